@@ -1,0 +1,210 @@
+"""What the bench host needs of every instrument driver.
+
+A driver is the client side of one instrument: synchronous, used by the one thread that owns its link, over a transport
+it was handed. It checks each value before the wire, reads back every set and compares, and knows nothing of campaigns,
+journals or simulators.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, ClassVar, Protocol
+
+from orchestrator.domain.lifecycle import StepKind
+from orchestrator.domain.records import Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What the device says that it is."""
+
+    model: str
+    serial_number: str | None
+    firmware: str | None
+    boot_id: str | None
+    """Changes with each power-up, where the device offers that; evidence for reconciliation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A closed range of one channel or argument, in its unit."""
+
+    low: float
+    high: float
+
+    def intersect(self, other: "Limit") -> "Limit":
+        """Return the range that both allow (may be empty: low above high)."""
+        return Limit(max(self.low, other.low), min(self.high, other.high))
+
+
+@dataclass(frozen=True, slots=True)
+class ArgumentSpec:
+    """One argument of a command."""
+
+    unit: str | None
+    """None for a text argument."""
+    limit: Limit | None = None
+    """The datasheet's range."""
+    default: float | str | None = None
+    """Value of an argument that may be left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandSpec:
+    """One command of a driver."""
+
+    kind: StepKind
+    arguments: Mapping[str, ArgumentSpec] = field(default_factory=dict)
+    open_arguments: bool = False
+    """Whether further text or numeric arguments are passed on (a program's properties)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSpec:
+    """One channel that can be read."""
+
+    unit: str
+    """Empty for a pure number or a text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the bench file says of one instrument."""
+
+    name: str
+    address: int | None = None
+    serial_number: str | None = None
+    model: str | None = None
+    limits: Mapping[str, Limit] = field(default_factory=dict)
+    """By argument name (`flow`, `temperature`), in the argument's unit."""
+    watchdog: float | None = None
+    """Wall seconds after which the device falls to its own safe state without a word from us."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Driver-specific keys of the bench file (for example `unit` of a LADS device)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One command to carry out."""
+
+    command: str
+    arguments: Mapping[str, float | str]
+    run_key: str
+    campaign: str
+    position: str | None = None
+    """Sampler position allotted to the run."""
+
+
+class Progress(StrEnum):
+    """Where a dose or a program stands on the device."""
+
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the device says of a dose or a program that it was given."""
+
+    progress: Progress
+    code: str | None = None
+    """The device's own word for how it ended (`completed`, `clogged`, ...)."""
+    readings: tuple[Reading, ...] = ()
+    """What it brought, once finished; raw bytes included."""
+
+
+class Verdict(StrEnum):
+    """What evidence says of a step whose end nobody saw."""
+
+    FINISHED = "finished"
+    """Executed to its end under our key: adopt it."""
+    RUNNING = "running"
+    """Executing under our key: attach and wait."""
+    NOT_EXECUTED = "not-executed"
+    """Proven by unmoved counters of the same boot: may be sent again."""
+    UNDECIDABLE = "undecidable"
+    """Ask a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A verdict and what it stands on."""
+
+    verdict: Verdict
+    evidence: Mapping[str, Any]
+    outcome: Outcome | None = None
+    """For a finished or failed program: what it brought."""
+
+
+class Driver(Protocol):
+    """One instrument.
+
+    Every method raises an InstrumentError that says `sent: no | maybe | yes`.
+    """
+
+    COMMANDS: ClassVar[Mapping[str, CommandSpec]]
+    CHANNELS: ClassVar[Mapping[str, ChannelSpec]]
+    SAFE_ACTIONS: ClassVar[frozenset[str]]
+    """What `safe_state` in a bench file may list."""
+    HAS_WATCHDOG: ClassVar[bool]
+    """Whether the device itself falls safe when we fall silent."""
+    LONGEST_QUEUEING: ClassVar[float]
+    """Wall seconds that the device may hold a command back before it acts on it."""
+
+    @property
+    def settings(self) -> Settings:
+        """What the bench file says of it."""
+        ...
+
+    def identify(self) -> Identity:
+        """Ask the device what it is; changes nothing. DeviceError when it is not the one the bench file names."""
+        ...
+
+    def arm(self) -> None:
+        """Arm the communication watchdog (and safe framing) where the bench file asks for it; may be repeated."""
+        ...
+
+    def refresh(self) -> None:
+        """Refresh the device's watchdog; at least every third of its time."""
+        ...
+
+    def limit(self, command: str, argument: str) -> Limit | None:
+        """Return the legal range: bench file, datasheet and device range intersected."""
+        ...
+
+    def check(self, call: Call) -> None:
+        """Refuse unknown commands and arguments and values outside limits. LimitError (sent: no)."""
+        ...
+
+    def baseline(self, call: Call) -> Mapping[str, Any]:
+        """Read the evidence that `reconcile` will compare with (JSON-able): boot id, totalizer, status, counters, session."""
+        ...
+
+    def perform(self, call: Call) -> Mapping[str, float | str]:
+        """Check, send once, read back and compare; return what was sent. A dose or a program has only been started."""
+        ...
+
+    def outcome(self, call: Call, baseline: Mapping[str, Any]) -> Outcome:
+        """Ask how a started dose or program stands; may be repeated."""
+        ...
+
+    def reconcile(self, call: Call, baseline: Mapping[str, Any]) -> Finding:
+        """Decide from the device and the baseline what became of a command whose end nobody saw."""
+        ...
+
+    def read(self, channels: Sequence[str]) -> tuple[Reading, ...]:
+        """Read channels by their own names; raw replies included. `step` and `seq` are left 0."""
+        ...
+
+    def cancel(self, call: Call) -> None:
+        """End a running dose or program now; may be repeated."""
+        ...
+
+    def make_safe(self, action: str) -> None:
+        """Carry out one safe action of SAFE_ACTIONS, without any precondition; may be repeated."""
+        ...
+
+    def close(self) -> None:
+        """Release the transport; sends nothing."""
+        ...

@@ -1,0 +1,109 @@
+"""Targets and how they are combined into one number to maximise.
+
+Every formula is plain arithmetic, so that the same code scores floats, numpy arrays and torch samples.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from orchestrator.domain.values import Frozen
+from orchestrator.units import parse, unit
+
+
+class Target(Frozen):
+    """A quantity that is measured, with its direction."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")]
+    unit: str = ""
+    goal: Literal["maximise", "minimise", "match"]
+    value: float | None = None
+    """The value to match, in `unit`."""
+    tolerance: float | None = None
+    """Distance from `value` at which a match is worth half."""
+    low: float | None = None
+    """Value that is worth 0 (maximise) or 1 (minimise); needed where targets are combined."""
+    high: float | None = None
+    """Value that is worth 1 (maximise) or 0 (minimise)."""
+    weight: Annotated[float, Field(gt=0)] = 1.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _convert(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        name, unit_text = data.get("name", "?"), data.get("unit", "")
+        changed = {
+            k: parse(data[k], unit_text, what=f"target {name}, {k}") for k in ("value", "low", "high") if data.get(k) is not None
+        }
+        if data.get("tolerance") is not None:
+            difference = f"delta_{unit_text}" if unit_text in ("degC", "degF") else unit_text
+            changed["tolerance"] = parse(data["tolerance"], difference, what=f"target {name}, tolerance")
+        return {**data, **changed}
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        unit(self.unit)
+        if self.goal == "match" and (self.value is None or self.tolerance is None or self.tolerance <= 0):
+            raise ValueError(f"target {self.name}: match needs a value and a tolerance above 0")
+        if self.goal != "match" and (self.value is not None or self.tolerance is not None):
+            raise ValueError(f'target {self.name}: value and tolerance belong to goal = "match", not to {self.goal!r}')
+        if self.low is not None and self.high is not None and not self.low < self.high:
+            raise ValueError(f"target {self.name}: low {self.low:g} must be below high {self.high:g}")
+        return self
+
+    @property
+    def scaled(self) -> bool:
+        """Whether `low` and `high` put this target on the common scale."""
+        return self.goal == "match" or (self.low is not None and self.high is not None)
+
+    def utility(self, value: Any) -> Any:
+        """Score a value, larger is better: 0 to 1 between `low` and `high`; a match scores 1 / (1 + (miss/tolerance)^2)."""
+        if self.goal == "match":
+            assert self.value is not None
+            assert self.tolerance is not None
+            miss = (value - self.value) / self.tolerance
+            return 1.0 / (1.0 + miss * miss)
+        sign = 1.0 if self.goal == "maximise" else -1.0
+        if self.low is None or self.high is None:
+            return sign * value
+        return (value - self.low if sign > 0 else self.high - value) / (self.high - self.low)
+
+    def within(self, value: float) -> bool | None:
+        """Say whether a match is within its tolerance; None for a target without one."""
+        if self.value is None or self.tolerance is None:
+            return None
+        return abs(value - self.value) <= self.tolerance
+
+
+class Objective(Frozen):
+    """The weighted mean of the targets' utilities; one target's own utility where there is one."""
+
+    targets: Annotated[tuple[Target, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        names = [target.name for target in self.targets]
+        if len(set(names)) < len(names):
+            raise ValueError(f"a target is declared twice in {names}")
+        unscaled = [target.name for target in self.targets if not target.scaled]
+        if len(self.targets) > 1 and unscaled:
+            raise ValueError(f"target {unscaled[0]}: several targets are combined on one scale; give it low and high")
+        return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The targets' names, in order."""
+        return tuple(target.name for target in self.targets)
+
+    def score(self, values: Mapping[str, Any]) -> Any:
+        """Combine values of all targets (floats, arrays or tensors) into the number to maximise."""
+        total = sum(target.weight for target in self.targets)
+        return sum((target.weight / total) * target.utility(values[target.name]) for target in self.targets)
+
+    def score_measured(self, values: Mapping[str, float]) -> float | None:
+        """Score a measurement; None where a target is missing."""
+        if any(name not in values for name in self.names):
+            return None
+        return float(self.score(values))

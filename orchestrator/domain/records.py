@@ -1,0 +1,256 @@
+"""What was proposed, approved, commanded and measured: the values that the ledger keeps."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from orchestrator.domain.lifecycle import (
+    CampaignStatus,
+    MeasurementStatus,
+    ProposalStatus,
+    RunStatus,
+    StepKind,
+    StepStatus,
+)
+from orchestrator.domain.values import Frozen, digest
+
+
+class Until(Frozen):
+    """A step lasts until a channel has stayed within a distance of the setpoint."""
+
+    channel: str
+    """`instrument.channel`."""
+    target: float
+    """The value to reach, in the channel's unit."""
+    within: float
+    """Allowed distance, in the channel's unit."""
+    hold: float
+    """Lab seconds for which it must stay there."""
+    timeout: float
+    """Lab seconds after which the step has failed."""
+
+
+class Step(Frozen):
+    """One action on one instrument, fully computed: the bench host computes no setpoint."""
+
+    index: int
+    do: str
+    """`instrument.command`, or `wait`, or `read`."""
+    kind: StepKind
+    arguments: dict[str, float | str] = Field(default_factory=dict)
+    """Values in the units below; for `wait` the lab seconds under `seconds`."""
+    units: dict[str, str] = Field(default_factory=dict)
+    """Unit of each numeric argument."""
+    channels: tuple[str, ...] = ()
+    """For `read`: `instrument.channel` names."""
+    until: Until | None = None
+    interrupted: Literal["abort", "continue"] | Annotated[float, Field(gt=0)] = "abort"
+    """What a gap in the host's life does to the run: ends it, nothing, or ends it after so many lab seconds."""
+
+    @property
+    def instrument(self) -> str | None:
+        """The instrument's name; None for `wait` and `read`."""
+        return self.do.partition(".")[0] if "." in self.do else None
+
+    @property
+    def command(self) -> str:
+        """The command's name."""
+        return self.do.rpartition(".")[2]
+
+
+class Prediction(Frozen):
+    """What the surrogate expected of one target before the experiment."""
+
+    mean: float
+    sd: float
+    """Standard deviation of a new measurement, noise included; in the target's unit."""
+
+
+class Provenance(Frozen):
+    """Everything from which a proposal can be computed again."""
+
+    policy: str
+    """Name and version, for example `bayesian/1`."""
+    as_of: int
+    """Ledger sequence number: what was measured, pending and rejected then."""
+    seed: int
+    settings: dict[str, Any] = Field(default_factory=dict)
+    batch: int = 1
+    """Number of the batch within the campaign, from 1."""
+    position: int = 0
+    """Index within the batch."""
+    count: int = 1
+    """Size of the batch."""
+    acquisition: float | None = None
+    predicted: dict[str, Prediction] = Field(default_factory=dict)
+    details: dict[str, Any] = Field(default_factory=dict)
+    """Fitted hyperparameters and the like, for people."""
+    threads: int = 1
+    device: str = "cpu"
+    versions: dict[str, str] = Field(default_factory=dict)
+    seconds: float = 0.0
+    """Wall seconds that computing the batch took."""
+
+
+class Proposal(Frozen):
+    """One revision of a configuration that a policy asks for."""
+
+    proposal_id: str
+    campaign: str
+    number: int
+    """Counts the campaign's proposals from 1."""
+    revision: int = 1
+    status: ProposalStatus = ProposalStatus.PROPOSED
+    configuration: dict[str, float | str]
+    steps: tuple[Step, ...]
+    """The expanded procedure: what is approved is what is sent."""
+    binding: dict[str, str] = Field(default_factory=dict)
+    """Hashes of bench file and limits, and driver versions, that an approval binds."""
+    replicates: int = 1
+    provenance: Provenance
+    decided_by: str | None = None
+    """`person NAME`, `rule NAME` or `deadline`."""
+    reason: str | None = None
+
+    @property
+    def content_hash(self) -> str:
+        """The sha256 of what an approval binds."""
+        steps = [step.model_dump(mode="json") for step in self.steps]
+        return digest([self.configuration, steps, self.binding, self.replicates])
+
+
+class ExperimentRun(Frozen):
+    """One attempt to execute one replicate of an approved proposal."""
+
+    run_key: str
+    """UUIDv7 of this attempt; travels to the host and, as SupervisoryTaskId, to the device."""
+    run_id: str
+    """The replicate that all its attempts belong to."""
+    attempt: int = 1
+    campaign: str
+    proposal_id: str
+    revision: int
+    replicate: int = 1
+    status: RunStatus = RunStatus.QUEUED
+    reason: str | None = None
+    position: str | None = None
+    """Sampler position, allotted at dispatch."""
+    fence: int | None = None
+    commanded: dict[str, float | str] = Field(default_factory=dict)
+    """`instrument.command.argument` -> value sent."""
+    measured: dict[str, float | str] = Field(default_factory=dict)
+    """The measured configuration, from readbacks."""
+    evidence: dict[str, Any] = Field(default_factory=dict)
+    """Why an unknown was settled, or a new attempt allowed."""
+    queued_lab: float | None = None
+    started_lab: float | None = None
+    ended_lab: float | None = None
+    ingested: bool = False
+    """Whether its readings have been reduced; set together with the measurements."""
+
+
+class Measurement(Frozen):
+    """Value and standard uncertainty of one target of one run."""
+
+    measurement_id: str
+    campaign: str
+    run_key: str
+    target: str
+    replicate: int = 1
+    revision: int = 1
+    status: MeasurementStatus = MeasurementStatus.ACCEPTED
+    value: float
+    """In the target's unit."""
+    uncertainty: float | None = None
+    """Standard uncertainty, in the target's unit; None where nobody knows."""
+    reduction: str
+    """Name and version, for example `cdse-emission/1`."""
+    raw_sha256: tuple[str, ...] = ()
+    """Hashes of the raw readings it was reduced from."""
+    reason: str | None = None
+    """Why it is quarantined or retracted."""
+
+
+class CampaignRecord(Frozen):
+    """A campaign's state."""
+
+    name: str
+    status: CampaignStatus = CampaignStatus.DRAFT
+    reason: str | None = None
+    snapshot: dict[str, Any] = Field(default_factory=dict)
+    """The files as they were when the campaign began: texts and hashes."""
+    fence: int = 0
+    """Grows with each process that takes the campaign up; the host refuses older ones."""
+    adapted_seq: int = 0
+    """Ledger sequence number of the last adaptation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Raw value of one channel at one moment."""
+
+    step: int
+    instrument: str
+    channel: str
+    unit: str
+    quality: Literal["good", "uncertain", "bad"]
+    wall: datetime
+    lab: float
+    """Lab seconds."""
+    value: float | None = None
+    array: tuple[float, ...] | None = None
+    text: str | None = None
+    raw: bytes = b""
+    """The device's own bytes, kept before they are parsed."""
+    sha256: str = ""
+    seq: int = 0
+
+    @property
+    def name(self) -> str:
+        """`instrument.channel`."""
+        return f"{self.instrument}.{self.channel}"
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """What the host's journal knows of one step."""
+
+    index: int
+    do: str
+    status: StepStatus
+    reason: str | None = None
+    sent: dict[str, float | str] = field(default_factory=dict)
+    """Arguments as sent."""
+    started_lab: float | None = None
+    ended_lab: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """What the host knows of one run."""
+
+    run_key: str
+    revision: int
+    """Grows with each change; for long-polls."""
+    status: RunStatus
+    reason: str | None = None
+    steps: tuple[StepReport, ...] = ()
+    evidence: dict[str, Any] = field(default_factory=dict)
+    started_lab: float | None = None
+    ended_lab: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What the campaign hands to the host."""
+
+    run_key: str
+    run_id: str
+    attempt: int
+    campaign: str
+    fence: int
+    bench_sha256: str
+    steps: tuple[Step, ...]
+    position: str | None = None

@@ -1,0 +1,224 @@
+"""The ports: what the loop needs of policies, benches, stores and clocks. Plain values, no tensors."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from orchestrator.clock import Clock, Instant
+from orchestrator.domain.records import (
+    CampaignRecord,
+    ExperimentRun,
+    Measurement,
+    Prediction,
+    Proposal,
+    Reading,
+    RunReport,
+    RunRequest,
+)
+from orchestrator.domain.values import Configuration
+
+__all__ = [
+    "Bench",
+    "Changes",
+    "Clock",
+    "Instant",
+    "Knowledge",
+    "Observation",
+    "Policy",
+    "Store",
+    "StoredEvent",
+    "Suggestion",
+    "TaskSource",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """Accepted measurements of one run, at the measured configuration."""
+
+    configuration: Configuration
+    values: Mapping[str, float]
+    """Target -> value; a target without an accepted measurement is absent."""
+    uncertainties: Mapping[str, float] = field(default_factory=dict)
+    """Target -> standard uncertainty, where one is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """All that a policy's proposal may depend on, beside its seed and settings."""
+
+    observations: tuple[Observation, ...] = ()
+    pending: tuple[Configuration, ...] = ()
+    """Approved or running, not yet measured."""
+    infeasible: tuple[Configuration, ...] = ()
+    """The recipe's fault."""
+    excluded: tuple[Configuration, ...] = ()
+    """Proposed before (in a candidate table: not to be proposed again)."""
+    as_of: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """One configuration that a policy asks for."""
+
+    configuration: dict[str, float | str]
+    policy: str
+    """Name and version of what chose it, for example `sobol/1`."""
+    acquisition: float | None = None
+    predicted: Mapping[str, Prediction] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Policy(Protocol):
+    """What to measure next: a function of knowledge, seed and settings alone."""
+
+    @property
+    def name(self) -> str:
+        """Name and version, for example `bayesian/1`."""
+        ...
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All settings, JSON-able, from which an equal policy is built."""
+        ...
+
+    def propose(self, knowledge: Knowledge, *, count: int, seed: int) -> tuple[Suggestion, ...]:
+        """Propose `count` configurations, fewer only where a candidate table is exhausted."""
+        ...
+
+
+class Bench(Protocol):
+    """Carries out approved steps; the same answers from wires and from recorded tables."""
+
+    def submit(self, request: RunRequest) -> RunReport:
+        """Hand over a run, idempotent by run key."""
+        ...
+
+    def report(self, run_key: str, *, after: int = -1, wait: float = 0.0) -> RunReport | None:
+        """Return what is known of a run, waiting up to `wait` wall seconds for a revision above `after`; None if unknown."""
+        ...
+
+    def readings(self, run_key: str) -> tuple[Reading, ...]:
+        """Return all raw readings of a run."""
+        ...
+
+    def stored(self, run_key: str) -> None:
+        """Tell the bench that the ledger has the readings."""
+        ...
+
+    def abort(self, run_key: str, *, reason: str) -> None:
+        """End a run now."""
+        ...
+
+    def resolve(self, run_key: str, *, verdict: str, reason: str, by: str) -> RunReport:
+        """Settle an unknown run: verdict is done, not-done or discard."""
+        ...
+
+    def stop(self, *, reason: str) -> None:
+        """Drive the safe state and latch."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Everything of one campaign that changed after a ledger sequence number."""
+
+    seq: int
+    campaign: CampaignRecord
+    proposals: tuple[Proposal, ...] = ()
+    runs: tuple[ExperimentRun, ...] = ()
+    measurements: tuple[Measurement, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """One link of the ledger's chain."""
+
+    seq: int
+    kind: str
+    campaign: str
+    subject: str
+    payload: Mapping[str, Any]
+    wall: str
+    lab: float
+    by: str
+    previous: str
+    digest: str
+
+
+class Store(Protocol):
+    """The ledger: tables (the state) and hash-chained events (what happened), changed in one transaction each."""
+
+    def changes(self, campaign: str, *, since: int = 0) -> Changes:
+        """Return what changed after `since`; BadInput when there is no such campaign."""
+        ...
+
+    def campaigns(self) -> tuple[CampaignRecord, ...]:
+        """Return all campaigns of the lab."""
+        ...
+
+    def create_campaign(self, record: CampaignRecord, *, by: str, now: Instant) -> None:
+        """Begin a campaign."""
+        ...
+
+    def take_up(self, campaign: str, *, by: str, now: Instant) -> int:
+        """Raise and return the campaign's fencing number; every later change needs it."""
+        ...
+
+    def update_campaign(
+        self, record: CampaignRecord, *, kind: str, by: str, now: Instant, payload: Mapping[str, Any] | None = None
+    ) -> None:
+        """Replace a campaign's state by a legal step."""
+        ...
+
+    def add_proposals(self, proposals: Sequence[Proposal], *, by: str, now: Instant) -> None:
+        """Record a batch in one transaction."""
+        ...
+
+    def decide(self, proposal: Proposal, runs: Sequence[ExperimentRun], *, by: str, now: Instant) -> None:
+        """Record a decision on a proposal and, with an approval, its queued runs, in one transaction."""
+        ...
+
+    def update_run(
+        self, run: ExperimentRun, *, kind: str, by: str, now: Instant, payload: Mapping[str, Any] | None = None
+    ) -> None:
+        """Replace a run's state by a legal step."""
+        ...
+
+    def supersede(self, run: ExperimentRun, successor: ExperimentRun, *, by: str, now: Instant) -> None:
+        """Close an attempt with evidence of non-execution and queue the next one, in one transaction."""
+        ...
+
+    def ingest(
+        self, run: ExperimentRun, measurements: Sequence[Measurement], readings: Sequence[Reading], *, by: str, now: Instant
+    ) -> None:
+        """Record raw readings, measurements and the run's end in one transaction, idempotently."""
+        ...
+
+    def readings(self, run_key: str) -> tuple[Reading, ...]:
+        """Return the stored raw readings of a run."""
+        ...
+
+    def events(self, campaign: str | None = None, *, since: int = 0) -> Iterator[StoredEvent]:
+        """Iterate over events in order."""
+        ...
+
+    def head(self) -> tuple[int, str]:
+        """Return the last event's sequence number and hash."""
+        ...
+
+    def verify(self) -> tuple[str, ...]:
+        """Return one line per event or row that was altered, removed, inserted or reordered; empty when sound."""
+        ...
+
+    def close(self) -> None:
+        """Release the database."""
+        ...
+
+
+class TaskSource(Protocol):
+    """Where meta-learning gets its tasks from."""
+
+    def tasks(self) -> Iterator[tuple[str, tuple[Observation, ...]]]:
+        """Iterate over (task name, its observations)."""
+        ...

@@ -1,0 +1,90 @@
+"""Units: one registry, plain floats inside, quantities at the edges.
+
+Inside Athanor a float stands in degC, mL, mL/min, s, bar, mol/L, or in the unit declared beside it.
+"""
+
+import math
+import re
+from functools import lru_cache
+from typing import Any, Final
+
+import pint
+
+from orchestrator.errors import BadInput
+
+REGISTRY: Final[pint.UnitRegistry[float]] = pint.UnitRegistry(cache_folder=None)
+
+_TEXT: Final = re.compile(r"^\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?inf|nan)\s*(.*?)\s*$", re.IGNORECASE)
+
+
+@lru_cache(maxsize=512)
+def unit(text: str) -> Any:
+    """Parse a unit's name.
+
+    Raises:
+        BadInput: The registry does not know it.
+    """
+    name = text.strip()
+    if name in ("", "1"):
+        return REGISTRY.dimensionless
+    try:
+        return REGISTRY.Unit(name)
+    except (pint.errors.PintError, AttributeError, ValueError, TypeError, SyntaxError, AssertionError) as error:
+        raise BadInput(f"unknown unit {text!r}; expected one like 'degC', 'mL/min', 's', 'mol/L'") from error
+
+
+def quantity(value: Any, unit_text: str) -> Any:
+    """Bind a float or an array to a unit (offset units such as degC included)."""
+    return REGISTRY.Quantity(value, unit(unit_text))
+
+
+@lru_cache(maxsize=4096)
+def convert(value: float, source: str, target: str) -> float:
+    """Convert a number between two units.
+
+    Raises:
+        BadInput: The units have different dimensions.
+    """
+    if source == target:
+        return value
+    try:
+        return float(quantity(value, source).to(unit(target)).magnitude)
+    except pint.errors.DimensionalityError as error:
+        raise BadInput(f"{value:g} {source} cannot be expressed in {target or '1'}") from error
+
+
+def parse(raw: float | int | str, unit_text: str, *, what: str) -> float:
+    """Read a number in `unit_text`, or a text such as "10 mL/min" which is converted.
+
+    Args:
+        raw: A number, or a number and a unit as text.
+        unit_text: The unit of the result.
+        what: The name of the thing, for the message.
+
+    Raises:
+        BadInput: Not a finite number, or a unit of another dimension.
+    """
+    if isinstance(raw, bool):
+        raise BadInput(f"{what}: {raw!r} is not a number; expected a value in {unit_text or '1'}")
+    if isinstance(raw, int | float):
+        return _finite(float(raw), raw, unit_text, what)
+    match = _TEXT.match(raw)
+    if match is None:
+        raise BadInput(f"{what}: {raw!r} is not a quantity; expected text like '1.5 {unit_text}'")
+    number, given = float(match[1]), match[2] or unit_text
+    _finite(number, raw, unit_text, what)
+    try:
+        return convert(number, given, unit_text)
+    except BadInput as error:
+        raise BadInput(f"{what}: {raw!r} has the wrong unit; expected one that converts to {unit_text or '1'}") from error
+
+
+def _finite(value: float, raw: object, unit_text: str, what: str) -> float:
+    if not math.isfinite(value):
+        raise BadInput(f"{what}: {raw!r} is not finite; expected a number in {unit_text or '1'}")
+    return value
+
+
+def same_dimension(left: str, right: str) -> bool:
+    """Say whether two units convert into each other."""
+    return bool(unit(left).dimensionality == unit(right).dimensionality)
