@@ -195,6 +195,12 @@ class Store(Protocol):
         """Record raw readings, measurements and the run's end in one transaction, idempotently."""
         ...
 
+    def update_measurement(
+        self, measurement: Measurement, *, kind: str, by: str, now: Instant, payload: Mapping[str, Any] | None = None
+    ) -> None:
+        """Change a measurement's status by a legal step, or record a correction as its next revision."""
+        ...
+
     def readings(self, run_key: str) -> tuple[Reading, ...]:
         """Return the stored raw readings of a run."""
         ...

@@ -1,0 +1,144 @@
+"""How domain values become rows: a key, a JSON document, and columns to search by, which repeat fields of the document."""
+
+import base64
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any, Final, Generic, TypeVar
+
+from orchestrator.domain.records import CampaignRecord, ExperimentRun, Measurement, Proposal, Reading
+from orchestrator.domain.values import Frozen, digest
+from orchestrator.errors import StoreError
+from orchestrator.store.chain import write_json
+
+Value = TypeVar("Value", bound=Frozen)
+Document = dict[str, Any]
+Key = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept(Generic[Value]):
+    """One table of state and the domain values in it."""
+
+    table: str
+    model: type[Value]
+    key_fields: tuple[str, ...]
+    columns: tuple[str, ...]
+    """Searchable fields beside the key."""
+
+    def key(self, value: Value) -> Key:
+        """Return the key of a value's row."""
+        return tuple(value.__dict__[name] for name in self.key_fields)
+
+    def key_of(self, document: Mapping[str, Any]) -> Key:
+        """Return the key of a document's row."""
+        return tuple(document[name] for name in self.key_fields)
+
+    def load(self, text: str) -> Value:
+        """Read a row's document."""
+        return self.model.model_validate_json(text)
+
+    def searchable(self, document: Mapping[str, Any]) -> Document:
+        """Return key and columns of a document's row."""
+        return {name: document[name] for name in (*self.key_fields, *self.columns)}
+
+
+CAMPAIGNS: Final = Kept("campaigns", CampaignRecord, ("name",), ("status", "fence"))
+PROPOSALS: Final = Kept("proposals", Proposal, ("proposal_id", "revision"), ("campaign", "number", "status"))
+RUNS: Final = Kept(
+    "runs",
+    ExperimentRun,
+    ("run_key",),
+    ("campaign", "run_id", "attempt", "proposal_id", "revision", "replicate", "status", "ingested"),
+)
+MEASUREMENTS: Final = Kept(
+    "measurements", Measurement, ("run_key", "target", "replicate", "revision"), ("campaign", "status", "value")
+)
+STATE: Final[Mapping[str, Kept[Any]]] = {kept.table: kept for kept in (CAMPAIGNS, PROPOSALS, RUNS, MEASUREMENTS)}
+
+
+def document_of(value: Frozen) -> Document:
+    """Return a value's JSON document."""
+    return value.model_dump(mode="json")
+
+
+def abridge(document: Document) -> Document:
+    """Put a digest for a campaign's snapshot, which holds whole files and would otherwise be repeated in each event."""
+    snapshot = document.get("snapshot")
+    if not snapshot or set(snapshot) == {"sha256"}:
+        return document
+    return {**document, "snapshot": {"sha256": digest(snapshot)}}
+
+
+@dataclass(frozen=True, slots=True)
+class KeptReading:
+    """A raw reading's row, and the device's bytes that stand in a table of their own."""
+
+    run_key: str
+    seq: int
+    document: str
+    sha256: str | None
+    """Of the device's bytes; None where there are none."""
+
+    @property
+    def digest(self) -> str:
+        """What the event holds of it."""
+        return digest([self.run_key, self.seq, self.document, self.sha256])
+
+
+def keep_reading(run_key: str, reading: Reading) -> KeptReading:
+    """Make a reading's row.
+
+    Raises:
+        StoreError: The device's bytes do not have the digest that came with them.
+    """
+    what = f"reading {reading.seq} of run {run_key}"
+    found = _raw_digest(reading, what=what)
+    document = {
+        "step": reading.step,
+        "instrument": reading.instrument,
+        "channel": reading.channel,
+        "unit": reading.unit,
+        "quality": reading.quality,
+        "wall": reading.wall.astimezone(UTC).isoformat(),
+        "lab": reading.lab,
+        "value": _number(reading.value),
+        "array": None if reading.array is None else [_number(value) for value in reading.array],
+        "text": reading.text,
+        "sha256": found or reading.sha256,
+    }
+    return KeptReading(run_key, reading.seq, write_json(document, what=what), found)
+
+
+def load_reading(kept: KeptReading, raw: bytes) -> Reading:
+    """Read a reading's row."""
+    document = json.loads(kept.document)
+    array = document.pop("array")
+    return Reading(
+        **{
+            **document,
+            "wall": datetime.fromisoformat(document["wall"]),
+            "value": None if document["value"] is None else float(document["value"]),
+            "array": None if array is None else tuple(float(value) for value in array),
+            "raw": raw,
+            "seq": kept.seq,
+        }
+    )
+
+
+def _number(value: float | None) -> float | str | None:
+    """Write infinities and NaN, which a device may well send, by name: JSON has no number for them."""
+    return value if value is None or math.isfinite(value) else repr(float(value))
+
+
+def _raw_digest(reading: Reading, *, what: str) -> str | None:
+    if not reading.raw:
+        return None
+    found = sha256(reading.raw).hexdigest()
+    if reading.sha256 not in ("", found):
+        start = base64.b64encode(reading.raw[:24]).decode()
+        raise StoreError(f"{what}: its bytes ({start}...) have the sha256 {found}, expected {reading.sha256}")
+    return found

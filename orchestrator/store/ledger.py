@@ -1,0 +1,87 @@
+"""What a ledger can do inside one transaction: the little in which SQL and memory differ."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from orchestrator.store.chain import Link
+from orchestrator.store.documents import KeptReading, Key
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of a state table."""
+
+    searchable: Mapping[str, Any]
+    """Key and columns."""
+    document: str
+    event_seq: int
+    """The event that last changed it."""
+
+
+class Reader(Protocol):
+    """Looks things up."""
+
+    def head(self) -> tuple[int, str]:
+        """Return the last event's sequence number and digest."""
+        ...
+
+    def fence(self, campaign: str) -> int | None:
+        """Return a campaign's fencing number; None when there is no such campaign."""
+        ...
+
+    def campaigns(self) -> Sequence[str]:
+        """Return the documents of all campaigns."""
+        ...
+
+    def find(self, table: str, key: Key) -> str | None:
+        """Return a row's document."""
+        ...
+
+    def changed(self, table: str, campaign: str, since: int) -> Sequence[str]:
+        """Return documents of a campaign's rows that changed after an event, in the order of change."""
+        ...
+
+    def links(self, campaign: str | None, since: int, limit: int) -> Sequence[Link]:
+        """Return the next events in order."""
+        ...
+
+    def readings(self, run_key: str) -> Sequence[tuple[KeptReading, bytes]]:
+        """Return a run's raw readings in order."""
+        ...
+
+
+class Scanner(Protocol):
+    """Goes through everything, a piece at a time, for the check of the ledger."""
+
+    def links(self, campaign: str | None, since: int, limit: int) -> Sequence[Link]:
+        """Return the next events in order."""
+        ...
+
+    def scan_rows(self, table: str) -> Iterator[Row]:
+        """Go through a state table."""
+        ...
+
+    def scan_readings(self) -> Iterator[tuple[int, KeptReading]]:
+        """Go through all raw readings with their events' numbers, in the order of these."""
+        ...
+
+    def scan_raw(self) -> Iterator[tuple[str, bytes]]:
+        """Go through all raw bytes with their digests."""
+        ...
+
+
+class Writer(Reader, Protocol):
+    """Changes a ledger, all or nothing."""
+
+    def append(self, link: Link) -> None:
+        """Add an event."""
+        ...
+
+    def put(self, table: str, row: Row) -> None:
+        """Insert or replace a row."""
+        ...
+
+    def keep(self, reading: KeptReading, raw: bytes, event_seq: int) -> None:
+        """Add a raw reading, and its bytes where they are new."""
+        ...

@@ -1,0 +1,189 @@
+"""The ledger in a SQL database.
+
+Statements are SQLAlchemy Core over the tables of `orchestrator.store.tables`, written so that their compiled form is
+reused; a transaction costs about a millisecond beside the disk's own flush.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, Select, bindparam, insert, select, text, update
+from typing_extensions import override
+
+from orchestrator.errors import BadInput, StoreError
+from orchestrator.store.audit import audit
+from orchestrator.store.chain import GENESIS, Link
+from orchestrator.store.documents import CAMPAIGNS, STATE, KeptReading, Key
+from orchestrator.store.engine import clear_errors, open_engine, writing
+from orchestrator.store.ledger import Row
+from orchestrator.store.rules import LedgerStore
+from orchestrator.store.schema import find_schema, latest, upgrade
+from orchestrator.store.tables import METADATA
+
+_ROWS_AT_ONCE: Final = 500
+_EVENTS, _READINGS, _RAW = (METADATA.tables[name] for name in ("events", "raw_readings", "raw_bytes"))
+_LINK_COLUMNS: Final = [_EVENTS.c[column.name] for column in fields(Link)]
+_READING_COLUMNS: Final = [_READINGS.c[column.name] for column in fields(KeptReading)]
+
+
+class SqlLedger:
+    """One transaction on a connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def head(self) -> tuple[int, str]:
+        """Return the last event's sequence number and digest."""
+        statement = select(_EVENTS.c.seq, _EVENTS.c.digest).order_by(_EVENTS.c.seq.desc()).limit(1)
+        row = self._connection.execute(statement).first()
+        return (row.seq, row.digest) if row else (0, GENESIS)
+
+    def fence(self, campaign: str) -> int | None:
+        """Return a campaign's fencing number; None when there is no such campaign."""
+        table = METADATA.tables[CAMPAIGNS.table]
+        return self._connection.execute(select(table.c.fence).where(table.c.name == campaign)).scalar()
+
+    def campaigns(self) -> Sequence[str]:
+        """Return the documents of all campaigns."""
+        table = METADATA.tables[CAMPAIGNS.table]
+        return self._connection.execute(select(table.c.document).order_by(table.c.name)).scalars().all()
+
+    def find(self, table: str, key: Key) -> str | None:
+        """Return a row's document."""
+        columns = METADATA.tables[table].c
+        conditions = [columns[name] == value for name, value in zip(STATE[table].key_fields, key, strict=True)]
+        return self._connection.execute(select(columns.document).where(*conditions)).scalar()
+
+    def changed(self, table: str, campaign: str, since: int) -> Sequence[str]:
+        """Return documents of a campaign's rows that changed after an event, by walking the index from there."""
+        columns = METADATA.tables[table].c
+        order = [columns.event_seq, *(columns[name] for name in STATE[table].key_fields)]
+        statement = select(columns.document).where(columns.campaign == campaign, columns.event_seq > since)
+        return self._connection.execute(statement.order_by(*order)).scalars().all()
+
+    def links(self, campaign: str | None, since: int, limit: int) -> Sequence[Link]:
+        """Return the next events in order."""
+        statement = select(*_LINK_COLUMNS).where(_EVENTS.c.seq > since).order_by(_EVENTS.c.seq).limit(limit)
+        if campaign is not None:
+            statement = statement.where(_EVENTS.c.campaign == campaign)
+        return [Link(*row) for row in self._connection.execute(statement)]
+
+    def readings(self, run_key: str) -> Sequence[tuple[KeptReading, bytes]]:
+        """Return a run's raw readings in order."""
+        joined = _READINGS.outerjoin(_RAW, _READINGS.c.sha256 == _RAW.c.sha256)
+        statement = select(*_READING_COLUMNS, _RAW.c.content).select_from(joined)
+        statement = statement.where(_READINGS.c.run_key == run_key).order_by(_READINGS.c.seq)
+        return [(KeptReading(*row[:-1]), row[-1] or b"") for row in self._connection.execute(statement)]
+
+    def append(self, link: Link) -> None:
+        """Add an event."""
+        self._connection.execute(insert(_EVENTS), asdict(link))
+
+    def put(self, table: str, row: Row) -> None:
+        """Insert or replace a row."""
+        values = {**row.searchable, "document": row.document, "event_seq": row.event_seq}
+        columns, names = METADATA.tables[table].c, STATE[table].key_fields
+        conditions = [columns[name] == bindparam(f"key_{name}") for name in names]
+        keys = {f"key_{name}": row.searchable[name] for name in names}
+        changed = self._connection.execute(update(METADATA.tables[table]).where(*conditions), {**keys, **values})
+        if changed.rowcount == 0:
+            self._connection.execute(insert(METADATA.tables[table]), values)
+
+    def keep(self, reading: KeptReading, raw: bytes, event_seq: int) -> None:
+        """Add a raw reading, and its bytes where they are new."""
+        if reading.sha256 and not self._has_raw(reading.sha256):
+            self._connection.execute(insert(_RAW), {"sha256": reading.sha256, "content": raw})
+        values = {"run_key": reading.run_key, "seq": reading.seq, "sha256": reading.sha256}
+        self._connection.execute(insert(_READINGS), {**values, "document": reading.document, "event_seq": event_seq})
+
+    def _has_raw(self, sha256: str) -> bool:
+        return self._connection.execute(select(_RAW.c.sha256).where(_RAW.c.sha256 == sha256)).first() is not None
+
+    def scan_rows(self, table: str) -> Iterator[Row]:
+        """Go through a state table."""
+        names = [*STATE[table].key_fields, *STATE[table].columns]
+        columns = METADATA.tables[table].c
+        statement = select(columns.document, columns.event_seq, *(columns[name] for name in names))
+        for document, event_seq, *values in self._stream(statement):
+            yield Row(dict(zip(names, values, strict=True)), document, event_seq)
+
+    def scan_readings(self) -> Iterator[tuple[int, KeptReading]]:
+        """Go through all raw readings with their events' numbers, in the order of these."""
+        statement = select(_READINGS.c.event_seq, *_READING_COLUMNS).order_by(_READINGS.c.event_seq)
+        for event_seq, *values in self._stream(statement):
+            yield event_seq, KeptReading(*values)
+
+    def scan_raw(self) -> Iterator[tuple[str, bytes]]:
+        """Go through all raw bytes with their digests."""
+        return ((sha256, content) for sha256, content in self._stream(select(_RAW.c.sha256, _RAW.c.content)))
+
+    def _stream(self, statement: Select[Any]) -> Iterator[Sequence[Any]]:
+        return iter(self._connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(statement))
+
+
+class SqlStore(LedgerStore):
+    """A Store in a SQLite file; safe to share between threads and between processes."""
+
+    def __init__(self, engine: Engine, path: Path) -> None:
+        super().__init__()
+        self._engine = engine
+        self._writer = writing(engine)
+        self._path = path
+
+    @classmethod
+    def open(cls, path: Path, *, create: bool = False, read_only: bool = False) -> "SqlStore":
+        """Open a ledger and, unless only to read, bring it to today's schema.
+
+        Raises:
+            BadInput: There is no such file, and none is to be made.
+            StoreError: The file is damaged, no ledger, of a newer schema, or (only to read) of an older one.
+        """
+        if not path.exists() and not create:
+            raise BadInput(f"there is no ledger {path}; `athanor run` and `athanor dry-run` make one")
+        schema = _look(path) if path.exists() else None
+        if read_only and schema != latest():
+            raise StoreError(f"ledger {path} has schema {schema}, this Athanor reads {latest()}; `athanor run` brings it there")
+        store = cls(open_engine(path, read_only=read_only), path)
+        if schema != latest():
+            store._upgrade()
+        return store
+
+    def _upgrade(self) -> None:
+        with clear_errors(self._path), self._writer.begin() as connection:
+            find_schema(connection, name=str(self._path))
+            upgrade(connection)
+
+    @override
+    @contextmanager
+    def reading(self) -> Iterator[SqlLedger]:
+        with clear_errors(self._path), self._engine.begin() as connection:
+            yield SqlLedger(connection)
+
+    @override
+    @contextmanager
+    def writing(self) -> Iterator[SqlLedger]:
+        with clear_errors(self._path), self._writer.begin() as connection:
+            yield SqlLedger(connection)
+
+    @override
+    def verify(self) -> tuple[str, ...]:
+        with clear_errors(self._path), self._engine.begin() as connection:
+            damage = connection.execute(text("PRAGMA integrity_check")).scalars().all()
+            return (*(f"file: {line}" for line in damage if line != "ok"), *audit(SqlLedger(connection)))
+
+    @override
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+def _look(path: Path) -> str | None:
+    """Return a file's schema without writing to it."""
+    engine = open_engine(path, read_only=True)
+    try:
+        with clear_errors(path), engine.begin() as connection:
+            return find_schema(connection, name=str(path))
+    finally:
+        engine.dispose()
