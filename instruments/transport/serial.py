@@ -30,6 +30,8 @@ _WRITE_LIMIT: Final = 2.0
 """Seconds after which a write that the line does not take has failed."""
 _BABBLE: Final = 8192
 """More bytes than any exchange brings: the line is not what it should be."""
+_PATIENCE: Final = 2.0
+"""Seconds within which a line must fall quiet before it is written to."""
 _RING: Final = 512
 _SIZES: Final = {"7": serial.SEVENBITS, "8": serial.EIGHTBITS}
 _STOPS: Final = {"1": serial.STOPBITS_ONE, "2": serial.STOPBITS_TWO}
@@ -61,7 +63,8 @@ class SerialTransport(LineTransport):
             BadInput: The frame is none.
             LinkError: The port is missing or held by another program (`sent` no).
         """
-        self._name = port
+        self._name, self._baud, self._frame = port, baud, frame
+        self._closed = False
         self._lock = threading.Lock()
         self._traffic: deque[Traffic] = deque(maxlen=_RING)
         self._quiet_from = 0.0
@@ -79,9 +82,16 @@ class SerialTransport(LineTransport):
     @override
     def exchange(self, request: bytes, reply_of: ReplyOf, *, deadline: float, worst_reply: float) -> bytes:
         with self._lock:
-            if self._port is None:
-                raise LinkError(f"{self._name} is closed; nothing was sent", sent=Sent.NO)
-            return self._exchange(self._port, request, reply_of, deadline, worst_reply)
+            return self._exchange(self._opened(), request, reply_of, deadline, worst_reply)
+
+    def _opened(self) -> serial.SerialBase:
+        """Return the port, opened anew when it had been lost."""
+        if self._closed:
+            raise LinkError(f"{self._name} is closed; nothing was sent", sent=Sent.NO)
+        if self._port is None:
+            self._port = _open(self._name, self._baud, self._frame)
+            logger.warning("%s: opened again", self._name)
+        return self._port
 
     def _exchange(self, port: serial.SerialBase, request: bytes, reply_of: ReplyOf, deadline: float, worst: float) -> bytes:
         with self._mapped("before sending", Sent.NO):
@@ -115,8 +125,11 @@ class SerialTransport(LineTransport):
         """Wait out the replies that may still come, then drop whatever has arrived unasked."""
         while time.monotonic() < self._quiet_from:
             self._drop(_chunk(port))
+        until = time.monotonic() + _PATIENCE
         while port.in_waiting:
             self._drop(_chunk(port))
+            if time.monotonic() > until:
+                raise LinkError(f"{self._name} does not fall quiet; nothing was sent", sent=Sent.NO)
 
     def _drop(self, stale: bytes) -> None:
         if stale:
@@ -137,6 +150,7 @@ class SerialTransport(LineTransport):
     @override
     def close(self) -> None:
         with self._lock:
+            self._closed = True
             self._shut()
 
     def _shut(self) -> None:
