@@ -40,7 +40,7 @@ class Step(Frozen):
     """`instrument.command`, or `wait`, or `read`."""
     kind: StepKind
     arguments: dict[str, float | str] = Field(default_factory=dict)
-    """Values in the units below; for `wait` the lab seconds under `seconds`."""
+    """Values in the units below; for `wait` the lab seconds under `time`."""
     units: dict[str, str] = Field(default_factory=dict)
     """Unit of each numeric argument."""
     channels: tuple[str, ...] = ()
@@ -183,8 +183,10 @@ class CampaignRecord(Frozen):
     """The files as they were when the campaign began: texts and hashes."""
     fence: int = 0
     """Grows with each process that takes the campaign up; the host refuses older ones."""
-    adapted_seq: int = 0
-    """Ledger sequence number of the last adaptation."""
+    adapted: int = 0
+    """Runs (measured or infeasible) that the last adaptation had seen."""
+    forgiven: int = 0
+    """Failed runs that a person had seen when the campaign was last resumed."""
 
 
 @dataclass(frozen=True, slots=True)

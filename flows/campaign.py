@@ -1,0 +1,128 @@
+"""The campaign: read the ledger, ask the loop, carry out what it says, repeat.
+
+`run_loop` needs no Prefect. The flow wraps each cycle of it in one task; waits and polls are never tasks, and a server
+that dies costs the view, never the campaign.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from flows.steps import Steps
+from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
+from orchestrator.errors import NeedsPerson
+from orchestrator.loop import Action, Adapt, Execute, History, Ingest, Propose, Reconcile, Review, Stop, Wait, next_actions
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS: Final = 1.0
+"""Wall seconds of one long-poll: how soon a pause or an abort in the ledger is seen."""
+
+Cycle = Callable[[int, Callable[[], None]], None]
+"""Runs the work of a cycle, given its number: as a Prefect task, or plainly."""
+Observer = Callable[[History], None]
+"""Is shown the history after each turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How the loop was left."""
+
+    status: CampaignStatus
+    reason: str
+
+
+class Interrupted(NeedsPerson):
+    """The campaign process was asked to leave; the ledger stays unfinished and the same command goes on."""
+
+
+def plain_cycle(_number: int, work: Callable[[], None]) -> None:
+    """Run a cycle's work without Prefect."""
+    work()
+
+
+def run_loop(steps: Steps, *, cycle: Cycle, observe: Observer, leave: threading.Event) -> Ended:
+    """Carry a campaign on until it stops.
+
+    Args:
+        steps: Carries actions out.
+        cycle: Wraps the work between two waits.
+        observe: Is shown the history after each turn.
+        leave: Set by whoever wants the process to leave.
+
+    Raises:
+        Interrupted: `leave` was set.
+    """
+    number = 0
+    while True:
+        actions = _ask(steps)
+        observe(steps.history)
+        if leave.is_set():
+            raise Interrupted("interrupted: the bench finishes the run in hand; the same command goes on from there")
+        match actions[0]:
+            case Stop(status, reason):
+                return _stop(steps, status, reason)
+            case Reconcile() | Wait():
+                _watch(steps, actions)
+            case _:
+                number += 1
+                cycle(number, lambda: _work(steps))
+
+
+def _ask(steps: Steps) -> tuple[Action, ...]:
+    return next_actions(steps.refresh(), steps.setup.clock.now(), steps.setup.spec, steps.setup.objective)
+
+
+def _work(steps: Steps) -> None:
+    """Carry out everything that is not waiting: one cycle."""
+    while True:
+        actions = _ask(steps)
+        if isinstance(actions[0], Stop | Wait | Reconcile):
+            return
+        for action in actions:
+            _carry_out(steps, action)
+
+
+def _carry_out(steps: Steps, action: Action) -> None:
+    match action:
+        case Propose():
+            steps.propose(action)
+        case Review():
+            steps.review(action)
+        case Execute():
+            steps.execute(action)
+        case Ingest():
+            steps.ingest(action)
+        case Adapt():
+            steps.adapt(action)
+        case Reconcile():
+            steps.reconcile(action, wait=0.0)
+        case Wait() | Stop():
+            return
+
+
+def _watch(steps: Steps, actions: tuple[Action, ...]) -> None:
+    """Wait for news of the runs in hand: the first is long-polled, the others are glanced at."""
+    given = [action for action in actions if isinstance(action, Reconcile)]
+    for index, action in enumerate(given):
+        if steps.reconcile(action, wait=POLL_SECONDS if index == 0 else 0.0):
+            return
+
+
+def _stop(steps: Steps, status: CampaignStatus, reason: str) -> Ended:
+    if status is CampaignStatus.ABORTED:
+        _settle_aborted(steps)
+    steps.close_campaign(status, reason)
+    return Ended(status, reason)
+
+
+def _settle_aborted(steps: Steps) -> None:
+    """End the runs in hand, and record how they ended."""
+    steps.abort_open()
+    for _ in range(60):
+        open_runs = [run for run in steps.refresh().attempts() if run.status in (RunStatus.DISPATCHED, RunStatus.RUNNING)]
+        if not open_runs:
+            return
+        steps.reconcile(Reconcile(open_runs[0]), wait=POLL_SECONDS)

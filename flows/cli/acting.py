@@ -1,0 +1,182 @@
+"""Commands that change a campaign's course: pause, resume, abort, resolve."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from instruments.host.client import HostClient
+from instruments.host.processes import (
+    ensure_bench,
+    host_alive,
+    lab_clock,
+    shutdown_bench,
+    shutdown_plant,
+    unlatch,
+)
+
+from flows.cli.looking import the_campaign
+from flows.cli.output import console
+from flows.lab import Lab, find_lab
+from orchestrator.clock import Clock, LiveClock
+from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
+from orchestrator.domain.records import CampaignRecord, ExperimentRun, RunReport
+from orchestrator.errors import BadInput
+from orchestrator.store.sql import SqlStore
+
+VERDICTS = {"done": "done", "not-done": "not-done", "discard": "discard"}
+
+
+def _clock(lab: Lab) -> Clock:
+    """Return the lab's clock; a dry lab without a plant has stopped, and real time stamps the event."""
+    return lab_clock(lab.endpoints) if lab.endpoints is None or lab.endpoints.exists() else LiveClock()
+
+
+def _steer(campaign: str | None, lab: Path | None, to: CampaignStatus, by: str, reason: str) -> tuple[Lab, CampaignRecord]:
+    found = find_lab(lab, here=Path.cwd())
+    with SqlStore.open(found.ledger, create=False) as store:
+        record = the_campaign(store, found, campaign)
+        if record.status is to:
+            raise BadInput(f"campaign {record.name} is {to} already ({record.reason})")
+        if record.status in (CampaignStatus.FINISHED, CampaignStatus.ABORTED):
+            raise BadInput(f"campaign {record.name} has ended: {record.status} ({record.reason})")
+        changed = record.evolve(status=to, reason=f"{reason} (by {by})")
+        store.update_campaign(changed, kind=str(to), by=by, now=_clock(found).now())
+    return found, changed
+
+
+def pause_campaign(campaign: str | None, *, lab: Path | None, by: str, reason: str) -> None:
+    """Pause: a ledger event that the loop reads on its next turn."""
+    _, record = _steer(campaign, lab, CampaignStatus.PAUSED, by, reason)
+    console.print(f"campaign {record.name} is paused; the experiment in hand is finished")
+
+
+def resume_campaign(campaign: str | None, *, lab: Path | None, by: str, reason: str) -> None:
+    """Lift a pause and unlatch a stopped bench.
+
+    Raises:
+        BadInput: Not paused, or a run's outcome is still unknown.
+    """
+    found = find_lab(lab, here=Path.cwd())
+    with SqlStore.open(found.ledger, create=False) as store:
+        record = the_campaign(store, found, campaign)
+        runs = store.changes(record.name).runs
+        unknown = [run.run_key for run in runs if run.status is RunStatus.UNKNOWN]
+        if unknown:
+            raise BadInput(
+                f"campaign {record.name}: the outcome of run {unknown[0]} is unknown; settle it with `athanor resolve {unknown[0]}`"
+            )
+        was_latched = unlatch(found.path, by=by, reason=reason)
+        if record.status is not CampaignStatus.PAUSED and not was_latched:
+            raise BadInput(f"campaign {record.name} is {record.status}, not paused")
+        if record.status is CampaignStatus.PAUSED:
+            forgiven = sum(run.status is RunStatus.FAILED for run in runs)
+            changed = record.evolve(status=CampaignStatus.RUNNING, reason=None, forgiven=forgiven)
+            store.update_campaign(changed, kind="resumed", by=by, now=_clock(found).now(), payload={"reason": reason})
+    console.print(
+        f"campaign {record.name} may go on{' and the bench is unlatched' if was_latched else ''}; run it with the same command as before"
+    )
+
+
+def abort_campaign(campaign: str | None, *, lab: Path | None, by: str, reason: str) -> None:
+    """End a campaign for good; the experiment in hand is ended too, and the bench left safe."""
+    found, record = _steer(campaign, lab, CampaignStatus.ABORTED, by, reason)
+    if host_alive(found.path):
+        with SqlStore.open(found.ledger, create=False) as store:
+            _abort_runs(store, found, record, by)
+    if not _is_carried(found):
+        shutdown_bench(found.path)
+        if found.kind == "dry":
+            shutdown_plant(found.path)
+    console.print(f"campaign {record.name} is aborted")
+
+
+def _abort_runs(store: SqlStore, lab: Lab, record: CampaignRecord, by: str) -> None:
+    client = HostClient.of_lab(lab.path, campaign=record.name, fence=record.fence)
+    for run in store.changes(record.name).runs:
+        if run.status in (RunStatus.DISPATCHED, RunStatus.RUNNING):
+            client.abort(run.run_key, reason=f"campaign aborted by {by}")
+            if not _is_carried(lab):
+                _record_end(store, client, run, by, _clock(lab))
+
+
+def _record_end(store: SqlStore, client: HostClient, run: ExperimentRun, by: str, clock: Clock) -> None:
+    for _ in range(30):
+        report = client.report(run.run_key, wait=1.0)
+        if report is None or report.status.is_terminal:
+            break
+    if report is not None and report.status.is_terminal:
+        store.update_run(_ended(run, report), kind=str(report.status), by=by, now=clock.now())
+
+
+def _ended(run: ExperimentRun, report: RunReport) -> ExperimentRun:
+    return run.evolve(status=report.status, reason=report.reason, evidence=report.evidence, ended_lab=report.ended_lab)
+
+
+def _is_carried(lab: Lab) -> bool:
+    """Say whether a campaign process of the lab is alive: then it closes what it has opened."""
+    from instruments.host.locks import campaign_holder
+
+    return campaign_holder(lab.path) is not None
+
+
+def resolve_run(run_key: str, verdicts: Sequence[str], *, lab: Path | None, by: str, reason: str) -> None:
+    """Settle an unknown run: the host's journal first, the ledger second.
+
+    Raises:
+        BadInput: Not one verdict, no name or reason, or the run is not unknown.
+    """
+    if len(verdicts) != 1:
+        raise BadInput(f"resolve {run_key}: give exactly one of --done, --not-done, --discard; got {len(verdicts)}")
+    if not by.strip() or not reason.strip():
+        raise BadInput(f"resolve {run_key}: --by NAME and --reason TEXT are needed; they go into the ledger")
+    found = find_lab(lab, here=Path.cwd())
+    with SqlStore.open(found.ledger, create=False) as store:
+        run, record = _unknown(store, run_key, found)
+        ensure_bench(found.path, _bench_path(found), found.endpoints)
+        client = HostClient.of_lab(found.path, campaign=record.name, fence=record.fence)
+        report = client.resolve(run_key, verdict=verdicts[0], reason=reason, by=by)
+        _record_verdict(store, run, report, verdicts[0], by, reason, _clock(found))
+        _lift(store, record, by, _clock(found))
+    console.print(
+        f"run {run_key} is settled: {verdicts[0]} ({reason}, by {by}); run the campaign with the same command as before"
+    )
+
+
+def _unknown(store: SqlStore, run_key: str, lab: Lab) -> tuple[ExperimentRun, CampaignRecord]:
+    for record in store.campaigns():
+        for run in store.changes(record.name).runs:
+            if run.run_key == run_key:
+                if run.status is not RunStatus.UNKNOWN:
+                    raise BadInput(f"run {run_key} is {run.status}, not unknown; nothing to resolve")
+                return run, record
+    raise BadInput(f"lab {lab.path} has no run {run_key!r}")
+
+
+def _bench_path(lab: Lab) -> Path:
+    from instruments.host.processes import bench_path_of
+
+    return bench_path_of(lab.path)
+
+
+def _record_verdict(
+    store: SqlStore, run: ExperimentRun, report: RunReport, verdict: str, by: str, reason: str, clock: Clock
+) -> None:
+    from flows.steps import next_attempt
+
+    settled = run.evolve(
+        status=report.status,
+        reason=report.reason or reason,
+        evidence={**report.evidence, "verdict": verdict, "by": by, "reason": reason},
+        ended_lab=report.ended_lab,
+    )
+    if verdict == "not-done":
+        store.supersede(settled.evolve(status=RunStatus.SUPERSEDED), next_attempt(run, clock.lab()), by=by, now=clock.now())
+    else:
+        store.update_run(settled, kind="resolved", by=by, now=clock.now())
+
+
+def _lift(store: SqlStore, record: CampaignRecord, by: str, clock: Clock) -> None:
+    """Let the campaign go on when no unknown run is left."""
+    changes = store.changes(record.name)
+    if changes.campaign.reason == "unknown" and not any(run.status is RunStatus.UNKNOWN for run in changes.runs):
+        changed = changes.campaign.evolve(status=CampaignStatus.RUNNING, reason=None)
+        store.update_campaign(changed, kind="resumed", by=by, now=clock.now())

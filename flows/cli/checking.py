@@ -1,0 +1,133 @@
+"""`athanor check`: everything that can be said before a device moves."""
+
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from rich.table import Table
+
+from flows.cli.output import console, emit
+from flows.wiring import Plan, load_plan
+from orchestrator.domain.records import Step
+from orchestrator.domain.space import CategoricalParameter, CompositionParameter, ContinuousParameter
+from orchestrator.units import parse
+
+
+def check_file(file: Path, *, connect: bool, lab: Path | None, data: Path | None, as_json: bool) -> None:
+    """Validate a campaign file and all that it names; print what would be done.
+
+    Raises:
+        BadInput: One line that names the thing, what came and what is legal.
+    """
+    plan = load_plan(file, data=data)
+    identities = _connect(plan, lab) if connect and plan.bench is not None else {}
+    document = _describe(plan)
+    if as_json:
+        emit({**document, "devices": identities})
+        return
+    _print(plan, document)
+    for name, identity in identities.items():
+        console.print(f"  {name}: {identity}")
+    console.print(f"{file}: sound")
+
+
+def _connect(plan: Plan, lab: Path | None) -> dict[str, str]:
+    """Read each device's identity; through the live host where there is one, else under the bench's locks."""
+    from instruments.host.reading import identities
+
+    assert plan.bench is not None
+    folder = lab if lab is not None else plan.file.path.parent / ".athanor"
+    return identities(plan.bench, folder)
+
+
+def _describe(plan: Plan) -> dict[str, Any]:
+    spec = plan.file.spec.campaign
+    described: dict[str, Any] = {
+        "campaign": spec.name,
+        "place": plan.place,
+        "budget": spec.budget,
+        "parameters": [parameter.model_dump() for parameter in plan.space.parameters],
+        "constraints": [constraint.label for constraint in plan.space.constraints],
+        "targets": [target.model_dump(exclude_none=True) for target in plan.objective.targets],
+        "policy": {"name": plan.policy.name, **plan.policy.settings},
+        "candidates": len(plan.space.candidates) if plan.space.candidates is not None else None,
+    }
+    if plan.bench is not None and plan.procedure is not None:
+        described |= _estimates(plan)
+    return described
+
+
+def _estimates(plan: Plan) -> dict[str, Any]:
+    """Mean lab time, reagents and cost over the sampled feasible configurations, and what is without a watchdog."""
+    assert plan.bench is not None
+    assert plan.procedure is not None
+    budget, expanded = plan.file.spec.campaign.budget, [plan.procedure.expand(one) for one in plan.sample]
+    stocks = plan.bench.spec.stocks
+    used = {name: budget * fmean(plan.procedure.reagents(steps).get(name, 0.0) for steps in expanded) for name in stocks}
+    return {
+        "lab_hours": budget * fmean(plan.procedure.lab_seconds(steps) for steps in expanded) / 3600,
+        "reagents_mL": used,
+        "reagents_there_mL": {name: parse(stock.volume, "mL", what=f"stock {name}") for name, stock in stocks.items()},
+        "cost": sum(used[name] * (stock.price or 0.0) for name, stock in stocks.items()),
+        "limits": {name: [limit.low, limit.high, limit.unit] for name, limit in plan.bench.envelope.limits.items()},
+        "without_watchdog": [
+            name
+            for name, one in plan.bench.spec.instruments.items()
+            if one.watchdog is None or not plan.bench.driver(name).HAS_WATCHDOG
+        ],
+        "example": {"configuration": plan.sample[0], "steps": [step.model_dump(mode="json") for step in expanded[0]]},
+    }
+
+
+def _print(plan: Plan, document: dict[str, Any]) -> None:
+    console.print(
+        f"campaign {document['campaign']} on {document['place']}: {document['budget']} experiments, policy {document['policy']['name']}"
+    )
+    console.print(_parameter_table(plan))
+    for label in document["constraints"]:
+        console.print(f"  constraint: {label}")
+    if plan.procedure is None:
+        console.print(f"  candidates: {document['candidates']}")
+        return
+    console.print(_step_table(plan.procedure.expand(plan.sample[0])))
+    for name, (low, high, unit) in document["limits"].items():
+        console.print(f"  limit {name}: {low:g} to {high:g} {unit}")
+    console.print(f"  lab time: about {document['lab_hours']:.1f} h, heating not counted")
+    for name, volume in document["reagents_mL"].items():
+        there = document["reagents_there_mL"][name]
+        console.print(f"  stock {name}: about {volume:.0f} of {there:.0f} mL{'  NOT ENOUGH' if volume > there else ''}")
+    console.print(f"  cost of reagents: {document['cost']:.2f}")
+    for name in document["without_watchdog"]:
+        console.print(f"  {name}: no communication watchdog is armed; only the host and the supervisor can make it safe")
+
+
+def _parameter_table(plan: Plan) -> Table:
+    table = Table(title="parameters and targets", title_justify="left")
+    for heading in ("name", "unit", "range"):
+        table.add_column(heading)
+    for one in plan.space.parameters:
+        if isinstance(one, CategoricalParameter):
+            table.add_row(one.name, "", ", ".join(one.categories))
+        elif isinstance(one, CompositionParameter):
+            table.add_row(one.name, "", f"fractions of {', '.join(one.components)}")
+        elif isinstance(one, ContinuousParameter):
+            table.add_row(one.name, one.unit, f"{one.min:g} to {one.max:g}")
+        else:
+            table.add_row(one.name, one.unit, ", ".join(f"{value:g}" for value in one.values))
+    for target in plan.objective.targets:
+        aim = f"match {target.value:g} +- {target.tolerance:g}" if target.value is not None else target.goal
+        table.add_row(target.name, target.unit, aim)
+    return table
+
+
+def _step_table(steps: tuple[Step, ...]) -> Table:
+    table = Table(title="one experiment, at the first sampled configuration", title_justify="left")
+    for heading in ("step", "do", "kind", "with"):
+        table.add_column(heading)
+    for step in steps:
+        shown = ", ".join(
+            f"{name} = {value if isinstance(value, str) else format(value, '.4g')} {step.units.get(name, '')}".strip()
+            for name, value in step.arguments.items()
+        )
+        table.add_row(str(step.index + 1), step.do, str(step.kind), shown or ", ".join(step.channels))
+    return table

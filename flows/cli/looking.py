@@ -1,0 +1,100 @@
+"""Commands that only read: status, report, export, verify."""
+
+from pathlib import Path
+
+from instruments.host.processes import process_table
+
+from flows.cli.output import console, emit
+from flows.export import export_campaign
+from flows.lab import Lab, find_lab
+from flows.reporting import files_of, write_report_of
+from orchestrator.domain.records import CampaignRecord
+from orchestrator.errors import BadInput, StoreError
+from orchestrator.loop import History, counts
+from orchestrator.store.sql import SqlStore
+
+
+def the_campaign(store: SqlStore, lab: Lab, name: str | None) -> CampaignRecord:
+    """Return the named campaign, or the only one of the lab.
+
+    Raises:
+        BadInput: None of that name, or several to choose from.
+    """
+    records = {record.name: record for record in store.campaigns()}
+    if name is None and len(records) == 1:
+        return next(iter(records.values()))
+    if name is None:
+        raise BadInput(f"lab {lab.path} has {len(records)} campaigns; name one of: {', '.join(records) or 'none'}")
+    if name not in records:
+        raise BadInput(f"lab {lab.path} has no campaign {name!r}; it has {', '.join(records) or 'none'}")
+    return records[name]
+
+
+def show_status(campaign: str | None, *, lab: Path | None, as_json: bool) -> None:
+    """Print state, counts and processes."""
+    found = find_lab(lab, here=Path.cwd())
+    processes = process_table(found.path)
+    with SqlStore.open(found.ledger, create=False) as store:
+        record = the_campaign(store, found, campaign)
+        history = History.of(store.changes(record.name))
+    unknown = [run.run_key for run in history.runs.values() if run.status == "unknown"]
+    document = {
+        "campaign": record.name,
+        "state": record.status,
+        "reason": record.reason,
+        "counts": counts(history),
+        "unknown": unknown,
+        "lab": str(found.path),
+        "kind": found.kind,
+        "processes": processes,
+    }
+    if as_json:
+        emit(document)
+        return
+    console.print(
+        f"campaign {record.name} ({found.kind} lab {found.path}): {record.status}{f' ({record.reason})' if record.reason else ''}"
+    )
+    for name, number in counts(history).items():
+        console.print(f"  {name.replace('_', ' ')}: {number}")
+    for name, process in processes.items():
+        console.print(f"  {name}: {'-' if process is None else 'pid {pid}, since {started}'.format(**process)}")
+    for run_key in unknown:
+        console.print(f"  unknown: athanor resolve {run_key} --done | --not-done | --discard --reason TEXT --by NAME")
+
+
+def write_report(campaign: str | None, *, lab: Path | None) -> None:
+    """Write a campaign's report and print its path."""
+    found = find_lab(lab, here=Path.cwd())
+    with SqlStore.open(found.ledger, create=False) as store:
+        console.print(str(write_report_of(store, the_campaign(store, found, campaign), found)))
+
+
+def export_tables(campaign: str | None, out: Path, *, lab: Path | None) -> None:
+    """Write a campaign's CSV files."""
+    found = find_lab(lab, here=Path.cwd())
+    with SqlStore.open(found.ledger, create=False) as store:
+        record = the_campaign(store, found, campaign)
+        space, objective = files_of(record)
+        paths = export_campaign(store.changes(record.name), space, objective, store.head(), out)
+    for path in paths:
+        console.print(str(path))
+
+
+def verify_ledger(*, lab: Path | None, as_json: bool) -> None:
+    """Check the ledger's chain and tables.
+
+    Raises:
+        StoreError: Something disagrees; every complaint is printed before.
+    """
+    found = find_lab(lab, here=Path.cwd())
+    with SqlStore.open(found.ledger, create=False) as store:
+        complaints, (seq, head) = store.verify(), store.head()
+    if as_json:
+        emit({"ledger": str(found.ledger), "events": seq, "head": head, "complaints": complaints})
+    else:
+        for complaint in complaints:
+            console.print(complaint)
+    if complaints:
+        raise StoreError(f"ledger {found.ledger} is damaged: {len(complaints)} complaints, the first: {complaints[0]}")
+    if not as_json:
+        console.print(f"ledger {found.ledger} is sound: {seq} events, head {head}")

@@ -1,0 +1,235 @@
+"""The command line: `athanor COMMAND`.
+
+Commands import what they need when they are called, so that `stop`, `status` and `verify` start at once.
+"""
+
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.output import fail
+from orchestrator.errors import AthanorError
+
+app = typer.Typer(
+    name="athanor",
+    help="Autonomous experiment campaigns in materials synthesis.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+LabOption = Annotated[Path | None, typer.Option("--lab", help="Lab folder; else the one beside the file, or the only one here.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
+DataOption = Annotated[
+    Path | None, typer.Option("--data", envvar="ATHANOR_DATA", help="Folder of recorded tables, for recorded campaigns.")
+]
+FileArgument = Annotated[Path, typer.Argument(help="The campaign file.")]
+CampaignArgument = Annotated[str | None, typer.Argument(help="The campaign; may be left out where the lab has one.")]
+ByOption = Annotated[str, typer.Option("--by", help="Who says so.")]
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why.")]
+
+
+@app.command()
+def init(directory: Annotated[Path, typer.Argument(help="A new folder.")]) -> None:
+    """Scaffold a lab folder: campaign.toml, bench.toml, plant.toml, README."""
+    from flows.cli.scaffolding import scaffold
+
+    scaffold(directory)
+
+
+@app.command()
+def check(
+    file: FileArgument,
+    connect: Annotated[bool, typer.Option("--connect", help="Read the devices too; write nothing.")] = False,
+    lab: LabOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Validate a campaign offline; print what would be done, limits, time, reagents and cost."""
+    from flows.cli.checking import check_file
+
+    check_file(file, connect=connect, lab=lab, data=data, as_json=as_json)
+
+
+@app.command()
+def simulate(
+    bench: Annotated[Path, typer.Argument(help="The bench file.")],
+    lab: LabOption = None,
+    rate: Annotated[float, typer.Option("--rate", help="Lab seconds per wall second.")] = 1.0,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of noise, drift and hidden constants.")] = 0,
+) -> None:
+    """Start the simulated devices of a bench, and keep them until interrupted."""
+    from flows.cli.setting_up import simulate_bench
+
+    simulate_bench(bench, lab=lab, rate=rate, seed=seed)
+
+
+@app.command()
+def run(
+    file: FileArgument,
+    lab: LabOption = None,
+    data: DataOption = None,
+    take_over: Annotated[bool, typer.Option("--take-over", help="Replace a silent holder: it is killed first.")] = False,
+    view: Annotated[bool, typer.Option("--view/--no-view", help="Show the campaign in Prefect.")] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Run or resume a campaign: the same command after a crash goes on."""
+    from flows.cli.running import RunOptions, run_campaign
+
+    run_campaign(file, RunOptions(kind="live", lab=lab, data=data, take_over=take_over, view=view, as_json=as_json))
+
+
+@app.command(name="dry-run")
+def dry_run(
+    file: FileArgument,
+    lab: LabOption = None,
+    rate: Annotated[float, typer.Option("--rate", help="Lab seconds per wall second.")] = 300.0,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the plant's noise, drift and hidden constants.")] = 0,
+    take_over: Annotated[bool, typer.Option("--take-over", help="Replace a silent holder: it is killed first.")] = False,
+    view: Annotated[bool, typer.Option("--view/--no-view", help="Show the campaign in Prefect.")] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a campaign against simulated instruments, with a database of its own."""
+    from flows.cli.running import RunOptions, run_campaign
+
+    options = RunOptions(kind="dry", lab=lab, take_over=take_over, view=view, as_json=as_json, rate=rate, plant_seed=seed)
+    run_campaign(file, options)
+
+
+@app.command()
+def status(campaign: CampaignArgument = None, lab: LabOption = None, as_json: JsonOption = False) -> None:
+    """Show a campaign's state, counts and processes."""
+    from flows.cli.looking import show_status
+
+    show_status(campaign, lab=lab, as_json=as_json)
+
+
+@app.command()
+def pause(
+    campaign: CampaignArgument = None, lab: LabOption = None, by: ByOption = "operator", reason: ReasonOption = "paused by hand"
+) -> None:
+    """Let no new experiment begin; the one in hand is finished."""
+    from flows.cli.acting import pause_campaign
+
+    pause_campaign(campaign, lab=lab, by=by, reason=reason)
+
+
+@app.command()
+def resume(
+    campaign: CampaignArgument = None, lab: LabOption = None, by: ByOption = "operator", reason: ReasonOption = "resumed by hand"
+) -> None:
+    """Lift a pause, and unlatch a stopped bench; `run` then goes on."""
+    from flows.cli.acting import resume_campaign
+
+    resume_campaign(campaign, lab=lab, by=by, reason=reason)
+
+
+@app.command()
+def abort(
+    campaign: CampaignArgument = None, lab: LabOption = None, by: ByOption = "operator", reason: ReasonOption = "aborted by hand"
+) -> None:
+    """End a campaign for good, and the experiment in hand with it."""
+    from flows.cli.acting import abort_campaign
+
+    abort_campaign(campaign, lab=lab, by=by, reason=reason)
+
+
+@app.command()
+def stop(lab: LabOption = None, by: ByOption = "operator", reason: ReasonOption = "stopped by hand") -> None:
+    """Drive the bench to its safe state now, whatever else is alive, and latch it."""
+    from flows.cli.stopping import stop_lab
+
+    stop_lab(lab, by=by, reason=reason)
+
+
+@app.command()
+def resolve(
+    run_key: Annotated[str, typer.Argument(help="The run whose end nobody saw.")],
+    done: Annotated[bool, typer.Option("--done", help="It was carried out; its result is lost.")] = False,
+    not_done: Annotated[bool, typer.Option("--not-done", help="It was not carried out: a new attempt may be made.")] = False,
+    discard: Annotated[bool, typer.Option("--discard", help="Whatever happened, do not use it.")] = False,
+    by: Annotated[str, typer.Option("--by", help="Who says so.")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Why.")] = "",
+    lab: LabOption = None,
+) -> None:
+    """Settle an unknown run by a person's word."""
+    from flows.cli.acting import resolve_run
+
+    verdicts = [name for name, given in (("done", done), ("not-done", not_done), ("discard", discard)) if given]
+    resolve_run(run_key, verdicts, lab=lab, by=by, reason=reason)
+
+
+@app.command()
+def report(campaign: CampaignArgument = None, lab: LabOption = None) -> None:
+    """Write a campaign's report, one self-contained HTML page, and print its path."""
+    from flows.cli.looking import write_report
+
+    write_report(campaign, lab=lab)
+
+
+@app.command()
+def export(
+    out: Annotated[Path, typer.Option("--out", help="Folder for runs.csv, proposals.csv and measurements.csv.")],
+    campaign: CampaignArgument = None,
+    lab: LabOption = None,
+) -> None:
+    """Write a campaign as CSV files."""
+    from flows.cli.looking import export_tables
+
+    export_tables(campaign, out, lab=lab)
+
+
+@app.command()
+def replay(
+    proposal: Annotated[str, typer.Argument(help="A proposal's id, or its number in the campaign.")],
+    campaign: Annotated[str | None, typer.Option("--campaign", help="The campaign, where the lab has several.")] = None,
+    lab: LabOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compute a past proposal again and compare."""
+    from flows.cli.replaying import replay_proposal
+
+    replay_proposal(proposal, campaign, lab=lab, data=data, as_json=as_json)
+
+
+@app.command()
+def verify(lab: LabOption = None, as_json: JsonOption = False) -> None:
+    """Check the ledger: any altered, removed, inserted or reordered event, any row that disagrees."""
+    from flows.cli.looking import verify_ledger
+
+    verify_ledger(lab=lab, as_json=as_json)
+
+
+@app.command()
+def serve(lab: LabOption = None) -> None:
+    """Serve a lab's Prefect UI, to look at finished campaigns too, until interrupted."""
+    from flows.cli.setting_up import serve_lab
+
+    serve_lab(lab=lab)
+
+
+def main() -> None:
+    """Run the command line; every known failure is one clear line and a non-zero exit."""
+    try:
+        app(standalone_mode=True)
+    except AthanorError as error:
+        fail(str(error))
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        fail("interrupted")
+        sys.exit(130)
+    except Exception as error:  # the outermost edge: nobody is to see a traceback, and nothing is to be lost
+        path = Path(f"athanor-error-{os.getpid()}.log").resolve()
+        path.write_text(traceback.format_exc())
+        fail(f"internal error: {type(error).__name__}: {error} (details in {path})")
+        sys.exit(4)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,20 @@
+"""What commands print: one console, one way to fail."""
+
+import json
+import sys
+from typing import Any
+
+from rich.console import Console
+
+console = Console(highlight=False, soft_wrap=True)
+"""For people, on standard output."""
+
+
+def emit(document: Any) -> None:
+    """Print a JSON document for a program to read."""
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def fail(message: str) -> None:
+    """Print one clear line on standard error."""
+    sys.stderr.write(f"athanor: {message}\n")

@@ -1,0 +1,44 @@
+"""Progress on the terminal."""
+
+from collections.abc import Mapping
+
+from rich.table import Table
+
+from orchestrator.domain.objective import Objective
+from orchestrator.loop import History, accepted, best
+
+
+def progress_table(history: History, objective: Objective, budget: int) -> Table:
+    """Show how far a campaign is, its best experiment and its last one."""
+    runs = history.attempts()
+    ended = sum(run.status.is_terminal for run in runs)
+    table = Table(title=f"{history.campaign.name}: {ended} of {budget} experiments", title_justify="left", expand=False)
+    for heading in ("", "objective", *(f"{target.name} {target.unit}".strip() for target in objective.targets), "status"):
+        table.add_column(heading)
+    values = accepted(history)
+    if (found := best(history, objective)) is not None:
+        table.add_row("best", f"{found[1]:.4f}", *_cells(values.get(found[0].run_key, {}), objective), str(found[0].status))
+    if runs:
+        last = values.get(runs[-1].run_key, {})
+        score = objective.score_measured(last)
+        table.add_row("last", "-" if score is None else f"{score:.4f}", *_cells(last, objective), str(runs[-1].status))
+    return table
+
+
+def _cells(values: Mapping[str, float], objective: Objective) -> list[str]:
+    return [f"{values[name]:.4g}" if name in values else "-" for name in objective.names]
+
+
+def split_table(phases: Mapping[str, float], inside: Mapping[str, float]) -> Table:
+    """Show where the wall time went: phases of the command, and the parts of the campaign itself."""
+    table = Table(title="wall seconds", title_justify="left")
+    table.add_column("phase")
+    table.add_column("s", justify="right")
+    for name, seconds in phases.items():
+        table.add_row(name, f"{seconds:.1f}")
+        if name == "campaign":
+            for part, spent in inside.items():
+                table.add_row(f"  {part}", f"{spent:.1f}")
+            table.add_row("  other (Prefect, loop)", f"{max(0.0, seconds - sum(inside.values())):.1f}")
+    table.add_row("total", f"{sum(phases.values()):.1f}")
+    return table

@@ -1,0 +1,322 @@
+"""`athanor run` and `athanor dry-run`: start what is missing, carry the campaign on, show it, leave cleanly."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import torch
+from instruments.host.client import HostClient
+from instruments.host.processes import ensure_bench, ensure_plant, lab_clock, shutdown_bench, shutdown_plant
+from rich.live import Live
+
+from flows.campaign import Cycle, Ended, plain_cycle, run_loop
+from flows.cli.output import console, emit
+from flows.cli.progress import progress_table, split_table
+from flows.lab import Kind, Lab, make_lab
+from flows.reporting import write_report
+from flows.server import ServerUse, prefect_environment
+from flows.steps import Setup, Steps
+from flows.wiring import Plan, admit, load_plan, recorded_bench
+from instruments.host.locks import CampaignLock
+from orchestrator.clock import LiveClock
+from orchestrator.domain.lifecycle import CampaignStatus
+from orchestrator.domain.records import CampaignRecord
+from orchestrator.errors import AthanorError, BadInput, NeedsPerson
+from orchestrator.loop import History, best
+from orchestrator.ports import Bench, Clock
+from orchestrator.store.sql import SqlStore
+
+VIEW_GRACE: Final = 10.0
+"""Wall seconds that the view may take to close after the ledger says finished."""
+TASKS_UP_TO: Final = 400
+"""Budget above which Prefect gets no task per cycle: its page cannot show more."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What the command line said."""
+
+    kind: Kind
+    lab: Path | None = None
+    data: Path | None = None
+    take_over: bool = False
+    view: bool = True
+    as_json: bool = False
+    rate: float = 1.0
+    plant_seed: int = 0
+
+
+@dataclass(slots=True)
+class _Clockwork:
+    """Wall seconds of the phases around the loop."""
+
+    began: float = field(default_factory=time.perf_counter)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def lap(self, what: str) -> None:
+        now = time.perf_counter()
+        self.seconds[what] = self.seconds.get(what, 0.0) + now - self.began
+        self.began = now
+
+
+def run_campaign(file: Path, options: RunOptions) -> None:
+    """Run or resume a campaign; exits the process.
+
+    Raises:
+        AthanorError: One clear line.
+    """
+    laps = _Clockwork()
+    plan = load_plan(file, data=options.data)
+    if options.kind == "dry" and not plan.needs_wires:
+        raise BadInput(f"{file}: a recorded campaign touches no wire; use `athanor run`")
+    lab = make_lab(options.lab, beside=plan.file.path, kind=options.kind)
+    torch.set_num_threads(1)  # recorded with each proposal; small matrices gain nothing from more
+    with CampaignLock(lab.path, plan.file.name, take_over=options.take_over), SqlStore.open(lab.ledger) as store:
+        record = _record(store, plan)
+        if record is not None and record.status is CampaignStatus.FINISHED:
+            console.print(f"campaign {record.name} is finished ({record.reason}); report: {write_report(store, plan, lab)}")
+            return
+        _refuse_paused(record)
+        laps.lap("reading")
+        with ServerUse(lab.prefect_home, wanted=options.view) as server:
+            _carry_on(plan, lab, store, record, options, server, laps)
+
+
+def _record(store: SqlStore, plan: Plan) -> CampaignRecord | None:
+    found = [record for record in store.campaigns() if record.name == plan.file.name]
+    return admit(found[0] if found else None, plan)
+
+
+def _refuse_paused(record: CampaignRecord | None) -> None:
+    if record is None or record.status is CampaignStatus.RUNNING:
+        return
+    if record.status is CampaignStatus.ABORTED:
+        raise BadInput(f"campaign {record.name} was aborted ({record.reason}); choose another name")
+    if record.reason == "unknown":
+        raise NeedsPerson(
+            f"campaign {record.name} is paused: a run's outcome is unknown; `athanor status` names it, `athanor resolve` settles it"
+        )
+    raise NeedsPerson(f"campaign {record.name} is paused ({record.reason}); `athanor resume {record.name}` lifts it")
+
+
+def _carry_on(
+    plan: Plan, lab: Lab, store: SqlStore, record: CampaignRecord | None, options: RunOptions, server: ServerUse, laps: _Clockwork
+) -> None:
+    _announce(plan, lab, server)
+    clock, bench_sha = _processes(plan, lab, options)
+    if record is None:
+        record = CampaignRecord(name=plan.file.name, snapshot=plan.snapshot)
+        store.create_campaign(record, by="command", now=clock.now())
+    fence = store.take_up(plan.file.name, by="command", now=clock.now())
+    if record.status is CampaignStatus.DRAFT:
+        running = store.changes(plan.file.name).campaign.evolve(status=CampaignStatus.RUNNING)
+        store.update_campaign(running, kind="running", by="command", now=clock.now())
+    bench = _bench(plan, lab, fence)
+    setup = Setup(
+        plan.file.spec.campaign, plan.space, plan.objective, plan.policy, plan.recipe, bench, store, clock, fence, bench_sha
+    )
+    laps.lap("starting")
+    ended, view_lost = _loop(Steps(setup), plan, server, options)
+    laps.lap("campaign")
+    _leave(plan, lab, store, setup, ended, options, server, laps, view_lost=view_lost)
+
+
+def _announce(plan: Plan, lab: Lab, server: ServerUse) -> None:
+    kind = "SIMULATED instruments" if lab.kind == "dry" else "recorded data" if plan.table is not None else "the real bench"
+    console.print(f"campaign {plan.file.name} on {kind}; lab {lab.path}")
+    if server.ui_url is not None:
+        console.print(f"Prefect UI: {server.ui_url}")
+    elif server.reason is not None:
+        console.print(f"no Prefect view: {server.reason}")
+
+
+def _processes(plan: Plan, lab: Lab, options: RunOptions) -> tuple[Clock, str]:
+    """Start or adopt plant, supervisor and host; return the lab's clock and the bench file's hash."""
+    if plan.bench is None:
+        return LiveClock(), ""
+    if lab.kind == "dry":
+        plant = plan.bench.spec.simulation.get("plant")
+        if plant is None:
+            raise BadInput(f"{plan.bench.path}: a dry run needs [simulation] plant = FILE")
+        ensure_plant(
+            lab.path, plan.bench.path.parent / plant, bench_sha256=plan.bench.sha256, seed=options.plant_seed, rate=options.rate
+        )
+    ensure_bench(lab.path, plan.bench.path, lab.endpoints)
+    return lab_clock(lab.endpoints), plan.bench.sha256
+
+
+def _bench(plan: Plan, lab: Lab, fence: int) -> Bench:
+    return HostClient.of_lab(lab.path, campaign=plan.file.name, fence=fence) if plan.needs_wires else recorded_bench(plan)
+
+
+def _loop(steps: Steps, plan: Plan, server: ServerUse, options: RunOptions) -> tuple[Ended | AthanorError, bool]:
+    """Run the loop in a thread, as a Prefect flow where there is a server; show progress; return how it ended."""
+    leave, finished = threading.Event(), threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: leave.set())
+    outcome: list[Ended | AthanorError | Exception] = []
+    observe, carry, view_done = _viewed(steps, plan, server, leave)
+
+    def body(cycle: Cycle) -> Ended:
+        try:
+            ended = run_loop(
+                steps, cycle=cycle if plan.file.spec.campaign.budget <= TASKS_UP_TO else plain_cycle, observe=observe, leave=leave
+            )
+        except Exception as error:
+            outcome.append(error)
+            finished.set()
+            raise
+        outcome.append(ended)
+        finished.set()
+        return ended
+
+    worker = threading.Thread(target=carry, args=(body, outcome), name="campaign", daemon=True)
+    worker.start()
+    _show(steps, plan, leave, finished, quiet=options.as_json)
+    worker.join(timeout=VIEW_GRACE)
+    result = outcome[0]
+    if not isinstance(result, Ended | AthanorError):
+        raise result
+    return result, worker.is_alive() or not view_done()
+
+
+def _viewed(
+    steps: Steps, plan: Plan, server: ServerUse, leave: threading.Event
+) -> tuple[Callable[[History], None], Callable[..., None], Callable[[], bool]]:
+    """Return how the history is shown, how a body is carried, and whether the view closed well."""
+    if server.url is None:
+        return (lambda _history: None), (lambda body, outcome: _swallow(body, plain_cycle, outcome)), (lambda: True)
+    os.environ.update(prefect_environment(server))
+    from flows.view import Shown, View, close_stale_runs
+
+    view, closed = View(plan.file.name, leave), threading.Event()
+
+    def observe(history: History) -> None:
+        view.publish(Shown(history, plan.objective, plan.file.spec.campaign.budget))
+
+    def carry(body: Callable[[Cycle], Ended], outcome: list[object]) -> None:
+        try:
+            close_stale_runs(plan.file.name)
+            view.carry(body)
+            closed.set()
+        except Exception:  # whatever Prefect raises: the ledger decides, and the campaign goes on without it
+            if not outcome:
+                _swallow(body, plain_cycle, outcome)
+
+    return observe, carry, closed.is_set
+
+
+def _swallow(body: Callable[[Cycle], Ended], cycle: Cycle, _outcome: list[object]) -> None:
+    try:
+        body(cycle)
+    except Exception:  # the body has put it where the command finds it
+        return
+
+
+def _show(steps: Steps, plan: Plan, leave: threading.Event, finished: threading.Event, *, quiet: bool) -> None:
+    def table() -> object:
+        return progress_table(steps.history, plan.objective, plan.file.spec.campaign.budget)
+
+    try:
+        if quiet:
+            finished.wait()
+            return
+        if not console.is_terminal:
+            _show_lines(steps, plan, finished)
+            return
+        with Live(get_renderable=table, console=console, refresh_per_second=4, transient=True):  # type: ignore[arg-type]
+            finished.wait()
+    except KeyboardInterrupt:
+        leave.set()
+        finished.wait(timeout=VIEW_GRACE)
+
+
+def _show_lines(steps: Steps, plan: Plan, finished: threading.Event) -> None:
+    """Print a line per ended experiment where there is no terminal."""
+    shown: set[str] = set()
+    while True:
+        over = finished.wait(timeout=0.5)
+        history = steps.history
+        for run in history.attempts():
+            if run.run_key not in shown and run.status.is_terminal and (run.ingested or run.status != "completed"):
+                shown.add(run.run_key)
+                found = best(history, plan.objective)
+                shown_best = "-" if found is None else f"{found[1]:.4f}"
+                console.print(
+                    f"{len(shown):4d}/{plan.file.spec.campaign.budget} {run.status:<10} best {shown_best}  {run.reason or ''}"
+                )
+        if over:
+            return
+
+
+def _leave(
+    plan: Plan,
+    lab: Lab,
+    store: SqlStore,
+    setup: Setup,
+    ended: Ended | AthanorError,
+    options: RunOptions,
+    server: ServerUse,
+    laps: _Clockwork,
+    *,
+    view_lost: bool,
+) -> None:
+    """Close processes, write the report, print what happened; raises what the loop raised."""
+    if isinstance(ended, AthanorError):
+        raise ended
+    over = ended.status in (CampaignStatus.FINISHED, CampaignStatus.ABORTED)
+    if over and plan.needs_wires:
+        shutdown_bench(lab.path)
+        if lab.kind == "dry":
+            shutdown_plant(lab.path)
+    laps.lap("parking")
+    report = write_report(store, plan, lab)
+    laps.lap("report")
+    if view_lost:
+        console.print("view lost: Prefect did not take the end of the campaign; the ledger has it all")
+    if options.as_json:
+        emit(
+            {
+                "campaign": plan.file.name,
+                "status": ended.status,
+                "reason": ended.reason,
+                "report": str(report),
+                "seconds": laps.seconds,
+            }
+        )
+    else:
+        _summary(plan, lab, store, setup, ended, report, laps)
+    code = 0 if over else NeedsPerson.exit_code
+    if view_lost:
+        store.close()
+        server.release()
+        sys.stdout.flush()
+        os._exit(code)
+    if not over:
+        raise NeedsPerson(_what_next(store, plan, ended))
+
+
+def _summary(plan: Plan, lab: Lab, store: SqlStore, setup: Setup, ended: Ended, report: Path, laps: _Clockwork) -> None:
+    history = History.of(store.changes(plan.file.name))
+    console.print(progress_table(history, plan.objective, plan.file.spec.campaign.budget))
+    console.print(split_table(laps.seconds, setup.timings.seconds))
+    seq, head = store.head()
+    console.print(f"{ended.status}: {ended.reason}")
+    console.print(f"ledger: event {seq}, head {head}")
+    console.print(f"report: {report}")
+    console.print(f"open the UI again: athanor serve --lab {lab.path}")
+
+
+def _what_next(store: SqlStore, plan: Plan, ended: Ended) -> str:
+    if ended.reason == "unknown":
+        unknown = [run.run_key for run in store.changes(plan.file.name).runs if run.status == "unknown"]
+        return (
+            f"run {unknown[0]}: nobody saw how it ended; look at the bench, then type: "
+            f"athanor resolve {unknown[0]} --done | --not-done | --discard --reason TEXT --by NAME"
+        )
+    return f"campaign {plan.file.name} is paused ({ended.reason}); `athanor resume {plan.file.name}` lifts it"

@@ -1,0 +1,31 @@
+"""`athanor init`: a lab folder to start from."""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+from flows.cli.output import console
+from orchestrator.errors import BadInput
+
+_FILES: Final = ("campaign.toml", "bench.toml", "plant.toml", "README.md")
+
+
+def scaffold(directory: Path) -> None:
+    """Write the example of the CdSe flow bench into a folder.
+
+    Raises:
+        BadInput: A file of that name is there already; nothing is written.
+    """
+    taken = [name for name in _FILES if (directory / name).exists()]
+    if taken:
+        raise BadInput(f"{directory / taken[0]} is there already; expected a folder without it")
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for name in _FILES:
+            (directory / name).write_text(
+                files("flows.cli").joinpath("scaffold", name).read_text(encoding="utf-8"), encoding="utf-8"
+            )
+    except OSError as error:
+        raise BadInput(f"{directory} cannot be written: {error.strerror}") from error
+    console.print(f"{directory}: {', '.join(_FILES)}")
+    console.print(f"next: athanor check {directory / 'campaign.toml'}, then athanor dry-run {directory / 'campaign.toml'}")

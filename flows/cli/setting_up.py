@@ -1,0 +1,47 @@
+"""`athanor simulate` and `athanor serve`: long-lived helpers in the foreground."""
+
+import signal
+import threading
+from pathlib import Path
+
+from instruments.host.processes import ensure_plant, shutdown_plant
+
+from flows.cli.output import console
+from flows.lab import find_lab, make_lab
+from flows.server import ServerUse
+from instruments.benchfile import load_bench
+from orchestrator.errors import BadInput, Fault
+
+
+def _until_told() -> None:
+    leave = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: leave.set())
+    try:
+        leave.wait()
+    except KeyboardInterrupt:
+        return
+
+
+def simulate_bench(bench: Path, *, lab: Path | None, rate: float, seed: int) -> None:
+    """Start the plant of a bench and keep it until interrupted."""
+    file = load_bench(bench.resolve())
+    plant = file.spec.simulation.get("plant")
+    if plant is None:
+        raise BadInput(f"{bench}: simulated devices need [simulation] plant = FILE")
+    found = make_lab(lab, beside=file.path, kind="dry")
+    endpoints = ensure_plant(found.path, file.path.parent / plant, bench_sha256=file.sha256, seed=seed, rate=rate)
+    for link, endpoint in endpoints.items():
+        console.print(f"{link}: {endpoint}")
+    console.print(f"simulated devices run at {rate:g} lab seconds per second in lab {found.path}; Ctrl-C ends them")
+    _until_told()
+    shutdown_plant(found.path)
+
+
+def serve_lab(*, lab: Path | None) -> None:
+    """Serve a lab's Prefect UI until interrupted."""
+    found = find_lab(lab, here=Path.cwd())
+    with ServerUse(found.prefect_home, wanted=True) as server:
+        if server.ui_url is None:
+            raise Fault(f"no Prefect server for lab {found.path}: {server.reason}")
+        console.print(f"Prefect UI: {server.ui_url}  (Ctrl-C ends it)")
+        _until_told()

@@ -1,0 +1,103 @@
+"""A lab folder: live or dry, fixed when it is made; it holds one ledger, one journal, its locks and its plant."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from orchestrator.errors import BadInput
+
+Kind = Literal["live", "dry"]
+_DEFAULTS: Final[dict[Kind, str]] = {"live": ".athanor", "dry": ".athanor-dry"}
+
+
+@dataclass(frozen=True, slots=True)
+class Lab:
+    """Where everything of a lab lies."""
+
+    path: Path
+    kind: Kind
+
+    @property
+    def ledger(self) -> Path:
+        """The ledger's database."""
+        return self.path / "ledger.db"
+
+    @property
+    def plant(self) -> Path:
+        """The simulated plant's folder."""
+        return self.path / "plant"
+
+    @property
+    def endpoints(self) -> Path | None:
+        """Where a dry lab's endpoints stand; None for a live lab."""
+        return self.plant / "endpoints.json" if self.kind == "dry" else None
+
+    @property
+    def prefect_home(self) -> Path:
+        """The local Prefect server's home."""
+        return self.path / "prefect"
+
+    def report(self, campaign: str) -> Path:
+        """Return where a campaign's report is written."""
+        return self.path / "reports" / f"{campaign}.html"
+
+
+def make_lab(folder: Path | None, *, beside: Path, kind: Kind) -> Lab:
+    """Open the lab of a `run` or `dry-run`, made when it is not there.
+
+    Args:
+        folder: What `--lab` named; None for the default beside the campaign file.
+        beside: The campaign file.
+        kind: What the command needs.
+
+    Raises:
+        BadInput: The folder is a lab of the other kind.
+    """
+    path = (folder or beside.parent / _DEFAULTS[kind]).resolve()
+    note = path / "lab.json"
+    if not note.exists():
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            note.write_text(json.dumps({"kind": kind}) + "\n")
+        except OSError as error:
+            raise BadInput(f"lab folder {path} cannot be made: {error.strerror}") from error
+    lab = open_lab(path)
+    if lab.kind != kind:
+        raise BadInput(f"lab {path} is {lab.kind}; this command needs a {kind} one (another folder for --lab)")
+    return lab
+
+
+def open_lab(path: Path) -> Lab:
+    """Open an existing lab.
+
+    Raises:
+        BadInput: Not a lab folder.
+    """
+    try:
+        kind = json.loads((path / "lab.json").read_text())["kind"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadInput(
+            f"{path} is no lab folder (it has no readable lab.json); expected one that `run` or `dry-run` made"
+        ) from error
+    if kind not in _DEFAULTS:
+        raise BadInput(f"{path / 'lab.json'}: kind = {kind!r}; expected live or dry")
+    return Lab(path.resolve(), kind)
+
+
+def find_lab(folder: Path | None, *, here: Path) -> Lab:
+    """Open the lab that `--lab` names, else the only one here.
+
+    Raises:
+        BadInput: None here, or two.
+    """
+    if folder is not None:
+        return open_lab(folder)
+    found = [here / name for name in _DEFAULTS.values() if (here / name / "lab.json").exists()]
+    if (here / "lab.json").exists():
+        found.insert(0, here)
+    if not found:
+        raise BadInput(f"no lab in {here}; name one with --lab DIR")
+    if len(found) > 1:
+        raise BadInput(f"two labs in {here}: {found[0].name} and {found[1].name}; name one with --lab DIR")
+    return open_lab(found[0])

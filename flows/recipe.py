@@ -1,0 +1,101 @@
+"""How a configuration becomes steps, and readings a measured configuration: from a bench's procedure or a recorded table."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from typing_extensions import override
+
+from instruments.benchfile import BenchFile
+from instruments.procedure import Procedure
+from instruments.recorded import steps_for
+from orchestrator.domain.records import Reading, Step
+from orchestrator.domain.values import Configuration
+
+
+class Recipe(Protocol):
+    """What the flow's steps need of a bench, beside the Bench port."""
+
+    @property
+    def reduction(self) -> str:
+        """Name and version of the reduction from readings to measurements."""
+        ...
+
+    @property
+    def positions(self) -> tuple[str, ...]:
+        """All sampler positions; empty where there is no sampler."""
+        ...
+
+    @property
+    def binding(self) -> Mapping[str, str]:
+        """What an approval binds beside configuration and steps."""
+        ...
+
+    def expand(self, configuration: Configuration) -> tuple[Step, ...]:
+        """Compute all steps and check them against the envelope."""
+        ...
+
+    def measured(self, readings: Sequence[Reading], proposed: Configuration) -> dict[str, float | str]:
+        """Compute the measured configuration."""
+        ...
+
+
+class WiredRecipe(Recipe):
+    """A bench's procedure."""
+
+    def __init__(self, bench: BenchFile, procedure: Procedure) -> None:
+        self._bench = bench
+        self._procedure = procedure
+
+    @property
+    @override
+    def reduction(self) -> str:
+        return self._bench.spec.bench.reduction
+
+    @property
+    @override
+    def positions(self) -> tuple[str, ...]:
+        return self._bench.positions
+
+    @property
+    @override
+    def binding(self) -> Mapping[str, str]:
+        return {"bench": self._bench.sha256}
+
+    @override
+    def expand(self, configuration: Configuration) -> tuple[Step, ...]:
+        return self._procedure.expand(configuration)
+
+    @override
+    def measured(self, readings: Sequence[Reading], proposed: Configuration) -> dict[str, float | str]:
+        return self._procedure.measured(readings, proposed)
+
+
+class RecordedRecipe(Recipe):
+    """One look-up in a table of measured experiments."""
+
+    def __init__(self, table_sha256: str, units: Mapping[str, str]) -> None:
+        self._binding = {"table": table_sha256}
+        self._units = units
+
+    @property
+    @override
+    def reduction(self) -> str:
+        return "recorded/1"
+
+    @property
+    @override
+    def positions(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    @override
+    def binding(self) -> Mapping[str, str]:
+        return self._binding
+
+    @override
+    def expand(self, configuration: Configuration) -> tuple[Step, ...]:
+        return steps_for(configuration, self._units)
+
+    @override
+    def measured(self, readings: Sequence[Reading], proposed: Configuration) -> dict[str, float | str]:
+        return dict(proposed)

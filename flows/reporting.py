@@ -1,0 +1,56 @@
+"""The report of a stored campaign; what it was comes from the ledger's snapshot of its files."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from instruments.host.processes import lab_rate
+
+from flows.lab import Lab
+from flows.report.data import Circumstances, assemble, process_of
+from flows.report.page import render_report
+from flows.wiring import Plan
+from orchestrator.domain.campaign import parse_campaign
+from orchestrator.domain.objective import Objective
+from orchestrator.domain.records import CampaignRecord
+from orchestrator.domain.space import SearchSpace
+from orchestrator.errors import BadInput
+from orchestrator.store.sql import SqlStore
+
+
+def files_of(record: CampaignRecord) -> tuple[SearchSpace, Objective]:
+    """Return space and objective of a stored campaign, without its bench or data."""
+    file = parse_campaign(
+        record.snapshot["files"]["campaign"], Path(record.snapshot["path"]), record.snapshot["files"].get("candidates")
+    )
+    return file.space(), file.objective
+
+
+def write_report(store: SqlStore, plan: Plan, lab: Lab) -> Path:
+    """Write the report of a plan's campaign and return its path."""
+    record = next(one for one in store.campaigns() if one.name == plan.file.name)
+    return write_report_of(store, record, lab)
+
+
+def write_report_of(store: SqlStore, record: CampaignRecord, lab: Lab) -> Path:
+    """Write a stored campaign's report and return its path.
+
+    Raises:
+        BadInput: The lab's folder cannot be written.
+    """
+    space, objective = files_of(record)
+    circumstances = Circumstances(
+        bench=record.snapshot["place"],
+        simulated=lab.kind == "dry",
+        head=store.head(),
+        made=datetime.now(UTC),
+        budget=record.snapshot["budget"],
+        process=process_of(store.events(record.name), rate=lab_rate(lab.endpoints)),
+    )
+    data = assemble(store.changes(record.name), space, objective, store.readings, circumstances)
+    path = lab.report(record.name)
+    try:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(render_report(data), encoding="utf-8")
+    except OSError as error:
+        raise BadInput(f"report {path} cannot be written: {error.strerror}") from error
+    return path

@@ -1,0 +1,317 @@
+"""The flow's steps: each carries one of the loop's actions out and records it in the ledger."""
+
+import hashlib
+import logging
+import platform
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Final
+
+import torch
+from instruments.reduction import Reduced, reduce
+
+from flows.recipe import Recipe
+from orchestrator.clock import Clock
+from orchestrator.domain.campaign import GeneralSpec
+from orchestrator.domain.identity import uuid7
+from orchestrator.domain.lifecycle import CampaignStatus, MeasurementStatus, ProposalStatus, RunStatus
+from orchestrator.domain.objective import Objective
+from orchestrator.domain.records import ExperimentRun, Measurement, Proposal, Provenance, RunReport, RunRequest
+from orchestrator.domain.space import SearchSpace
+from orchestrator.errors import NeedsPerson
+from orchestrator.loop import Adapt, Execute, History, Ingest, Propose, Reconcile, Review, knowledge, lessons
+from orchestrator.ports import Bench, Policy, Store, Suggestion
+
+logger = logging.getLogger(__name__)
+
+BY: Final = "campaign"
+"""Who the ledger names for what the loop does by itself."""
+MAX_ATTEMPTS: Final = 3
+"""A run whose attempts were each proven not executed is tried so often; then it has failed."""
+_LIBRARIES: Final = ("athanor", "torch", "botorch", "gpytorch")
+
+
+def batch_seed(campaign_seed: int, batch: int) -> int:
+    """Return the seed of a batch: a function of the campaign's seed and the batch's number alone."""
+    return int(hashlib.sha256(f"{campaign_seed}/{batch}".encode()).hexdigest()[:8], 16) & 0x7FFFFFFF
+
+
+@dataclass(slots=True)
+class Timings:
+    """Wall seconds by what they went into."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def add(self, what: str, since: float) -> None:
+        """Book the time since a `time.perf_counter()` moment."""
+        self.seconds[what] = self.seconds.get(what, 0.0) + time.perf_counter() - since
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything that the steps use, built by the wiring."""
+
+    spec: GeneralSpec
+    space: SearchSpace
+    objective: Objective
+    policy: Policy
+    recipe: Recipe
+    bench: Bench
+    store: Store
+    clock: Clock
+    fence: int
+    bench_sha256: str = ""
+    timings: Timings = field(default_factory=Timings)
+
+
+class Steps:
+    """Carries actions out; keeps the history up to date with the ledger."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        self.history = History.of(setup.store.changes(setup.spec.name))
+        self._used_positions: set[str] | None = None
+        self._revisions: dict[str, int] = {}
+
+    def refresh(self) -> History:
+        """Fold in what changed in the ledger, by us or by anybody else."""
+        started = time.perf_counter()
+        self.history = self.history.updated(self.setup.store.changes(self.setup.spec.name, since=self.history.seq))
+        self.setup.timings.add("ledger", started)
+        return self.history
+
+    # ----------------------------------------------------------------- propose and decide
+
+    def propose(self, action: Propose) -> tuple[Proposal, ...]:
+        """Ask the policy for a batch and record it."""
+        started = time.perf_counter()
+        known = knowledge(self.history)
+        newest = self.history.newest()
+        batch = max((one.provenance.batch for one in newest), default=0) + 1
+        seed = batch_seed(self.setup.spec.seed, batch)
+        suggestions = self.setup.policy.propose(known, count=action.count, seed=seed)
+        seconds = time.perf_counter() - started
+        self.setup.timings.add("model", started)
+        proposals = tuple(
+            self._proposal(
+                one, number=len(newest) + index + 1, batch=batch, position=index, count=action.count, seed=seed, seconds=seconds
+            )
+            for index, one in enumerate(suggestions)
+        )
+        self._ledger(lambda: self.setup.store.add_proposals(proposals, by=BY, now=self.setup.clock.now()))
+        return proposals
+
+    def _proposal(
+        self, suggestion: Suggestion, *, number: int, batch: int, position: int, count: int, seed: int, seconds: float
+    ) -> Proposal:
+        return Proposal(
+            proposal_id=uuid7(),
+            campaign=self.setup.spec.name,
+            number=number,
+            configuration=suggestion.configuration,
+            steps=self.setup.recipe.expand(suggestion.configuration),
+            binding=dict(self.setup.recipe.binding),
+            replicates=self.setup.spec.replicates,
+            provenance=Provenance(
+                policy=suggestion.policy,
+                as_of=self.history.seq,
+                seed=seed,
+                settings=self.setup.policy.settings,
+                batch=batch,
+                position=position,
+                count=count,
+                acquisition=suggestion.acquisition,
+                predicted=dict(suggestion.predicted),
+                details=dict(suggestion.details),
+                threads=torch.get_num_threads(),
+                device="cpu",
+                versions={**{name: version(name) for name in _LIBRARIES}, "python": platform.python_version()},
+                seconds=round(seconds, 4),
+            ),
+        )
+
+    def review(self, action: Review) -> None:
+        """Decide a proposal by the campaign's written rules and queue its runs."""
+        approved = action.proposal.evolve(status=ProposalStatus.APPROVED, decided_by="rule review-never")
+        runs = [
+            ExperimentRun(
+                run_key=(key := uuid7()),
+                run_id=key,
+                campaign=self.setup.spec.name,
+                proposal_id=approved.proposal_id,
+                revision=approved.revision,
+                replicate=replicate,
+                queued_lab=self.setup.clock.lab(),
+            )
+            for replicate in range(1, approved.replicates + 1)
+        ]
+        self._ledger(lambda: self.setup.store.decide(approved, runs, by=BY, now=self.setup.clock.now()))
+
+    # ----------------------------------------------------------------- carry out
+
+    def execute(self, action: Execute) -> None:
+        """Record the dispatch, then hand the run to the bench."""
+        run = action.run.evolve(status=RunStatus.DISPATCHED, position=self._allot(action.run), fence=self.setup.fence)
+        self._update(run, kind="dispatched")
+        self._submit(run)
+
+    def _submit(self, run: ExperimentRun) -> RunReport:
+        proposal = self.history.proposals[(run.proposal_id, run.revision)]
+        started = time.perf_counter()
+        report = self.setup.bench.submit(
+            RunRequest(
+                run_key=run.run_key,
+                run_id=run.run_id,
+                attempt=run.attempt,
+                campaign=run.campaign,
+                fence=self.setup.fence,
+                bench_sha256=self.setup.bench_sha256,
+                steps=proposal.steps,
+                position=run.position,
+            )
+        )
+        self.setup.timings.add("host", started)
+        return report
+
+    def _allot(self, run: ExperimentRun) -> str | None:
+        """Choose a sampler position that no run of this lab has had."""
+        if not self.setup.recipe.positions:
+            return None
+        if self._used_positions is None:
+            campaigns = [record.name for record in self.setup.store.campaigns()]
+            runs = [one for name in campaigns for one in self.setup.store.changes(name).runs]
+            self._used_positions = {one.position for one in runs if one.position is not None}
+        free = next((one for one in self.setup.recipe.positions if one not in self._used_positions), None)
+        if free is None:
+            raise NeedsPerson(
+                f"no free sampler position for run {run.run_key}: all {len(self.setup.recipe.positions)} were used in this lab"
+            )
+        self._used_positions.add(free)
+        return free
+
+    def reconcile(self, action: Reconcile, *, wait: float) -> bool:
+        """Ask the bench how a run stands and record it; return whether anything has changed.
+
+        Args:
+            action: The run.
+            wait: Wall seconds to wait for news.
+        """
+        run, started = action.run, time.perf_counter()
+        report = self.setup.bench.report(run.run_key, after=self._revisions.get(run.run_key, -1), wait=wait)
+        self.setup.timings.add("bench", started)
+        if report is None:
+            # the ledger says dispatched, the host never saw it: the same key is handed over again, which is idempotent
+            report = self._submit(run)
+        self._revisions[run.run_key] = report.revision
+        return self._record(run, report)
+
+    def _record(self, run: ExperimentRun, report: RunReport) -> bool:
+        if report.status is run.status or report.status in (RunStatus.QUEUED, RunStatus.DISPATCHED):
+            return False
+        changed = run.evolve(
+            status=report.status,
+            reason=report.reason,
+            commanded=commanded(report),
+            evidence=report.evidence,
+            started_lab=report.started_lab,
+            ended_lab=report.ended_lab,
+        )
+        if report.status in (RunStatus.FAILED, RunStatus.INFEASIBLE, RunStatus.ABORTED):
+            self._close(changed)
+        else:
+            self._update(changed, kind=str(report.status))
+        return True
+
+    def _close(self, run: ExperimentRun) -> None:
+        """Record the end of a run that gave no measurement: with its readings, and the next attempt where one is allowed."""
+        if run.status is RunStatus.FAILED and "not_executed" in run.evidence and run.attempt < MAX_ATTEMPTS:
+            successor = next_attempt(run, self.setup.clock.lab())
+            closed = run.evolve(status=RunStatus.SUPERSEDED)
+            self._ledger(lambda: self.setup.store.supersede(closed, successor, by=BY, now=self.setup.clock.now()))
+            return
+        self._store_readings(run, reduced=())
+
+    # ----------------------------------------------------------------- ingest and adapt
+
+    def ingest(self, action: Ingest) -> None:
+        """Reduce a completed run's readings to measurements and record both."""
+        self._store_readings(action.run, reduced=None)
+
+    def _store_readings(self, run: ExperimentRun, *, reduced: tuple[Reduced, ...] | None) -> None:
+        started = time.perf_counter()
+        readings = self.setup.bench.readings(run.run_key)
+        self.setup.timings.add("host", started)
+        results = reduce(self.setup.recipe.reduction, readings) if reduced is None else reduced
+        proposed = self.history.proposals[(run.proposal_id, run.revision)].configuration
+        measured = self.setup.recipe.measured(readings, proposed) if run.status is RunStatus.COMPLETED else {}
+        closed = run.evolve(measured=measured, ingested=run.status is RunStatus.COMPLETED)
+        measurements = tuple(self._measurement(run, one) for one in results if one.target in self.setup.objective.names)
+        self._ledger(lambda: self.setup.store.ingest(closed, measurements, readings, by=BY, now=self.setup.clock.now()))
+        self.setup.bench.stored(run.run_key)
+
+    def _measurement(self, run: ExperimentRun, reduced: Reduced) -> Measurement:
+        status = MeasurementStatus.ACCEPTED if reduced.reason is None else MeasurementStatus.QUARANTINED
+        return Measurement(
+            measurement_id=uuid7(),
+            campaign=run.campaign,
+            run_key=run.run_key,
+            target=reduced.target,
+            status=status,
+            value=reduced.value,
+            uncertainty=reduced.uncertainty,
+            reduction=self.setup.recipe.reduction,
+            raw_sha256=reduced.raw_sha256,
+            reason=reduced.reason,
+        )
+
+    def adapt(self, _action: Adapt) -> None:
+        """Record that the surrogate now learns from all that is accepted (it is fitted when the next batch is asked for)."""
+        record = self.history.campaign.evolve(adapted=lessons(self.history))
+        payload = {"policy": self.setup.policy.name, "lessons": record.adapted}
+        self._ledger(
+            lambda: self.setup.store.update_campaign(record, kind="adapted", by=BY, now=self.setup.clock.now(), payload=payload)
+        )
+
+    # ----------------------------------------------------------------- the campaign's end
+
+    def close_campaign(self, status: CampaignStatus, reason: str) -> None:
+        """Record how the campaign ended or why it paused, unless the ledger says so already."""
+        if self.history.campaign.status is status:
+            return
+        record = self.history.campaign.evolve(status=status, reason=reason)
+        self._ledger(lambda: self.setup.store.update_campaign(record, kind=str(status), by=BY, now=self.setup.clock.now()))
+
+    def abort_open(self) -> None:
+        """Ask the bench to end every run that it still has."""
+        for run in self.history.attempts():
+            if run.status in (RunStatus.DISPATCHED, RunStatus.RUNNING):
+                self.setup.bench.abort(run.run_key, reason="campaign aborted")
+
+    def _update(self, run: ExperimentRun, *, kind: str, payload: Mapping[str, object] | None = None) -> None:
+        self._ledger(lambda: self.setup.store.update_run(run, kind=kind, by=BY, now=self.setup.clock.now(), payload=payload))
+
+    def _ledger(self, write: Callable[[], None]) -> None:
+        started = time.perf_counter()
+        write()
+        self.setup.timings.add("ledger", started)
+
+
+def commanded(report: RunReport) -> dict[str, float | str]:
+    """Return what was sent, as `instrument.command.argument` -> value."""
+    return {f"{step.do}.{name}": value for step in report.steps for name, value in step.sent.items()}
+
+
+def next_attempt(run: ExperimentRun, lab: float) -> ExperimentRun:
+    """Return the attempt that may follow one that was proven, or said by a person, not to have been executed."""
+    return ExperimentRun(
+        run_key=uuid7(),
+        run_id=run.run_id,
+        attempt=run.attempt + 1,
+        campaign=run.campaign,
+        proposal_id=run.proposal_id,
+        revision=run.revision,
+        replicate=run.replicate,
+        queued_lab=lab,
+    )

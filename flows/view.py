@@ -1,0 +1,176 @@
+"""The campaign as Prefect shows it: one flow run, one task per cycle, artifacts kept up to date by a thread of its own.
+
+Prefect is a view of the ledger. Nothing here is waited for by the campaign: artifacts are written from a queue, and a
+flow whose end cannot be reported is left behind by the caller.
+"""
+
+import json
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+import httpx
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import ArtifactCreate
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName, FlowRunFilterState, FlowRunFilterStateType
+from prefect.client.schemas.objects import StateType
+from prefect.context import FlowRunContext
+from prefect.exceptions import PrefectException
+from prefect.states import Cancelled, Crashed, State
+
+from flows.campaign import Cycle, Ended
+from flows.plots import progress_markdown, proposal_rows
+from orchestrator.domain.objective import Objective
+from orchestrator.loop import History
+
+logger = logging.getLogger(__name__)
+
+CANCEL_POLL_SECONDS: Final = 2.0
+_SERVER_TROUBLE: Final = (httpx.HTTPError, PrefectException, OSError)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What one update shows."""
+
+    history: History
+    objective: Objective
+    budget: int
+
+
+class View:
+    """One flow run of a campaign, its artifacts, and the way in which a cancel reaches the campaign."""
+
+    def __init__(self, campaign: str, leave: threading.Event) -> None:
+        self._campaign = campaign
+        self._leave = leave
+        self._queue: queue.Queue[Shown | None] = queue.Queue()
+        self._done = threading.Event()
+        self.flow_run_id: UUID | None = None
+        self.started = threading.Event()
+        """Set when the flow run is there, or will not be."""
+
+    def carry(self, body: Callable[[Cycle], Ended]) -> None:
+        """Run a campaign's body as a flow; raises what Prefect raises when it cannot report the end.
+
+        Args:
+            body: Carries the campaign on, each cycle's work wrapped by the given callable.
+        """
+        helpers: list[threading.Thread] = []
+
+        @task(name="cycle", task_run_name="cycle-{number}", cache_policy=NO_CACHE, persist_result=False)
+        def cycle(number: int) -> None:
+            pending[number]()
+
+        def wrapped(number: int, work: Callable[[], None]) -> None:
+            pending[number] = work
+            cycle(number)
+            del pending[number]
+
+        @flow(name="campaign", flow_run_name=self._campaign, validate_parameters=False, persist_result=False)
+        def campaign(name: str) -> State[Any] | str:
+            context = FlowRunContext.get()
+            self.flow_run_id = context.flow_run.id if context is not None and context.flow_run is not None else None
+            self.started.set()
+            helpers.extend(self._start_helpers())
+            ended = body(wrapped)
+            self._finish(helpers)
+            return Cancelled(message=ended.reason) if ended.status == "aborted" else f"{ended.status}: {ended.reason}"
+
+        pending: dict[int, Callable[[], None]] = {}
+        try:
+            campaign(self._campaign)
+        finally:
+            self.started.set()
+            self._finish(helpers)
+
+    def publish(self, shown: Shown) -> None:
+        """Queue an update of the artifacts; never waits."""
+        self._queue.put(shown)
+
+    def _start_helpers(self) -> list[threading.Thread]:
+        helpers = [
+            threading.Thread(target=self._publish_all, name="prefect-artifacts", daemon=True),
+            threading.Thread(target=self._watch_cancel, name="prefect-cancel", daemon=True),
+        ]
+        for helper in helpers:
+            helper.start()
+        return helpers
+
+    def _finish(self, helpers: list[threading.Thread]) -> None:
+        if self._done.is_set():
+            return
+        self._done.set()
+        self._queue.put(None)
+        for helper in helpers:
+            helper.join(timeout=5.0)
+
+    def _publish_all(self) -> None:
+        with get_client(sync_client=True) as client:
+            while (shown := self._newest()) is not None:
+                try:
+                    for artifact in self._artifacts(shown):
+                        client.create_artifact(artifact)
+                except _SERVER_TROUBLE as error:
+                    logger.warning("Prefect does not take artifacts of campaign %s: %s", self._campaign, error)
+
+    def _newest(self) -> Shown | None:
+        """Wait for an update and skip those that a newer one has overtaken; None at the end."""
+        newest = self._queue.get()
+        while newest is not None and not self._queue.empty():
+            following = self._queue.get()
+            if following is None:
+                self._queue.put(None)
+                return newest
+            newest = following
+        return newest
+
+    def _artifacts(self, shown: Shown) -> list[ArtifactCreate]:
+        key = self._campaign
+        runs = shown.history.attempts()
+        percent = 100.0 * sum(run.status.is_terminal for run in runs) / shown.budget
+        rows = proposal_rows(shown.history, shown.objective)
+        contents: list[tuple[str, str, Any, str]] = [
+            ("proposals", "table", json.dumps(rows), f"Proposals of {key}"),
+            ("progress", "progress", min(100.0, round(percent, 1)), f"Experiments of {key} carried out"),
+            ("plot", "markdown", progress_markdown(shown.history, shown.objective), f"Best so far and targets of {key}"),
+        ]
+        return [
+            ArtifactCreate(key=f"{key}-{name}", type=kind, data=data, description=text, flow_run_id=self.flow_run_id)
+            for name, kind, data, text in contents
+        ]
+
+    def _watch_cancel(self) -> None:
+        with get_client(sync_client=True) as client:
+            while not self._done.wait(CANCEL_POLL_SECONDS):
+                try:
+                    state = client.read_flow_run(self.flow_run_id).state if self.flow_run_id else None
+                except _SERVER_TROUBLE:
+                    continue  # no server: the laboratory goes on
+                if state is not None and (state.is_cancelling() or state.is_cancelled()):
+                    self._leave.set()
+                    return
+
+
+def close_stale_runs(campaign: str) -> int:
+    """Mark flow runs of a campaign whose process is gone as crashed; return how many there were."""
+    with get_client(sync_client=True) as client:
+        stale = client.read_flow_runs(
+            flow_run_filter=FlowRunFilter(
+                name=FlowRunFilterName(any_=[campaign]),
+                state=FlowRunFilterState(
+                    type=FlowRunFilterStateType(any_=[StateType.RUNNING, StateType.PENDING, StateType.PAUSED])
+                ),
+            )
+        )
+        for run in stale:
+            client.set_flow_run_state(
+                run.id, Crashed(message="the campaign's process ended; the ledger went on in a new flow run"), force=True
+            )
+        return len(stale)

@@ -1,0 +1,206 @@
+"""Where objects are built: files -> plan -> everything that a campaign runs on."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from instruments.reduction import REDUCTIONS
+
+from flows.recipe import Recipe, RecordedRecipe, WiredRecipe
+from instruments.benchfile import BenchFile, load_bench, parse_bench
+from instruments.procedure import Procedure
+from instruments.recorded import RecordedBench, recorded_candidates
+from orchestrator.datasets import Table, load_table
+from orchestrator.domain.campaign import CampaignFile, load_campaign, parse_campaign
+from orchestrator.domain.lifecycle import CampaignStatus
+from orchestrator.domain.objective import Objective
+from orchestrator.domain.records import CampaignRecord
+from orchestrator.domain.space import SearchSpace
+from orchestrator.errors import AthanorError, BadInput
+from orchestrator.ports import Bench, Policy
+from policies.initial import probe
+from policies.registry import build_policy
+
+ROUND_TRIP_POINTS: Final = 64
+"""Sobol points on which `check` proves that the formulation comes back as it went."""
+DIFF_LINES: Final = 20
+"""Changed lines shown of a file that was edited under an unfinished campaign."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A campaign file and all that it names, checked offline."""
+
+    file: CampaignFile
+    space: SearchSpace
+    objective: Objective
+    policy: Policy
+    recipe: Recipe
+    bench: BenchFile | None = None
+    procedure: Procedure | None = None
+    table: Table | None = None
+    sample: tuple[dict[str, float | str], ...] = ()
+    """Feasible configurations on which everything was tried."""
+
+    @property
+    def snapshot(self) -> dict[str, Any]:
+        """What the ledger keeps of the files, so that a change under an unfinished campaign is seen."""
+        files = {"campaign": self.file.text}
+        if self.bench is not None:
+            files["bench"] = self.bench.text
+        if self.file.candidates_text is not None:
+            files["candidates"] = self.file.candidates_text
+        if self.table is not None:
+            files["table"] = self.table.sha256
+        return {"files": files, "path": str(self.file.path), "place": self.place, "budget": self.file.spec.campaign.budget}
+
+    @property
+    def place(self) -> str:
+        """Name of the bench, or of the recorded table."""
+        return self.bench.spec.bench.name if self.bench is not None else self.table.label if self.table is not None else "-"
+
+    @property
+    def needs_wires(self) -> bool:
+        """Whether a bench host is needed."""
+        return self.bench is not None
+
+
+def load_plan(path: Path, *, data: Path | None = None) -> Plan:
+    """Read a campaign file and all that it names, and check everything that can be checked offline.
+
+    Args:
+        path: The campaign file.
+        data: Folder of recorded tables, for a recorded campaign.
+
+    Raises:
+        BadInput: One line that names the thing, what came and what is legal.
+    """
+    file = load_campaign(path.resolve())
+    return _plan(file, load_bench(file.bench_path) if file.bench_path is not None else None, data)
+
+
+def stored_plan(record: CampaignRecord, *, data: Path | None = None) -> Plan:
+    """Build the plan of a stored campaign from the files as they were when it began."""
+    files, path = record.snapshot["files"], Path(record.snapshot["path"])
+    file = parse_campaign(files["campaign"], path, files.get("candidates"))
+    return _plan(file, parse_bench(files["bench"], file.bench_path) if file.bench_path is not None else None, data)
+
+
+def _plan(file: CampaignFile, bench: BenchFile | None, data: Path | None) -> Plan:
+    plan = _wired(file, bench) if bench is not None else _recorded(file, data)
+    _check_reduction(plan)
+    return plan
+
+
+def _wired(file: CampaignFile, bench: BenchFile) -> Plan:
+    free = file.space()
+    sample_free = _probe(file, free)
+    try:
+        procedure = Procedure(bench, free)
+    except BadInput as error:
+        raise BadInput(f"{bench.path.name} for {file.path.name}: {error}") from error
+    space = file.space(more_constraints=procedure.reachable())
+    sample = _probe_reachable(procedure, space, sample_free)
+    _check_round_trip(procedure, sample)
+    policy = build_policy(file.spec.policy.kind, space, file.objective, file.spec.policy.settings)
+    return Plan(file, space, file.objective, policy, WiredRecipe(bench, procedure), bench, procedure, None, sample)
+
+
+def _recorded(file: CampaignFile, data: Path | None) -> Plan:
+    recorded = file.spec.recorded
+    assert recorded is not None
+    table = load_table(recorded.table, data, recorded.task)
+    rows = recorded_candidates(table, file.spec.parameters, recorded.columns)
+    space = file.space(candidates=rows)
+    policy = build_policy(file.spec.policy.kind, space, file.objective, file.spec.policy.settings)
+    recipe = RecordedRecipe(table.sha256, space.units)
+    return Plan(file, space, file.objective, policy, recipe, table=table, sample=rows[:ROUND_TRIP_POINTS])
+
+
+def recorded_bench(plan: Plan) -> Bench:
+    """Build the bench that answers from a recorded table."""
+    assert plan.table is not None
+    assert plan.file.spec.recorded is not None
+    return RecordedBench(
+        plan.table, plan.space, plan.objective, columns=plan.file.spec.recorded.columns, seed=plan.file.spec.campaign.seed
+    )
+
+
+def _probe(file: CampaignFile, space: SearchSpace) -> tuple[dict[str, float | str], ...]:
+    try:
+        return probe(space, count=ROUND_TRIP_POINTS, seed=0)
+    except BadInput as error:
+        raise BadInput(f"{file.path}: {error}") from error
+
+
+def _probe_reachable(
+    procedure: Procedure, space: SearchSpace, sample_free: tuple[dict[str, float | str], ...]
+) -> tuple[dict[str, float | str], ...]:
+    try:
+        return probe(space, count=ROUND_TRIP_POINTS, seed=0)
+    except BadInput as error:
+        for constraint in procedure.reachable():
+            values = [float(space.constraint_value(constraint, one)) for one in sample_free]
+            low, high = constraint.min, constraint.max
+            if all((low is not None and value < low) or (high is not None and value > high) for value in values):
+                raise BadInput(
+                    f"{procedure.bench.path.name}: the limits exclude the whole space: {constraint.expression} runs from {min(values):.4g} to "
+                    f"{max(values):.4g} {constraint.unit}; allowed {low:g} to {high:g} {constraint.unit}"
+                ) from error
+        raise BadInput(f"{procedure.bench.path.name}: the limits exclude the whole space: {error}") from error
+
+
+def _check_round_trip(procedure: Procedure, sample: tuple[dict[str, float | str], ...]) -> None:
+    for configuration in sample:
+        try:
+            complaint = procedure.round_trip_complaint(configuration)
+        except BadInput as error:
+            raise BadInput(f"{procedure.bench.path.name}: {error}") from error
+        except AthanorError as error:
+            raise BadInput(f"{procedure.bench.path.name}: {error}") from error
+        if complaint is not None:
+            raise BadInput(f"{procedure.bench.path.name}: {complaint}")
+
+
+def _check_reduction(plan: Plan) -> None:
+    if plan.recipe.reduction not in REDUCTIONS:
+        raise BadInput(f"bench.reduction = {plan.recipe.reduction!r}; known: {', '.join(sorted(REDUCTIONS))}")
+    brought = REDUCTIONS[plan.recipe.reduction].targets
+    for target in plan.objective.targets:
+        if brought is not None and target.name not in brought:
+            raise BadInput(f"target {target.name}: {plan.recipe.reduction} measures only {', '.join(sorted(brought))}")
+
+
+def admit(record: CampaignRecord | None, plan: Plan) -> CampaignRecord | None:
+    """Say how a `run` goes on with what the ledger holds.
+
+    Args:
+        record: The campaign as the ledger has it; None when it is new.
+        plan: The files as they are now.
+
+    Returns:
+        The record to go on with; None for a new campaign.
+
+    Raises:
+        BadInput: The files changed under an unfinished campaign; shows the difference.
+    """
+    if record is None or record.status in (CampaignStatus.FINISHED, CampaignStatus.ABORTED):
+        return record
+    changed = difference(record.snapshot.get("files", {}), plan.snapshot["files"])
+    if changed:
+        raise BadInput(
+            f"campaign {record.name} is unfinished and its files have changed; put them back, or `athanor abort {record.name}` and "
+            f"choose another name\n{changed}"
+        )
+    return record
+
+
+def difference(old: Mapping[str, str], new: Mapping[str, str]) -> str:
+    """Show what differs between two sets of files, at most so many lines; empty when nothing does."""
+    lines = []
+    for name in sorted(set(old) | set(new)):
+        before, after = old.get(name, "").splitlines(), new.get(name, "").splitlines()
+        lines += list(difflib.unified_diff(before, after, f"{name} (ledger)", f"{name} (now)", lineterm="", n=0))
+    return "\n".join(lines[:DIFF_LINES])

@@ -1,0 +1,245 @@
+"""The campaign file: search space, targets, budget, policy, review rules and where it is carried out."""
+
+import csv
+import hashlib
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from orchestrator.domain.objective import Objective, Target
+from orchestrator.domain.space import CategoricalParameter, Constraint, Parameter, SearchSpace
+from orchestrator.domain.values import Frozen, explain
+from orchestrator.errors import BadInput
+
+
+class GeneralSpec(Frozen):
+    """What concerns the campaign as a whole."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+    bench: str | None = None
+    """The bench file, relative to this one."""
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    budget: Annotated[int, Field(ge=1, le=100_000)]
+    """Experiments to carry out, failed ones included."""
+    batch: Annotated[int, Field(ge=1, le=96)] = 1
+    """Proposals made at once."""
+    in_flight: Annotated[int, Field(ge=1, le=96)] | None = None
+    """Experiments that may be open at once; a batch where it is left out."""
+    replicates: Annotated[int, Field(ge=1, le=20)] = 1
+    """Runs of each proposal."""
+    goal: float | None = None
+    """Objective value at which the campaign is finished."""
+    max_failures: Annotated[int, Field(ge=1)] = 3
+    """So many failed runs in a row pause the campaign."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.in_flight is not None and self.in_flight < self.batch:
+            raise ValueError(f"in_flight {self.in_flight} is below batch {self.batch}")
+        return self
+
+
+class RecordedSpec(Frozen):
+    """A table of measured experiments that answers instead of a bench."""
+
+    table: str
+    """Its name in the registry of recorded tables."""
+    task: dict[str, str | float] = Field(default_factory=dict)
+    """Only rows with these values."""
+    columns: dict[str, str] = Field(default_factory=dict)
+    """Column of the table by column of the search space or target, where the names differ."""
+
+
+class CandidatesSpec(Frozen):
+    """A CSV file with the only configurations that may be proposed."""
+
+    file: str
+
+
+class PolicySpec(Frozen):
+    """Which policy proposes; further keys are the policy's own settings."""
+
+    kind: str = "bayesian"
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or "settings" in data:
+            return data
+        return {"kind": data.get("kind", "bayesian"), "settings": {key: value for key, value in data.items() if key != "kind"}}
+
+
+class ReviewSpec(Frozen):
+    """Who must agree before an experiment is carried out."""
+
+    mode: Literal["never"] = "never"
+
+
+class CampaignSpec(Frozen):
+    """A whole campaign file."""
+
+    campaign: GeneralSpec
+    parameters: Annotated[tuple[Parameter, ...], Field(min_length=1)]
+    constraints: tuple[Constraint, ...] = ()
+    candidates: CandidatesSpec | None = None
+    targets: Annotated[tuple[Target, ...], Field(min_length=1)]
+    recorded: RecordedSpec | None = None
+    policy: PolicySpec = PolicySpec()
+    review: ReviewSpec = ReviewSpec()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _constraint_kinds(cls, data: Any) -> Any:
+        """Read the kind of a constraint from the key that it has."""
+        if not isinstance(data, dict) or not isinstance(data.get("constraints"), list):
+            return data
+        rows = [
+            {"kind": "linear" if "coefficients" in row else "expression", **row} if isinstance(row, dict) else row
+            for row in data["constraints"]
+        ]
+        return {**data, "constraints": rows}
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.campaign.bench is None) == (self.recorded is None):
+            raise ValueError("a campaign has either a bench (campaign.bench) or a table ([recorded])")
+        if self.recorded is not None and self.candidates is not None:
+            raise ValueError("a recorded table is itself the candidate table; leave [candidates] out")
+        return self
+
+
+_LEGAL: Final = {
+    (): tuple(CampaignSpec.model_fields),
+    ("campaign",): tuple(GeneralSpec.model_fields),
+    ("recorded",): tuple(RecordedSpec.model_fields),
+    ("candidates",): tuple(CandidatesSpec.model_fields),
+    ("review",): tuple(ReviewSpec.model_fields),
+    ("targets",): tuple(Target.model_fields),
+}
+
+
+@dataclass(frozen=True)
+class CampaignFile:
+    """A checked campaign file."""
+
+    path: Path
+    text: str
+    spec: CampaignSpec
+    candidates_text: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The campaign's name."""
+        return self.spec.campaign.name
+
+    @property
+    def sha256(self) -> str:
+        """The hash of the file's bytes."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    @property
+    def bench_path(self) -> Path | None:
+        """The bench file's path."""
+        return self.path.parent / self.spec.campaign.bench if self.spec.campaign.bench else None
+
+    @property
+    def objective(self) -> Objective:
+        """The targets combined.
+
+        Raises:
+            BadInput: Targets that cannot be combined.
+        """
+        try:
+            return Objective(targets=self.spec.targets)
+        except ValidationError as error:
+            raise explain(error, what=str(self.path)) from error
+
+    def space(
+        self, *, more_constraints: tuple[Constraint, ...] = (), candidates: tuple[dict[str, float | str], ...] | None = None
+    ) -> SearchSpace:
+        """Build the search space, with a bench's reachable region or a recorded pool where there is one.
+
+        Raises:
+            BadInput: Names the parameter, constraint or row that is wrong.
+        """
+        rows = candidates if candidates is not None else self._candidate_rows()
+        try:
+            return SearchSpace(
+                parameters=self.spec.parameters, constraints=(*self.spec.constraints, *more_constraints), candidates=rows
+            )
+        except ValidationError as error:
+            raise explain(error, what=str(self.path)) from error
+
+    def _candidate_rows(self) -> tuple[dict[str, float | str], ...] | None:
+        if self.candidates_text is None:
+            return None
+        assert self.spec.candidates is not None
+        return read_candidates(self.candidates_text, self.spec.parameters, what=str(self.path.parent / self.spec.candidates.file))
+
+
+def read_candidates(text: str, parameters: tuple[Any, ...], *, what: str) -> tuple[dict[str, float | str], ...]:
+    """Read a candidate table: a CSV with one column per column of the space.
+
+    Raises:
+        BadInput: Missing column, or a cell that is no number.
+    """
+    reader = csv.DictReader(text.removeprefix("\ufeff").splitlines())
+    texts = {column: isinstance(one, CategoricalParameter) for one in parameters for column in one.columns}
+    if missing := [column for column in texts if column not in (reader.fieldnames or ())]:
+        raise BadInput(f"{what}: column {missing[0]!r} is missing; it has {', '.join(reader.fieldnames or ())}")
+    rows = []
+    for number, row in enumerate(reader, start=2):
+        try:
+            rows.append({column: row[column] if is_text else float(row[column]) for column, is_text in texts.items()})
+        except (TypeError, ValueError) as error:
+            raise BadInput(f"{what}, line {number}: a number was expected in each numeric column: {error}") from error
+    return tuple(rows)
+
+
+def parse_campaign(text: str, path: Path, candidates: str | None = None) -> CampaignFile:
+    """Check the text of a campaign file.
+
+    Args:
+        text: The file's text.
+        path: Where it stands or stood; other files are named relative to it.
+        candidates: Text of the candidate table; read from its file where it is left out.
+
+    Raises:
+        BadInput: One line that names the file, the key, what came and what is legal.
+    """
+    try:
+        spec = CampaignSpec.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(f"campaign file {path} is not TOML: {error}") from error
+    except ValidationError as error:
+        raise explain(error, what=str(path), legal=_LEGAL) from error
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}") from error
+    return CampaignFile(path, text, spec, candidates if candidates is not None else _candidates_text(path, spec))
+
+
+def load_campaign(path: Path) -> CampaignFile:
+    """Read and check a campaign file.
+
+    Raises:
+        BadInput: One line that names the file, the key, what came and what is legal.
+    """
+    try:
+        return parse_campaign(path.read_text(encoding="utf-8"), path)
+    except FileNotFoundError as error:
+        raise BadInput(f"campaign file {path} does not exist") from error
+    except (UnicodeDecodeError, OSError) as error:
+        raise BadInput(f"campaign file {path} cannot be read: {error}") from error
+
+
+def _candidates_text(path: Path, spec: CampaignSpec) -> str | None:
+    if spec.candidates is None:
+        return None
+    try:
+        return (path.parent / spec.candidates.file).read_text(encoding="utf-8")
+    except OSError as error:
+        raise BadInput(f"{path}: candidate table {spec.candidates.file} cannot be read: {error.strerror}") from error

@@ -1,0 +1,277 @@
+"""The loop: what is to be done next, as a pure function of the history.
+
+    history ── next_actions ──> Propose | Review | Execute | Reconcile | Ingest | Adapt | Wait | Stop
+
+Nothing here takes time, reads a clock or touches a wire; a flow carries the actions out and asks again.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from orchestrator.clock import Instant
+from orchestrator.domain.campaign import GeneralSpec
+from orchestrator.domain.lifecycle import CampaignStatus, MeasurementStatus, ProposalStatus, RunStatus
+from orchestrator.domain.objective import Objective
+from orchestrator.domain.records import CampaignRecord, ExperimentRun, Measurement, Proposal
+from orchestrator.domain.values import Configuration
+from orchestrator.ports import Changes, Knowledge, Observation
+
+POLL_LAB_SECONDS: Final = 600.0
+"""Longest wait for a running experiment before the loop looks again, in lab time; the bench answers earlier."""
+
+
+@dataclass(frozen=True, slots=True)
+class Propose:
+    """Ask the policy for a batch."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """Have a proposal decided."""
+
+    proposal: Proposal
+
+
+@dataclass(frozen=True, slots=True)
+class Execute:
+    """Hand a queued run to the bench."""
+
+    run: ExperimentRun
+
+
+@dataclass(frozen=True, slots=True)
+class Reconcile:
+    """Ask the bench how a run that it was given stands."""
+
+    run: ExperimentRun
+
+
+@dataclass(frozen=True, slots=True)
+class Ingest:
+    """Reduce a completed run's readings to measurements."""
+
+    run: ExperimentRun
+
+
+@dataclass(frozen=True, slots=True)
+class Adapt:
+    """Let the surrogate learn what has been measured since it last did."""
+
+    as_of: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing to do before a lab time, unless the bench has news."""
+
+    until: float
+    """Lab seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Leave the loop."""
+
+    status: CampaignStatus
+    reason: str
+
+
+Action = Propose | Review | Execute | Reconcile | Ingest | Adapt | Wait | Stop
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """All of one campaign that decisions depend on; raw readings are no part of it."""
+
+    campaign: CampaignRecord
+    seq: int = 0
+    proposals: Mapping[tuple[str, int], Proposal] = field(default_factory=dict)
+    """By (proposal_id, revision)."""
+    runs: Mapping[str, ExperimentRun] = field(default_factory=dict)
+    """By run key."""
+    measurements: Mapping[tuple[str, str, int], Measurement] = field(default_factory=dict)
+    """By (run key, target, replicate): the newest revision."""
+
+    def updated(self, changes: Changes) -> "History":
+        """Return the history with later changes folded in."""
+        measured = dict(self.measurements)
+        for one in sorted(changes.measurements, key=lambda measurement: measurement.revision):
+            measured[(one.run_key, one.target, one.replicate)] = one
+        return History(
+            campaign=changes.campaign,
+            seq=changes.seq,
+            proposals={**self.proposals, **{(one.proposal_id, one.revision): one for one in changes.proposals}},
+            runs={**self.runs, **{run.run_key: run for run in changes.runs}},
+            measurements=measured,
+        )
+
+    @staticmethod
+    def of(changes: Changes) -> "History":
+        """Build a history from everything."""
+        return History(changes.campaign).updated(changes)
+
+    def newest(self) -> tuple[Proposal, ...]:
+        """Return the newest revision of each proposal, in order of their numbers."""
+        latest: dict[str, Proposal] = {}
+        for one in sorted(self.proposals.values(), key=lambda proposal: (proposal.number, proposal.revision)):
+            latest[one.proposal_id] = one
+        return tuple(latest.values())
+
+    def attempts(self) -> tuple[ExperimentRun, ...]:
+        """Return all attempts that were not superseded, in the order in which they were queued."""
+        return tuple(run for _, run in sorted(self.runs.items()) if run.status is not RunStatus.SUPERSEDED)
+
+
+def observations(history: History) -> tuple[Observation, ...]:
+    """Return one observation per run with accepted measurements, at its measured configuration, in order of run keys."""
+    by_run: dict[str, list[Measurement]] = {}
+    for one in history.measurements.values():
+        if one.status is MeasurementStatus.ACCEPTED:
+            by_run.setdefault(one.run_key, []).append(one)
+    return tuple(
+        Observation(
+            configuration=_configuration(history, history.runs[run_key]),
+            values={one.target: one.value for one in measured},
+            uncertainties={one.target: one.uncertainty for one in measured if one.uncertainty is not None},
+        )
+        for run_key, measured in sorted(by_run.items())
+    )
+
+
+def _configuration(history: History, run: ExperimentRun) -> Configuration:
+    return run.measured or history.proposals[(run.proposal_id, run.revision)].configuration
+
+
+def knowledge(history: History) -> Knowledge:
+    """Return what a policy may depend on."""
+    open_proposals = [one for one in history.newest() if one.status is ProposalStatus.PROPOSED]
+    runs = history.attempts()
+    measured = {one.run_key for one in history.measurements.values()}
+    waiting = [run for run in runs if run.status.is_open or (run.status is RunStatus.COMPLETED and run.run_key not in measured)]
+    return Knowledge(
+        observations=observations(history),
+        pending=(
+            *(one.configuration for one in open_proposals),
+            *(history.proposals[(run.proposal_id, run.revision)].configuration for run in waiting if not run.ingested),
+        ),
+        infeasible=tuple(_configuration(history, run) for run in runs if run.status is RunStatus.INFEASIBLE),
+        excluded=tuple(one.configuration for one in history.newest()),
+        as_of=history.seq,
+    )
+
+
+def accepted(history: History) -> dict[str, dict[str, float]]:
+    """Return the accepted value of each target by run key."""
+    by_run: dict[str, dict[str, float]] = {}
+    for (run_key, target, _), one in history.measurements.items():
+        if one.status is MeasurementStatus.ACCEPTED:
+            by_run.setdefault(run_key, {})[target] = one.value
+    return by_run
+
+
+def best(history: History, objective: Objective) -> tuple[ExperimentRun, float] | None:
+    """Return the run with the highest objective value; None before the first complete measurement."""
+    scores = {run_key: objective.score_measured(values) for run_key, values in accepted(history).items()}
+    found = max(((score, run_key) for run_key, score in scores.items() if score is not None), default=None)
+    return None if found is None else (history.runs[found[1]], found[0])
+
+
+def next_actions(history: History, now: Instant, spec: GeneralSpec, objective: Objective) -> tuple[Action, ...]:
+    """Decide what is to be done next.
+
+    Args:
+        history: The campaign so far.
+        now: Wall and lab time.
+        spec: Budget, batch, goal and the like.
+        objective: Judges whether the goal is reached.
+    """
+    for stop in _stopped(history):
+        return (stop,)
+    if ingests := tuple(Ingest(run) for run in history.attempts() if _to_ingest(run)):
+        return ingests
+    if _unlearned(history):
+        return (Adapt(history.seq),)
+    if stop_now := _finished(history, spec, objective):
+        return (stop_now,)
+    decided = tuple(Review(one) for one in history.newest() if one.status is ProposalStatus.PROPOSED)
+    return decided or _carry_on(history, now, spec, objective)
+
+
+def _carry_on(history: History, now: Instant, spec: GeneralSpec, objective: Objective) -> tuple[Action, ...]:
+    queued = tuple(Execute(run) for run in history.attempts() if run.status is RunStatus.QUEUED)
+    given = tuple(Reconcile(run) for run in history.attempts() if run.status in (RunStatus.DISPATCHED, RunStatus.RUNNING))
+    proposing = _propose(history, spec, objective)
+    if queued or proposing:
+        return (*queued, *proposing)
+    if given:
+        return (*given, Wait(now.lab + POLL_LAB_SECONDS))
+    return (Stop(CampaignStatus.FINISHED, "nothing is left to propose"),)
+
+
+def _stopped(history: History) -> Iterable[Stop]:
+    campaign = history.campaign
+    if campaign.status in (CampaignStatus.FINISHED, CampaignStatus.ABORTED, CampaignStatus.PAUSED):
+        yield Stop(campaign.status, campaign.reason or "")
+    if any(run.status is RunStatus.UNKNOWN for run in history.runs.values()):
+        yield Stop(CampaignStatus.PAUSED, "unknown")
+
+
+def _to_ingest(run: ExperimentRun) -> bool:
+    return run.status is RunStatus.COMPLETED and not run.ingested
+
+
+def _unlearned(history: History) -> bool:
+    """Whether a measurement or an infeasible run came after the last adaptation."""
+    return lessons(history) > history.campaign.adapted
+
+
+def lessons(history: History) -> int:
+    """Count the runs that a surrogate can learn from: measured ones and infeasible ones."""
+    return sum(1 for run in history.runs.values() if run.ingested or run.status is RunStatus.INFEASIBLE)
+
+
+def _finished(history: History, spec: GeneralSpec, objective: Objective) -> Stop | None:
+    runs = history.attempts()
+    if spec.goal is not None and (found := best(history, objective)) is not None and found[1] >= spec.goal:
+        if not any(run.status.is_open for run in runs):
+            return Stop(CampaignStatus.FINISHED, f"goal reached: objective {found[1]:.4g} >= {spec.goal:g}")
+        return None
+    failed = sum(run.status is RunStatus.FAILED for run in runs) - history.campaign.forgiven
+    if min(failed, _failures_in_a_row(runs)) >= spec.max_failures:
+        return Stop(CampaignStatus.PAUSED, f"{spec.max_failures} failed runs in a row")
+    if len(runs) >= spec.budget and all(run.status.is_terminal for run in runs):
+        return Stop(CampaignStatus.FINISHED, f"budget spent: {spec.budget} experiments")
+    return None
+
+
+def _failures_in_a_row(runs: Iterable[ExperimentRun]) -> int:
+    count = 0
+    for run in runs:
+        if run.status is RunStatus.FAILED:
+            count += 1
+        elif run.status.is_terminal:
+            count = 0
+    return count
+
+
+def _propose(history: History, spec: GeneralSpec, objective: Objective) -> tuple[Propose, ...]:
+    runs = history.attempts()
+    if spec.goal is not None and (found := best(history, objective)) is not None and found[1] >= spec.goal:
+        return ()
+    open_runs = sum(run.status.is_open for run in runs)
+    # runs of one approval count each; a batch is asked for whole, and only when it fits
+    left = (spec.budget - len(runs)) // spec.replicates
+    room = ((spec.in_flight or spec.batch) - -(-open_runs // spec.replicates)) // spec.batch * spec.batch
+    count = min(spec.batch, room, left)
+    return (Propose(count),) if count > 0 else ()
+
+
+def counts(history: History) -> dict[str, int]:
+    """Count proposals and attempts by status."""
+    tally = Counter(f"proposals_{one.status}" for one in history.newest())
+    tally.update(f"runs_{run.status}" for run in history.runs.values())
+    return dict(sorted(tally.items()))

@@ -1,0 +1,191 @@
+"""The loop decides from the history alone."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from orchestrator.clock import Instant
+from orchestrator.domain.campaign import GeneralSpec
+from orchestrator.domain.identity import uuid7
+from orchestrator.domain.lifecycle import CampaignStatus, MeasurementStatus, ProposalStatus, RunStatus
+from orchestrator.domain.objective import Objective, Target
+from orchestrator.domain.records import CampaignRecord, ExperimentRun, Measurement, Proposal, Provenance
+from orchestrator.loop import (
+    Adapt,
+    Execute,
+    History,
+    Ingest,
+    Propose,
+    Reconcile,
+    Review,
+    Stop,
+    Wait,
+    best,
+    counts,
+    knowledge,
+    next_actions,
+    observations,
+)
+from orchestrator.ports import Changes
+
+NOW = Instant(datetime(2026, 1, 1, tzinfo=UTC), 100.0)
+OBJECTIVE = Objective(targets=(Target(name="y", goal="maximise"),))
+RUNNING = CampaignRecord(name="c", status=CampaignStatus.RUNNING)
+
+
+def spec(**changes: object) -> GeneralSpec:
+    return GeneralSpec.model_validate({"name": "c", "bench": "b.toml", "budget": 5, **changes})
+
+
+def proposal(number: int, status: ProposalStatus = ProposalStatus.APPROVED) -> Proposal:
+    provenance = Provenance(policy="sobol/1", as_of=0, seed=1)
+    return Proposal(
+        proposal_id=f"p{number}", campaign="c", number=number, status=status, configuration={"x": float(number)}, steps=(), provenance=provenance
+    )
+
+
+def run(number: int, status: RunStatus, **changes: object) -> ExperimentRun:
+    fields = {"run_key": f"r{number:03d}", "run_id": f"r{number:03d}", "campaign": "c", "proposal_id": f"p{number}", "revision": 1}
+    return ExperimentRun.model_validate({**fields, "status": status, **changes})
+
+
+def measured(number: int, value: float, status: MeasurementStatus = MeasurementStatus.ACCEPTED) -> Measurement:
+    return Measurement(
+        measurement_id=uuid7(), campaign="c", run_key=f"r{number:03d}", target="y", value=value, status=status, reduction="recorded/1"
+    )
+
+
+def history(
+    *runs: ExperimentRun, campaign: CampaignRecord = RUNNING, proposals: tuple[Proposal, ...] = (), values: tuple[Measurement, ...] = ()
+) -> History:
+    given = {one.proposal_id: one for one in (*(proposal(int(one.proposal_id[1:])) for one in runs), *proposals)}
+    return History.of(Changes(7, campaign, tuple(given.values()), runs, values))
+
+
+def done(number: int) -> ExperimentRun:
+    return run(number, RunStatus.COMPLETED, ingested=True, measured={"x": number + 0.5})
+
+
+def ask(past: History, **changes: object) -> tuple[object, ...]:
+    return next_actions(past, NOW, spec(**changes), OBJECTIVE)
+
+
+def test_an_empty_campaign_asks_for_its_first_batch() -> None:
+    assert ask(history()) == (Propose(1),)
+    assert ask(history(), batch=3) == (Propose(3),)
+
+
+def test_a_batch_never_exceeds_the_budget() -> None:
+    assert ask(history(), batch=8, budget=5) == (Propose(5),)
+
+
+def test_a_proposal_is_reviewed_before_anything_else_begins() -> None:
+    open_one = proposal(1, ProposalStatus.PROPOSED)
+    assert ask(history(proposals=(open_one,))) == (Review(open_one),)
+
+
+def test_a_queued_run_is_executed() -> None:
+    queued = run(1, RunStatus.QUEUED)
+    assert ask(history(queued)) == (Execute(queued),)
+
+
+@pytest.mark.parametrize("status", [RunStatus.DISPATCHED, RunStatus.RUNNING])
+def test_a_run_in_hand_is_reconciled_and_waited_for(status: RunStatus) -> None:
+    given = run(1, status)
+    first, second = ask(history(given))
+    assert first == Reconcile(given)
+    assert isinstance(second, Wait)
+    assert second.until > NOW.lab
+
+
+def test_with_room_in_flight_the_next_is_proposed_while_one_runs() -> None:
+    assert ask(history(run(1, RunStatus.RUNNING)), in_flight=2) == (Propose(1),)
+
+
+def test_a_completed_run_is_ingested_before_the_surrogate_adapts() -> None:
+    completed = run(1, RunStatus.COMPLETED)
+    assert ask(history(completed)) == (Ingest(completed),)
+    assert ask(history(done(1), values=(measured(1, 2.0),))) == (Adapt(7),)
+
+
+def test_after_the_adaptation_the_next_is_proposed() -> None:
+    adapted = RUNNING.evolve(adapted=1)
+    assert ask(history(done(1), campaign=adapted, values=(measured(1, 2.0),))) == (Propose(1),)
+
+
+def test_an_infeasible_run_is_a_lesson_too() -> None:
+    assert ask(history(run(1, RunStatus.INFEASIBLE))) == (Adapt(7),)
+
+
+def test_a_spent_budget_finishes_the_campaign() -> None:
+    runs = [done(number) for number in range(1, 6)]
+    (stop,) = ask(history(*runs, campaign=RUNNING.evolve(adapted=5)))
+    assert isinstance(stop, Stop)
+    assert stop.status is CampaignStatus.FINISHED
+    assert "budget" in stop.reason
+
+
+def test_a_reached_goal_finishes_the_campaign_but_not_over_a_run_in_hand() -> None:
+    adapted = RUNNING.evolve(adapted=1)
+    values = (measured(1, 2.0),)
+    (stop,) = ask(history(done(1), campaign=adapted, values=values), goal=1.5)
+    assert isinstance(stop, Stop)
+    assert "goal" in stop.reason
+    open_run = run(2, RunStatus.RUNNING)
+    assert ask(history(done(1), open_run, campaign=adapted, values=values), goal=1.5)[0] == Reconcile(open_run)
+
+
+def test_an_unknown_run_pauses_the_campaign() -> None:
+    assert ask(history(run(1, RunStatus.UNKNOWN))) == (Stop(CampaignStatus.PAUSED, "unknown"),)
+
+
+def test_failures_in_a_row_pause_the_campaign_until_a_person_forgives_them() -> None:
+    failed = [run(number, RunStatus.FAILED) for number in range(1, 4)]
+    (stop,) = ask(history(*failed))
+    assert isinstance(stop, Stop)
+    assert stop.status is CampaignStatus.PAUSED
+    assert ask(history(*failed, campaign=RUNNING.evolve(forgiven=3))) == (Propose(1),)
+
+
+def test_a_success_between_failures_resets_their_count() -> None:
+    runs = (run(1, RunStatus.FAILED), run(2, RunStatus.FAILED), done(3), run(4, RunStatus.FAILED))
+    assert ask(history(*runs, campaign=RUNNING.evolve(adapted=1))) == (Propose(1),)
+
+
+def test_a_pause_in_the_ledger_stops_the_loop() -> None:
+    paused = RUNNING.evolve(status=CampaignStatus.PAUSED, reason="lunch")
+    assert ask(history(campaign=paused)) == (Stop(CampaignStatus.PAUSED, "lunch"),)
+
+
+def test_a_superseded_attempt_costs_no_budget_and_its_successor_is_executed() -> None:
+    successor = run(1, RunStatus.QUEUED, run_key="r001b", attempt=2)
+    past = history(run(1, RunStatus.SUPERSEDED), successor)
+    assert ask(past, budget=1) == (Execute(successor),)
+
+
+def test_models_learn_from_the_measured_configuration_and_only_from_accepted_values() -> None:
+    values = (measured(1, 2.0), measured(2, 9.0, MeasurementStatus.QUARANTINED))
+    seen = observations(history(done(1), done(2), values=values))
+    assert [(dict(one.configuration), dict(one.values)) for one in seen] == [({"x": 1.5}, {"y": 2.0})]
+
+
+def test_pending_is_what_was_approved_and_not_yet_measured() -> None:
+    past = history(done(1), run(2, RunStatus.RUNNING), proposals=(proposal(3, ProposalStatus.PROPOSED),), values=(measured(1, 2.0),))
+    assert [one["x"] for one in knowledge(past).pending] == [3.0, 2.0]
+
+
+def test_a_newer_revision_of_a_measurement_replaces_the_older() -> None:
+    newer = measured(1, 5.0).evolve(revision=2)
+    past = history(done(1), values=(newer, measured(1, 2.0)))
+    found = best(past, OBJECTIVE)
+    assert found is not None
+    assert found[1] == 5.0
+
+
+def test_changes_fold_into_the_history_like_a_whole_reading() -> None:
+    start = history(run(1, RunStatus.RUNNING))
+    later = start.updated(Changes(9, RUNNING, (), (done(1),), (measured(1, 2.0),)))
+    whole = history(done(1), values=tuple(later.measurements.values()))
+    assert later.runs == whole.runs
+    assert later.seq == 9
+    assert counts(later) == {"proposals_approved": 1, "runs_completed": 1}
