@@ -1,0 +1,66 @@
+"""What a policy asks of a surrogate, whatever it was made of."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from botorch.models.model import Model
+from botorch.posteriors import Posterior
+from jaxtyping import Float
+from torch import Tensor
+
+__all__ = ["Learner", "Model", "Posterior", "Surrogate", "TargetData"]
+
+
+@dataclass(frozen=True, slots=True)
+class TargetData:
+    """What is known of one target."""
+
+    name: str
+    X: Float[Tensor, "n d"]
+    Y: Float[Tensor, " n"]
+    """In the target's unit."""
+    Yvar: Float[Tensor, " n"] | None = None
+    """Known variances; None where they are to be inferred."""
+    spread: float | None = None
+    """Scale to assume while all values are equal, in the target's unit."""
+
+
+class Surrogate(Protocol):
+    """A fitted probabilistic model of all targets, over encoded configurations, in the targets' own units.
+
+    Shapes: `d` encoded inputs, `m` targets in the objective's order, `q` joint points.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name and version, for example `gp/1`."""
+        ...
+
+    def posterior(self, X: Float[Tensor, "*b q d"]) -> Posterior:
+        """Return the joint posterior of the noise-free targets, event shape `*b q m`."""
+        ...
+
+    def variance_parts(self, X: Float[Tensor, "n d"]) -> tuple[Float[Tensor, "n m"], Float[Tensor, "n m"]]:
+        """Return what more experiments would remove (epistemic) and what they would not (aleatoric, of one measurement)."""
+        ...
+
+    def components(self) -> tuple[tuple[float, Model], ...]:
+        """Return (weight, BoTorch model) pairs; a policy averages acquisition values over them, never moments."""
+        ...
+
+    def description(self) -> Mapping[str, Any]:
+        """Return fitted hyperparameters for people, JSON-able and rounded."""
+        ...
+
+
+class Learner(Protocol):
+    """Makes a surrogate from what was measured: a Gaussian process now, an adapted prior later."""
+
+    def fit(self, data: Sequence[TargetData], *, seed: int) -> Surrogate:
+        """Fit all targets, from scratch; the same data, seed and number of threads give the same surrogate, bit for bit.
+
+        Raises:
+            BadInput: A target without any value, where the learner needs one.
+        """
+        ...

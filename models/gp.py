@@ -1,0 +1,135 @@
+"""One Gaussian process per target, each on the rows where its target was measured.
+
+BoTorch's SingleTaskGP as it comes: RBF kernel with one length scale per input and the dimension-scaled prior of
+[Hvarfner2024], constant mean, outcomes standardised. Noise is what the measurements state where all of a target's rows
+state one, and inferred otherwise. Each fit starts from scratch, so that a proposal can be computed again from its
+history alone.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+from botorch import fit_gpytorch_mll
+from botorch.models import ModelListGP, SingleTaskGP
+from botorch.models.transforms.outcome import Standardize
+from botorch.settings import validate_input_scaling
+from gpytorch.mlls import ExactMarginalLogLikelihood
+from jaxtyping import Float
+from torch import Tensor
+from typing_extensions import override
+
+from models.base import Learner, Model, Posterior, Surrogate, TargetData
+from models.library import repeatable
+from orchestrator.errors import BadInput
+
+NOISE_FLOOR: Final = 1e-6
+"""Least known variance in standardised units; gpytorch clamps there itself, with a warning for each call."""
+CONSTANT: Final = 1e-9
+"""Targets whose spread is below this part of their size differ by float noise only: they count as constant."""
+GUESSED_SPREAD: Final = 0.1
+"""Spread of a target of which one value is known, as a part of that value, where nobody states one."""
+FIT_ITERATIONS: Final = 100
+"""L-BFGS steps for a handful of hyperparameters; the likelihood is flat beyond."""
+
+
+@dataclass(frozen=True, slots=True)
+class GaussianProcesses(Surrogate):
+    """Independent Gaussian processes, one per target."""
+
+    models: tuple[Model, ...]
+    names: tuple[str, ...]
+
+    @property
+    @override
+    def name(self) -> str:
+        return "gp/1"
+
+    @property
+    def model(self) -> Model:
+        """The BoTorch model of all targets."""
+        return self.models[0] if len(self.models) == 1 else ModelListGP(*self.models)
+
+    @override
+    def posterior(self, X: Float[Tensor, "*b q d"]) -> Posterior:
+        return self.model.posterior(X)
+
+    @override
+    def variance_parts(self, X: Float[Tensor, "n d"]) -> tuple[Float[Tensor, "n m"], Float[Tensor, "n m"]]:
+        # one point per t-batch: only the variances are wanted, not the n x n covariance
+        epistemic = self.model.posterior(X.unsqueeze(-2)).variance.squeeze(-2)
+        total = self.model.posterior(X.unsqueeze(-2), observation_noise=True).variance.squeeze(-2)
+        return epistemic, (total - epistemic).clamp_min(0.0)
+
+    @override
+    def components(self) -> tuple[tuple[float, Model], ...]:
+        return ((1.0, self.model),)
+
+    @override
+    def description(self) -> Mapping[str, Any]:
+        return {name: _describe(model) for name, model in zip(self.names, self.models, strict=True)}
+
+
+class _Level(Standardize):  # type: ignore[misc]  # botorch is untyped here
+    """Standardises with the data's own scale, however small its unit, and a stated one while all values are equal."""
+
+    def __init__(self, spread: float | None) -> None:
+        super().__init__(m=1)
+        self._spread = spread
+
+    @override
+    def forward(self, Y: Tensor, Yvar: Tensor | None = None, X: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        if self.training:
+            self.means = Y.mean(dim=-2, keepdim=True)
+            self.stdvs = torch.full_like(self.means, self._scale(Y))
+            self._stdvs_sq = self.stdvs.square()
+            self._is_trained = torch.tensor(True)
+        Y, Yvar = (Y - self.means) / self.stdvs, None if Yvar is None else Yvar / self._stdvs_sq
+        return Y, None if Yvar is None else Yvar.clamp_min(NOISE_FLOOR)
+
+    def _scale(self, Y: Tensor) -> float:
+        size = float(Y.abs().max())
+        spread = float(Y.std()) if len(Y) > 1 else 0.0
+        return spread if spread > CONSTANT * size else self._spread or GUESSED_SPREAD * size or 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class GaussianProcessLearner(Learner):
+    """Fits one Gaussian process per target by maximum a posteriori."""
+
+    @override
+    def fit(self, data: Sequence[TargetData], *, seed: int) -> GaussianProcesses:
+        for target in data:
+            if not len(target.Y):
+                raise BadInput(f"target {target.name}: no measurement to learn from; expected at least one")
+        with repeatable(seed):
+            return GaussianProcesses(tuple(_fit_one(target) for target in data), tuple(target.name for target in data))
+
+
+def _fit_one(data: TargetData) -> Model:
+    Yvar = None if data.Yvar is None else data.Yvar.unsqueeze(-1)
+    # the check warns of one-row and constant targets, and of readbacks just outside the unit cube: all are legal here
+    with validate_input_scaling(False):
+        model = SingleTaskGP(data.X, data.Y.unsqueeze(-1), Yvar, outcome_transform=_Level(data.spread))
+    fit_gpytorch_mll(
+        ExactMarginalLogLikelihood(model.likelihood, model), optimizer_kwargs={"options": {"maxiter": FIT_ITERATIONS}}
+    )
+    return model
+
+
+def _describe(model: Model) -> dict[str, Any]:
+    """Return length scales per input, and mean and noise in the target's unit, to four digits."""
+    level, scale = model.outcome_transform.means.item(), model.outcome_transform.stdvs.item()
+    noise = float(model.likelihood.noise.detach().mean().sqrt()) * scale
+    return {
+        "length_scales": [_rounded(value) for value in model.covar_module.lengthscale.detach().flatten().tolist()],
+        "mean": _rounded(level + scale * model.mean_module.constant.detach().item()),
+        "scale": _rounded(scale),
+        "noise_sd": _rounded(noise),
+        "points": len(model.train_targets),
+    }
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.4g}")

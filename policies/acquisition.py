@@ -1,0 +1,168 @@
+"""What a measurement at a configuration is worth: expected improvement of the objective, in log space [Ament2023].
+
+The objective is computed on joint samples of the targets. No model is ever fitted to the combined score: a match or a
+weighted mean of targets is not Gaussian even where each target is.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol
+
+import torch
+from botorch.acquisition import AcquisitionFunction, LogExpectedImprovement, qLogExpectedImprovement
+from botorch.acquisition.logei import qLogNoisyExpectedImprovement
+from botorch.acquisition.objective import GenericMCObjective, ScalarizedPosteriorTransform
+from botorch.sampling.normal import SobolQMCNormalSampler
+from jaxtyping import Float
+from torch import Tensor
+from typing_extensions import override
+
+from models.base import Model, Surrogate
+from orchestrator.domain.objective import Objective
+from orchestrator.errors import BadInput
+
+Kind = Literal["log-nei", "log-ei"]
+
+AVOIDED_RADIUS: Final = 0.1
+"""Distance, in encoded units, at which the penalty near an infeasible configuration has faded to a third of its start."""
+NEVER: Final = 1e-12
+"""Least chance that a configuration known to be infeasible is granted: keeps the logarithm finite."""
+SAMPLER_SEEDS: Final = 2**31
+"""Sobol samplers take seeds below it."""
+
+
+class Acquisition(Protocol):
+    """Scores t-batches of `q` joint points; larger is better."""
+
+    def __call__(self, X: Float[Tensor, "*b q d"]) -> Float[Tensor, " *b"]:
+        """Return one log value per t-batch, differentiable."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """All that an acquisition function is built from."""
+
+    surrogate: Surrogate
+    objective: Objective
+    measured: Float[Tensor, "n d"]
+    """Where anything was measured: the points to improve on."""
+    pending: Float[Tensor, "p d"]
+    infeasible: Float[Tensor, "f d"]
+    kind: Kind
+    samples: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogImprovement(Acquisition):
+    """Log expected improvement, averaged over the surrogate's components in log space."""
+
+    parts: tuple[tuple[float, AcquisitionFunction], ...]
+    """Log weight, acquisition function; values in units of `scale`."""
+    scale: float
+    """What one unit of improvement is, in the objective's own unit."""
+    infeasible: Float[Tensor, "f d"]
+
+    @override
+    def __call__(self, X: Float[Tensor, "*b q d"]) -> Float[Tensor, " *b"]:
+        parts = torch.stack([weight + part(X) for weight, part in self.parts])
+        return torch.logsumexp(parts, dim=0) + math.log(self.scale) + self._penalty(X)
+
+    def _penalty(self, X: Float[Tensor, "*b q d"]) -> Float[Tensor, " *b"]:
+        """Lower the score near infeasible configurations: log(1 - exp(-(r/radius)^2)) each, until feasibility is modelled."""
+        if not len(self.infeasible):
+            return X.new_zeros(X.shape[:-2])
+        squared = (X.unsqueeze(-2) - self.infeasible).square().sum(dim=-1)
+        near = torch.exp(-squared / AVOIDED_RADIUS**2)
+        return torch.log((1.0 - near).clamp_min(NEVER)).sum(dim=(-1, -2))
+
+
+def check_kind(kind: Kind, objective: Objective) -> None:
+    """Refuse the analytic acquisition function where the score is not Gaussian.
+
+    Raises:
+        BadInput: `log-ei` with several targets, or one to match.
+    """
+    if kind == "log-ei" and (len(objective.targets) > 1 or objective.targets[0].goal == "match"):
+        shown = ", ".join(f"{target.name} ({target.goal})" for target in objective.targets)
+        raise BadInput(f"acquisition 'log-ei' needs one target to maximise or minimise; got {shown}; expected 'log-nei'")
+
+
+def build(question: Question) -> LogImprovement:
+    """Build the acquisition function; the caller holds `repeatable`, since BoTorch draws from the global generator."""
+    scorer = sample_scorer(question.objective)
+    scale = _spread(question, scorer)
+    parts = [
+        (math.log(weight), _BUILDERS[question.kind](question, model, scale)) for weight, model in question.surrogate.components()
+    ]
+    return LogImprovement(tuple(parts), scale, question.infeasible)
+
+
+def sample_scorer(objective: Objective) -> Callable[[Tensor], Tensor]:
+    """Return the objective on samples "*s m" of all targets, in the objective's order."""
+
+    def score(samples: Float[Tensor, "*s m"]) -> Float[Tensor, " *s"]:
+        values: Tensor = objective.score({name: samples[..., index] for index, name in enumerate(objective.names)})
+        return values
+
+    return score
+
+
+def _spread(question: Question, scorer: Callable[[Tensor], Tensor]) -> float:
+    """Return the spread of scores among measured points and within their predictions: BoTorch smooths on a scale of one."""
+    posterior = question.surrogate.posterior(question.measured.unsqueeze(-2))
+    with torch.no_grad():
+        mean, sd = posterior.mean.squeeze(-2), posterior.variance.clamp_min(0.0).sqrt().squeeze(-2)
+        scores = torch.cat([scorer(mean), scorer(mean + sd), scorer(mean - sd)])
+    spread = float(scores.std())
+    return spread if spread > 0 else 1.0
+
+
+def _noisy(question: Question, model: Model, scale: float) -> AcquisitionFunction:
+    # replicates are one point to improve on: equal rows would make the joint covariance singular
+    baseline = torch.unique(question.measured, dim=0)
+    return qLogNoisyExpectedImprovement(
+        model,
+        baseline,
+        sampler=_sampler(question),
+        objective=_scaled(question.objective, scale),
+        X_pending=_unless_empty(question.pending),
+        prune_baseline=True,
+        cache_root=True,
+    )
+
+
+def _noiseless(question: Question, model: Model, scale: float) -> AcquisitionFunction:
+    scorer = sample_scorer(question.objective)
+    with torch.no_grad():
+        best = scorer(model.posterior(question.measured.unsqueeze(-2)).mean.squeeze(-2)).max()
+    if not len(question.pending):
+        gain = scorer(torch.eye(1, dtype=best.dtype)) - scorer(torch.zeros(1, 1, dtype=best.dtype))
+        offset = float(scorer(torch.zeros(1, 1, dtype=best.dtype)))
+        transform = ScalarizedPosteriorTransform(weights=gain / scale, offset=offset / scale)
+        return LogExpectedImprovement(model, best_f=best / scale, posterior_transform=transform)
+    return qLogExpectedImprovement(
+        model,
+        best_f=best / scale,
+        sampler=_sampler(question),
+        objective=_scaled(question.objective, scale),
+        X_pending=question.pending,
+    )
+
+
+_BUILDERS: Final = {"log-nei": _noisy, "log-ei": _noiseless}
+
+
+def _scaled(objective: Objective, scale: float) -> GenericMCObjective:
+    scorer = sample_scorer(objective)
+    return GenericMCObjective(lambda samples, X=None: scorer(samples) / scale)  # noqa: ARG005 - botorch hands X over by name
+
+
+def _sampler(question: Question) -> SobolQMCNormalSampler:
+    return SobolQMCNormalSampler(torch.Size([question.samples]), seed=question.seed % SAMPLER_SEEDS)
+
+
+def _unless_empty(X: Float[Tensor, "p d"]) -> Float[Tensor, "p d"] | None:
+    return X if len(X) else None

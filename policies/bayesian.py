@@ -1,0 +1,189 @@
+"""Bayesian optimisation: fit a surrogate to what was measured, ask where improvement is likely."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Annotated, Any
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor
+from typing_extensions import override
+
+from models.base import Learner, Surrogate
+from models.encoding import Encoding
+from models.gp import GaussianProcessLearner
+from models.library import repeatable
+from models.training import training_data
+from orchestrator.domain.objective import Objective
+from orchestrator.domain.records import Prediction
+from orchestrator.domain.space import CompositionParameter, SearchSpace
+from orchestrator.domain.values import Configuration, Frozen
+from orchestrator.ports import Knowledge, Policy, Suggestion
+from policies.acquisition import Kind, LogImprovement, Question, build, check_kind, sample_scorer
+from policies.enumeration import enumerated
+from policies.initial import SobolPolicy
+from policies.optimise import Found, Search, best_row
+from policies.pool import Pool, done
+
+INCUMBENTS = 3
+"""Best measured points around which the search looks closely."""
+
+
+class BayesianSettings(Frozen):
+    """How hard to think."""
+
+    initial: Annotated[int, Field(ge=0)] | None = None
+    """Experiments of the space-filling design; by default one more than there are degrees of freedom, at least three."""
+    acquisition: Kind = "log-nei"
+    """`log-nei` copes with noise and any objective; `log-ei` is exact for one target to maximise or minimise."""
+    mc_samples: Annotated[int, Field(ge=16, le=4096)] = 256
+    """Joint samples of the targets (quasi Monte Carlo)."""
+    restarts: Annotated[int, Field(ge=1, le=64)] = 4
+    """Local searches from different starts."""
+    raw_samples: Annotated[int, Field(ge=16, le=16384)] = 256
+    """Points from which the starts are chosen."""
+
+
+@dataclass(frozen=True)
+class BayesianPolicy(Policy):
+    """First a space-filling design, then the largest log noisy expected improvement, one after the other within a batch."""
+
+    space: SearchSpace
+    objective: Objective
+    options: BayesianSettings = field(default_factory=BayesianSettings)
+    learner: Learner = field(default_factory=GaussianProcessLearner)
+
+    def __post_init__(self) -> None:
+        check_kind(self.options.acquisition, self.objective)
+
+    @property
+    @override
+    def name(self) -> str:
+        return "bayesian/1"
+
+    @property
+    @override
+    def settings(self) -> dict[str, Any]:
+        return {**self.options.model_dump(), "initial": self.initial}
+
+    @property
+    def initial(self) -> int:
+        """Size of the space-filling design."""
+        return max(3, degrees_of_freedom(self.space) + 1) if self.options.initial is None else self.options.initial
+
+    @override
+    def propose(self, knowledge: Knowledge, *, count: int, seed: int) -> tuple[Suggestion, ...]:
+        """Propose `count` configurations, fewer only where a candidate table is exhausted.
+
+        Raises:
+            BadInput: The constraints leave nothing.
+        """
+        if missing := self._missing(knowledge):
+            why = "space-filling design" if done(knowledge) < self.initial else f"no measurement of {', '.join(missing)} yet"
+            return self._design(knowledge, count, seed, why)
+        designed = self._design(knowledge, min(count, max(0, self.initial - done(knowledge))), seed, "space-filling design")
+        return (*designed, *self._informed(knowledge, designed, count - len(designed), seed))
+
+    def _missing(self, knowledge: Knowledge) -> list[str]:
+        measured = {name for observation in knowledge.observations for name in observation.values}
+        return [name for name in self.objective.names if name not in measured]
+
+    def _design(self, knowledge: Knowledge, count: int, seed: int, why: str) -> tuple[Suggestion, ...]:
+        if not count:
+            return ()
+        chosen = SobolPolicy(self.space).propose(knowledge, count=count, seed=seed)
+        return tuple(Suggestion(one.configuration, one.policy, details={"why": why}) for one in chosen)
+
+    def _informed(self, knowledge: Knowledge, designed: Sequence[Suggestion], count: int, seed: int) -> tuple[Suggestion, ...]:
+        if count <= 0:
+            return ()
+        surrogate = self.learner.fit(training_data(self._encoding, self.objective, knowledge.observations), seed=seed)
+        taken: list[Configuration] = [one.configuration for one in designed]
+        chosen: list[Suggestion] = []
+        for position in range(count):
+            with repeatable(seed + position):
+                found = self._next(knowledge, surrogate, taken, seed + position)
+                if found is None:
+                    break
+                chosen.append(self._suggestion(surrogate, found))
+            taken.append(found.row)
+        return tuple(chosen)
+
+    def _next(self, knowledge: Knowledge, surrogate: Surrogate, taken: Sequence[Configuration], seed: int) -> Found | None:
+        measured = self._encoding.encode(observation.configuration for observation in knowledge.observations)
+        acquisition = build(
+            Question(
+                surrogate=surrogate,
+                objective=self.objective,
+                measured=measured,
+                pending=self._encoding.encode((*knowledge.pending, *taken)),
+                infeasible=self._encoding.encode(knowledge.infeasible),
+                kind=self.options.acquisition,
+                samples=self.options.mc_samples,
+                seed=seed,
+            )
+        )
+        if self.space.candidates is not None:
+            return self._from_table(knowledge, acquisition, taken, seed)
+        if self._all_rows is not None:
+            return self._from_few(knowledge, acquisition, taken, seed)
+        search = Search(self._encoding, self.options.restarts, self.options.raw_samples)
+        return search.best(acquisition, self._good(surrogate, measured), seed=seed)
+
+    def _from_table(
+        self, knowledge: Knowledge, acquisition: LogImprovement, taken: Sequence[Configuration], seed: int
+    ) -> Found | None:
+        keys = {self.space.key(row) for row in taken}
+        left = [index for index in self._pool.left(knowledge) if self.space.key(self._pool.rows[index]) not in keys]
+        if not left:
+            return None
+        index, value = best_row(acquisition, self._pool.encoded, left, torch.Generator().manual_seed(seed))
+        return Found(dict(self._pool.rows[index]), value)
+
+    def _from_few(self, knowledge: Knowledge, acquisition: LogImprovement, taken: Sequence[Configuration], seed: int) -> Found:
+        """Look at every configuration; one that is running or known to be infeasible only when there is no other."""
+        assert self._all_rows is not None
+        rows, X = self._all_rows
+        gone = {self.space.key(row) for row in (*knowledge.pending, *knowledge.infeasible, *taken)}
+        left = [index for index, row in enumerate(rows) if self.space.key(row) not in gone] or list(range(len(rows)))
+        index, value = best_row(acquisition, X, left, torch.Generator().manual_seed(seed))
+        return Found(dict(rows[index]), value)
+
+    def _good(self, surrogate: Surrogate, measured: Float[Tensor, "n d"]) -> Float[Tensor, "k d"]:
+        """Return the measured points with the best predicted scores."""
+        with torch.no_grad():
+            scores = sample_scorer(self.objective)(surrogate.posterior(measured.unsqueeze(-2)).mean.squeeze(-2))
+        return measured[scores.argsort(descending=True, stable=True)[:INCUMBENTS]]
+
+    def _suggestion(self, surrogate: Surrogate, found: Found) -> Suggestion:
+        x = self._encoding.encode([found.row])
+        with torch.no_grad():
+            means = surrogate.posterior(x).mean[0].tolist()
+            epistemic, aleatoric = surrogate.variance_parts(x)
+            variances = (epistemic + aleatoric)[0].tolist()
+        predicted = {
+            name: Prediction(mean=mean, sd=max(variance, 0.0) ** 0.5)
+            for name, mean, variance in zip(self.objective.names, means, variances, strict=True)
+        }
+        details = {"surrogate": surrogate.name, "acquisition": self.options.acquisition, "fit": surrogate.description()}
+        return Suggestion(found.row, self.name, acquisition=found.value, predicted=predicted, details=details)
+
+    @cached_property
+    def _encoding(self) -> Encoding:
+        return Encoding(self.space)
+
+    @cached_property
+    def _pool(self) -> Pool:
+        return Pool(self._encoding)
+
+    @cached_property
+    def _all_rows(self) -> tuple[tuple[dict[str, float | str], ...], Float[Tensor, "n d"]] | None:
+        rows = enumerated(self._encoding)
+        return (rows, self._encoding.encode(rows)) if rows else None
+
+
+def degrees_of_freedom(space: SearchSpace) -> int:
+    """Count what can be varied independently, constraints aside."""
+    return sum(len(parameter.columns) - isinstance(parameter, CompositionParameter) for parameter in space.parameters)

@@ -1,0 +1,111 @@
+"""The constraints of a search space: as masks over encoded rows, and as BoTorch's optimisers want them."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from models.encoding import Encoding
+from orchestrator.domain.space import (
+    CONSTRAINT_TOLERANCE,
+    CompositionParameter,
+    ExpressionConstraint,
+    LinearConstraint,
+    SearchSpace,
+)
+from orchestrator.domain.values import Configuration
+from orchestrator.errors import BadInput
+
+Constraint = LinearConstraint | ExpressionConstraint
+
+
+def meets_constraints(encoding: Encoding, X: Float[Tensor, "n d"]) -> Bool[Tensor, " n"]:
+    """Say quickly which encoded rows meet all constraints; `SearchSpace.complaint` has the last word."""
+    space, numbers = encoding.space, encoding.numbers(X)
+    met = torch.ones(len(X), dtype=torch.bool)
+    for constraint in space.constraints:
+        value = torch.as_tensor(space.constraint_value(constraint, numbers), dtype=X.dtype).expand(len(X))
+        low, high, slack = limits(constraint)
+        met &= value.isfinite() & (value >= low - slack) & (value <= high + slack)
+    return met
+
+
+def limits(constraint: Constraint) -> tuple[float, float, float]:
+    """Return a constraint's bounds, infinite where not given, and the slack that the space grants."""
+    low = -math.inf if constraint.min is None else constraint.min
+    high = math.inf if constraint.max is None else constraint.max
+    return low, high, CONSTRAINT_TOLERANCE * max((abs(bound) for bound in (low, high) if math.isfinite(bound)), default=0.0)
+
+
+def within(encoding: Encoding, rows: Sequence[Configuration]) -> Iterator[dict[str, float | str]]:
+    """Iterate over those rows, legal by themselves, that meet the constraints too."""
+    if not encoding.space.constraints:
+        yield from (dict(row) for row in rows)
+        return
+    met = meets_constraints(encoding, encoding.encode(rows))
+    yield from (dict(row) for row, good in zip(rows, met.tolist(), strict=True) if good and is_legal(encoding.space, row))
+
+
+def is_legal(space: SearchSpace, row: Configuration) -> bool:
+    """Say whether a configuration may be proposed; a constraint without a value (division by zero) is not met."""
+    try:
+        return space.complaint(row) is None
+    except BadInput:
+        return False
+
+
+@dataclass(frozen=True)
+class Continuous:
+    """Constraints between encoded inputs, for optimisers."""
+
+    encoding: Encoding
+
+    @cached_property
+    def equalities(self) -> list[tuple[Tensor, Tensor, float]]:
+        """Fractions that vary continuously sum to one."""
+        return [
+            (torch.arange(where.start, where.stop), torch.ones(where.stop - where.start, dtype=torch.float64), 1.0)
+            for parameter, where in zip(self.encoding.space.parameters, self.encoding.slices, strict=True)
+            if isinstance(parameter, CompositionParameter) and parameter.step is None
+        ]
+
+    @cached_property
+    def inequalities(self) -> list[tuple[Tensor, Tensor, float]]:
+        """Linear constraints as BoTorch wants them: sum of coefficient * input >= bound."""
+        linear = [constraint for constraint in self.encoding.space.constraints if isinstance(constraint, LinearConstraint)]
+        return [side for constraint in linear for side in self._sides(constraint)]
+
+    def _sides(self, constraint: LinearConstraint) -> Iterator[tuple[Tensor, Tensor, float]]:
+        terms = [(factor, *self.encoding.affine[column]) for column, factor in constraint.coefficients.items()]
+        indices = torch.tensor([index for _, index, _, _ in terms])
+        weights = torch.tensor([factor * span for factor, _, _, span in terms], dtype=torch.float64)
+        offset = sum(factor * low for factor, _, low, _ in terms)
+        if constraint.min is not None:
+            yield indices, weights, constraint.min - offset
+        if constraint.max is not None:
+            yield indices, -weights, offset - constraint.max
+
+    @cached_property
+    def nonlinear(self) -> list[Callable[[Tensor], Tensor]]:
+        """Expression constraints as functions of one encoded point that are to be at least zero."""
+        expressions = [
+            constraint for constraint in self.encoding.space.constraints if isinstance(constraint, ExpressionConstraint)
+        ]
+        return [side for constraint in expressions for side in self._margins(constraint)]
+
+    def _margins(self, constraint: ExpressionConstraint) -> Iterator[Callable[[Tensor], Tensor]]:
+        low, high, _ = limits(constraint)
+        # on the scale of its bounds, so that the optimiser's tolerance means the same for all
+        scale = max(abs(bound) for bound in (low, high) if math.isfinite(bound)) or 1.0
+        if math.isfinite(low):
+            yield lambda x: (self._value(constraint, x) - low) / scale
+        if math.isfinite(high):
+            yield lambda x: (high - self._value(constraint, x)) / scale
+
+    def _value(self, constraint: ExpressionConstraint, x: Float[Tensor, " d"]) -> Float[Tensor, ""]:
+        value: Tensor = self.encoding.space.constraint_value(constraint, self.encoding.numbers(x))
+        return value

@@ -1,0 +1,68 @@
+"""Space-filling designs: what to measure before there is a model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from typing import Any
+
+import torch
+from typing_extensions import override
+
+from models.encoding import Encoding
+from orchestrator.domain.space import SearchSpace
+from orchestrator.ports import Knowledge, Policy, Suggestion
+from policies.pool import Pool, done, spread_out, used
+from policies.sampling import SobolPoints, distinct, feasible, latent_width, too_narrow
+
+
+@dataclass(frozen=True)
+class SobolPolicy(Policy):
+    """Fills the feasible region evenly; from a candidate table, draws rows far apart."""
+
+    space: SearchSpace
+
+    @property
+    @override
+    def name(self) -> str:
+        return "sobol/1"
+
+    @property
+    @override
+    def settings(self) -> dict[str, Any]:
+        return {}
+
+    @cached_property
+    def _pool(self) -> Pool:
+        return Pool(Encoding(self.space))
+
+    @override
+    def propose(self, knowledge: Knowledge, *, count: int, seed: int) -> tuple[Suggestion, ...]:
+        """Propose `count` configurations that differ from all before while the space has such.
+
+        Raises:
+            BadInput: The constraints leave nothing, or too little to be found.
+        """
+        rows = self._sequence(knowledge, count, seed) if self.space.candidates is None else self._draw(knowledge, count, seed)
+        return tuple(suggestion(row, self.name) for row in rows)
+
+    def _sequence(self, knowledge: Knowledge, count: int, seed: int) -> list[dict[str, float | str]]:
+        # a campaign that asks with one seed walks along one sequence
+        # where the region is so narrow that the sequence ends, it begins anew and leaves out what was used
+        for skipped in (done(knowledge), 0):
+            stream = islice(feasible(Encoding(self.space), SobolPoints(latent_width(self.space), seed)), skipped, None)
+            rows = distinct(stream, self.space.key, used(knowledge), count)
+            if len(rows) == count:
+                return rows
+        raise too_narrow(self.space, count)
+
+    def _draw(self, knowledge: Knowledge, count: int, seed: int) -> list[dict[str, float | str]]:
+        pool, generator = self._pool, torch.Generator().manual_seed(seed)
+        known = pool.encoding.encode(used(knowledge))
+        chosen = spread_out(pool.encoded, known, pool.left(knowledge), count=count, generator=generator)
+        return [dict(pool.rows[index]) for index in chosen]
+
+
+def suggestion(row: Mapping[str, float | str], policy: str, details: Mapping[str, Any] | None = None) -> Suggestion:
+    """Make a suggestion that no model stands behind."""
+    return Suggestion(configuration=dict(row), policy=policy, details=details or {})

@@ -1,0 +1,221 @@
+"""Where the acquisition is largest: over tables exactly, over open spaces by local search from many feasible starts.
+
+Open spaces alternate as BoTorch's mixed optimiser does: discrete moves to the best legal neighbour, then BoTorch's
+continuous optimiser (L-BFGS-B, or SLSQP under constraints) with the discrete inputs held. Its own
+`optimize_acqf_mixed_alternating` refuses expression constraints and equalities between discrete inputs, which a
+composition on a lattice is, and draws from Python's global generator; here every point looked at is legal as it stands,
+and nothing is rounded afterwards.
+"""
+
+import logging
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from typing import Any, Final
+
+import torch
+from botorch.exceptions.errors import OptimizationGradientError
+from botorch.generation import gen_candidates_scipy
+from jaxtyping import Float
+from torch import Tensor
+
+from models.encoding import Encoding
+from orchestrator.domain.space import CompositionParameter
+from orchestrator.domain.values import Configuration
+from policies.acquisition import Acquisition
+from policies.constraints import Continuous, is_legal, within
+from policies.neighbours import PRESENT, neighbours
+from policies.sampling import SobolPoints, feasible, latent_width
+
+logger = logging.getLogger(__name__)
+
+CHUNK: Final = 512
+"""Configurations scored at a time; keeps the joint covariances with the measured points in the cache."""
+TIE: Final = 1e-9
+"""Scores within this part of each other are equal but for the order of summation."""
+GAIN: Final = 1e-6
+"""Least gain in the log score for which the search goes on."""
+ROUNDS: Final = 6
+"""Alternations between discrete and continuous moves."""
+MOVES: Final = 32
+"""Discrete moves in a row."""
+ITERATIONS: Final = 50
+"""Steps of the continuous optimiser per round."""
+NEAR: Final = 0.05
+"""Standard deviation, in encoded units, of starts around the best measured points."""
+RETREATS: Final = (0.0, 1e-9, 1e-7, 1e-5, 1e-3, 1e-2, 0.1, 0.5)
+"""How far to step back towards a legal start from an end that float noise put across a constraint."""
+
+Row = dict[str, float | str]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A configuration and its score."""
+
+    row: Row
+    value: float
+
+
+def score_all(acquisition: Acquisition, X: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+    """Score single points; a point without a number scores minus infinity."""
+    with torch.no_grad():
+        parts = [acquisition(part.unsqueeze(-2)) for part in torch.split(X, CHUNK)]
+    return torch.nan_to_num(torch.cat(parts), nan=-math.inf, posinf=math.inf, neginf=-math.inf)
+
+
+def best_row(
+    acquisition: Acquisition, X: Float[Tensor, "n d"], open_: Sequence[int], generator: torch.Generator
+) -> tuple[int, float]:
+    """Return the best of the open rows of a table and its score; the generator chooses among equals."""
+    values = score_all(acquisition, X[list(open_)])
+    best = float(values.max())
+    slack = TIE * max(1.0, abs(best)) if math.isfinite(best) else 0.0
+    equal = (values >= best - slack).nonzero().flatten()
+    chosen = int(equal[torch.randint(len(equal), (1,), generator=generator)])
+    return open_[chosen], float(values[chosen])
+
+
+@dataclass(frozen=True)
+class Search:
+    """Looks for the best legal configuration of an open space."""
+
+    encoding: Encoding
+    restarts: int
+    raw_samples: int
+
+    @cached_property
+    def _constraints(self) -> Continuous:
+        return Continuous(self.encoding)
+
+    def best(self, acquisition: Acquisition, around: Float[Tensor, "k d"], *, seed: int) -> Found:
+        """Return the best configuration found; `around` are good points already measured.
+
+        Raises:
+            BadInput: The constraints leave nothing.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        raw = [*self._everywhere(seed), *self._nearby(around, generator)]
+        X = self.encoding.encode(raw)
+        values = score_all(acquisition, X)
+        starts = [Found(raw[index], float(values[index])) for index in _starts(values, self.restarts, generator)]
+        return max(self._climb_all(acquisition, starts), key=lambda found: found.value)
+
+    def _everywhere(self, seed: int) -> Iterator[Row]:
+        return islice(feasible(self.encoding, SobolPoints(latent_width(self.encoding.space), seed)), self.raw_samples)
+
+    def _nearby(self, around: Float[Tensor, "k d"], generator: torch.Generator) -> Iterator[Row]:
+        """Vary good points: their neighbours, and small steps of what is continuous."""
+        for x in around:
+            rows = list(neighbours(self.encoding.space, self.encoding.decode(x)))
+            noise = NEAR * torch.randn(self.raw_samples // 8, len(x), dtype=x.dtype, generator=generator)
+            shifted = x.repeat(len(noise), 1)
+            shifted[:, list(self.encoding.free)] += noise[:, list(self.encoding.free)]
+            rows += [self.encoding.decode(point) for point in shifted.clamp(0.0, 1.0)]
+            yield from within(self.encoding, rows)
+
+    def _climb_all(self, acquisition: Acquisition, starts: Sequence[Found]) -> list[Found]:
+        if self._is_box:
+            return self._polish_box(acquisition, starts)
+        return [self._climb(acquisition, start) for start in starts]
+
+    @property
+    def _is_box(self) -> bool:
+        """Whether all inputs are free and nothing binds them: one batched optimisation does it all."""
+        return len(self.encoding.free) == self.encoding.width and not (
+            self.encoding.space.constraints or self._constraints.equalities
+        )
+
+    def _climb(self, acquisition: Acquisition, found: Found) -> Found:
+        found = self._polish(acquisition, self._move(acquisition, found))
+        for _ in range(ROUNDS - 1):
+            moved = self._move(acquisition, found)
+            if moved is found:
+                break
+            found = self._polish(acquisition, moved)
+        return found
+
+    def _move(self, acquisition: Acquisition, found: Found) -> Found:
+        """Go to the best legal neighbour until none is better."""
+        for _ in range(MOVES):
+            rows = list(within(self.encoding, [row for row in neighbours(self.encoding.space, found.row) if self._legal(row)]))
+            if not rows:
+                break
+            values = score_all(acquisition, self.encoding.encode(rows))
+            index = int(values.argmax())
+            if float(values[index]) - found.value < GAIN:
+                break
+            found = Found(rows[index], float(values[index]))
+        return found
+
+    def _legal(self, row: Configuration) -> bool:
+        # `within` takes rows that are legal by themselves; a move may put too many components in
+        return all(parameter.complaint(row) is None for parameter in self.encoding.space.parameters)
+
+    def _polish_box(self, acquisition: Acquisition, starts: Sequence[Found]) -> list[Found]:
+        X = self.encoding.encode([start.row for start in starts]).unsqueeze(-2)
+        ends = self._continuous(acquisition, X, {})
+        return [self._take(acquisition, start, end) for start, end in zip(starts, ends.squeeze(-2), strict=True)]
+
+    def _polish(self, acquisition: Acquisition, start: Found) -> Found:
+        x = self.encoding.encode([start.row])[0].clamp(0.0, 1.0)
+        held = self._held(x)
+        if len(held) == self.encoding.width or any(float(inside(x)) < 0 for inside in self._constraints.nonlinear):
+            return start
+        end = self._continuous(acquisition, x.view(1, 1, -1), {index: float(x[index]) for index in held})
+        return self._take(acquisition, start, end.flatten())
+
+    def _held(self, x: Float[Tensor, " d"]) -> set[int]:
+        """Return the inputs that the continuous optimiser must leave: discrete ones, and absent components where few may be."""
+        held = set(range(self.encoding.width)) - set(self.encoding.free)
+        for code, where in zip(self.encoding.space.parameters, self.encoding.slices, strict=True):
+            if isinstance(code, CompositionParameter) and code.max_components not in (None, len(code.components)):
+                held |= {index for index in range(where.start, where.stop) if float(x[index]) <= PRESENT}
+        return held
+
+    def _continuous(self, acquisition: Acquisition, X: Float[Tensor, "b 1 d"], held: dict[int, float]) -> Float[Tensor, "b 1 d"]:
+        try:
+            ends, _ = gen_candidates_scipy(
+                X,
+                acquisition,
+                lower_bounds=torch.zeros(self.encoding.width, dtype=X.dtype),
+                upper_bounds=torch.ones(self.encoding.width, dtype=X.dtype),
+                inequality_constraints=self._free_part(self._constraints.inequalities, held),
+                equality_constraints=self._free_part(self._constraints.equalities, held),
+                nonlinear_inequality_constraints=[(inside, True) for inside in self._constraints.nonlinear] or None,
+                options={"maxiter": ITERATIONS},
+                fixed_features=held or None,
+            )
+        except OptimizationGradientError as error:
+            logger.info("no gradient at a start of the continuous search, which keeps the start: %s", error)
+            return X
+        moved: Tensor = ends.detach()
+        return moved
+
+    def _free_part(self, constraints: list[tuple[Tensor, Tensor, float]], held: dict[int, float]) -> Any:
+        """Leave out what has no free input: it holds already, by the start."""
+        return [constraint for constraint in constraints if not set(constraint[0].tolist()) <= set(held)] or None
+
+    def _take(self, acquisition: Acquisition, start: Found, end: Float[Tensor, " d"]) -> Found:
+        """Take the end, or the last legal point on the way back from it, where it is better than the start."""
+        x = self.encoding.encode([start.row])[0]
+        for part in RETREATS:
+            row = self.encoding.decode(end + part * (x - end))
+            if is_legal(self.encoding.space, row):
+                value = float(score_all(acquisition, self.encoding.encode([row])))
+                return Found(row, value) if value > start.value else start
+        return start
+
+
+def _starts(values: Float[Tensor, " n"], count: int, generator: torch.Generator) -> list[int]:
+    """Choose the best point and others by chance, good ones more often (as BoTorch does: softmax of standardised scores)."""
+    best = int(values.argmax())
+    finite = values.isfinite()
+    spread = float(values[finite].std()) if int(finite.sum()) > 1 else 0.0
+    weight = torch.where(finite, ((values - values[best]) / (spread or 1.0)).exp(), 0.0)
+    weight[best] = 0.0
+    others = min(count - 1, int((weight > 0).sum()))
+    drawn = torch.multinomial(weight, others, generator=generator).tolist() if others > 0 else []
+    return [best, *drawn]

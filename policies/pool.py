@@ -1,0 +1,77 @@
+"""Candidate tables: which rows are left, and draws from them that need no model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from models.encoding import Encoding
+from orchestrator.domain.values import Configuration
+from orchestrator.ports import Knowledge
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The candidate table of a space, encoded once. Rows come back as they stand in the table."""
+
+    encoding: Encoding
+
+    @cached_property
+    def rows(self) -> tuple[dict[str, float | str], ...]:
+        """The table, each configuration once."""
+        unique = {self.encoding.space.key(row): row for row in reversed(self.encoding.space.candidates or ())}
+        return tuple(reversed(unique.values()))
+
+    @cached_property
+    def encoded(self) -> Float[Tensor, "n d"]:
+        """The table, encoded."""
+        return self.encoding.encode(self.rows)
+
+    def left(self, knowledge: Knowledge) -> list[int]:
+        """Return the indices of rows that were never proposed, are not pending and not known to be infeasible."""
+        gone = {self.encoding.space.key(row) for row in used(knowledge)}
+        return [index for index, row in enumerate(self.rows) if self.encoding.space.key(row) not in gone]
+
+
+def used(knowledge: Knowledge) -> tuple[Configuration, ...]:
+    """Return all configurations that were proposed, run or measured."""
+    measured = tuple(observation.configuration for observation in knowledge.observations)
+    return (*knowledge.excluded, *knowledge.pending, *knowledge.infeasible, *measured)
+
+
+def done(knowledge: Knowledge) -> int:
+    """Count what was proposed so far."""
+    met = len(knowledge.observations) + len(knowledge.pending) + len(knowledge.infeasible)
+    return max(len(knowledge.excluded), met)
+
+
+def spread_out(
+    X: Float[Tensor, "n d"], known: Float[Tensor, "k d"], left: Sequence[int], *, count: int, generator: torch.Generator
+) -> list[int]:
+    """Draw rows far from each other and from known ones, without repeats.
+
+    Each is drawn with a chance in proportion to its squared distance from the nearest row taken before (the seeding of
+    k-means++ [Arthur2007]): fills the space as farthest-point search does, without its liking for outliers.
+    """
+    chosen: list[int] = []
+    distance = _squared(X, known).amin(dim=1) if len(known) else torch.ones(len(X), dtype=X.dtype)
+    open_ = torch.zeros(len(X), dtype=torch.bool)
+    open_[list(left)] = True
+    for _ in range(min(count, len(left))):
+        weight = torch.where(open_, distance.clamp_min(0.0), 0.0)
+        weight = weight if weight.sum() > 0 else open_.to(X.dtype)
+        index = int(torch.multinomial(weight, 1, generator=generator))
+        first = not chosen and not len(known)
+        chosen.append(index)
+        open_[index] = False
+        nearest = _squared(X, X[index : index + 1])[:, 0]
+        distance = nearest if first else torch.minimum(distance, nearest)
+    return chosen
+
+
+def _squared(left: Float[Tensor, "n d"], right: Float[Tensor, "k d"]) -> Float[Tensor, "n k"]:
+    # differences, not the expanded square: exact zeros for equal rows
+    return (left.unsqueeze(1) - right.unsqueeze(0)).square().sum(dim=-1)

@@ -1,0 +1,59 @@
+"""The baseline: independent uniform draws."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from typing_extensions import override
+
+from models.encoding import Encoding
+from orchestrator.domain.space import SearchSpace
+from orchestrator.ports import Knowledge, Policy, Suggestion
+from policies.initial import suggestion
+from policies.pool import Pool, used
+from policies.sampling import RandomPoints, distinct, feasible, latent_width, too_narrow
+
+
+@dataclass(frozen=True)
+class RandomPolicy(Policy):
+    """Draws uniformly from the feasible region; from a candidate table without repeats."""
+
+    space: SearchSpace
+
+    @property
+    @override
+    def name(self) -> str:
+        return "random/1"
+
+    @property
+    @override
+    def settings(self) -> dict[str, Any]:
+        return {}
+
+    @cached_property
+    def _pool(self) -> Pool:
+        return Pool(Encoding(self.space))
+
+    @override
+    def propose(self, knowledge: Knowledge, *, count: int, seed: int) -> tuple[Suggestion, ...]:
+        """Propose `count` configurations.
+
+        Raises:
+            BadInput: The constraints leave nothing, or too little to be found.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        if self.space.candidates is None:
+            rows = self._anywhere(knowledge, count, generator)
+        else:
+            left = self._pool.left(knowledge)
+            order = torch.randperm(len(left), generator=generator)[:count].tolist()
+            rows = [self._pool.rows[left[index]] for index in order]
+        return tuple(suggestion(row, self.name) for row in rows)
+
+    def _anywhere(self, knowledge: Knowledge, count: int, generator: torch.Generator) -> list[dict[str, float | str]]:
+        stream = feasible(Encoding(self.space), RandomPoints(latent_width(self.space), generator))
+        rows = distinct(stream, self.space.key, used(knowledge), count)
+        if len(rows) < count:
+            raise too_narrow(self.space, count)
+        return rows
