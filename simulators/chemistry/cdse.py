@@ -241,11 +241,7 @@ class CdSeChemistry(Chemistry):
         if cadmium <= 0.0 or selenium <= 0.0:
             return nothing(NO_PARTICLES)
         ligand = recipe.concentrations.get("L", 0.0)
-        conditions = CdSeConditions(
-            recipe.temperature, recipe.residence_time, selenium, ligand, cadmium / selenium, self.segmented
-        )
+        conditions = CdSeConditions(recipe.temperature, recipe.residence_time, selenium, ligand, cadmium / selenium, self.segmented)
         outcome = simulate(conditions, self.constants)
         absorbance = EXTINCTION * 1e3 * selenium * outcome.conversion
-        return Product(
-            outcome.reason, outcome.conversion, outcome.emission_nm, outcome.fwhm_nm, outcome.quantum_yield, absorbance
-        )
+        return Product(outcome.reason, outcome.conversion, outcome.emission_nm, outcome.fwhm_nm, outcome.quantum_yield, absorbance)

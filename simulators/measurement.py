@@ -1,0 +1,47 @@
+"""From the tube to the analyser: the vial is filled with what leaves the tube, the chemistry says what that is."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from simulators.chemistry.family import COMPLETED, NO_PARTICLES, Chemistry, Recipe, nothing
+from simulators.flow_tube import Tube
+from simulators.spectra import WAVELENGTHS, Recording, Spectrometer
+from simulators.synthesis_platform import SATURATED, Result, Variables
+
+Measuring = Callable[[], tuple[str, Variables]]
+"""A long computation without side effects: gives outcome and variables."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What stands behind the platform's sampler."""
+
+    tube: Tube
+    chemistry: Chemistry
+    spectrometer: Spectrometer
+
+    def fill(self, result: Result, lab: float) -> Measuring:
+        """Catch the plug that leaves the tube at lab time (s); give the measurement, to be computed elsewhere."""
+        if result.ran_template != "Characterise":
+            return lambda: (COMPLETED, {})
+        recipe = self.tube.sample(lab)
+        return lambda: self._measure(recipe, result, lab)
+
+    def _measure(self, recipe: Recipe | None, result: Result, lab: float) -> tuple[str, Variables]:
+        product = nothing(NO_PARTICLES) if recipe is None else self.chemistry.synthesise(recipe)
+        recording = self.spectrometer.record(product, result.integration_time, lab, result.number)
+        outcome = SATURATED if recording.saturated and product.reason == COMPLETED else product.reason
+        return outcome, self._variables(recording, result.integration_time)
+
+    def _variables(self, recording: Recording, integration_time: float) -> Variables:
+        return {
+            "Wavelength": WAVELENGTHS.tolist(),
+            "Dark": recording.dark.tolist(),
+            "Sample": recording.sample.tolist(),
+            "Reference": recording.reference.tolist(),
+            "SampleAbsorbance": recording.sample_absorbance,
+            "ReferenceAbsorbance": recording.reference_absorbance,
+            "ReferenceQuantumYield": self.spectrometer.dye.quantum_yield,
+            "IntegrationTime": integration_time,
+            "Conversion": recording.conversion,
+        }

@@ -1,0 +1,285 @@
+"""The command table and framing of New Era type syringe pumps (NE-1000 manual, chapter "RS-232 protocol").
+
+Basic mode: `<address><command> CR` and `STX <address, two digits><status><data> ETX`. Safe mode, both ways:
+`STX <length> <text> <CRC high> <CRC low> ETX`; the length counts itself and all that follows, the CRC is CCITT with start 0.
+An alarm is acknowledged by being sent: the command that it answers is not carried out (chapter "Command errors and alarms").
+"""
+
+import binascii
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from typing_extensions import override
+
+from simulators.clock import Instant
+from simulators.serial_line import LineProtocol, Request
+from simulators.syringe_pump import SyringePump
+
+STX, ETX, CR = 0x02, 0x03, 0x0D
+FIRMWARE = "NE1000V3.928"
+
+INTER_BYTE_TIMEOUT = 0.5
+"""s (wall); an unfinished packet older than this is discarded (manual, "Safe mode")."""
+
+SHORTEST_SAFE = 4
+"""Length byte of a safe packet without text: itself, CRC and ETX."""
+
+LONGEST_TIMEOUT = 255
+"""s, of the safe mode's communication time-out."""
+
+UNKNOWN, NOT_APPLICABLE, OUT_OF_RANGE, BAD_PACKET = "?", "?NA", "?OOR", "?COM"
+
+_COMMAND = re.compile(r"(?P<address>\d{0,2})(?P<name>[A-Z]{3}|)(?P<argument>.*)", re.DOTALL)
+_NUMBER = re.compile(r"\d*\.?\d{0,3}")
+
+
+def four_digits(value: float) -> str:
+    """Format as the pump does: at most four digits and a point, at most three of them behind it."""
+    for decimals in (3, 2, 1):
+        text = f"{value:.{decimals}f}"
+        if len(text) <= 5:
+            return text
+    return f"{value:.0f}."
+
+
+def parse_number(text: str) -> float | None:
+    """Read a number of the pump's form; None when it has more digits or is none."""
+    digits = text.replace(".", "", 1)
+    if not digits.isdigit() or len(digits) > 4 or not _NUMBER.fullmatch(text):
+        return None
+    return float(text)
+
+
+def safe_frame(text: str) -> bytes:
+    """Wrap text for the safe mode."""
+    payload = text.encode("ascii")
+    crc = binascii.crc_hqx(payload, 0)
+    return bytes([STX, len(payload) + SHORTEST_SAFE]) + payload + bytes([crc >> 8, crc & 0xFF, ETX])
+
+
+def basic_frame(text: str) -> bytes:
+    """Wrap a reply for the basic mode."""
+    return bytes([STX]) + text.encode("ascii") + bytes([ETX])
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """What came in one frame."""
+
+    text: str
+    is_safe: bool
+    is_valid: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PumpRequest(Request):
+    """One packet for one pump."""
+
+    address: int
+    pump: SyringePump
+    command: str
+    packet: Packet
+
+    @property
+    @override
+    def device(self) -> str:
+        return self.pump.name
+
+    @property
+    @override
+    def text(self) -> str:
+        return self.command
+
+    @override
+    def execute(self, now: Instant) -> bytes:
+        self.pump.advance(now)
+        if not self.packet.is_valid or self.packet.is_safe != bool(self.pump.safe_seconds):
+            return self._reply(BAD_PACKET)
+        self.pump.heard(now)
+        if self.pump.alarm is not None:
+            alarm, self.pump.alarm = self.pump.alarm, None
+            return self._frame(f"{self.address:02d}A?{alarm}")
+        return self._reply(_carry_out(self.pump, now, self.command))
+
+    @override
+    def acknowledge(self) -> bytes:
+        return self._reply("")
+
+    @override
+    def is_refusal(self, reply: bytes) -> bool:
+        return OUT_OF_RANGE.encode() in reply
+
+    def _reply(self, data: str) -> bytes:
+        return self._frame(f"{self.address:02d}{self.pump.motion}{data}")
+
+    def _frame(self, text: str) -> bytes:
+        return safe_frame(text) if self.pump.safe_seconds else basic_frame(text)
+
+
+class NewEraLine(LineProtocol):
+    """Several addressed pumps on one pair of wires; a pump in basic mode does not see safe packets."""
+
+    def __init__(self, pumps: Mapping[int, SyringePump]) -> None:
+        self._pumps = dict(pumps)
+        self._buffer = b""
+        self._last_byte = 0.0
+
+    @override
+    def feed(self, data: bytes, now: Instant) -> list[Request]:
+        if now.wall - self._last_byte > INTER_BYTE_TIMEOUT:
+            self._buffer = b""
+        self._last_byte = now.wall
+        self._buffer += data
+        packets, self._buffer = split(self._buffer)
+        return [request for packet in packets if (request := self._address(packet)) is not None]
+
+    def _address(self, packet: Packet) -> Request | None:
+        match = _COMMAND.fullmatch(packet.text)
+        address = int(match["address"] or 0) if match else -1
+        pump = self._pumps.get(address)
+        if match is None or pump is None or (packet.is_safe and not pump.safe_seconds):
+            return None
+        return PumpRequest(address, pump, match["name"] + match["argument"], packet)
+
+
+def split(buffer: bytes) -> tuple[list[Packet], bytes]:
+    """Take complete packets off the front; give them and the rest."""
+    packets = []
+    while buffer:
+        taken = _take_safe(buffer) if buffer[0] == STX else _take_basic(buffer)
+        if taken is None:
+            break
+        packet, length = taken
+        buffer = buffer[length:]
+        if packet is not None:
+            packets.append(packet)
+    return packets, buffer
+
+
+def _take_basic(buffer: bytes) -> tuple[Packet | None, int] | None:
+    end = buffer.find(CR)
+    start_of_safe = buffer.find(STX)
+    if 0 <= start_of_safe < end or (end < 0 and start_of_safe > 0):
+        return None, start_of_safe
+    if end < 0:
+        return None
+    text = "".join(chr(byte) for byte in buffer[:end] if 0x20 < byte < 0x7F).upper()
+    return Packet(text, is_safe=False), end + 1
+
+
+def _take_safe(buffer: bytes) -> tuple[Packet | None, int] | None:
+    if len(buffer) < 2:
+        return None
+    length = buffer[1]
+    if length < SHORTEST_SAFE:
+        return None, 1
+    if len(buffer) < length + 1:
+        return None
+    payload, trailer = buffer[2 : length - 2], buffer[length - 2 : length + 1]
+    crc = binascii.crc_hqx(payload, 0)
+    is_valid = trailer == bytes([crc >> 8, crc & 0xFF, ETX])
+    return Packet(payload.decode("ascii", "replace").upper(), is_safe=True, is_valid=is_valid), length + 1
+
+
+def _carry_out(pump: SyringePump, now: Instant, command: str) -> str:
+    """Carry out one command; give the reply's data, `?...` for an error."""
+    if not command:
+        return ""
+    handler = _TABLE.get(command[:3])
+    return UNKNOWN if handler is None else handler(pump, now, command[3:])
+
+
+def _version(_pump: SyringePump, _now: Instant, argument: str) -> str:
+    return UNKNOWN if argument else FIRMWARE
+
+
+def _diameter(pump: SyringePump, now: Instant, argument: str) -> str:
+    if not argument:
+        return four_digits(pump.diameter)
+    if pump.moving:
+        return NOT_APPLICABLE
+    value = parse_number(argument)
+    return "" if value is not None and pump.set_diameter(now, value) else OUT_OF_RANGE
+
+
+def _rate(pump: SyringePump, now: Instant, argument: str) -> str:
+    if not argument:
+        return four_digits(pump.rate) + "MM"
+    value = parse_number(argument.removesuffix("MM"))
+    return "" if value is not None and pump.set_rate(now, value) else OUT_OF_RANGE
+
+
+def _volume(pump: SyringePump, now: Instant, argument: str) -> str:
+    if not argument:
+        return four_digits(pump.target) + "ML"
+    if pump.moving:
+        return NOT_APPLICABLE
+    if argument == "ML":
+        return ""
+    value = parse_number(argument)
+    return "" if value is not None and pump.set_volume(now, value) else OUT_OF_RANGE
+
+
+def _direction(pump: SyringePump, now: Instant, argument: str) -> str:
+    if not argument:
+        return "WDR" if pump.withdraws else "INF"
+    if argument not in ("INF", "WDR"):
+        return UNKNOWN
+    if pump.moving:
+        return NOT_APPLICABLE
+    pump.set_withdraws(now, withdraws=argument == "WDR")
+    return ""
+
+
+def _run(pump: SyringePump, now: Instant, argument: str) -> str:
+    if argument:
+        return UNKNOWN
+    if pump.moving:
+        return NOT_APPLICABLE
+    pump.run(now)
+    return ""
+
+
+def _stop(pump: SyringePump, now: Instant, argument: str) -> str:
+    if argument:
+        return UNKNOWN
+    pump.stop(now)
+    return ""
+
+
+def _dispensed(pump: SyringePump, _now: Instant, argument: str) -> str:
+    return UNKNOWN if argument else f"I{four_digits(pump.infused)}W{four_digits(pump.withdrawn)}ML"
+
+
+def _clear(pump: SyringePump, now: Instant, argument: str) -> str:
+    clear = {"INF": pump.clear_infused, "WDR": pump.clear_withdrawn}.get(argument)
+    if clear is None:
+        return UNKNOWN
+    if pump.moving:
+        return NOT_APPLICABLE
+    clear(now)
+    return ""
+
+
+def _safe_mode(pump: SyringePump, now: Instant, argument: str) -> str:
+    if not argument:
+        return str(pump.safe_seconds)
+    if not argument.isdigit() or int(argument) > LONGEST_TIMEOUT:
+        return OUT_OF_RANGE
+    pump.set_safe_mode(now, int(argument))
+    return ""
+
+
+_TABLE: dict[str, Callable[[SyringePump, Instant, str], str]] = {
+    "VER": _version,
+    "DIA": _diameter,
+    "RAT": _rate,
+    "VOL": _volume,
+    "DIR": _direction,
+    "RUN": _run,
+    "STP": _stop,
+    "DIS": _dispensed,
+    "CLD": _clear,
+    "SAF": _safe_mode,
+}

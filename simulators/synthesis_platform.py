@@ -1,0 +1,303 @@
+"""The analyser platform as a device: sampler positions, program state, results that survive a power cut.
+
+It knows nothing of OPC-UA; the server shows its state and calls its methods. Life of a program: `start` makes the result
+(without `stopped`), `finish` or an abort fills it, sets `stopped` last and only then changes the state.
+"""
+
+import json
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+
+from simulators.clock import Instant
+from simulators.truth import Event, Record, Value
+
+TEMPLATES = {"Rinse": "1.0", "Characterise": "1.0"}
+"""Program templates with their versions; the first is what a confused device runs instead of an unknown one."""
+
+DURATIONS = {"Rinse": 30.0, "Characterise": 60.0}
+"""Lab s."""
+
+INTEGRATION_TIMES = (0.001, 10.0)
+"""s, range of the spectrometer."""
+
+POSITION = re.compile(r"[A-H](?:[1-9]|1[0-2])")
+
+ABORTED = "aborted"
+POSITION_USED = "position-used"
+SATURATED = "saturated"
+
+Variables = dict[str, float | list[float]]
+
+
+class State(StrEnum):
+    """Functional unit state, LADS names."""
+
+    STOPPED = "Stopped"
+    RUNNING = "Running"
+    ABORTED = "Aborted"
+    STOPPING = "Stopping"
+    ABORTING = "Aborting"
+    CLEARING = "Clearing"
+
+
+class Refusal(StrEnum):
+    """Why a call is refused; the values are OPC-UA status names."""
+
+    EXISTS = "BadEntryExists"
+    STATE = "BadInvalidState"
+    ARGUMENT = "BadInvalidArgument"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One vial as the client names it."""
+
+    container_id: str
+    sample_id: str
+    position: str
+    custom_data: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The arguments of StartProgram."""
+
+    template: str
+    properties: tuple[tuple[str, str], ...]
+    job_id: str
+    task_id: str
+    samples: tuple[Sample, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One program's result; `variables` come when it ends."""
+
+    run_id: str
+    number: int
+    order: Order
+    ran_template: str
+    """What was really run."""
+
+    started: str
+    """UTC, ISO 8601."""
+
+    stopped: str | None = None
+    outcome: str = ""
+    variables: Variables = field(default_factory=dict)
+    bad_status: bool = False
+    """The sample spectrum is marked Bad."""
+
+    @property
+    def integration_time(self) -> float:
+        """Get the integration time (s) that was asked for."""
+        return float(dict(self.order.properties)["integration_time"])
+
+
+class ResultShelf:
+    """Keeps results on disk, a file each, so that they outlive the device's power."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+
+    def load(self) -> list[Result]:
+        """Read all results in the order of their making."""
+        results = [_from_json(json.loads(path.read_text())) for path in self._folder.glob("*.json")]
+        return sorted(results, key=lambda result: result.number)
+
+    def save(self, result: Result) -> None:
+        """Write one result; the file is whole or the old one."""
+        path = self._folder / f"{result.run_id}.json"
+        draft = path.with_suffix(".tmp")
+        draft.write_text(json.dumps(asdict(result)))
+        draft.replace(path)
+
+
+def _from_json(data: Mapping[str, object]) -> Result:
+    raw = json.loads(json.dumps(data))
+    order = raw.pop("order")
+    properties = tuple((key, value) for key, value in order.pop("properties"))
+    samples = tuple(Sample(**sample) for sample in order.pop("samples"))
+    return Result(order=Order(properties=properties, samples=samples, **order), **raw)
+
+
+class SynthesisPlatform:
+    """State of the platform; calls change it at once and report what they did."""
+
+    def __init__(self, name: str, shelf: ResultShelf, record: Record, now: Instant) -> None:
+        self.name = name
+        self.state = State.STOPPED
+        self.boot_id = uuid.uuid4().hex
+        self.booted = now
+        self.lamp = False
+        self.watchdog_seconds = 0.0
+        """Wall s, 0 = off."""
+        self.results = {result.run_id: result for result in shelf.load()}
+        self.active: Result | None = None
+        self.active_since = 0.0
+        """Lab s."""
+        self.fate = ""
+        """Outcome of the running program that is certain already at its start."""
+        self._shelf = shelf
+        self._record_to = record
+        self._kicked_at = now.wall
+        self._record(now.lab, "boot", boot_id=self.boot_id)
+        self._close_interrupted(now)
+
+    @property
+    def used_positions(self) -> frozenset[str]:
+        """Name the positions that a program has filled."""
+        return frozenset(sample.position for result in self.results.values() for sample in result.order.samples)
+
+    @property
+    def lapses_at(self) -> float | None:
+        """Get the wall time (s) at which the watchdog lapses."""
+        return self._kicked_at + self.watchdog_seconds if self.watchdog_seconds else None
+
+    @property
+    def ends_at(self) -> float | None:
+        """Get the lab time (s) at which the running program has lasted its time."""
+        return None if self.active is None else self.active_since + DURATIONS[self.active.ran_template]
+
+    def start(self, order: Order, now: Instant, *, confused: bool = False) -> Result | Refusal:
+        """Start a program, or name the known one of this task; a confused device takes any template for its first."""
+        known = next((result for result in self.results.values() if result.order.task_id == order.task_id), None)
+        if known is not None:
+            return self._start_again(known, order, now)
+        if self.state is not State.STOPPED:
+            return Refusal.STATE
+        if (order.template not in TEMPLATES and not confused) or not _is_complete(order):
+            return Refusal.ARGUMENT
+        ran = next(iter(TEMPLATES)) if confused else order.template
+        return self._begin(order, ran, now)
+
+    def _start_again(self, known: Result, order: Order, now: Instant) -> Result | Refusal:
+        if known.order != order:
+            return Refusal.EXISTS
+        self._record(now.lab, "start-repeated", known.order.task_id, run_id=known.run_id)
+        return known
+
+    def _begin(self, order: Order, ran: str, now: Instant) -> Result:
+        used = bool(self.used_positions & {sample.position for sample in order.samples})
+        number = 1 + max((result.number for result in self.results.values()), default=0)
+        stamp = datetime.now(UTC)
+        run_id = f"{stamp:%Y%m%d-%H%M%S}-{number:05d}-{ran}"
+        result = Result(run_id, number, order, ran, stamp.isoformat())
+        self.active, self.active_since, self.state = result, now.lab, State.RUNNING
+        self.lamp, self.fate = True, POSITION_USED if used else ""
+        self._keep(result)
+        self._record(
+            now.lab,
+            "start",
+            order.task_id,
+            run_id=run_id,
+            template=ran,
+            job_id=order.job_id,
+            positions=",".join(sample.position for sample in order.samples),
+            position_used=used,
+        )
+        return result
+
+    def finish(self, outcome: str, variables: Variables, now: Instant, *, bad_status: bool = False) -> None:
+        """End the running program: fill the result, set its end, then change the state."""
+        self._close(outcome, variables, now, State.STOPPED, "finish", bad_status=bad_status)
+
+    def stop(self, now: Instant) -> None:
+        """Stop the running program, if any, and be Stopped."""
+        self._record(now.lab, "safe-state", cause="stop command")
+        if self.active is not None:
+            self._close(ABORTED, {}, now, State.STOPPED, "abort")
+
+    def abort(self, now: Instant, cause: str = "abort command") -> None:
+        """Abort the running program at once; without one there is nothing to abort."""
+        self._record(now.lab, "safe-state", cause=cause)
+        if self.active is not None:
+            self._close(ABORTED, {}, now, State.ABORTED, "abort")
+
+    def clear(self, now: Instant) -> Refusal | None:
+        """Leave Aborted."""
+        if self.state is State.RUNNING:
+            return Refusal.STATE
+        self.state = State.STOPPED
+        self._record(now.lab, "setpoint", cleared=True)
+        return None
+
+    def set_lamp(self, now: Instant, *, on: bool) -> None:
+        """Set the excitation lamp."""
+        self.lamp = on
+        self._record(now.lab, "setpoint", lamp=on)
+
+    def set_watchdog(self, now: Instant, seconds: float) -> None:
+        """Set the communication watchdog (wall s, 0 = off) and start its time."""
+        self.watchdog_seconds = seconds
+        self._kicked_at = now.wall
+        self._record(now.lab, "setpoint", watchdog_s=seconds)
+
+    def kick(self, now: Instant) -> None:
+        """Show the watchdog that the client lives."""
+        self._kicked_at = now.wall
+
+    def advance(self, now: Instant) -> None:
+        """Let the watchdog lapse when it is due: the program is aborted, the lamp goes off, the watchdog is off."""
+        if self.lapses_at is not None and now.wall >= self.lapses_at:
+            self.watchdog_seconds = 0.0
+            self.lamp = False
+            self.abort(now, "watchdog")
+
+    def power_cycle(self, now: Instant) -> None:
+        """Cut the power: a running program is lost, results stay, the boot id is new."""
+        self.boot_id, self.booted = uuid.uuid4().hex, now
+        self.watchdog_seconds, self.lamp = 0.0, False
+        self._record(now.lab, "boot", boot_id=self.boot_id)
+        if self.active is not None:
+            self._close(ABORTED, {}, now, State.STOPPED, "abort")
+
+    def _close_interrupted(self, now: Instant) -> None:
+        """Mark results that an earlier power cut left open."""
+        for result in tuple(self.results.values()):
+            if result.stopped is None:
+                self._keep(replace(result, outcome=ABORTED, stopped=datetime.now(UTC).isoformat()))
+                self._record(now.lab, "abort", result.order.task_id, run_id=result.run_id, outcome=ABORTED)
+
+    def _close(self, outcome: str, variables: Variables, now: Instant, state: State, event: str, *, bad_status: bool = False) -> None:
+        if self.active is None:
+            raise RuntimeError(f"platform {self.name}: no program is running")
+        result, self.active = self.active, None
+        stopped = datetime.now(UTC).isoformat()
+        self._keep(replace(result, outcome=outcome, variables=variables, stopped=stopped, bad_status=bad_status))
+        self.lamp = False
+        self.state = state
+        self._record(now.lab, event, result.order.task_id, run_id=result.run_id, outcome=outcome)
+
+    def _keep(self, result: Result) -> None:
+        self.results[result.run_id] = result
+        self._shelf.save(result)
+
+    def _record(self, lab: float, event: str, run_key: str | None = None, **values: Value) -> None:
+        self._record_to(Event(lab, self.name, event, values, run_key))
+
+
+def _is_complete(order: Order) -> bool:
+    """Tell whether an order has a task and, for a measurement, vials in legal positions and legal properties."""
+    return bool(order.task_id) and (order.template != "Characterise" or _is_measurable(order))
+
+
+def _is_measurable(order: Order) -> bool:
+    positions = [sample.position for sample in order.samples]
+    return bool(positions) and all(POSITION.fullmatch(position) for position in positions) and _legal_properties(dict(order.properties))
+
+
+def _legal_properties(properties: Mapping[str, str]) -> bool:
+    if set(properties) != {"integration_time"}:
+        return False
+    try:
+        value = float(properties["integration_time"])
+    except ValueError:
+        return False
+    return INTEGRATION_TIMES[0] <= value <= INTEGRATION_TIMES[1]

@@ -1,0 +1,217 @@
+"""A syringe pump as a body: it moves liquid over lab time and stops by itself after the set volume."""
+
+from enum import StrEnum
+
+from simulators.clock import Instant
+from simulators.history import History
+from simulators.truth import Event, Record, Value
+
+LOWEST_RATE = 0.001
+HIGHEST_RATE = 20.0
+"""mL/min, of the simulated syringe."""
+
+LARGEST_VOLUME = 9999.0
+"""mL, the largest number of four digits."""
+
+DIAMETERS = (0.1, 50.0)
+"""mm, inside diameters of syringes that the pump takes."""
+
+VOLUME_GRAIN = 1e-9
+"""mL; less than this left to pump counts as done, since lab times are rounded floats."""
+
+
+class Motion(StrEnum):
+    """What the pump does; the letters are its status prompts."""
+
+    INFUSING = "I"
+    WITHDRAWING = "W"
+    STOPPED = "S"
+    PAUSED = "P"
+
+
+class Alarm(StrEnum):
+    """Why the pump stopped by itself; the letters follow `A?`."""
+
+    RESET = "R"
+    STALLED = "S"
+    TIME_OUT = "T"
+
+
+class SyringePump:
+    """State and motion of one pump; every method first moves the pump to the given time."""
+
+    def __init__(self, name: str, record: Record) -> None:
+        self.name = name
+        self.rate = 1.0
+        """mL/min."""
+        self.target = 0.0
+        """mL to dispense per run, 0 = without end."""
+        self.diameter = 26.59
+        """mm."""
+        self.withdraws = False
+        self.motion = Motion.STOPPED
+        self.infused = 0.0
+        self.withdrawn = 0.0
+        """mL since the last clear."""
+        self.alarm: Alarm | None = Alarm.RESET
+        """Set at power-up, as on the real pump."""
+        self.safe_seconds = 0
+        """Wall seconds of the communication time-out, 0 = basic mode."""
+        self.flow = History()
+        """mL/min that really leaves the syringe (negative when withdrawing), over lab time."""
+        self._record_to = record
+        self._moved_at = 0.0
+        self._left = 0.0
+        self._dosed = 0.0
+        self._heard_at: float | None = None
+
+    @property
+    def moving(self) -> bool:
+        """Tell whether the motor turns."""
+        return self.motion in (Motion.INFUSING, Motion.WITHDRAWING)
+
+    @property
+    def ends_at(self) -> float | None:
+        """Get the lab time (s) at which the running dose ends by itself."""
+        return self._moved_at + 60.0 * self._left / self.rate if self.moving and self.target > 0.0 else None
+
+    @property
+    def times_out_at(self) -> float | None:
+        """Get the wall time (s) at which the pump stops unless it hears something."""
+        return None if self._heard_at is None or not self.safe_seconds else self._heard_at + self.safe_seconds
+
+    def advance(self, now: Instant) -> None:
+        """Move to `now`: pump what is due, end the dose, trip the communication time-out."""
+        if self.times_out_at is not None and now.wall >= self.times_out_at:
+            self._heard_at = None
+            self._advance_lab(now.lab)
+            self._raise_alarm(now.lab, Alarm.TIME_OUT)
+        else:
+            self._advance_lab(now.lab)
+
+    def _advance_lab(self, lab: float) -> None:
+        ends = self.ends_at
+        self._pump_until(lab if ends is None else min(lab, ends))
+        if ends is not None and (lab >= ends or self._left <= VOLUME_GRAIN):
+            self._halt(ends, Motion.STOPPED, "volume reached")
+        self._moved_at = max(self._moved_at, lab)
+
+    def _pump_until(self, lab: float) -> None:
+        if not self.moving or lab <= self._moved_at:
+            return
+        volume = self.rate * (lab - self._moved_at) / 60.0
+        if self.motion is Motion.INFUSING:
+            self.infused += volume
+        else:
+            self.withdrawn += volume
+        self._left -= volume
+        self._dosed += volume
+        self._moved_at = lab
+
+    def heard(self, now: Instant) -> None:
+        """Note a valid packet: the communication time-out starts anew."""
+        self._heard_at = now.wall
+
+    def set_rate(self, now: Instant, rate: float) -> bool:
+        """Set the rate (mL/min); False when out of range."""
+        if not LOWEST_RATE <= rate <= HIGHEST_RATE:
+            return False
+        self.rate = rate
+        if self.moving:
+            self._note_flow(now.lab)
+        self._record(now.lab, "setpoint", rate_ml_per_min=rate)
+        return True
+
+    def set_volume(self, now: Instant, volume: float) -> bool:
+        """Set the volume per run (mL), 0 = without end; False when out of range."""
+        if not 0.0 <= volume <= LARGEST_VOLUME:
+            return False
+        self.target = volume
+        self._left = max(volume - self._dosed, 0.0)
+        self._record(now.lab, "setpoint", volume_ml=volume)
+        return True
+
+    def set_diameter(self, now: Instant, diameter: float) -> bool:
+        """Set the syringe's inside diameter (mm); False when out of range."""
+        if not DIAMETERS[0] <= diameter <= DIAMETERS[1]:
+            return False
+        self.diameter = diameter
+        self._record(now.lab, "setpoint", diameter_mm=diameter)
+        return True
+
+    def set_withdraws(self, now: Instant, *, withdraws: bool) -> None:
+        """Set the direction."""
+        self.withdraws = withdraws
+        self._record(now.lab, "setpoint", direction="withdraw" if withdraws else "infuse")
+
+    def run(self, now: Instant) -> None:
+        """Start a dose, or go on with a paused one."""
+        if self.motion is not Motion.PAUSED:
+            self._left, self._dosed = self.target, 0.0
+        self.motion = Motion.WITHDRAWING if self.withdraws else Motion.INFUSING
+        self._note_flow(now.lab)
+        self._record(now.lab, "dose", phase="start", rate_ml_per_min=self.rate, target_ml=self.target)
+
+    def stop(self, now: Instant) -> None:
+        """Stop: a moving pump pauses, a paused one stops for good."""
+        if self.moving:
+            self._halt(now.lab, Motion.PAUSED, "stop command")
+        else:
+            self.motion = Motion.STOPPED
+        self._record(now.lab, "safe-state", cause="stop command")
+
+    def clear_infused(self, now: Instant) -> None:
+        """Set the infused total to zero."""
+        self._record(now.lab, "setpoint", cleared_infused_ml=self.infused)
+        self.infused = 0.0
+
+    def clear_withdrawn(self, now: Instant) -> None:
+        """Set the withdrawn total to zero."""
+        self._record(now.lab, "setpoint", cleared_withdrawn_ml=self.withdrawn)
+        self.withdrawn = 0.0
+
+    def set_safe_mode(self, now: Instant, seconds: int) -> None:
+        """Set the communication time-out (wall s); 0 leaves safe mode."""
+        self.safe_seconds = seconds
+        self._record(now.lab, "setpoint", safe_mode_s=seconds)
+
+    def stall(self, now: Instant) -> None:
+        """Block the motor: a moving pump stops with an alarm."""
+        self.advance(now)
+        self._raise_alarm(now.lab, Alarm.STALLED)
+
+    def repair(self, now: Instant) -> None:
+        """Free the motor; the alarm stays until it is acknowledged."""
+        self.advance(now)
+
+    def power_cycle(self, now: Instant) -> None:
+        """Cut the power: motion and totals are lost; rate, volume, diameter and the safe mode are kept.
+
+        The communication time-out starts with the next valid packet (manual, "Safe mode").
+        """
+        self.advance(now)
+        self._raise_alarm(now.lab, Alarm.RESET)
+        self.infused = self.withdrawn = 0.0
+        self._heard_at = None
+        self._record(now.lab, "boot")
+
+    def _raise_alarm(self, lab: float, alarm: Alarm) -> None:
+        was_moving = self.moving
+        if was_moving:
+            self._halt(lab, Motion.STOPPED, f"alarm {alarm}")
+        self.motion = Motion.STOPPED
+        self.alarm = alarm
+        if alarm is Alarm.TIME_OUT:
+            self._record(lab, "safe-state", cause="watchdog", was_moving=was_moving)
+
+    def _halt(self, lab: float, motion: Motion, cause: str) -> None:
+        self.motion = motion
+        self._note_flow(lab)
+        self._record(lab, "dose", phase="end", volume_ml=self._dosed, cause=cause)
+
+    def _note_flow(self, lab: float) -> None:
+        sign = {Motion.INFUSING: 1.0, Motion.WITHDRAWING: -1.0}.get(self.motion, 0.0)
+        self.flow.append(lab, sign * self.rate)
+
+    def _record(self, lab: float, event: str, **values: Value) -> None:
+        self._record_to(Event(lab, self.name, event, values))
