@@ -136,9 +136,7 @@ def resolve_run(run_key: str, verdicts: Sequence[str], *, lab: Path | None, by: 
         report = client.resolve(run_key, verdict=verdicts[0], reason=reason, by=by)
         _record_verdict(store, run, report, verdicts[0], by, reason, _clock(found))
         _lift(store, record, by, _clock(found))
-    console.print(
-        f"run {run_key} is settled: {verdicts[0]} ({reason}, by {by}); run the campaign with the same command as before"
-    )
+    console.print(f"run {run_key} is settled: {verdicts[0]} ({reason}, by {by}); run the campaign with the same command as before")
 
 
 def _unknown(store: SqlStore, run_key: str, lab: Lab) -> tuple[ExperimentRun, CampaignRecord]:
@@ -157,9 +155,7 @@ def _bench_path(lab: Lab) -> Path:
     return bench_path_of(lab.path)
 
 
-def _record_verdict(
-    store: SqlStore, run: ExperimentRun, report: RunReport, verdict: str, by: str, reason: str, clock: Clock
-) -> None:
+def _record_verdict(store: SqlStore, run: ExperimentRun, report: RunReport, verdict: str, by: str, reason: str, clock: Clock) -> None:
     from flows.steps import next_attempt
 
     settled = run.evolve(

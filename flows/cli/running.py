@@ -117,10 +117,8 @@ def _carry_on(
     if record.status is CampaignStatus.DRAFT:
         running = store.changes(plan.file.name).campaign.evolve(status=CampaignStatus.RUNNING)
         store.update_campaign(running, kind="running", by="command", now=clock.now())
-    bench = _bench(plan, lab, fence)
-    setup = Setup(
-        plan.file.spec.campaign, plan.space, plan.objective, plan.policy, plan.recipe, bench, store, clock, fence, bench_sha
-    )
+    bench = _bench(plan, lab, store, fence)
+    setup = Setup(plan.file.spec.campaign, plan.space, plan.objective, plan.policy, plan.recipe, bench, store, clock, fence, bench_sha)
     laps.lap("starting")
     ended, view_lost = _loop(Steps(setup), plan, server, options)
     laps.lap("campaign")
@@ -144,15 +142,15 @@ def _processes(plan: Plan, lab: Lab, options: RunOptions) -> tuple[Clock, str]:
         plant = plan.bench.spec.simulation.get("plant")
         if plant is None:
             raise BadInput(f"{plan.bench.path}: a dry run needs [simulation] plant = FILE")
-        ensure_plant(
-            lab.path, plan.bench.path.parent / plant, bench_sha256=plan.bench.sha256, seed=options.plant_seed, rate=options.rate
-        )
+        ensure_plant(lab.path, plan.bench.path.parent / plant, bench_sha256=plan.bench.sha256, seed=options.plant_seed, rate=options.rate)
     ensure_bench(lab.path, plan.bench.path, lab.endpoints)
     return lab_clock(lab.endpoints), plan.bench.sha256
 
 
-def _bench(plan: Plan, lab: Lab, fence: int) -> Bench:
-    return HostClient.of_lab(lab.path, campaign=plan.file.name, fence=fence) if plan.needs_wires else recorded_bench(plan)
+def _bench(plan: Plan, lab: Lab, store: SqlStore, fence: int) -> Bench:
+    if plan.needs_wires:
+        return HostClient.of_lab(lab.path, campaign=plan.file.name, fence=fence)
+    return recorded_bench(plan, store.changes(plan.file.name))
 
 
 def _loop(steps: Steps, plan: Plan, server: ServerUse, options: RunOptions) -> tuple[Ended | AthanorError, bool]:
@@ -160,7 +158,7 @@ def _loop(steps: Steps, plan: Plan, server: ServerUse, options: RunOptions) -> t
     leave, finished = threading.Event(), threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: leave.set())
     outcome: list[Ended | AthanorError | Exception] = []
-    observe, carry, view_done = _viewed(steps, plan, server, leave)
+    observe, carry, view_done = _viewed(plan, server, leave)
 
     def body(cycle: Cycle) -> Ended:
         try:
@@ -186,7 +184,7 @@ def _loop(steps: Steps, plan: Plan, server: ServerUse, options: RunOptions) -> t
 
 
 def _viewed(
-    steps: Steps, plan: Plan, server: ServerUse, leave: threading.Event
+    plan: Plan, server: ServerUse, leave: threading.Event
 ) -> tuple[Callable[[History], None], Callable[..., None], Callable[[], bool]]:
     """Return how the history is shown, how a body is carried, and whether the view closed well."""
     if server.url is None:
@@ -247,9 +245,7 @@ def _show_lines(steps: Steps, plan: Plan, finished: threading.Event) -> None:
                 shown.add(run.run_key)
                 found = best(history, plan.objective)
                 shown_best = "-" if found is None else f"{found[1]:.4f}"
-                console.print(
-                    f"{len(shown):4d}/{plan.file.spec.campaign.budget} {run.status:<10} best {shown_best}  {run.reason or ''}"
-                )
+                console.print(f"{len(shown):4d}/{plan.file.spec.campaign.budget} {run.status:<10} best {shown_best}  {run.reason or ''}")
         if over:
             return
 

@@ -22,9 +22,7 @@ def scaffold(directory: Path) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         for name in _FILES:
-            (directory / name).write_text(
-                files("flows.cli").joinpath("scaffold", name).read_text(encoding="utf-8"), encoding="utf-8"
-            )
+            (directory / name).write_text(files("flows.cli").joinpath("scaffold", name).read_text(encoding="utf-8"), encoding="utf-8")
     except OSError as error:
         raise BadInput(f"{directory} cannot be written: {error.strerror}") from error
     console.print(f"{directory}: {', '.join(_FILES)}")
