@@ -1,0 +1,44 @@
+"""Each package loads only its own heavy library; proven in fresh interpreters."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "botorch", "prefect", "asyncua", "serial", "pymodbus", "sqlmodel", "sqlalchemy", "fastapi", "httpx", "plotly", "typer")
+
+CASES = {
+    "orchestrator.loop": (),
+    "orchestrator.domain.campaign": (),
+    "orchestrator.safety": (),
+    "orchestrator.store.sql": ("sqlmodel", "sqlalchemy"),
+    "instruments.procedure": ("asyncua", "serial", "pymodbus"),
+    "instruments.host.stop": ("asyncua", "serial", "pymodbus", "httpx"),
+    "instruments.host.supervisor": ("asyncua", "serial", "pymodbus", "httpx"),
+    "instruments.host.service": ("asyncua", "serial", "pymodbus", "fastapi", "httpx"),
+    "models.gp": ("torch", "botorch"),
+    "policies.registry": ("torch", "botorch"),
+    "simulators.plant": ("asyncua", "serial", "pymodbus"),
+    "flows.cli.main": ("typer",),
+    "flows.cli.stopping": ("asyncua", "serial", "pymodbus", "httpx", "typer"),
+}
+
+
+@pytest.mark.parametrize("module", CASES)
+def test_a_module_loads_no_foreign_heavy_library(module: str) -> None:
+    script = f"import sys, {module}; print(*[name for name in {HEAVY!r} if name in sys.modules])"
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120)
+    loaded = set(answer.stdout.split())
+    assert loaded <= set(CASES[module]), f"{module} also loads {loaded - set(CASES[module])}"
+
+
+def test_the_pinned_prefect_server_can_be_imported() -> None:
+    # a newer fastapi breaks it at start while `import prefect` still works
+    subprocess.run([sys.executable, "-W", "error", "-c", "import prefect.server.api.server"], check=True, timeout=120)
+
+
+def test_the_six_packages_come_from_one_distribution() -> None:
+    script = "import orchestrator, instruments, policies, models, flows, simulators, pathlib;"
+    script += "print(len({pathlib.Path(m.__file__).parents[1] for m in (orchestrator, instruments, policies, models, flows, simulators)}))"
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert answer.stdout.strip() == "1"
