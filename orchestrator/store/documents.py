@@ -54,9 +54,7 @@ RUNS: Final = Kept(
     ("run_key",),
     ("campaign", "run_id", "attempt", "proposal_id", "revision", "replicate", "status", "ingested"),
 )
-MEASUREMENTS: Final = Kept(
-    "measurements", Measurement, ("run_key", "target", "replicate", "revision"), ("campaign", "status", "value")
-)
+MEASUREMENTS: Final = Kept("measurements", Measurement, ("run_key", "target", "replicate", "revision"), ("campaign", "status", "value"))
 STATE: Final[Mapping[str, Kept[Any]]] = {kept.table: kept for kept in (CAMPAIGNS, PROPOSALS, RUNS, MEASUREMENTS)}
 
 

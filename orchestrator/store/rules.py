@@ -138,9 +138,7 @@ class LedgerStore(Store):
                 pen.record("queued", run.campaign, run.run_key, [Entry(RUNS, run)])
 
     @override
-    def update_run(
-        self, run: ExperimentRun, *, kind: str, by: str, now: Instant, payload: Mapping[str, Any] | None = None
-    ) -> None:
+    def update_run(self, run: ExperimentRun, *, kind: str, by: str, now: Instant, payload: Mapping[str, Any] | None = None) -> None:
         with self.writing() as ledger:
             self._guard(ledger, run.campaign)
             check_run_step(known(ledger, RUNS, run), run)

@@ -121,7 +121,7 @@ class SqlLedger:
         return ((sha256, content) for sha256, content in self._stream(select(_RAW.c.sha256, _RAW.c.content)))
 
     def _stream(self, statement: Select[Any]) -> Iterator[Sequence[Any]]:
-        return iter(self._connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(statement))
+        return iter(self._connection.execute(statement, execution_options={"yield_per": _ROWS_AT_ONCE}))
 
 
 class SqlStore(LedgerStore):
@@ -145,7 +145,7 @@ class SqlStore(LedgerStore):
             raise BadInput(f"there is no ledger {path}; `athanor run` and `athanor dry-run` make one")
         schema = _look(path) if path.exists() else None
         if read_only and schema != latest():
-            raise StoreError(f"ledger {path} has schema {schema}, this Athanor reads {latest()}; `athanor run` brings it there")
+            raise StoreError(f"ledger {path} has schema {schema or 'none'}, this Athanor reads {latest()}; `athanor run` brings it there")
         store = cls(open_engine(path, read_only=read_only), path)
         if schema != latest():
             store._upgrade()

@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -276,7 +276,7 @@ class StoreConformance:
         assert other.take_up(CAMPAIGN, by="second", now=at(6)) == 2
         ended = told.run.evolve(status=RunStatus.COMPLETED)
         head = store.head()
-        for write in (
+        writes: tuple[Callable[[], object], ...] = (
             lambda: store.update_campaign(running, kind="adapted", by=BY, now=at(7)),
             lambda: store.add_proposals([proposal(2)], by=BY, now=at(7)),
             lambda: store.decide(told.proposal, [], by=BY, now=at(7)),
@@ -284,7 +284,8 @@ class StoreConformance:
             lambda: store.supersede(ended, told.run, by=BY, now=at(7)),
             lambda: store.ingest(ended, [], [], by=BY, now=at(7)),
             lambda: store.update_measurement(measurement(ended), kind="x", by=BY, now=at(7)),
-        ):
+        )
+        for write in writes:
             with pytest.raises(StoreError, match=r"campaign dots was taken up by another process \(fence 2 > 1\)"):
                 write()
         assert store.head() == head

@@ -1,0 +1,50 @@
+"""What the ledger held at an earlier event: what a proposal could know when it was made."""
+
+import json
+from itertools import takewhile
+from typing import Any
+
+from orchestrator.domain.values import canonical
+from orchestrator.errors import BadInput
+from orchestrator.ports import Changes, Store
+from orchestrator.store.documents import CAMPAIGNS, MEASUREMENTS, PROPOSALS, RUNS, STATE, Document, Kept, Key, abridge
+
+_Rows = dict[tuple[str, Key], tuple[int, Document]]
+
+
+def changes_as_of(store: Store, campaign: str, seq: int) -> Changes:
+    """Rebuild from the events what `store.changes(campaign)` returned when `seq` was the last event.
+
+    Raises:
+        BadInput: There was no such campaign then.
+    """
+    rows: _Rows = {}
+    snapshots: dict[str, Any] = {}
+    for event in takewhile(lambda event: event.seq <= seq, store.events(campaign)):
+        for table, documents in event.payload["documents"].items():
+            for document in documents:
+                rows[table, STATE[table].key_of(document)] = (event.seq, _whole(document, snapshots))
+    if (CAMPAIGNS.table, (campaign,)) not in rows:
+        raise BadInput(f"no campaign {campaign!r} in this ledger at event {seq}")
+    return Changes(
+        seq=seq,
+        campaign=_select(rows, CAMPAIGNS)[0],
+        proposals=_select(rows, PROPOSALS),
+        runs=_select(rows, RUNS),
+        measurements=_select(rows, MEASUREMENTS),
+    )
+
+
+def _whole(document: Document, snapshots: dict[str, Any]) -> Document:
+    """Put a campaign's snapshot, which only one event holds in full, in place of its digest."""
+    short = abridge(document)
+    if "snapshot" not in short or not short["snapshot"]:
+        return document
+    snapshot = snapshots.setdefault(json.dumps(short["snapshot"]), document["snapshot"])
+    return {**document, "snapshot": snapshot}
+
+
+def _select(rows: _Rows, kept: Kept[Any]) -> tuple[Any, ...]:
+    """Return one table's values in the order of their last change, as the store does."""
+    mine = [(seq, key, document) for (table, key), (seq, document) in rows.items() if table == kept.table]
+    return tuple(kept.load(canonical(document)) for _, _, document in sorted(mine, key=lambda row: row[:2]))

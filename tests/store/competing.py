@@ -1,0 +1,21 @@
+"""One of several writers of one ledger: `python -m tests.store.competing LEDGER NAME COUNT`."""
+
+import sys
+from pathlib import Path
+
+from orchestrator.store.sql import SqlStore
+from tests.store.cases import BY, at, begin, tell_experiment
+
+
+def main(path: Path, name: str, count: int) -> None:
+    """Make the ledger when it is not there, and tell a campaign of one's own."""
+    store = SqlStore.open(path, create=True)
+    begin(store, name)
+    store.take_up(name, by=BY, now=at(0))
+    for number in range(1, count + 1):
+        tell_experiment(store, number, name=name)
+    store.close()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
