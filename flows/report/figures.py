@@ -1,0 +1,286 @@
+"""The report's interactive figures: progress, targets, predictions, spectra and durations.
+
+Names that people chose are escaped, for plotly reads tags in text.
+"""
+
+from collections.abc import Callable, Sequence
+from html import escape
+from math import ceil
+from typing import Any, Final
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from flows.report.data import NORMAL_90, Comparison, Experiment, ReportData
+from flows.report.quantities import axis_label, duration, number, with_unit
+from orchestrator.domain.lifecycle import RunStatus
+from orchestrator.domain.objective import Target
+
+ACCENT: Final = "#2f6db3"
+INK: Final = "#1f2933"
+GRID: Final = "#e6eaef"
+AMBER: Final = "#c77700"
+RED: Final = "#b83227"
+GREEN: Final = "#2c8a57"
+CURVES: Final = (ACCENT, AMBER, GREEN, RED, "#6b4fa0")
+FONT: Final = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+LIGHT_TO_DARK: Final = ((0.0, "#b9d3ee"), (0.5, "#4f8cc9"), (1.0, "#0b2e59"))
+"""Early experiments are light, late ones dark, also on grey paper."""
+ROW_HEIGHT: Final = 230
+"""Pixels of one row of panels."""
+UNSUCCESSFUL: Final = {
+    "infeasible": (AMBER, "diamond-open", (RunStatus.INFEASIBLE,)),
+    "failed, aborted or unknown": (RED, "x", (RunStatus.FAILED, RunStatus.ABORTED, RunStatus.UNKNOWN)),
+}
+"""Label -> colour, symbol and the statuses that it stands for."""
+
+
+def finish(figure: Any, *, height: int, legend: bool = True) -> Any:
+    """Give a figure the report's look.
+
+    Args:
+        figure: A plotly figure, changed in place.
+        height: In pixels.
+        legend: Whether to show one.
+    """
+    figure.update_layout(
+        template="none",
+        height=height,
+        showlegend=legend,
+        margin={"l": 64, "r": 24, "t": 34, "b": 48},
+        font={"family": FONT, "size": 13, "color": INK},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"},
+        hoverlabel={"align": "left"},
+        paper_bgcolor="white",
+        plot_bgcolor="white",
+    )
+    axis = {
+        "title_font_size": 13,
+        "exponentformat": "none",
+        "separatethousands": True,
+        "gridcolor": GRID,
+        "linecolor": "#b8c2cc",
+        "zeroline": False,
+        "ticks": "outside",
+        "tickcolor": "#b8c2cc",
+        "automargin": True,
+    }
+    figure.update_xaxes(**axis)
+    figure.update_yaxes(**axis)
+    return figure
+
+
+def number_axis(figure: Any, data: ReportData, **where: Any) -> None:
+    """Make an x axis count experiments with whole numbers."""
+    last = max((one.index for one in data.experiments), default=1)
+    step = max(1, ceil(last / 12))
+    figure.update_xaxes(range=[0.4, last + 0.6], dtick=step, tick0=step if step > 1 else 1)
+    figure.update_xaxes(title_text="experiment", **where)
+
+
+def hover(data: ReportData, experiment: Experiment) -> str:
+    """Describe an experiment in a few lines."""
+    units = data.space.units
+    lines = [f"<b>experiment {experiment.index}</b> {escape(experiment.status)}"]
+    values = experiment.configuration.items()
+    lines += [f"{escape(column)} = {escape(with_unit(value, units.get(column, '')))}" for column, value in values]
+    lines += [
+        f"{escape(target.name)}: {with_unit(experiment.results[target.name].value, target.unit)}"
+        for target in data.objective.targets
+        if target.name in experiment.results
+    ]
+    return "<br>".join(lines)
+
+
+def alone(data: ReportData) -> Target | None:
+    """Return the target that is itself the objective: the only one, and on no common scale."""
+    first, *more = data.objective.targets
+    return None if more or first.scaled else first
+
+
+def objective_label(data: ReportData) -> str:
+    """Name the objective's axis: the target itself where it is the objective."""
+    single = alone(data)
+    return "objective" if single is None else axis_label(single.name, single.unit)
+
+
+def sign(data: ReportData) -> float:
+    """Return what a score is multiplied by to be shown: -1 where it is one quantity to minimise, else 1."""
+    single = alone(data)
+    return -1.0 if single is not None and single.goal == "minimise" else 1.0
+
+
+def progress(data: ReportData) -> Any:
+    """Draw the objective over the experiments, the best so far, and where there was none."""
+    figure, factor = go.Figure(), sign(data)
+    best = data.best_so_far
+    figure.add_scatter(
+        x=[index for index, _ in best],
+        y=[factor * value for _, value in best],
+        mode="lines",
+        line={"shape": "hv", "color": INK, "width": 2},
+        name="best so far",
+        hoverinfo="skip",
+    )
+    figure.add_scatter(
+        x=[one.index for one in data.scored],
+        y=[factor * (one.score or 0.0) for one in data.scored],
+        mode="markers",
+        marker={"color": ACCENT, "size": 9},
+        name="measured",
+        text=[hover(data, one) for one in data.scored],
+        hovertemplate="%{text}<br>objective %{y:.4g}<extra></extra>",
+    )
+    _mark_unsuccessful(figure, data, floor=_floor([factor * value for value in _scores(data)]))
+    figure.update_yaxes(title_text=escape(objective_label(data)))
+    number_axis(figure, data)
+    return finish(figure, height=360)
+
+
+def _scores(data: ReportData) -> list[float]:
+    return [one.score for one in data.scored if one.score is not None]
+
+
+def _floor(values: Sequence[float]) -> float:
+    """A height a little below all values, for marks that have none."""
+    if not values:
+        return 0.0
+    low, high = min(values), max(values)
+    return low - 0.1 * ((high - low) or abs(high) or 1.0)
+
+
+def _mark_unsuccessful(figure: Any, data: ReportData, *, floor: float) -> None:
+    for label, (colour, symbol, statuses) in UNSUCCESSFUL.items():
+        marked = data.with_status(*statuses)
+        if marked:
+            figure.add_scatter(
+                x=[one.index for one in marked],
+                y=[floor] * len(marked),
+                mode="markers",
+                marker={"color": colour, "symbol": symbol, "size": 10, "line": {"width": 2, "color": colour}},
+                name=label,
+                text=[f"{hover(data, one)}<br>{escape(one.run.reason or 'no reason recorded')}" for one in marked],
+                hovertemplate="%{text}<extra></extra>",
+            )
+
+
+def targets(data: ReportData) -> Any:
+    """Draw each target over the experiments, with one standard uncertainty and the tolerance of a match."""
+    rows = len(data.objective.targets)
+    figure = make_subplots(rows, 1, shared_xaxes=True, vertical_spacing=0.16 / rows)
+    for row, target in enumerate(data.objective.targets, start=1):
+        _draw_target(figure, data, target, row)
+    number_axis(figure, data, row=rows, col=1)
+    return finish(figure, height=90 + 190 * rows, legend=False)
+
+
+def _draw_target(figure: Any, data: ReportData, target: Target, row: int) -> None:
+    shown = [one for one in data.experiments if target.name in one.results]
+    results = [one.results[target.name] for one in shown]
+    figure.add_scatter(
+        x=[one.index for one in shown],
+        y=[result.value for result in results],
+        error_y={"type": "data", "array": [result.uncertainty or 0.0 for result in results], "thickness": 1, "width": 3},
+        mode="markers",
+        marker={"color": ACCENT, "size": 8},
+        text=[hover(data, one) for one in shown],
+        hovertemplate="%{text}<extra></extra>",
+        row=row,
+        col=1,
+    )
+    if target.value is not None and target.tolerance is not None:
+        low, high = target.value - target.tolerance, target.value + target.tolerance
+        figure.add_hrect(y0=low, y1=high, fillcolor=GREEN, opacity=0.16, line_width=0, layer="below", row=row, col=1)
+        figure.add_hline(y=target.value, line={"color": GREEN, "dash": "dot", "width": 1.5}, row=row, col=1)
+    figure.update_yaxes(title_text=escape(axis_label(target.name, target.unit)), row=row, col=1)
+
+
+def calibration(data: ReportData) -> Any:
+    """Draw results over predictions with 90 % intervals, one panel per target."""
+    shown = [target for target in data.objective.targets if data.comparisons(target.name)]
+    columns = min(3, len(shown))
+    rows = ceil(len(shown) / columns)
+    figure = make_subplots(rows, columns, horizontal_spacing=0.1, vertical_spacing=0.22 / rows)
+    for number_, target in enumerate(shown):
+        _draw_comparison(figure, data, target, row=number_ // columns + 1, col=number_ % columns + 1)
+    return finish(figure, height=70 + 330 * rows, legend=False)
+
+
+def _draw_comparison(figure: Any, data: ReportData, target: Target, *, row: int, col: int) -> None:
+    pairs = data.comparisons(target.name)
+    for inside, colour in ((True, ACCENT), (False, RED)):
+        some = [pair for pair in pairs if pair.inside is inside]
+        if some:
+            figure.add_trace(_comparison_trace(some, target, colour, inside=inside), row=row, col=col)
+    ends = [pair.measured.value for pair in pairs] + [pair.predicted.mean + side * pair.half_width for pair in pairs for side in (-1, 1)]
+    line = {"color": "#7b8794", "dash": "dot", "width": 1.5}
+    figure.add_scatter(x=[min(ends), max(ends)], y=[min(ends), max(ends)], mode="lines", line=line, hoverinfo="skip", row=row, col=col)
+    figure.update_xaxes(title_text="predicted " + escape(axis_label(target.name, target.unit)), nticks=6, row=row, col=col)
+    figure.update_yaxes(title_text="measured", nticks=6, row=row, col=col)
+
+
+def _comparison_trace(pairs: Sequence[Comparison], target: Target, colour: str, *, inside: bool) -> Any:
+    unit = target.unit
+    return go.Scatter(
+        x=[pair.predicted.mean for pair in pairs],
+        y=[pair.measured.value for pair in pairs],
+        error_x={"type": "data", "array": [pair.half_width for pair in pairs], "thickness": 1, "width": 3, "color": colour},
+        mode="markers",
+        marker={"color": colour, "size": 8, "symbol": "circle" if inside else "diamond"},
+        text=[
+            f"<b>experiment {pair.index}</b><br>predicted {with_unit(pair.predicted.mean, unit)} "
+            f"± {number(pair.half_width, 3)} (90 %)<br>measured {with_unit(pair.measured.value, unit)}"
+            for pair in pairs
+        ],
+        hovertemplate="%{text}<extra></extra>",
+    )
+
+
+def spectra(data: ReportData) -> Any:
+    """Draw the spectra of the best experiments with their peaks marked."""
+    figure = go.Figure()
+    for curve, colour in zip(data.spectra, CURVES * len(data.spectra), strict=False):
+        name = f"experiment {curve.index}" + ("" if curve.peak is None else f", peak at {with_unit(curve.peak, curve.x_unit)}")
+        figure.add_scatter(x=list(curve.x), y=list(curve.y), mode="lines", line={"color": colour, "width": 1.6}, name=escape(name))
+        if curve.peak is not None:
+            figure.add_vline(x=curve.peak, line={"color": colour, "dash": "dot", "width": 1.2})
+    first = data.spectra[0]
+    signal = "sample − dark" if first.dark_subtracted else "sample"
+    figure.update_xaxes(title_text=escape(axis_label("wavelength", first.x_unit)))
+    figure.update_yaxes(title_text=escape(axis_label(signal, first.y_unit)))
+    return finish(figure, height=380)
+
+
+def durations(data: ReportData) -> Any:
+    """Draw how long each experiment took in lab time."""
+    figure = go.Figure()
+    groups: tuple[tuple[str, str, Callable[[RunStatus], bool]], ...] = (
+        ("completed", ACCENT, lambda status: status is RunStatus.COMPLETED),
+        ("infeasible", AMBER, lambda status: status is RunStatus.INFEASIBLE),
+        ("failed, aborted or unknown", RED, lambda status: status not in (RunStatus.COMPLETED, RunStatus.INFEASIBLE)),
+    )
+    for label, colour, belongs in groups:
+        shown = [one for one in data.experiments if one.lab_seconds is not None and belongs(one.status)]
+        if shown:
+            figure.add_bar(
+                x=[one.index for one in shown],
+                y=[(one.lab_seconds or 0.0) / 60 for one in shown],
+                marker={"color": colour},
+                name=label,
+                text=[duration(one.lab_seconds) for one in shown],
+                textposition="none",
+                hovertemplate="experiment %{x}: %{text}<extra></extra>",
+            )
+    figure.update_yaxes(title_text="lab time (min)")
+    number_axis(figure, data)
+    return finish(figure, height=260)
+
+
+def coverage(data: ReportData, target: str) -> str:
+    """Say how many results of a target lie in their 90 % intervals."""
+    pairs = data.comparisons(target)
+    inside = sum(pair.inside for pair in pairs)
+    return f"{inside} of {len(pairs)} inside = {100 * inside / len(pairs):.0f} %"
+
+
+INTERVAL_NOTE: Final = f"90 % intervals are the mean ± {NORMAL_90:.3f} predicted standard deviations, noise of the measurement included."

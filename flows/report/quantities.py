@@ -1,0 +1,83 @@
+"""Numbers as people read them: sensible digits, units, durations."""
+
+from collections.abc import Callable, Iterable
+from math import floor, isfinite, log10
+from typing import Final
+
+MISSING: Final = "–"
+"""Shown where there is no value."""
+MANY_DECADES: Final = 1e-2
+"""Smallest over largest value of a column below which fixed decimals would lose digits that matter."""
+_UNITS: Final = {"degC": "°C", "delta_degC": "°C", "degF": "°F", "percent": "%", "dimensionless": "", "1": ""}
+
+
+def unit_label(unit: str) -> str:
+    """Return a unit as printed; empty for a pure number."""
+    return _UNITS.get(unit, unit.replace("**2", "²").replace("**3", "³").replace("^2", "²").replace("^3", "³"))
+
+
+def axis_label(name: str, unit: str) -> str:
+    """Return `name (unit)`."""
+    return f"{name} ({unit_label(unit)})" if unit_label(unit) else name
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """Write a number with so many significant digits, without trailing zeros; powers of ten only far from one."""
+    if value is None or not isfinite(value):
+        return MISSING
+    if value == 0:
+        return "0"
+    if not 1e-4 <= abs(value) < 1e7:
+        return f"{value:.{digits - 1}e}".replace("e+0", "e").replace("e-0", "e-").replace("e+", "e")
+    decimals = max(0, digits - 1 - floor(log10(abs(value))))
+    text = f"{value:.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def column_format(values: Iterable[float | str | None]) -> Callable[[float | str | None], str]:
+    """Return how the cells of one column are written: with the same decimals, four digits for the largest.
+
+    Columns over many decades, where that would hide the small values, are written cell by cell.
+    """
+    sizes = [abs(value) for value in values if isinstance(value, int | float) and isfinite(value) and value]
+    if not sizes or not 1e-3 <= max(sizes) < 1e7 or min(sizes) < MANY_DECADES * max(sizes):
+        return cell
+    decimals = max(len(number(size).partition(".")[2]) for size in sizes)
+    decimals = min(decimals, max(0, 3 - floor(log10(max(sizes)))))
+    return lambda value: f"{value:.{decimals}f}" if isinstance(value, int | float) else cell(value)
+
+
+def cell(value: float | str | None, digits: int = 4) -> str:
+    """Write a configuration's entry."""
+    return value if isinstance(value, str) else number(value, digits)
+
+
+def with_unit(value: float | str | None, unit: str, digits: int = 4) -> str:
+    """Write a value with its unit."""
+    text = cell(value, digits)
+    return text if text == MISSING or isinstance(value, str) or not unit_label(unit) else f"{text} {unit_label(unit)}"
+
+
+def with_uncertainty(value: float, uncertainty: float | None) -> str:
+    """Write a value to the place of its uncertainty's second digit, for example `523.4 ± 1.2`."""
+    if uncertainty is None or uncertainty <= 0 or not 1e-6 <= uncertainty < 1e6:
+        return number(value)
+    decimals = max(0, 1 - floor(log10(uncertainty)))
+    return f"{value:.{decimals}f} ± {uncertainty:.{decimals}f}"
+
+
+def duration(seconds: float | None) -> str:
+    """Write a duration in its two largest units."""
+    if seconds is None:
+        return MISSING
+    if seconds < 1:
+        return f"{number(seconds * 1000, 3)} ms"
+    if seconds < 60:
+        return f"{number(seconds, 3)} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{hours // 24} d {hours % 24} h"

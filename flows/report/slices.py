@@ -1,0 +1,140 @@
+"""Slices: every parameter against the objective and each target, coloured by the number of the experiment."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+from math import ceil
+from typing import Any, Final
+
+from plotly.subplots import make_subplots
+
+from flows.report.data import Experiment, ReportData
+from flows.report.figures import GRID, LIGHT_TO_DARK, ROW_HEIGHT, alone, finish, hover, objective_label, sign
+from flows.report.quantities import axis_label
+
+MOST_COLUMNS: Final = 4
+JITTER: Final = 0.28
+"""Half width over which the points of one category are spread, where categories are 1 apart."""
+GOLDEN: Final = 0.6180339887498949
+"""Multiples of it, modulo 1, fill an interval evenly: the same picture each time, without chance."""
+BOX_NEEDS: Final = 5
+"""Points of a category below which a box would pretend to a distribution."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """What stands on the y axis."""
+
+    label: str
+    value: Callable[[Experiment], float | None]
+    band: tuple[float, float] | None = None
+    """Tolerance of a match, in the target's unit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """What stands on one x axis."""
+
+    column: str
+    label: str
+    categories: tuple[str, ...] | None = None
+
+
+def quantities(data: ReportData) -> tuple[Quantity, ...]:
+    """Return the objective and, where they differ from it, the targets."""
+    factor = sign(data)
+    combined = Quantity(objective_label(data), lambda one: None if one.score is None else factor * one.score)
+    if alone(data) is not None:
+        return (combined,)
+    return (combined, *(_target_quantity(data, position) for position in range(len(data.objective.targets))))
+
+
+def _target_quantity(data: ReportData, position: int) -> Quantity:
+    target = data.objective.targets[position]
+    band = None
+    if target.value is not None and target.tolerance is not None:
+        band = (target.value - target.tolerance, target.value + target.tolerance)
+
+    def value(experiment: Experiment) -> float | None:
+        return experiment.results[target.name].value if target.name in experiment.results else None
+
+    return Quantity(axis_label(target.name, target.unit), value, band)
+
+
+def panels(data: ReportData) -> tuple[Panel, ...]:
+    """Return one panel per column: a composition has one per component."""
+    units = data.space.units
+    categories = {one.name: one.categories for one in data.space.parameters if one.kind == "categorical"}
+    return tuple(Panel(column, axis_label(column, units.get(column, "")), categories.get(column)) for column in data.space.columns)
+
+
+def slices(data: ReportData, quantity: Quantity) -> Any:
+    """Draw one quantity against every column of the search space.
+
+    Args:
+        data: The report's data; at least one experiment has a value of the quantity.
+        quantity: What stands on the y axis.
+    """
+    shown = [one for one in data.experiments if quantity.value(one) is not None]
+    places = panels(data)
+    columns = min(MOST_COLUMNS, len(places))
+    rows = ceil(len(places) / columns)
+    figure = make_subplots(rows, columns, shared_yaxes=True, horizontal_spacing=0.025, vertical_spacing=0.32 / rows)
+    for position, panel in enumerate(places):
+        _draw(figure, data, panel, quantity, shown, row=position // columns + 1, col=position % columns + 1)
+    for row in range(1, rows + 1):
+        figure.update_yaxes(title_text=escape(quantity.label), row=row, col=1)
+    return _coloured(finish(figure, height=60 + ROW_HEIGHT * rows, legend=False), data)
+
+
+def _coloured(figure: Any, data: ReportData) -> Any:
+    bar = {"title": {"text": "experiment", "side": "right"}, "thickness": 10, "outlinewidth": 0, "nticks": 6}
+    last = max(2, *(one.index for one in data.experiments), 2)
+    return figure.update_layout(coloraxis={"colorscale": [list(stop) for stop in LIGHT_TO_DARK], "cmin": 1, "cmax": last, "colorbar": bar})
+
+
+def _draw(figure: Any, data: ReportData, panel: Panel, quantity: Quantity, shown: Sequence[Experiment], *, row: int, col: int) -> None:
+    if panel.categories is not None:
+        _prepare_categories(figure, panel, quantity, shown, row=row, col=col)
+    some = [one for one in shown if panel.column in one.configuration]
+    figure.add_scatter(
+        x=[_position(panel, one) for one in some],
+        y=[quantity.value(one) for one in some],
+        mode="markers",
+        marker={"color": [one.index for one in some], "coloraxis": "coloraxis", "size": 8, "line": {"color": "white", "width": 0.6}},
+        text=[hover(data, one) for one in some],
+        hovertemplate="%{text}<extra></extra>",
+        row=row,
+        col=col,
+    )
+    if quantity.band is not None:
+        low, high = quantity.band
+        figure.add_hrect(y0=low, y1=high, fillcolor="#2c8a57", opacity=0.14, line_width=0, layer="below", row=row, col=col)
+    figure.update_xaxes(title_text=escape(panel.label), title_standoff=6, nticks=6, row=row, col=col)
+
+
+def _position(panel: Panel, experiment: Experiment) -> float | str:
+    value = experiment.configuration[panel.column]
+    if panel.categories is None or value not in panel.categories:
+        return value
+    return panel.categories.index(str(value)) + JITTER * (2 * (experiment.index * GOLDEN % 1) - 1)
+
+
+def _prepare_categories(figure: Any, panel: Panel, quantity: Quantity, shown: Sequence[Experiment], *, row: int, col: int) -> None:
+    """Name the categories on the axis and lay a box below those with enough points."""
+    assert panel.categories is not None
+    for place, category in enumerate(panel.categories):
+        values = [quantity.value(one) for one in shown if one.configuration.get(panel.column) == category]
+        if len(values) >= BOX_NEEDS:
+            box = {"fillcolor": GRID, "line": {"color": "#9aa5b1", "width": 1}, "boxpoints": False, "hoverinfo": "skip"}
+            figure.add_box(x=[place] * len(values), y=values, width=0.8, row=row, col=col, **box)
+    figure.update_xaxes(
+        tickmode="array",
+        tickvals=list(range(len(panel.categories))),
+        ticktext=[escape(category).replace(" ", "<br>") for category in panel.categories],
+        tickangle=0,
+        tickfont_size=11,
+        range=[-0.6, len(panel.categories) - 0.4],
+        row=row,
+        col=col,
+    )
