@@ -37,9 +37,9 @@ from orchestrator.errors import BadInput, DeviceError, LinkError, ProtocolError,
 
 logger = logging.getLogger(__name__)
 
-_DEADLINE: Final = 1.0
+_DEADLINE: Final = 0.7
 """Wall seconds for a reply; the controller answers within 50 ms."""
-_WORST_REPLY: Final = 2.0
+_WORST_REPLY: Final = 1.4
 """Wall seconds after which a reply to an earlier request comes no more."""
 
 _PROCESS_VALUE, _SETPOINT, _MANUAL_OUTPUT, _POWER, _WORKING_SETPOINT = 1, 2, 3, 4, 5
@@ -76,6 +76,8 @@ class RegisterLink:
         try:
             return self._read(address, count)
         except LinkError as error:
+            if error.sent is Sent.NO:
+                raise
             logger.warning("%s: register %d is read once more: %s", self._name, address, error)
             return self._read(address, count)
 
@@ -88,6 +90,8 @@ class RegisterLink:
         try:
             self._write(address, value)
         except LinkError as error:
+            if error.sent is Sent.NO:
+                raise
             logger.warning("%s: register %d is written once more: %s", self._name, address, error)
             self._write(address, value)
         readback = _signed(self.read(address)[0][0])
@@ -295,10 +299,13 @@ class EurothermOven(Driver):
     def _off(self) -> Mapping[str, float | str]:
         """Set the manual mode with no output.
 
-        Manual mode first: a controller may take its present output over when it changes to manual.
+        Manual mode first: a controller may take its present output over when it changes to manual. The output is set
+        even where the mode could not be.
         """
-        self._link.write(_MODE, _MANUAL)
-        self._link.write(_MANUAL_OUTPUT, 0)
+        try:
+            self._link.write(_MODE, _MANUAL)
+        finally:
+            self._link.write(_MANUAL_OUTPUT, 0)
         return {}
 
     @override

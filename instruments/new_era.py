@@ -99,6 +99,7 @@ class NewEraPump(Driver):
         self._transport = transport
         self._link = PumpLink(transport, settings.name, address)
         self._alarms_when_armed: int | None = None
+        self._alarms_told = 0
 
     @property
     @override
@@ -122,7 +123,14 @@ class NewEraPump(Driver):
 
     @override
     def arm(self) -> None:
-        """Set the safe mode with the bench file's watchdog time, or leave it where there is none."""
+        """Set the safe mode with the bench file's watchdog time, or leave it where there is none.
+
+        Alarms up to here are taken note of: what follows begins anew.
+        """
+        self._arm()
+        self._alarms_told = self._link.alarm_count
+
+    def _arm(self) -> None:
         seconds = math.ceil(self._settings.watchdog or 0)
         if seconds == 0 and self._find_mode() is False:
             return
@@ -146,7 +154,7 @@ class NewEraPump(Driver):
         """Arm the watchdog again when a reset or a time-out has undone it."""
         armed = self._alarms_when_armed
         if self._settings.watchdog and armed is not None and (armed != self._link.alarm_count or not self._link.safe_mode):
-            self.arm()
+            self._arm()
 
     @override
     def refresh(self) -> None:
@@ -158,7 +166,8 @@ class NewEraPump(Driver):
         before = self._link.alarm_count
         self._link.totals()
         self._arm_again()
-        self._refuse_alarms(before, Sent.YES)
+        if self._link.alarm_count != before:
+            raise DeviceError(f"{self._settings.name} reported an alarm{self._alarm_text()}", sent=Sent.YES)
 
     @override
     def limit(self, command: str, argument: str) -> Limit | None:
@@ -177,14 +186,15 @@ class NewEraPump(Driver):
         """Get the run state, the totaliser and the version; before a dose the totaliser is cleared first (see above).
 
         Raises:
-            DeviceError: The totaliser does not clear.
+            DeviceError: The totaliser does not clear, or an alarm came up that nobody was told of.
         """
         totals = self._link.totals()
         match, _ = self._link.ask("VER", VERSION)
+        self._refuse_alarms(Sent.NO)
         cleared = call.command == "dose" and totals.prompt == "S"
         if cleared:
             totals = self._clear()
-        self._link.forget_alarm()
+        self._link.forget_alarms()
         return {
             "status": totals.prompt,
             "dispensed": totals.infused,
@@ -205,21 +215,19 @@ class NewEraPump(Driver):
 
     def _set_flow(self, call: Call) -> Mapping[str, float | str]:
         """Set the flow, 0.001 to 20 mL/min, and compare the readback."""
-        before = self._link.alarm_count
-        self._arm_again()
         text = self._number(call, "flow")
+        self._refuse_alarms(Sent.NO)
         self._set(f"RAT{text}MM")
         match, _ = self._link.ask("RAT", RATE)
         self._compare("flow", text, amount(match), "mL/min")
-        self._refuse_alarms(before, Sent.YES)
+        self._refuse_alarms(Sent.YES)
         return {"flow": float(text)}
 
     def _dose(self, call: Call) -> Mapping[str, float | str]:
         """Run the infusion of a volume, 0.001 to 9999 mL; the pump ends it by itself."""
-        before = self._link.alarm_count
         text = self._number(call, "volume")
         try:
-            self._prepare_dose(text, before)
+            self._prepare_dose(text)
         except InstrumentError as error:
             raise type(error)(f"{error}; the dose was not started", sent=Sent.NO) from error
         reply = self._link.send("RUN", NOTHING)
@@ -228,9 +236,8 @@ class NewEraPump(Driver):
         self._confirm_running()
         return {"volume": float(text)}
 
-    def _prepare_dose(self, text: str, alarms_before: int) -> None:
+    def _prepare_dose(self, text: str) -> None:
         """Set direction and volume and clear the totaliser; all of it may be repeated."""
-        self._arm_again()
         self._set("DIRINF")
         match, _ = self._link.ask("DIR", DIRECTION)
         if match[0] != "INF":
@@ -243,7 +250,7 @@ class NewEraPump(Driver):
         if totals.prompt != "S":
             state = _STATES.get(totals.prompt, totals.prompt)
             raise DeviceError(f"{self._settings.name} is {state}; expected it stopped before a dose", sent=Sent.NO)
-        self._refuse_alarms(alarms_before, Sent.NO)
+        self._refuse_alarms(Sent.NO)
 
     def _confirm_running(self) -> None:
         """Check that an acknowledged RUN is carried out."""
@@ -288,10 +295,15 @@ class NewEraPump(Driver):
         reading = make_reading(self._settings, self._clock, "dispensed", "mL", totals.raw, totals.infused)
         if _complete(totals, target):
             return Outcome(Progress.FINISHED, "completed", (reading,))
+        self._alarms_told = self._link.alarm_count
+        return Outcome(Progress.FAILED, self._failure(totals), (reading,))
+
+    def _failure(self, totals: Totals) -> str:
+        """Name why a dose ended short; the first alarm is the cause of later ones."""
         words = {"R": "reset", "S": "stalled", "T": "communication-lost"}
-        alarm = self._link.alarm
-        code = words.get(alarm, f"alarm-{alarm}") if alarm else {"P": "paused"}.get(totals.prompt, "stopped-short")
-        return Outcome(Progress.FAILED, code, (reading,))
+        for alarm in self._link.alarms:
+            return words.get(alarm, f"alarm-{alarm}")
+        return {"P": "paused", "W": "withdrawing"}.get(totals.prompt, "stopped-short")
 
     @override
     def reconcile(self, call: Call, baseline: Mapping[str, Any]) -> Finding:
@@ -300,7 +312,7 @@ class NewEraPump(Driver):
         evidence = {
             "status": totals.prompt,
             "dispensed": totals.infused,
-            "alarm": self._link.alarm,
+            "alarms": list(self._link.alarms),
             "baseline": dict(baseline),
         }
         if call.command == "dose":
@@ -318,7 +330,7 @@ class NewEraPump(Driver):
         text = pump_number(float(call.arguments["volume"]))
         match, _ = self._link.ask("VOL", VOLUME)
         evidence |= {"target": float(text), "volume": amount(match)}
-        if self._link.alarm == "R" or self._link.ask("VER", VERSION)[0][0] != baseline.get("version"):
+        if "R" in self._link.alarms or self._link.ask("VER", VERSION)[0][0] != baseline.get("version"):
             return Finding(Verdict.UNDECIDABLE, evidence)
         if totals.prompt == "I" and abs(amount(match) - float(text)) <= resolution(text):
             return Finding(Verdict.RUNNING, evidence, Outcome(Progress.RUNNING))
@@ -335,23 +347,22 @@ class NewEraPump(Driver):
 
         Without an alarm a started dose runs to its target. The time-out alarm leaves it at least the watchdog's time.
         """
-        if self._link.alarm is None:
+        if not self._link.alarms:
             return True
         match, _ = self._link.ask("RAT", RATE)
         evidence["flow"] = amount(match)
         seconds = self._settings.watchdog or 0.0
-        return self._link.alarm == "T" and amount(match) / 60.0 * seconds >= _NOTICEABLE
+        return set(self._link.alarms) == {"T"} and amount(match) / 60.0 * seconds >= _NOTICEABLE
 
     @override
     def read(self, channels: Sequence[str]) -> tuple[Reading, ...]:
         """Get channels.
 
         Raises:
-            DeviceError: An alarm came up since the last exchange.
+            DeviceError: An alarm came up that nobody was told of.
         """
-        before = self._link.alarm_count
         readings = tuple(self._read(channel) for channel in channels)
-        self._refuse_alarms(before, Sent.YES)
+        self._refuse_alarms(Sent.YES)
         return readings
 
     def _read(self, channel: str) -> Reading:
@@ -397,13 +408,15 @@ class NewEraPump(Driver):
             message = f"{self._settings.name} acknowledged {what} {text} {unit} but reads back {readback:g} {unit}"
             raise DeviceError(message, sent=Sent.YES)
 
-    def _refuse_alarms(self, before: int, sent: Sent) -> None:
-        if self._link.alarm_count != before:
+    def _refuse_alarms(self, sent: Sent) -> None:
+        """Raise DeviceError for alarms that nobody was told of, once; where they undid the watchdog, arm it again."""
+        if self._link.alarm_count != self._alarms_told:
+            self._alarms_told = self._link.alarm_count
+            self._arm_again()
             raise DeviceError(f"{self._settings.name} reported an alarm{self._alarm_text()}", sent=sent)
 
     def _alarm_text(self) -> str:
-        alarm = self._link.alarm
-        return f": {alarm} ({ALARMS.get(alarm, 'unknown')})" if alarm else ""
+        return "".join(f": {alarm} ({ALARMS.get(alarm, 'unknown')})" for alarm in self._link.alarms[-1:])
 
 
 def _complete(totals: Totals, target: float) -> bool:

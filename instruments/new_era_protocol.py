@@ -13,10 +13,12 @@ from orchestrator.units import convert
 
 logger = logging.getLogger(__name__)
 
-DEADLINE: Final = 1.0
+DEADLINE: Final = 0.7
 """Wall seconds for a reply; the pump answers within tens of milliseconds."""
-WORST_REPLY: Final = 2.0
+WORST_REPLY: Final = 1.4
 """Wall seconds after which a reply to an earlier command comes no more."""
+PROBE_DEADLINE: Final = 0.5
+"""Wall seconds for each attempt to find a lost pump; together they stay far below what a watcher takes for a hang."""
 
 NOTHING: Final = re.compile(r"")
 VERSION: Final = re.compile(r"(?P<model>NE\d+[A-Z]*)V(?P<firmware>\d+(?:\.\d+)?)")
@@ -83,26 +85,32 @@ class PumpLink:
         self._address = address
         self._in_step = False
         self.safe_mode = False
-        self.alarm: str | None = None
-        """Letter of the last alarm heard, until `forget_alarm`."""
+        self._alarms: list[str] = []
         self.alarm_count = 0
         """Alarms heard since the driver was built."""
 
-    def forget_alarm(self) -> None:
+    @property
+    def alarms(self) -> tuple[str, ...]:
+        """Letters of the alarms heard since `forget_alarms`, oldest first."""
+        return tuple(self._alarms)
+
+    def forget_alarms(self) -> None:
         """Begin anew: later alarms belong to what comes now."""
-        self.alarm = None
+        self._alarms.clear()
 
     def send(self, command: str, shape: re.Pattern[str]) -> PumpReply:
         """Send a command exactly once and return the pump's reply, a refusal or an alarm included."""
         if not self._in_step:
             self._find_step()
-        return self._exchange(self._frame(command), shape)
+        return self._exchange(self._frame(command), shape, DEADLINE, WORST_REPLY)
 
     def send_repeatable(self, command: str, shape: re.Pattern[str]) -> PumpReply:
         """Send a query or a state-setting command, once more when its reply was lost."""
         try:
             return self.send(command, shape)
         except LinkError as error:
+            if error.sent is Sent.NO:
+                raise
             logger.warning("%s: %s is sent once more: %s", self._name, command, error)
             return self.send(command, shape)
 
@@ -143,19 +151,19 @@ class PumpLink:
     def _frame(self, command: str) -> bytes:
         return safe_request(self._address, command) if self.safe_mode else basic_request(self._address, command)
 
-    def _exchange(self, request: bytes, shape: re.Pattern[str]) -> PumpReply:
+    def _exchange(self, request: bytes, shape: re.Pattern[str], deadline: float, worst_reply: float) -> PumpReply:
         def accepts(reply: PumpReply) -> bool:
             return reply.alarm is not None or reply.data.startswith("?") or shape.fullmatch(reply.data) is not None
 
         reply_of = pump_reply_from(self._address, accepts)
         try:
-            raw = self._transport.exchange(request, reply_of, deadline=DEADLINE, worst_reply=WORST_REPLY)
+            raw = self._transport.exchange(request, reply_of, deadline=deadline, worst_reply=worst_reply)
         except LinkError:
             self._in_step = False
             raise
         reply = pump_replies(raw)[0][0]
         if reply.alarm is not None:
-            self.alarm = reply.alarm
+            self._alarms.append(reply.alarm)
             self.alarm_count += 1
             logger.warning("%s: alarm %s (%s)", self._name, reply.alarm, ALARMS.get(reply.alarm, "unknown"))
         return reply
@@ -163,15 +171,15 @@ class PumpLink:
     def _find_step(self) -> None:
         """Find out in which mode the pump listens, and make sure that its next reply belongs to our next command.
 
-        The question is VER, whose reply looks like no other. The end of line in the last attempt closes what an
-        unfinished command may have left in the pump.
+        The question is VER, whose reply looks like no other, so that none of them need be waited out. The end of line in
+        the last attempt closes what an unfinished command may have left in the pump.
         """
         heard: LinkError | None = None
         for request in self._probes():
             try:
-                reply = self._exchange(request, VERSION)
+                reply = self._exchange(request, VERSION, PROBE_DEADLINE, 0.0)
                 if reply.alarm is not None:
-                    reply = self._exchange(request, VERSION)
+                    reply = self._exchange(request, VERSION, PROBE_DEADLINE, 0.0)
             except LinkError as error:
                 heard = error
                 continue
