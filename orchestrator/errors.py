@@ -5,7 +5,8 @@
     ├── NeedsPerson             something only a person may settle (unknown outcome, latch, hold)  exit 3
     ├── Fault                   Athanor or its surroundings are broken: stop                       exit 4
     │   ├── StoreError          the ledger refuses (damaged, of a newer schema, fenced off)
-    │   └── HostError           the bench host cannot be reached or refuses
+    │   ├── HostError           the bench host cannot be reached or refuses
+    │   └── LockHeld            another living process owns it; the message has its pid, start and age
     └── InstrumentError         every one says `sent: no | maybe | yes`
         ├── LinkError           nothing, or nothing in time, on the wire             retry if not sent
         ├── ProtocolError       an answer that is none                               sent = maybe
@@ -57,6 +58,10 @@ class StoreError(Fault):
 
 class HostError(Fault):
     """The bench host cannot be reached, or it refused a request."""
+
+
+class LockHeld(Fault):
+    """Another living process owns what was asked for; the message has its pid, start and age."""
 
 
 class InstrumentError(AthanorError):

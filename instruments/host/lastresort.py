@@ -1,0 +1,186 @@
+"""The safe state without a bench host: for the supervisor and for `stop`, once the host is dead.
+
+All wires are opened at once, each in a thread of its own, so that one that hangs does not keep the heater on another one
+hot; the safe actions go out in the order of the bench file. No device is identified first: a pump that is missing must
+not keep its neighbours running.
+"""
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotYet
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Self
+
+from instruments.benchfile import BenchFile
+from instruments.driver import Driver
+from instruments.host.endpoints import aim, plant_clock
+from instruments.host.locks import ENDPOINT_LOCKS, EndpointLocks
+from instruments.host.notes import LATCHED, read_note, write_note
+from instruments.host.safestate import ACTION_SECONDS, SafeAction, declared
+from instruments.host.wires import Connect
+from orchestrator.clock import Clock, LiveClock
+from orchestrator.errors import AthanorError, LinkError, Sent
+
+logger = logging.getLogger(__name__)
+
+_PASSES: Final = 2
+"""What failed is tried once more after everything else was tried."""
+
+
+class _Lane:
+    """One wire in a daemon thread: takes its lock, opens it, and does one thing after another."""
+
+    def __init__(self, link: str, open_link: Callable[[], Mapping[str, Driver]], lock: EndpointLocks) -> None:
+        self._link = link
+        self._open = open_link
+        self._lock = lock
+        self._drivers: Mapping[str, Driver] = {}
+        self._refused: Exception | None = None
+        self._hangs = False
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name=f"last-resort-{link}", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread, which opens the wire first."""
+        self._jobs.put(self._try_to_open)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job()
+        for driver in self._drivers.values():
+            driver.close()
+        self._lock.release()
+
+    def _try_to_open(self) -> None:
+        try:
+            self._lock.take_over()
+            self._drivers = self._open()
+            self._refused = None
+        except (AthanorError, OSError) as error:
+            self._lock.release()
+            self._refused = error
+
+    def forgive(self) -> None:
+        """Begin another pass: wait once more, and open once more where that was refused."""
+        self._hangs = False
+        if self._refused is not None:
+            self._jobs.put(self._try_to_open)
+
+    def make_safe(self, instrument: str, action: str, *, seconds: float) -> SafeAction:
+        """Carry out one safe action in the wire's thread; never raises for a device."""
+        if self._hangs:  # the one before waited already: the next wire's turn
+            return SafeAction(instrument, action, done=False, reason=f"link {self._link} hangs")
+        future: Future[None] = Future()
+        self._jobs.put(lambda: _settle(future, lambda: self._driver(instrument).make_safe(action)))
+        try:
+            future.result(timeout=seconds)
+        except NotYet:
+            self._hangs = True
+            return SafeAction(instrument, action, done=False, reason=f"link {self._link}: no answer for {seconds:g} s")
+        except Exception as error:  # whatever a driver raises, the others are still to be made safe
+            return SafeAction(instrument, action, done=False, reason=str(error) or type(error).__name__)
+        return SafeAction(instrument, action, done=True)
+
+    def _driver(self, instrument: str) -> Driver:
+        if self._refused is not None:
+            raise LinkError(f"link {self._link} cannot be opened: {self._refused}", sent=Sent.NO) from self._refused
+        return self._drivers[instrument]
+
+    def finish(self, seconds: float) -> None:
+        """Close the wire; a hanging thread is left behind (it ends with the process)."""
+        self._jobs.put(None)
+        self._thread.join(seconds)
+
+
+def _settle(future: Future[None], work: Callable[[], None]) -> None:
+    try:
+        work()
+    except BaseException as error:  # handed to the caller, whatever it is
+        future.set_exception(error)
+    else:
+        future.set_result(None)
+
+
+@dataclass(frozen=True, slots=True)
+class LastResort:
+    """Everything needed to drive a bench safe, held in memory."""
+
+    bench: BenchFile
+    connect: Connect
+    lab: Path
+    what: str
+    """Who drives, for the locks."""
+    endpoints: Path | None = None
+    """`endpoints.json` of a plant; None on a live bench."""
+    known: Mapping[str, Any] = field(default_factory=dict)
+    """What stood in it when this was made."""
+    lock_folder: Path = ENDPOINT_LOCKS
+
+    @classmethod
+    def prepare(cls, bench: BenchFile, connect: Connect, *, lab: Path, what: str, endpoints: Path | None = None) -> Self:
+        """Read all files now: they may be gone when they are needed."""
+        return cls(bench, connect, lab, what, endpoints, read_note(endpoints) if endpoints else {})
+
+    def drive(self, *, seconds: float = ACTION_SECONDS) -> tuple[SafeAction, ...]:
+        """Take the wires, drive the declared safe state and let go; never raises for a device or a lock.
+
+        Args:
+            seconds: Wall seconds that a wire may take for one action.
+
+        Raises:
+            BadInput: The plant's document does not name every link.
+        """
+        bench, clock = self._aimed()
+        lanes = self._lanes(bench, clock)
+        try:
+            results = {wanted: SafeAction(*wanted, done=False) for wanted in declared(bench)}
+            for number in range(_PASSES):
+                for lane in lanes.values() if number else ():
+                    lane.forgive()
+                for wanted in [wanted for wanted, result in results.items() if not result.done]:
+                    lane = lanes[bench.spec.instruments[wanted[0]].link]
+                    results[wanted] = lane.make_safe(*wanted, seconds=seconds)
+        finally:
+            for lane in lanes.values():
+                lane.finish(seconds)
+        return tuple(results.values())
+
+    def _aimed(self) -> tuple[BenchFile, Clock]:
+        if self.endpoints is None:
+            return self.bench, LiveClock()
+        document = read_note(self.endpoints) or self.known  # a plant that was started again has other ports
+        return aim(self.bench, document), plant_clock(document)
+
+    def _lanes(self, bench: BenchFile, clock: Clock) -> dict[str, _Lane]:
+        lanes = {}
+        for link in dict.fromkeys(spec.link for spec in bench.spec.instruments.values()):
+            lock = EndpointLocks([bench.spec.links[link].endpoint], what=self.what, lab=self.lab, folder=self.lock_folder)
+            lanes[link] = _Lane(link, _opener(self.connect, bench, link, clock), lock)
+            lanes[link].start()
+        return lanes
+
+
+def _opener(connect: Connect, bench: BenchFile, link: str, clock: Clock) -> Callable[[], Mapping[str, Driver]]:
+    return lambda: connect(bench, link, clock)
+
+
+def latch(lab: Path, *, reason: str, by: str, lines: Sequence[str] = ()) -> None:
+    """Leave a bench latched; the first reason stays. A full disk is logged: the safe state was driven already."""
+    if (lab / LATCHED).exists():
+        return
+    note = {"reason": reason, "by": by, "wall": datetime.now(UTC).isoformat(), "safe_state": list(lines)}
+    try:
+        write_note(lab / LATCHED, note)
+    except OSError:
+        logger.exception("bench could not be latched (%s)", reason)
+
+
+def line(action: SafeAction) -> str:
+    """Say in one line what became of a safe action."""
+    return f"{action.instrument}.{action.action}: {'done' if action.done else f'NOT DONE: {action.reason}'}"

@@ -1,0 +1,34 @@
+"""The small JSON files by which the processes of a lab find each other, and their names."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Final
+
+HOST: Final = "host.json"
+HOST_ERROR: Final = "host-error.json"
+SUPERVISOR: Final = "supervisor.json"
+LATCHED: Final = "latched.json"
+STARTED: Final = "started.json"
+PLANT: Final = "plant"
+ENDPOINTS: Final = "endpoints.json"
+
+
+def write_note(path: Path, document: Any) -> None:
+    """Write a file that readers see whole or not at all, and that survives a power cut."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with draft.open("w", encoding="utf-8") as file:
+        json.dump(document, file)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def read_note(path: Path) -> dict[str, Any]:
+    """Read a file that `write_note` wrote; empty when there is none or it is no JSON object."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return document if isinstance(document, dict) else {}

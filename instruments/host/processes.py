@@ -1,0 +1,362 @@
+"""Starting, finding and ending the processes of a lab: supervisor (which starts the host) and plant.
+
+Each process holds a lock of its own and outlives the command that started it. `LAB/started.json` says what commands of
+this lab started, so that the next command inherits it after a kill, and ends that and nothing else.
+"""
+
+import fcntl
+import logging
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from instruments.benchfile import load_bench
+from instruments.host.asking import ask
+from instruments.host.endpoints import lab_clock, lab_rate
+from instruments.host.identity import Process, reap
+from instruments.host.locks import FileLock, campaign_holder, read_holder
+from instruments.host.notes import ENDPOINTS, HOST, HOST_ERROR, LATCHED, PLANT, STARTED, SUPERVISOR, read_note, write_note
+from instruments.host.stop import bench_of, stop_bench
+from orchestrator.errors import AthanorError, BadInput, Fault, HostError, NeedsPerson
+
+__all__ = [
+    "BenchProcess",
+    "bench_path_of",
+    "ensure_bench",
+    "ensure_plant",
+    "host_alive",
+    "lab_clock",
+    "lab_rate",
+    "process_table",
+    "shutdown_bench",
+    "shutdown_plant",
+    "unlatch",
+]
+
+logger = logging.getLogger(__name__)
+
+READY_SECONDS: Final = 60.0
+"""Wall seconds for a bench or a plant to come up on a busy machine; the supervisor gives up long before."""
+SHUTDOWN_SECONDS: Final = 90.0
+"""Wall seconds for park, safe state and leaving: more than the supervisor allows its host."""
+PLANT_SECONDS: Final = 15.0
+_STARTER_PATIENCE: Final = 2 * READY_SECONDS
+_POLL_SECONDS: Final = 0.05
+_SUPERVISOR: Final = ("instruments.host.supervisor",)
+_PLANT: Final = ("simulators.plant",)
+
+
+@dataclass(frozen=True, slots=True)
+class BenchProcess:
+    """A bench host that answers."""
+
+    socket: str
+    process: Process
+    bench_sha256: str
+    boot: str
+
+
+# ---------------------------------------------------------------------- the bench
+
+
+def ensure_bench(lab: Path, bench: Path, endpoints: Path | None = None, *, supervisor: Sequence[str] = _SUPERVISOR) -> BenchProcess:
+    """Adopt the lab's bench host, or start supervisor and host, and wait until it answers.
+
+    Args:
+        lab: The lab folder.
+        bench: The bench file.
+        endpoints: The plant's `endpoints.json`; None on a live bench.
+        supervisor: Module and first arguments of the supervisor; another one in tests only.
+
+    Raises:
+        HostError: It did not come up; with the host's own line.
+        NeedsPerson: A host with another bench file is in the middle of a run.
+    """
+    lab, bench, endpoints = lab.absolute(), bench.absolute(), endpoints.absolute() if endpoints else None
+    wanted = load_bench(bench).sha256
+    with _starter(lab):
+        _replace_other_bench(lab, wanted)
+        found = _process(lab, SUPERVISOR)
+        if found is None:
+            found = _start_supervisor(lab, bench, endpoints, supervisor)
+        return _await_host(lab, found)
+
+
+def _starter(lab: Path) -> "_Patient":
+    return _Patient(FileLock(lab / "start.lock", what="a starting command", lab=lab))
+
+
+class _Patient:
+    """Waits for a lock: commands that start at the same time come one after the other."""
+
+    def __init__(self, lock: FileLock) -> None:
+        self._lock = lock
+
+    def __enter__(self) -> None:
+        self._lock.acquire(patience=_STARTER_PATIENCE)
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+def _replace_other_bench(lab: Path, wanted: str) -> None:
+    note = read_note(lab / HOST)
+    if _process(lab, HOST) is None or note.get("bench_sha256") == wanted:
+        return
+    run = ask(str(note["socket"]), "GET", "/alive", timeout=5.0).get("run")
+    if run is not None:
+        raise NeedsPerson(f"the bench file was changed while run {run} is carried out; wait for its end, or `athanor abort`")
+    logger.info("the bench file was changed: the idle host leaves")
+    _end_bench(lab)
+
+
+def _start_supervisor(lab: Path, bench: Path, endpoints: Path | None, module: Sequence[str]) -> Process:
+    (lab / HOST_ERROR).unlink(missing_ok=True)
+    places = {"bench": str(bench), **({"endpoints": str(endpoints)} if endpoints else {})}
+    arguments = [part for key, value in places.items() for part in (f"--{key}", value)]
+    process = start_detached([*module, "--lab", str(lab), *arguments], lab / "supervisor.log")
+    _remember(lab, supervisor=process.document(), bench=places)
+    return process
+
+
+def _await_host(lab: Path, supervisor: Process) -> BenchProcess:
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        if found := _answering(lab):
+            return found
+        if not supervisor.alive:
+            reap(supervisor.pid)
+            line = read_note(lab / HOST_ERROR).get("error") or last_line(lab / "supervisor.log")
+            raise HostError(f"the bench host did not start: {line}")
+        time.sleep(_POLL_SECONDS)
+    raise HostError(f"the bench host was not ready within {READY_SECONDS:g} s; see {lab / 'supervisor.log'}")
+
+
+def _answering(lab: Path) -> BenchProcess | None:
+    note, process = read_note(lab / HOST), _process(lab, HOST)
+    if process is None:
+        return None
+    try:
+        answer = ask(str(note.get("socket", "")), "GET", "/alive", timeout=2.0)
+    except NeedsPerson:
+        answer = {}
+    except HostError:
+        return None
+    if not answer.get("ready", True):
+        return None
+    return BenchProcess(str(note["socket"]), process, str(note.get("bench_sha256", "")), str(note.get("boot", "")))
+
+
+def host_alive(lab: Path) -> bool:
+    """Say whether the lab's bench host answers."""
+    return _answering(lab.absolute()) is not None
+
+
+def unlatch(lab: Path, *, by: str, reason: str) -> bool:
+    """Let the bench work again after a stop, also while no host lives; return whether it was latched."""
+    lab = lab.absolute()
+    found = _answering(lab)
+    latched = (lab / LATCHED).exists()
+    if found is None:
+        (lab / LATCHED).unlink(missing_ok=True)
+        logger.warning("unlatched by %s: %s", by, reason)
+        return latched
+    latched = latched or bool(ask(found.socket, "GET", "/alive", timeout=5.0).get("latched"))
+    if latched:
+        ask(found.socket, "POST", "/unlatch", {"by": by, "reason": reason}, timeout=10.0)
+    return latched
+
+
+def bench_path_of(lab: Path) -> Path:
+    """Return the bench file that was last started in a lab; BadInput when none was."""
+    return bench_of(lab.absolute())[0]
+
+
+def shutdown_bench(lab: Path) -> None:
+    """End host and supervisor of a lab normally: park, safe state, host, supervisor, each awaited.
+
+    A bench that commands of this lab did not start is left alone.
+
+    Raises:
+        HostError: It had to be stopped by force; the safe state was driven and the bench is latched.
+    """
+    lab = lab.absolute()
+    with _starter(lab):
+        if "supervisor" in read_note(lab / STARTED):
+            _end_bench(lab)
+
+
+def _end_bench(lab: Path) -> None:
+    supervisor, host = _process(lab, SUPERVISOR), _process(lab, HOST)
+    was_latched = (lab / LATCHED).exists()
+    clean = _end_by_supervisor(supervisor) if supervisor else _end_orphan(lab, host) if host else True
+    if not clean or (host and host.alive):
+        lines = stop_bench(lab, reason="the bench did not shut down", by="shutdown")
+        raise HostError(f"the bench did not shut down and was stopped: {'; '.join(lines)}")
+    _remember(lab, supervisor=None)
+    if (lab / LATCHED).exists() and not was_latched:
+        raise HostError(f"the bench did not shut down cleanly and is latched: {read_note(lab / LATCHED).get('reason')}")
+
+
+def _end_by_supervisor(supervisor: Process) -> bool:
+    dead = not supervisor.suspended and supervisor.ask_to_end(SHUTDOWN_SECONDS)
+    reap(supervisor.pid)
+    return dead
+
+
+def _end_orphan(lab: Path, host: Process) -> bool:
+    """End a host whose supervisor was killed."""
+    try:
+        ask(str(read_note(lab / HOST).get("socket", "")), "POST", "/shutdown", {}, timeout=SHUTDOWN_SECONDS)
+    except AthanorError as error:
+        logger.warning("%s", error)
+        return False
+    return host.wait(SHUTDOWN_SECONDS)
+
+
+# ---------------------------------------------------------------------- the plant
+
+
+def ensure_plant(
+    lab: Path, plant_file: Path, *, bench_sha256: str, seed: int, rate: float, plant: Sequence[str] = _PLANT
+) -> dict[str, str]:
+    """Adopt the lab's running plant, or start one, and wait until its devices answer.
+
+    Args:
+        lab: The lab folder.
+        plant_file: What describes the simulated devices.
+        bench_sha256: Hash of the bench file that they belong to.
+        seed: Of chemistry and faults.
+        rate: Lab seconds per wall second.
+        plant: Module and first arguments of the plant; another one in tests only.
+
+    Returns:
+        Port or url of each link.
+
+    Raises:
+        BadInput: The running plant has another bench file, seed or rate.
+        Fault: The plant did not start; with its own last line.
+    """
+    lab = lab.absolute()
+    wanted = {"bench_sha256": bench_sha256, "seed": seed, "rate": float(rate)}
+    with _starter(lab):
+        note = read_note(lab / PLANT / ENDPOINTS)
+        if note and _plant_lives(lab):
+            _compare(note, wanted)
+        else:
+            note = _start_plant(lab, plant_file.absolute(), wanted, plant)
+    return {link: str(one.get("port", one.get("url"))) for link, one in note["endpoints"].items()}
+
+
+def _plant_lives(lab: Path) -> bool:
+    try:
+        with (lab / PLANT / "plant.lock").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
+
+
+def _compare(running: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    for name, value in wanted.items():
+        if running.get(name) != value:
+            what = {"bench_sha256": "bench file (sha256)"}.get(name, name)
+            raise BadInput(
+                f"the lab's plant runs with {what} {_short(running.get(name))}; this command wants {_short(value)}; "
+                "use another lab, or end the campaign that uses it"
+            )
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)[:12]
+
+
+def _start_plant(lab: Path, plant_file: Path, wanted: Mapping[str, Any], module: Sequence[str]) -> dict[str, Any]:
+    folder = lab / PLANT
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / ENDPOINTS).unlink(missing_ok=True)
+    arguments = ["--plant", str(plant_file), "--folder", str(folder), "--bench-sha256", wanted["bench_sha256"]]
+    numbers = ["--seed", str(wanted["seed"]), "--rate", repr(wanted["rate"])]
+    process = start_detached([*module, *arguments, *numbers], lab / "plant.log")
+    _remember(lab, plant=process.document())
+    deadline = time.monotonic() + READY_SECONDS
+    while not (note := read_note(folder / ENDPOINTS)):
+        if not process.alive or time.monotonic() > deadline:
+            process.kill()
+            reap(process.pid)
+            raise Fault(f"the simulated devices did not start: {last_line(lab / 'plant.log')}")
+        time.sleep(_POLL_SECONDS)
+    return note
+
+
+def shutdown_plant(lab: Path) -> None:
+    """End the plant that commands of this lab started, and await its death."""
+    lab = lab.absolute()
+    with _starter(lab):
+        process = Process.parse(read_note(lab / STARTED).get("plant"))
+        if process is not None:
+            process.terminate(PLANT_SECONDS)
+            reap(process.pid)
+            _remember(lab, plant=None)
+
+
+# ---------------------------------------------------------------------- what runs
+
+
+def process_table(lab: Path) -> dict[str, dict[str, Any] | None]:
+    """Return pid and start of each live process of a lab; None for one that does not run."""
+    lab = lab.absolute()
+    keeper = read_holder(lab / "prefect" / "keeper.lock")
+    found = {
+        "campaign": campaign_holder(lab),
+        "host": _process(lab, HOST),
+        "supervisor": _process(lab, SUPERVISOR),
+        "plant": _plant(lab),
+        "prefect": keeper.process if keeper else None,
+    }
+    return {name: {"pid": one.pid, "started": one.started} if one else None for name, one in found.items()}
+
+
+def _plant(lab: Path) -> Process | None:
+    pid = read_note(lab / PLANT / ENDPOINTS).get("pid")
+    return Process.of(pid) if isinstance(pid, int) and _plant_lives(lab) else None
+
+
+def _process(lab: Path, note: str) -> Process | None:
+    process = Process.parse(read_note(lab / note))
+    return process if process and process.alive else None
+
+
+def _remember(lab: Path, **entries: Any) -> None:
+    merged = {**read_note(lab / STARTED), **entries}
+    write_note(lab / STARTED, {name: entry for name, entry in merged.items() if entry is not None})
+
+
+def start_detached(module: Sequence[str], log: Path) -> Process:
+    """Start `python -m MODULE ...` in a session of its own, its output at the end of a log file.
+
+    Spawned, not forked: no lock and no file of this process reaches it. Its exit status is collected by `reap`.
+    """
+    arguments = [sys.executable, "-P", "-m", *module]  # -P: a folder `instruments` where the user stands is not ours
+    output = (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    files = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0), output, (os.POSIX_SPAWN_DUP2, 1, 2)]
+    pid = os.posix_spawn(sys.executable, arguments, dict(os.environ), file_actions=files, setsid=True)
+    process = Process.of(pid)
+    if process is None:
+        raise Fault(f"{module[0]} vanished at its start; see {log}")
+    return process
+
+
+def last_line(log: Path) -> str:
+    """Return the last line that stands in a log file."""
+    try:
+        lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    except OSError:
+        lines = []
+    return lines[-1] if lines else f"it left no word in {log}"
