@@ -67,6 +67,7 @@ def check_same(what: str, old: object, new: object) -> None:
 def check_new_revision(ledger: Reader, proposal: Proposal) -> None:
     """An edit needs its original, which nobody approved meanwhile: both would be carried out."""
     check_unknown(ledger, PROPOSALS, proposal)
+    check_same(f"status of new {name_of(PROPOSALS, proposal)}", ProposalStatus.PROPOSED, proposal.status)
     if proposal.revision > 1:
         former = known(ledger, PROPOSALS, proposal.evolve(revision=proposal.revision - 1))
         if former.status is ProposalStatus.APPROVED:

@@ -56,6 +56,12 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))
 
 
+def find_damage(connection: Connection) -> list[str]:
+    """Return one line per place where the file itself is damaged, its indexes included."""
+    lines = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
+    return [f"file: {line}" for line in lines if line != "ok"]
+
+
 _ADVICE: Final = {
     sqlite3.SQLITE_BUSY: "another process holds its write lock; end that process or try again",
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened; check that the folder exists and may be written to",

@@ -11,7 +11,7 @@ from typing import Any, Final
 from typing_extensions import override
 
 from orchestrator.clock import Instant
-from orchestrator.domain.lifecycle import CAMPAIGN_STEPS, advance
+from orchestrator.domain.lifecycle import CAMPAIGN_STEPS, RunStatus, advance
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, Measurement, Proposal, Reading
 from orchestrator.errors import StoreError
 from orchestrator.ports import Changes, Store, StoredEvent
@@ -139,6 +139,8 @@ class LedgerStore(Store):
 
     @override
     def update_run(self, run: ExperimentRun, *, kind: str, by: str, now: Instant, payload: Mapping[str, Any] | None = None) -> None:
+        if run.status is RunStatus.SUPERSEDED:
+            raise StoreError(f"run {run.run_key} can be superseded only together with its next attempt")
         with self.writing() as ledger:
             self._guard(ledger, run.campaign)
             check_run_step(known(ledger, RUNS, run), run)

@@ -1,23 +1,25 @@
 """The ledger in a SQL database.
 
-Statements are SQLAlchemy Core over the tables of `orchestrator.store.tables`, written so that their compiled form is
-reused; a transaction costs about a millisecond beside the disk's own flush.
+Statements are SQLAlchemy Core, not ORM, over the tables of `orchestrator.store.tables`, and the frequent ones are built
+once: a transaction costs about a millisecond beside the disk's own flush. Each looks its rows up by a key or an index
+(of the chain, only the head), so that none gets slower as the ledger grows.
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Select, bindparam, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, Engine, Select, Update, bindparam, insert, select, update
 from typing_extensions import override
 
 from orchestrator.errors import BadInput, StoreError
 from orchestrator.store.audit import audit
 from orchestrator.store.chain import GENESIS, Link
 from orchestrator.store.documents import CAMPAIGNS, STATE, KeptReading, Key
-from orchestrator.store.engine import clear_errors, open_engine, writing
+from orchestrator.store.engine import clear_errors, find_damage, open_engine, writing
 from orchestrator.store.ledger import Row
 from orchestrator.store.rules import LedgerStore
 from orchestrator.store.schema import find_schema, latest, upgrade
@@ -27,6 +29,23 @@ _ROWS_AT_ONCE: Final = 500
 _EVENTS, _READINGS, _RAW = (METADATA.tables[name] for name in ("events", "raw_readings", "raw_bytes"))
 _LINK_COLUMNS: Final = [_EVENTS.c[column.name] for column in fields(Link)]
 _READING_COLUMNS: Final = [_READINGS.c[column.name] for column in fields(KeptReading)]
+_HEAD: Final = select(_EVENTS.c.seq, _EVENTS.c.digest).order_by(_EVENTS.c.seq.desc()).limit(1)
+
+
+def _is_key(table: str) -> list[ColumnElement[bool]]:
+    columns = METADATA.tables[table].c
+    return [columns[name] == bindparam(f"key_{name}") for name in STATE[table].key_fields]
+
+
+@cache
+def _select(table: str) -> Select[str]:
+    return select(METADATA.tables[table].c.document).where(*_is_key(table))
+
+
+@cache
+def _update(table: str) -> Update:
+    names = [*STATE[table].key_fields, *STATE[table].columns, "document", "event_seq"]
+    return update(METADATA.tables[table]).where(*_is_key(table)).values({name: bindparam(name) for name in names})
 
 
 class SqlLedger:
@@ -37,8 +56,7 @@ class SqlLedger:
 
     def head(self) -> tuple[int, str]:
         """Return the last event's sequence number and digest."""
-        statement = select(_EVENTS.c.seq, _EVENTS.c.digest).order_by(_EVENTS.c.seq.desc()).limit(1)
-        row = self._connection.execute(statement).first()
+        row = self._connection.execute(_HEAD).first()
         return (row.seq, row.digest) if row else (0, GENESIS)
 
     def fence(self, campaign: str) -> int | None:
@@ -53,9 +71,8 @@ class SqlLedger:
 
     def find(self, table: str, key: Key) -> str | None:
         """Return a row's document."""
-        columns = METADATA.tables[table].c
-        conditions = [columns[name] == value for name, value in zip(STATE[table].key_fields, key, strict=True)]
-        return self._connection.execute(select(columns.document).where(*conditions)).scalar()
+        keys = {f"key_{name}": value for name, value in zip(STATE[table].key_fields, key, strict=True)}
+        return self._connection.execute(_select(table), keys).scalar()
 
     def changed(self, table: str, campaign: str, since: int) -> Sequence[str]:
         """Return documents of a campaign's rows that changed after an event, by walking the index from there."""
@@ -85,11 +102,8 @@ class SqlLedger:
     def put(self, table: str, row: Row) -> None:
         """Insert or replace a row."""
         values = {**row.searchable, "document": row.document, "event_seq": row.event_seq}
-        columns, names = METADATA.tables[table].c, STATE[table].key_fields
-        conditions = [columns[name] == bindparam(f"key_{name}") for name in names]
-        keys = {f"key_{name}": row.searchable[name] for name in names}
-        changed = self._connection.execute(update(METADATA.tables[table]).where(*conditions), {**keys, **values})
-        if changed.rowcount == 0:
+        keys = {f"key_{name}": row.searchable[name] for name in STATE[table].key_fields}
+        if self._connection.execute(_update(table), {**keys, **values}).rowcount == 0:
             self._connection.execute(insert(METADATA.tables[table]), values)
 
     def keep(self, reading: KeptReading, raw: bytes, event_seq: int) -> None:
@@ -171,8 +185,7 @@ class SqlStore(LedgerStore):
     @override
     def verify(self) -> tuple[str, ...]:
         with clear_errors(self._path), self._engine.begin() as connection:
-            damage = connection.execute(text("PRAGMA integrity_check")).scalars().all()
-            return (*(f"file: {line}" for line in damage if line != "ok"), *audit(SqlLedger(connection)))
+            return (*find_damage(connection), *audit(SqlLedger(connection)))
 
     @override
     def close(self) -> None:

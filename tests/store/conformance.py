@@ -162,6 +162,11 @@ class StoreConformance:
             store.add_proposals([proposal(1), proposal(2), proposal(1)], by=BY, now=at(2))
         assert store.changes(CAMPAIGN).proposals == ()
 
+    def test_a_proposal_does_not_come_approved(self, store: Store) -> None:
+        begin(store)
+        with pytest.raises(StoreError, match="status of new proposal dots-p1/1 differs"):
+            store.add_proposals([approved(proposal())], by=BY, now=at(2))
+
     def test_a_new_attempt_needs_evidence(self, store: Store) -> None:
         begin(store)
         told = tell_approval(store)
@@ -172,6 +177,8 @@ class StoreConformance:
         with pytest.raises(StoreError, match="without evidence"):
             store.supersede(closed, second, by=BY, now=at(5))
         shown = closed.evolve(evidence={"host": "never heard of it"})
+        with pytest.raises(StoreError, match="only together with its next attempt"):
+            store.update_run(shown, kind="superseded", by=BY, now=at(5))
         with pytest.raises(StoreError, match="identity of the next attempt"):
             store.supersede(shown, queued(told.proposal, attempt=3), by=BY, now=at(5))
         store.supersede(shown, second, by=BY, now=at(5))
