@@ -19,9 +19,7 @@ from orchestrator.store.sql import SqlStore
 
 def files_of(record: CampaignRecord) -> tuple[SearchSpace, Objective]:
     """Return space and objective of a stored campaign, without its bench or data."""
-    file = parse_campaign(
-        record.snapshot["files"]["campaign"], Path(record.snapshot["path"]), record.snapshot["files"].get("candidates")
-    )
+    file = parse_campaign(record.snapshot["files"]["campaign"], Path(record.snapshot["path"]), record.snapshot["files"].get("candidates"))
     return file.space(), file.objective
 
 

@@ -95,9 +95,7 @@ class Steps:
         seconds = time.perf_counter() - started
         self.setup.timings.add("model", started)
         proposals = tuple(
-            self._proposal(
-                one, number=len(newest) + index + 1, batch=batch, position=index, count=action.count, seed=seed, seconds=seconds
-            )
+            self._proposal(one, number=len(newest) + index + 1, batch=batch, position=index, count=action.count, seed=seed, seconds=seconds)
             for index, one in enumerate(suggestions)
         )
         self._ledger(lambda: self.setup.store.add_proposals(proposals, by=BY, now=self.setup.clock.now()))
@@ -270,9 +268,7 @@ class Steps:
         """Record that the surrogate now learns from all that is accepted (it is fitted when the next batch is asked for)."""
         record = self.history.campaign.evolve(adapted=lessons(self.history))
         payload = {"policy": self.setup.policy.name, "lessons": record.adapted}
-        self._ledger(
-            lambda: self.setup.store.update_campaign(record, kind="adapted", by=BY, now=self.setup.clock.now(), payload=payload)
-        )
+        self._ledger(lambda: self.setup.store.update_campaign(record, kind="adapted", by=BY, now=self.setup.clock.now(), payload=payload))
 
     # ----------------------------------------------------------------- the campaign's end
 

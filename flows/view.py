@@ -74,7 +74,7 @@ class View:
             del pending[number]
 
         @flow(name="campaign", flow_run_name=self._campaign, validate_parameters=False, persist_result=False)
-        def campaign(name: str) -> State[Any] | str:
+        def campaign() -> State[Any] | str:
             context = FlowRunContext.get()
             self.flow_run_id = context.flow_run.id if context is not None and context.flow_run is not None else None
             self.started.set()
@@ -85,7 +85,7 @@ class View:
 
         pending: dict[int, Callable[[], None]] = {}
         try:
-            campaign(self._campaign)
+            campaign()
         finally:
             self.started.set()
             self._finish(helpers)
@@ -164,9 +164,7 @@ def close_stale_runs(campaign: str) -> int:
         stale = client.read_flow_runs(
             flow_run_filter=FlowRunFilter(
                 name=FlowRunFilterName(any_=[campaign]),
-                state=FlowRunFilterState(
-                    type=FlowRunFilterStateType(any_=[StateType.RUNNING, StateType.PENDING, StateType.PAUSED])
-                ),
+                state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING, StateType.PENDING, StateType.PAUSED])),
             )
         )
         for run in stale:

@@ -11,16 +11,17 @@ from instruments.reduction import REDUCTIONS
 from flows.recipe import Recipe, RecordedRecipe, WiredRecipe
 from instruments.benchfile import BenchFile, load_bench, parse_bench
 from instruments.procedure import Procedure
-from instruments.recorded import RecordedBench, recorded_candidates
+from instruments.recorded import RecordedBench
 from orchestrator.datasets import Table, load_table
 from orchestrator.domain.campaign import CampaignFile, load_campaign, parse_campaign
-from orchestrator.domain.lifecycle import CampaignStatus
+from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
 from orchestrator.domain.objective import Objective
-from orchestrator.domain.records import CampaignRecord
+from orchestrator.domain.records import CampaignRecord, RunRequest
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import AthanorError, BadInput
-from orchestrator.ports import Bench, Policy
-from policies.initial import probe
+from orchestrator.ports import Bench, Changes, Knowledge, Policy
+from orchestrator.recorded import recorded_pool
+from policies.initial import SobolPolicy
 from policies.registry import build_policy
 
 ROUND_TRIP_POINTS: Final = 64
@@ -112,42 +113,67 @@ def _recorded(file: CampaignFile, data: Path | None) -> Plan:
     recorded = file.spec.recorded
     assert recorded is not None
     table = load_table(recorded.table, data, recorded.task)
-    rows = recorded_candidates(table, file.spec.parameters, recorded.columns)
-    space = file.space(candidates=rows)
-    policy = build_policy(file.spec.policy.kind, space, file.objective, file.spec.policy.settings)
-    recipe = RecordedRecipe(table.sha256, space.units)
-    return Plan(file, space, file.objective, policy, recipe, table=table, sample=rows[:ROUND_TRIP_POINTS])
+    pool = recorded_pool(table, file.spec.parameters, file.spec.targets, columns=recorded.columns, constraints=file.spec.constraints)
+    assert pool.space.candidates is not None
+    policy = build_policy(file.spec.policy.kind, pool.space, file.objective, file.spec.policy.settings)
+    recipe = RecordedRecipe(table.sha256, pool.space.units)
+    sample = pool.space.candidates[:ROUND_TRIP_POINTS]
+    return Plan(file, pool.space, file.objective, policy, recipe, table=table, sample=sample)
 
 
-def recorded_bench(plan: Plan) -> Bench:
-    """Build the bench that answers from a recorded table."""
+def recorded_bench(plan: Plan, changes: Changes) -> Bench:
+    """Build the bench that answers from a recorded table.
+
+    Args:
+        plan: A recorded campaign.
+        changes: The campaign so far, so that a resumed one draws the replicates that would have come.
+    """
     assert plan.table is not None
     assert plan.file.spec.recorded is not None
     return RecordedBench(
-        plan.table, plan.space, plan.objective, columns=plan.file.spec.recorded.columns, seed=plan.file.spec.campaign.seed
+        plan.table,
+        plan.space,
+        plan.objective,
+        columns=plan.file.spec.recorded.columns,
+        seed=plan.file.spec.campaign.seed,
+        earlier=_requests(changes),
+    )
+
+
+def _requests(changes: Changes) -> tuple[RunRequest, ...]:
+    steps = {(one.proposal_id, one.revision): one.steps for one in changes.proposals}
+    return tuple(
+        RunRequest(run.run_key, run.run_id, run.attempt, run.campaign, run.fence or 0, "", steps[(run.proposal_id, run.revision)])
+        for run in sorted(changes.runs, key=lambda one: one.run_key)
+        if run.status is not RunStatus.QUEUED
     )
 
 
 def _probe(file: CampaignFile, space: SearchSpace) -> tuple[dict[str, float | str], ...]:
     try:
-        return probe(space, count=ROUND_TRIP_POINTS, seed=0)
+        return _draw(space)
     except BadInput as error:
         raise BadInput(f"{file.path}: {error}") from error
+
+
+def _draw(space: SearchSpace) -> tuple[dict[str, float | str], ...]:
+    count = ROUND_TRIP_POINTS if space.candidates is None else min(ROUND_TRIP_POINTS, len(space.candidates))
+    return tuple(one.configuration for one in SobolPolicy(space).propose(Knowledge(), count=count, seed=0))
 
 
 def _probe_reachable(
     procedure: Procedure, space: SearchSpace, sample_free: tuple[dict[str, float | str], ...]
 ) -> tuple[dict[str, float | str], ...]:
     try:
-        return probe(space, count=ROUND_TRIP_POINTS, seed=0)
+        return _draw(space)
     except BadInput as error:
         for constraint in procedure.reachable():
             values = [float(space.constraint_value(constraint, one)) for one in sample_free]
             low, high = constraint.min, constraint.max
             if all((low is not None and value < low) or (high is not None and value > high) for value in values):
+                reach = f"runs from {min(values):.4g} to {max(values):.4g} {constraint.unit}; allowed {low:g} to {high:g} {constraint.unit}"
                 raise BadInput(
-                    f"{procedure.bench.path.name}: the limits exclude the whole space: {constraint.expression} runs from {min(values):.4g} to "
-                    f"{max(values):.4g} {constraint.unit}; allowed {low:g} to {high:g} {constraint.unit}"
+                    f"{procedure.bench.path.name}: the limits exclude the whole space: {constraint.expression} {reach}"
                 ) from error
         raise BadInput(f"{procedure.bench.path.name}: the limits exclude the whole space: {error}") from error
 

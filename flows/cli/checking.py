@@ -33,11 +33,11 @@ def check_file(file: Path, *, connect: bool, lab: Path | None, data: Path | None
 
 def _connect(plan: Plan, lab: Path | None) -> dict[str, str]:
     """Read each device's identity; through the live host where there is one, else under the bench's locks."""
-    from instruments.host.reading import identities
+    from instruments.host.reading import read_identities
 
     assert plan.bench is not None
     folder = lab if lab is not None else plan.file.path.parent / ".athanor"
-    return identities(plan.bench, folder)
+    return read_identities(plan.bench, folder)
 
 
 def _describe(plan: Plan) -> dict[str, Any]:
