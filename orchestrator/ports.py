@@ -153,6 +153,10 @@ class Store(Protocol):
         """Return what changed after `since`; BadInput when there is no such campaign."""
         ...
 
+    def changes_until(self, campaign: str, seq: int) -> Changes:
+        """Return what `changes` returned when `seq` was the last event: what a proposal could know then."""
+        ...
+
     def campaigns(self) -> tuple[CampaignRecord, ...]:
         """Return all campaigns of the lab."""
         ...

@@ -1,26 +1,27 @@
 """What the ledger held at an earlier event: what a proposal could know when it was made."""
 
 import json
+from collections.abc import Iterable
 from itertools import takewhile
 from typing import Any
 
 from orchestrator.domain.values import canonical
 from orchestrator.errors import BadInput
-from orchestrator.ports import Changes, Store
+from orchestrator.ports import Changes, StoredEvent
 from orchestrator.store.documents import CAMPAIGNS, MEASUREMENTS, PROPOSALS, RUNS, STATE, Document, Kept, Key, abridge
 
 _Rows = dict[tuple[str, Key], tuple[int, Document]]
 
 
-def changes_as_of(store: Store, campaign: str, seq: int) -> Changes:
-    """Rebuild from the events what `store.changes(campaign)` returned when `seq` was the last event.
+def rebuild(events: Iterable[StoredEvent], campaign: str, seq: int) -> Changes:
+    """Rebuild from a campaign's events what the store knew of it when `seq` was the last event.
 
     Raises:
         BadInput: There was no such campaign then.
     """
     rows: _Rows = {}
     snapshots: dict[str, Any] = {}
-    for event in takewhile(lambda event: event.seq <= seq, store.events(campaign)):
+    for event in takewhile(lambda event: event.seq <= seq, events):
         for table, documents in event.payload["documents"].items():
             for document in documents:
                 rows[table, STATE[table].key_of(document)] = (event.seq, _whole(document, snapshots))

@@ -6,7 +6,7 @@ transaction is carried out (`orchestrator.store.ledger`).
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from typing_extensions import override
 
@@ -28,6 +28,7 @@ from orchestrator.store.checks import (
     no_campaign,
 )
 from orchestrator.store.documents import CAMPAIGNS, MEASUREMENTS, PROPOSALS, RUNS, load_reading
+from orchestrator.store.history import rebuild
 from orchestrator.store.ingesting import Incident, ingest
 from orchestrator.store.ledger import Reader, Writer
 from orchestrator.store.pen import Entry, Pen
@@ -41,6 +42,12 @@ class LedgerStore(Store):
 
     def __init__(self) -> None:
         self._fences: dict[str, int] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def reading(self) -> AbstractContextManager[Reader]:
         """Look at one moment's state."""
@@ -60,6 +67,10 @@ class LedgerStore(Store):
                 runs=tuple(RUNS.load(text) for text in ledger.changed(RUNS.table, campaign, since)),
                 measurements=tuple(MEASUREMENTS.load(text) for text in ledger.changed(MEASUREMENTS.table, campaign, since)),
             )
+
+    @override
+    def changes_until(self, campaign: str, seq: int) -> Changes:
+        return rebuild(self.events(campaign), campaign, seq)
 
     @override
     def campaigns(self) -> tuple[CampaignRecord, ...]:
@@ -161,7 +172,6 @@ class LedgerStore(Store):
     def ingest(
         self, run: ExperimentRun, measurements: Sequence[Measurement], readings: Sequence[Reading], *, by: str, now: Instant
     ) -> None:
-        run = run.evolve(ingested=True)
         try:
             with self.writing() as ledger:
                 self._guard(ledger, run.campaign)

@@ -148,14 +148,19 @@ class SqlStore(LedgerStore):
         self._path = path
 
     @classmethod
-    def open(cls, path: Path, *, create: bool = False, read_only: bool = False) -> "SqlStore":
+    def open(cls, path: Path, *, create: bool = True, read_only: bool = False) -> "SqlStore":
         """Open a ledger and, unless only to read, bring it to today's schema.
+
+        Args:
+            path: The file, in a folder that exists.
+            create: Make the file when it is missing.
+            read_only: Write nothing, not even a newer schema; never makes the file.
 
         Raises:
             BadInput: There is no such file, and none is to be made.
             StoreError: The file is damaged, no ledger, of a newer schema, or (only to read) of an older one.
         """
-        if not path.exists() and not create:
+        if not path.exists() and (read_only or not create):
             raise BadInput(f"there is no ledger {path}; `athanor run` and `athanor dry-run` make one")
         schema = _look(path) if path.exists() else None
         if read_only and schema != latest():

@@ -193,12 +193,12 @@ class StoreConformance:
         store.ingest(told.run, again, told.readings, by=BY, now=at(60))
         assert store.head() == head
 
-    def test_ingest_marks_the_run_and_may_come_in_parts(self, store: Store) -> None:
+    def test_results_may_come_in_parts(self, store: Store) -> None:
         begin(store)
         told = tell_execution(store)
-        ended = told.run.evolve(status=RunStatus.COMPLETED, ended_lab=6.0)
+        ended = told.run.evolve(status=RunStatus.COMPLETED, ended_lab=6.0, ingested=True)
         store.ingest(ended, [measurement(ended)], [reading(0)], by=BY, now=at(6))
-        assert store.changes(CAMPAIGN).runs[0].ingested
+        assert store.changes(CAMPAIGN).runs == (ended,)
         store.ingest(ended, [measurement(ended), measurement(ended, "yield")], [reading(0), reading(1)], by=BY, now=at(7))
         assert [found.target for found in store.changes(CAMPAIGN).measurements] == ["wavelength", "yield"]
         assert [found.seq for found in store.readings(ended.run_key)] == [0, 1]
@@ -223,6 +223,15 @@ class StoreConformance:
         changes = store.changes(CAMPAIGN)
         assert (changes.runs, changes.measurements) == ((told.run,), told.measurements)
         assert store.readings(told.run.run_key) == told.readings
+
+    def test_a_run_that_was_not_reduced_ends_with_its_readings_only(self, store: Store) -> None:
+        begin(store)
+        failed = tell_execution(store).run.evolve(status=RunStatus.FAILED, reason="stalled")
+        store.ingest(failed, [], [reading(0)], by=BY, now=at(6))
+        head = store.head()
+        store.ingest(failed, [], [reading(0)], by=BY, now=at(7))
+        assert store.head() == head
+        assert store.changes(CAMPAIGN).runs == (failed,)
 
     def test_bytes_that_do_not_have_their_digest_are_refused(self, store: Store) -> None:
         begin(store)

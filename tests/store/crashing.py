@@ -44,7 +44,7 @@ def main(folder: Path) -> None:
             ingest(path, die_at=die_at)
         os.waitpid(child, 0)
         store = SqlStore.open(path, read_only=True)
-        through = store.changes("dots").runs[0].ingested
+        through = store.changes("dots").runs[0].status is RunStatus.COMPLETED
         store.close()
         if through:
             return

@@ -3,7 +3,6 @@ import pytest
 from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.errors import BadInput
 from orchestrator.ports import Changes
-from orchestrator.store.history import changes_as_of
 from orchestrator.store.memory import MemoryStore
 from tests.store.cases import BY, CAMPAIGN, at, begin, proposal, tell_experiment
 
@@ -22,7 +21,7 @@ def test_every_moment_of_a_campaign_can_be_seen_again() -> None:
     changed = running.evolve(snapshot={"campaign.toml": "budget = 4\n"}, status=CampaignStatus.PAUSED)
     store.update_campaign(changed, kind="paused", by=BY, now=at(30))
     seen.append(store.changes(CAMPAIGN))
-    assert [changes_as_of(store, CAMPAIGN, moment.seq) for moment in seen] == seen
+    assert [store.changes_until(CAMPAIGN, moment.seq) for moment in seen] == seen
 
 
 def test_before_it_began_there_was_no_campaign() -> None:
@@ -30,4 +29,4 @@ def test_before_it_began_there_was_no_campaign() -> None:
     begin(store)
     begin(store, "wires")
     with pytest.raises(BadInput, match="no campaign 'wires' in this ledger at event 2"):
-        changes_as_of(store, "wires", 2)
+        store.changes_until("wires", 2)

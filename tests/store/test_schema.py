@@ -79,7 +79,9 @@ def test_a_file_that_is_missing_is_made_only_on_request(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite"
     for read_only in (False, True):
         with pytest.raises(BadInput, match="there is no ledger"):
-            SqlStore.open(path, read_only=read_only)
+            SqlStore.open(path, create=False, read_only=read_only)
+    with pytest.raises(BadInput, match="there is no ledger"):
+        SqlStore.open(path, read_only=True)
     assert everything(tmp_path) == {}
 
 
