@@ -1,13 +1,20 @@
-"""Which process is meant: a pid together with its start time, so that a reused pid is never signalled or trusted."""
+"""Which process is meant: a pid together with its start time, so that a reused pid is never signalled or trusted.
+
+Also how processes are started that outlive the one that starts them.
+"""
 
 import os
 import select
 import signal
+import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Self
+
+from orchestrator.errors import Fault
 
 _TICKS_PER_SECOND: Final = os.sysconf("SC_CLK_TCK")
 _DEAD: Final = frozenset("ZX")
@@ -144,3 +151,27 @@ def reap(pid: int) -> None:
         os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:
         return
+
+
+def start_detached(module: Sequence[str], log: Path) -> Process:
+    """Start `python -m MODULE ...` in a session of its own, its output at the end of a log file.
+
+    Spawned, not forked: no lock and no file of this process reaches it. Its exit status is collected by `reap`.
+    """
+    arguments = [sys.executable, "-P", "-m", *module]  # -P: a folder `instruments` where the user stands is not ours
+    output = (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    files = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0), output, (os.POSIX_SPAWN_DUP2, 1, 2)]
+    pid = os.posix_spawn(sys.executable, arguments, dict(os.environ), file_actions=files, setsid=True, setsigmask=())
+    process = Process.of(pid)
+    if process is None:
+        raise Fault(f"{module[0]} vanished at its start; see {log}")
+    return process
+
+
+def last_line(log: Path) -> str:
+    """Return the last line that stands in a log file."""
+    try:
+        lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    except OSError:
+        lines = []
+    return lines[-1] if lines else f"it left no word in {log}"

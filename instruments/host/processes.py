@@ -6,8 +6,6 @@ this lab started, so that the next command inherits it after a kill, and ends th
 
 import fcntl
 import logging
-import os
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +15,7 @@ from typing import Any, Final
 from instruments.benchfile import load_bench
 from instruments.host.asking import ask
 from instruments.host.endpoints import lab_clock, lab_rate
-from instruments.host.identity import Process, reap
+from instruments.host.identity import Process, last_line, reap, start_detached
 from instruments.host.locks import FileLock, campaign_holder, read_holder
 from instruments.host.notes import ENDPOINTS, HOST, HOST_ERROR, LATCHED, PLANT, STARTED, SUPERVISOR, read_note, write_note
 from instruments.host.stop import bench_of, stop_bench
@@ -336,27 +334,3 @@ def _process(lab: Path, note: str) -> Process | None:
 def _remember(lab: Path, **entries: Any) -> None:
     merged = {**read_note(lab / STARTED), **entries}
     write_note(lab / STARTED, {name: entry for name, entry in merged.items() if entry is not None})
-
-
-def start_detached(module: Sequence[str], log: Path) -> Process:
-    """Start `python -m MODULE ...` in a session of its own, its output at the end of a log file.
-
-    Spawned, not forked: no lock and no file of this process reaches it. Its exit status is collected by `reap`.
-    """
-    arguments = [sys.executable, "-P", "-m", *module]  # -P: a folder `instruments` where the user stands is not ours
-    output = (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    files = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0), output, (os.POSIX_SPAWN_DUP2, 1, 2)]
-    pid = os.posix_spawn(sys.executable, arguments, dict(os.environ), file_actions=files, setsid=True)
-    process = Process.of(pid)
-    if process is None:
-        raise Fault(f"{module[0]} vanished at its start; see {log}")
-    return process
-
-
-def last_line(log: Path) -> str:
-    """Return the last line that stands in a log file."""
-    try:
-        lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    except OSError:
-        lines = []
-    return lines[-1] if lines else f"it left no word in {log}"

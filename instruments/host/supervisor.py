@@ -281,8 +281,8 @@ def host_command(lab: Path, bench: Path, endpoints: Path | None) -> list[str]:
 
 
 def start_host(lab: Path, command: Sequence[str]) -> subprocess.Popen[bytes]:
-    """Start a host in a session of its own; its output goes to `LAB/host.log`."""
-    with (lab / "host.log").open("ab") as log:
+    """Start a host in a session of its own; what it prints goes to `LAB/host-output.log`."""
+    with (lab / "host-output.log").open("ab") as log:
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
 
 
