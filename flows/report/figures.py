@@ -11,8 +11,9 @@ from typing import Any, Final
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from flows.report.data import NORMAL_90, Comparison, Experiment, ReportData
-from flows.report.quantities import axis_label, duration, number, with_unit
+from flows.report.data import ReportData
+from flows.report.experiments import NORMAL_90, Comparison, Experiment
+from flows.report.quantities import axis_label, duration, number, objective_label, sign, with_unit
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.objective import Target
 
@@ -92,27 +93,9 @@ def hover(data: ReportData, experiment: Experiment) -> str:
     return "<br>".join(lines)
 
 
-def alone(data: ReportData) -> Target | None:
-    """Return the target that is itself the objective: the only one, and on no common scale."""
-    first, *more = data.objective.targets
-    return None if more or first.scaled else first
-
-
-def objective_label(data: ReportData) -> str:
-    """Name the objective's axis: the target itself where it is the objective."""
-    single = alone(data)
-    return "objective" if single is None else axis_label(single.name, single.unit)
-
-
-def sign(data: ReportData) -> float:
-    """Return what a score is multiplied by to be shown: -1 where it is one quantity to minimise, else 1."""
-    single = alone(data)
-    return -1.0 if single is not None and single.goal == "minimise" else 1.0
-
-
 def progress(data: ReportData) -> Any:
     """Draw the objective over the experiments, the best so far, and where there was none."""
-    figure, factor = go.Figure(), sign(data)
+    figure, factor = go.Figure(), sign(data.objective)
     best = data.best_so_far
     figure.add_scatter(
         x=[index for index, _ in best],
@@ -132,7 +115,7 @@ def progress(data: ReportData) -> Any:
         hovertemplate="%{text}<br>objective %{y:.4g}<extra></extra>",
     )
     _mark_unsuccessful(figure, data, floor=_floor([factor * value for value in _scores(data)]))
-    figure.update_yaxes(title_text=escape(objective_label(data)))
+    figure.update_yaxes(title_text=escape(objective_label(data.objective)))
     number_axis(figure, data)
     return finish(figure, height=360)
 

@@ -11,7 +11,7 @@ from plotly.offline import get_plotlyjs
 
 from flows.report import figures, tables
 from flows.report.data import ReportData
-from flows.report.quantities import MISSING, axis_label, duration, number, with_uncertainty, with_unit
+from flows.report.quantities import MISSING, axis_label, duration, number, objective_label, sign, with_uncertainty, with_unit
 from flows.report.slices import quantities, slices
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.objective import Target
@@ -70,12 +70,12 @@ def _head(data: ReportData) -> str:
 
 def _cards(data: ReportData) -> str:
     best = data.best
-    found = MISSING if best is None else number(figures.sign(data) * (best.score or 0.0))
+    found = MISSING if best is None else number(sign(data.objective) * (best.score or 0.0))
     used = len(data.ended)
     budget = data.circumstances.budget
     measured = len(data.scored)
     cards = (
-        (found, f"best {figures.objective_label(data)}" + (f", experiment {best.index}" if best else "")),
+        (found, f"best {objective_label(data.objective)}" + (f", experiment {best.index}" if best else "")),
         (f"{used}" if budget is None else f"{used} of {budget}", "experiments ended"),
         (f"{measured}", "measured in full"),
         (f"{len(data.with_status(RunStatus.INFEASIBLE))}", "infeasible (the recipe's fault)"),

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable
 from math import floor, isfinite, log10
 from typing import Final
 
+from orchestrator.domain.objective import Objective, Target
+
 MISSING: Final = "–"
 """Shown where there is no value."""
 MANY_DECADES: Final = 1e-2
@@ -81,3 +83,21 @@ def duration(seconds: float | None) -> str:
     if hours < 48:
         return f"{hours} h {minutes} min" if minutes else f"{hours} h"
     return f"{hours // 24} d {hours % 24} h"
+
+
+def alone(objective: Objective) -> Target | None:
+    """Return the target that is itself the objective: the only one, and on no common scale."""
+    first, *more = objective.targets
+    return None if more or first.scaled else first
+
+
+def objective_label(objective: Objective) -> str:
+    """Name the objective's axis: the target itself where it is the objective."""
+    single = alone(objective)
+    return "objective" if single is None else axis_label(single.name, single.unit)
+
+
+def sign(objective: Objective) -> float:
+    """Return what a score is multiplied by to be shown: -1 where it is one quantity to minimise, else 1."""
+    single = alone(objective)
+    return -1.0 if single is not None and single.goal == "minimise" else 1.0

@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from plotly.subplots import make_subplots
 
-from flows.report.data import Experiment, ReportData
-from flows.report.figures import GRID, LIGHT_TO_DARK, ROW_HEIGHT, alone, finish, hover, objective_label, sign
-from flows.report.quantities import axis_label
+from flows.report.data import ReportData
+from flows.report.experiments import Experiment
+from flows.report.figures import GRID, LIGHT_TO_DARK, ROW_HEIGHT, finish, hover
+from flows.report.quantities import alone, axis_label, objective_label, sign
 
 MOST_COLUMNS: Final = 4
 JITTER: Final = 0.28
@@ -42,9 +43,9 @@ class Panel:
 
 def quantities(data: ReportData) -> tuple[Quantity, ...]:
     """Return the objective and, where they differ from it, the targets."""
-    factor = sign(data)
-    combined = Quantity(objective_label(data), lambda one: None if one.score is None else factor * one.score)
-    if alone(data) is not None:
+    factor = sign(data.objective)
+    combined = Quantity(objective_label(data.objective), lambda one: None if one.score is None else factor * one.score)
+    if alone(data.objective) is not None:
         return (combined,)
     return (combined, *(_target_quantity(data, position) for position in range(len(data.objective.targets))))
 
@@ -88,7 +89,7 @@ def slices(data: ReportData, quantity: Quantity) -> Any:
 
 
 def _coloured(figure: Any, data: ReportData) -> Any:
-    bar = {"title": {"text": "experiment", "side": "right"}, "thickness": 10, "outlinewidth": 0, "nticks": 6}
+    bar = {"title": {"text": "experiment", "side": "right", "font": {"size": 12}}, "thickness": 10, "outlinewidth": 0, "nticks": 6}
     last = max(2, *(one.index for one in data.experiments), 2)
     return figure.update_layout(coloraxis={"colorscale": [list(stop) for stop in LIGHT_TO_DARK], "cmin": 1, "cmax": last, "colorbar": bar})
 

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from html import escape
 
-from flows.report.data import Experiment, ReportData
-from flows.report.figures import alone
-from flows.report.quantities import MISSING, axis_label, cell, column_format, duration, with_uncertainty, with_unit
+from flows.report.data import ReportData
+from flows.report.experiments import Experiment
+from flows.report.quantities import MISSING, alone, axis_label, cell, column_format, duration, with_uncertainty, with_unit
 from orchestrator.domain.lifecycle import MeasurementStatus, ProposalStatus, RunStatus
 from orchestrator.domain.records import ExperimentRun, Proposal, Step
 
@@ -43,7 +43,7 @@ def runs_table(data: ReportData) -> str:
     heads = ["#", "proposal", "state"]
     numeric = [axis_label(column, units.get(column, "")) for column in data.space.columns]
     numeric += [axis_label(target.name, target.unit) for target in data.objective.targets]
-    numeric += [] if alone(data) else ["objective"]
+    numeric += [] if alone(data.objective) else ["objective"]
     cells = [f'<th data-sort scope="col">{escape(text)}</th>' for text in heads]
     cells += [f'<th data-sort scope="col" class="n">{escape(text)}</th>' for text in numeric]
     width, best = len(cells), data.best
@@ -82,7 +82,7 @@ def _run_cells(data: ReportData, experiment: Experiment, formats: Formats) -> It
         result = experiment.results.get(target.name)
         shown = MISSING if result is None else with_uncertainty(result.value, result.uncertainty)
         yield _cell(shown, None if result is None else result.value)
-    if alone(data) is None:
+    if alone(data.objective) is None:
         yield _cell(MISSING if experiment.score is None else f"{experiment.score:.4f}", experiment.score)
 
 

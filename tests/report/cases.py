@@ -220,7 +220,7 @@ def readings(run_key: str) -> tuple[Reading, ...]:
 
 
 def full_report(**changes: Any) -> ReportData:
-    return assemble(campaign(), SPACE, OBJECTIVE, circumstances(**changes), readings)
+    return assemble(campaign(), SPACE, OBJECTIVE, readings, circumstances(**changes))
 
 
 def no_readings(run_key: str) -> tuple[Reading, ...]:
@@ -248,4 +248,4 @@ def alloys() -> ReportData:
             )
         )
     changes = Changes(90, record(name="oer"), tuple(proposals), tuple(runs), tuple(measured))
-    return assemble(changes, ALLOY, OVERPOTENTIAL, circumstances(bench="recorded: oer", budget=None), no_readings)
+    return assemble(changes, ALLOY, OVERPOTENTIAL, no_readings, circumstances(bench="recorded: oer", budget=None))

@@ -1,0 +1,208 @@
+"""Experiments: attempts, proposals and results gathered from the ledger's tables, and how far they have come."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import accumulate, groupby
+from math import fsum, sqrt
+from typing import Final
+
+from orchestrator.domain.lifecycle import MeasurementStatus, RunStatus
+from orchestrator.domain.objective import Objective
+from orchestrator.domain.records import ExperimentRun, Measurement, Prediction, Proposal
+from orchestrator.domain.values import Configuration
+from orchestrator.errors import Fault
+from orchestrator.ports import Changes
+
+NORMAL_90: Final = 1.6448536269514722
+"""Half width of the central 90 % interval of a normal distribution, in standard deviations."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Accepted value of one target of one experiment."""
+
+    value: float
+    """In the target's unit."""
+    uncertainty: float | None = None
+    """Standard uncertainty in the target's unit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """One replicate of an approved proposal, with all its attempts."""
+
+    index: int
+    """Experiment number within the campaign, from 1, in the order of proposals and replicates."""
+    attempts: tuple[ExperimentRun, ...]
+    """In order; the last one decides."""
+    proposed: Proposal
+    """The first revision: what the policy asked for."""
+    approved: Proposal
+    """The revision that was carried out."""
+    columns: tuple[str, ...]
+    """Columns of the search space."""
+    results: Mapping[str, Result] = field(default_factory=dict)
+    """By target; a target without an accepted measurement is absent."""
+    score: float | None = None
+    """Objective value, larger is better; None where a target is missing."""
+
+    @property
+    def run(self) -> ExperimentRun:
+        """The last attempt."""
+        return self.attempts[-1]
+
+    @property
+    def status(self) -> RunStatus:
+        """Where the last attempt stands."""
+        return self.run.status
+
+    @property
+    def configuration(self) -> Configuration:
+        """The measured configuration; where a column was not read back, the approved value."""
+        known = {**self.approved.configuration, **self.run.measured}
+        return {column: known[column] for column in self.columns if column in known}
+
+    @property
+    def predicted(self) -> Mapping[str, Prediction]:
+        """What was expected of this configuration; empty where a person changed it and nobody predicted anew."""
+        before, after = self.proposed, self.approved
+        if before.configuration == after.configuration or before.provenance.predicted != after.provenance.predicted:
+            return after.provenance.predicted
+        return {}
+
+    @property
+    def lab_seconds(self) -> float | None:
+        """Duration of the last attempt in lab seconds; None until it has ended."""
+        if self.run.started_lab is None or self.run.ended_lab is None:
+            return None
+        return max(0.0, self.run.ended_lab - self.run.started_lab)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Prediction and result of one target of one experiment."""
+
+    index: int
+    predicted: Prediction
+    measured: Result
+
+    @property
+    def half_width(self) -> float:
+        """Half width of the 90 % interval."""
+        return NORMAL_90 * self.predicted.sd
+
+    @property
+    def inside(self) -> bool:
+        """Whether the result lies in the 90 % interval."""
+        return abs(self.measured.value - self.predicted.mean) <= self.half_width
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The experiments of a campaign, judged by its objective."""
+
+    objective: Objective
+    experiments: tuple[Experiment, ...]
+
+    @property
+    def scored(self) -> tuple[Experiment, ...]:
+        """The experiments with an objective value."""
+        return tuple(one for one in self.experiments if one.score is not None)
+
+    @property
+    def ended(self) -> tuple[Experiment, ...]:
+        """The experiments that count against the budget as used up."""
+        return tuple(one for one in self.experiments if one.status.is_terminal)
+
+    @property
+    def best(self) -> Experiment | None:
+        """The experiment with the highest objective value, the earliest of equals."""
+        return max(self.scored, key=_score, default=None)
+
+    @property
+    def best_so_far(self) -> tuple[tuple[int, float], ...]:
+        """Experiment number and best objective value up to it, one entry per experiment with a value."""
+        running = accumulate((_score(one) for one in self.scored), max)
+        return tuple((one.index, best) for one, best in zip(self.scored, running, strict=True))
+
+    def with_status(self, *statuses: RunStatus) -> tuple[Experiment, ...]:
+        """Return the experiments that ended so."""
+        return tuple(one for one in self.experiments if one.status in statuses)
+
+    def comparisons(self, target: str) -> tuple[Comparison, ...]:
+        """Return predictions of a target beside their results."""
+        return tuple(
+            Comparison(one.index, one.predicted[target], one.results[target])
+            for one in self.experiments
+            if target in one.predicted and target in one.results
+        )
+
+
+def experiments_of(changes: Changes, objective: Objective, columns: tuple[str, ...]) -> tuple[Experiment, ...]:
+    """Gather attempts, proposals and results into numbered experiments.
+
+    Args:
+        changes: Everything of the campaign, since sequence number 0.
+        objective: The campaign's targets combined.
+        columns: Columns of the search space.
+
+    Raises:
+        Fault: A run whose proposal is not among the changes.
+    """
+    revisions = {(one.proposal_id, one.revision): one for one in changes.proposals}
+    measured: dict[str, list[Measurement]] = {}
+    for one in newest_measurements(changes.measurements):
+        if one.status is MeasurementStatus.ACCEPTED:
+            measured.setdefault(one.run_key, []).append(one)
+    attempts: dict[str, list[ExperimentRun]] = {}
+    for run in sorted(changes.runs, key=lambda one: (one.attempt, one.run_key)):
+        attempts.setdefault(run.run_id, []).append(run)
+    found = [_experiment(tuple(runs), revisions, measured, columns, objective) for runs in attempts.values()]
+    found.sort(key=lambda one: (one.approved.number, one.run.replicate, one.run.run_id))
+    return tuple(
+        Experiment(index, one.attempts, one.proposed, one.approved, one.columns, one.results, one.score)
+        for index, one in enumerate(found, start=1)
+    )
+
+
+def newest_measurements(measurements: Iterable[Measurement]) -> tuple[Measurement, ...]:
+    """Return the newest revision of each measurement, in the order of run key, target and replicate."""
+    newest: dict[tuple[str, str, int], Measurement] = {}
+    for one in sorted(measurements, key=lambda measurement: measurement.revision):
+        newest[(one.run_key, one.target, one.replicate)] = one
+    return tuple(newest[key] for key in sorted(newest))
+
+
+def _experiment(
+    attempts: tuple[ExperimentRun, ...],
+    revisions: Mapping[tuple[str, int], Proposal],
+    measured: Mapping[str, list[Measurement]],
+    columns: tuple[str, ...],
+    objective: Objective,
+) -> Experiment:
+    run = attempts[-1]
+    approved = revisions.get((run.proposal_id, run.revision))
+    if approved is None:
+        raise Fault(f"run {run.run_key}: proposal {run.proposal_id} revision {run.revision} is not in the ledger's answer")
+    first = next(revisions[(run.proposal_id, n)] for n in range(1, run.revision + 1) if (run.proposal_id, n) in revisions)
+    results = _results([one for attempt in attempts for one in measured.get(attempt.run_key, ())])
+    score = objective.score_measured({target: result.value for target, result in results.items()})
+    return Experiment(0, attempts, first, approved, columns, results, score)
+
+
+def _results(accepted: list[Measurement]) -> dict[str, Result]:
+    """Average replicate measurements of one experiment by target."""
+    by_target = groupby(sorted(accepted, key=lambda one: one.target), key=lambda one: one.target)
+    return {target: _mean(list(group)) for target, group in by_target}
+
+
+def _mean(measurements: list[Measurement]) -> Result:
+    count = len(measurements)
+    known = [one.uncertainty for one in measurements if one.uncertainty is not None]
+    uncertainty = sqrt(fsum(u * u for u in known)) / count if len(known) == count else None
+    return Result(fsum(one.value for one in measurements) / count, uncertainty)
+
+
+def _score(experiment: Experiment) -> float:
+    assert experiment.score is not None
+    return experiment.score
