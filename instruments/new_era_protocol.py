@@ -32,7 +32,6 @@ _REFUSALS: Final = {
     "?": "does not know it",
     "?NA": "says that it is not applicable now",
     "?OOR": "says that the value is out of range",
-    "?COM": "received a damaged packet",
     "?IGN": "ignored it",
 }
 ALARMS: Final = {
@@ -42,6 +41,7 @@ ALARMS: Final = {
     "E": "program error",
     "O": "program phase out of range",
 }
+_DAMAGED: Final = "?COM"
 _DIGITS: Final = 4
 
 
@@ -107,12 +107,13 @@ class PumpLink:
     def send_repeatable(self, command: str, shape: re.Pattern[str]) -> PumpReply:
         """Send a query or a state-setting command, once more when its reply was lost."""
         try:
-            return self.send(command, shape)
+            reply = self.send(command, shape)
         except LinkError as error:
             if error.sent is Sent.NO:
                 raise
             logger.warning("%s: %s is sent once more: %s", self._name, command, error)
             return self.send(command, shape)
+        return self.send(command, shape) if reply.data == _DAMAGED else reply
 
     def ask(self, command: str, shape: re.Pattern[str]) -> tuple[re.Match[str], PumpReply]:
         """Send a query, once more when its reply was lost or was an alarm.
@@ -137,7 +138,9 @@ class PumpLink:
         return Totals(reply.prompt, amount(match, "infused"), reply.raw)
 
     def check_refusal(self, command: str, reply: PumpReply) -> None:
-        """Raise DeviceError when the reply is a refusal."""
+        """Raise DeviceError when the reply is a refusal, ProtocolError when the command did not come through whole."""
+        if reply.data == _DAMAGED:
+            raise ProtocolError(f"{self._name} received {command} damaged", sent=Sent.MAYBE)
         if reply.data.startswith("?"):
             said = _REFUSALS.get(reply.data, "refused")
             raise DeviceError(f"{self._name} answered {reply.data!r} to {command}: it {said}", sent=Sent.YES)
@@ -178,14 +181,15 @@ class PumpLink:
         for request in self._probes():
             try:
                 reply = self._exchange(request, VERSION, PROBE_DEADLINE, 0.0)
-                if reply.alarm is not None:
-                    reply = self._exchange(request, VERSION, PROBE_DEADLINE, 0.0)
+                self.safe_mode = reply.raw[1] < ord("0")
+                if VERSION.fullmatch(reply.data) is None:  # an alarm, or a basic packet that a pump in safe mode complains of
+                    reply = self._exchange(self._frame("VER"), VERSION, PROBE_DEADLINE, 0.0)
             except LinkError as error:
                 heard = error
                 continue
-            self.safe_mode = reply.raw[1] < ord("0")
-            self._in_step = True
-            return
+            if VERSION.fullmatch(reply.data) is not None:
+                self._in_step = True
+                return
         message = f"{self._name} (address {self._address}) does not answer VER in either mode; the command was not sent"
         raise LinkError(message, sent=Sent.NO) from heard
 
