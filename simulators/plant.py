@@ -134,12 +134,12 @@ class Plant:
     def touch(self) -> None:
         """Bring all devices to the present and plan the next moment at which one changes by itself."""
         now = self._clock.now()
-        before = self._platform.state, self._platform.boot_id
+        before = self._platform.state, self._platform.lamp
         for pump in self._pumps.values():
             pump.advance(now)
         self._oven.advance(now)
         self._platform.advance(now)
-        if (self._platform.state, self._platform.boot_id) != before:
+        if (self._platform.state, self._platform.lamp) != before:
             self._server.device_changed()
         if self._timer is not None:
             self._timer.cancel()

@@ -146,7 +146,7 @@ class SynthesisPlatform:
         """Outcome of the running program that is certain already at its start."""
         self._shelf = shelf
         self._record_to = record
-        self._kicked_at = now.wall
+        self._kicked_at: float | None = None
         self._record(now.lab, "boot", boot_id=self.boot_id)
         self._close_interrupted(now)
 
@@ -158,7 +158,7 @@ class SynthesisPlatform:
     @property
     def lapses_at(self) -> float | None:
         """Get the wall time (s) at which the watchdog lapses."""
-        return self._kicked_at + self.watchdog_seconds if self.watchdog_seconds else None
+        return None if self._kicked_at is None or not self.watchdog_seconds else self._kicked_at + self.watchdog_seconds
 
     @property
     def ends_at(self) -> float | None:
@@ -244,9 +244,9 @@ class SynthesisPlatform:
         self._kicked_at = now.wall
 
     def advance(self, now: Instant) -> None:
-        """Let the watchdog lapse when it is due: the program is aborted, the lamp goes off, the watchdog is off."""
+        """Let the watchdog lapse when it is due: program and lamp end; its time starts anew with the next kick."""
         if self.lapses_at is not None and now.wall >= self.lapses_at:
-            self.watchdog_seconds = 0.0
+            self._kicked_at = None
             self.lamp = False
             self.abort(now, "watchdog")
 
