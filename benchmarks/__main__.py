@@ -1,0 +1,20 @@
+"""All benchmarks with their defaults: `python -m benchmarks [--data DIR] [--seeds N] [--resume]`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from benchmarks import latency, policies
+
+
+def main() -> int:
+    """Run both; arguments are those of `benchmarks.policies`."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--pictures", type=Path, default=Path("docs/pictures"))
+    options, rest = parser.parse_known_args()
+    code = policies.main([*rest, "--pictures", str(options.pictures)])
+    return code or latency.main([])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
