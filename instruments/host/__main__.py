@@ -1,0 +1,205 @@
+"""The bench host: sole owner of the wires of one bench.
+
+    python -m instruments.host --lab DIR --bench FILE [--endpoints LAB/plant/endpoints.json]
+
+It locks the wires, opens them, identifies the devices, arms their watchdogs, reconciles what an earlier life left open,
+and then answers on a unix socket whose path stands in LAB/host.json. On SIGTERM it drives the safe state and leaves.
+"""
+
+import argparse
+import hashlib
+import logging
+import os
+import signal
+import socket
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Final
+
+from instruments.benchfile import BenchFile, load_bench
+from instruments.host.connect import connect
+from instruments.host.desk import Desk
+from instruments.host.endpoints import aim, plant_clock
+from instruments.host.executor import Executor, LifeSign
+from instruments.host.identity import Process
+from instruments.host.journal import Journal
+from instruments.host.latch import Latch
+from instruments.host.locks import ENDPOINT_LOCKS, EndpointLocks, FileLock
+from instruments.host.notes import HOST, HOST_ERROR, read_note, write_note
+from instruments.host.pulse import Pulse
+from instruments.host.service import Changes, Service, build
+from instruments.host.wires import Connect, Wires
+from orchestrator.clock import Clock, LiveClock
+from orchestrator.domain.identity import uuid7
+from orchestrator.errors import AthanorError, BadInput, Fault
+
+logger = logging.getLogger(__name__)
+
+LOG_BYTES: Final = 1_000_000
+LOG_FILES: Final = 3
+LONGEST_SOCKET_PATH: Final = 107
+"""Bytes of a unix socket's path on Linux."""
+LOCK_PATIENCE: Final = 2.0
+"""Wall seconds to wait for the wires: the kernel frees a killed host's locks a moment after its death."""
+LEAVE_SECONDS: Final = 30.0
+_TURN: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a test of the host may replace; the product never does."""
+
+    journal: Callable[[Path], Journal] = Journal
+    connect: Connect = connect
+    lock_folder: Path = ENDPOINT_LOCKS
+
+
+def main(arguments: Sequence[str] | None = None, parts: Parts | None = None) -> int:
+    """Run the bench host of one lab until it is told to leave; return its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m instruments.host", description=__doc__, add_help=True)
+    parser.add_argument("--lab", type=Path, required=True)
+    parser.add_argument("--bench", type=Path, required=True)
+    parser.add_argument("--endpoints", type=Path)
+    chosen = parser.parse_args(arguments)
+    lab: Path = chosen.lab.absolute()
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)  # before any thread starts: the main thread alone takes them
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a closed terminal is no reason to leave a bench alone
+    try:
+        lab.mkdir(parents=True, exist_ok=True)
+        _log_to(lab / "host.log")
+        (lab / HOST_ERROR).unlink(missing_ok=True)
+        with ExitStack() as held:
+            return _serve(lab, chosen.bench.absolute(), chosen.endpoints, parts or Parts(), held)
+    except AthanorError as error:
+        logger.critical("%s", error)
+        write_note(lab / HOST_ERROR, {"error": str(error), "kind": type(error).__name__})
+        return error.exit_code
+
+
+_ENDING: Final = frozenset({signal.SIGTERM, signal.SIGINT})
+
+
+def _log_to(path: Path) -> None:
+    handler = RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.getLogger("asyncua").setLevel(logging.WARNING)
+
+
+def _serve(lab: Path, bench_path: Path, endpoints: Path | None, parts: Parts, held: ExitStack) -> int:
+    bench, clock = _aimed(load_bench(bench_path), endpoints)
+    lock = FileLock(lab / "host.lock", what="bench host", lab=lab)
+    lock.acquire(patience=LOCK_PATIENCE)
+    held.callback(lock.release)
+    used = dict.fromkeys(spec.link for spec in bench.spec.instruments.values())
+    locks = EndpointLocks([bench.spec.links[link].endpoint for link in used], what="bench host", lab=lab, folder=parts.lock_folder)
+    locks.acquire(patience=LOCK_PATIENCE)
+    held.callback(locks.release)
+    journal = parts.journal(lab / "journal.sqlite")
+    held.callback(journal.close)
+    life = LifeSign(lab / "host.life", clock)
+    held.callback(life.close)
+    pulse = Pulse()
+    wires = Wires(bench, parts.connect, clock, lambda: pulse.supervised)
+    wires.start()
+    held.callback(wires.close)
+    wires.open()
+    latch = Latch(lab, journal)
+    executor = Executor(bench, journal, wires, clock, pulse, latch, life)
+    leaving = threading.Event()
+    boot = uuid7()
+    desk = Desk(bench, journal, wires, executor, pulse, latch, boot=boot, leave=leaving.set)
+    return _live(lab, desk, journal, executor, leaving, held, {"bench_sha256": bench.sha256, "boot": boot})
+
+
+def _aimed(bench: BenchFile, endpoints: Path | None) -> tuple[BenchFile, Clock]:
+    """Point the bench to a plant's endpoints where there is one.
+
+    Raises:
+        BadInput: The plant simulates another bench file, or has no entry for a link.
+    """
+    if endpoints is None:
+        return bench, LiveClock()
+    document = read_note(endpoints)
+    if document.get("bench_sha256") != bench.sha256:
+        theirs = str(document.get("bench_sha256", "nothing"))[:12]
+        raise BadInput(f"{endpoints} is of bench file {theirs}; {bench.path} is {bench.sha256[:12]}")
+    return aim(bench, document), plant_clock(document)
+
+
+def _live(
+    lab: Path, desk: Desk, journal: Journal, executor: Executor, leaving: threading.Event, held: ExitStack, note: dict[str, str]
+) -> int:
+    changes = Changes()
+    journal.on_change(changes.notify)
+    path = socket_path(lab)
+    service = Service(build(desk, changes), _listen(path))
+    service.start()
+    held.callback(path.unlink, missing_ok=True)
+    held.callback(service.close)
+    held.callback(changes.close)
+    executor.start()
+    _await_ready(executor, leaving)
+    if executor.ready.is_set():
+        write_note(lab / HOST, {**Process.this().document(), "socket": str(path), **note})
+        logger.info("ready on %s", path)
+    _await_end(executor, leaving)
+    executor.leave()
+    executor.join(LEAVE_SECONDS)
+    (lab / HOST).unlink(missing_ok=True)
+    if executor.died is not None:
+        raise Fault(f"the executor died: {executor.died}") from executor.died
+    logger.info("left")
+    return 0
+
+
+def _await_ready(executor: Executor, leaving: threading.Event) -> None:
+    while not executor.ready.is_set() and not _ends(executor, leaving):
+        executor.ready.wait(_TURN / 10)
+
+
+def _await_end(executor: Executor, leaving: threading.Event) -> None:
+    while not _ends(executor, leaving):
+        pass
+
+
+def _ends(executor: Executor, leaving: threading.Event) -> bool:
+    """Say whether the host is to end; a turn of the main thread, which takes the signals."""
+    wait = 0 if not executor.ready.is_set() else _TURN
+    return signal.sigtimedwait(_ENDING, wait) is not None or leaving.is_set() or executor.left.is_set()
+
+
+def socket_path(lab: Path) -> Path:
+    """Return where the host of a lab listens, in a folder that its user alone may enter.
+
+    Raises:
+        Fault: The folder belongs to somebody else, or the path is too long for a unix socket.
+    """
+    folder = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()) / f"athanor-{os.getuid()}"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    state = folder.stat()
+    if state.st_uid != os.getuid() or state.st_mode & 0o077:
+        raise Fault(f"{folder} may be entered by others; expected a folder of user {os.getuid()} with mode 0700")
+    path = folder / f"{hashlib.sha256(str(lab.absolute()).encode()).hexdigest()[:12]}.sock"
+    if len(os.fsencode(path)) > LONGEST_SOCKET_PATH:
+        raise Fault(f"socket path {path} is longer than {LONGEST_SOCKET_PATH} bytes; set XDG_RUNTIME_DIR to a shorter folder")
+    return path
+
+
+def _listen(path: Path) -> socket.socket:
+    path.unlink(missing_ok=True)  # a stale one: the lab's lock is ours
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listening.bind(str(path))
+    path.chmod(0o600)
+    listening.listen(128)
+    return listening
+
+
+if __name__ == "__main__":
+    sys.exit(main())

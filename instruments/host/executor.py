@@ -1,0 +1,409 @@
+"""One thread that executes one run at a time, in the order of arrival, and looks after an idle bench."""
+
+import logging
+import math
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from instruments.benchfile import BenchFile
+from instruments.driver import Outcome, Verdict
+from instruments.host import safestate
+from instruments.host.gate import Gate
+from instruments.host.journal import Journal, JournalRun, JournalStep, Transition
+from instruments.host.latch import Latch
+from instruments.host.pulse import Pulse
+from instruments.host.reconcile import Reconciler, not_executed_evidence
+from instruments.host.steps import ONCE, SLICE, RunEnded, StepRunner, Tools
+from instruments.host.wires import Wires
+from instruments.procedure import classify
+from orchestrator.clock import Clock
+from orchestrator.domain.lifecycle import RunStatus, StepKind, StepStatus
+from orchestrator.errors import Fault, InstrumentError
+
+logger = logging.getLogger(__name__)
+
+RECHECK_EVERY: Final = 5.0
+"""Wall seconds after which the device of an unknown run is asked once more: a lost link may have come back."""
+CANCEL_SECONDS: Final = 5.0
+_RUN_ENDED: Final = "run ended: "
+
+
+class LifeSign:
+    """The file that tells the next life of the host when this one ended, in lab seconds.
+
+    Not synced: it has to survive a kill, and after a power cut an older value only makes the gap look longer.
+    """
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        """Read what the last life left; None when there was none."""
+        self._clock = clock
+        self._written = 0.0
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        text = os.pread(self._descriptor, 64, 0).decode("ascii", errors="replace")
+        self.last = float(text) if text.strip() else None
+
+    def beat(self) -> None:
+        """Write the lab time, a few times a second at most."""
+        if time.monotonic() - self._written >= SLICE:
+            self._written = time.monotonic()
+            os.pwrite(self._descriptor, f"{self._clock.lab():032.6f}".encode(), 0)
+
+    def gap(self) -> float:
+        """Return the lab seconds since the last life; infinite when unknown or when the lab's clock was started anew."""
+        now = self._clock.lab()
+        return math.inf if self.last is None or now < self.last else now - self.last
+
+    def close(self) -> None:
+        """Release the file."""
+        os.close(self._descriptor)
+
+
+class Executor:
+    """Executes runs; everything that acts on the bench for a run happens in its thread."""
+
+    def __init__(self, bench: BenchFile, journal: Journal, wires: Wires, clock: Clock, pulse: Pulse, latch: Latch, life: LifeSign) -> None:
+        """Prepare; `start` begins with reconciliation."""
+        self._bench = bench
+        self._journal = journal
+        self._wires = wires
+        self._clock = clock
+        self._pulse = pulse
+        self._latch = latch
+        self._life = life
+        self._turn = time.monotonic()
+        self._gap = life.gap()
+        self._parked = False
+        self._rechecked = time.monotonic()
+        self._in_hand: str | None = None
+        self._leaving = threading.Event()
+        self._alarm = threading.Event()
+        self._settling = threading.Lock()
+        self._handover = threading.Lock()
+        self.ready = threading.Event()
+        self.left = threading.Event()
+        """Set when the thread has ended, by itself or because it was told to."""
+        self.died: BaseException | None = None
+        self._tools = Tools(bench, journal, wires, clock, Gate(bench), self._tick, self._checkpoint, self._pause)
+        self._thread = threading.Thread(target=self._run, name="executor", daemon=True)
+
+    # ----------------------------------------------------------------- from other threads
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    @property
+    def age(self) -> float:
+        """Wall seconds since the thread's last turn."""
+        return time.monotonic() - self._turn
+
+    @property
+    def in_hand(self) -> str | None:
+        """The key of the run that is being executed."""
+        return self._in_hand
+
+    def wake(self) -> None:
+        """Look for work, or for a reason to end the run in hand, now."""
+        self._alarm.set()
+
+    def leave(self) -> None:
+        """End the run in hand, drive the safe state and end the thread."""
+        self._leaving.set()
+        self._alarm.set()
+
+    def join(self, seconds: float) -> None:
+        """Wait for the thread's end."""
+        self._thread.join(seconds)
+
+    def drop(self, run_key: str, reason: str) -> None:
+        """Abort a run that still waits; one that has begun ends by its own checkpoints."""
+        with self._handover:
+            run = self._known(run_key)
+            if run.status is RunStatus.DISPATCHED and self._in_hand != run_key:
+                self._close_steps(run, reason)
+                lab = self._clock.lab()
+                self._journal.commit(Transition(run_key, RunStatus.ABORTED, reason=reason, lab=lab, evidence={"not_executed": True}))
+
+    def park(self, reason: str) -> tuple[safestate.SafeAction, ...]:
+        """Drive the safe state now; the next run wakes the bench by its start-up steps."""
+        self._parked = True
+        results = safestate.drive(self._bench, self._wires)
+        self._journal.note("safe-state", {"reason": reason, "actions": [one.document() for one in results]})
+        return results
+
+    def resolve(self, run_key: str, *, verdict: str, reason: str, by: str) -> None:
+        """Settle an unknown run as a person says; what the device still gives under our key is adopted.
+
+        Raises:
+            Fault: The run is not unknown any more.
+        """
+        with self._settling:
+            run = self._known(run_key)
+            if run.status is not RunStatus.UNKNOWN:
+                raise Fault(f"run {run_key} is {run.status}; only an unknown run can be resolved")
+            said = {"verdict": verdict, "reason": reason, "by": by}
+            self._journal.note("resolved", {"run": run_key, **said})
+            if verdict == "done" and self._adopt_late(run, {"resolved": said}):
+                return
+            self._close_as(run, verdict, said)
+        self.wake()
+
+    # ----------------------------------------------------------------- the thread
+
+    def _run(self) -> None:
+        try:
+            self._recover()
+            self.ready.set()
+            while not self._leaving.is_set():
+                self._alarm.clear()
+                self._tick()
+                if not self._next_run():
+                    self._attend()
+                    self._alarm.wait(SLICE)
+            self.park("the host leaves")
+        except BaseException as error:
+            logger.exception("the executor died")
+            self.died = error
+            raise
+        finally:
+            self.left.set()
+
+    def _tick(self) -> None:
+        self._turn = time.monotonic()
+        self._life.beat()
+
+    def _pause(self, wall_seconds: float) -> None:
+        self.ready.set()  # what takes longer than a question or two is waited for while already answering
+        end = time.monotonic() + wall_seconds
+        while (left := end - time.monotonic()) > 0 and not self._ends_now():
+            self._tick()
+            self._alarm.wait(min(SLICE, left))
+            self._alarm.clear()
+        self._tick()
+
+    def _ends_now(self) -> bool:
+        return self._leaving.is_set() or self._latch.state is not None or self._abort_reason() is not None
+
+    def _abort_reason(self) -> str | None:
+        return None if self._in_hand is None else self._journal.abort_reason(self._in_hand)
+
+    def _checkpoint(self) -> None:
+        """Raise RunEnded when somebody wants the run in hand to end."""
+        self._tick()
+        if (reason := self._abort_reason()) is not None:
+            raise RunEnded(RunStatus.ABORTED, reason)
+        if self._latch.state is not None:
+            raise RunEnded(RunStatus.ABORTED, f"bench latched: {self._latch.state.get('reason')}")
+        if self._leaving.is_set():
+            raise RunEnded(RunStatus.FAILED, "interrupted: the bench host was told to leave")
+
+    # ----------------------------------------------------------------- runs
+
+    def _next_run(self) -> bool:
+        """Execute the run that waits longest; none begins on a latched bench, beside an unknown, or with nobody there."""
+        attended = self._pulse.campaign_silence <= self._bench.spec.bench.grace
+        if self._latch.state is not None or not attended or self._journal.runs(RunStatus.UNKNOWN):
+            return False
+        with self._handover:
+            waiting = self._journal.runs(RunStatus.DISPATCHED)
+            self._in_hand = waiting[0].run_key if waiting else None
+        if waiting:
+            self._execute(waiting[0].run_key, self._begin)
+        return bool(waiting)
+
+    def _execute(self, run_key: str, work: Callable[[StepRunner, JournalRun], None]) -> None:
+        """Do the outermost part of a run: whatever happens in it is recorded, and the bench is left safe."""
+        run = self._known(run_key)
+        self._in_hand = run_key
+        self._pulse.worked()
+        runner = StepRunner(self._tools, run.request)
+        try:
+            work(runner, run)
+            self._complete(runner)
+        except RunEnded as ended:
+            self._end_early(ended)
+        except InstrumentError as error:
+            self._end_early(RunEnded(RunStatus.FAILED, str(error)))
+        except BaseException:
+            logger.exception("run %s: an error of the host itself", run_key)
+            self.park(f"an error of the host in run {run_key}")
+            raise
+        finally:
+            self._in_hand = None
+            self._pulse.worked()
+
+    def _begin(self, runner: StepRunner, run: JournalRun) -> None:
+        self._checkpoint()
+        self._wake_bench()
+        self._journal.commit(Transition(run.run_key, RunStatus.RUNNING, lab=self._clock.lab()))
+        self._steps(runner, run)
+
+    def _wake_bench(self) -> None:
+        """Go through the start-up steps again: after a safe state a device may have been switched off, or another one be there."""
+        if not self._parked:
+            return
+        try:
+            self._wires.open()
+        except InstrumentError as error:
+            raise RunEnded(RunStatus.FAILED, f"the bench could not be woken: {error}", evidence={"not_executed": True}) from error
+        self._parked = False
+
+    def _steps(self, runner: StepRunner, run: JournalRun) -> None:
+        for known in run.steps:
+            if known.status is StepStatus.PLANNED:
+                self._checkpoint()
+                runner.perform(known.step)
+
+    def _complete(self, runner: StepRunner) -> None:
+        runner.finish_doses()
+        run = self._known(runner.request.run_key)
+        status, reason = classify(self._bench, run.evidence.get("code"), self._journal.readings(run.run_key))
+        if status is not RunStatus.COMPLETED:
+            raise RunEnded(status, reason or "")
+        self._journal.commit(Transition(run.run_key, status, lab=self._clock.lab()))
+        logger.info("run %s is completed", run.run_key)
+
+    def _end_early(self, ended: RunEnded) -> None:
+        """Cancel what runs, drive the safe state, then close the run's books."""
+        run = self._known(self._in_hand or "")
+        evidence = ended.evidence or (not_executed_evidence(run) if run.status is RunStatus.DISPATCHED else {})
+        logger.warning("run %s ends %s: %s", run.run_key, ended.status, ended.reason)
+        for known in run.steps:
+            if known.is_open and known.step.kind in ONCE:
+                self._cancel(run, known)
+        self.park(f"run {run.run_key} ended {ended.status}: {ended.reason}")
+        if ended.status is not RunStatus.UNKNOWN:
+            self._close_steps(run, ended.reason)
+        lab = self._clock.lab()
+        self._journal.commit(Transition(run.run_key, ended.status, reason=ended.reason, lab=lab, evidence=evidence))
+
+    def _cancel(self, run: JournalRun, known: JournalStep) -> None:
+        runner = StepRunner(self._tools, run.request)
+        instrument = known.step.instrument or ""
+        try:
+            wire = self._wires.of(instrument)
+            wire.attempt(instrument, lambda driver: driver.cancel(runner.call(known.step)), seconds=CANCEL_SECONDS)
+        except InstrumentError as error:
+            logger.error("run %s: %s was not cancelled: %s", run.run_key, known.step.do, error)
+
+    def _close_steps(self, run: JournalRun, reason: str) -> None:
+        for known in run.steps:
+            to = StepStatus.SKIPPED if known.status is StepStatus.PLANNED else StepStatus.FAILED
+            if known.is_open or known.status in (StepStatus.PLANNED, StepStatus.UNKNOWN):
+                lab = self._clock.lab()
+                self._journal.commit(Transition(run.run_key, to, known.step.index, f"{_RUN_ENDED}{reason}", lab))
+
+    # ----------------------------------------------------------------- after an interruption
+
+    def _recover(self) -> None:
+        for run in self._journal.runs(RunStatus.RUNNING):
+            self._execute(run.run_key, self._resume)
+        self._recheck_unknown()
+
+    def _resume(self, runner: StepRunner, run: JournalRun) -> None:
+        logger.warning("run %s was interrupted %.1f lab s ago", run.run_key, self._gap)
+        self._checkpoint()
+        _raise_old_end(self._bench, self._journal, run)
+        attach = Reconciler(runner, run, self._gap).settle()
+        run = self._known(run.run_key)
+        busy = {known.step.instrument for known in attach if known.step.kind in ONCE}
+        runner.reassert([known for known in run.steps if _is_setting(known) and known.step.instrument not in busy])
+        self.ready.set()
+        for known in attach:
+            runner.attach(known)
+        self._steps(runner, self._known(run.run_key))
+
+    def _recheck_unknown(self) -> None:
+        self._rechecked = time.monotonic()
+        for run in self._journal.runs(RunStatus.UNKNOWN):
+            with self._settling:
+                if self._known(run.run_key).status is RunStatus.UNKNOWN:
+                    self._adopt_late(run, {})
+
+    def _adopt_late(self, run: JournalRun, evidence: dict[str, Any]) -> bool:
+        """Close an unknown run by what its program has brought meanwhile; return whether that settled it."""
+        runner = StepRunner(self._tools, run.request)
+        for known in run.steps:
+            if known.step.kind is not StepKind.PROGRAM or not (known.is_open or known.status is StepStatus.UNKNOWN):
+                continue
+            try:
+                finding = runner.find_now(known.step, known.baseline)
+            except InstrumentError as error:
+                logger.warning("run %s: %s cannot be asked: %s", run.run_key, known.step.do, error)
+                continue
+            if finding.verdict is Verdict.FINISHED and finding.outcome is not None:
+                self._close_adopted(runner, run, known, finding.outcome, evidence)
+                return True
+        return False
+
+    def _close_adopted(self, runner: StepRunner, run: JournalRun, known: JournalStep, outcome: Outcome, evidence: dict[str, Any]) -> None:
+        status, reason = RunStatus.COMPLETED, None
+        try:
+            runner.adopt(known.step, outcome)
+        except RunEnded as ended:
+            status, reason = ended.status, ended.reason
+        self._close_steps(self._known(run.run_key), "its program was adopted late")
+        lab = self._clock.lab()
+        self._journal.commit(Transition(run.run_key, status, reason=reason, lab=lab, evidence=evidence))
+        logger.info("run %s: its program was adopted late, the run is %s", run.run_key, status)
+
+    def _close_as(self, run: JournalRun, verdict: str, said: dict[str, Any]) -> None:
+        ends: dict[str, tuple[RunStatus, str, dict[str, Any]]] = {
+            "done": (RunStatus.FAILED, "executed, result lost", {}),
+            "not-done": (RunStatus.FAILED, "not executed", {"not_executed": True}),
+            "discard": (RunStatus.ABORTED, "discarded", {}),
+        }
+        status, reason, evidence = ends[verdict]
+        said = {"by": said["by"], "reason": said["reason"], "resolved": said}
+        for known in run.steps:
+            if verdict == "done" and known.status is StepStatus.UNKNOWN:
+                lab = self._clock.lab()
+                self._journal.commit(Transition(run.run_key, StepStatus.DONE, known.step.index, "done, as a person says", lab))
+        self._close_steps(self._known(run.run_key), reason)
+        lab = self._clock.lab()
+        self._journal.commit(Transition(run.run_key, status, reason=reason, lab=lab, evidence={**evidence, **said}))
+
+    def _known(self, run_key: str) -> JournalRun:
+        run = self._journal.run(run_key)
+        if run is None:
+            raise Fault(f"run {run_key} is not in the journal")
+        return run
+
+    # ----------------------------------------------------------------- an idle bench
+
+    def _attend(self) -> None:
+        if time.monotonic() - self._rechecked > RECHECK_EVERY:
+            self._recheck_unknown()
+        times = self._bench.spec.bench
+        if self._pulse.silence > times.grace and not self._parked:
+            self.park(f"no campaign for {times.grace:g} s")
+        if self._pulse.silence > times.idle_exit:
+            logger.info("no work for %g s: leaving", times.idle_exit)
+            self._leaving.set()
+
+
+def _is_setting(known: JournalStep) -> bool:
+    return known.step.kind is StepKind.STATE_SETTING and known.status is StepStatus.DONE
+
+
+def _raise_old_end(bench: BenchFile, journal: Journal, run: JournalRun) -> None:
+    """End a run again whose end an earlier life had begun but not recorded."""
+    for known in run.steps:
+        if known.status is StepStatus.UNKNOWN:
+            raise RunEnded(RunStatus.UNKNOWN, f"step {known.step.index} {known.step.do}: {known.reason}")
+    code = run.evidence.get("code")
+    failed = [known for known in run.steps if known.status is StepStatus.FAILED]
+    if code is not None or failed:
+        status, reason = classify(bench, code, journal.readings(run.run_key))
+        if status is not RunStatus.COMPLETED:
+            raise RunEnded(status, reason or "")
+    closed = [known.reason or "" for known in run.steps if known.status in (StepStatus.FAILED, StepStatus.SKIPPED)]
+    for known in failed:
+        if not (known.reason or "").startswith(_RUN_ENDED):
+            raise RunEnded(RunStatus.FAILED, f"step {known.step.index} {known.step.do}: {known.reason}")
+    if closed:
+        raise RunEnded(RunStatus.FAILED, closed[0].removeprefix(_RUN_ENDED))

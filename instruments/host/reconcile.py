@@ -1,0 +1,179 @@
+"""What becomes of a run that an earlier life of the host left open: decided by evidence, never by a guess."""
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from instruments.driver import Finding, Outcome, Progress, Verdict
+from instruments.host.journal import JournalRun, JournalStep
+from instruments.host.steps import ONCE, RunEnded, StepRunner
+from orchestrator.domain.lifecycle import RunStatus, StepKind, StepStatus
+from orchestrator.errors import InstrumentError
+
+logger = logging.getLogger(__name__)
+
+
+class Next(StrEnum):
+    """What to do with an open step."""
+
+    REPEAT = "repeat"
+    """Nothing was executed, or it may be sent again: planned once more."""
+    ADOPT = "adopt"
+    """Executed to its end: take its result."""
+    ATTACH = "attach"
+    """Under way: follow it."""
+    GIVE_UP = "give-up"
+    """The interruption was longer than the step allows: the run has failed."""
+    ASK = "ask"
+    """Nobody can tell from here: a person decides."""
+
+
+def decide(kind: StepKind, status: StepStatus, verdict: Verdict | None, *, may_go_on: bool) -> Next:
+    """Decide about one open step.
+
+    Args:
+        kind: Of the step.
+        status: `intent`, `sent` or `acknowledged`.
+        verdict: What the device says; None for steps that may be repeated.
+        may_go_on: Whether the interruption was short enough for the run.
+    """
+    if kind in ONCE:
+        return _decide_once(status, verdict, may_go_on=may_go_on)
+    if not may_go_on:
+        return Next.GIVE_UP
+    attachable = kind is StepKind.WAIT or (kind is StepKind.STATE_SETTING and status is StepStatus.ACKNOWLEDGED)
+    return Next.ATTACH if attachable else Next.REPEAT
+
+
+def _decide_once(status: StepStatus, verdict: Verdict | None, *, may_go_on: bool) -> Next:
+    if verdict is Verdict.FINISHED:
+        return Next.ADOPT
+    contradiction = verdict is Verdict.NOT_EXECUTED and status is StepStatus.ACKNOWLEDGED
+    if verdict in (None, Verdict.UNDECIDABLE) or contradiction:
+        return Next.ASK
+    if not may_go_on:
+        return Next.GIVE_UP
+    return Next.ATTACH if verdict is Verdict.RUNNING else Next.REPEAT
+
+
+def allowed_gap(step: JournalStep) -> float:
+    """Return for how many lab seconds a step may be left alone; negative for not at all."""
+    rule = step.step.interrupted
+    return math.inf if rule == "continue" else -1.0 if rule == "abort" else rule
+
+
+@dataclass(frozen=True, slots=True)
+class Interruption:
+    """The gap in the host's life, and whether the run survives it."""
+
+    gap: float
+    """Lab seconds; infinite when the lab's clock was started anew."""
+    allowed: float
+    where: str
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether every step in hand allows a gap as long as this one."""
+        return self.gap <= self.allowed
+
+    @property
+    def reason(self) -> str:
+        """One line for people."""
+        allowed = "none" if self.allowed < 0 else f"at most {self.allowed:g}"
+        return f"interrupted: {self.gap:.0f} lab s without a host at {self.where}; {allowed} allowed"
+
+
+def interruption(run: JournalRun, gap: float) -> Interruption:
+    """Judge a gap by the strictest of the steps in hand; between two steps, by the one that was finished last.
+
+    A run that has not acted yet, or has nothing left to do, cannot be interrupted.
+    """
+    acted = [one for one in run.steps if one.status is not StepStatus.PLANNED]
+    if not acted or all(one.status is StepStatus.DONE for one in run.steps):
+        return Interruption(gap, math.inf, "its end" if acted else "its start")
+    strictest = min([one for one in acted if one.is_open] or acted[-1:], key=allowed_gap)
+    return Interruption(gap, allowed_gap(strictest), f"step {strictest.step.index} {strictest.step.do}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """An open step with what the device says of it."""
+
+    known: JournalStep
+    finding: Finding | None
+
+
+class Reconciler:
+    """Settles all open steps of one run with the devices."""
+
+    def __init__(self, runner: StepRunner, run: JournalRun, gap: float) -> None:
+        """Prepare; asks nothing yet."""
+        self._runner = runner
+        self._run = run
+        self._interruption = interruption(run, gap)
+
+    def settle(self) -> tuple[JournalStep, ...]:
+        """Ask the devices and commit what they say; return the steps to attach to.
+
+        Raises:
+            RunEnded: Unknown, interrupted for too long, or ended by the device meanwhile.
+        """
+        found = [_Found(one, self._find(one)) for one in self._run.steps if one.is_open]
+        program_done = any(_is_finished_program(one) for one in found)
+        go_on = self._interruption.may_go_on or program_done
+        nexts = [(one, decide(one.known.step.kind, one.known.status, _verdict(one), may_go_on=go_on)) for one in found]
+        self._adopt([one for one, then in nexts if then is Next.ADOPT])
+        for one, then in nexts:
+            if then is Next.ASK:
+                raise self._runner.undecided(one.known.step, "the device does not say what became of it", one.finding)
+        if not go_on:
+            self._give_up(nexts)
+        for one, then in nexts:
+            if then is Next.REPEAT:
+                self._runner.commit(one.known.step, StepStatus.PLANNED, reason="not executed before the interruption")
+        return tuple(one.known for one, then in nexts if then is Next.ATTACH)
+
+    def _find(self, known: JournalStep) -> Finding | None:
+        if known.step.kind not in ONCE:
+            return None
+        try:
+            return self._runner.find(known.step, known.baseline)
+        except InstrumentError as error:
+            return Finding(Verdict.UNDECIDABLE, {"error": str(error), "sent": error.sent.value})
+
+    def _adopt(self, found: Sequence[_Found]) -> None:
+        for one in found:
+            if one.finding is not None:
+                outcome = one.finding.outcome or Outcome(Progress.FINISHED)
+                self._runner.adopt(one.known.step, outcome)
+
+    def _give_up(self, nexts: Sequence[tuple[_Found, Next]]) -> None:
+        evidence = not_executed_evidence(self._run, [one for one, _ in nexts])
+        raise RunEnded(RunStatus.FAILED, self._interruption.reason, evidence=evidence)
+
+
+def _verdict(one: _Found) -> Verdict | None:
+    return one.finding.verdict if one.finding is not None else None
+
+
+def _is_finished_program(one: _Found) -> bool:
+    return one.known.step.kind is StepKind.PROGRAM and _verdict(one) is Verdict.FINISHED
+
+
+def not_executed_evidence(run: JournalRun, found: Sequence[_Found] = ()) -> dict[str, Any]:
+    """Return the evidence that nothing which may happen only once has happened in a run; empty when something has."""
+    proven = {one.known.step.index for one in found if _verdict(one) is Verdict.NOT_EXECUTED}
+    once = [one for one in run.steps if one.step.kind in ONCE]
+    if any(_may_have_happened(one) and one.step.index not in proven for one in once):
+        return {}
+    findings = {str(one.known.step.index): dict(one.finding.evidence) for one in found if one.finding is not None}
+    return {"not_executed": True, "findings": findings}
+
+
+def _may_have_happened(one: JournalStep) -> bool:
+    if one.status is StepStatus.FAILED:
+        return one.sent != {} or one.started_lab is not None
+    return one.status not in (StepStatus.PLANNED, StepStatus.SKIPPED)
