@@ -39,7 +39,7 @@ _WORST_FIT: Final = 10.0
 """Residual variance over the expected one, above which the line is no single peak."""
 _WAVELENGTH_SCALE: Final = 0.05
 """nm; repeatability of an array spectrometer's wavelength scale (typical data sheet)."""
-_ABSORBANCE: Final = 0.001
+_ABSORBANCE: Final = 0.0015
 """Standard uncertainty of one absorbance (photometric repeatability of a typical array spectrometer)."""
 _HIGHEST_YIELD: Final = 1.2
 """Above it a quantum yield is an artefact, whatever its uncertainty."""
