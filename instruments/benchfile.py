@@ -18,7 +18,7 @@ from instruments.registry import DRIVERS
 from orchestrator.domain.values import Frozen, explain
 from orchestrator.errors import BadInput
 from orchestrator.safety import Envelope, Interlock, SetpointLimit
-from orchestrator.units import parse
+from orchestrator.units import parse, unit
 
 Seconds = Annotated[float, Field(gt=0)]
 _NAME: Final = r"^[a-z][a-z0-9_]*$"
@@ -244,13 +244,13 @@ class BenchFile:
     def _limit(self, instrument: str, argument: str) -> Limit:
         what = f"instrument {instrument}, limits.{argument}"
         spec = self.spec.instruments[instrument].limits[argument]
-        unit = self._argument_units(instrument).get(argument)
-        if unit is None:
+        own = self._argument_units(instrument).get(argument)
+        if own is None:
             legal = ", ".join(sorted(self._argument_units(instrument))) or "none"
             raise BadInput(f"{what}: the driver takes no such number; it takes {legal}")
-        limit = Limit(parse(spec.min, unit, what=f"{what}.min"), parse(spec.max, unit, what=f"{what}.max"))
+        limit = Limit(parse(spec.min, own, what=f"{what}.min"), parse(spec.max, own, what=f"{what}.max"))
         if limit.low > limit.high:
-            raise BadInput(f"{what}: min {limit.low:g} is above max {limit.high:g} {unit}")
+            raise BadInput(f"{what}: min {limit.low:g} is above max {limit.high:g} {own}")
         return limit
 
     def _argument_units(self, instrument: str) -> dict[str, str]:
@@ -311,8 +311,12 @@ class BenchFile:
 def _named_quantity(raw: str | float, what: str) -> tuple[float, str]:
     if not isinstance(raw, str):
         return float(raw), ""
-    unit = raw.strip().partition(" ")[2].strip()
-    return parse(raw, unit, what=what), unit
+    named = raw.strip().partition(" ")[2].strip()
+    try:
+        unit(named)
+    except BadInput as error:
+        raise BadInput(f"{what} = {raw!r}: {error}") from error
+    return parse(raw, named, what=what), named
 
 
 def _positions(text: str) -> tuple[str, ...]:

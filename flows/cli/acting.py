@@ -1,8 +1,12 @@
 """Commands that change a campaign's course: pause, resume, abort, resolve."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
+from flows.cli.looking import the_campaign
+from flows.cli.output import console
+from flows.lab import Lab, find_lab
 from instruments.host.client import HostClient
 from instruments.host.processes import (
     ensure_bench,
@@ -12,10 +16,6 @@ from instruments.host.processes import (
     shutdown_plant,
     unlatch,
 )
-
-from flows.cli.looking import the_campaign
-from flows.cli.output import console
-from flows.lab import Lab, find_lab
 from orchestrator.clock import Clock, LiveClock
 from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, RunReport
@@ -32,7 +32,7 @@ def _clock(lab: Lab) -> Clock:
 
 def _steer(campaign: str | None, lab: Path | None, to: CampaignStatus, by: str, reason: str) -> tuple[Lab, CampaignRecord]:
     found = find_lab(lab, here=Path.cwd())
-    with SqlStore.open(found.ledger, create=False) as store:
+    with closing(SqlStore.open(found.ledger, create=False)) as store:
         record = the_campaign(store, found, campaign)
         if record.status is to:
             raise BadInput(f"campaign {record.name} is {to} already ({record.reason})")
@@ -56,7 +56,7 @@ def resume_campaign(campaign: str | None, *, lab: Path | None, by: str, reason: 
         BadInput: Not paused, or a run's outcome is still unknown.
     """
     found = find_lab(lab, here=Path.cwd())
-    with SqlStore.open(found.ledger, create=False) as store:
+    with closing(SqlStore.open(found.ledger, create=False)) as store:
         record = the_campaign(store, found, campaign)
         runs = store.changes(record.name).runs
         unknown = [run.run_key for run in runs if run.status is RunStatus.UNKNOWN]
@@ -80,7 +80,7 @@ def abort_campaign(campaign: str | None, *, lab: Path | None, by: str, reason: s
     """End a campaign for good; the experiment in hand is ended too, and the bench left safe."""
     found, record = _steer(campaign, lab, CampaignStatus.ABORTED, by, reason)
     if host_alive(found.path):
-        with SqlStore.open(found.ledger, create=False) as store:
+        with closing(SqlStore.open(found.ledger, create=False)) as store:
             _abort_runs(store, found, record, by)
     if not _is_carried(found):
         shutdown_bench(found.path)
@@ -129,7 +129,7 @@ def resolve_run(run_key: str, verdicts: Sequence[str], *, lab: Path | None, by: 
     if not by.strip() or not reason.strip():
         raise BadInput(f"resolve {run_key}: --by NAME and --reason TEXT are needed; they go into the ledger")
     found = find_lab(lab, here=Path.cwd())
-    with SqlStore.open(found.ledger, create=False) as store:
+    with closing(SqlStore.open(found.ledger, create=False)) as store:
         run, record = _unknown(store, run_key, found)
         ensure_bench(found.path, _bench_path(found), found.endpoints)
         client = HostClient.of_lab(found.path, campaign=record.name, fence=record.fence)

@@ -1,13 +1,13 @@
 """Commands that only read: status, report, export, verify."""
 
+from contextlib import closing
 from pathlib import Path
-
-from instruments.host.processes import process_table
 
 from flows.cli.output import console, emit
 from flows.export import export_campaign
 from flows.lab import Lab, find_lab
 from flows.reporting import files_of, write_report_of
+from instruments.host.processes import process_table
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.errors import BadInput, StoreError
 from orchestrator.loop import History, counts
@@ -34,7 +34,7 @@ def show_status(campaign: str | None, *, lab: Path | None, as_json: bool) -> Non
     """Print state, counts and processes."""
     found = find_lab(lab, here=Path.cwd())
     processes = process_table(found.path)
-    with SqlStore.open(found.ledger, create=False) as store:
+    with closing(SqlStore.open(found.ledger, read_only=True)) as store:
         record = the_campaign(store, found, campaign)
         history = History.of(store.changes(record.name))
     unknown = [run.run_key for run in history.runs.values() if run.status == "unknown"]
@@ -65,14 +65,14 @@ def show_status(campaign: str | None, *, lab: Path | None, as_json: bool) -> Non
 def write_report(campaign: str | None, *, lab: Path | None) -> None:
     """Write a campaign's report and print its path."""
     found = find_lab(lab, here=Path.cwd())
-    with SqlStore.open(found.ledger, create=False) as store:
+    with closing(SqlStore.open(found.ledger, read_only=True)) as store:
         console.print(str(write_report_of(store, the_campaign(store, found, campaign), found)))
 
 
 def export_tables(campaign: str | None, out: Path, *, lab: Path | None) -> None:
     """Write a campaign's CSV files."""
     found = find_lab(lab, here=Path.cwd())
-    with SqlStore.open(found.ledger, create=False) as store:
+    with closing(SqlStore.open(found.ledger, read_only=True)) as store:
         record = the_campaign(store, found, campaign)
         space, objective = files_of(record)
         paths = export_campaign(store.changes(record.name), space, objective, store.head(), out)
@@ -87,7 +87,7 @@ def verify_ledger(*, lab: Path | None, as_json: bool) -> None:
         StoreError: Something disagrees; every complaint is printed before.
     """
     found = find_lab(lab, here=Path.cwd())
-    with SqlStore.open(found.ledger, create=False) as store:
+    with closing(SqlStore.open(found.ledger, read_only=True)) as store:
         complaints, (seq, head) = store.verify(), store.head()
     if as_json:
         emit({"ledger": str(found.ledger), "events": seq, "head": head, "complaints": complaints})

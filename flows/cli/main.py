@@ -5,6 +5,7 @@ Commands import what they need when they are called, so that `stop`, `status` an
 
 import os
 import sys
+import tempfile
 import traceback
 from pathlib import Path
 from typing import Annotated
@@ -225,7 +226,7 @@ def main() -> None:
         fail("interrupted")
         sys.exit(130)
     except Exception as error:  # the outermost edge: nobody is to see a traceback, and nothing is to be lost
-        path = Path(f"athanor-error-{os.getpid()}.log").resolve()
+        path = Path(tempfile.gettempdir()) / f"athanor-error-{os.getpid()}.log"
         path.write_text(traceback.format_exc())
         fail(f"internal error: {type(error).__name__}: {error} (details in {path})")
         sys.exit(4)

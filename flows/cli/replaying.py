@@ -1,6 +1,7 @@
 """`athanor replay`: compute a past proposal again from the ledger and compare."""
 
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -28,7 +29,7 @@ def replay_proposal(wanted: str, campaign: str | None, *, lab: Path | None, data
         Fault: It comes out differently.
     """
     found = find_lab(lab, here=Path.cwd())
-    with SqlStore.open(found.ledger, create=False) as store:
+    with closing(SqlStore.open(found.ledger, read_only=True)) as store:
         proposal, again = _recompute(store, found, campaign, wanted, data)
     identical, largest = _compare(proposal.configuration, again)
     document = {

@@ -6,13 +6,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import torch
-from instruments.host.client import HostClient
-from instruments.host.processes import ensure_bench, ensure_plant, lab_clock, shutdown_bench, shutdown_plant
 from rich.live import Live
 
 from flows.campaign import Cycle, Ended, plain_cycle, run_loop
@@ -23,7 +22,9 @@ from flows.reporting import write_report
 from flows.server import ServerUse, prefect_environment
 from flows.steps import Setup, Steps
 from flows.wiring import Plan, admit, load_plan, recorded_bench
+from instruments.host.client import HostClient
 from instruments.host.locks import CampaignLock
+from instruments.host.processes import ensure_bench, ensure_plant, lab_clock, shutdown_bench, shutdown_plant
 from orchestrator.clock import LiveClock
 from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.domain.records import CampaignRecord
@@ -77,7 +78,7 @@ def run_campaign(file: Path, options: RunOptions) -> None:
         raise BadInput(f"{file}: a recorded campaign touches no wire; use `athanor run`")
     lab = make_lab(options.lab, beside=plan.file.path, kind=options.kind)
     torch.set_num_threads(1)  # recorded with each proposal; small matrices gain nothing from more
-    with CampaignLock(lab.path, plan.file.name, take_over=options.take_over), SqlStore.open(lab.ledger) as store:
+    with CampaignLock(lab.path, plan.file.name, take_over=options.take_over), closing(SqlStore.open(lab.ledger, create=True)) as store:
         record = _record(store, plan)
         if record is not None and record.status is CampaignStatus.FINISHED:
             console.print(f"campaign {record.name} is finished ({record.reason}); report: {write_report(store, plan, lab)}")

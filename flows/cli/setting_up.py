@@ -4,12 +4,11 @@ import signal
 import threading
 from pathlib import Path
 
-from instruments.host.processes import ensure_plant, shutdown_plant
-
 from flows.cli.output import console
 from flows.lab import find_lab, make_lab
 from flows.server import ServerUse
 from instruments.benchfile import load_bench
+from instruments.host.processes import ensure_plant, shutdown_plant
 from orchestrator.errors import BadInput, Fault
 
 

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from instruments.host.stop import stop_bench
-
 from flows.cli.output import console
 from flows.lab import find_lab
+from instruments.host.stop import stop_bench
 
 
 def stop_lab(lab: Path | None, *, by: str, reason: str) -> None:
