@@ -33,8 +33,8 @@ def test_a_replay_never_asks_for_a_candidate_twice_and_is_repeatable() -> None:
 
 
 def test_a_whole_pool_ends_at_its_best() -> None:
-    task = barrel()
-    outcome = replay(task, RandomPolicy(task.pool.space), seed=1, initial=5, budget=600)
+    (task,) = load_tasks(data_dir(), ["cn-coupling-s1"])
+    outcome = replay(task, RandomPolicy(task.pool.space), seed=1, initial=5, budget=240)
     row = row_of("random", task, 1, outcome, initial=5)
     assert sorted(outcome.scores) == sorted(task.scores)
     assert row["best_so_far"][-1] == max(task.scores)  # type: ignore[index]  # a list
@@ -51,9 +51,9 @@ def test_a_minimised_target_is_written_in_its_own_unit() -> None:
 
 
 def test_the_yardstick_proposes_rows_of_the_table_that_were_not_asked_for() -> None:
-    (task,) = load_tasks(data_dir(), ["cn-coupling-s1"])
-    outcome = replay(task, PlainBotorch(task.pool.space, task.file.objective), seed=1, initial=5, budget=8)
-    assert len(outcome.scores) == 8
+    task = barrel()
+    outcome = replay(task, PlainBotorch(task.pool.space, task.file.objective), seed=1, initial=5, budget=7)
+    assert len(set(outcome.scores)) == 7
 
 
 def test_results_are_resumed_and_rows_of_another_setup_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
