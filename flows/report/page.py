@@ -177,7 +177,10 @@ def _spectra(data: ReportData) -> str:
 def _runs(data: ReportData) -> str:
     if not data.experiments:
         return _empty("No experiment has been begun yet.")
-    note = '<p class="note">Parameters as measured, else as approved; results with standard uncertainty. Click a heading to sort.</p>'
+    note = (
+        '<p class="note">Parameters as measured, else as approved; results with standard uncertainty. '
+        "Open an experiment for its four layers of values; click a heading to sort.</p>"
+    )
     search = '<input type="search" id="runs-search" placeholder="Search experiments" aria-label="Search experiments">'
     return note + search + tables.runs_table(data)
 

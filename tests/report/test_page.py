@@ -1,0 +1,185 @@
+"""What stands on the page, and that nothing else is needed to show it."""
+
+from dataclasses import replace
+
+import pytest
+
+from flows.report.data import ReportData, assemble
+from flows.report.page import SECTIONS, render_report
+from orchestrator.domain.lifecycle import CampaignStatus, ProposalStatus, RunStatus
+from orchestrator.domain.objective import Objective, Target
+from orchestrator.domain.space import CategoricalParameter, ContinuousParameter, SearchSpace
+from orchestrator.ports import Changes
+from tests.report import cases
+from tests.report.document import Document, parse
+
+
+@pytest.fixture(scope="module")
+def full() -> Document:
+    return parse(render_report(cases.full_report(simulated=True)))
+
+
+def page(changes: Changes, objective: Objective = cases.OBJECTIVE) -> Document:
+    return parse(render_report(assemble(changes, cases.SPACE, objective, cases.no_readings, cases.circumstances())))
+
+
+def test_the_page_asks_the_network_for_nothing(full: Document) -> None:
+    assert all(url.startswith(("#", "data:")) for url in full.urls)
+    assert not any("src" in attributes for tag, attributes in full.tags if tag == "script")
+    assert full.count("iframe") == full.count("img") == full.count("object") == 0
+
+
+def test_the_page_forbids_the_browser_to_load_anything(full: Document) -> None:
+    policies = [one["content"] for tag, one in full.tags if tag == "meta" and one.get("http-equiv") == "Content-Security-Policy"]
+    assert len(policies) == 1
+    assert policies[0].startswith("default-src 'none'")
+
+
+def test_plotly_is_in_the_page_once() -> None:
+    assert render_report(cases.full_report()).count("plotly.js v") == 1
+
+
+def test_a_dry_run_is_called_simulated_and_a_live_one_is_not(full: Document) -> None:
+    assert "SIMULATED" in full.text
+    live = render_report(cases.full_report())
+    assert "SIMULATED" not in parse(live).text
+    assert "(SIMULATED)" not in live
+
+
+def test_the_campaigns_facts_are_stated(full: Document) -> None:
+    for fact in (
+        "cdse-600", "finished : budget spent: 24 experiments", "cdse-flow", "2026-03-02 08:30 UTC", "2026-03-02 09:12 UTC",
+        f"event 417 {cases.HEAD[1]}", "match 600 ± 5 nm, weight 2", "24 of 24", "prior cdse-2026-02, from simulated tasks",
+    ):  # fmt: skip
+        assert fact in full.text
+
+
+def test_every_section_has_its_plots(full: Document) -> None:
+    assert full.plots == [
+        "plot-best", "plot-targets", "plot-slice-0", "plot-slice-1", "plot-slice-2", "plot-slice-3", "plot-calibration",
+        "plot-spectra", "plot-durations",
+    ]  # fmt: skip
+    anchors = [attributes["id"] for tag, attributes in full.tags if tag == "section"]
+    assert anchors == [anchor for anchor, _ in SECTIONS]
+
+
+def test_the_coverage_of_each_target_is_told_in_words(full: Document) -> None:
+    pairs = cases.full_report().comparisons("wavelength")
+    inside = sum(pair.inside for pair in pairs)
+    assert len(pairs) == 21
+    assert f"wavelength (nm) {inside} of 21 inside = {100 * inside / 21:.0f} %" in full.text
+
+
+def test_the_four_layers_of_a_run_stand_side_by_side(full: Document) -> None:
+    assert "proposed approved commanded measured" in full.text
+    assert "T (°C) 249.8 244 – 244.2" in full.text
+    assert "oven.set_temperature.temperature (°C) 234.7 234.7 234.7 –" in full.text
+
+
+def test_every_attempt_is_listed_with_key_reason_and_evidence(full: Document) -> None:
+    assert "1 0195-0009-0 superseded not executed boot_id: unchanged" in full.text
+    assert "2 0195-0009-1 completed" in full.text
+
+
+def test_what_went_wrong_is_told_with_reasons(full: Document) -> None:
+    for line in (
+        "0195-0006-1 infeasible no particles formed",
+        "0195-0011-1 failed pump_se answered 'S' (stalled) to dose 4.2 mL",
+        "experiment 14, quantum_yield = 0.6735 quarantined reference drifted by 6 %",
+        "proposal 25, revision 1 rejected by person Ada too close to boiling",
+    ):
+        assert line in full.text
+
+
+def test_the_time_is_shared_out_between_bench_model_and_the_rest(full: Document) -> None:
+    assert "bench busy 28 min 18 s 67.4 %" in full.text
+    assert "computing proposals 1 min 52 s" in full.text
+    assert "other: review, pauses, bookkeeping" in full.text
+
+
+def test_a_campaign_without_experiments_says_so_and_draws_nothing() -> None:
+    document = page(Changes(3, cases.record(status=CampaignStatus.RUNNING, reason=None)))
+    assert document.plots == []
+    assert "No experiment has been begun yet." in document.text
+    assert "0 of 24" in document.text
+
+
+def test_a_campaign_with_open_runs_alone_is_drawn() -> None:
+    queued = cases.run(1, RunStatus.QUEUED, started_lab=None, ended_lab=None, measured={}, commanded={}, position=None)
+    document = page(Changes(3, cases.record(), (cases.proposal(1),), (queued,)))
+    assert document.plots == ["plot-best"]
+    assert "No experiment has a value of every target yet." in document.text
+
+
+def test_a_campaign_of_failures_alone_marks_them_and_gives_reasons() -> None:
+    runs = (cases.run(1, RunStatus.FAILED), cases.run(2, RunStatus.INFEASIBLE), cases.run(3, RunStatus.UNKNOWN, reason=None))
+    document = page(Changes(3, cases.record(), tuple(cases.proposal(number) for number in (1, 2, 3)), runs))
+    assert document.plots == ["plot-best", "plot-durations"]
+    assert "no reason recorded" in document.text
+    assert "No target has been measured yet." in document.text
+
+
+def test_a_missing_target_leaves_a_gap_and_no_objective() -> None:
+    measured = [one for number in (1, 2) for one in cases.measurements(number) if one.target != "fwhm"]
+    changes = Changes(3, cases.record(), (cases.proposal(1), cases.proposal(2)), (cases.run(1), cases.run(2)), tuple(measured))
+    document = page(changes)
+    assert "plot-targets" in document.plots
+    assert "plot-slice-0" not in document.plots
+    assert "plot-slice-1" in document.plots
+    assert "No experiment has a value of every target yet." in document.text
+
+
+def test_a_single_target_to_minimise_is_shown_as_itself_and_not_as_a_negative_score() -> None:
+    document = parse(render_report(cases.alloys()))
+    assert "best overpotential (mV), experiment 5" in document.text
+    assert "278 best overpotential" in document.text
+    assert "-278" not in document.text
+    assert document.plots == ["plot-best", "plot-targets", "plot-slice-0", "plot-durations"]
+
+
+def test_compositions_and_discrete_parameters_have_a_column_each() -> None:
+    assert "alloy.Ni alloy.Fe alloy.Co loading (mg) overpotential (mV)" in parse(render_report(cases.alloys())).text
+
+
+def test_a_single_scaled_target_has_an_objective_beside_it() -> None:
+    objective = Objective(targets=(Target(name="wavelength", unit="nm", goal="match", value=600, tolerance=5),))
+    measured = tuple(one for one in cases.measurements(1) if one.target == "wavelength")
+    document = page(Changes(1, cases.record(), (cases.proposal(1),), (cases.run(1),), measured), objective)
+    assert "plot-slice-1" in document.plots
+    assert "outside tolerance" in document.text
+
+
+def nasty() -> ReportData:
+    """A campaign in which everything that people name or write is an attempt to break the page."""
+    text = cases.NASTY
+    space = SearchSpace(
+        parameters=(
+            ContinuousParameter(name="T", unit="degC", min=200, max=280),
+            CategoricalParameter(name="ligand", categories=(text, "TOPO")),
+        )
+    )
+    values = {"T": 240.0, "ligand": text}
+    proposals = (
+        cases.proposal(1, configuration=values, steps=(), decided_by=text, reason=text),
+        cases.proposal(2, configuration=values, steps=(), status=ProposalStatus.REJECTED, decided_by=text, reason=text),
+        cases.proposal(3, configuration=values, steps=()),
+    )
+    runs = (
+        cases.run(1, reason=text, position=text, measured=values, commanded={text: text}, evidence={text: text}),
+        cases.run(3, RunStatus.FAILED, run_key=text, run_id=text, reason=text, measured=values),
+    )
+    changes = Changes(1, cases.record(name=text, reason=text), proposals, runs, cases.measurements(1, reason=text))
+    context = cases.circumstances(bench=text, notes={text: text}, head=(1, text))
+    curve = (cases.reading("wavelength", (1.0, 2.0), text), cases.reading("sample", (1.0, 2.0), text))
+    return assemble(changes, space, cases.OBJECTIVE, lambda _: curve, context)
+
+
+def test_names_and_reasons_cannot_inject_anything() -> None:
+    html = render_report(nasty())
+    document, plain = parse(html), parse(render_report(replace(nasty(), spectra=())))
+    assert document.count("img") == document.count("b") - 6 == 0
+    assert document.count("script") == plain.count("script") + 1
+    assert all(url.startswith(("#", "data:")) for url in document.urls)
+    assert "'bold'" in document.text
+    assert "<script>window.broken" not in html
+    assert not any(name.startswith("on") for _, attributes in document.tags for name in attributes)
