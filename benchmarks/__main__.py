@@ -13,7 +13,7 @@ def main() -> int:
     parser.add_argument("--pictures", type=Path, default=Path("docs/pictures"))
     options, rest = parser.parse_known_args()
     code = policies.main([*rest, "--pictures", str(options.pictures)])
-    return code or latency.main([])
+    return code or latency.main(["--pictures", str(options.pictures)])
 
 
 if __name__ == "__main__":

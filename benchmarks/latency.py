@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import torch
 
+from benchmarks.pictures import Chart, Line, draw
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.space import ContinuousParameter, ExpressionConstraint, SearchSpace
 from orchestrator.domain.values import Configuration
@@ -50,7 +51,7 @@ def pool_case() -> Case:
     generator = random.Random(0)
     rows = tuple({name: generator.random() for name in names} for _ in range(POOL))
     space = SearchSpace(parameters=tuple(ContinuousParameter(name=name, min=0, max=1) for name in names), candidates=rows)
-    return Case("pool of 2,000, 1 target", space, Objective(targets=(Target(name="y", goal="maximise"),)), _bump)
+    return Case("pool of 2,000, one target", space, Objective(targets=(Target(name="y", goal="maximise"),)), _bump)
 
 
 def cdse_case() -> Case:
@@ -75,7 +76,7 @@ def cdse_case() -> Case:
         Target(name="fwhm", unit="nm", goal="minimise", low=25, high=60),
         Target(name="quantum_yield", goal="maximise", low=0, high=1),
     )
-    return Case("continuous, 4 parameters, 1 constraint, 3 targets", space, Objective(targets=targets), _particles)
+    return Case("continuous, three targets", space, Objective(targets=targets), _particles)
 
 
 def _bump(row: Configuration) -> dict[str, float]:
@@ -135,6 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--measurements", type=int, nargs="*", default=list(MEASUREMENTS))
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--pictures", type=Path, help="folder for latency.svg")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     print(f"{options.threads} thread(s) of {os.cpu_count()} cores, {platform.machine()}, torch {torch.__version__}")
@@ -149,7 +151,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     setup = {"threads": options.threads, "cores": os.cpu_count(), "torch": torch.__version__, "python": platform.python_version()}
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps({"setup": setup, "rows": rows}, indent=1) + "\n", encoding="utf-8")
+    if options.pictures is not None:
+        options.pictures.mkdir(parents=True, exist_ok=True)
+        (options.pictures / "latency.svg").write_text(draw(chart(rows, options.threads)), encoding="utf-8")
     return 0
+
+
+def chart(rows: Sequence[dict[str, Any]], threads: int) -> Chart:
+    """Draw the median seconds of a proposal over the number of measurements, up to the 90 % quantile."""
+    lines = []
+    for name in dict.fromkeys(row["case"] for row in rows):
+        mine = [row for row in rows if row["case"] == name]
+        counts, medians = tuple(float(row["measurements"]) for row in mine), tuple(row["median_s"] for row in mine)
+        lines.append(Line(name, counts, medians, medians, tuple(row["p90_s"] for row in mine)))
+    return Chart(f"Time of one proposal, {threads} thread(s)", "measurements", "median to 90 % quantile (s)", tuple(lines))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 TOP: Final = 0.05
 """The part of a pool that counts as found."""
-RESAMPLES: Final = 10_000
+RESAMPLES: Final = 5_000
 LEVEL: Final = 0.95
 
 

@@ -13,6 +13,8 @@ from benchmarks.tasks import RecordedTask
 WIDTH: Final = 640
 HEIGHT: Final = 400
 LEFT, RIGHT, TOP, BOTTOM = 76, 16, 44, 56
+LEGEND: Final = 190
+"""Width of one entry of the legend."""
 COLOURS: Final = {"random": "#8a8a8a", "plain-botorch": "#d0742b", "athanor": "#1f6fb4"}
 OTHERS: Final = ("#3b8a4a", "#8d4fa8", "#b3404a")
 
@@ -114,7 +116,7 @@ def _curve(line: Line, number: int, frame: _Frame) -> str:
         band = f"{frame.path(line.x, line.low)} {frame.path(line.x[::-1], line.high[::-1])}"
         parts.append(f'<polygon points="{band}" fill="{colour}" fill-opacity="0.15"/>')
     parts.append(f'<polyline points="{frame.path(line.x, line.y)}" fill="none" stroke="{colour}" stroke-width="2"/>')
-    x = LEFT + 8 + 150 * number
+    x = LEFT + 8 + LEGEND * number
     parts.append(f'<line x1="{x}" x2="{x + 22}" y1="34" y2="34" stroke="{colour}" stroke-width="3"/>')
     parts.append(f'<text x="{x + 28}" y="38" fill="#222">{escape(line.name)}</text>')
     return "\n".join(parts)

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import policies
-from benchmarks.latency import Case, cdse_case, measured, pool_case, quantile
+from benchmarks.latency import Case, cdse_case, chart, measured, pool_case, quantile
 from benchmarks.plain_botorch import PlainBotorch
 from benchmarks.replay import initial_rows, replay, row_of
 from benchmarks.tasks import RecordedTask, load_tasks
@@ -88,3 +88,22 @@ def test_a_quantile_is_one_of_the_values() -> None:
     values = [float(n) for n in range(1, 11)]
     assert quantile(values, 0.9) == 9.0
     assert quantile([1.0], 0.9) == 1.0
+
+
+def test_a_replay_that_never_reached_the_top_counts_one_more_than_it_had() -> None:
+    def row(name: str, seed: int, area: float, reached: int | None) -> policies.Row:
+        measured = {"regret_area": area, "experiments_to_top_5": reached, "latency_s": 0.5, "best_so_far": [1.0] * 30}
+        return {"surrogate": name, "task": "t", "seed": seed, **measured}
+
+    rows = [row("athanor", 0, 0.1, 4), row("athanor", 1, 0.2, None), row("plain-botorch", 0, 0.2, 10), row("plain-botorch", 1, 0.4, 20)]
+    shown = policies.table(rows)
+    assert "| t | athanor | 0.1500 | 15.0 | 1 | 0.5 | 2 |" in shown
+    assert "- t: difference -0.15 [-0.2, -0.1], ratio 0.5 [0.5, 0.5]" in shown
+    assert "- all tasks, geometric mean of the ratios: 0.5 [0.5, 0.5]" in shown
+
+
+def test_the_latency_picture_has_one_line_per_case() -> None:
+    rows = [
+        {"case": case, "measurements": count, "median_s": count / 100, "p90_s": count / 90} for case in ("a", "b") for count in (10, 50)
+    ]
+    assert [line.name for line in chart(rows, 1).lines] == ["a", "b"]
