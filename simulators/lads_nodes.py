@@ -52,28 +52,60 @@ class Structures:
 
 
 @dataclass(frozen=True, slots=True)
+class HealthNodes:
+    """Signs of life of the device."""
+
+    boot_id: Node
+    uptime: Node
+    heartbeat: Node
+    watchdog: Node
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionNodes:
+    """The unit's lamp and thermometer."""
+
+    lamp_target: Node
+    lamp_current: Node
+    temperature: Node
+
+
+@dataclass(frozen=True, slots=True)
+class StateNodes:
+    """The unit's state machine."""
+
+    machine: Node
+    """The object that bears the methods."""
+
+    current: Node
+    number: Node
+    """`CurrentState/Id`."""
+
+    ids: dict[State, ua.NodeId]
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramNodes:
+    """The active program and the results."""
+
+    template: Node
+    run_id: Node
+    runtime: Node
+    results: Node
+    version: Node
+
+
+@dataclass(frozen=True, slots=True)
 class PlatformNodes:
     """The nodes that live, with their namespaces."""
 
     names: Names
     structures: Structures
-    boot_id: Node
-    uptime: Node
-    heartbeat: Node
-    watchdog: Node
-    lamp_target: Node
-    lamp_current: Node
-    temperature: Node
-    state: Node
-    state_id: Node
-    state_ids: dict[State, ua.NodeId]
     device: Node
-    unit_state: Node
-    active_template: Node
-    active_run_id: Node
-    active_runtime: Node
-    result_set: Node
-    node_version: Node
+    health: HealthNodes
+    functions: FunctionNodes
+    state: StateNodes
+    programs: ProgramNodes
 
 
 async def build_namespaces(server: Server) -> Names:
@@ -125,43 +157,65 @@ async def build_platform(server: Server, names: Names, structures: Structures, s
     """Build DeviceSet/SynthesisPlatform with its one functional unit, Analyser."""
     device = await folder(await folder(server.nodes.objects, names.di_name("DeviceSet")), names.own_name("SynthesisPlatform"))
     await _identification(device, names, serial_number)
-    text, number = ua.VariantType.String, ua.VariantType.Double
     unit = await folder(await folder(device, names.lads_name("FunctionalUnitSet")), names.own_name("Analyser"))
+    nodes = PlatformNodes(
+        names=names,
+        structures=structures,
+        device=device,
+        health=await _health(device, names),
+        functions=await _functions(unit, names),
+        state=await _state_machine(unit, names),
+        programs=await _programs(unit, names),
+    )
+    await nodes.health.watchdog.set_writable()
+    await nodes.functions.lamp_target.set_writable()
+    return nodes
+
+
+async def _health(device: Node, names: Names) -> HealthNodes:
+    number = ua.VariantType.Double
+    return HealthNodes(
+        boot_id=await variable(device, names.own_name("BootId"), "", ua.VariantType.String),
+        uptime=await variable(device, names.own_name("UptimeSeconds"), 0.0, number),
+        heartbeat=await variable(device, names.own_name("Heartbeat"), 0, ua.VariantType.UInt32),
+        watchdog=await variable(device, names.own_name("WatchdogTimeout"), 0.0, number),
+    )
+
+
+async def _functions(unit: Node, names: Names) -> FunctionNodes:
     functions = await folder(unit, names.lads_name("FunctionSet"))
     lamp = await folder(functions, names.own_name("Lamp"))
     thermometer = await folder(functions, names.own_name("SpectrometerTemperature"))
-    unit_state = await folder(unit, names.lads_name("FunctionalUnitState"))
-    state = await variable(unit_state, ua.QualifiedName("CurrentState", 0), ua.LocalizedText(State.STOPPED), ua.VariantType.LocalizedText)
-    states = {each: (await folder(unit_state, names.lads_name(each))).nodeid for each in State}
-    state_id = await state.add_property(ua.NodeId(), ua.QualifiedName("Id", 0), states[State.STOPPED], ua.VariantType.NodeId)
+    return FunctionNodes(
+        lamp_target=await variable(lamp, names.lads_name("TargetValue"), False, ua.VariantType.Boolean),
+        lamp_current=await variable(lamp, names.lads_name("CurrentValue"), False, ua.VariantType.Boolean),
+        temperature=await variable(thermometer, names.lads_name("SensorValue"), 0.0, ua.VariantType.Double),
+    )
+
+
+async def _state_machine(unit: Node, names: Names) -> StateNodes:
+    machine = await folder(unit, names.lads_name("FunctionalUnitState"))
+    text = ua.LocalizedText(State.STOPPED)
+    current = await variable(machine, ua.QualifiedName("CurrentState", 0), text, ua.VariantType.LocalizedText)
+    ids = {state: (await folder(machine, names.lads_name(state))).nodeid for state in State}
+    place = ua.QualifiedName("Id", 0)
+    number = await current.add_property(ua.NodeId(), place, ids[State.STOPPED], ua.VariantType.NodeId)
+    return StateNodes(machine, current, number, ids)
+
+
+async def _programs(unit: Node, names: Names) -> ProgramNodes:
     manager = await folder(unit, names.lads_name("ProgramManager"))
     await _templates(manager, names)
     active = await folder(manager, names.lads_name("ActiveProgram"))
     results = await folder(manager, names.lads_name("ResultSet"))
-    nodes = PlatformNodes(
-        names=names,
-        structures=structures,
-        boot_id=await variable(device, names.own_name("BootId"), "", text),
-        uptime=await variable(device, names.own_name("UptimeSeconds"), 0.0, number),
-        heartbeat=await variable(device, names.own_name("Heartbeat"), 0, ua.VariantType.UInt32),
-        watchdog=await variable(device, names.own_name("WatchdogTimeout"), 0.0, number),
-        lamp_target=await variable(lamp, names.lads_name("TargetValue"), False, ua.VariantType.Boolean),
-        lamp_current=await variable(lamp, names.lads_name("CurrentValue"), False, ua.VariantType.Boolean),
-        temperature=await variable(thermometer, names.lads_name("SensorValue"), 0.0, number),
-        state=state,
-        state_id=state_id,
-        state_ids=states,
-        device=device,
-        unit_state=unit_state,
-        active_template=await variable(active, names.lads_name("CurrentProgramTemplate"), "", text),
-        active_run_id=await variable(active, names.lads_name("DeviceProgramRunId"), "", text),
-        active_runtime=await variable(active, names.lads_name("CurrentRuntime"), 0.0, number),
-        result_set=results,
-        node_version=await results.add_property(ua.NodeId(), ua.QualifiedName("NodeVersion", 0), "0", text),
+    text = ua.VariantType.String
+    return ProgramNodes(
+        template=await variable(active, names.lads_name("CurrentProgramTemplate"), "", text),
+        run_id=await variable(active, names.lads_name("DeviceProgramRunId"), "", text),
+        runtime=await variable(active, names.lads_name("CurrentRuntime"), 0.0, ua.VariantType.Double),
+        results=results,
+        version=await results.add_property(ua.NodeId(), ua.QualifiedName("NodeVersion", 0), "0", text),
     )
-    await nodes.watchdog.set_writable()
-    await nodes.lamp_target.set_writable()
-    return nodes
 
 
 async def _identification(device: Node, names: Names, serial_number: str) -> None:

@@ -165,6 +165,19 @@ class Oven:
             self.working = self.temperature
         self._record(now.lab, "boot", boot_counter=self.boots)
 
+    def describe(self) -> dict[str, Value]:
+        """Give the true state, for the back door."""
+        return {
+            "temperature_degc": self.temperature,
+            "target_degc": self.target,
+            "manual": self.is_manual,
+            "power": self.power,
+            "watchdog_s": self.watchdog_seconds,
+            "watchdog_tripped": self.watchdog_tripped,
+            "heater_dead": self.heater_dead,
+            "boots": self.boots,
+        }
+
     def _note_heater_off(self, lab: float) -> None:
         if self.is_manual and self.manual_power == 0.0:
             self._record(lab, "safe-state", cause="heater off", temperature_degc=self.temperature)

@@ -208,38 +208,11 @@ class Plant:
 
     def _states(self) -> dict[str, Any]:
         self.touch()
-        oven, platform = self._oven, self._platform
-        pumps = {
-            name: {
-                "motion": pump.motion.value,
-                "alarm": pump.alarm,
-                "rate_ml_per_min": pump.rate,
-                "infused_ml": pump.infused,
-                "safe_mode_s": pump.safe_seconds,
-            }
-            for name, pump in self._pumps.items()
-        }
         return {
             "lab_s": self._clock.now().lab,
-            **pumps,
-            oven.name: {
-                "temperature_degc": oven.temperature,
-                "target_degc": oven.target,
-                "manual": oven.is_manual,
-                "power": oven.power,
-                "watchdog_s": oven.watchdog_seconds,
-                "watchdog_tripped": oven.watchdog_tripped,
-                "heater_dead": oven.heater_dead,
-                "boots": oven.boots,
-            },
-            platform.name: {
-                "state": platform.state.value,
-                "boot_id": platform.boot_id,
-                "lamp": platform.lamp,
-                "active": None if platform.active is None else platform.active.run_id,
-                "results": len(platform.results),
-                "used_positions": sorted(platform.used_positions),
-            },
+            **{name: pump.describe() for name, pump in self._pumps.items()},
+            self._oven.name: self._oven.describe(),
+            self._platform.name: self._platform.describe(),
             "faults": [fault.model_dump(mode="json") for fault in self._faults.pending()],
         }
 

@@ -258,6 +258,18 @@ class SynthesisPlatform:
         if self.active is not None:
             self._close(ABORTED, {}, now, State.STOPPED, "abort")
 
+    def describe(self) -> dict[str, Value]:
+        """Give the true state, for the back door."""
+        return {
+            "state": self.state.value,
+            "boot_id": self.boot_id,
+            "lamp": self.lamp,
+            "watchdog_s": self.watchdog_seconds,
+            "active": None if self.active is None else self.active.run_id,
+            "results": len(self.results),
+            "used_positions": ",".join(sorted(self.used_positions)),
+        }
+
     def _close_interrupted(self, now: Instant) -> None:
         """Mark results that an earlier power cut left open."""
         for result in tuple(self.results.values()):

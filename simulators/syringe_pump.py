@@ -195,6 +195,17 @@ class SyringePump:
         self._heard_at = None
         self._record(now.lab, "boot")
 
+    def describe(self) -> dict[str, Value]:
+        """Give the true state, for the back door."""
+        return {
+            "motion": self.motion.value,
+            "alarm": self.alarm,
+            "rate_ml_per_min": self.rate,
+            "target_ml": self.target,
+            "infused_ml": self.infused,
+            "safe_mode_s": self.safe_seconds,
+        }
+
     def _raise_alarm(self, lab: float, alarm: Alarm) -> None:
         was_moving = self.moving
         if was_moving:

@@ -11,7 +11,7 @@ from asyncua.common.node import Node
 from asyncua.ua.uaerrors import UaError
 
 from simulators.eurotherm import crc16
-from tests.simulator.plant_process import EXAMPLE, LIVENESS, PlantProcess, Platform, Wire, eventually, launch
+from tests.simulator.plant_process import EXAMPLE, LIVENESS, START_LIMIT, PlantProcess, Platform, Wire, eventually, launch
 
 RATE = 120.0
 
@@ -318,6 +318,16 @@ def test_the_oven_acknowledges_and_ignores_an_out_of_range_set_point(plant: Plan
         assert oven.modbus("01 06 00 02 0f a0", 5)[1:3] == b"\x86\x03"
 
 
+def test_a_hung_oven_answers_nothing_and_a_dead_element_heats_nothing(plant: PlantProcess) -> None:
+    with Wire(plant.port("oven"), timeout=0.3) as oven:
+        plant.inject("oven", "no-reply", count=2)
+        assert oven.modbus("01 03 00 01 00 01", 7) == oven.modbus("01 03 00 01 00 01", 7) == b""
+        plant.inject("oven", "stall", now=True)
+        assert plant.ask({"op": "state"})["oven"]["heater_dead"]
+        assert plant.ask({"op": "repair", "device": "oven"})["ok"]
+        assert not plant.ask({"op": "state"})["oven"]["heater_dead"]
+
+
 def test_a_power_cut_of_the_oven_shows_in_its_boot_counter(plant: PlantProcess) -> None:
     with Wire(plant.port("oven")) as oven:
         before = oven.modbus("01 03 00 83 00 01", 7)[4]
@@ -375,6 +385,21 @@ def test_a_plant_that_is_killed_keeps_its_results_and_a_stopped_one_leaves_nothi
     assert not Path(second.endpoints["control"]).exists()
     assert not Path(second.port("pumps")).is_symlink()
     assert len([line for line in second.truth("platform", "start") if line["run_key"] == "kept"]) == 1
+
+
+def test_a_plant_stops_cleanly_while_a_client_is_connected_and_a_program_runs(tmp_path: Path) -> None:
+    plant = PlantProcess.start(tmp_path, rate=1.0)
+
+    async def leave_running() -> None:
+        async with Platform(plant.url) as platform:
+            await platform.start("cut off", "A1")
+            plant.process.terminate()
+            await asyncio.to_thread(plant.process.wait, START_LIMIT)
+
+    with Wire(plant.port("pumps")):
+        asyncio.run(leave_running())
+    assert plant.stop() == b""
+    assert plant.process.returncode == 0
 
 
 @pytest.mark.parametrize(
