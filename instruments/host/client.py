@@ -17,9 +17,9 @@ from pydantic import TypeAdapter, ValidationError
 from typing_extensions import override
 
 from instruments.host.asking import refusal
-from instruments.host.notes import HOST, read_note
+from instruments.host.notes import HOST, LATCHED, read_note
 from orchestrator.domain.records import Reading, RunReport, RunRequest
-from orchestrator.errors import HostError
+from orchestrator.errors import AthanorError, HostError, NeedsPerson
 from orchestrator.ports import Bench
 
 logger = logging.getLogger(__name__)
@@ -48,6 +48,7 @@ class HostClient(Bench):
         *,
         campaign: str = "",
         restart_within: float = RESTART_WITHIN,
+        lab: Path | None = None,
         beats: bool = True,
     ) -> None:
         """Prepare; nothing is sent.
@@ -57,10 +58,12 @@ class HostClient(Bench):
             fence: The campaign's fencing number; the host refuses an older one.
             campaign: The campaign's name.
             restart_within: Wall seconds during which a host that cannot be reached may be on its way back.
+            lab: The lab, where it is on this machine: says whether a host that cannot be reached was replaced by the latch.
             beats: Whether a campaign's client (one with a fence) keeps a heartbeat from its first run on.
         """
         self._socket = str(socket_path)
         self._restart_within = restart_within
+        self._lab = lab
         headers = {} if fence is None else {FENCE_HEADER: str(fence)}
         self._fence = fence
         self._campaign = campaign
@@ -79,7 +82,7 @@ class HostClient(Bench):
         note = read_note(lab / HOST)
         if "socket" not in note:
             raise HostError(f"lab {lab} has no bench host: {lab / HOST} is not there")
-        return cls(note["socket"], fence, campaign=campaign, restart_within=restart_within)
+        return cls(note["socket"], fence, campaign=campaign, restart_within=restart_within, lab=lab)
 
     # ------------------------------------------------------------------ the port
 
@@ -179,6 +182,7 @@ class HostClient(Bench):
                 answer = self._http.request(method, path, json=body, timeout=self._timeout(wait))
                 break
             except _UNREACHED as error:  # every request is idempotent: it may have arrived
+                self._refuse_latched()
                 if time.monotonic() > deadline:
                     raise HostError(f"bench host at {self._socket} cannot be reached: {_words(error)}") from error
                 time.sleep(_RETRY_SECONDS)
@@ -189,6 +193,12 @@ class HostClient(Bench):
         if answer.status_code >= 400:
             raise refusal(answer.status_code, answer.text)
         return answer
+
+    def _refuse_latched(self) -> None:
+        """While latched nobody restarts the host: there is nothing to wait for."""
+        if self._lab is not None and (self._lab / LATCHED).exists():
+            reason = read_note(self._lab / LATCHED).get("reason")
+            raise NeedsPerson(f"the bench is latched ({reason}) and its host is gone; athanor resume --by NAME --reason TEXT")
 
     def _timeout(self, wait: float) -> httpx.Timeout:
         return httpx.Timeout(ANSWER_SECONDS + wait, connect=CONNECT_SECONDS)
@@ -237,7 +247,7 @@ class Heartbeat:
                 report = self._client.report(self._run_key, after=self._revision, wait=BEAT_SECONDS)
                 self._revision = -1 if report is None else report.revision
             self._failing = False
-        except HostError as error:  # the loop meets the same fault and decides; the heartbeat goes on trying
+        except AthanorError as error:  # the loop meets the same fault and decides; the heartbeat goes on trying
             if not self._failing:
                 logger.warning("heartbeat: %s", error)
             self._failing = True

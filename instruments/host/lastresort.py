@@ -1,30 +1,34 @@
 """The safe state without a bench host: for the supervisor and for `stop`, once the host is dead.
 
+    python -m instruments.host.lastresort --lab DIR --bench FILE [--endpoints FILE]      one line per action
+
 All wires are opened at once, each in a thread of its own, so that one that hangs does not keep the heater on another one
 hot; the safe actions go out in the order of the bench file. No device is identified first: a pump that is missing must
 not keep its neighbours running.
 """
 
+import argparse
 import logging
 import queue
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
-from instruments.benchfile import BenchFile
+from instruments.benchfile import BenchFile, load_bench
 from instruments.driver import Driver
+from instruments.host.connect import connect
 from instruments.host.endpoints import aim, plant_clock
 from instruments.host.locks import ENDPOINT_LOCKS, EndpointLocks
-from instruments.host.notes import LATCHED, read_note, write_note
+from instruments.host.notes import read_note
 from instruments.host.safestate import ACTION_SECONDS, SafeAction, declared
 from instruments.host.wires import Connect
 from orchestrator.clock import Clock, LiveClock
-from orchestrator.errors import AthanorError, LinkError, Sent
+from orchestrator.errors import AthanorError, Fault, LinkError, Sent
 
 logger = logging.getLogger(__name__)
 
@@ -170,17 +174,27 @@ def _opener(connect: Connect, bench: BenchFile, link: str, clock: Clock) -> Call
     return lambda: connect(bench, link, clock)
 
 
-def latch(lab: Path, *, reason: str, by: str, lines: Sequence[str] = ()) -> None:
-    """Leave a bench latched; the first reason stays. A full disk is logged: the safe state was driven already."""
-    if (lab / LATCHED).exists():
-        return
-    note = {"reason": reason, "by": by, "wall": datetime.now(UTC).isoformat(), "safe_state": list(lines)}
-    try:
-        write_note(lab / LATCHED, note)
-    except OSError:
-        logger.exception("bench could not be latched (%s)", reason)
-
-
 def line(action: SafeAction) -> str:
     """Say in one line what became of a safe action."""
     return f"{action.instrument}.{action.action}: {'done' if action.done else f'NOT DONE: {action.reason}'}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Drive the declared safe state of a bench and print what became of each action."""
+    parser = argparse.ArgumentParser(prog="python -m instruments.host.lastresort", description=main.__doc__)
+    parser.add_argument("--lab", type=Path, required=True)
+    parser.add_argument("--bench", type=Path, required=True)
+    parser.add_argument("--endpoints", type=Path)
+    chosen = parser.parse_args(arguments)
+    try:
+        resort = LastResort.prepare(load_bench(chosen.bench), connect, lab=chosen.lab, what="stop", endpoints=chosen.endpoints)
+        actions = resort.drive()
+    except AthanorError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    sys.stdout.writelines(f"{line(one)}\n" for one in actions)
+    return 0 if all(one.done for one in actions) else Fault.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

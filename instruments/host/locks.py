@@ -355,7 +355,10 @@ def canonical_endpoint(endpoint: str) -> str:
     """Return the one name of a wire: the real path of a port, a url in lower case without its closing slash."""
     if re.match(r"^[a-z][a-z0-9+.-]*://", endpoint, re.IGNORECASE):
         return endpoint.lower().rstrip("/").replace("://localhost", "://127.0.0.1")
-    return os.path.realpath(endpoint)
+    path = Path(endpoint)
+    real = path.resolve()
+    # A pseudo-terminal's number is given anew when its plant has died, while a host may still hold the old lock.
+    return str(path.parent.resolve() / path.name if real.is_relative_to("/dev/pts") else real)
 
 
 def _file_name(endpoint: str) -> str:

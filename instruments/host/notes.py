@@ -1,9 +1,14 @@
 """The small JSON files by which the processes of a lab find each other, and their names."""
 
 import json
+import logging
 import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
+
+logger = logging.getLogger(__name__)
 
 HOST: Final = "host.json"
 HOST_ERROR: Final = "host-error.json"
@@ -32,3 +37,14 @@ def read_note(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return document if isinstance(document, dict) else {}
+
+
+def write_latch(lab: Path, *, reason: str, by: str, lines: Sequence[str] = ()) -> None:
+    """Leave a bench latched; the first reason stays. A full disk is logged: the safe state was driven already."""
+    if (lab / LATCHED).exists():
+        return
+    note = {"reason": reason, "by": by, "wall": datetime.now(UTC).isoformat(), "safe_state": list(lines)}
+    try:
+        write_note(lab / LATCHED, note)
+    except OSError:
+        logger.exception("bench could not be latched (%s)", reason)

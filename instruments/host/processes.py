@@ -5,6 +5,7 @@ this lab started, so that the next command inherits it after a kill, and ends th
 """
 
 import fcntl
+import hashlib
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -12,13 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from instruments.benchfile import load_bench
 from instruments.host.asking import ask
-from instruments.host.endpoints import lab_clock, lab_rate
 from instruments.host.identity import Process, last_line, reap, start_detached
+from instruments.host.labtime import lab_clock, lab_rate
 from instruments.host.locks import FileLock, campaign_holder, read_holder
 from instruments.host.notes import ENDPOINTS, HOST, HOST_ERROR, LATCHED, PLANT, STARTED, SUPERVISOR, read_note, write_note
-from instruments.host.stop import bench_of, stop_bench
+from instruments.host.stop import bench_of, host_of, stop_bench, supervisor_of
 from orchestrator.errors import AthanorError, BadInput, Fault, HostError, NeedsPerson
 
 __all__ = [
@@ -75,13 +75,21 @@ def ensure_bench(lab: Path, bench: Path, endpoints: Path | None = None, *, super
         NeedsPerson: A host with another bench file is in the middle of a run.
     """
     lab, bench, endpoints = lab.absolute(), bench.absolute(), endpoints.absolute() if endpoints else None
-    wanted = load_bench(bench).sha256
+    wanted = _sha256(bench)
     with _starter(lab):
         _replace_other_bench(lab, wanted)
-        found = _process(lab, SUPERVISOR)
+        found = supervisor_of(lab)
         if found is None:
             found = _start_supervisor(lab, bench, endpoints, supervisor)
         return _await_host(lab, found)
+
+
+def _sha256(bench: Path) -> str:
+    """Return the hash of a bench file, as `BenchFile` computes it, without loading drivers."""
+    try:
+        return hashlib.sha256(bench.read_text(encoding="utf-8").encode()).hexdigest()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"bench file {bench} cannot be read: {error}") from error
 
 
 def _starter(lab: Path) -> "_Patient":
@@ -124,7 +132,7 @@ def _start_supervisor(lab: Path, bench: Path, endpoints: Path | None, module: Se
 def _await_host(lab: Path, supervisor: Process) -> BenchProcess:
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
-        if found := _answering(lab):
+        if _process(lab, SUPERVISOR) == supervisor and (found := _answering(lab)):
             return found
         if not supervisor.alive:
             reap(supervisor.pid)
@@ -189,21 +197,19 @@ def shutdown_bench(lab: Path) -> None:
 
 
 def _end_bench(lab: Path) -> None:
-    supervisor, host = _process(lab, SUPERVISOR), _process(lab, HOST)
-    was_latched = (lab / LATCHED).exists()
-    clean = _end_by_supervisor(supervisor) if supervisor else _end_orphan(lab, host) if host else True
-    if not clean or (host and host.alive):
+    supervisor, was_latched = supervisor_of(lab), (lab / LATCHED).exists()
+    clean = True
+    if supervisor:
+        clean = not supervisor.suspended and supervisor.ask_to_end(SHUTDOWN_SECONDS)
+        reap(supervisor.pid)
+    if clean and (host := host_of(lab)):
+        clean = _end_orphan(lab, host)
+    if not clean:
         lines = stop_bench(lab, reason="the bench did not shut down", by="shutdown")
         raise HostError(f"the bench did not shut down and was stopped: {'; '.join(lines)}")
     _remember(lab, supervisor=None)
     if (lab / LATCHED).exists() and not was_latched:
         raise HostError(f"the bench did not shut down cleanly and is latched: {read_note(lab / LATCHED).get('reason')}")
-
-
-def _end_by_supervisor(supervisor: Process) -> bool:
-    dead = not supervisor.suspended and supervisor.ask_to_end(SHUTDOWN_SECONDS)
-    reap(supervisor.pid)
-    return dead
 
 
 def _end_orphan(lab: Path, host: Process) -> bool:
@@ -313,8 +319,8 @@ def process_table(lab: Path) -> dict[str, dict[str, Any] | None]:
     keeper = read_holder(lab / "prefect" / "keeper.lock")
     found = {
         "campaign": campaign_holder(lab),
-        "host": _process(lab, HOST),
-        "supervisor": _process(lab, SUPERVISOR),
+        "host": host_of(lab),
+        "supervisor": supervisor_of(lab),
         "plant": _plant(lab),
         "prefect": keeper.process if keeper else None,
     }

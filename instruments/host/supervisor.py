@@ -27,9 +27,9 @@ from instruments.benchfile import load_bench
 from instruments.host.asking import ask
 from instruments.host.connect import connect
 from instruments.host.identity import Process
-from instruments.host.lastresort import LastResort, latch, line
+from instruments.host.lastresort import LastResort, line
 from instruments.host.locks import FileLock
-from instruments.host.notes import HOST, HOST_ERROR, LATCHED, SUPERVISOR, read_note, write_note
+from instruments.host.notes import HOST, HOST_ERROR, LATCHED, SUPERVISOR, read_note, write_latch, write_note
 from orchestrator.errors import AthanorError, HostError
 
 logger = logging.getLogger(__name__)
@@ -159,9 +159,12 @@ class Supervisor:
         if process is None or not process.alive:
             return None
         logger.warning("adopting host %d, whose supervisor is gone", process.pid)
+        self._become_ready()
+        return Host(process, None)
+
+    def _become_ready(self) -> None:
         self._answered = time.monotonic()
         self._ready = self._ever_ready = True
-        return Host(process, None)
 
     def _begin(self, factor: float = 1.0) -> Host:
         self._ready = False
@@ -181,6 +184,7 @@ class Supervisor:
 
     def _after_death(self, host: Host) -> Host:
         code = host.exit_code
+        self._ask(host)  # it may have become ready after the last question
         if code == 0:
             raise _Leave(0, f"host {host.process.pid} left by itself")
         logger.error("host %d died (code %s) in run %s", host.process.pid, code, self._run)
@@ -219,14 +223,16 @@ class Supervisor:
 
     def _ask(self, host: Host) -> dict[str, Any] | None:
         note = read_note(self._lab / HOST)
-        if Process.parse(note) != host.process and note.get("pid") != host.process.pid:
+        if note.get("pid") != host.process.pid or note.get("start_ticks") != host.process.start_ticks:
             return None  # not written yet, or by an earlier host
+        if not self._ready:
+            self._become_ready()
         try:
             answer = ask(str(note.get("socket", "")), "GET", "/alive?supervisor=1", timeout=self._times.question)
         except AthanorError as error:
             logger.debug("%s", error)
             return None
-        return answer if answer.get("ready", True) else None
+        return answer
 
     def _take_note(self, answer: dict[str, Any], now: float) -> None:
         run = answer.get("run")
@@ -235,7 +241,6 @@ class Supervisor:
         self._death_outside_run = False
         self._run = None if run is None else str(run)
         self._answered = now
-        self._ready = self._ever_ready = True
 
     def _stuck(self, answer: dict[str, Any]) -> str | None:
         ages = {"executor": answer.get("executor_age_s"), **{f"wire {name}": age for name, age in answer.get("wires", {}).items()}}
@@ -254,7 +259,7 @@ class Supervisor:
         except AthanorError as error:
             logger.critical("the safe state was NOT driven: %s", error)
             lines = (f"the safe state was NOT driven: {error}",)
-        latch(self._lab, reason=reason, by="supervisor", lines=lines)
+        write_latch(self._lab, reason=reason, by="supervisor", lines=lines)
         raise _Leave(3, f"bench latched: {reason}")
 
     def _shut_down(self, host: Host) -> None:
@@ -294,6 +299,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--endpoints", type=Path)
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("asyncua").setLevel(logging.WARNING)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
