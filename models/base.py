@@ -2,14 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from botorch.models.model import Model
 from botorch.posteriors import Posterior
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["Learner", "Model", "Posterior", "Surrogate", "TargetData"]
+__all__ = ["CONSTANT", "Learner", "Model", "Posterior", "Surrogate", "TargetData"]
+
+
+CONSTANT: Final = 1e-9
+"""Targets whose spread is below this part of their size differ by float noise only: they count as constant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,15 +23,18 @@ class TargetData:
     name: str
     X: Float[Tensor, "n d"]
     Y: Float[Tensor, " n"]
-    """In the target's unit."""
+    """In multiples of `unit`, as are the variances and the spread."""
     Yvar: Float[Tensor, " n"] | None = None
     """Known variances; None where they are to be inferred."""
     spread: float | None = None
-    """Scale to assume while all values are equal, in the target's unit."""
+    """Scale to assume while all values are equal."""
+    unit: float = 1.0
+    """How much of the target's own unit one is: jitter and least variances of the libraries are absolute numbers, so that
+    values must be of the order of one."""
 
 
 class Surrogate(Protocol):
-    """A fitted probabilistic model of all targets, over encoded configurations, in the targets' own units.
+    """A fitted probabilistic model of all targets, over encoded configurations, in the units of its data.
 
     Shapes: `d` encoded inputs, `m` targets in the objective's order, `q` joint points.
     """

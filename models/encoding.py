@@ -285,9 +285,7 @@ class Encoding:
         """Numeric column -> (input, offset, factor) with column = offset + factor * input."""
         zero = self.numbers(torch.zeros(self.width, dtype=torch.float64))
         one = self.numbers(torch.ones(self.width, dtype=torch.float64))
-        owners = {
-            column: index for code, where in zip(self.codes, self.slices, strict=True) for column, index in _owned(code, where)
-        }
+        owners = {column: index for code, where in zip(self.codes, self.slices, strict=True) for column, index in _owned(code, where)}
         return {name: (owners[name], float(zero[name]), float(one[name] - zero[name])) for name in zero}
 
 

@@ -20,14 +20,12 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
-from models.base import Learner, Model, Posterior, Surrogate, TargetData
+from models.base import CONSTANT, Learner, Model, Posterior, Surrogate, TargetData
 from models.library import repeatable
 from orchestrator.errors import BadInput
 
 NOISE_FLOOR: Final = 1e-6
 """Least known variance in standardised units; gpytorch clamps there itself, with a warning for each call."""
-CONSTANT: Final = 1e-9
-"""Targets whose spread is below this part of their size differ by float noise only: they count as constant."""
 GUESSED_SPREAD: Final = 0.1
 """Spread of a target of which one value is known, as a part of that value, where nobody states one."""
 FIT_ITERATIONS: Final = 100
@@ -112,14 +110,12 @@ def _fit_one(data: TargetData) -> Model:
     # the check warns of one-row and constant targets, and of readbacks just outside the unit cube: all are legal here
     with validate_input_scaling(False):
         model = SingleTaskGP(data.X, data.Y.unsqueeze(-1), Yvar, outcome_transform=_Level(data.spread))
-    fit_gpytorch_mll(
-        ExactMarginalLogLikelihood(model.likelihood, model), optimizer_kwargs={"options": {"maxiter": FIT_ITERATIONS}}
-    )
+    fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model), optimizer_kwargs={"options": {"maxiter": FIT_ITERATIONS}})
     return model
 
 
 def _describe(model: Model) -> dict[str, Any]:
-    """Return length scales per input, and mean and noise in the target's unit, to four digits."""
+    """Return length scales per input, and mean, scale and noise in the data's unit, to four digits."""
     level, scale = model.outcome_transform.means.item(), model.outcome_transform.stdvs.item()
     noise = float(model.likelihood.noise.detach().mean().sqrt()) * scale
     return {

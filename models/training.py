@@ -1,10 +1,12 @@
 """From observations to what surrogates learn from."""
 
+import math
 from collections.abc import Sequence
+from statistics import pstdev
 
 import torch
 
-from models.base import TargetData
+from models.base import CONSTANT, TargetData
 from models.encoding import Encoding
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.ports import Observation
@@ -17,14 +19,18 @@ def training_data(encoding: Encoding, objective: Objective, observations: Sequen
 
 def _target_data(encoding: Encoding, target: Target, observations: Sequence[Observation]) -> TargetData:
     rows = [observation for observation in observations if target.name in observation.values]
+    values = [row.values[target.name] for row in rows]
+    unit = order_of_magnitude(values, expected_spread(target))
     known = [row.uncertainties.get(target.name) for row in rows]
-    variances = [value**2 for value in known if value is not None]
+    variances = [(value / unit) ** 2 for value in known if value is not None]
+    expected = expected_spread(target)
     return TargetData(
         name=target.name,
         X=encoding.encode(row.configuration for row in rows),
-        Y=torch.tensor([row.values[target.name] for row in rows], dtype=torch.float64),
+        Y=torch.tensor([value / unit for value in values], dtype=torch.float64),
         Yvar=torch.tensor(variances, dtype=torch.float64) if rows and len(variances) == len(rows) else None,
-        spread=expected_spread(target),
+        spread=None if expected is None else expected / unit,
+        unit=unit,
     )
 
 
@@ -33,3 +39,11 @@ def expected_spread(target: Target) -> float | None:
     if target.low is not None and target.high is not None:
         return (target.high - target.low) / 4
     return target.tolerance
+
+
+def order_of_magnitude(values: Sequence[float], expected: float | None) -> float:
+    """Return the power of ten of the values' spread, else of the expected spread, else of their size."""
+    size = max(map(abs, values), default=0.0)
+    spread = pstdev(values) if len(values) > 1 else 0.0
+    chosen = spread if spread > CONSTANT * size else expected or size or 1.0
+    return float(10.0 ** math.floor(math.log10(chosen)))

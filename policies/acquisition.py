@@ -5,7 +5,6 @@ weighted mean of targets is not Gaussian even where each target is.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
@@ -41,11 +40,26 @@ class Acquisition(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Score:
+    """The objective as a function of surrogate samples."""
+
+    objective: Objective
+    units: tuple[float, ...]
+    """How much of each target's unit one is in the surrogate's outputs."""
+
+    def __call__(self, samples: Float[Tensor, "*s m"]) -> Float[Tensor, "*s"]:
+        """Score samples of all targets, in the objective's order."""
+        columns = enumerate(zip(self.objective.names, self.units, strict=True))
+        values: Tensor = self.objective.score({name: unit * samples[..., index] for index, (name, unit) in columns})
+        return values
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """All that an acquisition function is built from."""
 
     surrogate: Surrogate
-    objective: Objective
+    score: Score
     measured: Float[Tensor, "n d"]
     """Where anything was measured: the points to improve on."""
     pending: Float[Tensor, "p d"]
@@ -92,30 +106,17 @@ def check_kind(kind: Kind, objective: Objective) -> None:
 
 def build(question: Question) -> LogImprovement:
     """Build the acquisition function; the caller holds `repeatable`, since BoTorch draws from the global generator."""
-    scorer = sample_scorer(question.objective)
-    scale = _spread(question, scorer)
-    parts = [
-        (math.log(weight), _BUILDERS[question.kind](question, model, scale)) for weight, model in question.surrogate.components()
-    ]
+    scale = _spread(question)
+    parts = [(math.log(weight), _BUILDERS[question.kind](question, model, scale)) for weight, model in question.surrogate.components()]
     return LogImprovement(tuple(parts), scale, question.infeasible)
 
 
-def sample_scorer(objective: Objective) -> Callable[[Tensor], Tensor]:
-    """Return the objective on samples "*s m" of all targets, in the objective's order."""
-
-    def score(samples: Float[Tensor, "*s m"]) -> Float[Tensor, " *s"]:
-        values: Tensor = objective.score({name: samples[..., index] for index, name in enumerate(objective.names)})
-        return values
-
-    return score
-
-
-def _spread(question: Question, scorer: Callable[[Tensor], Tensor]) -> float:
+def _spread(question: Question) -> float:
     """Return the spread of scores among measured points and within their predictions: BoTorch smooths on a scale of one."""
     posterior = question.surrogate.posterior(question.measured.unsqueeze(-2))
     with torch.no_grad():
         mean, sd = posterior.mean.squeeze(-2), posterior.variance.clamp_min(0.0).sqrt().squeeze(-2)
-        scores = torch.cat([scorer(mean), scorer(mean + sd), scorer(mean - sd)])
+        scores = torch.cat([question.score(mean), question.score(mean + sd), question.score(mean - sd)])
     spread = float(scores.std())
     return spread if spread > 0 else 1.0
 
@@ -127,7 +128,7 @@ def _noisy(question: Question, model: Model, scale: float) -> AcquisitionFunctio
         model,
         baseline,
         sampler=_sampler(question),
-        objective=_scaled(question.objective, scale),
+        objective=_scaled(question.score, scale),
         X_pending=_unless_empty(question.pending),
         prune_baseline=True,
         cache_root=True,
@@ -135,19 +136,18 @@ def _noisy(question: Question, model: Model, scale: float) -> AcquisitionFunctio
 
 
 def _noiseless(question: Question, model: Model, scale: float) -> AcquisitionFunction:
-    scorer = sample_scorer(question.objective)
     with torch.no_grad():
-        best = scorer(model.posterior(question.measured.unsqueeze(-2)).mean.squeeze(-2)).max()
+        best = question.score(model.posterior(question.measured.unsqueeze(-2)).mean.squeeze(-2)).max()
     if not len(question.pending):
-        gain = scorer(torch.eye(1, dtype=best.dtype)) - scorer(torch.zeros(1, 1, dtype=best.dtype))
-        offset = float(scorer(torch.zeros(1, 1, dtype=best.dtype)))
-        transform = ScalarizedPosteriorTransform(weights=gain / scale, offset=offset / scale)
+        # the score of one such target is a straight line
+        zero, one = question.score(torch.tensor([[0.0], [1.0]], dtype=best.dtype))
+        transform = ScalarizedPosteriorTransform(weights=(one - zero).reshape(1) / scale, offset=float(zero) / scale)
         return LogExpectedImprovement(model, best_f=best / scale, posterior_transform=transform)
     return qLogExpectedImprovement(
         model,
         best_f=best / scale,
         sampler=_sampler(question),
-        objective=_scaled(question.objective, scale),
+        objective=_scaled(question.score, scale),
         X_pending=question.pending,
     )
 
@@ -155,9 +155,8 @@ def _noiseless(question: Question, model: Model, scale: float) -> AcquisitionFun
 _BUILDERS: Final = {"log-nei": _noisy, "log-ei": _noiseless}
 
 
-def _scaled(objective: Objective, scale: float) -> GenericMCObjective:
-    scorer = sample_scorer(objective)
-    return GenericMCObjective(lambda samples, X=None: scorer(samples) / scale)  # noqa: ARG005 - botorch hands X over by name
+def _scaled(score: Score, scale: float) -> GenericMCObjective:
+    return GenericMCObjective(lambda samples, X=None: score(samples) / scale)  # noqa: ARG005 - botorch hands X over by name
 
 
 def _sampler(question: Question) -> SobolQMCNormalSampler:

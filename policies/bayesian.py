@@ -21,7 +21,7 @@ from orchestrator.domain.records import Prediction
 from orchestrator.domain.space import CompositionParameter, SearchSpace
 from orchestrator.domain.values import Configuration, Frozen
 from orchestrator.ports import Knowledge, Policy, Suggestion
-from policies.acquisition import Kind, LogImprovement, Question, build, check_kind, sample_scorer
+from policies.acquisition import Kind, LogImprovement, Question, Score, build, check_kind
 from policies.enumeration import enumerated
 from policies.initial import SobolPolicy
 from policies.optimise import Found, Search, best_row
@@ -99,24 +99,26 @@ class BayesianPolicy(Policy):
     def _informed(self, knowledge: Knowledge, designed: Sequence[Suggestion], count: int, seed: int) -> tuple[Suggestion, ...]:
         if count <= 0:
             return ()
-        surrogate = self.learner.fit(training_data(self._encoding, self.objective, knowledge.observations), seed=seed)
+        data = training_data(self._encoding, self.objective, knowledge.observations)
+        surrogate = self.learner.fit(data, seed=seed)
+        score = Score(self.objective, tuple(target.unit for target in data))
         taken: list[Configuration] = [one.configuration for one in designed]
         chosen: list[Suggestion] = []
         for position in range(count):
             with repeatable(seed + position):
-                found = self._next(knowledge, surrogate, taken, seed + position)
+                found = self._next(knowledge, surrogate, score, taken, seed + position)
                 if found is None:
                     break
-                chosen.append(self._suggestion(surrogate, found))
+                chosen.append(self._suggestion(surrogate, score, found))
             taken.append(found.row)
         return tuple(chosen)
 
-    def _next(self, knowledge: Knowledge, surrogate: Surrogate, taken: Sequence[Configuration], seed: int) -> Found | None:
+    def _next(self, knowledge: Knowledge, surrogate: Surrogate, score: Score, taken: Sequence[Configuration], seed: int) -> Found | None:
         measured = self._encoding.encode(observation.configuration for observation in knowledge.observations)
         acquisition = build(
             Question(
                 surrogate=surrogate,
-                objective=self.objective,
+                score=score,
                 measured=measured,
                 pending=self._encoding.encode((*knowledge.pending, *taken)),
                 infeasible=self._encoding.encode(knowledge.infeasible),
@@ -130,11 +132,9 @@ class BayesianPolicy(Policy):
         if self._all_rows is not None:
             return self._from_few(knowledge, acquisition, taken, seed)
         search = Search(self._encoding, self.options.restarts, self.options.raw_samples)
-        return search.best(acquisition, self._good(surrogate, measured), seed=seed)
+        return search.best(acquisition, self._good(surrogate, score, measured), seed=seed)
 
-    def _from_table(
-        self, knowledge: Knowledge, acquisition: LogImprovement, taken: Sequence[Configuration], seed: int
-    ) -> Found | None:
+    def _from_table(self, knowledge: Knowledge, acquisition: LogImprovement, taken: Sequence[Configuration], seed: int) -> Found | None:
         keys = {self.space.key(row) for row in taken}
         left = [index for index in self._pool.left(knowledge) if self.space.key(self._pool.rows[index]) not in keys]
         if not left:
@@ -151,23 +151,28 @@ class BayesianPolicy(Policy):
         index, value = best_row(acquisition, X, left, torch.Generator().manual_seed(seed))
         return Found(dict(rows[index]), value)
 
-    def _good(self, surrogate: Surrogate, measured: Float[Tensor, "n d"]) -> Float[Tensor, "k d"]:
+    def _good(self, surrogate: Surrogate, score: Score, measured: Float[Tensor, "n d"]) -> Float[Tensor, "k d"]:
         """Return the measured points with the best predicted scores."""
         with torch.no_grad():
-            scores = sample_scorer(self.objective)(surrogate.posterior(measured.unsqueeze(-2)).mean.squeeze(-2))
+            scores = score(surrogate.posterior(measured.unsqueeze(-2)).mean.squeeze(-2))
         return measured[scores.argsort(descending=True, stable=True)[:INCUMBENTS]]
 
-    def _suggestion(self, surrogate: Surrogate, found: Found) -> Suggestion:
+    def _suggestion(self, surrogate: Surrogate, score: Score, found: Found) -> Suggestion:
         x = self._encoding.encode([found.row])
         with torch.no_grad():
             means = surrogate.posterior(x).mean[0].tolist()
             epistemic, aleatoric = surrogate.variance_parts(x)
             variances = (epistemic + aleatoric)[0].tolist()
         predicted = {
-            name: Prediction(mean=mean, sd=max(variance, 0.0) ** 0.5)
-            for name, mean, variance in zip(self.objective.names, means, variances, strict=True)
+            name: Prediction(mean=unit * mean, sd=unit * variance**0.5)
+            for name, unit, mean, variance in zip(self.objective.names, score.units, means, variances, strict=True)
         }
-        details = {"surrogate": surrogate.name, "acquisition": self.options.acquisition, "fit": surrogate.description()}
+        details = {
+            "surrogate": surrogate.name,
+            "acquisition": self.options.acquisition,
+            "fit": surrogate.description(),
+            "units": dict(zip(self.objective.names, score.units, strict=True)),
+        }
         return Suggestion(found.row, self.name, acquisition=found.value, predicted=predicted, details=details)
 
     @cached_property

@@ -42,12 +42,10 @@ def limits(constraint: Constraint) -> tuple[float, float, float]:
 
 
 def within(encoding: Encoding, rows: Sequence[Configuration]) -> Iterator[dict[str, float | str]]:
-    """Iterate over those rows, legal by themselves, that meet the constraints too."""
-    if not encoding.space.constraints:
-        yield from (dict(row) for row in rows)
-        return
-    met = meets_constraints(encoding, encoding.encode(rows))
-    yield from (dict(row) for row, good in zip(rows, met.tolist(), strict=True) if good and is_legal(encoding.space, row))
+    """Iterate over the rows that may be proposed."""
+    if rows:
+        met = meets_constraints(encoding, encoding.encode(rows))
+        yield from (dict(row) for row, good in zip(rows, met.tolist(), strict=True) if good and is_legal(encoding.space, row))
 
 
 def is_legal(space: SearchSpace, row: Configuration) -> bool:
@@ -92,9 +90,7 @@ class Continuous:
     @cached_property
     def nonlinear(self) -> list[Callable[[Tensor], Tensor]]:
         """Expression constraints as functions of one encoded point that are to be at least zero."""
-        expressions = [
-            constraint for constraint in self.encoding.space.constraints if isinstance(constraint, ExpressionConstraint)
-        ]
+        expressions = [constraint for constraint in self.encoding.space.constraints if isinstance(constraint, ExpressionConstraint)]
         return [side for constraint in expressions for side in self._margins(constraint)]
 
     def _margins(self, constraint: ExpressionConstraint) -> Iterator[Callable[[Tensor], Tensor]]:

@@ -23,7 +23,6 @@ from torch import Tensor
 
 from models.encoding import Encoding
 from orchestrator.domain.space import CompositionParameter
-from orchestrator.domain.values import Configuration
 from policies.acquisition import Acquisition
 from policies.constraints import Continuous, is_legal, within
 from policies.neighbours import PRESENT, neighbours
@@ -66,9 +65,7 @@ def score_all(acquisition: Acquisition, X: Float[Tensor, "n d"]) -> Float[Tensor
     return torch.nan_to_num(torch.cat(parts), nan=-math.inf, posinf=math.inf, neginf=-math.inf)
 
 
-def best_row(
-    acquisition: Acquisition, X: Float[Tensor, "n d"], open_: Sequence[int], generator: torch.Generator
-) -> tuple[int, float]:
+def best_row(acquisition: Acquisition, X: Float[Tensor, "n d"], open_: Sequence[int], generator: torch.Generator) -> tuple[int, float]:
     """Return the best of the open rows of a table and its score; the generator chooses among equals."""
     values = score_all(acquisition, X[list(open_)])
     best = float(values.max())
@@ -124,9 +121,7 @@ class Search:
     @property
     def _is_box(self) -> bool:
         """Whether all inputs are free and nothing binds them: one batched optimisation does it all."""
-        return len(self.encoding.free) == self.encoding.width and not (
-            self.encoding.space.constraints or self._constraints.equalities
-        )
+        return len(self.encoding.free) == self.encoding.width and not (self.encoding.space.constraints or self._constraints.equalities)
 
     def _climb(self, acquisition: Acquisition, found: Found) -> Found:
         found = self._polish(acquisition, self._move(acquisition, found))
@@ -140,7 +135,7 @@ class Search:
     def _move(self, acquisition: Acquisition, found: Found) -> Found:
         """Go to the best legal neighbour until none is better."""
         for _ in range(MOVES):
-            rows = list(within(self.encoding, [row for row in neighbours(self.encoding.space, found.row) if self._legal(row)]))
+            rows = list(within(self.encoding, list(neighbours(self.encoding.space, found.row))))
             if not rows:
                 break
             values = score_all(acquisition, self.encoding.encode(rows))
@@ -149,10 +144,6 @@ class Search:
                 break
             found = Found(rows[index], float(values[index]))
         return found
-
-    def _legal(self, row: Configuration) -> bool:
-        # `within` takes rows that are legal by themselves; a move may put too many components in
-        return all(parameter.complaint(row) is None for parameter in self.encoding.space.parameters)
 
     def _polish_box(self, acquisition: Acquisition, starts: Sequence[Found]) -> list[Found]:
         X = self.encoding.encode([start.row for start in starts]).unsqueeze(-2)

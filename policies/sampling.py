@@ -1,11 +1,10 @@
 """Feasible configurations from points of the unit cube: the common ground of Sobol and random designs."""
 
 import logging
-import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import islice
+from functools import cached_property, lru_cache
+from itertools import combinations
 from typing import Final, Protocol, assert_never
 
 import torch
@@ -14,7 +13,7 @@ from torch import Tensor
 from torch.quasirandom import SobolEngine
 from typing_extensions import override
 
-from models.encoding import Encoding, on_lattice, on_simplex
+from models.encoding import ROUNDING, Encoding
 from orchestrator.domain.space import (
     CategoricalParameter,
     CompositionParameter,
@@ -25,7 +24,7 @@ from orchestrator.domain.space import (
 )
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
-from policies.constraints import within
+from policies.constraints import is_legal, meets_constraints
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +32,8 @@ MOST_DRAWS: Final = 2**16
 """Points looked at before a space counts as infeasible or too small to be found by chance."""
 BLOCK: Final = 256
 """Points drawn at a time; a power of two keeps Sobol's balance."""
+LEAST_AMOUNT: Final = 1e-12
+"""Keeps a sum of amounts above zero where a point lies on the cube's edge."""
 SEED_LIMIT: Final = 2**31
 """Sobol's scrambling takes seeds below it."""
 
@@ -74,7 +75,7 @@ class RandomPoints(Points):
 
 
 def latent_width(space: SearchSpace) -> int:
-    """Return how many uniform numbers `configuration_at` takes."""
+    """Return how many uniform numbers `inputs_at` takes."""
     return sum(_latent(parameter) for parameter in space.parameters)
 
 
@@ -83,66 +84,53 @@ def _latent(parameter: Parameter) -> int:
     return 1 + len(parameter.components) if isinstance(parameter, CompositionParameter) else 1
 
 
-def configuration_at(space: SearchSpace, point: Sequence[float]) -> dict[str, float | str]:
-    """Map a point of the unit cube to a configuration that is legal but for constraints.
-
-    Fractions are uniform on the simplex of the chosen components (normalised exponentials), then put on the lattice.
-    """
-    numbers = iter(point)
-    configuration: dict[str, float | str] = {}
-    for parameter in space.parameters:
-        configuration |= _value_at(parameter, list(islice(numbers, _latent(parameter))))
-    return configuration
+def inputs_at(space: SearchSpace, points: Float[Tensor, "n k"]) -> Float[Tensor, "n d"]:
+    """Map points of the unit cube to encoded configurations that are legal but for constraints."""
+    parts = points.split([_latent(parameter) for parameter in space.parameters], dim=1)  # type: ignore[no-untyped-call]  # torch
+    return torch.cat([_inputs_at(parameter, part) for parameter, part in zip(space.parameters, parts, strict=True)], dim=1)
 
 
-def _value_at(parameter: Parameter, u: Sequence[float]) -> dict[str, float | str]:
+def _inputs_at(parameter: Parameter, U: Float[Tensor, "n w"]) -> Float[Tensor, "n v"]:
     match parameter:
         case ContinuousParameter():
-            return {parameter.name: min(parameter.min + u[0] * (parameter.max - parameter.min), parameter.max)}
+            return U
         case DiscreteParameter():
-            return {parameter.name: parameter.values[_index(u[0], len(parameter.values))]}
+            values = torch.tensor(parameter.values, dtype=U.dtype)
+            return ((values - values[0]) / ((values[-1] - values[0]) or 1.0))[_indices(U, len(values))]
         case CategoricalParameter():
-            return {parameter.name: parameter.categories[_index(u[0], len(parameter.categories))]}
+            return torch.eye(len(parameter.categories), dtype=U.dtype)[_indices(U[:, 0], len(parameter.categories))]
         case CompositionParameter():
-            return dict(zip(parameter.columns, _fractions_at(parameter, u), strict=True))
+            return _fractions_at(parameter, U)
     assert_never(parameter)
 
 
-def _index(u: float, count: int) -> int:
-    return min(int(u * count), count - 1)
+def _indices(U: Float[Tensor, "*n"], count: int) -> Tensor:
+    return (U * count).long().clamp_max(count - 1)
 
 
-def _fractions_at(parameter: CompositionParameter, u: Sequence[float]) -> list[float]:
-    width = len(parameter.components)
-    amounts = (-torch.log1p(-torch.tensor(u[1:], dtype=torch.float64))).tolist()
-    present = _subset_at(u[0], width, parameter.max_components or width)
-    fractions = on_simplex([amount if index in present else 0.0 for index, amount in enumerate(amounts)], len(present))
-    return fractions if parameter.step is None else on_lattice(fractions, round(1 / parameter.step))
+def _fractions_at(parameter: CompositionParameter, U: Float[Tensor, "n w"]) -> Float[Tensor, "n c"]:
+    """Draw uniformly from the simplex of the components chosen (normalised exponentials), then go to the lattice."""
+    members = _subsets(len(parameter.components), parameter.max_components or len(parameter.components))
+    amounts = (-torch.log1p(-U[:, 1:])).clamp_min(LEAST_AMOUNT) * members[_indices(U[:, 0], len(members))]
+    fractions = amounts / amounts.sum(dim=1, keepdim=True)
+    return fractions if parameter.step is None else _on_lattice(fractions, round(1 / parameter.step))
 
 
-def _subset_at(u: float, width: int, most: int) -> tuple[int, ...]:
-    """Choose which components are present: every subset of at most `most` is as likely; all where all may be."""
+@lru_cache(maxsize=64)
+def _subsets(width: int, most: int) -> Float[Tensor, "s c"]:
+    """Return which components may be present together, each subset of at most `most` once; all where all may be."""
     if most == width:
-        return tuple(range(width))
-    sizes = range(1, most + 1)
-    rank = _index(u, sum(math.comb(width, size) for size in sizes))
-    for size in sizes:
-        if rank < math.comb(width, size):
-            return _combination(rank, width, size)
-        rank -= math.comb(width, size)
-    raise AssertionError("the rank is below the number of subsets")
+        return torch.ones(1, width, dtype=torch.float64)
+    chosen = [members for size in range(1, most + 1) for members in combinations(range(width), size)]
+    return torch.tensor([[float(index in members) for index in range(width)] for members in chosen], dtype=torch.float64)
 
 
-def _combination(rank: int, width: int, size: int) -> tuple[int, ...]:
-    """Return the combination of a rank in lexicographic order."""
-    chosen: list[int] = []
-    for index in range(width):
-        with_it = math.comb(width - index - 1, size - len(chosen) - 1) if len(chosen) < size else 0
-        if rank < with_it:
-            chosen.append(index)
-        else:
-            rank -= with_it
-    return tuple(chosen)
+def _on_lattice(fractions: Float[Tensor, "n c"], parts: int) -> Float[Tensor, "n c"]:
+    """Do for many rows what `models.encoding.on_lattice` does for one."""
+    exact = fractions * parts
+    counts = (exact + ROUNDING).floor()
+    rank = (counts - exact).argsort(dim=1, stable=True).argsort(dim=1)
+    return (counts + (rank < parts - counts.sum(dim=1, keepdim=True))) / parts
 
 
 def feasible(encoding: Encoding, points: Points, *, most: int = MOST_DRAWS) -> Iterator[dict[str, float | str]]:
@@ -153,10 +141,12 @@ def feasible(encoding: Encoding, points: Points, *, most: int = MOST_DRAWS) -> I
     """
     found, space = 0, encoding.space
     for _ in range(max(1, most // BLOCK)):
-        rows = [configuration_at(space, point) for point in points.draw(BLOCK).tolist()]
-        for row in within(encoding, rows):
-            found += 1
-            yield row
+        X = inputs_at(space, points.draw(BLOCK))
+        for x in X[meets_constraints(encoding, X)]:
+            row = encoding.decode(x)
+            if is_legal(space, row):
+                found += 1
+                yield row
     if not found:
         labels = "; ".join(constraint.label for constraint in space.constraints)
         raise BadInput(f"infeasible constraints: {labels}: none of {most} points within the bounds meets all of them")
@@ -166,9 +156,7 @@ def feasible(encoding: Encoding, points: Points, *, most: int = MOST_DRAWS) -> I
 def too_narrow(space: SearchSpace, count: int) -> BadInput:
     """Say that chance finds too few feasible points."""
     labels = "; ".join(constraint.label for constraint in space.constraints)
-    return BadInput(
-        f"constraints too narrow: {labels}: fewer than {count} of {MOST_DRAWS} points within the bounds meet all of them"
-    )
+    return BadInput(f"constraints too narrow: {labels}: fewer than {count} of {MOST_DRAWS} points within the bounds meet all of them")
 
 
 def distinct(
