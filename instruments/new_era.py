@@ -349,10 +349,12 @@ class NewEraPump(Driver):
         """
         if not self._link.alarms:
             return True
+        if set(self._link.alarms) != {"T"}:
+            return False
         match, _ = self._link.ask("RAT", RATE)
         evidence["flow"] = amount(match)
         seconds = self._settings.watchdog or 0.0
-        return set(self._link.alarms) == {"T"} and amount(match) / 60.0 * seconds >= _NOTICEABLE
+        return amount(match) / 60.0 * seconds >= _NOTICEABLE
 
     @override
     def read(self, channels: Sequence[str]) -> tuple[Reading, ...]:
