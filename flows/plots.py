@@ -8,6 +8,7 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 from math import ceil, floor, isfinite, log10
 from typing import Final
 
@@ -26,8 +27,10 @@ LEFT: Final = 72
 RIGHT: Final = 14
 TOP: Final = 26
 BOTTOM: Final = 34
-MOST_POINTS: Final = 1200
-"""Points of one picture: 45 bytes each in SVG and a third more in base64 stay below 100 kB."""
+MOST_POINTS: Final = 1000
+"""Points of one picture: 45 bytes each in SVG, with lines, marks and a third more in base64, stay below 100 kB."""
+CROSS_SPACING: Final = 4
+"""Pixels between marks on the bottom edge, which are 8 wide."""
 TABLE_DIGITS: Final = 5
 """Significant digits in tables: the pages print floats in full."""
 ACCENT: Final = "#2f6db3"
@@ -190,7 +193,7 @@ def _band(panel: Panel, frame: _Frame) -> str:
 def _axes(frame: _Frame) -> str:
     right, top = WIDTH - RIGHT, frame.offset + TOP
     lines = [f'<path d="M{LEFT} {top}V{frame.bottom}H{right}" fill="none" stroke="#9aa5b1"/>']
-    for value in ticks(frame.low, frame.high, count=4):
+    for value in ticks(frame.low, frame.high, count=6):
         y = frame.y(value)
         lines.append(f'<path d="M{LEFT} {y:.1f}H{right}" stroke="#e6eaef"/>')
         lines.append(f'<text x="{LEFT - 7}" y="{y + 4:.1f}" text-anchor="end" fill="{SOFT}">{number(value)}</text>')
@@ -211,16 +214,21 @@ def ticks(low: float, high: float, *, count: int) -> tuple[float, ...]:
 
 
 def _steps(panel: Panel, frame: _Frame) -> str:
+    """Draw the line in steps; of several steps on one pixel the last is drawn."""
     if not panel.line:
         return ""
-    corners = [point for previous, point in zip(panel.line, panel.line[1:], strict=False) if point[1] != previous[1]]
-    path = f"M{frame.x(panel.line[0][0]):.1f} {frame.y(panel.line[0][1]):.1f}"
-    path += "".join(f"H{frame.x(x):.1f}V{frame.y(y):.1f}" for x, y in corners) + f"H{frame.x(frame.last):.1f}"
+    heights: dict[int, float] = {}
+    for x, y in panel.line:
+        heights[round(frame.x(x))] = y
+    places = list(heights.items())
+    corners = [(x, y) for (_, before), (x, y) in pairwise(places) if y != before]
+    path = f"M{places[0][0]} {frame.y(places[0][1]):.1f}"
+    path += "".join(f"H{x}V{frame.y(y):.1f}" for x, y in corners) + f"H{frame.x(frame.last):.0f}"
     return f'<path d="{path}" fill="none" stroke="{INK}" stroke-width="2"/>'
 
 
 def _crosses(panel: Panel, frame: _Frame) -> str:
-    """Mark positions on the bottom edge, one path per colour; two marks on one pixel are one."""
+    """Mark positions on the bottom edge, one path per colour; marks that would cover one another are one."""
     y = frame.bottom - 6
     colours = dict.fromkeys(colour for _, colour in panel.crosses)
     return "".join(
@@ -229,5 +237,5 @@ def _crosses(panel: Panel, frame: _Frame) -> str:
 
 
 def _cross_path(panel: Panel, frame: _Frame, colour: str, y: float) -> str:
-    places = dict.fromkeys(round(frame.x(x)) for x, own in panel.crosses if own == colour)
+    places = dict.fromkeys(CROSS_SPACING * round(frame.x(x) / CROSS_SPACING) for x, own in panel.crosses if own == colour)
     return "".join(f"M{x - 4} {y - 4}l8 8m0 -8l-8 8" for x in places)
