@@ -7,9 +7,23 @@ from simulators.chemistry.family import COMPLETED, NO_PARTICLES, Chemistry, Reci
 from simulators.flow_tube import Tube
 from simulators.spectra import WAVELENGTHS, Recording, Spectrometer
 from simulators.synthesis_platform import SATURATED, Result, Variables
+from simulators.truth import Event, Record, Value
 
 Measuring = Callable[[], tuple[str, Variables]]
 """A long computation without side effects: gives outcome and variables."""
+
+
+PLACE = "tube"
+"""Name of the tube in the ground truth."""
+
+
+def _values(recipe: Recipe | None) -> dict[str, Value]:
+    """Say what a vial was filled with; None: nothing had passed the tube yet."""
+    if recipe is None:
+        return {"filled": False}
+    concentrations = {f"{species}_mol_per_l": value for species, value in sorted(recipe.concentrations.items())}
+    passage: dict[str, Value] = {"temperature_degc": recipe.temperature, "residence_time_s": recipe.residence_time}
+    return {"filled": True, **passage, **concentrations}
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +33,14 @@ class Bench:
     tube: Tube
     chemistry: Chemistry
     spectrometer: Spectrometer
+    record: Record
 
     def fill(self, result: Result, lab: float) -> Measuring:
         """Catch the plug that leaves the tube at lab time (s); give the measurement, to be computed elsewhere."""
         if result.ran_template != "Characterise":
             return lambda: (COMPLETED, {})
         recipe = self.tube.sample(lab)
+        self.record(Event(lab, PLACE, "sample", _values(recipe), result.order.task_id))
         return lambda: self._measure(recipe, result, lab)
 
     def _measure(self, recipe: Recipe | None, result: Result, lab: float) -> tuple[str, Variables]:

@@ -83,18 +83,19 @@ class Plant:
         self._platform = SynthesisPlatform(name, shelf, truth.record, self._clock.now())
         self._lines = self._build_lines()
         self._server = PlatformServer(
-            self._platform, self._build_bench(), self._faults, self._clock, platform.serial_number, touched=self.touch
+            self._platform, self._build_bench(truth), self._faults, self._clock, platform.serial_number, touched=self.touch
         )
         self._door = BackDoor(socket_path(run.folder), self._answer)
 
-    def _build_bench(self) -> Bench:
+    def _build_bench(self, truth: GroundTruth) -> Bench:
         plant, environment = self._run.plant, self._run.plant.environment
         feeds = tuple(Feed(self._pumps[name].flow, section.stock) for name, section in plant.pumps.items())
         tube = Tube(plant.tube.volume_ml, feeds, self._oven.trace, environment.oven_offset_degc, plant.tube.fouling_per_day)
         seed = plant.chemistry.constants_seed
         constants = CdSeConstants() if seed is None else draw_task(np.random.default_rng(seed))
         traits = replace(SpectrometerTraits(), outliers=environment.outliers) if environment.noise else IDEAL
-        return Bench(tube, CdSeChemistry(constants, plant.tube.segmented), Spectrometer(self._run.seed, traits, Dye()))
+        spectrometer = Spectrometer(self._run.seed, traits, Dye())
+        return Bench(tube, CdSeChemistry(constants, plant.tube.segmented), spectrometer, truth.record)
 
     def _build_lines(self) -> dict[str, SerialServer]:
         return {name: self._build_line(name, link) for name, link in self._run.plant.links.items() if isinstance(link, SerialLinkSection)}

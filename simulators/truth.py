@@ -1,7 +1,8 @@
 """The ground-truth log: one JSON object per physical event, the oracle of exactly-once tests.
 
-Keys: `t` (lab s), `wall` (UTC, ISO 8601), `device`, `event` (`boot`, `setpoint`, `dose`, `start`, `start-repeated`,
-`finish`, `abort`, `safe-state`, `fault`), `values` (units in the names) and `run_key` where the wire carried one.
+Keys: `t` (lab s), `wall` (UTC, ISO 8601), `device`, `event`, `values` (units in the names) and `run_key` where the wire
+carried one. Events: `boot`, `setpoint`, `dose` (start and end), `start`, `start-repeated`, `sample` (what a vial was filled
+with), `finish`, `abort`, `safe-state`, `fault`.
 """
 
 import json

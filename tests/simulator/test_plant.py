@@ -73,6 +73,10 @@ def test_a_campaigns_experiment_runs_from_flows_and_heat_to_a_spectrum(plant: Pl
         outcome = asyncio.run(observe_experiment(plant))
         acknowledge(pumps)
     assert outcome == "completed"
+    (vial,) = [line["values"] for line in plant.truth("tube", "sample") if line["run_key"] == "whole"]
+    assert vial["residence_time_s"] == pytest.approx(60.0, rel=0.02)
+    assert vial["temperature_degc"] == pytest.approx(240.0, abs=1.0)
+    assert {name: vial[f"{name}_mol_per_l"] for name in ("Cd", "Se", "L")} == pytest.approx({"Cd": 0.03, "Se": 0.015, "L": 2.0}, rel=0.02)
     assert [line["values"]["outcome"] for line in plant.truth("platform", "finish") if line["run_key"] == "whole"] == ["completed"]
 
 
