@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from instruments.registry import open_link
+from instruments.transport.base import Transport
 from orchestrator.clock import PlantClock
 
 PLANT = """
@@ -70,9 +72,10 @@ class RunningPlant:
     def clock(self) -> PlantClock:
         return PlantClock(self.announced["t0_monotonic"], self.announced["rate"])
 
-    def endpoint(self, link: str) -> dict[str, str]:
-        found: dict[str, str] = self.announced["endpoints"][link]
-        return found
+    def open(self, link: str) -> Transport:
+        endpoint = self.announced["endpoints"][link]
+        kind = "opcua" if "url" in endpoint else "serial"
+        return open_link(kind=kind, port=endpoint.get("port"), url=endpoint.get("url"))
 
     def ask(self, **operation: Any) -> dict[str, Any]:
         with socket.socket(socket.AF_UNIX) as door:

@@ -10,7 +10,7 @@ from instruments.transport.serial import SerialTransport
 from orchestrator.errors import BadInput, LinkError, Sent
 from tests.instrument.peer import peer_on
 
-REPLY = pump_reply_from(1, lambda reply: True)
+REPLY = pump_reply_from(1, lambda _: True)
 GOOD = b"\x0201S1.000MM\x03"
 
 
