@@ -24,31 +24,29 @@ class Process:
     """When the work was done, and how fast lab time passed."""
 
     started: datetime | None = None
-    """First event, wall time."""
+    """Earliest event, wall time."""
     ended: datetime | None = None
-    """Last event, wall time."""
+    """Latest event, wall time."""
     rate: float = 1.0
     """Lab seconds per wall second; 1 in a live lab."""
 
     @property
     def seconds(self) -> float | None:
-        """Wall seconds from the first to the last event; None where they are not known."""
+        """Wall seconds from the earliest to the latest event; None where they are not known."""
         if self.started is None or self.ended is None:
             return None
         return (self.ended - self.started).total_seconds()
 
 
 def process_of(events: Iterable[StoredEvent], *, rate: float = 1.0) -> Process:
-    """Take the times of the first and the last event of a campaign.
+    """Take the earliest and the latest time of a campaign's events; a clock that was set back makes no negative duration.
 
     Args:
-        events: In the order of the ledger.
+        events: Of one campaign.
         rate: Lab seconds per wall second.
     """
-    walls = [event.wall for event in events]
-    if not walls:
-        return Process(rate=rate)
-    return Process(datetime.fromisoformat(walls[0]), datetime.fromisoformat(walls[-1]), rate)
+    walls = [datetime.fromisoformat(event.wall) for event in events]
+    return Process(min(walls), max(walls), rate) if walls else Process(rate=rate)
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ def finish(figure: Any, *, height: int, legend: bool = True) -> Any:
         "automargin": True,
     }
     figure.update_xaxes(**axis)
-    figure.update_yaxes(**axis)
+    figure.update_yaxes(title_standoff=12, **axis)
     return figure
 
 

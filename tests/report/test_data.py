@@ -117,8 +117,8 @@ def test_readings_are_asked_for_the_best_experiments_alone() -> None:
     assert len(asked) == 3
 
 
-def test_the_times_of_a_campaign_are_those_of_its_first_and_last_event() -> None:
-    events = [StoredEvent(seq, "kind", "c", "s", {}, f"2026-03-02T08:{seq:02d}:00+00:00", 0.0, "by", "", "") for seq in (10, 11, 25)]
+def test_the_times_of_a_campaign_are_those_of_its_earliest_and_latest_event() -> None:
+    events = [StoredEvent(seq, "kind", "c", "s", {}, f"2026-03-02T08:{seq:02d}:00+00:00", 0.0, "by", "", "") for seq in (10, 25, 11)]
     assert process_of(events, rate=5.0).seconds == 900.0
     assert process_of([], rate=5.0) == Process(rate=5.0)
 
