@@ -77,6 +77,8 @@ class Net:
     """Standard deviation of a pixel that sees no light, dark spectrum's own noise included."""
     level_sd: float
     """Standard uncertainty of the level that was taken off the whole spectrum."""
+    emitting: NDArray[np.bool_]
+    """Where the line is: everything but the wings, from which the level comes; shape (n,)."""
 
 
 def reduce_emission(readings: Sequence[Reading]) -> tuple[Reduced, ...]:
@@ -111,17 +113,18 @@ def fit_peak(net: Net) -> Peak | None:
 
 
 def integral(net: Net) -> tuple[float, float]:
-    """Integrate a spectrum over all its wavelengths; return the area in counts nm and its standard uncertainty."""
-    step = np.gradient(net.wavelength)
-    variance = net.noise**2 + np.maximum(net.counts, 0.0)
+    """Integrate a spectrum's line; return the area in counts nm and its standard uncertainty."""
+    step = np.gradient(net.wavelength)[net.emitting]
+    counts = net.counts[net.emitting]
+    variance = net.noise**2 + np.maximum(counts, 0.0)
     counting = math.sqrt(float(np.sum(variance * step**2)))
-    return float(np.sum(net.counts * step)), math.hypot(counting, net.level_sd * float(np.sum(step)))
+    return float(np.sum(counts * step)), math.hypot(counting, net.level_sd * float(np.sum(step)))
 
 
 def _net(wavelength: Array, light: Array, dark: Array) -> Net:
     """Take the dark spectrum off, and what is left of its level where nothing is emitted."""
     counts = light - dark
-    raw = Net(wavelength, counts, _difference_noise(counts), 0.0)
+    raw = Net(wavelength, counts, _difference_noise(counts), 0.0, np.ones_like(counts, dtype=bool))
     peak = _first_guess(raw)
     wings = np.abs(wavelength - peak.centre) > _WINGS * peak.sigma if peak is not None else np.ones_like(counts, dtype=bool)
     if np.count_nonzero(wings) < _FEWEST_WINGS:
@@ -129,7 +132,7 @@ def _net(wavelength: Array, light: Array, dark: Array) -> Net:
     quiet = counts[wings]
     noise = 1.4826 * float(np.median(np.abs(quiet - np.median(quiet))))
     level = float(np.mean(np.clip(quiet, np.median(quiet) - 5.0 * noise, np.median(quiet) + 5.0 * noise)))
-    return Net(wavelength, counts - level, max(noise, 1.0), noise / math.sqrt(quiet.size))
+    return Net(wavelength, counts - level, max(noise, 1.0), noise / math.sqrt(quiet.size), ~wings)
 
 
 def _difference_noise(counts: Array) -> float:
