@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
 import torch
-from botorch.acquisition import AcquisitionFunction, LogExpectedImprovement, qLogExpectedImprovement
+from botorch.acquisition import AcquisitionFunction, LogExpectedImprovement
 from botorch.acquisition.logei import qLogNoisyExpectedImprovement
 from botorch.acquisition.objective import GenericMCObjective, ScalarizedPosteriorTransform
 from botorch.sampling.normal import SobolQMCNormalSampler
@@ -34,7 +34,7 @@ SAMPLER_SEEDS: Final = 2**31
 class Acquisition(Protocol):
     """Scores t-batches of `q` joint points; larger is better."""
 
-    def __call__(self, X: Float[Tensor, "*b q d"]) -> Float[Tensor, " *b"]:
+    def __call__(self, X: Float[Tensor, "*b q d"], /) -> Float[Tensor, " *b"]:
         """Return one log value per t-batch, differentiable."""
         ...
 
@@ -78,9 +78,11 @@ class LogImprovement(Acquisition):
     scale: float
     """What one unit of improvement is, in the objective's own unit."""
     infeasible: Float[Tensor, "f d"]
+    kind: Kind
+    """What is computed: with experiments pending there is no closed form, and `log-nei` stands in for `log-ei`."""
 
     @override
-    def __call__(self, X: Float[Tensor, "*b q d"]) -> Float[Tensor, " *b"]:
+    def __call__(self, X: Float[Tensor, "*b q d"], /) -> Float[Tensor, " *b"]:
         parts = torch.stack([weight + part(X) for weight, part in self.parts])
         return torch.logsumexp(parts, dim=0) + math.log(self.scale) + self._penalty(X)
 
@@ -107,8 +109,9 @@ def check_kind(kind: Kind, objective: Objective) -> None:
 def build(question: Question) -> LogImprovement:
     """Build the acquisition function; the caller holds `repeatable`, since BoTorch draws from the global generator."""
     scale = _spread(question)
-    parts = [(math.log(weight), _BUILDERS[question.kind](question, model, scale)) for weight, model in question.surrogate.components()]
-    return LogImprovement(tuple(parts), scale, question.infeasible)
+    kind: Kind = "log-nei" if len(question.pending) else question.kind
+    parts = [(math.log(weight), _BUILDERS[kind](question, model, scale)) for weight, model in question.surrogate.components()]
+    return LogImprovement(tuple(parts), scale, question.infeasible, kind)
 
 
 def _spread(question: Question) -> float:
@@ -138,18 +141,10 @@ def _noisy(question: Question, model: Model, scale: float) -> AcquisitionFunctio
 def _noiseless(question: Question, model: Model, scale: float) -> AcquisitionFunction:
     with torch.no_grad():
         best = question.score(model.posterior(question.measured.unsqueeze(-2)).mean.squeeze(-2)).max()
-    if not len(question.pending):
-        # the score of one such target is a straight line
-        zero, one = question.score(torch.tensor([[0.0], [1.0]], dtype=best.dtype))
-        transform = ScalarizedPosteriorTransform(weights=(one - zero).reshape(1) / scale, offset=float(zero) / scale)
-        return LogExpectedImprovement(model, best_f=best / scale, posterior_transform=transform)
-    return qLogExpectedImprovement(
-        model,
-        best_f=best / scale,
-        sampler=_sampler(question),
-        objective=_scaled(question.score, scale),
-        X_pending=question.pending,
-    )
+    # the score of one such target is a straight line
+    zero, one = question.score(torch.tensor([[0.0], [1.0]], dtype=best.dtype))
+    transform = ScalarizedPosteriorTransform(weights=(one - zero).reshape(1) / scale, offset=float(zero) / scale)
+    return LogExpectedImprovement(model, best_f=best / scale, posterior_transform=transform)
 
 
 _BUILDERS: Final = {"log-nei": _noisy, "log-ei": _noiseless}

@@ -1,9 +1,9 @@
 """Bayesian optimisation: fit a surrogate to what was measured, ask where improvement is likely."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import torch
 from jaxtyping import Float
@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor
 from typing_extensions import override
 
-from models.base import Learner, Surrogate
+from models.base import Learner
 from models.encoding import Encoding
 from models.gp import GaussianProcessLearner
 from models.library import repeatable
@@ -27,7 +27,7 @@ from policies.initial import SobolPolicy
 from policies.optimise import Found, Search, best_row
 from policies.pool import Pool, done
 
-INCUMBENTS = 3
+INCUMBENTS: Final = 3
 """Best measured points around which the search looks closely."""
 
 
@@ -99,40 +99,40 @@ class BayesianPolicy(Policy):
     def _informed(self, knowledge: Knowledge, designed: Sequence[Suggestion], count: int, seed: int) -> tuple[Suggestion, ...]:
         if count <= 0:
             return ()
-        data = training_data(self._encoding, self.objective, knowledge.observations)
-        surrogate = self.learner.fit(data, seed=seed)
-        score = Score(self.objective, tuple(target.unit for target in data))
+        asked = self._question(knowledge, seed)
         taken: list[Configuration] = [one.configuration for one in designed]
         chosen: list[Suggestion] = []
         for position in range(count):
-            with repeatable(seed + position):
-                found = self._next(knowledge, surrogate, score, taken, seed + position)
+            question = replace(asked, pending=self._encoding.encode((*knowledge.pending, *taken)), seed=seed + position)
+            with repeatable(question.seed):
+                acquisition = build(question)
+                found = self._next(question, acquisition, knowledge, taken)
                 if found is None:
                     break
-                chosen.append(self._suggestion(surrogate, score, found))
+                chosen.append(self._suggestion(question, acquisition, found))
             taken.append(found.row)
         return tuple(chosen)
 
-    def _next(self, knowledge: Knowledge, surrogate: Surrogate, score: Score, taken: Sequence[Configuration], seed: int) -> Found | None:
-        measured = self._encoding.encode(observation.configuration for observation in knowledge.observations)
-        acquisition = build(
-            Question(
-                surrogate=surrogate,
-                score=score,
-                measured=measured,
-                pending=self._encoding.encode((*knowledge.pending, *taken)),
-                infeasible=self._encoding.encode(knowledge.infeasible),
-                kind=self.options.acquisition,
-                samples=self.options.mc_samples,
-                seed=seed,
-            )
+    def _question(self, knowledge: Knowledge, seed: int) -> Question:
+        data = training_data(self._encoding, self.objective, knowledge.observations)
+        return Question(
+            surrogate=self.learner.fit(data, seed=seed),
+            score=Score(self.objective, tuple(target.unit for target in data)),
+            measured=self._encoding.encode(observation.configuration for observation in knowledge.observations),
+            pending=self._encoding.encode(knowledge.pending),
+            infeasible=self._encoding.encode(knowledge.infeasible),
+            kind=self.options.acquisition,
+            samples=self.options.mc_samples,
+            seed=seed,
         )
+
+    def _next(self, question: Question, acquisition: LogImprovement, knowledge: Knowledge, taken: Sequence[Configuration]) -> Found | None:
         if self.space.candidates is not None:
-            return self._from_table(knowledge, acquisition, taken, seed)
+            return self._from_table(knowledge, acquisition, taken, question.seed)
         if self._all_rows is not None:
-            return self._from_few(knowledge, acquisition, taken, seed)
+            return self._from_few(knowledge, acquisition, taken, question.seed)
         search = Search(self._encoding, self.options.restarts, self.options.raw_samples)
-        return search.best(acquisition, self._good(surrogate, score, measured), seed=seed)
+        return search.best(acquisition, _best_measured(question), seed=question.seed)
 
     def _from_table(self, knowledge: Knowledge, acquisition: LogImprovement, taken: Sequence[Configuration], seed: int) -> Found | None:
         keys = {self.space.key(row) for row in taken}
@@ -151,27 +151,21 @@ class BayesianPolicy(Policy):
         index, value = best_row(acquisition, X, left, torch.Generator().manual_seed(seed))
         return Found(dict(rows[index]), value)
 
-    def _good(self, surrogate: Surrogate, score: Score, measured: Float[Tensor, "n d"]) -> Float[Tensor, "k d"]:
-        """Return the measured points with the best predicted scores."""
+    def _suggestion(self, question: Question, acquisition: LogImprovement, found: Found) -> Suggestion:
+        x, units = self._encoding.encode([found.row]), question.score.units
         with torch.no_grad():
-            scores = score(surrogate.posterior(measured.unsqueeze(-2)).mean.squeeze(-2))
-        return measured[scores.argsort(descending=True, stable=True)[:INCUMBENTS]]
-
-    def _suggestion(self, surrogate: Surrogate, score: Score, found: Found) -> Suggestion:
-        x = self._encoding.encode([found.row])
-        with torch.no_grad():
-            means = surrogate.posterior(x).mean[0].tolist()
-            epistemic, aleatoric = surrogate.variance_parts(x)
+            means = question.surrogate.posterior(x).mean[0].tolist()
+            epistemic, aleatoric = question.surrogate.variance_parts(x)
             variances = (epistemic + aleatoric)[0].tolist()
         predicted = {
             name: Prediction(mean=unit * mean, sd=unit * variance**0.5)
-            for name, unit, mean, variance in zip(self.objective.names, score.units, means, variances, strict=True)
+            for name, unit, mean, variance in zip(self.objective.names, units, means, variances, strict=True)
         }
         details = {
-            "surrogate": surrogate.name,
-            "acquisition": self.options.acquisition,
-            "fit": surrogate.description(),
-            "units": dict(zip(self.objective.names, score.units, strict=True)),
+            "surrogate": question.surrogate.name,
+            "acquisition": acquisition.kind,
+            "fit": question.surrogate.description(),
+            "units": dict(zip(self.objective.names, units, strict=True)),
         }
         return Suggestion(found.row, self.name, acquisition=found.value, predicted=predicted, details=details)
 
@@ -187,6 +181,13 @@ class BayesianPolicy(Policy):
     def _all_rows(self) -> tuple[tuple[dict[str, float | str], ...], Float[Tensor, "n d"]] | None:
         rows = enumerated(self._encoding)
         return (rows, self._encoding.encode(rows)) if rows else None
+
+
+def _best_measured(question: Question) -> Float[Tensor, "k d"]:
+    """Return the measured points with the best predicted scores."""
+    with torch.no_grad():
+        scores = question.score(question.surrogate.posterior(question.measured.unsqueeze(-2)).mean.squeeze(-2))
+    return question.measured[scores.argsort(descending=True, stable=True)[:INCUMBENTS]]
 
 
 def degrees_of_freedom(space: SearchSpace) -> int:
