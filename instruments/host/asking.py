@@ -1,6 +1,7 @@
 """One question to a bench host over its unix socket, with nothing but the standard library.
 
-For the supervisor and `stop`, which must be small and must not hang: each question has one time-out for all of it.
+For the supervisor and `stop`, which must be small and must not hang, and for the campaign's client: a connection per
+question (0.1 ms) has no pool that goes stale when the host is started again, and any thread may ask.
 """
 
 import http.client
@@ -23,13 +24,19 @@ class _UnixConnection(http.client.HTTPConnection):
 
     @override
     def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)  # closed by `close`, also when connecting fails
         self.sock.settimeout(self.timeout)
         self.sock.connect(self._path)
 
 
-def ask(socket_path: str, method: str, path: str, body: Any = None, *, timeout: float) -> dict[str, Any]:
-    """Ask a host and return its JSON answer.
+class Unreached(HostError):
+    """Nobody listens, or the line broke: a host that is being started again may answer in a moment."""
+
+
+def exchange(
+    socket_path: str, method: str, path: str, body: Any = None, *, timeout: float, headers: Mapping[str, str] | None = None
+) -> tuple[int, str]:
+    """Send one request on a connection of its own and return status and text of the answer.
 
     Args:
         socket_path: The host's unix socket.
@@ -37,24 +44,38 @@ def ask(socket_path: str, method: str, path: str, body: Any = None, *, timeout: 
         path: With its query.
         body: JSON-able; None for none.
         timeout: Wall seconds for connecting and for each part of the answer.
+        headers: Further ones.
 
     Raises:
-        HostError: Nobody answers, or the host refuses; the message has the host's line.
+        Unreached: Nobody listens, or the connection broke; the request may have arrived.
+        HostError: No answer in time.
+    """
+    connection = _UnixConnection(socket_path, timeout)
+    content = None if body is None else json.dumps(body)
+    kind = {"Content-Type": "application/json"} if content else {}
+    try:
+        connection.request(method, path, content, {**kind, **(headers or {})})
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    except TimeoutError as error:
+        raise HostError(f"bench host at {socket_path} gave no answer to {method} {path} within {timeout:g} s") from error
+    except (OSError, http.client.HTTPException) as error:
+        raise Unreached(f"bench host at {socket_path} cannot be reached: {str(error) or type(error).__name__}") from error
+    finally:
+        connection.close()
+
+
+def ask(socket_path: str, method: str, path: str, body: Any = None, *, timeout: float) -> dict[str, Any]:
+    """Ask a host once and return its JSON answer.
+
+    Raises:
+        HostError: Nobody answers (in time), or the host refuses; the message has the host's line.
         NeedsPerson: The bench is latched.
         BadInput: The host says that the request itself is wrong.
     """
-    connection = _UnixConnection(socket_path, timeout)
-    try:
-        content = None if body is None else json.dumps(body)
-        connection.request(method, path, content, {"Content-Type": "application/json"} if content else {})
-        answer = connection.getresponse()
-        text = answer.read().decode()
-    except (OSError, http.client.HTTPException) as error:
-        raise HostError(f"bench host at {socket_path} gives no answer to {method} {path}: {str(error) or type(error).__name__}") from error
-    finally:
-        connection.close()
-    if answer.status >= 400:
-        raise refusal(answer.status, text)
+    status, text = exchange(socket_path, method, path, body, timeout=timeout)
+    if status >= 400:
+        raise refusal(status, text)
     return parse_object(text)
 
 

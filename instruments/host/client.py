@@ -12,11 +12,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-import httpx
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import override
 
-from instruments.host.asking import refusal
+from instruments.host.asking import Unreached, exchange, parse_object, refusal
 from instruments.host.notes import HOST, LATCHED, read_note
 from orchestrator.domain.records import Reading, RunReport, RunRequest
 from orchestrator.errors import AthanorError, HostError, NeedsPerson
@@ -24,7 +23,6 @@ from orchestrator.ports import Bench
 
 logger = logging.getLogger(__name__)
 
-CONNECT_SECONDS: Final = 2.0
 ANSWER_SECONDS: Final = 15.0
 """Wall seconds for an answer beyond the wait that was asked for: the host journals on a busy disk before it answers."""
 RESTART_WITHIN: Final = 10.0
@@ -35,7 +33,6 @@ _RETRY_SECONDS: Final = 0.2
 
 _REPORT: Final = TypeAdapter(RunReport)
 _REQUEST: Final = TypeAdapter(RunRequest)
-_UNREACHED: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 
 
 class HostClient(Bench):
@@ -64,15 +61,9 @@ class HostClient(Bench):
         self._socket = str(socket_path)
         self._restart_within = restart_within
         self._lab = lab
-        headers = {} if fence is None else {FENCE_HEADER: str(fence)}
+        self._headers = {} if fence is None else {FENCE_HEADER: str(fence)}
         self._fence = fence
         self._campaign = campaign
-        self._http = httpx.Client(
-            transport=httpx.HTTPTransport(uds=self._socket),
-            base_url="http://bench",
-            headers=headers,
-            timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
-        )
         self._beats = beats and fence is not None
         self._heartbeat: Heartbeat | None = None
 
@@ -104,7 +95,7 @@ class HostClient(Bench):
     @override
     def readings(self, run_key: str) -> tuple[Reading, ...]:
         answer = self._required(self._request("GET", f"/runs/{run_key}/readings"), f"run {run_key}")
-        return tuple(_reading(line) for line in answer.text.splitlines() if line.strip())
+        return tuple(_reading(line) for line in answer.splitlines() if line.strip())
 
     @override
     def stored(self, run_key: str) -> None:
@@ -142,11 +133,10 @@ class HostClient(Bench):
         self._request("POST", "/park", {})
 
     def close(self) -> None:
-        """End the heartbeat and close the connections; may be repeated."""
+        """End the heartbeat; may be repeated."""
         if self._heartbeat is not None:
             self._heartbeat.stop()
             self._heartbeat = None
-        self._http.close()
 
     def __enter__(self) -> Self:
         return self
@@ -165,43 +155,37 @@ class HostClient(Bench):
         self._heartbeat.watch(run_key)
 
     def _document(self, method: str, path: str) -> dict[str, Any]:
-        answer = self._required(self._request(method, path), path)
-        document: dict[str, Any] = answer.json()
-        return document
+        return parse_object(self._required(self._request(method, path), path))
 
-    def _required(self, answer: httpx.Response | None, what: str) -> httpx.Response:
+    def _required(self, answer: str | None, what: str) -> str:
         if answer is None:
             raise HostError(f"bench host at {self._socket} does not know {what}")
         return answer
 
-    def _request(self, method: str, path: str, body: Any = None, *, wait: float = 0.0) -> httpx.Response | None:
+    def _request(self, method: str, path: str, body: Any = None, *, wait: float = 0.0) -> str | None:
         """Send a request, again while the host may be on its way back; None for 404."""
         deadline = time.monotonic() + self._restart_within
+        timeout = ANSWER_SECONDS + wait
         while True:
             try:
-                answer = self._http.request(method, path, json=body, timeout=self._timeout(wait))
+                status, text = exchange(self._socket, method, path, body, timeout=timeout, headers=self._headers)
                 break
-            except _UNREACHED as error:  # every request is idempotent: it may have arrived
+            except Unreached:  # every request is idempotent: it may have arrived
                 self._refuse_latched()
                 if time.monotonic() > deadline:
-                    raise HostError(f"bench host at {self._socket} cannot be reached: {_words(error)}") from error
+                    raise
                 time.sleep(_RETRY_SECONDS)
-            except httpx.HTTPError as error:
-                raise HostError(f"bench host at {self._socket} gives no answer to {method} {path}: {_words(error)}") from error
-        if answer.status_code == 404:
+        if status == 404:
             return None
-        if answer.status_code >= 400:
-            raise refusal(answer.status_code, answer.text)
-        return answer
+        if status >= 400:
+            raise refusal(status, text)
+        return text
 
     def _refuse_latched(self) -> None:
         """While latched nobody restarts the host: there is nothing to wait for."""
         if self._lab is not None and (self._lab / LATCHED).exists():
             reason = read_note(self._lab / LATCHED).get("reason")
             raise NeedsPerson(f"the bench is latched ({reason}) and its host is gone; athanor resume --by NAME --reason TEXT")
-
-    def _timeout(self, wait: float) -> httpx.Timeout:
-        return httpx.Timeout(ANSWER_SECONDS + wait, connect=CONNECT_SECONDS)
 
 
 class Heartbeat:
@@ -253,13 +237,9 @@ class Heartbeat:
             self._failing = True
 
 
-def _words(error: Exception) -> str:
-    return str(error) or type(error).__name__
-
-
-def _report(answer: httpx.Response) -> RunReport:
+def _report(answer: str) -> RunReport:
     try:
-        return _REPORT.validate_json(answer.content)
+        return _REPORT.validate_json(answer)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise HostError(f"bench host sent no run report: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
