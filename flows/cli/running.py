@@ -95,7 +95,7 @@ def _record(store: SqlStore, plan: Plan) -> CampaignRecord | None:
 
 
 def _refuse_paused(record: CampaignRecord | None) -> None:
-    if record is None or record.status is CampaignStatus.RUNNING:
+    if record is None or record.status in (CampaignStatus.DRAFT, CampaignStatus.RUNNING):
         return
     if record.status is CampaignStatus.ABORTED:
         raise BadInput(f"campaign {record.name} was aborted ({record.reason}); choose another name")
@@ -190,7 +190,7 @@ def _viewed(
     """Return how the history is shown, how a body is carried, and whether the view closed well."""
     if server.url is None:
         return (lambda _history: None), (lambda body, outcome: _swallow(body, plain_cycle, outcome)), (lambda: True)
-    os.environ.update(prefect_environment(server))
+    os.environ.update({"PREFECT_LOGGING_LEVEL": "WARNING", **prefect_environment(server)})
     from flows.view import Shown, View, close_stale_runs
 
     view, closed = View(plan.file.name, leave), threading.Event()

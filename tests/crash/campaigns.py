@@ -1,0 +1,47 @@
+"""Short campaigns for crash tests: the scaffolded CdSe bench, quick experiments, no model."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from flows.cli.scaffolding import scaffold
+from tests.crash.oracle import plant_verdict
+
+RATE = 1000.0
+
+
+def quick_campaign(folder: Path, *, budget: int) -> Path:
+    """Scaffold a lab whose experiments are short in lab time and proposed without a model; return the campaign file."""
+    scaffold(folder)
+    path = folder / "campaign.toml"
+    text = path.read_text().replace("budget = 24", f"budget = {budget}\nmax_failures = 1000")
+    text = text.replace("min = 200\nmax = 280", "min = 235\nmax = 240").replace("min = 20\nmax = 180", "min = 20\nmax = 60")
+    text = re.sub(r'\[policy\]\nkind = "bayesian"\ninitial = \d+', '[policy]\nkind = "sobol"', text)
+    path.write_text(text)
+    return path
+
+
+def athanor(*arguments: str, timeout: float = 240.0) -> subprocess.CompletedProcess[str]:
+    """Run the command line to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "flows.cli.main", *arguments], capture_output=True, text=True, timeout=timeout, check=False
+    )
+
+
+def entry(file: Path, lab: Path, number: int, when: str, *, timeout: float = 240.0) -> subprocess.CompletedProcess[str]:
+    """Run the campaign in a process that dies around its n-th commit (0: never)."""
+    arguments = [str(file), str(lab), str(RATE), str(number), when]
+    return subprocess.run(
+        [sys.executable, "-m", "tests.crash.entry", *arguments], capture_output=True, text=True, timeout=timeout, check=False
+    )
+
+
+def settle(lab: Path, line: str) -> int:
+    """Play the operator: read the plant, type the line; return how many runs were settled."""
+    assert "athanor resolve" in line, line
+    run_key = line.partition("athanor resolve ")[2].split()[0]
+    verdict = plant_verdict(lab, run_key)
+    answer = athanor("resolve", run_key, f"--{verdict}", "--by", "operator", "--reason", "read the plant", "--lab", str(lab))
+    assert answer.returncode == 0, answer.stderr
+    return 1

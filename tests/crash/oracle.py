@@ -1,0 +1,94 @@
+"""Judges a crashed and finished campaign by the plant's own log of what physically happened."""
+
+import json
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.domain.lifecycle import RunStatus, StepKind
+from orchestrator.domain.records import ExperimentRun, Proposal
+from orchestrator.ports import Changes
+from orchestrator.store.sql import SqlStore
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the ledger says against what the plant did."""
+
+    complaints: tuple[str, ...]
+    runs: Counter[str]
+    """Attempts by status."""
+
+
+def truth(lab: Path) -> list[dict[str, object]]:
+    """Read the plant's log; a line that a killed plant left unfinished would be an error."""
+    return [json.loads(line) for line in (lab / "plant" / "ground-truth.jsonl").read_text().splitlines()]
+
+
+def judge(lab: Path, campaign: str) -> Judgement:
+    """Compare ledger and plant: nothing twice, nothing lost, every terminal state right, the chain sound."""
+    with closing(SqlStore.open(lab / "ledger.db", read_only=True)) as store:
+        changes, damage = store.changes(campaign), store.verify()
+    events = truth(lab)
+    complaints = [f"ledger: {line}" for line in damage]
+    complaints += _programs(changes, events) + _doses(changes, events) + _results(changes) + _positions(changes)
+    return Judgement(tuple(complaints), Counter(str(run.status) for run in changes.runs))
+
+
+def _programs(changes: Changes, events: list[dict[str, object]]) -> list[str]:
+    started = Counter(event.get("run_key") for event in events if event["event"] == "start")
+    complaints = [f"program started {count} times under run key {key}" for key, count in started.items() if count > 1]
+    for run in changes.runs:
+        if run.status is RunStatus.COMPLETED and started[run.run_key] != 1:
+            complaints.append(f"run {run.run_key} is completed, the plant started {started[run.run_key]} programs for it")
+        if run.status is RunStatus.SUPERSEDED and started[run.run_key]:
+            complaints.append(f"run {run.run_key} was said not to be executed, the plant started a program for it")
+    return complaints
+
+
+def _doses(changes: Changes, events: list[dict[str, object]]) -> list[str]:
+    """Match doses by pump and volume: every configuration of these campaigns has volumes of its own."""
+    given: Counter[tuple[object, float]] = Counter()
+    for event in events:
+        values = event["values"]
+        assert isinstance(values, dict)
+        if event["event"] == "dose" and values.get("phase") == "start":
+            given[(event["device"], _pump_digits(float(values["target_ml"])))] += 1
+    proposals = {(one.proposal_id, one.revision): one for one in changes.proposals}
+    complaints = []
+    for run in changes.runs:
+        complaints += _dose_complaints(run, proposals[(run.proposal_id, run.revision)], given)
+    return complaints
+
+
+def _dose_complaints(run: ExperimentRun, proposal: Proposal, given: Counter[tuple[object, float]]) -> list[str]:
+    complaints = []
+    for step in proposal.steps:
+        if step.kind is StepKind.DOSING:
+            count = given[(step.instrument, _pump_digits(float(step.arguments["volume"])))]
+            if count > 1 or (run.status is RunStatus.COMPLETED and count != 1):
+                complaints.append(f"run {run.run_key} ({run.status}): {step.do} was carried out {count} times")
+    return complaints
+
+
+def _pump_digits(volume: float) -> float:
+    """Round as the pump's protocol does: four digits, a leading zero among them."""
+    return round(volume, 3 if volume < 10 else 2)
+
+
+def _results(changes: Changes) -> list[str]:
+    measured = {one.run_key for one in changes.measurements}
+    lost = [run.run_key for run in changes.runs if run.status is RunStatus.COMPLETED and run.run_key not in measured]
+    still_open = [run.run_key for run in changes.runs if run.status.is_open or run.status is RunStatus.UNKNOWN]
+    return [f"result of completed run {key} is lost" for key in lost] + [f"run {key} has no end" for key in still_open]
+
+
+def _positions(changes: Changes) -> list[str]:
+    used = Counter(run.position for run in changes.runs if run.position is not None)
+    return [f"position {position} was allotted {count} times" for position, count in used.items() if count > 1]
+
+
+def plant_verdict(lab: Path, run_key: str) -> str:
+    """Say what an operator who looks at the plant would say of a run whose end nobody saw."""
+    return "done" if any(event["event"] == "start" and event.get("run_key") == run_key for event in truth(lab)) else "discard"
