@@ -90,7 +90,7 @@ class NodeTransport(Transport, Protocol):
 
     @property
     def session(self) -> str:
-        """Names the session on the server; changes when a new one had to be made."""
+        """Names this stretch of connection; changes with each loss, and with each process."""
         ...
 
     @property
