@@ -15,12 +15,14 @@ import pytest
 
 from instruments.host.identity import Process
 from instruments.host.notes import HOST, HOST_ERROR, LATCHED, SUPERVISOR, read_note, write_note
-from instruments.host.supervisor import Supervisor, Times, start_host
+from instruments.host.watch import Supervisor, Times, start_host
 from orchestrator.errors import LockHeld
 from tests.process.conftest import eventually
 
 QUICK = Times(restart_within=6.0, question=0.5)
 """Silent after 3 s, stuck after 4.8 s."""
+HASTY = Times(restart_within=2.0, question=0.5)
+"""Where giving up is what is expected."""
 PATIENT = Times(restart_within=30.0, question=0.5)
 
 
@@ -155,7 +157,7 @@ def test_a_host_whose_thread_stands_still_is_killed(watch: Callable[[Times], Wat
 
 
 def test_a_restarted_host_that_hangs_is_replaced_by_the_safe_state(watch: Callable[[Times], Watched]) -> None:
-    watched = watch(QUICK)
+    watched = watch(HASTY)
     host = watched.ready()
     write_note(watched.lab / "fake.json", {"start": "hang"})
     kill(host)
@@ -165,7 +167,7 @@ def test_a_restarted_host_that_hangs_is_replaced_by_the_safe_state(watch: Callab
 
 
 def test_a_restarted_host_that_crashes_on_and_on_is_replaced_by_the_safe_state(watch: Callable[[Times], Watched]) -> None:
-    watched = watch(QUICK)
+    watched = watch(HASTY)
     host = watched.ready()
     write_note(watched.lab / "fake.json", {"start": "crash"})
     kill(host)
