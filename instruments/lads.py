@@ -27,13 +27,13 @@ from instruments.driver import (
     Settings,
     Verdict,
 )
-from instruments.lads_paths import BASE, Result, ResultTable, UnitPaths, di, lads, plain, unit_name
-from instruments.legal import channel_spec, check_number, command_spec, legal_range, make_reading
+from instruments.lads_paths import UnitPaths, di, lads
+from instruments.lads_results import Result, ResultTable, node_reading
+from instruments.legal import channel_spec, check_number, command_spec, legal_range
 from instruments.transport.base import Name, NodePath, NodeTransport, NodeValue, Structure, Structures
 from orchestrator.clock import Clock
 from orchestrator.domain.lifecycle import StepKind
 from orchestrator.domain.records import Reading
-from orchestrator.domain.values import canonical
 from orchestrator.errors import BadInput, DeviceError, InstrumentError, LinkError, Sent
 
 logger = logging.getLogger(__name__)
@@ -289,32 +289,8 @@ class LadsUnit(Driver):
         return Outcome(Progress.FINISHED if finished else Progress.FAILED, result.outcome or None, self._readings(result))
 
     def _readings(self, result: Result) -> tuple[Reading, ...]:
-        """Get every variable of a result, with unit and quality; raw is the canonical JSON of what was read."""
-        paths = self._transport.variables((*result.path, lads("VariableSet")))
-        units = [(*path, Name("EngineeringUnits", BASE)) for path in paths]
-        present = [unit for unit in units if self._transport.exists(unit)]
-        names = dict(zip(present, map(unit_name, self._transport.read(present)), strict=True))
-        values = self._transport.read(paths)
-        return tuple(
-            self._reading(path[-1].name, value, names.get(unit, ""))
-            for path, unit, value in zip(paths, units, values, strict=True)
-        )
-
-    def _reading(self, channel: str, value: NodeValue, unit: str) -> Reading:
-        read = {
-            "variable": channel,
-            "value": plain(value.value),
-            "unit": unit,
-            "status": value.status,
-            "source_timestamp": plain(value.source_timestamp),
-        }
-        raw = canonical(read).encode()
-        content = value.value
-        if isinstance(content, tuple):
-            content = tuple(float(item) for item in content) if _all_numbers(content) else canonical(plain(content))
-        elif not isinstance(content, int | float | str | None):
-            content = canonical(plain(content))
-        return make_reading(self._settings, self._clock, channel, unit, raw, content, value.quality)
+        found = self._results.variables(result)
+        return tuple(node_reading(self._settings, self._clock, name, value, unit) for name, value, unit in found)
 
     @override
     def reconcile(self, call: Call, baseline: Mapping[str, Any]) -> Finding:
@@ -362,7 +338,7 @@ class LadsUnit(Driver):
         for channel in channels:
             channel_spec(self._settings, self.CHANNELS, channel)
         values = self._transport.read([paths[channel] for channel in channels])
-        return tuple(self._reading(channel, value, "") for channel, value in zip(channels, values, strict=True))
+        return tuple(node_reading(self._settings, self._clock, channel, value, "") for channel, value in zip(channels, values, strict=True))
 
     @override
     def cancel(self, call: Call) -> None:
@@ -422,10 +398,6 @@ def _unmoved(evidence: Mapping[str, Any], baseline: Mapping[str, Any]) -> bool:
     same = all(evidence[key] == baseline.get(key) for key in ("boot_id", "state", "results", "active_run"))
     soon_over = float(baseline.get("granted_session") or 0.0) <= _LONGEST_SESSION or evidence["session_over"]
     return same and evidence["boot_id"] is not None and evidence["state"] == _STOPPED and bool(soon_over)
-
-
-def _all_numbers(values: tuple[object, ...]) -> bool:
-    return all(isinstance(value, int | float) for value in values)
 
 
 def _within(limit: float, condition: Callable[[], bool]) -> bool:

@@ -28,9 +28,7 @@ _BUILDERS: Final[Mapping[str, Callable[[Any, Settings, Clock], Driver]]] = {
 }
 
 
-def open_link(
-    *, kind: str, port: str | None = None, url: str | None = None, frame: str = "8N1", baud: int = 19200
-) -> Transport:
+def open_link(*, kind: str, port: str | None = None, url: str | None = None, frame: str = "8N1", baud: int = 19200) -> Transport:
     """Open a wire.
 
     Args:
