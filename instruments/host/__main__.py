@@ -89,7 +89,7 @@ def _log_to(path: Path) -> None:
     handler = RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    logging.getLogger("asyncua").setLevel(logging.WARNING)
+    logging.getLogger("asyncua").setLevel(logging.ERROR)  # the transport reports a lost link; asyncua would at every attempt
 
 
 def _serve(lab: Path, bench_path: Path, endpoints: Path | None, parts: Parts, held: ExitStack) -> int:

@@ -14,6 +14,14 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     made.close()
 
 
+@pytest.fixture
+def slow_bench(tmp_path: Path) -> Iterator[Bench]:
+    """Lab time is wall time."""
+    made = Bench(tmp_path, rate=1.0)
+    yield made
+    made.close()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _fork_server() -> Iterator[None]:
     """End the fork server with the tests: it would else wait for this process to end."""

@@ -4,6 +4,7 @@ Hosts are children of a fork server that has everything imported: a start takes 
 every transition of a run. They run the product's own `main`; only journal and connections are handed in.
 """
 
+import hashlib
 import json
 import multiprocessing
 import os
@@ -17,6 +18,7 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any, Final, cast
 
+import httpx
 from typing_extensions import override
 
 from instruments.driver import Driver
@@ -118,7 +120,7 @@ class DeadlyJournal(Journal):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def run_host(arguments: Sequence[str], at: int | None, before: bool, locks: Path) -> None:  # noqa: FBT001
+def run_host(arguments: Sequence[str], at: int | None, before: bool, locks: Path) -> None:
     """Be a bench host; the entry point of the child."""
     journal = Journal if at is None else partial(DeadlyJournal, at=at, before=before)
     sys.exit(main(arguments, Parts(journal=journal, connect=connect_fakes, lock_folder=locks)))
@@ -156,8 +158,6 @@ class Bench:
 
     @property
     def sha256(self) -> str:
-        import hashlib  # noqa: PLC0415
-
         return hashlib.sha256(self.bench_file.read_bytes()).hexdigest()
 
     # ----------------------------------------------------------------- the host's life
@@ -209,6 +209,37 @@ class Bench:
         """Hand over a run."""
         body = {key: value for key, value in document.items() if key != "run_key"}
         return self.ask("PUT", f"/runs/{document['run_key']}", body)
+
+    def refused(self, method: str, path: str, body: Any = None) -> tuple[int, str]:
+        """Ask for something that the host refuses; return the status and its line."""
+        with httpx.Client(transport=httpx.HTTPTransport(uds=read_note(self.lab / HOST)["socket"]), timeout=PATIENCE) as client:
+            answer = client.request(method, f"http://bench{path}", json=body)
+        return answer.status_code, str(answer.json()["error"])
+
+    def readings(self, run_key: str) -> list[dict[str, Any]]:
+        """Return a run's readings as they travel."""
+        with httpx.Client(transport=httpx.HTTPTransport(uds=read_note(self.lab / HOST)["socket"]), timeout=PATIENCE) as client:
+            text = client.get(f"http://bench/runs/{run_key}/readings").text
+        return [json.loads(line) for line in text.splitlines()]
+
+    def carry_out(self, procedure: Sequence[Step] | None = None, **changes: Any) -> dict[str, Any]:
+        """Hand over a run and await its end."""
+        wanted = request(self, procedure, **changes)
+        self.submit(wanted)
+        return self.await_end(wanted["run_key"])
+
+    def executions(self, run_key: str) -> tuple[int, int, int]:
+        """Return how often the two doses and the program of a run were carried out."""
+        counts = self.world.executions()
+        return (counts.get(f"pump_a.{run_key}", 0), counts.get(f"pump_b.{run_key}", 0), counts.get(f"platform.{run_key}", 0))
+
+    def wait_lab(self, lab_seconds: float) -> None:
+        """Let lab time pass."""
+        time.sleep(lab_seconds / self.rate)
+
+    def await_step(self, run_key: str, index: int, *statuses: str) -> None:
+        """Wait until a step has one of these states."""
+        until(lambda: self.ask("GET", f"/runs/{run_key}")["steps"][index]["status"] in statuses, f"step {index} is {statuses}")
 
     def await_end(self, run_key: str, *, survive: bool = False) -> dict[str, Any]:
         """Poll until a run is no longer open, or until the host dies."""

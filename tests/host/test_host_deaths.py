@@ -27,20 +27,44 @@ def _run_through_deaths(bench: Bench, rule: Any, *, at: int, before: bool) -> di
     return bench.await_end(wanted["run_key"])
 
 
-def _executions(bench: Bench, run_key: str) -> dict[str, int]:
-    counts = bench.world.executions()
-    return {name: counts.get(f"{name}.{run_key}", 0) for name in ("pump_a", "pump_b", "platform")}
-
-
 @pytest.mark.parametrize("at", range(1, COMMITS + 1))
 def test_a_host_killed_before_a_commit_completes_the_run_with_one_execution_each(bench: Bench, at: int) -> None:
     report = _run_through_deaths(bench, "continue", at=at, before=True)
     assert report["status"] == "completed", report
-    assert _executions(bench, report["run_key"]) == {"pump_a": 1, "pump_b": 1, "platform": 1}
+    assert bench.executions(report["run_key"]) == (1, 1, 1)
 
 
 @pytest.mark.parametrize("at", AFTER)
 def test_a_host_killed_after_a_commit_completes_the_run_with_one_execution_each(bench: Bench, at: int) -> None:
     report = _run_through_deaths(bench, "continue", at=at, before=False)
     assert report["status"] == "completed", report
-    assert _executions(bench, report["run_key"]) == {"pump_a": 1, "pump_b": 1, "platform": 1}
+    assert bench.executions(report["run_key"]) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("at", range(3, COMMITS + 1, 2))
+def test_a_run_that_no_interruption_may_touch_is_executed_once_at_most_and_says_how_it_ended(bench: Bench, at: int) -> None:
+    report = _run_through_deaths(bench, "abort", at=at, before=True)
+    executed = bench.executions(report["run_key"])
+    assert max(executed) <= 1
+    if report["status"] == "completed":
+        assert executed == (1, 1, 1)
+    else:
+        assert report["status"] == "failed"
+        assert report["reason"].startswith("interrupted: ")
+        assert report["evidence"].get("not_executed", False) is (executed == (0, 0, 0))
+        assert bench.world.state()["oven"]["heat"]["to"] == 20.0
+
+
+def test_a_host_that_dies_at_each_commit_in_turn_still_completes_the_run(bench: Bench) -> None:
+    wanted = request(bench, steps("continue"))
+    for _ in range(COMMITS):
+        bench.start(at=2)
+        with suppress(HostError):
+            bench.submit(wanted)
+        if bench.await_end(wanted["run_key"], survive=True).get("status") == "completed":
+            break
+        bench.end()
+    else:
+        bench.start()
+    assert bench.await_end(wanted["run_key"])["status"] == "completed"
+    assert bench.executions(wanted["run_key"]) == (1, 1, 1)

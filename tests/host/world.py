@@ -192,7 +192,7 @@ class FakeDriver(Driver):
             return tuple(self.reading(name, self._value(device, name)) for name in channels)
 
     def _value(self, device: dict[str, Any], channel: str) -> float:
-        return 0.0
+        return float(device.get(channel, 0.0))
 
     def reading(self, channel: str, value: float | None, array: tuple[float, ...] | None = None) -> Reading:
         """Make a reading of now."""

@@ -1,0 +1,108 @@
+import math
+from typing import Literal
+
+import pytest
+
+from instruments.driver import Verdict
+from instruments.host.journal import JournalRun, JournalStep
+from instruments.host.reconcile import Next, decide, interruption, not_executed_evidence
+from orchestrator.domain.lifecycle import RunStatus, StepKind, StepStatus
+from orchestrator.domain.records import RunRequest, Step
+
+I, S, A = StepStatus.INTENT, StepStatus.SENT, StepStatus.ACKNOWLEDGED
+
+
+@pytest.mark.parametrize("kind", [StepKind.DOSING, StepKind.PROGRAM])
+@pytest.mark.parametrize(
+    ("status", "verdict", "go_on", "give_up"),
+    [
+        (I, Verdict.FINISHED, Next.ADOPT, Next.ADOPT),
+        (S, Verdict.FINISHED, Next.ADOPT, Next.ADOPT),
+        (A, Verdict.FINISHED, Next.ADOPT, Next.ADOPT),
+        (I, Verdict.RUNNING, Next.ATTACH, Next.GIVE_UP),
+        (A, Verdict.RUNNING, Next.ATTACH, Next.GIVE_UP),
+        (I, Verdict.NOT_EXECUTED, Next.REPEAT, Next.GIVE_UP),
+        (S, Verdict.NOT_EXECUTED, Next.REPEAT, Next.GIVE_UP),
+        (A, Verdict.NOT_EXECUTED, Next.ASK, Next.ASK),  # it was acknowledged: the device contradicts itself
+        (I, Verdict.UNDECIDABLE, Next.ASK, Next.ASK),
+        (A, Verdict.UNDECIDABLE, Next.ASK, Next.ASK),
+        (I, None, Next.ASK, Next.ASK),
+    ],
+)
+def test_what_may_happen_only_once_is_decided_by_evidence(
+    kind: StepKind, status: StepStatus, verdict: Verdict | None, go_on: Next, give_up: Next
+) -> None:
+    assert decide(kind, status, verdict, may_go_on=True) is go_on
+    assert decide(kind, status, verdict, may_go_on=False) is give_up
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "go_on"),
+    [
+        (StepKind.STATE_SETTING, I, Next.REPEAT),
+        (StepKind.STATE_SETTING, S, Next.REPEAT),
+        (StepKind.STATE_SETTING, A, Next.ATTACH),
+        (StepKind.READ, I, Next.REPEAT),
+        (StepKind.WAIT, I, Next.ATTACH),
+    ],
+)
+def test_what_may_be_repeated_is_repeated_unless_the_gap_was_too_long(kind: StepKind, status: StepStatus, go_on: Next) -> None:
+    assert decide(kind, status, None, may_go_on=True) is go_on
+    assert decide(kind, status, None, may_go_on=False) is Next.GIVE_UP
+
+
+Rule = Literal["abort", "continue"] | float
+
+
+def a_run(*steps: tuple[StepKind, StepStatus, Rule]) -> JournalRun:
+    known = tuple(
+        JournalStep(Step(index=n, do="a.b", kind=kind, interrupted=rule), status, None, {}, {}, None, None)
+        for n, (kind, status, rule) in enumerate(steps)
+    )
+    request = RunRequest("k", "r", 1, "c", 1, "ab", tuple(one.step for one in known))
+    return JournalRun(request, RunStatus.RUNNING, None, {}, 1, 0.0, None, None, known)
+
+
+DONE, PLANNED = StepStatus.DONE, StepStatus.PLANNED
+SET, DOSE, WAIT = StepKind.STATE_SETTING, StepKind.DOSING, StepKind.WAIT
+
+
+@pytest.mark.parametrize(
+    ("steps", "gap", "goes_on"),
+    [
+        ([(SET, PLANNED, "abort")], math.inf, True),
+        ([(SET, I, "abort")], 0.1, False),
+        ([(SET, I, "continue")], math.inf, True),
+        ([(SET, I, 60.0)], 59.0, True),
+        ([(SET, I, 60.0)], 61.0, False),
+        ([(DOSE, A, 30.0), (WAIT, I, "continue")], 31.0, False),  # the strictest of those in hand
+        ([(SET, DONE, 60.0), (DOSE, PLANNED, "abort")], 30.0, True),  # between two steps: the finished one
+        ([(SET, DONE, "abort"), (DOSE, PLANNED, "continue")], 1.0, False),
+        ([(SET, DONE, "abort")], math.inf, True),
+    ],
+)
+def test_an_interruption_is_judged_by_the_steps_in_hand(
+    steps: list[tuple[StepKind, StepStatus, Rule]], gap: float, *, goes_on: bool
+) -> None:
+    assert interruption(a_run(*steps), gap).may_go_on is goes_on
+
+
+def test_the_reason_names_gap_step_and_rule() -> None:
+    judged = interruption(a_run((SET, DONE, "continue"), (WAIT, I, 60.0)), 75.2)
+    assert judged.reason == "interrupted: 75 lab s without a host at step 1 a.b; at most 60 allowed"
+
+
+@pytest.mark.parametrize(
+    ("steps", "proven"),
+    [
+        ([(SET, DONE, "abort"), (DOSE, PLANNED, "abort")], True),
+        ([(SET, DONE, "abort"), (DOSE, StepStatus.SKIPPED, "abort")], True),
+        ([(DOSE, I, "abort")], False),
+        ([(DOSE, DONE, "abort"), (DOSE, PLANNED, "abort")], False),
+        ([(DOSE, StepStatus.UNKNOWN, "abort")], False),
+    ],
+)
+def test_not_executed_is_claimed_only_when_nothing_can_have_happened(
+    steps: list[tuple[StepKind, StepStatus, Rule]], *, proven: bool
+) -> None:
+    assert bool(not_executed_evidence(a_run(*steps))) is proven
