@@ -12,7 +12,7 @@ from typing import Final
 
 from flows.steps import Steps
 from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
-from orchestrator.errors import NeedsPerson
+from orchestrator.errors import BenchLatched, NeedsPerson
 from orchestrator.loop import Action, Adapt, Execute, History, Ingest, Propose, Reconcile, Review, Stop, Wait, next_actions
 
 logger = logging.getLogger(__name__)
@@ -55,6 +55,14 @@ def run_loop(steps: Steps, *, cycle: Cycle, observe: Observer, leave: threading.
     Raises:
         Interrupted: `leave` was set.
     """
+    try:
+        return _turns(steps, cycle, observe, leave)
+    except BenchLatched:  # the run in hand is fetched by its key when the bench works again
+        steps.refresh()
+        return _stop(steps, CampaignStatus.PAUSED, "stopped")
+
+
+def _turns(steps: Steps, cycle: Cycle, observe: Observer, leave: threading.Event) -> Ended:
     number = 0
     while True:
         actions = _ask(steps)
@@ -119,7 +127,10 @@ def _stop(steps: Steps, status: CampaignStatus, reason: str) -> Ended:
 
 
 def _settle_aborted(steps: Steps) -> None:
-    """End the runs in hand, and record how they ended."""
+    """End the runs in hand, record how they ended, and close those that were never handed over."""
+    for run in steps.history.attempts():
+        if run.status is RunStatus.QUEUED:
+            steps.close_unsent(run)
     steps.abort_open()
     for _ in range(60):
         open_runs = [run for run in steps.refresh().attempts() if run.status in (RunStatus.DISPATCHED, RunStatus.RUNNING)]

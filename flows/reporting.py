@@ -3,8 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from instruments.host.processes import lab_rate
-
+from flows.export import write_atomically
 from flows.lab import Lab
 from flows.report.data import Circumstances, assemble, process_of
 from flows.report.page import render_report
@@ -42,13 +41,13 @@ def write_report_of(store: SqlStore, record: CampaignRecord, lab: Lab) -> Path:
         head=store.head(),
         made=datetime.now(UTC),
         budget=record.snapshot["budget"],
-        process=process_of(store.events(record.name), rate=lab_rate(lab.endpoints)),
+        process=process_of(store.events(record.name), rate=record.snapshot["rate"]),
     )
     data = assemble(store.changes(record.name), space, objective, store.readings, circumstances)
     path = lab.report(record.name)
     try:
         path.parent.mkdir(exist_ok=True)
-        path.write_text(render_report(data), encoding="utf-8")
+        write_atomically(path, render_report(data))
     except OSError as error:
         raise BadInput(f"report {path} cannot be written: {error.strerror}") from error
     return path

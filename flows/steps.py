@@ -10,9 +10,10 @@ from importlib.metadata import version
 from typing import Final
 
 import torch
-from instruments.reduction import Reduced, reduce
 
 from flows.recipe import Recipe
+from instruments.reduced import Reduced
+from instruments.reduction import reduce
 from orchestrator.clock import Clock
 from orchestrator.domain.campaign import GeneralSpec
 from orchestrator.domain.identity import uuid7
@@ -278,6 +279,10 @@ class Steps:
             return
         record = self.history.campaign.evolve(status=status, reason=reason)
         self._ledger(lambda: self.setup.store.update_campaign(record, kind=str(status), by=BY, now=self.setup.clock.now()))
+
+    def close_unsent(self, run: ExperimentRun) -> None:
+        """Record that a queued run will not be handed over any more."""
+        self._update(run.evolve(status=RunStatus.ABORTED, reason="the campaign was aborted before it began"), kind="aborted")
 
     def abort_open(self) -> None:
         """Ask the bench to end every run that it still has."""

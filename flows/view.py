@@ -19,10 +19,10 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName, FlowRunFilterState, FlowRunFilterStateType
-from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.objects import State, StateType
 from prefect.context import FlowRunContext
 from prefect.exceptions import PrefectException
-from prefect.states import Cancelled, Crashed, State
+from prefect.states import Cancelled, Crashed
 
 from flows.campaign import Cycle, Ended
 from flows.plots import progress_markdown, proposal_rows

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from instruments.reduction import REDUCTIONS
-
 from flows.recipe import Recipe, RecordedRecipe, WiredRecipe
 from instruments.benchfile import BenchFile, load_bench, parse_bench
 from instruments.procedure import Procedure
 from instruments.recorded import RecordedBench
+from instruments.reduction import REDUCTIONS
 from orchestrator.datasets import Table, load_table
 from orchestrator.domain.campaign import CampaignFile, load_campaign, parse_campaign
 from orchestrator.domain.lifecycle import CampaignStatus, RunStatus

@@ -2,7 +2,8 @@
 
     AthanorError
     ├── BadInput                what a person wrote is wrong: correct the file or the command     exit 1
-    ├── NeedsPerson             something only a person may settle (unknown outcome, latch, hold)  exit 3
+    ├── NeedsPerson             something only a person may settle (unknown outcome, hold)         exit 3
+    │   └── BenchLatched        the bench was stopped: resume it
     ├── Fault                   Athanor or its surroundings are broken: stop                       exit 4
     │   ├── StoreError          the ledger refuses (damaged, of a newer schema, fenced off)
     │   ├── HostError           the bench host cannot be reached or refuses
@@ -46,6 +47,10 @@ class NeedsPerson(AthanorError):
     """Only a person may settle this; the message holds the line to type."""
 
     exit_code: ClassVar[int] = 3
+
+
+class BenchLatched(NeedsPerson):
+    """The bench was stopped and takes no run before a person resumes it."""
 
 
 class Fault(AthanorError):

@@ -6,7 +6,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -85,8 +86,11 @@ def run_campaign(file: Path, options: RunOptions) -> None:
             return
         _refuse_paused(record)
         laps.lap("reading")
-        with ServerUse(lab.prefect_home, wanted=options.view) as server:
+        server = ServerUse(lab.prefect_home, wanted=options.view)
+        try:
             _carry_on(plan, lab, store, record, options, server, laps)
+        finally:
+            server.release()
 
 
 def _record(store: SqlStore, plan: Plan) -> CampaignRecord | None:
@@ -109,20 +113,25 @@ def _refuse_paused(record: CampaignRecord | None) -> None:
 def _carry_on(
     plan: Plan, lab: Lab, store: SqlStore, record: CampaignRecord | None, options: RunOptions, server: ServerUse, laps: _Clockwork
 ) -> None:
-    _announce(plan, lab, server)
-    clock, bench_sha = _processes(plan, lab, options)
+    with ThreadPoolExecutor(1, thread_name_prefix="bench-start") as beside:
+        starting = beside.submit(_processes, plan, lab, options)
+        server.acquire()
+        _announce(plan, lab, server)
+        clock, bench_sha = starting.result()
     if record is None:
-        record = CampaignRecord(name=plan.file.name, snapshot=plan.snapshot)
+        rate = options.rate if lab.kind == "dry" else 1.0
+        record = CampaignRecord(name=plan.file.name, snapshot={**plan.snapshot, "rate": rate})
         store.create_campaign(record, by="command", now=clock.now())
     fence = store.take_up(plan.file.name, by="command", now=clock.now())
     if record.status is CampaignStatus.DRAFT:
         running = store.changes(plan.file.name).campaign.evolve(status=CampaignStatus.RUNNING)
         store.update_campaign(running, kind="running", by="command", now=clock.now())
-    bench = _bench(plan, lab, store, fence)
-    setup = Setup(plan.file.spec.campaign, plan.space, plan.objective, plan.policy, plan.recipe, bench, store, clock, fence, bench_sha)
-    laps.lap("starting")
-    ended, view_lost = _loop(Steps(setup), plan, server, options)
-    laps.lap("campaign")
+    with ExitStack() as closing_later:
+        bench = _bench(plan, lab, store, fence, closing_later)
+        setup = Setup(plan.file.spec.campaign, plan.space, plan.objective, plan.policy, plan.recipe, bench, store, clock, fence, bench_sha)
+        laps.lap("starting")
+        ended, view_lost = _loop(Steps(setup), plan, server, options)
+        laps.lap("campaign")
     _leave(plan, lab, store, setup, ended, options, server, laps, view_lost=view_lost)
 
 
@@ -148,9 +157,9 @@ def _processes(plan: Plan, lab: Lab, options: RunOptions) -> tuple[Clock, str]:
     return lab_clock(lab.endpoints), plan.bench.sha256
 
 
-def _bench(plan: Plan, lab: Lab, store: SqlStore, fence: int) -> Bench:
+def _bench(plan: Plan, lab: Lab, store: SqlStore, fence: int, closing_later: ExitStack) -> Bench:
     if plan.needs_wires:
-        return HostClient.of_lab(lab.path, campaign=plan.file.name, fence=fence)
+        return closing_later.enter_context(HostClient.of_lab(lab.path, campaign=plan.file.name, fence=fence))
     return recorded_bench(plan, store.changes(plan.file.name))
 
 

@@ -18,7 +18,7 @@ from typing_extensions import override
 from instruments.host.asking import Unreached, exchange, parse_object, refusal
 from instruments.host.notes import HOST, LATCHED, read_note
 from orchestrator.domain.records import Reading, RunReport, RunRequest
-from orchestrator.errors import AthanorError, HostError, NeedsPerson
+from orchestrator.errors import AthanorError, BenchLatched, HostError
 from orchestrator.ports import Bench
 
 logger = logging.getLogger(__name__)
@@ -185,7 +185,7 @@ class HostClient(Bench):
         """While latched nobody restarts the host: there is nothing to wait for."""
         if self._lab is not None and (self._lab / LATCHED).exists():
             reason = read_note(self._lab / LATCHED).get("reason")
-            raise NeedsPerson(f"the bench is latched ({reason}) and its host is gone; athanor resume --by NAME --reason TEXT")
+            raise BenchLatched(f"the bench is latched ({reason}) and its host is gone; athanor resume --by NAME --reason TEXT")
 
 
 class Heartbeat:

@@ -1,0 +1,138 @@
+"""Every broken file gets one clear line that names the thing, what came and what is legal."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from flows.wiring import load_plan
+from orchestrator.errors import BadInput
+
+EXAMPLE = Path(__file__).parents[2] / "flows" / "cli" / "scaffold"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One typing error: replace `old` by `new` in a file; the message must hold all of `says`."""
+
+    file: str
+    old: str
+    new: str
+    says: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return f"{self.file.partition('.')[0]}-{' '.join(self.says)[:60]}"
+
+
+C, B = "campaign.toml", "bench.toml"
+T_RANGE = 'unit = "degC"\nmin = 200\nmax = 280'
+POLICY = 'kind = "bayesian"\ninitial = 6'
+FLOW_SE = 'with = { flow = "V/tau * c_se / stocks.se.Se" }'
+WAIT = 'with = { time = "flush * tau" }'
+
+CASES = [
+    # units
+    Case(C, 'min = "4 mmol/L"', 'min = "4 mmol/kg"', ("c_se", "min", "4 mmol/kg", "mol/L")),
+    Case(C, 'unit = "s"', 'unit = "sek"', ("sek",)),
+    Case(C, 'tolerance = "5 nm"', 'tolerance = "5 s"', ("wavelength", "tolerance", "5 s", "nm")),
+    Case(B, 'V = "2 mL"', 'V = "2 mLL"', ("V", "2 mLL")),
+    Case(B, 'V = "2 mL"', 'V = "2 m"', ("set_flow", "mL/min")),
+    Case(B, 'max = "290 degC"', 'max = "290 mL"', ("oven", "temperature", "290 mL", "degC")),
+    Case(B, 'species = { Se = "0.06 mol/L" }', 'species = { Se = "0.06 g" }', ("stock se", "Se", "0.06 g", "mol/L")),
+    Case(B, 'grace = "60 s"', 'grace = "60 mL"', ("60 mL", "s")),
+    Case(B, 'within = "1 delta_degC"', 'within = "1 mL"', ("within", "1 mL")),
+    # bounds and numbers
+    Case(C, T_RANGE, 'unit = "degC"\nmin = 280\nmax = 200', ("parameter T", "280", "200")),
+    Case(C, T_RANGE, 'unit = "degC"\nmin = nan\nmax = 280', ("parameter T", "min", "nan", "finite")),
+    Case(C, T_RANGE, 'unit = "degC"\nmin = 200\nmax = inf', ("parameter T", "max", "inf", "finite")),
+    Case(C, T_RANGE, 'unit = "degC"\nmin = "cold"\nmax = 280', ("parameter T", "cold")),
+    Case(C, "low = 25\nhigh = 60", "low = 60\nhigh = 25", ("fwhm", "60", "25")),
+    Case(C, "low = 25\nhigh = 60", "low = 25", ("fwhm", "low and high")),
+    Case(C, "value = 600\n", "", ("wavelength", "match", "value")),
+    Case(C, "budget = 24", "budget = 0", ("budget", "0", "1")),
+    Case(C, "seed = 7", "seed = -7", ("seed", "-7")),
+    Case(B, 'max = "290 degC"', 'max = "10 degC"', ("oven", "temperature", "20", "10")),
+    # keys
+    Case(C, "budget = 24", "budget = 24\nbugdet = 3", ("unknown key", "bugdet", "budget")),
+    Case(C, 'mode = "never"', 'mode = "sometimes"', ("mode", "sometimes", "never")),
+    Case(C, POLICY, POLICY + "\nexplore = 2", ("explore", "initial")),
+    Case(C, 'kind = "bayesian"', 'kind = "gradient"', ("gradient", "bayesian")),
+    Case(C, 'kind = "continuous"\nunit = "s"', 'kind = "smooth"\nunit = "s"', ("smooth", "continuous")),
+    Case(C, 'bench = "bench.toml"', 'bench = "brench.toml"', ("brench.toml", "does not exist")),
+    Case(C, 'bench = "bench.toml"\n', "", ("bench", "recorded")),
+    Case(C, "[campaign]", "[campaign", ("campaign.toml", "TOML")),
+    Case(B, "[bench]", "[bench", ("bench.toml", "TOML")),
+    Case(B, 'lot = "CD-17"\n', "", ("stocks.cd.lot", "missing")),
+    Case(B, "[infeasible]", "[infeasable]", ("unknown key", "infeasable", "infeasible")),
+    Case(C, 'name = "tau"', 'name = "T"', ("parameter T", "twice")),
+    Case(C, 'name = "fwhm"', 'name = "breadth"', ("breadth", "cdse-emission/1", "fwhm")),
+    # instruments
+    Case(B, 'driver = "eurotherm-modbus"', 'driver = "eurothem"', ("oven", "eurothem", "eurotherm-modbus")),
+    Case(B, 'link = "platform"', 'link = "plattform"', ("platform", "plattform", "pumps")),
+    Case(B, "address = 2", "address = 1", ("pump_cd", "pump_se", "address 1", "pumps")),
+    Case(B, 'safe_state = ["off"]', 'safe_state = ["freeze"]', ("oven", "freeze", "off")),
+    Case(B, 'do = "pump_cd.dose"', 'do = "pump_cd.squirt"', ("pump_cd", "squirt", "dose")),
+    Case(B, 'do = "pump_cd.dose"', 'do = "pump_xx.dose"', ("pump_xx", "pump_cd")),
+    Case(B, WAIT, 'with = { duration = "flush * tau" }', ("wait", "time")),
+    Case(B, '"pump_l.flow"]', '"pump_l.flux"]', ("pump_l.flux", "pump_l.flow")),
+    Case(B, 'reduction = "cdse-emission/1"', 'reduction = "cdse-emission/9"', ("cdse-emission/9", "cdse-emission/1")),
+    Case(B, 'positions = "A1:H12"', 'positions = "A-H"', ("positions", "A-H", "A1:H12")),
+    # formulation
+    Case(B, FLOW_SE, 'with = { flow = "V/tau * c_sse / stocks.se.Se" }', ("set_flow", "c_sse")),
+    Case(B, FLOW_SE, 'with = { flow = "V/tau + c_se" }', ("set_flow", "V/tau + c_se")),
+    Case(B, FLOW_SE, 'with = { flow = "__import__(1)" }', ("__import__", "not allowed")),
+    Case(B, FLOW_SE, 'with = { flow = "V.magnitude" }', ("V.magnitude", "unknown name")),
+    Case(B, 'tau = "V / (pump_cd.flow', 'tau = "2 * V / (pump_cd.flow', ("[measured] tau", "comes back")),
+    Case(
+        C,
+        "[[targets]]\nname = \"wavelength\"",
+        "[[parameters]]\nname = \"stirring\"\nkind = \"continuous\"\nunit = \"rpm\"\nmin = 0\nmax = 500\n\n[[targets]]\nname = \"wavelength\"",
+        ("stirring", "no step"),
+    ),
+    # reach
+    Case(C, 'min = "4 mmol/L"\nmax = "25 mmol/L"', 'min = "70 mmol/L"\nmax = "90 mmol/L"', ("exclude the whole space", "c_se", "allowed")),
+    Case(
+        B,
+        'address = 2\nmodel = "NE1000"\nlimits.flow = { min = "0.02 mL/min", max = "6 mL/min" }',
+        'address = 2\nmodel = "NE1000"\nlimits.flow = { min = "19 mL/min", max = "20 mL/min" }',
+        ("exclude the whole space", "c_se", "19"),
+    ),
+    Case(B, 'temperature = { min = "20 degC", max = "290 degC" }', 'temperature = { min = "20 degC", max = "90 degC" }', ("whole space", "T", "90")),
+    Case(
+        C,
+        "[policy]",
+        "[[constraints]]\ncoefficients = { T = 1, tau = 1 }\nmax = 100\n\n[policy]",
+        ("infeasible", "T"),
+    ),
+    Case(C, "[policy]", "[[constraints]]\nexpression = \"T * q\"\nmax = 1\n\n[policy]", ("q", "unknown name")),
+    Case(C, "[policy]", "[[constraints]]\nexpression = \"tau / ratio\"\nunit = \"mL\"\nmax = 1\n\n[policy]", ("tau / ratio", "mL")),
+    Case(C, "[policy]", "[[constraints]]\ncoefficients = { tauu = 1 }\nmax = 1\n\n[policy]", ("tauu", "tau")),
+    Case(C, "[policy]", "[[constraints]]\ncoefficients = { tau = 1 }\n\n[policy]", ("min", "max")),
+    Case(C, "[policy]", "[candidates]\nfile = \"pool.csv\"\n\n[policy]", ("pool.csv", "cannot be read")),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_broken_file_gets_one_clear_line_and_nothing_is_written(case: Case, tmp_path: Path) -> None:
+    for name in ("campaign.toml", "bench.toml", "plant.toml"):
+        shutil.copy(EXAMPLE / name, tmp_path / name)
+    text = (tmp_path / case.file).read_text()
+    assert case.old in text, "the example no longer holds what this case breaks"
+    (tmp_path / case.file).write_text(text.replace(case.old, case.new, 1))
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(BadInput) as caught:
+        load_plan(tmp_path / "campaign.toml")
+    message = str(caught.value)
+    assert "\n" not in message
+    for word in case.says:
+        assert word in message, message
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_the_scaffolded_example_is_sound() -> None:
+    plan = load_plan(EXAMPLE / "campaign.toml")
+    assert len(plan.sample) == 64
+    assert plan.procedure is not None
+    assert all(plan.procedure.round_trip_complaint(one) is None for one in plan.sample)
