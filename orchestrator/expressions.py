@@ -131,15 +131,20 @@ class Expression:
             expected: The unit of the result.
 
         Raises:
-            BadInput: Unknown name or division by zero.
+            BadInput: Unknown name, division by zero, or a root of a negative number (arrays and tensors hold NaN there).
         """
         self._require(values)
         names = {name: to_base(values[name], units[name]) for name in self.names}
         try:
-            return from_base(self._run(names), expected)
+            value = from_base(self._run(names), expected)
         except (ZeroDivisionError, OverflowError) as error:
-            shown = ", ".join(f"{name} = {values[name]}" for name in sorted(self.names))
-            raise BadInput(f"{self.text!r} has no value at {shown}: {error}") from error
+            raise BadInput(f"{self.text!r} has no value at {self._shown(values)}: {error}") from error
+        if isinstance(value, complex):
+            raise BadInput(f"{self.text!r} has no value at {self._shown(values)}: a root of a negative number")
+        return value
+
+    def _shown(self, values: Mapping[str, Any]) -> str:
+        return ", ".join(f"{name} = {values[name]}" for name in sorted(self.names))
 
     def _require(self, known: Mapping[str, Any]) -> None:
         for name in sorted(self.names):

@@ -6,6 +6,7 @@ Inside Athanor a float stands in degC, mL, mL/min, s, bar, mol/L, or in the unit
 import math
 import re
 from functools import lru_cache
+from tokenize import TokenError
 from typing import Any, Final
 
 import pint
@@ -15,6 +16,18 @@ from orchestrator.errors import BadInput
 REGISTRY: Final[pint.UnitRegistry[float]] = pint.UnitRegistry(cache_folder=None)
 
 _TEXT: Final = re.compile(r"^\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?inf|nan)\s*(.*?)\s*$", re.IGNORECASE)
+
+_UNREADABLE: Final = (
+    pint.errors.PintError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    SyntaxError,
+    TokenError,
+    TypeError,
+    ValueError,
+)
+"""What pint's parser raises on text that is no unit."""
 
 
 @lru_cache(maxsize=512)
@@ -29,7 +42,7 @@ def unit(text: str) -> Any:
         return REGISTRY.dimensionless
     try:
         return REGISTRY.Unit(name)
-    except (pint.errors.PintError, AttributeError, ValueError, TypeError, SyntaxError, AssertionError) as error:
+    except _UNREADABLE as error:
         raise BadInput(f"unknown unit {text!r}; expected one like 'degC', 'mL/min', 's', 'mol/L'") from error
 
 
@@ -53,7 +66,7 @@ def convert(value: float, source: str, target: str) -> float:
         raise BadInput(f"{value:g} {source} cannot be expressed in {target or '1'}") from error
 
 
-def parse(raw: float | int | str, unit_text: str, *, what: str) -> float:
+def parse(raw: object, unit_text: str, *, what: str) -> float:
     """Read a number in `unit_text`, or a text such as "10 mL/min" which is converted.
 
     Args:
@@ -68,7 +81,7 @@ def parse(raw: float | int | str, unit_text: str, *, what: str) -> float:
         raise BadInput(f"{what}: {raw!r} is not a number; expected a value in {unit_text or '1'}")
     if isinstance(raw, int | float):
         return _finite(float(raw), raw, unit_text, what)
-    match = _TEXT.match(raw)
+    match = _TEXT.match(raw) if isinstance(raw, str) else None
     if match is None:
         raise BadInput(f"{what}: {raw!r} is not a quantity; expected text like '1.5 {unit_text}'")
     number, given = float(match[1]), match[2] or unit_text

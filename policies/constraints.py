@@ -11,14 +11,11 @@ from torch import Tensor
 
 from models.encoding import Encoding
 from orchestrator.domain.space import (
-    CONSTRAINT_TOLERANCE,
     CompositionParameter,
     ExpressionConstraint,
     LinearConstraint,
-    SearchSpace,
 )
 from orchestrator.domain.values import Configuration
-from orchestrator.errors import BadInput
 
 Constraint = LinearConstraint | ExpressionConstraint
 
@@ -29,31 +26,21 @@ def meets_constraints(encoding: Encoding, X: Float[Tensor, "n d"]) -> Bool[Tenso
     met = torch.ones(len(X), dtype=torch.bool)
     for constraint in space.constraints:
         value = torch.as_tensor(space.constraint_value(constraint, numbers), dtype=X.dtype).expand(len(X))
-        low, high, slack = limits(constraint)
+        (low, high), slack = limits(constraint), space.slack(constraint, numbers)
         met &= value.isfinite() & (value >= low - slack) & (value <= high + slack)
     return met
 
 
-def limits(constraint: Constraint) -> tuple[float, float, float]:
-    """Return a constraint's bounds, infinite where not given, and the slack that the space grants."""
-    low = -math.inf if constraint.min is None else constraint.min
-    high = math.inf if constraint.max is None else constraint.max
-    return low, high, CONSTRAINT_TOLERANCE * max((abs(bound) for bound in (low, high) if math.isfinite(bound)), default=0.0)
+def limits(constraint: Constraint) -> tuple[float, float]:
+    """Return a constraint's bounds, infinite where not given."""
+    return -math.inf if constraint.min is None else constraint.min, math.inf if constraint.max is None else constraint.max
 
 
 def within(encoding: Encoding, rows: Sequence[Configuration]) -> Iterator[dict[str, float | str]]:
     """Iterate over the rows that may be proposed."""
     if rows:
         met = meets_constraints(encoding, encoding.encode(rows))
-        yield from (dict(row) for row, good in zip(rows, met.tolist(), strict=True) if good and is_legal(encoding.space, row))
-
-
-def is_legal(space: SearchSpace, row: Configuration) -> bool:
-    """Say whether a configuration may be proposed; a constraint without a value (division by zero) is not met."""
-    try:
-        return space.complaint(row) is None
-    except BadInput:
-        return False
+        yield from (dict(row) for row, good in zip(rows, met.tolist(), strict=True) if good and encoding.space.complaint(row) is None)
 
 
 @dataclass(frozen=True)
@@ -94,7 +81,7 @@ class Continuous:
         return [side for constraint in expressions for side in self._margins(constraint)]
 
     def _margins(self, constraint: ExpressionConstraint) -> Iterator[Callable[[Tensor], Tensor]]:
-        low, high, _ = limits(constraint)
+        low, high = limits(constraint)
         # on the scale of its bounds, so that the optimiser's tolerance means the same for all
         scale = max(abs(bound) for bound in (low, high) if math.isfinite(bound)) or 1.0
         if math.isfinite(low):

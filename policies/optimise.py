@@ -24,7 +24,7 @@ from torch import Tensor
 from models.encoding import Encoding
 from orchestrator.domain.space import CompositionParameter
 from policies.acquisition import Acquisition
-from policies.constraints import Continuous, is_legal, within
+from policies.constraints import Continuous, within
 from policies.neighbours import PRESENT, neighbours
 from policies.sampling import SobolPoints, feasible, latent_width
 
@@ -194,7 +194,7 @@ class Search:
         x = self.encoding.encode([start.row])[0]
         for part in RETREATS:
             row = self.encoding.decode(end + part * (x - end))
-            if is_legal(self.encoding.space, row):
+            if self.encoding.space.complaint(row) is None:
                 value = float(score_all(acquisition, self.encoding.encode([row])))
                 return Found(row, value) if value > start.value else start
         return start

@@ -24,7 +24,7 @@ from orchestrator.domain.space import (
 )
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
-from policies.constraints import is_legal, meets_constraints
+from policies.constraints import meets_constraints
 
 logger = logging.getLogger(__name__)
 
@@ -144,7 +144,7 @@ def feasible(encoding: Encoding, points: Points, *, most: int = MOST_DRAWS) -> I
         X = inputs_at(space, points.draw(BLOCK))
         for x in X[meets_constraints(encoding, X)]:
             row = encoding.decode(x)
-            if is_legal(space, row):
+            if space.complaint(row) is None:
                 found += 1
                 yield row
     if not found:

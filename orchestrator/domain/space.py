@@ -158,9 +158,7 @@ class CompositionParameter(Frozen):
         if self.step is not None and abs(1 / self.step - round(1 / self.step)) > RELATIVE_TOLERANCE:
             raise ValueError(f"parameter {self.name}: step {self.step:g} does not divide one")
         if self.max_components is not None and self.max_components > len(self.components):
-            raise ValueError(
-                f"parameter {self.name}: max_components {self.max_components} exceeds {len(self.components)} components"
-            )
+            raise ValueError(f"parameter {self.name}: max_components {self.max_components} exceeds {len(self.components)} components")
         return self
 
     @property
@@ -186,9 +184,7 @@ class CompositionParameter(Frozen):
         return None
 
 
-Parameter = Annotated[
-    ContinuousParameter | DiscreteParameter | CategoricalParameter | CompositionParameter, Field(discriminator="kind")
-]
+Parameter = Annotated[ContinuousParameter | DiscreteParameter | CategoricalParameter | CompositionParameter, Field(discriminator="kind")]
 
 
 class LinearConstraint(Frozen):
@@ -212,6 +208,10 @@ class LinearConstraint(Frozen):
     def value(self, configuration: Mapping[str, Any]) -> Any:
         """Compute the sum from floats, arrays or tensors."""
         return sum(factor * configuration[column] for column, factor in self.coefficients.items())
+
+    def size(self, configuration: Mapping[str, Any]) -> Any:
+        """Compute the sum of the terms' absolute values."""
+        return sum(abs(factor * configuration[column]) for column, factor in self.coefficients.items())
 
 
 class ExpressionConstraint(Frozen):
@@ -296,6 +296,9 @@ class SearchSpace(Frozen):
                     f"constraint {constraint.label!r}: {unknown[0]!r} is no numeric column; known: {', '.join(self.numeric_columns)}"
                 )
             return
+        shadowed = sorted(set(constraint.constants) & set(self.columns))
+        if shadowed:
+            raise ValueError(f"constraint {constraint.label!r}: the constant {shadowed[0]!r} has the name of a column")
         units = {**{name: pair[1] for name, pair in constraint.constants.items()}, **self.units}
         constraint.parsed.check(units, constraint.unit)
 
@@ -359,13 +362,22 @@ class SearchSpace(Frozen):
             return constraint.value(configuration)
         return constraint.value(self.numbers(configuration), self.units)
 
+    def slack(self, constraint: LinearConstraint | ExpressionConstraint, configuration: Mapping[str, Any]) -> Any:
+        """Return how far beyond its bounds a constraint's value still counts as within: float noise, not a licence."""
+        of_bounds = CONSTRAINT_TOLERANCE * max(abs(bound) for bound in (constraint.min, constraint.max) if bound is not None)
+        if isinstance(constraint, ExpressionConstraint):
+            return of_bounds
+        # bounds of 0 have no scale of their own: the terms' rounding errors have
+        return of_bounds + RELATIVE_TOLERANCE * constraint.size(configuration)
+
     def _violations(self, configuration: Configuration) -> Iterator[str]:
         for constraint in self.constraints:
-            value = float(self.constraint_value(constraint, configuration))
-            slack = CONSTRAINT_TOLERANCE * max(
-                1e-12, *(abs(bound) for bound in (constraint.min, constraint.max) if bound is not None), 0.0
-            )
-            low, high = constraint.min, constraint.max
+            try:
+                value = float(self.constraint_value(constraint, configuration))
+            except BadInput as error:
+                yield f"constraint {error}"
+                continue
+            slack, low, high = self.slack(constraint, configuration), constraint.min, constraint.max
             if (low is not None and value < low - slack) or (high is not None and value > high + slack):
                 yield f"constraint {constraint.label!r} = {value:.6g}; expected {_between(low, high)}"
 
@@ -378,9 +390,7 @@ class SearchSpace(Frozen):
 
     def key(self, configuration: Configuration) -> tuple[float | str, ...]:
         """Return a hashable identity of a configuration, numbers rounded to 12 significant digits."""
-        return tuple(
-            value if isinstance(value := configuration[column], str) else float(f"{value:.12g}") for column in self.columns
-        )
+        return tuple(value if isinstance(value := configuration[column], str) else float(f"{value:.12g}") for column in self.columns)
 
 
 def _between(low: float | None, high: float | None) -> str:
