@@ -17,7 +17,7 @@ import pytest
 from flows.server import ServerUse, prefect_environment
 from instruments.host.identity import Process, reap
 from instruments.host.locks import read_holder
-from instruments.host.notes import read_note, write_note
+from instruments.host.notes import read_note
 from tests.process.conftest import eventually
 
 _USE = (
