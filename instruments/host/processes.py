@@ -77,7 +77,7 @@ def ensure_bench(lab: Path, bench: Path, endpoints: Path | None = None, *, super
     lab, bench, endpoints = lab.absolute(), bench.absolute(), endpoints.absolute() if endpoints else None
     wanted = _sha256(bench)
     with _starter(lab):
-        _replace_other_bench(lab, wanted)
+        _replace_other_bench(lab, wanted, endpoints)
         found = supervisor_of(lab)
         if found is None:
             found = _start_supervisor(lab, bench, endpoints, supervisor)
@@ -109,15 +109,25 @@ class _Patient:
         self._lock.release()
 
 
-def _replace_other_bench(lab: Path, wanted: str) -> None:
+def _replace_other_bench(lab: Path, wanted: str, endpoints: Path | None) -> None:
+    """End a host of another bench file, or of a plant that has died: it could not do anything for us."""
     note = read_note(lab / HOST)
-    if _process(lab, HOST) is None or note.get("bench_sha256") == wanted:
+    if _process(lab, HOST) is None:
         return
-    run = ask(str(note["socket"]), "GET", "/alive", timeout=5.0).get("run")
-    if run is not None:
-        raise NeedsPerson(f"the bench file was changed while run {run} is carried out; wait for its end, or `athanor abort`")
-    logger.info("the bench file was changed: the idle host leaves")
-    _end_bench(lab)
+    started_on = read_note(lab / STARTED).get("plant_boot")
+    if started_on is not None and started_on != _plant_boot(endpoints):
+        logger.warning("the plant was started again: the host of the dead one leaves")
+        _end_bench(lab)
+    elif note.get("bench_sha256") != wanted:
+        run = ask(str(note["socket"]), "GET", "/alive", timeout=5.0).get("run")
+        if run is not None:
+            raise NeedsPerson(f"the bench file was changed while run {run} is carried out; wait for its end, or `athanor abort`")
+        logger.info("the bench file was changed: the idle host leaves")
+        _end_bench(lab)
+
+
+def _plant_boot(endpoints: Path | None) -> str | None:
+    return read_note(endpoints).get("boot_id") if endpoints else None
 
 
 def _start_supervisor(lab: Path, bench: Path, endpoints: Path | None, module: Sequence[str]) -> Process:
@@ -125,7 +135,7 @@ def _start_supervisor(lab: Path, bench: Path, endpoints: Path | None, module: Se
     places = {"bench": str(bench), **({"endpoints": str(endpoints)} if endpoints else {})}
     arguments = [part for key, value in places.items() for part in (f"--{key}", value)]
     process = start_detached([*module, "--lab", str(lab), *arguments], lab / "supervisor.log")
-    _remember(lab, supervisor=process.document(), bench=places)
+    _remember(lab, supervisor=process.document(), bench=places, plant_boot=_plant_boot(endpoints))
     return process
 
 

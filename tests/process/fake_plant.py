@@ -29,7 +29,7 @@ def main() -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         named = {"bench_sha256": chosen.bench_sha256, "seed": chosen.seed, "rate": chosen.rate}
         places = {"pumps": {"port": str(chosen.folder / "pumps.tty")}, "platform": {"url": "opc.tcp://127.0.0.1:1/x"}}
-        document = {**named, "pid": os.getpid(), "boot_id": "b", "t0_monotonic": time.monotonic(), "endpoints": places}
+        document = {**named, "pid": os.getpid(), "boot_id": str(os.getpid()), "t0_monotonic": time.monotonic(), "endpoints": places}
         write_note(chosen.folder / "endpoints.json", document)
         stopping.wait()
     return 0

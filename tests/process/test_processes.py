@@ -138,6 +138,20 @@ def test_a_changed_bench_file_is_refused_in_the_middle_of_a_run(lab: Path, bench
     shutdown_bench(lab)
 
 
+def test_the_host_of_a_plant_that_died_is_replaced(lab: Path, bench: Path) -> None:
+    endpoints = lab / "plant" / "endpoints.json"
+    plant(lab)
+    first = ensure_bench(lab, bench, endpoints, supervisor=SUPERVISED)
+    assert ensure_bench(lab, bench, endpoints, supervisor=SUPERVISED) == first
+    shutdown_plant(lab)
+    plant(lab)
+    second = ensure_bench(lab, bench, endpoints, supervisor=SUPERVISED)
+    assert second != first
+    assert not first.process.alive
+    shutdown_bench(lab)
+    shutdown_plant(lab)
+
+
 def test_a_bench_that_others_started_is_left_alone(lab: Path, bench: Path) -> None:
     found = ensure(lab)
     (lab / STARTED).unlink()
