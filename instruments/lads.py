@@ -197,7 +197,7 @@ class LadsUnit(Driver):
             message = f"{self._settings.name} has no program {template!r}; it offers {', '.join(sorted(offered)) or 'none'}"
             raise DeviceError(message, sent=Sent.NO)
         if state != _STOPPED:
-            raise DeviceError(f"{self._settings.name} is {state}; expected Stopped before a program", sent=Sent.NO)
+            raise DeviceError(f"{self._settings.name} is {state}; expected Stopped before a program (`clear` leaves Aborted)", sent=Sent.NO)
 
     def _templates(self) -> frozenset[str]:
         paths = self._transport.objects(self._paths.templates)
@@ -342,12 +342,13 @@ class LadsUnit(Driver):
 
     @override
     def cancel(self, call: Call) -> None:
-        """Abort our program; another one is left alone."""
+        """Abort our program and clear the unit for the next one; another program, and an abort by others, is left alone."""
         if self._state() != _RUNNING:
             return
         result = self._results.find(call.run_key)
         if result is not None and result.run_id == self._active()[1]:
             self._abort()
+            self._clear()
 
     def _abort(self) -> None:
         """Call Abort unless the unit says that it is at rest already; a refusal counts only while something runs."""

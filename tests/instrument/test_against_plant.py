@@ -310,7 +310,17 @@ def test_a_running_unit_is_not_started_again_and_a_foreign_program_is_not_aborte
     platform.cancel(ask)
     platform.cancel(ask)
     assert platform.outcome(ask, baseline).code == "aborted"
+    assert platform.read(["state"])[0].text == "Stopped"  # ready for the next one
+
+
+def test_an_abort_for_safety_stays_until_somebody_clears_it(platform: Driver) -> None:
+    platform.perform(_program("unsafe"))
+    platform.make_safe("abort")
+    with pytest.raises(DeviceError, match="Aborted; expected Stopped") as caught:
+        platform.perform(_program("next"))
+    assert caught.value.sent is Sent.NO
     platform.perform(call("clear"))
+    assert platform.read(["state"])[0].text == "Stopped"
 
 
 def test_a_failed_program_has_the_devices_word_for_it(plant: RunningPlant, platform: Driver) -> None:
