@@ -9,9 +9,10 @@ from typing import Any, ClassVar, Final
 
 from instruments.benchfile import BenchFile
 from instruments.host import safestate
+from instruments.host.entries import REPORT, Transition, content_hash
 from instruments.host.executor import Executor
 from instruments.host.gate import Gate
-from instruments.host.journal import REPORT, Journal, Transition, content_hash
+from instruments.host.journal import Journal
 from instruments.host.latch import Latch
 from instruments.host.pulse import SUPERVISOR_SILENCE, Pulse
 from instruments.host.wires import Wires

@@ -7,29 +7,29 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from instruments.benchfile import BenchFile
-from instruments.driver import Outcome, Verdict
 from instruments.host import safestate
+from instruments.host.books import Books
+from instruments.host.entries import JournalRun, Transition
+from instruments.host.exchange import ONCE, RunEnded, Tools
 from instruments.host.gate import Gate
-from instruments.host.journal import Journal, JournalRun, JournalStep, Transition
+from instruments.host.journal import Journal
 from instruments.host.latch import Latch
 from instruments.host.pulse import Pulse
 from instruments.host.reconcile import Reconciler, not_executed_evidence
-from instruments.host.steps import ONCE, SLICE, RunEnded, StepRunner, Tools
+from instruments.host.steps import SLICE, StepRunner
 from instruments.host.wires import Wires
 from instruments.procedure import classify
 from orchestrator.clock import Clock
-from orchestrator.domain.lifecycle import RunStatus, StepKind, StepStatus
+from orchestrator.domain.lifecycle import RunStatus, StepStatus
 from orchestrator.errors import Fault, InstrumentError
 
 logger = logging.getLogger(__name__)
 
 RECHECK_EVERY: Final = 5.0
 """Wall seconds after which the device of an unknown run is asked once more: a lost link may have come back."""
-CANCEL_SECONDS: Final = 5.0
-_RUN_ENDED: Final = "run ended: "
 
 
 class LifeSign:
@@ -88,6 +88,7 @@ class Executor:
         """Set when the thread has ended, by itself or because it was told to."""
         self.died: BaseException | None = None
         self._tools = Tools(bench, journal, wires, clock, Gate(bench), self._tick, self._checkpoint, self._pause)
+        self._books = Books(self._tools)
         self._thread = threading.Thread(target=self._run, name="executor", daemon=True)
 
     # ----------------------------------------------------------------- from other threads
@@ -122,9 +123,9 @@ class Executor:
     def drop(self, run_key: str, reason: str) -> None:
         """Abort a run that still waits; one that has begun ends by its own checkpoints."""
         with self._handover:
-            run = self._known(run_key)
+            run = self._books.run(run_key)
             if run.status is RunStatus.DISPATCHED and self._in_hand != run_key:
-                self._close_steps(run, reason)
+                self._books.close_steps(run, reason)
                 lab = self._clock.lab()
                 self._journal.commit(Transition(run_key, RunStatus.ABORTED, reason=reason, lab=lab, evidence={"not_executed": True}))
 
@@ -142,14 +143,13 @@ class Executor:
             Fault: The run is not unknown any more.
         """
         with self._settling:
-            run = self._known(run_key)
+            run = self._books.run(run_key)
             if run.status is not RunStatus.UNKNOWN:
                 raise Fault(f"run {run_key} is {run.status}; only an unknown run can be resolved")
             said = {"verdict": verdict, "reason": reason, "by": by}
             self._journal.note("resolved", {"run": run_key, **said})
-            if verdict == "done" and self._adopt_late(run, {"resolved": said}):
-                return
-            self._close_as(run, verdict, said)
+            if verdict != "done" or not self._books.adopt_late(run, {"resolved": said}):
+                self._books.close_as(run, verdict, said)
         self.wake()
 
     # ----------------------------------------------------------------- the thread
@@ -200,6 +200,8 @@ class Executor:
             raise RunEnded(RunStatus.ABORTED, f"bench latched: {self._latch.state.get('reason')}")
         if self._leaving.is_set():
             raise RunEnded(RunStatus.FAILED, "interrupted: the bench host was told to leave")
+        for complaint in self._wires.take_complaints().values():
+            raise RunEnded(RunStatus.FAILED, complaint)
 
     # ----------------------------------------------------------------- runs
 
@@ -217,7 +219,7 @@ class Executor:
 
     def _execute(self, run_key: str, work: Callable[[StepRunner, JournalRun], None]) -> None:
         """Do the outermost part of a run: whatever happens in it is recorded, and the bench is left safe."""
-        run = self._known(run_key)
+        run = self._books.run(run_key)
         self._in_hand = run_key
         self._pulse.worked()
         runner = StepRunner(self._tools, run.request)
@@ -260,7 +262,7 @@ class Executor:
 
     def _complete(self, runner: StepRunner) -> None:
         runner.finish_doses()
-        run = self._known(runner.request.run_key)
+        run = self._books.run(runner.request.run_key)
         status, reason = classify(self._bench, run.evidence.get("code"), self._journal.readings(run.run_key))
         if status is not RunStatus.COMPLETED:
             raise RunEnded(status, reason or "")
@@ -269,33 +271,15 @@ class Executor:
 
     def _end_early(self, ended: RunEnded) -> None:
         """Cancel what runs, drive the safe state, then close the run's books."""
-        run = self._known(self._in_hand or "")
+        run = self._books.run(self._in_hand or "")
         evidence = ended.evidence or (not_executed_evidence(run) if run.status is RunStatus.DISPATCHED else {})
         logger.warning("run %s ends %s: %s", run.run_key, ended.status, ended.reason)
-        for known in run.steps:
-            if known.is_open and known.step.kind in ONCE:
-                self._cancel(run, known)
+        self._books.cancel(run)
         self.park(f"run {run.run_key} ended {ended.status}: {ended.reason}")
         if ended.status is not RunStatus.UNKNOWN:
-            self._close_steps(run, ended.reason)
+            self._books.close_steps(run, ended.reason)
         lab = self._clock.lab()
         self._journal.commit(Transition(run.run_key, ended.status, reason=ended.reason, lab=lab, evidence=evidence))
-
-    def _cancel(self, run: JournalRun, known: JournalStep) -> None:
-        runner = StepRunner(self._tools, run.request)
-        instrument = known.step.instrument or ""
-        try:
-            wire = self._wires.of(instrument)
-            wire.attempt(instrument, lambda driver: driver.cancel(runner.call(known.step)), seconds=CANCEL_SECONDS)
-        except InstrumentError as error:
-            logger.error("run %s: %s was not cancelled: %s", run.run_key, known.step.do, error)
-
-    def _close_steps(self, run: JournalRun, reason: str) -> None:
-        for known in run.steps:
-            to = StepStatus.SKIPPED if known.status is StepStatus.PLANNED else StepStatus.FAILED
-            if known.is_open or known.status in (StepStatus.PLANNED, StepStatus.UNKNOWN):
-                lab = self._clock.lab()
-                self._journal.commit(Transition(run.run_key, to, known.step.index, f"{_RUN_ENDED}{reason}", lab))
 
     # ----------------------------------------------------------------- after an interruption
 
@@ -307,103 +291,33 @@ class Executor:
     def _resume(self, runner: StepRunner, run: JournalRun) -> None:
         logger.warning("run %s was interrupted %.1f lab s ago", run.run_key, self._gap)
         self._checkpoint()
-        _raise_old_end(self._bench, self._journal, run)
+        self._books.raise_old_end(run)
         attach = Reconciler(runner, run, self._gap).settle()
-        run = self._known(run.run_key)
+        run = self._books.run(run.run_key)
         busy = {known.step.instrument for known in attach if known.step.kind in ONCE}
-        runner.reassert([known for known in run.steps if _is_setting(known) and known.step.instrument not in busy])
+        runner.reassert([known for known in run.steps if known.is_setting and known.step.instrument not in busy])
         self.ready.set()
         for known in attach:
             runner.attach(known)
-        self._steps(runner, self._known(run.run_key))
+        self._steps(runner, self._books.run(run.run_key))
 
     def _recheck_unknown(self) -> None:
         self._rechecked = time.monotonic()
         for run in self._journal.runs(RunStatus.UNKNOWN):
             with self._settling:
-                if self._known(run.run_key).status is RunStatus.UNKNOWN:
-                    self._adopt_late(run, {})
-
-    def _adopt_late(self, run: JournalRun, evidence: dict[str, Any]) -> bool:
-        """Close an unknown run by what its program has brought meanwhile; return whether that settled it."""
-        runner = StepRunner(self._tools, run.request)
-        for known in run.steps:
-            if known.step.kind is not StepKind.PROGRAM or not (known.is_open or known.status is StepStatus.UNKNOWN):
-                continue
-            try:
-                finding = runner.find_now(known.step, known.baseline)
-            except InstrumentError as error:
-                logger.warning("run %s: %s cannot be asked: %s", run.run_key, known.step.do, error)
-                continue
-            if finding.verdict is Verdict.FINISHED and finding.outcome is not None:
-                self._close_adopted(runner, run, known, finding.outcome, evidence)
-                return True
-        return False
-
-    def _close_adopted(self, runner: StepRunner, run: JournalRun, known: JournalStep, outcome: Outcome, evidence: dict[str, Any]) -> None:
-        status, reason = RunStatus.COMPLETED, None
-        try:
-            runner.adopt(known.step, outcome)
-        except RunEnded as ended:
-            status, reason = ended.status, ended.reason
-        self._close_steps(self._known(run.run_key), "its program was adopted late")
-        lab = self._clock.lab()
-        self._journal.commit(Transition(run.run_key, status, reason=reason, lab=lab, evidence=evidence))
-        logger.info("run %s: its program was adopted late, the run is %s", run.run_key, status)
-
-    def _close_as(self, run: JournalRun, verdict: str, said: dict[str, Any]) -> None:
-        ends: dict[str, tuple[RunStatus, str, dict[str, Any]]] = {
-            "done": (RunStatus.FAILED, "executed, result lost", {}),
-            "not-done": (RunStatus.FAILED, "not executed", {"not_executed": True}),
-            "discard": (RunStatus.ABORTED, "discarded", {}),
-        }
-        status, reason, evidence = ends[verdict]
-        said = {"by": said["by"], "reason": said["reason"], "resolved": said}
-        for known in run.steps:
-            if verdict == "done" and known.status is StepStatus.UNKNOWN:
-                lab = self._clock.lab()
-                self._journal.commit(Transition(run.run_key, StepStatus.DONE, known.step.index, "done, as a person says", lab))
-        self._close_steps(self._known(run.run_key), reason)
-        lab = self._clock.lab()
-        self._journal.commit(Transition(run.run_key, status, reason=reason, lab=lab, evidence={**evidence, **said}))
-
-    def _known(self, run_key: str) -> JournalRun:
-        run = self._journal.run(run_key)
-        if run is None:
-            raise Fault(f"run {run_key} is not in the journal")
-        return run
+                if self._books.run(run.run_key).status is RunStatus.UNKNOWN:
+                    self._books.adopt_late(run, {})
 
     # ----------------------------------------------------------------- an idle bench
 
     def _attend(self) -> None:
         if time.monotonic() - self._rechecked > RECHECK_EVERY:
             self._recheck_unknown()
+        for complaint in self._wires.take_complaints().values():
+            self.park(complaint)  # the next run arms everything anew
         times = self._bench.spec.bench
         if self._pulse.silence > times.grace and not self._parked:
             self.park(f"no campaign for {times.grace:g} s")
         if self._pulse.silence > times.idle_exit:
             logger.info("no work for %g s: leaving", times.idle_exit)
             self._leaving.set()
-
-
-def _is_setting(known: JournalStep) -> bool:
-    return known.step.kind is StepKind.STATE_SETTING and known.status is StepStatus.DONE
-
-
-def _raise_old_end(bench: BenchFile, journal: Journal, run: JournalRun) -> None:
-    """End a run again whose end an earlier life had begun but not recorded."""
-    for known in run.steps:
-        if known.status is StepStatus.UNKNOWN:
-            raise RunEnded(RunStatus.UNKNOWN, f"step {known.step.index} {known.step.do}: {known.reason}")
-    code = run.evidence.get("code")
-    failed = [known for known in run.steps if known.status is StepStatus.FAILED]
-    if code is not None or failed:
-        status, reason = classify(bench, code, journal.readings(run.run_key))
-        if status is not RunStatus.COMPLETED:
-            raise RunEnded(status, reason or "")
-    closed = [known.reason or "" for known in run.steps if known.status in (StepStatus.FAILED, StepStatus.SKIPPED)]
-    for known in failed:
-        if not (known.reason or "").startswith(_RUN_ENDED):
-            raise RunEnded(RunStatus.FAILED, f"step {known.step.index} {known.step.do}: {known.reason}")
-    if closed:
-        raise RunEnded(RunStatus.FAILED, closed[0].removeprefix(_RUN_ENDED))

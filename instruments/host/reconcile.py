@@ -8,8 +8,9 @@ from enum import StrEnum
 from typing import Any
 
 from instruments.driver import Finding, Outcome, Progress, Verdict
-from instruments.host.journal import JournalRun, JournalStep
-from instruments.host.steps import ONCE, RunEnded, StepRunner
+from instruments.host.entries import JournalRun, JournalStep
+from instruments.host.exchange import ONCE, RunEnded
+from instruments.host.steps import StepRunner
 from orchestrator.domain.lifecycle import RunStatus, StepKind, StepStatus
 from orchestrator.errors import InstrumentError
 
@@ -140,7 +141,7 @@ class Reconciler:
         if known.step.kind not in ONCE:
             return None
         try:
-            return self._runner.find(known.step, known.baseline)
+            return self._runner.exchange.find(known.step, known.baseline)
         except InstrumentError as error:
             return Finding(Verdict.UNDECIDABLE, {"error": str(error), "sent": error.sent.value})
 

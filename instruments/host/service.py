@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import ValidationError
 
 from instruments.host.desk import Conflict, Desk, Latched, Unavailable, UnknownKey
-from instruments.host.journal import REPORT, REQUEST, reading_line
+from instruments.host.entries import REPORT, REQUEST, reading_line
 from orchestrator.domain.records import RunReport
 from orchestrator.domain.values import explain
 from orchestrator.errors import AthanorError, BadInput, InterlockError, LimitError

@@ -1,34 +1,21 @@
 """Carries out the steps of one run: commits each intent before the first byte, sends at most once, follows to the end."""
 
 import logging
-import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final, NoReturn
 
-from instruments.benchfile import BenchFile
-from instruments.driver import Call, Driver, Finding, Outcome, Progress, Verdict
-from instruments.host.gate import Gate
-from instruments.host.journal import Journal, JournalStep, Transition
-from instruments.host.wires import Wires
+from instruments.driver import Finding, Outcome, Progress, Verdict
+from instruments.host.entries import JournalStep, Transition
+from instruments.host.exchange import ONCE, RESENDABLE, RESENDS, Exchange, RunEnded, Tools, instrument_of
 from instruments.procedure import classify
-from orchestrator.clock import Clock
 from orchestrator.domain.lifecycle import RunStatus, StepKind, StepStatus
 from orchestrator.domain.records import Reading, RunRequest, Step, Until
-from orchestrator.errors import DeviceError, InstrumentError, LinkError, OutcomeUnknown, ProtocolError, Sent
+from orchestrator.errors import DeviceError, InstrumentError, OutcomeUnknown, Sent
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
-RESENDS: Final = 2
-"""How often a command that certainly did nothing, or that may be repeated, is sent again."""
-JITTER: Final = (0.05, 0.25)
-"""Wall seconds between attempts, drawn at random, so that two hosts on one bus do not repeat in step."""
-RECONNECT_FOR: Final = 30.0
-"""Wall seconds for which a lost link under a running dose or program is opened anew before a person is asked."""
-RECONNECT_EVERY: Final = 1.0
-FIND_SECONDS: Final = 5.0
 SLICE: Final = 0.2
 """Wall seconds of one slice of a wait: so soon does an abort act."""
 POLL_LAB: Final = 1.0
@@ -36,36 +23,6 @@ POLL_WALL: Final = 0.05
 """A channel or a program is asked once per lab second, at high rates not more often than each 50 ms."""
 DOSE_POLL_WALL: Final = 0.5
 """A dose ends by itself; it is only watched, so that a fault shows early."""
-ONCE: Final = frozenset({StepKind.DOSING, StepKind.PROGRAM})
-_RESENDABLE: Final = (LinkError, ProtocolError, OutcomeUnknown)
-"""After these the device did nothing wrong; any other error would come again."""
-
-
-class RunEnded(Exception):
-    """The run in hand ends before its last step."""
-
-    def __init__(self, status: RunStatus, reason: str, *, evidence: Mapping[str, Any] | None = None) -> None:
-        super().__init__(reason)
-        self.status = status
-        self.reason = reason
-        self.evidence = dict(evidence or {})
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What carrying out a run needs."""
-
-    bench: BenchFile
-    journal: Journal
-    wires: Wires
-    clock: Clock
-    gate: Gate
-    tick: Callable[[], None]
-    """Shows that the executor is alive."""
-    checkpoint: Callable[[], None]
-    """Raises RunEnded when the run is to end now."""
-    pause: Callable[[float], None]
-    """Waits for wall seconds, returns early when the run is to end."""
 
 
 @dataclass(slots=True)
@@ -74,9 +31,13 @@ class StepRunner:
 
     tools: Tools
     request: RunRequest
+    exchange: Exchange = field(init=False)
     _doses: dict[int, tuple[Step, Mapping[str, Any]]] = field(default_factory=dict)
     """Doses that run on the devices while the procedure goes on."""
     _doses_asked: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.exchange = Exchange(self.tools, self.request)
 
     # ----------------------------------------------------------------- entry points
 
@@ -87,6 +48,7 @@ class StepRunner:
             RunEnded: The run ends here.
         """
         try:
+            self._restore()
             if step.kind is StepKind.WAIT:
                 self.commit(step, StepStatus.INTENT)
                 self._wait(step, self.tools.clock.lab())
@@ -111,8 +73,7 @@ class StepRunner:
             elif step.kind is StepKind.READ:
                 self._record(step)
             else:
-                if known.status is not StepStatus.ACKNOWLEDGED:
-                    self._acknowledge(step, known.status)
+                self._acknowledge(step, known.status)
                 self._follow(step, known.baseline)
         except InstrumentError as error:
             self._fail(step, error)
@@ -124,19 +85,37 @@ class StepRunner:
             if self._doses:
                 self._nap(max(POLL_WALL, min(DOSE_POLL_WALL, self.tools.clock.wall_seconds(POLL_LAB))))
 
-    def reassert(self, steps: Sequence[JournalStep]) -> None:
-        """Send finished state-setting steps again: a watchdog may have undone them while nobody watched.
+    # ----------------------------------------------------------------- settings made again
 
-        The last setting of each command goes out in the old order; the last of each instrument is waited for again.
+    def reassert(self, steps: Sequence[JournalStep]) -> None:
+        """Send state-setting steps again: a watchdog may have undone them while nobody watched.
+
+        The last setting of each command goes out in the old order; the last of each instrument is waited for again, unless
+        it is still in hand.
+
+        Raises:
+            InstrumentError: A setting could not be made, or what it leads to was not reached.
         """
         latest = {one.step.do: one.step for one in steps}
-        last = {one.step.instrument: one.step for one in steps}
+        done = {one.step.instrument: one.step for one in steps if one.status is StepStatus.DONE}
         for step in sorted(latest.values(), key=lambda one: one.index):
-            logger.info("run %s: step %d %s is set again", self.request.run_key, step.index, step.do)
-            self.tools.gate.check_step(step, self.read)
-            self._patiently(step, _performing(self.call(step)))
-            if step is last[step.instrument] and step.until is not None:
+            logger.warning("run %s: step %d %s is set again", self.request.run_key, step.index, step.do)
+            self.tools.gate.check_step(step, self.exchange.read)
+            self._set(step)
+            if step is done.get(step.instrument) and step.until is not None:
                 self._reach(step.until, self.tools.clock.lab())
+
+    def _set(self, step: Step) -> None:
+        call = self.exchange.call(step)
+        self.exchange.patiently(step, lambda driver: driver.perform(call))
+
+    def _restore(self) -> None:
+        """Make the settings again of instruments whose link was opened anew; those with a dose under way keep theirs."""
+        busy = {step.instrument for step, _ in self._doses.values()}
+        stale, self.exchange.reopened = self.exchange.reopened - busy, self.exchange.reopened & busy
+        run = self.tools.journal.run(self.request.run_key)
+        if stale and run is not None:
+            self.reassert([one for one in run.steps if one.is_setting and one.step.instrument in stale])
 
     # ----------------------------------------------------------------- waiting and reading
 
@@ -150,25 +129,12 @@ class StepRunner:
     def _nap(self, wall_seconds: float) -> None:
         self.tools.pause(wall_seconds)
         self.tools.checkpoint()
+        if self.exchange.reopened:
+            self._restore()
 
     def _record(self, step: Step) -> None:
-        readings = self.read(step.channels)
+        readings = self.exchange.read(step.channels)
         self.commit(step, StepStatus.DONE, readings=_of_step(readings, step))
-
-    def read(self, channels: Sequence[str]) -> tuple[Reading, ...]:
-        """Read `instrument.channel` names now, device by device; a silent or garbled answer is asked for again.
-
-        Raises:
-            InstrumentError: A device did not answer.
-        """
-        wanted: dict[str, list[str]] = {}
-        for name in channels:
-            instrument, _, channel = name.partition(".")
-            wanted.setdefault(instrument, []).append(channel)
-        readings: list[Reading] = []
-        for instrument, names in wanted.items():
-            readings += self._again(instrument, _reading(names))
-        return tuple(readings)
 
     # ----------------------------------------------------------------- acting
 
@@ -183,25 +149,31 @@ class StepRunner:
         self._follow(step, baseline)
 
     def _send(self, step: Step) -> Mapping[str, Any]:
-        call = self.call(step)
+        """Send a step's command, again only where that can do no harm; return the evidence taken before it.
+
+        Raises:
+            InstrumentError: It was not carried out.
+            RunEnded: Nobody can tell whether it was.
+        """
+        call, exchange = self.exchange.call(step), self.exchange
         left = RESENDS
         while True:
             self.tools.checkpoint()
-            self.tools.gate.check_step(step, self.read)
-            self._on(step, lambda driver: driver.check(call))
-            baseline = self._again(_instrument(step), lambda driver: driver.baseline(call))
+            self.tools.gate.check_step(step, exchange.read)
+            exchange.on(step, lambda driver: driver.check(call))
+            baseline = exchange.again(instrument_of(step), lambda driver: driver.baseline(call))
             self.commit(step, StepStatus.INTENT, baseline=baseline)
             try:
-                sent = self._on(step, lambda driver: driver.perform(call))
+                sent = exchange.on(step, lambda driver: driver.perform(call))
             except InstrumentError as error:
                 if self._was_executed(step, baseline, error):
                     self.commit(step, StepStatus.SENT, reason=str(error), sent=step.arguments)
                     return baseline
-                if left == 0 or not isinstance(error, _RESENDABLE):
+                if left == 0 or not isinstance(error, RESENDABLE):
                     raise
                 left -= 1
                 self.commit(step, StepStatus.PLANNED, reason=f"sent again after: {error}")
-                self._recover_link(step, error)
+                exchange.recover(step, error)
                 continue
             self.commit(step, StepStatus.SENT, sent=sent)
             return baseline
@@ -211,46 +183,24 @@ class StepRunner:
         self.tools.checkpoint()
         if step.kind not in ONCE or error.sent is Sent.NO:
             return False
-        finding = self.find(step, baseline)
+        finding = self.exchange.find(step, baseline)
         if finding.verdict is Verdict.UNDECIDABLE:
-            raise self.undecided(step, f"{error}", finding)
-        self.tools.journal.note("reconciled", {"run": self.request.run_key, "step": step.index, **_finding(finding), "error": str(error)})
+            raise self.undecided(step, str(error), finding)
+        note = {"run": self.request.run_key, "step": step.index, **_document(finding), "error": str(error)}
+        self.tools.journal.note("reconciled", note)
         return finding.verdict is not Verdict.NOT_EXECUTED
-
-    def find(self, step: Step, baseline: Mapping[str, Any]) -> Finding:
-        """Ask the device what became of a step; "not executed" only after its longest queueing time.
-
-        Raises:
-            OutcomeUnknown: The device cannot be asked.
-        """
-        call = self.call(step)
-        finding = self._patiently(step, lambda driver: driver.reconcile(call, baseline))
-        queueing = self.tools.bench.driver(_instrument(step)).LONGEST_QUEUEING
-        if finding.verdict is Verdict.NOT_EXECUTED and queueing > 0:
-            self.tools.pause(queueing)
-            finding = self._patiently(step, lambda driver: driver.reconcile(call, baseline))
-        return finding
-
-    def find_now(self, step: Step, baseline: Mapping[str, Any]) -> Finding:
-        """Ask the device once what became of a step, in every state of the bench and from any thread.
-
-        Raises:
-            InstrumentError: The device does not answer.
-        """
-        call, instrument = self.call(step), _instrument(step)
-        wire = self.tools.wires.of(instrument)
-        return wire.attempt(instrument, lambda driver: driver.reconcile(call, baseline), seconds=FIND_SECONDS)
 
     def undecided(self, step: Step, reason: str, finding: Finding | None = None) -> RunEnded:
         """Mark a step unknown; the returned exception ends the run."""
-        evidence = {"finding": _finding(finding)} if finding is not None else {}
+        evidence = {"finding": _document(finding)} if finding is not None else {}
         self.commit(step, StepStatus.UNKNOWN, reason=reason, evidence=evidence)
         return RunEnded(RunStatus.UNKNOWN, f"step {step.index} {step.do}: {reason}")
 
     def _acknowledge(self, step: Step, status: StepStatus) -> None:
         if status is StepStatus.INTENT:
             self.commit(step, StepStatus.SENT, sent=step.arguments)
-        self.commit(step, StepStatus.ACKNOWLEDGED)
+        if status is not StepStatus.ACKNOWLEDGED:
+            self.commit(step, StepStatus.ACKNOWLEDGED)
 
     # ----------------------------------------------------------------- following
 
@@ -266,7 +216,7 @@ class StepRunner:
     def _reach(self, until: Until, started: float) -> Reading:
         inside_since: float | None = None
         while True:
-            (reading,) = self.read((until.channel,))
+            (reading,) = self.exchange.read((until.channel,))
             now = self.tools.clock.lab()
             if reading.value is None or reading.quality != "good" or abs(reading.value - until.target) > until.within:
                 inside_since = None
@@ -276,14 +226,32 @@ class StepRunner:
                 return reading
             if now - started > until.timeout:
                 raise _timed_out(until, reading.value)
-            self._nap(max(POLL_WALL, self.tools.clock.wall_seconds(POLL_LAB)))
+            self._nap(self._poll_wall)
             self._poll_doses(due=DOSE_POLL_WALL)
+
+    @property
+    def _poll_wall(self) -> float:
+        return max(POLL_WALL, self.tools.clock.wall_seconds(POLL_LAB))
 
     def _follow_program(self, step: Step, baseline: Mapping[str, Any]) -> None:
         while (outcome := self._outcome(step, baseline)).progress is Progress.RUNNING:
-            self._nap(max(POLL_WALL, self.tools.clock.wall_seconds(POLL_LAB)))
+            self._nap(self._poll_wall)
             self._poll_doses(due=DOSE_POLL_WALL)
         self.adopt(step, outcome)
+
+    def _outcome(self, step: Step, baseline: Mapping[str, Any]) -> Outcome:
+        """Ask how a dose or a program stands; after a lost link, decide by reconciliation."""
+        call, exchange = self.exchange.call(step), self.exchange
+        try:
+            return exchange.again(instrument_of(step), lambda driver: driver.outcome(call, baseline))
+        except RESENDABLE as error:
+            logger.warning("run %s, step %d %s: %s", self.request.run_key, step.index, step.do, error)
+        finding = exchange.patiently(step, lambda driver: driver.reconcile(call, baseline))
+        if finding.verdict is Verdict.RUNNING:
+            return Outcome(Progress.RUNNING)
+        if finding.verdict is Verdict.FINISHED:
+            return finding.outcome or exchange.on(step, lambda driver: driver.outcome(call, baseline))
+        raise self.undecided(step, "after a lost link the device does not say what became of it", finding)
 
     def adopt(self, step: Step, outcome: Outcome) -> None:
         """Record how a dose or a program has ended, with all that it brought, in one commit.
@@ -293,7 +261,7 @@ class StepRunner:
         """
         failed = outcome.progress is Progress.FAILED
         reason = f"ended with {outcome.code!r}" if failed else None
-        evidence = {"code": outcome.code} if step.kind is StepKind.PROGRAM else {}
+        evidence = {"code": outcome.code} if step.kind is StepKind.PROGRAM or failed else {}
         to = StepStatus.FAILED if failed else StepStatus.DONE
         self.commit(step, to, reason=reason, readings=_of_step(outcome.readings, step), evidence=evidence)
         if step.kind is StepKind.PROGRAM or failed:
@@ -302,24 +270,12 @@ class StepRunner:
     def _judge(self, step: Step, outcome: Outcome, *, failed: bool) -> None:
         code = outcome.code or ("failed" if failed else None)
         status, reason = classify(self.tools.bench, code, self.tools.journal.readings(self.request.run_key))
+        if step.kind is StepKind.DOSING and status is RunStatus.FAILED:
+            reason = f"step {step.index} {step.do} ended with {code!r}"
         if status is RunStatus.COMPLETED and failed:
             status = RunStatus.FAILED
         if status is not RunStatus.COMPLETED:
             raise RunEnded(status, reason or f"step {step.index} {step.do} ended with {code!r}")
-
-    def _outcome(self, step: Step, baseline: Mapping[str, Any]) -> Outcome:
-        """Ask how a dose or a program stands; after a lost link, decide by reconciliation."""
-        call = self.call(step)
-        try:
-            return self._again(_instrument(step), lambda driver: driver.outcome(call, baseline))
-        except _RESENDABLE as error:
-            logger.warning("run %s, step %d %s: %s", self.request.run_key, step.index, step.do, error)
-        finding = self._patiently(step, lambda driver: driver.reconcile(call, baseline))
-        if finding.verdict is Verdict.RUNNING:
-            return Outcome(Progress.RUNNING)
-        if finding.verdict is Verdict.FINISHED:
-            return finding.outcome or self._on(step, lambda driver: driver.outcome(call, baseline))
-        raise self.undecided(step, "after a lost link the device does not say what became of it", finding)
 
     def _poll_doses(self, *, due: float) -> None:
         if not self._doses or time.monotonic() - self._doses_asked < due:
@@ -339,58 +295,6 @@ class StepRunner:
             self._poll_doses(due=0.0)
             self._nap(POLL_WALL)
 
-    # ----------------------------------------------------------------- the wire
-
-    def _on(self, step: Step, work: Callable[[Driver], T]) -> T:
-        instrument = _instrument(step)
-        return self.tools.wires.of(instrument).call(instrument, work, tick=self.tools.tick)
-
-    def _again(self, instrument: str, work: Callable[[Driver], T]) -> T:
-        """Ask something that changes nothing, again after a silent or garbled answer."""
-        wire = self.tools.wires.of(instrument)
-        for left in reversed(range(RESENDS + 1)):
-            self.tools.checkpoint()
-            try:
-                return wire.call(instrument, work, tick=self.tools.tick)
-            except _RESENDABLE as error:
-                if left == 0:
-                    raise
-                logger.warning("run %s: asking %s again after: %s", self.request.run_key, instrument, error)
-                self.tools.pause(random.uniform(*JITTER))
-                if left == 1 and isinstance(error, LinkError):
-                    self._open_again(instrument)
-        raise AssertionError  # the loop returns or raises
-
-    def _patiently(self, step: Step, work: Callable[[Driver], T]) -> T:
-        """Ask through a lost link, opening it anew.
-
-        Raises:
-            OutcomeUnknown: It stayed lost.
-        """
-        deadline = time.monotonic() + RECONNECT_FOR
-        while True:
-            self.tools.checkpoint()
-            try:
-                return self._on(step, work)
-            except _RESENDABLE as error:
-                if time.monotonic() > deadline:
-                    message = f"{step.instrument} cannot be asked what became of it: {error}"
-                    raise OutcomeUnknown(message, sent=Sent.MAYBE) from error
-                self.tools.pause(RECONNECT_EVERY)
-                self._recover_link(step, error)
-
-    def _recover_link(self, step: Step, error: InstrumentError) -> None:
-        self.tools.pause(random.uniform(*JITTER))
-        self.tools.checkpoint()
-        if isinstance(error, LinkError):
-            self._open_again(_instrument(step))
-
-    def _open_again(self, instrument: str) -> None:
-        try:
-            self.tools.wires.of(instrument).open()
-        except _RESENDABLE as error:
-            logger.warning("the link of %s is still lost: %s", instrument, error)
-
     # ----------------------------------------------------------------- the journal
 
     def commit(
@@ -406,12 +310,8 @@ class StepRunner:
     ) -> None:
         """Make one arrow of a step's life cycle durable."""
         lab = self.tools.clock.lab()
-        self.tools.journal.commit(Transition(self.request.run_key, to, step.index, reason, lab, evidence or {}, sent, baseline, readings))
-
-    def call(self, step: Step) -> Call:
-        """Return the driver's view of a step."""
-        request = self.request
-        return Call(step.command, step.arguments, request.run_key, request.campaign, request.position)
+        key = self.request.run_key
+        self.tools.journal.commit(Transition(key, to, step.index, reason, lab, evidence or {}, sent, baseline, readings))
 
     def _fail(self, step: Step, error: InstrumentError) -> NoReturn:
         if isinstance(error, OutcomeUnknown):
@@ -430,19 +330,5 @@ def _of_step(readings: Sequence[Reading], step: Step) -> tuple[Reading, ...]:
     return tuple(replace(one, step=step.index) for one in readings)
 
 
-def _performing(call: Call) -> Callable[[Driver], Mapping[str, float | str]]:
-    return lambda driver: driver.perform(call)
-
-
-def _reading(channels: Sequence[str]) -> Callable[[Driver], tuple[Reading, ...]]:
-    return lambda driver: driver.read(channels)
-
-
-def _instrument(step: Step) -> str:
-    if step.instrument is None:
-        raise AssertionError(f"step {step.index} {step.do} has no instrument")
-    return step.instrument
-
-
-def _finding(finding: Finding) -> dict[str, Any]:
+def _document(finding: Finding) -> dict[str, Any]:
     return {"verdict": finding.verdict.value, "evidence": dict(finding.evidence)}

@@ -61,6 +61,7 @@ class Wire:
         self._urgent: deque[_Job] = deque()
         self._normal: deque[_Job] = deque()
         self._changed = threading.Condition()
+        self._complaints: dict[str, str] = {}
         self._halted = False
         self._closing = False
         self._turn = time.monotonic()
@@ -119,6 +120,12 @@ class Wire:
             return future.result(timeout=seconds)
         except NotYet as error:
             raise LinkError(f"link {self.name}: no answer for {seconds:g} s", sent=Sent.MAYBE) from error
+
+    def take_complaints(self) -> dict[str, str]:
+        """Return, once, what devices said of themselves when their watchdogs were fed: a trip, an alarm, a restart."""
+        with self._changed:
+            complaints, self._complaints = self._complaints, {}
+        return complaints
 
     def halt(self) -> None:
         """Refuse the normal lane, also what waits in it: nothing but stop and safe state reaches the wire."""
@@ -217,6 +224,10 @@ class Wire:
     def _refresh(self, driver: Driver) -> None:
         try:
             driver.refresh()
+        except DeviceError as error:
+            logger.error("%s: %s", driver.settings.name, error)
+            with self._changed:
+                self._complaints[driver.settings.name] = str(error)
         except InstrumentError as error:
             logger.warning("%s: watchdog not refreshed: %s", driver.settings.name, error)
 
@@ -256,6 +267,14 @@ class Wires:
     def ages(self) -> dict[str, float]:
         """Wall seconds since the last turn of each wire's thread."""
         return {name: wire.age for name, wire in self._wires.items()}
+
+    def neighbours(self, instrument: str) -> set[str]:
+        """Return all instruments on the same link, itself included."""
+        return {name for name, link in self._link_of.items() if link == self._link_of[instrument]}
+
+    def take_complaints(self) -> dict[str, str]:
+        """Return, once, what devices said of themselves when their watchdogs were fed."""
+        return {name: line for wire in self._wires.values() for name, line in wire.take_complaints().items()}
 
     def halt(self) -> None:
         """Let nothing but stop and safe state through."""

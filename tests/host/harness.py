@@ -24,7 +24,8 @@ from typing_extensions import override
 from instruments.driver import Driver
 from instruments.host.__main__ import Parts, main
 from instruments.host.asking import ask
-from instruments.host.journal import Journal, Transition
+from instruments.host.entries import Transition
+from instruments.host.journal import Journal
 from instruments.host.notes import HOST, read_note, write_note
 from instruments.registry import DRIVERS
 from orchestrator.domain.identity import uuid7

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.host.harness import Bench, request, steps
+from tests.host.harness import Bench, request, steps, until
 
 
 @pytest.mark.parametrize("kind", ["lost-reply", "lost-request", "not-sent"])
@@ -136,3 +136,33 @@ def test_settings_that_a_watchdog_may_have_undone_are_made_again_after_an_interr
     assert bench.world.state()["pump_a"]["set_flow"] == {"flow": 2.0}
     temperatures = [one["value"] for one in bench.readings(wanted["run_key"]) if one["channel"] == "temperature"]
     assert temperatures[-1] == pytest.approx(100.0)
+
+
+def test_a_device_that_complains_when_its_watchdog_is_fed_ends_the_run(bench: Bench) -> None:
+    bench.start()
+    wanted = request(bench, steps(wait=1e6))
+    bench.submit(wanted)
+    bench.await_step(wanted["run_key"], 5, "intent")
+    bench.world.plan("pump_a", "refresh", "refused")
+    report = bench.await_end(wanted["run_key"])
+    assert (report["status"], report["reason"]) == ("failed", "pump_a answered ?OOR")
+    assert bench.world.state()["oven"]["heat"]["to"] == 20.0
+
+
+def test_a_device_that_complains_on_an_idle_bench_is_armed_anew_before_the_next_run(bench: Bench) -> None:
+    bench.start()
+    armed = bench.world.state()["pump_a"]["armed"]
+    bench.world.plan("pump_a", "refresh", "refused")
+    until(lambda: bench.world.state()["pump_a"].get("safe", 0) > 0, "the bench is parked")
+    assert bench.carry_out()["status"] == "completed"
+    assert bench.world.state()["pump_a"]["armed"] == armed + 1
+
+
+def test_settings_are_made_again_when_a_link_was_opened_anew_during_a_run(bench: Bench) -> None:
+    bench.start()
+    bench.world.plan("oven", "read", "lost-request", times=2)
+    report = bench.carry_out()
+    assert report["status"] == "completed"
+    assert bench.world.state()["oven"]["armed"] == 2  # at the start, and after the lost link
+    assert bench.world.state()["oven"]["settings"] == 2
+    assert bench.executions(report["run_key"]) == (1, 1, 1)

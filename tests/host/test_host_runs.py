@@ -1,5 +1,6 @@
 import base64
 import hashlib
+import itertools
 import threading
 from typing import Any
 
@@ -73,7 +74,7 @@ def test_runs_are_executed_in_the_order_of_arrival(bench: Bench) -> None:
     assert [report["status"] for report in reports] == ["completed"] * 3
     begun = [report["started_lab"] for report in reports]
     assert begun == sorted(begun)
-    assert all(later["started_lab"] >= earlier["ended_lab"] for earlier, later in zip(reports, reports[1:], strict=False))
+    assert all(later["started_lab"] >= earlier["ended_lab"] for earlier, later in itertools.pairwise(reports))
 
 
 def test_a_long_poll_answers_as_soon_as_something_changes(bench: Bench) -> None:

@@ -4,29 +4,29 @@ from typing import Literal
 import pytest
 
 from instruments.driver import Verdict
-from instruments.host.journal import JournalRun, JournalStep
+from instruments.host.entries import JournalRun, JournalStep
 from instruments.host.reconcile import Next, decide, interruption, not_executed_evidence
 from orchestrator.domain.lifecycle import RunStatus, StepKind, StepStatus
 from orchestrator.domain.records import RunRequest, Step
 
-I, S, A = StepStatus.INTENT, StepStatus.SENT, StepStatus.ACKNOWLEDGED
+INTENT, SENT, ACKED = StepStatus.INTENT, StepStatus.SENT, StepStatus.ACKNOWLEDGED
 
 
 @pytest.mark.parametrize("kind", [StepKind.DOSING, StepKind.PROGRAM])
 @pytest.mark.parametrize(
     ("status", "verdict", "go_on", "give_up"),
     [
-        (I, Verdict.FINISHED, Next.ADOPT, Next.ADOPT),
-        (S, Verdict.FINISHED, Next.ADOPT, Next.ADOPT),
-        (A, Verdict.FINISHED, Next.ADOPT, Next.ADOPT),
-        (I, Verdict.RUNNING, Next.ATTACH, Next.GIVE_UP),
-        (A, Verdict.RUNNING, Next.ATTACH, Next.GIVE_UP),
-        (I, Verdict.NOT_EXECUTED, Next.REPEAT, Next.GIVE_UP),
-        (S, Verdict.NOT_EXECUTED, Next.REPEAT, Next.GIVE_UP),
-        (A, Verdict.NOT_EXECUTED, Next.ASK, Next.ASK),  # it was acknowledged: the device contradicts itself
-        (I, Verdict.UNDECIDABLE, Next.ASK, Next.ASK),
-        (A, Verdict.UNDECIDABLE, Next.ASK, Next.ASK),
-        (I, None, Next.ASK, Next.ASK),
+        (INTENT, Verdict.FINISHED, Next.ADOPT, Next.ADOPT),
+        (SENT, Verdict.FINISHED, Next.ADOPT, Next.ADOPT),
+        (ACKED, Verdict.FINISHED, Next.ADOPT, Next.ADOPT),
+        (INTENT, Verdict.RUNNING, Next.ATTACH, Next.GIVE_UP),
+        (ACKED, Verdict.RUNNING, Next.ATTACH, Next.GIVE_UP),
+        (INTENT, Verdict.NOT_EXECUTED, Next.REPEAT, Next.GIVE_UP),
+        (SENT, Verdict.NOT_EXECUTED, Next.REPEAT, Next.GIVE_UP),
+        (ACKED, Verdict.NOT_EXECUTED, Next.ASK, Next.ASK),  # it was acknowledged: the device contradicts itself
+        (INTENT, Verdict.UNDECIDABLE, Next.ASK, Next.ASK),
+        (ACKED, Verdict.UNDECIDABLE, Next.ASK, Next.ASK),
+        (INTENT, None, Next.ASK, Next.ASK),
     ],
 )
 def test_what_may_happen_only_once_is_decided_by_evidence(
@@ -39,11 +39,11 @@ def test_what_may_happen_only_once_is_decided_by_evidence(
 @pytest.mark.parametrize(
     ("kind", "status", "go_on"),
     [
-        (StepKind.STATE_SETTING, I, Next.REPEAT),
-        (StepKind.STATE_SETTING, S, Next.REPEAT),
-        (StepKind.STATE_SETTING, A, Next.ATTACH),
-        (StepKind.READ, I, Next.REPEAT),
-        (StepKind.WAIT, I, Next.ATTACH),
+        (StepKind.STATE_SETTING, INTENT, Next.REPEAT),
+        (StepKind.STATE_SETTING, SENT, Next.REPEAT),
+        (StepKind.STATE_SETTING, ACKED, Next.ATTACH),
+        (StepKind.READ, INTENT, Next.REPEAT),
+        (StepKind.WAIT, INTENT, Next.ATTACH),
     ],
 )
 def test_what_may_be_repeated_is_repeated_unless_the_gap_was_too_long(kind: StepKind, status: StepStatus, go_on: Next) -> None:
@@ -71,11 +71,11 @@ SET, DOSE, WAIT = StepKind.STATE_SETTING, StepKind.DOSING, StepKind.WAIT
     ("steps", "gap", "goes_on"),
     [
         ([(SET, PLANNED, "abort")], math.inf, True),
-        ([(SET, I, "abort")], 0.1, False),
-        ([(SET, I, "continue")], math.inf, True),
-        ([(SET, I, 60.0)], 59.0, True),
-        ([(SET, I, 60.0)], 61.0, False),
-        ([(DOSE, A, 30.0), (WAIT, I, "continue")], 31.0, False),  # the strictest of those in hand
+        ([(SET, INTENT, "abort")], 0.1, False),
+        ([(SET, INTENT, "continue")], math.inf, True),
+        ([(SET, INTENT, 60.0)], 59.0, True),
+        ([(SET, INTENT, 60.0)], 61.0, False),
+        ([(DOSE, ACKED, 30.0), (WAIT, INTENT, "continue")], 31.0, False),  # the strictest of those in hand
         ([(SET, DONE, 60.0), (DOSE, PLANNED, "abort")], 30.0, True),  # between two steps: the finished one
         ([(SET, DONE, "abort"), (DOSE, PLANNED, "continue")], 1.0, False),
         ([(SET, DONE, "abort")], math.inf, True),
@@ -88,7 +88,7 @@ def test_an_interruption_is_judged_by_the_steps_in_hand(
 
 
 def test_the_reason_names_gap_step_and_rule() -> None:
-    judged = interruption(a_run((SET, DONE, "continue"), (WAIT, I, 60.0)), 75.2)
+    judged = interruption(a_run((SET, DONE, "continue"), (WAIT, INTENT, 60.0)), 75.2)
     assert judged.reason == "interrupted: 75 lab s without a host at step 1 a.b; at most 60 allowed"
 
 
@@ -97,7 +97,7 @@ def test_the_reason_names_gap_step_and_rule() -> None:
     [
         ([(SET, DONE, "abort"), (DOSE, PLANNED, "abort")], True),
         ([(SET, DONE, "abort"), (DOSE, StepStatus.SKIPPED, "abort")], True),
-        ([(DOSE, I, "abort")], False),
+        ([(DOSE, INTENT, "abort")], False),
         ([(DOSE, DONE, "abort"), (DOSE, PLANNED, "abort")], False),
         ([(DOSE, StepStatus.UNKNOWN, "abort")], False),
     ],

@@ -1,0 +1,113 @@
+"""What the journal holds: runs, their steps, and the transitions between their states."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pydantic import TypeAdapter
+
+from orchestrator.domain.lifecycle import RunStatus, StepKind, StepStatus
+from orchestrator.domain.records import Reading, RunReport, RunRequest, Step, StepReport
+from orchestrator.domain.values import digest
+
+REQUEST: Final = TypeAdapter(RunRequest)
+REPORT: Final = TypeAdapter(RunReport)
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One arrow of a life cycle: of a run, or of one of its steps."""
+
+    run_key: str
+    to: RunStatus | StepStatus
+    step: int | None = None
+    """Index of the step; None for the run itself."""
+    reason: str | None = None
+    lab: float | None = None
+    """Lab seconds of the transition."""
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    """Added to what the run's row holds."""
+    sent: Mapping[str, float | str] | None = None
+    baseline: Mapping[str, Any] | None = None
+    """For `intent`: the evidence that reconciliation compares with."""
+    readings: tuple[Reading, ...] = ()
+    """Recorded in the same commit; `seq` is given here."""
+    request: RunRequest | None = None
+    """For a run's arrival (`dispatched`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class JournalStep:
+    """One step as the journal knows it."""
+
+    step: Step
+    status: StepStatus
+    reason: str | None
+    sent: dict[str, float | str]
+    baseline: dict[str, Any]
+    started_lab: float | None
+    ended_lab: float | None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its end has not been seen."""
+        return self.status in (StepStatus.INTENT, StepStatus.SENT, StepStatus.ACKNOWLEDGED)
+
+    @property
+    def is_setting(self) -> bool:
+        """Whether it has set a state that should still hold."""
+        return self.step.kind is StepKind.STATE_SETTING and self.status in (StepStatus.ACKNOWLEDGED, StepStatus.DONE)
+
+
+@dataclass(frozen=True, slots=True)
+class JournalRun:
+    """One run as the journal knows it."""
+
+    request: RunRequest
+    status: RunStatus
+    reason: str | None
+    evidence: dict[str, Any]
+    revision: int
+    started_lab: float | None
+    ended_lab: float | None
+    abort: str | None
+    """Why somebody asked to end it; None while nobody has."""
+    steps: tuple[JournalStep, ...]
+
+    @property
+    def run_key(self) -> str:
+        """The attempt's key."""
+        return self.request.run_key
+
+    def report(self) -> RunReport:
+        """Return what the campaign may know."""
+        steps = tuple(
+            StepReport(one.step.index, one.step.do, one.status, one.reason, one.sent, one.started_lab, one.ended_lab) for one in self.steps
+        )
+        return RunReport(self.run_key, self.revision, self.status, self.reason, steps, self.evidence, self.started_lab, self.ended_lab)
+
+
+def content_hash(request: RunRequest) -> str:
+    """Return the hash of what a run key stands for; a process that takes a campaign up raises the fence alone."""
+    document = REQUEST.dump_python(request, mode="json")
+    return digest({key: value for key, value in document.items() if key != "fence"})
+
+
+def reading_line(one: Reading) -> dict[str, Any]:
+    """Return a reading as the JSON object that travels: raw bytes in base64, lab seconds as `lab_s`."""
+    return {
+        "seq": one.seq,
+        "step": one.step,
+        "instrument": one.instrument,
+        "channel": one.channel,
+        "value": one.value,
+        "array": None if one.array is None else list(one.array),
+        "text": one.text,
+        "unit": one.unit,
+        "quality": one.quality,
+        "wall": one.wall.isoformat(),
+        "lab_s": one.lab,
+        "raw": base64.b64encode(one.raw).decode(),
+        "sha256": one.sha256,
+    }
