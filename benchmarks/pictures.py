@@ -105,7 +105,8 @@ def _axes(chart: Chart, frame: _Frame, x_ticks: Sequence[float], y_ticks: Sequen
 def _level(level: tuple[str, float], frame: _Frame) -> str:
     y = frame.y(level[1])
     line = f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="#222" stroke-dasharray="5 4"/>'
-    text = f'<text x="{WIDTH - RIGHT - 4}" y="{y - 5:.1f}" text-anchor="end" fill="#222" font-size="12">{escape(level[0])}</text>'
+    beside = y - 5 if y < HEIGHT / 2 else y + 15  # away from the curves, which come from the other side
+    text = f'<text x="{WIDTH - RIGHT - 4}" y="{beside:.1f}" text-anchor="end" fill="#222" font-size="12">{escape(level[0])}</text>'
     return f"{line}\n{text}"
 
 
@@ -130,7 +131,8 @@ def replay_pictures(folder: Path, tasks: Sequence[RecordedTask], rows: Sequence[
         names = [name for name in COLOURS if any(row["surrogate"] == name for row in mine)]
         if names:
             lines = tuple(_mean_line(name, [row["best_so_far"] for row in mine if row["surrogate"] == name]) for name in names)
-            (folder / f"replay-{task.name}.svg").write_text(draw(_replay_chart(task, lines, initial)), encoding="utf-8")
+            seeds = len({row["seed"] for row in mine})
+            (folder / f"replay-{task.name}.svg").write_text(draw(_replay_chart(task, lines, initial, seeds)), encoding="utf-8")
 
 
 def _mean_line(name: str, curves: Sequence[Sequence[float]]) -> Line:
@@ -142,11 +144,11 @@ def _mean_line(name: str, curves: Sequence[Sequence[float]]) -> Line:
     return Line(name, tuple(float(number) for number in range(1, len(means) + 1)), means, low, high)
 
 
-def _replay_chart(task: RecordedTask, lines: tuple[Line, ...], initial: int) -> Chart:
+def _replay_chart(task: RecordedTask, lines: tuple[Line, ...], initial: int, seeds: int) -> Chart:
     (target,) = task.file.objective.targets
     best = max(task.scores) if target.goal == "maximise" else -max(task.scores)
     return Chart(
-        title=f"{task.name}: {len(task.pool.candidates)} candidates",
+        title=f"{task.name}: {len(task.pool.candidates)} candidates, mean of {seeds} seeds and twice its standard error",
         x_label=f"experiments (the first {initial} at random, the same for all)",
         y_label=f"best {target.name} so far ({target.unit or '1'})",
         lines=lines,
