@@ -111,7 +111,7 @@ class Supervisor:
         self._deaths: Counter[str] = Counter()
         self._run: str | None = None
         self._death_outside_run = False
-        self._refused: str | None = None
+        self._last_death: str | None = None
         self._ready = False
         self._ever_ready = False
         self._answered = 0.0
@@ -179,7 +179,8 @@ class Supervisor:
         if code == 0:
             raise _Leave(0, f"host {host.process.pid} left by itself")
         logger.error("host %d died (code %s) in run %s", host.process.pid, code, self._run)
-        self._refused = refused = read_note(self._lab / HOST_ERROR).get("error")
+        refused = read_note(self._lab / HOST_ERROR).get("error")
+        self._last_death = refused or f"the one before died with code {code}"
         if refused and not self._ever_ready:
             raise _Leave(4, f"the host refused to start: {refused}")
         if (self._lab / LATCHED).exists():
@@ -209,7 +210,7 @@ class Supervisor:
         if self._ready and now - self._answered > self._times.silent_after:
             return f"host {host.process.pid} gave no answer for {now - self._answered:.1f} s"
         if not self._ready and now > self._ready_by:
-            return f"host {host.process.pid} was not ready in time{f' ({self._refused})' if self._refused else ''}"
+            return f"host {host.process.pid} was not ready in time{f' ({self._last_death})' if self._last_death else ''}"
         return None
 
     def _ask(self, host: Host) -> dict[str, Any] | None:
