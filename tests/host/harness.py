@@ -27,6 +27,7 @@ from instruments.host.asking import ask
 from instruments.host.entries import Transition
 from instruments.host.journal import Journal
 from instruments.host.notes import HOST, read_note, write_note
+from instruments.host.wires import Connect
 from instruments.registry import DRIVERS
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import RunStatus, StepKind
@@ -121,10 +122,10 @@ class DeadlyJournal(Journal):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def run_host(arguments: Sequence[str], at: int | None, before: bool, locks: Path) -> None:
+def run_host(arguments: Sequence[str], at: int | None, before: bool, locks: Path, opened: Connect) -> None:
     """Be a bench host; the entry point of the child."""
     journal = Journal if at is None else partial(DeadlyJournal, at=at, before=before)
-    sys.exit(main(arguments, Parts(journal=journal, connect=connect_fakes, lock_folder=locks)))
+    sys.exit(main(arguments, Parts(journal=journal, connect=opened, lock_folder=locks)))
 
 
 @dataclass(slots=True)
@@ -137,9 +138,14 @@ class Bench:
     idle_exit: float = 600.0
     host: ForkServerProcess | None = None
     hosts: list[ForkServerProcess] = field(default_factory=list)
+    connect: Connect = connect_fakes
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.write_files()
+
+    def write_files(self) -> None:
+        """Write bench file and endpoints."""
         self.bench_file.write_text(BENCH.format(grace=self.grace, idle_exit=self.idle_exit))
         links = {name: {"port": str(self.folder / name)} for name in ("heat", "flow", "analysis")}
         document = {"bench_sha256": self.sha256, "t0_monotonic": time.monotonic(), "rate": self.rate, "endpoints": links}
@@ -167,7 +173,7 @@ class Bench:
         """Start a host, which dies at a commit when told to."""
         (self.lab / HOST).unlink(missing_ok=True)
         arguments = ["--lab", str(self.lab), "--bench", str(self.bench_file), "--endpoints", str(self.folder / "endpoints.json")]
-        self.host = _SERVER.Process(target=run_host, args=(arguments, at, before, self.folder / "locks"))
+        self.host = _SERVER.Process(target=run_host, args=(arguments, at, before, self.folder / "locks", self.connect))
         self.host.start()
         self.hosts.append(self.host)
         if wait:

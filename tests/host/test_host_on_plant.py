@@ -1,0 +1,112 @@
+"""The host with the real drivers on the wires of the simulated CdSe bench; the plant's ground truth is the judge."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typing_extensions import override
+
+from instruments.benchfile import load_bench
+from instruments.host.connect import connect
+from instruments.host.notes import read_note, write_note
+from instruments.procedure import Procedure
+from orchestrator.domain.campaign import load_campaign
+from orchestrator.domain.records import Step
+from orchestrator.errors import HostError
+from tests.host.harness import Bench, request
+from tests.simulator.plant_process import PlantProcess
+
+CDSE = Path(__file__).parent.parent.parent / "examples" / "cdse"
+CONFIGURATION = {"T": 240.0, "tau": 30.0, "c_se": 0.012, "ratio": 2.0}
+PLANT_RATE = 60.0
+PUMPS = ("pump_cd", "pump_se", "pump_l")
+
+
+@dataclass(slots=True)
+class PlantBench(Bench):
+    """A lab over a running plant."""
+
+    @override
+    def write_files(self) -> None:
+        shutil.copy(CDSE / "bench.toml", self.bench_file)
+        document = read_note(self.folder / "plant" / "endpoints.json")
+        write_note(self.folder / "endpoints.json", {**document, "bench_sha256": self.sha256})
+
+
+@pytest.fixture(scope="module")
+def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlantProcess]:
+    folder = tmp_path_factory.mktemp("lab") / "plant"
+    folder.mkdir()
+    running = PlantProcess.start(folder, rate=PLANT_RATE)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def cdse(plant: PlantProcess) -> Iterator[PlantBench]:
+    made = PlantBench(plant.folder.parent, rate=PLANT_RATE, connect=connect)
+    yield made
+    made.close()
+
+
+def _steps(bench: Bench, rule: Any) -> list[Step]:
+    campaign = load_campaign(CDSE / "campaign.toml")
+    expanded = Procedure(load_bench(bench.bench_file), campaign.space()).expand(CONFIGURATION)
+    return [step.evolve(interrupted=rule) for step in expanded]
+
+
+def _carried_out(plant: PlantProcess, run_key: str, since: float) -> dict[str, int]:
+    doses = [line for line in plant.truth(event="dose") if line["t"] >= since and line["values"]["phase"] == "start"]
+    counts = {pump: sum(line["device"] == pump for line in doses) for pump in PUMPS}
+    return {**counts, "program": sum(line.get("run_key") == run_key for line in plant.truth("platform", "start"))}
+
+
+def _now(plant: PlantProcess) -> float:
+    return max((line["t"] for line in plant.truth()), default=0.0) + 1e-6
+
+
+def test_a_cdse_run_is_carried_out_from_end_to_end(cdse: PlantBench, plant: PlantProcess) -> None:
+    since = _now(plant)
+    cdse.start()
+    report = cdse.carry_out(_steps(cdse, "abort"), position="A1")
+    assert report["status"] == "completed", report
+    assert _carried_out(plant, report["run_key"], since) == {**dict.fromkeys(PUMPS, 1), "program": 1}
+    readings = {f"{one['instrument']}.{one['channel']}": one for one in cdse.readings(report["run_key"])}
+    assert readings["oven.temperature"]["value"] == pytest.approx(240.0, abs=1.5)
+    assert len(readings["platform.Sample"]["array"]) == len(readings["platform.Wavelength"]["array"]) == 351
+    assert readings["pump_cd.dispensed"]["value"] == pytest.approx(report["steps"][5]["sent"]["volume"], rel=0.02)
+    identities = cdse.ask("GET", "/status")["identities"]
+    assert (identities["oven"]["serial_number"], identities["platform"]["serial_number"]) == ("20417", "SP-0042")
+
+
+@pytest.mark.parametrize(
+    ("position", "at", "before"),
+    [
+        ("B1", 4, True),  # the oven was set, which is not known
+        ("B2", 16, False),  # the intent of the first dose is committed, nothing was sent
+        ("B3", 17, True),  # the first dose runs, which is not known
+        ("B4", 26, True),  # three doses run, the wait is nearly over
+        ("B5", 29, False),  # the intent of the program is committed, nothing was sent
+        ("B6", 30, True),  # the program runs, which is not known
+        ("B7", 31, False),  # the program runs
+    ],
+)
+def test_a_host_killed_on_the_real_wires_carries_nothing_out_twice(
+    cdse: PlantBench, plant: PlantProcess, position: str, at: int, *, before: bool
+) -> None:
+    since = _now(plant)
+    wanted = request(cdse, _steps(cdse, "continue"), position=position)
+    cdse.start(at=at, before=before)
+    with suppress(HostError):
+        cdse.submit(wanted)
+    cdse.await_end(wanted["run_key"], survive=True)
+    assert cdse.end() == -9
+    cdse.start()
+    cdse.submit(wanted)
+    report = cdse.await_end(wanted["run_key"])
+    assert report["status"] == "completed", report
+    assert _carried_out(plant, wanted["run_key"], since) == {**dict.fromkeys(PUMPS, 1), "program": 1}
