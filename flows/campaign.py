@@ -23,7 +23,7 @@ POLL_SECONDS: Final = 1.0
 Cycle = Callable[[int, Callable[[], None]], None]
 """Runs the work of a cycle, given its number: as a Prefect task, or plainly."""
 Observer = Callable[[History], None]
-"""Is shown the history after each turn."""
+"""Is shown the history after each cycle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def run_loop(steps: Steps, *, cycle: Cycle, observe: Observer, leave: threading.
     Args:
         steps: Carries actions out.
         cycle: Wraps the work between two waits.
-        observe: Is shown the history after each turn.
+        observe: Is shown the history after each cycle.
         leave: Set by whoever wants the process to leave.
 
     Raises:
@@ -66,17 +66,19 @@ def _turns(steps: Steps, cycle: Cycle, observe: Observer, leave: threading.Event
     number = 0
     while True:
         actions = _ask(steps)
-        observe(steps.history)
         if leave.is_set():
             raise Interrupted("interrupted: the bench finishes the run in hand; the same command goes on from there")
         match actions[0]:
             case Stop(status, reason):
-                return _stop(steps, status, reason)
+                ended = _stop(steps, status, reason)
+                observe(steps.refresh())
+                return ended
             case Reconcile() | Wait():
                 _watch(steps, actions)
             case _:
                 number += 1
                 cycle(number, lambda: _work(steps))
+                observe(steps.history)
 
 
 def _ask(steps: Steps) -> tuple[Action, ...]:

@@ -9,12 +9,11 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
 import httpx
-from prefect import flow, task
+from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactCreate
@@ -24,7 +23,7 @@ from prefect.context import FlowRunContext
 from prefect.exceptions import PrefectException
 from prefect.states import Cancelled, Crashed
 
-from flows.campaign import Cycle, Ended
+from flows.campaign import Cycle
 from flows.plots import progress_markdown, proposal_rows
 from orchestrator.domain.objective import Objective
 from orchestrator.loop import History
@@ -35,64 +34,70 @@ CANCEL_POLL_SECONDS: Final = 2.0
 _SERVER_TROUBLE: Final = (httpx.HTTPError, PrefectException, OSError)
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What one update shows."""
-
-    history: History
-    objective: Objective
-    budget: int
-
-
 class View:
     """One flow run of a campaign, its artifacts, and the way in which a cancel reaches the campaign."""
 
-    def __init__(self, campaign: str, leave: threading.Event) -> None:
-        self._campaign = campaign
-        self._leave = leave
-        self._queue: queue.Queue[Shown | None] = queue.Queue()
-        self._done = threading.Event()
-        self.flow_run_id: UUID | None = None
-        self.started = threading.Event()
-        """Set when the flow run is there, or will not be."""
+    def __init__(self, campaign: str, objective: Objective, budget: int, leave: threading.Event, describe: Callable[[], str]) -> None:
+        """Prepare.
 
-    def carry(self, body: Callable[[Cycle], Ended]) -> None:
-        """Run a campaign's body as a flow; raises what Prefect raises when it cannot report the end.
+        Args:
+            campaign: Its name.
+            objective: What the artifacts score by.
+            budget: Experiments that the campaign may carry out.
+            leave: Set when somebody cancels the flow run.
+            describe: Says in a line how far the campaign is, for the run's log.
+        """
+        self._campaign = campaign
+        self._objective = objective
+        self._budget = budget
+        self._leave = leave
+        self._describe = describe
+        self._queue: queue.Queue[History | None] = queue.Queue()
+        self._done = threading.Event()
+        self._flow_run_id: UUID | None = None
+
+    def run(self, body: Callable[[Cycle], None]) -> None:
+        """Run a campaign's body as a flow; raises what Prefect raises when it cannot begin or report the end.
 
         Args:
             body: Carries the campaign on, each cycle's work wrapped by the given callable.
         """
+        pending: dict[int, Callable[[], None]] = {}
         helpers: list[threading.Thread] = []
 
         @task(name="cycle", task_run_name="cycle-{number}", cache_policy=NO_CACHE, persist_result=False)
         def cycle(number: int) -> None:
-            pending[number]()
+            pending.pop(number)()
+            get_run_logger().info("%s", self._describe())
 
         def wrapped(number: int, work: Callable[[], None]) -> None:
             pending[number] = work
-            cycle(number)
-            del pending[number]
+            try:
+                cycle(number)
+            except _SERVER_TROUBLE as error:
+                logger.warning("Prefect does not take cycle %d of campaign %s: %s", number, self._campaign, error)
+                if number in pending:  # the task never began: the work is done without it
+                    work()
 
         @flow(name="campaign", flow_run_name=self._campaign, validate_parameters=False, persist_result=False)
         def campaign() -> State[Any] | str:
             context = FlowRunContext.get()
-            self.flow_run_id = context.flow_run.id if context is not None and context.flow_run is not None else None
-            self.started.set()
+            self._flow_run_id = context.flow_run.id if context is not None and context.flow_run is not None else None
             helpers.extend(self._start_helpers())
-            ended = body(wrapped)
+            body(wrapped)
             self._finish(helpers)
-            return Cancelled(message=ended.reason) if ended.status == "aborted" else f"{ended.status}: {ended.reason}"
+            said = self._describe()
+            return Cancelled(message=said) if self._leave.is_set() else said
 
-        pending: dict[int, Callable[[], None]] = {}
+        close_stale_runs(self._campaign)
         try:
             campaign()
         finally:
-            self.started.set()
             self._finish(helpers)
 
-    def publish(self, shown: Shown) -> None:
+    def show(self, history: History) -> None:
         """Queue an update of the artifacts; never waits."""
-        self._queue.put(shown)
+        self._queue.put(history)
 
     def _start_helpers(self) -> list[threading.Thread]:
         helpers = [
@@ -120,7 +125,7 @@ class View:
                 except _SERVER_TROUBLE as error:
                     logger.warning("Prefect does not take artifacts of campaign %s: %s", self._campaign, error)
 
-    def _newest(self) -> Shown | None:
+    def _newest(self) -> History | None:
         """Wait for an update and skip those that a newer one has overtaken; None at the end."""
         newest = self._queue.get()
         while newest is not None and not self._queue.empty():
@@ -131,18 +136,16 @@ class View:
             newest = following
         return newest
 
-    def _artifacts(self, shown: Shown) -> list[ArtifactCreate]:
+    def _artifacts(self, history: History) -> list[ArtifactCreate]:
         key = self._campaign
-        runs = shown.history.attempts()
-        percent = 100.0 * sum(run.status.is_terminal for run in runs) / shown.budget
-        rows = proposal_rows(shown.history, shown.objective)
+        percent = 100.0 * sum(run.status.is_terminal for run in history.attempts()) / self._budget
         contents: list[tuple[str, str, Any, str]] = [
-            ("proposals", "table", json.dumps(rows), f"Proposals of {key}"),
+            ("proposals", "table", json.dumps(proposal_rows(history, self._objective)), f"Proposals of {key}"),
             ("progress", "progress", min(100.0, round(percent, 1)), f"Experiments of {key} carried out"),
-            ("plot", "markdown", progress_markdown(shown.history, shown.objective), f"Best so far and targets of {key}"),
+            ("plot", "markdown", progress_markdown(history, self._objective), f"Best so far and targets of {key}"),
         ]
         return [
-            ArtifactCreate(key=f"{key}-{name}", type=kind, data=data, description=text, flow_run_id=self.flow_run_id)
+            ArtifactCreate(key=f"{key}-{name}", type=kind, data=data, description=text, flow_run_id=self._flow_run_id)
             for name, kind, data, text in contents
         ]
 
@@ -150,7 +153,7 @@ class View:
         with get_client(sync_client=True) as client:
             while not self._done.wait(CANCEL_POLL_SECONDS):
                 try:
-                    state = client.read_flow_run(self.flow_run_id).state if self.flow_run_id else None
+                    state = client.read_flow_run(self._flow_run_id).state if self._flow_run_id else None
                 except _SERVER_TROUBLE:
                     continue  # no server: the laboratory goes on
                 if state is not None and (state.is_cancelling() or state.is_cancelled()):

@@ -1,11 +1,14 @@
 """What commands print: one console, one way to fail."""
 
+import io
 import json
 import sys
 from typing import Any
 
 from rich.console import Console
 
+if isinstance(sys.stdout, io.TextIOWrapper):
+    sys.stdout.reconfigure(line_buffering=True)  # a log file is read while the campaign runs
 console = Console(highlight=False, soft_wrap=True)
 """For people, on standard output."""
 

@@ -1,26 +1,22 @@
 """`athanor run` and `athanor dry-run`: start what is missing, carry the campaign on, show it, leave cleanly."""
 
 import os
-import signal
 import sys
-import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 import torch
-from rich.live import Live
 
-from flows.campaign import Cycle, Ended, plain_cycle, run_loop
+from flows.campaign import Ended
+from flows.cli.carrying import carry
 from flows.cli.output import console, emit
 from flows.cli.progress import progress_table, split_table
 from flows.lab import Kind, Lab, make_lab
 from flows.reporting import write_report
-from flows.server import ServerUse, prefect_environment
+from flows.server import ServerUse
 from flows.steps import Setup, Steps
 from flows.wiring import Plan, admit, load_plan, recorded_bench
 from instruments.host.client import HostClient
@@ -30,14 +26,9 @@ from orchestrator.clock import LiveClock
 from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.errors import AthanorError, BadInput, NeedsPerson
-from orchestrator.loop import History, best
+from orchestrator.loop import History
 from orchestrator.ports import Bench, Clock
 from orchestrator.store.sql import SqlStore
-
-VIEW_GRACE: Final = 10.0
-"""Wall seconds that the view may take to close after the ledger says finished."""
-TASKS_UP_TO: Final = 400
-"""Budget above which Prefect gets no task per cycle: its page cannot show more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +121,7 @@ def _carry_on(
         bench = _bench(plan, lab, store, fence, closing_later)
         setup = Setup(plan.file.spec.campaign, plan.space, plan.objective, plan.policy, plan.recipe, bench, store, clock, fence, bench_sha)
         laps.lap("starting")
-        ended, view_lost = _loop(Steps(setup), plan, server, options)
+        ended, view_lost = carry(Steps(setup), plan, server, quiet=options.as_json)
         laps.lap("campaign")
     _leave(plan, lab, store, setup, ended, options, server, laps, view_lost=view_lost)
 
@@ -161,103 +152,6 @@ def _bench(plan: Plan, lab: Lab, store: SqlStore, fence: int, closing_later: Exi
     if plan.needs_wires:
         return closing_later.enter_context(HostClient.of_lab(lab.path, campaign=plan.file.name, fence=fence))
     return recorded_bench(plan, store.changes(plan.file.name))
-
-
-def _loop(steps: Steps, plan: Plan, server: ServerUse, options: RunOptions) -> tuple[Ended | AthanorError, bool]:
-    """Run the loop in a thread, as a Prefect flow where there is a server; show progress; return how it ended."""
-    leave, finished = threading.Event(), threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: leave.set())
-    outcome: list[Ended | AthanorError | Exception] = []
-    observe, carry, view_done = _viewed(plan, server, leave)
-
-    def body(cycle: Cycle) -> Ended:
-        try:
-            ended = run_loop(
-                steps, cycle=cycle if plan.file.spec.campaign.budget <= TASKS_UP_TO else plain_cycle, observe=observe, leave=leave
-            )
-        except Exception as error:
-            outcome.append(error)
-            finished.set()
-            raise
-        outcome.append(ended)
-        finished.set()
-        return ended
-
-    worker = threading.Thread(target=carry, args=(body, outcome), name="campaign", daemon=True)
-    worker.start()
-    _show(steps, plan, leave, finished, quiet=options.as_json)
-    worker.join(timeout=VIEW_GRACE)
-    result = outcome[0]
-    if not isinstance(result, Ended | AthanorError):
-        raise result
-    return result, worker.is_alive() or not view_done()
-
-
-def _viewed(
-    plan: Plan, server: ServerUse, leave: threading.Event
-) -> tuple[Callable[[History], None], Callable[..., None], Callable[[], bool]]:
-    """Return how the history is shown, how a body is carried, and whether the view closed well."""
-    if server.url is None:
-        return (lambda _history: None), (lambda body, outcome: _swallow(body, plain_cycle, outcome)), (lambda: True)
-    os.environ.update({"PREFECT_LOGGING_LEVEL": "WARNING", **prefect_environment(server)})
-    from flows.view import Shown, View, close_stale_runs
-
-    view, closed = View(plan.file.name, leave), threading.Event()
-
-    def observe(history: History) -> None:
-        view.publish(Shown(history, plan.objective, plan.file.spec.campaign.budget))
-
-    def carry(body: Callable[[Cycle], Ended], outcome: list[object]) -> None:
-        try:
-            close_stale_runs(plan.file.name)
-            view.carry(body)
-            closed.set()
-        except Exception:  # whatever Prefect raises: the ledger decides, and the campaign goes on without it
-            if not outcome:
-                _swallow(body, plain_cycle, outcome)
-
-    return observe, carry, closed.is_set
-
-
-def _swallow(body: Callable[[Cycle], Ended], cycle: Cycle, _outcome: list[object]) -> None:
-    try:
-        body(cycle)
-    except Exception:  # the body has put it where the command finds it
-        return
-
-
-def _show(steps: Steps, plan: Plan, leave: threading.Event, finished: threading.Event, *, quiet: bool) -> None:
-    def table() -> object:
-        return progress_table(steps.history, plan.objective, plan.file.spec.campaign.budget)
-
-    try:
-        if quiet:
-            finished.wait()
-            return
-        if not console.is_terminal:
-            _show_lines(steps, plan, finished)
-            return
-        with Live(get_renderable=table, console=console, refresh_per_second=4, transient=True):  # type: ignore[arg-type]
-            finished.wait()
-    except KeyboardInterrupt:
-        leave.set()
-        finished.wait(timeout=VIEW_GRACE)
-
-
-def _show_lines(steps: Steps, plan: Plan, finished: threading.Event) -> None:
-    """Print a line per ended experiment where there is no terminal."""
-    shown: set[str] = set()
-    while True:
-        over = finished.wait(timeout=0.5)
-        history = steps.history
-        for run in history.attempts():
-            if run.run_key not in shown and run.status.is_terminal and (run.ingested or run.status != "completed"):
-                shown.add(run.run_key)
-                found = best(history, plan.objective)
-                shown_best = "-" if found is None else f"{found[1]:.4f}"
-                console.print(f"{len(shown):4d}/{plan.file.spec.campaign.budget} {run.status:<10} best {shown_best}  {run.reason or ''}")
-        if over:
-            return
 
 
 def _leave(
