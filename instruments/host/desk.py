@@ -115,7 +115,7 @@ class Desk:
         if request.bench_sha256 != self._bench.sha256:
             raise Conflict(f"run {request.run_key} is for bench file {request.bench_sha256[:12]}; this host has {self._bench.sha256[:12]}")
         if self._latch.state is not None:
-            raise Latched(f"the bench is latched ({self._latch.state.get('reason')}); athanor resume --by NAME --reason TEXT")
+            raise Latched(f"{self._latch.reason}; athanor resume --by NAME --reason TEXT")
         for unknown in self._journal.runs(RunStatus.UNKNOWN):
             key = unknown.run_key
             line = f"athanor resolve {key} --done | --not-done | --discard --reason TEXT --by NAME"
@@ -206,11 +206,10 @@ class Desk:
         self._wires.halt()
         self._executor.wake()
         actions = safestate.drive(self._bench, self._wires)
-        why = f"stopped by {by}: {reason}"
         with self._lock:
             for run in self._journal.runs(RunStatus.DISPATCHED, RunStatus.RUNNING):
-                self._journal.request_abort(run.run_key, reason=why)
-                self._executor.drop(run.run_key, why)
+                self._journal.request_abort(run.run_key, reason=self._latch.reason)
+                self._executor.drop(run.run_key, self._latch.reason)
         self._executor.wake()
         documents = [one.document() for one in actions]
         self._journal.note("stopped", {"reason": reason, "by": by, "actions": documents})

@@ -138,7 +138,7 @@ class Exchange:
 
     def _open_again(self, instrument: str) -> None:
         try:
-            self.tools.wires.of(instrument).open()
+            self.tools.wires.of(instrument).open(tick=self.tools.tick)
         except RESENDABLE as error:
             logger.warning("the link of %s is still lost: %s", instrument, error)
         else:

@@ -197,7 +197,7 @@ class Executor:
         if (reason := self._abort_reason()) is not None:
             raise RunEnded(RunStatus.ABORTED, reason)
         if self._latch.state is not None:
-            raise RunEnded(RunStatus.ABORTED, f"bench latched: {self._latch.state.get('reason')}")
+            raise RunEnded(RunStatus.ABORTED, self._latch.reason)
         if self._leaving.is_set():
             raise RunEnded(RunStatus.FAILED, "interrupted: the bench host was told to leave")
         for complaint in self._wires.take_complaints().values():
@@ -249,7 +249,7 @@ class Executor:
         if not self._parked:
             return
         try:
-            self._wires.open()
+            self._wires.open(tick=self._tick)
         except InstrumentError as error:
             raise RunEnded(RunStatus.FAILED, f"the bench could not be woken: {error}", evidence={"not_executed": True}) from error
         self._parked = False

@@ -44,6 +44,12 @@ class Latch:
         """Reason, by whom and since when; None while the bench is free."""
         return self._state
 
+    @property
+    def reason(self) -> str:
+        """One line for the runs that end by it."""
+        state = self._state or {}
+        return f"bench latched by {state.get('by')}: {state.get('reason')}"
+
     def set(self, *, reason: str, by: str) -> None:
         """Latch; the first reason stays."""
         if self._state is None:

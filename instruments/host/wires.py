@@ -79,13 +79,16 @@ class Wire:
         """Wall seconds since the thread's last turn."""
         return time.monotonic() - self._turn
 
-    def open(self) -> None:
+    def open(self, *, tick: Callable[[], None] | None = None) -> None:
         """Open the link anew, identify every device and arm the watchdogs.
+
+        Args:
+            tick: Called several times a second while waiting.
 
         Raises:
             InstrumentError: The link or a device is absent, or a device is not the one that the bench file names.
         """
-        self._submit(self._open, urgent=True).result()
+        _await(self._submit(self._open, urgent=True), tick)
 
     def call(self, instrument: str, work: Callable[[Driver], T], *, urgent: bool = False, tick: Callable[[], None] | None = None) -> T:
         """Do something with a driver in the wire's thread and wait for it.
@@ -99,15 +102,7 @@ class Wire:
         Raises:
             InstrumentError: What the driver raised; LinkError (not sent) when the link is closed or halted.
         """
-        future = self._submit(lambda: work(self._driver(instrument)), urgent=urgent)
-        while True:
-            try:
-                return future.result(timeout=IDLE_TURN)
-            except NotYet:
-                if future.done():
-                    return future.result()
-            if tick is not None:
-                tick()
+        return _await(self._submit(lambda: work(self._driver(instrument)), urgent=urgent), tick)
 
     def attempt(self, instrument: str, work: Callable[[Driver], T], *, seconds: float) -> T:
         """Do something urgent, waiting for at most so many wall seconds.
@@ -246,11 +241,10 @@ class Wires:
         for wire in self._wires.values():
             wire.start()
 
-    def open(self, link: str | None = None) -> None:
-        """Open one link or all, identify the devices and arm their watchdogs."""
-        for name, wire in self._wires.items():
-            if link in (None, name):
-                wire.open()
+    def open(self, *, tick: Callable[[], None] | None = None) -> None:
+        """Open all links anew, identify the devices and arm their watchdogs."""
+        for wire in self._wires.values():
+            wire.open(tick=tick)
 
     def of(self, instrument: str) -> Wire:
         """Return the wire that an instrument hangs on."""
@@ -294,3 +288,14 @@ class Wires:
 
 def _opener(connect: Connect, bench: BenchFile, link: str, clock: Clock) -> Callable[[], Mapping[str, Driver]]:
     return lambda: connect(bench, link, clock)
+
+
+def _await(future: Future[T], tick: Callable[[], None] | None) -> T:
+    while True:
+        try:
+            return future.result(timeout=IDLE_TURN)
+        except NotYet:
+            if future.done():  # the work itself raised it
+                raise
+        if tick is not None:
+            tick()

@@ -127,7 +127,7 @@ def test_a_bench_that_was_latched_while_no_host_lived_ends_the_interrupted_run(b
     write_note(bench.lab / "latched.json", {"reason": "host died", "by": "supervisor"})
     bench.start()
     report = bench.await_end(wanted["run_key"])
-    assert (report["status"], report["reason"]) == ("aborted", "bench latched: host died")
+    assert (report["status"], report["reason"]) == ("aborted", "bench latched by supervisor: host died")
     assert bench.world.state()["oven"]["heat"]["to"] == 20.0
 
 
