@@ -3,6 +3,7 @@
 Commands import what they need when they are called, so that `stop`, `status` and `verify` start at once.
 """
 
+import logging
 import os
 import sys
 import tempfile
@@ -217,6 +218,7 @@ def serve(lab: LabOption = None) -> None:
 
 def main() -> None:
     """Run the command line; every known failure is one clear line and a non-zero exit."""
+    logging.getLogger().addHandler(logging.NullHandler())  # standard error is for the one line that a person needs
     try:
         app(standalone_mode=True)
     except AthanorError as error:

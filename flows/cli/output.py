@@ -2,10 +2,17 @@
 
 import io
 import json
+import logging
 import sys
-from typing import Any
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Any, Final
 
 from rich.console import Console
+from typing_extensions import override
+
+LOG_BYTES: Final = 1_000_000
+LOG_FILES: Final = 3
 
 if isinstance(sys.stdout, io.TextIOWrapper):
     sys.stdout.reconfigure(line_buffering=True)  # a log file is read while the campaign runs
@@ -21,3 +28,19 @@ def emit(document: Any) -> None:
 def fail(message: str) -> None:
     """Print one clear line on standard error."""
     sys.stderr.write(f"athanor: {message}\n")
+
+
+class _CalmHandler(RotatingFileHandler):
+    """A log on a full disk loses lines; it must not bury the one that tells of the full disk."""
+
+    @override
+    def handleError(self, record: logging.LogRecord) -> None:
+        return
+
+
+def log_to(path: Path) -> None:
+    """Let everything that the program logs go to a file: standard error is for the one line that a person needs."""
+    handler = _CalmHandler(path, maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8", delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # the view's client would log every request

@@ -12,7 +12,7 @@ import torch
 
 from flows.campaign import Ended
 from flows.cli.carrying import carry
-from flows.cli.output import console, emit
+from flows.cli.output import console, emit, log_to
 from flows.cli.progress import progress_table, split_table
 from flows.lab import Kind, Lab, make_lab
 from flows.reporting import write_report
@@ -69,8 +69,12 @@ def run_campaign(file: Path, options: RunOptions) -> None:
     if options.kind == "dry" and not plan.needs_wires:
         raise BadInput(f"{file}: a recorded campaign touches no wire; use `athanor run`")
     lab = make_lab(options.lab, beside=plan.file.path, kind=options.kind)
+    log_to(lab.path / "campaign.log")
     torch.set_num_threads(1)  # recorded with each proposal; small matrices gain nothing from more
-    with CampaignLock(lab.path, plan.file.name, take_over=options.take_over), closing(SqlStore.open(lab.ledger, create=True)) as store:
+    lock = CampaignLock(lab.path, plan.file.name, take_over=options.take_over)
+    with lock, closing(SqlStore.open(lab.ledger, create=True)) as store:
+        if lock.displaced is not None:
+            console.print(lock.displaced)
         record = _record(store, plan)
         if record is not None and record.status is CampaignStatus.FINISHED:
             console.print(f"campaign {record.name} is finished ({record.reason}); report: {write_report(store, plan, lab)}")
