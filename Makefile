@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := .demo
+WORKERS ?= 3
 export PREFECT_HOME ?= $(CURDIR)/$(VENV)/prefect-home
 export DO_NOT_TRACK = 1
 
@@ -14,7 +15,7 @@ demo: $(VENV)/.installed
 	@$(BIN)/athanor dry-run $(DEMO)/campaign.toml --rate 400
 
 test: $(VENV)/.installed
-	@$(BIN)/python -m pytest -q -m "not soak"
+	@$(BIN)/python -m pytest -q -m "not soak" -n $(WORKERS) --dist loadfile
 
 soak: $(VENV)/.installed
 	@$(BIN)/python -m pytest -q -m soak
