@@ -4,9 +4,7 @@ from contextlib import closing
 from pathlib import Path
 
 from flows.cli.output import console, emit
-from flows.export import export_campaign
 from flows.lab import Lab, find_lab
-from flows.reporting import files_of, write_report_of
 from instruments.host.processes import process_table
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.errors import BadInput, StoreError
@@ -64,6 +62,8 @@ def show_status(campaign: str | None, *, lab: Path | None, as_json: bool) -> Non
 
 def write_report(campaign: str | None, *, lab: Path | None) -> None:
     """Write a campaign's report and print its path."""
+    from flows.reporting import write_report_of  # loads the models' libraries, which `status` and `verify` need not wait for
+
     found = find_lab(lab, here=Path.cwd())
     with closing(SqlStore.open(found.ledger, read_only=True)) as store:
         console.print(str(write_report_of(store, the_campaign(store, found, campaign), found)))
@@ -71,6 +71,9 @@ def write_report(campaign: str | None, *, lab: Path | None) -> None:
 
 def export_tables(campaign: str | None, out: Path, *, lab: Path | None) -> None:
     """Write a campaign's CSV files."""
+    from flows.export import export_campaign
+    from flows.reporting import files_of
+
     found = find_lab(lab, here=Path.cwd())
     with closing(SqlStore.open(found.ledger, read_only=True)) as store:
         record = the_campaign(store, found, campaign)
