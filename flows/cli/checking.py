@@ -47,7 +47,7 @@ def _describe(plan: Plan) -> dict[str, Any]:
         "place": plan.place,
         "budget": spec.budget,
         "parameters": [parameter.model_dump() for parameter in plan.space.parameters],
-        "constraints": [constraint.label for constraint in plan.space.constraints],
+        "constraints": [constraint.shown for constraint in plan.space.constraints],
         "targets": [target.model_dump(exclude_none=True) for target in plan.objective.targets],
         "policy": {"name": plan.policy.name, **plan.policy.settings},
         "candidates": len(plan.space.candidates) if plan.space.candidates is not None else None,

@@ -205,6 +205,11 @@ class LinearConstraint(Frozen):
         """What a message calls it."""
         return " + ".join(f"{factor:g} {column}" for column, factor in self.coefficients.items())
 
+    @property
+    def shown(self) -> str:
+        """The whole constraint in a line."""
+        return f"{self.label}: {_between(self.min, self.max)}"
+
     def value(self, configuration: Mapping[str, Any]) -> Any:
         """Compute the sum from floats, arrays or tensors."""
         return sum(factor * configuration[column] for column, factor in self.coefficients.items())
@@ -250,6 +255,11 @@ class ExpressionConstraint(Frozen):
     def label(self) -> str:
         """What a message calls it."""
         return self.expression
+
+    @property
+    def shown(self) -> str:
+        """The whole constraint in a line."""
+        return f"{self.label}: {_between(self.min, self.max)} {self.unit}".rstrip()
 
     def value(self, configuration: Mapping[str, Any], units: Mapping[str, str]) -> Any:
         """Compute the expression in `unit` from floats, arrays or tensors."""
