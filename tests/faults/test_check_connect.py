@@ -1,0 +1,111 @@
+"""`athanor check --connect` on wires that are free, occupied, absent or lead to the wrong device; it writes nothing."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from instruments.host.identity import Process
+from instruments.host.processes import shutdown_bench
+from tests.crash.campaigns import athanor
+from tests.faults.conftest import MakeLaboratory
+from tests.faults.laboratory import Ended, Laboratory
+
+PORTS: Final = {"oven": "/dev/serial/by-id/usb-oven", "pumps": "/dev/serial/by-id/usb-pumps", "platform": "opc.tcp://platform.lab:4840"}
+HOLDER: Final = """
+import sys, time
+from instruments.host.locks import EndpointLocks
+with EndpointLocks([sys.argv[1]], what="a person's script"):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture(scope="module")
+def laboratory(make_laboratory: MakeLaboratory) -> Laboratory:
+    made = make_laboratory(budget=1, rate=60.0)
+    made.start_plant()
+    return made
+
+
+@pytest.fixture
+def check(laboratory: Laboratory, tmp_path: Path) -> Iterator[Callable[..., Ended]]:
+    """Type the command for a live bench whose ports are the plant's, with something replaced in the bench file."""
+
+    def typed(*words: str, replace: tuple[str, str] = ("", "")) -> Ended:
+        text = laboratory.bench.read_text()
+        for link, port in PORTS.items():
+            text = text.replace(port, laboratory.port(link))
+        assert replace[0] in text
+        (tmp_path / "bench.toml").write_text(text.replace(*replace) if replace[0] else text)
+        (tmp_path / "campaign.toml").write_text(laboratory.file.read_text())
+        before = laboratory.truth()
+        done = athanor("check", str(tmp_path / "campaign.toml"), "--connect", *words)
+        assert laboratory.truth() == before
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+    yield typed
+    assert {path.name for path in tmp_path.iterdir()} == {"bench.toml", "campaign.toml"}
+
+
+def test_free_wires_are_read_and_nothing_is_written(check: Callable[..., Ended]) -> None:
+    sound = check()
+    assert sound.code == 0, sound.err
+    assert "oven: 3216, serial number 20417" in sound.out
+    assert "pump_se: NE1000" in sound.out
+    assert "serial number SP-0042" in sound.out
+
+
+def test_a_wire_that_another_process_holds_is_named_with_its_holder(laboratory: Laboratory, check: Callable[..., Ended]) -> None:
+    with holding(laboratory.port("pumps")) as holder:
+        refused = check()
+    assert refused.code == 1
+    assert f"process {holder.pid} " in refused.line
+    assert f"started {holder.started[:16]}" in refused.line
+    assert " s ago" in refused.line
+
+
+@pytest.mark.parametrize("link", ["oven", "platform"])
+def test_an_absent_device_is_named(laboratory: Laboratory, check: Callable[..., Ended], link: str) -> None:
+    absent = "/dev/ttyABSENT" if link == "oven" else "opc.tcp://127.0.0.1:9"
+    refused = check(replace=(laboratory.port(link), absent))
+    assert refused.code == 1
+    assert absent in refused.line
+
+
+@pytest.mark.parametrize(("right", "wrong"), [("20417", "20418"), ("SP-0042", "SP-0043")])
+def test_a_device_with_another_serial_number_is_refused_naming_both(check: Callable[..., Ended], right: str, wrong: str) -> None:
+    refused = check(replace=(right, wrong))
+    assert refused.code == 1
+    assert right in refused.line
+    assert wrong in refused.line
+
+
+def test_a_live_host_is_asked_in_place_of_its_wires(laboratory: Laboratory, check: Callable[..., Ended]) -> None:
+    laboratory.start_host()
+    host = laboratory.process("host")
+    asked = check("--lab", str(laboratory.lab))
+    assert asked.code == 0, asked.err
+    assert "oven: 3216, serial number 20417" in asked.out
+    refused = check()
+    assert refused.code == 1
+    assert f"process {host.pid} (bench host" in refused.line
+    shutdown_bench(laboratory.lab)
+
+
+@contextmanager
+def holding(endpoint: str) -> Iterator[Process]:
+    """Hold the lock of a wire in another process."""
+    with subprocess.Popen([sys.executable, "-c", HOLDER, endpoint], stdout=subprocess.PIPE) as child:
+        try:
+            assert child.stdout is not None
+            assert child.stdout.readline() == b"held\n"
+            process = Process.of(child.pid)
+            assert process is not None
+            yield process
+        finally:
+            child.kill()
