@@ -4,16 +4,16 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import latency, policies
+from benchmarks import latency, overhead, policies
 
 
 def main() -> int:
-    """Run both; arguments are those of `benchmarks.policies`."""
+    """Run all; arguments are those of `benchmarks.policies`."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--pictures", type=Path, default=Path("docs/pictures"))
     options, rest = parser.parse_known_args()
     code = policies.main([*rest, "--pictures", str(options.pictures)])
-    return code or latency.main(["--pictures", str(options.pictures)])
+    return code or latency.main(["--pictures", str(options.pictures)]) or overhead.main([])
 
 
 if __name__ == "__main__":

@@ -8,13 +8,16 @@ import os
 import sys
 import tempfile
 import traceback
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from flows.cli.output import fail
-from orchestrator.errors import AthanorError
+from orchestrator.errors import AthanorError, Fault
+
+_PACKAGES: Final = ("orchestrator", "instruments", "policies", "models", "flows", "simulators")
 
 app = typer.Typer(
     name="athanor",
@@ -216,10 +219,25 @@ def serve(lab: LabOption = None) -> None:
     serve_lab(lab=lab)
 
 
+def check_packages() -> None:
+    """Refuse to start when another distribution has overwritten one of the six packages, whose names are generic.
+
+    Raises:
+        Fault: Names the package and where it comes from.
+    """
+    ours = Path(__file__).resolve().parents[1].parent
+    for name in _PACKAGES:
+        spec = find_spec(name)
+        place = Path(spec.origin).resolve().parent if spec is not None and spec.origin is not None else Path(name)
+        if place.parent != ours:
+            raise Fault(f"package {name} comes from {place}, not from Athanor in {ours}; install Athanor into an environment of its own")
+
+
 def main() -> None:
     """Run the command line; every known failure is one clear line and a non-zero exit."""
     logging.getLogger().addHandler(logging.NullHandler())  # standard error is for the one line that a person needs
     try:
+        check_packages()
         app(standalone_mode=True)
     except AthanorError as error:
         fail(str(error))
