@@ -12,7 +12,7 @@ os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="athanor-test-prefect-")  #
 os.environ["DO_NOT_TRACK"] = "1"
 
 _MARK = f"ATHANOR_TEST_SESSION={uuid.uuid4()}"
-os.environ.update([_MARK.split("=")])
+os.environ["ATHANOR_TEST_SESSION"] = _MARK.partition("=")[2]
 
 
 def _our_processes() -> dict[int, str]:

@@ -87,8 +87,8 @@ CASES = [
     Case(B, 'tau = "V / (pump_cd.flow', 'tau = "2 * V / (pump_cd.flow', ("[measured] tau", "comes back")),
     Case(
         C,
-        "[[targets]]\nname = \"wavelength\"",
-        "[[parameters]]\nname = \"stirring\"\nkind = \"continuous\"\nunit = \"rpm\"\nmin = 0\nmax = 500\n\n[[targets]]\nname = \"wavelength\"",
+        '[[targets]]\nname = "wavelength"',
+        '[[parameters]]\nname = "stirring"\nkind = "continuous"\nunit = "rpm"\nmin = 0\nmax = 500\n\n[[targets]]\nname = "wavelength"',
         ("stirring", "no step"),
     ),
     # reach
@@ -99,18 +99,23 @@ CASES = [
         'address = 2\nmodel = "NE1000"\nlimits.flow = { min = "19 mL/min", max = "20 mL/min" }',
         ("exclude the whole space", "c_se", "19"),
     ),
-    Case(B, 'temperature = { min = "20 degC", max = "290 degC" }', 'temperature = { min = "20 degC", max = "90 degC" }', ("whole space", "T", "90")),
+    Case(
+        B,
+        'temperature = { min = "20 degC", max = "290 degC" }',
+        'temperature = { min = "20 degC", max = "90 degC" }',
+        ("whole space", "T", "90"),
+    ),
     Case(
         C,
         "[policy]",
         "[[constraints]]\ncoefficients = { T = 1, tau = 1 }\nmax = 100\n\n[policy]",
         ("infeasible", "T"),
     ),
-    Case(C, "[policy]", "[[constraints]]\nexpression = \"T * q\"\nmax = 1\n\n[policy]", ("q", "unknown name")),
-    Case(C, "[policy]", "[[constraints]]\nexpression = \"tau / ratio\"\nunit = \"mL\"\nmax = 1\n\n[policy]", ("tau / ratio", "mL")),
+    Case(C, "[policy]", '[[constraints]]\nexpression = "T * q"\nmax = 1\n\n[policy]', ("q", "unknown name")),
+    Case(C, "[policy]", '[[constraints]]\nexpression = "tau / ratio"\nunit = "mL"\nmax = 1\n\n[policy]', ("tau / ratio", "mL")),
     Case(C, "[policy]", "[[constraints]]\ncoefficients = { tauu = 1 }\nmax = 1\n\n[policy]", ("tauu", "tau")),
     Case(C, "[policy]", "[[constraints]]\ncoefficients = { tau = 1 }\n\n[policy]", ("min", "max")),
-    Case(C, "[policy]", "[candidates]\nfile = \"pool.csv\"\n\n[policy]", ("pool.csv", "cannot be read")),
+    Case(C, "[policy]", '[candidates]\nfile = "pool.csv"\n\n[policy]', ("pool.csv", "cannot be read")),
 ]
 
 

@@ -40,7 +40,13 @@ def spec(**changes: object) -> GeneralSpec:
 def proposal(number: int, status: ProposalStatus = ProposalStatus.APPROVED) -> Proposal:
     provenance = Provenance(policy="sobol/1", as_of=0, seed=1)
     return Proposal(
-        proposal_id=f"p{number}", campaign="c", number=number, status=status, configuration={"x": float(number)}, steps=(), provenance=provenance
+        proposal_id=f"p{number}",
+        campaign="c",
+        number=number,
+        status=status,
+        configuration={"x": float(number)},
+        steps=(),
+        provenance=provenance,
     )
 
 
