@@ -44,7 +44,8 @@ def test_a_suspended_host_is_replaced_by_the_safe_state_within_the_declared_time
     assert "athanor resume" in ended.line
     assert laboratory.changes().campaign.status == "paused"
     assert "gave no answer" in latch(laboratory)["reason"]
-    refused_and_resumed(laboratory)
+    refused(laboratory)
+    resume(laboratory)
 
 
 def test_stop_needs_no_ledger_and_no_campaign(laboratory: Laboratory, tmp_path: Path) -> None:
@@ -58,7 +59,8 @@ def test_stop_needs_no_ledger_and_no_campaign(laboratory: Laboratory, tmp_path: 
     assert not (laboratory.lab / "ledger.db").exists()
     for path in hidden:
         path.rename(laboratory.lab / path.name)
-    refused_and_resumed(laboratory)
+    refused(laboratory)
+    resume(laboratory)
 
 
 def test_stop_pauses_the_campaign_that_is_being_carried_out(laboratory: Laboratory) -> None:
@@ -70,7 +72,7 @@ def test_stop_pauses_the_campaign_that_is_being_carried_out(laboratory: Laborato
     assert laboratory.changes().campaign.status == "paused"
     assert not [run for run in laboratory.runs() if run.status is RunStatus.RUNNING]
     assert [run for run in laboratory.runs() if run.status is RunStatus.ABORTED and "smoke" in str(run.reason)]
-    refused_and_resumed(laboratory)
+    resume(laboratory)
 
 
 def test_stop_makes_a_bench_safe_whose_host_was_killed(laboratory: Laboratory) -> None:
@@ -79,7 +81,7 @@ def test_stop_makes_a_bench_safe_whose_host_was_killed(laboratory: Laboratory) -
     assert laboratory.is_heating()
     assert_stopped(laboratory, laboratory.type("stop", "--by", "Ada", "--reason", "smoke"), seen)
     assert laboratory.ended(command).code == 3
-    refused_and_resumed(laboratory)
+    resume(laboratory)
 
 
 def test_stop_makes_a_bench_safe_whose_host_and_campaign_are_suspended(laboratory: Laboratory) -> None:
@@ -90,7 +92,7 @@ def test_stop_makes_a_bench_safe_whose_host_and_campaign_are_suspended(laborator
     assert not host.alive
     command.kill()
     command.wait()
-    refused_and_resumed(laboratory)
+    resume(laboratory)
 
 
 def heat(laboratory: Laboratory) -> tuple[subprocess.Popen[str], Process, list[Event]]:
@@ -121,12 +123,15 @@ def latch(laboratory: Laboratory) -> dict[str, str]:
     return found
 
 
-def refused_and_resumed(laboratory: Laboratory) -> None:
-    """The same command is refused with the line to type, moves nothing, and may go on once that was typed."""
-    refused = laboratory.complete()
-    assert refused.code == 3, refused.err
-    assert "athanor resume" in refused.line
+def refused(laboratory: Laboratory) -> None:
+    """The same command is refused with the line to type, and moves nothing."""
+    said = laboratory.complete()
+    assert said.code == 3, said.err
+    assert "athanor resume" in said.line
     assert not laboratory.is_heating()
+
+
+def resume(laboratory: Laboratory) -> None:
     resumed = laboratory.type("resume", "--by", "Ada", "--reason", "looked at it")
     assert resumed.code == 0, resumed.err
     assert not (laboratory.lab / "latched.json").exists()
