@@ -170,9 +170,9 @@ def _probe_reachable(
             values = [float(space.constraint_value(constraint, one)) for one in sample_free]
             low, high = constraint.min, constraint.max
             if all((low is not None and value < low) or (high is not None and value > high) for value in values):
-                reach = f"runs from {min(values):.4g} to {max(values):.4g} {constraint.unit}; allowed {low:g} to {high:g} {constraint.unit}"
                 raise BadInput(
-                    f"{procedure.bench.path.name}: the limits exclude the whole space: {constraint.expression} {reach}"
+                    f"{procedure.bench.path.name}: the limits exclude the whole space: {constraint.expression} runs from {min(values):.4g} "
+                    f"to {max(values):.4g} {constraint.unit}; allowed {constraint.allowed}"
                 ) from error
         raise BadInput(f"{procedure.bench.path.name}: the limits exclude the whole space: {error}") from error
 

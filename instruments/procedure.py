@@ -6,16 +6,19 @@ The expansion happens once, before review: what is approved is what is sent.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 from instruments.benchfile import BenchFile, GapSpec, StepSpec
 from instruments.driver import ArgumentSpec, CommandSpec
 from orchestrator.domain.lifecycle import RunStatus, StepKind
 from orchestrator.domain.records import Reading, Step, Until
-from orchestrator.domain.space import ExpressionConstraint, SearchSpace
+from orchestrator.domain.space import CategoricalParameter, CompositionParameter, ExpressionConstraint, SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
 from orchestrator.expressions import Expression
+from orchestrator.intervals import Interval
+from orchestrator.safety import SetpointLimit
 from orchestrator.units import parse
 
 ROUND_TRIP_TOLERANCE: Final = 1e-6
@@ -120,9 +123,7 @@ class Procedure:
         )
 
     def _arguments(self, spec: StepSpec, command: CommandSpec) -> tuple[_Argument, ...]:
-        given = {
-            name: _Argument(name, raw, command.arguments.get(name, ArgumentSpec(None))) for name, raw in spec.arguments.items()
-        }
+        given = {name: _Argument(name, raw, command.arguments.get(name, ArgumentSpec(None))) for name, raw in spec.arguments.items()}
         defaults = {
             name: _Argument(name, described.default, described)
             for name, described in command.arguments.items()
@@ -157,9 +158,7 @@ class Procedure:
             return CommandSpec(StepKind.READ)
         instrument, _, name = spec.do.partition(".")
         if instrument not in self.bench.spec.instruments:
-            raise BadInput(
-                f"{what}: {spec.do!r} names no instrument; declared: {', '.join(self.bench.spec.instruments)}, or wait, read"
-            )
+            raise BadInput(f"{what}: {spec.do!r} names no instrument; declared: {', '.join(self.bench.spec.instruments)}, or wait, read")
         commands = self.bench.driver(instrument).COMMANDS
         if name not in commands:
             raise BadInput(f"{what}: {instrument} has no command {name!r}; legal: {', '.join(sorted(commands))}")
@@ -212,18 +211,38 @@ class Procedure:
     # ----------------------------------------------------------------- reachable region
 
     def reachable(self) -> tuple[ExpressionConstraint, ...]:
-        """Return the limits of every computed setpoint as constraints of the search space."""
-        found: dict[tuple[str, float, float], ExpressionConstraint] = {}
+        """Return the limits of every computed setpoint as constraints of the search space, but for those that always hold."""
+        found: dict[tuple[str, float | None, float | None], ExpressionConstraint] = {}
         for spec, command in self._steps:
             for argument in self._arguments(spec, command):
                 limit = self.bench.envelope.limits.get(f"{spec.do.partition('.')[0]}.{argument.name}")
                 if limit is None or argument.expression is None or not argument.parameters & set(self.space.columns):
                     continue
+                low, high = self._binding_limits(argument.expression, limit)
+                if low is None and high is None:
+                    continue
                 constants = {name: pair for name, pair in self.bench.constants.items() if name in argument.parameters}
-                found[(argument.expression.text, limit.low, limit.high)] = ExpressionConstraint(
-                    expression=argument.expression.text, unit=limit.unit, min=limit.low, max=limit.high, constants=constants
+                found[(argument.expression.text, low, high)] = ExpressionConstraint(
+                    expression=argument.expression.text, unit=limit.unit, min=low, max=high, constants=constants
                 )
         return tuple(found.values())
+
+    def _binding_limits(self, expression: Expression, limit: SetpointLimit) -> tuple[float | None, float | None]:
+        """Return the limits that the expression may pass somewhere in the box of all parameters."""
+        names: dict[str, Any] = {name: Interval(value, value) for name, (value, _) in self.bench.constants.items()}
+        bounds = expression.evaluate({**names, **self._box}, self._units, limit.unit)
+        return limit.low if bounds.low < limit.low else None, limit.high if bounds.high > limit.high else None
+
+    @cached_property
+    def _box(self) -> dict[str, Interval]:
+        """The range of every numeric column."""
+        box: dict[str, Interval] = {}
+        for parameter in self.space.parameters:
+            if isinstance(parameter, CompositionParameter):
+                box |= {column: Interval(0.0, 1.0) for column in parameter.columns}
+            elif not isinstance(parameter, CategoricalParameter):
+                box[parameter.name] = Interval(parameter.min, parameter.max)
+        return box
 
     # ----------------------------------------------------------------- measured configuration
 
@@ -304,7 +323,5 @@ def _infeasible(bench: BenchFile, code: str | None, readings: Sequence[Reading])
                 yield rule.reason
             continue
         value = values.get(rule.reading or "")
-        if value is not None and (
-            (rule.below is not None and value < rule.below) or (rule.above is not None and value > rule.above)
-        ):
+        if value is not None and ((rule.below is not None and value < rule.below) or (rule.above is not None and value > rule.above)):
             yield rule.reason

@@ -259,7 +259,12 @@ class ExpressionConstraint(Frozen):
     @property
     def shown(self) -> str:
         """The whole constraint in a line."""
-        return f"{self.label}: {_between(self.min, self.max)} {self.unit}".rstrip()
+        return f"{self.label}: {self.allowed}"
+
+    @property
+    def allowed(self) -> str:
+        """The legal range with its unit."""
+        return f"{_between(self.min, self.max)} {self.unit}".rstrip()
 
     def value(self, configuration: Mapping[str, Any], units: Mapping[str, str]) -> Any:
         """Compute the expression in `unit` from floats, arrays or tensors."""
