@@ -78,7 +78,8 @@ def test_a_cdse_run_is_carried_out_from_end_to_end(cdse: PlantBench, plant: Plan
     readings = {f"{one['instrument']}.{one['channel']}": one for one in cdse.readings(report["run_key"])}
     assert readings["oven.temperature"]["value"] == pytest.approx(240.0, abs=1.5)
     assert len(readings["platform.Sample"]["array"]) == len(readings["platform.Wavelength"]["array"]) == 351
-    assert readings["pump_cd.dispensed"]["value"] == pytest.approx(report["steps"][5]["sent"]["volume"], rel=0.02)
+    (dose,) = [step for step in report["steps"] if step["do"] == "pump_cd.dose"]
+    assert readings["pump_cd.dispensed"]["value"] == pytest.approx(dose["sent"]["volume"], rel=0.02)
     identities = cdse.ask("GET", "/status")["identities"]
     assert (identities["oven"]["serial_number"], identities["platform"]["serial_number"]) == ("20417", "SP-0042")
 
@@ -86,13 +87,13 @@ def test_a_cdse_run_is_carried_out_from_end_to_end(cdse: PlantBench, plant: Plan
 @pytest.mark.parametrize(
     ("position", "at", "before"),
     [
-        ("B1", 4, True),  # the oven was set, which is not known
-        ("B2", 16, False),  # the intent of the first dose is committed, nothing was sent
-        ("B3", 17, True),  # the first dose runs, which is not known
-        ("B4", 26, True),  # three doses run, the wait is nearly over
-        ("B5", 29, False),  # the intent of the program is committed, nothing was sent
-        ("B6", 30, True),  # the program runs, which is not known
-        ("B7", 31, False),  # the program runs
+        ("B1", 7, True),  # the oven was set, which is not known
+        ("B2", 19, False),  # the intent of the first dose is committed, nothing was sent
+        ("B3", 20, True),  # the first dose runs, which is not known
+        ("B4", 29, True),  # three doses run, the wait is nearly over
+        ("B5", 32, False),  # the intent of the program is committed, nothing was sent
+        ("B6", 33, True),  # the program runs, which is not known
+        ("B7", 34, False),  # the program runs
     ],
 )
 def test_a_host_killed_on_the_real_wires_carries_nothing_out_twice(

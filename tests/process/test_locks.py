@@ -79,6 +79,7 @@ def test_a_suspended_campaign_is_killed_before_its_successor_has_the_lock(lab: P
     with holding(_WRITER, lab) as holder:
         process = Process.of(holder.pid)
         assert process is not None
+        _await_text(lab / "wire")
         holder.send_signal(signal.SIGSTOP)
         _await_state(process)
         with pytest.raises(LockHeld, match="suspended"):
@@ -92,6 +93,12 @@ def test_a_suspended_campaign_is_killed_before_its_successor_has_the_lock(lab: P
             assert (lab / "wire").read_text().endswith("old new")
         assert lock.displaced is not None
         assert f"killed process {holder.pid}" in lock.displaced
+
+
+def _await_text(path: Path) -> None:
+    end = time.monotonic() + 5
+    while not (path.exists() and path.stat().st_size) and time.monotonic() < end:
+        time.sleep(0.01)
 
 
 def _await_state(process: Process) -> None:
