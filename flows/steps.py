@@ -4,7 +4,7 @@ import hashlib
 import logging
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Final
@@ -19,9 +19,9 @@ from orchestrator.domain.campaign import GeneralSpec
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import CampaignStatus, MeasurementStatus, ProposalStatus, RunStatus
 from orchestrator.domain.objective import Objective
-from orchestrator.domain.records import ExperimentRun, Measurement, Proposal, Provenance, RunReport, RunRequest
+from orchestrator.domain.records import ExperimentRun, Measurement, Proposal, Provenance, Reading, RunReport, RunRequest
 from orchestrator.domain.space import SearchSpace
-from orchestrator.errors import NeedsPerson
+from orchestrator.errors import BadInput, NeedsPerson
 from orchestrator.loop import Adapt, Execute, History, Ingest, Propose, Reconcile, Review, knowledge, lessons
 from orchestrator.ports import Bench, Policy, Store, Suggestion
 
@@ -243,26 +243,34 @@ class Steps:
         readings = self.setup.bench.readings(run.run_key)
         self.setup.timings.add("host", started)
         results = reduce(self.setup.recipe.reduction, readings) if reduced is None else reduced
-        proposed = self.history.proposals[(run.proposal_id, run.revision)].configuration
-        measured = self.setup.recipe.measured(readings, proposed) if run.status is RunStatus.COMPLETED else {}
+        measured, complaint = self._measured(run, readings)
         closed = run.evolve(measured=measured, ingested=run.status is RunStatus.COMPLETED)
-        measurements = tuple(self._measurement(run, one) for one in results if one.target in self.setup.objective.names)
+        wanted = [one for one in results if one.target in self.setup.objective.names]
+        measurements = tuple(self._measurement(run, one, complaint or one.reason) for one in wanted)
         self._ledger(lambda: self.setup.store.ingest(closed, measurements, readings, by=BY, now=self.setup.clock.now()))
         self.setup.bench.stored(run.run_key)
 
-    def _measurement(self, run: ExperimentRun, reduced: Reduced) -> Measurement:
-        status = MeasurementStatus.ACCEPTED if reduced.reason is None else MeasurementStatus.QUARANTINED
+    def _measured(self, run: ExperimentRun, readings: Sequence[Reading]) -> tuple[dict[str, float | str], str | None]:
+        """Return the measured configuration, or why there is none: then nothing may be learned from the run."""
+        if run.status is not RunStatus.COMPLETED:
+            return {}, None
+        try:
+            return self.setup.recipe.measured(readings, self.history.proposals[(run.proposal_id, run.revision)].configuration), None
+        except BadInput as error:
+            return {}, f"no measured configuration: {error}"
+
+    def _measurement(self, run: ExperimentRun, reduced: Reduced, reason: str | None) -> Measurement:
         return Measurement(
             measurement_id=uuid7(),
             campaign=run.campaign,
             run_key=run.run_key,
             target=reduced.target,
-            status=status,
+            status=MeasurementStatus.ACCEPTED if reason is None else MeasurementStatus.QUARANTINED,
             value=reduced.value,
             uncertainty=reduced.uncertainty,
             reduction=self.setup.recipe.reduction,
             raw_sha256=reduced.raw_sha256,
-            reason=reduced.reason,
+            reason=reason,
         )
 
     def adapt(self, _action: Adapt) -> None:

@@ -191,6 +191,8 @@ def next_actions(history: History, now: Instant, spec: GeneralSpec, objective: O
     """
     for stop in _stopped(history):
         return (stop,)
+    if history.campaign.status is CampaignStatus.PAUSED:
+        return _wind_down(history, now)
     if ingests := tuple(Ingest(run) for run in history.attempts() if _to_ingest(run)):
         return ingests
     if _unlearned(history):
@@ -203,7 +205,7 @@ def next_actions(history: History, now: Instant, spec: GeneralSpec, objective: O
 
 def _carry_on(history: History, now: Instant, spec: GeneralSpec, objective: Objective) -> tuple[Action, ...]:
     queued = tuple(Execute(run) for run in history.attempts() if run.status is RunStatus.QUEUED)
-    given = tuple(Reconcile(run) for run in history.attempts() if run.status in (RunStatus.DISPATCHED, RunStatus.RUNNING))
+    given = _in_hand(history)
     proposing = _propose(history, spec, objective)
     if queued or proposing:
         return (*queued, *proposing)
@@ -212,9 +214,22 @@ def _carry_on(history: History, now: Instant, spec: GeneralSpec, objective: Obje
     return (Stop(CampaignStatus.FINISHED, "nothing is left to propose"),)
 
 
+def _wind_down(history: History, now: Instant) -> tuple[Action, ...]:
+    """A paused campaign finishes what is in hand and begins nothing."""
+    if ingests := tuple(Ingest(run) for run in history.attempts() if _to_ingest(run)):
+        return ingests
+    if given := _in_hand(history):
+        return (*given, Wait(now.lab + POLL_LAB_SECONDS))
+    return (Stop(CampaignStatus.PAUSED, history.campaign.reason or ""),)
+
+
+def _in_hand(history: History) -> tuple[Reconcile, ...]:
+    return tuple(Reconcile(run) for run in history.attempts() if run.status in (RunStatus.DISPATCHED, RunStatus.RUNNING))
+
+
 def _stopped(history: History) -> Iterable[Stop]:
     campaign = history.campaign
-    if campaign.status in (CampaignStatus.FINISHED, CampaignStatus.ABORTED, CampaignStatus.PAUSED):
+    if campaign.status in (CampaignStatus.FINISHED, CampaignStatus.ABORTED):
         yield Stop(campaign.status, campaign.reason or "")
     if any(run.status is RunStatus.UNKNOWN for run in history.runs.values()):
         yield Stop(CampaignStatus.PAUSED, "unknown")

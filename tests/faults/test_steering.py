@@ -31,12 +31,13 @@ def test_status_names_every_process_and_a_pause_lets_the_experiment_in_hand_end(
     assert [name for name, process in document["processes"].items() if process is None] == ["prefect"]
     assert document["processes"]["campaign"]["pid"] == command.pid
     assert laboratory.type("pause", *BY).code == 0
+    laboratory.ask_plant(op="repair", device="oven")
     ended = laboratory.ended(command)
     assert ended.code == 3
     assert "athanor resume" in ended.line
-    laboratory.ask_plant(op="repair", device="oven")
     (run,) = laboratory.runs()
-    eventually(lambda: any(one.get("run_key") == run.run_key for one in laboratory.truth(event="finish")), "the end of the run in hand")
+    assert run.ingested
+    assert any(one.get("run_key") == run.run_key for one in laboratory.truth(event="finish"))
     assert laboratory.changes().campaign.status == "paused"
     assert laboratory.type("pause", *BY).code == 1
     again = laboratory.complete()

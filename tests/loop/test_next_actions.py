@@ -163,6 +163,15 @@ def test_a_pause_in_the_ledger_stops_the_loop() -> None:
     assert ask(history(campaign=paused)) == (Stop(CampaignStatus.PAUSED, "lunch"),)
 
 
+def test_a_paused_campaign_finishes_what_is_in_hand_and_begins_nothing() -> None:
+    paused = RUNNING.evolve(status=CampaignStatus.PAUSED, reason="lunch")
+    open_run, queued = run(1, RunStatus.RUNNING), run(2, RunStatus.QUEUED)
+    assert ask(history(open_run, queued, campaign=paused), in_flight=4)[0] == Reconcile(open_run)
+    completed = run(1, RunStatus.COMPLETED)
+    assert ask(history(completed, queued, campaign=paused)) == (Ingest(completed),)
+    assert ask(history(done(1), queued, campaign=paused)) == (Stop(CampaignStatus.PAUSED, "lunch"),)
+
+
 def test_a_superseded_attempt_costs_no_budget_and_its_successor_is_executed() -> None:
     successor = run(1, RunStatus.QUEUED, run_key="r001b", attempt=2)
     past = history(run(1, RunStatus.SUPERSEDED), successor)
