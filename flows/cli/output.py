@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import shutil
 import sys
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -44,3 +45,8 @@ def log_to(path: Path) -> None:
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # the view's client would log every request
+
+
+def program() -> str:
+    """Return what a person types to call this program again: its name, or its path where the shell would not find it."""
+    return "athanor" if shutil.which("athanor") else sys.argv[0]

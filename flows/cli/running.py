@@ -12,7 +12,7 @@ import torch
 
 from flows.campaign import Ended
 from flows.cli.carrying import carry
-from flows.cli.output import console, emit, log_to
+from flows.cli.output import console, emit, log_to, program
 from flows.cli.progress import progress_table, split_table
 from flows.lab import Kind, Lab, make_lab
 from flows.reporting import write_report
@@ -213,7 +213,7 @@ def _summary(plan: Plan, lab: Lab, store: SqlStore, setup: Setup, ended: Ended, 
     console.print(f"{ended.status}: {ended.reason}")
     console.print(f"ledger: event {seq}, head {head}")
     console.print(f"report: {report}")
-    console.print(f"open the UI again: athanor serve --lab {lab.path}")
+    console.print(f"open the UI again: {program()} serve --lab {lab.path}")
 
 
 def _what_next(store: SqlStore, plan: Plan, ended: Ended) -> str:
