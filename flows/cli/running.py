@@ -12,7 +12,7 @@ import torch
 
 from flows.campaign import Ended
 from flows.cli.carrying import carry
-from flows.cli.output import console, emit, log_to, program
+from flows.cli.output import console, emit, fail, log_to, program
 from flows.cli.progress import progress_table, split_table
 from flows.lab import Kind, Lab, make_lab
 from flows.reporting import write_report
@@ -75,15 +75,9 @@ def run_campaign(file: Path, options: RunOptions) -> None:
     with lock, closing(SqlStore.open(lab.ledger, create=True)) as store:
         if lock.displaced is not None:
             console.print(lock.displaced)
-        record = _record(store, plan)
-        if record is not None and record.status is CampaignStatus.FINISHED:
-            console.print(f"campaign {record.name} is finished ({record.reason}); report: {write_report(store, plan, lab)}")
-            return
-        _refuse_paused(record)
-        laps.lap("reading")
         server = ServerUse(lab.prefect_home, wanted=options.view)
         try:
-            _carry_on(plan, lab, store, record, options, server, laps)
+            _Sitting(plan, lab, store, options, server, laps).hold()
         finally:
             server.release()
 
@@ -105,115 +99,130 @@ def _refuse_paused(record: CampaignRecord | None) -> None:
     raise NeedsPerson(f"campaign {record.name} is paused ({record.reason}); `athanor resume {record.name}` lifts it")
 
 
-def _carry_on(
-    plan: Plan, lab: Lab, store: SqlStore, record: CampaignRecord | None, options: RunOptions, server: ServerUse, laps: _Clockwork
-) -> None:
-    with ThreadPoolExecutor(1, thread_name_prefix="bench-start") as beside:
-        starting = beside.submit(_processes, plan, lab, options)
-        server.acquire()
-        _announce(plan, lab, server)
-        clock, bench_sha = starting.result()
-    if record is None:
-        rate = options.rate if lab.kind == "dry" else 1.0
-        record = CampaignRecord(name=plan.file.name, snapshot={**plan.snapshot, "rate": rate})
-        store.create_campaign(record, by="command", now=clock.now())
-    fence = store.take_up(plan.file.name, by="command", now=clock.now())
-    if record.status is CampaignStatus.DRAFT:
-        running = store.changes(plan.file.name).campaign.evolve(status=CampaignStatus.RUNNING)
-        store.update_campaign(running, kind="running", by="command", now=clock.now())
-    with ExitStack() as closing_later:
-        bench = _bench(plan, lab, store, fence, closing_later)
-        setup = Setup(plan.file.spec.campaign, plan.space, plan.objective, plan.policy, plan.recipe, bench, store, clock, fence, bench_sha)
-        laps.lap("starting")
-        ended, view_lost = carry(Steps(setup), plan, server, quiet=options.as_json)
-        laps.lap("campaign")
-    _leave(plan, lab, store, setup, ended, options, server, laps, view_lost=view_lost)
+@dataclass(frozen=True)
+class _Sitting:
+    """One run of the command on one campaign, once its lock is held."""
 
+    plan: Plan
+    lab: Lab
+    store: SqlStore
+    options: RunOptions
+    server: ServerUse
+    laps: _Clockwork
 
-def _announce(plan: Plan, lab: Lab, server: ServerUse) -> None:
-    kind = "SIMULATED instruments" if lab.kind == "dry" else "recorded data" if plan.table is not None else "the real bench"
-    console.print(f"campaign {plan.file.name} on {kind}; lab {lab.path}")
-    if server.ui_url is not None:
-        console.print(f"Prefect UI: {server.ui_url}")
-    elif server.reason is not None:
-        console.print(f"no Prefect view: {server.reason}")
+    def hold(self) -> None:
+        """Carry the campaign on from wherever the ledger says it is."""
+        record = _record(self.store, self.plan)
+        if record is not None and record.status is CampaignStatus.FINISHED:
+            self._end_processes()  # an earlier command may have died between its last event and this
+            console.print(f"campaign {record.name} is finished ({record.reason}); report: {write_report(self.store, self.plan, self.lab)}")
+            return
+        _refuse_paused(record)
+        self.laps.lap("reading")
+        clock, bench_sha = self._start()
+        fence = self._take_up(record, clock)
+        with ExitStack() as closing_later:
+            bench = self._bench(fence, closing_later)
+            plan = self.plan
+            setup = Setup(
+                plan.file.spec.campaign, plan.space, plan.objective, plan.policy, plan.recipe, bench, self.store, clock, fence, bench_sha
+            )
+            self.laps.lap("starting")
+            ended, view_lost = carry(Steps(setup), plan, self.server, quiet=self.options.as_json)
+            self.laps.lap("campaign")
+        complaint = ended if isinstance(ended, AthanorError) else self._conclude(ended, setup)
+        if view_lost:
+            self._leave_behind(complaint)
+        if complaint is not None:
+            raise complaint
 
+    def _start(self) -> tuple[Clock, str]:
+        """Start the view and, beside it, plant and bench; return the lab's clock and the bench file's hash."""
+        with ThreadPoolExecutor(1, thread_name_prefix="bench-start") as beside:
+            starting = beside.submit(self._processes)
+            self.server.acquire()
+            self._announce()
+            return starting.result()
 
-def _processes(plan: Plan, lab: Lab, options: RunOptions) -> tuple[Clock, str]:
-    """Start or adopt plant, supervisor and host; return the lab's clock and the bench file's hash."""
-    if plan.bench is None:
-        return LiveClock(), ""
-    if lab.kind == "dry":
-        plant = plan.bench.spec.simulation.get("plant")
-        if plant is None:
-            raise BadInput(f"{plan.bench.path}: a dry run needs [simulation] plant = FILE")
-        ensure_plant(lab.path, plan.bench.path.parent / plant, bench_sha256=plan.bench.sha256, seed=options.plant_seed, rate=options.rate)
-    ensure_bench(lab.path, plan.bench.path, lab.endpoints)
-    return lab_clock(lab.endpoints), plan.bench.sha256
-
-
-def _bench(plan: Plan, lab: Lab, store: SqlStore, fence: int, closing_later: ExitStack) -> Bench:
-    if plan.needs_wires:
-        return closing_later.enter_context(HostClient.of_lab(lab.path, campaign=plan.file.name, fence=fence))
-    return recorded_bench(plan, store.changes(plan.file.name))
-
-
-def _leave(
-    plan: Plan,
-    lab: Lab,
-    store: SqlStore,
-    setup: Setup,
-    ended: Ended | AthanorError,
-    options: RunOptions,
-    server: ServerUse,
-    laps: _Clockwork,
-    *,
-    view_lost: bool,
-) -> None:
-    """Close processes, write the report, print what happened; raises what the loop raised."""
-    if isinstance(ended, AthanorError):
-        raise ended
-    over = ended.status in (CampaignStatus.FINISHED, CampaignStatus.ABORTED)
-    if over and plan.needs_wires:
-        shutdown_bench(lab.path)
+    def _processes(self) -> tuple[Clock, str]:
+        plan, lab, options = self.plan, self.lab, self.options
+        if plan.bench is None:
+            return LiveClock(), ""
         if lab.kind == "dry":
-            shutdown_plant(lab.path)
-    laps.lap("parking")
-    report = write_report(store, plan, lab)
-    laps.lap("report")
-    if view_lost:
+            plant = plan.bench.spec.simulation.get("plant")
+            if plant is None:
+                raise BadInput(f"{plan.bench.path}: a dry run needs [simulation] plant = FILE")
+            file = plan.bench.path.parent / plant
+            ensure_plant(lab.path, file, bench_sha256=plan.bench.sha256, seed=options.plant_seed, rate=options.rate)
+        ensure_bench(lab.path, plan.bench.path, lab.endpoints)
+        return lab_clock(lab.endpoints), plan.bench.sha256
+
+    def _end_processes(self) -> None:
+        if self.plan.needs_wires:
+            shutdown_bench(self.lab.path)
+            if self.lab.kind == "dry":
+                shutdown_plant(self.lab.path)
+
+    def _announce(self) -> None:
+        kind = "SIMULATED instruments" if self.lab.kind == "dry" else "the real bench" if self.plan.needs_wires else "recorded data"
+        console.print(f"campaign {self.plan.file.name} on {kind}; lab {self.lab.path}")
+        if self.server.ui_url is not None:
+            console.print(f"Prefect UI: {self.server.ui_url}")
+        elif self.server.reason is not None:
+            console.print(f"no Prefect view: {self.server.reason}")
+
+    def _take_up(self, record: CampaignRecord | None, clock: Clock) -> int:
+        """Begin the campaign where it is new, and return this process's fencing number."""
+        name = self.plan.file.name
+        if record is None:
+            rate = self.options.rate if self.lab.kind == "dry" else 1.0
+            record = CampaignRecord(name=name, snapshot={**self.plan.snapshot, "rate": rate})
+            self.store.create_campaign(record, by="command", now=clock.now())
+        fence = self.store.take_up(name, by="command", now=clock.now())
+        if record.status is CampaignStatus.DRAFT:
+            running = self.store.changes(name).campaign.evolve(status=CampaignStatus.RUNNING)
+            self.store.update_campaign(running, kind="running", by="command", now=clock.now())
+        return fence
+
+    def _bench(self, fence: int, closing_later: ExitStack) -> Bench:
+        name = self.plan.file.name
+        if self.plan.needs_wires:
+            return closing_later.enter_context(HostClient.of_lab(self.lab.path, campaign=name, fence=fence))
+        return recorded_bench(self.plan, self.store.changes(name))
+
+    def _conclude(self, ended: Ended, setup: Setup) -> NeedsPerson | None:
+        """End the processes of a campaign that is over, write its report, say what happened; return what a person must do."""
+        over = ended.status in (CampaignStatus.FINISHED, CampaignStatus.ABORTED)
+        if over:
+            self._end_processes()
+        self.laps.lap("parking")
+        report = write_report(self.store, self.plan, self.lab)
+        self.laps.lap("report")
+        if self.options.as_json:
+            emit({"campaign": self.plan.file.name, "status": ended.status, "reason": ended.reason, "report": str(report)})
+        else:
+            self._summarise(ended, setup, report)
+        return None if over else NeedsPerson(_what_next(self.store, self.plan, ended))
+
+    def _summarise(self, ended: Ended, setup: Setup, report: Path) -> None:
+        history = History.of(self.store.changes(self.plan.file.name))
+        console.print(progress_table(history, self.plan.objective, self.plan.file.spec.campaign.budget))
+        console.print(split_table(self.laps.seconds, setup.timings.seconds))
+        seq, head = self.store.head()
+        console.print(f"{ended.status}: {ended.reason}")
+        console.print(f"ledger: event {seq}, head {head}")
+        console.print(f"report: {report}")
+        console.print(f"open the UI again: {program()} serve --lab {self.lab.path}")
+
+    def _leave_behind(self, complaint: AthanorError | None) -> None:
+        """Leave at once: Prefect, whose server is gone, would hold the process for minutes."""
         console.print("view lost: Prefect did not take the end of the campaign; the ledger has it all")
-    if options.as_json:
-        emit(
-            {
-                "campaign": plan.file.name,
-                "status": ended.status,
-                "reason": ended.reason,
-                "report": str(report),
-                "seconds": laps.seconds,
-            }
-        )
-    else:
-        _summary(plan, lab, store, setup, ended, report, laps)
-    code = 0 if over else NeedsPerson.exit_code
-    if view_lost:
-        store.close()
-        server.release()
+        if complaint is not None:
+            fail(str(complaint))
+        self.store.close()
+        self.server.release()
         sys.stdout.flush()
-        os._exit(code)
-    if not over:
-        raise NeedsPerson(_what_next(store, plan, ended))
-
-
-def _summary(plan: Plan, lab: Lab, store: SqlStore, setup: Setup, ended: Ended, report: Path, laps: _Clockwork) -> None:
-    history = History.of(store.changes(plan.file.name))
-    console.print(progress_table(history, plan.objective, plan.file.spec.campaign.budget))
-    console.print(split_table(laps.seconds, setup.timings.seconds))
-    seq, head = store.head()
-    console.print(f"{ended.status}: {ended.reason}")
-    console.print(f"ledger: event {seq}, head {head}")
-    console.print(f"report: {report}")
-    console.print(f"open the UI again: {program()} serve --lab {lab.path}")
+        os._exit(0 if complaint is None else complaint.exit_code)
 
 
 def _what_next(store: SqlStore, plan: Plan, ended: Ended) -> str:
