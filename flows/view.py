@@ -31,6 +31,8 @@ from orchestrator.loop import History
 logger = logging.getLogger(__name__)
 
 CANCEL_POLL_SECONDS: Final = 2.0
+PUBLISH_SECONDS: Final = 1.0
+"""Artifacts are written at most so often: cycles of an accelerated campaign would keep the process busy with pictures."""
 _SERVER_TROUBLE: Final = (httpx.HTTPError, PrefectException, OSError)
 
 
@@ -124,6 +126,7 @@ class View:
                         client.create_artifact(artifact)
                 except _SERVER_TROUBLE as error:
                     logger.warning("Prefect does not take artifacts of campaign %s: %s", self._campaign, error)
+                self._done.wait(PUBLISH_SECONDS)
 
     def _newest(self) -> History | None:
         """Wait for an update and skip those that a newer one has overtaken; None at the end."""

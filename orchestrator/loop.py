@@ -8,6 +8,7 @@ Nothing here takes time, reads a clock or touches a wire; a flow carries the act
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 from orchestrator.clock import Instant
@@ -83,9 +84,12 @@ class Stop:
 Action = Propose | Review | Execute | Reconcile | Ingest | Adapt | Wait | Stop
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class History:
-    """All of one campaign that decisions depend on; raw readings are no part of it."""
+    """All of one campaign that decisions depend on; raw readings are no part of it.
+
+    Views of it are computed once per history: the loop asks for them many times between two changes.
+    """
 
     campaign: CampaignRecord
     seq: int = 0
@@ -97,7 +101,9 @@ class History:
     """By (run key, target, replicate): the newest revision."""
 
     def updated(self, changes: Changes) -> "History":
-        """Return the history with later changes folded in."""
+        """Return the history with later changes folded in; the same one where nothing of this campaign changed."""
+        if not (changes.proposals or changes.runs or changes.measurements) and changes.campaign == self.campaign:
+            return self
         measured = dict(self.measurements)
         for one in sorted(changes.measurements, key=lambda measurement: measurement.revision):
             measured[(one.run_key, one.target, one.replicate)] = one
@@ -116,6 +122,10 @@ class History:
 
     def newest(self) -> tuple[Proposal, ...]:
         """Return the newest revision of each proposal, in order of their numbers."""
+        return self._newest
+
+    @cached_property
+    def _newest(self) -> tuple[Proposal, ...]:
         latest: dict[str, Proposal] = {}
         for one in sorted(self.proposals.values(), key=lambda proposal: (proposal.number, proposal.revision)):
             latest[one.proposal_id] = one
@@ -123,7 +133,20 @@ class History:
 
     def attempts(self) -> tuple[ExperimentRun, ...]:
         """Return all attempts that were not superseded, in the order in which they were queued."""
+        return self._attempts
+
+    @cached_property
+    def _attempts(self) -> tuple[ExperimentRun, ...]:
         return tuple(run for _, run in sorted(self.runs.items()) if run.status is not RunStatus.SUPERSEDED)
+
+    @cached_property
+    def accepted(self) -> Mapping[str, Mapping[str, float]]:
+        """The accepted value of each target by run key."""
+        by_run: dict[str, dict[str, float]] = {}
+        for (run_key, target, _), one in self.measurements.items():
+            if one.status is MeasurementStatus.ACCEPTED:
+                by_run.setdefault(run_key, {})[target] = one.value
+        return by_run
 
 
 def observations(history: History) -> tuple[Observation, ...]:
@@ -164,13 +187,9 @@ def knowledge(history: History) -> Knowledge:
     )
 
 
-def accepted(history: History) -> dict[str, dict[str, float]]:
+def accepted(history: History) -> Mapping[str, Mapping[str, float]]:
     """Return the accepted value of each target by run key."""
-    by_run: dict[str, dict[str, float]] = {}
-    for (run_key, target, _), one in history.measurements.items():
-        if one.status is MeasurementStatus.ACCEPTED:
-            by_run.setdefault(run_key, {})[target] = one.value
-    return by_run
+    return history.accepted
 
 
 def best(history: History, objective: Objective) -> tuple[ExperimentRun, float] | None:
