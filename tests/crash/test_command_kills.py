@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -27,10 +27,27 @@ PATIENCE = 90.0
 def test_killing_campaign_host_supervisor_and_server_repeats_and_loses_nothing(
     make_lab: Callable[[int], tuple[Path, Path]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file, lab = make_lab(14)
-    dice, unknowns, seen = random.Random(20), 0, 0
+    said = endure(*make_lab(14), VICTIMS, random.Random(20))
+    with capsys.disabled():
+        print(f"\n{said}")
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_a_night_of_random_deaths_repeats_and_loses_nothing(
+    make_lab: Callable[[int], tuple[Path, Path]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    dice = random.Random(21)
+    said = endure(*make_lab(60), dice.choices(VICTIMS, k=40), dice)
+    with capsys.disabled():
+        print(f"\n{said}")
+
+
+def endure(file: Path, lab: Path, victims: Sequence[str], dice: random.Random) -> str:
+    """Carry a campaign to its end while its processes are killed; judge it; say what happened."""
+    unknowns = seen = 0
     command = start(file, lab)
-    for victim in VICTIMS:
+    for victim in victims:
         if command.poll() is not None:
             unknowns += person(lab, command)
             command = start(file, lab)
@@ -41,14 +58,13 @@ def test_killing_campaign_host_supervisor_and_server_repeats_and_loses_nothing(
         if victim == "campaign":
             command.wait(timeout=PATIENCE)
             command = start(file, lab)
-    while command.wait(timeout=240) != 0:
+    while command.wait(timeout=600) != 0:
         unknowns += person(lab, command)
         command = start(file, lab)
     judgement = judge(lab, "cdse-600")
-    with capsys.disabled():
-        print(f"\n{len(VICTIMS)} kills of {', '.join(sorted(set(VICTIMS)))}: {dict(judgement.runs)}, {unknowns} settled by a person")
     assert judgement.complaints == ()
     assert all(process is None for name, process in process_table(lab).items() if name != "prefect")
+    return f"{len(victims)} kills of {', '.join(sorted(set(victims)))}: {dict(judgement.runs)}, {unknowns} settled by a person"
 
 
 def start(file: Path, lab: Path) -> subprocess.Popen[bytes]:
