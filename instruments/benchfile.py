@@ -260,11 +260,7 @@ class BenchFile:
     @cached_property
     def channel_units(self) -> dict[str, str]:
         """Unit of each `instrument.channel`."""
-        return {
-            f"{name}.{channel}": spec.unit
-            for name in self.spec.instruments
-            for channel, spec in self.driver(name).CHANNELS.items()
-        }
+        return {f"{name}.{channel}": spec.unit for name in self.spec.instruments for channel, spec in self.driver(name).CHANNELS.items()}
 
     @cached_property
     def envelope(self) -> Envelope:
@@ -276,9 +272,7 @@ class BenchFile:
         for name, spec in self.spec.instruments.items():
             for command in self.driver(name).COMMANDS.values():
                 for argument, described in command.arguments.items():
-                    found = [
-                        one for one in (described.limit, self._limit(name, argument) if argument in spec.limits else None) if one
-                    ]
+                    found = [one for one in (described.limit, self._limit(name, argument) if argument in spec.limits else None) if one]
                     if described.unit is not None and found:
                         both = found[0] if len(found) == 1 else found[0].intersect(found[1])
                         if both.low > both.high:

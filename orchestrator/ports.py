@@ -183,9 +183,7 @@ class Store(Protocol):
         """Record a decision on a proposal and, with an approval, its queued runs, in one transaction."""
         ...
 
-    def update_run(
-        self, run: ExperimentRun, *, kind: str, by: str, now: Instant, payload: Mapping[str, Any] | None = None
-    ) -> None:
+    def update_run(self, run: ExperimentRun, *, kind: str, by: str, now: Instant, payload: Mapping[str, Any] | None = None) -> None:
         """Replace a run's state by a legal step."""
         ...
 

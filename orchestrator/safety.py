@@ -81,9 +81,7 @@ class Envelope:
                 raise LimitError(f"step {step.index} {complaint}")
             for complaint in self.interlock_complaints(step, commanded):
                 raise InterlockError(f"step {step.index} {step.do}: {complaint}")
-            commanded |= {
-                f"{step.instrument}.{name}": value for name, value in step.arguments.items() if not isinstance(value, str)
-            }
+            commanded |= {f"{step.instrument}.{name}": value for name, value in step.arguments.items() if not isinstance(value, str)}
 
     def _limit_complaints(self, step: Step) -> Iterator[str]:
         if step.kind in (StepKind.READ, StepKind.WAIT):

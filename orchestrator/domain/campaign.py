@@ -168,9 +168,7 @@ class CampaignFile:
         """
         rows = candidates if candidates is not None else self._candidate_rows()
         try:
-            return SearchSpace(
-                parameters=self.spec.parameters, constraints=(*self.spec.constraints, *more_constraints), candidates=rows
-            )
+            return SearchSpace(parameters=self.spec.parameters, constraints=(*self.spec.constraints, *more_constraints), candidates=rows)
         except ValidationError as error:
             raise explain(error, what=str(self.path)) from error
 

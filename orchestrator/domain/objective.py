@@ -34,9 +34,7 @@ class Target(Frozen):
         if not isinstance(data, dict):
             return data
         name, unit_text = data.get("name", "?"), data.get("unit", "")
-        changed = {
-            k: parse(data[k], unit_text, what=f"target {name}, {k}") for k in ("value", "low", "high") if data.get(k) is not None
-        }
+        changed = {k: parse(data[k], unit_text, what=f"target {name}, {k}") for k in ("value", "low", "high") if data.get(k) is not None}
         if data.get("tolerance") is not None:
             difference = f"delta_{unit_text}" if unit_text in ("degC", "degF") else unit_text
             changed["tolerance"] = parse(data["tolerance"], difference, what=f"target {name}, tolerance")

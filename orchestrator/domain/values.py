@@ -51,6 +51,4 @@ def explain(error: ValidationError, *, what: str, legal: Mapping[tuple[str, ...]
     if first["type"] == "missing":
         return BadInput(f"{what}: {where} is missing")
     message = first["msg"].removeprefix("Value error, ")
-    return BadInput(
-        f"{what}: {where} = {first['input']!r}: {message}" if first["type"] != "value_error" else f"{what}: {where}: {message}"
-    )
+    return BadInput(f"{what}: {where} = {first['input']!r}: {message}" if first["type"] != "value_error" else f"{what}: {where}: {message}")
