@@ -37,3 +37,11 @@ def _no_process_outlives_the_tests() -> Iterator[None]:
     yield
     left = _our_processes()
     assert not left, f"processes left behind: {left}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the figures that tests recorded: a worker's own output is not shown."""
+    for report in (*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")):
+        for name, value in report.user_properties:
+            if name == "figure":
+                terminalreporter.write_line(str(value))

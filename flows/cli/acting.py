@@ -22,8 +22,6 @@ from orchestrator.domain.records import CampaignRecord, ExperimentRun, RunReport
 from orchestrator.errors import BadInput
 from orchestrator.store.sql import SqlStore
 
-VERDICTS = {"done": "done", "not-done": "not-done", "discard": "discard"}
-
 
 def _clock(lab: Lab) -> Clock:
     """Return the lab's clock; a dry lab without a plant has stopped, and real time stamps the event."""

@@ -25,22 +25,20 @@ PATIENCE = 90.0
 
 @pytest.mark.timeout(600)
 def test_killing_campaign_host_supervisor_and_server_repeats_and_loses_nothing(
-    make_lab: Callable[[int], tuple[Path, Path]], capsys: pytest.CaptureFixture[str]
+    make_lab: Callable[[int], tuple[Path, Path]], record_property: Callable[[str, object], None]
 ) -> None:
     said = endure(*make_lab(14), VICTIMS, random.Random(20))
-    with capsys.disabled():
-        print(f"\n{said}")
+    record_property("figure", said)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 def test_a_night_of_random_deaths_repeats_and_loses_nothing(
-    make_lab: Callable[[int], tuple[Path, Path]], capsys: pytest.CaptureFixture[str]
+    make_lab: Callable[[int], tuple[Path, Path]], record_property: Callable[[str, object], None]
 ) -> None:
     dice = random.Random(21)
     said = endure(*make_lab(60), dice.choices(VICTIMS, k=40), dice)
-    with capsys.disabled():
-        print(f"\n{said}")
+    record_property("figure", said)
 
 
 def endure(file: Path, lab: Path, victims: Sequence[str], dice: random.Random) -> str:

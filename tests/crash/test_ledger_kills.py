@@ -16,7 +16,7 @@ KILLS = [(number, when) for number in range(1, 11) for when in ("before", "after
 
 @pytest.mark.timeout(600)
 def test_a_campaign_killed_around_every_commit_goes_on_without_repeating_anything(
-    make_lab: Callable[[int], tuple[Path, Path]], capsys: pytest.CaptureFixture[str]
+    make_lab: Callable[[int], tuple[Path, Path]], record_property: Callable[[str, object], None]
 ) -> None:
     file, lab = make_lab(12)
     kills = unknowns = 0
@@ -31,7 +31,6 @@ def test_a_campaign_killed_around_every_commit_goes_on_without_repeating_anythin
         unknowns += settle(lab, ended.stderr)
     assert ended.returncode == 0, ended.stderr
     judgement = judge(lab, "cdse-600")
-    with capsys.disabled():
-        print(f"\n{kills} kills around commits at {RATE:g}x: {dict(judgement.runs)}, {unknowns} settled by a person")
+    record_property("figure", f"{kills} kills around commits at {RATE:g}x: {dict(judgement.runs)}, {unknowns} settled by a person")
     assert kills == len(KILLS)
     assert judgement.complaints == ()
