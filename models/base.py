@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+import torch
 from botorch.models.model import Model
 from botorch.posteriors import Posterior
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["CONSTANT", "Learner", "Model", "Posterior", "Surrogate", "TargetData"]
+__all__ = ["CONSTANT", "Learner", "Model", "Posterior", "Prior", "Surrogate", "TargetData"]
 
 
 CONSTANT: Final = 1e-9
@@ -70,4 +71,37 @@ class Learner(Protocol):
         Raises:
             BadInput: A target without any value, where the learner needs one.
         """
+        ...
+
+
+class Prior(Protocol):
+    """What a meta-learner has learned from a family of tasks: adapts to a new task, of one target."""
+
+    @property
+    def name(self) -> str:
+        """Name and version, for example `source-basis/1`."""
+        ...
+
+    def adapt(
+        self,
+        X: Float[Tensor, "n d"],
+        Y: Float[Tensor, " n"],
+        Yvar: Float[Tensor, " n"] | None,
+        task: Float[Tensor, " k"],
+        *,
+        generator: torch.Generator,
+    ) -> Surrogate:
+        """Return a surrogate of the target in its own unit; `n` = 0 is legal, the order of rows does not matter.
+
+        Args:
+            X: Measured configurations in the encoding of the family's space.
+            Y: Measured values, in the target's unit.
+            Yvar: Known variances; None where they are to be inferred.
+            task: What is known about the task; empty where nothing is.
+            generator: Where anything is drawn.
+        """
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """Return tensors, numbers, strings, lists and dicts of them, from which the prior is restored."""
         ...
