@@ -6,13 +6,17 @@ from pathlib import Path
 from flows.export import write_atomically
 from flows.lab import Lab
 from flows.report.data import Circumstances, assemble, process_of
+from flows.report.experiments import Experiment
 from flows.report.page import render_report
+from flows.report.prior import PriorStory, label, prior_story
 from flows.wiring import Plan
 from orchestrator.domain.campaign import parse_campaign
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
+from orchestrator.loop import History, observations
+from orchestrator.ports import Observation
 from orchestrator.store.sql import SqlStore
 
 
@@ -35,6 +39,7 @@ def write_report_of(store: SqlStore, record: CampaignRecord, lab: Lab) -> Path:
         BadInput: The lab's folder cannot be written.
     """
     space, objective = files_of(record)
+    prior = record.snapshot.get("prior")
     circumstances = Circumstances(
         bench=record.snapshot["place"],
         simulated=lab.kind == "dry",
@@ -42,8 +47,13 @@ def write_report_of(store: SqlStore, record: CampaignRecord, lab: Lab) -> Path:
         made=datetime.now(UTC),
         budget=record.snapshot["budget"],
         process=process_of(store.events(record.name), rate=record.snapshot["rate"]),
+        notes={} if prior is None else {"prior": label(prior, simulated_lab=lab.kind == "dry")},
     )
-    data = assemble(store.changes(record.name), space, objective, store.readings, circumstances)
+
+    def tell(experiments: tuple[Experiment, ...]) -> PriorStory | None:
+        return prior_story(prior, store.events(record.name), experiments, space, objective, lambda seq: _known(store, record.name, seq))
+
+    data = assemble(store.changes(record.name), space, objective, store.readings, circumstances, tell=tell)
     path = lab.report(record.name)
     try:
         path.parent.mkdir(exist_ok=True)
@@ -51,3 +61,8 @@ def write_report_of(store: SqlStore, record: CampaignRecord, lab: Lab) -> Path:
     except OSError as error:
         raise BadInput(f"report {path} cannot be written: {error.strerror}") from error
     return path
+
+
+def _known(store: SqlStore, campaign: str, seq: int) -> tuple[Observation, ...]:
+    """Return what had been measured at a sequence number of the ledger."""
+    return observations(History.of(store.changes_until(campaign, seq)))

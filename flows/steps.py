@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import Final
+from typing import Any, Final
 
 import torch
 
@@ -21,6 +21,7 @@ from orchestrator.domain.lifecycle import CampaignStatus, MeasurementStatus, Pro
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import ExperimentRun, Measurement, Proposal, Provenance, Reading, RunReport, RunRequest
 from orchestrator.domain.space import SearchSpace
+from orchestrator.domain.values import digest
 from orchestrator.errors import BadInput, NeedsPerson
 from orchestrator.loop import Adapt, Execute, History, Ingest, Propose, Reconcile, Review, knowledge, lessons
 from orchestrator.ports import Bench, Policy, Store, Suggestion
@@ -31,6 +32,8 @@ BY: Final = "campaign"
 """Who the ledger names for what the loop does by itself."""
 MAX_ATTEMPTS: Final = 3
 """A run whose attempts were each proven not executed is tried so often; then it has failed."""
+VERSION_DIGITS: Final = 12
+"""Hexadecimal digits by which an adaptation is called: enough to tell those of one lab apart."""
 _LIBRARIES: Final = ("athanor", "torch", "botorch", "gpytorch")
 
 
@@ -75,6 +78,7 @@ class Steps:
         self.history = History.of(setup.store.changes(setup.spec.name))
         self._used_positions: set[str] | None = None
         self._revisions: dict[str, int] = {}
+        self._leaders: dict[str, str] | None = None
 
     def refresh(self) -> History:
         """Fold in what changed in the ledger, by us or by anybody else."""
@@ -274,10 +278,24 @@ class Steps:
         )
 
     def adapt(self, _action: Adapt) -> None:
-        """Record that the surrogate now learns from all that is accepted (it is fitted when the next batch is asked for)."""
+        """Let the surrogate learn from all that is accepted and record it: now where it adapts a prior, else when it is asked."""
         record = self.history.campaign.evolve(adapted=lessons(self.history))
-        payload = {"policy": self.setup.policy.name, "lessons": record.adapted}
+        payload: dict[str, Any] = {"policy": self.setup.policy.name, "lessons": record.adapted}
+        started = time.perf_counter()
+        if learned := self.setup.policy.adapt(knowledge(self.history)):
+            payload |= self._adaptation(learned, round(time.perf_counter() - started, 4))
+        self.setup.timings.add("model", started)
         self._ledger(lambda: self.setup.store.update_campaign(record, kind="adapted", by=BY, now=self.setup.clock.now(), payload=payload))
+
+    def _adaptation(self, learned: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+        """Describe an adaptation: its version, what it brought, and where another component took the lead."""
+        leaders = leaders_of(learned)
+        if self._leaders is None:
+            known = (event.payload["details"] for event in self.setup.store.events(self.setup.spec.name) if event.kind == "adapted")
+            self._leaders = next((leaders_of(one) for one in reversed(list(known)) if "fit" in one), {})
+        switched = {name: [self._leaders[name], now] for name, now in leaders.items() if self._leaders.get(name, now) != now}
+        self._leaders = leaders
+        return {**learned, "version": digest(dict(learned))[:VERSION_DIGITS], "seconds": seconds, "switched": switched}
 
     # ----------------------------------------------------------------- the campaign's end
 
@@ -305,6 +323,12 @@ class Steps:
         started = time.perf_counter()
         write()
         self.setup.timings.add("ledger", started)
+
+
+def leaders_of(learned: Mapping[str, Any]) -> dict[str, str]:
+    """Return the component that weighs most, by target; a target of one component has no leader."""
+    weights = {target: one.get("weights", {}) for target, one in learned["fit"].items()}
+    return {target: max(one, key=one.__getitem__) for target, one in weights.items() if one}
 
 
 def commanded(report: RunReport) -> dict[str, float | str]:

@@ -11,6 +11,10 @@ from instruments.benchfile import BenchFile, load_bench, parse_bench
 from instruments.procedure import Procedure
 from instruments.recorded import RecordedBench
 from instruments.reduction import REDUCTIONS
+from models.adapted import adapted_learner
+from models.base import Learner, Prior
+from models.checkpoint import PriorFile, load_prior
+from models.tasks import Family
 from orchestrator.datasets import Table, load_table
 from orchestrator.domain.campaign import CampaignFile, load_campaign, parse_campaign
 from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
@@ -43,6 +47,7 @@ class Plan:
     table: Table | None = None
     sample: tuple[dict[str, float | str], ...] = ()
     """Feasible configurations on which everything was tried."""
+    prior: PriorFile | None = None
 
     @property
     def snapshot(self) -> dict[str, Any]:
@@ -54,7 +59,16 @@ class Plan:
             files["candidates"] = self.file.candidates_text
         if self.table is not None:
             files["table"] = self.table.sha256
-        return {"files": files, "path": str(self.file.path), "place": self.place, "budget": self.file.spec.campaign.budget}
+        if self.prior is not None:
+            files["prior"] = self.prior.sha256
+        kept: dict[str, Any] = {"files": files, "path": str(self.file.path), "place": self.place, "budget": self.file.spec.campaign.budget}
+        return kept if self.prior is None else {**kept, "prior": self.prior_identity}
+
+    @property
+    def prior_identity(self) -> dict[str, str] | None:
+        """Name, hash and origin of the prior; None where none is adapted."""
+        prior = self.prior
+        return None if prior is None else {"name": prior.name, "sha256": prior.sha256, "origin": prior.origin}
 
     @property
     def place(self) -> str:
@@ -82,10 +96,17 @@ def load_plan(path: Path, *, data: Path | None = None) -> Plan:
 
 
 def stored_plan(record: CampaignRecord, *, data: Path | None = None) -> Plan:
-    """Build the plan of a stored campaign from the files as they were when it began."""
+    """Build the plan of a stored campaign from the files as they were when it began.
+
+    Raises:
+        BadInput: The prior is gone or another one than then.
+    """
     files, path = record.snapshot["files"], Path(record.snapshot["path"])
     file = parse_campaign(files["campaign"], path, files.get("candidates"))
-    return _plan(file, parse_bench(files["bench"], file.bench_path) if file.bench_path is not None else None, data)
+    plan = _plan(file, parse_bench(files["bench"], file.bench_path) if file.bench_path is not None else None, data)
+    if plan.prior is not None and plan.prior.sha256 != files.get("prior"):
+        raise BadInput(f"{file.prior_path}: the prior has sha256 {plan.prior.sha256}; the campaign began with {files.get('prior')}")
+    return plan
 
 
 def _plan(file: CampaignFile, bench: BenchFile | None, data: Path | None) -> Plan:
@@ -104,8 +125,50 @@ def _wired(file: CampaignFile, bench: BenchFile) -> Plan:
     space = file.space(more_constraints=procedure.reachable())
     sample = _probe_reachable(procedure, space, sample_free)
     _check_round_trip(procedure, sample)
-    policy = build_policy(file.spec.policy.kind, space, file.objective, file.spec.policy.settings)
-    return Plan(file, space, file.objective, policy, WiredRecipe(bench, procedure), bench, procedure, None, sample)
+    policy, prior = _policy(file, space)
+    return Plan(file, space, file.objective, policy, WiredRecipe(bench, procedure), bench, procedure, None, sample, prior)
+
+
+def policy_again(plan: Plan, settings: Mapping[str, Any]) -> Policy:
+    """Build a plan's policy anew, with the settings that a proposal was made with."""
+    learner = _learner(plan.file, plan.space, plan.prior)
+    return build_policy(plan.file.spec.policy.kind, plan.space, plan.objective, settings, learner)
+
+
+def _policy(file: CampaignFile, space: SearchSpace) -> tuple[Policy, PriorFile | None]:
+    """Build the policy, with the prior that it adapts where there is one."""
+    spec = file.spec.policy
+    policy = build_policy(spec.kind, space, file.objective, spec.settings)
+    if file.prior_path is None:
+        return policy, None
+    prior = load_campaign_prior(file)  # after the policy: what the file itself gets wrong is said first
+    return build_policy(spec.kind, space, file.objective, spec.settings, _learner(file, space, prior)), prior
+
+
+def _learner(file: CampaignFile, space: SearchSpace, prior: PriorFile | None) -> Learner | None:
+    try:
+        return None if prior is None else adapted_learner(prior, space, file.spec.targets, file.spec.surrogate)
+    except BadInput as error:
+        raise BadInput(f"{file.path}: {error}") from error
+
+
+def restore(name: str, state: Mapping[str, Any], family: Family) -> Prior:
+    raise BadInput(f"learner {name!r} is not known")
+
+
+def load_campaign_prior(file: CampaignFile) -> PriorFile:
+    """Load the prior that a campaign file names.
+
+    Raises:
+        BadInput: It is missing, damaged or no prior; names the command that makes it.
+    """
+    path = file.prior_path
+    assert path is not None
+    if not path.exists():
+        raise BadInput(
+            f"{file.path}: there is no prior {path}; `athanor meta-train` makes it, for example from {file.path.parent / 'prior.toml'}"
+        )
+    return load_prior(path, restore=restore)
 
 
 def _recorded(file: CampaignFile, data: Path | None) -> Plan:
@@ -114,10 +177,10 @@ def _recorded(file: CampaignFile, data: Path | None) -> Plan:
     table = load_table(recorded.table, data, recorded.task)
     pool = recorded_pool(table, file.spec.parameters, file.spec.targets, columns=recorded.columns, constraints=file.spec.constraints)
     assert pool.space.candidates is not None
-    policy = build_policy(file.spec.policy.kind, pool.space, file.objective, file.spec.policy.settings)
+    policy, prior = _policy(file, pool.space)
     recipe = RecordedRecipe(table.sha256, pool.space.units)
     sample = pool.space.candidates[:ROUND_TRIP_POINTS]
-    return Plan(file, pool.space, file.objective, policy, recipe, table=table, sample=sample)
+    return Plan(file, pool.space, file.objective, policy, recipe, table=table, sample=sample, prior=prior)
 
 
 def recorded_bench(plan: Plan, changes: Changes) -> Bench:

@@ -63,7 +63,17 @@ class Surrogate(Protocol):
 
 
 class Learner(Protocol):
-    """Makes a surrogate from what was measured: a Gaussian process now, an adapted prior later."""
+    """Makes a surrogate from what was measured: a Gaussian process, or an adapted prior."""
+
+    @property
+    def needs_measurements(self) -> bool:
+        """Whether every target needs a value before there is a surrogate."""
+        ...
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """Return what surrogates are made from beside the data, JSON-able; empty where that is nothing."""
+        ...
 
     def fit(self, data: Sequence[TargetData], *, seed: int) -> Surrogate:
         """Fit all targets, from scratch; the same data, seed and number of threads give the same surrogate, bit for bit.

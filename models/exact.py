@@ -4,7 +4,7 @@ gpytorch's lazy tensors cost milliseconds a call whatever the size; with 10 to 1
 all there is to compute. The result is a BoTorch model, so that every acquisition function works on it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -61,6 +61,8 @@ class Conditioned(BotorchModel):  # type: ignore[misc]  # botorch is untyped her
         X, Y, noise: Support rows, in standard units; `noise` is the variance of each.
         scale: From standard units to the target's.
         inflation: Factor on every standard deviation, learned over source tasks.
+        aleatoric: Variance of one measurement where a mean is predicted, in standard units; None where the process's
+            own noise says it.
     """
 
     _supports_cache_root = False
@@ -74,10 +76,11 @@ class Conditioned(BotorchModel):  # type: ignore[misc]  # botorch is untyped her
         *,
         scale: Scale,
         inflation: float = 1.0,
+        aleatoric: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         super().__init__()
         order = canonical_order(X, Y)
-        self.process, self.scale, self.inflation = process, scale, inflation
+        self.process, self.scale, self.inflation, self.aleatoric = process, scale, inflation, aleatoric
         self.X, self.Y, self.support_noise = X[order], Y[order], noise[order]
         if len(X):
             K = process.covariance(self.X, self.X)
@@ -132,7 +135,8 @@ class Conditioned(BotorchModel):  # type: ignore[misc]  # botorch is untyped her
             mean, covariance = self.joint(X)
             covariance = covariance + LEAST_VARIANCE * torch.eye(X.shape[-2], dtype=X.dtype, device=X.device)
         if observation_noise is not False:
-            covariance = covariance + torch.diag_embed(self.process.noise(X))
+            noise = self.process.noise(X) if self.aleatoric is None else self.aleatoric(mean)
+            covariance = covariance + torch.diag_embed(noise)
         size = self.scale.spread * self.inflation
         found = GPyTorchPosterior(MultivariateNormal(self.scale.level + self.scale.spread * mean, size**2 * covariance))
         return found if posterior_transform is None else posterior_transform(found)
@@ -142,10 +146,16 @@ class Conditioned(BotorchModel):  # type: ignore[misc]  # botorch is untyped her
 class Adapted(Surrogate):
     """A surrogate of one target: one conditioned process, or a weighted mixture of several."""
 
-    name: str
+    label: str
+    """Its name and version."""
     parts: tuple[tuple[float, Conditioned], ...]
     """(weight, model); weights sum to one."""
     notes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    @override
+    def name(self) -> str:
+        return self.label
 
     @override
     def posterior(self, X: Float[Tensor, "*b q d"]) -> Posterior:

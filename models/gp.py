@@ -103,6 +103,16 @@ class _Level(Standardize):  # type: ignore[misc]  # botorch is untyped here
 class GaussianProcessLearner(Learner):
     """Fits one Gaussian process per target by maximum a posteriori."""
 
+    @property
+    @override
+    def needs_measurements(self) -> bool:
+        return True
+
+    @property
+    @override
+    def identity(self) -> Mapping[str, Any]:
+        return {}
+
     @override
     def fit(self, data: Sequence[TargetData], *, seed: int) -> GaussianProcesses:
         for target in data:

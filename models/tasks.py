@@ -97,3 +97,42 @@ def folds(tasks: Sequence[TaskData], most: int = 5) -> tuple[tuple[int, ...], ..
         return tuple(tuple(index for index, group in enumerate(groups) if group == one) for one in dict.fromkeys(groups))
     count = min(most, len(tasks))
     return tuple(tuple(range(start, len(tasks), count)) for start in range(count))
+
+
+SAME_CONFIGURATION: Final = 1e-4
+"""Encoded inputs nearer than this are one configuration: below what benches dose and above float noise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replicates:
+    """Repeated configurations, `r` of them: what the same experiment gave several times, in the target's unit."""
+
+    means: Float[Tensor, " r"]
+    variances: Float[Tensor, " r"]
+    """Of each configuration's values around their mean, unbiased."""
+    freedom: Float[Tensor, " r"]
+    """Values less one, of each configuration."""
+
+
+def replicates(tasks: Sequence[TaskData]) -> Replicates:
+    """Collect the configurations that a task measured more than once."""
+    found = [_replicates(task) for task in tasks]
+    return Replicates(*(torch.cat(column) for column in zip(*found, strict=True)))
+
+
+def _replicates(task: TaskData) -> tuple[Tensor, Tensor, Tensor]:
+    keys = (task.X / SAME_CONFIGURATION).round()
+    _, where, counts = torch.unique(keys, dim=0, return_inverse=True, return_counts=True)
+    means = torch.zeros_like(counts, dtype=task.Y.dtype).index_add_(0, where, task.Y) / counts
+    squares = torch.zeros_like(means).index_add_(0, where, (task.Y - means[where]).square())
+    kept = counts > 1
+    freedom = (counts[kept] - 1).to(task.Y.dtype)
+    return means[kept], squares[kept] / freedom, freedom
+
+
+def replicate_variance(tasks: Sequence[TaskData]) -> float | None:
+    """Return the pooled variance of repeated configurations, in the unit squared; None where nothing was repeated."""
+    found = replicates(tasks)
+    if not len(found.means):
+        return None
+    return float((found.variances * found.freedom).sum() / found.freedom.sum())

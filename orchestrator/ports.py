@@ -86,6 +86,10 @@ class Policy(Protocol):
         """Propose `count` configurations, fewer only where a candidate table is exhausted."""
         ...
 
+    def adapt(self, knowledge: Knowledge) -> Mapping[str, Any]:  # noqa: ARG002 - most policies learn nothing before they are asked
+        """Learn from what is known now and return what the ledger should keep of it; empty where nothing is learned ahead."""
+        return {}
+
 
 class Bench(Protocol):
     """Carries out approved steps; the same answers from wires and from recorded tables."""

@@ -61,7 +61,7 @@ class Question:
     surrogate: Surrogate
     score: Score
     measured: Float[Tensor, "n d"]
-    """Where anything was measured: the points to improve on."""
+    """Where anything was measured: the points to improve on; before the first, where the surrogate expects most."""
     pending: Float[Tensor, "p d"]
     infeasible: Float[Tensor, "f d"]
     kind: Kind
@@ -134,7 +134,7 @@ def _noisy(question: Question, model: Model, scale: float) -> AcquisitionFunctio
         objective=_scaled(question.score, scale),
         X_pending=_unless_empty(question.pending),
         prune_baseline=True,
-        cache_root=True,
+        cache_root=None,  # where the model can
     )
 
 

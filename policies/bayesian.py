@@ -1,6 +1,6 @@
 """Bayesian optimisation: fit a surrogate to what was measured, ask where improvement is likely."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Annotated, Any, Final
@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor
 from typing_extensions import override
 
-from models.base import Learner
+from models.base import Learner, Surrogate
 from models.encoding import Encoding
 from models.gp import GaussianProcessLearner
 from models.library import repeatable
@@ -25,17 +25,20 @@ from policies.acquisition import Kind, LogImprovement, Question, Score, build, c
 from policies.enumeration import enumerated
 from policies.initial import SobolPolicy
 from policies.optimise import Found, Search, best_row
-from policies.pool import Pool, done
+from policies.pool import Pool, blocks, candidate_table, done, used
 
 INCUMBENTS: Final = 3
 """Best measured points around which the search looks closely."""
+EXPECTED: Final = 8
+"""Before the first measurement: so many configurations that the surrogate expects most of are to be improved on."""
 
 
 class BayesianSettings(Frozen):
     """How hard to think."""
 
     initial: Annotated[int, Field(ge=0)] | None = None
-    """Experiments of the space-filling design; by default one more than there are degrees of freedom, at least three."""
+    """Experiments of the space-filling design; by default none where a prior is adapted, else one more than there are degrees
+    of freedom, at least three."""
     acquisition: Kind = "log-nei"
     """`log-nei` copes with noise and any objective; `log-ei` is exact for one target to maximise or minimise."""
     mc_samples: Annotated[int, Field(ge=16, le=4096)] = 256
@@ -71,7 +74,9 @@ class BayesianPolicy(Policy):
     @property
     def initial(self) -> int:
         """Size of the space-filling design."""
-        return max(3, degrees_of_freedom(self.space) + 1) if self.options.initial is None else self.options.initial
+        if self.options.initial is not None:
+            return self.options.initial
+        return max(3, degrees_of_freedom(self.space) + 1) if self.learner.needs_measurements else 0
 
     @override
     def propose(self, knowledge: Knowledge, *, count: int, seed: int) -> tuple[Suggestion, ...]:
@@ -86,7 +91,23 @@ class BayesianPolicy(Policy):
         designed = self._design(knowledge, min(count, max(0, self.initial - done(knowledge))), seed, "space-filling design")
         return (*designed, *self._informed(knowledge, designed, count - len(designed), seed))
 
+    @override
+    def adapt(self, knowledge: Knowledge) -> Mapping[str, Any]:
+        """Adapt the prior to what is known; what comes of it is kept for the next proposal."""
+        if self.learner.needs_measurements:
+            return {}
+        data = training_data(self._encoding, self.objective, knowledge.observations)
+        surrogate = self.learner.fit(data, seed=0)
+        return {
+            "surrogate": surrogate.name,
+            "prior": dict(self.learner.identity),
+            "measurements": {target.name: len(target.Y) for target in data},
+            "fit": surrogate.description(),
+        }
+
     def _missing(self, knowledge: Knowledge) -> list[str]:
+        if not self.learner.needs_measurements:
+            return []
         measured = {name for observation in knowledge.observations for name in observation.values}
         return [name for name in self.objective.names if name not in measured]
 
@@ -115,10 +136,12 @@ class BayesianPolicy(Policy):
 
     def _question(self, knowledge: Knowledge, seed: int) -> Question:
         data = training_data(self._encoding, self.objective, knowledge.observations)
+        surrogate, score = self.learner.fit(data, seed=seed), Score(self.objective, tuple(target.unit for target in data))
+        measured = self._encoding.encode(observation.configuration for observation in knowledge.observations)
         return Question(
-            surrogate=self.learner.fit(data, seed=seed),
-            score=Score(self.objective, tuple(target.unit for target in data)),
-            measured=self._encoding.encode(observation.configuration for observation in knowledge.observations),
+            surrogate=surrogate,
+            score=score,
+            measured=measured if len(measured) else self._expected(surrogate, score, seed),
             pending=self._encoding.encode(knowledge.pending),
             infeasible=self._encoding.encode(knowledge.infeasible),
             kind=self.options.acquisition,
@@ -126,30 +149,35 @@ class BayesianPolicy(Policy):
             seed=seed,
         )
 
+    def _expected(self, surrogate: Surrogate, score: Score, seed: int) -> Float[Tensor, "k d"]:
+        """Return the configurations with the best predicted scores, for want of measured ones."""
+        pool = self._pool if self.space.candidates is not None else self._everything
+        search = Search(self._encoding, self.options.restarts, self.options.raw_samples)
+        X = search.everywhere(seed) if pool is None else pool.encoded
+        return _best_expected(surrogate, score, X)[:EXPECTED]
+
     def _next(self, question: Question, acquisition: LogImprovement, knowledge: Knowledge, taken: Sequence[Configuration]) -> Found | None:
         if self.space.candidates is not None:
             return self._from_table(knowledge, acquisition, taken, question.seed)
-        if self._all_rows is not None:
+        if self._everything is not None:
             return self._from_few(knowledge, acquisition, taken, question.seed)
         search = Search(self._encoding, self.options.restarts, self.options.raw_samples)
-        return search.best(acquisition, _best_measured(question), seed=question.seed)
+        around = _best_expected(question.surrogate, question.score, question.measured)[:INCUMBENTS]
+        return search.best(acquisition, around, seed=question.seed)
 
     def _from_table(self, knowledge: Knowledge, acquisition: LogImprovement, taken: Sequence[Configuration], seed: int) -> Found | None:
-        keys = {self.space.key(row) for row in taken}
-        left = [index for index in self._pool.left(knowledge) if self.space.key(self._pool.rows[index]) not in keys]
-        if not left:
-            return None
-        index, value = best_row(acquisition, self._pool.encoded, left, torch.Generator().manual_seed(seed))
-        return Found(dict(self._pool.rows[index]), value)
+        left = self._pool.without((*used(knowledge), *taken))
+        return self._best_of(self._pool, acquisition, left, seed) if left else None
 
     def _from_few(self, knowledge: Knowledge, acquisition: LogImprovement, taken: Sequence[Configuration], seed: int) -> Found:
         """Look at every configuration; one that is running or known to be infeasible only when there is no other."""
-        assert self._all_rows is not None
-        rows, X = self._all_rows
-        gone = {self.space.key(row) for row in (*knowledge.pending, *knowledge.infeasible, *taken)}
-        left = [index for index, row in enumerate(rows) if self.space.key(row) not in gone] or list(range(len(rows)))
-        index, value = best_row(acquisition, X, left, torch.Generator().manual_seed(seed))
-        return Found(dict(rows[index]), value)
+        assert self._everything is not None
+        left = self._everything.without((*knowledge.pending, *knowledge.infeasible, *taken))
+        return self._best_of(self._everything, acquisition, left or range(len(self._everything.rows)), seed)
+
+    def _best_of(self, pool: Pool, acquisition: LogImprovement, left: Sequence[int], seed: int) -> Found:
+        index, value = best_row(acquisition, pool.blocks, left, torch.Generator().manual_seed(seed))
+        return Found(dict(pool.rows[index]), value)
 
     def _suggestion(self, question: Question, acquisition: LogImprovement, found: Found) -> Suggestion:
         x, units = self._encoding.encode([found.row]), question.score.units
@@ -161,12 +189,14 @@ class BayesianPolicy(Policy):
             name: Prediction(mean=unit * mean, sd=unit * variance**0.5)
             for name, unit, mean, variance in zip(self.objective.names, units, means, variances, strict=True)
         }
-        details = {
+        details: dict[str, Any] = {
             "surrogate": question.surrogate.name,
             "acquisition": acquisition.kind,
             "fit": question.surrogate.description(),
             "units": dict(zip(self.objective.names, units, strict=True)),
         }
+        if self.learner.identity:
+            details["prior"] = dict(self.learner.identity)
         return Suggestion(found.row, self.name, acquisition=found.value, predicted=predicted, details=details)
 
     @cached_property
@@ -175,19 +205,20 @@ class BayesianPolicy(Policy):
 
     @cached_property
     def _pool(self) -> Pool:
-        return Pool(self._encoding)
+        return candidate_table(self._encoding)
 
     @cached_property
-    def _all_rows(self) -> tuple[tuple[dict[str, float | str], ...], Float[Tensor, "n d"]] | None:
+    def _everything(self) -> Pool | None:
+        """All configurations where they are few."""
         rows = enumerated(self._encoding)
-        return (rows, self._encoding.encode(rows)) if rows else None
+        return Pool(self._encoding, rows) if rows else None
 
 
-def _best_measured(question: Question) -> Float[Tensor, "k d"]:
-    """Return the measured points with the best predicted scores."""
+def _best_expected(surrogate: Surrogate, score: Score, X: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+    """Return points in the order of their predicted scores, the best first."""
     with torch.no_grad():
-        scores = question.score(question.surrogate.posterior(question.measured.unsqueeze(-2)).mean.squeeze(-2))
-    return question.measured[scores.argsort(descending=True, stable=True)[:INCUMBENTS]]
+        scores = torch.cat([score(surrogate.posterior(block).mean.squeeze(-2)) for block in blocks(X)])
+    return X[scores.argsort(descending=True, stable=True)]
 
 
 def degrees_of_freedom(space: SearchSpace) -> int:

@@ -12,7 +12,7 @@ from typing_extensions import override
 from models.encoding import Encoding
 from orchestrator.domain.space import SearchSpace
 from orchestrator.ports import Knowledge, Policy, Suggestion
-from policies.pool import Pool, done, spread_out, used
+from policies.pool import Pool, candidate_table, done, spread_out, used
 from policies.sampling import SobolPoints, distinct, feasible, latent_width, too_narrow
 
 
@@ -34,7 +34,7 @@ class SobolPolicy(Policy):
 
     @cached_property
     def _pool(self) -> Pool:
-        return Pool(Encoding(self.space))
+        return candidate_table(Encoding(self.space))
 
     @override
     def propose(self, knowledge: Knowledge, *, count: int, seed: int) -> tuple[Suggestion, ...]:

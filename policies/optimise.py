@@ -26,12 +26,11 @@ from orchestrator.domain.space import CompositionParameter
 from policies.acquisition import Acquisition
 from policies.constraints import Continuous, within
 from policies.neighbours import PRESENT, neighbours
+from policies.pool import Blocks, blocks
 from policies.sampling import SobolPoints, feasible, latent_width
 
 logger = logging.getLogger(__name__)
 
-CHUNK: Final = 512
-"""Configurations scored at a time; keeps the joint covariances with the measured points in the cache."""
 TIE: Final = 1e-9
 """Scores within this part of each other are equal but for the order of summation."""
 GAIN: Final = 1e-6
@@ -58,16 +57,24 @@ class Found:
     value: float
 
 
-def score_all(acquisition: Acquisition, X: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
-    """Score single points; a point without a number scores minus infinity."""
+def score_blocks(acquisition: Acquisition, table: Blocks) -> Float[Tensor, " n"]:
+    """Score all points of a table; a point without a number scores minus infinity."""
     with torch.no_grad():
-        parts = [acquisition(part.unsqueeze(-2)) for part in torch.split(X, CHUNK)]
+        parts = [acquisition(part) for part in table]
     return torch.nan_to_num(torch.cat(parts), nan=-math.inf, posinf=math.inf, neginf=-math.inf)
 
 
-def best_row(acquisition: Acquisition, X: Float[Tensor, "n d"], open_: Sequence[int], generator: torch.Generator) -> tuple[int, float]:
-    """Return the best of the open rows of a table and its score; the generator chooses among equals."""
-    values = score_all(acquisition, X[list(open_)])
+def score_all(acquisition: Acquisition, X: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+    """Score single points; a point without a number scores minus infinity."""
+    return score_blocks(acquisition, blocks(X))
+
+
+def best_row(acquisition: Acquisition, table: Blocks, open_: Sequence[int], generator: torch.Generator) -> tuple[int, float]:
+    """Return the best of the open rows of a table and its score; the generator chooses among equals.
+
+    Rows that are not open are scored too: the same tensors each time let models keep what they computed.
+    """
+    values = score_blocks(acquisition, table)[list(open_)]
     best = float(values.max())
     slack = TIE * max(1.0, abs(best)) if math.isfinite(best) else 0.0
     equal = (values >= best - slack).nonzero().flatten()
@@ -94,13 +101,21 @@ class Search:
             BadInput: The constraints leave nothing.
         """
         generator = torch.Generator().manual_seed(seed)
-        raw = [*self._everywhere(seed), *self._nearby(around, generator)]
+        raw = [*self._raw(seed), *self._nearby(around, generator)]
         X = self.encoding.encode(raw)
         values = score_all(acquisition, X)
         starts = [Found(raw[index], float(values[index])) for index in _starts(values, self.restarts, generator)]
         return max(self._climb_all(acquisition, starts), key=lambda found: found.value)
 
-    def _everywhere(self, seed: int) -> Iterator[Row]:
+    def everywhere(self, seed: int) -> Float[Tensor, "n d"]:
+        """Return feasible points all over the space.
+
+        Raises:
+            BadInput: The constraints leave nothing.
+        """
+        return self.encoding.encode(self._raw(seed))
+
+    def _raw(self, seed: int) -> Iterator[Row]:
         return islice(feasible(self.encoding, SobolPoints(latent_width(self.encoding.space), seed)), self.raw_samples)
 
     def _nearby(self, around: Float[Tensor, "k d"], generator: torch.Generator) -> Iterator[Row]:

@@ -1,8 +1,9 @@
-"""Candidate tables: which rows are left, and draws from them that need no model."""
+"""Tables of configurations: which rows are left, and draws from them that need no model."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 import torch
 from jaxtyping import Float
@@ -12,28 +13,52 @@ from models.encoding import Encoding
 from orchestrator.domain.values import Configuration
 from orchestrator.ports import Knowledge
 
+BLOCK: Final = 512
+"""Rows scored at a time; keeps the joint covariances with the measured points in the cache."""
+Blocks = tuple[Float[Tensor, "c 1 d"], ...]
+"""A table as t-batches of one point each, cut into blocks."""
+
+
+def blocks(X: Float[Tensor, "n d"]) -> Blocks:
+    """Cut a table into blocks."""
+    return X.unsqueeze(-2).split(BLOCK)  # type: ignore[no-untyped-call,no-any-return]  # torch is partly untyped
+
 
 @dataclass(frozen=True)
 class Pool:
-    """The candidate table of a space, encoded once. Rows come back as they stand in the table."""
+    """Configurations to choose from, each once, encoded once. Rows come back as they were given."""
 
     encoding: Encoding
-
-    @cached_property
-    def rows(self) -> tuple[dict[str, float | str], ...]:
-        """The table, each configuration once."""
-        unique = {self.encoding.space.key(row): row for row in reversed(self.encoding.space.candidates or ())}
-        return tuple(reversed(unique.values()))
+    rows: tuple[dict[str, float | str], ...]
 
     @cached_property
     def encoded(self) -> Float[Tensor, "n d"]:
         """The table, encoded."""
         return self.encoding.encode(self.rows)
 
+    @cached_property
+    def blocks(self) -> Blocks:
+        """The table in blocks, the same tensors each time: models may keep what they compute of them."""
+        return blocks(self.encoded)
+
+    @cached_property
+    def _index(self) -> Mapping[tuple[float | str, ...], int]:
+        return {self.encoding.space.key(row): index for index, row in enumerate(self.rows)}
+
+    def without(self, configurations: Iterable[Configuration]) -> list[int]:
+        """Return the indices of all rows but some; configurations that are no rows are passed over."""
+        gone = {self._index.get(self.encoding.space.key(one)) for one in configurations}
+        return [index for index in range(len(self.rows)) if index not in gone]
+
     def left(self, knowledge: Knowledge) -> list[int]:
         """Return the indices of rows that were never proposed, are not pending and not known to be infeasible."""
-        gone = {self.encoding.space.key(row) for row in used(knowledge)}
-        return [index for index, row in enumerate(self.rows) if self.encoding.space.key(row) not in gone]
+        return self.without(used(knowledge))
+
+
+def candidate_table(encoding: Encoding) -> Pool:
+    """Return the candidate table of a space, each configuration once."""
+    unique = {encoding.space.key(row): dict(row) for row in reversed(encoding.space.candidates or ())}
+    return Pool(encoding, tuple(reversed(unique.values())))
 
 
 def used(knowledge: Knowledge) -> tuple[Configuration, ...]:

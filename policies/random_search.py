@@ -11,7 +11,7 @@ from models.encoding import Encoding
 from orchestrator.domain.space import SearchSpace
 from orchestrator.ports import Knowledge, Policy, Suggestion
 from policies.initial import suggestion
-from policies.pool import Pool, used
+from policies.pool import Pool, candidate_table, used
 from policies.sampling import RandomPoints, distinct, feasible, latent_width, too_narrow
 
 
@@ -33,7 +33,7 @@ class RandomPolicy(Policy):
 
     @cached_property
     def _pool(self) -> Pool:
-        return Pool(Encoding(self.space))
+        return candidate_table(Encoding(self.space))
 
     @override
     def propose(self, knowledge: Knowledge, *, count: int, seed: int) -> tuple[Suggestion, ...]:

@@ -5,6 +5,8 @@ from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
+from models.base import Learner
+from models.gp import GaussianProcessLearner
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Frozen, explain
@@ -21,32 +23,41 @@ class NoSettings(Frozen):
     """For policies that have nothing to set."""
 
 
-def build_policy(kind: str, space: SearchSpace, objective: Objective, settings: Mapping[str, Any]) -> Policy:
+def build_policy(
+    kind: str, space: SearchSpace, objective: Objective, settings: Mapping[str, Any], learner: Learner | None = None
+) -> Policy:
     """Build a policy.
+
+    Args:
+        kind: Its name.
+        space: What may be varied.
+        objective: What is wanted.
+        settings: The policy's own.
+        learner: Makes the surrogate of a policy that has one; a Gaussian process where it is left out.
 
     Raises:
         BadInput: Unknown kind or setting, or a setting out of range; names the legal ones.
     """
     if kind not in _BUILDERS:
         raise BadInput(f"unknown policy {kind!r}; expected one of {', '.join(_BUILDERS)}")
-    return _BUILDERS[kind](space, objective, settings)
+    return _BUILDERS[kind](space, objective, settings, learner or GaussianProcessLearner())
 
 
-def _bayesian(space: SearchSpace, objective: Objective, settings: Mapping[str, Any]) -> Policy:
-    return BayesianPolicy(space, objective, _checked("bayesian", BayesianSettings, settings))
+def _bayesian(space: SearchSpace, objective: Objective, settings: Mapping[str, Any], learner: Learner) -> Policy:
+    return BayesianPolicy(space, objective, _checked("bayesian", BayesianSettings, settings), learner)
 
 
-def _random(space: SearchSpace, objective: Objective, settings: Mapping[str, Any]) -> Policy:  # noqa: ARG001 - one signature
+def _random(space: SearchSpace, _objective: Objective, settings: Mapping[str, Any], _learner: Learner) -> Policy:
     _checked("random", NoSettings, settings)
     return RandomPolicy(space)
 
 
-def _sobol(space: SearchSpace, objective: Objective, settings: Mapping[str, Any]) -> Policy:  # noqa: ARG001 - one signature
+def _sobol(space: SearchSpace, _objective: Objective, settings: Mapping[str, Any], _learner: Learner) -> Policy:
     _checked("sobol", NoSettings, settings)
     return SobolPolicy(space)
 
 
-_BUILDERS: Final[Mapping[str, Callable[[SearchSpace, Objective, Mapping[str, Any]], Policy]]] = {
+_BUILDERS: Final[Mapping[str, Callable[[SearchSpace, Objective, Mapping[str, Any], Learner], Policy]]] = {
     "bayesian": _bayesian,
     "random": _random,
     "sobol": _sobol,

@@ -50,6 +50,7 @@ def _describe(plan: Plan) -> dict[str, Any]:
         "constraints": [constraint.shown for constraint in plan.space.constraints],
         "targets": [target.model_dump(exclude_none=True) for target in plan.objective.targets],
         "policy": {"name": plan.policy.name, **plan.policy.settings},
+        "prior": plan.prior_identity,
         "candidates": len(plan.space.candidates) if plan.space.candidates is not None else None,
     }
     if plan.bench is not None and plan.procedure is not None:
@@ -81,6 +82,8 @@ def _print(plan: Plan, document: dict[str, Any]) -> None:
     console.print(
         f"campaign {document['campaign']} on {document['place']}: {document['budget']} experiments, policy {document['policy']['name']}"
     )
+    if document["prior"]:
+        console.print("  prior {name}, from {origin} tasks, sha256 {sha256}".format(**document["prior"]))
     console.print(_parameter_table(plan))
     for label in document["constraints"]:
         console.print(f"  constraint: {label}")

@@ -1,10 +1,12 @@
 """Commands that only read: status, report, export, verify."""
 
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
 from flows.cli.output import console, emit
 from flows.lab import Lab, find_lab
+from flows.report.adaptations import Adaptation, adaptations
 from instruments.host.processes import process_table
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.errors import BadInput, StoreError
@@ -35,6 +37,7 @@ def show_status(campaign: str | None, *, lab: Path | None, as_json: bool) -> Non
     with closing(SqlStore.open(found.ledger, read_only=True)) as store:
         record = the_campaign(store, found, campaign)
         history = History.of(store.changes(record.name))
+        adapted = adaptations(store.events(record.name))
     unknown = [run.run_key for run in history.runs.values() if run.status == "unknown"]
     document = {
         "campaign": record.name,
@@ -42,6 +45,8 @@ def show_status(campaign: str | None, *, lab: Path | None, as_json: bool) -> Non
         "reason": record.reason,
         "counts": counts(history),
         "unknown": unknown,
+        "prior": record.snapshot.get("prior"),
+        "trust": adapted[-1].trust if adapted else None,
         "lab": str(found.path),
         "kind": found.kind,
         "processes": processes,
@@ -54,10 +59,21 @@ def show_status(campaign: str | None, *, lab: Path | None, as_json: bool) -> Non
     )
     for name, number in counts(history).items():
         console.print(f"  {name.replace('_', ' ')}: {number}")
+    if record.snapshot.get("prior"):
+        console.print(f"  {_trust_line(record.snapshot['prior'], adapted)}")
     for name, process in processes.items():
         console.print(f"  {name}: {'-' if process is None else 'pid {pid}, since {started}'.format(**process)}")
     for run_key in unknown:
         console.print(f"  unknown: athanor resolve {run_key} --done | --not-done | --discard --reason TEXT --by NAME")
+
+
+def _trust_line(prior: Mapping[str, str], adapted: Sequence[Adaptation]) -> str:
+    """Say in a line how far the prior is trusted."""
+    known = f"prior {prior['name']} ({prior['origin']}, {prior['sha256'][:12]})"
+    if not adapted:
+        return f"{known}: not adapted yet"
+    shown = ", ".join(f"{target} {trust:.2f}" for target, trust in adapted[-1].trust.items())
+    return f"{known}: trust {shown or '-'} after {adapted[-1].experiments} experiments"
 
 
 def write_report(campaign: str | None, *, lab: Path | None) -> None:

@@ -19,6 +19,7 @@ from orchestrator.errors import AthanorError, Fault
 
 _PACKAGES: Final = ("orchestrator", "instruments", "policies", "models", "flows", "simulators")
 
+priors_app = typer.Typer(help="List, show and match priors.", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 app = typer.Typer(
     name="athanor",
     help="Autonomous experiment campaigns in materials synthesis.",
@@ -27,6 +28,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+app.add_typer(priors_app, name="priors")
 
 LabOption = Annotated[Path | None, typer.Option("--lab", help="Lab folder; else the one beside the file, or the only one here.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
@@ -217,6 +220,66 @@ def serve(lab: LabOption = None) -> None:
     from flows.cli.setting_up import serve_lab
 
     serve_lab(lab=lab)
+
+
+@app.command()
+def benchmark(
+    file: Annotated[Path, typer.Argument(help="The benchmark file.")],
+    out: Annotated[Path, typer.Option("--json", help="Rows are kept here; what is there is not computed again.")],
+    data: DataOption = None,
+    seeds: Annotated[int | None, typer.Option("--seeds", min=1, help="So many seeds, from 0.")] = None,
+    surrogates: Annotated[str | None, typer.Option("--surrogates", help="Names with commas between.")] = None,
+    tasks: Annotated[str | None, typer.Option("--tasks", help="Judged tasks, with commas between.")] = None,
+    leave: Annotated[str | None, typer.Option("--leave", help="What priors must not see: task or group.")] = None,
+    initial: Annotated[int | None, typer.Option("--initial", min=0, help="Random rows at the start.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Compute again what is there.")] = False,
+) -> None:
+    """Replay surrogates on families of recorded or simulated tasks."""
+    from flows.cli.benchmarking import BenchmarkOptions, run_benchmark
+
+    run_benchmark(file, out, BenchmarkOptions(data, seeds, surrogates, tasks, leave, initial, fresh))
+
+
+@app.command(name="meta-train")
+def meta_train(
+    file: Annotated[Path, typer.Argument(help="Space aimed at, sources and learners.")],
+    data: DataOption = None,
+    card: Annotated[bool, typer.Option("--card/--no-card", help="Judge the learners on tasks left out, for the model card.")] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a prior from past campaigns, simulated families and tables."""
+    from flows.cli.priors import make_prior
+
+    make_prior(file, data=data, card=card, as_json=as_json)
+
+
+@priors_app.command(name="list")
+def list_priors(folder: Annotated[Path, typer.Argument(help="Folder of priors.")] = Path("priors"), as_json: JsonOption = False) -> None:
+    """List the priors of a folder."""
+    from flows.cli.priors import list_folder
+
+    list_folder(folder, as_json=as_json)
+
+
+@priors_app.command(name="show")
+def show_prior(prior: Annotated[str, typer.Argument(help="A prior's file, or its name in ./priors.")], as_json: JsonOption = False) -> None:
+    """Show a prior's model card: sources, audit, calibration, error against measurements, where it hurt."""
+    from flows.cli.priors import show_card
+
+    show_card(prior, as_json=as_json)
+
+
+@priors_app.command(name="match")
+def match_priors(
+    file: FileArgument,
+    lab: LabOption = None,
+    prior: Annotated[list[Path] | None, typer.Option("--prior", help="A prior; may be repeated. Else those of ./priors.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say how far each known prior is to be trusted for a campaign, and why."""
+    from flows.cli.priors import match_campaign
+
+    match_campaign(file, prior or [], lab=lab, as_json=as_json)
 
 
 def check_packages() -> None:

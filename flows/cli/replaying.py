@@ -10,12 +10,11 @@ import torch
 from flows.cli.looking import the_campaign
 from flows.cli.output import console, emit
 from flows.lab import Lab, find_lab
-from flows.wiring import stored_plan
+from flows.wiring import policy_again, stored_plan
 from orchestrator.domain.records import Proposal
 from orchestrator.errors import BadInput, Fault
 from orchestrator.loop import History, knowledge
 from orchestrator.store.sql import SqlStore
-from policies.registry import build_policy
 
 TOLERANCE: Final = 1e-6
 """Relative difference that another device class or library version may make."""
@@ -63,7 +62,7 @@ def _recompute(
     plan = stored_plan(record, data=data)
     provenance = proposal.provenance
     then = History.of(store.changes_until(record.name, provenance.as_of))
-    policy = build_policy(plan.file.spec.policy.kind, plan.space, plan.objective, provenance.settings)
+    policy = policy_again(plan, provenance.settings)
     torch.set_num_threads(provenance.threads)
     suggestions = policy.propose(knowledge(then), count=provenance.count, seed=provenance.seed)
     return proposal, suggestions[provenance.position].configuration

@@ -7,6 +7,7 @@ from math import fsum
 from typing import Final
 
 from flows.report.experiments import Experiment, Progress, experiments_of, newest_measurements
+from flows.report.prior import PriorStory
 from flows.report.spectra import Spectrum, spectra_of
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import CampaignRecord, Measurement, Proposal, Reading
@@ -17,6 +18,8 @@ BEST_SPECTRA: Final = 3
 """Experiments whose spectra are drawn: more curves in one figure can no longer be told apart."""
 ReadingSource = Callable[[str], tuple[Reading, ...]]
 """Run key -> stored raw readings."""
+PriorTeller = Callable[[tuple[Experiment, ...]], PriorStory | None]
+"""A campaign's experiments -> what its prior brought."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,8 @@ class ReportData(Progress):
     measurements: tuple[Measurement, ...] = ()
     """The newest revision of each."""
     spectra: tuple[Spectrum, ...] = ()
+    prior: PriorStory | None = None
+    """What the prior brought; None for a campaign without one."""
 
     @property
     def model_seconds(self) -> float:
@@ -100,7 +105,13 @@ class ReportData(Progress):
 
 
 def assemble(
-    changes: Changes, space: SearchSpace, objective: Objective, readings: ReadingSource, circumstances: Circumstances
+    changes: Changes,
+    space: SearchSpace,
+    objective: Objective,
+    readings: ReadingSource,
+    circumstances: Circumstances,
+    *,
+    tell: PriorTeller | None = None,
 ) -> ReportData:
     """Put a report's data together.
 
@@ -110,6 +121,7 @@ def assemble(
         objective: The campaign's targets combined.
         readings: Asked for the raw readings of the best few experiments alone.
         circumstances: What the ledger's tables do not hold.
+        tell: Tells what the prior brought, given the experiments; left out for a campaign without one.
 
     Raises:
         Fault: A run whose proposal is not among the changes.
@@ -118,7 +130,8 @@ def assemble(
     measurements = newest_measurements(changes.measurements)
     experiments = experiments_of(changes, objective, space.columns)
     spectra = tuple(spectrum for one in _leaders(experiments) for spectrum in spectra_of(one.index, readings(one.run.run_key)))
-    return ReportData(objective, experiments, changes.campaign, space, circumstances, proposals, measurements, spectra)
+    story = None if tell is None else tell(experiments)
+    return ReportData(objective, experiments, changes.campaign, space, circumstances, proposals, measurements, spectra, story)
 
 
 def _leaders(experiments: Iterable[Experiment]) -> list[Experiment]:

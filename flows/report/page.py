@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from plotly.offline import get_plotlyjs
 
-from flows.report import figures, tables
+from flows.report import figures, tables, trust
 from flows.report.data import ReportData
 from flows.report.quantities import MISSING, axis_label, duration, number, objective_label, sign, with_uncertainty, with_unit
 from flows.report.slices import quantities, slices
@@ -22,6 +22,7 @@ SECTIONS: Final = (
     ("targets", "Targets"),
     ("slices", "Parameters"),
     ("calibration", "Predicted and measured"),
+    ("prior", "What the prior brought"),
     ("spectra", "Spectra"),
     ("runs", "Experiments"),
     ("failures", "What went wrong"),
@@ -44,7 +45,10 @@ def _body(data: ReportData) -> Iterator[str]:
             "Nothing here was measured in a laboratory.</div>"
         )
     yield "<header>" + _head(data) + "</header><main>"
-    content = (_best(data), _targets(data), _slices(data), _calibration(data), _spectra(data), _runs(data), _failures(data), _time(data))
+    content = (
+        *(_best(data), _targets(data), _slices(data), _calibration(data), _prior(data)),
+        *(_spectra(data), _runs(data), _failures(data), _time(data)),
+    )
     for (anchor, title), section in zip(SECTIONS, content, strict=True):
         yield f'<section id="{anchor}"><h2>{title}</h2>{section}</section>'
     yield f"<footer>{_footer(data)}</footer></main>"
@@ -165,6 +169,23 @@ def _calibration(data: ReportData) -> str:
     rows = ((escape(axis_label(target.name, target.unit)), figures.coverage(data, target.name)) for target in shown)
     note = f'<p class="note">{figures.INTERVAL_NOTE} Results outside are red diamonds.</p>'
     return note + tables.table(("target", "90 % interval"), rows) + _plot("calibration", figures.calibration(data))
+
+
+def _prior(data: ReportData) -> str:
+    story = data.prior
+    if story is None:
+        return _empty("No prior took part: the model began from nothing.")
+    parts = [trust.facts(data, story)]
+    if any(one.trust for one in story.adapted):
+        parts += [
+            '<p class="note">1: the prior alone speaks; 0: a model that knows no history.</p>',
+            _plot("trust", trust.trust(data, story)),
+        ]
+    if story.pairs:
+        left_out = f" {story.left_out} experiments in between were left out." if story.left_out else ""
+        note = f"Both predict each experiment from what had been measured when it was proposed; bars are 90 % intervals.{left_out}"
+        parts += [f'<p class="note">{note}</p>', trust.comparison(data, story), _plot("prior", trust.predictions(data, story))]
+    return "".join(parts)
 
 
 def _spectra(data: ReportData) -> str:

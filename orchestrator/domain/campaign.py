@@ -73,6 +73,29 @@ class PolicySpec(Frozen):
         return {"kind": data.get("kind", "bayesian"), "settings": {key: value for key, value in data.items() if key != "kind"}}
 
 
+class SurrogateSpec(Frozen):
+    """What the policy's model is: a Gaussian process that begins from nothing, or a prior that is adapted."""
+
+    kind: Literal["default", "gp"] = "default"
+    """`default` adapts a prior; `gp` needs none, and is what a campaign without this table has."""
+    prior: str | None = None
+    """The prior's file, relative to this one."""
+    guard: bool = True
+    """Whether a model that knows no history takes part, so that a prior that does not fit fades."""
+    task: dict[str, float | str] = Field(default_factory=dict)
+    """What is known about this task, by the prior's descriptors."""
+    device: Literal["cpu", "auto", "cuda"] = "cpu"
+    """Where adaptation is computed."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.kind == "default" and self.prior is None:
+            raise ValueError('kind "default" adapts a prior; expected prior = FILE, or kind = "gp"')
+        if self.kind == "gp" and (self.prior is not None or self.task):
+            raise ValueError('prior and task belong to kind = "default", not to "gp"')
+        return self
+
+
 class ReviewSpec(Frozen):
     """Who must agree before an experiment is carried out."""
 
@@ -89,6 +112,7 @@ class CampaignSpec(Frozen):
     targets: Annotated[tuple[Target, ...], Field(min_length=1)]
     recorded: RecordedSpec | None = None
     policy: PolicySpec = PolicySpec()
+    surrogate: SurrogateSpec = SurrogateSpec(kind="gp")
     review: ReviewSpec = ReviewSpec()
 
     @model_validator(mode="before")
@@ -109,6 +133,8 @@ class CampaignSpec(Frozen):
             raise ValueError("a campaign has either a bench (campaign.bench) or a table ([recorded])")
         if self.recorded is not None and self.candidates is not None:
             raise ValueError("a recorded table is itself the candidate table; leave [candidates] out")
+        if self.surrogate.kind != "gp" and self.policy.kind != "bayesian":
+            raise ValueError(f"[surrogate] belongs to policy 'bayesian'; policy {self.policy.kind!r} asks no model")
         return self
 
 
@@ -117,6 +143,7 @@ _LEGAL: Final = {
     ("campaign",): tuple(GeneralSpec.model_fields),
     ("recorded",): tuple(RecordedSpec.model_fields),
     ("candidates",): tuple(CandidatesSpec.model_fields),
+    ("surrogate",): tuple(SurrogateSpec.model_fields),
     ("review",): tuple(ReviewSpec.model_fields),
     ("targets",): tuple(Target.model_fields),
 }
@@ -145,6 +172,11 @@ class CampaignFile:
     def bench_path(self) -> Path | None:
         """The bench file's path."""
         return self.path.parent / self.spec.campaign.bench if self.spec.campaign.bench else None
+
+    @property
+    def prior_path(self) -> Path | None:
+        """The prior's path; None where none is adapted."""
+        return self.path.parent / self.spec.surrogate.prior if self.spec.surrogate.prior else None
 
     @property
     def objective(self) -> Objective:

@@ -6,7 +6,7 @@ Simplified from published work (population balance with reversible surface react
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,6 +89,9 @@ class CdSeConstants:
 
     precursor: str = "phosphine selenide"
     ligand: str = "oleic acid"
+
+    nucleation_order: float = 0.0
+    """p of a power law of nucleation; 0: classical nucleation. No task of the family has another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,27 +178,39 @@ def kinetics(conditions: CdSeConditions, constants: CdSeConstants) -> Kinetics:
         surface_rate=constants.surface_rate * _arrhenius(SURFACE_ENERGY_BARRIER, kelvin) / free,
         attempt_rate=ATTEMPT_RATE,
         barrier=16.0 * math.pi * tension**3 * MOLECULE**2 / (3.0 * thermal**3),
+        order=constants.nucleation_order,
     )
 
 
-def _stages(conditions: CdSeConditions, rates: Kinetics) -> Iterator[tuple[Mixture, float]]:
-    """Give the mixture at each residence time that occurs, with its weight, from one trajectory."""
+def residence_times(conditions: CdSeConditions) -> tuple[tuple[float, float], ...]:
+    """Return the residence times (s) that occur, rising, with their weights."""
+    spread = ((1.0, 1.0),) if conditions.segmented else RESIDENCE_SPREAD
+    return tuple((multiple * conditions.residence_time, weight) for multiple, weight in spread)
+
+
+def _stages(conditions: CdSeConditions, rates: Kinetics) -> Iterator[Mixture]:
+    """Give the mixture at each residence time that occurs, from one trajectory."""
     mixture = fresh_mixture(1e3 * conditions.selenium)
-    for multiple, weight in ((1.0, 1.0),) if conditions.segmented else RESIDENCE_SPREAD:
-        mixture = grow(mixture, rates, multiple * conditions.residence_time)
-        yield mixture, weight
+    for until, _ in residence_times(conditions):
+        mixture = grow(mixture, rates, until)
+        yield mixture
+
+
+def blended(conditions: CdSeConditions, stages: Sequence[Mixture]) -> Mixture:
+    """Mix what the residence times gave, in their order, by weight."""
+    weights = [weight for _, weight in residence_times(conditions)]
+    return Mixture(
+        conditions.residence_time,
+        sum(weight * stage.precursor for stage, weight in zip(stages, weights, strict=True)),
+        sum(weight * stage.monomer for stage, weight in zip(stages, weights, strict=True)),
+        np.concatenate([stage.radii for stage in stages]),
+        np.concatenate([weight * stage.numbers for stage, weight in zip(stages, weights, strict=True)]),
+    )
 
 
 def mixed_product(conditions: CdSeConditions, constants: CdSeConstants) -> Mixture:
     """Compute the liquid that leaves the tube: the weighted mixture over the residence times (mol/m3, m, 1/m3)."""
-    stages = tuple(_stages(conditions, kinetics(conditions, constants)))
-    return Mixture(
-        conditions.residence_time,
-        sum(weight * stage.precursor for stage, weight in stages),
-        sum(weight * stage.monomer for stage, weight in stages),
-        np.concatenate([stage.radii for stage, _ in stages]),
-        np.concatenate([weight * stage.numbers for stage, weight in stages]),
-    )
+    return blended(conditions, tuple(_stages(conditions, kinetics(conditions, constants))))
 
 
 def quantum_yield(conditions: CdSeConditions, constants: CdSeConstants, diameter_nm: float) -> float:
@@ -208,8 +223,12 @@ def quantum_yield(conditions: CdSeConditions, constants: CdSeConstants, diameter
 
 
 def simulate(conditions: CdSeConditions, constants: CdSeConstants) -> CdSeOutcome:
-    """Compute one synthesis, about 50 ms; a failure has a reason code and no optical values that would mislead."""
-    mixture = mixed_product(conditions, constants)
+    """Compute one synthesis, about 50 ms; many at once are quicker by `simulators.chemistry.cdse_batch`."""
+    return outcome(mixed_product(conditions, constants), conditions, constants)
+
+
+def outcome(mixture: Mixture, conditions: CdSeConditions, constants: CdSeConstants) -> CdSeOutcome:
+    """Judge what leaves the tube; a failure has a reason code and no optical values that would mislead."""
     if mixture.radii.size == 0:
         return CdSeOutcome(NO_PARTICLES)
     made = solid(mixture, kinetics(conditions, constants))
@@ -242,6 +261,6 @@ class CdSeChemistry(Chemistry):
             return nothing(NO_PARTICLES)
         ligand = recipe.concentrations.get("L", 0.0)
         conditions = CdSeConditions(recipe.temperature, recipe.residence_time, selenium, ligand, cadmium / selenium, self.segmented)
-        outcome = simulate(conditions, self.constants)
-        absorbance = EXTINCTION * 1e3 * selenium * outcome.conversion
-        return Product(outcome.reason, outcome.conversion, outcome.emission_nm, outcome.fwhm_nm, outcome.quantum_yield, absorbance)
+        made = simulate(conditions, self.constants)
+        absorbance = EXTINCTION * 1e3 * selenium * made.conversion
+        return Product(made.reason, made.conversion, made.emission_nm, made.fwhm_nm, made.quantum_yield, absorbance)

@@ -29,6 +29,9 @@ MONOMER_STEP = 0.3
 DISSOLVED_BELOW = 0.35e-9
 """Radius (m) below which a cohort counts as monomer again: less than two monomer units across."""
 
+POWER_LAW_AT = 70.0
+"""Supersaturation at which the power law of nucleation gives the classical rate: a usual burst's largest."""
+
 SMALLEST_NUCLEUS = 0.7e-9
 """Radius (m) of the smallest stable nucleus; the classical critical radius falls below a unit cell at high S."""
 
@@ -85,6 +88,9 @@ class Kinetics:
     barrier: float
     """b of the nucleation rate An exp(-b / ln(S)^2), without unit."""
 
+    order: float = 0.0
+    """p of the empirical power law An exp(-b / ln(S0)^2) (S / S0)^p, S0 = `POWER_LAW_AT`; 0: the classical rate."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mixture:
@@ -115,12 +121,20 @@ def solid(mixture: Mixture, kinetics: Kinetics) -> float:
 
 
 def nucleation(monomer: float, kinetics: Kinetics) -> tuple[float, float]:
-    """Compute classical nucleation at monomer M (mol/m3): rate (1/m3/s) and nucleus radius (m); none below saturation."""
+    """Compute nucleation at monomer M (mol/m3): rate (1/m3/s) and nucleus radius (m); none below saturation."""
     if monomer <= kinetics.solubility:
         return 0.0, SMALLEST_NUCLEUS
     log_s = math.log(monomer / kinetics.solubility)
-    rate = kinetics.attempt_rate * math.exp(-min(kinetics.barrier / log_s**2, 700.0))
+    rate = kinetics.attempt_rate * math.exp(-min(_hindrance(log_s, kinetics), 700.0))
     return rate, max(kinetics.capillary_length / log_s, SMALLEST_NUCLEUS)
+
+
+def _hindrance(log_s: float, kinetics: Kinetics) -> float:
+    """Compute minus the logarithm of the nucleation rate per attempt."""
+    if kinetics.order == 0.0:
+        return kinetics.barrier / log_s**2
+    at = math.log(POWER_LAW_AT)
+    return kinetics.barrier / at**2 - kinetics.order * (log_s - at)
 
 
 def _feed(mixture: Mixture, k: Kinetics, step: float) -> float:

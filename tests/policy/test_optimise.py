@@ -23,6 +23,7 @@ from orchestrator.domain.space import (
 from policies.enumeration import enumerated, lattice, size
 from policies.neighbours import neighbours
 from policies.optimise import Found, Search, best_row
+from policies.pool import blocks
 from tests import strategies
 
 X1 = ContinuousParameter(name="x", min=0, max=10)
@@ -148,10 +149,10 @@ def test_ties_are_broken_by_the_seed_not_by_the_order_of_rows() -> None:
     def level(points: Tensor) -> Tensor:
         return torch.zeros(len(points), dtype=points.dtype)
 
-    chosen = {best_row(level, X, range(40), torch.Generator().manual_seed(seed))[0] for seed in range(20)}
+    chosen = {best_row(level, blocks(X), range(40), torch.Generator().manual_seed(seed))[0] for seed in range(20)}
     assert len(chosen) > 5
-    assert best_row(level, X, range(40), torch.Generator().manual_seed(3)) == best_row(
-        level, X, range(40), torch.Generator().manual_seed(3)
+    assert best_row(level, blocks(X), range(40), torch.Generator().manual_seed(3)) == best_row(
+        level, blocks(X), range(40), torch.Generator().manual_seed(3)
     )
 
 
@@ -161,4 +162,4 @@ def test_a_row_without_a_score_is_never_the_best() -> None:
     def broken(points: Tensor) -> Tensor:
         return torch.where(points[:, 0, 0] < 0.7, torch.nan, -5.0)
 
-    assert best_row(broken, X, range(3), torch.Generator().manual_seed(0))[0] == 2
+    assert best_row(broken, blocks(X), range(3), torch.Generator().manual_seed(0))[0] == 2

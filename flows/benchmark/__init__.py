@@ -1,0 +1,1 @@
+"""Replays of meta-learned surrogates and their baselines on families of tasks."""

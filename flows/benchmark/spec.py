@@ -1,0 +1,169 @@
+"""The benchmark file: where tasks come from, which are judged, what is left out, and what is run."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from orchestrator.domain.objective import Objective, Target
+from orchestrator.domain.space import CategoricalParameter, CompositionParameter, Parameter, SearchSpace
+from orchestrator.domain.values import Frozen, explain
+from orchestrator.errors import BadInput
+
+Leave = Literal["task", "group"]
+Identical = Literal["drop", "keep"]
+
+ELEMENTS: Final = "elements"
+"""What a composition's `descriptors` say where its components are chemical elements."""
+
+
+class DataSpec(Frozen):
+    """Where the tasks come from: tables of recorded experiments, or a family of simulated problems."""
+
+    files: tuple[str, ...] = ()
+    """CSV files, relative to the data folder."""
+    task: str | None = None
+    """Column that tells tasks apart; without it each file is one task, called by its stem."""
+    group: str | dict[str, str] | None = None
+    """Column, or task -> group; None where nobody knows."""
+    columns: dict[str, str] = Field(default_factory=dict)
+    """Configuration's column or target -> file's column, where the names differ."""
+    family: str | None = None
+    """A simulated family's name."""
+    tasks: Annotated[int, Field(ge=2)] | None = None
+    """So many draws of the family's hidden constants."""
+    pool: Annotated[int, Field(ge=2)] | None = None
+    """Candidates of each simulated task."""
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if bool(self.files) == (self.family is not None):
+            raise ValueError("tasks come either from files or from a family; give one of them")
+        if self.family is not None and (self.tasks is None or self.pool is None):
+            raise ValueError(f"family {self.family!r} needs tasks and pool")
+        return self
+
+
+class SplitSpec(Frozen):
+    """Which tasks are judged, and what their priors must not have seen."""
+
+    judge: Annotated[tuple[str, ...], Field(min_length=1)]
+    leave: Leave = "task"
+    """`group` leaves out the judged task's whole group."""
+    identical: Identical
+    """Whether source rows with the parameters of a judged row are dropped."""
+
+
+class RunSpec(Frozen):
+    """What is replayed."""
+
+    budget: int | dict[str, int]
+    """Experiments of a replay, the initial ones included; a number, or one per task."""
+    initial: Annotated[int, Field(ge=0)] = 3
+    batch: Annotated[int, Field(ge=1)] = 1
+    seeds: Annotated[int, Field(ge=1)] = 10
+    surrogates: Annotated[tuple[str, ...], Field(min_length=1)]
+
+    def experiments(self, task: str) -> int:
+        """Return a task's budget."""
+        return self.budget if isinstance(self.budget, int) else self.budget[task]
+
+
+class BenchmarkSpec(Frozen):
+    """A whole benchmark file."""
+
+    data: DataSpec
+    parameters: Annotated[tuple[Parameter, ...], Field(min_length=1)]
+    descriptors: dict[str, str | tuple[str, ...]] = Field(default_factory=dict)
+    """Parameter -> file columns that describe its categories, or `elements`; stands at the parameters in the file."""
+    targets: Annotated[tuple[Target, ...], Field(min_length=1)]
+    split: SplitSpec
+    run: RunSpec
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather(cls, data: Any) -> Any:
+        """Take `descriptors` from the parameters, which do not know them."""
+        if not isinstance(data, dict) or not isinstance(data.get("parameters"), list):
+            return data
+        rows = [row for row in data["parameters"] if isinstance(row, dict)]
+        found = {str(row.get("name", "?")): row["descriptors"] for row in rows if "descriptors" in row}
+        kept = [{key: value for key, value in row.items() if key != "descriptors"} for row in rows]
+        return {**data, "parameters": kept, "descriptors": found}
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for parameter in self.parameters:
+            self._check_descriptors(parameter)
+        if isinstance(self.run.budget, dict) and (lacking := [task for task in self.split.judge if task not in self.run.budget]):
+            raise ValueError(f"run.budget has no entry for task {lacking[0]}")
+        for task in self.split.judge:
+            if self.run.experiments(task) <= self.run.initial:
+                raise ValueError(f"task {task}: budget {self.run.experiments(task)} leaves nothing after {self.run.initial} initial rows")
+        if self.split.leave == "group" and self.data.group is None:
+            raise ValueError('split.leave = "group" needs declared groups; data.group is missing, so that only leave = "task" can be judged')
+        return self
+
+    def _check_descriptors(self, parameter: Parameter) -> None:
+        named = self.descriptors.get(parameter.name)
+        if named is None:
+            return
+        if isinstance(parameter, CompositionParameter) and named == ELEMENTS:
+            return
+        if not isinstance(parameter, CategoricalParameter) or isinstance(named, str):
+            raise ValueError(
+                f"parameter {parameter.name}: descriptors = {named!r}; expected a list of file columns for a categorical, "
+                f'or "{ELEMENTS}" for a composition'
+            )
+
+
+@dataclass(frozen=True)
+class BenchmarkFile:
+    """A benchmark file, checked."""
+
+    path: Path
+    spec: BenchmarkSpec
+
+    @property
+    def space(self) -> SearchSpace:
+        """The space of all tasks."""
+        return SearchSpace(parameters=self.spec.parameters)
+
+    @property
+    def objective(self) -> Objective:
+        """What is made large."""
+        return Objective(targets=self.spec.targets)
+
+
+def load_benchmark(path: Path) -> BenchmarkFile:
+    """Read and check a benchmark file.
+
+    Raises:
+        BadInput: One line that names the key, what came and what is legal.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInput(f"benchmark file {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInput(f"benchmark file {path} is no TOML: {error}") from error
+    return BenchmarkFile(path, parse_benchmark(document, what=str(path)))
+
+
+def parse_benchmark(document: Mapping[str, Any], *, what: str) -> BenchmarkSpec:
+    """Check a benchmark's document.
+
+    Raises:
+        BadInput: One line that names the key, what came and what is legal.
+    """
+    try:
+        spec = BenchmarkSpec.model_validate(dict(document))
+        SearchSpace(parameters=spec.parameters)
+        Objective(targets=spec.targets)
+    except ValidationError as error:
+        raise explain(error, what=what) from error
+    return spec

@@ -1,0 +1,99 @@
+"""The report's section on the prior: trust over the experiments, and predictions with and without it."""
+
+from html import escape
+from math import ceil
+from typing import Any
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from flows.report import figures, tables
+from flows.report.data import ReportData
+from flows.report.prior import Pair, PriorStory, figures_of, label
+from flows.report.quantities import axis_label, number
+from orchestrator.domain.objective import Target
+
+WITHOUT: str = "#8a96a3"
+"""Colour of predictions that know no history."""
+
+
+def facts(data: ReportData, story: PriorStory) -> str:
+    """Lay out the prior's name, hash and origin, and each change of the leading component."""
+    identity = {"name": story.name, "origin": story.origin}
+    rows = [
+        ("prior", escape(label(identity, simulated_lab=data.circumstances.simulated))),
+        ("sha256", f'<span class="key">{escape(story.sha256)}</span>'),
+        ("adaptations", f"{len(story.adapted)}"),
+    ]
+    for one in story.adapted:
+        for target, (before, now) in one.switched.items():
+            rows.append((f"after {one.experiments}", escape(f"{target}: {now} leads instead of {before}")))
+    return tables.facts(rows)
+
+
+def comparison(data: ReportData, story: PriorStory) -> str:
+    """Lay out errors, intervals and log densities with and without the prior."""
+    rows = []
+    for target in data.objective.targets:
+        pairs = story.pairs.get(target.name, ())
+        for name, some in (("with the prior", [one.with_prior for one in pairs]), ("without", [one.without for one in pairs])):
+            if some:
+                found = figures_of(some)
+                shown = (number(found["error"], 3), f"{100 * found['inside']:.0f} %", f"{found['log_density']:.2f}")
+                rows.append((escape(axis_label(target.name, target.unit)), name, str(len(some)), *shown))
+    return tables.table(("target", "model", "experiments", "mean absolute error", "within 90 % interval", "mean log density"), rows)
+
+
+def trust(data: ReportData, story: PriorStory) -> Any:
+    """Draw the trust in the prior over the experiments; diamonds mark where another component took the lead."""
+    figure = go.Figure()
+    for target, colour in zip(data.objective.targets, figures.CURVES * len(data.objective.targets), strict=False):
+        some = [one for one in story.adapted if target.name in one.trust]
+        if some:
+            figure.add_scatter(
+                x=[one.experiments for one in some],
+                y=[one.trust[target.name] for one in some],
+                mode="lines+markers",
+                line={"color": colour, "width": 1.6},
+                marker={"symbol": ["diamond" if target.name in one.switched else "circle" for one in some], "size": 8},
+                name=escape(target.name),
+            )
+    figures.number_axis(figure, data)
+    figure.update_yaxes(title_text="trust in the prior", range=[-0.02, 1.02])
+    return figures.finish(figure, height=260)
+
+
+def predictions(data: ReportData, story: PriorStory) -> Any:
+    """Draw results over predictions, with the prior in colour and without it in grey, one panel per target."""
+    shown = [target for target in data.objective.targets if target.name in story.pairs]
+    columns = min(3, len(shown))
+    rows = ceil(len(shown) / columns)
+    figure = make_subplots(rows, columns, horizontal_spacing=0.1, vertical_spacing=0.22 / rows)
+    for place, target in enumerate(shown):
+        _panel(figure, story.pairs[target.name], target, row=place // columns + 1, col=place % columns + 1, legend=place == 0)
+    return figures.finish(figure, height=70 + 330 * rows)
+
+
+def _panel(figure: Any, pairs: tuple[Pair, ...], target: Target, *, row: int, col: int, legend: bool) -> None:
+    series = (("without", WITHOUT, [one.without for one in pairs]), ("with the prior", figures.ACCENT, [one.with_prior for one in pairs]))
+    for name, colour, some in series:
+        figure.add_scatter(
+            x=[one.predicted.mean for one in some],
+            y=[one.measured.value for one in some],
+            error_x={"type": "data", "array": [one.half_width for one in some], "thickness": 1, "width": 2, "color": colour},
+            mode="markers",
+            marker={"color": colour, "size": 7},
+            name=name,
+            showlegend=legend,
+            text=[f"experiment {one.index}" for one in some],
+            hovertemplate="%{text}: predicted %{x:.4g}, measured %{y:.4g}<extra></extra>",
+            row=row,
+            col=col,
+        )
+    ends = [one.with_prior.measured.value for one in pairs]
+    line = {"color": "#7b8794", "dash": "dot", "width": 1.5}
+    figure.add_scatter(
+        x=[min(ends), max(ends)], y=[min(ends), max(ends)], mode="lines", line=line, hoverinfo="skip", showlegend=False, row=row, col=col
+    )
+    figure.update_xaxes(title_text="predicted " + escape(axis_label(target.name, target.unit)), nticks=6, row=row, col=col)
+    figure.update_yaxes(title_text="measured", nticks=6, row=row, col=col)
