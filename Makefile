@@ -7,7 +7,7 @@ WORKERS ?= 3
 export PREFECT_HOME ?= $(CURDIR)/$(VENV)/prefect-home
 export DO_NOT_TRACK = 1
 
-.PHONY: demo test lint bench soak lock clean
+.PHONY: demo test lint bench bench-meta soak lock clean
 
 demo: $(VENV)/.installed
 	@rm -rf $(DEMO)
@@ -28,6 +28,9 @@ lint: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	@$(BIN)/python -m benchmarks
+
+bench-meta: $(VENV)/.installed
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.meta --run benchmarks/results/meta-reduced.json
 
 lock: $(VENV)/.installed
 	@$(BIN)/python -m pip freeze --all --exclude-editable | sed -E '/^pip==/d; s/\+cpu$$//' > requirements.lock

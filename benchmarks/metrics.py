@@ -13,6 +13,8 @@ TOP: Final = 0.05
 """The part of a pool that counts as found."""
 RESAMPLES: Final = 5_000
 LEVEL: Final = 0.95
+AREA_FLOOR: Final = 0.005
+"""Smaller regret areas count as it: both found the best at once, and a ratio of two luck-made numbers says nothing."""
 
 
 def best_so_far(scores: Sequence[float]) -> list[float]:
@@ -75,6 +77,12 @@ def ratio(pairs: Pairs) -> float:
     if other == 0.0:
         return 1.0 if one == 0.0 else math.inf
     return one / other
+
+
+def floored_ratio(pairs: Pairs) -> float:
+    """Return mean candidate / mean yardstick of regret areas, both at least `AREA_FLOOR`."""
+    one, other = fmean(pair[0] for pair in pairs), fmean(pair[1] for pair in pairs)
+    return max(one, AREA_FLOOR) / max(other, AREA_FLOOR)
 
 
 def paired_bootstrap(

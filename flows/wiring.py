@@ -152,8 +152,13 @@ def _learner(file: CampaignFile, space: SearchSpace, prior: PriorFile | None) ->
         raise BadInput(f"{file.path}: {error}") from error
 
 
-def restore(name: str, state: Mapping[str, Any], family: Family) -> Prior:
-    raise BadInput(f"learner {name!r} is not known")
+def restore(name: str, _state: Mapping[str, Any], _family: Family) -> Prior:
+    """Refuse every learner: the registry that reads what learners learned is still to be joined here.
+
+    Raises:
+        BadInput: Always.
+    """
+    raise BadInput(f"learner {name!r} cannot be restored: no learner is registered with campaigns yet")
 
 
 def load_campaign_prior(file: CampaignFile) -> PriorFile:
@@ -165,9 +170,8 @@ def load_campaign_prior(file: CampaignFile) -> PriorFile:
     path = file.prior_path
     assert path is not None
     if not path.exists():
-        raise BadInput(
-            f"{file.path}: there is no prior {path}; `athanor meta-train` makes it, for example from {file.path.parent / 'prior.toml'}"
-        )
+        recipe = file.path.parent / "prior.toml"
+        raise BadInput(f"{file.path}: there is no prior {path}; `athanor meta-train` makes one, for example from {recipe}")
     return load_prior(path, restore=restore)
 
 

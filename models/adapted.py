@@ -230,6 +230,10 @@ def adapted_learner(file: PriorFile, space: SearchSpace, targets: Sequence[Targe
     Raises:
         BadInput: The prior does not fit: a parameter, category, target, unit or descriptor.
     """
+    if not spec.guard:
+        raise BadInput(f"[surrogate] guard = false: prior {file.name} cannot be adapted without its guard; leave guard out")
+    if spec.device == "cuda":
+        raise BadInput('[surrogate] device = "cuda": priors are adapted on the processor; expected "cpu" or "auto"')
     known = spec.task
     if texts := [name for name, value in known.items() if isinstance(value, str)]:
         raise BadInput(f"[surrogate] task: {texts[0]} = {known[texts[0]]!r}: prior {file.name} describes tasks by numbers")

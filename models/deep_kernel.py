@@ -94,7 +94,7 @@ class DeepKernel:
             raw = batch.F * (-values["widths"]).exp()
             return query_loss(Embedding(features, raw, mean), values, batch, sources)
 
-        curve = train(nn.ModuleList([network, hyper]), loss, sources, self.plan, generator, report)
+        curve = train(nn.ModuleList([network, hyper]), loss, sources.split, self.plan, generator, report)
         numbers = {name: value.detach().double().flatten() for name, value in hyper.read().items()}
         numbers = {name: value if name == "widths" else value.squeeze(0) for name, value in numbers.items()}
         return DeepKernelPrior(

@@ -39,6 +39,9 @@ TABLE_LENGTH: Final = 0.5
 """Length scale of the table's interpolation, in encoded units: with a thousand points neighbours are about 0.2 apart."""
 TABLE_NUGGET: Final = 1e-4
 """Relative to the table's variance: smooths the simulator's own steps, about one per cent of the spread."""
+MANY: Final = 64
+KEPT: Final = 128
+"""Predictions of so many rows are kept, for so many tensors: a pool is predicted again at each proposal."""
 LEAST_POINTS: Final = 16
 
 
@@ -67,9 +70,21 @@ class Tabulated(Prediction):
     points: Float[Tensor, "m d"]
     weights: Float[Tensor, " m"]
     level: float
+    _known: dict[tuple[int, ...], tuple[Tensor, Tensor]] = field(default_factory=dict, init=False, compare=False, repr=False)
+    """Address, version and shape of many rows -> the rows, which the entry keeps alive, and their predictions."""
 
     @override
     def __call__(self, X: Float[Tensor, "*b d"]) -> Float[Tensor, " *b"]:
+        if X.requires_grad or X.shape[:-1].numel() < MANY:
+            return self._predicted(X)
+        key = (X.data_ptr(), X._version, *X.shape, *X.stride())  # noqa: SLF001 - rows that were changed in place are other rows
+        if key not in self._known:
+            while len(self._known) >= KEPT:
+                del self._known[next(iter(self._known))]
+            self._known[key] = (X, self._predicted(X))
+        return self._known[key][1]
+
+    def _predicted(self, X: Float[Tensor, "*b d"]) -> Float[Tensor, " *b"]:
         found: Tensor = matern(X, self.points, TABLE_LENGTH) @ self.weights
         return self.level + found
 
@@ -193,7 +208,8 @@ def _evidence(process: MechanisticProcess, X: Float[Tensor, "n d"], Y: Float[Ten
     noise = torch.maximum(process.noise(X), stated) + JITTER * float(K.detach().diagonal().max().clamp_min(1.0))
     factor = torch.linalg.cholesky(K + torch.diag(noise))
     half = torch.linalg.solve_triangular(factor, (Y - process.mean(X)).unsqueeze(-1), upper=False)
-    return -0.5 * half.square().sum() - factor.diagonal().log().sum()
+    found: Tensor = -0.5 * half.square().sum() - factor.diagonal().log().sum()
+    return found
 
 
 def restored_mechanistic(state: Mapping[str, Any]) -> MechanisticPrior:

@@ -1,5 +1,6 @@
 """BoTorch's multi-task Gaussian process over a few source rows and the target's own."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -86,7 +87,8 @@ class MultiTaskPrior(Prior):
         generator: torch.Generator,
     ) -> Surrogate:
         scale = own_scale(Y, self.scale)
-        with repeatable(drawn_seed(generator)):
+        with repeatable(drawn_seed(generator)), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Sparse invariant checks", UserWarning)  # linear_operator's business
             model = self._fit(X, scale.standard(Y)) if len(Y) else self._pooled()
         return OneModel(self.name, Rescaled(model, scale))
 

@@ -7,7 +7,7 @@ seconds; everything that a campaign computes afterwards is float64.
 
 import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -33,7 +33,7 @@ EMPTY_PART: Final = 1 / 16
 """Part of the steps without any support: a campaign's first proposal."""
 ENOUGH_TASKS: Final = 6
 """From so many tasks on some are held out whole; with fewer, a part of every task's rows is."""
-HELD_OUT_PART: Final = 0.2
+HELD_OUT_PART: Final = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,15 @@ Report = Callable[[Progress], None]
 class Plan:
     """How long and how gently to train."""
 
-    steps: int = 700
+    steps: int = 450
+    more: int = 200
+    """Further steps, at a third of the rate, on all that was held out as well: kin of the judged task may be among it."""
     episodes: int = 16
     """Per step."""
     most_support: int = 40
     query: int = 40
+    augment: bool = True
+    """Whether targets are scaled and shifted at random, and what is known of a task is now and then left out."""
     rate: float = 3e-3
     """Peak of the one-cycle schedule."""
     decay: float = 1e-2
@@ -148,7 +152,7 @@ def fit_inputs(tasks: Sequence[TaskData], family: Family) -> Inputs:
         F[:, where].std(dim=0, correction=0).square().sum().sqrt().expand(where.stop - where.start) for where in family.features.groups
     ]
     width = torch.cat(spans)
-    spread = known.std(dim=0, correction=0)
+    spread = (known - known.mean(dim=0)).square().mean(dim=0).sqrt()
     return Inputs(family, F.mean(dim=0), torch.where(width > 0, width, 1.0), known.mean(dim=0), torch.where(spread > 0, spread, 1.0))
 
 
@@ -186,6 +190,14 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class Split:
+    """What is trained on, and what decides which weights are kept."""
+
+    training: tuple[Rows, ...]
+    held_out: tuple[Rows, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Sources:
     """All that is learned from tasks without a network."""
 
@@ -194,8 +206,7 @@ class Sources:
     noise: NoiseModel
     typical: float
     """Mean variance of one measurement of the sources."""
-    training: tuple[Rows, ...]
-    held_out: tuple[Rows, ...]
+    split: Split
 
 
 def prepare(tasks: Sequence[TaskData], family: Family, generator: torch.Generator) -> Sources:
@@ -204,13 +215,17 @@ def prepare(tasks: Sequence[TaskData], family: Family, generator: torch.Generato
     noise = fit_noise(tasks, scale)
     rows = [Rows(inputs.rows(task.X).float(), inputs.known(task.descriptors).float(), scale.standard(task.Y).float()) for task in tasks]
     typical = float(noise.variance(torch.cat([scale.standard(task.Y) for task in tasks])).mean())
+    return Sources(inputs, scale, noise, typical, split(rows, generator))
+
+
+def split(rows: Sequence[Rows], generator: torch.Generator) -> Split:
+    """Hold out whole tasks where there are enough, else a part of each one's rows."""
     if len(rows) >= ENOUGH_TASKS:
         order = torch.randperm(len(rows), generator=generator).tolist()
-        count = max(1, round(HELD_OUT_PART * len(rows) * 0.75))
-        out = tuple(rows[index] for index in order[:count])
-        return Sources(inputs, scale, noise, typical, tuple(rows[index] for index in order[count:]), out)
+        count = max(1, round(HELD_OUT_PART * len(rows)))
+        return Split(tuple(rows[index] for index in order[count:]), tuple(rows[index] for index in order[:count]))
     parts = [_parted(one, generator) for one in rows]
-    return Sources(inputs, scale, noise, typical, tuple(part for part, _ in parts), tuple(part for _, part in parts))
+    return Split(tuple(part for part, _ in parts), tuple(part for _, part in parts))
 
 
 def _parted(rows: Rows, generator: torch.Generator) -> tuple[Rows, Rows]:
@@ -247,35 +262,49 @@ def _support(plan: Plan, generator: torch.Generator) -> int:
 Loss = Callable[[Batch], Tensor]
 
 
-def train(module: nn.Module, loss: Loss, sources: Sources, plan: Plan, generator: torch.Generator, report: Report | None) -> list[Progress]:
-    """Train by AdamW with one cycle of the rate; keep the weights that were best on the held-out episodes.
+def train(module: nn.Module, loss: Loss, rows: Split, plan: Plan, generator: torch.Generator, report: Report | None) -> list[Progress]:
+    """Train until the held-out episodes get no better, go back to the best weights, then go on with all rows.
 
     Returns:
-        The learning curve.
+        The learning curve; its last entries, of the second part, have seen what was held out.
     """
-    judges = [draw(sources.held_out, replace(plan, episodes=plan.held_out // 3), generator, support=n, plain=True) for n in (3, 8, 20)]
-    optimiser = torch.optim.AdamW(module.parameters(), lr=plan.rate, weight_decay=plan.decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, plan.rate, total_steps=plan.steps)
-    best, since, kept = math.inf, 0, copy.deepcopy(module.state_dict())
-    curve: list[Progress] = []
-    seen: list[float] = []
-    for step in range(1, plan.steps + 1):
-        seen.append(_step(module, loss(draw(sources.training, plan, generator)), optimiser, plan))
-        schedule.step()
-        if step % plan.every and step != plan.steps:
-            continue
+    judges = [draw(rows.held_out, replace(plan, episodes=plan.held_out // 3), generator, support=n, plain=True) for n in (3, 8, 20)]
+
+    def held_out() -> float:
         with torch.no_grad():
-            held_out = float(torch.stack([loss(judge) for judge in judges]).mean())
-        curve.append(Progress(step, plan.steps, sum(seen) / len(seen), held_out))
-        seen.clear()
+            return float(torch.stack([loss(judge) for judge in judges]).mean())
+
+    curve: list[Progress] = []
+    steps = plan.steps + plan.more
+    best, since, kept = held_out(), 0, copy.deepcopy(module.state_dict())
+    for step, seen in _steps(module, loss, rows.training, plan, generator):
+        curve.append(Progress(step, steps, seen, held_out()))
         if report is not None:
             report(curve[-1])
-        if held_out < best:
-            best, since, kept = held_out, 0, copy.deepcopy(module.state_dict())
+        if curve[-1].held_out_loss < best:
+            best, since, kept = curve[-1].held_out_loss, 0, copy.deepcopy(module.state_dict())
         elif 2 * step > plan.steps and (since := since + 1) >= plan.patience:
             break
     module.load_state_dict(kept)
+    all_rows = (*rows.training, *rows.held_out)
+    for step, seen in _steps(module, loss, all_rows, replace(plan, steps=plan.more, rate=plan.rate / 3), generator):
+        curve.append(Progress(plan.steps + step, steps, seen, held_out()))
+        if report is not None:
+            report(curve[-1])
     return curve
+
+
+def _steps(module: nn.Module, loss: Loss, tasks: Sequence[Rows], plan: Plan, generator: torch.Generator) -> Iterator[tuple[int, float]]:
+    """Take the plan's steps by AdamW with one cycle of the rate; yield now and then with the mean loss since."""
+    optimiser = torch.optim.AdamW(module.parameters(), lr=plan.rate, weight_decay=plan.decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, plan.rate, total_steps=plan.steps)
+    seen: list[float] = []
+    for step in range(1, plan.steps + 1):
+        seen.append(_step(module, loss(draw(tasks, plan, generator, plain=not plan.augment)), optimiser, plan))
+        schedule.step()
+        if step % plan.every == 0 or step == plan.steps:
+            yield step, sum(seen) / len(seen)
+            seen.clear()
 
 
 def _step(module: nn.Module, loss: Tensor, optimiser: torch.optim.Optimizer, plan: Plan) -> float:

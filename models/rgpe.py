@@ -134,7 +134,8 @@ def _draw(mean: Float[Tensor, " n"], covariance: Float[Tensor, "n n"], generator
     # eigenvalues instead of a Cholesky factor: posteriors at rows of the source itself are nearly singular
     values, vectors = torch.linalg.eigh(covariance + JITTER * torch.eye(len(mean), dtype=mean.dtype))
     noise = torch.randn(SAMPLES, len(mean), generator=generator, dtype=mean.dtype)
-    return mean + (noise * values.clamp_min(0.0).sqrt()) @ vectors.mT
+    drawn: Tensor = mean + (noise * values.clamp_min(0.0).sqrt()) @ vectors.mT
+    return drawn
 
 
 def _own_loss(target: Model, X: Float[Tensor, "n d"], Y: Float[Tensor, " n"], generator: torch.Generator) -> Float[Tensor, " s"]:

@@ -118,7 +118,7 @@ class History:
     @staticmethod
     def of(changes: Changes) -> "History":
         """Build a history from everything."""
-        return History(changes.campaign).updated(changes)
+        return History(changes.campaign, changes.seq).updated(changes)
 
     def newest(self) -> tuple[Proposal, ...]:
         """Return the newest revision of each proposal, in order of their numbers."""

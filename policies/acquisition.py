@@ -10,7 +10,7 @@ from typing import Final, Literal, Protocol
 
 import torch
 from botorch.acquisition import AcquisitionFunction, LogExpectedImprovement
-from botorch.acquisition.logei import qLogNoisyExpectedImprovement
+from botorch.acquisition.logei import qLogExpectedImprovement, qLogNoisyExpectedImprovement
 from botorch.acquisition.objective import GenericMCObjective, ScalarizedPosteriorTransform
 from botorch.sampling.normal import SobolQMCNormalSampler
 from jaxtyping import Float
@@ -61,12 +61,19 @@ class Question:
     surrogate: Surrogate
     score: Score
     measured: Float[Tensor, "n d"]
-    """Where anything was measured: the points to improve on; before the first, where the surrogate expects most."""
+    """Where anything was measured: the points to improve on."""
     pending: Float[Tensor, "p d"]
     infeasible: Float[Tensor, "f d"]
     kind: Kind
     samples: int
     seed: int
+    expected: Float[Tensor, "e d"] | None = None
+    """Before the first measurement: where the surrogate expects most; its mean there is to be improved on."""
+
+    @property
+    def goalposts(self) -> Float[Tensor, "n d"]:
+        """Where the score to improve on is attained."""
+        return self.measured if self.expected is None else self.expected
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +117,14 @@ def build(question: Question) -> LogImprovement:
     """Build the acquisition function; the caller holds `repeatable`, since BoTorch draws from the global generator."""
     scale = _spread(question)
     kind: Kind = "log-nei" if len(question.pending) else question.kind
-    parts = [(math.log(weight), _BUILDERS[kind](question, model, scale)) for weight, model in question.surrogate.components()]
+    builder = _hopeful if kind == "log-nei" and question.expected is not None else _BUILDERS[kind]
+    parts = [(math.log(weight), builder(question, model, scale)) for weight, model in question.surrogate.components()]
     return LogImprovement(tuple(parts), scale, question.infeasible, kind)
 
 
 def _spread(question: Question) -> float:
     """Return the spread of scores among measured points and within their predictions: BoTorch smooths on a scale of one."""
-    posterior = question.surrogate.posterior(question.measured.unsqueeze(-2))
+    posterior = question.surrogate.posterior(question.goalposts.unsqueeze(-2))
     with torch.no_grad():
         mean, sd = posterior.mean.squeeze(-2), posterior.variance.clamp_min(0.0).sqrt().squeeze(-2)
         scores = torch.cat([question.score(mean), question.score(mean + sd), question.score(mean - sd)])
@@ -138,9 +146,20 @@ def _noisy(question: Question, model: Model, scale: float) -> AcquisitionFunctio
     )
 
 
-def _noiseless(question: Question, model: Model, scale: float) -> AcquisitionFunction:
+def _hopeful(question: Question, model: Model, scale: float) -> AcquisitionFunction:
+    # samples at points that nobody has measured are no level to improve on: every point far from them would seem better
+    best = _best_mean(question, model) / scale
+    objective, pending = _scaled(question.score, scale), _unless_empty(question.pending)
+    return qLogExpectedImprovement(model, best_f=best, sampler=_sampler(question), objective=objective, X_pending=pending)
+
+
+def _best_mean(question: Question, model: Model) -> Float[Tensor, ""]:
     with torch.no_grad():
-        best = question.score(model.posterior(question.measured.unsqueeze(-2)).mean.squeeze(-2)).max()
+        return question.score(model.posterior(question.goalposts.unsqueeze(-2)).mean.squeeze(-2)).max()
+
+
+def _noiseless(question: Question, model: Model, scale: float) -> AcquisitionFunction:
+    best = _best_mean(question, model)
     # the score of one such target is a straight line
     zero, one = question.score(torch.tensor([[0.0], [1.0]], dtype=best.dtype))
     transform = ScalarizedPosteriorTransform(weights=(one - zero).reshape(1) / scale, offset=float(zero) / scale)

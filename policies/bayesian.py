@@ -141,12 +141,13 @@ class BayesianPolicy(Policy):
         return Question(
             surrogate=surrogate,
             score=score,
-            measured=measured if len(measured) else self._expected(surrogate, score, seed),
+            measured=measured,
             pending=self._encoding.encode(knowledge.pending),
             infeasible=self._encoding.encode(knowledge.infeasible),
             kind=self.options.acquisition,
             samples=self.options.mc_samples,
             seed=seed,
+            expected=None if len(measured) else self._expected(surrogate, score, seed),
         )
 
     def _expected(self, surrogate: Surrogate, score: Score, seed: int) -> Float[Tensor, "k d"]:
@@ -162,7 +163,7 @@ class BayesianPolicy(Policy):
         if self._everything is not None:
             return self._from_few(knowledge, acquisition, taken, question.seed)
         search = Search(self._encoding, self.options.restarts, self.options.raw_samples)
-        around = _best_expected(question.surrogate, question.score, question.measured)[:INCUMBENTS]
+        around = _best_expected(question.surrogate, question.score, question.goalposts)[:INCUMBENTS]
         return search.best(acquisition, around, seed=question.seed)
 
     def _from_table(self, knowledge: Knowledge, acquisition: LogImprovement, taken: Sequence[Configuration], seed: int) -> Found | None:

@@ -70,7 +70,8 @@ def quantile(
 ) -> Float[Tensor, " n"]:
     """Return a quantile of each mixture, by bisection where there are several components."""
     if len(weights) == 1:
-        return means[0] + deviations[0] * torch.special.ndtri(torch.tensor(part, dtype=torch.float64))
+        found: Tensor = means[0] + deviations[0] * torch.special.ndtri(torch.tensor(part, dtype=torch.float64))
+        return found
     low, high = (means - BRACKET * deviations).amin(dim=0), (means + BRACKET * deviations).amax(dim=0)
     for _ in range(BISECTIONS):
         middle = (low + high) / 2

@@ -19,6 +19,8 @@ from orchestrator.errors import BadInput
 from orchestrator.ports import Observation
 
 Row = Mapping[str, str]
+Observed = Sequence[tuple[str, str | None, Sequence[Observation]]]
+"""(task, its group, its observations) of each task."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def load_suite(file: BenchmarkFile, data: Path | None = None) -> Suite:
     spec, space = file.spec, file.space
     encoding = Encoding(space)
     if spec.data.family is not None:
-        named = [(name, None, rows) for name, rows in simulated_tasks(spec.data)]
+        named: Observed = [(name, _group(spec, name, {}, f"family {spec.data.family}"), rows) for name, rows in simulated_tasks(spec.data)]
         features = Features(encoding, _elements(spec))
     else:
         tables = {name: _table(name, data) for name in spec.data.files}
@@ -75,7 +77,7 @@ def _table(name: str, data: Path | None) -> list[Row]:
     path = Path(folder) / name
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
+            rows: list[Row] = list(csv.DictReader(file))
     except OSError as error:
         raise BadInput(f"data file {path}: {error.strerror}") from error
     if not rows:
@@ -83,9 +85,7 @@ def _table(name: str, data: Path | None) -> list[Row]:
     return rows
 
 
-def _observed(
-    spec: BenchmarkSpec, space: SearchSpace, tables: Mapping[str, Sequence[Row]]
-) -> list[tuple[str, str | None, list[Observation]]]:
+def _observed(spec: BenchmarkSpec, space: SearchSpace, tables: Mapping[str, Sequence[Row]]) -> Observed:
     """Return (task, its group, its observations)."""
     reader = _Reader(spec, space, frozenset(column for rows in tables.values() for column in rows[0]))
     found: dict[str, list[Observation]] = {}

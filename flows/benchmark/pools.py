@@ -48,9 +48,7 @@ class Pool:
         return TaskData(name=self.name, X=self.X.repeat_interleave(counts, dim=0), Y=values, group=self.group)
 
 
-def make_pool(
-    name: str, group: str | None, observations: Sequence[Observation], *, encoding: Encoding, objective: Objective
-) -> Pool:
+def make_pool(name: str, group: str | None, observations: Sequence[Observation], *, encoding: Encoding, objective: Objective) -> Pool:
     """Gather observations by configuration, in the order in which configurations first occur."""
     found: dict[tuple[float | str, ...], list[float]] = {}
     first: dict[tuple[float | str, ...], Configuration] = {}

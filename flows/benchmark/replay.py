@@ -32,6 +32,8 @@ class Replay:
     """Candidates in the order of the experiments, the initial ones included."""
     latencies: tuple[float, ...]
     """Wall seconds of each proposal that a surrogate made: adaptation and choice."""
+    processor: tuple[float, ...]
+    """Processor seconds likewise: what a busy machine does not blur."""
     judgements: Mapping[int, Judgement]
     """Of the predictions of all unmeasured candidates, by number of support points."""
 
@@ -65,27 +67,31 @@ def replay(prior: Prior, pool: Pool, course: Course) -> Replay:
     size, values = len(pool.candidates), pool.measured(course.seed)
     opening = course.initial or (0 if prior.state() else OPENING)
     chosen = initial_candidates(pool.name, course.seed, of=size, count=opening)
-    latencies, judgements = [], {}
+    latencies: list[float] = []
+    processor: list[float] = []
+    judgements: dict[int, Judgement] = {}
     while len(chosen) < course.budget:
         generator = generator_for(pool.name, course.seed, len(chosen))
         count = min(course.batch, course.budget - len(chosen))
-        began = time.perf_counter()
+        began, began_cpu = time.perf_counter(), time.process_time()
         surrogate = adapted(prior, pool, values, chosen, generator)
         picked = choose(surrogate, pool.X, values, chosen, count=count, generator=generator)
         latencies.append(time.perf_counter() - began)
+        processor.append(time.process_time() - began_cpu)
         if len(chosen) in JUDGED_AT:
             judgements |= _judged(surrogate, pool, values, chosen)
         chosen += picked
     if len(chosen) in JUDGED_AT:
         last = adapted(prior, pool, values, chosen, generator_for(pool.name, course.seed, len(chosen)))
         judgements |= _judged(last, pool, values, chosen)
-    return Replay(tuple(chosen), tuple(latencies), judgements)
+    return Replay(tuple(chosen), tuple(latencies), tuple(processor), judgements)
 
 
 def judge_random_support(prior: Prior, pool: Pool, *, seed: int) -> dict[int, Judgement]:
     """Judge predictions from randomly chosen support points, the same ones for all surrogates."""
     order = random.Random(f"{pool.name}/{seed}/support").sample(range(len(pool.candidates)), min(max(JUDGED_AT), len(pool.candidates)))
-    values, found = pool.measured(seed), {}
+    values = pool.measured(seed)
+    found: dict[int, Judgement] = {}
     for count in JUDGED_AT:
         if count < len(pool.candidates):
             generator = generator_for(pool.name, seed, count, "support")

@@ -34,9 +34,7 @@ def code_version() -> str:
     return f"{version('athanor')}+{digest.hexdigest()[:12]}"
 
 
-def make_row(
-    key: Key, pool: Pool, course: Course, found: Replay, on_random: Mapping[int, Judgement], *, sign: float, code: str
-) -> Row:
+def make_row(key: Key, pool: Pool, course: Course, found: Replay, on_random: Mapping[int, Judgement], *, sign: float, code: str) -> Row:
     """Make the row of a replay; `sign` turns scores back into the target's values."""
     scores = [pool.scores[index] for index in found.chosen]
     running = [max(scores[: number + 1]) for number in range(len(scores))]
@@ -53,6 +51,7 @@ def make_row(
         "experiments_to_top_5": _to_top(running, pool.scores, 0.05, course.initial),
         "latency_s": median(found.latencies) if found.latencies else 0.0,
         "latency_worst_s": max(found.latencies, default=0.0),
+        "latency_cpu_s": median(found.processor) if found.processor else 0.0,
         **_measures(found.judgements),
         "random_support": _measures(on_random),
     }

@@ -4,7 +4,9 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
+from flows.benchmark.learners import LEARNERS
 from flows.benchmark.loading import Suite, load_suite
 from flows.benchmark.replay import Course, generator_for, judge_random_support, replay
 from flows.benchmark.rows import Key, Results, Row, code_version, make_row
@@ -15,10 +17,8 @@ from models.baselines import BASELINES, WITHOUT_HISTORY
 from models.single import MetaLearner
 from orchestrator.errors import BadInput
 
-ANY = "any"
+ANY: Final = "any"
 """What stands for the split of a surrogate that uses no history: its rows hold for each."""
-
-LEARNERS: Mapping[str, Callable[[], MetaLearner]] = BASELINES
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +47,15 @@ class Benchmark:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run before anything is computed."""
+        run = self.file.spec.run
         for name in self.surrogates:
             if name not in self.learners:
                 raise BadInput(f"surrogate {name!r} is unknown; known: {', '.join(self.learners)}")
         for task in self.tasks:
             if task not in self.suite.judged:
                 raise BadInput(f"task {task!r} is not judged by {self.file.path}; judged are {', '.join(self.suite.judged)}")
-            if self.initial >= self.file.spec.run.experiments(task):
-                raise BadInput(f"task {task}: budget {self.file.spec.run.experiments(task)} leaves nothing after {self.initial} initial rows")
+            if self.initial >= run.experiments(task):
+                raise BadInput(f"task {task}: budget {run.experiments(task)} leaves nothing after {self.initial} initial rows")
             sources_for(self.suite.pools, task, leave=self.leave, identical=self.file.spec.split.identical)
 
     @property

@@ -105,7 +105,7 @@ class BenchmarkSpec(Frozen):
             if self.run.experiments(task) <= self.run.initial:
                 raise ValueError(f"task {task}: budget {self.run.experiments(task)} leaves nothing after {self.run.initial} initial rows")
         if self.split.leave == "group" and self.data.group is None:
-            raise ValueError('split.leave = "group" needs declared groups; data.group is missing, so that only leave = "task" can be judged')
+            raise ValueError('split.leave = "group" needs declared groups; data.group is missing: only leave = "task" can be judged')
         return self
 
     def _check_descriptors(self, parameter: Parameter) -> None:

@@ -18,3 +18,7 @@ class SimulatedFamily:
     """Of what is varied and of what is measured."""
     parameters: tuple[str, ...]
     """What is varied."""
+    group: Callable[[str], str | None]
+    """Task -> its kin's common name."""
+    describe: Callable[[str], dict[str, float | str]]
+    """Task -> what a chemist knows of it before the first experiment."""

@@ -62,6 +62,8 @@ class SourceSpec(Frozen):
     """Parameters of past campaigns that the space does not have."""
     descriptors: dict[str, dict[str, float | str]] = Field(default_factory=dict)
     """Task -> what is known about it."""
+    describe: bool = False
+    """Whether a family's own knowledge of its tasks (classes of precursor and ligand) is learned as well."""
     fidelity: Fidelity | None = None
     """Measured or simulated; where it is left out, what the source is."""
 
@@ -76,6 +78,8 @@ class SourceSpec(Frozen):
             raise ValueError(f"family {self.family!r} needs tasks and rows")
         if self.family is not None and self.fidelity == "measured":
             raise ValueError(f"family {self.family!r} is simulated; it cannot count as measured")
+        if self.describe and self.family is None:
+            raise ValueError("describe belongs to a family; give descriptors a table task -> {name: value}")
         if isinstance(self.group, str) and self.files is None:
             raise ValueError("group names a column only where files are read; expected a table task -> group")
         if patterns := [pattern for pattern in self.columns.values() if pattern.count("*") != 1]:

@@ -36,11 +36,18 @@ class RawTask:
     """Own column or target -> unit, where the source says so."""
     parameters: tuple[str, ...] | None = None
     """Names of what was varied, where the source says so: none of them may be overlooked."""
+    described: Mapping[str, float | str] = field(default_factory=dict)
+    """What the source itself knows about the task."""
 
     @property
     def columns(self) -> frozenset[str]:
         """Own columns that a configuration has."""
         return frozenset(self.rows[0].configuration) if self.rows else frozenset()
+
+    @property
+    def known(self) -> Mapping[str, float | str]:
+        """What is known about the task: what the file says, else what the source knows."""
+        return {**self.described, **self.source.descriptors.get(self.name, {})}
 
     @property
     def label(self) -> str:
@@ -126,8 +133,9 @@ def _simulated(file: MetaFile, source: SourceSpec, families: Mapping[str, Simula
         raise BadInput(f"{file.path}: family {name!r} is unknown; known: {', '.join(sorted(families)) or 'none'}")
     family = families[name]
     for task, rows in family.draw(source.tasks or 1, source.rows or 1, source.seed):
-        group = source.group_of(task) or (task.partition("/")[0] if "/" in task else None)
-        yield RawTask(task, source, "simulated", rows, group, family.units, family.parameters)
+        group = source.group_of(task) or family.group(task)
+        known = family.describe(task) if source.describe else {}
+        yield RawTask(task, source, "simulated", rows, group, family.units, family.parameters, known)
 
 
 def _tables(file: MetaFile, source: SourceSpec) -> Iterator[RawTask]:

@@ -28,7 +28,7 @@ from orchestrator.errors import BadInput
 
 CARD_FOLDS: Final = 3
 """Folds judged for the model card: each costs one training per learner and target."""
-CARD_TASKS: Final = 3
+CARD_TASKS: Final = 2
 """Tasks judged per fold."""
 logger = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ def train(file: MetaFile, workshop: Workshop) -> PriorFile:
 
 
 def _task_columns(raw: Sequence[RawTask]) -> tuple[TaskColumn, ...]:
-    known = [task.source.descriptors.get(task.name, {}) for task in raw]
+    known = [task.known for task in raw]
     names = sorted({name for one in known for name in one})
     for task, one in zip(raw, known, strict=True):
         if missing := [name for name in names if name not in one]:
@@ -113,7 +113,7 @@ def _tasks_of(
                 Y=torch.tensor([row.values[target.name] for row in rows], dtype=torch.float64),
                 Yvar=torch.tensor(variances, dtype=torch.float64) if len(variances) == len(rows) else None,
                 group=task.group,
-                descriptors=task_vector(columns, task.source.descriptors.get(task.name, {}), what=task.label),
+                descriptors=task_vector(columns, task.known, what=task.label),
                 fidelity=task.fidelity,
             )
         )

@@ -177,10 +177,8 @@ def _prior(data: ReportData) -> str:
         return _empty("No prior took part: the model began from nothing.")
     parts = [trust.facts(data, story)]
     if any(one.trust for one in story.adapted):
-        parts += [
-            '<p class="note">1: the prior alone speaks; 0: a model that knows no history.</p>',
-            _plot("trust", trust.trust(data, story)),
-        ]
+        note = "1: the prior alone speaks; 0: a model that knows no history."
+        parts += [f'<p class="note">{note}</p>', _plot("trust", trust.trust(data, story))]
     if story.pairs:
         left_out = f" {story.left_out} experiments in between were left out." if story.left_out else ""
         note = f"Both predict each experiment from what had been measured when it was proposed; bars are 90 % intervals.{left_out}"

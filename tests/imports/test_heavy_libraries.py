@@ -6,7 +6,21 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ("torch", "botorch", "prefect", "asyncua", "serial", "pymodbus", "sqlmodel", "sqlalchemy", "fastapi", "httpx", "plotly", "typer")
+HEAVY = (
+    "torch",
+    "botorch",
+    "prefect",
+    "asyncua",
+    "serial",
+    "pymodbus",
+    "sqlmodel",
+    "sqlalchemy",
+    "fastapi",
+    "httpx",
+    "plotly",
+    "typer",
+    "pymatgen",
+)
 
 CASES = {
     "orchestrator.loop": (),
@@ -18,6 +32,8 @@ CASES = {
     "instruments.host.supervisor": ("asyncua", "serial", "pymodbus", "httpx"),
     "instruments.host.service": ("asyncua", "serial", "pymodbus", "fastapi", "httpx"),
     "models.gp": ("torch", "botorch"),
+    "models.checkpoint": ("torch", "botorch"),
+    "models.elements": ("pymatgen",),
     "policies.registry": ("torch", "botorch"),
     "simulators.plant": ("asyncua", "serial", "pymodbus"),
     "flows.cli.main": ("typer",),

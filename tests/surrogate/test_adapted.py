@@ -174,3 +174,9 @@ def test_what_is_known_about_the_task_reaches_the_prior_scaled() -> None:
 def test_a_target_that_the_prior_does_not_know_is_named() -> None:
     with pytest.raises(BadInput, match="knows no target 'q'"):
         adapted_learner(prior_file(), NARROW, (Target(name="q", goal="maximise"),), SPEC)
+
+
+@pytest.mark.parametrize(("setting", "says"), [({"guard": False}, "guard = false"), ({"device": "cuda"}, "cuda")])
+def test_a_setting_that_cannot_be_kept_is_refused_and_not_passed_over(setting: dict[str, object], says: str) -> None:
+    with pytest.raises(BadInput, match=says):
+        adapted_learner(prior_file(), NARROW, (TARGET,), SurrogateSpec.model_validate({"prior": "x.pt", **setting}))
