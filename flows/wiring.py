@@ -12,9 +12,9 @@ from instruments.procedure import Procedure
 from instruments.recorded import RecordedBench
 from instruments.reduction import REDUCTIONS
 from models.adapted import adapted_learner
-from models.base import Learner, Prior
+from models.base import Learner
 from models.checkpoint import PriorFile, load_prior
-from models.tasks import Family
+from models.learners import restore_prior
 from orchestrator.datasets import Table, load_table
 from orchestrator.domain.campaign import CampaignFile, load_campaign, parse_campaign
 from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
@@ -152,15 +152,6 @@ def _learner(file: CampaignFile, space: SearchSpace, prior: PriorFile | None) ->
         raise BadInput(f"{file.path}: {error}") from error
 
 
-def restore(name: str, _state: Mapping[str, Any], _family: Family) -> Prior:
-    """Refuse every learner: the registry that reads what learners learned is still to be joined here.
-
-    Raises:
-        BadInput: Always.
-    """
-    raise BadInput(f"learner {name!r} cannot be restored: no learner is registered with campaigns yet")
-
-
 def load_campaign_prior(file: CampaignFile) -> PriorFile:
     """Load the prior that a campaign file names.
 
@@ -170,9 +161,8 @@ def load_campaign_prior(file: CampaignFile) -> PriorFile:
     path = file.prior_path
     assert path is not None
     if not path.exists():
-        recipe = file.path.parent / "prior.toml"
-        raise BadInput(f"{file.path}: there is no prior {path}; `athanor meta-train` makes one, for example from {recipe}")
-    return load_prior(path, restore=restore)
+        raise BadInput(f"{file.path}: there is no prior {path}; make it with `athanor meta-train {file.path.parent / 'prior.toml'}`")
+    return load_prior(path, restore=restore_prior)
 
 
 def _recorded(file: CampaignFile, data: Path | None) -> Plan:

@@ -234,13 +234,10 @@ def adapted_learner(file: PriorFile, space: SearchSpace, targets: Sequence[Targe
         raise BadInput(f"[surrogate] guard = false: prior {file.name} cannot be adapted without its guard; leave guard out")
     if spec.device == "cuda":
         raise BadInput('[surrogate] device = "cuda": priors are adapted on the processor; expected "cpu" or "auto"')
-    known = spec.task
-    if texts := [name for name, value in known.items() if isinstance(value, str)]:
-        raise BadInput(f"[surrogate] task: {texts[0]} = {known[texts[0]]!r}: prior {file.name} describes tasks by numbers")
     return AdaptedLearner(
         priors={target.name: file.prior(target.name) for target in targets},
         lift=file.lift(space),
-        task=file.task_vector({name: float(value) for name, value in known.items()}),
+        task=file.task_vector(spec.task),
         origin={"name": file.name, "sha256": file.sha256, "origin": file.origin},
         factors={target.name: _factor(target, file.family(target.name).unit, file.name) for target in targets},
     )

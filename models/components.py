@@ -23,7 +23,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from models.basis import Basis
-from models.exact import Process
+from models.exact import Conditioned, Process
 from models.features import Features
 from models.kernels import FamilyKernel
 
@@ -198,6 +198,29 @@ def most_probable(evidence: Evidence, beliefs: Beliefs) -> tuple[Float[Tensor, "
     return torch.tensor(found.x, dtype=torch.float64), likelihood
 
 
+def agreement(model: Conditioned) -> float:
+    """Return the probability that the new task rises where the sources' average rises; a half without an average.
+
+    The column looked at is the average of which most is expected; its coefficient is normal, given the support.
+    """
+    process = model.process
+    assert isinstance(process, ComponentProcess)
+    means, deviations = process.beliefs.coefficient_means, process.beliefs.coefficient_deviations
+    if len(means) < FIRST_AVERAGE + 1:
+        return 0.5
+    which = FIRST_AVERAGE + int(means[FIRST_AVERAGE:].abs().argmax())
+    mean, variance = means[which], deviations[which].square()
+    if len(model.X):
+        with torch.no_grad():
+            column = process.skeleton.low_rank(model.X)[0][:, which]
+        mean = mean + variance * (column @ model.weights)
+        half = torch.linalg.solve_triangular(model.factor, column.unsqueeze(-1), upper=False)
+        variance = variance - variance.square() * half.square().sum()
+    return float(torch.special.ndtr(mean / variance.clamp_min(JITTER).sqrt()))
+
+
+FIRST_AVERAGE: Final = 1
+"""Columns: the constant, then the averages."""
 START_COEFFICIENT: Final = 0.5
 """Where the search for the columns' coefficients starts: half believing that sources' average holds."""
 START_VARIANCE: Final = -2.0
@@ -209,6 +232,8 @@ FIRST_NOISE_DEVIATION: Final = 1.0
 PSEUDO_TASKS: Final = 2
 """The first priors' spreads, halved, count for so many tasks when spreads are estimated from a few."""
 LEAST_DEVIATION: Final = 0.1
+LEAST_COEFFICIENT_DEVIATION: Final = 0.4
+"""Priors' spreads are at least these: a handful of sources that agree is no proof that the next task will."""
 ROUNDS: Final = 3
 """Rounds of empirical Bayes; the third changes little."""
 
@@ -234,7 +259,8 @@ def learn_beliefs(tasks: Sequence[Sequence[Evidence]], first: Beliefs) -> Belief
         modes = np.stack([_mode(supports, location, width, count) for supports in tasks])
         location = modes.mean(axis=0)
         squares = ((modes - location) ** 2).sum(axis=0) + PSEUDO_TASKS * (0.5 * first_width) ** 2
-        width = np.maximum(np.sqrt(squares / (len(modes) + PSEUDO_TASKS)), LEAST_DEVIATION)
+        least = np.where(np.arange(len(location)) < count, LEAST_COEFFICIENT_DEVIATION, LEAST_DEVIATION)
+        width = np.maximum(np.sqrt(squares / (len(modes) + PSEUDO_TASKS)), least)
     mean, deviation = torch.tensor(location, dtype=torch.float64), torch.tensor(width, dtype=torch.float64)
     return Beliefs(mean[:count], deviation[:count], mean[count:], deviation[count:])
 

@@ -100,13 +100,14 @@ class Conditioned(BotorchModel):  # type: ignore[misc]  # botorch is untyped her
 
     def moments(self, X: Float[Tensor, "*b n d"]) -> tuple[Float[Tensor, "*b n"], Float[Tensor, "*b n"]]:
         """Return means and variances point by point, in standard units, before inflation."""
-        mean, variance = self.process.mean(X), self.process.variance(X)
+        flat = X.reshape(-1, X.shape[-1])  # one triangular solve for all points, however they are batched
+        mean, variance = self.process.mean(flat), self.process.variance(flat)
         if len(self.X):
-            K = self.process.covariance(X, self.X)
+            K = self.process.covariance(flat, self.X)
             mean = mean + K @ self.weights
             half = torch.linalg.solve_triangular(self.factor, K.mT, upper=False)
             variance = variance - half.square().sum(dim=-2)
-        return mean, variance.clamp_min(LEAST_VARIANCE)
+        return mean.reshape(X.shape[:-1]), variance.clamp_min(LEAST_VARIANCE).reshape(X.shape[:-1])
 
     def joint(self, X: Float[Tensor, "*b q d"]) -> tuple[Float[Tensor, "*b q"], Float[Tensor, "*b q q"]]:
         """Return means and covariances of joint points, in standard units, before inflation."""

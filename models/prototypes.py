@@ -113,9 +113,7 @@ class ClassPrior:
         """Name and version."""
         return NAME
 
-    def adapt(
-        self, X: Float[Tensor, "n d"], labels: Float[Tensor, " n"], task: Float[Tensor, " k"]
-    ) -> "Classes":
+    def adapt(self, X: Float[Tensor, "n d"], labels: Float[Tensor, " n"], task: Float[Tensor, " k"]) -> "Classes":
         """Return the chances of class one for a task with these labels; `n` = 0 is legal."""
         known = self.inputs.known(task)
         return Classes(self, known, self.features(X, known), labels.to(X.dtype))

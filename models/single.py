@@ -10,6 +10,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from models.base import Model, Posterior, Prior, Surrogate
+from models.networks import Report
 from models.tasks import Family, TaskData
 
 
@@ -23,6 +24,15 @@ class MetaLearner(Protocol):
 
     def meta_train(self, tasks: Sequence[TaskData], family: Family, *, generator: torch.Generator) -> Prior:
         """Learn from tasks of a family; larger targets are better."""
+        ...
+
+
+class Trainable(MetaLearner, Protocol):
+    """A meta-learner whose training can be watched."""
+
+    @override
+    def meta_train(self, tasks: Sequence[TaskData], family: Family, *, generator: torch.Generator, report: Report | None = None) -> Prior:
+        """Learn from tasks of a family, reporting steps where there are any."""
         ...
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from models.learners import LEARNERS, restore_prior
 
 from flows.cli.output import console, emit
 from flows.lab import Lab, find_lab
 from flows.metatraining.card import markdown, record, summary
 from flows.metatraining.trust import Case, assess, rank
 from models.checkpoint import PriorFile, known_priors, load_prior, save_prior
+from models.learners import LEARNERS, restore_prior
 from orchestrator.domain.campaign import CampaignFile, load_campaign
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput

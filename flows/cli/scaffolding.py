@@ -7,7 +7,10 @@ from typing import Final
 from flows.cli.output import console
 from orchestrator.errors import BadInput
 
-_FILES: Final = ("campaign.toml", "bench.toml", "plant.toml", "README.md")
+_FILES: Final = ("campaign.toml", "prior.toml", "bench.toml", "plant.toml", "README.md")
+
+_NEXT: Final = (("meta-train", "prior.toml"), ("check", "campaign.toml"), ("dry-run", "campaign.toml"))
+"""Commands in their order, and the file of each."""
 
 
 def scaffold(directory: Path) -> None:
@@ -26,4 +29,6 @@ def scaffold(directory: Path) -> None:
     except OSError as error:
         raise BadInput(f"{directory} cannot be written: {error.strerror}") from error
     console.print(f"{directory}: {', '.join(_FILES)}")
-    console.print(f"next: athanor check {directory / 'campaign.toml'}, then athanor dry-run {directory / 'campaign.toml'}")
+    console.print("next:")
+    for command, name in _NEXT:
+        console.print(f"  athanor {command} {directory / name}", soft_wrap=True)

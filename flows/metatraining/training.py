@@ -6,7 +6,7 @@ import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import torch
 
@@ -20,7 +20,7 @@ from models.base import Prior
 from models.checkpoint import PriorFile, Restore, TaskColumn, task_vector
 from models.encoding import Encoding
 from models.features import Features
-from models.networks import Progress
+from models.single import Trainable
 from models.tasks import LEAST_ROWS, Family, TaskData, family_scale, folds
 from orchestrator.domain.objective import Target
 from orchestrator.domain.values import canonical
@@ -38,21 +38,6 @@ Say = Callable[[str], None]
 """Tells a person how far it is, one line per stage."""
 Curve = list[dict[str, float]]
 """A learning curve: one point per look of a training at itself."""
-
-
-class Trainable(Protocol):
-    """What is trained: a meta-learner."""
-
-    @property
-    def name(self) -> str:
-        """Name by which it is asked for."""
-        ...
-
-    def meta_train(
-        self, tasks: Sequence[TaskData], family: Family, *, generator: torch.Generator, report: Callable[[Progress], None] | None = None
-    ) -> Prior:
-        """Learn from tasks of a family."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,18 @@ import torch
 
 from models import deep_kernel, maml
 from models.base import Prior
+from models.default import DefaultLearner, restore_default
 from models.encoding import Encoding
 from models.features import Features
 from models.networks import Plan
+from models.source_basis import SourceBasisLearner, restore_source_basis
 from models.tasks import Family, TaskData
 from orchestrator.domain.space import ContinuousParameter, SearchSpace
 
 PLAN: Final = Plan(steps=20, more=5, episodes=4, every=10)
 LEARNERS: Final[Mapping[str, tuple[Any, Callable[[Mapping[str, Any], Family], Prior]]]] = {
+    "default": (DefaultLearner(), restore_default),
+    "source-basis": (SourceBasisLearner(), restore_source_basis),
     "deep-kernel": (deep_kernel.DeepKernel(PLAN), deep_kernel.restore),
     "anil": (maml.Anil(PLAN, members=2), maml.restore),
     "maml": (maml.Maml(PLAN, members=2), maml.restore),

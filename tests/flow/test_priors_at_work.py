@@ -1,0 +1,128 @@
+"""Priors from file to ledger: what a campaign file's `[surrogate]` table does, from loading to replay."""
+
+import json
+import math
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from typing_extensions import override
+
+from flows.cli.looking import show_status
+from flows.cli.priors import make_prior
+from flows.cli.replaying import replay_proposal
+from flows.cli.scaffolding import scaffold
+from flows.lab import Lab, make_lab
+from flows.steps import Setup, Steps
+from flows.wiring import Plan, admit, load_plan, stored_plan
+from orchestrator.clock import LiveClock
+from orchestrator.domain.lifecycle import CampaignStatus
+from orchestrator.domain.records import CampaignRecord, Reading
+from orchestrator.errors import BadInput
+from orchestrator.store.sql import SqlStore
+from tests.flow.test_steps import NOW, Box, Table, carry
+
+TARGET = '[[targets]]\nname = "quantum_yield"\ngoal = "maximise"\nlow = 0\nhigh = 0.8\n\n'
+QUICK = 'kind = "bayesian"\nacquisition = "log-ei"\nrestarts = 1\nraw_samples = 32\n'
+SOURCES = '[[sources]]\nfiles = ["past.csv"]\ntask = "run"\n\n[train]\nseed = {seed}\n'
+
+
+def brightness(temperature: float, tau: float, *, shift: float = 0.0) -> float:
+    """Stand in for the chemistry: one smooth bump."""
+    return 0.7 * math.exp(-(((temperature - 240 - shift) / 25) ** 2) - ((tau - 90) / 60) ** 2)
+
+
+class Bright(Box):
+    """Answers the bump at what was sent."""
+
+    @override
+    def readings(self, run_key: str) -> tuple[Reading, ...]:
+        sent = self.requests[run_key].steps[0].arguments
+        value = brightness(float(sent["T"]), float(sent["tau"]))
+        return (Reading(0, "box", "quantum_yield", "", "good", NOW.wall, 0.0, value=value, seq=1),)
+
+
+def lab_folder(folder: Path) -> Path:
+    """Write the scaffold with one target, and past campaigns as a table; return the campaign file."""
+    scaffold(folder)
+    for name in ("campaign.toml", "prior.toml"):
+        text = (folder / name).read_text()
+        following = "[surrogate]" if name == "campaign.toml" else "[[sources]]"
+        text = text[: text.index("[[targets]]")] + TARGET + text[text.index(following) :]
+        (folder / name).write_text(text.replace('kind = "bayesian"\n', QUICK))
+    rows = ["run,T,tau,c_se,ratio,quantum_yield"]
+    for task, shift in enumerate((-6.0, 0.0, 6.0)):
+        for row in range(12):
+            temperature, tau = 200 + 80 * (row * 0.618 % 1), 20 + 160 * (row * 0.755 % 1)
+            rows.append(f"{task},{temperature},{tau},{0.004 + 0.02 * (row * 0.57 % 1)},{0.8 + row / 3},{brightness(temperature, tau, shift=shift)}")
+    (folder / "past.csv").write_text("\n".join(rows) + "\n")
+    return folder / "campaign.toml"
+
+
+def train(file: Path, *, seed: int) -> None:
+    recipe = file.parent / "prior.toml"
+    text = recipe.read_text()
+    recipe.write_text(text[: text.index("[[sources]]")] + SOURCES.format(seed=seed))
+    make_prior(recipe, data=None, card=False, as_json=True)
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a lab folder whose prior is there."""
+    path = lab_folder(tmp_path_factory.mktemp("priors") / "lab")
+    train(path, seed=0)
+    return path
+
+
+def carried(plan: Plan, lab: Lab, *, budget: int) -> None:
+    """Carry a campaign out on a bench in memory, with the ledger in a lab."""
+    name = plan.file.name
+    with closing(SqlStore.open(lab.ledger, create=True)) as store:
+        record = CampaignRecord(name=name, snapshot=plan.snapshot)
+        store.create_campaign(record, by="test", now=NOW)
+        fence = store.take_up(name, by="test", now=NOW)
+        store.update_campaign(record.evolve(status=CampaignStatus.RUNNING), kind="running", by="test", now=NOW)
+        spec = plan.file.spec.campaign.evolve(budget=budget)
+        carry(Steps(Setup(spec, plan.space, plan.objective, plan.policy, Table(), Bright(), store, LiveClock(), fence)))
+
+
+def test_a_proposal_from_a_prior_is_replayed_bit_for_bit(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lab = make_lab(tmp_path / "lab", beside=file, kind="dry")
+    carried(load_plan(file), lab, budget=3)
+    for number in ("1", "3"):
+        capsys.readouterr()
+        replay_proposal(number, None, lab=lab.path, data=None, as_json=True)
+        document = json.loads(capsys.readouterr().out)
+        assert document["identical"]
+        assert document["stored"] == document["computed"]
+    show_status(None, lab=lab.path, as_json=False)
+    assert "prior cdse (measured" in capsys.readouterr().out
+
+
+def test_a_missing_prior_is_one_line_with_the_command_that_makes_it(tmp_path: Path) -> None:
+    file = lab_folder(tmp_path / "lab")
+    with pytest.raises(BadInput) as caught:
+        load_plan(file)
+    assert "\n" not in str(caught.value)
+    assert f"there is no prior {tmp_path / 'lab' / 'priors' / 'cdse.pt'}" in str(caught.value)
+    assert f"athanor meta-train {tmp_path / 'lab' / 'prior.toml'}" in str(caught.value)
+
+
+def test_a_changed_prior_is_refused_with_the_difference(tmp_path: Path) -> None:
+    file = lab_folder(tmp_path / "lab")
+    train(file, seed=0)
+    before = load_plan(file)
+    record = CampaignRecord(name=before.file.name, snapshot=before.snapshot, status=CampaignStatus.RUNNING)
+    assert before.prior is not None
+    train(file, seed=0)
+    assert admit(record, load_plan(file)) is record  # the same content again is the same prior
+    train(file, seed=1)
+    now = load_plan(file)
+    assert now.prior is not None
+    with pytest.raises(BadInput, match="files have changed") as caught:
+        admit(record, now)
+    assert "prior (ledger)" in str(caught.value)
+    assert f"-{before.prior.sha256}" in str(caught.value)
+    assert f"+{now.prior.sha256}" in str(caught.value)
+    with pytest.raises(BadInput, match=f"the prior has sha256 {now.prior.sha256}; the campaign began with {before.prior.sha256}"):
+        stored_plan(record)
