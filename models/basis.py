@@ -1,6 +1,6 @@
 """The sources of a prior as functions: their averages, and the sets that random weights mix."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final
@@ -14,24 +14,31 @@ from models.source_posterior import SourcePosterior
 from models.tasks import Fidelity
 
 FIDELITIES: Final[tuple[Fidelity, ...]] = ("measured", "simulated")
-KEPT: Final = 100_000
-"""Rows whose source functions are remembered; a pool of candidates is asked for again at each proposal."""
+KEPT: Final = 64
+"""Tables whose source functions are remembered; a pool of candidates is asked for again at each proposal."""
 
 
 @dataclass
 class Memory:
-    """Source functions of rows that were asked for before."""
+    """Source functions of tables that were asked for before.
 
-    places: dict[bytes, int] = field(default_factory=dict)
-    values: list[Tensor] = field(default_factory=list)
-    joined: Tensor | None = None
+    By whole tables, not by rows: a row's last digits depend on the table that it was computed in, and a proposal that is
+    computed again must find the same digits.
+    """
 
-    def make_room(self, rows: int) -> None:
-        """Forget everything before there would be too much."""
-        if len(self.places) + rows > KEPT:
-            self.places.clear()
-            self.values.clear()
-            self.joined = None
+    tables: dict[bytes, Tensor] = field(default_factory=dict)
+
+    def get(self, X: Float[Tensor, "*b n d"], compute: Callable[[Tensor], Tensor]) -> Float[Tensor, "*b n t"]:
+        """Return what `compute` gives for a table, from memory where it is there."""
+        flat = X.detach().reshape(-1, X.shape[-1]).contiguous()
+        key = flat.numpy().tobytes()
+        if key not in self.tables:
+            if len(self.tables) >= KEPT:
+                del self.tables[next(iter(self.tables))]
+            with torch.no_grad():
+                self.tables[key] = compute(flat)
+        found = self.tables[key]
+        return found.reshape(*X.shape[:-1], found.shape[-1])
 
 
 @dataclass(frozen=True)
@@ -82,31 +89,8 @@ class Basis:
         """Return all sources' means; remembered unless a gradient is asked for."""
         if X.requires_grad:
             return self._computed(X)
-        rows = X.detach().reshape(-1, X.shape[-1]).contiguous()
-        keys = [row.tobytes() for row in rows.numpy()]
-        self.memory.make_room(len(keys))
-        places = self.memory.places
-        fresh = {key: index for index, key in enumerate(keys) if key not in places}
-        if fresh:
-            self._remember(list(fresh), rows[list(fresh.values())])
-        joined = self._joined()
-        return joined[[places[key] for key in keys]].reshape(*X.shape[:-1], len(self.sources))
+        return self.memory.get(X, self._computed)
 
     def _computed(self, X: Float[Tensor, "*b n d"]) -> Float[Tensor, "*b n t"]:
         F = self.features(X)
         return torch.stack([source(F) for source in self.sources], dim=-1)
-
-    def _remember(self, keys: Sequence[bytes], rows: Float[Tensor, "k d"]) -> None:
-        memory = self.memory
-        first = len(memory.places)
-        with torch.no_grad():
-            memory.values.append(self._computed(rows))
-        memory.places.update({key: first + index for index, key in enumerate(keys)})
-        memory.joined = None
-
-    def _joined(self) -> Float[Tensor, "r t"]:
-        memory = self.memory
-        if memory.joined is None:
-            memory.joined = torch.cat(memory.values)
-            memory.values[:] = [memory.joined]
-        return memory.joined

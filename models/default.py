@@ -25,8 +25,8 @@ from models.calibration import Inflation, learn_inflation
 from models.components import REACHES, Beliefs, Skeleton, agreement
 from models.exact import Adapted, Conditioned
 from models.kernels import Layout, neutral_kernel
-from models.source_basis import SourceBasisLearner, SourceBasisPrior, describe, left_out, restore_source_basis
 from models.noise import LEAST_DEVIATION, NoiseModel
+from models.source_basis import SourceBasisLearner, SourceBasisPrior, describe, left_out, restore_source_basis
 from models.tasks import Family, Scale, TaskData
 
 NAME: Final = "default/1"
