@@ -54,9 +54,8 @@ def lab_folder(folder: Path) -> Path:
     for task, shift in enumerate((-6.0, 0.0, 6.0)):
         for row in range(12):
             temperature, tau = 200 + 80 * (row * 0.618 % 1), 20 + 160 * (row * 0.755 % 1)
-            rows.append(
-                f"{task},{temperature},{tau},{0.004 + 0.02 * (row * 0.57 % 1)},{0.8 + row / 3},{brightness(temperature, tau, shift=shift)}"
-            )
+            selenium, glow = 0.004 + 0.02 * (row * 0.57 % 1), brightness(temperature, tau, shift=shift)
+            rows.append(f"{task},{temperature},{tau},{selenium},{0.8 + row / 3},{glow}")
     (folder / "past.csv").write_text("\n".join(rows) + "\n")
     return folder / "campaign.toml"
 
