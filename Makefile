@@ -1,13 +1,14 @@
 # Every target sets up .venv by itself, from the lock file; a second call installs nothing.
 PYTHON ?= python3
 VENV := .venv
+INTEROP := .venv-interop
 BIN := $(VENV)/bin
 DEMO := .demo
 WORKERS ?= 3
 export PREFECT_HOME ?= $(CURDIR)/$(VENV)/prefect-home
 export DO_NOT_TRACK = 1
 
-.PHONY: demo test lint bench bench-meta soak lock clean
+.PHONY: demo test lint bench bench-meta interop soak lock clean
 
 demo: $(VENV)/.installed
 	@rm -rf $(DEMO)
@@ -32,6 +33,19 @@ bench: $(VENV)/.installed
 
 bench-meta: $(VENV)/.installed
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.meta --run benchmarks/results/meta-reduced.json
+
+interop: $(VENV)/.installed $(INTEROP)/.installed
+	@$(BIN)/python -m benchmarks.interop.ours $(INTEROP)/cases.json
+	@$(INTEROP)/bin/python -W ignore benchmarks/interop/reference.py $(INTEROP)/cases.json
+
+# learn2learn ships C sources of an older Python: Cython translates them anew where build_ext is named. torch asks for
+# a newer setuptools than learn2learn can be built with, so that the older one comes last.
+$(INTEROP)/.installed:
+	@test -x $(INTEROP)/bin/python || $(PYTHON) -m venv $(INTEROP)
+	@$(INTEROP)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 numpy scipy requests tqdm gym wheel "cython>=3"
+	@$(INTEROP)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps "setuptools<70"
+	@$(INTEROP)/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --global-option=build_ext learn2learn==0.2.0
+	@touch $@
 
 lock: $(VENV)/.installed
 	@$(BIN)/python -m pip freeze --all --exclude-editable | sed -E '/^pip==/d; s/\+cpu$$//' > requirements.lock

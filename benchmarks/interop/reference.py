@@ -35,8 +35,8 @@ class _Stand(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def find_spec(
         self,
         fullname: str,
-        path: Sequence[str] | None,  # noqa: ARG002 - the protocol has it
-        target: ModuleType | None = None,  # noqa: ARG002 - as well
+        path: Sequence[str] | None,
+        target: ModuleType | None = None,
     ) -> importlib.machinery.ModuleSpec | None:
         return importlib.machinery.ModuleSpec(fullname, self, is_package=True) if fullname.split(".")[0] in UNUSED else None
 

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from flows.metatraining.spec import load_meta_file
 from flows.wiring import load_plan
+from orchestrator.domain.campaign import load_campaign
 from orchestrator.errors import BadInput
 
 EXAMPLE = Path(__file__).parents[2] / "flows" / "cli" / "scaffold"
@@ -28,7 +30,7 @@ class Case:
 
 C, B = "campaign.toml", "bench.toml"
 T_RANGE = 'unit = "degC"\nmin = 200\nmax = 280'
-POLICY = 'kind = "bayesian"\ninitial = 6'
+POLICY = 'kind = "bayesian"'
 FLOW_SE = 'with = { flow = "V/tau * c_se / stocks.se.Se" }'
 WAIT = 'with = { time = "flush * tau" }'
 
@@ -119,10 +121,17 @@ CASES = [
 ]
 
 
+def without_prior(path: Path) -> None:
+    """Take the `[surrogate]` table out: what it names is made by `athanor meta-train`."""
+    text = path.read_text()
+    path.write_text(text[: text.index("[surrogate]")] + text[text.index("[policy]") :])
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_broken_file_gets_one_clear_line_and_nothing_is_written(case: Case, tmp_path: Path) -> None:
     for name in ("campaign.toml", "bench.toml", "plant.toml"):
         shutil.copy(EXAMPLE / name, tmp_path / name)
+    without_prior(tmp_path / "campaign.toml")
     text = (tmp_path / case.file).read_text()
     assert case.old in text, "the example no longer holds what this case breaks"
     (tmp_path / case.file).write_text(text.replace(case.old, case.new, 1))
@@ -136,8 +145,18 @@ def test_a_broken_file_gets_one_clear_line_and_nothing_is_written(case: Case, tm
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_the_scaffolded_example_is_sound() -> None:
-    plan = load_plan(EXAMPLE / "campaign.toml")
+def test_the_scaffolded_example_is_sound(tmp_path: Path) -> None:
+    for name in ("campaign.toml", "bench.toml"):
+        shutil.copy(EXAMPLE / name, tmp_path / name)
+    without_prior(tmp_path / "campaign.toml")
+    plan = load_plan(tmp_path / "campaign.toml")
     assert len(plan.sample) == 64
     assert plan.procedure is not None
     assert all(plan.procedure.round_trip_complaint(one) is None for one in plan.sample)
+
+
+def test_the_scaffolded_prior_learns_in_the_campaigns_own_space() -> None:
+    campaign, meta = load_campaign(EXAMPLE / "campaign.toml"), load_meta_file(EXAMPLE / "prior.toml")
+    assert meta.spec.parameters == campaign.spec.parameters
+    assert meta.spec.targets == campaign.spec.targets
+    assert meta.out == campaign.prior_path

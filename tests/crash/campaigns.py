@@ -17,7 +17,7 @@ def quick_campaign(folder: Path, *, budget: int) -> Path:
     path = folder / "campaign.toml"
     text = path.read_text().replace("budget = 24", f"budget = {budget}\nmax_failures = 1000")
     text = text.replace("min = 200\nmax = 280", "min = 235\nmax = 240").replace("min = 20\nmax = 180", "min = 20\nmax = 60")
-    text = re.sub(r'\[surrogate\].*\[policy\]\nkind = "bayesian"', '[policy]\nkind = "sobol"', text, flags=re.DOTALL)
+    text = re.sub(r"\[surrogate\].*(?=\[review\])", '[policy]\nkind = "sobol"\n\n', text, flags=re.DOTALL)
     path.write_text(text)
     return path
 

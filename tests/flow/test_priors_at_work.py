@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from contextlib import closing
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from orchestrator.store.sql import SqlStore
 from tests.flow.test_steps import NOW, Box, Table, carry
 
 TARGET = '[[targets]]\nname = "quantum_yield"\ngoal = "maximise"\nlow = 0\nhigh = 0.8\n\n'
-QUICK = 'kind = "bayesian"\nacquisition = "log-ei"\nrestarts = 1\nraw_samples = 32\n'
+QUICK = '[policy]\nkind = "bayesian"\nacquisition = "log-ei"\nrestarts = 1\nraw_samples = 32\n\n'
 SOURCES = '[[sources]]\nfiles = ["past.csv"]\ntask = "run"\n\n[train]\nseed = {seed}\n'
 
 
@@ -49,7 +50,7 @@ def lab_folder(folder: Path) -> Path:
         text = (folder / name).read_text()
         following = "[surrogate]" if name == "campaign.toml" else "[[sources]]"
         text = text[: text.index("[[targets]]")] + TARGET + text[text.index(following) :]
-        (folder / name).write_text(text.replace('kind = "bayesian"\n', QUICK))
+        (folder / name).write_text(re.sub(r"\[policy\].*(?=\[review\])", QUICK, text, flags=re.DOTALL))
     rows = ["run,T,tau,c_se,ratio,quantum_yield"]
     for task, shift in enumerate((-6.0, 0.0, 6.0)):
         for row in range(12):
