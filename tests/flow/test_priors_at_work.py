@@ -90,8 +90,8 @@ def carried(plan: Plan, lab: Lab, *, budget: int) -> None:
 
 def test_a_proposal_from_a_prior_is_replayed_bit_for_bit(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lab = make_lab(tmp_path / "lab", beside=file, kind="dry")
-    carried(load_plan(file), lab, budget=3)
-    for number in ("1", "3"):
+    carried(load_plan(file), lab, budget=5)
+    for number in ("1", "2", "3", "4", "5"):
         capsys.readouterr()
         replay_proposal(number, None, lab=lab.path, data=None, as_json=True)
         document = json.loads(capsys.readouterr().out)

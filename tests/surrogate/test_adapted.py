@@ -158,7 +158,7 @@ def test_a_target_in_another_unit_is_converted() -> None:
     [
         ("nm", {}, "target y is in nm there and in % here"),
         ("%", {"size": 2.0}, "no task descriptor 'size'"),
-        ("%", {"solvent": "ODE"}, "solvent = 'ODE'"),
+        ("%", {"solvent": "ODE"}, "no task descriptor 'solvent'"),
     ],
 )
 def test_a_prior_that_does_not_fit_is_refused_in_one_line(unit: str, task: dict[str, float | str], says: str) -> None:
