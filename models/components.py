@@ -228,6 +228,7 @@ START_NOISE: Final = 0.0
 FIRST_COEFFICIENT_DEVIATION: Final = 0.5
 FIRST_DEVIATION: Final = 2.0
 FIRST_NOISE_DEVIATION: Final = 1.0
+REPLICATED_NOISE_DEVIATION: Final = 0.2
 """Normal priors before any source has spoken, on the scale of the numbers."""
 PSEUDO_TASKS: Final = 2
 """The first priors' spreads, halved, count for so many tasks when spreads are estimated from a few."""
@@ -238,14 +239,21 @@ ROUNDS: Final = 3
 """Rounds of empirical Bayes; the third changes little."""
 
 
-def first_beliefs(columns: int, logs: int) -> Beliefs:
-    """Return the beliefs of somebody who has seen no task."""
+def first_beliefs(columns: int, logs: int, *, replicated: bool = False) -> Beliefs:
+    """Return the beliefs of somebody who has seen no task.
+
+    Args:
+        columns: Number of columns.
+        logs: Number of logarithms.
+        replicated: Whether repeated experiments have told the noise: misfit is then not to pass for it.
+    """
+    noise = REPLICATED_NOISE_DEVIATION if replicated else FIRST_NOISE_DEVIATION
     coefficient = [0.0] + [START_COEFFICIENT] * min(1, columns - 1) + [0.0] * max(0, columns - 2)
     return Beliefs(
         torch.tensor(coefficient, dtype=torch.float64),
         torch.full((columns,), FIRST_COEFFICIENT_DEVIATION, dtype=torch.float64),
         torch.tensor([START_VARIANCE] * (logs - 1) + [START_NOISE], dtype=torch.float64),
-        torch.tensor([FIRST_DEVIATION] * (logs - 1) + [FIRST_NOISE_DEVIATION], dtype=torch.float64),
+        torch.tensor([FIRST_DEVIATION] * (logs - 1) + [noise], dtype=torch.float64),
     )
 
 

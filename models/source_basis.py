@@ -171,8 +171,9 @@ class SourceBasisLearner:
         others = left_out(tasks)
         kinship = self._kinship(tasks, basis, played, others)
         skeleton = Skeleton(family.features, shared_kernel(sources), _with_kinship(basis, kinship))
-        first = first_beliefs(skeleton.columns, len(skeleton.names))
-        prior = SourceBasisPrior(skeleton, first, scale, fit_noise(tasks, scale), kinship)
+        noise = fit_noise(tasks, scale)
+        first = first_beliefs(skeleton.columns, len(skeleton.names), replicated=noise.origin == "replicates")
+        prior = SourceBasisPrior(skeleton, first, scale, noise, kinship)
         return replace(prior, beliefs=learn_beliefs(_supports(prior, tasks, played, others, generator), first))
 
     def _kinship(
