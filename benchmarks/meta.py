@@ -31,7 +31,7 @@ REDUCED: Final[Mapping[str, Mapping[str, Any]]] = {
     "oer_plates.toml": {"tasks": ("oer_plate_3496",)},
 }
 REDUCED_SEEDS: Final = 2
-"""With them the reduced table takes less than 20 minutes on two cores."""
+"""Few: the reduced table is to show that the harness runs, and roughly where everything stands."""
 
 Row = Mapping[str, Any]
 Measure = Callable[[Row], float]

@@ -32,12 +32,13 @@ class Memory:
         """Return what `compute` gives for a table, from memory where it is there."""
         flat = X.detach().reshape(-1, X.shape[-1]).contiguous()
         key = flat.numpy().tobytes()
-        if key not in self.tables:
+        found = self.tables.pop(key, None)
+        if found is None:
             if len(self.tables) >= KEPT:
                 del self.tables[next(iter(self.tables))]
             with torch.no_grad():
-                self.tables[key] = compute(flat)
-        found = self.tables[key]
+                found = compute(flat)
+        self.tables[key] = found  # last: what was not asked for longest goes first
         return found.reshape(*X.shape[:-1], found.shape[-1])
 
 
