@@ -34,6 +34,7 @@ from models.mechanistic import MechanisticLearner
 from models.randomisation import randomise
 from models.single import MetaLearner
 from models.tasks import Family, TaskData
+from models.threads import use_threads
 from orchestrator.errors import AthanorError, BadInput
 from orchestrator.ports import Observation, Policy
 from policies.bayesian import BayesianPolicy, BayesianSettings
@@ -60,7 +61,7 @@ Row = dict[str, Any]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code."""
     options = _parser().parse_args(arguments)
-    torch.set_num_threads(1)
+    use_threads(1)
     try:
         rows = races(options)
     except AthanorError as error:

@@ -21,6 +21,7 @@ from typing import Any, Final
 import torch
 
 from benchmarks.pictures import Chart, Line, draw
+from models.threads import use_threads
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.space import ContinuousParameter, ExpressionConstraint, SearchSpace
 from orchestrator.domain.values import Configuration
@@ -138,7 +139,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--pictures", type=Path, help="folder for latency.svg")
     options = parser.parse_args(arguments)
-    torch.set_num_threads(options.threads)
+    use_threads(options.threads)
     print(f"{options.threads} thread(s) of {os.cpu_count()} cores, {platform.machine()}, torch {torch.__version__}")
     print("| case | measurements | median s | p90 s | median CPU s |\n|---|---|---|---|---|")
     rows = []

@@ -22,6 +22,7 @@ from benchmarks.pictures import replay_pictures
 from benchmarks.plain_botorch import PlainBotorch
 from benchmarks.replay import replay, row_of
 from benchmarks.tasks import RecordedTask, load_tasks
+from models.threads import use_threads
 from orchestrator.errors import AthanorError, BadInput
 from orchestrator.ports import Policy
 from policies.registry import build_policy
@@ -40,7 +41,7 @@ Row = dict[str, Any]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code."""
     options = _parser().parse_args(arguments)
-    torch.set_num_threads(1)
+    use_threads(1)
     try:
         run(options)
     except AthanorError as error:

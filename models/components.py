@@ -34,6 +34,8 @@ JITTER: Final = 1e-6
 """Added to the diagonal while fitting, in standard units."""
 FAILED: Final = 1e9
 """Loss where a factor does not exist: the line search turns back."""
+LARGEST_LOG: Final = 50.0
+"""A first step along a steep slope may try larger variances, whose exponentials overflow."""
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -162,6 +164,8 @@ class Evidence:
             logs: Of the components' variances and of the noise's factor.
             fixed: Covariance that does not depend on either.
         """
+        if logs.max() > LARGEST_LOG:
+            return FAILED, np.zeros_like(coefficients), np.zeros_like(logs)
         variances = np.exp(logs)
         noise = variances[-1] * self.noise
         K = fixed + np.tensordot(variances[:-1], self.components, axes=1) + np.diag(noise + JITTER)

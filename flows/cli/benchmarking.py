@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from flows.benchmark.rows import Results
 from flows.benchmark.running import Choice, prepare
 from flows.benchmark.spec import load_benchmark
 from flows.cli.output import console
+from models.threads import use_threads
 from orchestrator.errors import BadInput
 
 
@@ -31,7 +30,7 @@ def run_benchmark(file: Path, out: Path, options: BenchmarkOptions) -> None:
     Raises:
         BadInput: One line that says what is wrong with the file, the data or an option.
     """
-    torch.set_num_threads(1)  # small factorisations: more threads are slower, and results differ with their number
+    use_threads(1)  # small factorisations: more threads are slower, and results differ with their number
     benchmark = prepare(load_benchmark(file), options.data, _choice(options))
     results = Results.open(out)
     missing = benchmark.missing(results)

@@ -7,14 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-import torch
-
 from flows.cli.output import console, emit
 from flows.lab import Lab, find_lab
 from flows.metatraining.card import markdown, record, summary
 from flows.metatraining.trust import Case, assess, rank
 from models.checkpoint import PriorFile, known_priors, load_prior, save_prior
 from models.learners import LEARNERS, restore_prior
+from models.threads import use_threads
 from orchestrator.domain.campaign import CampaignFile, load_campaign
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
@@ -36,7 +35,7 @@ def make_prior(file: Path, *, data: Path | None, card: bool, as_json: bool) -> N
     from flows.metatraining.spec import load_meta_file
     from flows.metatraining.training import Workshop, train  # loads pymatgen, which looking at priors does not need
 
-    torch.set_num_threads(1)  # small factorisations: more threads are slower, and results differ with their number
+    use_threads(1)  # small factorisations: more threads are slower, and results differ with their number
     began = time.monotonic()
 
     def say(line: str) -> None:
@@ -130,7 +129,7 @@ def match_campaign(file: Path, priors: Sequence[Path], *, lab: Path | None, as_j
     Raises:
         BadInput: No prior is known, or the campaign file is wrong.
     """
-    torch.set_num_threads(1)  # as in training
+    use_threads(1)  # as in training
     campaign = load_campaign(file.resolve())
     paths = [*priors] or _nearby(campaign)
     if not paths:

@@ -5,12 +5,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-import torch
-
 from flows.cli.looking import the_campaign
 from flows.cli.output import console, emit
 from flows.lab import Lab, find_lab
 from flows.wiring import policy_again, stored_plan
+from models.threads import use_threads
 from orchestrator.domain.records import Proposal
 from orchestrator.errors import BadInput, Fault
 from orchestrator.loop import History, knowledge
@@ -63,7 +62,7 @@ def _recompute(
     provenance = proposal.provenance
     then = History.of(store.changes_until(record.name, provenance.as_of))
     policy = policy_again(plan, provenance.settings)
-    torch.set_num_threads(provenance.threads)
+    use_threads(provenance.threads)
     suggestions = policy.propose(knowledge(then), count=provenance.count, seed=provenance.seed)
     return proposal, suggestions[provenance.position].configuration
 

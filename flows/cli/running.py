@@ -8,8 +8,6 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
-
 from flows.campaign import Ended
 from flows.cli.carrying import carry
 from flows.cli.output import console, emit, fail, log_to, program
@@ -22,6 +20,7 @@ from flows.wiring import Plan, admit, load_plan, recorded_bench
 from instruments.host.client import HostClient
 from instruments.host.locks import CampaignLock
 from instruments.host.processes import ensure_bench, ensure_plant, lab_clock, shutdown_bench, shutdown_plant
+from models.threads import use_threads
 from orchestrator.clock import LiveClock
 from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.domain.records import CampaignRecord
@@ -70,7 +69,7 @@ def run_campaign(file: Path, options: RunOptions) -> None:
         raise BadInput(f"{file}: a recorded campaign touches no wire; use `athanor run`")
     lab = make_lab(options.lab, beside=plan.file.path, kind=options.kind)
     log_to(lab.path / "campaign.log")
-    torch.set_num_threads(1)  # recorded with each proposal; small matrices gain nothing from more
+    use_threads(1)  # recorded with each proposal; small matrices gain nothing from more
     lock = CampaignLock(lab.path, plan.file.name, take_over=options.take_over)
     with lock, closing(SqlStore.open(lab.ledger, create=True)) as store:
         if lock.displaced is not None:
