@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from models.features import Features
-from models.source_posterior import SourcePosterior
+from models.source_posterior import SourceBank, SourcePosterior
 from models.tasks import Fidelity
 
 FIDELITIES: Final[tuple[Fidelity, ...]] = ("measured", "simulated")
@@ -61,6 +61,10 @@ class Basis:
         sets = [(kind, [index for index in used if self.fidelities[index] == kind]) for kind in FIDELITIES]
         return tuple((kind, members) for kind, members in sets if members)
 
+    @cached_property
+    def _bank(self) -> SourceBank:
+        return SourceBank.of(self.sources)
+
     @property
     def set_names(self) -> tuple[str, ...]:
         """The kinds of source there are."""
@@ -93,5 +97,4 @@ class Basis:
         return self.memory.get(X, self._computed)
 
     def _computed(self, X: Float[Tensor, "*b n d"]) -> Float[Tensor, "*b n t"]:
-        F = self.features(X)
-        return torch.stack([source(F) for source in self.sources], dim=-1)
+        return self._bank(self.features(X))

@@ -40,6 +40,12 @@ class Process(Protocol):
         """Return the diagonal of `covariance(X, X)`."""
         ...
 
+    def beside(
+        self, X: Float[Tensor, "*b n d"], Z: Float[Tensor, "m d"]
+    ) -> tuple[Float[Tensor, "*b n"], Float[Tensor, "*b n n"], Float[Tensor, "*b n m"]]:
+        """Return `mean(X)`, `covariance(X, X)` and `covariance(X, Z)`; a process that computes them together is faster."""
+        return self.mean(X), self.covariance(X, X), self.covariance(X, Z)
+
     def noise(self, X: Float[Tensor, "*b n d"]) -> Float[Tensor, "*b n"]:
         """Return the variance of one measurement around the function."""
         ...
@@ -111,9 +117,8 @@ class Conditioned(BotorchModel):  # type: ignore[misc]  # botorch is untyped her
 
     def joint(self, X: Float[Tensor, "*b q d"]) -> tuple[Float[Tensor, "*b q"], Float[Tensor, "*b q q"]]:
         """Return means and covariances of joint points, in standard units, before inflation."""
-        mean, covariance = self.process.mean(X), self.process.covariance(X, X)
+        mean, covariance, K = self.process.beside(X, self.X)
         if len(self.X):
-            K = self.process.covariance(X, self.X)
             mean = mean + K @ self.weights
             half = torch.linalg.solve_triangular(self.factor, K.mT, upper=False)
             covariance = covariance - half.mT @ half

@@ -8,6 +8,7 @@ from typing import Any, Final
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from models.base import CONSTANT
 from models.kernels import FamilyKernel, Layout, matern, squared_distances
@@ -17,6 +18,8 @@ FIT_ROWS: Final = 240
 """Rows from which a source's hyperparameters are fitted: they are known well by then, and the cost is cubic."""
 KEPT_ROWS: Final = 400
 """Rows of a source that its mean is computed from."""
+ROWS_AT_ONCE: Final = 256
+"""Rows of a table that all sources' means are computed of together: more no longer fit into a processor's cache."""
 FIT_ITERATIONS: Final = 60
 LENGTH_SPREAD: Final = 1.0
 AMPLITUDE_SPREAD: Final = 1.5
@@ -44,13 +47,6 @@ class SourcePosterior:
     spread: float
     """The source's own mean and standard deviation, in the target's unit."""
 
-    def __call__(self, F: Float[Tensor, "*b n f"]) -> Float[Tensor, "*b n"]:
-        """Return the posterior mean at features."""
-        return self._covariance(self.kernel.scaled(F), self.kernel.scaled(self.rows)) @ self.weights
-
-    def _covariance(self, A: Float[Tensor, "*b n f"], B: Float[Tensor, "m f"]) -> Float[Tensor, "*b n m"]:
-        return _covariance(self.kernel.layout, self.amplitudes, A, B)
-
     def state(self) -> dict[str, Any]:
         """Return tensors and numbers for a checkpoint."""
         return {
@@ -63,6 +59,38 @@ class SourcePosterior:
             "level": self.level,
             "spread": self.spread,
         }
+
+
+@dataclass(frozen=True)
+class SourceBank:
+    """The mean functions of `t` sources, computed together: tensors of all of them cost what those of one do."""
+
+    layout: Layout
+    inverse_lengths: Float[Tensor, "t 1 f"]
+    amplitudes: Float[Tensor, "1p t 1 1"]
+    rows: Float[Tensor, "t n f"]
+    """In length scales; a source with fewer rows than the largest has zeros, whose weights are zero."""
+    weights: Float[Tensor, "t n 1"]
+
+    @staticmethod
+    def of(sources: Sequence[SourcePosterior]) -> "SourceBank":
+        """Lay sources of one family side by side."""
+        layout = sources[0].kernel.layout
+        lengths = torch.stack([torch.exp(-source.kernel.log_lengths)[list(layout.blocks)] for source in sources])
+        rows = pad_sequence([source.kernel.scaled(source.rows) for source in sources], batch_first=True)
+        weights = pad_sequence([source.weights for source in sources], batch_first=True)
+        amplitudes = torch.stack([source.amplitudes for source in sources], dim=-1)
+        return SourceBank(layout, lengths.unsqueeze(-2), amplitudes[..., None, None], rows, weights.unsqueeze(-1))
+
+    def __call__(self, F: Float[Tensor, "*b n f"]) -> Float[Tensor, "*b n t"]:
+        """Return the posterior means at features, each in its source's own standard units."""
+        flat = F.reshape(-1, F.shape[-1])
+        found = torch.cat([self._means(some) for some in torch.split(flat, ROWS_AT_ONCE)])
+        return found.reshape(*F.shape[:-1], len(self.rows))
+
+    def _means(self, F: Float[Tensor, "n f"]) -> Float[Tensor, "n t"]:
+        K = _covariance(self.layout, self.amplitudes, F * self.inverse_lengths, self.rows)
+        return (K @ self.weights).squeeze(-1).mT
 
 
 def restore_source(state: Mapping[str, Any], layout: Layout) -> SourcePosterior:
@@ -110,7 +138,7 @@ def _read(theta: Float[Tensor, " t"], layout: Layout) -> tuple[Tensor, Tensor, T
 
 
 def _covariance(
-    layout: Layout, amplitudes: Float[Tensor, " 1p"], A: Float[Tensor, "*b n f"], B: Float[Tensor, "m f"]
+    layout: Layout, amplitudes: Float[Tensor, "1p *t"], A: Float[Tensor, "*b n f"], B: Float[Tensor, "*b m f"]
 ) -> Float[Tensor, "*b n m"]:
     """Return covariances of scaled features; a single parameter's own part is the product itself and is left out."""
     total: Tensor = amplitudes[0] * matern(squared_distances(A, B))
