@@ -1,7 +1,9 @@
 """How long a proposal takes: `python -m benchmarks.latency --json OUT`.
 
-One process, stated threads; the median and the 90 % quantile of repeated calls with different seeds, at 10, 50 and 200
-measurements, for a pool of 2,000 candidates and for a continuous space with a constraint.
+One process, stated threads; median, 90 % quantile and worst of repeated calls, each with measurements of its own, at 10,
+50, 100 and 200 measurements: for a pool of 2,000 candidates and for a continuous space with a constraint, as a campaign's
+policy proposes (qLogNEI), with a fresh Gaussian process and with a prior (adaptation and guard included); and for the prior
+alone with LogEI on the pool.
 """
 
 import argparse
@@ -13,7 +15,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
@@ -21,6 +23,13 @@ from typing import Any, Final
 import torch
 
 from benchmarks.pictures import Chart, Line, draw
+from flows.benchmark.replay import log_improvement
+from flows.families import cdse_tasks
+from models.adapted import AdaptedLearner
+from models.default import DefaultLearner
+from models.encoding import Encoding
+from models.features import Features
+from models.tasks import Family, TaskData
 from models.threads import use_threads
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.space import ContinuousParameter, ExpressionConstraint, SearchSpace
@@ -29,9 +38,14 @@ from orchestrator.ports import Knowledge, Observation
 from policies.initial import SobolPolicy
 from policies.registry import build_policy
 
-MEASUREMENTS: Final = (10, 50, 200)
+MEASUREMENTS: Final = (10, 50, 100, 200)
 POOL: Final = 2_000
 DIMENSIONS: Final = 6
+SOURCES: Final = 8
+SOURCE_ROWS: Final = 200
+"""Sources of the pool's prior, and rows of each."""
+CDSE_SOURCES: Final = (8, 48, 1)
+"""Tasks, rows and seed of the other prior: as the demo's."""
 NOISE: Final = 0.02
 """Relative standard deviation of the synthetic measurements: no replicate is exact."""
 
@@ -44,6 +58,8 @@ class Case:
     space: SearchSpace
     objective: Objective
     respond: Callable[[Configuration], dict[str, float]]
+    learner: AdaptedLearner | None = None
+    """Adapts a prior; None: a fresh Gaussian process."""
 
 
 def pool_case() -> Case:
@@ -103,24 +119,77 @@ def measured(case: Case, count: int, *, seed: int = 0) -> Knowledge:
     return Knowledge(observations=found, excluded=tuple(rows), as_of=count)
 
 
+def with_prior(case: Case) -> Case:
+    """Return a case with a prior from sources of its own kind: shifted bumps, or the simulated chemistries of the demo."""
+    tasks = _shifted(case) if case.space.candidates is not None else cdse_tasks(*CDSE_SOURCES)
+    encoding = Encoding(case.space)
+    priors = {}
+    for target in case.objective.targets:
+        family = Family(Features(encoding), target.name, target.unit)
+        data = [_task(name, rows, encoding, target.name) for name, rows in tasks]
+        priors[target.name] = DefaultLearner().meta_train(data, family, generator=torch.Generator().manual_seed(0))
+    learner = AdaptedLearner(priors, lambda X: X, torch.zeros(0, dtype=torch.float64), {"name": "latency"})
+    return replace(case, name=f"{case.name}, prior", learner=learner)
+
+
+def _shifted(case: Case) -> list[tuple[str, tuple[Observation, ...]]]:
+    generator, found = random.Random(1), []
+    for number in range(SOURCES):
+        shift, rows = generator.gauss(0.0, 0.1), generator.sample(case.space.candidates or (), SOURCE_ROWS)
+        moved = [{name: float(value) + shift for name, value in row.items()} for row in rows]
+        observed = [
+            Observation(row, {"y": case.respond(other)["y"] * generator.gauss(1.0, NOISE)}) for row, other in zip(rows, moved, strict=True)
+        ]
+        found.append((f"source {number}", tuple(observed)))
+    return found
+
+
+def _task(name: str, rows: Sequence[Observation], encoding: Encoding, target: str) -> TaskData:
+    X, Y = encoding.encode(row.configuration for row in rows), [row.values[target] for row in rows]
+    return TaskData(name, X, torch.tensor(Y, dtype=torch.float64))
+
+
 def time_case(case: Case, count: int, *, repeats: int) -> dict[str, Any]:
     """Time proposals after a warm-up call; seconds."""
-    policy = build_policy("bayesian", case.space, case.objective, {"initial": 5})
-    knowledge = measured(case, count)
-    policy.propose(knowledge, count=1, seed=0)
+    policy = build_policy("bayesian", case.space, case.objective, {"initial": 0 if case.learner else 5}, case.learner)
+
+    def propose(knowledge: Knowledge, seed: int) -> None:
+        policy.propose(knowledge, count=1, seed=seed)
+
+    return _timed(case, count, repeats, policy.name, propose)
+
+
+def time_improvement(case: Case, count: int, *, repeats: int) -> dict[str, Any]:
+    """Time adaptation and LogEI on the pool, without a campaign's policy around it; seconds."""
+    assert case.learner is not None
+    (target,), encoding = case.objective.targets, Encoding(case.space)
+    prior, X, task = case.learner.priors[target.name], encoding.encode(case.space.candidates or ()), torch.zeros(0, dtype=torch.float64)
+
+    def propose(knowledge: Knowledge, seed: int) -> None:
+        data = _task("measured", knowledge.observations, encoding, target.name)
+        found = prior.adapt(data.X, data.Y, None, task, generator=torch.Generator().manual_seed(seed))
+        log_improvement(found, X, float(data.Y.max())).argmax()
+
+    return _timed(case, count, repeats, "LogEI", propose)
+
+
+def _timed(case: Case, count: int, repeats: int, policy: str, propose: Callable[[Knowledge, int], None]) -> dict[str, Any]:
+    propose(measured(case, count), 0)
     wall, processor = [], []
     for seed in range(1, repeats + 1):
+        knowledge = measured(case, count, seed=seed)
         began, began_cpu = time.perf_counter(), time.process_time()
-        policy.propose(knowledge, count=1, seed=seed)
+        propose(knowledge, seed)
         wall.append(time.perf_counter() - began)
         processor.append(time.process_time() - began_cpu)
     return {
         "case": case.name,
-        "policy": policy.name,
+        "policy": policy,
         "measurements": count,
         "repeats": repeats,
         "median_s": median(wall),
         "p90_s": quantile(wall, 0.9),
+        "worst_s": max(wall),
         "median_cpu_s": median(processor),
     }
 
@@ -141,14 +210,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     use_threads(options.threads)
     print(f"{options.threads} thread(s) of {os.cpu_count()} cores, {platform.machine()}, torch {torch.__version__}")
-    print("| case | measurements | median s | p90 s | median CPU s |\n|---|---|---|---|---|")
+    print("| case | policy | measurements | median s | p90 s | worst s | median CPU s |\n|---|---|---|---|---|---|---|")
     rows = []
-    for case in (pool_case(), cdse_case()):
+    pool, cdse = pool_case(), cdse_case()
+    known_pool, known_cdse = with_prior(pool), with_prior(cdse)
+    timers = [(time_improvement, known_pool)] + [(time_case, case) for case in (pool, known_pool, cdse, known_cdse)]
+    for timer, case in timers:
         for count in options.measurements:
-            row = time_case(case, count, repeats=options.repeats)
+            row = timer(case, count, repeats=options.repeats)
             rows.append(row)
-            shown = f"{row['median_s']:.2f} | {row['p90_s']:.2f} | {row['median_cpu_s']:.2f}"
-            print(f"| {case.name} | {count} | {shown} |", flush=True)
+            shown = " | ".join(f"{row[name]:.3f}" for name in ("median_s", "p90_s", "worst_s", "median_cpu_s"))
+            print(f"| {case.name} | {row['policy']} | {count} | {shown} |", flush=True)
     setup = {"threads": options.threads, "cores": os.cpu_count(), "torch": torch.__version__, "python": platform.python_version()}
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps({"setup": setup, "rows": rows}, indent=1) + "\n", encoding="utf-8")
@@ -161,10 +233,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def chart(rows: Sequence[dict[str, Any]], threads: int) -> Chart:
     """Draw the median seconds of a proposal over the number of measurements, up to the 90 % quantile."""
     lines = []
-    for name in dict.fromkeys(row["case"] for row in rows):
-        mine = [row for row in rows if row["case"] == name]
+    for name, policy in dict.fromkeys((row["case"], row["policy"]) for row in rows):
+        mine = [row for row in rows if (row["case"], row["policy"]) == (name, policy)]
         counts, medians = tuple(float(row["measurements"]) for row in mine), tuple(row["median_s"] for row in mine)
-        lines.append(Line(name, counts, medians, medians, tuple(row["p90_s"] for row in mine)))
+        lines.append(Line(f"{name}, LogEI" if policy == "LogEI" else name, counts, medians, medians, tuple(row["p90_s"] for row in mine)))
     return Chart(f"Time of one proposal, {threads} thread(s)", "measurements", "median to 90 % quantile (s)", tuple(lines))
 
 
