@@ -255,7 +255,9 @@ PSEUDO_TASKS: Final = 2
 """The first priors' spreads, halved, count for so many tasks when spreads are estimated from a few."""
 LEAST_DEVIATION: Final = 0.1
 LEAST_COEFFICIENT_DEVIATION: Final = 0.4
-"""Priors' spreads are at least these: a handful of sources that agree is no proof that the next task will."""
+LEAST_LEVEL_DEVIATION: Final = 1.0
+"""Priors' spreads are at least these: a handful of sources that agree is no proof that the next task will. The level's is
+as wide as the fresh process's: campaigns measured where it was good, so that a new task's first rows lie far below."""
 ROUNDS: Final = 3
 """Rounds of empirical Bayes; the third changes little."""
 
@@ -289,6 +291,7 @@ def learn_beliefs(tasks: Sequence[Sequence[Evidence]], first: Beliefs) -> Belief
         location = modes.mean(axis=0)
         squares = ((modes - location) ** 2).sum(axis=0) + PSEUDO_TASKS * (0.5 * first_width) ** 2
         least = np.where(np.arange(len(location)) < count, LEAST_COEFFICIENT_DEVIATION, LEAST_DEVIATION)
+        least[0] = LEAST_LEVEL_DEVIATION
         width = np.maximum(np.sqrt(squares / (len(modes) + PSEUDO_TASKS)), least)
     mean, deviation = torch.tensor(location, dtype=torch.float64), torch.tensor(width, dtype=torch.float64)
     return Beliefs(mean[:count], deviation[:count], mean[count:], deviation[count:])

@@ -104,6 +104,8 @@ def test_a_replay_that_never_reached_the_top_counts_one_more_than_it_had() -> No
 
 def test_the_latency_picture_has_one_line_per_case() -> None:
     rows = [
-        {"case": case, "measurements": count, "median_s": count / 100, "p90_s": count / 90} for case in ("a", "b") for count in (10, 50)
+        {"case": case, "policy": "p", "measurements": count, "median_s": count / 100, "p90_s": count / 90}
+        for case in ("a", "b")
+        for count in (10, 50)
     ]
     assert [line.name for line in chart(rows, 1).lines] == ["a", "b"]
