@@ -24,7 +24,7 @@ from models.kernels import FamilyKernel, Layout
 from models.kinship import Kinship, learn_kinship
 from models.noise import NoiseModel, fit_noise, restore_noise
 from models.source_posterior import SourcePosterior, fit_source, restore_source, shared_kernel
-from models.tasks import Family, Scale, TaskData, family_scale
+from models.tasks import Family, Scale, TaskData, exemplary, family_scale
 
 NAME: Final = "source-basis/1"
 SUPPORT_SIZES: Final = (5, 10, 20, 40)
@@ -170,8 +170,10 @@ class SourceBasisLearner:
         played = [_sample(task, generator) for task in tasks]
         others = left_out(tasks)
         kinship = self._kinship(tasks, basis, played, others)
-        skeleton = Skeleton(family.features, shared_kernel(sources), _with_kinship(basis, kinship))
-        noise = fit_noise(tasks, scale)
+        likes = exemplary(tasks)
+        kernel = shared_kernel([sources[index] for index in likes])
+        skeleton = Skeleton(family.features, kernel, _with_kinship(basis, kinship))
+        noise = fit_noise([tasks[index] for index in likes], scale)
         first = first_beliefs(skeleton.columns, len(skeleton.names), replicated=noise.origin == "replicates")
         prior = SourceBasisPrior(skeleton, first, scale, noise, kinship)
         return replace(prior, beliefs=learn_beliefs(_supports(prior, tasks, played, others, generator), first))
@@ -191,13 +193,13 @@ class SourceBasisLearner:
 def left_out(tasks: Sequence[TaskData]) -> tuple[tuple[int, ...], ...]:
     """Return, per task, the tasks that are not its kin: others of no or of another declared group.
 
-    Where some tasks were measured, only those play the new task: what a simulator is worth is learned from experiments.
+    Where several tasks were measured, only those play the new task: what a simulator is worth is learned from experiments.
     """
-    measured = {task.fidelity for task in tasks} == {"measured", "simulated"} and sum(task.fidelity == "measured" for task in tasks) > 1
+    playing = exemplary(tasks)
     return tuple(
-        ()
-        if measured and task.fidelity == "simulated"
-        else tuple(other for other in range(len(tasks)) if other != index and (task.group is None or tasks[other].group != task.group))
+        tuple(other for other in range(len(tasks)) if other != index and (task.group is None or tasks[other].group != task.group))
+        if index in playing
+        else ()
         for index, task in enumerate(tasks)
     )
 

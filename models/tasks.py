@@ -70,14 +70,21 @@ class Scale:
         return (Y - self.level) / self.spread
 
 
+def exemplary(tasks: Sequence[TaskData]) -> tuple[int, ...]:
+    """Return which tasks stand for the new one: the measured ones where there are several, else all."""
+    measured = tuple(index for index, task in enumerate(tasks) if task.fidelity == "measured")
+    return measured if len(measured) > 1 else tuple(range(len(tasks)))
+
+
 def family_scale(tasks: Sequence[TaskData]) -> Scale:
-    """Compute the mean of the tasks' means and the root of their mean variance around it.
+    """Compute the mean of the exemplary tasks' means and the root of their mean variance around it.
 
     Raises:
         BadInput: No task, or all values are equal.
     """
     if not tasks:
         raise BadInput("a prior needs at least one source task; there is none")
+    tasks = [tasks[index] for index in exemplary(tasks)]
     level = float(torch.stack([task.Y.mean() for task in tasks]).mean())
     spread = float(torch.stack([(task.Y - level).square().mean() for task in tasks]).mean().sqrt())
     size = max(float(task.Y.abs().max()) for task in tasks)

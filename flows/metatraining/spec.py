@@ -64,6 +64,8 @@ class SourceSpec(Frozen):
     """Task -> what is known about it."""
     describe: bool = False
     """Whether a family's own knowledge of its tasks (classes of precursor and ligand) is learned as well."""
+    randomise: bool = False
+    """Whether gain, offset, noise and outliers of simulated tasks are drawn anew, task by task."""
     fidelity: Fidelity | None = None
     """Measured or simulated; where it is left out, what the source is."""
 
@@ -80,6 +82,8 @@ class SourceSpec(Frozen):
             raise ValueError(f"family {self.family!r} is simulated; it cannot count as measured")
         if self.describe and self.family is None:
             raise ValueError("describe belongs to a family; give descriptors a table task -> {name: value}")
+        if self.randomise and self.family is None and self.fidelity != "simulated":
+            raise ValueError('randomise belongs to simulated sources; give a family, or fidelity = "simulated"')
         if isinstance(self.group, str) and self.files is None:
             raise ValueError("group names a column only where files are read; expected a table task -> group")
         if patterns := [pattern for pattern in self.columns.values() if pattern.count("*") != 1]:

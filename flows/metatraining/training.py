@@ -20,6 +20,7 @@ from models.base import Prior
 from models.checkpoint import PriorFile, Restore, TaskColumn, task_vector
 from models.encoding import Encoding
 from models.features import Features
+from models.randomisation import randomise
 from models.single import Trainable
 from models.tasks import LEAST_ROWS, Family, TaskData, family_scale, folds
 from orchestrator.domain.objective import Target
@@ -70,6 +71,11 @@ def train(file: MetaFile, workshop: Workshop) -> PriorFile:
     return _Training(file, workshop, matched, tasks, columns, notes).run()
 
 
+def seeded(seed: int, *what: str) -> torch.Generator:
+    """Return a generator that depends on its arguments alone."""
+    return torch.Generator().manual_seed(int.from_bytes(hashlib.sha256(canonical([seed, *what]).encode()).digest()[:7], "big"))
+
+
 def _task_columns(raw: Sequence[RawTask]) -> tuple[TaskColumn, ...]:
     known = [task.known for task in raw]
     names = sorted({name for one in known for name in one})
@@ -91,17 +97,17 @@ def _tasks_of(
             continue
         known = [row.uncertainties.get(target.name) for row in rows]
         variances = [value**2 for value in known if value is not None]
-        found.append(
-            TaskData(
-                name=task.name,
-                X=encoding.encode(row.configuration for row in rows),
-                Y=torch.tensor([row.values[target.name] for row in rows], dtype=torch.float64),
-                Yvar=torch.tensor(variances, dtype=torch.float64) if len(variances) == len(rows) else None,
-                group=task.group,
-                descriptors=task_vector(columns, task.known, what=task.label),
-                fidelity=task.fidelity,
-            )
+        data = TaskData(
+            name=task.name,
+            X=encoding.encode(row.configuration for row in rows),
+            Y=torch.tensor([row.values[target.name] for row in rows], dtype=torch.float64),
+            Yvar=torch.tensor(variances, dtype=torch.float64) if len(variances) == len(rows) else None,
+            group=task.group,
+            descriptors=task_vector(columns, task.known, what=task.label),
+            fidelity=task.fidelity,
         )
+        drawn = seeded(task.source.seed, "randomise", task.name, target.name)
+        found.append(randomise(data, drawn) if task.source.randomise else data)
     if not found:
         raise BadInput(f"target {target.name}: no source task has {LEAST_ROWS} measurements of it")
     return tuple(found)
@@ -146,8 +152,7 @@ class _Training:
 
     def _generator(self, *what: str) -> torch.Generator:
         """Return a generator of its own for each purpose, so that one more learner changes no other."""
-        text = canonical([self.file.spec.train.seed, *what])
-        return torch.Generator().manual_seed(int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big"))
+        return seeded(self.file.spec.train.seed, *what)
 
     def _train(self, learner: str, target: Target, curve: Curve) -> Prior:
         tasks = self.tasks[target.name]

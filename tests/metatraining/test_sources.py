@@ -147,6 +147,7 @@ def test_symbols_are_read_however_they_are_written_and_unknown_properties_are_re
         ('files = ["t.csv"]\nfamily = "x"\ntasks = 1\nrows = 3', "this one has family and files"),
         ('family = "x"\ntasks = 1\nrows = 3', "family 'x' is unknown; known: none"),
         ('family = "x"\ntasks = 1\nrows = 3\nfidelity = "measured"', "it cannot count as measured"),
+        ('files = ["t.csv"]\nrandomise = true', "randomise belongs to simulated sources"),
         ('files = ["t.csv"]\ncolour = "red"', "unknown key .*colour; legal here: campaigns"),
     ],
 )
@@ -165,6 +166,9 @@ def test_tasks_and_groups_are_columns_and_simulated_ones_say_so(tmp_path: Path) 
     prior = made(tmp_path, 'family = "f"\ntasks = 2\nrows = 3\nseed = 1\ndescribe = true', {}, families={"f": family})
     assert [(task.name, task.group, task.fidelity) for task in prior.tasks["y"]] == [("c/0", "c", "simulated"), ("c/1", "c", "simulated")]
     assert prior.origin == "simulated"
+    drawn = made(tmp_path, 'family = "f"\ntasks = 2\nrows = 3\nseed = 1\ndescribe = true\nrandomise = true', {}, families={"f": family})
+    assert [one.X.equal(other.X) for one, other in zip(drawn.tasks["y"], prior.tasks["y"], strict=True)] == [True, True]
+    assert not any(one.Y.allclose(other.Y) for one, other in zip(drawn.tasks["y"], prior.tasks["y"], strict=True))
     assert prior.task_vector({"kind": "c"}).tolist() == [1.0]
 
 
