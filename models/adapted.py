@@ -7,7 +7,7 @@ learned when results arrive is what a proposal finds, and what a replay computes
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
 from typing import Any, Final
@@ -22,6 +22,7 @@ from typing_extensions import override
 
 from models.base import Learner, Model, Posterior, Prior, Surrogate, TargetData
 from models.checkpoint import PriorFile
+from models.default import DefaultPrior
 from orchestrator.domain.campaign import SurrogateSpec
 from orchestrator.domain.objective import Target
 from orchestrator.domain.space import SearchSpace
@@ -30,10 +31,6 @@ from orchestrator.units import convert
 
 LEAST_WEIGHT: Final = 1e-3
 """Products of components that weigh less are left out: they change no choice and each costs an acquisition function."""
-EVERY_TIME: Final = 20
-"""Up to so many measurements hyperparameters are fitted at each."""
-GROWTH: Final = 1.1
-"""Beyond it they are fitted again when the measurements have grown by this factor."""
 KEPT_LIFTS: Final = 8
 """Large tables whose lifted form is kept: a pool in a few blocks."""
 TABLE: Final = 256
@@ -41,16 +38,6 @@ TABLE: Final = 256
 
 Lifting = Callable[[Tensor], Tensor]
 """From rows of the campaign's encoding to rows of the prior's, differentiably."""
-
-
-def refit_size(n: int) -> int:
-    """Return how many measurements the hyperparameters in use at `n` were fitted to: a function of `n` alone."""
-    if n <= EVERY_TIME:
-        return n
-    size = EVERY_TIME
-    while (following := math.ceil(size * GROWTH)) <= n:
-        size = following
-    return size
 
 
 class Joined(BotorchModel):  # type: ignore[misc]  # botorch is untyped here
@@ -230,17 +217,20 @@ def adapted_learner(file: PriorFile, space: SearchSpace, targets: Sequence[Targe
     Raises:
         BadInput: The prior does not fit: a parameter, category, target, unit or descriptor.
     """
-    if not spec.guard:
-        raise BadInput(f"[surrogate] guard = false: prior {file.name} cannot be adapted without its guard; leave guard out")
     if spec.device == "cuda":
         raise BadInput('[surrogate] device = "cuda": priors are adapted on the processor; expected "cpu" or "auto"')
     return AdaptedLearner(
-        priors={target.name: file.prior(target.name) for target in targets},
+        priors={target.name: _guarded(file.prior(target.name), spec.guard) for target in targets},
         lift=file.lift(space),
         task=file.task_vector(spec.task),
         origin={"name": file.name, "sha256": file.sha256, "origin": file.origin},
         factors={target.name: _factor(target, file.family(target.name).unit, file.name) for target in targets},
     )
+
+
+def _guarded(prior: Prior, guard: bool) -> Prior:
+    """Leave the guard out where that is wanted; priors of other learners have none."""
+    return replace(prior, guard=guard) if isinstance(prior, DefaultPrior) else prior
 
 
 def _factor(target: Target, unit: str, prior: str) -> float:

@@ -1,18 +1,20 @@
 """Adapted priors in a campaign's terms: units, encodings, several targets, and what is kept."""
 
-import math
+from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import Tensor
 
-from models.adapted import EVERY_TIME, GROWTH, KeptLift, adapted_learner, fingerprint, refit_size
+from models.adapted import KeptLift, adapted_learner, fingerprint
 from models.base import TargetData
 from models.checkpoint import PriorFile
+from models.default import DefaultLearner
+from models.encoding import Encoding
 from models.exact import Conditioned
-from models.tasks import Family
+from models.features import Features
+from models.tasks import Family, TaskData
 from orchestrator.domain.campaign import SurrogateSpec
 from orchestrator.domain.objective import Target
 from orchestrator.errors import BadInput
@@ -117,14 +119,6 @@ def test_tables_are_lifted_once_and_rows_for_gradients_each_time() -> None:
     assert lifted == [600, 300, 3, 300, 3]
 
 
-@given(st.integers(0, 5000))
-def test_hyperparameters_lag_by_a_tenth_at_most_and_never_run_ahead(n: int) -> None:
-    size = refit_size(n)
-    assert size <= n
-    assert refit_size(size) == size
-    assert size == n if n <= EVERY_TIME else n < math.ceil(size * GROWTH)
-
-
 def prior_file(*, unit: str = "%", column: bool = False) -> PriorFile:
     from models.checkpoint import TaskColumn
 
@@ -176,7 +170,22 @@ def test_a_target_that_the_prior_does_not_know_is_named() -> None:
         adapted_learner(prior_file(), NARROW, (Target(name="q", goal="maximise"),), SPEC)
 
 
-@pytest.mark.parametrize(("setting", "says"), [({"guard": False}, "guard = false"), ({"device": "cuda"}, "cuda")])
-def test_a_setting_that_cannot_be_kept_is_refused_and_not_passed_over(setting: dict[str, object], says: str) -> None:
-    with pytest.raises(BadInput, match=says):
-        adapted_learner(prior_file(), NARROW, (TARGET,), SurrogateSpec.model_validate({"prior": "x.pt", **setting}))
+def test_a_device_that_priors_do_not_use_is_refused_and_not_passed_over() -> None:
+    with pytest.raises(BadInput, match="cuda"):
+        adapted_learner(prior_file(), NARROW, (TARGET,), SurrogateSpec(prior="x.pt", device="cuda"))
+
+
+def test_the_guard_takes_part_unless_it_is_left_out() -> None:
+    X = torch.rand(3, 12, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    tasks = [TaskData(str(number), rows, 50.0 + 10.0 * torch.sin(3.0 * rows[:, 0])) for number, rows in enumerate(X)]
+    known = Family(Features(Encoding(WIDE)), "y", "%")
+    prior = DefaultLearner().meta_train(tasks, known, generator=torch.Generator().manual_seed(0))
+
+    def weights(*, guard: bool) -> Mapping[str, float]:
+        file = replace(prior_file(), restore=lambda _name, _state, _family: prior)
+        taught = adapted_learner(file, NARROW, (TARGET,), SurrogateSpec(prior="x.pt", guard=guard))
+        found: Mapping[str, float] = taught.fit([data(values=(), unit=1.0)], seed=0).description()["y"]["weights"]
+        return found
+
+    assert list(weights(guard=True)) == ["prior", "fresh"]
+    assert weights(guard=False) == {"prior": 1.0}
