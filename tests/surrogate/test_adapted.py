@@ -1,5 +1,6 @@
 """Adapted priors in a campaign's terms: units, encodings, several targets, and what is kept."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
