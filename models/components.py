@@ -222,7 +222,8 @@ def most_probable(evidence: Evidence, beliefs: Beliefs) -> tuple[Float[Tensor, "
 def agreement(model: Conditioned) -> float:
     """Return the probability that the new task rises where the sources' average rises; a half without an average.
 
-    The column looked at is the average of which most is expected; its coefficient is normal, given the support.
+    The column looked at is the average of which most is expected. How far the task rises with it is normal, given the
+    support: the column's own coefficient, and the part of the sources' random weights that they all share.
     """
     process = model.process
     assert isinstance(process, ComponentProcess)
@@ -231,6 +232,8 @@ def agreement(model: Conditioned) -> float:
         return 0.5
     which = FIRST_AVERAGE + int(means[FIRST_AVERAGE:].abs().argmax())
     mean, variance = means[which], deviations[which].square()
+    if which - FIRST_AVERAGE < len(process.skeleton.basis.set_names):
+        variance = variance + process.logs[which - FIRST_AVERAGE].exp()
     if len(model.X):
         with torch.no_grad():
             column = process.skeleton.low_rank(model.X)[0][:, which]
