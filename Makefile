@@ -2,13 +2,14 @@
 PYTHON ?= python3
 VENV := .venv
 INTEROP := .venv-interop
+PEERS := .venv-peers
 BIN := $(VENV)/bin
 DEMO := .demo
 WORKERS ?= 3
 export PREFECT_HOME ?= $(CURDIR)/$(VENV)/prefect-home
 export DO_NOT_TRACK = 1
 
-.PHONY: demo test lint bench bench-meta interop soak lock clean
+.PHONY: demo test lint bench bench-meta bench-peers interop soak lock clean
 
 demo: $(VENV)/.installed
 	@rm -rf $(DEMO)
@@ -38,6 +39,10 @@ interop: $(VENV)/.installed $(INTEROP)/.installed
 	@$(BIN)/python -m benchmarks.interop.ours $(INTEROP)/cases.json
 	@$(INTEROP)/bin/python -W ignore benchmarks/interop/reference.py $(INTEROP)/cases.json
 
+bench-peers: $(VENV)/.installed $(PEERS)/.installed
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.peers.cases $(PEERS)/cases.json
+	@OMP_NUM_THREADS=1 $(PEERS)/bin/python -W ignore -m benchmarks.peers.reference $(PEERS)/cases.json benchmarks/results/peers.json
+
 # learn2learn ships C sources of an older Python: Cython translates them anew where build_ext is named. torch asks for
 # a newer setuptools than learn2learn can be built with, so that the older one comes last.
 $(INTEROP)/.installed:
@@ -45,6 +50,11 @@ $(INTEROP)/.installed:
 	@$(INTEROP)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 numpy scipy requests tqdm gym wheel "cython>=3"
 	@$(INTEROP)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps "setuptools<70"
 	@$(INTEROP)/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --global-option=build_ext learn2learn==0.2.0
+	@touch $@
+
+$(PEERS)/.installed:
+	@test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 botorch==0.18.1 gpytorch==1.15.2 baybe==0.15.0
 	@touch $@
 
 lock: $(VENV)/.installed

@@ -1,4 +1,4 @@
-"""Judged tasks with what their split allows to be known, for packaged peers: `python -m benchmarks.peers.cases OUT.json [--seeds 4] [--data DIR]`.
+"""Judged tasks and what their split allows to be known, for packaged peers: `python -m benchmarks.peers.cases OUT.json [--seeds 4]`.
 
 The file holds everything that a replay needs, so that the other side imports nothing of ours. Scores are to be made large.
 """

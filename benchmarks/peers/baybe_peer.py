@@ -1,0 +1,70 @@
+"""BayBE with its task parameter, as its documentation shows transfer learning; all else as the package has it.
+
+The judged task is the only active value, so that the discrete space is the pool. BayBE 0.15 takes as the best so far the
+largest posterior mean over all measurements, those of the sources included.
+
+One thing is not as the package has it: its fits are stopped after `FIT_STEPS` steps, for which it has no setting. Its
+leave-one-out pseudo-likelihood over 300 rows and as many task factors as tasks still creeps after 500 steps, half a minute
+of a core a proposal.
+"""
+
+from functools import partial
+from importlib.metadata import version
+from typing import Any, Final
+from unittest import mock
+
+import botorch.fit
+import pandas as pd
+from baybe import Campaign
+from baybe.parameters import CategoricalParameter, NumericalDiscreteParameter, TaskParameter
+from baybe.recommenders import BotorchRecommender
+from baybe.searchspace import SearchSpace
+from baybe.targets import NumericalTarget
+
+from benchmarks.peers.replaying import FIT_STEPS, Case, Draw, Entrant, Measured
+
+TASK: Final = "task"
+SCORE: Final = "score"
+CAPPED: Final = partial(botorch.fit.fit_gpytorch_mll, optimizer_kwargs={"options": {"maxiter": FIT_STEPS}})
+
+
+class BaybePeer:
+    """One BayBE campaign over a pool, with the sources' rows as measurements of other tasks."""
+
+    def __init__(self, case: Case, draw: Draw) -> None:
+        """Make the campaign and give it the sources' rows."""
+        sources = pd.concat([pd.DataFrame({**one["rows"], TASK: one["task"], SCORE: one["scores"]}) for one in draw["sources"]])
+        candidates = pd.DataFrame({**case["candidates"], TASK: case["task"]})
+        parameters = [made for one in case["parameters"] if (made := _parameter(one, candidates, sources)) is not None]
+        tasks = [case["task"], *(one["task"] for one in draw["sources"])]
+        known = [*parameters, TaskParameter(name=TASK, values=tasks, active_values=[case["task"]])]
+        self._names = [one.name for one in known]
+        self._candidates = candidates[self._names]
+        self._places = {tuple(row): place for place, row in enumerate(self._candidates.itertuples(index=False))}
+        self._campaign = Campaign(
+            searchspace=SearchSpace.from_dataframe(self._candidates, parameters=known),
+            objective=NumericalTarget(name=SCORE),
+            recommender=BotorchRecommender(),
+            allow_recommending_already_measured=False,
+        )
+        self._campaign.add_measurements(sources[[*self._names, SCORE]].reset_index(drop=True))
+
+    def propose(self, new: Measured) -> int:
+        """Add measurements and return the recommended candidate."""
+        rows = self._candidates.iloc[[index for index, _ in new]].reset_index(drop=True)
+        self._campaign.add_measurements(rows.assign(**{SCORE: [value for _, value in new]}))
+        with mock.patch.object(botorch.fit, "fit_gpytorch_mll", CAPPED):
+            found = self._campaign.recommend(batch_size=1)
+        return self._places[tuple(found[self._names].iloc[0])]
+
+
+def _parameter(one: dict[str, Any], candidates: pd.DataFrame, sources: pd.DataFrame) -> Any:
+    """Return a parameter; none for a number that is the same everywhere, which BayBE refuses."""
+    name = one["name"]
+    if one["categories"] is not None:
+        return CategoricalParameter(name=name, values=one["categories"])
+    values = sorted({*candidates[name], *sources[name]})
+    return NumericalDiscreteParameter(name=name, values=values) if len(values) > 1 else None
+
+
+BAYBE: Final = Entrant("baybe", f"baybe-{version('baybe')}", BaybePeer)
