@@ -54,7 +54,7 @@ $(INTEROP)/.installed:
 
 $(PEERS)/.installed:
 	@test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
-	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 botorch==0.18.1 gpytorch==1.15.2 baybe==0.15.0
+	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 botorch==0.18.1 gpytorch==1.15.2 baybe==0.15.0 ax-platform==1.3.1
 	@touch $@
 
 lock: $(VENV)/.installed

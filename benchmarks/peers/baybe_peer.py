@@ -8,7 +8,6 @@ leave-one-out pseudo-likelihood over 300 rows and as many task factors as tasks 
 of a core a proposal.
 """
 
-from functools import partial
 from importlib.metadata import version
 from typing import Any, Final
 from unittest import mock
@@ -21,11 +20,11 @@ from baybe.recommenders import BotorchRecommender
 from baybe.searchspace import SearchSpace
 from baybe.targets import NumericalTarget
 
-from benchmarks.peers.replaying import FIT_STEPS, Case, Draw, Entrant, Measured
+from benchmarks.peers.fits import CAPPED
+from benchmarks.peers.replaying import Case, Draw, Entrant, Measured
 
 TASK: Final = "task"
 SCORE: Final = "score"
-CAPPED: Final = partial(botorch.fit.fit_gpytorch_mll, optimizer_kwargs={"options": {"maxiter": FIT_STEPS}})
 
 
 class BaybePeer:

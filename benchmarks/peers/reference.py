@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from benchmarks.peers.ax_peer import AX
 from benchmarks.peers.baybe_peer import BAYBE
 from benchmarks.peers.replaying import Case, Entrant, Kept, replay
 
-ENTRANTS: Final = (BAYBE,)
+ENTRANTS: Final = (BAYBE, AX)
 
 
 def run(cases: Sequence[Case], kept: Kept, entrants: Sequence[Entrant]) -> int:

@@ -27,8 +27,6 @@ Measured = Sequence[tuple[int, float]]
 
 KEY: Final = ("surrogate", "task", "seed", "leave", "initial")
 """What makes a row one of its kind."""
-FIT_STEPS: Final = 50
-"""Of L-BFGS, in each fit of a peer's multi-task GP: about 3 s of a core; the objective gains little afterwards on most tasks."""
 
 
 class Peer(Protocol):
