@@ -80,11 +80,7 @@ def _parameter(one: Parameter, tasks: Sequence[RawTask], table: Mapping[str, Seq
 def _widened(one: CategoricalParameter, tasks: Sequence[RawTask], table: Mapping[str, Sequence[float]] | None) -> CategoricalParameter:
     seen: dict[str, str] = {}
     for task in tasks:
-        own, constant = task.source.rename.get(one.name, one.name), task.source.constants.get(one.name)
-        names = (
-            {str(row.configuration[own]) for row in task.rows} if own in task.columns else {str(constant)} if constant is not None else ()
-        )
-        seen |= {name: task.label for name in names if name not in seen}
+        seen |= {name: task.label for name in _named(one, task) if name not in seen}
     known = set(one.categories) | set(seen)
     if table is not None:
         if missing := sorted(known - set(table)):
@@ -96,6 +92,14 @@ def _widened(one: CategoricalParameter, tasks: Sequence[RawTask], table: Mapping
     elif unseen := [name for name in one.categories if name not in seen]:
         raise BadInput(f"parameter {one.name}: no source has category {unseen[0]!r}; give {one.name} a file of descriptors")
     return CategoricalParameter(name=one.name, categories=(*one.categories, *sorted(known - set(one.categories))))
+
+
+def _named(one: CategoricalParameter, task: RawTask) -> set[str]:
+    """Return the categories that a source tried, and those of the space that a past campaign might have tried."""
+    own, constant = task.source.rename.get(one.name, one.name), task.source.constants.get(one.name)
+    if own in task.columns:
+        return {str(row.configuration[own]) for row in task.rows} | (set(task.categories.get(own, ())) & set(one.categories))
+    return set() if constant is None else {str(constant)}
 
 
 def _descriptor_table(file: MetaFile, parameter: str, name: str) -> dict[str, list[float]]:

@@ -38,6 +38,8 @@ class RawTask:
     """Names of what was varied, where the source says so: none of them may be overlooked."""
     described: Mapping[str, float | str] = field(default_factory=dict)
     """What the source itself knows about the task."""
+    categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Own categorical -> what it might have been, where the source says so, whether it was tried or not."""
 
     @property
     def columns(self) -> frozenset[str]:
@@ -116,7 +118,8 @@ def _campaign_task(source: SourceSpec, record: CampaignRecord, rows: tuple[Obser
     }
     units |= {target.name: target.unit for target in spec.targets}
     names = tuple(parameter.name for parameter in spec.parameters)
-    return RawTask(record.name, source, fidelity, rows, source.group_of(record.name), units, names)
+    categories = {parameter.name: parameter.categories for parameter in spec.parameters if isinstance(parameter, CategoricalParameter)}
+    return RawTask(record.name, source, fidelity, rows, source.group_of(record.name), units, names, categories=categories)
 
 
 def _file_of(record: CampaignRecord) -> CampaignFile:

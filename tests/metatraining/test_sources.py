@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ import torch
 from flows.lab import make_lab
 from flows.metatraining.card import markdown, summary
 from flows.metatraining.families import SimulatedFamily
+from flows.metatraining.matching import match
 from flows.metatraining.spec import load_meta_file
+from flows.metatraining.tasks import read_tasks
 from flows.metatraining.training import Workshop, train
 from flows.metatraining.trust import Case, assess
 from models.audit import mark, overlaps, refuse_if_seen
@@ -110,6 +113,18 @@ def test_a_category_that_nobody_has_seen_needs_descriptors(tmp_path: Path) -> No
     assert prior.encoding.width == 4
     assert prior.family("y").features(prior.tasks["y"][0].X).tolist() == [[0.0, 0.0], [0.25, 1.0]]
     refused(tmp_path, source, {"d.csv": "name,eps\na,1\nb,2\n"}, "parameter s: no descriptors of 'c'", more=described)
+
+
+def test_a_category_that_a_past_campaign_might_have_tried_needs_none(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("T,s,y\n0,a,1\n9,a,2\n")
+    (tmp_path / "meta.toml").write_text(HEAD.format(more=SOLVENT, source='files = ["t.csv"]'))
+    file = load_meta_file(tmp_path / "meta.toml")
+    (task,) = read_tasks(file, {})
+    with pytest.raises(BadInput, match="no source has category 'b'"):
+        match(file, [task])
+    matched = match(file, [replace(task, categories={"s": ("a", "b", "never tried")})])
+    assert matched.space.parameters[1].kind == "categorical"
+    assert matched.space.parameters[1].categories == ("a", "b")
 
 
 def test_compositions_are_united_and_described_by_their_elements(tmp_path: Path) -> None:
