@@ -34,7 +34,9 @@ FRESH_LEVEL_DEVIATION: Final = 1.0
 """Of the fresh process's level, in the family's standard units."""
 FRESH_VARIANCES: Final = (-2.5, -0.7, -2.0, -2.0)
 """Means of the logarithms of its variances: short, middle and long reach, single parameters; it is smooth by default."""
-FRESH_DEVIATION: Final = 1.5
+FRESH_DEVIATION: Final = 0.5
+"""Of those logarithms. Vaguer beliefs let a few flat values shrink all variances: such a process is sure of itself after
+five measurements, wins the evidence while nothing happens, and needs its intervals doubled, which then lead proposals."""
 FRESH_NOISE_DEVIATION: Final = 1.5
 GUESSED_NOISE: Final = NoiseModel("size", (0.1, 0.0), (), 0.0, LEAST_DEVIATION, "residuals")
 """Its noise where nothing was ever repeated: a tenth of the family's spread, to begin with."""
