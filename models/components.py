@@ -220,16 +220,17 @@ def most_probable(evidence: Evidence, beliefs: Beliefs) -> tuple[Float[Tensor, "
 
 
 def agreement(model: Conditioned) -> float:
-    """Return the probability that the new task rises where the sources' average rises; a half without an average.
+    """Return how sure it is, above a coin's toss, that the new task rises where the sources' average rises: 2 P - 1, or 0.
 
-    The column looked at is the average of which most is expected. How far the task rises with it is normal, given the
-    support: the column's own coefficient, and the part of the sources' random weights that they all share.
+    Nothing is agreed on without an average. The column looked at is the average of which most is expected. How far the task
+    rises with it is normal, given the support: the column's own coefficient, and the part of the sources' random weights that
+    they all share.
     """
     process = model.process
     assert isinstance(process, ComponentProcess)
     means, deviations = process.beliefs.coefficient_means, process.beliefs.coefficient_deviations
     if len(means) < FIRST_AVERAGE + 1:
-        return 0.5
+        return 0.0
     which = FIRST_AVERAGE + int(means[FIRST_AVERAGE:].abs().argmax())
     mean, variance = means[which], deviations[which].square()
     if which - FIRST_AVERAGE < len(process.skeleton.basis.set_names):
@@ -240,7 +241,7 @@ def agreement(model: Conditioned) -> float:
         mean = mean + variance * (column @ model.weights)
         half = torch.linalg.solve_triangular(model.factor, column.unsqueeze(-1), upper=False)
         variance = variance - variance.square() * half.square().sum()
-    return float(torch.special.ndtr(mean / variance.clamp_min(JITTER).sqrt()))
+    return max(0.0, 2.0 * float(torch.special.ndtr(mean / variance.clamp_min(JITTER).sqrt())) - 1.0)
 
 
 FIRST_AVERAGE: Final = 1

@@ -4,9 +4,10 @@ The guard is a fresh process on the same data that knows the family's level, spr
 weighed by how well they explain what was measured (log likelihoods, coefficients integrated out), starting from how often
 the prior helped its own sources; proposals come from the mixture.
 
-Trust is the weight of the prior's part times the probability that the task rises where the sources rise. The second
-factor tells a prior that holds from one that only turned out useful: a family with its sign turned around keeps its
-weight, since the process learns the turned sign within a few experiments, but not its trust.
+Trust is the weight of the prior's part times how sure it is that the task rises where the sources rise. The second factor
+tells a prior that holds from one that only turned out useful: a family with its sign turned around keeps its weight, since
+the process learns the turned sign within a few experiments, and so does one that says nothing, since it learns as well as
+the fresh process; neither keeps its trust.
 """
 
 import math

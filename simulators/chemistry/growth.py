@@ -32,6 +32,10 @@ DISSOLVED_BELOW = 0.35e-9
 POWER_LAW_AT = 70.0
 """Supersaturation at which the power law of nucleation gives the classical rate: a usual burst's largest."""
 
+METASTABLE_BELOW = 5.0
+"""Supersaturation below which the power law gives no nuclei: such laws are fitted above the metastable zone, and below it
+they would bear nuclei of many nm that dissolve as fast as they come."""
+
 SMALLEST_NUCLEUS = 0.7e-9
 """Radius (m) of the smallest stable nucleus; the classical critical radius falls below a unit cell at high S."""
 
@@ -89,7 +93,8 @@ class Kinetics:
     """b of the nucleation rate An exp(-b / ln(S)^2), without unit."""
 
     order: float = 0.0
-    """p of the empirical power law An exp(-b / ln(S0)^2) (S / S0)^p, S0 = `POWER_LAW_AT`; 0: the classical rate."""
+    """p of the empirical power law An exp(-b / ln(S0)^2) (S / S0)^p, S0 = `POWER_LAW_AT`, above the metastable zone; 0: the
+    classical rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +130,7 @@ def nucleation(monomer: float, kinetics: Kinetics) -> tuple[float, float]:
     if monomer <= kinetics.solubility:
         return 0.0, SMALLEST_NUCLEUS
     log_s = math.log(monomer / kinetics.solubility)
-    rate = kinetics.attempt_rate * math.exp(-min(_hindrance(log_s, kinetics), 700.0))
+    rate = kinetics.attempt_rate * math.exp(-_hindrance(log_s, kinetics))
     return rate, max(kinetics.capillary_length / log_s, SMALLEST_NUCLEUS)
 
 
@@ -133,6 +138,8 @@ def _hindrance(log_s: float, kinetics: Kinetics) -> float:
     """Compute minus the logarithm of the nucleation rate per attempt."""
     if kinetics.order == 0.0:
         return kinetics.barrier / log_s**2
+    if log_s < math.log(METASTABLE_BELOW):
+        return math.inf
     at = math.log(POWER_LAW_AT)
     return kinetics.barrier / at**2 - kinetics.order * (log_s - at)
 

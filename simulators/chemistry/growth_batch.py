@@ -24,6 +24,7 @@ from simulators.chemistry.growth import (
     DISSOLVED_BELOW,
     FIRST_STEP,
     LONGER,
+    METASTABLE_BELOW,
     MONOMER_STEP,
     MOST_COHORTS,
     NEGLIGIBLE_NUCLEI,
@@ -290,8 +291,8 @@ def nucleation_in_lanes(monomer: Array, k: Mapping[str, Array]) -> tuple[Array, 
     above = monomer > k["solubility"]
     log_s = np.log(np.where(above, monomer / k["solubility"], math.e))
     at = math.log(POWER_LAW_AT)
-    power = k["barrier"] / at**2 - k["order"] * (log_s - at)
+    power = np.where(log_s < math.log(METASTABLE_BELOW), math.inf, k["barrier"] / at**2 - k["order"] * (log_s - at))
     hindrance = np.where(k["order"] == 0.0, k["barrier"] / log_s**2, power)
-    rate = k["attempt_rate"] * np.exp(-np.minimum(hindrance, 700.0))
+    rate = k["attempt_rate"] * np.exp(-hindrance)
     radius = np.maximum(k["capillary_length"] / log_s, SMALLEST_NUCLEUS)
     return np.where(above, rate, 0.0), np.where(above, radius, SMALLEST_NUCLEUS)
