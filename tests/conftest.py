@@ -1,4 +1,4 @@
-"""What all tests share: a Prefect home of their own, and a guard against processes that outlive their test."""
+"""What all tests share: a Prefect home of their own, one thread, and a guard against processes that outlive their test."""
 
 import os
 import tempfile
@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from models.threads import use_threads
 
 os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="athanor-test-prefect-")  # before anything imports Prefect
 os.environ["DO_NOT_TRACK"] = "1"
@@ -30,6 +32,12 @@ def _our_processes() -> dict[int, str]:
         if state != "Z" and entry.name != str(os.getpid()) and _MARK.encode() in environment:
             found[int(entry.name)] = command
     return found
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    """What is computed here is small, and threads that wait for each other on a busy machine are slow."""
+    use_threads(1)
 
 
 @pytest.fixture(scope="session", autouse=True)
