@@ -23,7 +23,7 @@ ORDER: Final = 4.0
 """Power of the other nucleation law: about half as steep as the classical one at a burst's peak (9 to 11)."""
 AGED: Final = 0.75
 """Precursor rate that is left at the end of a drifting campaign: the stock ages."""
-CACHE_VERSION: Final = 1
+CACHE_VERSION: Final = 2
 
 Draw = Callable[[int], CdSeConstants]
 
