@@ -18,7 +18,17 @@ from simulators.chemistry.cdse import (
 )
 from simulators.chemistry.cdse_optics import YU_2003, diameter, first_exciton
 from simulators.chemistry.family import Recipe
-from simulators.chemistry.growth import Kinetics, Mixture, fresh_mixture, grow, merge_cohorts, solid
+from simulators.chemistry.growth import (
+    METASTABLE_BELOW,
+    Kinetics,
+    Mixture,
+    fresh_mixture,
+    grow,
+    merge_cohorts,
+    nucleation,
+    solid,
+)
+from simulators.chemistry.growth_batch import nucleation_in_lanes
 
 MILD = CdSeConditions(temperature=240.0, residence_time=60.0, selenium=0.010, ligand=1.0, cd_se_ratio=2.0, segmented=True)
 
@@ -112,6 +122,16 @@ def test_without_nuclei_the_precursor_becomes_monomer_at_first_order() -> None:
     mixture = grow(fresh_mixture(10.0), rates, 25.0)
     assert mixture.precursor == pytest.approx(10.0 * math.exp(-25.0 * rates.conversion_rate), rel=1e-9)
     assert mixture.monomer == pytest.approx(10.0 - mixture.precursor, rel=1e-9)
+
+
+@pytest.mark.parametrize("order", [0.0, 4.0])
+def test_the_power_law_alone_has_a_metastable_zone_and_lanes_agree_with_it(order: float) -> None:
+    rates = replace(kinetics(MILD, CdSeConstants()), order=order)
+    monomers = np.array([0.5, 0.9 * METASTABLE_BELOW, 1.1 * METASTABLE_BELOW, 70.0]) * rates.solubility
+    alone = np.array([nucleation(float(monomer), rates)[0] for monomer in monomers])
+    assert list(alone > 0.0) == [False, order == 0.0, True, True]
+    lanes = {name: np.full(monomers.size, getattr(rates, name)) for name in Kinetics.__slots__}
+    assert nucleation_in_lanes(monomers, lanes)[0] == pytest.approx(alone, rel=1e-9)
 
 
 @pytest.mark.parametrize(
