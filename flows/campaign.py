@@ -13,7 +13,7 @@ from typing import Final
 from flows.steps import Steps
 from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
 from orchestrator.errors import BenchLatched, NeedsPerson
-from orchestrator.loop import Action, Adapt, Execute, History, Ingest, Propose, Reconcile, Review, Stop, Wait, next_actions
+from orchestrator.loop import Action, Adapt, Execute, Expire, History, Ingest, Propose, Reconcile, Review, Settle, Stop, Wait, next_actions
 
 logger = logging.getLogger(__name__)
 
@@ -60,12 +60,15 @@ def run_loop(steps: Steps, *, cycle: Cycle, observe: Observer, leave: threading.
     except BenchLatched:  # the run in hand is fetched by its key when the bench works again
         steps.refresh()
         return _stop(steps, CampaignStatus.PAUSED, "stopped")
+    finally:
+        steps.setup.asker.close()
 
 
 def _turns(steps: Steps, cycle: Cycle, observe: Observer, leave: threading.Event) -> Ended:
     number = 0
     while True:
         actions = _ask(steps)
+        steps.put_to_people()
         if leave.is_set():
             raise Interrupted("interrupted: the bench finishes the run in hand; the same command goes on from there")
         match actions[0]:
@@ -73,8 +76,10 @@ def _turns(steps: Steps, cycle: Cycle, observe: Observer, leave: threading.Event
                 ended = _stop(steps, status, reason)
                 observe(steps.refresh())
                 return ended
-            case Reconcile() | Wait():
+            case Reconcile():
                 _watch(steps, actions)
+            case Wait():  # only people can change anything now
+                leave.wait(POLL_SECONDS)
             case _:
                 number += 1
                 cycle(number, lambda: _work(steps))
@@ -101,6 +106,10 @@ def _carry_out(steps: Steps, action: Action) -> None:
             steps.propose(action)
         case Review():
             steps.review(action)
+        case Settle():
+            steps.settle(action)
+        case Expire():
+            steps.expire(action)
         case Execute():
             steps.execute(action)
         case Ingest():

@@ -10,6 +10,7 @@ from instruments.procedure import Procedure
 from instruments.recorded import steps_for
 from orchestrator.domain.records import Reading, Step
 from orchestrator.domain.values import Configuration
+from orchestrator.review import Quantities
 
 
 class Recipe(Protocol):
@@ -37,6 +38,10 @@ class Recipe(Protocol):
     def measured(self, readings: Sequence[Reading], proposed: Configuration) -> dict[str, float | str]:
         """Compute the measured configuration."""
         ...
+
+    def quantities(self, configuration: Configuration) -> Quantities:  # noqa: ARG002 - a table has no price and no hazard
+        """Compute what review rules look at: cost, margin and the hazards met; empty where nothing is known of them."""
+        return Quantities({})
 
 
 class WiredRecipe(Recipe):

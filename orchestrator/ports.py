@@ -15,6 +15,7 @@ from orchestrator.domain.records import (
     RunReport,
     RunRequest,
 )
+from orchestrator.domain.review import Answer, Page, Person, ReviewRequest
 from orchestrator.domain.values import Configuration
 
 __all__ = [
@@ -132,6 +133,8 @@ class Changes:
     proposals: tuple[Proposal, ...] = ()
     runs: tuple[ExperimentRun, ...] = ()
     measurements: tuple[Measurement, ...] = ()
+    requests: tuple[ReviewRequest, ...] = ()
+    answers: tuple[Answer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +188,49 @@ class Store(Protocol):
 
     def decide(self, proposal: Proposal, runs: Sequence[ExperimentRun], *, by: str, now: Instant) -> None:
         """Record a decision on a proposal and, with an approval, its queued runs, in one transaction."""
+        ...
+
+    def take_back(
+        self, proposal: Proposal, runs: Sequence[ExperimentRun], successor: Proposal | None, *, by: str, now: Instant, reason: str
+    ) -> None:
+        """End an approval none of whose runs was dispatched, and record the revision that takes its place, in one transaction."""
+        ...
+
+    def open_request(self, request: ReviewRequest, page: Page, *, by: str, now: Instant) -> None:
+        """Record a question to people and the page that they are to see."""
+        ...
+
+    def update_request(self, request: ReviewRequest, *, kind: str, by: str, now: Instant) -> None:
+        """Replace a request's state by a legal step; an answer that came meanwhile stays."""
+        ...
+
+    def answer(self, answer: Answer, *, code: str | None, now: Instant) -> Answer:
+        """Record what a person answered, received when it is the first and valid, else refused with the reason."""
+        ...
+
+    def settle(
+        self,
+        request: ReviewRequest,
+        answer: Answer | None,
+        proposals: Sequence[Proposal],
+        runs: Sequence[ExperimentRun],
+        *,
+        by: str,
+        now: Instant,
+    ) -> None:
+        """Record what an answer or a deadline brought: request, answer, decided and edited proposals and queued runs at once."""
+        ...
+
+    def page(self, sha256: str) -> Page:
+        """Return a stored decision page; BadInput when there is none."""
+        ...
+
+    def people(self) -> tuple[Person, ...]:
+        """Return all who may or might sign, revoked ones included."""
+        ...
+
+    def keep_person(self, person: Person, *, kind: str, by: str, now: Instant) -> None:
+        """Record a person, new or changed."""
         ...
 
     def update_run(self, run: ExperimentRun, *, kind: str, by: str, now: Instant, payload: Mapping[str, Any] | None = None) -> None:

@@ -21,7 +21,7 @@ _Value = TypeVar("_Value", bound=Frozen)
 
 def no_campaign(ledger: Reader, campaign: str) -> BadInput:
     """Say which campaigns there are."""
-    names = ", ".join(CAMPAIGNS.load(text).name for text in ledger.campaigns())
+    names = ", ".join(CAMPAIGNS.load(text).name for text in ledger.everything(CAMPAIGNS.table))
     return BadInput(f"no campaign {campaign!r} in this ledger; it holds {names or 'none'}")
 
 

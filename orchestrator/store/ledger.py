@@ -30,8 +30,8 @@ class Reader(Protocol):
         """Return a campaign's fencing number; None when there is no such campaign."""
         ...
 
-    def campaigns(self) -> Sequence[str]:
-        """Return the documents of all campaigns."""
+    def everything(self, table: str) -> Sequence[str]:
+        """Return all documents of a small table, in the order of their keys."""
         ...
 
     def find(self, table: str, key: Key) -> str | None:

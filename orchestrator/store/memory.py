@@ -54,8 +54,9 @@ class _Transaction:
         row = self._rows.get((_CAMPAIGNS, (campaign,)))
         return None if row is None else int(row.searchable["fence"])
 
-    def campaigns(self) -> Sequence[str]:
-        return [row.document for (table, _), row in sorted(self._rows.items()) if table == _CAMPAIGNS]
+    def everything(self, table: str) -> Sequence[str]:
+        mine = {key: row.document for (name, key), row in self._rows.items() if name == table}
+        return [document for _, document in sorted(mine.items())]
 
     def find(self, table: str, key: Key) -> str | None:
         row = self._rows.get((table, key))

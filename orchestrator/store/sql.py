@@ -64,10 +64,11 @@ class SqlLedger:
         table = METADATA.tables[CAMPAIGNS.table]
         return self._connection.execute(select(table.c.fence).where(table.c.name == campaign)).scalar()
 
-    def campaigns(self) -> Sequence[str]:
-        """Return the documents of all campaigns."""
-        table = METADATA.tables[CAMPAIGNS.table]
-        return self._connection.execute(select(table.c.document).order_by(table.c.name)).scalars().all()
+    def everything(self, table: str) -> Sequence[str]:
+        """Return all documents of a small table, in the order of their keys."""
+        columns = METADATA.tables[table].c
+        order = [columns[name] for name in STATE[table].key_fields]
+        return self._connection.execute(select(columns.document).order_by(*order)).scalars().all()
 
     def find(self, table: str, key: Key) -> str | None:
         """Return a row's document."""
