@@ -14,7 +14,9 @@ from typing import Annotated, Final
 
 import typer
 
+from flows.cli.options import ByOption, CampaignArgument, DataOption, FileArgument, JsonOption, LabOption, ReasonOption
 from flows.cli.output import fail
+from flows.cli.review_commands import people_app, review_app
 from orchestrator.errors import AthanorError, Fault
 
 _PACKAGES: Final = ("orchestrator", "instruments", "policies", "models", "flows", "simulators")
@@ -30,16 +32,8 @@ app = typer.Typer(
 )
 
 app.add_typer(priors_app, name="priors")
-
-LabOption = Annotated[Path | None, typer.Option("--lab", help="Lab folder; else the one beside the file, or the only one here.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
-DataOption = Annotated[
-    Path | None, typer.Option("--data", envvar="ATHANOR_DATA", help="Folder of recorded tables, for recorded campaigns.")
-]
-FileArgument = Annotated[Path, typer.Argument(help="The campaign file.")]
-CampaignArgument = Annotated[str | None, typer.Argument(help="The campaign; may be left out where the lab has one.")]
-ByOption = Annotated[str, typer.Option("--by", help="Who says so.")]
-ReasonOption = Annotated[str, typer.Option("--reason", help="Why.")]
+app.add_typer(review_app, name="review")
+app.add_typer(people_app, name="people")
 
 
 @app.command()

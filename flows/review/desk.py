@@ -7,6 +7,7 @@ from typing import Final, Protocol
 from typing_extensions import override
 
 from flows.recipe import Recipe
+from flows.review.queueing import queued_run, taken_back
 from orchestrator.clock import Clock
 from orchestrator.domain.campaign import ReviewSpec
 from orchestrator.domain.distance import nearest
@@ -216,22 +217,3 @@ class ReviewDesk:
 
 def _short(value: str | None) -> str:
     return "none" if value is None else value[:12]
-
-
-def queued_run(proposal: Proposal, replicate: int, lab: float) -> ExperimentRun:
-    """Return the first attempt at a replicate of an approved proposal."""
-    key = uuid7()
-    return ExperimentRun(
-        run_key=key,
-        run_id=key,
-        campaign=proposal.campaign,
-        proposal_id=proposal.proposal_id,
-        revision=proposal.revision,
-        replicate=replicate,
-        queued_lab=lab,
-    )
-
-
-def taken_back(run: ExperimentRun, reason: str) -> ExperimentRun:
-    """Return a waiting run whose approval has ended: it was never handed over."""
-    return run.evolve(status=RunStatus.SUPERSEDED, reason=reason, evidence={"not_executed": "never dispatched"})
