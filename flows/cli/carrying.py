@@ -102,10 +102,15 @@ def _run(frame: Frame, body: Body, closed: threading.Event) -> None:
         body(plain_cycle)
 
 
+def prepare_prefect(server: ServerUse) -> None:
+    """Set the environment that Prefect reads when it is first imported, here and in child processes."""
+    os.environ.update({"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING", **prefect_environment(server)})
+
+
 def _frame(steps: Steps, plan: Plan, server: ServerUse, leave: threading.Event) -> Frame:
     if server.url is None:
         return Bare()
-    os.environ.update({"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING", **prefect_environment(server)})
+    prepare_prefect(server)
     from flows.view import View  # after the environment is set: importing Prefect reads it
 
     budget = plan.file.spec.campaign.budget

@@ -88,7 +88,7 @@ def write_report(campaign: str | None, *, lab: Path | None) -> None:
 def export_tables(campaign: str | None, out: Path, *, lab: Path | None) -> None:
     """Write a campaign's CSV files."""
     from flows.export import export_campaign
-    from flows.reporting import files_of
+    from flows.snapshots import files_of
 
     found = find_lab(lab, here=Path.cwd())
     with closing(SqlStore.open(found.ledger, read_only=True)) as store:

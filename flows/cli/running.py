@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flows.campaign import Ended
-from flows.cli.carrying import carry
+from flows.cli.carrying import carry, prepare_prefect
 from flows.cli.output import console, emit, fail, log_to, program
 from flows.cli.progress import progress_table, split_table
 from flows.lab import Kind, Lab, make_lab
 from flows.reporting import write_report
+from flows.review.desk import Asker, TerminalOnly
 from flows.server import ServerUse
 from flows.steps import Setup, Steps
 from flows.wiring import Plan, admit, load_plan, recorded_bench
@@ -123,9 +124,9 @@ class _Sitting:
         with ExitStack() as closing_later:
             bench = self._bench(fence, closing_later)
             plan = self.plan
-            setup = Setup(
-                plan.file.spec.campaign, plan.space, plan.objective, plan.policy, plan.recipe, bench, self.store, clock, fence, bench_sha
-            )
+            general, rules = plan.file.spec.campaign, plan.file.spec.review
+            places = (bench, self.store, clock, fence, bench_sha)
+            setup = Setup(general, plan.space, plan.objective, plan.policy, plan.recipe, *places, rules, self._asker())
             self.laps.lap("starting")
             ended, view_lost = carry(Steps(setup), plan, self.server, quiet=self.options.as_json)
             self.laps.lap("campaign")
@@ -188,6 +189,15 @@ class _Sitting:
         if self.plan.needs_wires:
             return closing_later.enter_context(HostClient.of_lab(self.lab.path, campaign=name, fence=fence))
         return recorded_bench(self.plan, self.store.changes(name))
+
+    def _asker(self) -> Asker:
+        """Return what puts open requests to people: the Prefect UI where there is one."""
+        if self.server.url is None:
+            return TerminalOnly()
+        prepare_prefect(self.server)
+        from flows.review.asking import PrefectAsker  # after the environment is set: importing Prefect reads it
+
+        return PrefectAsker(self.lab, self.store, self.plan.file.name)
 
     def _conclude(self, ended: Ended, setup: Setup) -> NeedsPerson | None:
         """End the processes of a campaign that is over, write its report, say what happened; return what a person must do."""
