@@ -6,6 +6,7 @@ that dies costs the view, never the campaign.
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -78,12 +79,18 @@ def _turns(steps: Steps, cycle: Cycle, observe: Observer, leave: threading.Event
                 return ended
             case Reconcile():
                 _watch(steps, actions)
-            case Wait():  # only people can change anything now
-                leave.wait(POLL_SECONDS)
+            case Wait():  # only people, or a deadline, can change anything now
+                _rest(steps, leave)
             case _:
                 number += 1
                 cycle(number, lambda: _work(steps))
                 observe(steps.history)
+
+
+def _rest(steps: Steps, leave: threading.Event) -> None:
+    started = time.perf_counter()
+    leave.wait(POLL_SECONDS)
+    steps.setup.timings.add("people", started)
 
 
 def _ask(steps: Steps) -> tuple[Action, ...]:

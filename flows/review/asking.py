@@ -24,6 +24,7 @@ from typing_extensions import override
 from flows.lab import Lab, clock_of
 from flows.review.child import Question, collect
 from flows.review.desk import Asker
+from orchestrator.domain.lifecycle import ReviewStatus
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.errors import AthanorError
 from orchestrator.store.sql import SqlStore
@@ -51,13 +52,9 @@ class _Child:
         return self.process.poll() is None
 
     def end(self) -> None:
-        """End the process, by force where it does not leave."""
-        self.process.terminate()
-        try:
-            self.process.wait(END_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        """End the process at once: it holds nothing, and a polite end would be shown as a crash of its flow run."""
+        self.process.kill()
+        self.process.wait()
 
 
 class PrefectAsker(Asker):
@@ -103,6 +100,16 @@ class PrefectAsker(Asker):
                 logger.warning("campaign %s: a review run cannot be kept now: %s", self._campaign, error)
         for request_id in list(self._children):
             self._end(request_id)
+            self._close_if_over(request_id)
+
+    def _close_if_over(self, request_id: str) -> None:
+        """Leave the form of an open request where it is: what is answered there meanwhile, the next process reads."""
+        try:
+            request, _, _ = Question(self._lab, self._store, self._campaign, request_id, 0).load()
+            if request.status is not ReviewStatus.OPEN:
+                self._close_runs(request_id)
+        except _TROUBLE as error:
+            logger.warning("campaign %s: a review run stays open in Prefect: %s", self._campaign, error)
 
     def _look(self, wanted: dict[str, ReviewRequest]) -> None:
         for request_id, child in list(self._children.items()):

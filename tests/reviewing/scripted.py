@@ -90,24 +90,46 @@ class Desk(Asker):
     """As the ledger judged them."""
     codes: dict[str, str] = field(default_factory=dict)
     """Code to give by reviewer."""
+    asker: Asker | None = None
+    """Who asks instead of this script."""
+    snapshot: Mapping[str, Any] = field(default_factory=dict)
     patience: int = 10
     """Looks at an unanswered request before the test gives up."""
 
     def run(self) -> Ended:
         """Carry the campaign on to its end."""
-        self.leave = threading.Event()
-        self.steps = self._steps()
+        self.prepare()
         return run_loop(self.steps, cycle=plain_cycle, observe=lambda _: None, leave=self.leave)
+
+    def prepare(self) -> None:
+        """Take the campaign up, begun where it is new; once."""
+        if not hasattr(self, "steps"):
+            self.leave = threading.Event()
+            self.steps = self._steps()
 
     def _steps(self) -> Steps:
         general = GeneralSpec.model_validate({"name": "c", "bench": "b", "budget": 2, "batch": 2, **self.general})
         if not self.store.campaigns():
-            self.store.create_campaign(CampaignRecord(name="c"), by="test", now=NOW)
-            self.store.update_campaign(CampaignRecord(name="c", status=CampaignStatus.RUNNING), kind="running", by="test", now=NOW)
+            record = CampaignRecord(name="c", snapshot=dict(self.snapshot))
+            self.store.create_campaign(record, by="test", now=NOW)
+            self.store.update_campaign(record.evolve(status=CampaignStatus.RUNNING), kind="running", by="test", now=NOW)
         fence = self.store.take_up("c", by="test", now=NOW)
         rules = ReviewSpec.model_validate({"mode": "always", **self.rules})
         return Steps(
-            Setup(general, SPACE, OBJECTIVE, RandomPolicy(SPACE), self.recipe, self.box, self.store, self.clock, fence, "", rules, self)
+            Setup(
+                general,
+                SPACE,
+                OBJECTIVE,
+                RandomPolicy(SPACE),
+                self.recipe,
+                self.box,
+                self.store,
+                self.clock,
+                fence,
+                "",
+                rules,
+                self.asker or self,
+            )
         )
 
     @override
