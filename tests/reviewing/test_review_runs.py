@@ -19,6 +19,7 @@ from flows.lab import Lab, make_lab
 from flows.review.asking import PrefectAsker
 from flows.review.form import row_name
 from flows.server import ServerUse, prefect_environment
+from instruments.host.locks import FileLock
 from orchestrator.clock import Instant, LiveClock
 from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus, ReviewStatus
 from orchestrator.domain.review import ReviewRequest
@@ -60,6 +61,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerUse]:
     os.environ.update(before)
     refresh_global_settings_context()
     use.release()
+    lock = FileLock(use.home / "keeper.lock", what="a test", lab=use.home)
+    lock.acquire(patience=PATIENCE)  # held by the server's keeper until the server has ended
+    lock.release()
 
 
 class People:
