@@ -183,7 +183,7 @@ class Store(Protocol):
         ...
 
     def add_proposals(self, proposals: Sequence[Proposal], *, by: str, now: Instant) -> None:
-        """Record a batch in one transaction."""
+        """Record a batch in one transaction; a number that is taken becomes the next free one."""
         ...
 
     def decide(self, proposal: Proposal, runs: Sequence[ExperimentRun], *, by: str, now: Instant) -> None:

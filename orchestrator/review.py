@@ -49,7 +49,7 @@ def reasons_for(proposal: Proposal, found: Quantities, spec: ReviewSpec) -> tupl
     """
     asked = list(found.hazards)
     if spec.mode == "always":
-        asked.append(Reason(name="always", text="the campaign asks people about each proposal", standing=True))
+        asked.append(Reason(name="always", text="every proposal is reviewed", standing=True))
     if spec.mode == "rules" and proposal.number <= spec.first:
         asked.append(Reason(name="first", text=f"one of the first {spec.first} proposals", standing=True))
     return (*asked, *(reason for rule in spec.when if (reason := _fired(rule, found)) is not None))

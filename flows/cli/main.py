@@ -167,6 +167,20 @@ def resolve(
 
 
 @app.command()
+def suggest(
+    values: Annotated[list[str], typer.Option("--set", help="PARAMETER=VALUE, one for each parameter.")],
+    by: Annotated[str, typer.Option("--by", help="Who suggests it: they cannot be the only one to approve it.")],
+    campaign: CampaignArgument = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why.")] = "",
+    lab: LabOption = None,
+) -> None:
+    """Record a proposal of your own; it goes through the same review as the policy's."""
+    from flows.cli.reviewing import suggest as record
+
+    record(campaign, values, lab=lab, by=by, reason=reason)
+
+
+@app.command()
 def report(campaign: CampaignArgument = None, lab: LabOption = None) -> None:
     """Write a campaign's report, one self-contained HTML page, and print its path."""
     from flows.cli.looking import write_report

@@ -12,10 +12,11 @@ from rich.table import Table
 from flows.cli.looking import the_campaign
 from flows.cli.output import console, emit
 from flows.lab import Lab, clock_of, find_lab
-from flows.review.answering import answer_of, edits_of, verdicts_of
+from flows.review.answering import answer_of, edits_of, values_of, verdicts_of
 from flows.review.withdrawal import withdraw
+from flows.snapshots import files_of
 from orchestrator.domain.identity import uuid7
-from orchestrator.domain.lifecycle import AnswerStatus
+from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus
 from orchestrator.domain.records import Proposal
 from orchestrator.domain.review import Answer, Person, ReviewRequest, draw_codes
 from orchestrator.errors import BadInput
@@ -109,10 +110,11 @@ def _deadline(request: ReviewRequest, lab_now: float) -> str:
 
 def _table(history: History, request: ReviewRequest) -> Table:
     asked = [history.proposals[(one.proposal_id, one.revision)] for one in request.asked]
-    table = Table("proposal", *asked[0].configuration, "expected", "asked because")
+    columns = files_of(history.campaign)[0].columns
+    table = Table("proposal", *columns, "expected", "asked because")
     for one, proposal in zip(request.asked, asked, strict=True):
         name = str(one.number) if one.revision == 1 else f"{one.number} rev. {one.revision}"
-        values = [value if isinstance(value, str) else f"{value:.5g}" for value in proposal.configuration.values()]
+        values = [value if isinstance(value := proposal.configuration[column], str) else f"{value:.5g}" for column in columns]
         table.add_row(name, *values, _expected(proposal), "; ".join(reason.text for reason in one.reasons))
     return table
 
@@ -215,6 +217,24 @@ def withdraw_approval(number: int, campaign: str | None, *, lab: Path | None, by
     with _opened(campaign, lab) as (found, store, history):
         taken = withdraw(store, history, number, by=by, reason=reason, now=clock_of(found, store).now())
     console.print(f"proposal {taken.number} revision {taken.revision} is withdrawn")
+
+
+def suggest(campaign: str | None, values: Sequence[str], *, lab: Path | None, by: str, reason: str) -> None:
+    """Record a hand-made proposal; the campaign has it reviewed as its file says.
+
+    Raises:
+        BadInput: The campaign has ended, or the values are not legal.
+    """
+    from flows.review.suggestion import suggestion  # loads the models' libraries
+    from flows.wiring import stored_plan
+
+    with _opened(campaign, lab) as (found, store, history):
+        if history.campaign.status in (CampaignStatus.FINISHED, CampaignStatus.ABORTED):
+            raise BadInput(f"campaign {history.campaign.name} has ended: {history.campaign.status} ({history.campaign.reason})")
+        plan = stored_plan(history.campaign)
+        made = suggestion(plan, history, values_of(values, plan.space), author=by, reason=reason)
+        store.add_proposals([made], by=f"person {by}", now=clock_of(found, store).now())
+    console.print(f"proposal {made.number} of campaign {made.campaign}: suggested by {made.author}, reviewed when the campaign next looks")
 
 
 # ---------------------------------------------------------------------- people

@@ -29,6 +29,21 @@ def edits_of(texts: Sequence[str], space: SearchSpace) -> dict[int, dict[str, fl
     return edits
 
 
+def values_of(texts: Sequence[str], space: SearchSpace) -> dict[str, float | str]:
+    """Read values such as `T=210` or `tau=2 min`.
+
+    Raises:
+        BadInput: Names the text, and what was expected.
+    """
+    values: dict[str, float | str] = {}
+    for text in texts:
+        column, equals, value = text.partition("=")
+        if not equals:
+            raise BadInput(f"--set {text!r}: expected PARAMETER=VALUE, for example {space.columns[0]}=1")
+        values[column.strip()] = _value(space, column.strip(), value.strip(), text)
+    return values
+
+
 def _value(space: SearchSpace, column: str, value: str, text: str) -> float | str:
     if column not in space.columns:
         raise BadInput(f"--set {text!r}: there is no parameter {column!r}; there are {', '.join(space.columns)}")

@@ -74,6 +74,14 @@ def check_new_revision(ledger: Reader, proposal: Proposal) -> None:
             raise StoreError(f"{name_of(PROPOSALS, former)} is approved; it cannot be edited any more")
 
 
+def numbered(ledger: Reader, proposal: Proposal) -> Proposal:
+    """Give a new proposal the next free number where its own is taken: a person may have suggested one meanwhile."""
+    if proposal.revision > 1:
+        return proposal
+    highest = ledger.highest_number(PROPOSALS.table, proposal.campaign)
+    return proposal if proposal.number > highest else proposal.evolve(number=highest + 1)
+
+
 def check_decision(ledger: Reader, proposal: Proposal) -> None:
     """A decision binds what was shown, in its last revision."""
     stored, what = known(ledger, PROPOSALS, proposal), name_of(PROPOSALS, proposal)

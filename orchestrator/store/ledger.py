@@ -42,6 +42,10 @@ class Reader(Protocol):
         """Return documents of a campaign's rows that changed after an event, in the order of change."""
         ...
 
+    def highest_number(self, table: str, campaign: str) -> int:
+        """Return the highest number that a table of a campaign's numbered things holds; 0 where it holds none."""
+        ...
+
     def links(self, campaign: str | None, since: int, limit: int) -> Sequence[Link]:
         """Return the next events in order."""
         ...

@@ -70,6 +70,10 @@ class _Transaction:
         ]
         return [document for _, _, document in sorted(hits)]
 
+    def highest_number(self, table: str, campaign: str) -> int:
+        mine = (row.searchable for (name, _), row in self._rows.items() if name == table)
+        return max((int(found["number"]) for found in mine if found["campaign"] == campaign), default=0)
+
     def links(self, campaign: str | None, since: int, limit: int) -> Sequence[Link]:
         start = bisect_right(self._base.links, since, key=lambda link: link.seq)
         return [link for link in self._base.links[start:] if campaign in (None, link.campaign)][:limit]

@@ -28,6 +28,7 @@ from orchestrator.store.checks import (
     check_successor,
     known,
     no_campaign,
+    numbered,
 )
 from orchestrator.store.documents import ANSWERS, CAMPAIGNS, MEASUREMENTS, PAGES, PEOPLE, PROPOSALS, REQUESTS, RUNS, load_reading
 from orchestrator.store.history import rebuild
@@ -138,7 +139,8 @@ class LedgerStore(Store):
             for proposal in proposals:
                 self._guard(ledger, proposal.campaign)
                 check_new_revision(ledger, proposal)
-                pen.record("proposed", proposal.campaign, proposal.proposal_id, [Entry(PROPOSALS, proposal)])
+                entry = Entry(PROPOSALS, numbered(ledger, proposal))
+                pen.record("proposed", proposal.campaign, proposal.proposal_id, [entry])
 
     @override
     def decide(self, proposal: Proposal, runs: Sequence[ExperimentRun], *, by: str, now: Instant) -> None:

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Engine, Select, Update, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Select, Update, bindparam, func, insert, select, update
 from typing_extensions import override
 
 from orchestrator.errors import BadInput, StoreError
@@ -81,6 +81,11 @@ class SqlLedger:
         order = [columns.event_seq, *(columns[name] for name in STATE[table].key_fields)]
         statement = select(columns.document).where(columns.campaign == campaign, columns.event_seq > since)
         return self._connection.execute(statement.order_by(*order)).scalars().all()
+
+    def highest_number(self, table: str, campaign: str) -> int:
+        """Return the highest number that a table of a campaign's numbered things holds; 0 where it holds none."""
+        columns = METADATA.tables[table].c
+        return self._connection.execute(select(func.max(columns.number)).where(columns.campaign == campaign)).scalar() or 0
 
     def links(self, campaign: str | None, since: int, limit: int) -> Sequence[Link]:
         """Return the next events in order."""
