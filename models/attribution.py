@@ -39,8 +39,8 @@ COALITIONS: Final = 2**MOST_EXACT
 """Coalitions looked at beyond that: no more work than the largest exact case."""
 LEAST_PAIRS: Final = 16
 """Pairs of orders drawn at least, however many players there are: a standard error of fewer says little."""
-ROWS: Final = 2**14
-"""Rows handed over at a time: memory stays bounded whatever the number of coalitions."""
+ROWS: Final = 2**10
+"""Rows handed over at a time: memory stays bounded whatever the number of coalitions, and a Gaussian process is fastest then."""
 
 
 @dataclass(frozen=True, slots=True)
