@@ -31,7 +31,7 @@ from models.attribution import BACKGROUND, importance, players, predictions
 from models.base import Surrogate, TargetData
 from models.encoding import Encoding
 from models.gp import GaussianProcessLearner
-from models.residuals import Channel, associations, leave_one_out
+from models.residuals import Channel, associations, residuals
 from models.threads import use_threads
 from models.training import training_data
 from orchestrator.domain.objective import Objective, Target
@@ -55,6 +55,8 @@ LOTS: Final = 5
 DRIVERS: Final = ("none", "room temperature", "day", "lot")
 DESIGNS: Final = 1_000_000
 """Keeps the seeds of designs apart from those of channels."""
+PERMUTED: Final = 2_000_000
+"""And those of permutations."""
 
 
 def design(count: int, generator: torch.Generator) -> Float[Tensor, "n 6"]:
@@ -115,7 +117,8 @@ def channels_row(driver: str, seed: int) -> dict[str, Any]:
     if driver != "none":
         y = y + push(recorded[driver], generator)
     surrogate, data = learn(X, y, seed)
-    found = associations(leave_one_out(surrogate, data.X, data.Y.unsqueeze(1))[:, 0], recorded, seed=seed)
+    (left,) = residuals(surrogate, [data])
+    found = associations(left, recorded, seed=PERMUTED + seed)
     p_values = {one.channel: round(one.p_value, 4) for one in found}
     return {"driver": driver, "seed": seed, "p": p_values, "named": [one.channel for one in found if one.named]}
 

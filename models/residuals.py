@@ -1,18 +1,22 @@
 """What the surrogate does not explain, and which recorded channels go with it.
 
 A channel that is no parameter (room temperature, day, lot of a stock) and drives a target leaves its trace in the
-residuals. Residuals of a fit are small where the fit followed its own data, so those of predictions from all other
-measurements are taken, each in its own standard deviation. For a Gaussian process with posterior mean mu and variance s^2
-of the function at a measured point, and noise n^2 of the measurement, that is in closed form
+residuals. Those of a fit are small where the fit followed its own data, and go together where it was led astray by the
+same ones. With prior mean m and covariance C of the measurements (noise included) the whitened ones,
 
-    (y - mu) / (n^2 - s^2)^(1/2)
+    e = C^(-1/2) (y - m)
 
-(of K + n^2 the inverse has the diagonal (n^2 - s^2) / n^4 [Rasmussen2006, 5.4.2]), with the hyperparameters left as they are.
+are independent, of variance one, and so are predictions from all other measurements in their standard deviations up to
+what they have in common. Both follow from the posterior alone, mean mu and covariance S at the measured points, and the
+noise N:   C^-1 = N^-1 - N^-1 S N^-1   and   C^-1 (y - m) = N^-1 (y - mu)   [Rasmussen2006, 2.2 and 5.4.2]; hyperparameters
+are left as they are.
 
-The test: how much of the ranked residuals' variance a channel explains - a number by a parabola in its ranks, which sees
-trends and optima alike, a category by its means - against the same of permuted residuals. All channels see the same
+The test: how much of e the channel explains as a further linear part of the model (generalised least squares: what the
+surrogate could have explained by itself does not count) - a number by a parabola in its ranks, which sees trends and
+optima alike, a category by its means - against the same channel in permuted order. All channels see the same
 permutations, and what is compared is the least p-value of them all (Westfall and Young), so that the chance of naming any
-channel when none matters is `ALPHA`, however many are recorded and whatever they have in common.
+channel when none matters is `ALPHA`, however many are recorded and whatever they have in common. It holds whatever the
+surrogate is worth, as long as runs could have come in any order; two channels that drift together cannot be told apart.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,13 +27,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from models.base import Surrogate
+from models.base import Surrogate, TargetData
 from orchestrator.errors import BadInput
 
 ALPHA: Final = 0.05
 """Chance of naming any channel when none matters."""
-PERMUTATIONS: Final = 4999
-"""With the data as they are 5,000: of one channel the least p-value is 0.0002, among c channels about c times that."""
+PERMUTATIONS: Final = 1999
+"""With the data as they are 2,000: of one channel the least p-value is 0.0005, among c channels about c times that."""
+TOGETHER: Final = 250
+"""Permutations looked at at a time, so that memory stays bounded."""
 DEGREE: Final = 2
 """Of the polynomial in a numeric channel's ranks."""
 TIE: Final = 1e-9
@@ -37,8 +43,8 @@ TIE: Final = 1e-9
 DEPENDENT: Final = 1e-9
 """Singular values of a channel's columns, whose lengths are of the order of one, below it are zero but for float noise."""
 FULL_LEVERAGE: Final = 1e-9
-"""Least part of the noise variance that the function's variance at its own measurement leaves: it is smaller in an exact
-process, and a surrogate whose predicted noise is not the one it was conditioned on might leave none."""
+"""Least part of the noise that the posterior leaves: more is left in an exact process, and a surrogate whose predicted noise
+is not the one it was conditioned on might leave none."""
 
 Channel = Sequence[float] | Sequence[str]
 """Numbers, or the names of categories, one per residual."""
@@ -50,9 +56,9 @@ class Association:
 
     channel: str
     explained: float
-    """Part of the ranked residuals' variance, 0 to 1; what chance alone explains is in it."""
+    """Part of the whitened residuals' square, 0 to 1; what chance alone explains is in it."""
     trend: float | None
-    """Rank correlation, -1 to 1; None for categories."""
+    """Rank correlation with the residuals left one out, -1 to 1; None for categories."""
     p_value: float
     """Chance that any of the channels explains as much for one's kind when none matters."""
 
@@ -62,22 +68,47 @@ class Association:
         return self.p_value <= ALPHA
 
 
-def leave_one_out(surrogate: Surrogate, X: Float[Tensor, "n d"], Y: Float[Tensor, "n m"]) -> Float[Tensor, "n m"]:
-    """Return residuals of predictions from all other rows, each in its standard deviation.
+@dataclass(frozen=True, slots=True)
+class Residuals:
+    """Residuals of one target."""
+
+    leave_one_out: Float[Tensor, " n"]
+    """Of predictions from all other rows, each in its standard deviation."""
+    whitened: Float[Tensor, " n"]
+    whitening: Float[Tensor, "n n"]
+    """From deviations of measurements to independent ones."""
+
+    @staticmethod
+    def independent(values: Float[Tensor, " n"]) -> "Residuals":
+        """Take residuals that go together no more than chance has them, of whatever model."""
+        return Residuals(values, values, torch.eye(len(values), dtype=values.dtype))
+
+
+def residuals(surrogate: Surrogate, data: Sequence[TargetData]) -> tuple[Residuals, ...]:
+    """Compute the residuals of each target.
 
     Args:
-        surrogate: Conditioned on the rows, `m` targets.
-        X: The measured configurations, encoded.
-        Y: What was measured, in the units that the surrogate was given.
+        surrogate: Conditioned on the data.
+        data: Its targets' rows; each has one at least.
     """
+    return tuple(_residuals(surrogate, target, number) for number, target in enumerate(data))
+
+
+def _residuals(surrogate: Surrogate, data: TargetData, target: int) -> Residuals:
+    rows = slice(target * len(data.X), (target + 1) * len(data.X))
     with torch.no_grad():
-        mean = surrogate.posterior(X.unsqueeze(-2)).mean.squeeze(-2)
-        function, noise = surrogate.variance_parts(X)
-    left: Tensor = (Y - mean) / torch.maximum(noise - function, FULL_LEVERAGE * noise).sqrt()
-    return left
+        posterior = surrogate.posterior(data.X)
+        # block by block: all points of one target, then all of the next
+        S = posterior.distribution.covariance_matrix[rows, rows]
+        root = surrogate.variance_parts(data.X)[1][:, target].sqrt()
+    score = (data.Y - posterior.mean[:, target]) / root
+    left, V = torch.linalg.eigh(torch.eye(len(root), dtype=root.dtype) - S / root / root.unsqueeze(1))
+    left = left.clamp_min(FULL_LEVERAGE)
+    whitening, whitened = (V * left.sqrt()) @ V.T / root, (V / left.sqrt()) @ (V.T @ score)
+    return Residuals(score / (V.square() @ left).sqrt(), whitened, whitening)
 
 
-def associations(residuals: Float[Tensor, " n"], channels: Mapping[str, Channel], *, seed: int = 0) -> tuple[Association, ...]:
+def associations(residuals: Residuals, channels: Mapping[str, Channel], *, seed: int = 0) -> tuple[Association, ...]:
     """Test which channels go with the residuals, the likeliest first.
 
     Args:
@@ -90,10 +121,11 @@ def associations(residuals: Float[Tensor, " n"], channels: Mapping[str, Channel]
     """
     if not channels:
         return ()
-    bases = [_basis(name, values, len(residuals)) for name, values in channels.items()]
-    ranked = _standard(_ranks(residuals))
-    permuted = ranked[_orders(len(ranked), seed)]
-    shares = torch.stack([(permuted @ basis).square().sum(dim=1) for basis in bases], dim=1)
+    rows = len(residuals.whitened)
+    bases = [_basis(name, values, rows) for name, values in channels.items()]
+    orders = _orders(rows, seed)
+    shares = torch.stack([_explained(residuals, basis, orders) for basis in bases], dim=1)
+    ranked = _standard(_ranks(residuals.leave_one_out))
     p_values = _family_wise(shares)
     found = [
         Association(name, float(shares[0, number]), _trend(ranked, values), float(p_values[number]))
@@ -107,6 +139,23 @@ def _orders(rows: int, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.rand(PERMUTATIONS, rows, generator=generator, dtype=torch.float64).argsort(dim=1)
     return torch.cat([torch.arange(rows).unsqueeze(0), drawn])
+
+
+def _explained(residuals: Residuals, basis: Float[Tensor, "n k"], orders: Tensor) -> Float[Tensor, " r"]:
+    """Return which part of the whitened residuals' square the channel explains beyond a constant, per order of its rows."""
+    rows, width = basis.shape
+    level = residuals.whitening.sum(dim=1)
+    level = level / level.norm()
+    rest = residuals.whitened - (level @ residuals.whitened) * level
+    total = float(rest.square().sum())
+    if width == 0 or total <= 0 or width >= rows - 1:  # nothing is explained in any order, or everything
+        return torch.full((len(orders),), float(width >= rows - 1 and total > 0), dtype=basis.dtype)
+    parts = []
+    for some in orders.split(TOGETHER):  # type: ignore[no-untyped-call]  # torch
+        moved = residuals.whitening @ basis[some]
+        Q = torch.linalg.qr(moved - level.unsqueeze(1) * (level @ moved).unsqueeze(1)).Q
+        parts.append((rest @ Q).square().sum(dim=1))
+    return torch.cat(parts) / total
 
 
 def _family_wise(shares: Float[Tensor, "r c"]) -> Float[Tensor, " c"]:

@@ -10,7 +10,7 @@ from torch import Tensor
 from models.base import Surrogate, TargetData
 from models.exact import Adapted, Conditioned
 from models.gp import GaussianProcessLearner
-from models.residuals import ALPHA, PERMUTATIONS, Association, Channel, associations, leave_one_out
+from models.residuals import ALPHA, PERMUTATIONS, Association, Channel, Residuals, associations, residuals
 from models.tasks import Scale
 from orchestrator.errors import BadInput
 from tests.metatraining.learner import NOISE, Bell
@@ -41,14 +41,14 @@ def one_by_one(K: Float[Tensor, "n n"], noise: float, z: Float[Tensor, " n"]) ->
 
 def test_residuals_of_a_gaussian_process_are_those_of_predictions_from_all_other_rows() -> None:
     X, Y = measured()
-    surrogate = GaussianProcessLearner().fit([TargetData("y", X, Y), TargetData("z", X, -Y)], seed=0)
-    found = leave_one_out(surrogate, X, torch.stack([Y, -Y], dim=1))
-    for column, model in enumerate(surrogate.models):
+    data = [TargetData("y", X, Y), TargetData("z", X[:9], -Y[:9])]
+    surrogate = GaussianProcessLearner().fit(data, seed=0)
+    for found, model, target in zip(residuals(surrogate, data), surrogate.models, data, strict=True):
         with torch.no_grad():
-            K = model.covar_module(X).to_dense()
+            K = model.covar_module(target.X).to_dense()
             z = model.train_targets - model.mean_module.constant
         expected = one_by_one(K, float(model.likelihood.noise.detach()), z)
-        torch.testing.assert_close(found[:, column], expected, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(found.leave_one_out, expected, atol=1e-4, rtol=1e-4)
 
 
 def test_residuals_of_an_adapted_prior_are_too_whatever_its_inner_order() -> None:
@@ -57,7 +57,18 @@ def test_residuals_of_an_adapted_prior_are_too_whatever_its_inner_order() -> Non
     z = scale.standard(Y)
     surrogate: Surrogate = Adapted("bell/1", ((1.0, Conditioned(process, X, z, torch.full_like(z, NOISE), scale=scale)),))
     expected = one_by_one(process.covariance(X, X), NOISE, z)
-    torch.testing.assert_close(leave_one_out(surrogate, X, Y.unsqueeze(1))[:, 0], expected, atol=1e-5, rtol=1e-5)
+    (found,) = residuals(surrogate, [TargetData("y", X, Y)])
+    torch.testing.assert_close(found.leave_one_out, expected, atol=1e-5, rtol=1e-5)
+    # in units of y the covariance of the measurements is 36 (K + noise), and whitening undoes it
+    C = 36 * (process.covariance(X, X) + NOISE * torch.eye(len(X), dtype=X.dtype))
+    W = found.whitening
+    # up to the jitter of the process, 1e-6 of the noise, where least of the noise is left
+    torch.testing.assert_close(W @ C @ W.T, torch.eye(len(X), dtype=X.dtype), atol=2e-4, rtol=0.0)
+    torch.testing.assert_close(found.whitened, W @ (Y - 50), atol=2e-4, rtol=2e-4)
+
+
+def plain(values: Float[Tensor, " n"]) -> Residuals:
+    return Residuals.independent(values)
 
 
 def by_name(found: tuple[Association, ...]) -> dict[str, Association]:
@@ -77,8 +88,8 @@ def inert(rows: int, seed: int) -> dict[str, Channel]:
 
 def test_a_channel_that_the_residuals_follow_is_named_first_and_alone() -> None:
     room = normal(60, seed=1)
-    residuals = (room + normal(60, seed=2)) / math.sqrt(2)
-    found = associations(residuals, {**inert(60, 5), "room temperature": room.tolist()})
+    followed = (room + normal(60, seed=2)) / math.sqrt(2)
+    found = associations(plain(followed), {**inert(60, 5), "room temperature": room.tolist()})
     assert [one.channel for one in found if one.named] == ["room temperature"]
     # no permutation explains as much; each of five channels has one order that it explains best
     assert found[0].p_value <= 5 * LEAST_P * (1 + 1e-9)
@@ -89,14 +100,13 @@ def test_a_channel_that_the_residuals_follow_is_named_first_and_alone() -> None:
 def test_a_trend_is_the_rank_correlation_and_carries_its_sign() -> None:
     values = [3.0, 1.0, 4.0, 1.5, 9.0, 2.6, 5.0]
     falling = [-math.exp(value) for value in values]
-    (found,) = associations(torch.tensor(falling, dtype=torch.float64), {"T": values})
+    (found,) = associations(plain(torch.tensor(falling, dtype=torch.float64)), {"T": values})
     assert found.trend == pytest.approx(-1.0)
-    assert found.explained == pytest.approx(1.0)
 
 
 def test_an_optimum_in_the_middle_of_a_channel_is_seen_without_a_trend() -> None:
     room = torch.linspace(-1, 1, 40, dtype=torch.float64)
-    found = by_name(associations(-room.square() + 0.2 * normal(40, seed=1), {**inert(40, 3), "room": room.tolist()}))["room"]
+    found = by_name(associations(plain(-room.square() + 0.2 * normal(40, seed=1)), {**inert(40, 3), "room": room.tolist()}))["room"]
     assert found.named
     assert found.trend is not None
     assert abs(found.trend) < 0.3
@@ -104,8 +114,8 @@ def test_an_optimum_in_the_middle_of_a_channel_is_seen_without_a_trend() -> None
 
 
 def test_categories_explain_the_variance_of_their_means() -> None:
-    # ranks 1 to 4 (mean 2.5, total 5): the lots' means are 1.5 and 3.5, so that 4 of 5 lie between them
-    (found,) = associations(torch.tensor([0.1, 0.2, 5.0, 7.0], dtype=torch.float64), {"lot": ["A", "A", "B", "B"]})
+    # mean 2.5, total 5: the lots' means are 1.5 and 3.5, so that 4 of 5 lie between them
+    (found,) = associations(plain(torch.tensor([1.0, 2.0, 3.0, 4.0], dtype=torch.float64)), {"lot": ["A", "A", "B", "B"]})
     assert found.explained == pytest.approx(0.8)
     assert found.trend is None
     # 8 of the 24 orders put the two lowest together
@@ -115,50 +125,83 @@ def test_categories_explain_the_variance_of_their_means() -> None:
 def test_a_lot_that_differs_is_named() -> None:
     lots = [f"lot {index % 5}" for index in range(60)]
     shift = torch.tensor([float(lot == "lot 3") for lot in lots], dtype=torch.float64)
-    found = by_name(associations(3 * shift + normal(60, seed=2), {**inert(60, 6), "lot": lots}))
+    found = by_name(associations(plain(3 * shift + normal(60, seed=2)), {**inert(60, 6), "lot": lots}))
     assert found["lot"].named
     assert not found["humidity"].named
 
 
 def test_channels_that_say_the_same_in_other_units_get_the_same() -> None:
     room = normal(30, seed=1)
-    found = by_name(associations(room + normal(30, seed=2), {"degC": room.tolist(), "degF": (32 + 1.8 * room).tolist()}))
+    found = by_name(associations(plain(room + normal(30, seed=2)), {"degC": room.tolist(), "degF": (32 + 1.8 * room).tolist()}))
     assert found["degC"].explained == pytest.approx(found["degF"].explained)
     assert found["degC"].p_value == found["degF"].p_value
+
+
+def test_what_the_surrogate_could_have_explained_by_itself_does_not_count() -> None:
+    # generalised least squares in full: the fit of a constant and the channel's columns against that of the constant alone
+    X, Y = measured(30)
+    process, scale = Bell(0.4), Scale(50.0, 6.0)
+    z = scale.standard(Y)
+    surrogate = Adapted("bell/1", ((1.0, Conditioned(process, X, z, torch.full_like(z, NOISE), scale=scale)),))
+    (left,) = residuals(surrogate, [TargetData("y", X, Y)])
+    lots = ["ABC"[index % 3] for index in range(30)]
+    (found,) = associations(left, {"lot": lots})
+    P = torch.linalg.inv(process.covariance(X, X) + NOISE * torch.eye(30, dtype=X.dtype))
+
+    def misfit(columns: Float[Tensor, "n k"]) -> float:
+        rest = z - columns @ torch.linalg.solve(columns.T @ P @ columns, columns.T @ P @ z)
+        return float(rest @ P @ rest)
+
+    by_lot = torch.tensor([[float(lot == kind) for kind in "ABC"] for lot in lots], dtype=torch.float64)
+    assert found.explained == pytest.approx(1 - misfit(by_lot) / misfit(torch.ones(30, 1, dtype=torch.float64)), abs=1e-5)
+
+
+def test_a_surrogate_that_misjudges_its_noise_still_has_residuals() -> None:
+    X, Y = measured(20)
+    scale = Scale(50.0, 6.0)
+    z = scale.standard(Y)
+    boastful = Conditioned(Bell(0.4), X, z, torch.full_like(z, 1.0), scale=scale, aleatoric=lambda mean: torch.full_like(mean, 1e-3))
+    (left,) = residuals(Adapted("bell/1", ((1.0, boastful),)), [TargetData("y", X, Y)])
+    (found,) = associations(left, {"T": normal(20, seed=9).tolist()})
+    assert bool(left.leave_one_out.isfinite().all())
+    assert 0.0 <= found.explained <= 1.0
+    assert 0.0 < found.p_value <= 1.0
 
 
 def test_what_says_nothing_is_never_named() -> None:
     # a constant channel explains nothing; a name of each run explains everything, in any order
     channels: dict[str, Channel] = {"constant": [20.0] * 12, "run": [f"run {index}" for index in range(12)], "one lot": ["A"] * 12}
-    found = by_name(associations(normal(12), channels))
+    found = by_name(associations(plain(normal(12)), channels))
     assert {one.p_value for one in found.values()} == {1.0}
     assert found["constant"].explained == found["one lot"].explained == 0.0
     assert found["run"].explained == pytest.approx(1.0)
-    (equal,) = associations(torch.ones(12, dtype=torch.float64), {"T": normal(12).tolist()})
+    (equal,) = associations(plain(torch.ones(12, dtype=torch.float64)), {"T": normal(12).tolist()})
     assert equal.p_value == 1.0
 
 
 def test_without_an_effect_any_channel_is_named_as_seldom_as_alpha_says() -> None:
-    named = sum(any(one.named for one in associations(normal(40, seed=seed), inert(40, 1000 + seed), seed=seed)) for seed in range(200))
-    # binomial: mean 10, standard deviation 3.1
-    assert named <= ALPHA * 200 + 3 * 3.1
+    named = sum(
+        any(one.named for one in associations(plain(normal(40, seed=seed)), inert(40, 1000 + seed), seed=seed)) for seed in range(200)
+    )
+    # binomial: mean 5, standard deviation 2.2
+    assert named <= ALPHA * 100 + 3 * 2.2
 
 
 def test_the_more_channels_are_recorded_the_more_an_effect_must_say() -> None:
     room = normal(20, seed=1)
-    residuals = 0.6 * room + normal(20, seed=2)
-    (alone,) = associations(residuals, {"room": room.tolist()})
+    left = plain(0.6 * room + normal(20, seed=2))
+    (alone,) = associations(left, {"room": room.tolist()})
     among = by_name(
-        associations(residuals, {"room": room.tolist(), **{f"c{index}": normal(20, seed=50 + index).tolist() for index in range(20)}})
+        associations(left, {"room": room.tolist(), **{f"c{index}": normal(20, seed=50 + index).tolist() for index in range(20)}})
     )
     assert among["room"].p_value > 2 * alone.p_value
     assert among["room"].explained == pytest.approx(alone.explained)
 
 
 def test_the_same_seed_gives_the_same_p_values() -> None:
-    residuals, channels = normal(30), inert(30, 1)
-    assert associations(residuals, channels, seed=4) == associations(residuals, channels, seed=4)
-    assert associations(residuals, {}) == ()
+    left, channels = plain(normal(30)), inert(30, 1)
+    assert associations(left, channels, seed=4) == associations(left, channels, seed=4)
+    assert associations(left, {}) == ()
 
 
 @pytest.mark.parametrize(
@@ -171,4 +214,4 @@ def test_the_same_seed_gives_the_same_p_values() -> None:
 )
 def test_a_channel_that_cannot_be_tested_is_refused_by_name(values: Channel, words: str) -> None:
     with pytest.raises(BadInput, match=words):
-        associations(normal(3), {"T": values})
+        associations(plain(normal(3)), {"T": values})
