@@ -22,6 +22,7 @@ __all__ = [
     "Bench",
     "Changes",
     "Clock",
+    "Explanation",
     "Instant",
     "Knowledge",
     "Observation",
@@ -70,6 +71,22 @@ class Suggestion:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a policy proposes a configuration."""
+
+    players: tuple[str, ...]
+    """The parameters."""
+    effects: Mapping[str, tuple[float, ...]]
+    """Shapley values of the players by what they add up to: `mean TARGET` and `sd TARGET` in the target's unit, `acquisition`."""
+    base: Mapping[str, float]
+    """What the effects add to: the mean over feasible configurations."""
+    exploit: float | None
+    """Part of the expected improvement that would be left if the prediction were certain, 0 to 1; the rest is exploration."""
+    alternatives: tuple[Suggestion, ...] = ()
+    """The best configurations beside the proposed ones, unlike these and each other."""
+
+
 class Policy(Protocol):
     """What to measure next: a function of knowledge, seed and settings alone."""
 
@@ -90,6 +107,10 @@ class Policy(Protocol):
     def adapt(self, knowledge: Knowledge) -> Mapping[str, Any]:  # noqa: ARG002 - most policies learn nothing before they are asked
         """Learn from what is known now and return what the ledger should keep of it; empty where nothing is learned ahead."""
         return {}
+
+    def explain(self, knowledge: Knowledge, batch: Sequence[Configuration], *, seed: int) -> tuple[Explanation, ...]:  # noqa: ARG002 - a draw has no reason
+        """Say why each configuration of a batch was proposed, given what was known before it; empty where there is no model."""
+        return ()
 
 
 class Bench(Protocol):

@@ -138,10 +138,6 @@ class ReviewSpec(Frozen):
     on_deadline: Literal["hold", "skip", "approve"] = "hold"
     valid_for: LabSeconds | None = None
     """Lab time after which an approval that was not carried out lapses."""
-    radius: Annotated[float, Field(gt=0, le=1)] = 0.05
-    """How far around a refused proposal nothing is proposed: root mean square of differences, each over its range."""
-    batches: Annotated[int, Field(ge=0)] = 5
-    """For so many batches."""
     when: tuple[ReviewRule, ...] = ()
 
     @model_validator(mode="after")
