@@ -33,7 +33,7 @@ _FIRST_START_FACTOR: Final = 3.0
 """The first start may take longer (cold disk caches): nothing runs on the bench yet."""
 _RESTART_PAUSE: Final = 0.2
 _SHUTDOWN_SECONDS: Final = 60.0
-"""Wall seconds for park and safe state at a normal end."""
+"""Wall seconds for the safe state and leaving at a normal end."""
 _DEATHS_IN_A_RUN: Final = 2
 
 

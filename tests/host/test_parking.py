@@ -1,0 +1,254 @@
+"""An idle bench is parked, and warmed up before anything else happens on it; each half of that leaves a record."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from instruments.host.client import HostClient
+from instruments.host.notes import HOST, read_note
+from orchestrator.errors import BenchLatched
+from tests.host.harness import Bench, request, steps, until
+
+AFTER = 'park_after = "120 s"'
+NEVER = 'park_after = "1000 h"'
+PARK = """
+[[park.steps]]
+do = "oven.set_temperature"
+with = { temperature = "40 degC" }
+
+[[park.steps]]
+do = "pump_a.set_flow"
+with = { flow = "0.5 mL/min" }
+"""
+
+
+@pytest.fixture
+def parking(tmp_path: Path) -> Iterator[Bench]:
+    """Parks after 0.3 wall seconds."""
+    made = Bench(tmp_path, park_after=AFTER, park_steps=PARK)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def patient(tmp_path: Path) -> Iterator[Bench]:
+    """Would park, but not in the time of a test."""
+    made = Bench(tmp_path, park_after=NEVER, park_steps=PARK)
+    yield made
+    made.close()
+
+
+def is_parked(bench: Bench) -> bool:
+    return bench.answers("/alive").get("parked") is True
+
+
+def settings(bench: Bench) -> tuple[Any, Any, Any]:
+    """Return what oven and pumps are set to."""
+    state = bench.world.state()
+    return tuple(
+        state.get(name, {}).get(command, {}).get(argument)
+        for name, command, argument in (
+            ("oven", "set_temperature", "temperature"),
+            ("pump_a", "set_flow", "flow"),
+            ("pump_b", "set_flow", "flow"),
+        )
+    )
+
+
+def test_an_idle_bench_is_parked_once_and_says_so(parking: Bench) -> None:
+    parking.start()
+    report = parking.carry_out()
+    assert report["status"] == "completed"
+    until(lambda: is_parked(parking), "parked")
+    assert settings(parking) == (40.0, 0.5, 3.0)
+    parking.wait_lab(3 * 120.0)
+    assert [note["steps"][0]["do"] for note in parking.notes("parking")] == ["oven.set_temperature"]
+    (parked,) = parking.notes("parked")
+    assert parked["lab"] - report["ended_lab"] >= 120.0
+    assert parked["sent"][1] == {"do": "pump_a.set_flow", "sent": {"flow": 0.5}}
+    shown = parking.ask("GET", "/status")["parking"]
+    assert (shown["phase"], [one["arguments"] for one in shown["before"]]) == ("parked", [{"temperature": 100.0}, {"flow": 2.0}])
+
+
+def test_what_stood_before_is_set_again_before_the_first_step_of_the_next_run(parking: Bench) -> None:
+    parking.start()
+    parking.carry_out()
+    until(lambda: is_parked(parking), "parked")
+    parking.world.plan("oven", "perform", "refused", times=1)  # the first setting after parking is refused
+    report = parking.carry_out(steps(temperature=120.0))
+    assert (report["status"], report["steps"][0]["status"]) == ("failed", "skipped")
+    assert "could not be warmed up" in report["reason"]
+    assert report["evidence"]["not_executed"] is True
+    assert parking.notes("warming")[0]["why"] == f"run {report['run_key']}"
+    assert parking.notes("warming")[0]["steps"][0]["arguments"] == {"temperature": 100.0}
+
+
+def test_a_run_on_a_parked_bench_goes_as_any_other(parking: Bench) -> None:
+    parking.start()
+    parking.carry_out()
+    until(lambda: is_parked(parking), "parked")
+    report = parking.carry_out()
+    assert report["status"] == "completed"
+    (warmed,) = parking.notes("warmed")
+    assert [one["sent"] for one in warmed["sent"]] == [{"temperature": 100.0}, {"flow": 2.0}]
+    assert warmed["lab"] <= report["steps"][0]["started_lab"]
+    assert parking.executions(report["run_key"]) == (1, 1, 1)
+
+
+def test_a_campaign_may_warm_the_bench_before_it_hands_a_run_over(parking: Bench) -> None:
+    parking.start()
+    parking.carry_out()
+    until(lambda: is_parked(parking), "parked")
+    with HostClient(read_note(parking.lab / HOST)["socket"], 1, campaign="c", beats=False) as client:
+        assert client.warm()
+        until(lambda: bool(parking.notes("warmed")), "warmed up")
+        assert settings(parking)[:2] == (100.0, 2.0) or is_parked(parking)  # parked again when this test is slow
+    assert parking.notes("warming")[0]["why"] == "asked for"
+    until(lambda: len(parking.notes("parked")) == 2, "parked again, since no run came")
+    assert parking.notes("parking")[1]["before"] == parking.notes("parking")[0]["before"]
+
+
+def test_a_bench_that_is_not_parked_has_nothing_to_warm(patient: Bench) -> None:
+    patient.start()
+    assert patient.ask("POST", "/warm", {}) == {"warming": False}
+    assert patient.notes("warming") == []
+
+
+def test_an_older_campaign_process_warms_nothing(patient: Bench) -> None:
+    patient.start()
+    patient.carry_out(fence=5)
+    assert patient.refused("POST", "/warm", {"campaign": "c", "fence": 4})[0] == 409
+
+
+def test_a_bench_that_never_ran_is_parked_as_well_and_has_nothing_to_restore(parking: Bench) -> None:
+    parking.start()
+    until(lambda: is_parked(parking), "parked")
+    assert parking.notes("parking")[0]["before"] == []
+    assert parking.carry_out()["status"] == "completed"
+
+
+def test_nothing_is_parked_while_a_run_is_carried_out(parking: Bench) -> None:
+    parking.start()
+    wanted = request(parking, steps(wait=900.0))
+    parking.submit(wanted)
+    report = parking.await_end(wanted["run_key"])
+    assert report["status"] == "completed"
+    until(lambda: is_parked(parking), "parked after its end")
+    parked = [note["lab"] for note in parking.notes("parking")]
+    assert [lab for lab in parked if report["started_lab"] <= lab <= report["ended_lab"]] == []
+    assert parked[-1] >= report["ended_lab"] + 120.0
+
+
+def test_a_stopped_bench_is_not_parked_and_a_parked_one_that_is_stopped_is_safe(parking: Bench) -> None:
+    parking.start()
+    parking.carry_out()
+    until(lambda: is_parked(parking), "parked")
+    parking.ask("POST", "/stop", {"reason": "smoke", "by": "Ada"})
+    assert not is_parked(parking)
+    assert parking.refused("POST", "/warm", {})[0] == 423
+    with pytest.raises(BenchLatched):
+        HostClient(read_note(parking.lab / HOST)["socket"], 1, campaign="c", beats=False).warm()
+    parking.wait_lab(3 * 120.0)
+    parking.ask("POST", "/unlatch", {"reason": "no smoke", "by": "Ada"})
+    parking.wait_lab(3 * 120.0)
+    assert len(parking.notes("parking")) == 1  # the heater of a safe bench is not switched on to park it
+    assert parking.world.state()["oven"]["heat"]["to"] == 20.0
+    assert parking.carry_out()["status"] == "completed"
+    assert parking.notes("warming") == []
+
+
+def test_without_a_campaign_a_parked_bench_goes_to_its_safe_state_all_the_same(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, grace=1.5, park_after=AFTER, park_steps=PARK)
+    try:
+        bench.start()
+        bench.carry_out()
+        until(lambda: is_parked(bench), "parked")
+        until(lambda: bench.answers("/alive").get("safe_state") is not None, "safe")
+        alive = bench.ask("GET", "/alive")
+        assert (alive["parked"], alive["attended"]) == (False, False)
+        assert (alive["safe_state"]["reason"], alive["safe_state"]["asked"]) == ("no campaign for 1.5 s", False)
+    finally:
+        bench.close()
+
+
+def test_a_bench_that_cannot_be_parked_is_made_safe(parking: Bench) -> None:
+    parking.start()
+    parking.carry_out()
+    parking.world.plan("pump_a", "perform", "refused")
+    until(lambda: bool(parking.notes("upkeep-failed")), "it was noticed")
+    until(lambda: parking.world.state()["oven"].get("safe", 0) > 0, "the safe state")
+    alive = parking.ask("GET", "/alive")
+    assert alive["safe_state"]["reason"] == "the bench could not be parked: pump_a answered ?OOR"
+    assert alive["parked"] is False
+    assert parking.carry_out()["status"] == "completed"
+
+
+@pytest.mark.parametrize(("note", "before"), [("parking", False), ("parked", True), ("parked", False)])
+def test_a_host_killed_while_it_parks_is_followed_by_one_that_knows_what_stood(parking: Bench, note: str, *, before: bool) -> None:
+    parking.start(at=note, before=before)
+    parking.carry_out()
+    assert parking.end() == -9
+    parking.start()
+    until(lambda: is_parked(parking), "parked at last")
+    assert settings(parking)[:2] == (40.0, 0.5)
+    stood = [{"do": "oven.set_temperature", "arguments": {"temperature": 100.0}}, {"do": "pump_a.set_flow", "arguments": {"flow": 2.0}}]
+    assert all([{key: one[key] for key in ("do", "arguments")} for one in found["before"]] == stood for found in parking.notes("parking"))
+    assert parking.carry_out()["status"] == "completed"
+    assert [one["sent"] for one in parking.notes("warmed")[0]["sent"]] == [{"temperature": 100.0}, {"flow": 2.0}]
+
+
+@pytest.mark.parametrize(("note", "before"), [("warming", False), ("warmed", True)])
+def test_a_host_killed_while_it_warms_up_begins_the_run_once(parking: Bench, note: str, *, before: bool) -> None:
+    parking.start()
+    parking.carry_out()
+    until(lambda: is_parked(parking), "parked")
+    assert parking.host is not None
+    parking.host.kill()
+    parking.end()
+    wanted = request(parking)
+    parking.start(at=note, before=before)
+    parking.submit(wanted)
+    assert parking.end() == -9
+    parking.start()
+    parking.submit(wanted)
+    assert parking.await_end(wanted["run_key"])["status"] == "completed"
+    assert parking.executions(wanted["run_key"]) == (1, 1, 1)
+
+
+def test_a_campaign_that_waits_for_a_person_before_its_first_run_is_heard(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, grace=4.0)
+    try:
+        bench.start()
+        with HostClient(read_note(bench.lab / HOST)["socket"], 1, campaign="c") as client:
+            client.attend()
+            until(lambda: bench.ask("GET", "/status")["campaign_silence_s"] > 1.5, "some silence")
+            until(lambda: bench.ask("GET", "/status")["campaign_silence_s"] < 1.0, "a heartbeat without a run")
+            assert bench.ask("GET", "/alive")["attended"]
+    finally:
+        bench.close()
+
+
+def test_a_changed_bench_file_forgets_what_stood(parking: Bench) -> None:
+    parking.start()
+    parking.carry_out()
+    until(lambda: is_parked(parking), "parked")
+    assert parking.host is not None
+    parking.host.kill()
+    parking.end()
+    parking.park_steps = PARK.replace("40 degC", "45 degC")
+    parking.write_files()
+    parking.start()
+    until(lambda: is_parked(parking), "parked anew")
+    assert settings(parking)[0] == 45.0
+    assert parking.notes("parking")[-1]["before"] == []
+    assert parking.carry_out()["status"] == "completed"
+
+
+def test_a_host_does_not_start_with_park_steps_that_the_bench_forbids(parking: Bench) -> None:
+    parking.park_steps = PARK.replace("40 degC", "340 degC")
+    parking.write_files()
+    parking.start(wait=False)
+    assert parking.end() == 1
+    assert "allowed 20 to 300 degC" in read_note(parking.lab / "host-error.json")["error"]
