@@ -116,7 +116,7 @@ def _serve(lab: Path, bench_path: Path, endpoints: Path | None, parts: Parts, he
     latch = Latch(lab, journal)
     rest = Rest(journal, bench.sha256)
     if latch.state is not None:  # whoever latched it while no host lived has driven the safe state
-        rest.make_safe(latch.reason, asked=True)
+        rest.make_safe(latch.reason, asked=True, key=latch.state.get("key"))
     executor = Executor(bench, journal, wires, clock, pulse, latch, life, rest)
     leaving = threading.Event()
     boot = uuid7()

@@ -104,11 +104,17 @@ class Rest:
         """Forget the idle settings: what stood before stands again."""
         self._keep(replace(self._state, parked=None))
 
-    def make_safe(self, reason: str, *, asked: bool) -> None:
-        """Remember that the safe state was driven; the first reason stays, and nothing else stands."""
+    def make_safe(self, reason: str, *, asked: bool, key: str | None = None) -> None:
+        """Remember that the safe state was driven; the first reason stays, and nothing else stands.
+
+        Args:
+            reason: For people.
+            asked: See `SafeState`.
+            key: Of an entering that people were told of already; None for a new one.
+        """
         with self._lock:
             if self._state.safe is None or self._state.parked is not None:
-                safe = self._state.safe or SafeState(uuid7(), reason, asked, _now())
+                safe = self._state.safe or SafeState(key or uuid7(), reason, asked, _now())
                 self._write(replace(self._state, parked=None, safe=safe))
 
     def begin_run(self) -> None:
