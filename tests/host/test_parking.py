@@ -174,12 +174,13 @@ def test_without_a_campaign_a_parked_bench_goes_to_its_safe_state_all_the_same(t
 
 
 def test_a_bench_that_cannot_be_parked_is_made_safe(parking: Bench) -> None:
-    parking.start()
-    parking.carry_out()
     parking.world.plan("pump_a", "perform", "refused")
-    until(lambda: bool(parking.notes("upkeep-failed")), "it was noticed")
-    until(lambda: parking.world.state()["oven"].get("safe", 0) > 0, "the safe state")
+    parking.start()
+    until(lambda: parking.answers("/alive").get("safe_state") is not None, "the safe state")
     alive = parking.ask("GET", "/alive")
+    assert parking.world.state()["oven"]["safe"] > 0
+    assert parking.notes("upkeep-failed") == [{"doing": "parked", "reason": "pump_a answered ?OOR"}]
+    assert parking.notes("parked") == []
     assert alive["safe_state"]["reason"] == "the bench could not be parked: pump_a answered ?OOR"
     assert alive["parked"] is False
     assert parking.carry_out()["status"] == "completed"
