@@ -107,6 +107,7 @@ def _print(plan: Plan, document: dict[str, Any]) -> None:
     _print_cost(document)
     for name in document["hazards"]:
         console.print(f"  hazard: {name} may come up; then persons must sign, whatever the review rules say")
+    _print_parking(plan)
     for name in document["without_watchdog"]:
         console.print(f"  {name}: no communication watchdog is armed; only the host and the supervisor can make it safe")
 
@@ -117,6 +118,20 @@ def _print_cost(document: dict[str, Any]) -> None:
         return
     without = f", {', '.join(document['without_price'])} not counted" if document["without_price"] else ""
     console.print(f"  cost of reagents: {document['cost']:.2f} {document['currency']}{without}")
+
+
+def _print_parking(plan: Plan) -> None:
+    assert plan.bench is not None
+    if plan.bench.spec.bench.park_after is not None:
+        settings = "; ".join(f"{step.do} {_shown_arguments(step)}".strip() for step in park_steps(plan.bench))
+        console.print(f"  parked after {plan.bench.spec.bench.park_after / 60:g} min of lab time without a run: {settings}")
+
+
+def _shown_arguments(step: Step) -> str:
+    return ", ".join(
+        f"{name} = {value if isinstance(value, str) else format(value, '.4g')} {step.units.get(name, '')}".strip()
+        for name, value in step.arguments.items()
+    )
 
 
 def _parameter_table(plan: Plan) -> Table:
@@ -143,9 +158,5 @@ def _step_table(steps: tuple[Step, ...]) -> Table:
     for heading in ("step", "do", "kind", "with"):
         table.add_column(heading)
     for step in steps:
-        shown = ", ".join(
-            f"{name} = {value if isinstance(value, str) else format(value, '.4g')} {step.units.get(name, '')}".strip()
-            for name, value in step.arguments.items()
-        )
-        table.add_row(str(step.index + 1), step.do, str(step.kind), shown or ", ".join(step.channels))
+        table.add_row(str(step.index + 1), step.do, str(step.kind), _shown_arguments(step) or ", ".join(step.channels))
     return table

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from instruments.host.client import HostClient
-from instruments.host.notes import HOST, read_note
+from instruments.host.notes import HOST, read_note, write_latch
 from orchestrator.errors import BenchLatched
 from tests.host.harness import Bench, request, steps, until
 
@@ -253,3 +253,13 @@ def test_a_host_does_not_start_with_park_steps_that_the_bench_forbids(parking: B
     parking.start(wait=False)
     assert parking.end() == 1
     assert "allowed 20 to 300 degC" in read_note(parking.lab / "host-error.json")["error"]
+
+
+def test_a_safe_state_that_was_told_of_while_no_host_lived_keeps_its_name(parking: Bench) -> None:
+    parking.lab.mkdir(parents=True, exist_ok=True)
+    write_latch(parking.lab, reason="the host was silent", by="supervisor", key="entering 7")
+    parking.start()
+    safe = parking.ask("GET", "/alive")["safe_state"]
+    assert (safe["key"], safe["asked"]) == ("entering 7", True)
+    parking.wait_lab(2 * 120.0)
+    assert parking.notes("parking") == []
