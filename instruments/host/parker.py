@@ -63,8 +63,8 @@ class Parker:
         self._rest.begin_parking(before, lab=self._tools.clock.lab())
         self._note("parking", before=_shown(before), steps=_shown(self._steps))
         sent = self._send(self._steps)
+        self._note("parked", sent=sent)  # before it counts: a kill in between repeats settings, and hides none
         self._rest.advance("parked")
-        self._note("parked", sent=sent)
 
     def warm(self, why: str) -> None:
         """Make the settings again that stood before parking; nothing on a bench that is not parked.
@@ -78,9 +78,9 @@ class Parker:
         self._rest.advance("warming")
         self._note("warming", why=why, steps=_shown(parked.before))
         sent = self._send(parked.before)
+        self._note("warmed", sent=sent)
         self._rest.end_parking()
         self.begin_idle()
-        self._note("warmed", sent=sent)
 
     def _standing(self) -> tuple[Step, ...]:
         """Return the settings that the last run left on the instruments that parking touches, in their order."""

@@ -108,7 +108,7 @@ rules = [{{ code = "clogged", reason = "the tube clogged" }}, {{ reading = "plat
 
 
 class DeadlyJournal(Journal):
-    """Kills its own process before or after the n-th commit, or the first note of a kind."""
+    """Kills its own process before or after the n-th commit, or the first note of a kind after a completed run."""
 
     def __init__(self, path: Path, *, at: int | str, before: bool) -> None:
         super().__init__(path)
@@ -127,10 +127,11 @@ class DeadlyJournal(Journal):
 
     @override
     def note(self, kind: str, detail: Mapping[str, Any]) -> None:
-        if kind == self._at and self._before:
+        deadly = kind == self._at and self.latest(RunStatus.COMPLETED) is not None
+        if deadly and self._before:
             os.kill(os.getpid(), signal.SIGKILL)
         super().note(kind, detail)
-        if kind == self._at:
+        if deadly:
             os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -140,11 +140,12 @@ def test_parking_and_warming_up_happen_on_the_devices(plant: PlantProcess) -> No
     hot = [step for step in _steps(cdse, "abort") if step.do in ("oven.set_temperature", "pump_l.set_flow")]
     first, second = ([step.evolve(index=n, until=None) for n, step in enumerate(hot)] for _ in range(2))
     second[0] = second[0].evolve(arguments={"temperature": 235.0})
-    since = _now(plant)
     try:
         cdse.start()
-        assert cdse.carry_out(first)["status"] == "completed"
-        until(lambda: cdse.answers("/alive").get("parked") is True, "parked")
+        done = cdse.carry_out(first)
+        assert done["status"] == "completed"
+        until(lambda: any(note["lab"] > done["ended_lab"] for note in cdse.notes("parked")), "parked")
+        since = done["started_lab"]
         ran, parked = _settings(plant, since)[:2], _settings(plant, since)[2:]
         assert ran[0] == ("oven", 240.0)
         assert parked == [("oven", 60.0), ("pump_l", 0.05)]
