@@ -33,6 +33,15 @@ T_RANGE = 'unit = "degC"\nmin = 200\nmax = 280'
 POLICY = 'kind = "bayesian"'
 FLOW_SE = 'with = { flow = "V/tau * c_se / stocks.se.Se" }'
 WAIT = 'with = { time = "flush * tau" }'
+POSITIONS = 'positions = "A1:H12"'
+HAZARD = '[[hazards]]\nname = "hot"\nvalue = "T"\nabove = "270 degC"\n'
+PARK = '[[park.steps]]\ndo = "oven.off"\n'
+
+
+def parked(step: str) -> str:
+    """Declare one park step behind the last key of `[bench]`."""
+    return f'{POSITIONS}\npark_after = "30 min"\n[[park.steps]]\n{step}\n'
+
 
 CASES = [
     # units
@@ -93,6 +102,29 @@ CASES = [
         '[[parameters]]\nname = "stirring"\nkind = "continuous"\nunit = "rpm"\nmin = 0\nmax = 500\n\n[[targets]]\nname = "wavelength"',
         ("stirring", "no step"),
     ),
+    # prices, hazards, parking
+    Case(B, 'price = "0.35 EUR/mL"', "price = 0.35", ("stock cd", "price", "0.35", "EUR/mL")),
+    Case(B, 'price = "0.35 EUR/mL"', 'price = "0.35 EUR/g"', ("stock cd", "price", "0.35 EUR/g", "volume")),
+    Case(B, 'price = "0.35 EUR/mL"', 'price = "0.35 USD/mL"', ("EUR and USD", "one currency")),
+    Case(B, 'price = "0.35 EUR/mL"', 'prize = "0.35 EUR/mL"', ("unknown key", "prize", "price")),
+    Case(B, "[measured]", HAZARD.replace("above", "beyond") + "[measured]", ("unknown key", "beyond", "above", "below")),
+    Case(B, "[measured]", HAZARD.replace("270 degC", "270 mL") + "[measured]", ("hazard 'hot'", "'T'", "mL")),
+    Case(B, "[measured]", HAZARD.replace("270 degC", "270 degZ") + "[measured]", ("hazard 'hot'", "degZ")),
+    Case(B, "[measured]", HAZARD.replace('"T"', '"T * q"') + "[measured]", ("hazard 'hot'", "unknown name 'q'")),
+    Case(B, "[measured]", HAZARD + 'below = "1 degC"\n[measured]', ("hazard 'hot'", "either above or below")),
+    Case(B, "[measured]", HAZARD + "people = 3\n[measured]", ("people", "3", "1 or 2")),
+    Case(B, "[measured]", HAZARD + HAZARD + "[measured]", ("hazard 'hot'", "twice")),
+    Case(B, "[measured]", PARK + "[measured]", ("park_after", "park.steps", "together")),
+    Case(B, POSITIONS, f'{POSITIONS}\npark_after = "30 min"', ("park_after", "park.steps", "together")),
+    Case(B, POSITIONS, parked('do = "oven.heat"'), ("park step 1", "oven", "heat", "set_temperature")),
+    Case(B, POSITIONS, parked('do = "pump_cd.dose"\nwith = { volume = "1 mL" }'), ("park step 1 (pump_cd.dose)", "dosing", "setting")),
+    Case(B, POSITIONS, parked('do = "platform.run_program"\nwith = { template = "x" }'), ("park step 1", "program", "setting")),
+    Case(B, POSITIONS, parked('do = "wait"\nwith = { time = "5 s" }'), ("park step 1 (wait)", "setting")),
+    Case(B, POSITIONS, parked('do = "oven.set_temperature"\nwith = { temperature = "T" }'), ("park step 1", "unknown name 'T'")),
+    Case(B, POSITIONS, parked('do = "oven.set_temperature"\nwith = { temperature = "3 mL" }'), ("park step 1", "3 mL", "degC")),
+    Case(B, POSITIONS, parked('do = "oven.set_temperature"\nwith = { temperature = "299 degC" }'), ("park", "299", "20 to 290 degC")),
+    Case(B, POSITIONS, parked('do = "oven.off"\nuntil = 3'), ("unknown key", "until", "do, with")),
+    Case(B, POSITIONS, parked('do = "oven.off"').replace("30 min", "30 mL"), ("30 mL", "s")),
     # reach
     Case(C, 'min = "4 mmol/L"\nmax = "25 mmol/L"', 'min = "70 mmol/L"\nmax = "90 mmol/L"', ("exclude the whole space", "c_se", "allowed")),
     Case(
