@@ -9,6 +9,7 @@ from instruments.benchfile import BenchFile
 from instruments.procedure import Procedure
 from instruments.recorded import steps_for
 from orchestrator.domain.records import Reading, Step
+from orchestrator.domain.review import Reason
 from orchestrator.domain.values import Configuration
 from orchestrator.review import Quantities
 
@@ -73,6 +74,17 @@ class WiredRecipe(Recipe):
     @override
     def measured(self, readings: Sequence[Reading], proposed: Configuration) -> dict[str, float | str]:
         return self._procedure.measured(readings, proposed)
+
+    @override
+    def quantities(self, configuration: Configuration) -> Quantities:
+        steps = self._procedure.expand(configuration)
+        cost = self._procedure.reagents(steps).cost
+        margins = [one.relative for one in self._bench.envelope.margins(steps) if one.relative is not None]
+        values = {"cost": cost, "margin": min(margins, default=None)}
+        hazards = tuple(
+            Reason(name=one.name, text=one.line, people=one.people, hazard=True) for one in self._procedure.hazards(configuration)
+        )
+        return Quantities({name: value for name, value in values.items() if value is not None}, hazards)
 
 
 class RecordedRecipe(Recipe):

@@ -145,6 +145,8 @@ class Steps:
     def settle(self, action: Settle) -> None:
         """Carry out what a person answered."""
         self._ledger(lambda: self.desk.settle(self.history, action.request, action.answer))
+        if any(run.status is RunStatus.QUEUED for run in self.refresh().runs.values()):
+            self.setup.bench.warm()
 
     def expire(self, action: Expire) -> None:
         """Let a request's deadline decide."""

@@ -144,6 +144,10 @@ class Bench(Protocol):
         """Drive the safe state and latch."""
         ...
 
+    def warm(self) -> bool:
+        """Begin to warm a parked bench up, since a run was approved; return whether there is anything to do."""
+        return False
+
 
 @dataclass(frozen=True, slots=True)
 class Changes:

@@ -134,6 +134,7 @@ class HostClient(Bench):
         """Bring an idle bench into its safe state, not latched."""
         self._request("POST", "/safe-state", {})
 
+    @override
     def warm(self) -> bool:
         """Begin to warm a parked bench up, before a run is handed over; return whether there is anything to do."""
         answer = self._required(self._request("POST", "/warm", {"campaign": self._campaign}), "/warm")
