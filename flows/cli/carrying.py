@@ -16,6 +16,7 @@ from flows.cli.output import console
 from flows.cli.progress import progress_line, progress_table
 from flows.server import ServerUse, prefect_environment
 from flows.steps import Steps
+from flows.telling import Teller
 from flows.wiring import Plan
 from orchestrator.errors import AthanorError
 from orchestrator.loop import History, best
@@ -55,13 +56,14 @@ class Bare(Frame):
         return
 
 
-def carry(steps: Steps, plan: Plan, server: ServerUse, *, quiet: bool) -> tuple[Ended | AthanorError, bool]:
+def carry(steps: Steps, plan: Plan, server: ServerUse, teller: Teller, *, quiet: bool) -> tuple[Ended | AthanorError, bool]:
     """Carry a campaign on until its loop ends.
 
     Args:
         steps: Carry actions out.
         plan: The campaign.
         server: Prefect's server, or none.
+        teller: Tells people what they should know of.
         quiet: Whether nothing is shown on the terminal.
 
     Returns:
@@ -72,12 +74,16 @@ def carry(steps: Steps, plan: Plan, server: ServerUse, *, quiet: bool) -> tuple[
     outcome: list[Ended | Exception] = []
     frame = _frame(steps, plan, server, leave)
 
+    def observe(history: History) -> None:
+        frame.show(history)
+        teller.tell(history)
+
     def body(cycle: Cycle) -> None:
         if outcome:  # Prefect failed after the campaign had ended
             return
         wrapped = cycle if plan.file.spec.campaign.budget <= TASKS_UP_TO else plain_cycle
         try:
-            outcome.append(run_loop(steps, cycle=wrapped, observe=frame.show, leave=leave))
+            outcome.append(run_loop(steps, cycle=wrapped, observe=observe, leave=leave))
         except Exception as error:  # handed to the command's own thread
             outcome.append(error)
         finished.set()

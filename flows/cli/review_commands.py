@@ -1,5 +1,6 @@
 """`athanor review` and `athanor people`: what may be typed. Each command imports what it needs when it is called."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -31,12 +32,16 @@ def review(context: typer.Context, campaign: CampaignOption = None, lab: LabOpti
 
 @review_app.command(name="show")
 def review_show(
-    number: RequestArgument = None, campaign: CampaignOption = None, lab: LabOption = None, as_json: JsonOption = False
+    number: RequestArgument = None,
+    campaign: CampaignOption = None,
+    lab: LabOption = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Write it as one HTML file instead.")] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Print a request's decision page, as it was shown."""
     from flows.cli.reviewing import show_page
 
-    show_page(number, campaign, lab=lab, as_json=as_json)
+    show_page(number, campaign, lab=lab, as_json=as_json, html=html)
 
 
 @review_app.command(name="decide")

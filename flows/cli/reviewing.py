@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from rich.markdown import Markdown
 from rich.table import Table
 
 from flows.cli.looking import the_campaign
@@ -136,15 +137,20 @@ def _request(history: History, number: int | None) -> ReviewRequest:
     return by_number[number]
 
 
-def show_page(number: int | None, campaign: str | None, *, lab: Path | None, as_json: bool) -> None:
-    """Print the decision page that belongs to a request."""
+def show_page(number: int | None, campaign: str | None, *, lab: Path | None, as_json: bool, html: Path | None) -> None:
+    """Print the decision page that belongs to a request, or write it as one HTML file."""
+    from flows.review import rendering  # loads what draws, which a decision need not wait for
+
     with _opened(campaign, lab, read_only=True) as (_, store, history):
         request = _request(history, number)
-        page = store.page(request.page_sha256 or "")
+        page = json.loads(store.page(request.page_sha256 or "").text)
     if as_json:
-        emit(json.loads(page.text))
+        emit(page)
+    elif html is not None:
+        html.write_text(rendering.html(page), encoding="utf-8")
+        console.print(str(html))
     else:
-        console.print_json(page.text)
+        console.print(Markdown(rendering.markdown(page, pictures=False)))
 
 
 def decide(number: int | None, campaign: str | None, decision: Decision, *, lab: Path | None, as_json: bool) -> None:

@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
@@ -15,17 +16,20 @@ from flows.cli.progress import progress_table, split_table
 from flows.lab import Kind, Lab, make_lab
 from flows.reporting import write_report
 from flows.review.desk import Asker, TerminalOnly
+from flows.review.page import PageMaker
 from flows.server import ServerUse
 from flows.steps import Setup, Steps
+from flows.telling import Teller
 from flows.wiring import Plan, admit, load_plan, recorded_bench
 from instruments.host.client import HostClient
 from instruments.host.locks import CampaignLock
 from instruments.host.processes import ensure_bench, ensure_plant, lab_clock, shutdown_bench, shutdown_plant
+from instruments.notification import Notifier
 from models.threads import use_threads
 from orchestrator.clock import LiveClock
 from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.domain.records import CampaignRecord
-from orchestrator.errors import AthanorError, BadInput, NeedsPerson
+from orchestrator.errors import AthanorError, BadInput, HostError, NeedsPerson
 from orchestrator.loop import History
 from orchestrator.ports import Bench, Clock
 from orchestrator.store.sql import SqlStore
@@ -126,9 +130,13 @@ class _Sitting:
             plan = self.plan
             general, rules = plan.file.spec.campaign, plan.file.spec.review
             places = (bench, self.store, clock, fence, bench_sha)
-            setup = Setup(general, plan.space, plan.objective, plan.policy, plan.recipe, *places, rules, self._asker())
+            page = PageMaker(plan, plan.policy, self.lab.kind if plan.needs_wires else "recorded", self._bench_state)
+            setup = Setup(general, plan.space, plan.objective, plan.policy, plan.recipe, *places, rules, self._asker(), page)
             self.laps.lap("starting")
-            ended, view_lost = carry(Steps(setup), plan, self.server, quiet=self.options.as_json)
+            notifier = Notifier.from_environment(self.lab.path)
+            closing_later.callback(notifier.close)
+            where = f"{self.server.ui_url}/runs?state=Paused" if self.server.ui_url else ""
+            ended, view_lost = carry(Steps(setup), plan, self.server, Teller(notifier, where), quiet=self.options.as_json)
             self.laps.lap("campaign")
         complaint = ended if isinstance(ended, AthanorError) else self._conclude(ended, setup)
         if view_lost:
@@ -189,6 +197,18 @@ class _Sitting:
         if self.plan.needs_wires:
             return closing_later.enter_context(HostClient.of_lab(self.lab.path, campaign=name, fence=fence))
         return recorded_bench(self.plan, self.store.changes(name))
+
+    def _bench_state(self) -> Mapping[str, object]:
+        """Say for the decision page how the bench stands."""
+        if not self.plan.needs_wires:
+            return {}
+        try:
+            with HostClient.of_lab(self.lab.path) as client:
+                status = client.status()
+        except HostError as error:
+            return {"state": f"cannot be reached ({error})"}
+        state = "latched" if status["latched"] else "parked" if status["parked"] else "ready" if status["ready"] else "starting"
+        return {"name": status["bench"], "state": state, "run in hand": status["run"] or "none"}
 
     def _asker(self) -> Asker:
         """Return what puts open requests to people: the Prefect UI where there is one."""

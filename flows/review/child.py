@@ -22,6 +22,7 @@ from uuid import UUID
 
 from prefect import flow, pause_flow_run
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 from prefect.exceptions import FlowPauseTimeout
@@ -30,6 +31,7 @@ from pydantic import ValidationError
 
 from flows.lab import Lab, clock_of, open_lab
 from flows.review.form import answer_from, form_for
+from flows.review.rendering import markdown
 from flows.snapshots import files_of
 from orchestrator.domain.lifecycle import ReviewStatus
 from orchestrator.domain.records import Proposal
@@ -97,11 +99,28 @@ def ask(question: Question) -> str:
         run_id = context.flow_run.id
         kept = request.evolve(runs=[*(one.model_dump() for one in request.runs), ReviewRun(flow_run_id=str(run_id), key=question.key)])
         question.store.update_request(kept, kind="review-run", by="review", now=clock_of(question.lab, question.store).now())
-        form = form_for(request, proposals, space, {one.proposal_id: expectation(one) for one in proposals})
+        link = publish_page(question.store, request, run_id)
+        form = form_for(request, proposals, space, {one.proposal_id: expectation(one) for one in proposals}, link)
         return _pause(question, form.with_initial_data(description=description(request, proposals)), run_id)
 
     state = review(return_state=True)
     return state.message or state.name or "ended"
+
+
+def publish_page(store: SqlStore, request: ReviewRequest, run_id: UUID) -> str:
+    """Put the stored decision page into the UI as an artifact; return its address there."""
+    page = json.loads(store.page(request.page_sha256 or "").text)
+    data = markdown(page) if "evidence" in page else json.dumps(page)
+    artifact = ArtifactCreate(
+        key=f"{request.campaign}-review-{request.number}",
+        type="markdown",
+        data=data,
+        description=f"Decision page of request {request.number}, campaign {request.campaign}; sha256 {request.page_sha256}",
+        flow_run_id=run_id,
+    )
+    with get_client(sync_client=True) as client:
+        kept = client.create_artifact(artifact)
+    return f"{os.environ.get('PREFECT_UI_URL', '')}/artifacts/artifact/{kept.id}"
 
 
 def _pause(question: Question, form: Any, run_id: UUID) -> State[Any]:

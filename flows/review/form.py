@@ -47,7 +47,9 @@ def row_name(asked: Asked) -> str:
     return f"proposal {asked.number} revision {asked.revision} [{asked.content_hash[:8]}]"
 
 
-def form_for(request: ReviewRequest, proposals: Sequence[Proposal], space: SearchSpace, describe: Mapping[str, str]) -> type[RunInput]:
+def form_for(
+    request: ReviewRequest, proposals: Sequence[Proposal], space: SearchSpace, describe: Mapping[str, str], page: str = ""
+) -> type[RunInput]:
     """Build the form of a request.
 
     Args:
@@ -55,8 +57,9 @@ def form_for(request: ReviewRequest, proposals: Sequence[Proposal], space: Searc
         proposals: Its proposals, in its order.
         space: Gives units and limits of the fields.
         describe: A line of what is expected of each proposal, by its id.
+        page: Address of the decision page.
     """
-    row: Any = _row_model(space)
+    row: Any = _row_model(space, page)
     fields = field_names(space)
     rows = [
         {
@@ -78,15 +81,16 @@ def form_for(request: ReviewRequest, proposals: Sequence[Proposal], space: Searc
     )
 
 
-def _row_model(space: SearchSpace) -> type[BaseModel]:
+def _row_model(space: SearchSpace, page: str) -> type[BaseModel]:
     fields = field_names(space)
+    what = "which proposal this is, with what is expected of it; do not change"
     parameters: dict[str, Any] = {}
     for parameter in space.parameters:
         for column in parameter.columns:
             parameters[fields[column]] = _field(parameter, column)
     return create_model(
         "Row",
-        proposal=(str, Field(description="which proposal this is; do not change")),
+        proposal=(str, Field(description=f"{what}. [Decision page]({page})" if page else what)),
         verdict=(Choice, Field(description="approve as it stands or as edited below, or reject with a reason")),
         reason=(str, Field(default="", description="needed to reject")),
         **parameters,
