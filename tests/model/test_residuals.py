@@ -62,9 +62,9 @@ def test_residuals_of_an_adapted_prior_are_too_whatever_its_inner_order() -> Non
     # in units of y the covariance of the measurements is 36 (K + noise), and whitening undoes it
     C = 36 * (process.covariance(X, X) + NOISE * torch.eye(len(X), dtype=X.dtype))
     W = found.whitening
-    # up to the jitter of the process, 1e-6 of the noise, where least of the noise is left
-    torch.testing.assert_close(W @ C @ W.T, torch.eye(len(X), dtype=X.dtype), atol=2e-4, rtol=0.0)
-    torch.testing.assert_close(found.whitened, W @ (Y - 50), atol=2e-4, rtol=2e-4)
+    # up to the jitter of the process, 1e-6 of the noise, of which a thousandth is left in some directions
+    torch.testing.assert_close(W @ C @ W.T, torch.eye(len(X), dtype=X.dtype), atol=1e-3, rtol=0.0)
+    torch.testing.assert_close(found.whitened, W @ (Y - 50), atol=1e-3, rtol=0.0)
 
 
 def plain(values: Float[Tensor, " n"]) -> Residuals:
