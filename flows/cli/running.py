@@ -195,7 +195,9 @@ class _Sitting:
     def _bench(self, fence: int, closing_later: ExitStack) -> Bench:
         name = self.plan.file.name
         if self.plan.needs_wires:
-            return closing_later.enter_context(HostClient.of_lab(self.lab.path, campaign=name, fence=fence))
+            client = closing_later.enter_context(HostClient.of_lab(self.lab.path, campaign=name, fence=fence))
+            client.attend()  # people may look for hours before the first run: the bench must not take that for our death
+            return client
         return recorded_bench(self.plan, self.store.changes(name))
 
     def _bench_state(self) -> Mapping[str, object]:

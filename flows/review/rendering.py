@@ -14,6 +14,8 @@ from flows.plots import markdown_image
 Document = Mapping[str, Any]
 SHOWN: Final = 5
 """Significant digits of a value that is decided on; the form and the JSON have them all."""
+_PICTURE: Final = "data:image/svg+xml;base64,"
+"""Our own drawings; every other address goes by the parser's own rule."""
 _STYLE: Final = (
     "body{font:15px/1.5 sans-serif;max-width:60em;margin:2em auto;padding:0 1em;color:#1f2933}"
     "table{border-collapse:collapse;margin:1em 0}td,th{border:1px solid #cbd2d9;padding:.25em .6em;text-align:left}"
@@ -29,7 +31,10 @@ def markdown(page: Document, *, pictures: bool = True) -> str:
 def html(page: Document) -> str:
     """Render a page as one HTML file that needs nothing else."""
     title = escape(f"Decision page, campaign {page['campaign']}, batch {page.get('batch', '')}")
-    body = MarkdownIt("commonmark", {"html": False}).enable("table").render(markdown(page))
+    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+    known = parser.validateLink
+    parser.validateLink = lambda url: url.startswith(_PICTURE) or known(url)  # type: ignore[method-assign]  # its way to be told
+    body = parser.render(markdown(page))
     return f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>{body}</html>\n'
 
 
@@ -117,7 +122,7 @@ def _practical(one: Document) -> Iterator[str]:
         said += [f"{volume:.3g} mL of {stock}" for stock, volume in one["reagents"]["mL"].items()]
         if one["reagents"]["cost"] is not None:
             said.append(f"{one['reagents']['cost']:.2f} {one['reagents']['currency'] or ''}".strip())
-    if "novelty" in one["quantities"]:
+    if one["neighbours"]:
         said.append(f"{100 * one['quantities']['novelty']:.0f} % of the ranges away from the nearest measurement")
     if said:
         yield f"Takes {', '.join(said)}."
