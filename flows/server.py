@@ -24,6 +24,7 @@ from types import TracebackType
 from typing import Final, Self
 from urllib.parse import urlsplit
 
+from flows.login import api_login, check_login, client_settings, server_settings
 from instruments.host.identity import Process, last_line, reap, start_detached
 from instruments.host.locks import FileLock
 from instruments.host.notes import read_note, write_note
@@ -67,7 +68,12 @@ class ServerUse:
         return self.url.removesuffix("/api") if self.url else None
 
     def acquire(self) -> None:
-        """Use the user's own server where PREFECT_API_URL names one, else ours; never raises for a server."""
+        """Use the user's own server where PREFECT_API_URL names one, else ours; never raises for a server.
+
+        Raises:
+            BadInput: The login in the environment has another shape than user:password.
+        """
+        api_login()
         if not self._wanted:
             self.reason = "not wanted"
         elif own := configured_url():
@@ -80,6 +86,7 @@ class ServerUse:
             self.home.mkdir(parents=True, exist_ok=True)
             self._users = _share(self.home)
             self.url = ensure_server(self.home)
+            check_login(self.url)
         except (Fault, OSError) as error:
             self.reason = str(error)
             self.release()
@@ -111,7 +118,7 @@ def prefect_environment(server: ServerUse) -> dict[str, str]:
     """
     safe = {"PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false", "PREFECT_CLI_PROMPT": "false"}
     if server.url is None or configured_url():
-        return safe
+        return {**safe, **client_settings()}
     return {**safe, **_settings(server.home, server.url), _OWN_HOME: str(server.home)}
 
 
@@ -123,6 +130,7 @@ def _settings(home: Path, url: str) -> dict[str, str]:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+        **client_settings(),
     }
 
 
@@ -131,6 +139,7 @@ def _server_environment(home: Path, url: str) -> dict[str, str]:
     return {
         **own,
         **_settings(home, url),
+        **server_settings(),
         "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home / 'prefect.db'}",
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
         "PREFECT_SERVER_UI_V2_ENABLED": "false",  # the V2 page asks an outside host at every load
