@@ -18,7 +18,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -109,6 +110,25 @@ class ServerUse:
 def configured_url() -> str | None:
     """Return the API that the user's environment names; then nothing is started."""
     return None if _OWN_HOME in os.environ else os.environ.get("PREFECT_API_URL") or None
+
+
+def home_in_use() -> Path | None:
+    """Return the home of our own server, where the environment names it: in a process that a user of it has started."""
+    home = os.environ.get(_OWN_HOME)
+    return Path(home) if home else None
+
+
+@contextmanager
+def keep_server(home: Path | None) -> Iterator[None]:
+    """Be a user of a home's server for a while, so that it outlives whoever started it."""
+    if home is None:
+        yield
+        return
+    users = _share(home)
+    try:
+        yield
+    finally:
+        os.close(users)
 
 
 def prefect_environment(server: ServerUse) -> dict[str, str]:

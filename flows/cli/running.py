@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flows.campaign import Ended
-from flows.cli.carrying import carry
+from flows.cli.carrying import Carried, Carrier, carry
 from flows.cli.output import console, emit, fail, log_to, program
 from flows.cli.progress import progress_table, split_table
 from flows.lab import Kind, Lab, make_lab
 from flows.reporting import write_report
 from flows.server import ServerUse
+from flows.steering import CANCELLED, Steering
 from flows.steps import Setup, Steps
 from flows.wiring import Plan, admit, load_plan, recorded_bench
 from instruments.host.client import HostClient
@@ -57,8 +58,13 @@ class _Clockwork:
         self.began = now
 
 
-def run_campaign(file: Path, options: RunOptions) -> None:
+def run_campaign(file: Path, options: RunOptions, carrier: Carrier = carry) -> None:
     """Run or resume a campaign; exits the process.
+
+    Args:
+        file: The campaign file.
+        options: What the command line said.
+        carrier: Carries the campaign on once everything is started.
 
     Raises:
         AthanorError: One clear line.
@@ -76,7 +82,7 @@ def run_campaign(file: Path, options: RunOptions) -> None:
             console.print(lock.displaced)
         server = ServerUse(lab.prefect_home, wanted=options.view)
         try:
-            _Sitting(plan, lab, store, options, server, laps).hold()
+            _Sitting(plan, lab, store, options, server, laps, carrier).hold()
         finally:
             server.release()
 
@@ -108,6 +114,7 @@ class _Sitting:
     options: RunOptions
     server: ServerUse
     laps: _Clockwork
+    carrier: Carrier
 
     def hold(self) -> None:
         """Carry the campaign on from wherever the ledger says it is."""
@@ -127,13 +134,18 @@ class _Sitting:
                 plan.file.spec.campaign, plan.space, plan.objective, plan.policy, plan.recipe, bench, self.store, clock, fence, bench_sha
             )
             self.laps.lap("starting")
-            ended, view_lost = carry(Steps(setup), plan, self.server, quiet=self.options.as_json)
+            ended, view_lost = self.carrier(self._carried(Steps(setup)))
             self.laps.lap("campaign")
         complaint = ended if isinstance(ended, AthanorError) else self._conclude(ended, setup)
         if view_lost:
             self._leave_behind(complaint)
         if complaint is not None:
             raise complaint
+
+    def _carried(self, steps: Steps) -> Carried:
+        name = self.plan.file.name
+        steering = Steering(self.lab, name, self.plan.needs_wires)
+        return Carried(steps, self.plan, self.server, steering, self.lab.report(name), self.options.as_json)
 
     def _start(self) -> tuple[Clock, str]:
         """Start the view and, beside it, plant and bench; return the lab's clock and the bench file's hash."""
@@ -192,7 +204,8 @@ class _Sitting:
     def _conclude(self, ended: Ended, setup: Setup) -> NeedsPerson | None:
         """End the processes of a campaign that is over, write its report, say what happened; return what a person must do."""
         over = ended.status in (CampaignStatus.FINISHED, CampaignStatus.ABORTED)
-        if over:
+        ended = Ended(ended.status, self.store.changes(self.plan.file.name).campaign.reason or ended.reason)
+        if over or ended.reason == CANCELLED:
             self._end_processes()
         self.laps.lap("parking")
         report = write_report(self.store, self.plan, self.lab)
