@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
 
 from prefect import flow, get_run_logger
 from prefect.client.orchestration import get_client
@@ -173,8 +174,19 @@ def _as_command(work: Callable[[], None]) -> State[Any]:
         try:
             work()
         except AthanorError as error:
-            return Failed(message=str(error))
+            return _ended(Failed(message=str(error)))
     return Completed()
+
+
+def _ended(state: State[Any]) -> State[Any]:
+    """Return a state that is no success, and keep the engine from burying its line under a traceback: the process ends now."""
+    logging.getLogger("prefect.engine").addFilter(_without_traceback)
+    return state
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    record.exc_info = record.exc_text = None
+    return True
 
 
 def _carry_campaign(file: str, options: Callable[[], "RunOptions"]) -> State[Any]:
@@ -194,7 +206,7 @@ def _carry_campaign(file: str, options: Callable[[], "RunOptions"]) -> State[Any
 
     state = _as_command(work)
     if inside.cancelled:
-        return Cancelled(message=state.message)
+        return _ended(Cancelled(message=state.message))
     if (now := _state_in_page()) is not None and now.is_paused():
         raise Pause(state=now)
     return Completed(message=inside.said or None) if state.is_completed() else state
@@ -244,8 +256,7 @@ def _lift_own_pause(file: Path, options: "RunOptions") -> None:
     from flows.steering import BY, was_paused_in_page
     from orchestrator.domain.campaign import load_campaign
 
-    context = FlowRunContext.get()
-    if context is None or context.flow_run is None or context.flow_run.run_count < 2:
+    if not _was_paused_in_page():
         return
     name = load_campaign(file).name
     lab = make_lab(options.lab, beside=file, kind=options.kind)
@@ -253,9 +264,21 @@ def _lift_own_pause(file: Path, options: "RunOptions") -> None:
         resume_campaign(name, lab=lab.path, by=BY, reason="resumed in the page")
 
 
+def _was_paused_in_page() -> bool:
+    """Say whether this very flow run was paused before: then it was Resume that started it again."""
+    if (own := _own_id()) is None:
+        return False
+    with get_client(sync_client=True) as client:
+        return any(state.is_paused() for state in client.read_flow_run_states(own))
+
+
 def _state_in_page() -> State[Any] | None:
-    context = FlowRunContext.get()
-    if context is None or context.flow_run is None:
+    if (own := _own_id()) is None:
         return None
     with get_client(sync_client=True) as client:
-        return client.read_flow_run(context.flow_run.id).state
+        return client.read_flow_run(own).state
+
+
+def _own_id() -> UUID | None:
+    context = FlowRunContext.get()
+    return None if context is None or context.flow_run is None else context.flow_run.id

@@ -25,6 +25,8 @@ BY: Final = "prefect"
 """Who the ledger names: the page knows one login and no persons."""
 CANCELLED: Final = "cancelled"
 PAUSED_IN_PAGE: Final = "paused in the page"
+LEFT_IN_PAGE: Final = frozenset({CANCELLED, PAUSED_IN_PAGE})
+"""Pauses after which nobody is there to look after the bench: its processes end with the campaign's."""
 LEDGER_SECONDS: Final = 3.0
 """Wall seconds that the ledger may take before the bench is stopped without it."""
 

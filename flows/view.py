@@ -20,7 +20,7 @@ from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName, FlowRunFilterState, FlowRunFilterStateType
 from prefect.client.schemas.objects import State, StateType
 from prefect.context import FlowRunContext
-from prefect.exceptions import PrefectException
+from prefect.exceptions import PrefectException, PrefectSignal
 from prefect.states import Cancelled, Crashed
 
 from flows.campaign import Cycle
@@ -118,6 +118,9 @@ class View:
                 cycle(number)
             except _SERVER_TROUBLE as error:
                 logger.warning("Prefect does not take cycle %d of campaign %s: %s", number, self._campaign, error)
+                if number in pending:
+                    work()
+            except PrefectSignal:  # paused or cancelled in the page: the watcher tells the ledger, and the loop winds down by itself
                 if number in pending:
                     work()
 

@@ -15,7 +15,7 @@ from flows.cli.progress import progress_table, split_table
 from flows.lab import Kind, Lab, make_lab
 from flows.reporting import write_report
 from flows.server import ServerUse
-from flows.steering import CANCELLED, Steering
+from flows.steering import LEFT_IN_PAGE, Steering
 from flows.steps import Setup, Steps
 from flows.wiring import Plan, admit, load_plan, recorded_bench
 from instruments.host.client import HostClient
@@ -205,7 +205,7 @@ class _Sitting:
         """End the processes of a campaign that is over, write its report, say what happened; return what a person must do."""
         over = ended.status in (CampaignStatus.FINISHED, CampaignStatus.ABORTED)
         ended = Ended(ended.status, self.store.changes(self.plan.file.name).campaign.reason or ended.reason)
-        if over or ended.reason == CANCELLED:
+        if over or ended.reason in LEFT_IN_PAGE:
             self._end_processes()
         self.laps.lap("parking")
         report = write_report(self.store, self.plan, self.lab)
