@@ -208,7 +208,9 @@ def _carry_campaign(file: str, options: Callable[[], "RunOptions"]) -> State[Any
     if inside.cancelled:
         return _ended(Cancelled(message=state.message))
     if (now := _state_in_page()) is not None and now.is_paused():
-        raise Pause(state=now)
+        if now.state_details.pause_reschedule:
+            raise Pause(state=now)
+        return _ended(Cancelled(message=state.message))  # a pause that waits for this process, which has nothing left to do
     return Completed(message=inside.said or None) if state.is_completed() else state
 
 

@@ -25,12 +25,13 @@ from prefect.client.schemas.filters import (
     WorkPoolFilterName,
 )
 from prefect.client.schemas.objects import FlowRun, StateType
-from prefect.states import Cancelling
+from prefect.states import Cancelled, Cancelling
 from prefect.workers.process import ProcessWorker
 
 from flows.deployments import apply
 from flows.lab import open_lab
 from flows.server import keep_server
+from instruments.host.identity import Process
 from instruments.host.notes import write_note
 from orchestrator.errors import AthanorError
 
@@ -62,18 +63,29 @@ async def serve_pool(pool: str, leave: asyncio.Event) -> None:
 
 
 async def drain(pool: str) -> None:
-    """Cancel the runs of a pool that are on their way, and wait until none is."""
+    """Cancel the runs of a pool that are on their way, and wait until none is; close those whose process is gone."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + DRAIN_SECONDS
     async with get_client() as client:
-        while (active := await _active(client, pool)) and loop.time() < deadline:
+        while active := await _active(client, pool):
             for run in active:
-                if run.state is not None and not run.state.is_cancelling():
-                    logger.info("cancelling %s", run.name)
-                    await client.set_flow_run_state(run.id, Cancelling(message="athanor serve is stopping"))
+                await _cancel(client, run, force=_is_gone(run) or loop.time() > deadline)
             await asyncio.sleep(_POLL_SECONDS)
-    for run in active:
-        logger.warning("run %s is still %s", run.name, run.state_name)
+
+
+async def _cancel(client: PrefectClient, run: FlowRun, *, force: bool) -> None:
+    if force:
+        logger.warning("run %s is closed: its process is gone, or did not end", run.name)
+        await client.set_flow_run_state(run.id, Cancelled(message="its process was gone when athanor serve stopped"), force=True)
+    elif run.state is not None and not run.state.is_cancelling():
+        logger.info("cancelling %s", run.name)
+        await client.set_flow_run_state(run.id, Cancelling(message="athanor serve is stopping"))
+
+
+def _is_gone(run: FlowRun) -> bool:
+    """Say whether the process that a worker started for a run has died."""
+    pid = run.infrastructure_pid or ""
+    return run.state is not None and not run.state.is_scheduled() and pid.isdigit() and Process.of(int(pid)) is None
 
 
 async def _active(client: PrefectClient, pool: str) -> list[FlowRun]:
