@@ -27,7 +27,8 @@ from typing_extensions import override
 
 from flows.cli.output import console
 from flows.lab import Kind, Lab, make_lab
-from flows.server import home_in_use, keep_server
+from flows.server import home_in_use
+from flows.server_users import keep_server
 from orchestrator.errors import AthanorError, BadInput
 
 if TYPE_CHECKING:

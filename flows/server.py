@@ -18,14 +18,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 from urllib.parse import urlsplit
 
 from flows.login import api_login, check_login, client_settings, server_settings
+from flows.server_users import STOP_SECONDS, lock_is_free, share
 from instruments.host.identity import Process, last_line, reap, start_detached
 from instruments.host.locks import FileLock
 from instruments.host.notes import read_note, write_note
@@ -35,7 +35,6 @@ logger = logging.getLogger(__name__)
 
 READY_SECONDS: Final = 90.0
 """Wall seconds for a first start with an empty database on a busy machine; 6 to 14 s were measured on an idle one."""
-STOP_SECONDS: Final = 15.0
 _POLL_SECONDS: Final = 0.2
 _USERS_POLL_SECONDS: Final = 1.0
 _NEWER: Final = "Can't locate revision identified by"
@@ -85,7 +84,7 @@ class ServerUse:
     def _use_ours(self) -> None:
         try:
             self.home.mkdir(parents=True, exist_ok=True)
-            self._users = _share(self.home)
+            self._users = share(self.home)
             self.url = ensure_server(self.home)
             check_login(self.url)
         except (Fault, OSError) as error:
@@ -116,19 +115,6 @@ def home_in_use() -> Path | None:
     """Return the home of our own server, where the environment names it: in a process that a user of it has started."""
     home = os.environ.get(_OWN_HOME)
     return Path(home) if home else None
-
-
-@contextmanager
-def keep_server(home: Path | None) -> Iterator[None]:
-    """Be a user of a home's server for a while, so that it outlives whoever started it."""
-    if home is None:
-        yield
-        return
-    users = _share(home)
-    try:
-        yield
-    finally:
-        os.close(users)
 
 
 def prefect_environment(server: ServerUse) -> dict[str, str]:
@@ -171,22 +157,6 @@ def _server_environment(home: Path, url: str) -> dict[str, str]:
 # ---------------------------------------------------------------------- the side of the users
 
 
-def _share(home: Path) -> int:
-    """Become a user: a shared lock, waited for while a keeper is ending its server."""
-    descriptor = os.open(home / "users.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    deadline = time.monotonic() + 2 * STOP_SECONDS
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                os.close(descriptor)
-                raise Fault(f"a Prefect server in {home} has been ending for {2 * STOP_SECONDS:g} s") from None
-            time.sleep(_POLL_SECONDS)
-        else:
-            return descriptor
-
-
 def ensure_server(home: Path) -> str:
     """Return the API url of the home's server, started when none is alive; the caller is a user already.
 
@@ -196,23 +166,12 @@ def ensure_server(home: Path) -> str:
     starter = FileLock(home / "start.lock", what="a starting command", lab=home)
     starter.acquire(patience=2 * READY_SECONDS)
     try:
-        if (url := _ready_url(home)) and not _lock_is_free(home / "keeper.lock"):
+        if (url := _ready_url(home)) and not lock_is_free(home / "keeper.lock"):
             return url
         (home / _ERROR).unlink(missing_ok=True)
         return _await_server(home, start_detached(["flows.server", "--home", str(home)], home / "keeper.log"))
     finally:
         starter.release()
-
-
-def _lock_is_free(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except FileNotFoundError:
-        return True
-    return True
 
 
 def _await_server(home: Path, keeper: Process) -> str:

@@ -14,6 +14,7 @@ from typing import Final, Self
 
 from flows.lab import Lab
 from flows.server import ServerUse, configured_url, prefect_environment
+from flows.server_users import await_end
 from instruments.host.identity import last_line
 from instruments.host.locks import FileLock
 from instruments.host.notes import read_note
@@ -115,7 +116,10 @@ class Service:
         if self._worker is not None:
             self._end_worker(self._worker)
             self._worker = None
+        was_ours = self._server.url is not None and configured_url() is None
         self._server.release()
+        if was_ours:
+            await_end(self._home)
         self._lock.release()
 
     def _end_worker(self, worker: subprocess.Popen[bytes]) -> None:

@@ -30,7 +30,7 @@ from prefect.workers.process import ProcessWorker
 
 from flows.deployments import apply
 from flows.lab import open_lab
-from flows.server import keep_server
+from flows.server_users import keep_server
 from instruments.host.identity import Process
 from instruments.host.notes import write_note
 from orchestrator.errors import AthanorError

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,9 +18,10 @@ from flows.lab import make_lab
 from flows.login import VARIABLE
 from instruments.host.identity import Process
 from instruments.host.notes import read_note
-from tests.faults.laboratory import PATIENCE, Laboratory, eventually
+from tests.faults.laboratory import PATIENCE, Event, Laboratory, eventually
 
 LOGIN: Final = "ada:countess-of-lovelace"
+HEATER_AND_PUMPS: Final = {"oven", "pump_cd", "pump_se", "pump_l"}
 ENDED_WITHIN: Final = 120.0
 """Wall seconds for a served lab to leave: cancelled runs are waited for."""
 
@@ -67,7 +68,12 @@ class Served:
     def ask(self, method: str, path: str, document: Any = None, *, login: str | None = LOGIN) -> httpx.Response:
         """Send a request as the page does."""
         auth = None if login is None else httpx.BasicAuth(*login.split(":", 1))
-        return httpx.request(method, f"{self.page}/api{path}", json=document, auth=auth, timeout=PATIENCE)
+        end = time.monotonic() + PATIENCE
+        while True:
+            answer = httpx.request(method, f"{self.page}/api{path}", json=document, auth=auth, timeout=PATIENCE)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE or time.monotonic() > end:  # SQLite on a busy disk
+                return answer
+            time.sleep(1.0)
 
     def begin(self, deployment: str = "dry-run", **parameters: object) -> str:
         """Press Run on a deployment; return the flow run's id."""
@@ -146,6 +152,12 @@ def heats_anew(served: Served) -> Callable[[], bool]:
         return any(one["values"].get("mode") == "automatic" for one in new) and served.laboratory.is_heating()
 
     return heats
+
+
+def is_safe(served: Served, seen: Sequence[Event]) -> bool:
+    """Say whether the heater was switched off and all pumps were stopped after what has been seen."""
+    new = [one for one in served.laboratory.truth()[len(seen) :] if one["event"] == "safe-state"]
+    return {one["device"] for one in new if one["values"]["cause"] in ("heater off", "stop command")} >= HEATER_AND_PUMPS
 
 
 def left_behind(lab: Path) -> list[str]:

@@ -11,11 +11,10 @@ from orchestrator.domain.lifecycle import RunStatus
 from tests.crash.oracle import judge
 from tests.faults.laboratory import CAMPAIGN, Event, eventually
 from tests.serving.conftest import Serve
-from tests.serving.served import LOGIN, Served, heats_anew, settled, status
+from tests.serving.served import LOGIN, Served, heats_anew, is_safe, settled, status
 
 RATE: Final = 50.0
 """Heating takes four wall seconds at this rate."""
-HEATER_AND_PUMPS: Final = {"oven", "pump_cd", "pump_se", "pump_l"}
 
 
 @pytest.fixture(scope="module")
@@ -121,9 +120,3 @@ def the_run(served: Served) -> str:
 
 def completed(served: Served) -> int:
     return sum(run.status is RunStatus.COMPLETED for run in served.laboratory.runs())
-
-
-def is_safe(served: Served, seen: list[Event]) -> bool:
-    """Say whether the heater was switched off and all pumps were stopped after what has been seen."""
-    new = [one for one in served.laboratory.truth()[len(seen) :] if one["event"] == "safe-state"]
-    return {one["device"] for one in new if one["values"]["cause"] in ("heater off", "stop command")} >= HEATER_AND_PUMPS
