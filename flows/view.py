@@ -20,7 +20,7 @@ from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName, FlowRunFilterState, FlowRunFilterStateType
 from prefect.client.schemas.objects import State, StateType
 from prefect.context import FlowRunContext
-from prefect.exceptions import PrefectException, PrefectSignal
+from prefect.exceptions import CancelledRun, PrefectException, PrefectSignal
 from prefect.states import Cancelled, Crashed
 
 from flows.campaign import Cycle
@@ -72,6 +72,8 @@ class View:
         close_stale_runs(self._campaign)
         try:
             campaign()
+        except CancelledRun:  # reported: the flow run has ended as it should
+            return
         finally:
             self._finish()
 

@@ -140,6 +140,9 @@ class Served:
         """End what still runs, also after a failed test."""
         if self.command.poll() is None:
             self.leave()
+        for pipe in (self.command.stdout, self.command.stderr):
+            assert pipe is not None
+            pipe.close()
         self.laboratory.close()
 
 
