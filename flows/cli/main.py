@@ -224,8 +224,8 @@ def verify(lab: LabOption = None, as_json: JsonOption = False) -> None:
 
 @app.command()
 def serve(lab: LabOption = None) -> None:
-    """Serve a lab's Prefect UI, to look at finished campaigns too, until interrupted."""
-    from flows.cli.setting_up import serve_lab
+    """Serve a lab's Prefect UI, with a worker for what is started there, until interrupted."""
+    from flows.cli.serving import serve_lab
 
     serve_lab(lab=lab)
 

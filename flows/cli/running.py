@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flows.campaign import Ended
-from flows.cli.carrying import carry, prepare_prefect
+from flows.cli.carrying import Carried, Carrier, carry, prepare_prefect
 from flows.cli.output import console, emit, fail, log_to, program
 from flows.cli.progress import progress_table, split_table
 from flows.lab import Kind, Lab, make_lab
@@ -18,6 +18,7 @@ from flows.reporting import write_report
 from flows.review.desk import Asker, TerminalOnly
 from flows.review.page import PageMaker
 from flows.server import ServerUse
+from flows.steering import LEFT_IN_PAGE, Steering
 from flows.steps import Setup, Steps
 from flows.telling import Teller
 from flows.wiring import Plan, admit, load_plan, recorded_bench
@@ -62,8 +63,13 @@ class _Clockwork:
         self.began = now
 
 
-def run_campaign(file: Path, options: RunOptions) -> None:
+def run_campaign(file: Path, options: RunOptions, carrier: Carrier = carry) -> None:
     """Run or resume a campaign; exits the process.
+
+    Args:
+        file: The campaign file.
+        options: What the command line said.
+        carrier: Carries the campaign on once everything is started.
 
     Raises:
         AthanorError: One clear line.
@@ -81,7 +87,7 @@ def run_campaign(file: Path, options: RunOptions) -> None:
             console.print(lock.displaced)
         server = ServerUse(lab.prefect_home, wanted=options.view)
         try:
-            _Sitting(plan, lab, store, options, server, laps).hold()
+            _Sitting(plan, lab, store, options, server, laps, carrier).hold()
         finally:
             server.release()
 
@@ -113,6 +119,7 @@ class _Sitting:
     options: RunOptions
     server: ServerUse
     laps: _Clockwork
+    carrier: Carrier
 
     def hold(self) -> None:
         """Carry the campaign on from wherever the ledger says it is."""
@@ -135,14 +142,19 @@ class _Sitting:
             self.laps.lap("starting")
             notifier = Notifier.from_environment(self.lab.path)
             closing_later.callback(notifier.close)
-            where = f"{self.server.ui_url}/runs?state=Paused" if self.server.ui_url else ""
-            ended, view_lost = carry(Steps(setup), plan, self.server, Teller(notifier, where), quiet=self.options.as_json)
+            ended, view_lost = self.carrier(self._carried(Steps(setup), notifier))
             self.laps.lap("campaign")
         complaint = ended if isinstance(ended, AthanorError) else self._conclude(ended, setup)
         if view_lost:
             self._leave_behind(complaint)
         if complaint is not None:
             raise complaint
+
+    def _carried(self, steps: Steps, notifier: Notifier) -> Carried:
+        name = self.plan.file.name
+        steering = Steering(self.lab, name, self.plan.needs_wires)
+        teller = Teller(notifier, f"{self.server.ui_url}/runs?state=Paused" if self.server.ui_url else "")
+        return Carried(steps, self.plan, self.server, steering, teller, self.lab.report(name), self.options.as_json)
 
     def _start(self) -> tuple[Clock, str]:
         """Start the view and, beside it, plant and bench; return the lab's clock and the bench file's hash."""
@@ -224,7 +236,8 @@ class _Sitting:
     def _conclude(self, ended: Ended, setup: Setup) -> NeedsPerson | None:
         """End the processes of a campaign that is over, write its report, say what happened; return what a person must do."""
         over = ended.status in (CampaignStatus.FINISHED, CampaignStatus.ABORTED)
-        if over:
+        ended = Ended(ended.status, self.store.changes(self.plan.file.name).campaign.reason or ended.reason)
+        if over or ended.reason in LEFT_IN_PAGE:
             self._end_processes()
         self.laps.lap("parking")
         report = write_report(self.store, self.plan, self.lab)
