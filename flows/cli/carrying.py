@@ -139,10 +139,15 @@ def _run(frame: Frame, body: Body, closed: threading.Event) -> None:
         body(plain_cycle)
 
 
+def prepare_prefect(server: ServerUse) -> None:
+    """Set the environment that Prefect reads when it is first imported, here and in child processes."""
+    os.environ.update({"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING", **prefect_environment(server)})
+
+
 def _frame(carried: Carried, leave: threading.Event) -> Frame:
     if carried.server.url is None:
         return Bare()
-    os.environ.update({"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING", **prefect_environment(carried.server)})
+    prepare_prefect(carried.server)
     from flows.view import View  # after the environment is set: importing Prefect reads it
 
     return View(carried.shown(), carried.steering, leave)
