@@ -7,6 +7,7 @@ from pathlib import Path
 from flows.cli.looking import the_campaign
 from flows.cli.output import console
 from flows.lab import Lab, clock_of, find_lab
+from flows.review.queueing import close_requests
 from instruments.host.client import HostClient
 from instruments.host.processes import (
     ensure_bench,
@@ -19,6 +20,7 @@ from orchestrator.clock import Clock
 from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, RunReport
 from orchestrator.errors import BadInput
+from orchestrator.loop import History
 from orchestrator.store.sql import SqlStore
 
 
@@ -75,6 +77,9 @@ def abort_campaign(campaign: str | None, *, lab: Path | None, by: str, reason: s
         with closing(SqlStore.open(found.ledger, create=False)) as store:
             _abort_runs(store, found, record, by)
     if not _is_carried(found):
+        with closing(SqlStore.open(found.ledger, create=False)) as store:
+            history = History.of(store.changes(record.name))
+            close_requests(store, history, f"campaign aborted by {by}", by=by, now=clock_of(found, store).now())
         shutdown_bench(found.path)
         if found.kind == "dry":
             shutdown_plant(found.path)

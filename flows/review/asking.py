@@ -11,14 +11,15 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import State
 from prefect.exceptions import PrefectException
-from prefect.states import Cancelled
+from prefect.states import Cancelled, Completed
 from typing_extensions import override
 
 from flows.lab import Lab, clock_of
@@ -45,7 +46,14 @@ class _Child:
 
     process: subprocess.Popen[bytes]
     attempt: int
-    started: float = field(default_factory=time.monotonic)
+    over: float | None = None
+    """Since when its question is over, by `time.monotonic()`."""
+
+    @property
+    def lingers(self) -> bool:
+        """Whether it has had the time to end by itself, and has not."""
+        self.over = time.monotonic() if self.over is None else self.over
+        return time.monotonic() - self.over > END_SECONDS
 
     @property
     def alive(self) -> bool:
@@ -114,7 +122,7 @@ class PrefectAsker(Asker):
     def _look(self, wanted: dict[str, ReviewRequest]) -> None:
         for request_id, child in list(self._children.items()):
             over = request_id not in wanted or wanted[request_id].attempt != child.attempt
-            if over or not child.alive:
+            if not child.alive or (over and child.lingers):
                 self._end(request_id)
                 self._close_runs(request_id)
         for request in wanted.values():
@@ -154,11 +162,14 @@ class PrefectAsker(Asker):
             child.end()
 
     def _close_runs(self, request_id: str) -> None:
-        """Mark the review runs of a request that nobody waits in any more as cancelled: the page must not offer them."""
+        """Close the review runs of a request that nobody waits in any more: the page must not offer them."""
         request, _, _ = Question(self._lab, self._store, self._campaign, request_id, 0).load()
-        said = request.reason or ("answered" if request.answer_id is not None else "asked again")
+        said = request.reason or ("answered elsewhere" if request.answer_id is not None else "asked again")
         with get_client(sync_client=True) as client:
             for run in request.runs:
                 state = client.read_flow_run(UUID(run.flow_run_id)).state
                 if state is not None and not state.is_final():
-                    client.set_flow_run_state(UUID(run.flow_run_id), Cancelled(message=said), force=True)
+                    closed: State[Any] = Cancelled(message=said)
+                    if request.answer_id == f"{run.flow_run_id}/{run.key}":
+                        closed = Completed(message="answered")
+                    client.set_flow_run_state(UUID(run.flow_run_id), closed, force=True)

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 from typing_extensions import override
 
 from flows.recipe import Recipe
-from flows.review.queueing import queued_run, taken_back
+from flows.review.queueing import close_requests, queued_run, taken_back
 from orchestrator.clock import Clock
 from orchestrator.domain.campaign import ReviewSpec
 from orchestrator.domain.distance import nearest
@@ -183,9 +183,7 @@ class ReviewDesk:
 
     def close(self, history: History, reason: str) -> None:
         """Close all open requests: their campaign is over."""
-        for request in history.open_requests:
-            closed = request.evolve(status=ReviewStatus.CLOSED, reason=reason)
-            self.store.update_request(closed, kind="review-closed", by=BY, now=self.clock.now())
+        close_requests(self.store, history, reason, by=BY, now=self.clock.now())
 
     def lapse(self, history: History, run: ExperimentRun) -> str | None:
         """Take an approval back when what it bound has changed or it is too old; return why, None where it holds.
