@@ -105,6 +105,7 @@ class PageMaker:
             "revision": proposal.revision,
             "content_hash": proposal.content_hash,
             "author": proposal.author,
+            "columns": list(self.plan.space.columns),
             "configuration": {column: proposal.configuration[column] for column in self.plan.space.columns},
             "parameters": [_described(one) for one in self.plan.space.parameters],
             "expected": self._expected(proposal),

@@ -72,7 +72,7 @@ def _weights(weights: Document) -> str:
 
 def _overview(page: Document) -> str:
     proposals = page["proposals"]
-    columns, targets = list(proposals[0]["configuration"]), list(proposals[0]["expected"])
+    columns, targets = proposals[0]["columns"], list(proposals[0]["expected"])
     heads = ["proposal", *(_headed(proposals[0], column) for column in columns), *(f"expected {name}" for name in targets)]
     rows = [
         [str(one["number"]), *(_number(one["configuration"][column]) for column in columns), *(_expected(one, name) for name in targets)]
@@ -99,7 +99,7 @@ def _proposal(one: Document, *, pictures: bool) -> Iterator[str]:
         yield f"**Hazard** {hazard}"
     yield _table(
         ["parameter", "value", "legal"],
-        [[column, _number(value), _legal(one, column)] for column, value in one["configuration"].items()],
+        [[column, _number(one["configuration"][column]), _legal(one, column)] for column in one["columns"]],
     )
     if told := [f"{name} {_expected(one, name)}" for name in one["expected"]]:
         yield f"Expected, with 90 % intervals of a new measurement: {'; '.join(told)}."
@@ -142,7 +142,7 @@ def _share(value: float | None) -> str:
 def _neighbours(one: Document) -> Iterator[str]:
     if not one["neighbours"]:
         return
-    columns, targets = list(one["configuration"]), list(one["neighbours"][0]["values"])
+    columns, targets = one["columns"], list(one["neighbours"][0]["values"])
     rows = [
         [
             f"{each['distance']:.3f}",
@@ -172,7 +172,7 @@ def _explanation(one: Document, *, pictures: bool) -> Iterator[str]:
         yield _table(["parameter", *names], rows)
     if explanation["alternatives"]:
         yield "The best alternatives:"
-        columns, targets = list(one["configuration"]), list(explanation["alternatives"][0]["expected"])
+        columns, targets = one["columns"], list(explanation["alternatives"][0]["expected"])
         yield _table(
             [*columns, *(f"expected {name}" for name in targets), "acquisition (log)"],
             [_alternative(each, columns, targets) for each in explanation["alternatives"]],
