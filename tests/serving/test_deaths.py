@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import httpx
+import pytest
 
 from instruments.host.notes import read_note
 from orchestrator.domain.lifecycle import RunStatus
@@ -16,6 +17,7 @@ from tests.serving.conftest import Serve
 from tests.serving.served import settled
 
 RATE: Final = 50.0
+pytestmark = pytest.mark.soak
 
 
 def test_a_killed_worker_is_told_in_one_line_and_nothing_stays(serve: Serve) -> None:
