@@ -4,7 +4,9 @@ import pytest
 
 from flows.campaign import Interrupted
 from flows.review.withdrawal import withdraw
+from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus, ProposalStatus, ReviewStatus, RunStatus
+from orchestrator.domain.records import Proposal, Provenance
 from orchestrator.domain.review import Person, Reason, ReviewRequest, Verdict, draw_codes
 from orchestrator.errors import BadInput
 from orchestrator.review import Quantities
@@ -387,3 +389,48 @@ def test_open_requests_end_with_their_campaign() -> None:
     desk.recipe.found = lambda configuration: Quantities({"cost": 10.0 * float(configuration["x"])})
     assert desk.run().status is CampaignStatus.FINISHED
     assert {one.status for one in desk.history.requests.values()} == {ReviewStatus.CLOSED}
+
+
+def test_who_suggested_a_proposal_cannot_be_its_only_signer() -> None:
+    said: list[str | None] = []
+
+    def script(desk: Desk, request: ReviewRequest) -> None:
+        said.append(desk.give(answer(request, by="Ada", via="terminal")).reason)
+        desk.give(answer(request, by="Bob", via="terminal"))
+
+    desk = Desk(script, general={"batch": 1, "budget": 1})
+    desk.prepare()
+    mine = by_hand(desk, author="Ada", x=0.5)
+    assert desk.run().status is CampaignStatus.FINISHED
+    assert "wrote proposal 1" in (said[0] or "")
+    kept = desk.history.proposals[(mine.proposal_id, 1)]
+    assert (kept.decided_by, kept.author, kept.provenance.policy) == ("person Bob", "Ada", "person/1")
+    assert [request.steps[0].arguments["x"] for request in desk.box.requests.values()] == [0.5], "it counts towards the budget"
+
+
+def test_a_proposal_by_hand_is_approved_by_rule_where_nobody_is_asked() -> None:
+    desk = Desk(lambda *_: None, general={"batch": 1, "budget": 2}, rules={"mode": "never"})
+    desk.prepare()
+    by_hand(desk, author="Ada", x=0.25)
+    desk.run()
+    assert [(one.number, one.author, one.decided_by) for one in desk.history.newest()] == [
+        (1, "Ada", "rule review-never"),
+        (2, None, "rule review-never"),
+    ]
+
+
+def by_hand(desk: Desk, *, author: str, x: float) -> Proposal:
+    """Record a hand-made proposal, as `athanor suggest` does."""
+    configuration = {"x": x}
+    made = Proposal(
+        proposal_id=uuid7(),
+        campaign="c",
+        number=1,
+        configuration=configuration,
+        steps=desk.recipe.expand(configuration),
+        binding=dict(desk.recipe.binding),
+        author=author,
+        provenance=Provenance(policy="person/1", as_of=desk.history.seq, seed=0, batch=0),
+    )
+    desk.store.add_proposals([made], by=f"person {author}", now=desk.clock.now())
+    return made
