@@ -1,5 +1,6 @@
 """Every broken file gets one clear line that names the thing, what came and what is legal."""
 
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +44,19 @@ def parked(step: str) -> str:
     return f'{POSITIONS}\npark_after = "30 min"\n[[park.steps]]\n{step}\n'
 
 
+NEVER = 'mode = "never"'
+RULES = 'mode = "rules"\n[[review.when]]\nname = "far"\n'
 CASES = [
+    # review
+    Case(C, NEVER, 'mode = "sometimes"', ("review.mode", "sometimes", "always", "rules")),
+    Case(C, NEVER, 'mode = "always"\ndeadline = "3 mL"', ("deadline", "3 mL", "s")),
+    Case(C, NEVER, 'mode = "always"\ndeadline = 0', ("deadline", "greater than 0")),
+    Case(C, NEVER, 'mode = "always"\non_deadline = "skip"', ("on_deadline", "skip", "needs a deadline")),
+    Case(C, NEVER, 'mode = "always"\nwhom = "Ada"', ("unknown key review.whom", "deadline", "valid_for")),
+    Case(C, NEVER, RULES + 'quantity = "novelty"', ("far", "above or below")),
+    Case(C, NEVER, RULES + 'quantity = "colour"\nabove = 1', ("quantity", "colour")),
+    Case(C, NEVER, RULES + 'quantity = "sd.size"\nabove = 1', ("far", "sd.size", "sd.wavelength")),
+    Case(C, NEVER, 'mode = "always"\n[[review.when]]\nname = "far"\nquantity = "novelty"\nabove = 1', ("review.when", "rules", "always")),
     # units
     Case(C, 'min = "4 mmol/L"', 'min = "4 mmol/kg"', ("c_se", "min", "4 mmol/kg", "mol/L")),
     Case(C, 'unit = "s"', 'unit = "sek"', ("sek",)),
@@ -192,3 +205,17 @@ def test_the_scaffolded_prior_learns_in_the_campaigns_own_space() -> None:
     assert meta.spec.parameters == campaign.spec.parameters
     assert meta.spec.targets == campaign.spec.targets
     assert meta.out == campaign.prior_path
+
+
+def test_a_deadline_cannot_approve_where_a_hazard_may_fire(tmp_path: Path) -> None:
+    for name in ("campaign.toml", "bench.toml", "plant.toml"):
+        shutil.copy(EXAMPLE / name, tmp_path / name)
+    campaign, bench = tmp_path / "campaign.toml", tmp_path / "bench.toml"
+    text = re.sub(r"\[surrogate\].*(?=\[review\])", "", campaign.read_text(), flags=re.DOTALL)
+    campaign.write_text(text.replace(NEVER, 'mode = "always"\ndeadline = "1 h"\non_deadline = "approve"'))
+    load_plan(campaign)
+    bench.write_text(bench.read_text() + HAZARD)
+    with pytest.raises(BadInput, match=r"on_deadline.*hazard 'hot' may fire.*hold.*skip"):
+        load_plan(campaign)
+    bench.write_text(bench.read_text().replace('above = "270 degC"', 'above = "285 degC"'))
+    load_plan(campaign)
