@@ -9,9 +9,10 @@ from typing import Final
 
 from flows.plots import best_so_far_markdown
 from flows.report.quantities import axis_label
-from orchestrator.domain.lifecycle import ProposalStatus, RunStatus
+from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import ExperimentRun
+from orchestrator.domain.review import ReviewRequest
 from orchestrator.loop import History, accepted, best
 
 BAR: Final = 20
@@ -62,14 +63,19 @@ def _progress_rows(history: History, budget: int) -> list[tuple[str, str]]:
     runs = history.attempts()
     ended = sum(run.status.is_terminal for run in runs)
     full = min(BAR, BAR * ended // budget)
-    waiting = sum(one.status is ProposalStatus.PROPOSED for one in history.newest())
     tally = Counter(run.status for run in runs)
     return [
         ("experiments", f"{'█' * full}{'░' * (BAR - full)} {ended} of {budget}, {max(0, budget - ended)} left"),
         ("how they ended", ", ".join(f"{tally[one]} {one}" for one in RunStatus if one in tally and one.is_terminal) or "none yet"),
         ("in hand", ", ".join(f"{tally[one]} {one}" for one in RunStatus if one in tally and not one.is_terminal) or "nothing"),
-        ("waiting for a decision", f"[{waiting} of the proposals](/runs?state=Paused)" if waiting else "nothing"),
+        ("waiting for a decision", ", ".join(_question(one) for one in history.open_requests) or "nothing"),
     ]
+
+
+def _question(request: ReviewRequest) -> str:
+    """Lead to the review run in which the question is put; to all that wait where it is not there yet."""
+    where = f"/runs/flow-run/{request.runs[-1].flow_run_id}" if request.runs else "/runs?state=Paused"
+    return f"[request {request.number}: {len(request.asked)} proposals]({where})"
 
 
 def _best(history: History, objective: Objective) -> list[str]:

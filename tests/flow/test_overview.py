@@ -6,8 +6,11 @@ from flows.overview import Links, overview_markdown
 from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.records import CampaignRecord
+from orchestrator.domain.review import ReviewRun
 from orchestrator.loop import History, best
+from orchestrator.ports import Changes
 from tests.report import cases
+from tests.store.cases import proposal, request_for
 
 OBJECTIVE = Objective(targets=(Target(name="yield", unit="mg", goal="maximise", low=0.0, high=10.0),))
 LINKS = Links(Path("/lab/reports/c.html"), "/runs/flow-run/1")
@@ -39,3 +42,11 @@ def test_a_campaign_in_full_swing_names_its_best_experiment_in_every_target() ->
         assert f"| {target.name}" in page
     assert not {"nan", "inf"} & set(page.split())
     assert len(page.encode()) < 100_000
+
+
+def test_an_open_question_leads_to_the_run_in_which_it_is_put() -> None:
+    asked = proposal()
+    request, _ = request_for(asked, runs=(ReviewRun(flow_run_id="f7", key="k"),))
+    record = CampaignRecord(name=asked.campaign, status=CampaignStatus.RUNNING)
+    page = overview_markdown(History.of(Changes(2, record, (asked,), requests=(request,))), OBJECTIVE, 24, LINKS)
+    assert "[request 1: 1 proposals](/runs/flow-run/f7)" in page
