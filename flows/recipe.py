@@ -1,6 +1,7 @@
 """How a configuration becomes steps, and readings a measured configuration: from a bench's procedure or a recorded table."""
 
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from typing import Protocol
 
 from typing_extensions import override
@@ -65,7 +66,7 @@ class WiredRecipe(Recipe):
     @property
     @override
     def binding(self) -> Mapping[str, str]:
-        return {"bench": self._bench.sha256}
+        return {"bench": self._bench.sha256, "drivers": f"athanor {version('athanor')}"}
 
     @override
     def expand(self, configuration: Configuration) -> tuple[Step, ...]:

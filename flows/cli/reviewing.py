@@ -16,6 +16,7 @@ from flows.lab import Lab, clock_of, find_lab
 from flows.review.answering import answer_of, edits_of, values_of, verdicts_of
 from flows.review.withdrawal import withdraw
 from flows.snapshots import files_of
+from orchestrator.clock import Clock
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus
 from orchestrator.domain.records import Proposal
@@ -57,9 +58,9 @@ def list_requests(campaign: str | None, *, lab: Path | None, as_json: bool) -> N
             return
         if not history.open_requests:
             console.print(f"campaign {history.campaign.name}: nothing waits for people")
-        lab_now = clock_of(found, store).lab()
+        clock = clock_of(found, store)
         for request in history.open_requests:
-            console.print(_title(request, lab_now))
+            console.print(_title(request, clock))
             console.print(_table(history, request))
             console.print(
                 f"decide: athanor review decide {request.number} --approve N --reject N=REASON --set N:PARAMETER=VALUE --by NAME"
@@ -95,18 +96,19 @@ def _document(history: History, request: ReviewRequest) -> dict[str, Any]:
     }
 
 
-def _title(request: ReviewRequest, lab_now: float) -> str:
-    left = "" if request.deadline_lab is None else f"; {_deadline(request, lab_now)}"
+def _title(request: ReviewRequest, clock: Clock) -> str:
+    left = "" if request.deadline_lab is None else f"; {_deadline(request, request.deadline_lab - clock.lab(), clock)}"
     complaint = f"\nlast answer refused: {request.complaint}" if request.complaint else ""
     answered = "; answered, being carried out" if request.answer_id is not None else ""
     return f"request {request.number} of campaign {request.campaign}{left}{answered}{complaint}"
 
 
-def _deadline(request: ReviewRequest, lab_now: float) -> str:
-    assert request.deadline_lab is not None
+def _deadline(request: ReviewRequest, left: float, clock: Clock) -> str:
     if request.overdue:
         return "deadline passed, it waits on"
-    return f"in {max(0.0, request.deadline_lab - lab_now) / 60:.0f} min of lab time: {request.on_deadline}"
+    wall = clock.wall_seconds(max(0.0, left))
+    shown = "" if wall == max(0.0, left) else f", which is {wall / 60:.1f} min on the wall"
+    return f"in {max(0.0, left) / 60:.0f} min of lab time{shown}: {request.on_deadline}"
 
 
 def _table(history: History, request: ReviewRequest) -> Table:
