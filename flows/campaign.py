@@ -6,6 +6,7 @@ that dies costs the view, never the campaign.
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -13,7 +14,7 @@ from typing import Final
 from flows.steps import Steps
 from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
 from orchestrator.errors import BenchLatched, NeedsPerson
-from orchestrator.loop import Action, Adapt, Execute, History, Ingest, Propose, Reconcile, Review, Stop, Wait, next_actions
+from orchestrator.loop import Action, Adapt, Execute, Expire, History, Ingest, Propose, Reconcile, Review, Settle, Stop, Wait, next_actions
 
 logger = logging.getLogger(__name__)
 
@@ -60,12 +61,15 @@ def run_loop(steps: Steps, *, cycle: Cycle, observe: Observer, leave: threading.
     except BenchLatched:  # the run in hand is fetched by its key when the bench works again
         steps.refresh()
         return _stop(steps, CampaignStatus.PAUSED, "stopped")
+    finally:
+        steps.setup.asker.close()
 
 
 def _turns(steps: Steps, cycle: Cycle, observe: Observer, leave: threading.Event) -> Ended:
     number = 0
     while True:
         actions = _ask(steps)
+        steps.put_to_people()
         if leave.is_set():
             raise Interrupted("interrupted: the bench finishes the run in hand; the same command goes on from there")
         match actions[0]:
@@ -73,12 +77,20 @@ def _turns(steps: Steps, cycle: Cycle, observe: Observer, leave: threading.Event
                 ended = _stop(steps, status, reason)
                 observe(steps.refresh())
                 return ended
-            case Reconcile() | Wait():
+            case Reconcile():
                 _watch(steps, actions)
+            case Wait():  # only people, or a deadline, can change anything now
+                _rest(steps, leave)
             case _:
                 number += 1
                 cycle(number, lambda: _work(steps))
                 observe(steps.history)
+
+
+def _rest(steps: Steps, leave: threading.Event) -> None:
+    started = time.perf_counter()
+    leave.wait(POLL_SECONDS)
+    steps.setup.timings.add("people", started)
 
 
 def _ask(steps: Steps) -> tuple[Action, ...]:
@@ -101,6 +113,10 @@ def _carry_out(steps: Steps, action: Action) -> None:
             steps.propose(action)
         case Review():
             steps.review(action)
+        case Settle():
+            steps.settle(action)
+        case Expire():
+            steps.expire(action)
         case Execute():
             steps.execute(action)
         case Ingest():

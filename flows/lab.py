@@ -1,11 +1,15 @@
 """A lab folder: live or dry, fixed when it is made; it holds one ledger, one journal, its locks and its plant."""
 
 import json
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from instruments.host.processes import lab_clock
+from orchestrator.clock import Clock, LiveClock, PlantClock
 from orchestrator.errors import BadInput
+from orchestrator.ports import Store
 
 Kind = Literal["live", "dry"]
 _DEFAULTS: Final[dict[Kind, str]] = {"live": ".athanor", "dry": ".athanor-dry"}
@@ -99,3 +103,14 @@ def find_lab(folder: Path | None, *, here: Path) -> Lab:
     if len(found) > 1:
         raise BadInput(f"two labs in {here}: {found[0].name} and {found[1].name}; name one with --lab DIR")
     return open_lab(found[0])
+
+
+def clock_of(lab: Lab, store: Store) -> Clock:
+    """Return the lab's clock; in a dry lab whose plant is gone, lab time goes on from the last event."""
+    if lab.endpoints is None:
+        return LiveClock()
+    if lab.endpoints.exists():
+        return lab_clock(lab.endpoints)
+    seq, _ = store.head()
+    last = next((event.lab for event in store.events(since=seq - 1)), 0.0)
+    return PlantClock(t0_monotonic=time.monotonic() - last, rate=1.0)

@@ -89,11 +89,20 @@ def markdown_image(svg: str, *, alt: str) -> str:
 
 def progress_markdown(history: History, objective: Objective) -> str:
     """Return the best so far and the targets as a markdown page of two pictures."""
+    data = _progress(history, objective)
+    return "\n\n".join((markdown_image(best_so_far_svg(data), alt="best so far"), markdown_image(targets_svg(data), alt="targets")))
+
+
+def best_so_far_markdown(history: History, objective: Objective) -> str:
+    """Return the best so far as a markdown picture."""
+    return markdown_image(best_so_far_svg(_progress(history, objective)), alt="best so far")
+
+
+def _progress(history: History, objective: Objective) -> Progress:
     changes = Changes(
         history.seq, history.campaign, tuple(history.proposals.values()), tuple(history.runs.values()), tuple(history.measurements.values())
     )
-    data = Progress(objective, experiments_of(changes, objective, ()))
-    return "\n\n".join((markdown_image(best_so_far_svg(data), alt="best so far"), markdown_image(targets_svg(data), alt="targets")))
+    return Progress(objective, experiments_of(changes, objective, ()))
 
 
 def proposal_rows(history: History, objective: Objective, *, units: Mapping[str, str] | None = None) -> list[dict[str, str | float | None]]:

@@ -1,6 +1,7 @@
 """How a configuration becomes steps, and readings a measured configuration: from a bench's procedure or a recorded table."""
 
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from typing import Protocol
 
 from typing_extensions import override
@@ -9,7 +10,9 @@ from instruments.benchfile import BenchFile
 from instruments.procedure import Procedure
 from instruments.recorded import steps_for
 from orchestrator.domain.records import Reading, Step
+from orchestrator.domain.review import Reason
 from orchestrator.domain.values import Configuration
+from orchestrator.review import Quantities
 
 
 class Recipe(Protocol):
@@ -38,6 +41,10 @@ class Recipe(Protocol):
         """Compute the measured configuration."""
         ...
 
+    def quantities(self, configuration: Configuration) -> Quantities:  # noqa: ARG002 - a table has no price and no hazard
+        """Compute what review rules look at: cost, margin and the hazards met; empty where nothing is known of them."""
+        return Quantities({})
+
 
 class WiredRecipe(Recipe):
     """A bench's procedure."""
@@ -59,7 +66,7 @@ class WiredRecipe(Recipe):
     @property
     @override
     def binding(self) -> Mapping[str, str]:
-        return {"bench": self._bench.sha256}
+        return {"bench": self._bench.sha256, "drivers": f"athanor {version('athanor')}"}
 
     @override
     def expand(self, configuration: Configuration) -> tuple[Step, ...]:
@@ -68,6 +75,17 @@ class WiredRecipe(Recipe):
     @override
     def measured(self, readings: Sequence[Reading], proposed: Configuration) -> dict[str, float | str]:
         return self._procedure.measured(readings, proposed)
+
+    @override
+    def quantities(self, configuration: Configuration) -> Quantities:
+        steps = self._procedure.expand(configuration)
+        cost = self._procedure.reagents(steps).cost
+        margins = [one.relative for one in self._bench.envelope.margins(steps) if one.relative is not None]
+        values = {"cost": cost, "margin": min(margins, default=None)}
+        hazards = tuple(
+            Reason(name=one.name, text=one.line, people=one.people, hazard=True) for one in self._procedure.hazards(configuration)
+        )
+        return Quantities({name: value for name, value in values.items() if value is not None}, hazards)
 
 
 class RecordedRecipe(Recipe):

@@ -9,21 +9,13 @@ from flows.report.data import Circumstances, assemble, process_of
 from flows.report.experiments import Experiment
 from flows.report.page import render_report
 from flows.report.prior import PriorStory, label, prior_story
+from flows.snapshots import files_of
 from flows.wiring import Plan
-from orchestrator.domain.campaign import parse_campaign
-from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import CampaignRecord
-from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
 from orchestrator.loop import History, observations
 from orchestrator.ports import Observation
 from orchestrator.store.sql import SqlStore
-
-
-def files_of(record: CampaignRecord) -> tuple[SearchSpace, Objective]:
-    """Return space and objective of a stored campaign, without its bench or data."""
-    file = parse_campaign(record.snapshot["files"]["campaign"], Path(record.snapshot["path"]), record.snapshot["files"].get("candidates"))
-    return file.space(), file.objective
 
 
 def write_report(store: SqlStore, plan: Plan, lab: Lab) -> Path:

@@ -24,6 +24,8 @@ from types import TracebackType
 from typing import Final, Self
 from urllib.parse import urlsplit
 
+from flows.login import api_login, check_login, client_settings, server_settings
+from flows.server_users import STOP_SECONDS, lock_is_free, share
 from instruments.host.identity import Process, last_line, reap, start_detached
 from instruments.host.locks import FileLock
 from instruments.host.notes import read_note, write_note
@@ -33,7 +35,6 @@ logger = logging.getLogger(__name__)
 
 READY_SECONDS: Final = 90.0
 """Wall seconds for a first start with an empty database on a busy machine; 6 to 14 s were measured on an idle one."""
-STOP_SECONDS: Final = 15.0
 _POLL_SECONDS: Final = 0.2
 _USERS_POLL_SECONDS: Final = 1.0
 _NEWER: Final = "Can't locate revision identified by"
@@ -67,7 +68,12 @@ class ServerUse:
         return self.url.removesuffix("/api") if self.url else None
 
     def acquire(self) -> None:
-        """Use the user's own server where PREFECT_API_URL names one, else ours; never raises for a server."""
+        """Use the user's own server where PREFECT_API_URL names one, else ours; never raises for a server.
+
+        Raises:
+            BadInput: The login in the environment has another shape than user:password.
+        """
+        api_login()
         if not self._wanted:
             self.reason = "not wanted"
         elif own := configured_url():
@@ -78,8 +84,9 @@ class ServerUse:
     def _use_ours(self) -> None:
         try:
             self.home.mkdir(parents=True, exist_ok=True)
-            self._users = _share(self.home)
+            self._users = share(self.home)
             self.url = ensure_server(self.home)
+            check_login(self.url)
         except (Fault, OSError) as error:
             self.reason = str(error)
             self.release()
@@ -104,6 +111,12 @@ def configured_url() -> str | None:
     return None if _OWN_HOME in os.environ else os.environ.get("PREFECT_API_URL") or None
 
 
+def home_in_use() -> Path | None:
+    """Return the home of our own server, where the environment names it: in a process that a user of it has started."""
+    home = os.environ.get(_OWN_HOME)
+    return Path(home) if home else None
+
+
 def prefect_environment(server: ServerUse) -> dict[str, str]:
     """Return what to put into the environment before the first import of Prefect.
 
@@ -111,7 +124,7 @@ def prefect_environment(server: ServerUse) -> dict[str, str]:
     """
     safe = {"PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false", "PREFECT_CLI_PROMPT": "false"}
     if server.url is None or configured_url():
-        return safe
+        return {**safe, **client_settings()}
     return {**safe, **_settings(server.home, server.url), _OWN_HOME: str(server.home)}
 
 
@@ -123,6 +136,7 @@ def _settings(home: Path, url: str) -> dict[str, str]:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+        **client_settings(),
     }
 
 
@@ -131,6 +145,7 @@ def _server_environment(home: Path, url: str) -> dict[str, str]:
     return {
         **own,
         **_settings(home, url),
+        **server_settings(),
         "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home / 'prefect.db'}",
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
         "PREFECT_SERVER_UI_V2_ENABLED": "false",  # the V2 page asks an outside host at every load
@@ -142,22 +157,6 @@ def _server_environment(home: Path, url: str) -> dict[str, str]:
 # ---------------------------------------------------------------------- the side of the users
 
 
-def _share(home: Path) -> int:
-    """Become a user: a shared lock, waited for while a keeper is ending its server."""
-    descriptor = os.open(home / "users.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    deadline = time.monotonic() + 2 * STOP_SECONDS
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                os.close(descriptor)
-                raise Fault(f"a Prefect server in {home} has been ending for {2 * STOP_SECONDS:g} s") from None
-            time.sleep(_POLL_SECONDS)
-        else:
-            return descriptor
-
-
 def ensure_server(home: Path) -> str:
     """Return the API url of the home's server, started when none is alive; the caller is a user already.
 
@@ -167,23 +166,12 @@ def ensure_server(home: Path) -> str:
     starter = FileLock(home / "start.lock", what="a starting command", lab=home)
     starter.acquire(patience=2 * READY_SECONDS)
     try:
-        if (url := _ready_url(home)) and not _lock_is_free(home / "keeper.lock"):
+        if (url := _ready_url(home)) and not lock_is_free(home / "keeper.lock"):
             return url
         (home / _ERROR).unlink(missing_ok=True)
         return _await_server(home, start_detached(["flows.server", "--home", str(home)], home / "keeper.log"))
     finally:
         starter.release()
-
-
-def _lock_is_free(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except FileNotFoundError:
-        return True
-    return True
 
 
 def _await_server(home: Path, keeper: Process) -> str:

@@ -12,24 +12,23 @@ from typing import Any, Final
 import torch
 
 from flows.recipe import Recipe
+from flows.review.desk import BY, Asker, PageOf, ReviewDesk, TerminalOnly, plain_page
 from instruments.reduced import Reduced
 from instruments.reduction import reduce
 from orchestrator.clock import Clock
-from orchestrator.domain.campaign import GeneralSpec
+from orchestrator.domain.campaign import GeneralSpec, ReviewSpec
 from orchestrator.domain.identity import uuid7
-from orchestrator.domain.lifecycle import CampaignStatus, MeasurementStatus, ProposalStatus, RunStatus
+from orchestrator.domain.lifecycle import CampaignStatus, MeasurementStatus, RunStatus
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import ExperimentRun, Measurement, Proposal, Provenance, Reading, RunReport, RunRequest
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import digest
-from orchestrator.errors import BadInput, NeedsPerson
-from orchestrator.loop import Adapt, Execute, History, Ingest, Propose, Reconcile, Review, knowledge, lessons
+from orchestrator.errors import BadInput, NeedsPerson, StoreError
+from orchestrator.loop import Adapt, Execute, Expire, History, Ingest, Propose, Reconcile, Review, Settle, knowledge, lessons
 from orchestrator.ports import Bench, Policy, Store, Suggestion
 
 logger = logging.getLogger(__name__)
 
-BY: Final = "campaign"
-"""Who the ledger names for what the loop does by itself."""
 MAX_ATTEMPTS: Final = 3
 """A run whose attempts were each proven not executed is tried so often; then it has failed."""
 VERSION_DIGITS: Final = 12
@@ -67,6 +66,9 @@ class Setup:
     clock: Clock
     fence: int
     bench_sha256: str = ""
+    rules: ReviewSpec = field(default_factory=ReviewSpec)
+    asker: Asker = field(default_factory=TerminalOnly)
+    page: PageOf = plain_page
     timings: Timings = field(default_factory=Timings)
 
 
@@ -75,6 +77,7 @@ class Steps:
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
+        self.desk = ReviewDesk(setup.spec.name, setup.rules, setup.space, setup.recipe, setup.store, setup.clock, setup.page)
         self.history = History.of(setup.store.changes(setup.spec.name))
         self._used_positions: set[str] | None = None
         self._revisions: dict[str, int] = {}
@@ -136,29 +139,48 @@ class Steps:
         )
 
     def review(self, action: Review) -> None:
-        """Decide a proposal by the campaign's written rules and queue its runs."""
-        approved = action.proposal.evolve(status=ProposalStatus.APPROVED, decided_by="rule review-never")
-        runs = [
-            ExperimentRun(
-                run_key=(key := uuid7()),
-                run_id=key,
-                campaign=self.setup.spec.name,
-                proposal_id=approved.proposal_id,
-                revision=approved.revision,
-                replicate=replicate,
-                queued_lab=self.setup.clock.lab(),
-            )
-            for replicate in range(1, approved.replicates + 1)
-        ]
-        self._ledger(lambda: self.setup.store.decide(approved, runs, by=BY, now=self.setup.clock.now()))
+        """Have proposals decided: by the campaign's written rules, or by people."""
+        started = time.perf_counter()
+        self.desk.review(self.history, action.proposals)
+        self.setup.timings.add("review", started)
+
+    def settle(self, action: Settle) -> None:
+        """Carry out what a person answered."""
+        self._ledger(lambda: self.desk.settle(self.history, action.request, action.answer))
+        if any(run.status is RunStatus.QUEUED for run in self.refresh().runs.values()):
+            self.setup.bench.warm()
+
+    def expire(self, action: Expire) -> None:
+        """Let a request's deadline decide."""
+        self._ledger(lambda: self.desk.expire(self.history, action.request))
+
+    def put_to_people(self) -> None:
+        """Have every open request asked, and no other."""
+        self.setup.asker.keep([one for one in self.history.open_requests if one.answer_id is None])
 
     # ----------------------------------------------------------------- carry out
 
     def execute(self, action: Execute) -> None:
-        """Record the dispatch, then hand the run to the bench."""
+        """Record the dispatch, then hand the run to the bench; an approval that has lapsed or was withdrawn is not carried out."""
+        if self._was_taken_back(action.run):
+            return
         run = action.run.evolve(status=RunStatus.DISPATCHED, position=self._allot(action.run), fence=self.setup.fence)
-        self._update(run, kind="dispatched")
+        try:
+            self._update(run, kind="dispatched")
+        except StoreError:
+            if self._is_waiting(action.run):
+                raise
+            return  # a person withdrew the approval between two looks at the ledger: who writes first wins
         self._submit(run)
+
+    def _was_taken_back(self, run: ExperimentRun) -> bool:
+        """Whether the run's approval has ended: withdrawn by a person, or lapsed, which is found out and recorded here."""
+        if not self._is_waiting(run):
+            return True
+        return self.desk.lapse(self.history, run) is not None
+
+    def _is_waiting(self, run: ExperimentRun) -> bool:
+        return self.refresh().runs[run.run_key].status is RunStatus.QUEUED
 
     def _submit(self, run: ExperimentRun) -> RunReport:
         proposal = self.history.proposals[(run.proposal_id, run.revision)]
@@ -301,6 +323,8 @@ class Steps:
 
     def close_campaign(self, status: CampaignStatus, reason: str) -> None:
         """Record how the campaign ended or why it paused, unless the ledger says so already."""
+        if status is not CampaignStatus.PAUSED:
+            self._ledger(lambda: self.desk.close(self.history, f"campaign {status}: {reason}"))
         if self.history.campaign.status is status:
             return
         record = self.history.campaign.evolve(status=status, reason=reason)

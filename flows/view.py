@@ -20,57 +20,99 @@ from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName, FlowRunFilterState, FlowRunFilterStateType
 from prefect.client.schemas.objects import State, StateType
 from prefect.context import FlowRunContext
-from prefect.exceptions import PrefectException
+from prefect.exceptions import CancelledRun, PrefectException, PrefectSignal
 from prefect.states import Cancelled, Crashed
 
 from flows.campaign import Cycle
+from flows.overview import Links, Shown, overview_markdown
 from flows.plots import progress_markdown, proposal_rows
-from orchestrator.domain.objective import Objective
+from flows.steering import Steering
 from orchestrator.loop import History
 
 logger = logging.getLogger(__name__)
 
-CANCEL_POLL_SECONDS: Final = 2.0
+PRESS_POLL_SECONDS: Final = 2.0
 PUBLISH_SECONDS: Final = 1.0
 """Artifacts are written at most so often: cycles of an accelerated campaign would keep the process busy with pictures."""
+_OPEN: Final = [StateType.RUNNING, StateType.PENDING, StateType.PAUSED, StateType.CANCELLING]
 _SERVER_TROUBLE: Final = (httpx.HTTPError, PrefectException, OSError)
 
 
 class View:
-    """One flow run of a campaign, its artifacts, and the way in which a cancel reaches the campaign."""
+    """One flow run of a campaign, its artifacts, and the way in which a press in the page reaches the campaign."""
 
-    def __init__(self, campaign: str, objective: Objective, budget: int, leave: threading.Event, describe: Callable[[], str]) -> None:
+    def __init__(self, shown: Shown, steering: Steering, leave: threading.Event) -> None:
         """Prepare.
 
         Args:
-            campaign: Its name.
-            objective: What the artifacts score by.
-            budget: Experiments that the campaign may carry out.
-            leave: Set when somebody cancels the flow run.
-            describe: Says in a line how far the campaign is, for the run's log.
+            shown: The campaign.
+            steering: Carries a pause or a cancel out.
+            leave: Set when the process was asked to leave: the flow run then ends as cancelled.
         """
-        self._campaign = campaign
-        self._objective = objective
-        self._budget = budget
+        self._shown = shown
+        self._campaign = shown.campaign
+        self._steering = steering
         self._leave = leave
-        self._describe = describe
         self._queue: queue.Queue[History | None] = queue.Queue()
         self._done = threading.Event()
+        self._helpers: list[threading.Thread] = []
         self._flow_run_id: UUID | None = None
 
     def run(self, body: Callable[[Cycle], None]) -> None:
-        """Run a campaign's body as a flow; raises what Prefect raises when it cannot begin or report the end.
+        """Run a campaign's body as a flow of its own; raises what Prefect raises when it cannot begin or report the end.
 
         Args:
             body: Carries the campaign on, each cycle's work wrapped by the given callable.
         """
+
+        @flow(name="campaign", flow_run_name=self._campaign, validate_parameters=False, persist_result=False)
+        def campaign() -> State[Any] | str:
+            return self.inside(body)
+
+        close_stale_runs(self._campaign)
+        try:
+            campaign()
+        except CancelledRun:  # reported: the flow run has ended as it should
+            return
+        finally:
+            self._finish()
+
+    def inside(self, body: Callable[[Cycle], None]) -> State[Any] | str:
+        """Run a campaign's body within the flow run that calls this; return what that flow returns."""
+        context = FlowRunContext.get()
+        self._flow_run_id = context.flow_run.id if context is not None and context.flow_run is not None else None
+        self._start_helpers()
+        try:
+            body(self._cycle())
+        finally:
+            self._finish()
+        said = self._shown.describe()
+        return Cancelled(message=said) if self._leave.is_set() or self._steering.cancelled else said
+
+    def adopt_run(self) -> None:
+        """Give the flow run that calls this the campaign's name, and close those of processes that are gone."""
+        context = FlowRunContext.get()
+        if context is None or context.flow_run is None:
+            return
+        try:
+            close_stale_runs(self._campaign, but=context.flow_run.id)
+            with get_client(sync_client=True) as client:
+                client.update_flow_run(context.flow_run.id, name=self._campaign)
+        except _SERVER_TROUBLE as error:
+            logger.warning("Prefect does not take the name of campaign %s: %s", self._campaign, error)
+
+    def show(self, history: History) -> None:
+        """Queue an update of the artifacts; never waits."""
+        self._queue.put(history)
+
+    def _cycle(self) -> Cycle:
+        """Return what wraps a cycle's work in a task; work whose task cannot begin is done without it."""
         pending: dict[int, Callable[[], None]] = {}
-        helpers: list[threading.Thread] = []
 
         @task(name="cycle", task_run_name="cycle-{number}", cache_policy=NO_CACHE, persist_result=False)
         def cycle(number: int) -> None:
             pending.pop(number)()
-            get_run_logger().info("%s", self._describe())
+            get_run_logger().info("%s", self._shown.describe())
 
         def wrapped(number: int, work: Callable[[], None]) -> None:
             pending[number] = work
@@ -78,44 +120,28 @@ class View:
                 cycle(number)
             except _SERVER_TROUBLE as error:
                 logger.warning("Prefect does not take cycle %d of campaign %s: %s", number, self._campaign, error)
-                if number in pending:  # the task never began: the work is done without it
+                if number in pending:
+                    work()
+            except PrefectSignal:  # paused or cancelled in the page: the watcher tells the ledger, and the loop winds down by itself
+                if number in pending:
                     work()
 
-        @flow(name="campaign", flow_run_name=self._campaign, validate_parameters=False, persist_result=False)
-        def campaign() -> State[Any] | str:
-            context = FlowRunContext.get()
-            self._flow_run_id = context.flow_run.id if context is not None and context.flow_run is not None else None
-            helpers.extend(self._start_helpers())
-            body(wrapped)
-            self._finish(helpers)
-            said = self._describe()
-            return Cancelled(message=said) if self._leave.is_set() else said
+        return wrapped
 
-        close_stale_runs(self._campaign)
-        try:
-            campaign()
-        finally:
-            self._finish(helpers)
-
-    def show(self, history: History) -> None:
-        """Queue an update of the artifacts; never waits."""
-        self._queue.put(history)
-
-    def _start_helpers(self) -> list[threading.Thread]:
-        helpers = [
+    def _start_helpers(self) -> None:
+        self._helpers = [
             threading.Thread(target=self._publish_all, name="prefect-artifacts", daemon=True),
-            threading.Thread(target=self._watch_cancel, name="prefect-cancel", daemon=True),
+            threading.Thread(target=self._watch_presses, name="prefect-presses", daemon=True),
         ]
-        for helper in helpers:
+        for helper in self._helpers:
             helper.start()
-        return helpers
 
-    def _finish(self, helpers: list[threading.Thread]) -> None:
+    def _finish(self) -> None:
         if self._done.is_set():
             return
         self._done.set()
         self._queue.put(None)
-        for helper in helpers:
+        for helper in self._helpers:
             helper.join(timeout=5.0)
 
     def _publish_all(self) -> None:
@@ -140,39 +166,53 @@ class View:
         return newest
 
     def _artifacts(self, history: History) -> list[ArtifactCreate]:
-        key = self._campaign
-        percent = 100.0 * sum(run.status.is_terminal for run in history.attempts()) / self._budget
+        key, objective = self._campaign, self._shown.objective
+        percent = 100.0 * sum(run.status.is_terminal for run in history.attempts()) / self._shown.budget
         contents: list[tuple[str, str, Any, str]] = [
-            ("proposals", "table", json.dumps(proposal_rows(history, self._objective)), f"Proposals of {key}"),
+            ("proposals", "table", json.dumps(proposal_rows(history, objective)), f"Proposals of {key}"),
             ("progress", "progress", min(100.0, round(percent, 1)), f"Experiments of {key} carried out"),
-            ("plot", "markdown", progress_markdown(history, self._objective), f"Best so far and targets of {key}"),
+            ("plot", "markdown", progress_markdown(history, objective), f"Best so far and targets of {key}"),
+            ("overview", "markdown", self._overview(history), f"Campaign {key} at a glance"),
         ]
         return [
             ArtifactCreate(key=f"{key}-{name}", type=kind, data=data, description=text, flow_run_id=self._flow_run_id)
             for name, kind, data, text in contents
         ]
 
-    def _watch_cancel(self) -> None:
+    def _overview(self, history: History) -> str:
+        run = f"/runs/flow-run/{self._flow_run_id}" if self._flow_run_id else None
+        return overview_markdown(history, self._shown.objective, self._shown.budget, Links(self._shown.report, run))
+
+    def _watch_presses(self) -> None:
+        """Carry out what somebody presses in the page; no server: the laboratory goes on."""
         with get_client(sync_client=True) as client:
-            while not self._done.wait(CANCEL_POLL_SECONDS):
+            while not self._done.wait(PRESS_POLL_SECONDS):
                 try:
                     state = client.read_flow_run(self._flow_run_id).state if self._flow_run_id else None
                 except _SERVER_TROUBLE:
-                    continue  # no server: the laboratory goes on
+                    continue
                 if state is not None and (state.is_cancelling() or state.is_cancelled()):
-                    self._leave.set()
+                    self._steering.cancel()
                     return
+                if state is not None and state.is_paused():
+                    self._steering.pause()
 
 
-def close_stale_runs(campaign: str) -> int:
-    """Mark flow runs of a campaign whose process is gone as crashed; return how many there were."""
+def close_stale_runs(campaign: str, *, but: UUID | None = None) -> int:
+    """Mark flow runs of a campaign whose process is gone as crashed; return how many there were.
+
+    Args:
+        campaign: What its runs are called.
+        but: The run that goes on with the campaign.
+    """
     with get_client(sync_client=True) as client:
-        stale = client.read_flow_runs(
+        found = client.read_flow_runs(
             flow_run_filter=FlowRunFilter(
                 name=FlowRunFilterName(any_=[campaign]),
-                state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING, StateType.PENDING, StateType.PAUSED])),
+                state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_OPEN)),
             )
         )
+        stale = [run for run in found if run.id != but]
         for run in stale:
             client.set_flow_run_state(
                 run.id, Crashed(message="the campaign's process ended; the ledger went on in a new flow run"), force=True

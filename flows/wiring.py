@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from flows.recipe import Recipe, RecordedRecipe, WiredRecipe
 from instruments.benchfile import BenchFile, load_bench, parse_bench
+from instruments.hazards import possible_hazards
 from instruments.procedure import Procedure
 from instruments.recorded import RecordedBench
 from instruments.reduction import REDUCTIONS
@@ -112,7 +113,16 @@ def stored_plan(record: CampaignRecord, *, data: Path | None = None) -> Plan:
 def _plan(file: CampaignFile, bench: BenchFile | None, data: Path | None) -> Plan:
     plan = _wired(file, bench) if bench is not None else _recorded(file, data)
     _check_reduction(plan)
+    _check_deadline(plan)
     return plan
+
+
+def _check_deadline(plan: Plan) -> None:
+    """Refuse a deadline that approves where a hazard may fire: a hazard always holds."""
+    if plan.bench is None or plan.file.spec.review.on_deadline != "approve":
+        return
+    if names := possible_hazards(plan.bench, plan.space):
+        raise BadInput(f'{plan.file.path}: review.on_deadline = "approve" where hazard {names[0]!r} may fire; expected "hold" or "skip"')
 
 
 def _wired(file: CampaignFile, bench: BenchFile) -> Plan:

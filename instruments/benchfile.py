@@ -9,201 +9,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Final
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import ValidationError
 
+from instruments.benchspec import BenchSpec, GeneralSpec, HazardSpec, ParkSpec, StockSpec
 from instruments.driver import Driver, Limit, Settings
+from instruments.prices import Price
 from instruments.registry import DRIVERS
-from orchestrator.domain.values import Frozen, explain
+from orchestrator.domain.values import explain
 from orchestrator.errors import BadInput
 from orchestrator.safety import Envelope, Interlock, SetpointLimit
 from orchestrator.units import parse, unit
-
-Seconds = Annotated[float, Field(gt=0)]
-_NAME: Final = r"^[a-z][a-z0-9_]*$"
-
-
-def _seconds(value: Any, what: str) -> Any:
-    return parse(value, "s", what=what) if isinstance(value, str) else value
-
-
-class LinkSpec(Frozen):
-    """One wire."""
-
-    kind: Literal["serial", "opcua"]
-    port: str | None = None
-    """Serial: the device's path, best below /dev/serial/by-id."""
-    url: str | None = None
-    """OPC-UA: the endpoint."""
-    frame: Annotated[str, Field(pattern=r"^[78][NEO][12]$")] = "8N1"
-    baud: int = 19200
-
-    @model_validator(mode="after")
-    def _check(self) -> "LinkSpec":
-        if (self.kind == "serial") != (self.port is not None) or (self.kind == "opcua") != (self.url is not None):
-            raise ValueError("a serial link has a port, an opcua link a url")
-        return self
-
-    @property
-    def endpoint(self) -> str:
-        """The port or the url."""
-        return self.port or self.url or ""
-
-
-class WatchdogSpec(Frozen):
-    """The device's own communication watchdog."""
-
-    seconds: Seconds
-    """Wall seconds of silence after which the device falls to its own safe state."""
-
-
-class LimitSpec(Frozen):
-    """A range as people write it, with units."""
-
-    min: str | float
-    max: str | float
-
-
-class InstrumentSpec(Frozen):
-    """One instrument on a link."""
-
-    driver: str
-    link: str
-    address: int | None = None
-    serial_number: str | None = None
-    model: str | None = None
-    limits: dict[str, LimitSpec] = Field(default_factory=dict)
-    watchdog: WatchdogSpec | None = None
-    safe_state: tuple[str, ...] = ()
-    options: dict[str, str | float | int] = Field(default_factory=dict)
-
-
-class StockSpec(Frozen):
-    """One named stock solution."""
-
-    species: Annotated[dict[str, str], Field(min_length=1)]
-    """Concentration of each species, for example "0.2 mol/L"."""
-    lot: str
-    volume: str
-    delivered_by: str | None = None
-    """The instrument that pumps it; for the reagents' budget."""
-    price: float | None = None
-    """Per mL, in the lab's currency."""
-
-
-class UntilSpec(Frozen):
-    """When a step is done."""
-
-    channel: str
-    within: str
-    hold: Annotated[str, Field(alias="for")]
-    timeout: str
-
-
-class GapSpec(Frozen):
-    """The longest interruption that a run survives."""
-
-    max_gap: str
-
-
-class StepSpec(Frozen):
-    """One step of the procedure, with expressions still in it."""
-
-    do: str
-    arguments: Annotated[dict[str, str | float], Field(alias="with")] = Field(default_factory=dict)
-    channels: tuple[str, ...] = ()
-    until: UntilSpec | None = None
-    interrupted: Literal["abort", "continue"] | GapSpec = "abort"
-
-
-class ProcedureSpec(Frozen):
-    """The ordered steps that realise a configuration."""
-
-    steps: Annotated[tuple[StepSpec, ...], Field(min_length=1)]
-
-
-class InfeasibleRule(Frozen):
-    """When a run's end is the recipe's fault: a device's code, or a reading beyond a value."""
-
-    code: str | None = None
-    reading: str | None = None
-    below: float | None = None
-    above: float | None = None
-    reason: str
-
-    @field_validator("below", "above", mode="before")
-    @classmethod
-    def _number(cls, value: Any) -> Any:
-        return float(value) if isinstance(value, str) else value
-
-    @model_validator(mode="after")
-    def _check(self) -> "InfeasibleRule":
-        if (self.code is None) == (self.reading is None):
-            raise ValueError("a rule has either a code or a reading")
-        if self.reading is not None and self.below is None and self.above is None:
-            raise ValueError(f"the rule on {self.reading} needs below or above")
-        return self
-
-
-class InfeasibleSpec(Frozen):
-    """All rules; everything else that goes wrong is `failed`."""
-
-    rules: tuple[InfeasibleRule, ...] = ()
-
-
-class InterlockSpec(Frozen):
-    """A condition before a command, as people write it."""
-
-    name: str
-    before: str
-    expression: str
-    unit: str = ""
-    min: str | float | None = None
-    max: str | float | None = None
-
-
-class GeneralSpec(Frozen):
-    """What concerns the bench as a whole; times are wall seconds."""
-
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
-    reduction: str
-    """Name and version of the reduction from readings to measurements."""
-    grace: Seconds = 60.0
-    """Without a campaign's heartbeat for so long, the bench goes to its safe state."""
-    restart_within: Seconds = 10.0
-    """A host that is not ready after so long is replaced by the supervisor's safe state."""
-    idle_exit: Seconds = 600.0
-    """After so long without work the host leaves, the bench safe."""
-    positions: str | None = None
-    """Sampler positions as a range, for example "A1:H12"."""
-
-    @field_validator("grace", "restart_within", "idle_exit", mode="before")
-    @classmethod
-    def _times(cls, value: Any) -> Any:
-        return _seconds(value, "bench times")
-
-
-class BenchSpec(Frozen):
-    """A whole bench file."""
-
-    bench: GeneralSpec
-    constants: dict[str, str | float] = Field(default_factory=dict)
-    links: Annotated[dict[Annotated[str, Field(pattern=_NAME)], LinkSpec], Field(min_length=1)]
-    instruments: Annotated[dict[Annotated[str, Field(pattern=_NAME)], InstrumentSpec], Field(min_length=1)]
-    stocks: dict[Annotated[str, Field(pattern=_NAME)], StockSpec] = Field(default_factory=dict)
-    procedure: ProcedureSpec
-    measured: dict[str, str] = Field(default_factory=dict)
-    infeasible: InfeasibleSpec = InfeasibleSpec()
-    interlocks: tuple[InterlockSpec, ...] = ()
-    simulation: dict[Literal["plant"], str] = Field(default_factory=dict)
-    """`plant`: the file that describes the simulated devices, beside this one."""
-
 
 _LEGAL: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {
     (): tuple(BenchSpec.model_fields),
     ("bench",): tuple(GeneralSpec.model_fields),
     ("procedure", "steps"): ("do", "with", "channels", "until", "interrupted"),
+    ("stocks", "*"): tuple(StockSpec.model_fields),
+    ("hazards",): tuple(HazardSpec.model_fields),
+    ("park",): tuple(ParkSpec.model_fields),
+    ("park", "steps"): ("do", "with"),
 }
 
 
@@ -297,6 +123,25 @@ class BenchFile:
         )
 
     @cached_property
+    def hazard_limits(self) -> dict[str, tuple[float, str]]:
+        """Value and unit of each hazard's limit."""
+        return {one.name: _named_quantity(one.limit, f"hazard {one.name!r}, {one.side}") for one in self.spec.hazards}
+
+    @cached_property
+    def prices(self) -> dict[str, Price]:
+        """Price of each stock that has one; all in one currency."""
+        stocks = self.spec.stocks.items()
+        prices = {name: Price.parse(one.price, what=f"stock {name}, price") for name, one in stocks if one.price is not None}
+        if len(currencies := {one.currency for one in prices.values()}) > 1:
+            raise BadInput(f"the stocks have prices in {' and '.join(sorted(currencies))}; expected one currency")
+        return prices
+
+    @property
+    def currency(self) -> str | None:
+        """Currency of all prices; None where there is none."""
+        return next((one.currency for one in self.prices.values()), None)
+
+    @cached_property
     def positions(self) -> tuple[str, ...]:
         """All sampler positions, row by row."""
         return _positions(self.spec.bench.positions) if self.spec.bench.positions else ()
@@ -374,7 +219,7 @@ def _check_references(bench: BenchFile) -> None:
         if described.delivered_by is not None and described.delivered_by not in bench.spec.instruments:
             raise BadInput(f"stock {stock}: delivered_by {described.delivered_by!r} is no instrument")
     _check_addresses(bench.spec)
-    _ = bench.constants, bench.envelope, bench.positions
+    _ = bench.constants, bench.envelope, bench.positions, bench.hazard_limits, bench.prices
 
 
 def _check_addresses(spec: BenchSpec) -> None:

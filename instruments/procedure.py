@@ -3,50 +3,27 @@
 The expansion happens once, before review: what is approved is what is sent.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
-from instruments.benchfile import BenchFile, GapSpec, StepSpec
-from instruments.driver import ArgumentSpec, CommandSpec
+from instruments.benchfile import BenchFile
+from instruments.expansion import Expansion, arguments_of
+from instruments.hazards import Hazard, check_hazards, firing_hazards
+from instruments.names import ranges_of, units_of, values_at
+from instruments.parking import park_steps
+from instruments.reagents import Reagents, reagents_of
 from orchestrator.domain.lifecycle import RunStatus, StepKind
-from orchestrator.domain.records import Reading, Step, Until
-from orchestrator.domain.space import CategoricalParameter, CompositionParameter, ExpressionConstraint, SearchSpace
+from orchestrator.domain.records import Reading, Step
+from orchestrator.domain.space import ExpressionConstraint, SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
 from orchestrator.expressions import Expression
 from orchestrator.intervals import Interval
 from orchestrator.safety import SetpointLimit
-from orchestrator.units import parse
 
 ROUND_TRIP_TOLERANCE: Final = 1e-6
 """Relative to the column's range: formulation is exact arithmetic, only float noise may remain."""
-_PLAIN: Final = re.compile(r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?(\s+[A-Za-z%°µ].*)?\s*$")
-_FIELD: Final = re.compile(r"\{(\w+)\}")
-
-
-@dataclass(frozen=True, slots=True)
-class _Argument:
-    """One argument as written: a literal, an expression or a text with fields."""
-
-    name: str
-    raw: str | float
-    spec: ArgumentSpec
-
-    @property
-    def expression(self) -> Expression | None:
-        if self.spec.unit is None or not isinstance(self.raw, str) or _PLAIN.match(self.raw):
-            return None
-        return Expression(self.raw)
-
-    @property
-    def parameters(self) -> frozenset[str]:
-        """Names that it reads."""
-        if self.expression is not None:
-            return self.expression.names
-        return frozenset(_FIELD.findall(self.raw)) if isinstance(self.raw, str) else frozenset()
 
 
 class Procedure:
@@ -60,14 +37,17 @@ class Procedure:
         """
         self.bench = bench
         self.space = space
-        self._units = {**{name: unit for name, (_, unit) in bench.constants.items()}, **space.units}
+        self._units = units_of(bench, space)
+        self._expansion = Expansion(bench, self._units, space.columns)
         clash = sorted(set(bench.constants) & set(space.columns))
         if clash:
             raise BadInput(f"{clash[0]} is a parameter and a constant of the bench")
-        self._steps = tuple(self._prepare(index, spec) for index, spec in enumerate(bench.spec.procedure.steps))
+        self._steps = tuple(self._expansion.prepare(index, spec) for index, spec in enumerate(bench.spec.procedure.steps))
         self._check_used()
         self._check_measured()
         self._check_interlocks()
+        check_hazards(bench, space)
+        park_steps(bench)
 
     # ----------------------------------------------------------------- expansion
 
@@ -77,113 +57,19 @@ class Procedure:
         Raises:
             LimitError, InterlockError: A setpoint or an order that the bench forbids.
         """
-        values = self._values(configuration)
-        steps = tuple(self._step(index, spec, command, values) for index, (spec, command) in enumerate(self._steps))
+        values = values_at(self.bench, configuration)
+        steps = tuple(self._expansion.step(index, spec, command, values) for index, (spec, command) in enumerate(self._steps))
         self.bench.envelope.check(steps)
         return steps
 
-    def _values(self, configuration: Configuration) -> dict[str, Any]:
-        return {**{name: value for name, (value, _) in self.bench.constants.items()}, **configuration}
-
-    def _step(self, index: int, spec: StepSpec, command: CommandSpec, values: Mapping[str, Any]) -> Step:
-        arguments = {one.name: self._compute(one, values) for one in self._arguments(spec, command)}
-        return Step(
-            index=index,
-            do=spec.do,
-            kind=command.kind,
-            arguments=arguments,
-            units={one.name: one.spec.unit for one in self._arguments(spec, command) if one.spec.unit is not None},
-            channels=spec.channels,
-            until=self._until(spec, arguments),
-            interrupted=parse(spec.interrupted.max_gap, "s", what=f"step {index}, max_gap")
-            if isinstance(spec.interrupted, GapSpec)
-            else spec.interrupted,
-        )
-
-    def _compute(self, argument: _Argument, values: Mapping[str, Any]) -> float | str:
-        if argument.spec.unit is None:
-            return _FIELD.sub(lambda found: str(values[found[1]]), str(argument.raw))
-        if argument.expression is None:
-            return parse(argument.raw, argument.spec.unit, what=argument.name)
-        numbers = {name: values[name] for name in argument.expression.names}
-        return float(argument.expression.evaluate(numbers, self._units, argument.spec.unit))
-
-    def _until(self, spec: StepSpec, arguments: Mapping[str, float | str]) -> Until | None:
-        if spec.until is None:
-            return None
-        unit = self.bench.channel_units[spec.until.channel]
-        difference = f"delta_{unit}" if unit in ("degC", "degF") else unit
-        target = next(value for value in arguments.values() if not isinstance(value, str))
-        return Until(
-            channel=spec.until.channel,
-            target=target,
-            within=parse(spec.until.within, difference, what=f"{spec.do}, within"),
-            hold=parse(spec.until.hold, "s", what=f"{spec.do}, for"),
-            timeout=parse(spec.until.timeout, "s", what=f"{spec.do}, timeout"),
-        )
-
-    def _arguments(self, spec: StepSpec, command: CommandSpec) -> tuple[_Argument, ...]:
-        given = {name: _Argument(name, raw, command.arguments.get(name, ArgumentSpec(None))) for name, raw in spec.arguments.items()}
-        defaults = {
-            name: _Argument(name, described.default, described)
-            for name, described in command.arguments.items()
-            if described.default is not None
-        }
-        return tuple({**defaults, **given}.values())
+    def hazards(self, configuration: Configuration) -> tuple[Hazard, ...]:
+        """Return the declared hazards that fire at a configuration; BadInput when one cannot be computed."""
+        return firing_hazards(self.bench, self.space, configuration)
 
     # ----------------------------------------------------------------- checks
 
-    def _prepare(self, index: int, spec: StepSpec) -> tuple[StepSpec, CommandSpec]:
-        command = self._command(index, spec)
-        what = f"procedure step {index + 1} ({spec.do})"
-        required = {name for name, one in command.arguments.items() if one.default is None}
-        if missing := sorted(required - set(spec.arguments)):
-            raise BadInput(f"{what}: argument {missing[0]!r} is missing")
-        unknown = sorted(set(spec.arguments) - set(command.arguments))
-        if unknown and not command.open_arguments:
-            raise BadInput(f"{what}: unknown argument {unknown[0]!r}; legal: {', '.join(sorted(command.arguments)) or 'none'}")
-        for argument in self._arguments(spec, command):
-            self._check_argument(argument, what)
-        for channel in (*spec.channels, *((spec.until.channel,) if spec.until else ())):
-            self._check_channel(channel, what)
-        return spec, command
-
-    def _command(self, index: int, spec: StepSpec) -> CommandSpec:
-        what = f"procedure step {index + 1}"
-        if spec.do == "wait":
-            return CommandSpec(StepKind.WAIT, {"time": ArgumentSpec("s")})
-        if spec.do == "read":
-            if not spec.channels:
-                raise BadInput(f"{what} (read): channels are missing")
-            return CommandSpec(StepKind.READ)
-        instrument, _, name = spec.do.partition(".")
-        if instrument not in self.bench.spec.instruments:
-            raise BadInput(f"{what}: {spec.do!r} names no instrument; declared: {', '.join(self.bench.spec.instruments)}, or wait, read")
-        commands = self.bench.driver(instrument).COMMANDS
-        if name not in commands:
-            raise BadInput(f"{what}: {instrument} has no command {name!r}; legal: {', '.join(sorted(commands))}")
-        return commands[name]
-
-    def _check_argument(self, argument: _Argument, what: str) -> None:
-        where = f"{what}, {argument.name}"
-        try:
-            if argument.expression is not None:
-                assert argument.spec.unit is not None
-                argument.expression.check(self._units, argument.spec.unit)
-            elif argument.spec.unit is not None:
-                parse(argument.raw, argument.spec.unit, what=argument.name)
-        except BadInput as error:
-            raise BadInput(f"{where}: {error}") from error
-        unknown = sorted(argument.parameters - set(self.space.columns)) if argument.spec.unit is None else []
-        if unknown:
-            raise BadInput(f"{where}: {{{unknown[0]}}} is no parameter; declared: {', '.join(self.space.columns)}")
-
-    def _check_channel(self, channel: str, what: str) -> None:
-        if channel not in self.bench.channel_units:
-            raise BadInput(f"{what}: unknown channel {channel!r}; known: {', '.join(sorted(self.bench.channel_units))}")
-
     def _check_used(self) -> None:
-        used = {name for spec, command in self._steps for one in self._arguments(spec, command) for name in one.parameters}
+        used = {name for spec, command in self._steps for one in arguments_of(spec, command) for name in one.parameters}
         for parameter in self.space.parameters:
             if not used & set(parameter.columns):
                 raise BadInput(f"parameter {parameter.name}: no step of the procedure uses it")
@@ -214,7 +100,7 @@ class Procedure:
         """Return the limits of every computed setpoint as constraints of the search space, but for those that always hold."""
         found: dict[tuple[str, float | None, float | None], ExpressionConstraint] = {}
         for spec, command in self._steps:
-            for argument in self._arguments(spec, command):
+            for argument in arguments_of(spec, command):
                 limit = self.bench.envelope.limits.get(f"{spec.do.partition('.')[0]}.{argument.name}")
                 if limit is None or argument.expression is None or not argument.parameters & set(self.space.columns):
                     continue
@@ -229,20 +115,12 @@ class Procedure:
 
     def _binding_limits(self, expression: Expression, limit: SetpointLimit) -> tuple[float | None, float | None]:
         """Return the limits that the expression may pass somewhere in the box of all parameters."""
-        names: dict[str, Any] = {name: Interval(value, value) for name, (value, _) in self.bench.constants.items()}
-        bounds = expression.evaluate({**names, **self._box}, self._units, limit.unit)
+        bounds = expression.evaluate(self._ranges, self._units, limit.unit)
         return limit.low if bounds.low < limit.low else None, limit.high if bounds.high > limit.high else None
 
     @cached_property
-    def _box(self) -> dict[str, Interval]:
-        """The range of every numeric column."""
-        box: dict[str, Interval] = {}
-        for parameter in self.space.parameters:
-            if isinstance(parameter, CompositionParameter):
-                box |= {column: Interval(0.0, 1.0) for column in parameter.columns}
-            elif not isinstance(parameter, CategoricalParameter):
-                box[parameter.name] = Interval(parameter.min, parameter.max)
-        return box
+    def _ranges(self) -> dict[str, Interval]:
+        return ranges_of(self.bench, self.space)
 
     # ----------------------------------------------------------------- measured configuration
 
@@ -289,15 +167,9 @@ class Procedure:
         waits = sum(float(step.arguments["time"]) for step in steps if step.kind is StepKind.WAIT)
         return waits + sum(step.until.hold for step in steps if step.until is not None)
 
-    def reagents(self, steps: Sequence[Step]) -> dict[str, float]:
-        """Sum the dosed volume of each stock, in mL."""
-        by_instrument = {spec.delivered_by: name for name, spec in self.bench.spec.stocks.items()}
-        volumes: dict[str, float] = {}
-        for step in steps:
-            stock = by_instrument.get(step.instrument)
-            if step.kind is StepKind.DOSING and stock is not None:
-                volumes[stock] = volumes.get(stock, 0.0) + float(step.arguments["volume"])
-        return volumes
+    def reagents(self, steps: Sequence[Step]) -> Reagents:
+        """Sum the dosed volume of each stock, and what that costs."""
+        return reagents_of(self.bench, steps)
 
 
 def classify(bench: BenchFile, code: str | None, readings: Sequence[Reading]) -> tuple[RunStatus, str | None]:

@@ -1,6 +1,6 @@
 """The loop: what is to be done next, as a pure function of the history.
 
-    history ── next_actions ──> Propose | Review | Execute | Reconcile | Ingest | Adapt | Wait | Stop
+    history ── next_actions ──> Propose | Review | Settle | Expire | Execute | Reconcile | Ingest | Adapt | Wait | Stop
 
 Nothing here takes time, reads a clock or touches a wire; a flow carries the actions out and asks again.
 """
@@ -13,11 +13,20 @@ from typing import Final
 
 from orchestrator.clock import Instant
 from orchestrator.domain.campaign import GeneralSpec
-from orchestrator.domain.lifecycle import CampaignStatus, MeasurementStatus, ProposalStatus, RunStatus
+from orchestrator.domain.lifecycle import (
+    AnswerStatus,
+    CampaignStatus,
+    MeasurementStatus,
+    ProposalStatus,
+    ReviewStatus,
+    RunStatus,
+)
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, Measurement, Proposal
+from orchestrator.domain.review import Answer, ReviewRequest
 from orchestrator.domain.values import Configuration
 from orchestrator.ports import Changes, Knowledge, Observation
+from orchestrator.review import undecided
 
 POLL_LAB_SECONDS: Final = 600.0
 """Longest wait for a running experiment before the loop looks again, in lab time; the bench answers earlier."""
@@ -32,9 +41,24 @@ class Propose:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """Have a proposal decided."""
+    """Have proposals decided: by rule at once, or put to people in one request."""
 
-    proposal: Proposal
+    proposals: tuple[Proposal, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Carry out what a person answered."""
+
+    request: ReviewRequest
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Expire:
+    """Let a request's deadline decide."""
+
+    request: ReviewRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +105,7 @@ class Stop:
     reason: str
 
 
-Action = Propose | Review | Execute | Reconcile | Ingest | Adapt | Wait | Stop
+Action = Propose | Review | Settle | Expire | Execute | Reconcile | Ingest | Adapt | Wait | Stop
 
 
 @dataclass(frozen=True)
@@ -99,10 +123,15 @@ class History:
     """By run key."""
     measurements: Mapping[tuple[str, str, int], Measurement] = field(default_factory=dict)
     """By (run key, target, replicate): the newest revision."""
+    requests: Mapping[str, ReviewRequest] = field(default_factory=dict)
+    """By request id."""
+    answers: Mapping[str, Answer] = field(default_factory=dict)
+    """By answer id."""
 
     def updated(self, changes: Changes) -> "History":
         """Return the history with later changes folded in; the same one where nothing of this campaign changed."""
-        if not (changes.proposals or changes.runs or changes.measurements) and changes.campaign == self.campaign:
+        changed = changes.proposals or changes.runs or changes.measurements or changes.requests or changes.answers
+        if not changed and changes.campaign == self.campaign:
             return self
         measured = dict(self.measurements)
         for one in sorted(changes.measurements, key=lambda measurement: measurement.revision):
@@ -113,6 +142,8 @@ class History:
             proposals={**self.proposals, **{(one.proposal_id, one.revision): one for one in changes.proposals}},
             runs={**self.runs, **{run.run_key: run for run in changes.runs}},
             measurements=measured,
+            requests={**self.requests, **{one.request_id: one for one in changes.requests}},
+            answers={**self.answers, **{one.answer_id: one for one in changes.answers}},
         )
 
     @staticmethod
@@ -130,6 +161,12 @@ class History:
         for one in sorted(self.proposals.values(), key=lambda proposal: (proposal.number, proposal.revision)):
             latest[one.proposal_id] = one
         return tuple(latest.values())
+
+    @cached_property
+    def open_requests(self) -> tuple[ReviewRequest, ...]:
+        """The questions that people have yet to answer, in the order in which they were asked."""
+        waiting = (one for one in self.requests.values() if one.status is ReviewStatus.OPEN)
+        return tuple(sorted(waiting, key=lambda one: one.number))
 
     def attempts(self) -> tuple[ExperimentRun, ...]:
         """Return all attempts that were not superseded, in the order in which they were queued."""
@@ -218,8 +255,26 @@ def next_actions(history: History, now: Instant, spec: GeneralSpec, objective: O
         return (Adapt(history.seq),)
     if stop_now := _finished(history, spec, objective):
         return (stop_now,)
-    decided = tuple(Review(one) for one in history.newest() if one.status is ProposalStatus.PROPOSED)
-    return decided or _carry_on(history, now, spec, objective)
+    return _reviewed(history, now) or _carry_on(history, now, spec, objective)
+
+
+def _reviewed(history: History, now: Instant) -> tuple[Action, ...]:
+    """Carry answers out, let deadlines decide, and have decided what nobody was asked about."""
+    settled = tuple(
+        Settle(one, history.answers[one.answer_id])
+        for one in history.open_requests
+        if one.answer_id is not None and history.answers[one.answer_id].status is AnswerStatus.RECEIVED
+    )
+    if settled:
+        return settled
+    if expired := tuple(Expire(one) for one in history.open_requests if _is_due(one, now)):
+        return expired
+    waiting = undecided(history.newest(), history.requests.values())
+    return (Review(waiting),) if waiting else ()
+
+
+def _is_due(request: ReviewRequest, now: Instant) -> bool:
+    return request.deadline_lab is not None and now.lab > request.deadline_lab and not request.overdue
 
 
 def _carry_on(history: History, now: Instant, spec: GeneralSpec, objective: Objective) -> tuple[Action, ...]:
@@ -228,7 +283,7 @@ def _carry_on(history: History, now: Instant, spec: GeneralSpec, objective: Obje
     proposing = _propose(history, spec, objective)
     if queued or proposing:
         return (*queued, *proposing)
-    if given:
+    if given or history.open_requests:
         return (*given, Wait(now.lab + POLL_LAB_SECONDS))
     return (Stop(CampaignStatus.FINISHED, "nothing is left to propose"),)
 
@@ -297,9 +352,10 @@ def _propose(history: History, spec: GeneralSpec, objective: Objective) -> tuple
     if spec.goal is not None and (found := best(history, objective)) is not None and found[1] >= spec.goal:
         return ()
     open_runs = sum(run.status.is_open for run in runs)
-    # runs of one approval count each; a batch is asked for whole, and only when it fits
-    left = (spec.budget - len(runs)) // spec.replicates
-    room = ((spec.in_flight or spec.batch) - -(-open_runs // spec.replicates)) // spec.batch * spec.batch
+    asked = sum(one.status is ProposalStatus.PROPOSED for one in history.newest())
+    # runs of one approval count each, and proposals that people look at as if approved; a batch is asked for whole
+    left = (spec.budget - len(runs)) // spec.replicates - asked
+    room = ((spec.in_flight or spec.batch) - -(-open_runs // spec.replicates) - asked) // spec.batch * spec.batch
     count = min(spec.batch, room, left)
     return (Propose(count),) if count > 0 else ()
 

@@ -15,12 +15,14 @@ from orchestrator.domain.records import (
     RunReport,
     RunRequest,
 )
+from orchestrator.domain.review import Answer, Page, Person, ReviewRequest
 from orchestrator.domain.values import Configuration
 
 __all__ = [
     "Bench",
     "Changes",
     "Clock",
+    "Explanation",
     "Instant",
     "Knowledge",
     "Observation",
@@ -69,6 +71,22 @@ class Suggestion:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a policy proposes a configuration."""
+
+    players: tuple[str, ...]
+    """The parameters."""
+    effects: Mapping[str, tuple[float, ...]]
+    """Shapley values of the players by what they add up to: `mean TARGET` and `sd TARGET` in the target's unit, `acquisition`."""
+    base: Mapping[str, float]
+    """What the effects add to: the mean over feasible configurations."""
+    exploit: float | None
+    """Part of the expected improvement that would be left if the prediction were certain, 0 to 1; the rest is exploration."""
+    alternatives: tuple[Suggestion, ...] = ()
+    """The best configurations beside the proposed ones, unlike these and each other."""
+
+
 class Policy(Protocol):
     """What to measure next: a function of knowledge, seed and settings alone."""
 
@@ -89,6 +107,10 @@ class Policy(Protocol):
     def adapt(self, knowledge: Knowledge) -> Mapping[str, Any]:  # noqa: ARG002 - most policies learn nothing before they are asked
         """Learn from what is known now and return what the ledger should keep of it; empty where nothing is learned ahead."""
         return {}
+
+    def explain(self, knowledge: Knowledge, batch: Sequence[Configuration], *, seed: int) -> tuple[Explanation, ...]:  # noqa: ARG002 - a draw has no reason
+        """Say why each configuration of a batch was proposed, given what was known before it; empty where there is no model."""
+        return ()
 
 
 class Bench(Protocol):
@@ -122,6 +144,10 @@ class Bench(Protocol):
         """Drive the safe state and latch."""
         ...
 
+    def warm(self) -> bool:
+        """Begin to warm a parked bench up, since a run was approved; return whether there is anything to do."""
+        return False
+
 
 @dataclass(frozen=True, slots=True)
 class Changes:
@@ -132,6 +158,8 @@ class Changes:
     proposals: tuple[Proposal, ...] = ()
     runs: tuple[ExperimentRun, ...] = ()
     measurements: tuple[Measurement, ...] = ()
+    requests: tuple[ReviewRequest, ...] = ()
+    answers: tuple[Answer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,11 +208,54 @@ class Store(Protocol):
         ...
 
     def add_proposals(self, proposals: Sequence[Proposal], *, by: str, now: Instant) -> None:
-        """Record a batch in one transaction."""
+        """Record a batch in one transaction; a number that is taken becomes the next free one."""
         ...
 
     def decide(self, proposal: Proposal, runs: Sequence[ExperimentRun], *, by: str, now: Instant) -> None:
         """Record a decision on a proposal and, with an approval, its queued runs, in one transaction."""
+        ...
+
+    def take_back(
+        self, proposal: Proposal, runs: Sequence[ExperimentRun], successor: Proposal | None, *, by: str, now: Instant, reason: str
+    ) -> None:
+        """End an approval none of whose runs was dispatched, and record the revision that takes its place, in one transaction."""
+        ...
+
+    def open_request(self, request: ReviewRequest, page: Page, *, by: str, now: Instant) -> None:
+        """Record a question to people and the page that they are to see."""
+        ...
+
+    def update_request(self, request: ReviewRequest, *, kind: str, by: str, now: Instant) -> None:
+        """Replace a request's state by a legal step; an answer that came meanwhile stays."""
+        ...
+
+    def answer(self, answer: Answer, *, code: str | None, now: Instant) -> Answer:
+        """Record what a person answered, received when it is the first and valid, else refused with the reason."""
+        ...
+
+    def settle(
+        self,
+        request: ReviewRequest,
+        answer: Answer | None,
+        proposals: Sequence[Proposal],
+        runs: Sequence[ExperimentRun],
+        *,
+        by: str,
+        now: Instant,
+    ) -> None:
+        """Record what an answer or a deadline brought: request, answer, decided and edited proposals and queued runs at once."""
+        ...
+
+    def page(self, sha256: str) -> Page:
+        """Return a stored decision page; BadInput when there is none."""
+        ...
+
+    def people(self) -> tuple[Person, ...]:
+        """Return all who may or might sign, revoked ones included."""
+        ...
+
+    def keep_person(self, person: Person, *, kind: str, by: str, now: Instant) -> None:
+        """Record a person, new or changed."""
         ...
 
     def update_run(self, run: ExperimentRun, *, kind: str, by: str, now: Instant, payload: Mapping[str, Any] | None = None) -> None:

@@ -28,6 +28,30 @@ class SetpointLimit:
         return self.low - slack <= value <= self.high + slack
 
 
+@dataclass(frozen=True, slots=True)
+class Margin:
+    """How far a procedure stays from one limit that it touches."""
+
+    name: str
+    """`instrument.argument`, or the interlock's name."""
+    value: float
+    """The value that comes nearest to the limit, in `unit`."""
+    limit: float
+    """The end of the range that is nearest to it."""
+    unit: str
+    relative: float | None
+    """Distance as a share of the range, 0 (at the limit) to 0.5 (in the middle); None where the range is open."""
+
+
+def _margin(name: str, value: float, unit: str, low: float | None, high: float | None) -> Margin:
+    ends = [end for end in (low, high) if end is not None]
+    limit = min(ends, key=lambda end: abs(value - end))
+    relative = None
+    if low is not None and high is not None:
+        relative = max(0.0, min(value - low, high - value)) / (high - low) if high > low else 0.0
+    return Margin(name, value, limit, unit, relative)
+
+
 class Interlock(Frozen):
     """A condition that must hold before a command: `min <= expression <= max`."""
 
@@ -39,6 +63,13 @@ class Interlock(Frozen):
     unit: str = ""
     min: float | None = None
     max: float | None = None
+
+    def margin(self, values: Mapping[str, float], units: Mapping[str, str]) -> Margin | None:
+        """Return the distance to the nearer end; None where a value is not known."""
+        expression = Expression(self.expression)
+        if (self.min is None and self.max is None) or expression.names - set(values):
+            return None
+        return _margin(self.name, float(expression.evaluate(values, units, self.unit)), self.unit, self.min, self.max)
 
     def complaint(self, values: Mapping[str, float], units: Mapping[str, str]) -> str | None:
         """Say why the condition does not hold; an unknown value does not satisfy it."""
@@ -81,7 +112,37 @@ class Envelope:
                 raise LimitError(f"step {step.index} {complaint}")
             for complaint in self.interlock_complaints(step, commanded):
                 raise InterlockError(f"step {step.index} {step.do}: {complaint}")
-            commanded |= {f"{step.instrument}.{name}": value for name, value in step.arguments.items() if not isinstance(value, str)}
+            commanded |= _numbers(step)
+
+    def margins(self, steps: Sequence[Step]) -> tuple[Margin, ...]:
+        """Return the distance to each limit and interlock that a procedure touches, the smallest where it does so often.
+
+        Interlocks are judged as in `check`, on the setpoints commanded before the step.
+        """
+        commanded: dict[str, float] = {}
+        nearest: dict[str, Margin] = {}
+        for step in steps:
+            for one in self._step_margins(step, commanded):
+                known = nearest.get(one.name)
+                if known is None or abs(one.value - one.limit) < abs(known.value - known.limit):
+                    nearest[one.name] = one
+            commanded |= _numbers(step)
+        return tuple(nearest.values())
+
+    def _step_margins(self, step: Step, commanded: Mapping[str, float]) -> Iterator[Margin]:
+        for name, value in _numbers(step).items():
+            limit = self.limits.get(name)
+            if limit is not None:
+                yield _margin(name, value, limit.unit, limit.low, limit.high)
+        known, units = self._names(commanded)
+        for interlock in self.interlocks:
+            if interlock.before == step.do and (margin := interlock.margin(known, units)) is not None:
+                yield margin
+
+    def _names(self, values: Mapping[str, float]) -> tuple[dict[str, float], dict[str, str]]:
+        """Return value and unit of each name that an interlock may use."""
+        known = {**{name: value for name, (value, _) in self.constants.items()}, **values}
+        return known, {**{name: unit for name, (_, unit) in self.constants.items()}, **self.units}
 
     def _limit_complaints(self, step: Step) -> Iterator[str]:
         if step.kind in (StepKind.READ, StepKind.WAIT):
@@ -93,8 +154,14 @@ class Envelope:
 
     def interlock_complaints(self, step: Step, values: Mapping[str, float]) -> Iterator[str]:
         """Yield one complaint for each interlock before this step that does not hold on the given values."""
-        known = {**{name: value for name, (value, _) in self.constants.items()}, **values}
-        units = {**{name: unit for name, (_, unit) in self.constants.items()}, **self.units}
+        known, units = self._names(values)
         for interlock in self.interlocks:
             if interlock.before == step.do and (complaint := interlock.complaint(known, units)):
                 yield complaint
+
+
+def _numbers(step: Step) -> dict[str, float]:
+    """Return the numeric setpoints of a step by `instrument.argument`; none of a wait or a reading."""
+    if step.instrument is None:
+        return {}
+    return {f"{step.instrument}.{name}": value for name, value in step.arguments.items() if not isinstance(value, str)}

@@ -19,6 +19,7 @@ from typing_extensions import override
 
 from models.base import Model, Surrogate
 from orchestrator.domain.objective import Objective
+from orchestrator.domain.records import Prediction
 from orchestrator.errors import BadInput
 
 Kind = Literal["log-nei", "log-ei"]
@@ -74,6 +75,15 @@ class Question:
     def goalposts(self) -> Float[Tensor, "n d"]:
         """Where the score to improve on is attained."""
         return self.measured if self.expected is None else self.expected
+
+    def predicted(self, x: Float[Tensor, "1 d"]) -> dict[str, Prediction]:
+        """Return what is expected of a new measurement at a configuration, noise included, in the targets' units."""
+        with torch.no_grad():
+            means = self.surrogate.posterior(x).mean[0].tolist()
+            epistemic, aleatoric = self.surrogate.variance_parts(x)
+            variances = (epistemic + aleatoric)[0].tolist()
+        named = zip(self.score.objective.names, self.score.units, means, variances, strict=True)
+        return {name: Prediction(mean=unit * mean, sd=unit * variance**0.5) for name, unit, mean, variance in named}
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,12 @@ from models.gp import GaussianProcessLearner
 from models.library import repeatable
 from models.training import training_data
 from orchestrator.domain.objective import Objective
-from orchestrator.domain.records import Prediction
 from orchestrator.domain.space import CompositionParameter, SearchSpace
 from orchestrator.domain.values import Configuration, Frozen
-from orchestrator.ports import Knowledge, Policy, Suggestion
+from orchestrator.ports import Explanation, Knowledge, Policy, Suggestion
 from policies.acquisition import Kind, LogImprovement, Question, Score, build, check_kind
 from policies.enumeration import enumerated
+from policies.explaining import explain_one
 from policies.initial import SobolPolicy
 from policies.optimise import Found, Search, best_row
 from policies.pool import Pool, blocks, candidate_table, done, used
@@ -105,6 +105,17 @@ class BayesianPolicy(Policy):
             "fit": surrogate.description(),
         }
 
+    @override
+    def explain(self, knowledge: Knowledge, batch: Sequence[Configuration], *, seed: int) -> tuple[Explanation, ...]:
+        """Say what drives predictions, uncertainty and acquisition of a batch; nothing before there is a model."""
+        if self._missing(knowledge):
+            return ()
+        asked, pool = self._question(knowledge, seed), self._pool.encoded if self.space.candidates is not None else None
+        everywhere = Search(self._encoding, self.options.restarts, self.options.raw_samples).everywhere(seed) if pool is None else pool
+        pending = [self._encoding.encode((*knowledge.pending, *batch[:index])) for index in range(len(batch))]
+        questions = [replace(asked, pending=one) for one in pending]
+        return tuple(explain_one(self._encoding, question, everywhere, batch, index) for index, question in enumerate(questions))
+
     def _missing(self, knowledge: Knowledge) -> list[str]:
         if not self.learner.needs_measurements:
             return []
@@ -181,23 +192,15 @@ class BayesianPolicy(Policy):
         return Found(dict(pool.rows[index]), value)
 
     def _suggestion(self, question: Question, acquisition: LogImprovement, found: Found) -> Suggestion:
-        x, units = self._encoding.encode([found.row]), question.score.units
-        with torch.no_grad():
-            means = question.surrogate.posterior(x).mean[0].tolist()
-            epistemic, aleatoric = question.surrogate.variance_parts(x)
-            variances = (epistemic + aleatoric)[0].tolist()
-        predicted = {
-            name: Prediction(mean=unit * mean, sd=unit * variance**0.5)
-            for name, unit, mean, variance in zip(self.objective.names, units, means, variances, strict=True)
-        }
         details: dict[str, Any] = {
             "surrogate": question.surrogate.name,
             "acquisition": acquisition.kind,
             "fit": question.surrogate.description(),
-            "units": dict(zip(self.objective.names, units, strict=True)),
+            "units": dict(zip(self.objective.names, question.score.units, strict=True)),
         }
         if self.learner.identity:
             details["prior"] = dict(self.learner.identity)
+        predicted = question.predicted(self._encoding.encode([found.row]))
         return Suggestion(found.row, self.name, acquisition=found.value, predicted=predicted, details=details)
 
     @cached_property

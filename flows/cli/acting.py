@@ -6,26 +6,22 @@ from pathlib import Path
 
 from flows.cli.looking import the_campaign
 from flows.cli.output import console
-from flows.lab import Lab, find_lab
+from flows.lab import Lab, clock_of, find_lab
+from flows.review.queueing import close_requests
 from instruments.host.client import HostClient
 from instruments.host.processes import (
     ensure_bench,
     host_alive,
-    lab_clock,
     shutdown_bench,
     shutdown_plant,
     unlatch,
 )
-from orchestrator.clock import Clock, LiveClock
+from orchestrator.clock import Clock
 from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, RunReport
 from orchestrator.errors import BadInput
+from orchestrator.loop import History
 from orchestrator.store.sql import SqlStore
-
-
-def _clock(lab: Lab) -> Clock:
-    """Return the lab's clock; a dry lab without a plant has stopped, and real time stamps the event."""
-    return lab_clock(lab.endpoints) if lab.endpoints is None or lab.endpoints.exists() else LiveClock()
 
 
 def _steer(campaign: str | None, lab: Path | None, to: CampaignStatus, by: str, reason: str) -> tuple[Lab, CampaignRecord]:
@@ -37,7 +33,7 @@ def _steer(campaign: str | None, lab: Path | None, to: CampaignStatus, by: str, 
         if record.status in (CampaignStatus.FINISHED, CampaignStatus.ABORTED):
             raise BadInput(f"campaign {record.name} has ended: {record.status} ({record.reason})")
         changed = record.evolve(status=to, reason=f"{reason} (by {by})")
-        store.update_campaign(changed, kind=str(to), by=by, now=_clock(found).now())
+        store.update_campaign(changed, kind=str(to), by=by, now=clock_of(found, store).now())
     return found, changed
 
 
@@ -68,7 +64,7 @@ def resume_campaign(campaign: str | None, *, lab: Path | None, by: str, reason: 
         if record.status is CampaignStatus.PAUSED:
             forgiven = sum(run.status is RunStatus.FAILED for run in runs)
             changed = record.evolve(status=CampaignStatus.RUNNING, reason=None, forgiven=forgiven)
-            store.update_campaign(changed, kind="resumed", by=by, now=_clock(found).now(), payload={"reason": reason})
+            store.update_campaign(changed, kind="resumed", by=by, now=clock_of(found, store).now(), payload={"reason": reason})
     console.print(
         f"campaign {record.name} may go on{' and the bench is unlatched' if was_latched else ''}; run it with the same command as before"
     )
@@ -81,6 +77,9 @@ def abort_campaign(campaign: str | None, *, lab: Path | None, by: str, reason: s
         with closing(SqlStore.open(found.ledger, create=False)) as store:
             _abort_runs(store, found, record, by)
     if not _is_carried(found):
+        with closing(SqlStore.open(found.ledger, create=False)) as store:
+            history = History.of(store.changes(record.name))
+            close_requests(store, history, f"campaign aborted by {by}", by=by, now=clock_of(found, store).now())
         shutdown_bench(found.path)
         if found.kind == "dry":
             shutdown_plant(found.path)
@@ -93,7 +92,7 @@ def _abort_runs(store: SqlStore, lab: Lab, record: CampaignRecord, by: str) -> N
         if run.status in (RunStatus.DISPATCHED, RunStatus.RUNNING):
             client.abort(run.run_key, reason=f"campaign aborted by {by}")
             if not _is_carried(lab):
-                _record_end(store, client, run, by, _clock(lab))
+                _record_end(store, client, run, by, clock_of(lab, store))
 
 
 def _record_end(store: SqlStore, client: HostClient, run: ExperimentRun, by: str, clock: Clock) -> None:
@@ -132,8 +131,8 @@ def resolve_run(run_key: str, verdicts: Sequence[str], *, lab: Path | None, by: 
         ensure_bench(found.path, _bench_path(found), found.endpoints)
         client = HostClient.of_lab(found.path, campaign=record.name, fence=record.fence)
         report = client.resolve(run_key, verdict=verdicts[0], reason=reason, by=by)
-        _record_verdict(store, run, report, verdicts[0], by, reason, _clock(found))
-        _lift(store, record, by, _clock(found))
+        _record_verdict(store, run, report, verdicts[0], by, reason, clock_of(found, store))
+        _lift(store, record, by, clock_of(found, store))
     console.print(f"run {run_key} is settled: {verdicts[0]} ({reason}, by {by}); run the campaign with the same command as before")
 
 

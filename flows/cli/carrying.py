@@ -5,6 +5,8 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Protocol
 
 from rich.live import Live
@@ -14,8 +16,11 @@ from typing_extensions import override
 from flows.campaign import Cycle, Ended, plain_cycle, run_loop
 from flows.cli.output import console
 from flows.cli.progress import progress_line, progress_table
+from flows.overview import Shown
 from flows.server import ServerUse, prefect_environment
+from flows.steering import Steering
 from flows.steps import Steps
+from flows.telling import Teller
 from flows.wiring import Plan
 from orchestrator.errors import AthanorError
 from orchestrator.loop import History, best
@@ -55,29 +60,61 @@ class Bare(Frame):
         return
 
 
-def carry(steps: Steps, plan: Plan, server: ServerUse, *, quiet: bool) -> tuple[Ended | AthanorError, bool]:
-    """Carry a campaign on until its loop ends.
+Outcome = tuple[Ended | AthanorError, bool]
+"""How the loop ended, and whether the view of that was lost."""
 
-    Args:
-        steps: Carry actions out.
-        plan: The campaign.
-        server: Prefect's server, or none.
-        quiet: Whether nothing is shown on the terminal.
 
-    Returns:
-        How the loop ended, and whether the view of that was lost.
-    """
+@dataclass(frozen=True)
+class Carried:
+    """A campaign that is ready to be carried on."""
+
+    steps: Steps
+    plan: Plan
+    server: ServerUse
+    """Prefect's server, or none."""
+    steering: Steering
+    teller: Teller
+    """Tells people what they should know of."""
+    report: Path
+    """Where the campaign's report is written."""
+    quiet: bool
+    """Whether nothing is shown on the terminal."""
+
+    def shown(self) -> Shown:
+        """Return what a view needs to know."""
+        file, objective = self.plan.file, self.plan.objective
+        budget = file.spec.campaign.budget
+        return Shown(file.name, objective, budget, self.report, lambda: progress_line(self.steps.history, objective, budget))
+
+    def conduct(self, frame: Frame, cycle: Cycle, leave: threading.Event) -> Ended:
+        """Run the campaign's loop to its end and show how it ended; cycles are wrapped where the page can show so many."""
+        wrapped = cycle if self.plan.file.spec.campaign.budget <= TASKS_UP_TO else plain_cycle
+
+        def observe(history: History) -> None:
+            frame.show(history)
+            self.teller.tell(history)
+
+        ended = run_loop(self.steps, cycle=wrapped, observe=observe, leave=leave)
+        frame.show(self.steps.refresh())
+        return ended
+
+
+Carrier = Callable[[Carried], Outcome]
+"""Carries a campaign on: from a terminal, or within a flow run that somebody started in the page."""
+
+
+def carry(carried: Carried) -> Outcome:
+    """Carry a campaign on from a terminal until its loop ends."""
     leave, finished = threading.Event(), threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: leave.set())
     outcome: list[Ended | Exception] = []
-    frame = _frame(steps, plan, server, leave)
+    frame = _frame(carried, leave)
 
     def body(cycle: Cycle) -> None:
         if outcome:  # Prefect failed after the campaign had ended
             return
-        wrapped = cycle if plan.file.spec.campaign.budget <= TASKS_UP_TO else plain_cycle
         try:
-            outcome.append(run_loop(steps, cycle=wrapped, observe=frame.show, leave=leave))
+            outcome.append(carried.conduct(frame, cycle, leave))
         except Exception as error:  # handed to the command's own thread
             outcome.append(error)
         finished.set()
@@ -85,7 +122,7 @@ def carry(steps: Steps, plan: Plan, server: ServerUse, *, quiet: bool) -> tuple[
     closed = threading.Event()
     worker = threading.Thread(target=_run, args=(frame, body, closed), name="campaign", daemon=True)
     worker.start()
-    _show(steps, plan, leave, finished, quiet=quiet)
+    _show(carried, leave, finished)
     worker.join(timeout=VIEW_GRACE)
     result = outcome[0]
     if not isinstance(result, Ended | AthanorError):
@@ -102,19 +139,24 @@ def _run(frame: Frame, body: Body, closed: threading.Event) -> None:
         body(plain_cycle)
 
 
-def _frame(steps: Steps, plan: Plan, server: ServerUse, leave: threading.Event) -> Frame:
-    if server.url is None:
-        return Bare()
+def prepare_prefect(server: ServerUse) -> None:
+    """Set the environment that Prefect reads when it is first imported, here and in child processes."""
     os.environ.update({"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING", **prefect_environment(server)})
+
+
+def _frame(carried: Carried, leave: threading.Event) -> Frame:
+    if carried.server.url is None:
+        return Bare()
+    prepare_prefect(carried.server)
     from flows.view import View  # after the environment is set: importing Prefect reads it
 
-    budget = plan.file.spec.campaign.budget
-    return View(plan.file.name, plan.objective, budget, leave, lambda: progress_line(steps.history, plan.objective, budget))
+    return View(carried.shown(), carried.steering, leave)
 
 
-def _show(steps: Steps, plan: Plan, leave: threading.Event, finished: threading.Event, *, quiet: bool) -> None:
+def _show(carried: Carried, leave: threading.Event, finished: threading.Event) -> None:
+    steps, plan = carried.steps, carried.plan
     try:
-        if quiet:
+        if carried.quiet:
             finished.wait()
         elif console.is_terminal:
             _show_table(steps, plan, finished)

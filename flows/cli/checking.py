@@ -8,6 +8,8 @@ from rich.table import Table
 
 from flows.cli.output import console, emit
 from flows.wiring import Plan, load_plan
+from instruments.hazards import possible_hazards
+from instruments.parking import park_steps
 from orchestrator.domain.records import Step
 from orchestrator.domain.space import CategoricalParameter, CompositionParameter, ContinuousParameter
 from orchestrator.units import parse
@@ -64,12 +66,17 @@ def _estimates(plan: Plan) -> dict[str, Any]:
     assert plan.procedure is not None
     budget, expanded = plan.file.spec.campaign.budget, [plan.procedure.expand(one) for one in plan.sample]
     stocks = plan.bench.spec.stocks
-    used = {name: budget * fmean(plan.procedure.reagents(steps).get(name, 0.0) for steps in expanded) for name in stocks}
+    reagents = [plan.procedure.reagents(steps) for steps in expanded]
+    used = {name: budget * fmean(one.volumes.get(name, 0.0) for one in reagents) for name in stocks}
     return {
         "lab_hours": budget * fmean(plan.procedure.lab_seconds(steps) for steps in expanded) / 3600,
         "reagents_mL": used,
         "reagents_there_mL": {name: parse(stock.volume, "mL", what=f"stock {name}") for name, stock in stocks.items()},
-        "cost": sum(used[name] * (stock.price or 0.0) for name, stock in stocks.items()),
+        "cost": budget * fmean(one.cost or 0.0 for one in reagents) if plan.bench.prices else None,
+        "currency": plan.bench.currency,
+        "without_price": sorted(set(stocks) - set(plan.bench.prices)),
+        "hazards": list(possible_hazards(plan.bench, plan.space)),
+        "park": [step.model_dump(mode="json") for step in park_steps(plan.bench)],
         "limits": {name: [limit.low, limit.high, limit.unit] for name, limit in plan.bench.envelope.limits.items()},
         "without_watchdog": [
             name for name, one in plan.bench.spec.instruments.items() if one.watchdog is None or not plan.bench.driver(name).HAS_WATCHDOG
@@ -97,9 +104,34 @@ def _print(plan: Plan, document: dict[str, Any]) -> None:
     for name, volume in document["reagents_mL"].items():
         there = document["reagents_there_mL"][name]
         console.print(f"  stock {name}: about {volume:.0f} of {there:.0f} mL{'  NOT ENOUGH' if volume > there else ''}")
-    console.print(f"  cost of reagents: {document['cost']:.2f}")
+    _print_cost(document)
+    for name in document["hazards"]:
+        console.print(f"  hazard: {name} may come up; then persons must sign, whatever the review rules say")
+    _print_parking(plan)
     for name in document["without_watchdog"]:
         console.print(f"  {name}: no communication watchdog is armed; only the host and the supervisor can make it safe")
+
+
+def _print_cost(document: dict[str, Any]) -> None:
+    if document["cost"] is None:
+        console.print("  cost of reagents: no stock has a price")
+        return
+    without = f", {', '.join(document['without_price'])} not counted" if document["without_price"] else ""
+    console.print(f"  cost of reagents: {document['cost']:.2f} {document['currency']}{without}")
+
+
+def _print_parking(plan: Plan) -> None:
+    assert plan.bench is not None
+    if plan.bench.spec.bench.park_after is not None:
+        settings = "; ".join(f"{step.do} {_shown_arguments(step)}".strip() for step in park_steps(plan.bench))
+        console.print(f"  parked after {plan.bench.spec.bench.park_after / 60:g} min of lab time without a run: {settings}")
+
+
+def _shown_arguments(step: Step) -> str:
+    return ", ".join(
+        f"{name} = {value if isinstance(value, str) else format(value, '.4g')} {step.units.get(name, '')}".strip()
+        for name, value in step.arguments.items()
+    )
 
 
 def _parameter_table(plan: Plan) -> Table:
@@ -126,9 +158,5 @@ def _step_table(steps: tuple[Step, ...]) -> Table:
     for heading in ("step", "do", "kind", "with"):
         table.add_column(heading)
     for step in steps:
-        shown = ", ".join(
-            f"{name} = {value if isinstance(value, str) else format(value, '.4g')} {step.units.get(name, '')}".strip()
-            for name, value in step.arguments.items()
-        )
-        table.add_row(str(step.index + 1), step.do, str(step.kind), shown or ", ".join(step.channels))
+        table.add_row(str(step.index + 1), step.do, str(step.kind), _shown_arguments(step) or ", ".join(step.channels))
     return table

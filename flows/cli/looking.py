@@ -45,6 +45,7 @@ def show_status(campaign: str | None, *, lab: Path | None, as_json: bool) -> Non
         "reason": record.reason,
         "counts": counts(history),
         "unknown": unknown,
+        "requests": [one.number for one in history.open_requests],
         "prior": record.snapshot.get("prior"),
         "trust": adapted[-1].trust if adapted else None,
         "lab": str(found.path),
@@ -63,6 +64,8 @@ def show_status(campaign: str | None, *, lab: Path | None, as_json: bool) -> Non
         console.print(f"  {_trust_line(record.snapshot['prior'], adapted)}")
     for name, process in processes.items():
         console.print(f"  {name}: {'-' if process is None else 'pid {pid}, since {started}'.format(**process)}")
+    for request in history.open_requests:
+        console.print(f"  request {request.number} waits for people: {len(request.asked)} proposals; athanor review")
     for run_key in unknown:
         console.print(f"  unknown: athanor resolve {run_key} --done | --not-done | --discard --reason TEXT --by NAME")
 
@@ -88,7 +91,7 @@ def write_report(campaign: str | None, *, lab: Path | None) -> None:
 def export_tables(campaign: str | None, out: Path, *, lab: Path | None) -> None:
     """Write a campaign's CSV files."""
     from flows.export import export_campaign
-    from flows.reporting import files_of
+    from flows.snapshots import files_of
 
     found = find_lab(lab, here=Path.cwd())
     with closing(SqlStore.open(found.ledger, read_only=True)) as store:

@@ -14,7 +14,9 @@ from typing import Annotated, Final
 
 import typer
 
+from flows.cli.options import ByOption, CampaignArgument, DataOption, FileArgument, JsonOption, LabOption, ReasonOption
 from flows.cli.output import fail
+from flows.cli.review_commands import people_app, review_app
 from orchestrator.errors import AthanorError, Fault
 
 _PACKAGES: Final = ("orchestrator", "instruments", "policies", "models", "flows", "simulators")
@@ -30,16 +32,8 @@ app = typer.Typer(
 )
 
 app.add_typer(priors_app, name="priors")
-
-LabOption = Annotated[Path | None, typer.Option("--lab", help="Lab folder; else the one beside the file, or the only one here.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
-DataOption = Annotated[
-    Path | None, typer.Option("--data", envvar="ATHANOR_DATA", help="Folder of recorded tables, for recorded campaigns.")
-]
-FileArgument = Annotated[Path, typer.Argument(help="The campaign file.")]
-CampaignArgument = Annotated[str | None, typer.Argument(help="The campaign; may be left out where the lab has one.")]
-ByOption = Annotated[str, typer.Option("--by", help="Who says so.")]
-ReasonOption = Annotated[str, typer.Option("--reason", help="Why.")]
+app.add_typer(review_app, name="review")
+app.add_typer(people_app, name="people")
 
 
 @app.command()
@@ -173,6 +167,20 @@ def resolve(
 
 
 @app.command()
+def suggest(
+    values: Annotated[list[str], typer.Option("--set", help="PARAMETER=VALUE, one for each parameter.")],
+    by: Annotated[str, typer.Option("--by", help="Who suggests it: they cannot be the only one to approve it.")],
+    campaign: CampaignArgument = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why.")] = "",
+    lab: LabOption = None,
+) -> None:
+    """Record a proposal of your own; it goes through the same review as the policy's."""
+    from flows.cli.reviewing import suggest as record
+
+    record(campaign, values, lab=lab, by=by, reason=reason)
+
+
+@app.command()
 def report(campaign: CampaignArgument = None, lab: LabOption = None) -> None:
     """Write a campaign's report, one self-contained HTML page, and print its path."""
     from flows.cli.looking import write_report
@@ -216,8 +224,8 @@ def verify(lab: LabOption = None, as_json: JsonOption = False) -> None:
 
 @app.command()
 def serve(lab: LabOption = None) -> None:
-    """Serve a lab's Prefect UI, to look at finished campaigns too, until interrupted."""
-    from flows.cli.setting_up import serve_lab
+    """Serve a lab's Prefect UI, with a worker for what is started there, until interrupted."""
+    from flows.cli.serving import serve_lab
 
     serve_lab(lab=lab)
 

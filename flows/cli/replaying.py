@@ -55,9 +55,12 @@ def _recompute(
 ) -> tuple[Proposal, Mapping[str, float | str]]:
     record = the_campaign(store, lab, campaign)
     history = History.of(store.changes(record.name))
-    proposal = next((one for one in history.newest() if wanted in (one.proposal_id, str(one.number))), None)
-    if proposal is None:
+    newest = next((one for one in history.newest() if wanted in (one.proposal_id, str(one.number))), None)
+    if newest is None:
         raise BadInput(f"campaign {record.name} has no proposal {wanted!r}; it has numbers 1 to {len(history.newest())}")
+    proposal = history.proposals[(newest.proposal_id, 1)]  # later revisions are people's edits, or expanded anew
+    if proposal.author is not None:
+        raise BadInput(f"proposal {proposal.number} was suggested by {proposal.author}; there is nothing to compute again")
     plan = stored_plan(record, data=data)
     provenance = proposal.provenance
     then = History.of(store.changes_until(record.name, provenance.as_of))

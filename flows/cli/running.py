@@ -3,28 +3,34 @@
 import os
 import sys
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from flows.campaign import Ended
-from flows.cli.carrying import carry
+from flows.cli.carrying import Carried, Carrier, carry, prepare_prefect
 from flows.cli.output import console, emit, fail, log_to, program
 from flows.cli.progress import progress_table, split_table
 from flows.lab import Kind, Lab, make_lab
 from flows.reporting import write_report
+from flows.review.desk import Asker, TerminalOnly
+from flows.review.page import PageMaker
 from flows.server import ServerUse
+from flows.steering import LEFT_IN_PAGE, Steering
 from flows.steps import Setup, Steps
+from flows.telling import Teller
 from flows.wiring import Plan, admit, load_plan, recorded_bench
 from instruments.host.client import HostClient
 from instruments.host.locks import CampaignLock
 from instruments.host.processes import ensure_bench, ensure_plant, lab_clock, shutdown_bench, shutdown_plant
+from instruments.notification import Notifier
 from models.threads import use_threads
 from orchestrator.clock import LiveClock
 from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.domain.records import CampaignRecord
-from orchestrator.errors import AthanorError, BadInput, NeedsPerson
+from orchestrator.errors import AthanorError, BadInput, HostError, NeedsPerson
 from orchestrator.loop import History
 from orchestrator.ports import Bench, Clock
 from orchestrator.store.sql import SqlStore
@@ -57,8 +63,13 @@ class _Clockwork:
         self.began = now
 
 
-def run_campaign(file: Path, options: RunOptions) -> None:
+def run_campaign(file: Path, options: RunOptions, carrier: Carrier = carry) -> None:
     """Run or resume a campaign; exits the process.
+
+    Args:
+        file: The campaign file.
+        options: What the command line said.
+        carrier: Carries the campaign on once everything is started.
 
     Raises:
         AthanorError: One clear line.
@@ -76,7 +87,7 @@ def run_campaign(file: Path, options: RunOptions) -> None:
             console.print(lock.displaced)
         server = ServerUse(lab.prefect_home, wanted=options.view)
         try:
-            _Sitting(plan, lab, store, options, server, laps).hold()
+            _Sitting(plan, lab, store, options, server, laps, carrier).hold()
         finally:
             server.release()
 
@@ -108,6 +119,7 @@ class _Sitting:
     options: RunOptions
     server: ServerUse
     laps: _Clockwork
+    carrier: Carrier
 
     def hold(self) -> None:
         """Carry the campaign on from wherever the ledger says it is."""
@@ -123,17 +135,26 @@ class _Sitting:
         with ExitStack() as closing_later:
             bench = self._bench(fence, closing_later)
             plan = self.plan
-            setup = Setup(
-                plan.file.spec.campaign, plan.space, plan.objective, plan.policy, plan.recipe, bench, self.store, clock, fence, bench_sha
-            )
+            general, rules = plan.file.spec.campaign, plan.file.spec.review
+            places = (bench, self.store, clock, fence, bench_sha)
+            page = PageMaker(plan, plan.policy, self.lab.kind if plan.needs_wires else "recorded", self._bench_state)
+            setup = Setup(general, plan.space, plan.objective, plan.policy, plan.recipe, *places, rules, self._asker(), page)
             self.laps.lap("starting")
-            ended, view_lost = carry(Steps(setup), plan, self.server, quiet=self.options.as_json)
+            notifier = Notifier.from_environment(self.lab.path)
+            closing_later.callback(notifier.close)
+            ended, view_lost = self.carrier(self._carried(Steps(setup), notifier))
             self.laps.lap("campaign")
         complaint = ended if isinstance(ended, AthanorError) else self._conclude(ended, setup)
         if view_lost:
             self._leave_behind(complaint)
         if complaint is not None:
             raise complaint
+
+    def _carried(self, steps: Steps, notifier: Notifier) -> Carried:
+        name = self.plan.file.name
+        steering = Steering(self.lab, name, self.plan.needs_wires)
+        teller = Teller(notifier, f"{self.server.ui_url}/runs?state=Paused" if self.server.ui_url else "")
+        return Carried(steps, self.plan, self.server, steering, teller, self.lab.report(name), self.options.as_json)
 
     def _start(self) -> tuple[Clock, str]:
         """Start the view and, beside it, plant and bench; return the lab's clock and the bench file's hash."""
@@ -186,13 +207,37 @@ class _Sitting:
     def _bench(self, fence: int, closing_later: ExitStack) -> Bench:
         name = self.plan.file.name
         if self.plan.needs_wires:
-            return closing_later.enter_context(HostClient.of_lab(self.lab.path, campaign=name, fence=fence))
+            client = closing_later.enter_context(HostClient.of_lab(self.lab.path, campaign=name, fence=fence))
+            client.attend()  # people may look for hours before the first run: the bench must not take that for our death
+            return client
         return recorded_bench(self.plan, self.store.changes(name))
+
+    def _bench_state(self) -> Mapping[str, object]:
+        """Say for the decision page how the bench stands."""
+        if not self.plan.needs_wires:
+            return {}
+        try:
+            with HostClient.of_lab(self.lab.path) as client:
+                status = client.status()
+        except HostError as error:
+            return {"state": f"cannot be reached ({error})"}
+        state = "latched" if status["latched"] else "parked" if status["parked"] else "ready" if status["ready"] else "starting"
+        return {"name": status["bench"], "state": state, "run in hand": status["run"] or "none"}
+
+    def _asker(self) -> Asker:
+        """Return what puts open requests to people: the Prefect UI where there is one."""
+        if self.server.url is None:
+            return TerminalOnly()
+        prepare_prefect(self.server)
+        from flows.review.asking import PrefectAsker  # after the environment is set: importing Prefect reads it
+
+        return PrefectAsker(self.lab, self.store, self.plan.file.name)
 
     def _conclude(self, ended: Ended, setup: Setup) -> NeedsPerson | None:
         """End the processes of a campaign that is over, write its report, say what happened; return what a person must do."""
         over = ended.status in (CampaignStatus.FINISHED, CampaignStatus.ABORTED)
-        if over:
+        ended = Ended(ended.status, self.store.changes(self.plan.file.name).campaign.reason or ended.reason)
+        if over or ended.reason in LEFT_IN_PAGE:
             self._end_processes()
         self.laps.lap("parking")
         report = write_report(self.store, self.plan, self.lab)

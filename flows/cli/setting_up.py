@@ -1,15 +1,14 @@
-"""`athanor simulate` and `athanor serve`: long-lived helpers in the foreground."""
+"""`athanor simulate`: the simulated devices in the foreground."""
 
 import signal
 import threading
 from pathlib import Path
 
 from flows.cli.output import console
-from flows.lab import find_lab, make_lab
-from flows.server import ServerUse
+from flows.lab import make_lab
 from instruments.benchfile import load_bench
 from instruments.host.processes import ensure_plant, shutdown_plant
-from orchestrator.errors import BadInput, Fault
+from orchestrator.errors import BadInput
 
 
 def _until_told() -> None:
@@ -34,13 +33,3 @@ def simulate_bench(bench: Path, *, lab: Path | None, rate: float, seed: int) -> 
     console.print(f"simulated devices run at {rate:g} lab seconds per second in lab {found.path}; Ctrl-C ends them")
     _until_told()
     shutdown_plant(found.path)
-
-
-def serve_lab(*, lab: Path | None) -> None:
-    """Serve a lab's Prefect UI until interrupted."""
-    found = find_lab(lab, here=Path.cwd())
-    with ServerUse(found.prefect_home, wanted=True) as server:
-        if server.ui_url is None:
-            raise Fault(f"no Prefect server for lab {found.path}: {server.reason}")
-        console.print(f"Prefect UI: {server.ui_url}  (Ctrl-C ends it)")
-        _until_told()

@@ -33,8 +33,10 @@ from instruments.host.latch import Latch
 from instruments.host.locks import ENDPOINT_LOCKS, EndpointLocks, FileLock
 from instruments.host.notes import HOST, HOST_ERROR, read_note, write_note
 from instruments.host.pulse import Pulse
+from instruments.host.rest import Rest
 from instruments.host.service import Changes, Service, build
 from instruments.host.wires import Connect, Wires
+from instruments.parking import park_steps
 from orchestrator.clock import Clock, LiveClock
 from orchestrator.domain.identity import uuid7
 from orchestrator.errors import AthanorError, BadInput, Fault
@@ -94,6 +96,7 @@ def _log_to(path: Path) -> None:
 
 def _serve(lab: Path, bench_path: Path, endpoints: Path | None, parts: Parts, held: ExitStack) -> int:
     bench, clock = _aimed(load_bench(bench_path), endpoints)
+    park_steps(bench)  # what is wrong with them is said before a wire is touched
     lock = FileLock(lab / "host.lock", what="bench host", lab=lab)
     lock.acquire(patience=LOCK_PATIENCE)
     held.callback(lock.release)
@@ -111,10 +114,13 @@ def _serve(lab: Path, bench_path: Path, endpoints: Path | None, parts: Parts, he
     held.callback(wires.close)
     wires.open()
     latch = Latch(lab, journal)
-    executor = Executor(bench, journal, wires, clock, pulse, latch, life)
+    rest = Rest(journal, bench.sha256)
+    if latch.state is not None:  # whoever latched it while no host lived has driven the safe state
+        rest.make_safe(latch.reason, asked=True, key=latch.state.get("key"))
+    executor = Executor(bench, journal, wires, clock, pulse, latch, life, rest)
     leaving = threading.Event()
     boot = uuid7()
-    desk = Desk(bench, journal, wires, executor, pulse, latch, boot=boot, leave=leaving.set)
+    desk = Desk(bench, journal, wires, executor, pulse, latch, rest, boot=boot, leave=leaving.set)
     return _live(lab, desk, journal, executor, leaving, held, {"bench_sha256": bench.sha256, "boot": boot})
 
 

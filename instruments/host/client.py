@@ -30,6 +30,8 @@ BEAT_SECONDS: Final = 2.0
 """Wall seconds of the heartbeat's long-poll: well below any grace time."""
 FENCE_HEADER: Final = "X-Athanor-Fence"
 _RETRY_SECONDS: Final = 0.2
+_NO_RUN: Final = "none"
+"""A run key that never arrives anywhere: the question alone is the heartbeat."""
 
 _REPORT: Final = TypeAdapter(RunReport)
 _REQUEST: Final = TypeAdapter(RunRequest)
@@ -128,9 +130,19 @@ class HostClient(Bench):
         """Let the bench work again after a stop."""
         self._request("POST", "/unlatch", {"by": by, "reason": reason})
 
-    def park(self) -> None:
-        """Bring the bench into its safe state, not latched."""
-        self._request("POST", "/park", {})
+    def make_safe(self) -> None:
+        """Bring an idle bench into its safe state, not latched."""
+        self._request("POST", "/safe-state", {})
+
+    @override
+    def warm(self) -> bool:
+        """Begin to warm a parked bench up, before a run is handed over; return whether there is anything to do."""
+        answer = self._required(self._request("POST", "/warm", {"campaign": self._campaign}), "/warm")
+        return parse_object(answer).get("warming") is True
+
+    def attend(self) -> None:
+        """Keep a heartbeat from now on, also before the first run: a campaign that waits for a person is there."""
+        self._beat(_NO_RUN)
 
     def close(self) -> None:
         """End the heartbeat; may be repeated."""

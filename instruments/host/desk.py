@@ -15,6 +15,7 @@ from instruments.host.gate import Gate
 from instruments.host.journal import Journal
 from instruments.host.latch import Latch
 from instruments.host.pulse import SUPERVISOR_SILENCE, Pulse
+from instruments.host.rest import Rest
 from instruments.host.wires import Wires
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.records import Reading, RunReport, RunRequest
@@ -61,6 +62,7 @@ class Desk:
         executor: Executor,
         pulse: Pulse,
         latch: Latch,
+        rest: Rest,
         *,
         boot: str,
         leave: Callable[[], None],
@@ -74,6 +76,7 @@ class Desk:
             executor: Does the work.
             pulse: Signs of life.
             latch: Whether the bench is stopped.
+            rest: Whether the bench is parked or safe.
             boot: Identifies this life of the host.
             leave: Ends the host.
         """
@@ -83,6 +86,7 @@ class Desk:
         self._executor = executor
         self._pulse = pulse
         self._latch = latch
+        self._rest = rest
         self._boot = boot
         self._leave = leave
         self._gate = Gate(bench)
@@ -114,16 +118,22 @@ class Desk:
     def _check_new(self, request: RunRequest) -> None:
         if request.bench_sha256 != self._bench.sha256:
             raise Conflict(f"run {request.run_key} is for bench file {request.bench_sha256[:12]}; this host has {self._bench.sha256[:12]}")
-        if self._latch.state is not None:
-            raise Latched(f"{self._latch.reason}; athanor resume --by NAME --reason TEXT")
+        self._check_free()
         for unknown in self._journal.runs(RunStatus.UNKNOWN):
             key = unknown.run_key
             line = f"athanor resolve {key} --done | --not-done | --discard --reason TEXT --by NAME"
             raise Unavailable(f"run {key} is unknown ({unknown.reason}); settle it first: {line}")
+        self._check_supervised("no new run")
+        self._gate.check_run(request.steps)
+
+    def _check_free(self) -> None:
+        if self._latch.state is not None:
+            raise Latched(f"{self._latch.reason}; athanor resume --by NAME --reason TEXT")
+
+    def _check_supervised(self, consequence: str) -> None:
         if not self._pulse.supervised:
             silence = f"no supervisor's question for {self._pulse.supervisor_silence:.0f} s"
-            raise Unavailable(f"{silence}; expected one within {SUPERVISOR_SILENCE:g} s: no new run")
-        self._gate.check_run(request.steps)
+            raise Unavailable(f"{silence}; expected one within {SUPERVISOR_SILENCE:g} s: {consequence}")
 
     def _check_fence(self, campaign: str, fence: int) -> None:
         if fence < self._journal.fence(campaign):
@@ -206,6 +216,7 @@ class Desk:
         self._wires.halt()
         self._executor.wake()
         actions = safestate.drive(self._bench, self._wires)
+        self._rest.make_safe(self._latch.reason, asked=True)
         with self._lock:
             for run in self._journal.runs(RunStatus.DISPATCHED, RunStatus.RUNNING):
                 self._journal.request_abort(run.run_key, reason=self._latch.reason)
@@ -223,11 +234,27 @@ class Desk:
         self._wires.release()
         self._executor.wake()
 
-    def park(self) -> dict[str, Any]:
+    def make_safe(self) -> dict[str, Any]:
         """Drive the safe state of an idle bench; not latched."""
         if self._executor.in_hand is not None:
             raise Conflict(f"run {self._executor.in_hand} is being executed; abort it first, or stop the bench")
-        return {"safe_state": [one.document() for one in self._executor.park("parked")]}
+        return {"safe_state": [one.document() for one in self._executor.make_idle_bench_safe("asked for")]}
+
+    def warm(self, *, campaign: str, fence: int | None) -> dict[str, Any]:
+        """Begin to warm a parked bench up, before a run comes; says whether there is anything to do.
+
+        Raises:
+            Conflict: An older campaign process asks.
+            Latched, Unavailable: The bench is stopped, or nobody supervises the host.
+        """
+        if campaign and fence is not None:
+            with self._lock:
+                self._check_fence(campaign, fence)
+                self._journal.raise_fence(campaign, fence)
+            self._pulse.campaign_heard()
+        self._check_free()
+        self._check_supervised("not warmed up")
+        return {"warming": self._executor.warm()}
 
     def shut_down(self) -> dict[str, Any]:
         """End the run in hand, drive the safe state and leave."""
@@ -243,6 +270,9 @@ class Desk:
             "ready": self._executor.ready.is_set(),
             "latched": self._latch.state is not None,
             "run": self._executor.in_hand,
+            "attended": self._pulse.silence <= self._bench.spec.bench.grace,
+            "parked": self._rest.is_parked,
+            "safe_state": self._rest.document()["safe"],
             "executor_age_s": self._executor.age,
             "wires": self._wires.ages,
         }
@@ -257,6 +287,7 @@ class Desk:
             "bench_sha256": self._bench.sha256,
             "latch": self._latch.state,
             "supervised": self._pulse.supervised,
+            "parking": self._rest.document()["parked"],
             "campaign_silence_s": self._pulse.campaign_silence,
             "identities": {name: asdict(one) for name, one in self._wires.identities.items()},
             "runs": [REPORT.dump_python(run.report(), mode="json") for run in runs],

@@ -17,10 +17,13 @@ from instruments.host.exchange import ONCE, RunEnded, Tools
 from instruments.host.gate import Gate
 from instruments.host.journal import Journal
 from instruments.host.latch import Latch
+from instruments.host.parker import Parker
 from instruments.host.pulse import Pulse
 from instruments.host.reconcile import Reconciler, not_executed_evidence
+from instruments.host.rest import Rest
 from instruments.host.steps import SLICE, StepRunner
 from instruments.host.wires import Wires
+from instruments.parking import park_steps
 from instruments.procedure import classify
 from orchestrator.clock import Clock
 from orchestrator.domain.lifecycle import RunStatus, StepStatus
@@ -65,7 +68,9 @@ class LifeSign:
 class Executor:
     """Executes runs; everything that acts on the bench for a run happens in its thread."""
 
-    def __init__(self, bench: BenchFile, journal: Journal, wires: Wires, clock: Clock, pulse: Pulse, latch: Latch, life: LifeSign) -> None:
+    def __init__(
+        self, bench: BenchFile, journal: Journal, wires: Wires, clock: Clock, pulse: Pulse, latch: Latch, life: LifeSign, rest: Rest
+    ) -> None:
         """Prepare; `start` begins with reconciliation."""
         self._bench = bench
         self._journal = journal
@@ -74,21 +79,26 @@ class Executor:
         self._pulse = pulse
         self._latch = latch
         self._life = life
+        self._rest = rest
         self._turn = time.monotonic()
         self._gap = life.gap()
-        self._parked = False
+        self._asleep = False
         self._rechecked = time.monotonic()
         self._in_hand: str | None = None
         self._leaving = threading.Event()
         self._alarm = threading.Event()
         self._settling = threading.Lock()
         self._handover = threading.Lock()
+        self._upkeep = threading.Lock()
+        """Held while an idle bench is parked, warmed up or made safe: one of them at a time."""
+        self._warmth_wanted = threading.Event()
         self.ready = threading.Event()
         self.left = threading.Event()
         """Set when the thread has ended, by itself or because it was told to."""
         self.died: BaseException | None = None
         self._tools = Tools(bench, journal, wires, clock, Gate(bench), self._tick, self._checkpoint, self._pause)
         self._books = Books(self._tools)
+        self._parker = Parker(self._tools, rest, park_steps(bench))
         self._thread = threading.Thread(target=self._run, name="executor", daemon=True)
 
     # ----------------------------------------------------------------- from other threads
@@ -129,12 +139,31 @@ class Executor:
                 lab = self._clock.lab()
                 self._journal.commit(Transition(run_key, RunStatus.ABORTED, reason=reason, lab=lab, evidence={"not_executed": True}))
 
-    def park(self, reason: str) -> tuple[safestate.SafeAction, ...]:
-        """Drive the safe state now; the next run wakes the bench by its start-up steps."""
-        self._parked = True
+    def make_safe(self, reason: str, *, asked: bool) -> tuple[safestate.SafeAction, ...]:
+        """Drive the safe state now; the next run wakes the bench by its start-up steps.
+
+        Args:
+            reason: For people.
+            asked: Whether somebody asked for it or is told of its cause; else the supervisor tells of it.
+        """
+        self._asleep = True
         results = safestate.drive(self._bench, self._wires)
+        self._rest.make_safe(reason, asked=asked)
         self._journal.note("safe-state", {"reason": reason, "actions": [one.document() for one in results]})
         return results
+
+    def make_idle_bench_safe(self, reason: str) -> tuple[safestate.SafeAction, ...]:
+        """Drive the safe state as somebody asked, after parking or warming up where that is under way."""
+        with self._upkeep:
+            return self.make_safe(reason, asked=True)
+
+    def warm(self) -> bool:
+        """Warm a parked bench up as soon as the thread gets to it; return whether there is anything to do."""
+        if self._rest.parked is None:
+            return False
+        self._warmth_wanted.set()
+        self.wake()
+        return True
 
     def resolve(self, run_key: str, *, verdict: str, reason: str, by: str) -> None:
         """Settle an unknown run as a person says; what the device still gives under our key is adopted.
@@ -164,7 +193,7 @@ class Executor:
                 if not self._next_run():
                     self._attend()
                     self._alarm.wait(SLICE)
-            self.park("the host leaves")
+            self.make_safe("the host leaves", asked=True)
         except BaseException as error:
             logger.exception("the executor died")
             self.died = error
@@ -232,27 +261,37 @@ class Executor:
             self._end_early(RunEnded(RunStatus.FAILED, str(error)))
         except BaseException:
             logger.exception("run %s: an error of the host itself", run_key)
-            self.park(f"an error of the host in run {run_key}")
+            self.make_safe(f"an error of the host in run {run_key}", asked=False)
             raise
         finally:
             self._in_hand = None
             self._pulse.worked()
+            self._parker.begin_idle()
 
     def _begin(self, runner: StepRunner, run: JournalRun) -> None:
         self._checkpoint()
         self._wake_bench()
+        self._warm_bench(run.run_key)
         self._journal.commit(Transition(run.run_key, RunStatus.RUNNING, lab=self._clock.lab()))
         self._steps(runner, run)
 
     def _wake_bench(self) -> None:
         """Go through the start-up steps again: after a safe state a device may have been switched off, or another one be there."""
-        if not self._parked:
+        if not self._asleep:
             return
         try:
             self._wires.open(tick=self._tick)
         except InstrumentError as error:
             raise RunEnded(RunStatus.FAILED, f"the bench could not be woken: {error}", evidence={"not_executed": True}) from error
-        self._parked = False
+        self._asleep = False
+
+    def _warm_bench(self, run_key: str) -> None:
+        """Undo parking, before anything of the run itself."""
+        try:
+            self._parker.warm(f"run {run_key}")
+        except InstrumentError as error:
+            raise RunEnded(RunStatus.FAILED, f"the bench could not be warmed up: {error}", evidence={"not_executed": True}) from error
+        self._rest.begin_run()
 
     def _steps(self, runner: StepRunner, run: JournalRun) -> None:
         for known in run.steps:
@@ -275,7 +314,7 @@ class Executor:
         evidence = ended.evidence or (not_executed_evidence(run) if run.status is RunStatus.DISPATCHED else {})
         logger.warning("run %s ends %s: %s", run.run_key, ended.status, ended.reason)
         self._books.cancel(run)
-        self.park(f"run {run.run_key} ended {ended.status}: {ended.reason}")
+        self.make_safe(f"run {run.run_key} ended {ended.status}: {ended.reason}", asked=True)
         if ended.status is not RunStatus.UNKNOWN:
             self._books.close_steps(run, ended.reason)
         lab = self._clock.lab()
@@ -314,10 +353,28 @@ class Executor:
         if time.monotonic() - self._rechecked > RECHECK_EVERY:
             self._recheck_unknown()
         for complaint in self._wires.take_complaints().values():
-            self.park(complaint)  # the next run arms everything anew
+            self.make_safe(complaint, asked=False)  # the next run arms everything anew
         times = self._bench.spec.bench
-        if self._pulse.silence > times.grace and not self._parked:
-            self.park(f"no campaign for {times.grace:g} s")
+        if self._pulse.silence > times.grace and not self._asleep:
+            self.make_safe(f"no campaign for {times.grace:g} s", asked=False)
+        self._look_after_settings()
         if self._pulse.silence > times.idle_exit:
             logger.info("no work for %g s: leaving", times.idle_exit)
             self._leaving.set()
+
+    def _look_after_settings(self) -> None:
+        """Park the bench when it is due, or warm it up as somebody asked; what cannot be done makes the bench safe."""
+        with self._upkeep:
+            wanted = self._warmth_wanted.is_set()
+            self._warmth_wanted.clear()
+            if self._latch.state is not None or self._leaving.is_set():
+                return
+            try:
+                if wanted:
+                    self._parker.warm("asked for")
+                elif self._parker.due:
+                    self._parker.park()
+            except (InstrumentError, RunEnded) as error:
+                doing = "warmed up" if wanted else "parked"
+                self._journal.note("upkeep-failed", {"doing": doing, "reason": str(error)})
+                self.make_safe(f"the bench could not be {doing}: {error}", asked=self._ends_now())

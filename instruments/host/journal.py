@@ -181,6 +181,12 @@ class Journal:
             cursor = self._cursor(f"SELECT * FROM runs WHERE status IN ({marks}) ORDER BY number", [s.value for s in statuses])
             return tuple(self._load(row) for row in cursor.fetchall())
 
+    def latest(self, status: RunStatus) -> JournalRun | None:
+        """Return the run in this state that arrived last; None when there is none."""
+        with self._lock:
+            row = self._row("SELECT * FROM runs WHERE status = ? ORDER BY number DESC LIMIT 1", (status.value,))
+            return None if row is None else self._load(row)
+
     def content(self, run_key: str) -> str | None:
         """Return the hash of what arrived under a key."""
         with self._lock:

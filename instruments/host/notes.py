@@ -39,11 +39,19 @@ def read_note(path: Path) -> dict[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-def write_latch(lab: Path, *, reason: str, by: str, lines: Sequence[str] = ()) -> None:
-    """Leave a bench latched; the first reason stays. A full disk is logged: the safe state was driven already."""
+def write_latch(lab: Path, *, reason: str, by: str, lines: Sequence[str] = (), key: str | None = None) -> None:
+    """Leave a bench latched; the first reason stays. A full disk is logged: the safe state was driven already.
+
+    Args:
+        lab: The lab folder.
+        reason: Why.
+        by: Who.
+        lines: What became of each safe action.
+        key: Names this entering of the safe state where people are told of it; the next host takes it over.
+    """
     if (lab / LATCHED).exists():
         return
-    note = {"reason": reason, "by": by, "wall": datetime.now(UTC).isoformat(), "safe_state": list(lines)}
+    note = {"reason": reason, "by": by, "wall": datetime.now(UTC).isoformat(), "safe_state": list(lines), **({"key": key} if key else {})}
     try:
         write_note(lab / LATCHED, note)
     except OSError:

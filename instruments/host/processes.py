@@ -40,7 +40,7 @@ logger = logging.getLogger(__name__)
 READY_SECONDS: Final = 60.0
 """Wall seconds for a bench or a plant to come up on a busy machine; the supervisor gives up long before."""
 SHUTDOWN_SECONDS: Final = 90.0
-"""Wall seconds for park, safe state and leaving: more than the supervisor allows its host."""
+"""Wall seconds for safe state and leaving: more than the supervisor allows its host."""
 PLANT_SECONDS: Final = 15.0
 _STARTER_PATIENCE: Final = 2 * READY_SECONDS
 _POLL_SECONDS: Final = 0.05
@@ -193,7 +193,7 @@ def bench_path_of(lab: Path) -> Path:
 
 
 def shutdown_bench(lab: Path) -> None:
-    """End host and supervisor of a lab normally: park, safe state, host, supervisor, each awaited.
+    """End host and supervisor of a lab normally: safe state, host, supervisor, each awaited.
 
     A bench that commands of this lab did not start is left alone.
 

@@ -137,9 +137,13 @@ def build(desk: Desk, changes: Changes) -> FastAPI:
         desk.unlatch(reason=_text(document, "reason"), by=_text(document, "by"))
         return JSONResponse({"latched": None})
 
-    @app.post("/park")
-    def park() -> JSONResponse:
-        return JSONResponse(desk.park())
+    @app.post("/safe-state")
+    def make_safe() -> JSONResponse:
+        return JSONResponse(desk.make_safe())
+
+    @app.post("/warm")
+    def warm(request: Request, document: Document) -> JSONResponse:
+        return JSONResponse(desk.warm(campaign=str(document.get("campaign", "")), fence=_fence(request, document)))
 
     @app.post("/shutdown")
     def shut_down() -> JSONResponse:

@@ -18,6 +18,7 @@ from instruments.host.connect import connect
 from instruments.host.lastresort import LastResort, line
 from instruments.host.notes import HOST_ERROR, write_note
 from instruments.host.watch import Supervisor, Times, start_host
+from instruments.notification import Notifier
 from orchestrator.errors import AthanorError
 
 logger = logging.getLogger(__name__)
@@ -55,9 +56,13 @@ def _supervise(lab: Path, bench: Path, endpoints: Path | None, stopping: threadi
     safe_state = LastResort.prepare(load_bench(bench), connect, lab=lab, what="supervisor", endpoints=endpoints)
     command = host_command(lab, bench, endpoints)
     times = Times(safe_state.bench.spec.bench.restart_within)
-    supervisor = Supervisor(lab, lambda: start_host(lab, command), lambda: [line(one) for one in safe_state.drive()], times)
+    notifier = Notifier.from_environment(lab)
+    supervisor = Supervisor(lab, lambda: start_host(lab, command), lambda: [line(one) for one in safe_state.drive()], times, notifier)
     note = {"bench": str(bench), **({"endpoints": str(endpoints)} if endpoints else {})}
-    return supervisor.run(stopping, **note)
+    try:
+        return supervisor.run(stopping, **note)
+    finally:
+        notifier.close()
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@ from instruments.host.asking import ask
 from instruments.host.identity import Process
 from instruments.host.locks import FileLock
 from instruments.host.notes import HOST, HOST_ERROR, LATCHED, SUPERVISOR, read_note, write_latch, write_note
+from instruments.notification import Event, Notifier
+from orchestrator.domain.identity import uuid7
 from orchestrator.errors import AthanorError, HostError
 
 logger = logging.getLogger(__name__)
@@ -33,7 +35,7 @@ _FIRST_START_FACTOR: Final = 3.0
 """The first start may take longer (cold disk caches): nothing runs on the bench yet."""
 _RESTART_PAUSE: Final = 0.2
 _SHUTDOWN_SECONDS: Final = 60.0
-"""Wall seconds for park and safe state at a normal end."""
+"""Wall seconds for the safe state and leaving at a normal end."""
 _DEATHS_IN_A_RUN: Final = 2
 
 
@@ -95,7 +97,14 @@ class _Leave(Exception):
 class Supervisor:
     """Watches one host until it leaves or has to be replaced by the safe state."""
 
-    def __init__(self, lab: Path, start: Callable[[], subprocess.Popen[bytes]], drive: Callable[[], Sequence[str]], times: Times) -> None:
+    def __init__(
+        self,
+        lab: Path,
+        start: Callable[[], subprocess.Popen[bytes]],
+        drive: Callable[[], Sequence[str]],
+        times: Times,
+        notifier: Notifier | None = None,
+    ) -> None:
         """Prepare.
 
         Args:
@@ -103,11 +112,13 @@ class Supervisor:
             start: Starts a host.
             drive: Takes the wires, drives the safe state and says in lines what became of it.
             times: How long things may take.
+            notifier: Tells people of a safe state that nobody else tells them of; None tells nobody.
         """
         self._lab = lab
         self._start = start
         self._drive = drive
         self._times = times
+        self._notifier = notifier or Notifier(())
         self._deaths: Counter[str] = Counter()
         self._run: str | None = None
         self._death_outside_run = False
@@ -233,6 +244,16 @@ class Supervisor:
         self._death_outside_run = False
         self._run = None if run is None else str(run)
         self._answered = now
+        self._tell_of_safe_state(answer)
+
+    def _tell_of_safe_state(self, answer: dict[str, Any]) -> None:
+        """Tell people once that the host drove the safe state by itself, or that it did and no campaign is there to tell them."""
+        safe = answer.get("safe_state")
+        if safe and not (safe["asked"] and answer.get("attended", True)):
+            self._tell(str(safe["reason"]), f"The bench host drove it at {safe['wall']}.", key=str(safe["key"]))
+
+    def _tell(self, reason: str, body: str, *, key: str) -> None:
+        self._notifier.notify(Event.SAFE_STATE, f"bench of {self._lab}: {reason}", body, key=key)
 
     def _stuck(self, answer: dict[str, Any]) -> str | None:
         ages = {"executor": answer.get("executor_age_s"), **{f"wire {name}": age for name, age in answer.get("wires", {}).items()}}
@@ -251,7 +272,9 @@ class Supervisor:
         except AthanorError as error:
             logger.critical("the safe state was NOT driven: %s", error)
             lines = (f"the safe state was NOT driven: {error}",)
-        write_latch(self._lab, reason=reason, by="supervisor", lines=lines)
+        key = uuid7()
+        write_latch(self._lab, reason=reason, by="supervisor", lines=lines, key=key)
+        self._tell(reason, "\n".join((*lines, "The bench is latched: athanor resume --by NAME --reason TEXT")), key=key)
         raise _Leave(3, f"bench latched: {reason}")
 
     def _shut_down(self, host: Host) -> None:

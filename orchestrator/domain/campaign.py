@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, model_validator
 
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.space import CategoricalParameter, Constraint, Parameter, SearchSpace
 from orchestrator.domain.values import Frozen, explain
 from orchestrator.errors import BadInput
+from orchestrator.units import parse
 
 
 class GeneralSpec(Frozen):
@@ -96,10 +97,56 @@ class SurrogateSpec(Frozen):
         return self
 
 
+def _lab_seconds(value: object, info: ValidationInfo) -> object:
+    return parse(value, "s", what=info.field_name or "a time") if isinstance(value, str) else value
+
+
+LabSeconds = Annotated[float, Field(gt=0), BeforeValidator(_lab_seconds)]
+"""A duration in lab time: seconds, or a text such as "12 h"."""
+
+
+class ReviewRule(Frozen):
+    """When a proposal is put to people although the others are approved by rule."""
+
+    name: Annotated[str, Field(min_length=1)]
+    quantity: Annotated[str, Field(pattern=r"^(sd\.\S+|novelty|cost|margin|hazard)$")]
+    """`sd.TARGET` in the target's unit, `novelty` (distance to the nearest measurement, each parameter over its range),
+    `cost` in the currency of the stocks' prices, `margin` (smallest distance to a limit, over its range), or `hazard` (how
+    many of the bench's hazards it meets)."""
+    above: float | None = None
+    below: float | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.above is None) == (self.below is None):
+            raise ValueError(f"rule {self.name!r} needs either above or below")
+        return self
+
+    def fires(self, value: float) -> bool:
+        """Whether a value asks for people."""
+        return value > self.above if self.above is not None else self.below is not None and value < self.below
+
+
 class ReviewSpec(Frozen):
     """Who must agree before an experiment is carried out."""
 
-    mode: Literal["never"] = "never"
+    mode: Literal["always", "never", "rules"] = "never"
+    first: Annotated[int, Field(ge=0)] = 0
+    """`rules`: so many first proposals of the campaign are always put to people."""
+    deadline: LabSeconds | None = None
+    """Lab time after which `on_deadline` holds; None to wait for ever."""
+    on_deadline: Literal["hold", "skip", "approve"] = "hold"
+    valid_for: LabSeconds | None = None
+    """Lab time after which an approval that was not carried out lapses."""
+    when: tuple[ReviewRule, ...] = ()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.when and self.mode != "rules":
+            raise ValueError(f'[[review.when]] belongs to mode = "rules"; mode is "{self.mode}"')
+        if self.on_deadline != "hold" and self.deadline is None:
+            raise ValueError(f'on_deadline = "{self.on_deadline}" needs a deadline')
+        return self
 
 
 class CampaignSpec(Frozen):
@@ -135,6 +182,10 @@ class CampaignSpec(Frozen):
             raise ValueError("a recorded table is itself the candidate table; leave [candidates] out")
         if self.surrogate.kind != "gp" and self.policy.kind != "bayesian":
             raise ValueError(f"[surrogate] belongs to policy 'bayesian'; policy {self.policy.kind!r} asks no model")
+        names = [target.name for target in self.targets]
+        for rule in self.review.when:
+            if rule.quantity.startswith("sd.") and rule.quantity[3:] not in names:
+                raise ValueError(f"review rule {rule.name!r}: {rule.quantity} names no target; legal: sd.{', sd.'.join(names)}")
         return self
 
 
@@ -145,6 +196,7 @@ _LEGAL: Final = {
     ("candidates",): tuple(CandidatesSpec.model_fields),
     ("surrogate",): tuple(SurrogateSpec.model_fields),
     ("review",): tuple(ReviewSpec.model_fields),
+    ("review", "when"): tuple(ReviewRule.model_fields),
     ("targets",): tuple(Target.model_fields),
 }
 

@@ -1,6 +1,11 @@
 """All life cycles: who may become what.
 
 Proposal      proposed ─> approved | rejected | expired
+approved ─> withdrawn (a person) | lapsed (what it bound has changed), until the first of its runs is dispatched
+
+ReviewRequest open ─> decided | expired | closed
+
+Answer        received ─> accepted | refused
 
 ExperimentRun queued ─> dispatched ─> running ─> completed | failed | infeasible | aborted
 │            │            │
@@ -31,6 +36,28 @@ class ProposalStatus(StrEnum):
     APPROVED = "approved"
     REJECTED = "rejected"
     EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
+    LAPSED = "lapsed"
+
+
+class ReviewStatus(StrEnum):
+    """Where a question to people stands."""
+
+    OPEN = "open"
+    DECIDED = "decided"
+    EXPIRED = "expired"
+    """Its deadline decided."""
+    CLOSED = "closed"
+    """It has become pointless: its campaign or its proposals ended otherwise."""
+
+
+class AnswerStatus(StrEnum):
+    """What became of a person's answer."""
+
+    RECEIVED = "received"
+    """The first one; the campaign has yet to carry it out."""
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
 
 
 class RunStatus(StrEnum):
@@ -113,6 +140,13 @@ _Status = TypeVar("_Status", bound=StrEnum)
 
 PROPOSAL_STEPS: Final[Mapping[ProposalStatus, frozenset[ProposalStatus]]] = {
     _P.PROPOSED: frozenset({_P.APPROVED, _P.REJECTED, _P.EXPIRED}),
+    _P.APPROVED: frozenset({_P.WITHDRAWN, _P.LAPSED}),
+}
+REVIEW_STEPS: Final[Mapping[ReviewStatus, frozenset[ReviewStatus]]] = {
+    ReviewStatus.OPEN: frozenset({ReviewStatus.DECIDED, ReviewStatus.EXPIRED, ReviewStatus.CLOSED}),
+}
+ANSWER_STEPS: Final[Mapping[AnswerStatus, frozenset[AnswerStatus]]] = {
+    AnswerStatus.RECEIVED: frozenset({AnswerStatus.ACCEPTED, AnswerStatus.REFUSED}),
 }
 RUN_STEPS: Final[Mapping[RunStatus, frozenset[RunStatus]]] = {
     _R.QUEUED: frozenset({_R.DISPATCHED, _R.ABORTED, _R.SUPERSEDED}),

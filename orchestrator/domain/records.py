@@ -14,6 +14,7 @@ from orchestrator.domain.lifecycle import (
     StepKind,
     StepStatus,
 )
+from orchestrator.domain.review import Signature
 from orchestrator.domain.values import Frozen, digest
 
 
@@ -113,6 +114,12 @@ class Proposal(Frozen):
     decided_by: str | None = None
     """`person NAME`, `rule NAME` or `deadline`."""
     reason: str | None = None
+    author: str | None = None
+    """The person who suggested or edited this revision; None for a policy."""
+    signatures: tuple[Signature, ...] = ()
+    """Who has agreed to this content."""
+    decided_lab: float | None = None
+    """Lab seconds of the decision."""
 
     @property
     def content_hash(self) -> str:

@@ -39,16 +39,20 @@ def explain(error: ValidationError, *, what: str, legal: Mapping[tuple[str, ...]
     Args:
         error: What pydantic raised.
         what: The file or the thing that was read.
-        legal: Legal keys by location of an unknown key's parent, `*` for any table.
+        legal: Legal keys by location of an unknown key's parent; `*` stands for any name in it.
     """
     first = error.errors(include_url=False)[0]
     where = ".".join(str(part) for part in first["loc"]) or "(top)"
     if first["type"] == "extra_forbidden":
         parent = tuple(str(part) for part in first["loc"][:-1] if not isinstance(part, int))
-        keys = (legal or {}).get(parent, ())
+        keys = next((keys for place, keys in (legal or {}).items() if _is_at(place, parent)), ())
         hint = f"; legal here: {', '.join(keys)}" if keys else ""
         return BadInput(f"{what}: unknown key {where}{hint}")
     if first["type"] == "missing":
         return BadInput(f"{what}: {where} is missing")
     message = first["msg"].removeprefix("Value error, ")
     return BadInput(f"{what}: {where} = {first['input']!r}: {message}" if first["type"] != "value_error" else f"{what}: {where}: {message}")
+
+
+def _is_at(place: tuple[str, ...], parent: tuple[str, ...]) -> bool:
+    return len(place) == len(parent) and all(want in ("*", found) for want, found in zip(place, parent, strict=True))

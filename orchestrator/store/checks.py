@@ -21,7 +21,7 @@ _Value = TypeVar("_Value", bound=Frozen)
 
 def no_campaign(ledger: Reader, campaign: str) -> BadInput:
     """Say which campaigns there are."""
-    names = ", ".join(CAMPAIGNS.load(text).name for text in ledger.campaigns())
+    names = ", ".join(CAMPAIGNS.load(text).name for text in ledger.everything(CAMPAIGNS.table))
     return BadInput(f"no campaign {campaign!r} in this ledger; it holds {names or 'none'}")
 
 
@@ -72,6 +72,14 @@ def check_new_revision(ledger: Reader, proposal: Proposal) -> None:
         former = known(ledger, PROPOSALS, proposal.evolve(revision=proposal.revision - 1))
         if former.status is ProposalStatus.APPROVED:
             raise StoreError(f"{name_of(PROPOSALS, former)} is approved; it cannot be edited any more")
+
+
+def numbered(ledger: Reader, proposal: Proposal) -> Proposal:
+    """Give a new proposal the next free number where its own is taken: a person may have suggested one meanwhile."""
+    if proposal.revision > 1:
+        return proposal
+    highest = ledger.highest_number(PROPOSALS.table, proposal.campaign)
+    return proposal if proposal.number > highest else proposal.evolve(number=highest + 1)
 
 
 def check_decision(ledger: Reader, proposal: Proposal) -> None:

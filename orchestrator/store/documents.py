@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import Any, Final, Generic, TypeVar
 
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, Measurement, Proposal, Reading
+from orchestrator.domain.review import Answer, Page, Person, ReviewRequest
 from orchestrator.domain.values import Frozen, digest
 from orchestrator.errors import StoreError
 from orchestrator.store.chain import write_json
@@ -55,7 +56,13 @@ RUNS: Final = Kept(
     ("campaign", "run_id", "attempt", "proposal_id", "revision", "replicate", "status", "ingested"),
 )
 MEASUREMENTS: Final = Kept("measurements", Measurement, ("run_key", "target", "replicate", "revision"), ("campaign", "status", "value"))
-STATE: Final[Mapping[str, Kept[Any]]] = {kept.table: kept for kept in (CAMPAIGNS, PROPOSALS, RUNS, MEASUREMENTS)}
+REQUESTS: Final = Kept("review_requests", ReviewRequest, ("request_id",), ("campaign", "number", "status"))
+ANSWERS: Final = Kept("answers", Answer, ("answer_id",), ("campaign", "request_id", "status"))
+PAGES: Final = Kept("pages", Page, ("sha256",), ("campaign",))
+PEOPLE: Final = Kept("people", Person, ("name",), ("revoked",))
+STATE: Final[Mapping[str, Kept[Any]]] = {
+    kept.table: kept for kept in (CAMPAIGNS, PROPOSALS, RUNS, MEASUREMENTS, REQUESTS, ANSWERS, PAGES, PEOPLE)
+}
 
 
 def document_of(value: Frozen) -> Document:

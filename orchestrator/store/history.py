@@ -8,7 +8,7 @@ from typing import Any
 from orchestrator.domain.values import canonical
 from orchestrator.errors import BadInput
 from orchestrator.ports import Changes, StoredEvent
-from orchestrator.store.documents import CAMPAIGNS, MEASUREMENTS, PROPOSALS, RUNS, STATE, Document, Kept, Key, abridge
+from orchestrator.store.documents import ANSWERS, CAMPAIGNS, MEASUREMENTS, PROPOSALS, REQUESTS, RUNS, STATE, Document, Kept, Key, abridge
 
 _Rows = dict[tuple[str, Key], tuple[int, Document]]
 
@@ -33,6 +33,8 @@ def rebuild(events: Iterable[StoredEvent], campaign: str, seq: int) -> Changes:
         proposals=_select(rows, PROPOSALS),
         runs=_select(rows, RUNS),
         measurements=_select(rows, MEASUREMENTS),
+        requests=_select(rows, REQUESTS),
+        answers=_select(rows, ANSWERS),
     )
 
 

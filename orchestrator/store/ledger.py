@@ -30,8 +30,8 @@ class Reader(Protocol):
         """Return a campaign's fencing number; None when there is no such campaign."""
         ...
 
-    def campaigns(self) -> Sequence[str]:
-        """Return the documents of all campaigns."""
+    def everything(self, table: str) -> Sequence[str]:
+        """Return all documents of a small table, in the order of their keys."""
         ...
 
     def find(self, table: str, key: Key) -> str | None:
@@ -40,6 +40,10 @@ class Reader(Protocol):
 
     def changed(self, table: str, campaign: str, since: int) -> Sequence[str]:
         """Return documents of a campaign's rows that changed after an event, in the order of change."""
+        ...
+
+    def highest_number(self, table: str, campaign: str) -> int:
+        """Return the highest number that a table of a campaign's numbered things holds; 0 where it holds none."""
         ...
 
     def links(self, campaign: str | None, since: int, limit: int) -> Sequence[Link]:

@@ -54,8 +54,9 @@ class _Transaction:
         row = self._rows.get((_CAMPAIGNS, (campaign,)))
         return None if row is None else int(row.searchable["fence"])
 
-    def campaigns(self) -> Sequence[str]:
-        return [row.document for (table, _), row in sorted(self._rows.items()) if table == _CAMPAIGNS]
+    def everything(self, table: str) -> Sequence[str]:
+        mine = {key: row.document for (name, key), row in self._rows.items() if name == table}
+        return [document for _, document in sorted(mine.items())]
 
     def find(self, table: str, key: Key) -> str | None:
         row = self._rows.get((table, key))
@@ -68,6 +69,10 @@ class _Transaction:
             if name == table and row.searchable["campaign"] == campaign and row.event_seq > since
         ]
         return [document for _, _, document in sorted(hits)]
+
+    def highest_number(self, table: str, campaign: str) -> int:
+        mine = (row.searchable for (name, _), row in self._rows.items() if name == table)
+        return max((int(found["number"]) for found in mine if found["campaign"] == campaign), default=0)
 
     def links(self, campaign: str | None, since: int, limit: int) -> Sequence[Link]:
         start = bisect_right(self._base.links, since, key=lambda link: link.seq)

@@ -13,8 +13,10 @@ from typing_extensions import override
 from orchestrator.clock import Instant
 from orchestrator.domain.lifecycle import CAMPAIGN_STEPS, RunStatus, advance
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, Measurement, Proposal, Reading
+from orchestrator.domain.review import Answer, Page, Person, ReviewRequest
 from orchestrator.errors import StoreError
 from orchestrator.ports import Changes, Store, StoredEvent
+from orchestrator.store import reviewing
 from orchestrator.store.chain import read_event
 from orchestrator.store.checks import (
     campaign_of,
@@ -26,8 +28,9 @@ from orchestrator.store.checks import (
     check_successor,
     known,
     no_campaign,
+    numbered,
 )
-from orchestrator.store.documents import CAMPAIGNS, MEASUREMENTS, PROPOSALS, RUNS, load_reading
+from orchestrator.store.documents import ANSWERS, CAMPAIGNS, MEASUREMENTS, PAGES, PEOPLE, PROPOSALS, REQUESTS, RUNS, load_reading
 from orchestrator.store.history import rebuild
 from orchestrator.store.ingesting import Incident, ingest
 from orchestrator.store.ledger import Reader, Writer
@@ -66,6 +69,8 @@ class LedgerStore(Store):
                 proposals=tuple(PROPOSALS.load(text) for text in ledger.changed(PROPOSALS.table, campaign, since)),
                 runs=tuple(RUNS.load(text) for text in ledger.changed(RUNS.table, campaign, since)),
                 measurements=tuple(MEASUREMENTS.load(text) for text in ledger.changed(MEASUREMENTS.table, campaign, since)),
+                requests=tuple(REQUESTS.load(text) for text in ledger.changed(REQUESTS.table, campaign, since)),
+                answers=tuple(ANSWERS.load(text) for text in ledger.changed(ANSWERS.table, campaign, since)),
             )
 
     @override
@@ -75,7 +80,7 @@ class LedgerStore(Store):
     @override
     def campaigns(self) -> tuple[CampaignRecord, ...]:
         with self.reading() as ledger:
-            return tuple(CAMPAIGNS.load(text) for text in ledger.campaigns())
+            return tuple(CAMPAIGNS.load(text) for text in ledger.everything(CAMPAIGNS.table))
 
     @override
     def readings(self, run_key: str) -> tuple[Reading, ...]:
@@ -134,7 +139,8 @@ class LedgerStore(Store):
             for proposal in proposals:
                 self._guard(ledger, proposal.campaign)
                 check_new_revision(ledger, proposal)
-                pen.record("proposed", proposal.campaign, proposal.proposal_id, [Entry(PROPOSALS, proposal)])
+                entry = Entry(PROPOSALS, numbered(ledger, proposal))
+                pen.record("proposed", proposal.campaign, proposal.proposal_id, [entry])
 
     @override
     def decide(self, proposal: Proposal, runs: Sequence[ExperimentRun], *, by: str, now: Instant) -> None:
@@ -147,6 +153,62 @@ class LedgerStore(Store):
             for run in runs:
                 check_queued(ledger, run, proposal)
                 pen.record("queued", run.campaign, run.run_key, [Entry(RUNS, run)])
+
+    @override
+    def take_back(
+        self, proposal: Proposal, runs: Sequence[ExperimentRun], successor: Proposal | None, *, by: str, now: Instant, reason: str
+    ) -> None:
+        with self.writing() as ledger:
+            self._guard(ledger, proposal.campaign)
+            reviewing.take_back(Pen(ledger, by, now), proposal, runs, successor, reason)
+
+    @override
+    def open_request(self, request: ReviewRequest, page: Page, *, by: str, now: Instant) -> None:
+        with self.writing() as ledger:
+            self._guard(ledger, request.campaign)
+            reviewing.open_request(Pen(ledger, by, now), request, page)
+
+    @override
+    def update_request(self, request: ReviewRequest, *, kind: str, by: str, now: Instant) -> None:
+        with self.writing() as ledger:
+            self._guard(ledger, request.campaign)
+            reviewing.update_request(Pen(ledger, by, now), request, kind)
+
+    @override
+    def answer(self, answer: Answer, *, code: str | None, now: Instant) -> Answer:
+        with self.writing() as ledger:
+            self._guard(ledger, answer.campaign)
+            return reviewing.record_answer(Pen(ledger, f"person {answer.reviewer}", now), answer, code)
+
+    @override
+    def settle(
+        self,
+        request: ReviewRequest,
+        answer: Answer | None,
+        proposals: Sequence[Proposal],
+        runs: Sequence[ExperimentRun],
+        *,
+        by: str,
+        now: Instant,
+    ) -> None:
+        with self.writing() as ledger:
+            self._guard(ledger, request.campaign)
+            reviewing.settle(Pen(ledger, by, now), request, answer, proposals, runs)
+
+    @override
+    def page(self, sha256: str) -> Page:
+        with self.reading() as ledger:
+            return reviewing.load(ledger, PAGES, sha256)
+
+    @override
+    def people(self) -> tuple[Person, ...]:
+        with self.reading() as ledger:
+            return tuple(map(PEOPLE.load, ledger.everything(PEOPLE.table)))
+
+    @override
+    def keep_person(self, person: Person, *, kind: str, by: str, now: Instant) -> None:
+        with self.writing() as ledger:
+            reviewing.keep_person(Pen(ledger, by, now), person, kind)
 
     @override
     def update_run(self, run: ExperimentRun, *, kind: str, by: str, now: Instant, payload: Mapping[str, Any] | None = None) -> None:

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Engine, Select, Update, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Select, Update, bindparam, func, insert, select, update
 from typing_extensions import override
 
 from orchestrator.errors import BadInput, StoreError
@@ -64,10 +64,11 @@ class SqlLedger:
         table = METADATA.tables[CAMPAIGNS.table]
         return self._connection.execute(select(table.c.fence).where(table.c.name == campaign)).scalar()
 
-    def campaigns(self) -> Sequence[str]:
-        """Return the documents of all campaigns."""
-        table = METADATA.tables[CAMPAIGNS.table]
-        return self._connection.execute(select(table.c.document).order_by(table.c.name)).scalars().all()
+    def everything(self, table: str) -> Sequence[str]:
+        """Return all documents of a small table, in the order of their keys."""
+        columns = METADATA.tables[table].c
+        order = [columns[name] for name in STATE[table].key_fields]
+        return self._connection.execute(select(columns.document).order_by(*order)).scalars().all()
 
     def find(self, table: str, key: Key) -> str | None:
         """Return a row's document."""
@@ -80,6 +81,11 @@ class SqlLedger:
         order = [columns.event_seq, *(columns[name] for name in STATE[table].key_fields)]
         statement = select(columns.document).where(columns.campaign == campaign, columns.event_seq > since)
         return self._connection.execute(statement.order_by(*order)).scalars().all()
+
+    def highest_number(self, table: str, campaign: str) -> int:
+        """Return the highest number that a table of a campaign's numbered things holds; 0 where it holds none."""
+        columns = METADATA.tables[table].c
+        return self._connection.execute(select(func.max(columns.number)).where(columns.campaign == campaign)).scalar() or 0
 
     def links(self, campaign: str | None, since: int, limit: int) -> Sequence[Link]:
         """Return the next events in order."""

@@ -110,6 +110,56 @@ class MeasurementRow(LedgerTable, table=True):
     document: str = Field(sa_type=Text)
 
 
+class ReviewRequestRow(LedgerTable, table=True):
+    """A question to people."""
+
+    __tablename__ = "review_requests"
+    __table_args__ = (Index(None, "campaign", "event_seq"),)
+
+    request_id: str = Field(primary_key=True)
+    campaign: str = Field(foreign_key="campaigns.name")
+    number: int
+    status: str
+    event_seq: int = Field(foreign_key="events.seq")
+    document: str = Field(sa_type=Text)
+
+
+class AnswerRow(LedgerTable, table=True):
+    """What a person answered."""
+
+    __tablename__ = "answers"
+    __table_args__ = (Index(None, "campaign", "event_seq"),)
+
+    answer_id: str = Field(primary_key=True)
+    campaign: str = Field(foreign_key="campaigns.name")
+    request_id: str = Field(foreign_key="review_requests.request_id")
+    status: str
+    event_seq: int = Field(foreign_key="events.seq")
+    document: str = Field(sa_type=Text)
+
+
+class PageRow(LedgerTable, table=True):
+    """A decision page; never changed."""
+
+    __tablename__ = "pages"
+
+    sha256: str = Field(primary_key=True)
+    campaign: str = Field(foreign_key="campaigns.name")
+    event_seq: int = Field(foreign_key="events.seq", index=True)
+    document: str = Field(sa_type=Text)
+
+
+class PersonRow(LedgerTable, table=True):
+    """Somebody who may sign."""
+
+    __tablename__ = "people"
+
+    name: str = Field(primary_key=True)
+    revoked: bool
+    event_seq: int = Field(foreign_key="events.seq", index=True)
+    document: str = Field(sa_type=Text)
+
+
 class RawBytesRow(LedgerTable, table=True):
     """A device's own bytes, once."""
 

@@ -1,5 +1,6 @@
 """Every broken file gets one clear line that names the thing, what came and what is legal."""
 
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,8 +34,29 @@ T_RANGE = 'unit = "degC"\nmin = 200\nmax = 280'
 POLICY = 'kind = "bayesian"'
 FLOW_SE = 'with = { flow = "V/tau * c_se / stocks.se.Se" }'
 WAIT = 'with = { time = "flush * tau" }'
+POSITIONS = 'positions = "A1:H12"'
+HAZARD = '[[hazards]]\nname = "hot"\nvalue = "T"\nabove = "270 degC"\n'
+PARK = '[[park.steps]]\ndo = "oven.off"\n'
 
+
+def parked(step: str) -> str:
+    """Declare one park step behind the last key of `[bench]`."""
+    return f'{POSITIONS}\npark_after = "30 min"\n[[park.steps]]\n{step}\n'
+
+
+NEVER = 'mode = "never"'
+RULES = 'mode = "rules"\n[[review.when]]\nname = "far"\n'
 CASES = [
+    # review
+    Case(C, NEVER, 'mode = "sometimes"', ("review.mode", "sometimes", "always", "rules")),
+    Case(C, NEVER, 'mode = "always"\ndeadline = "3 mL"', ("deadline", "3 mL", "s")),
+    Case(C, NEVER, 'mode = "always"\ndeadline = 0', ("deadline", "greater than 0")),
+    Case(C, NEVER, 'mode = "always"\non_deadline = "skip"', ("on_deadline", "skip", "needs a deadline")),
+    Case(C, NEVER, 'mode = "always"\nwhom = "Ada"', ("unknown key review.whom", "deadline", "valid_for")),
+    Case(C, NEVER, RULES + 'quantity = "novelty"', ("far", "above or below")),
+    Case(C, NEVER, RULES + 'quantity = "colour"\nabove = 1', ("quantity", "colour")),
+    Case(C, NEVER, RULES + 'quantity = "sd.size"\nabove = 1', ("far", "sd.size", "sd.wavelength")),
+    Case(C, NEVER, 'mode = "always"\n[[review.when]]\nname = "far"\nquantity = "novelty"\nabove = 1', ("review.when", "rules", "always")),
     # units
     Case(C, 'min = "4 mmol/L"', 'min = "4 mmol/kg"', ("c_se", "min", "4 mmol/kg", "mol/L")),
     Case(C, 'unit = "s"', 'unit = "sek"', ("sek",)),
@@ -93,6 +115,29 @@ CASES = [
         '[[parameters]]\nname = "stirring"\nkind = "continuous"\nunit = "rpm"\nmin = 0\nmax = 500\n\n[[targets]]\nname = "wavelength"',
         ("stirring", "no step"),
     ),
+    # prices, hazards, parking
+    Case(B, 'price = "0.35 EUR/mL"', "price = 0.35", ("stock cd", "price", "0.35", "EUR/mL")),
+    Case(B, 'price = "0.35 EUR/mL"', 'price = "0.35 EUR/g"', ("stock cd", "price", "0.35 EUR/g", "volume")),
+    Case(B, 'price = "0.35 EUR/mL"', 'price = "0.35 USD/mL"', ("EUR and USD", "one currency")),
+    Case(B, 'price = "0.35 EUR/mL"', 'prize = "0.35 EUR/mL"', ("unknown key", "prize", "price")),
+    Case(B, "[measured]", HAZARD.replace("above", "beyond") + "[measured]", ("unknown key", "beyond", "above", "below")),
+    Case(B, "[measured]", HAZARD.replace("270 degC", "270 mL") + "[measured]", ("hazard 'hot'", "'T'", "mL")),
+    Case(B, "[measured]", HAZARD.replace("270 degC", "270 degZ") + "[measured]", ("hazard 'hot'", "degZ")),
+    Case(B, "[measured]", HAZARD.replace('"T"', '"T * q"') + "[measured]", ("hazard 'hot'", "unknown name 'q'")),
+    Case(B, "[measured]", HAZARD + 'below = "1 degC"\n[measured]', ("hazard 'hot'", "either above or below")),
+    Case(B, "[measured]", HAZARD + "people = 3\n[measured]", ("people", "3", "1 or 2")),
+    Case(B, "[measured]", HAZARD + HAZARD + "[measured]", ("hazard 'hot'", "twice")),
+    Case(B, "[measured]", PARK + "[measured]", ("park_after", "park.steps", "together")),
+    Case(B, POSITIONS, f'{POSITIONS}\npark_after = "30 min"', ("park_after", "park.steps", "together")),
+    Case(B, POSITIONS, parked('do = "oven.heat"'), ("park step 1", "oven", "heat", "set_temperature")),
+    Case(B, POSITIONS, parked('do = "pump_cd.dose"\nwith = { volume = "1 mL" }'), ("park step 1 (pump_cd.dose)", "dosing", "setting")),
+    Case(B, POSITIONS, parked('do = "platform.run_program"\nwith = { template = "x" }'), ("park step 1", "program", "setting")),
+    Case(B, POSITIONS, parked('do = "wait"\nwith = { time = "5 s" }'), ("park step 1 (wait)", "setting")),
+    Case(B, POSITIONS, parked('do = "oven.set_temperature"\nwith = { temperature = "T" }'), ("park step 1", "unknown name 'T'")),
+    Case(B, POSITIONS, parked('do = "oven.set_temperature"\nwith = { temperature = "3 mL" }'), ("park step 1", "3 mL", "degC")),
+    Case(B, POSITIONS, parked('do = "oven.set_temperature"\nwith = { temperature = "299 degC" }'), ("park", "299", "20 to 290 degC")),
+    Case(B, POSITIONS, parked('do = "oven.off"\nuntil = 3'), ("unknown key", "until", "do, with")),
+    Case(B, POSITIONS, parked('do = "oven.off"').replace("30 min", "30 mL"), ("30 mL", "s")),
     # reach
     Case(C, 'min = "4 mmol/L"\nmax = "25 mmol/L"', 'min = "70 mmol/L"\nmax = "90 mmol/L"', ("exclude the whole space", "c_se", "allowed")),
     Case(
@@ -160,3 +205,17 @@ def test_the_scaffolded_prior_learns_in_the_campaigns_own_space() -> None:
     assert meta.spec.parameters == campaign.spec.parameters
     assert meta.spec.targets == campaign.spec.targets
     assert meta.out == campaign.prior_path
+
+
+def test_a_deadline_cannot_approve_where_a_hazard_may_fire(tmp_path: Path) -> None:
+    for name in ("campaign.toml", "bench.toml", "plant.toml"):
+        shutil.copy(EXAMPLE / name, tmp_path / name)
+    campaign, bench = tmp_path / "campaign.toml", tmp_path / "bench.toml"
+    text = re.sub(r"\[surrogate\].*(?=\[review\])", "", campaign.read_text(), flags=re.DOTALL)
+    campaign.write_text(text.replace(NEVER, 'mode = "always"\ndeadline = "1 h"\non_deadline = "approve"'))
+    load_plan(campaign)
+    bench.write_text(bench.read_text() + HAZARD)
+    with pytest.raises(BadInput, match=r"on_deadline.*hazard 'hot' may fire.*hold.*skip"):
+        load_plan(campaign)
+    bench.write_text(bench.read_text().replace('above = "270 degC"', 'above = "285 degC"'))
+    load_plan(campaign)

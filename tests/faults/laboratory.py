@@ -115,9 +115,9 @@ class Laboratory:
 
     # ----------------------------------------------------------------- what a person types
 
-    def dry_run(self, *more: str, limit: Callable[[], None] | None = None) -> subprocess.Popen[str]:
+    def dry_run(self, *more: str, limit: Callable[[], None] | None = None, view: str = "--no-view") -> subprocess.Popen[str]:
         """Type the command; its words go to a file of its own."""
-        words = ["dry-run", str(self.file), "--lab", str(self.lab), "--rate", f"{self.rate:g}", "--no-view", *more]
+        words = ["dry-run", str(self.file), "--lab", str(self.lab), "--rate", f"{self.rate:g}", view, *more]
         output = self.file.parent / f"command{len(self.commands)}"
         with output.with_suffix(".out").open("w") as out, output.with_suffix(".err").open("w") as err:
             command = subprocess.Popen(

@@ -9,9 +9,11 @@ import json
 import multiprocessing
 import os
 import signal
+import sqlite3
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.context import ForkServerProcess
@@ -49,6 +51,7 @@ name = "fakes"
 reduction = "none/1"
 grace = {grace}
 idle_exit = {idle_exit}
+{park_after}
 
 [links.heat]
 kind = "serial"
@@ -100,13 +103,14 @@ min = "50 degC"
 
 [infeasible]
 rules = [{{ code = "clogged", reason = "the tube clogged" }}, {{ reading = "platform.conversion", below = "0.1", reason = "no reaction" }}]
+{park_steps}
 """
 
 
 class DeadlyJournal(Journal):
-    """Kills its own process before or after the n-th commit."""
+    """Kills its own process before or after the n-th commit, or the first note of a kind after a completed run."""
 
-    def __init__(self, path: Path, *, at: int, before: bool) -> None:
+    def __init__(self, path: Path, *, at: int | str, before: bool) -> None:
         super().__init__(path)
         self._at = at
         self._before = before
@@ -121,8 +125,17 @@ class DeadlyJournal(Journal):
         if self._commits == self._at:
             os.kill(os.getpid(), signal.SIGKILL)
 
+    @override
+    def note(self, kind: str, detail: Mapping[str, Any]) -> None:
+        deadly = kind == self._at and self.latest(RunStatus.COMPLETED) is not None
+        if deadly and self._before:
+            os.kill(os.getpid(), signal.SIGKILL)
+        super().note(kind, detail)
+        if deadly:
+            os.kill(os.getpid(), signal.SIGKILL)
 
-def run_host(arguments: Sequence[str], at: int | None, before: bool, locks: Path, opened: Connect) -> None:
+
+def run_host(arguments: Sequence[str], at: int | str | None, before: bool, locks: Path, opened: Connect) -> None:
     """Be a bench host; the entry point of the child."""
     journal = Journal if at is None else partial(DeadlyJournal, at=at, before=before)
     sys.exit(main(arguments, Parts(journal=journal, connect=opened, lock_folder=locks)))
@@ -139,6 +152,8 @@ class Bench:
     host: ForkServerProcess | None = None
     hosts: list[ForkServerProcess] = field(default_factory=list)
     connect: Connect = connect_fakes
+    park_after: str = ""
+    park_steps: str = ""
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -146,7 +161,7 @@ class Bench:
 
     def write_files(self) -> None:
         """Write bench file and endpoints."""
-        self.bench_file.write_text(BENCH.format(grace=self.grace, idle_exit=self.idle_exit))
+        self.bench_file.write_text(BENCH.format(**{key: getattr(self, key) for key in ("grace", "idle_exit", "park_after", "park_steps")}))
         links = {name: {"port": str(self.folder / name)} for name in ("heat", "flow", "analysis")}
         document = {"bench_sha256": self.sha256, "t0_monotonic": time.monotonic(), "rate": self.rate, "endpoints": links}
         write_note(self.folder / "endpoints.json", document)
@@ -169,8 +184,8 @@ class Bench:
 
     # ----------------------------------------------------------------- the host's life
 
-    def start(self, *, at: int | None = None, before: bool = False, wait: bool = True) -> ForkServerProcess:
-        """Start a host, which dies at a commit when told to."""
+    def start(self, *, at: int | str | None = None, before: bool = False, wait: bool = True) -> ForkServerProcess:
+        """Start a host, which dies at a commit, or at a note, when told to."""
         (self.lab / HOST).unlink(missing_ok=True)
         arguments = ["--lab", str(self.lab), "--bench", str(self.bench_file), "--endpoints", str(self.folder / "endpoints.json")]
         self.host = _SERVER.Process(target=run_host, args=(arguments, at, before, self.folder / "locks", self.connect))
@@ -234,6 +249,12 @@ class Bench:
         wanted = request(self, procedure, **changes)
         self.submit(wanted)
         return self.await_end(wanted["run_key"])
+
+    def notes(self, kind: str) -> list[dict[str, Any]]:
+        """Return the journal's notes of one kind, oldest first."""
+        with closing(sqlite3.connect(f"file:{self.lab / 'journal.sqlite'}?mode=ro", uri=True)) as journal:
+            rows = journal.execute("SELECT detail FROM notes WHERE kind = ? ORDER BY number", (kind,)).fetchall()
+        return [json.loads(row[0]) for row in rows]
 
     def executions(self, run_key: str) -> tuple[int, int, int]:
         """Return how often the two doses and the program of a run were carried out."""

@@ -153,7 +153,7 @@ def test_a_device_that_complains_on_an_idle_bench_is_armed_anew_before_the_next_
     bench.start()
     armed = bench.world.state()["pump_a"]["armed"]
     bench.world.plan("pump_a", "refresh", "refused")
-    until(lambda: bench.world.state()["pump_a"].get("safe", 0) > 0, "the bench is parked")
+    until(lambda: bench.world.state()["pump_a"].get("safe", 0) > 0, "the bench is made safe")
     assert bench.carry_out()["status"] == "completed"
     assert bench.world.state()["pump_a"]["armed"] == armed + 1
 

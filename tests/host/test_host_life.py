@@ -47,17 +47,17 @@ def test_a_host_that_is_told_to_leave_ends_the_run_and_leaves_the_bench_safe(ben
 def test_a_shutdown_by_request_leaves_as_cleanly(bench: Bench) -> None:
     bench.start()
     bench.carry_out()
-    assert bench.ask("POST", "/park")["safe_state"][0] == {"instrument": "oven", "action": "stop", "done": True, "reason": None}
+    assert bench.ask("POST", "/safe-state")["safe_state"][0] == {"instrument": "oven", "action": "stop", "done": True, "reason": None}
     bench.ask("POST", "/shutdown", {})
     assert bench.end() == 0
 
 
-def test_a_bench_is_not_parked_under_a_run(bench: Bench) -> None:
+def test_a_bench_is_not_made_safe_by_request_under_a_run(bench: Bench) -> None:
     bench.start()
     wanted = request(bench, steps(wait=1e6))
     bench.submit(wanted)
     bench.await_step(wanted["run_key"], 5, "intent")
-    assert bench.refused("POST", "/park")[0] == 409
+    assert bench.refused("POST", "/safe-state")[0] == 409
 
 
 def test_without_a_campaign_the_bench_finishes_its_run_and_then_goes_to_the_safe_state(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_an_absent_device_ends_the_start_with_one_line(bench: Bench) -> None:
 
 def test_a_device_that_is_gone_when_the_bench_wakes_up_fails_the_run_before_anything_was_sent(bench: Bench) -> None:
     bench.start()
-    bench.ask("POST", "/park")
+    bench.ask("POST", "/safe-state")
     bench.world.absent("pump_b", gone=True)
     report = bench.carry_out()
     assert report["status"] == "failed"

@@ -1,6 +1,5 @@
 """The host with the real drivers on the wires of the simulated CdSe bench; the plant's ground truth is the judge."""
 
-import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,12 +16,22 @@ from instruments.procedure import Procedure
 from orchestrator.domain.campaign import load_campaign
 from orchestrator.domain.records import Step
 from orchestrator.errors import HostError
-from tests.host.harness import Bench, request
+from tests.host.harness import Bench, request, until
 from tests.simulator.plant_process import PlantProcess
 
 CDSE = Path(__file__).parent.parent.parent / "examples" / "cdse"
 CONFIGURATION = {"T": 240.0, "tau": 30.0, "c_se": 0.012, "ratio": 2.0}
 PLANT_RATE = 60.0
+POSITIONS = 'positions = "A1:H12"'
+PARK = """
+[[park.steps]]
+do = "oven.set_temperature"
+with = { temperature = "60 degC" }
+
+[[park.steps]]
+do = "pump_l.set_flow"
+with = { flow = "0.05 mL/min" }
+"""
 PUMPS = ("pump_cd", "pump_se", "pump_l")
 
 
@@ -32,7 +41,8 @@ class PlantBench(Bench):
 
     @override
     def write_files(self) -> None:
-        shutil.copy(CDSE / "bench.toml", self.bench_file)
+        text = (CDSE / "bench.toml").read_text().replace(POSITIONS, f"{POSITIONS}\n{self.park_after}\n")
+        self.bench_file.write_text(f"{text}\n{self.park_steps}")
         document = read_note(self.folder / "plant" / "endpoints.json")
         write_note(self.folder / "endpoints.json", {**document, "bench_sha256": self.sha256})
 
@@ -111,3 +121,42 @@ def test_a_host_killed_on_the_real_wires_carries_nothing_out_twice(
     report = cdse.await_end(wanted["run_key"])
     assert report["status"] == "completed", report
     assert _carried_out(plant, wanted["run_key"], since) == {**dict.fromkeys(PUMPS, 1), "program": 1}
+
+
+def _settings(plant: PlantProcess, since: float) -> list[tuple[str, float]]:
+    """Return the targets of the oven and the flows of the third pump, as they physically were set."""
+    values = {("oven", "target_degc"), ("pump_l", "rate_ml_per_min")}
+    lines = [line for line in plant.truth(event="setpoint") if line["t"] >= since]
+    return [
+        (line["device"], line["values"][name])
+        for line in lines
+        for device, name in values
+        if device == line["device"] and name in line["values"]
+    ]
+
+
+def test_parking_and_warming_up_happen_on_the_devices(plant: PlantProcess) -> None:
+    cdse = PlantBench(plant.folder.parent, rate=PLANT_RATE, connect=connect, park_after='park_after = "2 min"', park_steps=PARK)
+    hot = [step for step in _steps(cdse, "abort") if step.do in ("oven.set_temperature", "pump_l.set_flow")]
+    first, second = ([step.evolve(index=n, until=None) for n, step in enumerate(hot)] for _ in range(2))
+    second[0] = second[0].evolve(arguments={"temperature": 235.0})
+    try:
+        cdse.start()
+        done = cdse.carry_out(first)
+        assert done["status"] == "completed"
+        until(lambda: any(note["lab"] > done["ended_lab"] for note in cdse.notes("parked")), "parked")
+        since = done["started_lab"]
+        ran, parked = _settings(plant, since)[:2], _settings(plant, since)[2:]
+        assert ran[0] == ("oven", 240.0)
+        assert parked == [("oven", 60.0), ("pump_l", 0.05)]
+        report = cdse.carry_out(second)
+        assert report["status"] == "completed"
+        after = _settings(plant, since)[4:]
+        assert after[:2] == ran
+        assert after[2:] == [("oven", 235.0), ran[1]]
+        (warmed,) = [line for line in plant.truth("oven", "setpoint") if line["t"] >= since and line["values"].get("target_degc") == 240.0][
+            1:
+        ]
+        assert warmed["t"] <= report["started_lab"]
+    finally:
+        cdse.close()

@@ -87,7 +87,7 @@ def test_a_batch_never_exceeds_the_budget() -> None:
 
 def test_a_proposal_is_reviewed_before_anything_else_begins() -> None:
     open_one = proposal(1, ProposalStatus.PROPOSED)
-    assert ask(history(proposals=(open_one,))) == (Review(open_one),)
+    assert ask(history(proposals=(open_one,))) == (Review((open_one,)),)
 
 
 def test_a_queued_run_is_executed() -> None:

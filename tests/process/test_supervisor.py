@@ -16,6 +16,7 @@ import pytest
 from instruments.host.identity import Process
 from instruments.host.notes import HOST, HOST_ERROR, LATCHED, SUPERVISOR, read_note, write_note
 from instruments.host.watch import Supervisor, Times, start_host
+from instruments.notification import Notifier
 from orchestrator.errors import LockHeld
 from tests.process.conftest import eventually
 
@@ -36,6 +37,8 @@ class Watched:
     driven: list[tuple[float, bool]] = field(default_factory=list)
     """When the safe state was driven, and whether the host lived then."""
     code: int | None = None
+    told: list[tuple[str, str]] = field(default_factory=list)
+    """Title and body of what people were told."""
 
     def __post_init__(self) -> None:
         self.thread = threading.Thread(target=self._run, name="supervisor")
@@ -43,8 +46,14 @@ class Watched:
 
     def _run(self) -> None:
         command = [sys.executable, "-m", "tests.process.fake_host", "--lab", str(self.lab)]
-        supervisor = Supervisor(self.lab, lambda: start_host(self.lab, command), self._drive, self.times)
+        notifier = Notifier(["test://"], self.lab / "notified", send=self._send)
+        supervisor = Supervisor(self.lab, lambda: start_host(self.lab, command), self._drive, self.times, notifier)
         self.code = supervisor.run(self.stopping)
+        notifier.close()
+
+    def _send(self, _address: str, title: str, body: str) -> bool:
+        self.told.append((title, body))
+        return True
 
     def _drive(self) -> Sequence[str]:
         host = self.host
@@ -113,6 +122,9 @@ def test_a_host_that_dies_twice_in_one_run_is_replaced_by_the_safe_state(watch: 
     latched = read_note(watched.lab / LATCHED)
     assert (latched["reason"], latched["by"]) == ("host died 2 times in run key-1", "supervisor")
     assert latched["safe_state"] == ["oven.off: done"]
+    ((title, body),) = watched.told
+    assert title == f"Athanor (safe state entered): bench of {watched.lab}: host died 2 times in run key-1"
+    assert body.splitlines() == ["oven.off: done", "The bench is latched: athanor resume --by NAME --reason TEXT"]
     assert [alive for _, alive in watched.driven] == [False]
     assert not (watched.lab / SUPERVISOR).exists()
 
@@ -208,6 +220,48 @@ def test_a_host_that_leaves_by_itself_ends_the_supervisor(watch: Callable[[Times
     )
     assert watched.ended() == 0
     assert watched.driven == []
+
+
+SAFE = {"key": "entering 1", "reason": "no campaign for 60 s", "asked": False, "wall": "2026-01-02T03:04:05+00:00"}
+
+
+def test_a_safe_state_that_the_host_drove_by_itself_is_told_once_also_by_the_next_supervisor(
+    lab: Path, watch: Callable[[Times], Watched]
+) -> None:
+    write_note(lab / "fake.json", {"safe_state": SAFE, "attended": True})
+    first = watch(PATIENT)
+    first.ready()
+    eventually(lambda: first.told)
+    first.settled()
+    first.stopping.set()
+    assert first.ended() == 0
+    assert first.told == [
+        (
+            f"Athanor (safe state entered): bench of {lab}: no campaign for 60 s",
+            "The bench host drove it at 2026-01-02T03:04:05+00:00.",
+        )
+    ]
+    second = watch(PATIENT)
+    second.ready()
+    second.settled()
+    write_note(lab / "fake.json", {"safe_state": {**SAFE, "key": "entering 2", "reason": "alarm"}, "attended": True})
+    eventually(lambda: second.told)
+    assert [title.rpartition(": ")[2] for title, _ in second.told] == ["alarm"]
+
+
+def test_a_safe_state_that_a_live_campaign_knows_of_is_told_only_when_the_campaign_is_gone(
+    lab: Path, watch: Callable[[Times], Watched]
+) -> None:
+    asked = {**SAFE, "asked": True, "reason": "run k ended failed"}
+    write_note(lab / "fake.json", {"safe_state": asked, "attended": True})
+    watched = watch(PATIENT)
+    watched.ready()
+    watched.settled()
+    assert watched.told == []
+    write_note(lab / "fake.json", {"safe_state": asked, "attended": False})
+    eventually(lambda: watched.told)
+    watched.settled()
+    assert len(watched.told) == 1
 
 
 def test_on_a_latched_bench_nothing_is_restarted(watch: Callable[[Times], Watched]) -> None:

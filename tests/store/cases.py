@@ -16,6 +16,8 @@ from orchestrator.domain.records import (
     Reading,
     Step,
 )
+from orchestrator.domain.review import Answer, Asked, Page, Reason, ReviewRequest, Verdict
+from orchestrator.domain.values import canonical, digest
 from orchestrator.ports import Store
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -130,3 +132,32 @@ def tell_experiment(store: Store, number: int = 1, *, name: str = CAMPAIGN) -> T
     readings = (reading(0), reading(1, raw=f"spectrum {number}".encode(), value=None, array=(1.0, 2.5, 3e-9)))
     store.ingest(ended, measurements, readings, by=BY, now=at(6))
     return Told(told.proposal, ended, measurements, readings)
+
+
+def request_for(asked: Proposal, number: int = 1, **changes: Any) -> tuple[ReviewRequest, Page]:
+    text = canonical({"campaign": asked.campaign, "number": number})
+    page = Page(sha256=digest(text), campaign=asked.campaign, text=text)
+    reason = Reason(name="always", text="every proposal is reviewed", standing=True)
+    entry = Asked(
+        proposal_id=asked.proposal_id,
+        number=asked.number,
+        revision=asked.revision,
+        content_hash=asked.content_hash,
+        reasons=(reason,),
+    )
+    fields: dict[str, Any] = {"asked": (entry,), "page_sha256": page.sha256, "opened_lab": 2.0, **changes}
+    return ReviewRequest(request_id=f"{asked.campaign}-q{number}", campaign=asked.campaign, number=number, **fields), page
+
+
+def answer_to(request: ReviewRequest, answer_id: str = "a1", *, by: str = "Ada", **changes: Any) -> Answer:
+    verdicts = tuple(Verdict(proposal_id=one.proposal_id, revision=one.revision, verdict="approve") for one in request.asked)
+    fields: dict[str, Any] = {"content_hash": request.content_hash, "reviewer": by, "verdicts": verdicts, **changes}
+    return Answer(answer_id=answer_id, campaign=request.campaign, request_id=request.request_id, **fields)
+
+
+def tell_request(store: Store, number: int = 1) -> tuple[Proposal, ReviewRequest, Page]:
+    asked = proposal(number)
+    store.add_proposals([asked], by=BY, now=at(2))
+    request, page = request_for(asked, number)
+    store.open_request(request, page, by=BY, now=at(3))
+    return asked, request, page

@@ -4,6 +4,7 @@ from typing_extensions import override
 from orchestrator.ports import Store
 from orchestrator.store.memory import MemoryLedger, MemoryStore
 from tests.store.conformance import Ledgers, StoreConformance
+from tests.store.review_conformance import ReviewConformance
 
 
 class MemoryLedgers(Ledgers):
@@ -16,6 +17,12 @@ class MemoryLedgers(Ledgers):
 
 
 class TestMemoryStore(StoreConformance):
+    @pytest.fixture
+    def ledgers(self) -> Ledgers:
+        return MemoryLedgers()
+
+
+class TestMemoryStoreReviews(ReviewConformance):
     @pytest.fixture
     def ledgers(self) -> Ledgers:
         return MemoryLedgers()

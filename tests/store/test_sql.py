@@ -9,6 +9,7 @@ from orchestrator.ports import Store
 from orchestrator.store.sql import SqlStore
 from tests.store.cases import begin, tell_experiment
 from tests.store.conformance import Ledgers, StoreConformance
+from tests.store.review_conformance import ReviewConformance
 
 
 class SqlLedgers(Ledgers):
@@ -26,6 +27,12 @@ class TestSqlStore(StoreConformance):
         folder = tmp_path / "a lab #1?" / "100%20"
         folder.mkdir(parents=True)
         return SqlLedgers(folder / "ledger.sqlite")
+
+
+class TestSqlStoreReviews(ReviewConformance):
+    @pytest.fixture
+    def ledgers(self, tmp_path: Path) -> Ledgers:
+        return SqlLedgers(tmp_path / "ledger.sqlite")
 
 
 def test_the_same_raw_bytes_are_one_row(tmp_path: Path) -> None:

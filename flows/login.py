@@ -1,0 +1,76 @@
+"""The login of the Prefect API: user and password from the environment, never in a file or on a command line.
+
+Open-source Prefect knows one login and no roles: whoever has it may do everything that the page offers.
+"""
+
+import base64
+import http.client
+import os
+from typing import Final
+from urllib.parse import urlsplit
+
+from orchestrator.errors import BadInput, Fault
+
+VARIABLE: Final = "ATHANOR_API_AUTH"
+_ASK_SECONDS: Final = 10.0
+_ASKED: Final = "/admin/version"
+"""A cheap question that needs the login; readiness does not."""
+
+
+def api_login() -> str | None:
+    """Return `user:password`; None where no login is wanted.
+
+    Raises:
+        BadInput: It has another shape; what came is not repeated.
+    """
+    given = os.environ.get(VARIABLE)
+    if not given:
+        return None
+    user, colon, password = given.partition(":")
+    if not (user and colon and password and given.isprintable()):
+        raise BadInput(f"{VARIABLE} is no login; expected user:password, both of printable characters")
+    return given
+
+
+def client_settings() -> dict[str, str]:
+    """Return what a client of the API needs in its environment."""
+    login = api_login()
+    return {} if login is None else {"PREFECT_API_AUTH_STRING": login}
+
+
+def server_settings() -> dict[str, str]:
+    """Return what the server needs in its environment."""
+    login = api_login()
+    return {} if login is None else {"PREFECT_SERVER_API_AUTH_STRING": login}
+
+
+def check_login(url: str) -> None:
+    """Refuse a server whose login is not the one that was asked for.
+
+    Args:
+        url: Of the API.
+
+    Raises:
+        Fault: It asks for another login, or for one where none is given, or for none at all.
+    """
+    login = api_login()
+    if _status(url, login) == http.client.UNAUTHORIZED:
+        wrong = f"asks for another login than {VARIABLE}" if login else f"asks for a login; set {VARIABLE} to user:password"
+        raise Fault(f"the Prefect server at {url} {wrong}")
+    if login is not None and _status(url, None) != http.client.UNAUTHORIZED:
+        raise Fault(
+            f"the Prefect server at {url} asks for no login, though {VARIABLE} is set; end the commands that use it, and begin again"
+        )
+
+
+def _status(url: str, login: str | None) -> int:
+    place = urlsplit(url)
+    headers = {} if login is None else {"Authorization": f"Basic {base64.b64encode(login.encode()).decode()}"}
+    connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=_ASK_SECONDS)
+    try:
+        connection.request("GET", f"{place.path}{_ASKED}", headers=headers)
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException) as error:
+        raise Fault(f"the Prefect server at {url} does not answer: {error}") from error
+    finally:
+        connection.close()

@@ -1,0 +1,131 @@
+"""Turning what people type into answers: from the terminal's options and from a form's fields."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from orchestrator.domain.records import Proposal
+from orchestrator.domain.review import Answer, ReviewRequest, Verdict
+from orchestrator.domain.space import CategoricalParameter, SearchSpace
+from orchestrator.domain.values import explain
+from orchestrator.errors import BadInput
+from orchestrator.units import parse
+
+
+def edits_of(texts: Sequence[str], space: SearchSpace) -> dict[int, dict[str, float | str]]:
+    """Read edits such as `3:T=210` or `3:tau=2 min`, by the proposal's number.
+
+    Raises:
+        BadInput: Names the text, and what was expected.
+    """
+    edits: dict[int, dict[str, float | str]] = {}
+    for text in texts:
+        number, colon, rest = text.partition(":")
+        column, equals, value = rest.partition("=")
+        if not (colon and equals and number.strip().isdecimal()):
+            raise BadInput(f"--set {text!r}: expected NUMBER:PARAMETER=VALUE, for example 3:{space.columns[0]}=1")
+        edits.setdefault(int(number), {})[column.strip()] = _value(space, column.strip(), value.strip(), text)
+    return edits
+
+
+def values_of(texts: Sequence[str], space: SearchSpace) -> dict[str, float | str]:
+    """Read values such as `T=210` or `tau=2 min`.
+
+    Raises:
+        BadInput: Names the text, and what was expected.
+    """
+    values: dict[str, float | str] = {}
+    for text in texts:
+        column, equals, value = text.partition("=")
+        if not equals:
+            raise BadInput(f"--set {text!r}: expected PARAMETER=VALUE, for example {space.columns[0]}=1")
+        values[column.strip()] = _value(space, column.strip(), value.strip(), text)
+    return values
+
+
+def _value(space: SearchSpace, column: str, value: str, text: str) -> float | str:
+    if column not in space.columns:
+        raise BadInput(f"--set {text!r}: there is no parameter {column!r}; there are {', '.join(space.columns)}")
+    if any(column in one.columns for one in space.parameters if isinstance(one, CategoricalParameter)):
+        return value
+    return parse(value, space.units[column], what=f"--set {text!r}")
+
+
+def verdicts_of(
+    request: ReviewRequest,
+    *,
+    approved: Sequence[int],
+    rejected: Mapping[int, str],
+    edits: Mapping[int, Mapping[str, float | str]],
+    rest: str | None,
+) -> tuple[Verdict, ...]:
+    """Return one verdict per row of a request.
+
+    Args:
+        request: What is asked.
+        approved: Numbers of approved proposals.
+        rejected: Reasons by number of refused proposals.
+        edits: New values by number; an edited proposal is approved as edited.
+        rest: `approve`, or the reason for which all others are refused; None when each must be named.
+
+    Raises:
+        BadInput: A number that is not asked about, named twice, or not named at all.
+    """
+    asked = {one.number: one for one in request.asked}
+    named = [*approved, *rejected]
+    for number in (*named, *edits):
+        if number not in asked:
+            raise BadInput(f"proposal {number} is not in request {request.number}; it asks about {_numbers(asked)}")
+    if twice := sorted({number for number in named if named.count(number) > 1} | (set(edits) & set(rejected))):
+        raise BadInput(f"proposal {twice[0]} is both approved and refused")
+    missing = sorted(set(asked) - set(named) - set(edits))
+    if missing and rest is None:
+        raise BadInput(
+            f"request {request.number}: nothing is said of proposal {_numbers(missing)}; a decision is on all of {_numbers(asked)}"
+        )
+    refused = {**rejected, **(dict.fromkeys(missing, rest) if rest not in (None, "approve") else {})}
+    return tuple(_verdict(one.proposal_id, one.revision, refused.get(number), edits.get(number, {})) for number, one in asked.items())
+
+
+def _numbers(numbers: Any) -> str:
+    return ", ".join(str(number) for number in numbers)
+
+
+def _verdict(proposal_id: str, revision: int, refused: str | None, edits: Mapping[str, float | str]) -> Verdict:
+    try:
+        return Verdict(
+            proposal_id=proposal_id,
+            revision=revision,
+            verdict="approve" if refused is None else "reject",
+            reason=refused,
+            edits=dict(edits),
+        )
+    except ValidationError as error:
+        raise explain(error, what="the answer") from error
+
+
+def answer_of(request: ReviewRequest, answer_id: str, *, reviewer: str, verdicts: Sequence[Verdict], comment: str) -> Answer:
+    """Return the terminal's answer to a request.
+
+    Raises:
+        BadInput: No name.
+    """
+    try:
+        return Answer(
+            answer_id=answer_id,
+            campaign=request.campaign,
+            request_id=request.request_id,
+            content_hash=request.content_hash,
+            reviewer=reviewer,
+            verdicts=tuple(verdicts),
+            comment=comment,
+            via="terminal",
+        )
+    except ValidationError as error:
+        raise explain(error, what="the answer") from error
+
+
+def differences(space: SearchSpace, proposal: Proposal, values: Mapping[str, float | str]) -> dict[str, float | str]:
+    """Return the columns of a form's row that differ from what was proposed."""
+    return {column: values[column] for column in space.columns if column in values and values[column] != proposal.configuration[column]}

@@ -1,0 +1,175 @@
+"""Keeps a review run for every open request: starts it, reads what it left behind, and ends it when it is over.
+
+The campaign's loop never waits for Prefect: it hands over what is open, and a thread of this module does the rest. After
+a crash, the stored answers of all review runs of an open request are read before anything is asked again.
+"""
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+import httpx
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import State
+from prefect.exceptions import PrefectException
+from prefect.states import Cancelled, Completed
+from typing_extensions import override
+
+from flows.lab import Lab, clock_of
+from flows.review.child import Question, collect
+from flows.review.desk import Asker
+from orchestrator.domain.lifecycle import ReviewStatus
+from orchestrator.domain.review import ReviewRequest
+from orchestrator.errors import AthanorError
+from orchestrator.store.sql import SqlStore
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS: Final = 1.0
+"""How often children are looked at."""
+RETRY_SECONDS: Final = 10.0
+"""A child that ended before it had asked is started again so often: Prefect's server may be away."""
+END_SECONDS: Final = 5.0
+_TROUBLE: Final = (httpx.HTTPError, PrefectException, OSError, AthanorError)
+
+
+@dataclass(slots=True)
+class _Child:
+    """A review run's process."""
+
+    process: subprocess.Popen[bytes]
+    attempt: int
+    over: float | None = None
+    """Since when its question is over, by `time.monotonic()`."""
+
+    @property
+    def lingers(self) -> bool:
+        """Whether it has had the time to end by itself, and has not."""
+        self.over = time.monotonic() if self.over is None else self.over
+        return time.monotonic() - self.over > END_SECONDS
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def end(self) -> None:
+        """End the process at once: it holds nothing, and a polite end would be shown as a crash of its flow run."""
+        self.process.kill()
+        self.process.wait()
+
+
+class PrefectAsker(Asker):
+    """Puts requests to people in the Prefect UI."""
+
+    def __init__(self, lab: Lab, store: SqlStore, campaign: str, *, timeout: int | None = None) -> None:
+        """Prepare; nothing is started before the first request.
+
+        Args:
+            lab: Where the ledger lies.
+            store: The campaign's own ledger: what it may not write, its children's questions may not either.
+            campaign: Its name.
+            timeout: Prefect's own time-out of a pause, in wall seconds; None for a month.
+        """
+        self._lab = lab
+        self._store = store
+        self._campaign = campaign
+        self._timeout = timeout
+        self._wanted: dict[str, ReviewRequest] = {}
+        self._children: dict[str, _Child] = {}
+        self._tried: dict[str, float] = {}
+        self._closing = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @override
+    def keep(self, requests: Sequence[ReviewRequest]) -> None:
+        self._wanted = {one.request_id: one for one in requests}
+        if self._wanted and self._thread is None:
+            self._thread = threading.Thread(target=self._watch, name="review", daemon=True)
+            self._thread.start()
+
+    @override
+    def close(self) -> None:
+        self._closing.set()
+        if self._thread is not None:
+            self._thread.join(timeout=2 * END_SECONDS)
+
+    def _watch(self) -> None:
+        while not self._closing.wait(LOOK_SECONDS):
+            try:
+                self._look(dict(self._wanted))
+            except _TROUBLE as error:
+                logger.warning("campaign %s: a review run cannot be kept now: %s", self._campaign, error)
+        for request_id in list(self._children):
+            self._end(request_id)
+            self._close_if_over(request_id)
+
+    def _close_if_over(self, request_id: str) -> None:
+        """Leave the form of an open request where it is: what is answered there meanwhile, the next process reads."""
+        try:
+            request, _, _ = Question(self._lab, self._store, self._campaign, request_id, 0).load()
+            if request.status is not ReviewStatus.OPEN:
+                self._close_runs(request_id)
+        except _TROUBLE as error:
+            logger.warning("campaign %s: a review run stays open in Prefect: %s", self._campaign, error)
+
+    def _look(self, wanted: dict[str, ReviewRequest]) -> None:
+        for request_id, child in list(self._children.items()):
+            over = request_id not in wanted or wanted[request_id].attempt != child.attempt
+            if not child.alive or (over and child.lingers):
+                self._end(request_id)
+                self._close_runs(request_id)
+        for request in wanted.values():
+            if request.request_id not in self._children:
+                self._ask(request)
+
+    def _ask(self, request: ReviewRequest) -> None:
+        """Start a review run; before a second one of a request, whatever the earlier ones were told is read."""
+        question = self._question(request)
+        if not any(run.key == question.key for run in request.runs):
+            if time.monotonic() - self._tried.get(question.key, -RETRY_SECONDS) >= RETRY_SECONDS:
+                self._tried[question.key] = time.monotonic()
+                self._children[request.request_id] = _Child(self._start(request), request.attempt)
+            return
+        for run in request.runs:
+            logger.info("review run %s: %s", run.flow_run_id, collect(self._lab, self._store, question.load, run.flow_run_id, run.key))
+        self._close_runs(request.request_id)
+        now, _, _ = question.load()
+        if now.answer_id is None and now.attempt == request.attempt:
+            again = now.evolve(attempt=now.attempt + 1)
+            self._store.update_request(again, kind="review-asked-again", by="review", now=clock_of(self._lab, self._store).now())
+
+    def _question(self, request: ReviewRequest) -> Question:
+        return Question(self._lab, self._store, self._campaign, request.request_id, request.attempt)
+
+    def _start(self, request: ReviewRequest) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-P", "-m", "flows.review.child", "--lab", str(self._lab.path), "--campaign", self._campaign]
+        command += ["--request", request.request_id, "--attempt", str(request.attempt)]
+        if self._timeout is not None:
+            command += ["--timeout", str(self._timeout)]
+        with (self._lab.path / "review.log").open("ab") as log:
+            return subprocess.Popen(command, env=dict(os.environ), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+
+    def _end(self, request_id: str) -> None:
+        child = self._children.pop(request_id)
+        if child.alive:
+            child.end()
+
+    def _close_runs(self, request_id: str) -> None:
+        """Close the review runs of a request that nobody waits in any more: the page must not offer them."""
+        request, _, _ = Question(self._lab, self._store, self._campaign, request_id, 0).load()
+        said = request.reason or ("answered elsewhere" if request.answer_id is not None else "asked again")
+        with get_client(sync_client=True) as client:
+            for run in request.runs:
+                state = client.read_flow_run(UUID(run.flow_run_id)).state
+                if state is not None and not state.is_final():
+                    closed: State[Any] = Cancelled(message=said)
+                    if request.answer_id == f"{run.flow_run_id}/{run.key}":
+                        closed = Completed(message="answered")
+                    client.set_flow_run_state(UUID(run.flow_run_id), closed, force=True)

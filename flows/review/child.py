@@ -1,0 +1,205 @@
+"""A review run: puts one request to people in the Prefect UI and writes their answer to the ledger.
+
+    python -m flows.review.child --lab DIR --campaign NAME --request ID --attempt N
+
+One process per attempt at a request. It pauses under a key of its own, and only an answer that Prefect has stored under
+that key counts: a run that was set to Running by other means has no answer, whatever the form's defaults say.
+"""
+
+import argparse
+import json
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+from prefect import flow, pause_flow_run
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import ArtifactCreate
+from prefect.client.schemas.objects import State
+from prefect.context import FlowRunContext
+from prefect.exceptions import FlowPauseTimeout
+from prefect.states import Completed, Running
+from pydantic import ValidationError
+
+from flows.lab import Lab, clock_of, open_lab
+from flows.review.form import answer_from, form_for
+from flows.review.rendering import markdown
+from flows.snapshots import files_of
+from orchestrator.domain.lifecycle import ReviewStatus
+from orchestrator.domain.records import Proposal
+from orchestrator.domain.review import ReviewRequest, ReviewRun
+from orchestrator.domain.space import SearchSpace
+from orchestrator.errors import AthanorError, BadInput
+from orchestrator.loop import History
+from orchestrator.store.sql import SqlStore
+
+logger = logging.getLogger(__name__)
+
+PAUSE_SECONDS: Final = 30 * 86400
+"""Prefect's own time-out: long, since the campaign's deadline decides."""
+POLL_SECONDS: Final = 2
+PARENT_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True)
+class Question:
+    """One attempt at a request."""
+
+    lab: Lab
+    store: SqlStore
+    campaign: str
+    request_id: str
+    attempt: int
+    timeout: int = PAUSE_SECONDS
+
+    def load(self) -> tuple[ReviewRequest, tuple[Proposal, ...], SearchSpace]:
+        """Read the request as it is now."""
+        history = History.of(self.store.changes(self.campaign))
+        request = history.requests[self.request_id]
+        proposals = tuple(history.proposals[(one.proposal_id, one.revision)] for one in request.asked)
+        return request, proposals, files_of(history.campaign)[0]
+
+    @property
+    def key(self) -> str:
+        """The pause's key: never used twice."""
+        return f"{self.request_id}-a{self.attempt}"
+
+
+def leave_with(parent: int) -> None:
+    """End this process soon after its campaign process has gone: the next one asks anew."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(PARENT_SECONDS)
+        os._exit(0)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
+def ask(question: Question) -> str:
+    """Put a request to people as a flow run that pauses; return how it ended."""
+    request, proposals, space = question.load()
+    if request.status is not ReviewStatus.OPEN or request.answer_id is not None:
+        return f"request {request.number} is {request.status} already"
+    name = f"review {question.campaign} request {request.number} ({len(proposals)} proposals)"
+
+    @flow(name="review", flow_run_name=name, validate_parameters=False, persist_result=False)
+    def review() -> State[Any]:
+        context = FlowRunContext.get()
+        assert context is not None
+        assert context.flow_run is not None
+        run_id = context.flow_run.id
+        kept = request.evolve(runs=[*(one.model_dump() for one in request.runs), ReviewRun(flow_run_id=str(run_id), key=question.key)])
+        question.store.update_request(kept, kind="review-run", by="review", now=clock_of(question.lab, question.store).now())
+        link = publish_page(question.store, request, run_id)
+        form = form_for(request, proposals, space, {one.proposal_id: expectation(one) for one in proposals}, link)
+        return _pause(question, form.with_initial_data(description=description(request, proposals)), run_id)
+
+    state = review(return_state=True)
+    return state.message or state.name or "ended"
+
+
+def publish_page(store: SqlStore, request: ReviewRequest, run_id: UUID) -> str:
+    """Put the stored decision page into the UI as an artifact; return its address there."""
+    page = json.loads(store.page(request.page_sha256 or "").text)
+    data = markdown(page) if "evidence" in page else json.dumps(page)
+    artifact = ArtifactCreate(
+        key=f"{request.campaign}-review-{request.number}",
+        type="markdown",
+        data=data,
+        description=f"Decision page of request {request.number}, campaign {request.campaign}; sha256 {request.page_sha256}",
+        flow_run_id=run_id,
+    )
+    with get_client(sync_client=True) as client:
+        kept = client.create_artifact(artifact)
+    return f"{os.environ.get('PREFECT_UI_URL', '')}/artifacts/artifact/{kept.id}"
+
+
+def _pause(question: Question, form: Any, run_id: UUID) -> State[Any]:
+    try:
+        pause_flow_run(wait_for_input=form, key=question.key, timeout=question.timeout, poll_interval=POLL_SECONDS)
+    except FlowPauseTimeout:
+        with get_client(sync_client=True) as client:
+            client.set_flow_run_state(run_id, Running(), force=True)
+        return Completed(message="nobody answered in Prefect's time; asked again")
+    except ValidationError:  # released without an answer: the form's defaults lack the verdicts and the reviewer
+        logger.warning("flow run %s was released without an answer", run_id)
+    return Completed(message=collect(question.lab, question.store, question.load, str(run_id), question.key))
+
+
+def collect(lab: Lab, store: SqlStore, load: Any, flow_run_id: str, key: str) -> str:
+    """Write the answer that Prefect has stored under a pause's key to the ledger; return what became of it."""
+    came = stored_response(flow_run_id, key)
+    if came is None:
+        return "released without an answer; asked again"
+    request, proposals, space = load()
+    try:
+        answer, code = answer_from(request, proposals, space, came, answer_id=f"{flow_run_id}/{key}", key=key)
+    except BadInput as error:
+        complaint = request.evolve(attempt=request.attempt + 1, complaint=str(error))
+        store.update_request(complaint, kind="answer-unreadable", by="review", now=clock_of(lab, store).now())
+        return f"not an answer: {error}"
+    kept = store.answer(answer, code=code or None, now=clock_of(lab, store).now())
+    return f"{kept.status}{f': {kept.reason}' if kept.reason else f' from {kept.reviewer}'}"
+
+
+def stored_response(flow_run_id: str, key: str) -> dict[str, Any] | None:
+    """Return what a person submitted under a pause's key; None when nobody did."""
+    with get_client(sync_client=True) as client:
+        found = client.filter_flow_run_input(UUID(flow_run_id), key_prefix=f"paused-{key}-response", limit=1, exclude_keys=set())
+    if not found:
+        return None
+    value: dict[str, Any] = json.loads(found[0].value)
+    return value
+
+
+def expectation(proposal: Proposal) -> str:
+    """Say in a few words what is expected of a proposal."""
+    told = ", ".join(f"{name} {one.mean:.4g} ± {one.sd:.2g}" for name, one in proposal.provenance.predicted.items())
+    return f": {told}" if told else ""
+
+
+def description(request: ReviewRequest, proposals: Sequence[Proposal]) -> str:
+    """Say above the form what is asked and why."""
+    lines = [f"**Not an answer yet:** {request.complaint}", ""] if request.complaint else []
+    lines.append(f"Request {request.number} of campaign {request.campaign}: approve, edit or reject each proposal.")
+    for asked, proposal in zip(request.asked, proposals, strict=True):
+        why = "; ".join(reason.text for reason in asked.reasons)
+        values = ", ".join(
+            f"{name} {value if isinstance(value, str) else f'{value:.5g}'}" for name, value in proposal.configuration.items()
+        )
+        lines.append(f"- proposal {asked.number}: {values}{expectation(proposal)} — {why}")
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Put one request to people."""
+    parser = argparse.ArgumentParser(prog="python -m flows.review.child", description=main.__doc__)
+    parser.add_argument("--lab", type=Path, required=True)
+    parser.add_argument("--campaign", required=True)
+    parser.add_argument("--request", required=True)
+    parser.add_argument("--attempt", type=int, required=True)
+    parser.add_argument("--timeout", type=int, default=PAUSE_SECONDS)
+    given = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    lab = open_lab(given.lab)
+    leave_with(os.getppid())
+    try:
+        with closing(SqlStore.open(lab.ledger, create=False)) as store:
+            logger.info("%s", ask(Question(lab, store, given.campaign, given.request, given.attempt, given.timeout)))
+    except AthanorError as error:
+        logger.error("%s", error)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

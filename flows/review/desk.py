@@ -1,0 +1,217 @@
+"""Decides proposals: by rule at once, else by a request to people, whose answers it carries out."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from typing_extensions import override
+
+from flows.recipe import Recipe
+from flows.review.queueing import close_requests, queued_run, taken_back
+from orchestrator.clock import Clock
+from orchestrator.domain.campaign import ReviewSpec
+from orchestrator.domain.distance import nearest
+from orchestrator.domain.identity import uuid7
+from orchestrator.domain.lifecycle import AnswerStatus, ProposalStatus, ReviewStatus, RunStatus
+from orchestrator.domain.records import ExperimentRun, Proposal
+from orchestrator.domain.review import Answer, Page, ReviewRequest
+from orchestrator.domain.space import SearchSpace
+from orchestrator.domain.values import Configuration, canonical, digest
+from orchestrator.errors import AthanorError, BadInput
+from orchestrator.loop import History, observations
+from orchestrator.ports import Store
+from orchestrator.review import Quantities, ask, asked_again, by_deadline, by_rule, decided, reasons_for, settle
+
+BY: Final = "campaign"
+"""Who the ledger names for what the loop does by itself."""
+
+
+class Asker(Protocol):
+    """Puts open requests to people."""
+
+    def keep(self, requests: Sequence[ReviewRequest]) -> None:
+        """Have exactly these requests asked: begin what is missing, end what is over; never waits."""
+        ...
+
+    def close(self) -> None:
+        """End all questions; the requests stay open in the ledger."""
+        ...
+
+
+class TerminalOnly(Asker):
+    """Asks nobody: people look with `athanor review`."""
+
+    @override
+    def keep(self, requests: Sequence[ReviewRequest]) -> None:
+        return
+
+    @override
+    def close(self) -> None:
+        return
+
+
+PageOf = Callable[[History, Sequence[Proposal], Mapping[str, Quantities]], Mapping[str, object]]
+"""Makes a decision page's JSON from the history, what is asked, and what the rules saw by proposal id."""
+
+
+def plain_page(history: History, proposals: Sequence[Proposal], quantities: Mapping[str, Quantities]) -> Mapping[str, object]:
+    """Show what is asked and what the rules saw, and nothing more."""
+    asked = [{**one.model_dump(mode="json"), "quantities": dict(quantities[one.proposal_id].values)} for one in proposals]
+    return {"schema": 1, "campaign": history.campaign.name, "proposals": asked}
+
+
+@dataclass(frozen=True)
+class ReviewDesk:
+    """One campaign's rules and what they need to be carried out."""
+
+    campaign: str
+    spec: ReviewSpec
+    space: SearchSpace
+    recipe: Recipe
+    store: Store
+    clock: Clock
+    page: PageOf = plain_page
+
+    # ----------------------------------------------------------------- what is asked
+
+    def review(self, history: History, proposals: Sequence[Proposal]) -> None:
+        """Approve by rule what nobody needs to look at, and put the others to people in one request."""
+        found = {one.proposal_id: self.quantities(history, one) for one in proposals}
+        reasons = {one.proposal_id: reasons_for(one, found[one.proposal_id], self.spec) for one in proposals}
+        for one in proposals:
+            if not reasons[one.proposal_id]:
+                self._approve_by_rule(one)
+        waiting = [one for one in proposals if reasons[one.proposal_id]]
+        if not waiting:
+            return
+        page = self._stored_page(history, waiting, found)
+        now = self.clock.now()
+        request = ReviewRequest(
+            request_id=uuid7(),
+            campaign=self.campaign,
+            number=len(history.requests) + 1,
+            asked=tuple(ask(one, reasons[one.proposal_id]) for one in waiting),
+            page_sha256=page.sha256,
+            opened_lab=now.lab,
+            deadline_lab=None if self.spec.deadline is None else now.lab + self.spec.deadline,
+            on_deadline=self.spec.on_deadline,
+        )
+        self.store.open_request(request, page, by=BY, now=now)
+
+    def quantities(self, history: History, proposal: Proposal) -> Quantities:
+        """Return what the rules look at."""
+        known = self.recipe.quantities(proposal.configuration)
+        values = {f"sd.{name}": one.sd for name, one in proposal.provenance.predicted.items()}
+        measured = [one.configuration for one in observations(history)]
+        novelty = nearest(self.space, proposal.configuration, measured)
+        return Quantities({**known.values, **values, "novelty": 1.0 if novelty is None else novelty}, known.hazards)
+
+    def _stored_page(self, history: History, waiting: Sequence[Proposal], found: Mapping[str, Quantities]) -> Page:
+        text = canonical(self.page(history, waiting, found))
+        return Page(sha256=digest(text), campaign=self.campaign, text=text)
+
+    def _approve_by_rule(self, proposal: Proposal) -> None:
+        now = self.clock.now()
+        self.store.decide(by_rule(proposal, self.spec, now), self._runs(proposal, now.lab), by=BY, now=now)
+
+    def _runs(self, proposal: Proposal, lab: float) -> tuple[ExperimentRun, ...]:
+        return tuple(queued_run(proposal, replicate, lab) for replicate in range(1, proposal.replicates + 1))
+
+    # ----------------------------------------------------------------- what came of it
+
+    def settle(self, history: History, request: ReviewRequest, answer: Answer) -> None:
+        """Carry an answer out; one with an illegal edit is refused whole and the question asked again."""
+        now = self.clock.now()
+        try:
+            settled = settle(
+                request,
+                answer,
+                history.proposals,
+                now=now,
+                reasons=lambda one: reasons_for(one, self.quantities(history, one), self.spec),
+                edit=self.edit,
+            )
+        except BadInput as error:
+            refused = answer.evolve(status=AnswerStatus.REFUSED, reason=str(error))
+            self.store.settle(asked_again(request, str(error)), refused, (), (), by=BY, now=now)
+            return
+        runs = [run for one in settled.approved for run in self._runs(one, now.lab)]
+        closed, accepted = decided(request, answer)
+        self.store.settle(closed, accepted, settled.proposals, runs, by=f"person {answer.reviewer}", now=now)
+
+    def edit(self, proposal: Proposal, edits: Mapping[str, float | str]) -> Proposal:
+        """Make the next revision with other values, expanded and checked anew.
+
+        Raises:
+            BadInput: A value, constraint, limit or stock that does not allow it.
+        """
+        changed = {**proposal.configuration, **edits}
+        self.space.check(changed)
+        provenance = proposal.provenance.evolve(predicted={}, acquisition=None, details={"edited from revision": proposal.revision})
+        return self._revised(proposal, changed).evolve(provenance=provenance)
+
+    def _revised(self, proposal: Proposal, configuration: Configuration) -> Proposal:
+        try:
+            steps = self.recipe.expand(configuration)
+        except BadInput:
+            raise
+        except AthanorError as error:
+            raise BadInput(str(error)) from error
+        return proposal.evolve(
+            revision=proposal.revision + 1,
+            status=ProposalStatus.PROPOSED,
+            configuration=dict(configuration),
+            steps=steps,
+            binding=dict(self.recipe.binding),
+            decided_by=None,
+            decided_lab=None,
+            reason=None,
+            signatures=(),
+        )
+
+    def expire(self, history: History, request: ReviewRequest) -> None:
+        """Let a request's deadline decide."""
+        now = self.clock.now()
+        closed, settled = by_deadline(request, history.proposals, now)
+        if closed.status is ReviewStatus.OPEN:
+            self.store.update_request(closed, kind="review-overdue", by="deadline", now=now)
+            return
+        runs = [run for one in settled.approved for run in self._runs(one, now.lab)]
+        self.store.settle(closed, None, settled.proposals, runs, by="deadline", now=now)
+
+    # ----------------------------------------------------------------- what ends it
+
+    def close(self, history: History, reason: str) -> None:
+        """Close all open requests: their campaign is over."""
+        close_requests(self.store, history, reason, by=BY, now=self.clock.now())
+
+    def lapse(self, history: History, run: ExperimentRun) -> str | None:
+        """Take an approval back when what it bound has changed or it is too old; return why, None where it holds.
+
+        The revision that takes its place is expanded anew and goes through review again.
+        """
+        proposal = history.proposals[(run.proposal_id, run.revision)]
+        now = self.clock.now()
+        why = self._why_lapsed(proposal, now.lab)
+        if why is None:
+            return None
+        key = (run.proposal_id, run.revision)
+        waiting = [one for one in history.runs.values() if (one.proposal_id, one.revision) == key and one.status is RunStatus.QUEUED]
+        successor = self._revised(proposal, proposal.configuration).evolve(replicates=len(waiting))
+        ended = proposal.evolve(status=ProposalStatus.LAPSED, reason=why)
+        self.store.take_back(ended, [taken_back(one, why) for one in waiting], successor, by=BY, now=now, reason=why)
+        return why
+
+    def _why_lapsed(self, proposal: Proposal, lab: float) -> str | None:
+        if self.spec.valid_for is not None and proposal.decided_lab is not None and lab - proposal.decided_lab > self.spec.valid_for:
+            return f"approved {lab - proposal.decided_lab:.0f} s of lab time ago; valid for {self.spec.valid_for:g} s"
+        binding = self.recipe.binding
+        changed = sorted(name for name in {*binding, *proposal.binding} if binding.get(name) != proposal.binding.get(name))
+        if changed:
+            pairs = (f"{name} {_short(proposal.binding.get(name))} -> {_short(binding.get(name))}" for name in changed)
+            return f"what the approval bound has changed: {', '.join(pairs)}"
+        return None if self.recipe.expand(proposal.configuration) == proposal.steps else "the procedure expands to other steps"
+
+
+def _short(value: str | None) -> str:
+    return "none" if value is None else value[:12]

@@ -1,0 +1,48 @@
+"""What people are told of a campaign, read off its history: each event once, however often it is looked at."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from instruments.notification import Event, Notifier
+from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
+from orchestrator.loop import History
+
+_ENDS: Final = {
+    CampaignStatus.FINISHED: Event.FINISHED,
+    CampaignStatus.ABORTED: Event.FINISHED,
+    CampaignStatus.PAUSED: Event.PAUSED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Teller:
+    """Tells people what a history holds that they should know of."""
+
+    notifier: Notifier
+    where: str = ""
+    """Address of the page where they may look and answer; empty without one."""
+
+    def tell(self, history: History) -> None:
+        """Tell what is new; never waits."""
+        self._tell_requests(history)
+        self._tell_unknown(history)
+        self._tell_end(history)
+
+    def _tell_requests(self, history: History) -> None:
+        for request in history.open_requests:
+            if request.answer_id is None:
+                count, name = len(request.asked), history.campaign.name
+                body = f"{count} proposal{'s' if count > 1 else ''} to approve, edit or reject: {self.where or 'athanor review'}"
+                self.notifier.notify(Event.WAITING, f"campaign {name}, request {request.number}", body, key=f"request {request.request_id}")
+
+    def _tell_unknown(self, history: History) -> None:
+        for run in history.runs.values():
+            if run.status is RunStatus.UNKNOWN:
+                body = f"nobody saw how run {run.run_key} ended; look at the bench, then: athanor resolve {run.run_key}"
+                self.notifier.notify(Event.UNKNOWN, f"campaign {history.campaign.name}", body, key=f"unknown {run.run_key}")
+
+    def _tell_end(self, history: History) -> None:
+        record = history.campaign
+        if (event := _ENDS.get(record.status)) is not None:
+            key = f"campaign {record.name} {record.fence} {record.status}"
+            self.notifier.notify(event, f"campaign {record.name}", f"{record.status}: {record.reason or ''}", key=key)

@@ -1,0 +1,115 @@
+"""Parks a bench that nobody uses and warms it up again, in the executor's thread, through the same gate as every run.
+
+What stands before is remembered first; then each idle setting is sent and read back. Warming up sends what stood before
+and waits for nothing: the procedure itself waits for what it needs.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from instruments.driver import Call, Driver
+from instruments.host.exchange import Exchange, Tools
+from instruments.host.rest import Rest
+from orchestrator.domain.lifecycle import RunStatus
+from orchestrator.domain.records import RunRequest, Step
+
+logger = logging.getLogger(__name__)
+
+_OPEN: Final = (RunStatus.DISPATCHED, RunStatus.RUNNING, RunStatus.UNKNOWN)
+
+
+class Parker:
+    """Carries out the park steps of a bench, and undoes them."""
+
+    def __init__(self, tools: Tools, rest: Rest, steps: Sequence[Step]) -> None:
+        """Prepare; the idle time counts from now.
+
+        Args:
+            tools: As for a run.
+            rest: What the bench rests in.
+            steps: The idle settings.
+        """
+        self._tools = tools
+        self._rest = rest
+        self._steps = tuple(steps)
+        self._after = tools.bench.spec.bench.park_after
+        self._idle_since = tools.clock.lab()
+
+    def begin_idle(self) -> None:
+        """Count the idle time from now."""
+        self._idle_since = self._tools.clock.lab()
+
+    @property
+    def due(self) -> bool:
+        """Whether nothing runs or waits, and the bench has been idle for so long; a safe bench is never parked."""
+        parked = self._rest.parked
+        if self._after is None or self._rest.safe is not None or self._rest.is_parked:
+            return False
+        interrupted = parked is not None and parked.phase == "parking"
+        if not interrupted and self._tools.clock.lab() - self._idle_since < self._after:
+            return False
+        return not self._tools.journal.runs(*_OPEN)
+
+    def park(self) -> None:
+        """Make the idle settings; once more from the first when an earlier life was interrupted.
+
+        Raises:
+            InstrumentError: A setting could not be made.
+            RunEnded: The host leaves, or the bench was stopped or has an alarm.
+        """
+        known = self._rest.parked
+        before = known.before if known is not None else self._standing()
+        self._rest.begin_parking(before, lab=self._tools.clock.lab())
+        self._note("parking", before=_shown(before), steps=_shown(self._steps))
+        sent = self._send(self._steps)
+        self._note("parked", sent=sent)  # before it counts: a kill in between repeats settings, and hides none
+        self._rest.advance("parked")
+
+    def warm(self, why: str) -> None:
+        """Make the settings again that stood before parking; nothing on a bench that is not parked.
+
+        Raises:
+            InstrumentError, RunEnded: As in `park`.
+        """
+        parked = self._rest.parked
+        if parked is None:
+            return
+        self._rest.advance("warming")
+        self._note("warming", why=why, steps=_shown(parked.before))
+        sent = self._send(parked.before)
+        self._note("warmed", sent=sent)
+        self._rest.end_parking()
+        self.begin_idle()
+
+    def _standing(self) -> tuple[Step, ...]:
+        """Return the settings that the last run left on the instruments that parking touches, in their order."""
+        run = self._tools.journal.latest(RunStatus.COMPLETED)  # one that ended otherwise has left a safe bench
+        if run is None or run.request.bench_sha256 != self._tools.bench.sha256:
+            return ()
+        touched = {step.instrument for step in self._steps}
+        latest = {one.step.do: one.step for one in run.steps if one.is_setting and one.step.instrument in touched}
+        return tuple(step.evolve(until=None) for step in sorted(latest.values(), key=lambda one: one.index))
+
+    def _send(self, steps: Sequence[Step]) -> list[dict[str, Any]]:
+        request = RunRequest("upkeep", "upkeep", 1, "", 0, self._tools.bench.sha256, tuple(steps))
+        exchange = Exchange(self._tools, request)
+        sent = []
+        for step in steps:
+            self._tools.checkpoint()
+            self._tools.gate.check_step(step, exchange.read)
+            made = exchange.patiently(step, _setting(exchange.call(step)))
+            sent.append({"do": step.do, "sent": dict(made)})
+        return sent
+
+    def _note(self, kind: str, **detail: Any) -> None:
+        logger.info("%s: %s", kind, detail)
+        self._tools.journal.note(kind, {"lab": self._tools.clock.lab(), **detail})
+
+
+def _setting(call: Call) -> Callable[[Driver], Mapping[str, float | str]]:
+    return lambda driver: driver.perform(call)
+
+
+def _shown(steps: Sequence[Step]) -> list[dict[str, Any]]:
+    return [{"do": step.do, "arguments": step.arguments, "units": step.units} for step in steps]

@@ -1,0 +1,98 @@
+"""Why a configuration was proposed: what drives its prediction and its worth, and what else was nearly as good."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import torch
+from botorch.sampling.normal import SobolQMCNormalSampler
+from jaxtyping import Float
+from torch import Tensor
+
+from models.attribution import BACKGROUND, Value, players, predictions, shapley
+from models.encoding import Encoding
+from models.library import repeatable
+from models.proximity import parameter_distances
+from orchestrator.domain.values import Configuration
+from orchestrator.ports import Explanation, Suggestion
+from policies.acquisition import Acquisition, Question, build
+from policies.optimise import score_all
+
+ALTERNATIVES: Final = 3
+UNLIKE: Final = 0.05
+"""Least distance (mean over parameters, each over its range) between alternatives, and to the batch: others are the same idea."""
+LOOKED_AT: Final = 2048
+"""Rows of a table among which alternatives are looked for."""
+SHARE_SAMPLES: Final = 512
+
+
+def explain_one(
+    encoding: Encoding, question: Question, everywhere: Float[Tensor, "n d"], batch: Sequence[Configuration], index: int
+) -> Explanation:
+    """Explain one configuration of a batch.
+
+    Args:
+        encoding: Of the space.
+        question: What the acquisition function of this configuration was built from.
+        everywhere: Feasible points all over the space, encoded.
+        batch: The whole batch.
+        index: Which of it.
+    """
+    seed = question.seed + index
+    x = encoding.encode([batch[index]])
+    with repeatable(seed), torch.no_grad():
+        acquisition = build(question)
+        background = _drawn(everywhere, BACKGROUND, seed)
+        found = shapley(_all_values(question, acquisition), x[0], background, players(encoding), seed=seed)
+        alternatives = _alternatives(encoding, question, acquisition, _drawn(everywhere, LOOKED_AT, seed), encoding.encode(batch))
+    names = question.score.objective.names
+    labels = (*(f"mean {name}" for name in names), *(f"sd {name}" for name in names), "acquisition")
+    factors = (*question.score.units, *question.score.units, 1.0)
+    columns = [[factor * value for value in column] for factor, column in zip(factors, found.values.T.tolist(), strict=True)]
+    return Explanation(
+        players=found.names,
+        effects={label: tuple(column) for label, column in zip(labels, columns, strict=True)},
+        base={label: factor * value for label, factor, value in zip(labels, factors, found.base.tolist(), strict=True)},
+        exploit=_exploit_share(question, x, seed),
+        alternatives=alternatives,
+    )
+
+
+def _all_values(question: Question, acquisition: Acquisition) -> Value:
+    predicted = predictions(question.surrogate)
+
+    def value(X: Float[Tensor, "n d"]) -> Float[Tensor, "n m"]:
+        return torch.cat([predicted(X), score_all(acquisition, X).unsqueeze(-1)], dim=-1)
+
+    return value
+
+
+def _drawn(X: Float[Tensor, "n d"], count: int, seed: int) -> Float[Tensor, "k d"]:
+    return X[torch.randperm(len(X), generator=torch.Generator().manual_seed(seed))[:count]]
+
+
+def _exploit_share(question: Question, x: Float[Tensor, "1 d"], seed: int) -> float | None:
+    """Return which part of the expected improvement a certain prediction would have; None where nothing is expected."""
+    posterior = question.surrogate.posterior(x)
+    with torch.no_grad():
+        sampler = SobolQMCNormalSampler(torch.Size([SHARE_SAMPLES]), seed=seed)
+        scores = question.score(sampler(posterior).squeeze(-2))
+        goals = question.score(question.surrogate.posterior(question.goalposts.unsqueeze(-2)).mean.squeeze(-2))
+        gain = float((scores - goals.max()).clamp_min(0.0).mean())
+        certain = float((scores.mean() - goals.max()).clamp_min(0.0))
+    return certain / gain if gain > 0 else None
+
+
+def _alternatives(
+    encoding: Encoding, question: Question, acquisition: Acquisition, X: Float[Tensor, "n d"], batch: Float[Tensor, "b d"]
+) -> tuple[Suggestion, ...]:
+    """Return the best points among those looked at that are unlike the batch and each other."""
+    values = score_all(acquisition, X)
+    taken, chosen = [*batch], []
+    for index in values.argsort(descending=True, stable=True).tolist():
+        if float(parameter_distances(X[index], torch.stack(taken), encoding).mean(dim=1).min()) >= UNLIKE:
+            taken.append(X[index])
+            row, predicted = dict(encoding.decode(X[index])), question.predicted(X[index : index + 1])
+            chosen.append(Suggestion(row, "alternative", acquisition=float(values[index]), predicted=predicted))
+        if len(chosen) == ALTERNATIVES:
+            break
+    return tuple(chosen)

@@ -1,0 +1,1 @@
+"""People in the loop: the rules, the ledger, the terminal and the page."""

@@ -1,0 +1,107 @@
+"""The decision page: complete, stored as it was shown, and rendered without being looked up again."""
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typing_extensions import override
+
+from flows.review.page import PageMaker
+from flows.review.rendering import html, markdown
+from flows.steps import Setup, Steps
+from flows.wiring import Plan, load_plan
+from orchestrator.clock import LiveClock
+from orchestrator.domain.lifecycle import CampaignStatus
+from orchestrator.domain.records import CampaignRecord
+from orchestrator.domain.review import ReviewRequest
+from orchestrator.domain.values import canonical, digest
+from orchestrator.loop import History, Propose, Review
+from orchestrator.store.memory import MemoryStore
+from tests.flow.test_steps import NOW, Box
+from tests.reviewing.eight import eight_parameters
+
+
+class Links(HTMLParser):
+    """Collects where a page's images and links lead."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    @override
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found += [value for name, value in attrs if name in ("src", "href") and value]
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
+    return load_plan(eight_parameters(tmp_path_factory.mktemp("lab") / "lab"))
+
+
+@pytest.fixture(scope="module")
+def asked(plan: Plan) -> tuple[ReviewRequest, dict[str, Any], str]:
+    """A request of eight proposals as the campaign's own steps open it: request, page, its text."""
+    store, name = MemoryStore(), plan.file.name
+    record = CampaignRecord(name=name, snapshot=plan.snapshot)
+    store.create_campaign(record, by="test", now=NOW)
+    store.update_campaign(record.evolve(status=CampaignStatus.RUNNING), kind="running", by="test", now=NOW)
+    spec = plan.file.spec
+    page = PageMaker(plan, plan.policy, "dry", lambda: {"state": "ready"})
+    setup = Setup(
+        spec.campaign, plan.space, plan.objective, plan.policy, plan.recipe, Box(), store, LiveClock(), 0, "", spec.review, page=page
+    )
+    steps = Steps(setup)
+    steps.propose(Propose(8))
+    steps.review(Review(steps.refresh().newest()))
+    (request,) = History.of(store.changes(name)).open_requests
+    text = store.page(request.page_sha256 or "").text
+    return request, json.loads(text), text
+
+
+def test_the_page_is_canonical_and_its_hash_stands_in_the_request(asked: tuple[ReviewRequest, dict[str, Any], str]) -> None:
+    request, page, text = asked
+    assert canonical(page) == text
+    assert digest(text) == request.page_sha256
+    assert [one["content_hash"] for one in page["proposals"]] == [one.content_hash for one in request.asked]
+
+
+def test_a_proposal_is_described_by_all_that_people_asked_for(asked: tuple[ReviewRequest, dict[str, Any], str], plan: Plan) -> None:
+    _, page, _ = asked
+    for one in page["proposals"]:
+        assert one["columns"] == list(plan.space.columns)
+        assert {each["name"] for each in one["parameters"]} == {parameter.name for parameter in plan.space.parameters}
+        assert one["lab_seconds"] > 0
+        assert set(one["reagents"]["mL"]) == {"cd", "se", "ligand"}
+        assert one["reagents"]["currency"] == "EUR"
+        assert {each["name"] for each in one["limits"]} >= {"oven.temperature", "pump_cd.flow", "pump_cd.volume"}
+        assert one["quantities"]["cost"] == pytest.approx(one["reagents"]["cost"])
+        assert 0 <= one["quantities"]["margin"] <= 0.5
+
+
+def test_eight_proposals_are_legible_as_markdown_and_as_one_html_file(
+    asked: tuple[ReviewRequest, dict[str, Any], str], tmp_path: Path
+) -> None:
+    _, page, _ = asked
+    text = markdown(page)
+    for number in range(1, 9):
+        assert f"## Proposal {number}" in text
+    assert "SIMULATED instruments" in text
+    assert "Weak evidence" in text
+    assert "fractions of cd, se, ligand" in text
+    assert "NaN" not in text
+    links = Links()
+    links.feed(html(page))
+    assert all(link.startswith("data:image/svg+xml;base64,") for link in links.found), "the file needs nothing else"
+    (tmp_path / "page.html").write_text(html(page))
+
+
+def test_what_people_wrote_cannot_become_markup(asked: tuple[ReviewRequest, dict[str, Any], str]) -> None:
+    _, page, _ = asked
+    evil = "<script>alert(1)</script> [x](javascript:alert(1)) | y"
+    changed = {**page, "since": [evil]}
+    links = Links()
+    links.feed(html(changed))
+    assert "<script>" not in html(changed)
+    assert not any(link.startswith("javascript") for link in links.found)

@@ -1,0 +1,167 @@
+"""The form in a real browser: eight proposals of eight parameters, one edited, one refused, carried out as approved."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from selenium.common.exceptions import WebDriverException
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select, WebDriverWait
+
+from orchestrator.domain.lifecycle import ProposalStatus, RunStatus, StepKind
+from orchestrator.domain.records import Proposal
+from orchestrator.errors import AthanorError
+from orchestrator.loop import History
+from tests.crash.campaigns import athanor
+from tests.crash.oracle import judge
+from tests.faults.laboratory import CAMPAIGN, Laboratory, eventually
+from tests.report.browser import browser, missing
+from tests.reviewing.eight import eight_parameters
+
+RATE: Final = 400.0
+PATIENCE: Final = 60
+EDITED: Final = 241.5
+RESOLUTION: Final = 0.051
+"""The oven's display resolves 0.1 degC."""
+FIELD: Final = (
+    ".//span[@class='schema-form-property__label'][normalize-space()='{0}' or normalize-space()='{0} (Optional)']"
+    "/ancestor::div[contains(concat(' ', @class, ' '), ' schema-form-property ')][1]//fieldset"
+)
+DRAWN: Final = "return Array.from(document.querySelectorAll('table')).length"
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    if (absent := missing()) is not None:
+        if "CI" in os.environ:
+            pytest.fail(absent)
+        pytest.skip(absent)
+    with browser(tmp_path_factory.mktemp("profile"), width=1440, height=1100) as driver:
+        yield driver
+
+
+@pytest.fixture
+def laboratory(tmp_path: Path) -> Iterator[Laboratory]:
+    file = eight_parameters(tmp_path / "lab")
+    laboratory = Laboratory(file, file.parent / ".athanor-dry", RATE)
+    yield laboratory
+    laboratory.close()
+
+
+def history(laboratory: Laboratory) -> History:
+    return History.of(laboratory.changes())
+
+
+def waited(chromium: Any, look: Callable[[Any], Any]) -> Any:
+    return WebDriverWait(chromium, PATIENCE, ignored_exceptions=[WebDriverException]).until(look)
+
+
+def field(scope: Any, label: str) -> Any:
+    """Return the first field of that label within a part of the form."""
+    return scope.find_element(By.XPATH, FIELD.format(label))
+
+
+def choose(scope: Any, label: str, option: str) -> None:
+    """Choose from a select; without a fine pointer the page shows the browser's own."""
+    Select(field(scope, label).find_element(By.TAG_NAME, "select")).select_by_visible_text(option)
+
+
+def write(scope: Any, label: str, text: str) -> None:
+    entry = field(scope, label).find_element(By.CSS_SELECTOR, "input, textarea")
+    entry.send_keys(Keys.CONTROL, "a")
+    entry.send_keys(text)
+
+
+def test_eight_proposals_are_decided_in_the_page_and_carried_out_as_approved(
+    laboratory: Laboratory, chromium: Any, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    command = laboratory.dry_run(view="--view")
+    page, run = asked(laboratory, command)
+    read_decision_page(chromium, page, tmp_path)
+    decide(chromium, page, run, tmp_path)
+    eventually(lambda: len(history(laboratory).requests) > 1, "the campaign goes on to its next batch")
+    as_approved(laboratory)
+    waited(chromium, lambda driver: "Completed" in driver.find_element(By.TAG_NAME, "body").text)
+    chromium.save_screenshot(str(tmp_path / "decided.png"))
+    assert athanor("abort", "--by", "Ada", "--reason", "seen enough", "--lab", str(laboratory.lab)).returncode == 0
+    laboratory.ended(command)
+    assert judge(laboratory.lab, CAMPAIGN).complaints == ()
+    record_property("figure", f"review in the page: screenshots in {tmp_path}")
+
+
+def asked(laboratory: Laboratory, command: Any) -> tuple[str, str]:
+    """Wait until the first request is put to people; return the page's address and the review run."""
+
+    def is_asked() -> bool:
+        assert command.poll() is None, laboratory.ended(command)
+        try:
+            return any(one.runs for one in history(laboratory).open_requests)
+        except AthanorError:  # there is no ledger yet, or no campaign in it
+            return False
+
+    eventually(is_asked, "a review run")
+    (request,) = history(laboratory).open_requests
+    assert len(request.asked) == 8
+    said = (laboratory.file.parent / "command0.out").read_text()
+    return said.partition("Prefect UI: ")[2].split()[0], request.runs[0].flow_run_id
+
+
+def read_decision_page(chromium: Any, page: str, pictures: Path) -> None:
+    chromium.get(f"{page}/artifacts/key/{CAMPAIGN}-review-1")
+    links = waited(chromium, lambda driver: driver.find_elements(By.CSS_SELECTOR, "a[href*='/artifacts/artifact/']"))
+    chromium.get(links[0].get_attribute("href"))
+    waited(chromium, lambda driver: driver.execute_script(DRAWN) > 8)
+    text = chromium.find_element(By.TAG_NAME, "body").text
+    assert "SIMULATED instruments" in text
+    assert "Proposal 8" in text
+    assert "Distance to every limit" in text
+    chromium.save_screenshot(str(pictures / "decision-page.png"))
+
+
+def decide(chromium: Any, page: str, run: str, pictures: Path) -> None:
+    """Open the form from the run's own page; edit the first temperature, refuse the second proposal, approve the rest."""
+    chromium.get(f"{page}/runs/flow-run/{run}")
+    resume = waited(chromium, lambda driver: [one for one in driver.find_elements(By.TAG_NAME, "button") if one.text == "Resume"])
+    chromium.save_screenshot(str(pictures / "review-run.png"))
+    resume[0].click()
+    form = waited(chromium, lambda driver: driver.find_element(By.CSS_SELECTOR, "[role=dialog]"))
+    waited(chromium, lambda _: len(form.find_elements(By.CSS_SELECTOR, ".p-draggable-list__item")) == 8)
+    rows = form.find_elements(By.CSS_SELECTOR, ".p-draggable-list__item")
+    for label in ("T", "tau", "mix.cd", "mix.se", "mix.ligand", "exposure", "flushes", "reserve", "soak", "rest"):
+        field(rows[7], label)
+    for index, row in enumerate(rows):
+        choose(row, "Verdict", "reject" if index == 1 else "approve")
+    write(rows[0], "T", str(EDITED))
+    write(rows[1], "Reason", "too much selenium")
+    write(form, "Reviewer", "Ada")
+    chromium.save_screenshot(str(pictures / "form.png"))
+    next(one for one in form.find_elements(By.TAG_NAME, "button") if one.text == "Submit").click()
+    waited(chromium, lambda driver: "resumed" in driver.find_element(By.TAG_NAME, "body").text.lower())
+
+
+def as_approved(laboratory: Laboratory) -> None:
+    """Hold the plant's log against what was approved: the same setpoints in the same order, and nothing of what was refused."""
+    past = history(laboratory)
+    first = [one for one in past.newest() if one.number <= 8]
+    refused = first[1]
+    assert (refused.status, refused.reason, refused.decided_by) == (ProposalStatus.REJECTED, "too much selenium", "person Ada")
+    approved = [one for one in first if one is not refused]
+    assert {one.status for one in approved} == {ProposalStatus.APPROVED}
+    assert (first[0].revision, first[0].configuration["T"], first[0].author) == (2, EDITED, "Ada")
+    runs = [run for run in past.attempts() if run.status is RunStatus.COMPLETED]
+    assert [run.proposal_id for run in runs] == [one.proposal_id for one in approved], "in the order in which they were asked about"
+    targets = [float(event["values"]["target_degc"]) for event in laboratory.truth("oven", "setpoint") if "target_degc" in event["values"]]
+    assert targets[: len(approved)] == pytest.approx([float(one.configuration["T"]) for one in approved], abs=RESOLUTION)
+    for pump in ("pump_cd", "pump_se", "pump_l"):
+        given = [float(one["values"]["target_ml"]) for one in laboratory.truth(pump, "dose") if one["values"].get("phase") == "start"]
+        assert given == pytest.approx([volume(one, pump) for one in approved], abs=0.0051)
+    acted = {event.get("run_key") for event in laboratory.truth() if event.get("run_key")}
+    assert acted == {run.run_key for run in runs}
+
+
+def volume(proposal: Proposal, pump: str) -> float:
+    """Return what a proposal doses with a pump, in mL."""
+    return next(float(step.arguments["volume"]) for step in proposal.steps if step.kind is StepKind.DOSING and step.instrument == pump)

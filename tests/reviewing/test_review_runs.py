@@ -1,0 +1,290 @@
+"""Questions in a real Prefect server: what counts as an answer, and what survives which death."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from prefect.context import refresh_global_settings_context
+from typing_extensions import override
+
+from flows.campaign import Ended
+from flows.lab import Lab, make_lab
+from flows.review.asking import PrefectAsker
+from flows.review.form import row_name
+from flows.server import ServerUse, prefect_environment
+from instruments.host.locks import FileLock
+from orchestrator.clock import Instant, LiveClock
+from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus, ReviewStatus
+from orchestrator.domain.review import ReviewRequest
+from orchestrator.loop import History
+from orchestrator.store.sql import SqlStore
+from tests.reviewing.scripted import Desk, HandClock, answer
+
+FILE = """
+[campaign]
+name = "c"
+budget = 2
+batch = 2
+bench = "bench.toml"
+[[parameters]]
+name = "x"
+kind = "continuous"
+min = 0
+max = 1
+[[targets]]
+name = "y"
+goal = "maximise"
+[review]
+mode = "always"
+"""
+PATIENCE = 90.0
+"""Wall seconds for anything to happen on a busy machine."""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerUse]:
+    use = ServerUse(tmp_path_factory.mktemp("prefect"))
+    use.acquire()
+    assert use.reason is None
+    before = dict(os.environ)
+    os.environ.update(prefect_environment(use))
+    refresh_global_settings_context()  # a command sets the environment before it imports Prefect; here Prefect is there already
+    yield use
+    os.environ.clear()
+    os.environ.update(before)
+    refresh_global_settings_context()
+    use.release()
+    lock = FileLock(use.home / "keeper.lock", what="a test", lab=use.home)
+    lock.acquire(patience=PATIENCE)  # held by the server's keeper until the server has ended
+    lock.release()
+
+
+class People:
+    """A campaign in a thread, and what people do about its review runs through Prefect's API."""
+
+    def __init__(self, lab: Lab, *, timeout: int | None = None) -> None:
+        self.lab = lab
+        self.store = SqlStore.open(lab.ledger)
+        asker = PrefectAsker(lab, self.store, "c", timeout=timeout)
+        snapshot = {"files": {"campaign": FILE}, "path": str(lab.path / "campaign.toml")}
+        self.desk = Desk(lambda *_: None, store=self.store, asker=asker, snapshot=snapshot, clock=_Real())
+        self.desk.prepare()
+        self.ended: list[Ended | Exception] = []
+        self.thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self) -> None:
+        try:
+            self.ended.append(self.desk.run())
+        except Exception as error:  # handed to the test's own thread
+            self.ended.append(error)
+
+    def __enter__(self) -> "People":
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.leave()
+        assert self.store.verify() == ()
+        self.store.close()
+
+    def leave(self) -> None:
+        """Have the campaign leave, as a polite stop does."""
+        self.desk.leave.set()
+        self.thread.join(PATIENCE)
+
+    def finish(self) -> Ended:
+        """Wait for the campaign's end."""
+        self.thread.join(PATIENCE)
+        assert self.ended
+        assert isinstance(self.ended[0], Ended), self.ended
+        return self.ended[0]
+
+    @property
+    def history(self) -> History:
+        return History.of(self.store.changes("c"))
+
+    def asked(self, *, attempt: int = 1) -> tuple[ReviewRequest, str]:
+        """Wait until the request is put to people for the n-th time; return it and its flow run."""
+
+        def found() -> tuple[ReviewRequest, str] | None:
+            for request in self.history.open_requests:
+                for run in request.runs:
+                    if run.key.endswith(f"-a{attempt}") and state_of(run.flow_run_id) == "Paused":
+                        return request, run.flow_run_id
+            return None
+
+        asked: tuple[ReviewRequest, str] = wait_for(found)
+        return asked
+
+
+class _Real(HandClock):
+    """Real time, since deadlines are not what is tried here."""
+
+    @override
+    def lab(self) -> float:
+        return LiveClock().lab()
+
+    @override
+    def now(self) -> Instant:
+        return LiveClock().now()
+
+
+def wait_for(found: Callable[[], Any]) -> Any:
+    """Wait until something is there."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if value := found():
+            return value
+        time.sleep(0.2)
+    pytest.fail("it did not happen in time")
+
+
+def client() -> Any:
+    from prefect.client.orchestration import get_client  # after the server's environment is set
+
+    return get_client(sync_client=True)
+
+
+def state_of(flow_run_id: str) -> str:
+    with client() as api:
+        state = api.read_flow_run(UUID(flow_run_id)).state
+        return "" if state is None else str(state.name)
+
+
+def submit(flow_run_id: str, request: ReviewRequest, **changes: Any) -> None:
+    """Submit the form as the page does, all rows approved."""
+    from prefect.flow_runs import resume_flow_run
+
+    rows = [{"proposal": row_name(one), "verdict": "approve", "reason": "", "x": 0.5} for one in request.asked]
+    resume_flow_run(UUID(flow_run_id), run_input={"rows": rows, "reviewer": "Ada", "content_hash": request.content_hash, **changes})
+
+
+def child_of(people: People) -> int:
+    """Return the pid of the living review child."""
+    (child,) = people.desk.asker._children.values()  # type: ignore[union-attr]  # the asker is ours
+    return int(child.process.pid)
+
+
+@pytest.fixture
+def lab(tmp_path: Path, server: ServerUse) -> Lab:
+    return make_lab(tmp_path / "lab", beside=tmp_path, kind="live")
+
+
+def test_a_submitted_form_is_the_answer(lab: Lab) -> None:
+    with People(lab) as people:
+        request, run = people.asked()
+        submit(run, request)
+        assert people.finish().status is CampaignStatus.FINISHED
+        (kept,) = people.history.answers.values()
+        assert (kept.reviewer, kept.via, kept.status) == ("Ada", "page", AnswerStatus.ACCEPTED)
+        assert {one.configuration["x"] for one in people.history.newest()} == {0.5}
+        wait_for(lambda: state_of(run) == "Completed")
+
+
+def test_an_untouched_form_and_values_out_of_range_are_refused_by_the_page_itself(lab: Lab) -> None:
+    from prefect.flow_runs import resume_flow_run
+
+    with People(lab) as people:
+        request, run = people.asked()
+        rows = [{"proposal": row_name(one), "verdict": "approve", "reason": "", "x": 1.5} for one in request.asked]
+        for came in ({}, {"rows": rows, "reviewer": "Ada"}, {"reviewer": "Ada", "rows": rows[:1]}):
+            with pytest.raises(Exception, match=r"(?i)validation|valid|reviewer|422|400|409"):
+                resume_flow_run(UUID(run), run_input=came)
+        assert state_of(run) == "Paused"
+        assert not people.history.answers
+
+
+def test_a_run_set_to_running_by_other_means_is_no_answer_and_is_asked_again(lab: Lab) -> None:
+    from prefect.states import Running
+
+    with People(lab) as people:
+        _, first = people.asked()
+        with client() as api:
+            api.set_flow_run_state(UUID(first), Running())
+        request, second = people.asked(attempt=2)
+        assert not people.history.answers
+        assert not people.desk.box.requests
+        submit(second, request)
+        assert people.finish().status is CampaignStatus.FINISHED
+        assert state_of(first) in ("Completed", "Cancelled")
+
+
+def test_a_killed_child_asks_again_and_an_answer_given_to_the_dead_run_is_still_read(lab: Lab) -> None:
+    with People(lab) as people:
+        request, run = people.asked()
+        os.kill(child_of(people), signal.SIGSTOP)  # so that nobody is there to take the answer
+        submit(run, request)
+        os.kill(child_of(people), signal.SIGKILL)
+        assert people.finish().status is CampaignStatus.FINISHED
+        assert len(people.history.requests) == 1
+        assert all(one.attempt == 1 for one in people.history.requests.values()), "nobody was asked twice"
+
+
+def test_a_killed_child_that_was_told_nothing_asks_again(lab: Lab) -> None:
+    with People(lab) as people:
+        _, first = people.asked()
+        os.kill(child_of(people), signal.SIGKILL)
+        request, second = people.asked(attempt=2)
+        assert state_of(first) == "Cancelled"
+        submit(second, request)
+        assert people.finish().status is CampaignStatus.FINISHED
+
+
+def test_an_answer_given_while_no_campaign_was_alive_is_read_before_anything_is_asked(lab: Lab) -> None:
+    with People(lab) as people:
+        request, run = people.asked()
+        people.leave()
+        assert state_of(run) == "Paused", "the form waits on, though nobody is there to take the answer"
+        submit(run, request)
+    with People(lab) as again:
+        assert again.finish().status is CampaignStatus.FINISHED
+        assert [one.attempt for one in again.history.requests.values()] == [1]
+        assert len(again.history.answers) == 1
+
+
+def test_a_decision_in_the_terminal_closes_the_open_form_and_the_reverse(lab: Lab) -> None:
+    with People(lab) as people:
+        request, run = people.asked()
+        with closing(SqlStore.open(lab.ledger)) as terminal:
+            kept = terminal.answer(answer(request, via="terminal", by="Bob"), code=None, now=LiveClock().now())
+        assert kept.status is AnswerStatus.RECEIVED
+        assert people.finish().status is CampaignStatus.FINISHED
+        wait_for(lambda: state_of(run) == "Cancelled")
+        with pytest.raises(Exception, match=r"not paused|isn.t paused"):
+            submit(run, request)
+        with closing(SqlStore.open(lab.ledger)) as terminal:
+            late = terminal.answer(answer(request, via="terminal", by="Eve"), code=None, now=LiveClock().now())
+        assert late.status is AnswerStatus.REFUSED
+
+
+def test_an_illegal_edit_in_the_form_is_asked_again_with_the_complaint(lab: Lab) -> None:
+    with People(lab) as people:
+        people.desk.recipe.highest = 0.8
+        request, run = people.asked()
+        rows = [{"proposal": row_name(one), "verdict": "approve", "reason": "", "x": 0.9} for one in request.asked]
+        submit(run, request, rows=rows)
+        again, second = people.asked(attempt=2)
+        assert "above 0.8" in (again.complaint or "")
+        with client() as api:
+            keys = api.read_flow_run(UUID(second)).state.state_details.run_input_keyset
+            assert "above 0.8" in str(api.read_flow_run_input(UUID(second), keys["description"]))
+        submit(second, again)
+        assert people.finish().status is CampaignStatus.FINISHED
+
+
+def test_prefects_own_time_out_ends_nothing(lab: Lab) -> None:
+    with People(lab, timeout=3) as people:
+        people.asked()
+        request, second = people.asked(attempt=2)
+        submit(second, request)
+        assert people.finish().status is CampaignStatus.FINISHED
+        runs = [run.flow_run_id for one in people.history.requests.values() for run in one.runs]
+        assert all(state_of(run) in ("Completed", "Cancelled") for run in runs)
+        assert [one.status for one in people.history.requests.values()] == [ReviewStatus.DECIDED]
