@@ -18,7 +18,7 @@ demo: $(VENV)/.installed
 	@$(BIN)/athanor dry-run $(DEMO)/campaign.toml --rate 400
 
 test: $(VENV)/.installed
-	@$(BIN)/python -m pytest -q -m "not soak" -n $(WORKERS) --dist loadfile
+	@$(BIN)/python -m pytest -q -m "not soak" -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 soak: $(VENV)/.installed
 	@$(BIN)/python -m pytest -q -m soak
