@@ -12,6 +12,7 @@ from instruments.recorded import steps_for
 from orchestrator.domain.records import Reading, Step
 from orchestrator.domain.review import Reason
 from orchestrator.domain.values import Configuration
+from orchestrator.errors import AthanorError, BadInput
 from orchestrator.review import Quantities
 
 
@@ -44,6 +45,20 @@ class Recipe(Protocol):
     def quantities(self, configuration: Configuration) -> Quantities:  # noqa: ARG002 - a table has no price and no hazard
         """Compute what review rules look at: cost, margin and the hazards met; empty where nothing is known of them."""
         return Quantities({})
+
+
+def steps_of(recipe: Recipe, configuration: Configuration) -> tuple[Step, ...]:
+    """Expand what a person wrote: whatever does not allow it is their input's fault, in one line.
+
+    Raises:
+        BadInput: A limit, an interlock or an expression that refuses the configuration.
+    """
+    try:
+        return recipe.expand(configuration)
+    except BadInput:
+        raise
+    except AthanorError as error:
+        raise BadInput(str(error)) from error
 
 
 class WiredRecipe(Recipe):

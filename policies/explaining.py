@@ -79,7 +79,7 @@ def _exploit_share(question: Question, x: Float[Tensor, "1 d"], seed: int) -> fl
         goals = question.score(question.surrogate.posterior(question.goalposts.unsqueeze(-2)).mean.squeeze(-2))
         gain = float((scores - goals.max()).clamp_min(0.0).mean())
         certain = float((scores.mean() - goals.max()).clamp_min(0.0))
-    return certain / gain if gain > 0 else None
+    return min(1.0, certain / gain) if gain > 0 else None  # equal but for the order of summation where nothing is uncertain
 
 
 def _alternatives(

@@ -199,6 +199,7 @@ def _refusals(texts: Sequence[str]) -> Iterator[tuple[int, str]]:
 
 def _checked_edits(history: History, request: ReviewRequest, texts: Sequence[str]) -> dict[int, dict[str, float | str]]:
     """Read edits and refuse at once what the campaign would refuse."""
+    from flows.recipe import steps_of
     from flows.wiring import stored_plan  # loads the models' libraries, which an answer without edits need not wait for
 
     plan = stored_plan(history.campaign)
@@ -207,7 +208,7 @@ def _checked_edits(history: History, request: ReviewRequest, texts: Sequence[str
         changed = {**history.proposals[(one.proposal_id, one.revision)].configuration, **edits[one.number]}
         try:
             plan.space.check(changed)
-            plan.recipe.expand(changed)
+            steps_of(plan.recipe, changed)
         except BadInput as error:
             raise BadInput(f"proposal {one.number}: {error}") from error
     return edits

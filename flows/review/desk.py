@@ -6,7 +6,7 @@ from typing import Final, Protocol
 
 from typing_extensions import override
 
-from flows.recipe import Recipe
+from flows.recipe import Recipe, steps_of
 from flows.review.queueing import close_requests, queued_run, taken_back
 from orchestrator.clock import Clock
 from orchestrator.domain.campaign import ReviewSpec
@@ -17,7 +17,7 @@ from orchestrator.domain.records import ExperimentRun, Proposal
 from orchestrator.domain.review import Answer, Page, ReviewRequest
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration, canonical, digest
-from orchestrator.errors import AthanorError, BadInput
+from orchestrator.errors import BadInput
 from orchestrator.loop import History, observations
 from orchestrator.ports import Store
 from orchestrator.review import Quantities, ask, asked_again, by_deadline, by_rule, decided, reasons_for, settle
@@ -151,12 +151,7 @@ class ReviewDesk:
         return self._revised(proposal, changed).evolve(provenance=provenance)
 
     def _revised(self, proposal: Proposal, configuration: Configuration) -> Proposal:
-        try:
-            steps = self.recipe.expand(configuration)
-        except BadInput:
-            raise
-        except AthanorError as error:
-            raise BadInput(str(error)) from error
+        steps = steps_of(self.recipe, configuration)
         return proposal.evolve(
             revision=proposal.revision + 1,
             status=ProposalStatus.PROPOSED,

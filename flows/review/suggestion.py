@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Final
 
+from flows.recipe import steps_of
 from flows.wiring import Plan
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.records import Proposal, Provenance
-from orchestrator.errors import AthanorError, BadInput
+from orchestrator.errors import BadInput
 from orchestrator.loop import History
 
 BY_HAND: Final = "person/1"
@@ -31,12 +32,7 @@ def suggestion(plan: Plan, history: History, values: Mapping[str, float | str], 
     if missing := [column for column in plan.space.columns if column not in values]:
         raise BadInput(f"a suggestion needs a value for each parameter; {', '.join(missing)} missing")
     plan.space.check(values)
-    try:
-        steps = plan.recipe.expand(values)
-    except BadInput:
-        raise
-    except AthanorError as error:
-        raise BadInput(str(error)) from error
+    steps = steps_of(plan.recipe, values)
     return Proposal(
         proposal_id=uuid7(),
         campaign=plan.file.name,
