@@ -25,7 +25,7 @@ from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import digest
 from orchestrator.errors import BadInput, NeedsPerson, StoreError
 from orchestrator.loop import Adapt, Execute, Expire, History, Ingest, Propose, Reconcile, Review, Settle, knowledge, lessons
-from orchestrator.ports import Bench, Policy, Store, Suggestion
+from orchestrator.ports import Bench, Knowledge, Policy, Store, Suggestion
 
 logger = logging.getLogger(__name__)
 
@@ -97,9 +97,9 @@ class Steps:
         started = time.perf_counter()
         known = knowledge(self.history)
         newest = self.history.newest()
-        batch = max((one.provenance.batch for one in newest), default=0) + 1
+        batch = self.history.last_batch + 1
         seed = batch_seed(self.setup.spec.seed, batch)
-        suggestions = self.setup.policy.propose(known, count=action.count, seed=seed)
+        suggestions = self._suggestions(known, action.count, seed)
         seconds = time.perf_counter() - started
         self.setup.timings.add("model", started)
         proposals = tuple(
@@ -108,6 +108,19 @@ class Steps:
         )
         self._ledger(lambda: self.setup.store.add_proposals(proposals, by=BY, now=self.setup.clock.now()))
         return proposals
+
+    def _suggestions(self, known: Knowledge, count: int, seed: int) -> tuple[Suggestion, ...]:
+        """Ask the policy; where restrictions leave it nothing, people must lift one."""
+        numbers = ", ".join(str(one.number) for one in known.restrictions)
+        try:
+            found = self.setup.policy.propose(known, count=count, seed=seed)
+        except BadInput as error:
+            if not known.restrictions:
+                raise
+            raise NeedsPerson(f"restrictions {numbers}: {error}; `athanor constrain --lift NUMBER` takes one away") from error
+        if not found and known.restrictions:
+            raise NeedsPerson(f"restrictions {numbers} leave nothing to propose; `athanor constrain --lift NUMBER` takes one away")
+        return found
 
     def _proposal(
         self, suggestion: Suggestion, *, number: int, batch: int, position: int, count: int, seed: int, seconds: float

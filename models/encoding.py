@@ -24,6 +24,8 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
+from orchestrator.domain.region import Region
+from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.space import (
     CategoricalParameter,
     CompositionParameter,
@@ -53,6 +55,11 @@ class Code(Protocol):
     def free(self) -> bool:
         """Whether the inputs vary continuously."""
         ...
+
+    @property
+    def bounds(self) -> tuple[list[float], list[float]]:
+        """The least and the greatest legal inputs."""
+        return [0.0] * self.width, [1.0] * self.width
 
     def encode(self, configuration: Configuration) -> list[float]:
         """Return the inputs; values outside the bounds (measured ones) are extrapolated, not clipped."""
@@ -94,25 +101,33 @@ class _Scaled(Code):
 
 @dataclass(frozen=True, slots=True)
 class ContinuousCode(_Scaled):
-    """Code of a continuous parameter."""
+    """Code of a continuous parameter that may vary."""
+
+    legal: ContinuousParameter
 
     @property
     @override
     def free(self) -> bool:
         return True
 
+    @property
+    @override
+    def bounds(self) -> tuple[list[float], list[float]]:
+        return [(self.legal.min - self.parameter.min) / self.span], [(self.legal.max - self.parameter.min) / self.span]
+
     @override
     def decode(self, inputs: Sequence[float]) -> dict[str, float | str]:
-        if inputs[0] <= EDGE or inputs[0] >= 1 - EDGE:
-            return {self.parameter.name: self.parameter.min if inputs[0] <= EDGE else self.parameter.max}
-        return {self.parameter.name: self.parameter.min + self.span * inputs[0]}
+        (low,), (high,) = self.bounds
+        if inputs[0] <= low + EDGE or inputs[0] >= high - EDGE:
+            return {self.legal.name: self.legal.min if inputs[0] <= low + EDGE else self.legal.max}
+        return {self.legal.name: self.parameter.min + self.span * inputs[0]}
 
 
 @dataclass(frozen=True, slots=True)
 class DiscreteCode(_Scaled):
-    """Code of a discrete parameter."""
+    """Code of a discrete parameter, or of a continuous one that is held."""
 
-    parameter: DiscreteParameter
+    legal: DiscreteParameter
 
     @property
     @override
@@ -122,7 +137,7 @@ class DiscreteCode(_Scaled):
     @override
     def decode(self, inputs: Sequence[float]) -> dict[str, float | str]:
         value = self.parameter.min + self.span * inputs[0]
-        return {self.parameter.name: min(self.parameter.values, key=lambda legal: abs(legal - value))}
+        return {self.legal.name: min(self.legal.values, key=lambda legal: abs(legal - value))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +145,7 @@ class CategoricalCode(Code):
     """Code of a categorical parameter."""
 
     parameter: CategoricalParameter
+    legal: CategoricalParameter
 
     @property
     @override
@@ -149,7 +165,7 @@ class CategoricalCode(Code):
 
     @override
     def decode(self, inputs: Sequence[float]) -> dict[str, float | str]:
-        return {self.parameter.name: self.parameter.categories[max(range(self.width), key=inputs.__getitem__)]}
+        return {self.legal.name: max(self.legal.categories, key=lambda name: inputs[self.parameter.categories.index(name)])}
 
     @override
     def numbers(self, X: Float[Tensor, "*b w"]) -> dict[str, Float[Tensor, " *b"]]:
@@ -170,7 +186,7 @@ class CompositionCode(Code):
     @property
     @override
     def free(self) -> bool:
-        return self.parameter.step is None
+        return self.parameter.step is None and self.parameter.fixed is None
 
     @override
     def encode(self, configuration: Configuration) -> list[float]:
@@ -178,6 +194,8 @@ class CompositionCode(Code):
 
     @override
     def decode(self, inputs: Sequence[float]) -> dict[str, float | str]:
+        if self.parameter.fixed is not None:
+            return dict(zip(self.parameter.columns, self.parameter.fixed, strict=True))
         fractions = on_simplex(inputs, self.parameter.max_components)
         if self.parameter.step is not None:
             fractions = on_lattice(fractions, round(1 / self.parameter.step))
@@ -215,29 +233,48 @@ def on_lattice(fractions: Sequence[float], parts: int) -> list[float]:
     return [count / parts for count in counts]
 
 
-def _code(parameter: Parameter) -> Code:
-    match parameter:
+def _code(parameter: Parameter, legal: Parameter) -> Code:
+    """Return the code at the scale of one parameter that decodes to what is legal now."""
+    match legal:
         case ContinuousParameter():
-            return ContinuousCode(parameter)
+            assert isinstance(parameter, ContinuousParameter)
+            return ContinuousCode(parameter, legal)
         case DiscreteParameter():
-            return DiscreteCode(parameter)
+            assert isinstance(parameter, ContinuousParameter | DiscreteParameter)
+            return DiscreteCode(parameter, legal)
         case CategoricalParameter():
-            return CategoricalCode(parameter)
+            assert isinstance(parameter, CategoricalParameter)
+            return CategoricalCode(parameter, legal)
         case CompositionParameter():
-            return CompositionCode(parameter)
-    assert_never(parameter)
+            return CompositionCode(legal)
+    assert_never(legal)
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """Maps configurations of one search space to rows of `d` inputs and back."""
+    """Maps configurations of one search space to rows of `d` inputs and back.
+
+    Restrictions change what is legal, never the scale: rows of all encodings of a space may be mixed.
+    """
 
     space: SearchSpace
+    restrictions: tuple[Restriction, ...] = ()
+
+    @cached_property
+    def region(self) -> Region:
+        """Where proposals may lie."""
+        return Region(self.space, self.restrictions)
 
     @cached_property
     def codes(self) -> tuple[Code, ...]:
         """One code per parameter, in order."""
-        return tuple(_code(parameter) for parameter in self.space.parameters)
+        return tuple(map(_code, self.space.parameters, self.region.space.parameters))
+
+    @cached_property
+    def bounds(self) -> tuple[Float[Tensor, " d"], Float[Tensor, " d"]]:
+        """The least and the greatest legal inputs."""
+        low, high = ([value for code in self.codes for value in code.bounds[side]] for side in (0, 1))
+        return torch.tensor(low, dtype=torch.float64), torch.tensor(high, dtype=torch.float64)
 
     @cached_property
     def slices(self) -> tuple[slice, ...]:

@@ -23,6 +23,7 @@ from orchestrator.domain.lifecycle import (
 )
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, Measurement, Proposal
+from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.review import Answer, ReviewRequest
 from orchestrator.domain.values import Configuration
 from orchestrator.ports import Changes, Knowledge, Observation
@@ -127,11 +128,13 @@ class History:
     """By request id."""
     answers: Mapping[str, Answer] = field(default_factory=dict)
     """By answer id."""
+    restrictions: Mapping[str, Restriction] = field(default_factory=dict)
+    """By restriction id."""
 
     def updated(self, changes: Changes) -> "History":
         """Return the history with later changes folded in; the same one where nothing of this campaign changed."""
-        changed = changes.proposals or changes.runs or changes.measurements or changes.requests or changes.answers
-        if not changed and changes.campaign == self.campaign:
+        changed = (changes.proposals, changes.runs, changes.measurements, changes.requests, changes.answers, changes.restrictions)
+        if not any(changed) and changes.campaign == self.campaign:
             return self
         measured = dict(self.measurements)
         for one in sorted(changes.measurements, key=lambda measurement: measurement.revision):
@@ -144,6 +147,7 @@ class History:
             measurements=measured,
             requests={**self.requests, **{one.request_id: one for one in changes.requests}},
             answers={**self.answers, **{one.answer_id: one for one in changes.answers}},
+            restrictions={**self.restrictions, **{one.restriction_id: one for one in changes.restrictions}},
         )
 
     @staticmethod
@@ -167,6 +171,15 @@ class History:
         """The questions that people have yet to answer, in the order in which they were asked."""
         waiting = (one for one in self.requests.values() if one.status is ReviewStatus.OPEN)
         return tuple(sorted(waiting, key=lambda one: one.number))
+
+    @property
+    def last_batch(self) -> int:
+        """The number of the newest batch; 0 before the first."""
+        return max((one.provenance.batch for one in self.newest()), default=0)
+
+    def restricted(self, batch: int) -> tuple[Restriction, ...]:
+        """Return what proposals of a batch must keep to, in the order in which it was said."""
+        return tuple(sorted((one for one in self.restrictions.values() if one.binds(batch)), key=lambda one: one.number))
 
     def attempts(self) -> tuple[ExperimentRun, ...]:
         """Return all attempts that were not superseded, in the order in which they were queued."""
@@ -220,6 +233,7 @@ def knowledge(history: History) -> Knowledge:
         ),
         infeasible=tuple(_configuration(history, run) for run in runs if run.status is RunStatus.INFEASIBLE),
         excluded=tuple(one.configuration for one in history.newest()),
+        restrictions=history.restricted(history.last_batch + 1),
         as_of=history.seq,
     )
 

@@ -15,6 +15,7 @@ from orchestrator.domain.records import (
     RunReport,
     RunRequest,
 )
+from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.review import Answer, Page, Person, ReviewRequest
 from orchestrator.domain.values import Configuration
 
@@ -56,6 +57,8 @@ class Knowledge:
     """The recipe's fault."""
     excluded: tuple[Configuration, ...] = ()
     """Proposed before (in a candidate table: not to be proposed again)."""
+    restrictions: tuple[Restriction, ...] = ()
+    """Where the next batch may not lie, although the space allows it."""
     as_of: int = 0
 
 
@@ -160,6 +163,7 @@ class Changes:
     measurements: tuple[Measurement, ...] = ()
     requests: tuple[ReviewRequest, ...] = ()
     answers: tuple[Answer, ...] = ()
+    restrictions: tuple[Restriction, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,11 +243,16 @@ class Store(Protocol):
         answer: Answer | None,
         proposals: Sequence[Proposal],
         runs: Sequence[ExperimentRun],
+        restrictions: Sequence[Restriction] = (),
         *,
         by: str,
         now: Instant,
     ) -> None:
-        """Record what an answer or a deadline brought: request, answer, decided and edited proposals and queued runs at once."""
+        """Record what an answer or a deadline brought, at once: request, answer, proposals, queued runs, what refusals avoid."""
+        ...
+
+    def restrict(self, restriction: Restriction, *, by: str, now: Instant) -> Restriction:
+        """Record what is taken out of the search, numbered, or that it is lifted; return it as recorded."""
         ...
 
     def page(self, sha256: str) -> Page:

@@ -10,6 +10,7 @@ from orchestrator.clock import Instant
 from orchestrator.domain.campaign import ReviewRule, ReviewSpec
 from orchestrator.domain.lifecycle import AnswerStatus, ProposalStatus, ReviewStatus
 from orchestrator.domain.records import Proposal
+from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.review import Answer, Asked, Person, Reason, ReviewRequest, Signature, Verdict
 from orchestrator.errors import BadInput
 
@@ -215,6 +216,32 @@ def _signed(request: ReviewRequest, answer: Answer, proposal: Proposal, people: 
         return signed
     names = " and ".join(dict.fromkeys(signers))
     return signed.evolve(status=ProposalStatus.APPROVED, decided_by=f"person {names}", decided_lab=now.lab)
+
+
+def avoided(settled: Settled, spec: ReviewSpec, last_batch: int, names: Iterable[str]) -> tuple[Restriction, ...]:
+    """Return what people's refusals take out of the search for a while.
+
+    Args:
+        settled: What an answer brought.
+        spec: For how long, and how far around.
+        last_batch: The newest batch.
+        names: Identifiers to use.
+    """
+    if not (spec.refusal_batches and spec.refusal_radius):
+        return ()
+    refused = (one for one in settled.proposals if one.status is ProposalStatus.REJECTED)
+    return tuple(
+        Restriction(
+            restriction_id=name,
+            campaign=one.campaign,
+            author=(one.decided_by or "").removeprefix("person "),
+            reason=f"proposal {one.number} refused: {one.reason}",
+            around=one.configuration,
+            radius=spec.refusal_radius,
+            last_batch=last_batch + spec.refusal_batches,
+        )
+        for one, name in zip(refused, names, strict=False)
+    )
 
 
 def by_rule(proposal: Proposal, spec: ReviewSpec, now: Instant) -> Proposal:

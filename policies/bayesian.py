@@ -19,13 +19,14 @@ from models.training import training_data
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.space import CompositionParameter, SearchSpace
 from orchestrator.domain.values import Configuration, Frozen
+from orchestrator.errors import BadInput
 from orchestrator.ports import Explanation, Knowledge, Policy, Suggestion
 from policies.acquisition import Kind, LogImprovement, Question, Score, build, check_kind
 from policies.enumeration import enumerated
 from policies.explaining import explain_one
 from policies.initial import SobolPolicy
 from policies.optimise import Found, Search, best_row
-from policies.pool import Pool, blocks, candidate_table, done, used
+from policies.pool import Pool, blocks, candidate_table, done
 
 INCUMBENTS: Final = 3
 """Best measured points around which the search looks closely."""
@@ -111,10 +112,11 @@ class BayesianPolicy(Policy):
         if self._missing(knowledge):
             return ()
         asked, pool = self._question(knowledge, seed), self._pool.encoded if self.space.candidates is not None else None
-        everywhere = Search(self._encoding, self.options.restarts, self.options.raw_samples).everywhere(seed) if pool is None else pool
+        everywhere = self._search(Knowledge()).everywhere(seed) if pool is None else pool
         pending = [self._encoding.encode((*knowledge.pending, *batch[:index])) for index in range(len(batch))]
         questions = [replace(asked, pending=one) for one in pending]
-        return tuple(explain_one(self._encoding, question, everywhere, batch, index) for index, question in enumerate(questions))
+        encoding = Encoding(self.space, knowledge.restrictions)
+        return tuple(explain_one(encoding, question, everywhere, batch, index) for index, question in enumerate(questions))
 
     def _missing(self, knowledge: Knowledge) -> list[str]:
         if not self.learner.needs_measurements:
@@ -158,14 +160,13 @@ class BayesianPolicy(Policy):
             kind=self.options.acquisition,
             samples=self.options.mc_samples,
             seed=seed,
-            expected=None if len(measured) else self._expected(surrogate, score, seed),
+            expected=None if len(measured) else self._expected(surrogate, score, knowledge, seed),
         )
 
-    def _expected(self, surrogate: Surrogate, score: Score, seed: int) -> Float[Tensor, "k d"]:
+    def _expected(self, surrogate: Surrogate, score: Score, knowledge: Knowledge, seed: int) -> Float[Tensor, "k d"]:
         """Return the configurations with the best predicted scores, for want of measured ones."""
         pool = self._pool if self.space.candidates is not None else self._everything
-        search = Search(self._encoding, self.options.restarts, self.options.raw_samples)
-        X = search.everywhere(seed) if pool is None else pool.encoded
+        X = self._search(knowledge).everywhere(seed) if pool is None else pool.encoded[pool.legal(range(len(pool.rows)), knowledge)]
         return _best_expected(surrogate, score, X)[:EXPECTED]
 
     def _next(self, question: Question, acquisition: LogImprovement, knowledge: Knowledge, taken: Sequence[Configuration]) -> Found | None:
@@ -173,19 +174,25 @@ class BayesianPolicy(Policy):
             return self._from_table(knowledge, acquisition, taken, question.seed)
         if self._everything is not None:
             return self._from_few(knowledge, acquisition, taken, question.seed)
-        search = Search(self._encoding, self.options.restarts, self.options.raw_samples)
         around = _best_expected(question.surrogate, question.score, question.goalposts)[:INCUMBENTS]
-        return search.best(acquisition, around, seed=question.seed)
+        return self._search(knowledge).best(acquisition, around, seed=question.seed)
+
+    def _search(self, knowledge: Knowledge) -> Search:
+        return Search(Encoding(self.space, knowledge.restrictions), self.options.restarts, self.options.raw_samples)
 
     def _from_table(self, knowledge: Knowledge, acquisition: LogImprovement, taken: Sequence[Configuration], seed: int) -> Found | None:
-        left = self._pool.without((*used(knowledge), *taken))
+        left = self._pool.left(knowledge, *taken)
         return self._best_of(self._pool, acquisition, left, seed) if left else None
 
     def _from_few(self, knowledge: Knowledge, acquisition: LogImprovement, taken: Sequence[Configuration], seed: int) -> Found:
         """Look at every configuration; one that is running or known to be infeasible only when there is no other."""
         assert self._everything is not None
-        left = self._everything.without((*knowledge.pending, *knowledge.infeasible, *taken))
-        return self._best_of(self._everything, acquisition, left or range(len(self._everything.rows)), seed)
+        pool = self._everything
+        left = pool.without((*knowledge.pending, *knowledge.infeasible, *taken))
+        legal = pool.legal(left, knowledge) or pool.legal(range(len(pool.rows)), knowledge)
+        if not legal:
+            raise BadInput(f"none of {len(pool.rows)} configurations keeps to the restrictions")
+        return self._best_of(pool, acquisition, legal, seed)
 
     def _best_of(self, pool: Pool, acquisition: LogImprovement, left: Sequence[int], seed: int) -> Found:
         index, value = best_row(acquisition, pool.blocks, left, torch.Generator().manual_seed(seed))

@@ -10,6 +10,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from models.encoding import Encoding
+from models.proximity import parameter_distances
+from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.space import (
     CompositionParameter,
     ExpressionConstraint,
@@ -21,8 +23,8 @@ Constraint = LinearConstraint | ExpressionConstraint
 
 
 def meets_constraints(encoding: Encoding, X: Float[Tensor, "n d"]) -> Bool[Tensor, " n"]:
-    """Say quickly which encoded rows meet all constraints; `SearchSpace.complaint` has the last word."""
-    space, numbers = encoding.space, encoding.numbers(X)
+    """Say quickly which encoded rows meet all constraints; `Region.complaint` has the last word."""
+    space, numbers = encoding.region.space, encoding.numbers(X)
     met = torch.ones(len(X), dtype=torch.bool)
     for constraint in space.constraints:
         value = torch.as_tensor(space.constraint_value(constraint, numbers), dtype=X.dtype).expand(len(X))
@@ -40,7 +42,7 @@ def within(encoding: Encoding, rows: Sequence[Configuration]) -> Iterator[dict[s
     """Iterate over the rows that may be proposed."""
     if rows:
         met = meets_constraints(encoding, encoding.encode(rows))
-        yield from (dict(row) for row, good in zip(rows, met.tolist(), strict=True) if good and encoding.space.complaint(row) is None)
+        yield from (dict(row) for row, good in zip(rows, met.tolist(), strict=True) if good and encoding.region.complaint(row) is None)
 
 
 @dataclass(frozen=True)
@@ -54,14 +56,14 @@ class Continuous:
         """Fractions that vary continuously sum to one."""
         return [
             (torch.arange(where.start, where.stop), torch.ones(where.stop - where.start, dtype=torch.float64), 1.0)
-            for parameter, where in zip(self.encoding.space.parameters, self.encoding.slices, strict=True)
-            if isinstance(parameter, CompositionParameter) and parameter.step is None
+            for parameter, where in zip(self.encoding.region.space.parameters, self.encoding.slices, strict=True)
+            if isinstance(parameter, CompositionParameter) and parameter.step is None and parameter.fixed is None
         ]
 
     @cached_property
     def inequalities(self) -> list[tuple[Tensor, Tensor, float]]:
         """Linear constraints as BoTorch wants them: sum of coefficient * input >= bound."""
-        linear = [constraint for constraint in self.encoding.space.constraints if isinstance(constraint, LinearConstraint)]
+        linear = [constraint for constraint in self.encoding.region.space.constraints if isinstance(constraint, LinearConstraint)]
         return [side for constraint in linear for side in self._sides(constraint)]
 
     def _sides(self, constraint: LinearConstraint) -> Iterator[tuple[Tensor, Tensor, float]]:
@@ -76,9 +78,14 @@ class Continuous:
 
     @cached_property
     def nonlinear(self) -> list[Callable[[Tensor], Tensor]]:
-        """Expression constraints as functions of one encoded point that are to be at least zero."""
-        expressions = [constraint for constraint in self.encoding.space.constraints if isinstance(constraint, ExpressionConstraint)]
-        return [side for constraint in expressions for side in self._margins(constraint)]
+        """Expression constraints, and distances from what is avoided, as functions of one encoded point that are to be at least zero."""
+        expressions = [constraint for constraint in self.encoding.region.space.constraints if isinstance(constraint, ExpressionConstraint)]
+        apart = [self._apart(one) for one in self.encoding.region.avoided]
+        return [*(side for constraint in expressions for side in self._margins(constraint)), *apart]
+
+    def _apart(self, restriction: Restriction) -> Callable[[Tensor], Tensor]:
+        centre = self.encoding.encode([restriction.around])
+        return lambda x: parameter_distances(x, centre, self.encoding).mean() - restriction.radius
 
     def _margins(self, constraint: ExpressionConstraint) -> Iterator[Callable[[Tensor], Tensor]]:
         low, high = limits(constraint)

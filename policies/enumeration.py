@@ -22,12 +22,12 @@ MOST_ROWS: Final = 20_000
 
 def enumerated(encoding: Encoding) -> tuple[dict[str, float | str], ...] | None:
     """Return all feasible configurations; None where there are infinitely or too many."""
-    sizes = [size(parameter) for parameter in encoding.space.parameters]
+    sizes = [size(parameter) for parameter in encoding.region.space.parameters]
     if math.prod(sizes) > MOST_ROWS:
         return None
     rows = [
         {column: value for part in parts for column, value in part.items()}
-        for parts in product(*(list(_values(parameter)) for parameter in encoding.space.parameters))
+        for parts in product(*(list(_values(parameter)) for parameter in encoding.region.space.parameters))
     ]
     return tuple(within(encoding, rows))
 
@@ -47,6 +47,8 @@ def size(parameter: Parameter) -> float:
 
 
 def _lattice_size(parameter: CompositionParameter) -> float:
+    if parameter.fixed is not None:
+        return 1
     if parameter.step is None:
         return math.inf
     width, parts = len(parameter.components), round(1 / parameter.step)
@@ -70,6 +72,9 @@ def _values(parameter: Parameter) -> Iterator[Configuration]:
 
 def lattice(parameter: CompositionParameter) -> Iterator[tuple[float, ...]]:
     """Iterate over all fractions that are whole multiples of the step, with at most `max_components` present."""
+    if parameter.fixed is not None:
+        yield parameter.fixed
+        return
     assert parameter.step is not None
     width, parts = len(parameter.components), round(1 / parameter.step)
     for present in range(1, min(parameter.max_components or width, parts) + 1):

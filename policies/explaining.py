@@ -89,9 +89,11 @@ def _alternatives(
     values = score_all(acquisition, X)
     taken, chosen = [*batch], []
     for index in values.argsort(descending=True, stable=True).tolist():
-        if float(parameter_distances(X[index], torch.stack(taken), encoding).mean(dim=1).min()) >= UNLIKE:
+        row = dict(encoding.decode(X[index]))
+        is_legal = encoding.region.is_whole or encoding.region.complaint(row) is None
+        if is_legal and float(parameter_distances(X[index], torch.stack(taken), encoding).mean(dim=1).min()) >= UNLIKE:
             taken.append(X[index])
-            row, predicted = dict(encoding.decode(X[index])), question.predicted(X[index : index + 1])
+            predicted = question.predicted(X[index : index + 1])
             chosen.append(Suggestion(row, "alternative", acquisition=float(values[index]), predicted=predicted))
         if len(chosen) == ALTERNATIVES:
             break

@@ -49,12 +49,13 @@ class SobolPolicy(Policy):
     def _sequence(self, knowledge: Knowledge, count: int, seed: int) -> list[dict[str, float | str]]:
         # a campaign that asks with one seed walks along one sequence
         # where the region is so narrow that the sequence ends, it begins anew and leaves out what was used
+        encoding = Encoding(self.space, knowledge.restrictions)
         for skipped in (done(knowledge), 0):
-            stream = islice(feasible(Encoding(self.space), SobolPoints(latent_width(self.space), seed)), skipped, None)
+            stream = islice(feasible(encoding, SobolPoints(latent_width(self.space), seed)), skipped, None)
             rows = distinct(stream, self.space.key, used(knowledge), count)
             if len(rows) == count:
                 return rows
-        raise too_narrow(self.space, count)
+        raise too_narrow(encoding, count)
 
     def _draw(self, knowledge: Knowledge, count: int, seed: int) -> list[dict[str, float | str]]:
         pool, generator = self._pool, torch.Generator().manual_seed(seed)

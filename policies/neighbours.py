@@ -51,7 +51,8 @@ def _values(parameter: DiscreteParameter, value: float | str) -> Iterator[float]
 
 def _compositions(parameter: CompositionParameter, configuration: Configuration) -> Iterator[Configuration]:
     """Move amounts from one component to another; none where the continuous search reaches every fraction by itself."""
-    if parameter.step is None and parameter.max_components in (None, len(parameter.components)):
+    is_free = parameter.step is None and parameter.max_components in (None, len(parameter.components))
+    if is_free or parameter.fixed is not None:
         return
     fractions = [float(configuration[column]) for column in parameter.columns]
     for source, sink in permutations(range(len(fractions)), 2):

@@ -121,11 +121,11 @@ class Search:
     def _nearby(self, around: Float[Tensor, "k d"], generator: torch.Generator) -> Iterator[Row]:
         """Vary good points: their neighbours, and small steps of what is continuous."""
         for x in around:
-            rows = list(neighbours(self.encoding.space, self.encoding.decode(x)))
+            rows = list(neighbours(self.encoding.region.space, self.encoding.decode(x)))
             noise = NEAR * torch.randn(self.raw_samples // 8, len(x), dtype=x.dtype, generator=generator)
             shifted = x.repeat(len(noise), 1)
             shifted[:, list(self.encoding.free)] += noise[:, list(self.encoding.free)]
-            rows += [self.encoding.decode(point) for point in shifted.clamp(0.0, 1.0)]
+            rows += [self.encoding.decode(point) for point in shifted.clamp(*self.encoding.bounds)]
             yield from within(self.encoding, rows)
 
     def _climb_all(self, acquisition: Acquisition, starts: Sequence[Found]) -> list[Found]:
@@ -136,7 +136,8 @@ class Search:
     @property
     def _is_box(self) -> bool:
         """Whether all inputs are free and nothing binds them: one batched optimisation does it all."""
-        return len(self.encoding.free) == self.encoding.width and not (self.encoding.space.constraints or self._constraints.equalities)
+        binding = self.encoding.region.space.constraints or self.encoding.region.avoided or self._constraints.equalities
+        return len(self.encoding.free) == self.encoding.width and not binding
 
     def _climb(self, acquisition: Acquisition, found: Found) -> Found:
         found = self._polish(acquisition, self._move(acquisition, found))
@@ -150,7 +151,7 @@ class Search:
     def _move(self, acquisition: Acquisition, found: Found) -> Found:
         """Go to the best legal neighbour until none is better."""
         for _ in range(MOVES):
-            rows = list(within(self.encoding, list(neighbours(self.encoding.space, found.row))))
+            rows = list(within(self.encoding, list(neighbours(self.encoding.region.space, found.row))))
             if not rows:
                 break
             values = score_all(acquisition, self.encoding.encode(rows))
@@ -166,7 +167,7 @@ class Search:
         return [self._take(acquisition, start, end) for start, end in zip(starts, ends.squeeze(-2), strict=True)]
 
     def _polish(self, acquisition: Acquisition, start: Found) -> Found:
-        x = self.encoding.encode([start.row])[0].clamp(0.0, 1.0)
+        x = self.encoding.encode([start.row])[0].clamp(*self.encoding.bounds)
         held = self._held(x)
         if len(held) == self.encoding.width or any(float(inside(x)) < 0 for inside in self._constraints.nonlinear):
             return start
@@ -176,7 +177,7 @@ class Search:
     def _held(self, x: Float[Tensor, " d"]) -> set[int]:
         """Return the inputs that the continuous optimiser must leave: discrete ones, and absent components where few may be."""
         held = set(range(self.encoding.width)) - set(self.encoding.free)
-        for code, where in zip(self.encoding.space.parameters, self.encoding.slices, strict=True):
+        for code, where in zip(self.encoding.region.space.parameters, self.encoding.slices, strict=True):
             if isinstance(code, CompositionParameter) and code.max_components not in (None, len(code.components)):
                 held |= {index for index in range(where.start, where.stop) if float(x[index]) <= PRESENT}
         return held
@@ -186,8 +187,8 @@ class Search:
             ends, _ = gen_candidates_scipy(
                 X,
                 acquisition,
-                lower_bounds=torch.zeros(self.encoding.width, dtype=X.dtype),
-                upper_bounds=torch.ones(self.encoding.width, dtype=X.dtype),
+                lower_bounds=self.encoding.bounds[0],
+                upper_bounds=self.encoding.bounds[1],
                 inequality_constraints=self._free_part(self._constraints.inequalities, held),
                 equality_constraints=self._free_part(self._constraints.equalities, held),
                 nonlinear_inequality_constraints=[(inside, True) for inside in self._constraints.nonlinear] or None,
@@ -209,7 +210,7 @@ class Search:
         x = self.encoding.encode([start.row])[0]
         for part in RETREATS:
             row = self.encoding.decode(end + part * (x - end))
-            if self.encoding.space.complaint(row) is None:
+            if self.encoding.region.complaint(row) is None:
                 value = float(score_all(acquisition, self.encoding.encode([row])))
                 return Found(row, value) if value > start.value else start
         return start

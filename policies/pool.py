@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from models.encoding import Encoding
+from orchestrator.domain.region import Region
 from orchestrator.domain.values import Configuration
 from orchestrator.ports import Knowledge
 
@@ -50,9 +51,14 @@ class Pool:
         gone = {self._index.get(self.encoding.space.key(one)) for one in configurations}
         return [index for index in range(len(self.rows)) if index not in gone]
 
-    def left(self, knowledge: Knowledge) -> list[int]:
-        """Return the indices of rows that were never proposed, are not pending and not known to be infeasible."""
-        return self.without(used(knowledge))
+    def left(self, knowledge: Knowledge, *taken: Configuration) -> list[int]:
+        """Return the indices of rows that were never proposed, are not pending, taken or infeasible, and that no restriction forbids."""
+        return self.legal(self.without((*used(knowledge), *taken)), knowledge)
+
+    def legal(self, indices: Iterable[int], knowledge: Knowledge) -> list[int]:
+        """Return those of some rows that no restriction forbids."""
+        region = Region(self.encoding.space, knowledge.restrictions)
+        return [index for index in indices if region.is_whole or region.complaint(self.rows[index]) is None]
 
 
 def candidate_table(encoding: Encoding) -> Pool:

@@ -52,8 +52,9 @@ class RandomPolicy(Policy):
         return tuple(suggestion(row, self.name) for row in rows)
 
     def _anywhere(self, knowledge: Knowledge, count: int, generator: torch.Generator) -> list[dict[str, float | str]]:
-        stream = feasible(Encoding(self.space), RandomPoints(latent_width(self.space), generator))
+        encoding = Encoding(self.space, knowledge.restrictions)
+        stream = feasible(encoding, RandomPoints(latent_width(self.space), generator))
         rows = distinct(stream, self.space.key, used(knowledge), count)
         if len(rows) < count:
-            raise too_narrow(self.space, count)
+            raise too_narrow(encoding, count)
         return rows

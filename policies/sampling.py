@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.quasirandom import SobolEngine
 from typing_extensions import override
 
-from models.encoding import ROUNDING, Encoding
+from models.encoding import ROUNDING, Code, Encoding
 from orchestrator.domain.space import (
     CategoricalParameter,
     CompositionParameter,
@@ -75,7 +75,7 @@ class RandomPoints(Points):
 
 
 def latent_width(space: SearchSpace) -> int:
-    """Return how many uniform numbers `inputs_at` takes."""
+    """Return how many uniform numbers `inputs_at` takes, whatever is restricted."""
     return sum(_latent(parameter) for parameter in space.parameters)
 
 
@@ -84,24 +84,27 @@ def _latent(parameter: Parameter) -> int:
     return 1 + len(parameter.components) if isinstance(parameter, CompositionParameter) else 1
 
 
-def inputs_at(space: SearchSpace, points: Float[Tensor, "n k"]) -> Float[Tensor, "n d"]:
-    """Map points of the unit cube to encoded configurations that are legal but for constraints."""
-    parts = points.split([_latent(parameter) for parameter in space.parameters], dim=1)  # type: ignore[no-untyped-call]  # torch
-    return torch.cat([_inputs_at(parameter, part) for parameter, part in zip(space.parameters, parts, strict=True)], dim=1)
+def inputs_at(encoding: Encoding, points: Float[Tensor, "n k"]) -> Float[Tensor, "n d"]:
+    """Map points of the unit cube to encoded configurations that are legal but for constraints and what is avoided."""
+    parts = points.split([_latent(parameter) for parameter in encoding.space.parameters], dim=1)  # type: ignore[no-untyped-call]  # torch
+    pairs = zip(encoding.region.space.parameters, encoding.codes, parts, strict=True)
+    return torch.cat([_inputs_at(legal, code, part) for legal, code, part in pairs], dim=1)
 
 
-def _inputs_at(parameter: Parameter, U: Float[Tensor, "n w"]) -> Float[Tensor, "n v"]:
-    match parameter:
+def _inputs_at(legal: Parameter, code: Code, U: Float[Tensor, "n w"]) -> Float[Tensor, "n v"]:
+    match legal:
         case ContinuousParameter():
-            return U
+            (low,), (high,) = code.bounds
+            return low + U * (high - low)
         case DiscreteParameter():
-            values = torch.tensor(parameter.values, dtype=U.dtype)
-            return ((values - values[0]) / ((values[-1] - values[0]) or 1.0))[_indices(U, len(values))]
+            choices = [code.encode({legal.name: value}) for value in legal.values]
+            return torch.tensor(choices, dtype=U.dtype)[_indices(U[:, 0], len(choices))]
         case CategoricalParameter():
-            return torch.eye(len(parameter.categories), dtype=U.dtype)[_indices(U[:, 0], len(parameter.categories))]
+            choices = [code.encode({legal.name: name}) for name in legal.categories]
+            return torch.tensor(choices, dtype=U.dtype)[_indices(U[:, 0], len(choices))]
         case CompositionParameter():
-            return _fractions_at(parameter, U)
-    assert_never(parameter)
+            return _fractions_at(legal, U)
+    assert_never(legal)
 
 
 def _indices(U: Float[Tensor, "*n"], count: int) -> Tensor:
@@ -110,6 +113,8 @@ def _indices(U: Float[Tensor, "*n"], count: int) -> Tensor:
 
 def _fractions_at(parameter: CompositionParameter, U: Float[Tensor, "n w"]) -> Float[Tensor, "n c"]:
     """Draw uniformly from the simplex of the components chosen (normalised exponentials), then go to the lattice."""
+    if parameter.fixed is not None:
+        return torch.tensor(parameter.fixed, dtype=U.dtype).expand(len(U), -1)
     members = _subsets(len(parameter.components), parameter.max_components or len(parameter.components))
     amounts = (-torch.log1p(-U[:, 1:])).clamp_min(LEAST_AMOUNT) * members[_indices(U[:, 0], len(members))]
     fractions = amounts / amounts.sum(dim=1, keepdim=True)
@@ -139,24 +144,29 @@ def feasible(encoding: Encoding, points: Points, *, most: int = MOST_DRAWS) -> I
     Raises:
         BadInput: None of them is feasible.
     """
-    found, space = 0, encoding.space
+    found, region = 0, encoding.region
     for _ in range(max(1, most // BLOCK)):
-        X = inputs_at(space, points.draw(BLOCK))
+        X = inputs_at(encoding, points.draw(BLOCK))
         for x in X[meets_constraints(encoding, X)]:
             row = encoding.decode(x)
-            if space.complaint(row) is None:
+            if region.complaint(row) is None:
                 found += 1
                 yield row
     if not found:
-        labels = "; ".join(constraint.label for constraint in space.constraints)
-        raise BadInput(f"infeasible constraints: {labels}: none of {most} points within the bounds meets all of them")
+        raise BadInput(f"infeasible constraints: {_labels(encoding)}: none of {most} points within the bounds meets all of them")
     logger.debug("%d of %d points are feasible", found, most)
 
 
-def too_narrow(space: SearchSpace, count: int) -> BadInput:
+def too_narrow(encoding: Encoding, count: int) -> BadInput:
     """Say that chance finds too few feasible points."""
-    labels = "; ".join(constraint.label for constraint in space.constraints)
-    return BadInput(f"constraints too narrow: {labels}: fewer than {count} of {MOST_DRAWS} points within the bounds meet all of them")
+    return BadInput(
+        f"constraints too narrow: {_labels(encoding)}: fewer than {count} of {MOST_DRAWS} points within the bounds meet all of them"
+    )
+
+
+def _labels(encoding: Encoding) -> str:
+    constraints = (constraint.label for constraint in encoding.space.constraints)
+    return "; ".join([*constraints, *(f"restriction {one.number}" for one in encoding.restrictions)])
 
 
 def distinct(

@@ -181,6 +181,23 @@ def suggest(
 
 
 @app.command()
+def constrain(
+    campaign: CampaignArgument = None,
+    values: Annotated[list[str] | None, typer.Option("--set", help="PARAMETER=VALUE, =LOW..HIGH or =NAME,NAME.")] = None,
+    batches: Annotated[int | None, typer.Option("--batches", min=1, help="For so many batches; else until it is lifted.")] = None,
+    lift: Annotated[int | None, typer.Option("--lift", help="Take the restriction of this number away.")] = None,
+    by: Annotated[str, typer.Option("--by", help="Who says so.")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Why.")] = "",
+    lab: LabOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fix or narrow a parameter for later proposals, lift a restriction, or list them."""
+    from flows.cli.constraining import constrain as record
+
+    record(campaign, values or (), batches=batches, lift=lift, lab=lab, by=by, reason=reason, as_json=as_json)
+
+
+@app.command()
 def report(campaign: CampaignArgument = None, lab: LabOption = None) -> None:
     """Write a campaign's report, one self-contained HTML page, and print its path."""
     from flows.cli.looking import write_report

@@ -199,7 +199,7 @@ def _refusals(texts: Sequence[str]) -> Iterator[tuple[int, str]]:
 
 def _checked_edits(history: History, request: ReviewRequest, texts: Sequence[str]) -> dict[int, dict[str, float | str]]:
     """Read edits and refuse at once what the campaign would refuse."""
-    from flows.recipe import steps_of
+    from flows.recipe import check_written, steps_of
     from flows.wiring import stored_plan  # loads the models' libraries, which an answer without edits need not wait for
 
     plan = stored_plan(history.campaign)
@@ -207,7 +207,7 @@ def _checked_edits(history: History, request: ReviewRequest, texts: Sequence[str
     for one in (one for one in request.asked if one.number in edits):
         changed = {**history.proposals[(one.proposal_id, one.revision)].configuration, **edits[one.number]}
         try:
-            plan.space.check(changed)
+            check_written(plan.space, history, changed)
             steps_of(plan.recipe, changed)
         except BadInput as error:
             raise BadInput(f"proposal {one.number}: {error}") from error

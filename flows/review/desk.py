@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol
 
 from typing_extensions import override
 
-from flows.recipe import Recipe, steps_of
+from flows.recipe import Recipe, check_written, steps_of
 from flows.review.queueing import close_requests, queued_run, taken_back
 from orchestrator.clock import Clock
 from orchestrator.domain.campaign import ReviewSpec
@@ -20,7 +21,7 @@ from orchestrator.domain.values import Configuration, canonical, digest
 from orchestrator.errors import BadInput
 from orchestrator.loop import History, observations
 from orchestrator.ports import Store
-from orchestrator.review import Quantities, ask, asked_again, by_deadline, by_rule, decided, reasons_for, settle
+from orchestrator.review import Quantities, ask, asked_again, avoided, by_deadline, by_rule, decided, reasons_for, settle
 
 BY: Final = "campaign"
 """Who the ledger names for what the loop does by itself."""
@@ -129,7 +130,7 @@ class ReviewDesk:
                 history.proposals,
                 now=now,
                 reasons=lambda one: reasons_for(one, self.quantities(history, one), self.spec),
-                edit=self.edit,
+                edit=partial(self.edit, history),
             )
         except BadInput as error:
             refused = answer.evolve(status=AnswerStatus.REFUSED, reason=str(error))
@@ -137,16 +138,17 @@ class ReviewDesk:
             return
         runs = [run for one in settled.approved for run in self._runs(one, now.lab)]
         closed, accepted = decided(request, answer)
-        self.store.settle(closed, accepted, settled.proposals, runs, by=f"person {answer.reviewer}", now=now)
+        kept_away = avoided(settled, self.spec, history.last_batch, iter(uuid7, None))
+        self.store.settle(closed, accepted, settled.proposals, runs, kept_away, by=f"person {answer.reviewer}", now=now)
 
-    def edit(self, proposal: Proposal, edits: Mapping[str, float | str]) -> Proposal:
+    def edit(self, history: History, proposal: Proposal, edits: Mapping[str, float | str]) -> Proposal:
         """Make the next revision with other values, expanded and checked anew.
 
         Raises:
-            BadInput: A value, constraint, limit or stock that does not allow it.
+            BadInput: A value, constraint, restriction, limit or stock that does not allow it.
         """
         changed = {**proposal.configuration, **edits}
-        self.space.check(changed)
+        check_written(self.space, history, changed)
         provenance = proposal.provenance.evolve(predicted={}, acquisition=None, details={"edited from revision": proposal.revision})
         return self._revised(proposal, changed).evolve(provenance=provenance)
 

@@ -14,6 +14,7 @@ from flows.wiring import Plan
 from models.encoding import Encoding
 from models.proximity import WEAK_EVIDENCE, nearest_measured
 from orchestrator.domain.records import Proposal
+from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.space import CategoricalParameter, CompositionParameter, Parameter
 from orchestrator.domain.values import Configuration
 from orchestrator.loop import History, best, knowledge, observations
@@ -53,6 +54,7 @@ class PageMaker:
             "best": self._best(history),
             "since": self._since(history, proposals),
             "model": self._model(proposals[0]),
+            "restrictions": [_restriction(one, self.plan.space.units) for one in history.restricted(history.last_batch)],
             "bench": dict(self.bench_state()),
             "proposals": [self._entry(history, one, quantities[one.proposal_id], explanations.get(one.proposal_id)) for one in proposals],
         }
@@ -166,6 +168,10 @@ class PageMaker:
         before = replace(history, proposals={key: one for key, one in history.proposals.items() if one.proposal_id not in own})
         given = self.policy.explain(knowledge(before), [one.configuration for one in asked], seed=asked[0].provenance.seed)
         return {one.proposal_id: explanation for one, explanation in zip(asked, given, strict=False)}
+
+
+def _restriction(one: Restriction, units: Mapping[str, str]) -> str:
+    return f"{one.shown(units)} (restriction {one.number}, by {one.author}{f': {one.reason}' if one.reason else ''})"
 
 
 def _described(parameter: Parameter) -> dict[str, object]:

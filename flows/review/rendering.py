@@ -49,6 +49,8 @@ def _head(page: Document) -> Iterator[str]:
         yield f"Best so far: proposal {page['best']['proposal']}, objective {_number(page['best']['objective'])} ({values})."
     yield "\n".join(["Since the last batch:", "", *(f"- {line}" for line in page["since"])])
     yield _model(page["model"])
+    if page.get("restrictions"):
+        yield "\n".join(["The search keeps to:", "", *(f"- {line}" for line in page["restrictions"])])
     if page["bench"]:
         yield "Bench: " + ", ".join(f"{name} {value}" for name, value in page["bench"].items()) + "."
     yield _overview(page)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from flows.recipe import steps_of
+from flows.recipe import check_written, steps_of
 from flows.wiring import Plan
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.records import Proposal, Provenance
@@ -31,7 +31,7 @@ def suggestion(plan: Plan, history: History, values: Mapping[str, float | str], 
         raise BadInput("a suggestion needs --by NAME")
     if missing := [column for column in plan.space.columns if column not in values]:
         raise BadInput(f"a suggestion needs a value for each parameter; {', '.join(missing)} missing")
-    plan.space.check(values)
+    check_written(plan.space, history, values)
     steps = steps_of(plan.recipe, values)
     return Proposal(
         proposal_id=uuid7(),

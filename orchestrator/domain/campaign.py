@@ -138,6 +138,10 @@ class ReviewSpec(Frozen):
     on_deadline: Literal["hold", "skip", "approve"] = "hold"
     valid_for: LabSeconds | None = None
     """Lab time after which an approval that was not carried out lapses."""
+    refusal_radius: Annotated[float, Field(ge=0, le=1)] = 0.05
+    """How far later proposals stay from what a person refused: mean over the parameters' differences, each over its range."""
+    refusal_batches: Annotated[int, Field(ge=0)] = 5
+    """For so many batches; 0 for not at all."""
     when: tuple[ReviewRule, ...] = ()
 
     @model_validator(mode="after")

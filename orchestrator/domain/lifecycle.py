@@ -7,6 +7,8 @@ ReviewRequest open ─> decided | expired | closed
 
 Answer        received ─> accepted | refused
 
+Restriction   active ─> lifted
+
 ExperimentRun queued ─> dispatched ─> running ─> completed | failed | infeasible | aborted
 │            │            │
 │            └────────────┴──> unknown ─> completed | failed | infeasible | aborted
@@ -58,6 +60,14 @@ class AnswerStatus(StrEnum):
     """The first one; the campaign has yet to carry it out."""
     ACCEPTED = "accepted"
     REFUSED = "refused"
+
+
+class RestrictionStatus(StrEnum):
+    """Whether proposals keep to a restriction."""
+
+    ACTIVE = "active"
+    """Until its last batch, where it has one."""
+    LIFTED = "lifted"
 
 
 class RunStatus(StrEnum):
@@ -147,6 +157,9 @@ REVIEW_STEPS: Final[Mapping[ReviewStatus, frozenset[ReviewStatus]]] = {
 }
 ANSWER_STEPS: Final[Mapping[AnswerStatus, frozenset[AnswerStatus]]] = {
     AnswerStatus.RECEIVED: frozenset({AnswerStatus.ACCEPTED, AnswerStatus.REFUSED}),
+}
+RESTRICTION_STEPS: Final[Mapping[RestrictionStatus, frozenset[RestrictionStatus]]] = {
+    RestrictionStatus.ACTIVE: frozenset({RestrictionStatus.LIFTED}),
 }
 RUN_STEPS: Final[Mapping[RunStatus, frozenset[RunStatus]]] = {
     _R.QUEUED: frozenset({_R.DISPATCHED, _R.ABORTED, _R.SUPERSEDED}),

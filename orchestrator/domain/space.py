@@ -150,6 +150,8 @@ class CompositionParameter(Frozen):
     """At most so many fractions differ from zero."""
     tolerance: Annotated[float, Field(gt=0, le=0.05)] = 1e-6
     """How far the sum may be from one."""
+    fixed: tuple[float, ...] | None = None
+    """The only fractions that are legal, in the order of the components; None where they vary."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -159,6 +161,8 @@ class CompositionParameter(Frozen):
             raise ValueError(f"parameter {self.name}: step {self.step:g} does not divide one")
         if self.max_components is not None and self.max_components > len(self.components):
             raise ValueError(f"parameter {self.name}: max_components {self.max_components} exceeds {len(self.components)} components")
+        if self.fixed is not None and len(self.fixed) != len(self.components):
+            raise ValueError(f"parameter {self.name}: {len(self.fixed)} fixed fractions for {len(self.components)} components")
         return self
 
     @property
@@ -178,6 +182,8 @@ class CompositionParameter(Frozen):
             abs(value / self.step - round(value / self.step)) * self.step > self.tolerance for value in numbers
         ):
             return f"{self.name}: fractions {numbers} are no multiples of {self.step:g}"
+        if self.fixed is not None and any(abs(value - only) > self.tolerance for value, only in zip(numbers, self.fixed, strict=True)):
+            return f"{self.name}: fractions {numbers} must be {list(self.fixed)}"
         present = sum(value > self.tolerance for value in numbers)
         if self.max_components is not None and present > self.max_components:
             return f"{self.name}: {present} components are present; at most {self.max_components} may be"

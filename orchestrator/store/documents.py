@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import Any, Final, Generic, TypeVar
 
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, Measurement, Proposal, Reading
+from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.review import Answer, Page, Person, ReviewRequest
 from orchestrator.domain.values import Frozen, digest
 from orchestrator.errors import StoreError
@@ -60,8 +61,9 @@ REQUESTS: Final = Kept("review_requests", ReviewRequest, ("request_id",), ("camp
 ANSWERS: Final = Kept("answers", Answer, ("answer_id",), ("campaign", "request_id", "status"))
 PAGES: Final = Kept("pages", Page, ("sha256",), ("campaign",))
 PEOPLE: Final = Kept("people", Person, ("name",), ("revoked",))
+RESTRICTIONS: Final = Kept("restrictions", Restriction, ("restriction_id",), ("campaign", "number", "status"))
 STATE: Final[Mapping[str, Kept[Any]]] = {
-    kept.table: kept for kept in (CAMPAIGNS, PROPOSALS, RUNS, MEASUREMENTS, REQUESTS, ANSWERS, PAGES, PEOPLE)
+    kept.table: kept for kept in (CAMPAIGNS, PROPOSALS, RUNS, MEASUREMENTS, REQUESTS, ANSWERS, PAGES, PEOPLE, RESTRICTIONS)
 }
 
 

@@ -8,7 +8,20 @@ from typing import Any
 from orchestrator.domain.values import canonical
 from orchestrator.errors import BadInput
 from orchestrator.ports import Changes, StoredEvent
-from orchestrator.store.documents import ANSWERS, CAMPAIGNS, MEASUREMENTS, PROPOSALS, REQUESTS, RUNS, STATE, Document, Kept, Key, abridge
+from orchestrator.store.documents import (
+    ANSWERS,
+    CAMPAIGNS,
+    MEASUREMENTS,
+    PROPOSALS,
+    REQUESTS,
+    RESTRICTIONS,
+    RUNS,
+    STATE,
+    Document,
+    Kept,
+    Key,
+    abridge,
+)
 
 _Rows = dict[tuple[str, Key], tuple[int, Document]]
 
@@ -35,6 +48,7 @@ def rebuild(events: Iterable[StoredEvent], campaign: str, seq: int) -> Changes:
         measurements=_select(rows, MEASUREMENTS),
         requests=_select(rows, REQUESTS),
         answers=_select(rows, ANSWERS),
+        restrictions=_select(rows, RESTRICTIONS),
     )
 
 

@@ -3,14 +3,25 @@
 from collections.abc import Sequence
 from typing import Final
 
-from orchestrator.domain.lifecycle import ANSWER_STEPS, REVIEW_STEPS, AnswerStatus, ProposalStatus, ReviewStatus, RunStatus, advance
+from orchestrator.domain.lifecycle import (
+    ANSWER_STEPS,
+    RESTRICTION_STEPS,
+    REVIEW_STEPS,
+    AnswerStatus,
+    ProposalStatus,
+    RestrictionStatus,
+    ReviewStatus,
+    RunStatus,
+    advance,
+)
 from orchestrator.domain.records import ExperimentRun, Proposal
+from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.review import Answer, Page, Person, ReviewRequest
 from orchestrator.domain.values import Frozen
 from orchestrator.errors import BadInput, StoreError
 from orchestrator.review import asked_again, identify, refusal
 from orchestrator.store.checks import check_decision, check_new_revision, check_queued, check_same, check_unknown, find, known, name_of
-from orchestrator.store.documents import ANSWERS, PAGES, PEOPLE, PROPOSALS, REQUESTS, RUNS, Kept
+from orchestrator.store.documents import ANSWERS, PAGES, PEOPLE, PROPOSALS, REQUESTS, RESTRICTIONS, RUNS, Kept
 from orchestrator.store.ledger import Reader
 from orchestrator.store.pen import Entry, Pen
 
@@ -154,6 +165,21 @@ def _waiting(ledger: Reader, proposal: Proposal) -> list[str]:
     runs = (RUNS.load(text) for text in ledger.changed(RUNS.table, proposal.campaign, 0))
     key = (proposal.proposal_id, proposal.revision)
     return [run.run_key for run in runs if (run.proposal_id, run.revision) == key and run.status is RunStatus.QUEUED]
+
+
+def restrict(pen: Pen, restriction: Restriction) -> Restriction:
+    """Write a restriction: a new one under the next free number, or that one is lifted; return it as written."""
+    stored = find(pen.ledger, RESTRICTIONS, restriction)
+    if stored is None:
+        kept = restriction.evolve(number=pen.ledger.highest_number(RESTRICTIONS.table, restriction.campaign) + 1)
+        check_same(f"status of new {name_of(RESTRICTIONS, kept)}", RestrictionStatus.ACTIVE, kept.status)
+    else:
+        kept = restriction
+        advance(RESTRICTION_STEPS, stored.status, kept.status, what=f"restriction {stored.number} of campaign {stored.campaign}")
+        check_same(f"content of {name_of(RESTRICTIONS, kept)}", stored, kept.evolve(status=stored.status, lifted=None))
+    kind = "restricted" if stored is None else f"restriction-{kept.status}"
+    pen.record(kind, kept.campaign, kept.restriction_id, [Entry(RESTRICTIONS, kept)])
+    return kept
 
 
 def keep_person(pen: Pen, person: Person, kind: str) -> None:

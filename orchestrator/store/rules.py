@@ -13,6 +13,7 @@ from typing_extensions import override
 from orchestrator.clock import Instant
 from orchestrator.domain.lifecycle import CAMPAIGN_STEPS, RunStatus, advance
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, Measurement, Proposal, Reading
+from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.review import Answer, Page, Person, ReviewRequest
 from orchestrator.errors import StoreError
 from orchestrator.ports import Changes, Store, StoredEvent
@@ -30,7 +31,18 @@ from orchestrator.store.checks import (
     no_campaign,
     numbered,
 )
-from orchestrator.store.documents import ANSWERS, CAMPAIGNS, MEASUREMENTS, PAGES, PEOPLE, PROPOSALS, REQUESTS, RUNS, load_reading
+from orchestrator.store.documents import (
+    ANSWERS,
+    CAMPAIGNS,
+    MEASUREMENTS,
+    PAGES,
+    PEOPLE,
+    PROPOSALS,
+    REQUESTS,
+    RESTRICTIONS,
+    RUNS,
+    load_reading,
+)
 from orchestrator.store.history import rebuild
 from orchestrator.store.ingesting import Incident, ingest
 from orchestrator.store.ledger import Reader, Writer
@@ -71,6 +83,7 @@ class LedgerStore(Store):
                 measurements=tuple(MEASUREMENTS.load(text) for text in ledger.changed(MEASUREMENTS.table, campaign, since)),
                 requests=tuple(REQUESTS.load(text) for text in ledger.changed(REQUESTS.table, campaign, since)),
                 answers=tuple(ANSWERS.load(text) for text in ledger.changed(ANSWERS.table, campaign, since)),
+                restrictions=tuple(RESTRICTIONS.load(text) for text in ledger.changed(RESTRICTIONS.table, campaign, since)),
             )
 
     @override
@@ -187,13 +200,23 @@ class LedgerStore(Store):
         answer: Answer | None,
         proposals: Sequence[Proposal],
         runs: Sequence[ExperimentRun],
+        restrictions: Sequence[Restriction] = (),
         *,
         by: str,
         now: Instant,
     ) -> None:
         with self.writing() as ledger:
             self._guard(ledger, request.campaign)
-            reviewing.settle(Pen(ledger, by, now), request, answer, proposals, runs)
+            pen = Pen(ledger, by, now)
+            reviewing.settle(pen, request, answer, proposals, runs)
+            for restriction in restrictions:
+                reviewing.restrict(pen, restriction)
+
+    @override
+    def restrict(self, restriction: Restriction, *, by: str, now: Instant) -> Restriction:
+        with self.writing() as ledger:
+            self._guard(ledger, restriction.campaign)
+            return reviewing.restrict(Pen(ledger, by, now), restriction)
 
     @override
     def page(self, sha256: str) -> Page:

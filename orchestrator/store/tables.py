@@ -160,6 +160,20 @@ class PersonRow(LedgerTable, table=True):
     document: str = Field(sa_type=Text)
 
 
+class RestrictionRow(LedgerTable, table=True):
+    """What people took out of a search."""
+
+    __tablename__ = "restrictions"
+    __table_args__ = (Index(None, "campaign", "event_seq"),)
+
+    restriction_id: str = Field(primary_key=True)
+    campaign: str = Field(foreign_key="campaigns.name")
+    number: int
+    status: str
+    event_seq: int = Field(foreign_key="events.seq")
+    document: str = Field(sa_type=Text)
+
+
 class RawBytesRow(LedgerTable, table=True):
     """A device's own bytes, once."""
 

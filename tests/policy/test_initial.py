@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.encoding import Encoding
 from orchestrator.domain.space import (
     CompositionParameter,
     ContinuousParameter,
@@ -73,7 +74,7 @@ def test_a_space_of_few_points_is_used_up_before_points_repeat() -> None:
 def test_few_components_are_present_where_few_may_be_and_each_set_of_them_is_drawn() -> None:
     alloy = CompositionParameter(name="alloy", components=("Ni", "Fe", "Co"), max_components=2)
     space = SearchSpace(parameters=(alloy,))
-    X = inputs_at(space, SobolPoints(latent_width(space), seed=0).draw(256))
+    X = inputs_at(Encoding(space), SobolPoints(latent_width(space), seed=0).draw(256))
     present = {tuple((row > 0).tolist()) for row in X}
     assert len(present) == 6
     assert all(1 <= sum(mask) <= 2 for mask in present)
@@ -81,7 +82,7 @@ def test_few_components_are_present_where_few_may_be_and_each_set_of_them_is_dra
 
 def test_fractions_are_uniform_on_the_simplex() -> None:
     space = SearchSpace(parameters=(CompositionParameter(name="alloy", components=("Ni", "Fe", "Co")),))
-    X = inputs_at(space, SobolPoints(latent_width(space), seed=0).draw(4096))
+    X = inputs_at(Encoding(space), SobolPoints(latent_width(space), seed=0).draw(4096))
     assert X.mean(dim=0).tolist() == pytest.approx([1 / 3] * 3, abs=0.01)
     # a flat Dirichlet over three: variance 2 / (9 * 4)
     assert X.var(dim=0).tolist() == pytest.approx([1 / 18] * 3, rel=0.05)

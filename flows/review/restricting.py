@@ -1,0 +1,105 @@
+"""Fixing and narrowing parameters in mid-campaign: what people type becomes a restriction that leaves something to search."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from pydantic import ValidationError
+
+from flows.wiring import Plan
+from orchestrator.domain.identity import uuid7
+from orchestrator.domain.lifecycle import ProposalStatus, RunStatus
+from orchestrator.domain.records import Proposal
+from orchestrator.domain.region import Region
+from orchestrator.domain.restriction import Allowed, Restriction
+from orchestrator.domain.space import CategoricalParameter, SearchSpace
+from orchestrator.domain.values import explain
+from orchestrator.errors import BadInput
+from orchestrator.loop import History, knowledge
+from orchestrator.units import parse
+from policies.initial import SobolPolicy
+
+
+def allowed_of(texts: Sequence[str], space: SearchSpace) -> dict[str, Allowed]:
+    """Read what is left of columns, such as `T=180 degC`, `T=150..180 degC`, `tau=..2 min` or `solvent=water,DMF`.
+
+    Raises:
+        BadInput: Names the text, and what was expected.
+    """
+    names = {column for one in space.parameters if isinstance(one, CategoricalParameter) for column in one.columns}
+    columns: dict[str, Allowed] = {}
+    for text in texts:
+        column, equals, value = (part.strip() for part in text.partition("="))
+        if not (equals and value):
+            raise BadInput(f"--set {text!r}: expected PARAMETER=VALUE, PARAMETER=LOW..HIGH or PARAMETER=NAME,NAME")
+        if column not in space.columns:
+            raise BadInput(f"--set {text!r}: there is no parameter {column!r}; there are {', '.join(space.columns)}")
+        if column in columns:
+            raise BadInput(f"--set {text!r}: {column} is named twice")
+        try:
+            columns[column] = _names(value) if column in names else _range(space, column, value, text)
+        except ValidationError as error:
+            raise explain(error, what=f"--set {text!r}") from error
+    if not columns:
+        raise BadInput("nothing is restricted; expected --set PARAMETER=VALUE or PARAMETER=LOW..HIGH")
+    return columns
+
+
+def _names(value: str) -> Allowed:
+    return Allowed(names=tuple(dict.fromkeys(name.strip() for name in value.split(","))))
+
+
+def _range(space: SearchSpace, column: str, value: str, text: str) -> Allowed:
+    low, dots, high = (part.strip() for part in value.partition(".."))
+    unit, what = space.units[column], f"--set {text!r}"
+    if not dots:
+        only = parse(value, unit, what=what)
+        return Allowed(min=only, max=only)
+    if low and not low[-1].isalpha() and high:
+        low = f"{low} {_unit_of(high)}".strip()  # 150..180 degC: one unit for both
+    return Allowed(min=parse(low, unit, what=what) if low else None, max=parse(high, unit, what=what) if high else None)
+
+
+def _unit_of(text: str) -> str:
+    return text.lstrip("+-0123456789.eE ").strip()
+
+
+def new_restriction(
+    plan: Plan, history: History, columns: Mapping[str, Allowed], *, author: str, reason: str, batches: int | None
+) -> Restriction:
+    """Make a restriction that leaves the policy something to propose.
+
+    Args:
+        plan: The campaign's files.
+        history: The campaign so far.
+        columns: What is left of columns.
+        author: Who says so.
+        reason: Why.
+        batches: For how many batches from now; None until it is lifted.
+
+    Raises:
+        BadInput: No name, an illegal value, or nothing is left of the space.
+    """
+    if not author.strip():
+        raise BadInput("a restriction needs --by NAME")
+    restriction = Restriction(
+        restriction_id=uuid7(),
+        campaign=history.campaign.name,
+        author=author.strip(),
+        reason=reason or None,
+        columns=dict(columns),
+        last_batch=None if batches is None else history.last_batch + batches,
+    )
+    together = (*history.restricted(history.last_batch + 1), restriction)
+    Region(plan.space, (restriction,)).space  # noqa: B018 - refuses what is illegal by itself, and says it first
+    found = SobolPolicy(plan.space).propose(replace(knowledge(history), restrictions=together), count=1, seed=0)
+    if not found:
+        raise BadInput(f"{restriction.shown(plan.space.units)}: no candidate is left")
+    return restriction
+
+
+def outside(history: History, space: SearchSpace, restriction: Restriction) -> tuple[Proposal, ...]:
+    """Return the proposals that wait, or whose runs do, and lie where later ones may not."""
+    region = Region(space, (restriction,))
+    queued = {(run.proposal_id, run.revision) for run in history.runs.values() if run.status is RunStatus.QUEUED}
+    waiting = (one for one in history.newest() if one.status is ProposalStatus.PROPOSED or (one.proposal_id, one.revision) in queued)
+    return tuple(one for one in waiting if region.complaint(one.configuration) is not None)
