@@ -16,6 +16,7 @@ from orchestrator.domain.records import (
     Reading,
     Step,
 )
+from orchestrator.domain.restriction import Allowed, Restriction
 from orchestrator.domain.review import Answer, Asked, Page, Reason, ReviewRequest, Verdict
 from orchestrator.domain.values import canonical, digest
 from orchestrator.ports import Store
@@ -44,6 +45,10 @@ def proposal(number: int = 1, *, name: str = CAMPAIGN, revision: int = 1, temper
         steps=(step,),
         provenance=Provenance(policy="sobol/1", as_of=3, seed=number),
     )
+
+
+def restriction(name: str) -> Restriction:
+    return Restriction(restriction_id=name, campaign=CAMPAIGN, author="Ada", columns={"T": Allowed(max=250.0)})
 
 
 def approved(original: Proposal) -> Proposal:

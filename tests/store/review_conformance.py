@@ -4,12 +4,25 @@ from collections.abc import Iterator
 
 import pytest
 
-from orchestrator.domain.lifecycle import AnswerStatus, ProposalStatus, ReviewStatus, RunStatus
+from orchestrator.domain.lifecycle import AnswerStatus, ProposalStatus, RestrictionStatus, ReviewStatus, RunStatus
 from orchestrator.domain.review import Person, ReviewRun, draw_codes
 from orchestrator.errors import BadInput, Fault, StoreError
 from orchestrator.ports import Store
 from orchestrator.review import asked_again, decided
-from tests.store.cases import BY, CAMPAIGN, answer_to, approved, at, begin, proposal, queued, request_for, tell_approval, tell_request
+from tests.store.cases import (
+    BY,
+    CAMPAIGN,
+    answer_to,
+    approved,
+    at,
+    begin,
+    proposal,
+    queued,
+    request_for,
+    restriction,
+    tell_approval,
+    tell_request,
+)
 from tests.store.conformance import Ledgers
 
 
@@ -132,3 +145,17 @@ class ReviewConformance:
         store.add_proposals([proposal(1)], by=BY, now=at(2))
         store.add_proposals([proposal(1).evolve(proposal_id="other", author="Ada")], by="person Ada", now=at(3))
         assert [one.number for one in store.changes(CAMPAIGN).proposals] == [1, 2]
+
+    def test_restrictions_are_numbered_lifted_once_and_known_as_of_then(self, store: Store, ledgers: Ledgers) -> None:
+        first, second = (store.restrict(restriction(name), by=BY, now=at(4)) for name in ("r1", "r2"))
+        assert (first.number, second.number) == (1, 2)
+        before, _ = store.head()
+        lifted = store.restrict(first.evolve(status=RestrictionStatus.LIFTED, lifted="mended"), by=BY, now=at(5))
+        other = ledgers.open()
+        assert {one.restriction_id: one for one in other.changes(CAMPAIGN).restrictions} == {"r1": lifted, "r2": second}
+        assert other.changes_until(CAMPAIGN, before).restrictions == (first, second)
+        other.close()
+        with pytest.raises(Fault, match=r"restriction 1 .* lifted cannot become"):
+            store.restrict(lifted.evolve(status=RestrictionStatus.ACTIVE), by=BY, now=at(6))
+        with pytest.raises(StoreError, match="content of restriction"):
+            store.restrict(second.evolve(status=RestrictionStatus.LIFTED, author="Bob"), by=BY, now=at(6))

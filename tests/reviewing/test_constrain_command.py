@@ -1,0 +1,68 @@
+"""`athanor constrain`, as it is typed."""
+
+import json
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from flows.cli.constraining import constrain
+from flows.lab import make_lab
+from flows.wiring import load_plan
+from orchestrator.clock import Instant
+from orchestrator.domain.records import CampaignRecord
+from orchestrator.errors import BadInput
+from orchestrator.store.sql import SqlStore
+from tests.crash.campaigns import athanor, quick_campaign
+
+NOW = Instant(datetime(2026, 1, 1, tzinfo=UTC), 0.0)
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Path:
+    """A lab whose one campaign has begun and proposed nothing yet; T is 235 to 240 degC, tau 20 to 60 s."""
+    plan = load_plan(quick_campaign(tmp_path / "work", budget=4))
+    lab = make_lab(tmp_path / "lab", beside=plan.file.path, kind="dry")
+    with closing(SqlStore.open(lab.ledger)) as store:
+        store.create_campaign(CampaignRecord(name=plan.file.name, snapshot=plan.snapshot), by="test", now=NOW)
+    return lab.path
+
+
+def test_restrictions_are_added_listed_and_lifted(lab: Path) -> None:
+    words = ("constrain", "--lab", str(lab))
+    assert "nothing is restricted" in athanor(*words).stdout
+    added = athanor(*words, "--set", "T=236..238 degC", "--set", "tau=0.5 min", "--by", "Ada", "--reason", "oven drifts")
+    assert added.returncode == 0, added.stderr
+    assert "restriction 1 (active, by Ada: oven drifts): T = 236..238 degC; tau = 30 s" in " ".join(added.stdout.split())
+    (row,) = json.loads(athanor(*words, "--json").stdout)["restrictions"]
+    assert row["columns"]["T"] == {"min": 236.0, "max": 238.0, "names": []}
+    lifted = athanor(*words, "--lift", "1", "--by", "Bob", "--reason", "mended")
+    assert "restriction 1 (lifted" in lifted.stdout, lifted.stderr
+    assert athanor("verify", "--lab", str(lab)).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (["T=300 degC"], "T = 300 degC: expected 235 to 240 degC"),
+        (["T=236 s"], "T=236 s.*has the wrong unit"),
+        (["T=238..236"], "min 238 is above max 236"),
+        (["T"], "expected PARAMETER=VALUE"),
+        (["p=1"], "there is no parameter 'p'; there are T, tau, c_se, ratio"),
+        (["T=236", "T=237"], "T is named twice"),
+    ],
+)
+def test_what_leaves_nothing_or_is_not_legal_is_refused_in_one_line(lab: Path, values: list[str], said: str) -> None:
+    with pytest.raises(BadInput, match=said) as refused:
+        constrain(None, values, batches=None, lift=None, lab=lab, by="Ada", reason="", as_json=False)
+    assert "\n" not in str(refused.value)
+    with closing(SqlStore.open(lab / "ledger.db", read_only=True)) as store:
+        assert store.changes("cdse-600").restrictions == ()
+
+
+def test_nobody_in_particular_restricts_nothing(lab: Path) -> None:
+    with pytest.raises(BadInput, match="--by NAME"):
+        constrain(None, ["T=236"], batches=None, lift=None, lab=lab, by=" ", reason="", as_json=False)
+    with pytest.raises(BadInput, match="has no restriction 7; it has none"):
+        constrain(None, (), batches=None, lift=7, lab=lab, by="Ada", reason="", as_json=False)
