@@ -94,7 +94,8 @@ def _rest(steps: Steps, leave: threading.Event) -> None:
 
 
 def _ask(steps: Steps) -> tuple[Action, ...]:
-    return next_actions(steps.refresh(), steps.setup.clock.now(), steps.setup.spec, steps.setup.objective)
+    setup = steps.setup
+    return next_actions(steps.refresh(), setup.clock.now(), setup.spec, setup.objective, exhausted=steps.exhausted)
 
 
 def _work(steps: Steps) -> None:

@@ -79,6 +79,8 @@ class Steps:
         self.setup = setup
         self.desk = ReviewDesk(setup.spec.name, setup.rules, setup.space, setup.recipe, setup.store, setup.clock, setup.page)
         self.history = History.of(setup.store.changes(setup.spec.name))
+        self.exhausted = False
+        """Whether the policy had nothing left when it was last asked."""
         self._used_positions: set[str] | None = None
         self._revisions: dict[str, int] = {}
         self._leaders: dict[str, str] | None = None
@@ -100,6 +102,7 @@ class Steps:
         batch = self.history.last_batch + 1
         seed = batch_seed(self.setup.spec.seed, batch)
         suggestions = self._suggestions(known, action.count, seed)
+        self.exhausted = not suggestions
         seconds = time.perf_counter() - started
         self.setup.timings.add("model", started)
         proposals = tuple(

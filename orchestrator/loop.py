@@ -250,7 +250,7 @@ def best(history: History, objective: Objective) -> tuple[ExperimentRun, float] 
     return None if found is None else (history.runs[found[1]], found[0])
 
 
-def next_actions(history: History, now: Instant, spec: GeneralSpec, objective: Objective) -> tuple[Action, ...]:
+def next_actions(history: History, now: Instant, spec: GeneralSpec, objective: Objective, *, exhausted: bool = False) -> tuple[Action, ...]:
     """Decide what is to be done next.
 
     Args:
@@ -258,6 +258,7 @@ def next_actions(history: History, now: Instant, spec: GeneralSpec, objective: O
         now: Wall and lab time.
         spec: Budget, batch, goal and the like.
         objective: Judges whether the goal is reached.
+        exhausted: The policy had nothing left when it was last asked: what is in hand is finished, then the campaign.
     """
     for stop in _stopped(history):
         return (stop,)
@@ -269,7 +270,7 @@ def next_actions(history: History, now: Instant, spec: GeneralSpec, objective: O
         return (Adapt(history.seq),)
     if stop_now := _finished(history, spec, objective):
         return (stop_now,)
-    return _reviewed(history, now) or _carry_on(history, now, spec, objective)
+    return _reviewed(history, now) or _carry_on(history, now, () if exhausted else _propose(history, spec, objective))
 
 
 def _reviewed(history: History, now: Instant) -> tuple[Action, ...]:
@@ -291,10 +292,9 @@ def _is_due(request: ReviewRequest, now: Instant) -> bool:
     return request.deadline_lab is not None and now.lab > request.deadline_lab and not request.overdue
 
 
-def _carry_on(history: History, now: Instant, spec: GeneralSpec, objective: Objective) -> tuple[Action, ...]:
+def _carry_on(history: History, now: Instant, proposing: tuple[Propose, ...]) -> tuple[Action, ...]:
     queued = tuple(Execute(run) for run in history.attempts() if run.status is RunStatus.QUEUED)
     given = _in_hand(history)
-    proposing = _propose(history, spec, objective)
     if queued or proposing:
         return (*queued, *proposing)
     if given or history.open_requests:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -172,6 +173,15 @@ def test_the_goal_ends_a_campaign_before_its_budget() -> None:
     ended = carry(steps)
     assert "goal reached" in ended.reason
     assert len(steps.refresh().attempts()) < 200
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_table_that_is_used_up_ends_the_campaign_once_its_runs_are_in(batch: int) -> None:
+    steps = steps_over(Box(), budget=10, batch=batch)
+    rows = ({"x": 0.125}, {"x": 0.25}, {"x": 0.5})
+    steps.setup = replace(steps.setup, policy=RandomPolicy(SPACE.evolve(candidates=rows)))
+    assert carry(steps) == Ended(CampaignStatus.FINISHED, "nothing is left to propose")
+    assert sorted(float(one.measured["x"]) for one in steps.refresh().attempts()) == [0.125, 0.25, 0.5]
 
 
 @pytest.mark.parametrize("batch", [1, 2, 77])
