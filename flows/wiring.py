@@ -283,16 +283,21 @@ def admit(record: CampaignRecord | None, plan: Plan) -> CampaignRecord | None:
     changed = difference(record.snapshot.get("files", {}), plan.snapshot["files"])
     if changed:
         raise BadInput(
-            f"campaign {record.name} is unfinished and its files have changed; put them back, or `athanor abort {record.name}` and "
-            f"choose another name\n{changed}"
+            f"campaign {record.name} is unfinished and its files have changed; accept that with `athanor amend {plan.file.path} --by NAME "
+            f"--reason TEXT`, or put them back\n{changed}"
         )
     return record
 
 
 def difference(old: Mapping[str, str], new: Mapping[str, str]) -> str:
     """Show what differs between two sets of files, at most so many lines; empty when nothing does."""
-    lines = []
+    return "\n".join(changed_lines(old, new)[:DIFF_LINES])
+
+
+def changed_lines(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+    """Return all that differs between two sets of files, file by file, as unified differences."""
+    lines: list[str] = []
     for name in sorted(set(old) | set(new)):
         before, after = old.get(name, "").splitlines(), new.get(name, "").splitlines()
         lines += list(difflib.unified_diff(before, after, f"{name} (ledger)", f"{name} (now)", lineterm="", n=0))
-    return "\n".join(lines[:DIFF_LINES])
+    return lines

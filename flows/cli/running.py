@@ -9,6 +9,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from flows.amendment import former_benches
 from flows.campaign import Ended
 from flows.cli.carrying import Carried, Carrier, carry, prepare_prefect
 from flows.cli.output import console, emit, fail, log_to, program
@@ -173,7 +174,9 @@ class _Sitting:
             if plant is None:
                 raise BadInput(f"{plan.bench.path}: a dry run needs [simulation] plant = FILE")
             file = plan.bench.path.parent / plant
-            ensure_plant(lab.path, file, bench_sha256=plan.bench.sha256, seed=options.plant_seed, rate=options.rate)
+            formerly = former_benches(self.store.events(plan.file.name))
+            sha256 = plan.bench.sha256
+            ensure_plant(lab.path, file, bench_sha256=sha256, seed=options.plant_seed, rate=options.rate, formerly=formerly)
         ensure_bench(lab.path, plan.bench.path, lab.endpoints)
         return lab_clock(lab.endpoints), plan.bench.sha256
 
