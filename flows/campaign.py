@@ -94,7 +94,9 @@ def _rest(steps: Steps, leave: threading.Event) -> None:
 
 
 def _ask(steps: Steps) -> tuple[Action, ...]:
-    return next_actions(steps.refresh(), steps.setup.clock.now(), steps.setup.spec, steps.setup.objective)
+    steps.refresh()
+    steps.renew()
+    return next_actions(steps.history, steps.setup.clock.now(), steps.setup.spec, steps.setup.objective)
 
 
 def _work(steps: Steps) -> None:

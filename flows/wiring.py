@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from flows.binding import bench_binding, campaign_binding, drivers_binding, table_binding
 from flows.recipe import Recipe, RecordedRecipe, WiredRecipe
 from instruments.benchfile import BenchFile, load_bench, parse_bench
 from instruments.hazards import possible_hazards
@@ -136,7 +137,12 @@ def _wired(file: CampaignFile, bench: BenchFile) -> Plan:
     sample = _probe_reachable(procedure, space, sample_free)
     _check_round_trip(procedure, sample)
     policy, prior = _policy(file, space)
-    return Plan(file, space, file.objective, policy, WiredRecipe(bench, procedure), bench, procedure, None, sample, prior)
+    recipe = WiredRecipe(bench, procedure, {**drivers_binding(), **bench_binding(bench), **_bound(file, prior)})
+    return Plan(file, space, file.objective, policy, recipe, bench, procedure, None, sample, prior)
+
+
+def _bound(file: CampaignFile, prior: PriorFile | None) -> dict[str, str]:
+    return campaign_binding(file, None if prior is None else prior.sha256)
 
 
 def policy_again(plan: Plan, settings: Mapping[str, Any]) -> Policy:
@@ -182,7 +188,7 @@ def _recorded(file: CampaignFile, data: Path | None) -> Plan:
     pool = recorded_pool(table, file.spec.parameters, file.spec.targets, columns=recorded.columns, constraints=file.spec.constraints)
     assert pool.space.candidates is not None
     policy, prior = _policy(file, pool.space)
-    recipe = RecordedRecipe(table.sha256, pool.space.units)
+    recipe = RecordedRecipe(pool.space.units, {**table_binding(table.sha256), **_bound(file, prior)})
     sample = pool.space.candidates[:ROUND_TRIP_POINTS]
     return Plan(file, pool.space, file.objective, policy, recipe, table=table, sample=sample, prior=prior)
 

@@ -21,6 +21,7 @@ from flows.review.page import PageMaker
 from flows.server import ServerUse
 from flows.steering import LEFT_IN_PAGE, Steering
 from flows.steps import Setup, Steps
+from flows.stocks import StockBook
 from flows.telling import Teller
 from flows.wiring import Plan, admit, load_plan, recorded_bench
 from instruments.host.client import HostClient
@@ -138,7 +139,8 @@ class _Sitting:
             plan = self.plan
             general, rules = plan.file.spec.campaign, plan.file.spec.review
             places = (bench, self.store, clock, fence, bench_sha)
-            page = PageMaker(plan, plan.policy, self.lab.kind if plan.needs_wires else "recorded", self._bench_state)
+            kind, stocks = self.lab.kind if plan.needs_wires else "recorded", StockBook(self.store, plan.file.name)
+            page = PageMaker(plan, plan.policy, kind, self._bench_state, stocks)
             setup = Setup(general, plan.space, plan.objective, plan.policy, plan.recipe, *places, rules, self._asker(), page)
             self.laps.lap("starting")
             notifier = Notifier.from_environment(self.lab.path)

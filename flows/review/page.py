@@ -10,9 +10,11 @@ from math import isfinite
 from typing import Any, Final
 
 from flows.review.pictures import effects_svg
+from flows.stocks import StockBook
 from flows.wiring import Plan
 from models.encoding import Encoding
 from models.proximity import WEAK_EVIDENCE, nearest_measured
+from orchestrator.domain.lifecycle import ProposalStatus
 from orchestrator.domain.records import Proposal
 from orchestrator.domain.space import CategoricalParameter, CompositionParameter, Parameter
 from orchestrator.domain.values import Configuration
@@ -38,6 +40,8 @@ class PageMaker:
     kind: str
     """`dry`, `live` or `recorded`: what the proposals would be carried out on."""
     bench_state: BenchState = dict
+    stocks: StockBook | None = None
+    """Says what is left of the bench's stocks; None where nothing is kept of them."""
 
     def __call__(self, history: History, proposals: Sequence[Proposal], quantities: Mapping[str, Quantities]) -> Mapping[str, object]:
         """Return the page of a request."""
@@ -53,12 +57,15 @@ class PageMaker:
             "best": self._best(history),
             "since": self._since(history, proposals),
             "model": self._model(proposals[0]),
-            "bench": dict(self.bench_state()),
+            "bench": {**self.bench_state(), **self._stocks(history)},
             "proposals": [self._entry(history, one, quantities[one.proposal_id], explanations.get(one.proposal_id)) for one in proposals],
         }
         return {name: _clean(value) for name, value in page.items()}
 
     # ----------------------------------------------------------------- the campaign as a whole
+
+    def _stocks(self, history: History) -> dict[str, str]:
+        return {} if self.stocks is None else self.stocks.lines(history, self.plan.recipe.binding)
 
     def _best(self, history: History) -> dict[str, object] | None:
         found = best(history, self.plan.objective)
@@ -105,6 +112,7 @@ class PageMaker:
             "revision": proposal.revision,
             "content_hash": proposal.content_hash,
             "author": proposal.author,
+            "asked_again": _why_asked_again(history, proposal),
             "columns": list(self.plan.space.columns),
             "configuration": {column: proposal.configuration[column] for column in self.plan.space.columns},
             "parameters": [_described(one) for one in self.plan.space.parameters],
@@ -166,6 +174,12 @@ class PageMaker:
         before = replace(history, proposals={key: one for key, one in history.proposals.items() if one.proposal_id not in own})
         given = self.policy.explain(knowledge(before), [one.configuration for one in asked], seed=asked[0].provenance.seed)
         return {one.proposal_id: explanation for one, explanation in zip(asked, given, strict=False)}
+
+
+def _why_asked_again(history: History, proposal: Proposal) -> str | None:
+    """Say why the revision before lapsed; None where none did."""
+    former = history.proposals.get((proposal.proposal_id, proposal.revision - 1))
+    return former.reason if former is not None and former.status is ProposalStatus.LAPSED else None
 
 
 def _described(parameter: Parameter) -> dict[str, object]:
