@@ -17,6 +17,8 @@ FILE: Final = " file"
 """Ends the name of an entry that holds a whole file's sha256."""
 DIGEST: Final = "sha256:"
 """Begins a value that says nothing to people."""
+SHOWN: Final = 8
+"""Changes named in a reason; `athanor amend` has shown all of them."""
 _DIGITS: Final = 16
 """Of a section's digest: it explains, the file's own binds."""
 _BENCH_SECTIONS: Final = {
@@ -85,8 +87,10 @@ def changes(old: Mapping[str, str], new: Mapping[str, str]) -> str | None:
     A file is named only where none of its named parts has changed: then it was a comment, or the order of its lines.
     """
     changed = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
-    parts = [name for name in changed if not name.endswith(FILE)]
-    return "; ".join(_told(name, old.get(name), new.get(name)) for name in parts or changed) or None
+    told = [name for name in changed if not name.endswith(FILE)] or changed
+    lines = [_told(name, old.get(name), new.get(name)) for name in told[:SHOWN]]
+    more = [f"and {len(told) - SHOWN} more"] if len(told) > SHOWN else []
+    return "; ".join([*lines, *more]) or None
 
 
 def _told(name: str, old: str | None, new: str | None) -> str:

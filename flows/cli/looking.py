@@ -39,7 +39,7 @@ def show_status(campaign: str | None, *, lab: Path | None, as_json: bool) -> Non
         record = the_campaign(store, found, campaign)
         history = History.of(store.changes(record.name))
         adapted = adaptations(store.events(record.name))
-        stocks = StockBook(store, record.name).lines(history, stock_entries_of(record.snapshot["files"].get("bench", "")))
+        stocks = StockBook(store, record.name).lines(history, stock_entries_of(record.snapshot.get("files", {}).get("bench", "")))
     unknown = [run.run_key for run in history.runs.values() if run.status == "unknown"]
     document = {
         "campaign": record.name,

@@ -24,6 +24,7 @@ from orchestrator.domain.records import Proposal
 from orchestrator.domain.review import Answer, Person, ReviewRequest, draw_codes
 from orchestrator.errors import BadInput
 from orchestrator.loop import History
+from orchestrator.review import why_asked_again
 from orchestrator.store.sql import SqlStore
 
 SHEET: Final = 40
@@ -77,6 +78,7 @@ def _document(history: History, request: ReviewRequest) -> dict[str, Any]:
             "revision": one.revision,
             "content": one.content_hash,
             "why": [reason.text for reason in one.reasons],
+            "asked_again": why_asked_again(history.proposals[(one.proposal_id, one.revision)], history.proposals),
             "people": one.people,
             "configuration": history.proposals[(one.proposal_id, one.revision)].configuration,
             "signed": [signature.person for signature in history.proposals[(one.proposal_id, one.revision)].signatures],
@@ -119,7 +121,9 @@ def _table(history: History, request: ReviewRequest) -> Table:
     for one, proposal in zip(request.asked, asked, strict=True):
         name = str(one.number) if one.revision == 1 else f"{one.number} rev. {one.revision}"
         values = [value if isinstance(value := proposal.configuration[column], str) else f"{value:.5g}" for column in columns]
-        table.add_row(name, *values, _expected(proposal), "; ".join(reason.text for reason in one.reasons))
+        again = why_asked_again(proposal, history.proposals)
+        why = [*([f"asked again: {again}"] if again else []), *(reason.text for reason in one.reasons)]
+        table.add_row(name, *values, _expected(proposal), "; ".join(why))
     return table
 
 

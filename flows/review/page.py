@@ -14,13 +14,12 @@ from flows.stocks import StockBook
 from flows.wiring import Plan
 from models.encoding import Encoding
 from models.proximity import WEAK_EVIDENCE, nearest_measured
-from orchestrator.domain.lifecycle import ProposalStatus
 from orchestrator.domain.records import Proposal
 from orchestrator.domain.space import CategoricalParameter, CompositionParameter, Parameter
 from orchestrator.domain.values import Configuration
 from orchestrator.loop import History, best, knowledge, observations
 from orchestrator.ports import Explanation, Policy
-from orchestrator.review import Quantities
+from orchestrator.review import Quantities, why_asked_again
 
 SCHEMA: Final = 1
 NORMAL_90: Final = 1.6449
@@ -112,7 +111,7 @@ class PageMaker:
             "revision": proposal.revision,
             "content_hash": proposal.content_hash,
             "author": proposal.author,
-            "asked_again": _why_asked_again(history, proposal),
+            "asked_again": why_asked_again(proposal, history.proposals),
             "columns": list(self.plan.space.columns),
             "configuration": {column: proposal.configuration[column] for column in self.plan.space.columns},
             "parameters": [_described(one) for one in self.plan.space.parameters],
@@ -174,12 +173,6 @@ class PageMaker:
         before = replace(history, proposals={key: one for key, one in history.proposals.items() if one.proposal_id not in own})
         given = self.policy.explain(knowledge(before), [one.configuration for one in asked], seed=asked[0].provenance.seed)
         return {one.proposal_id: explanation for one, explanation in zip(asked, given, strict=False)}
-
-
-def _why_asked_again(history: History, proposal: Proposal) -> str | None:
-    """Say why the revision before lapsed; None where none did."""
-    former = history.proposals.get((proposal.proposal_id, proposal.revision - 1))
-    return former.reason if former is not None and former.status is ProposalStatus.LAPSED else None
 
 
 def _described(parameter: Parameter) -> dict[str, object]:

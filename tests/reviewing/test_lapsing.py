@@ -157,3 +157,10 @@ def test_a_change_of_the_bench_file_is_named_in_the_users_terms(bench: BenchFile
     now = parse_bench(bench.text.replace(old, new, 1), bench.path)
     assert changes(bench_binding(bench), bench_binding(now)) == said
     assert changes(bench_binding(bench), bench_binding(bench)) is None
+
+
+def test_a_reason_stays_a_line_however_much_has_changed() -> None:
+    old, new = ({f"constant c{index}": str(index + shift) for index in range(20)} for shift in (0, 1))
+    said = changes(old, new) or ""
+    assert said.startswith("constant c0 0 -> 1; ")
+    assert said.endswith("; and 12 more")
