@@ -96,6 +96,26 @@ def test_an_answer_given_before_the_change_keeps_its_refusals_and_what_it_approv
     assert again.history.proposals[(first.proposal_id, 1)].status is ProposalStatus.LAPSED
 
 
+def test_an_answer_that_comes_while_the_question_is_being_closed_is_carried_out_first() -> None:
+    before = left_open()
+    (request,) = before.history.open_requests
+    again = desk_with(AFTER, in_turn(answer), before.store)
+    settle = again.store.settle
+
+    def meanwhile(*given: object, **named: object) -> None:
+        if not again.answers:
+            again.give(answer(request, reject(request, 0, "smells"), approve(request, 1)))
+        settle(*given, **named)  # type: ignore[arg-type]
+
+    again.store.settle = meanwhile  # type: ignore[method-assign]
+    again.general = {"budget": 1, "batch": 1}
+    assert again.run().status is CampaignStatus.FINISHED
+    first, second = again.history.newest()
+    assert (first.status, first.reason) == (ProposalStatus.REJECTED, "smells")
+    assert (second.revision, second.status) == (2, ProposalStatus.APPROVED)
+    assert again.history.requests[request.request_id].status is ReviewStatus.DECIDED
+
+
 def test_an_edit_of_what_was_shown_before_the_change_is_refused_and_asked_again() -> None:
     before = left_open()
     (request,) = before.history.open_requests
