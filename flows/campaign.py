@@ -94,8 +94,10 @@ def _rest(steps: Steps, leave: threading.Event) -> None:
 
 
 def _ask(steps: Steps) -> tuple[Action, ...]:
+    steps.refresh()
+    steps.renew()
     setup = steps.setup
-    return next_actions(steps.refresh(), setup.clock.now(), setup.spec, setup.objective, exhausted=steps.exhausted)
+    return next_actions(steps.history, setup.clock.now(), setup.spec, setup.objective, exhausted=steps.exhausted)
 
 
 def _work(steps: Steps) -> None:

@@ -1,7 +1,6 @@
 """How a configuration becomes steps, and readings a measured configuration: from a bench's procedure or a recorded table."""
 
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from typing import Protocol
 
 from typing_extensions import override
@@ -77,9 +76,10 @@ def steps_of(recipe: Recipe, configuration: Configuration) -> tuple[Step, ...]:
 class WiredRecipe(Recipe):
     """A bench's procedure."""
 
-    def __init__(self, bench: BenchFile, procedure: Procedure) -> None:
+    def __init__(self, bench: BenchFile, procedure: Procedure, binding: Mapping[str, str]) -> None:
         self._bench = bench
         self._procedure = procedure
+        self._binding = binding
 
     @property
     @override
@@ -94,7 +94,7 @@ class WiredRecipe(Recipe):
     @property
     @override
     def binding(self) -> Mapping[str, str]:
-        return {"bench": self._bench.sha256, "drivers": f"athanor {version('athanor')}"}
+        return self._binding
 
     @override
     def expand(self, configuration: Configuration) -> tuple[Step, ...]:
@@ -119,8 +119,8 @@ class WiredRecipe(Recipe):
 class RecordedRecipe(Recipe):
     """One look-up in a table of measured experiments."""
 
-    def __init__(self, table_sha256: str, units: Mapping[str, str]) -> None:
-        self._binding = {"table": table_sha256}
+    def __init__(self, units: Mapping[str, str], binding: Mapping[str, str]) -> None:
+        self._binding = binding
         self._units = units
 
     @property

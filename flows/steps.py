@@ -13,12 +13,13 @@ import torch
 
 from flows.recipe import Recipe
 from flows.review.desk import BY, Asker, PageOf, ReviewDesk, TerminalOnly, plain_page
+from flows.stocks import NEVER_SENT
 from instruments.reduced import Reduced
 from instruments.reduction import reduce
 from orchestrator.clock import Clock
 from orchestrator.domain.campaign import GeneralSpec, ReviewSpec
 from orchestrator.domain.identity import uuid7
-from orchestrator.domain.lifecycle import CampaignStatus, MeasurementStatus, RunStatus
+from orchestrator.domain.lifecycle import CampaignStatus, MeasurementStatus, RunStatus, StepStatus
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import ExperimentRun, Measurement, Proposal, Provenance, Reading, RunReport, RunRequest
 from orchestrator.domain.space import SearchSpace
@@ -33,6 +34,7 @@ MAX_ATTEMPTS: Final = 3
 """A run whose attempts were each proven not executed is tried so often; then it has failed."""
 VERSION_DIGITS: Final = 12
 """Hexadecimal digits by which an adaptation is called: enough to tell those of one lab apart."""
+_ENDED_EARLY: Final = (RunStatus.FAILED, RunStatus.INFEASIBLE, RunStatus.ABORTED)
 _LIBRARIES: Final = ("athanor", "torch", "botorch", "gpytorch")
 
 
@@ -170,6 +172,11 @@ class Steps:
         """Let a request's deadline decide."""
         self._ledger(lambda: self.desk.expire(self.history, action.request))
 
+    def renew(self) -> None:
+        """Have what waits under files of before expanded and asked anew."""
+        if self.history.campaign.status is CampaignStatus.RUNNING and self.desk.renew(self.history):
+            self.refresh()
+
     def put_to_people(self) -> None:
         """Have every open request asked, and no other."""
         self.setup.asker.keep([one for one in self.history.open_requests if one.answer_id is None])
@@ -177,8 +184,11 @@ class Steps:
     # ----------------------------------------------------------------- carry out
 
     def execute(self, action: Execute) -> None:
-        """Record the dispatch, then hand the run to the bench; an approval that has lapsed or was withdrawn is not carried out."""
-        if self._was_taken_back(action.run):
+        """Record the dispatch, then hand the run to the bench.
+
+        An approval that has lapsed or was withdrawn is not carried out; a stock that does not suffice pauses the campaign.
+        """
+        if self._was_taken_back(action.run) or self._lacks_stock(action.run):
             return
         run = action.run.evolve(status=RunStatus.DISPATCHED, position=self._allot(action.run), fence=self.setup.fence)
         try:
@@ -194,6 +204,20 @@ class Steps:
         if not self._is_waiting(run):
             return True
         return self.desk.lapse(self.history, run) is not None
+
+    def _lacks_stock(self, run: ExperimentRun) -> bool:
+        """Whether nothing may begin: a stock does not suffice, which is recorded here, or the campaign was paused for it."""
+        proposal = self.history.proposals[(run.proposal_id, run.revision)]
+        record = self.history.campaign
+        if record.status is not CampaignStatus.RUNNING:
+            return True
+        complaint = self.desk.stocks.complaint(self.history, proposal.binding, proposal.steps, waiting=False)
+        if complaint is None:
+            return False
+        paused = record.evolve(status=CampaignStatus.PAUSED, reason=f"{complaint}; refill, then `athanor amend`")
+        self._ledger(lambda: self.setup.store.update_campaign(paused, kind="paused", by=BY, now=self.setup.clock.now()))
+        self.refresh()
+        return True
 
     def _is_waiting(self, run: ExperimentRun) -> bool:
         return self.refresh().runs[run.run_key].status is RunStatus.QUEUED
@@ -255,7 +279,7 @@ class Steps:
             status=report.status,
             reason=report.reason,
             commanded=commanded(report),
-            evidence=report.evidence,
+            evidence={**report.evidence, **never_sent(report)},
             started_lab=report.started_lab,
             ended_lab=report.ended_lab,
         )
@@ -374,6 +398,12 @@ def leaders_of(learned: Mapping[str, Any]) -> dict[str, str]:
 def commanded(report: RunReport) -> dict[str, float | str]:
     """Return what was sent, as `instrument.command.argument` -> value."""
     return {f"{step.do}.{name}": value for step in report.steps for name, value in step.sent.items()}
+
+
+def never_sent(report: RunReport) -> dict[str, list[int]]:
+    """Say which steps of a run that ended early were never sent; what was begun counts as carried out."""
+    untouched = [step.index for step in report.steps if step.status in (StepStatus.PLANNED, StepStatus.SKIPPED)]
+    return {NEVER_SENT: untouched} if untouched and report.status in _ENDED_EARLY else {}
 
 
 def next_attempt(run: ExperimentRun, lab: float) -> ExperimentRun:

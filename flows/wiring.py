@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from flows.binding import bench_binding, campaign_binding, drivers_binding, table_binding
 from flows.recipe import Recipe, RecordedRecipe, WiredRecipe
 from instruments.benchfile import BenchFile, load_bench, parse_bench
 from instruments.hazards import possible_hazards
@@ -136,7 +137,12 @@ def _wired(file: CampaignFile, bench: BenchFile) -> Plan:
     sample = _probe_reachable(procedure, space, sample_free)
     _check_round_trip(procedure, sample)
     policy, prior = _policy(file, space)
-    return Plan(file, space, file.objective, policy, WiredRecipe(bench, procedure), bench, procedure, None, sample, prior)
+    recipe = WiredRecipe(bench, procedure, {**drivers_binding(), **bench_binding(bench), **_bound(file, prior)})
+    return Plan(file, space, file.objective, policy, recipe, bench, procedure, None, sample, prior)
+
+
+def _bound(file: CampaignFile, prior: PriorFile | None) -> dict[str, str]:
+    return campaign_binding(file, None if prior is None else prior.sha256)
 
 
 def policy_again(plan: Plan, settings: Mapping[str, Any]) -> Policy:
@@ -182,7 +188,7 @@ def _recorded(file: CampaignFile, data: Path | None) -> Plan:
     pool = recorded_pool(table, file.spec.parameters, file.spec.targets, columns=recorded.columns, constraints=file.spec.constraints)
     assert pool.space.candidates is not None
     policy, prior = _policy(file, pool.space)
-    recipe = RecordedRecipe(table.sha256, pool.space.units)
+    recipe = RecordedRecipe(pool.space.units, {**table_binding(table.sha256), **_bound(file, prior)})
     sample = pool.space.candidates[:ROUND_TRIP_POINTS]
     return Plan(file, pool.space, file.objective, policy, recipe, table=table, sample=sample, prior=prior)
 
@@ -283,16 +289,21 @@ def admit(record: CampaignRecord | None, plan: Plan) -> CampaignRecord | None:
     changed = difference(record.snapshot.get("files", {}), plan.snapshot["files"])
     if changed:
         raise BadInput(
-            f"campaign {record.name} is unfinished and its files have changed; put them back, or `athanor abort {record.name}` and "
-            f"choose another name\n{changed}"
+            f"campaign {record.name} is unfinished and its files have changed; accept that with `athanor amend {plan.file.path} --by NAME "
+            f"--reason TEXT`, or put them back\n{changed}"
         )
     return record
 
 
 def difference(old: Mapping[str, str], new: Mapping[str, str]) -> str:
     """Show what differs between two sets of files, at most so many lines; empty when nothing does."""
-    lines = []
+    return "\n".join(changed_lines(old, new)[:DIFF_LINES])
+
+
+def changed_lines(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+    """Return all that differs between two sets of files, file by file, as unified differences."""
+    lines: list[str] = []
     for name in sorted(set(old) | set(new)):
         before, after = old.get(name, "").splitlines(), new.get(name, "").splitlines()
         lines += list(difflib.unified_diff(before, after, f"{name} (ledger)", f"{name} (now)", lineterm="", n=0))
-    return "\n".join(lines[:DIFF_LINES])
+    return lines

@@ -275,3 +275,14 @@ def undecided(proposals: Iterable[Proposal], requests: Iterable[ReviewRequest]) 
     """Return the newest revisions that wait and that no open request asks about."""
     asked = {(row.proposal_id, row.revision) for one in requests if one.status is ReviewStatus.OPEN for row in one.asked}
     return tuple(one for one in proposals if one.status is ProposalStatus.PROPOSED and (one.proposal_id, one.revision) not in asked)
+
+
+def why_asked_again(proposal: Proposal, proposals: Mapping[tuple[str, int], Proposal]) -> str | None:
+    """Say why the revision before lapsed; None where none did.
+
+    Args:
+        proposal: A revision.
+        proposals: The ledger's, by id and revision.
+    """
+    former = proposals.get((proposal.proposal_id, proposal.revision - 1))
+    return former.reason if former is not None and former.status is ProposalStatus.LAPSED else None

@@ -7,6 +7,7 @@ from pathlib import Path
 from flows.cli.output import console, emit
 from flows.lab import Lab, find_lab
 from flows.report.adaptations import Adaptation, adaptations
+from flows.stocks import StockBook, stock_entries_of
 from instruments.host.processes import process_table
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.errors import BadInput, StoreError
@@ -38,6 +39,7 @@ def show_status(campaign: str | None, *, lab: Path | None, as_json: bool) -> Non
         record = the_campaign(store, found, campaign)
         history = History.of(store.changes(record.name))
         adapted = adaptations(store.events(record.name))
+        stocks = StockBook(store, record.name).lines(history, stock_entries_of(record.snapshot.get("files", {}).get("bench", "")))
     unknown = [run.run_key for run in history.runs.values() if run.status == "unknown"]
     document = {
         "campaign": record.name,
@@ -45,6 +47,7 @@ def show_status(campaign: str | None, *, lab: Path | None, as_json: bool) -> Non
         "reason": record.reason,
         "counts": counts(history),
         "unknown": unknown,
+        "stocks": stocks,
         "requests": [one.number for one in history.open_requests],
         "prior": record.snapshot.get("prior"),
         "trust": adapted[-1].trust if adapted else None,
@@ -62,6 +65,8 @@ def show_status(campaign: str | None, *, lab: Path | None, as_json: bool) -> Non
         console.print(f"  {name.replace('_', ' ')}: {number}")
     if record.snapshot.get("prior"):
         console.print(f"  {_trust_line(record.snapshot['prior'], adapted)}")
+    for name, line in stocks.items():
+        console.print(f"  {name}: {line}")
     for name, process in processes.items():
         console.print(f"  {name}: {'-' if process is None else 'pid {pid}, since {started}'.format(**process)}")
     for request in history.open_requests:

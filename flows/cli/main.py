@@ -104,6 +104,21 @@ def dry_run(
 
 
 @app.command()
+def amend(
+    file: FileArgument,
+    by: Annotated[str, typer.Option("--by", help="Who accepts the change.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why.")],
+    lab: LabOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Accept files that were changed under an unfinished campaign: it goes on with them, and approvals of before lapse."""
+    from flows.cli.amending import amend_campaign
+
+    amend_campaign(file, lab=lab, data=data, by=by, reason=reason, as_json=as_json)
+
+
+@app.command()
 def status(campaign: CampaignArgument = None, lab: LabOption = None, as_json: JsonOption = False) -> None:
     """Show a campaign's state, counts and processes."""
     from flows.cli.looking import show_status

@@ -61,9 +61,9 @@ def _recompute(
     proposal = history.proposals[(newest.proposal_id, 1)]  # later revisions are people's edits, or expanded anew
     if proposal.author is not None:
         raise BadInput(f"proposal {proposal.number} was suggested by {proposal.author}; there is nothing to compute again")
-    plan = stored_plan(record, data=data)
     provenance = proposal.provenance
     then = History.of(store.changes_until(record.name, provenance.as_of))
+    plan = stored_plan(then.campaign, data=data)  # the files of then: they may have been amended since
     policy = policy_again(plan, provenance.settings)
     use_threads(provenance.threads)
     suggestions = policy.propose(knowledge(then), count=provenance.count, seed=provenance.seed)

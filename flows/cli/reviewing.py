@@ -16,6 +16,7 @@ from flows.lab import Lab, clock_of, find_lab
 from flows.review.answering import answer_of, edits_of, values_of, verdicts_of
 from flows.review.withdrawal import withdraw
 from flows.snapshots import files_of
+from flows.stocks import StockBook
 from orchestrator.clock import Clock
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus
@@ -23,6 +24,7 @@ from orchestrator.domain.records import Proposal
 from orchestrator.domain.review import Answer, Person, ReviewRequest, draw_codes
 from orchestrator.errors import BadInput
 from orchestrator.loop import History
+from orchestrator.review import why_asked_again
 from orchestrator.store.sql import SqlStore
 
 SHEET: Final = 40
@@ -76,6 +78,7 @@ def _document(history: History, request: ReviewRequest) -> dict[str, Any]:
             "revision": one.revision,
             "content": one.content_hash,
             "why": [reason.text for reason in one.reasons],
+            "asked_again": why_asked_again(history.proposals[(one.proposal_id, one.revision)], history.proposals),
             "people": one.people,
             "configuration": history.proposals[(one.proposal_id, one.revision)].configuration,
             "signed": [signature.person for signature in history.proposals[(one.proposal_id, one.revision)].signatures],
@@ -118,7 +121,9 @@ def _table(history: History, request: ReviewRequest) -> Table:
     for one, proposal in zip(request.asked, asked, strict=True):
         name = str(one.number) if one.revision == 1 else f"{one.number} rev. {one.revision}"
         values = [value if isinstance(value := proposal.configuration[column], str) else f"{value:.5g}" for column in columns]
-        table.add_row(name, *values, _expected(proposal), "; ".join(reason.text for reason in one.reasons))
+        again = why_asked_again(proposal, history.proposals)
+        why = [*([f"asked again: {again}"] if again else []), *(reason.text for reason in one.reasons)]
+        table.add_row(name, *values, _expected(proposal), "; ".join(why))
     return table
 
 
@@ -163,7 +168,7 @@ def decide(number: int | None, campaign: str | None, decision: Decision, *, lab:
     """
     with _opened(campaign, lab) as (found, store, history):
         request = _request(history, number)
-        answer = _answer(history, request, decision)
+        answer = _answer(history, StockBook(store, history.campaign.name), request, decision)
         kept = store.answer(answer, code=decision.code, now=clock_of(found, store).now())
     if as_json:
         emit({"answer": kept.answer_id, "status": kept.status, "reason": kept.reason})
@@ -173,10 +178,10 @@ def decide(number: int | None, campaign: str | None, decision: Decision, *, lab:
         console.print(f"request {request.number}: {_said(kept)}; the campaign carries it out (when it is not running: with its next run)")
 
 
-def _answer(history: History, request: ReviewRequest, decision: Decision) -> Answer:
+def _answer(history: History, stocks: StockBook, request: ReviewRequest, decision: Decision) -> Answer:
     edits: Mapping[int, Mapping[str, float | str]] = {}
     if decision.set:
-        edits = _checked_edits(history, request, decision.set)
+        edits = _checked_edits(history, stocks, request, decision.set)
     if decision.approve_rest and decision.reject_rest is not None:
         raise BadInput("give one of --approve-rest and --reject-rest, not both")
     verdicts = verdicts_of(
@@ -197,7 +202,7 @@ def _refusals(texts: Sequence[str]) -> Iterator[tuple[int, str]]:
         yield int(number), reason.strip()
 
 
-def _checked_edits(history: History, request: ReviewRequest, texts: Sequence[str]) -> dict[int, dict[str, float | str]]:
+def _checked_edits(history: History, stocks: StockBook, request: ReviewRequest, texts: Sequence[str]) -> dict[int, dict[str, float | str]]:
     """Read edits and refuse at once what the campaign would refuse."""
     from flows.recipe import check_written, steps_of
     from flows.wiring import stored_plan  # loads the models' libraries, which an answer without edits need not wait for
@@ -205,12 +210,15 @@ def _checked_edits(history: History, request: ReviewRequest, texts: Sequence[str
     plan = stored_plan(history.campaign)
     edits = edits_of(texts, plan.space)
     for one in (one for one in request.asked if one.number in edits):
-        changed = {**history.proposals[(one.proposal_id, one.revision)].configuration, **edits[one.number]}
+        proposal = history.proposals[(one.proposal_id, one.revision)]
+        changed = {**proposal.configuration, **edits[one.number]}
         try:
             check_written(plan.space, history, changed)
-            steps_of(plan.recipe, changed)
+            steps = steps_of(plan.recipe, changed)
         except BadInput as error:
             raise BadInput(f"proposal {one.number}: {error}") from error
+        if (complaint := stocks.complaint(history, plan.recipe.binding, steps, times=proposal.replicates)) is not None:
+            raise BadInput(f"proposal {one.number}: {complaint}")
     return edits
 
 
@@ -241,7 +249,8 @@ def suggest(campaign: str | None, values: Sequence[str], *, lab: Path | None, by
         if history.campaign.status in (CampaignStatus.FINISHED, CampaignStatus.ABORTED):
             raise BadInput(f"campaign {history.campaign.name} has ended: {history.campaign.status} ({history.campaign.reason})")
         plan = stored_plan(history.campaign)
-        made = suggestion(plan, history, values_of(values, plan.space), author=by, reason=reason)
+        stocks = StockBook(store, history.campaign.name)
+        made = suggestion(plan, history, stocks, values_of(values, plan.space), author=by, reason=reason)
         store.add_proposals([made], by=f"person {by}", now=clock_of(found, store).now())
     console.print(f"proposal {made.number} of campaign {made.campaign}: suggested by {made.author}, reviewed when the campaign next looks")
 

@@ -9,6 +9,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from flows.amendment import former_benches
 from flows.campaign import Ended
 from flows.cli.carrying import Carried, Carrier, carry, prepare_prefect
 from flows.cli.output import console, emit, fail, log_to, program
@@ -20,6 +21,7 @@ from flows.review.page import PageMaker
 from flows.server import ServerUse
 from flows.steering import LEFT_IN_PAGE, Steering
 from flows.steps import Setup, Steps
+from flows.stocks import StockBook
 from flows.telling import Teller
 from flows.wiring import Plan, admit, load_plan, recorded_bench
 from instruments.host.client import HostClient
@@ -137,7 +139,8 @@ class _Sitting:
             plan = self.plan
             general, rules = plan.file.spec.campaign, plan.file.spec.review
             places = (bench, self.store, clock, fence, bench_sha)
-            page = PageMaker(plan, plan.policy, self.lab.kind if plan.needs_wires else "recorded", self._bench_state)
+            kind, stocks = self.lab.kind if plan.needs_wires else "recorded", StockBook(self.store, plan.file.name)
+            page = PageMaker(plan, plan.policy, kind, self._bench_state, stocks)
             setup = Setup(general, plan.space, plan.objective, plan.policy, plan.recipe, *places, rules, self._asker(), page)
             self.laps.lap("starting")
             notifier = Notifier.from_environment(self.lab.path)
@@ -173,7 +176,9 @@ class _Sitting:
             if plant is None:
                 raise BadInput(f"{plan.bench.path}: a dry run needs [simulation] plant = FILE")
             file = plan.bench.path.parent / plant
-            ensure_plant(lab.path, file, bench_sha256=plan.bench.sha256, seed=options.plant_seed, rate=options.rate)
+            formerly = former_benches(self.store.events(plan.file.name))
+            sha256 = plan.bench.sha256
+            ensure_plant(lab.path, file, bench_sha256=sha256, seed=options.plant_seed, rate=options.rate, formerly=formerly)
         ensure_bench(lab.path, plan.bench.path, lab.endpoints)
         return lab_clock(lab.endpoints), plan.bench.sha256
 

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Final, Protocol
 
 from typing_extensions import override
 
+from flows.binding import changes
 from flows.recipe import Recipe, check_written, steps_of
 from flows.review.queueing import close_requests, queued_run, taken_back
+from flows.stocks import StockBook
 from orchestrator.clock import Clock
 from orchestrator.domain.campaign import ReviewSpec
 from orchestrator.domain.distance import nearest
@@ -18,7 +20,7 @@ from orchestrator.domain.records import ExperimentRun, Proposal
 from orchestrator.domain.review import Answer, Page, ReviewRequest
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration, canonical, digest
-from orchestrator.errors import BadInput
+from orchestrator.errors import BadInput, StoreError
 from orchestrator.loop import History, observations
 from orchestrator.ports import Store
 from orchestrator.review import Quantities, ask, asked_again, avoided, by_deadline, by_rule, decided, reasons_for, settle
@@ -72,6 +74,11 @@ class ReviewDesk:
     store: Store
     clock: Clock
     page: PageOf = plain_page
+
+    @cached_property
+    def stocks(self) -> StockBook:
+        """The account of what is left of the bench's stocks."""
+        return StockBook(self.store, self.campaign)
 
     # ----------------------------------------------------------------- what is asked
 
@@ -145,12 +152,17 @@ class ReviewDesk:
         """Make the next revision with other values, expanded and checked anew.
 
         Raises:
-            BadInput: A value, constraint, restriction, limit or stock that does not allow it.
+            BadInput: A value, constraint, restriction, limit or stock that does not allow it, or files changed since it was shown.
         """
-        changed = {**proposal.configuration, **edits}
-        check_written(self.space, history, changed)
+        if (changed := changes(proposal.binding, self.recipe.binding)) is not None:
+            raise BadInput(f"what was shown has changed: {changed}")
+        values = {**proposal.configuration, **edits}
+        check_written(self.space, history, values)
         provenance = proposal.provenance.evolve(predicted={}, acquisition=None, details={"edited from revision": proposal.revision})
-        return self._revised(proposal, changed).evolve(provenance=provenance)
+        made = self._revised(proposal, values).evolve(provenance=provenance)
+        if (complaint := self.stocks.complaint(history, made.binding, made.steps, times=made.replicates)) is not None:
+            raise BadInput(complaint)
+        return made
 
     def _revised(self, proposal: Proposal, configuration: Configuration) -> Proposal:
         steps = steps_of(self.recipe, configuration)
@@ -194,21 +206,62 @@ class ReviewDesk:
             return None
         key = (run.proposal_id, run.revision)
         waiting = [one for one in history.runs.values() if (one.proposal_id, one.revision) == key and one.status is RunStatus.QUEUED]
-        successor = self._revised(proposal, proposal.configuration).evolve(replicates=len(waiting))
-        ended = proposal.evolve(status=ProposalStatus.LAPSED, reason=why)
+        ended, successor = self._lapsed(proposal, why)
+        if successor is not None:
+            successor = successor.evolve(replicates=len(waiting))
+        why = ended.reason or why
         self.store.take_back(ended, [taken_back(one, why) for one in waiting], successor, by=BY, now=now, reason=why)
         return why
+
+    def _lapsed(self, proposal: Proposal, why: str) -> tuple[Proposal, Proposal | None]:
+        """Return a revision that holds no more, and the one that takes its place; None where today's files do not allow it."""
+        try:
+            self.space.check(proposal.configuration)
+            successor = self._revised(proposal, proposal.configuration)
+        except BadInput as error:
+            return proposal.evolve(status=ProposalStatus.LAPSED, reason=f"{why}; it is not asked again: {error}"), None
+        return proposal.evolve(status=ProposalStatus.LAPSED, reason=why), successor
 
     def _why_lapsed(self, proposal: Proposal, lab: float) -> str | None:
         if self.spec.valid_for is not None and proposal.decided_lab is not None and lab - proposal.decided_lab > self.spec.valid_for:
             return f"approved {lab - proposal.decided_lab:.0f} s of lab time ago; valid for {self.spec.valid_for:g} s"
-        binding = self.recipe.binding
-        changed = sorted(name for name in {*binding, *proposal.binding} if binding.get(name) != proposal.binding.get(name))
-        if changed:
-            pairs = (f"{name} {_short(proposal.binding.get(name))} -> {_short(binding.get(name))}" for name in changed)
-            return f"what the approval bound has changed: {', '.join(pairs)}"
+        if (changed := changes(proposal.binding, self.recipe.binding)) is not None:
+            return f"what the approval bound has changed: {changed}"
         return None if self.recipe.expand(proposal.configuration) == proposal.steps else "the procedure expands to other steps"
 
+    def renew(self, history: History) -> bool:
+        """Have what waits for a decision, but was expanded from files of before, expanded anew; return whether anything was.
 
-def _short(value: str | None) -> str:
-    return "none" if value is None else value[:12]
+        A request about it is closed, unless it was answered: the answer is carried out first, and what it approves lapses.
+        """
+        stale = {(one.proposal_id, one.revision): one for one in history.newest() if self._is_stale(one)}
+        if not stale:
+            return False
+        for request in history.open_requests:
+            about = [stale.pop(key) for one in request.asked if (key := (one.proposal_id, one.revision)) in stale]
+            if about and request.answer_id is None:
+                self._supersede(request, [self._lapsed(one, self._why_asked_again(one)) for one in about])
+        for one in stale.values():
+            ended, successor = self._lapsed(one, self._why_asked_again(one))
+            now = self.clock.now()
+            if successor is not None:  # first: a kill in between loses a reason, not a proposal
+                self.store.add_proposals([successor], by=BY, now=now)
+            self.store.decide(ended, (), by=BY, now=now)
+        return True
+
+    def _is_stale(self, proposal: Proposal) -> bool:
+        return proposal.status is ProposalStatus.PROPOSED and dict(proposal.binding) != dict(self.recipe.binding)
+
+    def _why_asked_again(self, proposal: Proposal) -> str:
+        return f"what it was expanded from has changed: {changes(proposal.binding, self.recipe.binding)}"
+
+    def _supersede(self, request: ReviewRequest, lapsed: Sequence[tuple[Proposal, Proposal | None]]) -> None:
+        """Close a request about revisions that hold no more, together with these."""
+        closed = request.evolve(status=ReviewStatus.CLOSED, reason=f"superseded: {lapsed[0][0].reason}")
+        written = [*(ended for ended, _ in lapsed), *(successor for _, successor in lapsed if successor is not None)]
+        try:
+            self.store.settle(closed, None, written, (), by=BY, now=self.clock.now())
+        except StoreError:
+            known = {one.request_id: one for one in self.store.changes(self.campaign).requests}
+            if known[request.request_id].answer_id is None:
+                raise  # else somebody answered between two looks at the ledger: the answer is carried out first

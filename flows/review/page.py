@@ -10,6 +10,7 @@ from math import isfinite
 from typing import Any, Final
 
 from flows.review.pictures import effects_svg
+from flows.stocks import StockBook
 from flows.wiring import Plan
 from models.encoding import Encoding
 from models.proximity import WEAK_EVIDENCE, nearest_measured
@@ -19,7 +20,7 @@ from orchestrator.domain.space import CategoricalParameter, CompositionParameter
 from orchestrator.domain.values import Configuration
 from orchestrator.loop import History, best, knowledge, observations
 from orchestrator.ports import Explanation, Policy
-from orchestrator.review import Quantities
+from orchestrator.review import Quantities, why_asked_again
 
 SCHEMA: Final = 1
 NORMAL_90: Final = 1.6449
@@ -39,6 +40,8 @@ class PageMaker:
     kind: str
     """`dry`, `live` or `recorded`: what the proposals would be carried out on."""
     bench_state: BenchState = dict
+    stocks: StockBook | None = None
+    """Says what is left of the bench's stocks; None where nothing is kept of them."""
 
     def __call__(self, history: History, proposals: Sequence[Proposal], quantities: Mapping[str, Quantities]) -> Mapping[str, object]:
         """Return the page of a request."""
@@ -55,12 +58,15 @@ class PageMaker:
             "since": self._since(history, proposals),
             "model": self._model(proposals[0]),
             "restrictions": [_restriction(one, self.plan.space.units) for one in history.restricted(history.last_batch)],
-            "bench": dict(self.bench_state()),
+            "bench": {**self.bench_state(), **self._stocks(history)},
             "proposals": [self._entry(history, one, quantities[one.proposal_id], explanations.get(one.proposal_id)) for one in proposals],
         }
         return {name: _clean(value) for name, value in page.items()}
 
     # ----------------------------------------------------------------- the campaign as a whole
+
+    def _stocks(self, history: History) -> dict[str, str]:
+        return {} if self.stocks is None else self.stocks.lines(history, self.plan.recipe.binding)
 
     def _best(self, history: History) -> dict[str, object] | None:
         found = best(history, self.plan.objective)
@@ -107,6 +113,7 @@ class PageMaker:
             "revision": proposal.revision,
             "content_hash": proposal.content_hash,
             "author": proposal.author,
+            "asked_again": why_asked_again(proposal, history.proposals),
             "columns": list(self.plan.space.columns),
             "configuration": {column: proposal.configuration[column] for column in self.plan.space.columns},
             "parameters": [_described(one) for one in self.plan.space.parameters],

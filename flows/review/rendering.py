@@ -97,6 +97,8 @@ def _proposal(one: Document, *, pictures: bool) -> Iterator[str]:
     revision = f" revision {one['revision']}" if one["revision"] > 1 else ""
     author = f", by {one['author']}" if one["author"] else ""
     yield f"## Proposal {one['number']}{revision}{author}"
+    if one.get("asked_again"):  # pages of earlier releases have no such entry
+        yield f"**Asked again**: {one['asked_again']}."
     for hazard in one["hazards"]:
         yield f"**Hazard** {hazard}"
     yield _table(

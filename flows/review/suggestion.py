@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from flows.recipe import check_written, steps_of
+from flows.stocks import StockBook
 from flows.wiring import Plan
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.records import Proposal, Provenance
@@ -14,12 +15,13 @@ BY_HAND: Final = "person/1"
 """What stands for a policy in a hand-made proposal's provenance."""
 
 
-def suggestion(plan: Plan, history: History, values: Mapping[str, float | str], *, author: str, reason: str) -> Proposal:
+def suggestion(plan: Plan, history: History, stocks: StockBook, values: Mapping[str, float | str], *, author: str, reason: str) -> Proposal:
     """Make a proposal of a person's values, expanded and checked like a policy's.
 
     Args:
         plan: The campaign's files.
         history: The campaign so far.
+        stocks: The account of what is left of the bench's stocks.
         values: A value for every column of the search space.
         author: Who suggests it: they cannot be the only signer.
         reason: Why.
@@ -33,6 +35,9 @@ def suggestion(plan: Plan, history: History, values: Mapping[str, float | str], 
         raise BadInput(f"a suggestion needs a value for each parameter; {', '.join(missing)} missing")
     check_written(plan.space, history, values)
     steps = steps_of(plan.recipe, values)
+    times = plan.file.spec.campaign.replicates
+    if (complaint := stocks.complaint(history, plan.recipe.binding, steps, times=times)) is not None:
+        raise BadInput(complaint)
     return Proposal(
         proposal_id=uuid7(),
         campaign=plan.file.name,
@@ -40,7 +45,7 @@ def suggestion(plan: Plan, history: History, values: Mapping[str, float | str], 
         configuration=dict(values),
         steps=steps,
         binding=dict(plan.recipe.binding),
-        replicates=plan.file.spec.campaign.replicates,
+        replicates=times,
         author=author.strip(),
         reason=reason or None,
         provenance=Provenance(policy=BY_HAND, as_of=history.seq, seed=0, batch=0),

@@ -8,7 +8,7 @@ import fcntl
 import hashlib
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -236,7 +236,14 @@ def _end_orphan(lab: Path, host: Process) -> bool:
 
 
 def ensure_plant(
-    lab: Path, plant_file: Path, *, bench_sha256: str, seed: int, rate: float, plant: Sequence[str] = _PLANT
+    lab: Path,
+    plant_file: Path,
+    *,
+    bench_sha256: str,
+    seed: int,
+    rate: float,
+    formerly: Collection[str] = (),
+    plant: Sequence[str] = _PLANT,
 ) -> dict[str, str]:
     """Adopt the lab's running plant, or start one, and wait until its devices answer.
 
@@ -246,6 +253,7 @@ def ensure_plant(
         bench_sha256: Hash of the bench file that they belong to.
         seed: Of chemistry and faults.
         rate: Lab seconds per wall second.
+        formerly: Hashes of bench files in whose place this one was put: a plant outlives that, as a laboratory does.
         plant: Module and first arguments of the plant; another one in tests only.
 
     Returns:
@@ -260,6 +268,9 @@ def ensure_plant(
     with _starter(lab):
         note = read_note(lab / PLANT / ENDPOINTS)
         if note and _plant_lives(lab):
+            if note.get("bench_sha256") in formerly and note["bench_sha256"] != bench_sha256:
+                note = {**note, "bench_sha256": bench_sha256}
+                write_note(lab / PLANT / ENDPOINTS, note)
             _compare(note, wanted)
         else:
             note = _start_plant(lab, plant_file.absolute(), wanted, plant)

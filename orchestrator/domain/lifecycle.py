@@ -1,6 +1,6 @@
 """All life cycles: who may become what.
 
-Proposal      proposed ─> approved | rejected | expired
+Proposal      proposed ─> approved | rejected | expired | lapsed (what it was expanded from has changed)
 approved ─> withdrawn (a person) | lapsed (what it bound has changed), until the first of its runs is dispatched
 
 ReviewRequest open ─> decided | expired | closed
@@ -149,7 +149,7 @@ _ENDS: Final = frozenset({_R.COMPLETED, _R.FAILED, _R.INFEASIBLE, _R.ABORTED})
 _Status = TypeVar("_Status", bound=StrEnum)
 
 PROPOSAL_STEPS: Final[Mapping[ProposalStatus, frozenset[ProposalStatus]]] = {
-    _P.PROPOSED: frozenset({_P.APPROVED, _P.REJECTED, _P.EXPIRED}),
+    _P.PROPOSED: frozenset({_P.APPROVED, _P.REJECTED, _P.EXPIRED, _P.LAPSED}),
     _P.APPROVED: frozenset({_P.WITHDRAWN, _P.LAPSED}),
 }
 REVIEW_STEPS: Final[Mapping[ReviewStatus, frozenset[ReviewStatus]]] = {

@@ -126,11 +126,12 @@ def _given(proposals: dict[tuple[str, int], Proposal], run: ExperimentRun) -> Pr
 
 
 def _decide(pen: Pen, proposal: Proposal) -> None:
-    """Write a decision or a signature; an edited revision first as it was proposed."""
+    """Write a decision or a signature; a revision that was edited, or expanded anew, first as it was proposed."""
     if find(pen.ledger, PROPOSALS, proposal) is None:
         plain = proposal.evolve(status=ProposalStatus.PROPOSED, decided_by=None, decided_lab=None, signatures=())
         check_new_revision(pen.ledger, plain)
-        pen.record("proposed", plain.campaign, plain.proposal_id, [Entry(PROPOSALS, plain)], details={"edited by": plain.author})
+        details = {"edited by": plain.author} if proposal.signatures else {"expanded anew": True}
+        pen.record("proposed", plain.campaign, plain.proposal_id, [Entry(PROPOSALS, plain)], details=details)
     if proposal.status is ProposalStatus.PROPOSED:
         check_same(f"content of {name_of(PROPOSALS, proposal)}", known(pen.ledger, PROPOSALS, proposal).content_hash, proposal.content_hash)
         if proposal.signatures:

@@ -11,9 +11,10 @@ from typing_extensions import override
 from flows.review.page import PageMaker
 from flows.review.rendering import html, markdown
 from flows.steps import Setup, Steps
+from flows.stocks import StockBook
 from flows.wiring import Plan, load_plan
 from orchestrator.clock import LiveClock
-from orchestrator.domain.lifecycle import CampaignStatus
+from orchestrator.domain.lifecycle import CampaignStatus, ProposalStatus
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.domain.values import canonical, digest
@@ -48,13 +49,18 @@ def asked(plan: Plan) -> tuple[ReviewRequest, dict[str, Any], str]:
     store.create_campaign(record, by="test", now=NOW)
     store.update_campaign(record.evolve(status=CampaignStatus.RUNNING), kind="running", by="test", now=NOW)
     spec = plan.file.spec
-    page = PageMaker(plan, plan.policy, "dry", lambda: {"state": "ready"})
+    page = PageMaker(plan, plan.policy, "dry", lambda: {"state": "ready"}, StockBook(store, name))
     setup = Setup(
         spec.campaign, plan.space, plan.objective, plan.policy, plan.recipe, Box(), store, LiveClock(), 0, "", spec.review, page=page
     )
     steps = Steps(setup)
     steps.propose(Propose(8))
+    first, *others = steps.refresh().newest()
+    lapsed = first.evolve(status=ProposalStatus.LAPSED, reason="stock cd: lot CD-16 -> CD-17")
+    store.add_proposals([first.evolve(revision=2)], by="test", now=NOW)
+    store.decide(lapsed, (), by="test", now=NOW)
     steps.review(Review(steps.refresh().newest()))
+    assert len(others) == 7
     (request,) = History.of(store.changes(name)).open_requests
     text = store.page(request.page_sha256 or "").text
     return request, json.loads(text), text
@@ -95,6 +101,25 @@ def test_eight_proposals_are_legible_as_markdown_and_as_one_html_file(
     links.feed(html(page))
     assert all(link.startswith("data:image/svg+xml;base64,") for link in links.found), "the file needs nothing else"
     (tmp_path / "page.html").write_text(html(page))
+
+
+def test_a_proposal_that_is_asked_again_says_why(asked: tuple[ReviewRequest, dict[str, Any], str]) -> None:
+    _, page, _ = asked
+    assert [one["asked_again"] for one in page["proposals"]] == ["stock cd: lot CD-16 -> CD-17", *[None] * 7]
+    assert markdown(page).count("**Asked again**: stock cd: lot CD-16 -> CD-17.") == 1
+
+
+def test_what_is_left_of_each_stock_stands_beside_the_benchs_state(asked: tuple[ReviewRequest, dict[str, Any], str]) -> None:
+    _, page, _ = asked
+    assert page["bench"]["state"] == "ready"
+    assert page["bench"]["stock cd"] == "500 of 500 mL left of lot CD-17"
+    assert "stock cd 500 of 500 mL left of lot CD-17" in markdown(page)
+
+
+def test_a_page_of_an_earlier_release_is_shown_as_it_was(asked: tuple[ReviewRequest, dict[str, Any], str]) -> None:
+    _, page, _ = asked
+    earlier = {**page, "proposals": [{key: value for key, value in one.items() if key != "asked_again"} for one in page["proposals"]]}
+    assert "Asked again" not in markdown(earlier)
 
 
 def test_what_people_wrote_cannot_become_markup(asked: tuple[ReviewRequest, dict[str, Any], str]) -> None:
