@@ -88,7 +88,7 @@ def people_add(
     as_json: JsonOption = False,
 ) -> None:
     """Register somebody who may sign and print a sheet of one-time codes."""
-    from flows.cli.reviewing import add_person
+    from flows.cli.people import add_person
 
     add_person(name, lab=lab, by=by, as_json=as_json)
 
@@ -101,7 +101,7 @@ def people_revoke(
     by: ByOption = "operator",
 ) -> None:
     """Let somebody sign no more."""
-    from flows.cli.reviewing import revoke_person
+    from flows.cli.people import revoke_person
 
     revoke_person(name, lab=lab, by=by, reason=reason)
 
@@ -109,6 +109,6 @@ def people_revoke(
 @people_app.command(name="list")
 def people_list(lab: LabOption = None, as_json: JsonOption = False) -> None:
     """Show who may sign."""
-    from flows.cli.reviewing import list_people
+    from flows.cli.people import list_people
 
     list_people(lab=lab, as_json=as_json)
