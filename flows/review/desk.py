@@ -13,17 +13,19 @@ from orchestrator.domain.campaign import ReviewSpec
 from orchestrator.domain.distance import nearest
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import AnswerStatus, ProposalStatus, ReviewStatus, RunStatus
-from orchestrator.domain.records import ExperimentRun, Proposal
+from orchestrator.domain.records import ExperimentRun, Prediction, Proposal, Provenance
 from orchestrator.domain.review import Answer, Page, ReviewRequest
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration, canonical, digest
 from orchestrator.errors import BadInput
-from orchestrator.loop import History, observations
-from orchestrator.ports import Store
+from orchestrator.loop import History, knowledge, observations
+from orchestrator.ports import Knowledge, Store
 from orchestrator.review import Quantities, ask, asked_again, by_deadline, by_rule, decided, reasons_for, settle
 
 BY: Final = "campaign"
 """Who the ledger names for what the loop does by itself."""
+PREDICTED_ANEW: Final = "a person's values, predicted with what was known at ledger event"
+"""What an edited revision says of its prediction."""
 
 
 class Asker(Protocol):
@@ -54,6 +56,15 @@ PageOf = Callable[[History, Sequence[Proposal], Mapping[str, Quantities]], Mappi
 """Makes a decision page's JSON from the history, what is asked, and what the rules saw by proposal id."""
 
 
+Predict = Callable[[Knowledge, Sequence[Configuration]], tuple[Mapping[str, Prediction], ...]]
+"""Says what is expected of each configuration from what is known; empty where there is no model."""
+
+
+def nothing_predicted(_knowledge: Knowledge, _batch: Sequence[Configuration]) -> tuple[Mapping[str, Prediction], ...]:
+    """Expect nothing: there is no model."""
+    return ()
+
+
 def plain_page(history: History, proposals: Sequence[Proposal], quantities: Mapping[str, Quantities]) -> Mapping[str, object]:
     """Show what is asked and what the rules saw, and nothing more."""
     asked = [{**one.model_dump(mode="json"), "quantities": dict(quantities[one.proposal_id].values)} for one in proposals]
@@ -71,6 +82,7 @@ class ReviewDesk:
     store: Store
     clock: Clock
     page: PageOf = plain_page
+    predict: Predict = nothing_predicted
 
     # ----------------------------------------------------------------- what is asked
 
@@ -129,7 +141,7 @@ class ReviewDesk:
                 history.proposals,
                 now=now,
                 reasons=lambda one: reasons_for(one, self.quantities(history, one), self.spec),
-                edit=self.edit,
+                edit=lambda proposal, edits: self.edit(history, proposal, edits),
             )
         except BadInput as error:
             refused = answer.evolve(status=AnswerStatus.REFUSED, reason=str(error))
@@ -139,16 +151,26 @@ class ReviewDesk:
         closed, accepted = decided(request, answer)
         self.store.settle(closed, accepted, settled.proposals, runs, by=f"person {answer.reviewer}", now=now)
 
-    def edit(self, proposal: Proposal, edits: Mapping[str, float | str]) -> Proposal:
-        """Make the next revision with other values, expanded and checked anew.
+    def edit(self, history: History, proposal: Proposal, edits: Mapping[str, float | str]) -> Proposal:
+        """Make the next revision with other values, expanded and checked anew, and predicted with what is known now.
 
         Raises:
             BadInput: A value, constraint, limit or stock that does not allow it.
         """
         changed = {**proposal.configuration, **edits}
         self.space.check(changed)
-        provenance = proposal.provenance.evolve(predicted={}, acquisition=None, details={"edited from revision": proposal.revision})
-        return self._revised(proposal, changed).evolve(provenance=provenance)
+        revised = self._revised(proposal, changed)  # before it is predicted: what refuses is cheap
+        return revised.evolve(provenance=self._predicted_anew(history, proposal, changed))
+
+    def _predicted_anew(self, history: History, proposal: Proposal, configuration: Configuration) -> Provenance:
+        """Return whence an edited revision is: nobody optimised it, and it was predicted later than the policy proposed."""
+        found = next(iter(self.predict(knowledge(history), [configuration])), {})
+        return proposal.provenance.evolve(
+            predicted=dict(found),
+            predicted_as_of=history.seq if found else None,
+            acquisition=None,
+            details={"edited from revision": proposal.revision, **({"why": f"{PREDICTED_ANEW} {history.seq}"} if found else {})},
+        )
 
     def _revised(self, proposal: Proposal, configuration: Configuration) -> Proposal:
         steps = steps_of(self.recipe, configuration)

@@ -8,7 +8,7 @@ from flows.wiring import Plan
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.records import Proposal, Provenance
 from orchestrator.errors import BadInput
-from orchestrator.loop import History
+from orchestrator.loop import History, knowledge
 
 BY_HAND: Final = "person/1"
 """What stands for a policy in a hand-made proposal's provenance."""
@@ -33,6 +33,7 @@ def suggestion(plan: Plan, history: History, values: Mapping[str, float | str], 
         raise BadInput(f"a suggestion needs a value for each parameter; {', '.join(missing)} missing")
     plan.space.check(values)
     steps = steps_of(plan.recipe, values)
+    expected = next(iter(plan.policy.predict(knowledge(history), [values])), {})
     return Proposal(
         proposal_id=uuid7(),
         campaign=plan.file.name,
@@ -43,5 +44,5 @@ def suggestion(plan: Plan, history: History, values: Mapping[str, float | str], 
         replicates=plan.file.spec.campaign.replicates,
         author=author.strip(),
         reason=reason or None,
-        provenance=Provenance(policy=BY_HAND, as_of=history.seq, seed=0, batch=0),
+        provenance=Provenance(policy=BY_HAND, as_of=history.seq, seed=0, batch=0, predicted=dict(expected)),
     )
