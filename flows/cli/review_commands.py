@@ -23,11 +23,22 @@ SignerOption = Annotated[str, typer.Option("--by", help="Who says so.")]
 
 @review_app.callback()
 def review(context: typer.Context, campaign: CampaignOption = None, lab: LabOption = None, as_json: JsonOption = False) -> None:
-    """Show what waits for people."""
+    """Show what waits for people, and on a terminal ask whether it is to be decided now."""
     if context.invoked_subcommand is None:
+        from flows.cli.conversing import is_terminal, offer
         from flows.cli.reviewing import list_requests
 
         list_requests(campaign, lab=lab, as_json=as_json)
+        if is_terminal() and not as_json:
+            offer(campaign, lab=lab)
+
+
+@review_app.command(name="ask")
+def review_ask(number: RequestArgument = None, campaign: CampaignOption = None, lab: LabOption = None) -> None:
+    """Decide a request in a dialogue on the terminal: question by question, and nothing is sent before you say so."""
+    from flows.cli.conversing import ask
+
+    ask(number, campaign, lab=lab)
 
 
 @review_app.command(name="show")

@@ -53,6 +53,11 @@ class ContinuousParameter(Frozen):
         return self
 
     @property
+    def legal(self) -> str:
+        """What a value may be, in a line."""
+        return f"{self.min:g} to {self.max:g} {self.unit}".rstrip()
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The configuration's entries that this parameter owns."""
         return (self.name,)
@@ -87,6 +92,11 @@ class DiscreteParameter(Frozen):
     def _check(self) -> Self:
         unit(self.unit)
         return self
+
+    @property
+    def legal(self) -> str:
+        """What a value may be, in a line."""
+        return f"one of {', '.join(f'{value:g}' for value in self.values)} {self.unit}".rstrip()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -126,6 +136,11 @@ class CategoricalParameter(Frozen):
         return self
 
     @property
+    def legal(self) -> str:
+        """What a value may be, in a line."""
+        return f"one of {', '.join(self.categories)}"
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The configuration's entries that this parameter owns."""
         return (self.name,)
@@ -160,6 +175,12 @@ class CompositionParameter(Frozen):
         if self.max_components is not None and self.max_components > len(self.components):
             raise ValueError(f"parameter {self.name}: max_components {self.max_components} exceeds {len(self.components)} components")
         return self
+
+    @property
+    def legal(self) -> str:
+        """What a fraction may be, in a line."""
+        step = f", in steps of {self.step:g}" if self.step else ""
+        return f"fraction, 0 to 1{step}; those of {self.name} sum to 1"
 
     @property
     def columns(self) -> tuple[str, ...]:
