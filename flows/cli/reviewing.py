@@ -58,7 +58,7 @@ def list_requests(campaign: str | None, *, lab: Path | None, as_json: bool) -> N
             console.print(f"campaign {history.campaign.name}: nothing waits for people")
         clock = clock_of(found, store)
         for request in history.open_requests:
-            console.print(title_of(request, clock))
+            console.print(title_of(request, clock), markup=False)  # it quotes people
             console.print(table_of(history, request))
             console.print(
                 f"decide: athanor review decide {request.number} --approve N --reject N=REASON --set N:PARAMETER=VALUE --by NAME"
