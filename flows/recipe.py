@@ -9,12 +9,9 @@ from instruments.benchfile import BenchFile
 from instruments.procedure import Procedure
 from instruments.recorded import steps_for
 from orchestrator.domain.records import Reading, Step
-from orchestrator.domain.region import Region
 from orchestrator.domain.review import Reason
-from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import AthanorError, BadInput
-from orchestrator.loop import History
 from orchestrator.review import Quantities
 
 
@@ -47,16 +44,6 @@ class Recipe(Protocol):
     def quantities(self, configuration: Configuration) -> Quantities:  # noqa: ARG002 - a table has no price and no hazard
         """Compute what review rules look at: cost, margin and the hazards met; empty where nothing is known of them."""
         return Quantities({})
-
-
-def check_written(space: SearchSpace, history: History, configuration: Configuration) -> None:
-    """Refuse what a person wrote where the space or a restriction that binds now does not allow it.
-
-    Raises:
-        BadInput: Names the column, constraint or restriction, the value and what is legal.
-    """
-    space.check(configuration)
-    Region(space, history.restricted(history.last_batch)).check_columns(configuration)
 
 
 def steps_of(recipe: Recipe, configuration: Configuration) -> tuple[Step, ...]:

@@ -79,7 +79,9 @@ class Steps:
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
-        self.desk = ReviewDesk(setup.spec.name, setup.rules, setup.space, setup.recipe, setup.store, setup.clock, setup.page)
+        self.desk = ReviewDesk(
+            setup.spec.name, setup.rules, setup.space, setup.recipe, setup.store, setup.clock, setup.page, setup.policy.predict
+        )
         self.history = History.of(setup.store.changes(setup.spec.name))
         self.exhausted = False
         """Whether the policy had nothing left when it was last asked."""

@@ -99,6 +99,14 @@ def _drawn(runs: Iterable[ExperimentRun], proposals: Mapping[tuple[str, int], Pr
     return total
 
 
+def _summed(histories: Iterable[History], *, waiting: bool) -> dict[Lot, float]:
+    total: dict[Lot, float] = {}
+    for history in histories:
+        for lot, volume in _drawn(history.runs.values(), history.proposals, waiting=waiting).items():
+            total[lot] = total.get(lot, 0.0) + volume
+    return total
+
+
 class StockBook:
     """Keeps account of the lots of a lab, seen from one of its campaigns.
 
@@ -106,10 +114,9 @@ class StockBook:
     """
 
     def __init__(self, store: Store, campaign: str) -> None:
-        """Name the ledger and the campaign."""
-        self._store = store
-        self._campaign = campaign
-        self._elsewhere: dict[bool, dict[Lot, float]] = {}
+        """Read the lab's other campaigns; the ledger is not needed afterwards."""
+        others = [History.of(store.changes(record.name)) for record in store.campaigns() if record.name != campaign]
+        self._elsewhere = {waiting: _summed(others, waiting=waiting) for waiting in (False, True)}
 
     def left(self, history: History, binding: Mapping[str, str], *, waiting: bool) -> dict[str, tuple[Filled, float]]:
         """Return by stock what was filled in and how much of it is left, in mL.
@@ -122,20 +129,9 @@ class StockBook:
         stocks = filled(binding)
         if not stocks:
             return {}
-        own, others = _drawn(history.runs.values(), history.proposals, waiting=waiting), self._others(waiting=waiting)
+        own, others = _drawn(history.runs.values(), history.proposals, waiting=waiting), self._elsewhere[waiting]
         drawn = {one: own.get(one, 0.0) + others.get(one, 0.0) for one in {*own, *others}}
         return {one.name: (one, one.volume - drawn.get((one.name, one.lot), 0.0)) for one in stocks}
-
-    def _others(self, *, waiting: bool) -> dict[Lot, float]:
-        if waiting not in self._elsewhere:
-            total: dict[Lot, float] = {}
-            for record in self._store.campaigns():
-                if record.name != self._campaign:
-                    history = History.of(self._store.changes(record.name))
-                    for lot, volume in _drawn(history.runs.values(), history.proposals, waiting=waiting).items():
-                        total[lot] = total.get(lot, 0.0) + volume
-            self._elsewhere[waiting] = total
-        return self._elsewhere[waiting]
 
     def complaint(
         self, history: History, binding: Mapping[str, str], steps: Sequence[Step], *, times: int = 1, waiting: bool = True

@@ -115,6 +115,10 @@ class Policy(Protocol):
         """Say why each configuration of a batch was proposed, given what was known before it; empty where there is no model."""
         return ()
 
+    def predict(self, knowledge: Knowledge, batch: Sequence[Configuration]) -> tuple[Mapping[str, Prediction], ...]:  # noqa: ARG002 - a draw expects nothing
+        """Say what is expected of a new measurement at each given configuration, whoever chose it; empty where there is no model."""
+        return ()
+
 
 class Bench(Protocol):
     """Carries out approved steps; the same answers from wires and from recorded tables."""

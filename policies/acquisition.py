@@ -78,12 +78,17 @@ class Question:
 
     def predicted(self, x: Float[Tensor, "1 d"]) -> dict[str, Prediction]:
         """Return what is expected of a new measurement at a configuration, noise included, in the targets' units."""
-        with torch.no_grad():
-            means = self.surrogate.posterior(x).mean[0].tolist()
-            epistemic, aleatoric = self.surrogate.variance_parts(x)
-            variances = (epistemic + aleatoric)[0].tolist()
-        named = zip(self.score.objective.names, self.score.units, means, variances, strict=True)
-        return {name: Prediction(mean=unit * mean, sd=unit * variance**0.5) for name, unit, mean, variance in named}
+        return predicted(self.surrogate, self.score, x)
+
+
+def predicted(surrogate: Surrogate, score: Score, x: Float[Tensor, "1 d"]) -> dict[str, Prediction]:
+    """Return what a surrogate expects of a new measurement at a configuration, noise included, in the targets' units."""
+    with torch.no_grad():
+        means = surrogate.posterior(x).mean[0].tolist()
+        epistemic, aleatoric = surrogate.variance_parts(x)
+        variances = (epistemic + aleatoric)[0].tolist()
+    named = zip(score.objective.names, score.units, means, variances, strict=True)
+    return {name: Prediction(mean=unit * mean, sd=unit * variance**0.5) for name, unit, mean, variance in named}
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,12 @@ from models.gp import GaussianProcessLearner
 from models.library import repeatable
 from models.training import training_data
 from orchestrator.domain.objective import Objective
+from orchestrator.domain.records import Prediction
 from orchestrator.domain.space import CompositionParameter, SearchSpace
 from orchestrator.domain.values import Configuration, Frozen
 from orchestrator.errors import BadInput
 from orchestrator.ports import Explanation, Knowledge, Policy, Suggestion
-from policies.acquisition import Kind, LogImprovement, Question, Score, build, check_kind
+from policies.acquisition import Kind, LogImprovement, Question, Score, build, check_kind, predicted
 from policies.enumeration import enumerated
 from policies.explaining import explain_one
 from policies.initial import SobolPolicy
@@ -118,6 +119,15 @@ class BayesianPolicy(Policy):
         encoding = Encoding(self.space, knowledge.restrictions)
         return tuple(explain_one(encoding, question, everywhere, batch, index) for index, question in enumerate(questions))
 
+    @override
+    def predict(self, knowledge: Knowledge, batch: Sequence[Configuration]) -> tuple[Mapping[str, Prediction], ...]:
+        """Say what the surrogate expects at given configurations; nothing before there is a model."""
+        if self._missing(knowledge):
+            return ()
+        surrogate, score = self._fitted(knowledge, seed=0)  # a seed counts only where a fit has to be tried again
+        X = self._encoding.encode(batch)
+        return tuple(predicted(surrogate, score, X[index : index + 1]) for index in range(len(X)))
+
     def _missing(self, knowledge: Knowledge) -> list[str]:
         if not self.learner.needs_measurements:
             return []
@@ -147,9 +157,12 @@ class BayesianPolicy(Policy):
             taken.append(found.row)
         return tuple(chosen)
 
-    def _question(self, knowledge: Knowledge, seed: int) -> Question:
+    def _fitted(self, knowledge: Knowledge, *, seed: int) -> tuple[Surrogate, Score]:
         data = training_data(self._encoding, self.objective, knowledge.observations)
-        surrogate, score = self.learner.fit(data, seed=seed), Score(self.objective, tuple(target.unit for target in data))
+        return self.learner.fit(data, seed=seed), Score(self.objective, tuple(target.unit for target in data))
+
+    def _question(self, knowledge: Knowledge, seed: int) -> Question:
+        surrogate, score = self._fitted(knowledge, seed=seed)
         measured = self._encoding.encode(observation.configuration for observation in knowledge.observations)
         return Question(
             surrogate=surrogate,
@@ -207,8 +220,8 @@ class BayesianPolicy(Policy):
         }
         if self.learner.identity:
             details["prior"] = dict(self.learner.identity)
-        predicted = question.predicted(self._encoding.encode([found.row]))
-        return Suggestion(found.row, self.name, acquisition=found.value, predicted=predicted, details=details)
+        expected = question.predicted(self._encoding.encode([found.row]))
+        return Suggestion(found.row, self.name, acquisition=found.value, predicted=expected, details=details)
 
     @cached_property
     def _encoding(self) -> Encoding:

@@ -1,5 +1,6 @@
 """Why a configuration was proposed: what drives its prediction and its worth, and what else was nearly as good."""
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -71,14 +72,19 @@ def _drawn(X: Float[Tensor, "n d"], count: int, seed: int) -> Float[Tensor, "k d
 
 
 def _exploit_share(question: Question, x: Float[Tensor, "1 d"], seed: int) -> float | None:
-    """Return which part of the expected improvement a certain prediction would have; None where nothing is expected."""
-    posterior = question.surrogate.posterior(x)
+    """Return which part of the expected improvement a certain prediction would have; None where nothing is expected.
+
+    A mixture is drawn from part by part: the Gaussian of its moments hopes for less, or more, than its parts do.
+    """
     with torch.no_grad():
-        sampler = SobolQMCNormalSampler(torch.Size([SHARE_SAMPLES]), seed=seed)
-        scores = question.score(sampler(posterior).squeeze(-2))
-        goals = question.score(question.surrogate.posterior(question.goalposts.unsqueeze(-2)).mean.squeeze(-2))
-        gain = float((scores - goals.max()).clamp_min(0.0).mean())
-        certain = float((scores.mean() - goals.max()).clamp_min(0.0))
+        goal = question.score(question.surrogate.posterior(question.goalposts.unsqueeze(-2)).mean.squeeze(-2)).max()
+        gains, excesses = [], []
+        for weight, model in question.surrogate.components():
+            sampler = SobolQMCNormalSampler(torch.Size([SHARE_SAMPLES]), seed=seed)
+            excess = question.score(sampler(model.posterior(x)).squeeze(-2)) - goal
+            gains.append(weight * float(excess.clamp_min(0.0).mean()))
+            excesses.append(weight * float(excess.mean()))
+        gain, certain = math.fsum(gains), max(0.0, math.fsum(excesses))
     return min(1.0, certain / gain) if gain > 0 else None  # equal but for the order of summation where nothing is uncertain
 
 

@@ -23,11 +23,22 @@ SignerOption = Annotated[str, typer.Option("--by", help="Who says so.")]
 
 @review_app.callback()
 def review(context: typer.Context, campaign: CampaignOption = None, lab: LabOption = None, as_json: JsonOption = False) -> None:
-    """Show what waits for people."""
+    """Show what waits for people, and on a terminal ask whether it is to be decided now."""
     if context.invoked_subcommand is None:
+        from flows.cli.conversing import is_terminal, offer
         from flows.cli.reviewing import list_requests
 
         list_requests(campaign, lab=lab, as_json=as_json)
+        if is_terminal() and not as_json:
+            offer(campaign, lab=lab)
+
+
+@review_app.command(name="ask")
+def review_ask(number: RequestArgument = None, campaign: CampaignOption = None, lab: LabOption = None) -> None:
+    """Decide a request in a dialogue on the terminal: question by question, and nothing is sent before you say so."""
+    from flows.cli.conversing import ask
+
+    ask(number, campaign, lab=lab)
 
 
 @review_app.command(name="show")
@@ -88,7 +99,7 @@ def people_add(
     as_json: JsonOption = False,
 ) -> None:
     """Register somebody who may sign and print a sheet of one-time codes."""
-    from flows.cli.reviewing import add_person
+    from flows.cli.people import add_person
 
     add_person(name, lab=lab, by=by, as_json=as_json)
 
@@ -101,7 +112,7 @@ def people_revoke(
     by: ByOption = "operator",
 ) -> None:
     """Let somebody sign no more."""
-    from flows.cli.reviewing import revoke_person
+    from flows.cli.people import revoke_person
 
     revoke_person(name, lab=lab, by=by, reason=reason)
 
@@ -109,6 +120,6 @@ def people_revoke(
 @people_app.command(name="list")
 def people_list(lab: LabOption = None, as_json: JsonOption = False) -> None:
     """Show who may sign."""
-    from flows.cli.reviewing import list_people
+    from flows.cli.people import list_people
 
     list_people(lab=lab, as_json=as_json)

@@ -1,15 +1,16 @@
-"""`athanor review` and `athanor people`: the same powers as in the Prefect UI, without it."""
+"""`athanor review` and `athanor suggest`: the same powers as in the Prefect UI, without it."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from rich.markdown import Markdown
 from rich.table import Table
 
+from flows.cli.dialogue import FOLLOWS, expected, said
 from flows.cli.looking import the_campaign
 from flows.cli.output import console, emit
 from flows.lab import Lab, clock_of, find_lab
@@ -20,15 +21,11 @@ from flows.stocks import StockBook
 from orchestrator.clock import Clock
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus
-from orchestrator.domain.records import Proposal
-from orchestrator.domain.review import Answer, Person, ReviewRequest, draw_codes
+from orchestrator.domain.review import Answer, ReviewRequest
 from orchestrator.errors import BadInput
 from orchestrator.loop import History
 from orchestrator.review import why_asked_again
 from orchestrator.store.sql import SqlStore
-
-SHEET: Final = 40
-"""One-time codes on a person's sheet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +43,8 @@ class Decision:
 
 
 @contextmanager
-def _opened(campaign: str | None, lab: Path | None, *, read_only: bool = False) -> Iterator[tuple[Lab, SqlStore, History]]:
+def opened(campaign: str | None, lab: Path | None, *, read_only: bool = False) -> Iterator[tuple[Lab, SqlStore, History]]:
+    """Open the ledger of a lab and read a campaign's history."""
     found = find_lab(lab, here=Path.cwd())
     with closing(SqlStore.open(found.ledger, create=False, read_only=read_only)) as store:
         yield found, store, History.of(store.changes(the_campaign(store, found, campaign).name))
@@ -54,7 +52,7 @@ def _opened(campaign: str | None, lab: Path | None, *, read_only: bool = False) 
 
 def list_requests(campaign: str | None, *, lab: Path | None, as_json: bool) -> None:
     """Show what waits for people."""
-    with _opened(campaign, lab, read_only=True) as (found, store, history):
+    with opened(campaign, lab, read_only=True) as (found, store, history):
         if as_json:
             emit({"campaign": history.campaign.name, "requests": [_document(history, one) for one in history.open_requests]})
             return
@@ -62,8 +60,8 @@ def list_requests(campaign: str | None, *, lab: Path | None, as_json: bool) -> N
             console.print(f"campaign {history.campaign.name}: nothing waits for people")
         clock = clock_of(found, store)
         for request in history.open_requests:
-            console.print(_title(request, clock))
-            console.print(_table(history, request))
+            console.print(title_of(request, clock), markup=False)  # it quotes people
+            console.print(table_of(history, request))
             console.print(
                 f"decide: athanor review decide {request.number} --approve N --reject N=REASON --set N:PARAMETER=VALUE --by NAME"
                 f"   page: athanor review show {request.number}"
@@ -99,7 +97,8 @@ def _document(history: History, request: ReviewRequest) -> dict[str, Any]:
     }
 
 
-def _title(request: ReviewRequest, clock: Clock) -> str:
+def title_of(request: ReviewRequest, clock: Clock) -> str:
+    """Say which request it is, by when it is to be decided, and what was wrong with the last answer."""
     left = "" if request.deadline_lab is None else f"; {_deadline(request, request.deadline_lab - clock.lab(), clock)}"
     complaint = f"\nlast answer refused: {request.complaint}" if request.complaint else ""
     answered = "; answered, being carried out" if request.answer_id is not None else ""
@@ -114,7 +113,8 @@ def _deadline(request: ReviewRequest, left: float, clock: Clock) -> str:
     return f"in {max(0.0, left) / 60:.0f} min of lab time{shown}: {request.on_deadline}"
 
 
-def _table(history: History, request: ReviewRequest) -> Table:
+def table_of(history: History, request: ReviewRequest) -> Table:
+    """Lay out what is asked, one row per proposal."""
     asked = [history.proposals[(one.proposal_id, one.revision)] for one in request.asked]
     columns = files_of(history.campaign)[0].columns
     table = Table("proposal", *columns, "expected", "asked because")
@@ -123,15 +123,16 @@ def _table(history: History, request: ReviewRequest) -> Table:
         values = [value if isinstance(value := proposal.configuration[column], str) else f"{value:.5g}" for column in columns]
         again = why_asked_again(proposal, history.proposals)
         why = [*([f"asked again: {again}"] if again else []), *(reason.text for reason in one.reasons)]
-        table.add_row(name, *values, _expected(proposal), "; ".join(why))
+        table.add_row(name, *values, expected(proposal.provenance.predicted), "; ".join(why))
     return table
 
 
-def _expected(proposal: Proposal) -> str:
-    return ", ".join(f"{name} {one.mean:.4g} ± {one.sd:.2g}" for name, one in proposal.provenance.predicted.items()) or "-"
+def request_of(history: History, number: int | None) -> ReviewRequest:
+    """Return the request of a number, or the only open one.
 
-
-def _request(history: History, number: int | None) -> ReviewRequest:
+    Raises:
+        BadInput: No such request, or several to choose from.
+    """
     by_number = {one.number: one for one in history.requests.values()}
     if number is None:
         if len(history.open_requests) != 1:
@@ -148,8 +149,8 @@ def show_page(number: int | None, campaign: str | None, *, lab: Path | None, as_
     """Print the decision page that belongs to a request, or write it as one HTML file."""
     from flows.review import rendering  # loads what draws, which a decision need not wait for
 
-    with _opened(campaign, lab, read_only=True) as (_, store, history):
-        request = _request(history, number)
+    with opened(campaign, lab, read_only=True) as (_, store, history):
+        request = request_of(history, number)
         page = json.loads(store.page(request.page_sha256 or "").text)
     if as_json:
         emit(page)
@@ -166,22 +167,22 @@ def decide(number: int | None, campaign: str | None, decision: Decision, *, lab:
     Raises:
         BadInput: The answer is not complete, not legal, or was refused by the ledger; says why.
     """
-    with _opened(campaign, lab) as (found, store, history):
-        request = _request(history, number)
-        answer = _answer(history, StockBook(store, history.campaign.name), request, decision)
+    with opened(campaign, lab) as (found, store, history):
+        request = request_of(history, number)
+        answer = _answer(history, store, request, decision)
         kept = store.answer(answer, code=decision.code, now=clock_of(found, store).now())
     if as_json:
         emit({"answer": kept.answer_id, "status": kept.status, "reason": kept.reason})
     if kept.status is AnswerStatus.REFUSED:
         raise BadInput(f"the answer to request {request.number} was refused: {kept.reason}")
     if not as_json:
-        console.print(f"request {request.number}: {_said(kept)}; the campaign carries it out (when it is not running: with its next run)")
+        console.print(f"request {request.number}: {said(kept)}; {FOLLOWS}")
 
 
-def _answer(history: History, stocks: StockBook, request: ReviewRequest, decision: Decision) -> Answer:
+def _answer(history: History, store: SqlStore, request: ReviewRequest, decision: Decision) -> Answer:
     edits: Mapping[int, Mapping[str, float | str]] = {}
     if decision.set:
-        edits = _checked_edits(history, stocks, request, decision.set)
+        edits = _checked_edits(history, store, request, decision.set)
     if decision.approve_rest and decision.reject_rest is not None:
         raise BadInput("give one of --approve-rest and --reject-rest, not both")
     verdicts = verdicts_of(
@@ -202,36 +203,24 @@ def _refusals(texts: Sequence[str]) -> Iterator[tuple[int, str]]:
         yield int(number), reason.strip()
 
 
-def _checked_edits(history: History, stocks: StockBook, request: ReviewRequest, texts: Sequence[str]) -> dict[int, dict[str, float | str]]:
+def _checked_edits(history: History, store: SqlStore, request: ReviewRequest, texts: Sequence[str]) -> dict[int, dict[str, float | str]]:
     """Read edits and refuse at once what the campaign would refuse."""
-    from flows.recipe import check_written, steps_of
-    from flows.wiring import stored_plan  # loads the models' libraries, which an answer without edits need not wait for
+    from flows.review.editing import editor_of  # loads the models' libraries, which an answer without edits need not wait for
 
-    plan = stored_plan(history.campaign)
-    edits = edits_of(texts, plan.space)
+    editor = editor_of(history, store)
+    edits = edits_of(texts, editor.space)
     for one in (one for one in request.asked if one.number in edits):
         proposal = history.proposals[(one.proposal_id, one.revision)]
-        changed = {**proposal.configuration, **edits[one.number]}
         try:
-            check_written(plan.space, history, changed)
-            steps = steps_of(plan.recipe, changed)
+            editor.check({**proposal.configuration, **edits[one.number]}, times=proposal.replicates)
         except BadInput as error:
             raise BadInput(f"proposal {one.number}: {error}") from error
-        if (complaint := stocks.complaint(history, plan.recipe.binding, steps, times=proposal.replicates)) is not None:
-            raise BadInput(f"proposal {one.number}: {complaint}")
     return edits
-
-
-def _said(answer: Answer) -> str:
-    approved = sum(one.verdict == "approve" for one in answer.verdicts)
-    edited = sum(bool(one.edits) for one in answer.verdicts)
-    refused = len(answer.verdicts) - approved
-    return f"{approved} approved{f' ({edited} edited)' if edited else ''}, {refused} refused by {answer.reviewer}"
 
 
 def withdraw_approval(number: int, campaign: str | None, *, lab: Path | None, by: str, reason: str) -> None:
     """Take an approval back before its first run is dispatched."""
-    with _opened(campaign, lab) as (found, store, history):
+    with opened(campaign, lab) as (found, store, history):
         taken = withdraw(store, history, number, by=by, reason=reason, now=clock_of(found, store).now())
     console.print(f"proposal {taken.number} revision {taken.revision} is withdrawn")
 
@@ -245,7 +234,7 @@ def suggest(campaign: str | None, values: Sequence[str], *, lab: Path | None, by
     from flows.review.suggestion import suggestion  # loads the models' libraries
     from flows.wiring import stored_plan
 
-    with _opened(campaign, lab) as (found, store, history):
+    with opened(campaign, lab) as (found, store, history):
         if history.campaign.status in (CampaignStatus.FINISHED, CampaignStatus.ABORTED):
             raise BadInput(f"campaign {history.campaign.name} has ended: {history.campaign.status} ({history.campaign.reason})")
         plan = stored_plan(history.campaign)
@@ -253,51 +242,3 @@ def suggest(campaign: str | None, values: Sequence[str], *, lab: Path | None, by
         made = suggestion(plan, history, stocks, values_of(values, plan.space), author=by, reason=reason)
         store.add_proposals([made], by=f"person {by}", now=clock_of(found, store).now())
     console.print(f"proposal {made.number} of campaign {made.campaign}: suggested by {made.author}, reviewed when the campaign next looks")
-
-
-# ---------------------------------------------------------------------- people
-
-
-def add_person(name: str, *, lab: Path | None, by: str, as_json: bool) -> None:
-    """Register somebody who may sign, or print a fresh sheet in place of the old one."""
-    found = find_lab(lab, here=Path.cwd())
-    codes = draw_codes(SHEET)
-    with closing(SqlStore.open(found.ledger)) as store:
-        person = Person(name=name).with_codes(codes)
-        store.keep_person(person, kind="person-added", by=by, now=clock_of(found, store).now())
-    if as_json:
-        emit({"name": name, "codes": codes})
-        return
-    console.print(f"one-time codes of {name}; each works once, and nothing else proves who signs. Print them; they are not shown again.")
-    for start in range(0, SHEET, 5):
-        console.print("   ".join(codes[start : start + 5]))
-
-
-def revoke_person(name: str, *, lab: Path | None, by: str, reason: str) -> None:
-    """Let somebody sign no more; what they have signed stays.
-
-    Raises:
-        BadInput: Nobody of that name.
-    """
-    found = find_lab(lab, here=Path.cwd())
-    with closing(SqlStore.open(found.ledger, create=False)) as store:
-        people = {person.name: person for person in store.people()}
-        if name not in people:
-            raise BadInput(f"lab {found.path} knows no person {name!r}; it knows {', '.join(people) or 'nobody'}")
-        revoked = people[name].evolve(revoked=True, codes=())
-        store.keep_person(revoked, kind=f"person-revoked: {reason}", by=by, now=clock_of(found, store).now())
-    console.print(f"{name} may sign no more")
-
-
-def list_people(*, lab: Path | None, as_json: bool) -> None:
-    """Show who may sign and how many codes are left."""
-    found = find_lab(lab, here=Path.cwd())
-    with closing(SqlStore.open(found.ledger, read_only=True)) as store:
-        rows = [{"name": one.name, "revoked": one.revoked, "codes": len(one.codes)} for one in store.people()]
-    if as_json:
-        emit({"people": rows})
-        return
-    if not rows:
-        console.print("nobody is registered: whoever reaches this lab may decide, under any name")
-    for row in rows:
-        console.print(f"{row['name']}: revoked" if row["revoked"] else f"{row['name']}: {row['codes']} codes left")

@@ -75,7 +75,9 @@ def prior_story(
     chosen = _spread(informed, MOST_COMPARED)
     found: dict[str, list[Pair]] = {name: [] for name in objective.names}
     for one in chosen:
-        for name, prediction in without_prior(one, Encoding(space), objective, known_at(one.approved.provenance.as_of)).items():
+        provenance = one.approved.provenance
+        known = known_at(provenance.as_of if provenance.predicted_as_of is None else provenance.predicted_as_of)
+        for name, prediction in without_prior(one, Encoding(space), objective, known).items():
             if name in one.predicted and name in one.results:
                 result = one.results[name]
                 found[name].append(Pair(Comparison(one.index, one.predicted[name], result), Comparison(one.index, prediction, result)))

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from orchestrator.domain.records import Proposal
-from orchestrator.domain.review import Answer, ReviewRequest, Verdict
+from orchestrator.domain.review import Answer, Asked, ReviewRequest, Verdict
 from orchestrator.domain.space import CategoricalParameter, SearchSpace
 from orchestrator.domain.values import explain
 from orchestrator.errors import BadInput
@@ -25,7 +25,7 @@ def edits_of(texts: Sequence[str], space: SearchSpace) -> dict[int, dict[str, fl
         column, equals, value = rest.partition("=")
         if not (colon and equals and number.strip().isdecimal()):
             raise BadInput(f"--set {text!r}: expected NUMBER:PARAMETER=VALUE, for example 3:{space.columns[0]}=1")
-        edits.setdefault(int(number), {})[column.strip()] = _value(space, column.strip(), value.strip(), text)
+        edits.setdefault(int(number), {})[column.strip()] = value_of(space, column.strip(), value.strip(), what=f"--set {text!r}")
     return edits
 
 
@@ -40,16 +40,21 @@ def values_of(texts: Sequence[str], space: SearchSpace) -> dict[str, float | str
         column, equals, value = text.partition("=")
         if not equals:
             raise BadInput(f"--set {text!r}: expected PARAMETER=VALUE, for example {space.columns[0]}=1")
-        values[column.strip()] = _value(space, column.strip(), value.strip(), text)
+        values[column.strip()] = value_of(space, column.strip(), value.strip(), what=f"--set {text!r}")
     return values
 
 
-def _value(space: SearchSpace, column: str, value: str, text: str) -> float | str:
+def value_of(space: SearchSpace, column: str, value: str, *, what: str) -> float | str:
+    """Read one value as it was typed, converted to the column's unit where it has one of its own.
+
+    Raises:
+        BadInput: No such column, or no number where one is expected; names `what`.
+    """
     if column not in space.columns:
-        raise BadInput(f"--set {text!r}: there is no parameter {column!r}; there are {', '.join(space.columns)}")
+        raise BadInput(f"{what}: there is no parameter {column!r}; there are {', '.join(space.columns)}")
     if any(column in one.columns for one in space.parameters if isinstance(one, CategoricalParameter)):
         return value
-    return parse(value, space.units[column], what=f"--set {text!r}")
+    return parse(value, space.units[column], what=what)
 
 
 def verdicts_of(
@@ -85,21 +90,26 @@ def verdicts_of(
             f"request {request.number}: nothing is said of proposal {_numbers(missing)}; a decision is on all of {_numbers(asked)}"
         )
     refused = {**rejected, **(dict.fromkeys(missing, rest) if rest not in (None, "approve") else {})}
-    return tuple(_verdict(one.proposal_id, one.revision, refused.get(number), edits.get(number, {})) for number, one in asked.items())
+    return tuple(verdict_on(one, refused=refused.get(number), edits=edits.get(number, {})) for number, one in asked.items())
 
 
 def _numbers(numbers: Any) -> str:
     return ", ".join(str(number) for number in numbers)
 
 
-def _verdict(proposal_id: str, revision: int, refused: str | None, edits: Mapping[str, float | str]) -> Verdict:
+def verdict_on(asked: Asked, *, refused: str | None = None, edits: Mapping[str, float | str] | None = None) -> Verdict:
+    """Return what is said of one proposal: refused for a reason, or approved, as edited where it is.
+
+    Raises:
+        BadInput: A refusal without a reason, or with edits.
+    """
     try:
         return Verdict(
-            proposal_id=proposal_id,
-            revision=revision,
+            proposal_id=asked.proposal_id,
+            revision=asked.revision,
             verdict="approve" if refused is None else "reject",
             reason=refused,
-            edits=dict(edits),
+            edits=dict(edits or {}),
         )
     except ValidationError as error:
         raise explain(error, what="the answer") from error

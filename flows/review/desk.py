@@ -8,25 +8,28 @@ from typing import Final, Protocol
 from typing_extensions import override
 
 from flows.binding import changes
-from flows.recipe import Recipe, check_written, steps_of
+from flows.recipe import Recipe, steps_of
 from flows.review.queueing import close_requests, queued_run, taken_back
+from flows.review.written import check_written
 from flows.stocks import StockBook
 from orchestrator.clock import Clock
 from orchestrator.domain.campaign import ReviewSpec
 from orchestrator.domain.distance import nearest
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import AnswerStatus, ProposalStatus, ReviewStatus, RunStatus
-from orchestrator.domain.records import ExperimentRun, Proposal
+from orchestrator.domain.records import ExperimentRun, Prediction, Proposal, Provenance
 from orchestrator.domain.review import Answer, Page, ReviewRequest
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration, canonical, digest
 from orchestrator.errors import BadInput, StoreError
-from orchestrator.loop import History, observations
-from orchestrator.ports import Store
+from orchestrator.loop import History, knowledge, observations
+from orchestrator.ports import Knowledge, Store
 from orchestrator.review import Quantities, ask, asked_again, avoided, by_deadline, by_rule, decided, reasons_for, settle
 
 BY: Final = "campaign"
 """Who the ledger names for what the loop does by itself."""
+PREDICTED_ANEW: Final = "a person's values, predicted with what was known at ledger event"
+"""What an edited revision says of its prediction."""
 
 
 class Asker(Protocol):
@@ -57,6 +60,15 @@ PageOf = Callable[[History, Sequence[Proposal], Mapping[str, Quantities]], Mappi
 """Makes a decision page's JSON from the history, what is asked, and what the rules saw by proposal id."""
 
 
+Predict = Callable[[Knowledge, Sequence[Configuration]], tuple[Mapping[str, Prediction], ...]]
+"""Says what is expected of each configuration from what is known; empty where there is no model."""
+
+
+def nothing_predicted(_knowledge: Knowledge, _batch: Sequence[Configuration]) -> tuple[Mapping[str, Prediction], ...]:
+    """Expect nothing: there is no model."""
+    return ()
+
+
 def plain_page(history: History, proposals: Sequence[Proposal], quantities: Mapping[str, Quantities]) -> Mapping[str, object]:
     """Show what is asked and what the rules saw, and nothing more."""
     asked = [{**one.model_dump(mode="json"), "quantities": dict(quantities[one.proposal_id].values)} for one in proposals]
@@ -74,6 +86,7 @@ class ReviewDesk:
     store: Store
     clock: Clock
     page: PageOf = plain_page
+    predict: Predict = nothing_predicted
 
     @cached_property
     def stocks(self) -> StockBook:
@@ -149,7 +162,7 @@ class ReviewDesk:
         self.store.settle(closed, accepted, settled.proposals, runs, kept_away, by=f"person {answer.reviewer}", now=now)
 
     def edit(self, history: History, proposal: Proposal, edits: Mapping[str, float | str]) -> Proposal:
-        """Make the next revision with other values, expanded and checked anew.
+        """Make the next revision with other values, expanded and checked anew, and predicted with what is known now.
 
         Raises:
             BadInput: A value, constraint, restriction, limit or stock that does not allow it, or files changed since it was shown.
@@ -157,12 +170,19 @@ class ReviewDesk:
         if (changed := changes(proposal.binding, self.recipe.binding)) is not None:
             raise BadInput(f"what was shown has changed: {changed}")
         values = {**proposal.configuration, **edits}
-        check_written(self.space, history, values)
-        provenance = proposal.provenance.evolve(predicted={}, acquisition=None, details={"edited from revision": proposal.revision})
-        made = self._revised(proposal, values).evolve(provenance=provenance)
-        if (complaint := self.stocks.complaint(history, made.binding, made.steps, times=made.replicates)) is not None:
-            raise BadInput(complaint)
-        return made
+        check_written(self.space, self.recipe, self.stocks, history, values, times=proposal.replicates)
+        revised = self._revised(proposal, values)  # before it is predicted: what refuses is cheap
+        return revised.evolve(provenance=self._predicted_anew(history, proposal, values))
+
+    def _predicted_anew(self, history: History, proposal: Proposal, configuration: Configuration) -> Provenance:
+        """Return whence an edited revision is: nobody optimised it, and it was predicted later than the policy proposed."""
+        found = next(iter(self.predict(knowledge(history), [configuration])), {})
+        return proposal.provenance.evolve(
+            predicted=dict(found),
+            predicted_as_of=history.seq if found else None,
+            acquisition=None,
+            details={"edited from revision": proposal.revision, **({"why": f"{PREDICTED_ANEW} {history.seq}"} if found else {})},
+        )
 
     def _revised(self, proposal: Proposal, configuration: Configuration) -> Proposal:
         steps = steps_of(self.recipe, configuration)

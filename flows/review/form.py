@@ -100,17 +100,13 @@ def _row_model(space: SearchSpace, page: str) -> type[BaseModel]:
 def _field(parameter: Parameter, column: str) -> tuple[Any, Any]:
     match parameter:
         case ContinuousParameter():
-            text = f"{parameter.min:g} to {parameter.max:g} {parameter.unit}".rstrip()
-            return float, Field(ge=parameter.min, le=parameter.max, title=column, description=text)
+            return float, Field(ge=parameter.min, le=parameter.max, title=column, description=parameter.legal)
         case DiscreteParameter():
-            text = f"one of {', '.join(f'{value:g}' for value in parameter.values)} {parameter.unit}".rstrip()
-            return float, Field(ge=parameter.min, le=parameter.max, title=column, description=text)
+            return float, Field(ge=parameter.min, le=parameter.max, title=column, description=parameter.legal)
         case CategoricalParameter():
             return Literal[parameter.categories], Field(title=column, description="one of the names listed")
         case CompositionParameter():
-            step = f", in steps of {parameter.step:g}" if parameter.step else ""
-            text = f"fraction, 0 to 1{step}; those of {parameter.name} sum to 1"
-            return float, Field(ge=0.0, le=1.0, title=column, description=text)
+            return float, Field(ge=0.0, le=1.0, title=column, description=parameter.legal)
 
 
 def answer_from(

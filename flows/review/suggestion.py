@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Final
 
-from flows.recipe import check_written, steps_of
+from flows.review.written import check_written
 from flows.stocks import StockBook
 from flows.wiring import Plan
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.records import Proposal, Provenance
 from orchestrator.errors import BadInput
-from orchestrator.loop import History
+from orchestrator.loop import History, knowledge
 
 BY_HAND: Final = "person/1"
 """What stands for a policy in a hand-made proposal's provenance."""
@@ -33,11 +33,9 @@ def suggestion(plan: Plan, history: History, stocks: StockBook, values: Mapping[
         raise BadInput("a suggestion needs --by NAME")
     if missing := [column for column in plan.space.columns if column not in values]:
         raise BadInput(f"a suggestion needs a value for each parameter; {', '.join(missing)} missing")
-    check_written(plan.space, history, values)
-    steps = steps_of(plan.recipe, values)
     times = plan.file.spec.campaign.replicates
-    if (complaint := stocks.complaint(history, plan.recipe.binding, steps, times=times)) is not None:
-        raise BadInput(complaint)
+    steps = check_written(plan.space, plan.recipe, stocks, history, values, times=times)
+    expected = next(iter(plan.policy.predict(knowledge(history), [values])), {})
     return Proposal(
         proposal_id=uuid7(),
         campaign=plan.file.name,
@@ -48,5 +46,5 @@ def suggestion(plan: Plan, history: History, stocks: StockBook, values: Mapping[
         replicates=times,
         author=author.strip(),
         reason=reason or None,
-        provenance=Provenance(policy=BY_HAND, as_of=history.seq, seed=0, batch=0),
+        provenance=Provenance(policy=BY_HAND, as_of=history.seq, seed=0, batch=0, predicted=dict(expected)),
     )

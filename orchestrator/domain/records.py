@@ -86,6 +86,8 @@ class Provenance(Frozen):
     """Size of the batch."""
     acquisition: float | None = None
     predicted: dict[str, Prediction] = Field(default_factory=dict)
+    predicted_as_of: int | None = None
+    """Ledger sequence number of what `predicted` was made from, where that is not `as_of`: values of a person are predicted anew."""
     details: dict[str, Any] = Field(default_factory=dict)
     """Fitted hyperparameters and the like, for people."""
     threads: int = 1

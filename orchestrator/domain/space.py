@@ -53,6 +53,11 @@ class ContinuousParameter(Frozen):
         return self
 
     @property
+    def legal(self) -> str:
+        """What a value may be, in a line."""
+        return f"{self.min:g} to {self.max:g} {self.unit}".rstrip()
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The configuration's entries that this parameter owns."""
         return (self.name,)
@@ -87,6 +92,11 @@ class DiscreteParameter(Frozen):
     def _check(self) -> Self:
         unit(self.unit)
         return self
+
+    @property
+    def legal(self) -> str:
+        """What a value may be, in a line."""
+        return f"one of {', '.join(f'{value:g}' for value in self.values)} {self.unit}".rstrip()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -124,6 +134,11 @@ class CategoricalParameter(Frozen):
         if len(set(self.categories)) < len(self.categories):
             raise ValueError(f"parameter {self.name}: a category is listed twice in {list(self.categories)}")
         return self
+
+    @property
+    def legal(self) -> str:
+        """What a value may be, in a line."""
+        return f"one of {', '.join(self.categories)}"
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -164,6 +179,12 @@ class CompositionParameter(Frozen):
         if self.fixed is not None and len(self.fixed) != len(self.components):
             raise ValueError(f"parameter {self.name}: {len(self.fixed)} fixed fractions for {len(self.components)} components")
         return self
+
+    @property
+    def legal(self) -> str:
+        """What a fraction may be, in a line."""
+        step = f", in steps of {self.step:g}" if self.step else ""
+        return f"fraction, 0 to 1{step}; those of {self.name} sum to 1"
 
     @property
     def columns(self) -> tuple[str, ...]:

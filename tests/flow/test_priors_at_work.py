@@ -14,12 +14,15 @@ from flows.cli.priors import make_prior
 from flows.cli.replaying import replay_proposal
 from flows.cli.scaffolding import scaffold
 from flows.lab import Lab, make_lab
+from flows.review.suggestion import suggestion
 from flows.steps import Setup, Steps
+from flows.stocks import StockBook
 from flows.wiring import Plan, admit, load_plan, stored_plan
 from orchestrator.clock import LiveClock
 from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.domain.records import CampaignRecord, Reading
 from orchestrator.errors import BadInput
+from orchestrator.loop import History, knowledge
 from orchestrator.store.sql import SqlStore
 from tests.flow.test_steps import NOW, Box, Table, carry
 
@@ -99,6 +102,17 @@ def test_a_proposal_from_a_prior_is_replayed_bit_for_bit(file: Path, tmp_path: P
         assert document["stored"] == document["computed"]
     show_status(None, lab=lab.path, as_json=False)
     assert "prior cdse (measured" in capsys.readouterr().out
+
+
+def test_a_proposal_by_hand_is_predicted_from_what_is_known(file: Path, tmp_path: Path) -> None:
+    plan, lab = load_plan(file), make_lab(tmp_path / "lab", beside=file, kind="dry")
+    carried(plan, lab, budget=2)
+    with closing(SqlStore.open(lab.ledger, read_only=True)) as store:
+        history, stocks = History.of(store.changes(plan.file.name)), StockBook(store, plan.file.name)
+    values = history.newest()[0].configuration
+    made = suggestion(plan, history, stocks, values, author="Ada", reason="")
+    assert made.provenance.predicted == plan.policy.predict(knowledge(history), [values])[0]
+    assert made.provenance.predicted != history.newest()[0].provenance.predicted, "two measurements more are known"
 
 
 def test_a_missing_prior_is_one_line_with_the_command_that_makes_it(tmp_path: Path) -> None:

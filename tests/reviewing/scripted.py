@@ -19,7 +19,7 @@ from orchestrator.domain.review import Answer, ReviewRequest, Verdict
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import LimitError
 from orchestrator.loop import History
-from orchestrator.ports import Store
+from orchestrator.ports import Policy, Store
 from orchestrator.review import Quantities
 from orchestrator.store.memory import MemoryStore
 from policies.random_search import RandomPolicy
@@ -95,6 +95,7 @@ class Desk(Asker):
     snapshot: Mapping[str, Any] = field(default_factory=dict)
     patience: int = 10
     """Looks at an unanswered request before the test gives up."""
+    policy: Policy = field(default_factory=lambda: RandomPolicy(SPACE))
 
     def run(self) -> Ended:
         """Carry the campaign on to its end."""
@@ -120,7 +121,7 @@ class Desk(Asker):
                 general,
                 SPACE,
                 OBJECTIVE,
-                RandomPolicy(SPACE),
+                self.policy,
                 self.recipe,
                 self.box,
                 self.store,

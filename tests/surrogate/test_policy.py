@@ -102,6 +102,23 @@ def test_a_fresh_process_computes_the_same_proposal() -> None:
     assert one == again
 
 
+@pytest.mark.parametrize("with_prior", [True, False], ids=["prior", "fresh"])
+def test_what_is_expected_of_given_values_is_what_a_proposal_of_them_says(with_prior: bool) -> None:
+    policy = build_policy("bayesian", TABLE, YIELD, {"initial": 0, **QUICK}, learner(TABLE) if with_prior else None)
+    known = Knowledge((Observation(GRID[40], {"y": 70.0}), Observation(GRID[90], {"y": 60.0})))
+    proposed = policy.propose(known, count=2, seed=5)
+    expected = policy.predict(known, [GRID[3], *(one.configuration for one in proposed)])
+    assert expected[1:] == tuple(one.predicted for one in proposed)
+    assert expected[0] != expected[1]
+
+
+def test_a_policy_without_a_model_expects_nothing() -> None:
+    assert build_policy("bayesian", TABLE, YIELD, {}).predict(Knowledge(), [GRID[0]]) == ()
+    assert build_policy("random", TABLE, YIELD, {}).predict(Knowledge(), [GRID[0]]) == ()
+    (before,) = build_policy("bayesian", TABLE, YIELD, {}, learner(TABLE)).predict(Knowledge(), [GRID[0]])
+    assert set(before) == {"y"}, "a prior expects something before anything is measured"
+
+
 def test_a_policy_without_a_prior_has_nothing_to_adapt() -> None:
     known = Knowledge((Observation(GRID[40], {"y": 70.0}),))
     assert build_policy("bayesian", TABLE, YIELD, {}).adapt(known) == {}

@@ -46,6 +46,20 @@ def test_a_model_without_history_knows_only_what_had_been_measured() -> None:
     assert without_prior(experiment, encoding, cases.OBJECTIVE, ()) == {}
 
 
+def test_values_of_a_person_are_compared_with_what_was_known_when_they_were_predicted() -> None:
+    data, asked = cases.full_report(), list[int]()
+
+    def asked_for(seq: int) -> tuple[Observation, ...]:
+        asked.append(seq)
+        return known_at(seq)
+
+    tenth = data.experiments[9]
+    later = tenth.approved.provenance.evolve(predicted_as_of=1000)
+    edited = replace(tenth, approved=tenth.approved.evolve(provenance=later))
+    prior_story(IDENTITY, (), [tenth, edited], cases.SPACE, cases.OBJECTIVE, asked_for)
+    assert asked == [tenth.approved.provenance.as_of, 1000]
+
+
 def test_the_figures_are_those_of_a_normal_distribution() -> None:
     pairs = story().pairs["fwhm"]
     found = figures_of([pair.with_prior for pair in pairs])

@@ -1,0 +1,270 @@
+"""Leading a person through a review request, question by question.
+
+Nothing counts that was not typed: neither a verdict nor the last word has a default, and what is not legal is refused
+with its reason and asked for again, never coerced. Who talks, what checks and where the answer goes is handed in.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol
+
+from rich.console import RenderableType
+
+from flows.review.answering import answer_of, value_of, verdict_on
+from orchestrator.domain.identity import uuid7
+from orchestrator.domain.lifecycle import AnswerStatus
+from orchestrator.domain.records import Prediction, Proposal
+from orchestrator.domain.review import Answer, Asked, ReviewRequest, Verdict
+from orchestrator.domain.space import Parameter, SearchSpace
+from orchestrator.domain.values import Configuration
+from orchestrator.errors import BadInput
+
+MENU: Final = {"a": "approve", "e": "edit", "r": "reject", "p": "page", "s": "skip", "q": "quit"}
+FOLLOWS: Final = "the campaign carries it out (when it is not running: with its next run)"
+LEFT: Final = "left without an answer; request {} stays open"
+SHOWN: Final = 6
+"""Significant digits of a value that stands beside a question; one that is kept is kept in full."""
+
+
+class Talk(Protocol):
+    """Says something to a person and asks."""
+
+    def say(self, shown: RenderableType) -> None:
+        """Show a line, or more."""
+        ...
+
+    def ask(self, question: str, *, hidden: bool = False) -> str:
+        """Return what is typed, without blanks around it; EOFError or KeyboardInterrupt where the person leaves."""
+        ...
+
+
+class Edits(Protocol):
+    """Judges values that a person gives, as the campaign will."""
+
+    @property
+    def space(self) -> SearchSpace:
+        """The campaign's search space."""
+        ...
+
+    def check(self, configuration: Configuration, *, times: int) -> None:
+        """Refuse with BadInput what the campaign would refuse, of so many runs."""
+        ...
+
+    def predict(self, configuration: Configuration) -> Mapping[str, Prediction]:
+        """Say what is expected there; empty where there is no model."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Matter:
+    """What is to be decided, and what it takes."""
+
+    request: ReviewRequest
+    proposals: Mapping[int, Proposal]
+    """What is asked about, by number."""
+    columns: Sequence[str]
+    """Of the search space, in the order in which people know them."""
+    needs_code: bool
+    """Whether the lab keeps people."""
+    page: Callable[[], RenderableType]
+    edits: Callable[[], Edits]
+    """Asked for at the first edit: it loads the models' libraries."""
+    over: Callable[[], str | None]
+    """Looks again whether the request still waits; says in a line why it does not."""
+    give: Callable[[Answer, str | None], Answer]
+    """Hands an answer and a code to the ledger; returns it as judged."""
+
+
+def hold(talk: Talk, matter: Matter) -> str:
+    """Ask about everything and hand the answer over; return in a line how it ended."""
+    verdicts = decide(talk, matter)
+    if verdicts is None:
+        return LEFT.format(matter.request.number)
+    while (over := matter.over()) is None:
+        answer, code = _signed(talk, matter, verdicts)
+        talk.say(_summary(matter, answer))
+        if not yes(talk, "send?"):
+            return LEFT.format(matter.request.number)
+        kept = matter.give(answer, code)
+        if kept.status is not AnswerStatus.REFUSED:
+            return f"request {matter.request.number}: {said(kept)}; {FOLLOWS}"
+        talk.say(f"refused: {kept.reason}")
+        if matter.over() is None and not yes(talk, "sign again?"):
+            return LEFT.format(matter.request.number)
+    return f"{over}; nothing of this dialogue counts"
+
+
+def said(answer: Answer) -> str:
+    """Sum an answer up in a line."""
+    approved = sum(one.verdict == "approve" for one in answer.verdicts)
+    edited = sum(bool(one.edits) for one in answer.verdicts)
+    refused = len(answer.verdicts) - approved
+    return f"{approved} approved{f' ({edited} edited)' if edited else ''}, {refused} refused by {answer.reviewer}"
+
+
+def yes(talk: Talk, question: str) -> bool:
+    """Ask until the answer is yes or no."""
+    while (typed := talk.ask(f"{question} y/n: ").lower()) not in ("y", "yes", "n", "no"):
+        talk.say("type y or n")
+    return typed in ("y", "yes")
+
+
+# ---------------------------------------------------------------------- one proposal after the other
+
+
+def decide(talk: Talk, matter: Matter) -> tuple[Verdict, ...] | None:
+    """Ask about each proposal, skipped ones again after the others; None where the person quits."""
+    found: dict[int, Verdict] = {}
+    waiting = deque(matter.request.asked)
+    while waiting:
+        asked = waiting.popleft()
+        match _decide_one(talk, matter, asked):
+            case "quit":
+                return None
+            case "skip":
+                waiting.append(asked)
+                if len(waiting) == 1:
+                    talk.say("nothing else is left: a decision is on all that the request asks about")
+            case verdict:
+                found[asked.number] = verdict
+    return tuple(found[one.number] for one in matter.request.asked)
+
+
+def _decide_one(talk: Talk, matter: Matter, asked: Asked) -> Verdict | Literal["skip", "quit"]:
+    proposal = matter.proposals[asked.number]
+    talk.say(_headline(asked, proposal, matter.columns))
+    while True:
+        match _choice(talk):
+            case "approve":
+                return verdict_on(asked)
+            case "edit":
+                if edits := edited(talk, matter.edits(), proposal):
+                    return verdict_on(asked, edits=edits)
+            case "reject":
+                return verdict_on(asked, refused=_reason(talk))
+            case "page":
+                talk.say(matter.page())
+            case "skip":
+                return "skip"
+            case _:
+                return "quit"
+
+
+def _headline(asked: Asked, proposal: Proposal, columns: Sequence[str]) -> str:
+    revision = f" revision {asked.revision}, written by {proposal.author}" if asked.revision > 1 or proposal.author else ""
+    signed = [one.person for one in proposal.signatures if one.content_hash == asked.content_hash]
+    needs = f"; {asked.people} persons must sign" if asked.people > 1 else ""
+    signers = f"; signed by {' and '.join(signed)}" if signed else ""
+    values = ", ".join(f"{column} {shown(proposal.configuration[column])}" for column in columns)
+    return f"\nproposal {asked.number}{revision}{needs}{signers}: {values}; expected {expected(proposal.provenance.predicted)}"
+
+
+def _choice(talk: Talk) -> str:
+    """Ask until one of the menu's entries is named, by its letter or in full."""
+    while True:
+        typed = talk.ask(f"{', '.join(f'[{letter}]{word[1:]}' for letter, word in MENU.items())}: ").lower()
+        if typed in MENU or typed in MENU.values():
+            return MENU.get(typed, typed)
+        talk.say(f"type one of {', '.join(MENU)}")
+
+
+def _reason(talk: Talk) -> str:
+    while not (typed := talk.ask("why is it rejected? ")):
+        talk.say("a rejection needs a reason")
+    return typed
+
+
+# ---------------------------------------------------------------------- other values
+
+
+def edited(talk: Talk, edits: Edits, proposal: Proposal) -> dict[str, float | str]:
+    """Ask for other values until they are legal; return those that differ, none where the person thinks better of it."""
+    values: dict[str, float | str] = dict(proposal.configuration)
+    talk.say("Enter keeps what stands in brackets")
+    while True:
+        for parameter in edits.space.parameters:
+            values |= _values(talk, edits.space, parameter, values)
+        changed = {column: value for column, value in values.items() if value != proposal.configuration[column]}
+        if not changed:
+            talk.say("nothing was changed")
+            return {}
+        try:
+            edits.check(values, times=proposal.replicates)
+        except BadInput as error:
+            talk.say(f"refused: {error}")
+            if yes(talk, "other values?"):
+                continue
+            return {}
+        talk.say(f"changed: {_changes(proposal, changed)}")
+        talk.say(_foreseen(edits.predict(values), proposal.provenance.predicted))
+        return changed if yes(talk, "approve with these values?") else {}
+
+
+def _values(talk: Talk, space: SearchSpace, parameter: Parameter, values: Mapping[str, float | str]) -> dict[str, float | str]:
+    """Ask for a parameter's values until they are legal by themselves."""
+    while True:
+        found = {column: _value(talk, space, column, values[column], parameter.legal) for column in parameter.columns}
+        complaint = parameter.complaint(found)
+        if complaint is None:
+            return found
+        talk.say(f"refused: {complaint}")
+
+
+def _value(talk: Talk, space: SearchSpace, column: str, current: float | str, legal: str) -> float | str:
+    while True:
+        typed = talk.ask(f"  {column} ({legal}) [{shown(current)}]: ")
+        if not typed:
+            return current
+        try:
+            return value_of(space, column, typed, what=column)
+        except BadInput as error:
+            talk.say(f"refused: {error}")
+
+
+def shown(value: float | str) -> str:
+    """Write a value for people."""
+    return value if isinstance(value, str) else f"{value:.{SHOWN}g}"
+
+
+def expected(predicted: Mapping[str, Prediction]) -> str:
+    """Write what is expected, a dash where nobody knows."""
+    return ", ".join(f"{name} {_spread(one)}" for name, one in predicted.items()) or "-"
+
+
+def _spread(one: Prediction) -> str:
+    return f"{one.mean:.4g} ± {one.sd:.2g}"
+
+
+def _changes(proposal: Proposal, changed: Mapping[str, float | str]) -> str:
+    return ", ".join(f"{column} {shown(value)} (was {shown(proposal.configuration[column])})" for column, value in changed.items())
+
+
+def _foreseen(now: Mapping[str, Prediction], before: Mapping[str, Prediction]) -> str:
+    if not now:
+        return "nothing is predicted with your values: there is no model yet"
+    told = (f"{name} {_spread(one)}{f', was {_spread(before[name])}' if name in before else ''}" for name, one in now.items())
+    return f"predicted with your values: {'; '.join(told)}"
+
+
+# ---------------------------------------------------------------------- whose answer it is
+
+
+def _signed(talk: Talk, matter: Matter, verdicts: Sequence[Verdict]) -> tuple[Answer, str | None]:
+    """Ask who answers, and for a comment; return the answer and the code."""
+    while True:
+        reviewer = talk.ask("your name: ")
+        code = talk.ask("one-time code (not shown): ", hidden=True) if matter.needs_code else None
+        comment = talk.ask("comment (Enter for none): ")
+        try:
+            return answer_of(matter.request, uuid7(), reviewer=reviewer, verdicts=verdicts, comment=comment), code
+        except BadInput as error:
+            talk.say(f"refused: {error}")
+
+
+def _summary(matter: Matter, answer: Answer) -> str:
+    lines = [f"\nrequest {matter.request.number}, by {answer.reviewer}{f': {answer.comment}' if answer.comment else ''}"]
+    for asked, verdict in zip(matter.request.asked, answer.verdicts, strict=True):
+        how = f" with {_changes(matter.proposals[asked.number], verdict.edits)}" if verdict.edits else ""
+        lines.append(f"  proposal {asked.number}: {verdict.verdict}{how}{f': {verdict.reason}' if verdict.reason else ''}")
+    return "\n".join(lines)
