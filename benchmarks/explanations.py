@@ -35,7 +35,8 @@ from models.residuals import Channel, associations, residuals
 from models.threads import use_threads
 from models.training import training_data
 from orchestrator.domain.objective import Objective, Target
-from orchestrator.domain.space import ContinuousParameter, SearchSpace
+from orchestrator.domain.parameters import ContinuousParameter
+from orchestrator.domain.space import SearchSpace
 from orchestrator.ports import Observation
 from policies.sampling import SobolPoints, feasible, latent_width
 

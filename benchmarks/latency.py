@@ -31,8 +31,10 @@ from models.encoding import Encoding
 from models.features import Features
 from models.tasks import Family, TaskData
 from models.threads import use_threads
+from orchestrator.domain.constraints import ExpressionConstraint
 from orchestrator.domain.objective import Objective, Target
-from orchestrator.domain.space import ContinuousParameter, ExpressionConstraint, SearchSpace
+from orchestrator.domain.parameters import ContinuousParameter
+from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.ports import Knowledge, Observation
 from policies.initial import SobolPolicy

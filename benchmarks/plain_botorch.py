@@ -12,7 +12,8 @@ from gpytorch.mlls import ExactMarginalLogLikelihood
 from typing_extensions import override
 
 from orchestrator.domain.objective import Objective
-from orchestrator.domain.space import CategoricalParameter, SearchSpace
+from orchestrator.domain.parameters import CategoricalParameter
+from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.ports import Knowledge, Policy, Suggestion
 

@@ -13,8 +13,9 @@ from flows.snapshots import files_of
 from flows.wiring import Plan, changed_lines
 from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
 from orchestrator.domain.objective import Objective
+from orchestrator.domain.parameters import CategoricalParameter
 from orchestrator.domain.records import CampaignRecord, ExperimentRun
-from orchestrator.domain.space import CategoricalParameter, SearchSpace
+from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
 from orchestrator.loop import History
 from orchestrator.ports import StoredEvent

@@ -3,7 +3,8 @@
 from typing import Any
 
 from instruments.benchfile import BenchFile
-from orchestrator.domain.space import CategoricalParameter, CompositionParameter, SearchSpace
+from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter
+from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.intervals import Interval
 

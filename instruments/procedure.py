@@ -13,9 +13,10 @@ from instruments.hazards import Hazard, check_hazards, firing_hazards
 from instruments.names import ranges_of, units_of, values_at
 from instruments.parking import park_steps
 from instruments.reagents import Reagents, reagents_of
+from orchestrator.domain.constraints import ExpressionConstraint
 from orchestrator.domain.lifecycle import RunStatus, StepKind
 from orchestrator.domain.records import Reading, Step
-from orchestrator.domain.space import ExpressionConstraint, SearchSpace
+from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
 from orchestrator.expressions import Expression

@@ -19,8 +19,9 @@ from orchestrator.clock import Clock, Instant, LiveClock
 from orchestrator.datasets import Table
 from orchestrator.domain.lifecycle import RunStatus, StepKind, StepStatus
 from orchestrator.domain.objective import Objective
+from orchestrator.domain.parameters import Parameter
 from orchestrator.domain.records import Reading, RunReport, RunRequest, Step, StepReport
-from orchestrator.domain.space import Parameter, SearchSpace
+from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration, canonical, digest
 from orchestrator.errors import BadInput, HostError
 from orchestrator.ports import Bench

@@ -24,16 +24,10 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
+from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter, Parameter
 from orchestrator.domain.region import Region
 from orchestrator.domain.restriction import Restriction
-from orchestrator.domain.space import (
-    CategoricalParameter,
-    CompositionParameter,
-    ContinuousParameter,
-    DiscreteParameter,
-    Parameter,
-    SearchSpace,
-)
+from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
 

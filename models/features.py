@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from models.encoding import Encoding
-from orchestrator.domain.space import CategoricalParameter, CompositionParameter, Parameter
+from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, Parameter
 from orchestrator.errors import BadInput
 
 ENTROPY_FLOOR: Final = 1e-12

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from models.features import Features
-from orchestrator.domain.space import CategoricalParameter
+from orchestrator.domain.parameters import CategoricalParameter
 
 TINY: Final = 1e-20
 """Squared distances below it count as it: keeps the root's slope finite, and zero for equal points."""

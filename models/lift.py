@@ -12,14 +12,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from models.encoding import Encoding
-from orchestrator.domain.space import (
-    CategoricalParameter,
-    CompositionParameter,
-    ContinuousParameter,
-    DiscreteParameter,
-    Parameter,
-    SearchSpace,
-)
+from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter, Parameter
+from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
 from orchestrator.units import convert
 

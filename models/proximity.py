@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from models.encoding import Encoding
-from orchestrator.domain.space import ContinuousParameter, DiscreteParameter
+from orchestrator.domain.parameters import ContinuousParameter, DiscreteParameter
 
 WEAK_EVIDENCE: Final = 30
 """Below so many measurements explanations are marked as weakly founded: `benchmarks/explanations.py` says how often they err."""

@@ -8,8 +8,10 @@ from pydantic import ValidationError
 
 from orchestrator.catalogue import CATALOGUE, Column, Dataset
 from orchestrator.datasets import Row, Table
+from orchestrator.domain.constraints import Constraint
 from orchestrator.domain.objective import Target
-from orchestrator.domain.space import Constraint, Parameter, SearchSpace
+from orchestrator.domain.parameters import Parameter
+from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration, explain
 from orchestrator.errors import BadInput
 from orchestrator.units import convert

@@ -17,8 +17,9 @@ from models.gp import GaussianProcessLearner
 from models.library import repeatable
 from models.training import training_data
 from orchestrator.domain.objective import Objective
+from orchestrator.domain.parameters import CompositionParameter
 from orchestrator.domain.records import Prediction
-from orchestrator.domain.space import CompositionParameter, SearchSpace
+from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration, Frozen
 from orchestrator.errors import BadInput
 from orchestrator.ports import Explanation, Knowledge, Policy, Suggestion

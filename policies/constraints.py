@@ -11,12 +11,9 @@ from torch import Tensor
 
 from models.encoding import Encoding
 from models.proximity import parameter_distances
+from orchestrator.domain.constraints import ExpressionConstraint, LinearConstraint
+from orchestrator.domain.parameters import CompositionParameter
 from orchestrator.domain.restriction import Restriction
-from orchestrator.domain.space import (
-    CompositionParameter,
-    ExpressionConstraint,
-    LinearConstraint,
-)
 from orchestrator.domain.values import Configuration
 
 Constraint = LinearConstraint | ExpressionConstraint

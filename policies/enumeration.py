@@ -6,13 +6,7 @@ from itertools import combinations, product
 from typing import Final, assert_never
 
 from models.encoding import Encoding
-from orchestrator.domain.space import (
-    CategoricalParameter,
-    CompositionParameter,
-    ContinuousParameter,
-    DiscreteParameter,
-    Parameter,
-)
+from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter, Parameter
 from orchestrator.domain.values import Configuration
 from policies.constraints import within
 

@@ -5,14 +5,8 @@ from itertools import permutations
 from typing import Final, assert_never
 
 from models.encoding import on_simplex
-from orchestrator.domain.space import (
-    CategoricalParameter,
-    CompositionParameter,
-    ContinuousParameter,
-    DiscreteParameter,
-    Parameter,
-    SearchSpace,
-)
+from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter, Parameter
+from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 
 MOST_VALUES: Final = 20

@@ -22,7 +22,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from models.encoding import Encoding
-from orchestrator.domain.space import CompositionParameter
+from orchestrator.domain.parameters import CompositionParameter
 from policies.acquisition import Acquisition
 from policies.constraints import Continuous, within
 from policies.neighbours import PRESENT, neighbours

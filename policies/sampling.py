@@ -14,14 +14,8 @@ from torch.quasirandom import SobolEngine
 from typing_extensions import override
 
 from models.encoding import ROUNDING, Code, Encoding
-from orchestrator.domain.space import (
-    CategoricalParameter,
-    CompositionParameter,
-    ContinuousParameter,
-    DiscreteParameter,
-    Parameter,
-    SearchSpace,
-)
+from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter, Parameter
+from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
 from policies.constraints import meets_constraints

@@ -4,17 +4,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from orchestrator.domain.constraints import ExpressionConstraint, LinearConstraint
 from orchestrator.domain.objective import Objective, Target
-from orchestrator.domain.space import (
-    CategoricalParameter,
-    CompositionParameter,
-    ContinuousParameter,
-    DiscreteParameter,
-    ExpressionConstraint,
-    LinearConstraint,
-    Parameter,
-    SearchSpace,
-)
+from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter, Parameter
+from orchestrator.domain.space import SearchSpace
 from orchestrator.ports import Observation
 
 UNITS = ("", "mL", "s", "mL/min", "degC")

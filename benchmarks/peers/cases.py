@@ -18,7 +18,8 @@ from flows.benchmark.spec import BenchmarkFile, Leave, load_benchmark
 from flows.benchmark.split import sources_for
 from models.encoding import Encoding
 from models.tasks import TaskData
-from orchestrator.domain.space import CategoricalParameter, Parameter, SearchSpace
+from orchestrator.domain.parameters import CategoricalParameter, Parameter
+from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import AthanorError
 

@@ -14,7 +14,8 @@ from models.encoding import Encoding
 from models.features import Descriptors, Features
 from models.tasks import Family
 from orchestrator.datasets import DATA_VARIABLE
-from orchestrator.domain.space import CategoricalParameter, CompositionParameter, SearchSpace
+from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter
+from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
 from orchestrator.ports import Observation
 

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from orchestrator.domain.objective import Objective, Target
-from orchestrator.domain.space import CategoricalParameter, CompositionParameter, Parameter, SearchSpace
+from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, Parameter
+from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Frozen, explain
 from orchestrator.errors import BadInput
 

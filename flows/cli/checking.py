@@ -10,8 +10,8 @@ from flows.cli.output import console, emit
 from flows.wiring import Plan, load_plan
 from instruments.hazards import possible_hazards
 from instruments.parking import park_steps
+from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter
 from orchestrator.domain.records import Step
-from orchestrator.domain.space import CategoricalParameter, CompositionParameter, ContinuousParameter
 from orchestrator.units import parse
 
 

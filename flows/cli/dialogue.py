@@ -14,9 +14,10 @@ from rich.console import RenderableType
 from flows.review.answering import answer_of, value_of, verdict_on
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import AnswerStatus
+from orchestrator.domain.parameters import Parameter
 from orchestrator.domain.records import Prediction, Proposal
 from orchestrator.domain.review import Answer, Asked, ReviewRequest, Verdict
-from orchestrator.domain.space import Parameter, SearchSpace
+from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from flows.metatraining.tasks import RawTask
 from models.elements import element_properties, element_symbol
-from orchestrator.domain.space import CompositionParameter
+from orchestrator.domain.parameters import CompositionParameter
 
 WILDCARD: Final = "*"
 """Stands for the component in a pattern of column names."""

@@ -12,7 +12,8 @@ from flows.metatraining.spec import MetaFile
 from flows.metatraining.tasks import RawTask
 from models.features import Descriptors
 from orchestrator.domain.objective import Target
-from orchestrator.domain.space import CategoricalParameter, CompositionParameter, Parameter, SearchSpace
+from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, Parameter
+from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
 from orchestrator.ports import Observation
 from orchestrator.units import convert, parse

@@ -10,7 +10,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from models.tasks import Fidelity
 from orchestrator.domain.objective import Target
-from orchestrator.domain.space import Parameter, SearchSpace
+from orchestrator.domain.parameters import Parameter
+from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Frozen, explain
 from orchestrator.errors import BadInput
 

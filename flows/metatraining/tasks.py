@@ -12,8 +12,8 @@ from flows.metatraining.families import SimulatedFamily
 from flows.metatraining.spec import MetaFile, SourceSpec
 from models.tasks import Fidelity
 from orchestrator.domain.campaign import CampaignFile, parse_campaign
+from orchestrator.domain.parameters import CategoricalParameter
 from orchestrator.domain.records import CampaignRecord
-from orchestrator.domain.space import CategoricalParameter
 from orchestrator.errors import BadInput
 from orchestrator.loop import History, observations
 from orchestrator.ports import Observation

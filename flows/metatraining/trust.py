@@ -16,7 +16,8 @@ from models.encoding import Encoding
 from models.tasks import TaskData, family_scale
 from orchestrator.domain.campaign import CampaignFile
 from orchestrator.domain.objective import Target
-from orchestrator.domain.space import CategoricalParameter, SearchSpace
+from orchestrator.domain.parameters import CategoricalParameter
+from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
 from orchestrator.ports import Observation
 from orchestrator.units import convert

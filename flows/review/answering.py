@@ -5,9 +5,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from orchestrator.domain.parameters import CategoricalParameter
 from orchestrator.domain.records import Proposal
 from orchestrator.domain.review import Answer, Asked, ReviewRequest, Verdict
-from orchestrator.domain.space import CategoricalParameter, SearchSpace
+from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import explain
 from orchestrator.errors import BadInput
 from orchestrator.units import parse

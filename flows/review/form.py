@@ -13,16 +13,10 @@ from prefect.input import RunInput
 from pydantic import BaseModel, Field, ValidationError, create_model
 
 from flows.review.answering import differences
+from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter, Parameter
 from orchestrator.domain.records import Proposal
 from orchestrator.domain.review import Answer, Asked, ReviewRequest, Verdict
-from orchestrator.domain.space import (
-    CategoricalParameter,
-    CompositionParameter,
-    ContinuousParameter,
-    DiscreteParameter,
-    Parameter,
-    SearchSpace,
-)
+from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import explain
 from orchestrator.errors import BadInput
 

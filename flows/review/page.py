@@ -14,9 +14,9 @@ from flows.stocks import StockBook
 from flows.wiring import Plan
 from models.encoding import Encoding
 from models.proximity import WEAK_EVIDENCE, nearest_measured
+from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, Parameter
 from orchestrator.domain.records import Proposal
 from orchestrator.domain.restriction import Restriction
-from orchestrator.domain.space import CategoricalParameter, CompositionParameter, Parameter
 from orchestrator.domain.values import Configuration
 from orchestrator.loop import History, best, knowledge, observations
 from orchestrator.ports import Explanation, Policy

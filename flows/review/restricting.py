@@ -8,10 +8,11 @@ from pydantic import ValidationError
 from flows.wiring import Plan
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import ProposalStatus, RunStatus
+from orchestrator.domain.parameters import CategoricalParameter
 from orchestrator.domain.records import Proposal
 from orchestrator.domain.region import Region
 from orchestrator.domain.restriction import Allowed, Restriction
-from orchestrator.domain.space import CategoricalParameter, SearchSpace
+from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import explain
 from orchestrator.errors import BadInput
 from orchestrator.loop import History, knowledge

@@ -9,8 +9,10 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, model_validator
 
+from orchestrator.domain.constraints import Constraint
 from orchestrator.domain.objective import Objective, Target
-from orchestrator.domain.space import CategoricalParameter, Constraint, Parameter, SearchSpace
+from orchestrator.domain.parameters import CategoricalParameter, Parameter
+from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Frozen, explain
 from orchestrator.errors import BadInput
 from orchestrator.units import parse

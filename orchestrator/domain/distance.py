@@ -3,14 +3,8 @@
 from collections.abc import Iterable
 from typing import assert_never
 
-from orchestrator.domain.space import (
-    CategoricalParameter,
-    CompositionParameter,
-    ContinuousParameter,
-    DiscreteParameter,
-    Parameter,
-    SearchSpace,
-)
+from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter, Parameter
+from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 
 

@@ -5,17 +5,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar, assert_never
 
+from orchestrator.domain.constraints import LinearConstraint
 from orchestrator.domain.distance import distance
+from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter, Parameter
 from orchestrator.domain.restriction import Allowed, Restriction
-from orchestrator.domain.space import (
-    CategoricalParameter,
-    CompositionParameter,
-    ContinuousParameter,
-    DiscreteParameter,
-    LinearConstraint,
-    Parameter,
-    SearchSpace,
-)
+from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
 

@@ -21,7 +21,8 @@ from benchmarks.explanations import (
 )
 from models.attribution import importance, players
 from models.encoding import Encoding
-from orchestrator.domain.space import ContinuousParameter, SearchSpace
+from orchestrator.domain.parameters import ContinuousParameter
+from orchestrator.domain.space import SearchSpace
 
 
 def test_the_fourth_input_follows_the_first_and_no_other_does() -> None:

@@ -2,9 +2,10 @@
 
 import pytest
 
+from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter
 from orchestrator.domain.region import Region
 from orchestrator.domain.restriction import Allowed, Restriction
-from orchestrator.domain.space import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter, SearchSpace
+from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
 

@@ -15,8 +15,9 @@ from orchestrator.clock import Instant, LiveClock
 from orchestrator.domain.campaign import GeneralSpec
 from orchestrator.domain.lifecycle import CampaignStatus, MeasurementStatus, RunStatus, StepKind, StepStatus
 from orchestrator.domain.objective import Objective, Target
+from orchestrator.domain.parameters import ContinuousParameter
 from orchestrator.domain.records import CampaignRecord, Reading, RunReport, RunRequest, Step, StepReport
-from orchestrator.domain.space import ContinuousParameter, SearchSpace
+from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput, BenchLatched
 from orchestrator.ports import Bench

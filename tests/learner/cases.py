@@ -13,7 +13,8 @@ from models.features import Features
 from models.networks import Plan
 from models.source_basis import SourceBasisLearner, restore_source_basis
 from models.tasks import Family, TaskData
-from orchestrator.domain.space import ContinuousParameter, SearchSpace
+from orchestrator.domain.parameters import ContinuousParameter
+from orchestrator.domain.space import SearchSpace
 
 PLAN: Final = Plan(steps=20, more=5, episodes=4, every=10)
 LEARNERS: Final[Mapping[str, tuple[Any, Callable[[Mapping[str, Any], Family], Prior]]]] = {

@@ -12,7 +12,8 @@ from models.encoding import Encoding
 from models.features import Features
 from models.tasks import Family, TaskData
 from orchestrator.datasets import DATA_VARIABLE, Row, describe, load_table
-from orchestrator.domain.space import CategoricalParameter, ContinuousParameter, SearchSpace
+from orchestrator.domain.parameters import CategoricalParameter, ContinuousParameter
+from orchestrator.domain.space import SearchSpace
 
 
 def need_data() -> None:

@@ -17,7 +17,8 @@ from models.encoding import Encoding
 from models.packing import Flat, content_hash, pack, unpack
 from models.tasks import Scale, TaskData
 from orchestrator.domain.objective import Target
-from orchestrator.domain.space import CategoricalParameter, ContinuousParameter, SearchSpace
+from orchestrator.domain.parameters import CategoricalParameter, ContinuousParameter
+from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
 from tests.metatraining.learner import BellPrior, restore
 

@@ -7,14 +7,8 @@ from hypothesis import strategies as st
 
 from models.encoding import Encoding
 from models.lift import lift
-from orchestrator.domain.space import (
-    CategoricalParameter,
-    CompositionParameter,
-    ContinuousParameter,
-    DiscreteParameter,
-    Parameter,
-    SearchSpace,
-)
+from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter, Parameter
+from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
 from orchestrator.units import convert
 from tests import strategies

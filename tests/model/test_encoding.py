@@ -8,13 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.encoding import Encoding, on_lattice, on_simplex
-from orchestrator.domain.space import (
-    CategoricalParameter,
-    CompositionParameter,
-    ContinuousParameter,
-    DiscreteParameter,
-    SearchSpace,
-)
+from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter
+from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
 from tests import strategies

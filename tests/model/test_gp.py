@@ -17,7 +17,8 @@ from models.gp import GaussianProcesses, GaussianProcessLearner
 from models.library import repeatable
 from models.training import training_data
 from orchestrator.domain.objective import Objective, Target
-from orchestrator.domain.space import ContinuousParameter, SearchSpace
+from orchestrator.domain.parameters import ContinuousParameter
+from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
 from orchestrator.ports import Observation
 from tests import strategies

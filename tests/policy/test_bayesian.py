@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from orchestrator.domain.objective import Objective, Target
+from orchestrator.domain.parameters import CategoricalParameter, ContinuousParameter, DiscreteParameter
 from orchestrator.domain.records import Prediction
-from orchestrator.domain.space import CategoricalParameter, ContinuousParameter, DiscreteParameter, SearchSpace
+from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.ports import Knowledge, Observation
 from policies.bayesian import degrees_of_freedom

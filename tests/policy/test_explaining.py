@@ -7,7 +7,8 @@ import torch
 
 from models.encoding import Encoding
 from orchestrator.domain.objective import Objective, Target
-from orchestrator.domain.space import ContinuousParameter, SearchSpace
+from orchestrator.domain.parameters import ContinuousParameter
+from orchestrator.domain.space import SearchSpace
 from orchestrator.ports import Knowledge, Observation
 from policies.bayesian import BayesianPolicy, BayesianSettings
 from policies.random_search import RandomPolicy

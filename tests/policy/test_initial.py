@@ -6,14 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.encoding import Encoding
-from orchestrator.domain.space import (
-    CompositionParameter,
-    ContinuousParameter,
-    DiscreteParameter,
-    ExpressionConstraint,
-    LinearConstraint,
-    SearchSpace,
-)
+from orchestrator.domain.constraints import ExpressionConstraint, LinearConstraint
+from orchestrator.domain.parameters import CompositionParameter, ContinuousParameter, DiscreteParameter
+from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
 from orchestrator.ports import Knowledge, Observation
 from policies.initial import SobolPolicy

@@ -10,16 +10,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from models.encoding import Encoding
-from orchestrator.domain.space import (
-    CategoricalParameter,
-    CompositionParameter,
-    ContinuousParameter,
-    DiscreteParameter,
-    ExpressionConstraint,
-    LinearConstraint,
-    Parameter,
-    SearchSpace,
-)
+from orchestrator.domain.constraints import ExpressionConstraint, LinearConstraint
+from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter, Parameter
+from orchestrator.domain.space import SearchSpace
 from policies.enumeration import enumerated, lattice, size
 from policies.neighbours import neighbours
 from policies.optimise import Found, Search, best_row

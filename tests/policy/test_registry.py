@@ -3,7 +3,8 @@
 import pytest
 
 from orchestrator.domain.objective import Objective, Target
-from orchestrator.domain.space import ContinuousParameter, SearchSpace
+from orchestrator.domain.parameters import ContinuousParameter
+from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
 from policies.registry import build_policy
 

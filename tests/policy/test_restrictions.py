@@ -6,16 +6,10 @@ from hypothesis import strategies as st
 
 from models.encoding import Encoding
 from orchestrator.domain.objective import Objective, Target
+from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter, Parameter
 from orchestrator.domain.region import Region
 from orchestrator.domain.restriction import Allowed, Restriction
-from orchestrator.domain.space import (
-    CategoricalParameter,
-    CompositionParameter,
-    ContinuousParameter,
-    DiscreteParameter,
-    Parameter,
-    SearchSpace,
-)
+from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
 from orchestrator.ports import Knowledge, Observation

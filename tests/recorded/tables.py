@@ -8,7 +8,8 @@ import pytest
 from orchestrator.catalogue import Column, Dataset
 from orchestrator.datasets import DATA_VARIABLE, Row, Table
 from orchestrator.domain.objective import Objective, Target
-from orchestrator.domain.space import DiscreteParameter, SearchSpace
+from orchestrator.domain.parameters import DiscreteParameter
+from orchestrator.domain.space import SearchSpace
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "recorded"
 

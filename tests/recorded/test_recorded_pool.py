@@ -5,15 +5,9 @@ import pytest
 from orchestrator.catalogue import Column
 from orchestrator.datasets import Row, Table, load_table
 from orchestrator.domain.campaign import load_campaign
+from orchestrator.domain.constraints import LinearConstraint
 from orchestrator.domain.objective import Target
-from orchestrator.domain.space import (
-    CategoricalParameter,
-    CompositionParameter,
-    ContinuousParameter,
-    DiscreteParameter,
-    LinearConstraint,
-    Parameter,
-)
+from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter, Parameter
 from orchestrator.errors import BadInput
 from orchestrator.recorded import RecordedPool, recorded_pool, recorded_space
 from tests.recorded.tables import EXAMPLES, data_dir, small_table

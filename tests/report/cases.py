@@ -8,6 +8,7 @@ from typing import Any
 from flows.report.data import Circumstances, Process, ReportData, assemble
 from orchestrator.domain.lifecycle import CampaignStatus, MeasurementStatus, ProposalStatus, RunStatus, StepKind
 from orchestrator.domain.objective import Objective, Target
+from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter
 from orchestrator.domain.records import (
     CampaignRecord,
     ExperimentRun,
@@ -18,13 +19,7 @@ from orchestrator.domain.records import (
     Reading,
     Step,
 )
-from orchestrator.domain.space import (
-    CategoricalParameter,
-    CompositionParameter,
-    ContinuousParameter,
-    DiscreteParameter,
-    SearchSpace,
-)
+from orchestrator.domain.space import SearchSpace
 from orchestrator.ports import Changes
 
 NASTY = "</script><script>window.broken = 1</script><img src=x onerror=\"window.broken = 1\"> & <b>'bold'</b>"

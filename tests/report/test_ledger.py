@@ -11,7 +11,8 @@ from flows.export import export_campaign
 from flows.report.data import Circumstances, assemble, process_of
 from flows.report.page import render_report
 from orchestrator.domain.objective import Objective, Target
-from orchestrator.domain.space import CategoricalParameter, ContinuousParameter, SearchSpace
+from orchestrator.domain.parameters import CategoricalParameter, ContinuousParameter
+from orchestrator.domain.space import SearchSpace
 from orchestrator.ports import Store
 from orchestrator.store.memory import MemoryStore
 from tests.report.document import parse

@@ -8,7 +8,8 @@ from flows.report.data import ReportData, assemble
 from flows.report.page import SECTIONS, render_report
 from orchestrator.domain.lifecycle import CampaignStatus, ProposalStatus, RunStatus
 from orchestrator.domain.objective import Objective, Target
-from orchestrator.domain.space import CategoricalParameter, ContinuousParameter, SearchSpace
+from orchestrator.domain.parameters import CategoricalParameter, ContinuousParameter
+from orchestrator.domain.space import SearchSpace
 from orchestrator.ports import Changes
 from tests.report import cases
 from tests.report.document import Document, parse

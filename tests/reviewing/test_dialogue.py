@@ -10,9 +10,10 @@ from typing_extensions import override
 from flows.campaign import Interrupted
 from flows.cli.dialogue import Edits, Matter, Talk, decide, edited, hold
 from orchestrator.domain.lifecycle import AnswerStatus
+from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter
 from orchestrator.domain.records import Prediction, Proposal
 from orchestrator.domain.review import Answer
-from orchestrator.domain.space import CategoricalParameter, CompositionParameter, ContinuousParameter, SearchSpace
+from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
 from tests.flow.test_steps import SPACE

@@ -8,9 +8,10 @@ from pydantic import ValidationError
 
 from flows.review.answering import edits_of, values_of, verdicts_of
 from flows.review.form import answer_from, field_names, form_for, row_name
+from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter
 from orchestrator.domain.records import Proposal, Provenance
 from orchestrator.domain.review import Answer, ReviewRequest
-from orchestrator.domain.space import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter, SearchSpace
+from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
 from orchestrator.review import ask
 from tests.strategies import open_spaces

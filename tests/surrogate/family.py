@@ -16,7 +16,8 @@ from models.exact import Adapted, Conditioned, Process
 from models.lift import lift
 from models.tasks import Scale
 from orchestrator.domain.objective import Objective, Target
-from orchestrator.domain.space import ContinuousParameter, SearchSpace
+from orchestrator.domain.parameters import ContinuousParameter
+from orchestrator.domain.space import SearchSpace
 
 WIDE = SearchSpace(
     parameters=(

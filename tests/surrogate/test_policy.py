@@ -7,7 +7,8 @@ import torch
 
 from models.base import Learner
 from orchestrator.domain.objective import Objective, Target
-from orchestrator.domain.space import DiscreteParameter, SearchSpace
+from orchestrator.domain.parameters import DiscreteParameter
+from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.ports import Knowledge, Observation
 from policies.registry import build_policy
