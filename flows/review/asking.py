@@ -10,24 +10,25 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
 import httpx
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.objects import State
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType, FlowRunFilterTags
+from prefect.client.schemas.objects import TERMINAL_STATES, State
 from prefect.exceptions import PrefectException
 from prefect.states import Cancelled, Completed
 from typing_extensions import override
 
 from flows.lab import Lab, clock_of
-from flows.review.child import Question, collect
+from flows.review.child import Question, collect, tag_of
 from flows.review.desk import Asker
-from orchestrator.domain.lifecycle import ReviewStatus
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.errors import AthanorError
+from orchestrator.loop import History
 from orchestrator.store.sql import SqlStore
 
 logger = logging.getLogger(__name__)
@@ -65,6 +66,28 @@ class _Child:
         self.process.wait()
 
 
+@dataclass(frozen=True, slots=True)
+class OpenRun:
+    """A review run that has not ended in Prefect."""
+
+    flow_run_id: UUID
+    request_id: str
+
+
+def open_runs(client: SyncPrefectClient, request_ids: Iterable[str]) -> list[OpenRun]:
+    """Return the review runs of some requests that have not ended, also those whose process died before the ledger knew of them."""
+    by_tag = {tag_of(one): one for one in request_ids}
+    if not by_tag:
+        return []
+    found = client.read_flow_runs(
+        flow_run_filter=FlowRunFilter(
+            tags=FlowRunFilterTags(any_=sorted(by_tag)),
+            state=FlowRunFilterState(type=FlowRunFilterStateType(not_any_=sorted(TERMINAL_STATES))),
+        )
+    )
+    return [OpenRun(run.id, by_tag[tag]) for run in found for tag in run.tags if tag in by_tag]
+
+
 class PrefectAsker(Asker):
     """Puts requests to people in the Prefect UI."""
 
@@ -84,13 +107,14 @@ class PrefectAsker(Asker):
         self._wanted: dict[str, ReviewRequest] = {}
         self._children: dict[str, _Child] = {}
         self._tried: dict[str, float] = {}
+        self._untidy = True  # an earlier process may have left review runs behind
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
 
     @override
     def keep(self, requests: Sequence[ReviewRequest]) -> None:
         self._wanted = {one.request_id: one for one in requests}
-        if self._wanted and self._thread is None:
+        if self._thread is None:
             self._thread = threading.Thread(target=self._watch, name="review", daemon=True)
             self._thread.start()
 
@@ -101,56 +125,63 @@ class PrefectAsker(Asker):
             self._thread.join(timeout=2 * END_SECONDS)
 
     def _watch(self) -> None:
-        while not self._closing.wait(LOOK_SECONDS):
-            try:
-                self._look(dict(self._wanted))
-            except _TROUBLE as error:
-                logger.warning("campaign %s: a review run cannot be kept now: %s", self._campaign, error)
+        pause = LOOK_SECONDS
+        while not self._closing.wait(pause):
+            pause = LOOK_SECONDS if self._tried_to(lambda: self._look(dict(self._wanted))) else RETRY_SECONDS
         for request_id in list(self._children):
             self._end(request_id)
-            self._close_if_over(request_id)
+        self._tried_to(lambda: self._tidy(leave_open=True))
 
-    def _close_if_over(self, request_id: str) -> None:
-        """Leave the form of an open request where it is: what is answered there meanwhile, the next process reads."""
+    def _tried_to(self, work: Callable[[], None]) -> bool:
+        """Do something that needs Prefect's server; return whether it could be done."""
         try:
-            request, _, _ = Question(self._lab, self._store, self._campaign, request_id, 0).load()
-            if request.status is not ReviewStatus.OPEN:
-                self._close_runs(request_id)
+            work()
         except _TROUBLE as error:
-            logger.warning("campaign %s: a review run stays open in Prefect: %s", self._campaign, error)
+            logger.warning("campaign %s: review runs cannot be kept now: %s", self._campaign, error)
+            return False
+        return True
 
     def _look(self, wanted: dict[str, ReviewRequest]) -> None:
         for request_id, child in list(self._children.items()):
             over = request_id not in wanted or wanted[request_id].attempt != child.attempt
             if not child.alive or (over and child.lingers):
                 self._end(request_id)
-                self._close_runs(request_id)
+        if self._untidy:
+            self._tidy(leave_open=False)
+            self._untidy = False
         for request in wanted.values():
             if request.request_id not in self._children:
                 self._ask(request)
 
     def _ask(self, request: ReviewRequest) -> None:
-        """Start a review run; before a second one of a request, whatever the earlier ones were told is read."""
+        """Start a review run; before a second one of a request, whatever all earlier ones were told is read."""
         question = self._question(request)
-        if not any(run.key == question.key for run in request.runs):
-            if time.monotonic() - self._tried.get(question.key, -RETRY_SECONDS) >= RETRY_SECONDS:
-                self._tried[question.key] = time.monotonic()
-                self._children[request.request_id] = _Child(self._start(request), request.attempt)
+        if time.monotonic() - self._tried.get(question.key, -RETRY_SECONDS) < RETRY_SECONDS:
             return
-        for run in request.runs:
-            logger.info("review run %s: %s", run.flow_run_id, collect(self._lab, self._store, question.load, run.flow_run_id, run.key))
-        self._close_runs(request.request_id)
+        known, _, _ = question.load()  # the loop may have been busy since it handed the request over
+        self._read(known)
         now, _, _ = question.load()
-        if now.answer_id is None and now.attempt == request.attempt:
+        if not now.waits or now.attempt != request.attempt:
+            return  # the loop hands over what became of it
+        if any(run.key == question.key for run in now.runs):
             again = now.evolve(attempt=now.attempt + 1)
             self._store.update_request(again, kind="review-asked-again", by="review", now=clock_of(self._lab, self._store).now())
+            return
+        self._tried[question.key] = time.monotonic()
+        self._children[request.request_id] = _Child(self._start(request), request.attempt)
+
+    def _read(self, request: ReviewRequest) -> None:
+        """Write to the ledger what people told any review run of a request."""
+        load = self._question(request).load
+        for run in request.runs:
+            logger.info("review run %s: %s", run.flow_run_id, collect(self._lab, self._store, load, run.flow_run_id, run.key))
 
     def _question(self, request: ReviewRequest) -> Question:
         return Question(self._lab, self._store, self._campaign, request.request_id, request.attempt)
 
     def _start(self, request: ReviewRequest) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-P", "-m", "flows.review.child", "--lab", str(self._lab.path), "--campaign", self._campaign]
-        command += ["--request", request.request_id, "--attempt", str(request.attempt)]
+        command += ["--request", request.request_id, "--attempt", str(request.attempt), "--parent", str(os.getpid())]
         if self._timeout is not None:
             command += ["--timeout", str(self._timeout)]
         with (self._lab.path / "review.log").open("ab") as log:
@@ -158,18 +189,33 @@ class PrefectAsker(Asker):
 
     def _end(self, request_id: str) -> None:
         child = self._children.pop(request_id)
+        self._untidy = True
         if child.alive:
             child.end()
 
-    def _close_runs(self, request_id: str) -> None:
-        """Close the review runs of a request that nobody waits in any more: the page must not offer them."""
-        request, _, _ = Question(self._lab, self._store, self._campaign, request_id, 0).load()
-        said = request.reason or ("answered elsewhere" if request.answer_id is not None else "asked again")
+    def _tidy(self, *, leave_open: bool) -> None:
+        """Close the review runs that nobody waits in any more, whoever began them: the page must not offer them.
+
+        A form can be answered until it is closed, so it is read afterwards; before as well, so that it is shown as answered.
+
+        Args:
+            leave_open: Leave the forms of open requests: what is answered there meanwhile, the next process reads.
+        """
+        requests = History.of(self._store.changes(self._campaign)).requests
         with get_client(sync_client=True) as client:
-            for run in request.runs:
-                state = client.read_flow_run(UUID(run.flow_run_id)).state
-                if state is not None and not state.is_final():
-                    closed: State[Any] = Cancelled(message=said)
-                    if request.answer_id == f"{run.flow_run_id}/{run.key}":
-                        closed = Completed(message="answered")
-                    client.set_flow_run_state(UUID(run.flow_run_id), closed, force=True)
+            for run in open_runs(client, requests):
+                request = requests[run.request_id]
+                if run.request_id in self._children or (leave_open and request.waits):
+                    continue
+                self._read(request)
+                self._close(client, run)
+                self._read(request)
+
+    def _close(self, client: SyncPrefectClient, run: OpenRun) -> None:
+        request, _, _ = Question(self._lab, self._store, self._campaign, run.request_id, 0).load()
+        keys = {str(UUID(one.flow_run_id)): f"{one.flow_run_id}/{one.key}" for one in request.runs}
+        said = request.reason or ("answered elsewhere" if request.answer_id is not None else "asked again")
+        closed: State[Any] = Cancelled(message=said)
+        if request.answer_id is not None and request.answer_id == keys.get(str(run.flow_run_id)):
+            closed = Completed(message="answered")
+        client.set_flow_run_state(run.flow_run_id, closed, force=True)
