@@ -15,7 +15,7 @@ from orchestrator.domain.lifecycle import AnswerStatus, RunStatus
 from tests.crash.oracle import judge
 from tests.faults.laboratory import CAMPAIGN, PATIENCE, eventually, suspend
 from tests.reviewing.reviewed import Reviewed, kill
-from tests.serving.served import LOGIN, Served, left_behind, settled
+from tests.serving.served import LOGIN, Served, settled
 
 RATE: Final = 100.0
 """Slow enough that a busy machine does not end a run as interrupted."""
@@ -122,14 +122,21 @@ def test_a_form_whose_server_was_killed_is_decided_in_the_terminal_and_the_next_
 
 @pytest.mark.soak
 @pytest.mark.timeout(600)
-def test_a_campaign_ends_well_without_the_server_that_was_killed_while_a_form_was_open(begin: Begin) -> None:
+def test_a_campaign_ends_well_without_its_killed_server_and_the_next_one_does_not_offer_the_old_form(begin: Begin) -> None:
     reviewed = begin(1)
     command = reviewed.start()
-    reviewed.asked()
+    form = reviewed.asked()
     assert reviewed.server().kill()
     decided(reviewed)
     assert reviewed.laboratory.ended(command).code == 0
-    eventually(lambda: not left_behind(reviewed.lab), "the end of all processes")
+    assert settled(reviewed.lab) == []
+    assert reviewed.views() == {form.flow_run_id: "PAUSED"}
+    served = Served.start(reviewed.laboratory)
+    try:
+        assert reviewed.open_forms() == [], "the page does not offer a form that was decided elsewhere"
+        assert served.leave() == (0, "")
+    finally:
+        served.close()
     assert answered(reviewed) == [(1, 1, "terminal")]
     carried_out_once(reviewed, 1)
 
