@@ -10,25 +10,22 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
-from uuid import UUID
+from typing import Final
 
 import httpx
-from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType, FlowRunFilterTags
-from prefect.client.schemas.objects import TERMINAL_STATES, State
+from prefect.context import refresh_global_settings_context
 from prefect.exceptions import PrefectException
-from prefect.states import Cancelled, Completed
 from typing_extensions import override
 
 from flows.lab import Lab, clock_of
-from flows.review.child import Question, collect, tag_of
+from flows.review.child import Question
 from flows.review.desk import Asker
+from flows.review.leftovers import close_left_runs, read_answers
+from flows.server import address_now
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.errors import AthanorError
-from orchestrator.loop import History
 from orchestrator.store.sql import SqlStore
 
 logger = logging.getLogger(__name__)
@@ -64,28 +61,6 @@ class _Child:
         """End the process at once: it holds nothing, and a polite end would be shown as a crash of its flow run."""
         self.process.kill()
         self.process.wait()
-
-
-@dataclass(frozen=True, slots=True)
-class OpenRun:
-    """A review run that has not ended in Prefect."""
-
-    flow_run_id: UUID
-    request_id: str
-
-
-def open_runs(client: SyncPrefectClient, request_ids: Iterable[str]) -> list[OpenRun]:
-    """Return the review runs of some requests that have not ended, also those whose process died before the ledger knew of them."""
-    by_tag = {tag_of(one): one for one in request_ids}
-    if not by_tag:
-        return []
-    found = client.read_flow_runs(
-        flow_run_filter=FlowRunFilter(
-            tags=FlowRunFilterTags(any_=sorted(by_tag)),
-            state=FlowRunFilterState(type=FlowRunFilterStateType(not_any_=sorted(TERMINAL_STATES))),
-        )
-    )
-    return [OpenRun(run.id, by_tag[tag]) for run in found for tag in run.tags if tag in by_tag]
 
 
 class PrefectAsker(Asker):
@@ -127,6 +102,7 @@ class PrefectAsker(Asker):
     def _watch(self) -> None:
         pause = LOOK_SECONDS
         while not self._closing.wait(pause):
+            self._follow_server()
             pause = LOOK_SECONDS if self._tried_to(lambda: self._look(dict(self._wanted))) else RETRY_SECONDS
         for request_id in list(self._children):
             self._end(request_id)
@@ -140,6 +116,16 @@ class PrefectAsker(Asker):
             logger.warning("campaign %s: review runs cannot be kept now: %s", self._campaign, error)
             return False
         return True
+
+    def _follow_server(self) -> None:
+        """Turn to the server that another command has begun in place of ours, which died; its page shows our open forms."""
+        address = address_now()
+        if all(os.environ.get(name) == value for name, value in address.items()):
+            return
+        os.environ.update(address)
+        refresh_global_settings_context()
+        for request_id in list(self._children):
+            self._end(request_id)
 
     def _look(self, wanted: dict[str, ReviewRequest]) -> None:
         for request_id, child in list(self._children.items()):
@@ -159,7 +145,7 @@ class PrefectAsker(Asker):
         if time.monotonic() - self._tried.get(question.key, -RETRY_SECONDS) < RETRY_SECONDS:
             return
         known, _, _ = question.load()  # the loop may have been busy since it handed the request over
-        self._read(known)
+        read_answers(self._lab, self._store, known)
         now, _, _ = question.load()
         if not now.waits or now.attempt != request.attempt:
             return  # the loop hands over what became of it
@@ -169,12 +155,6 @@ class PrefectAsker(Asker):
             return
         self._tried[question.key] = time.monotonic()
         self._children[request.request_id] = _Child(self._start(request), request.attempt)
-
-    def _read(self, request: ReviewRequest) -> None:
-        """Write to the ledger what people told any review run of a request."""
-        load = self._question(request).load
-        for run in request.runs:
-            logger.info("review run %s: %s", run.flow_run_id, collect(self._lab, self._store, load, run.flow_run_id, run.key))
 
     def _question(self, request: ReviewRequest) -> Question:
         return Question(self._lab, self._store, self._campaign, request.request_id, request.attempt)
@@ -194,28 +174,4 @@ class PrefectAsker(Asker):
             child.end()
 
     def _tidy(self, *, leave_open: bool) -> None:
-        """Close the review runs that nobody waits in any more, whoever began them: the page must not offer them.
-
-        A form can be answered until it is closed, so it is read afterwards; before as well, so that it is shown as answered.
-
-        Args:
-            leave_open: Leave the forms of open requests: what is answered there meanwhile, the next process reads.
-        """
-        requests = History.of(self._store.changes(self._campaign)).requests
-        with get_client(sync_client=True) as client:
-            for run in open_runs(client, requests):
-                request = requests[run.request_id]
-                if run.request_id in self._children or (leave_open and request.waits):
-                    continue
-                self._read(request)
-                self._close(client, run)
-                self._read(request)
-
-    def _close(self, client: SyncPrefectClient, run: OpenRun) -> None:
-        request, _, _ = Question(self._lab, self._store, self._campaign, run.request_id, 0).load()
-        keys = {str(UUID(one.flow_run_id)): f"{one.flow_run_id}/{one.key}" for one in request.runs}
-        said = request.reason or ("answered elsewhere" if request.answer_id is not None else "asked again")
-        closed: State[Any] = Cancelled(message=said)
-        if request.answer_id is not None and request.answer_id == keys.get(str(run.flow_run_id)):
-            closed = Completed(message="answered")
-        client.set_flow_run_state(run.flow_run_id, closed, force=True)
+        close_left_runs(self._lab, self._store, self._campaign, held=self._children, leave_open=leave_open)

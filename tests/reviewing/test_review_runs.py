@@ -20,13 +20,14 @@ from typing_extensions import override
 
 from flows.campaign import Ended
 from flows.lab import Lab, make_lab
-from flows.review import asking
+from flows.review import leftovers
 from flows.review.asking import PrefectAsker
 from flows.review.child import Question, collect, tag_of
 from flows.review.form import row_name
 from flows.server import ServerUse, prefect_environment
-from instruments.host.identity import reap
+from instruments.host.identity import Process, reap
 from instruments.host.locks import read_holder
+from instruments.host.notes import read_note
 from orchestrator.clock import Instant, LiveClock
 from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus, ReviewStatus
 from orchestrator.domain.review import ReviewRequest
@@ -315,7 +316,7 @@ def test_an_answer_given_at_the_very_moment_in_which_the_form_is_closed_is_kept(
             submit(*asked.pop())
         return said
 
-    monkeypatch.setattr(asking, "collect", slowly)
+    monkeypatch.setattr(leftovers, "collect", slowly)
     with People(lab) as people:
         request, run = people.asked()
         asked.append((run, request))
@@ -376,3 +377,21 @@ def test_prefects_own_time_out_ends_nothing(lab: Lab) -> None:
         runs = [run.flow_run_id for one in people.history.requests.values() for run in one.runs]
         assert all(state_of(run) in ("Completed", "Cancelled") for run in runs)
         assert [one.status for one in people.history.requests.values()] == [ReviewStatus.DECIDED]
+
+
+def test_a_fresh_server_in_place_of_a_killed_one_gets_the_open_question(lab: Lab, server: ServerUse) -> None:
+    with People(lab) as people:
+        _, first = people.asked()
+        killed, keeper = Process.parse(read_note(server.home / "server.json")), read_holder(server.home / "keeper.lock")
+        assert killed is not None
+        assert keeper is not None
+        killed.kill()
+        assert keeper.process.wait(PATIENCE)
+        reap(keeper.process.pid)
+        with ServerUse(server.home) as fresh:  # as `athanor serve` begins one
+            assert fresh.url is not None, fresh.reason
+            request, second = people.asked(attempt=2)
+            assert os.environ["PREFECT_API_URL"] == fresh.url
+            assert state_of(first) == "Cancelled"
+            submit(second, request)
+            assert people.finish().status is CampaignStatus.FINISHED
