@@ -174,6 +174,7 @@ def test_a_killed_worker_leaves_form_and_campaign_which_another_worker_takes_to_
     assert reviewed.open_forms() == [form.flow_run_id]
     assert reviewed.submit(form).json()["status"] == "ACCEPT"
     following = reviewed.asked(2)
+    orphan = reviewed.laboratory.process("campaign")
     again = Served.start(reviewed.laboratory)
     try:
         assert reviewed.open_forms() == [following.flow_run_id]
@@ -184,6 +185,7 @@ def test_a_killed_worker_leaves_form_and_campaign_which_another_worker_takes_to_
         again.close()
     assert answered(reviewed) == [(1, 1, "page"), (2, 1, "page")]
     carried_out_once(reviewed, 2)
+    assert orphan.wait(PATIENCE), "the campaign's process, whose worker was killed, leaves by itself"
     assert settled(reviewed.lab) == []
 
 
