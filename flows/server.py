@@ -117,6 +117,16 @@ def home_in_use() -> Path | None:
     return Path(home) if home else None
 
 
+def address_now() -> dict[str, str]:
+    """Return where our own server is, as its clients' environment: another command may have begun one in place of a dead one.
+
+    Empty with the user's own server, and while there is none.
+    """
+    home = home_in_use()
+    url = read_note(home / _NOTE).get("url") if home else None
+    return {"PREFECT_API_URL": url, "PREFECT_UI_URL": url.removesuffix("/api")} if url else {}
+
+
 def prefect_environment(server: ServerUse) -> dict[str, str]:
     """Return what to put into the environment before the first import of Prefect.
 

@@ -30,6 +30,7 @@ from prefect.workers.process import ProcessWorker
 
 from flows.deployments import apply
 from flows.lab import open_lab
+from flows.review.leftovers import close_decided_runs
 from flows.server_users import keep_server
 from instruments.host.identity import Process
 from instruments.host.notes import write_note
@@ -126,7 +127,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with keep_server(given.home if given.own_server else None):
-            offered = apply(given.pool, open_lab(given.lab), given.suffix)
+            lab = open_lab(given.lab)
+            close_decided_runs(lab)
+            offered = apply(given.pool, lab, given.suffix)
             write_note(given.home / READY, {"pid": os.getpid(), "deployments": offered})
             asyncio.run(_live(given.pool))
     except AthanorError as error:

@@ -10,22 +10,20 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
-from uuid import UUID
+from typing import Final
 
 import httpx
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.objects import State
+from prefect.context import refresh_global_settings_context
 from prefect.exceptions import PrefectException
-from prefect.states import Cancelled, Completed
 from typing_extensions import override
 
 from flows.lab import Lab, clock_of
-from flows.review.child import Question, collect
+from flows.review.child import Question
 from flows.review.desk import Asker
-from orchestrator.domain.lifecycle import ReviewStatus
+from flows.review.leftovers import close_left_runs, read_answers
+from flows.server import address_now
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.errors import AthanorError
 from orchestrator.store.sql import SqlStore
@@ -84,13 +82,14 @@ class PrefectAsker(Asker):
         self._wanted: dict[str, ReviewRequest] = {}
         self._children: dict[str, _Child] = {}
         self._tried: dict[str, float] = {}
+        self._untidy = True  # an earlier process may have left review runs behind
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
 
     @override
     def keep(self, requests: Sequence[ReviewRequest]) -> None:
         self._wanted = {one.request_id: one for one in requests}
-        if self._wanted and self._thread is None:
+        if self._thread is None:
             self._thread = threading.Thread(target=self._watch, name="review", daemon=True)
             self._thread.start()
 
@@ -101,56 +100,68 @@ class PrefectAsker(Asker):
             self._thread.join(timeout=2 * END_SECONDS)
 
     def _watch(self) -> None:
-        while not self._closing.wait(LOOK_SECONDS):
-            try:
-                self._look(dict(self._wanted))
-            except _TROUBLE as error:
-                logger.warning("campaign %s: a review run cannot be kept now: %s", self._campaign, error)
+        pause = LOOK_SECONDS
+        while not self._closing.wait(pause):
+            self._follow_server()
+            pause = LOOK_SECONDS if self._tried_to(lambda: self._look(dict(self._wanted))) else RETRY_SECONDS
         for request_id in list(self._children):
             self._end(request_id)
-            self._close_if_over(request_id)
+        self._tried_to(lambda: self._tidy(leave_open=True))
 
-    def _close_if_over(self, request_id: str) -> None:
-        """Leave the form of an open request where it is: what is answered there meanwhile, the next process reads."""
+    def _tried_to(self, work: Callable[[], None]) -> bool:
+        """Do something that needs Prefect's server; return whether it could be done."""
         try:
-            request, _, _ = Question(self._lab, self._store, self._campaign, request_id, 0).load()
-            if request.status is not ReviewStatus.OPEN:
-                self._close_runs(request_id)
+            work()
         except _TROUBLE as error:
-            logger.warning("campaign %s: a review run stays open in Prefect: %s", self._campaign, error)
+            logger.warning("campaign %s: review runs cannot be kept now: %s", self._campaign, error)
+            return False
+        return True
+
+    def _follow_server(self) -> None:
+        """Turn to the server that another command has begun in place of ours, which died; its page shows our open forms."""
+        address = address_now()
+        if all(os.environ.get(name) == value for name, value in address.items()):
+            return
+        os.environ.update(address)
+        refresh_global_settings_context()
+        for request_id in list(self._children):
+            self._end(request_id)
 
     def _look(self, wanted: dict[str, ReviewRequest]) -> None:
         for request_id, child in list(self._children.items()):
             over = request_id not in wanted or wanted[request_id].attempt != child.attempt
             if not child.alive or (over and child.lingers):
                 self._end(request_id)
-                self._close_runs(request_id)
+        if self._untidy:
+            self._tidy(leave_open=False)
+            self._untidy = False
         for request in wanted.values():
             if request.request_id not in self._children:
                 self._ask(request)
 
     def _ask(self, request: ReviewRequest) -> None:
-        """Start a review run; before a second one of a request, whatever the earlier ones were told is read."""
+        """Start a review run; before a second one of a request, whatever all earlier ones were told is read."""
         question = self._question(request)
-        if not any(run.key == question.key for run in request.runs):
-            if time.monotonic() - self._tried.get(question.key, -RETRY_SECONDS) >= RETRY_SECONDS:
-                self._tried[question.key] = time.monotonic()
-                self._children[request.request_id] = _Child(self._start(request), request.attempt)
+        if time.monotonic() - self._tried.get(question.key, -RETRY_SECONDS) < RETRY_SECONDS:
             return
-        for run in request.runs:
-            logger.info("review run %s: %s", run.flow_run_id, collect(self._lab, self._store, question.load, run.flow_run_id, run.key))
-        self._close_runs(request.request_id)
+        known, _, _ = question.load()  # the loop may have been busy since it handed the request over
+        read_answers(self._lab, self._store, known)
         now, _, _ = question.load()
-        if now.answer_id is None and now.attempt == request.attempt:
+        if not now.waits or now.attempt != request.attempt:
+            return  # the loop hands over what became of it
+        if any(run.key == question.key for run in now.runs):
             again = now.evolve(attempt=now.attempt + 1)
             self._store.update_request(again, kind="review-asked-again", by="review", now=clock_of(self._lab, self._store).now())
+            return
+        self._tried[question.key] = time.monotonic()
+        self._children[request.request_id] = _Child(self._start(request), request.attempt)
 
     def _question(self, request: ReviewRequest) -> Question:
         return Question(self._lab, self._store, self._campaign, request.request_id, request.attempt)
 
     def _start(self, request: ReviewRequest) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-P", "-m", "flows.review.child", "--lab", str(self._lab.path), "--campaign", self._campaign]
-        command += ["--request", request.request_id, "--attempt", str(request.attempt)]
+        command += ["--request", request.request_id, "--attempt", str(request.attempt), "--parent", str(os.getpid())]
         if self._timeout is not None:
             command += ["--timeout", str(self._timeout)]
         with (self._lab.path / "review.log").open("ab") as log:
@@ -158,18 +169,9 @@ class PrefectAsker(Asker):
 
     def _end(self, request_id: str) -> None:
         child = self._children.pop(request_id)
+        self._untidy = True
         if child.alive:
             child.end()
 
-    def _close_runs(self, request_id: str) -> None:
-        """Close the review runs of a request that nobody waits in any more: the page must not offer them."""
-        request, _, _ = Question(self._lab, self._store, self._campaign, request_id, 0).load()
-        said = request.reason or ("answered elsewhere" if request.answer_id is not None else "asked again")
-        with get_client(sync_client=True) as client:
-            for run in request.runs:
-                state = client.read_flow_run(UUID(run.flow_run_id)).state
-                if state is not None and not state.is_final():
-                    closed: State[Any] = Cancelled(message=said)
-                    if request.answer_id == f"{run.flow_run_id}/{run.key}":
-                        closed = Completed(message="answered")
-                    client.set_flow_run_state(UUID(run.flow_run_id), closed, force=True)
+    def _tidy(self, *, leave_open: bool) -> None:
+        close_left_runs(self._lab, self._store, self._campaign, held=self._children, leave_open=leave_open)

@@ -1,6 +1,6 @@
 """A review run: puts one request to people in the Prefect UI and writes their answer to the ledger.
 
-    python -m flows.review.child --lab DIR --campaign NAME --request ID --attempt N
+    python -m flows.review.child --lab DIR --campaign NAME --request ID --attempt N --parent PID
 
 One process per attempt at a request. It pauses under a key of its own, and only an answer that Prefect has stored under
 that key counts: a run that was set to Running by other means has no answer, whatever the form's defaults say.
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
-from prefect import flow, pause_flow_run
+from prefect import flow, pause_flow_run, tags
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.objects import State
@@ -33,7 +33,6 @@ from flows.lab import Lab, clock_of, open_lab
 from flows.review.form import answer_from, form_for
 from flows.review.rendering import markdown
 from flows.snapshots import files_of
-from orchestrator.domain.lifecycle import ReviewStatus
 from orchestrator.domain.records import Proposal
 from orchestrator.domain.review import ReviewRequest, ReviewRun
 from orchestrator.domain.space import SearchSpace
@@ -70,11 +69,25 @@ class Question:
     @property
     def key(self) -> str:
         """The pause's key: never used twice."""
-        return f"{self.request_id}-a{self.attempt}"
+        return key_of(self.request_id, self.attempt)
+
+
+def key_of(request_id: str, attempt: int) -> str:
+    """Return the key of the pause in which a request is put to people for the n-th time."""
+    return f"{request_id}-a{attempt}"
+
+
+def tag_of(request_id: str) -> str:
+    """Return the tag of a request's review runs in Prefect."""
+    return f"request-{request_id}"
 
 
 def leave_with(parent: int) -> None:
-    """End this process soon after its campaign process has gone: the next one asks anew."""
+    """End this process soon after its campaign process has gone: the next one asks anew.
+
+    Args:
+        parent: The campaign process; it may have died while this one was loading.
+    """
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -87,7 +100,7 @@ def leave_with(parent: int) -> None:
 def ask(question: Question) -> str:
     """Put a request to people as a flow run that pauses; return how it ended."""
     request, proposals, space = question.load()
-    if request.status is not ReviewStatus.OPEN or request.answer_id is not None:
+    if not request.waits:
         return f"request {request.number} is {request.status} already"
     name = f"review {question.campaign} request {request.number} ({len(proposals)} proposals)"
 
@@ -103,7 +116,8 @@ def ask(question: Question) -> str:
         form = form_for(request, proposals, space, {one.proposal_id: expectation(one) for one in proposals}, link)
         return _pause(question, form.with_initial_data(description=description(request, proposals)), run_id)
 
-    state = review(return_state=True)
+    with tags(tag_of(question.request_id)):  # so that it is found and closed should this process die before the ledger knows of it
+        state = review(return_state=True)
     return state.message or state.name or "ended"
 
 
@@ -144,6 +158,8 @@ def collect(lab: Lab, store: SqlStore, load: Any, flow_run_id: str, key: str) ->
     try:
         answer, code = answer_from(request, proposals, space, came, answer_id=f"{flow_run_id}/{key}", key=key)
     except BadInput as error:
+        if not request.waits or key != key_of(request.request_id, request.attempt):
+            return f"not an answer: {error}; known already, or too late"
         complaint = request.evolve(attempt=request.attempt + 1, complaint=str(error))
         store.update_request(complaint, kind="answer-unreadable", by="review", now=clock_of(lab, store).now())
         return f"not an answer: {error}"
@@ -188,10 +204,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--request", required=True)
     parser.add_argument("--attempt", type=int, required=True)
     parser.add_argument("--timeout", type=int, default=PAUSE_SECONDS)
+    parser.add_argument("--parent", type=int, required=True, help="pid of the campaign process, without which this one is not")
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     lab = open_lab(given.lab)
-    leave_with(os.getppid())
+    leave_with(given.parent)
     try:
         with closing(SqlStore.open(lab.ledger, create=False)) as store:
             logger.info("%s", ask(Question(lab, store, given.campaign, given.request, given.attempt, given.timeout)))

@@ -89,6 +89,11 @@ class ReviewRequest(Frozen):
     """How it was closed."""
 
     @property
+    def waits(self) -> bool:
+        """Whether people are still to answer: it is open, and no answer is being carried out."""
+        return self.status is ReviewStatus.OPEN and self.answer_id is None
+
+    @property
     def content_hash(self) -> str:
         """The sha256 of all that is asked: an answer to anything else is stale."""
         return digest([[one.proposal_id, one.revision, one.content_hash] for one in self.asked])

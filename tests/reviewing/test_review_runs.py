@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,15 +13,21 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from prefect import flow
 from prefect.context import refresh_global_settings_context
+from prefect.states import Running
 from typing_extensions import override
 
 from flows.campaign import Ended
 from flows.lab import Lab, make_lab
+from flows.review import leftovers
 from flows.review.asking import PrefectAsker
+from flows.review.child import Question, collect, tag_of
 from flows.review.form import row_name
 from flows.server import ServerUse, prefect_environment
-from instruments.host.locks import FileLock
+from instruments.host.identity import Process, reap
+from instruments.host.locks import read_holder
+from instruments.host.notes import read_note
 from orchestrator.clock import Instant, LiveClock
 from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus, ReviewStatus
 from orchestrator.domain.review import ReviewRequest
@@ -60,10 +68,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerUse]:
     os.environ.clear()
     os.environ.update(before)
     refresh_global_settings_context()
+    keeper = read_holder(use.home / "keeper.lock")
     use.release()
-    lock = FileLock(use.home / "keeper.lock", what="a test", lab=use.home)
-    lock.acquire(patience=PATIENCE)  # held by the server's keeper until the server has ended
-    lock.release()
+    assert keeper is not None
+    assert keeper.process.wait(PATIENCE), "it ends the server first"
+    reap(keeper.process.pid)
 
 
 class People:
@@ -202,8 +211,6 @@ def test_an_untouched_form_and_values_out_of_range_are_refused_by_the_page_itsel
 
 
 def test_a_run_set_to_running_by_other_means_is_no_answer_and_is_asked_again(lab: Lab) -> None:
-    from prefect.states import Running
-
     with People(lab) as people:
         _, first = people.asked()
         with client() as api:
@@ -249,6 +256,88 @@ def test_an_answer_given_while_no_campaign_was_alive_is_read_before_anything_is_
         assert len(again.history.answers) == 1
 
 
+def test_an_answer_that_the_ledger_has_already_is_carried_out_and_its_run_shown_as_answered(lab: Lab) -> None:
+    with People(lab) as people:
+        request, run = people.asked()
+        people.leave()
+        submit(run, request)
+        question = Question(lab, people.store, "c", request.request_id, request.attempt)
+        collect(lab, people.store, question.load, run, question.key)  # the last thing that a child did before it was killed
+        assert state_of(run) == "Running"
+    with People(lab) as again:
+        assert again.finish().status is CampaignStatus.FINISHED
+        assert [len(one.runs) for one in again.history.requests.values()] == [1]
+    assert state_of(run) == "Completed"
+
+
+def test_a_decision_in_the_terminal_while_no_campaign_was_alive_closes_the_form(lab: Lab) -> None:
+    with People(lab) as people:
+        request, run = people.asked()
+        people.leave()
+        people.store.answer(answer(request, via="terminal", by="Bob"), code=None, now=LiveClock().now())
+    with People(lab) as again:
+        assert again.finish().status is CampaignStatus.FINISHED
+    assert state_of(run) == "Cancelled"
+
+
+def test_a_form_answered_after_a_decision_in_the_terminal_is_recorded_as_refused(lab: Lab) -> None:
+    with People(lab) as people:
+        request, run = people.asked()
+        people.leave()
+        people.store.answer(answer(request, via="terminal", by="Bob"), code=None, now=LiveClock().now())
+        submit(run, request)
+    with People(lab) as again:
+        assert again.finish().status is CampaignStatus.FINISHED
+        kept = {one.reviewer: one.status for one in again.history.answers.values()}
+        assert kept == {"Bob": AnswerStatus.ACCEPTED, "Ada": AnswerStatus.REFUSED}
+    assert state_of(run) == "Cancelled"
+
+
+def test_a_run_whose_child_died_before_the_ledger_knew_of_it_is_closed_and_the_question_put_once(lab: Lab) -> None:
+    with People(lab) as people:
+        request, first = people.asked()
+        people.leave()
+        with client() as api:
+            lost = str(api.create_flow_run(flow(name="review")(lambda: None), tags=[tag_of(request.request_id)]).id)
+            api.set_flow_run_state(UUID(lost), Running(), force=True)
+    with People(lab) as again:
+        request, second = again.asked(attempt=2)
+        assert {state_of(one) for one in (first, lost)} == {"Cancelled"}
+        submit(second, request)
+        assert again.finish().status is CampaignStatus.FINISHED
+
+
+def test_an_answer_given_at_the_very_moment_in_which_the_form_is_closed_is_kept(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, ReviewRequest]] = []
+
+    def slowly(*given: Any) -> str:
+        said = collect(*given)
+        if asked and said.startswith("released"):  # nobody has answered yet; somebody does before the form is closed
+            submit(*asked.pop())
+        return said
+
+    monkeypatch.setattr(leftovers, "collect", slowly)
+    with People(lab) as people:
+        request, run = people.asked()
+        asked.append((run, request))
+        os.kill(child_of(people), signal.SIGKILL)
+        assert people.finish().status is CampaignStatus.FINISHED
+        assert [one.attempt for one in people.history.requests.values()] == [1], "nobody was asked twice"
+
+
+def test_a_child_whose_campaign_died_while_it_was_loading_asks_nobody(lab: Lab) -> None:
+    with People(lab) as people:
+        request, _ = people.asked()
+        people.leave()
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    words = ["--lab", str(lab.path), "--campaign", "c", "--request", request.request_id, "--attempt", "2", "--parent", str(gone.pid)]
+    child = subprocess.run([sys.executable, "-m", "flows.review.child", *words], timeout=PATIENCE, check=False)
+    assert child.returncode == 0
+    with closing(SqlStore.open(lab.ledger, read_only=True)) as store:
+        assert [len(one.runs) for one in History.of(store.changes("c")).requests.values()] == [1]
+
+
 def test_a_decision_in_the_terminal_closes_the_open_form_and_the_reverse(lab: Lab) -> None:
     with People(lab) as people:
         request, run = people.asked()
@@ -288,3 +377,21 @@ def test_prefects_own_time_out_ends_nothing(lab: Lab) -> None:
         runs = [run.flow_run_id for one in people.history.requests.values() for run in one.runs]
         assert all(state_of(run) in ("Completed", "Cancelled") for run in runs)
         assert [one.status for one in people.history.requests.values()] == [ReviewStatus.DECIDED]
+
+
+def test_a_fresh_server_in_place_of_a_killed_one_gets_the_open_question(lab: Lab, server: ServerUse) -> None:
+    with People(lab) as people:
+        _, first = people.asked()
+        killed, keeper = Process.parse(read_note(server.home / "server.json")), read_holder(server.home / "keeper.lock")
+        assert killed is not None
+        assert keeper is not None
+        killed.kill()
+        assert keeper.process.wait(PATIENCE)
+        reap(keeper.process.pid)
+        with ServerUse(server.home) as fresh:  # as `athanor serve` begins one
+            assert fresh.url is not None, fresh.reason
+            request, second = people.asked(attempt=2)
+            assert os.environ["PREFECT_API_URL"] == fresh.url
+            assert state_of(first) == "Cancelled"
+            submit(second, request)
+            assert people.finish().status is CampaignStatus.FINISHED
