@@ -1,6 +1,5 @@
 """One proposal of a batch waits for people; the laboratory goes on with the others, and an abort ends it all."""
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -17,7 +16,8 @@ from tests.reviewing.prefects import Prefect, prefect_of
 from tests.serving.served import settled
 
 RATE: Final = 50.0
-"""Slow enough that an abort finds the second sibling in the middle of its experiment."""
+BATCH: Final = 5
+"""One is asked about; four siblings, so that an abort finds one of them in hand however long the command takes to start."""
 FIRST_ASKED: Final = 'mode = "rules"\nfirst = 1'
 ACTING: Final = ("oven", "pump_cd", "pump_se", "pump_l")
 SAFE: Final = ("heater off", "stop command")
@@ -25,12 +25,13 @@ SAFE: Final = ("heater off", "stop command")
 
 @pytest.fixture
 def laboratory(tmp_path: Path) -> Iterator[Laboratory]:
-    file = quick_campaign(tmp_path / "lab", budget=3)
-    text = re.sub(r"budget = 3", "budget = 3\nbatch = 3", file.read_text())
+    file = quick_campaign(tmp_path / "lab", budget=BATCH)
+    text = file.read_text().replace(f"budget = {BATCH}", f"budget = {BATCH}\nbatch = {BATCH}")
     file.write_text(text.replace('mode = "never"', FIRST_ASKED))
     laboratory = Laboratory(file, file.parent / ".athanor-dry", RATE)
     yield laboratory
     laboratory.close()
+    settled(laboratory.lab)
 
 
 def history(laboratory: Laboratory) -> History:
@@ -75,8 +76,7 @@ def siblings_run(laboratory: Laboratory, prefect: Prefect) -> str:
     assert runs(laboratory, 1) == []
     assert runs(laboratory, 2) == [RunStatus.COMPLETED]
     assert {one.decided_by for one in past.newest()} == {None, "rule review-rules"}
-    assert len(past.accepted) == 1
-    assert past.campaign.adapted == 1
+    assert min(past.campaign.adapted, len(past.accepted)) >= 1
     eventually(lambda: prefect.state(review) == "PAUSED", "a form")
     return review
 
@@ -89,7 +89,9 @@ def all_over(laboratory: Laboratory, prefect: Prefect, review: str) -> None:
     assert "seen enough" in (request.reason or "")
     assert (past.campaign.status, past.answers) == ("aborted", {})
     assert runs(laboratory, 1) == []
-    assert runs(laboratory, 3) == [RunStatus.ABORTED]
+    siblings = [status for number in range(2, BATCH + 1) for status in runs(laboratory, number)]
+    ended = siblings.index(RunStatus.ABORTED)
+    assert siblings == [RunStatus.COMPLETED] * ended + [RunStatus.ABORTED] * (BATCH - 1 - ended)
     assert past.newest()[0].status is ProposalStatus.PROPOSED
     assert prefect.state(review) == "CANCELLED"
     assert not [state for _, state in prefect.states() if state in ("FAILED", "CRASHED", "RUNNING", "PAUSED")]
