@@ -241,5 +241,6 @@ def well_shown(prefect: Prefect) -> str:
     states, tasks = prefect.states(), prefect.task_runs()
     assert states["campaign", "COMPLETED"] == 1
     assert not [one for one in states if one[1] in UNHAPPY]
+    assert prefect.task_runs(*UNHAPPY) == 0
     assert BATCHES <= tasks < 100
     return f"{tasks} task runs, flow runs { ({f'{flow} {state}': count for (flow, state), count in states.items()}) }"
