@@ -9,6 +9,7 @@ from instruments.driver import ArgumentSpec, Call, ChannelSpec, CommandSpec, Lim
 from orchestrator.clock import Clock
 from orchestrator.domain.records import Reading
 from orchestrator.errors import BadInput, LimitError
+from orchestrator.safety import lies_within
 
 
 def legal_range(settings: Settings, spec: ArgumentSpec | None, argument: str, device: Limit | None = None) -> Limit | None:
@@ -47,7 +48,7 @@ def check_number(what: str, value: float | str, unit: str, limit: Limit | None) 
     """
     if isinstance(value, bool | str) or not math.isfinite(value):
         raise LimitError(f"{what} = {value!r} is not a finite number in {unit or '1'}")
-    if limit is not None and not limit.low <= value <= limit.high:
+    if limit is not None and not lies_within(value, limit.low, limit.high):
         allowed = f"{limit.low:g} to {limit.high:g} {unit}".rstrip() if limit.low <= limit.high else "nothing (limits contradict)"
         raise LimitError(f"{what} = {value:g} {unit}".rstrip() + f"; allowed {allowed}")
     return float(value)

@@ -6,12 +6,22 @@ before the wire.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from orchestrator.domain.lifecycle import StepKind
 from orchestrator.domain.records import Step
 from orchestrator.domain.values import Frozen
 from orchestrator.errors import InterlockError, LimitError
 from orchestrator.expressions import Expression
+
+ROUNDING: Final = 1e-9
+"""Share of a limit by which a value may miss it: what arithmetic loses where a proposal lies at a limit, far below any device's step."""
+
+
+def lies_within(value: float, low: float, high: float) -> bool:
+    """Say whether a finite value lies in a closed range, but for rounding: gate and driver must not judge differently."""
+    slack = ROUNDING * max(abs(low), abs(high))
+    return low <= high and low - slack <= value <= high + slack
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +34,7 @@ class SetpointLimit:
 
     def allows(self, value: float) -> bool:
         """Say whether a finite value lies within."""
-        slack = 1e-9 * max(abs(self.low), abs(self.high))
-        return self.low - slack <= value <= self.high + slack
+        return lies_within(value, self.low, self.high)
 
 
 @dataclass(frozen=True, slots=True)

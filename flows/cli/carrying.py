@@ -16,6 +16,7 @@ from typing_extensions import override
 from flows.campaign import Cycle, Ended, plain_cycle, run_loop
 from flows.cli.output import console
 from flows.cli.progress import progress_line, progress_table
+from flows.memory import give_back
 from flows.overview import Shown
 from flows.server import ServerUse, prefect_environment
 from flows.steering import Steering
@@ -93,6 +94,7 @@ class Carried:
         def observe(history: History) -> None:
             frame.show(history)
             self.teller.tell(history)
+            give_back()
 
         ended = run_loop(self.steps, cycle=wrapped, observe=observe, leave=leave)
         frame.show(self.steps.refresh())

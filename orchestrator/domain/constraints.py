@@ -11,7 +11,7 @@ from orchestrator.expressions import Expression
 from orchestrator.units import parse, unit
 
 CONSTRAINT_TOLERANCE: Final = 1e-6
-"""A constraint holds within this part of its own scale."""
+"""A linear constraint holds within this part of its own scale."""
 
 
 class LinearConstraint(Frozen):

@@ -108,11 +108,11 @@ class SearchSpace(Frozen):
 
     def slack(self, constraint: LinearConstraint | ExpressionConstraint, configuration: Mapping[str, Any]) -> Any:
         """Return how far beyond its bounds a constraint's value still counts as within: float noise, not a licence."""
-        of_bounds = CONSTRAINT_TOLERANCE * max(abs(bound) for bound in (constraint.min, constraint.max) if bound is not None)
-        if isinstance(constraint, ExpressionConstraint):
-            return of_bounds
+        scale = max(abs(bound) for bound in (constraint.min, constraint.max) if bound is not None)
+        if isinstance(constraint, ExpressionConstraint):  # setpoints' limits among them: nothing is legal that a bench would refuse
+            return RELATIVE_TOLERANCE * scale
         # bounds of 0 have no scale of their own: the terms' rounding errors have
-        return of_bounds + RELATIVE_TOLERANCE * constraint.size(configuration)
+        return CONSTRAINT_TOLERANCE * scale + RELATIVE_TOLERANCE * constraint.size(configuration)
 
     def _violations(self, configuration: Configuration) -> Iterator[str]:
         for constraint in self.constraints:

@@ -115,13 +115,19 @@ class Laboratory:
 
     # ----------------------------------------------------------------- what a person types
 
-    def dry_run(self, *more: str, limit: Callable[[], None] | None = None, view: str = "--no-view") -> subprocess.Popen[str]:
+    def dry_run(
+        self,
+        *more: str,
+        limit: Callable[[], None] | None = None,
+        view: str = "--no-view",
+        entry: Sequence[str] = ("flows.cli.main",),
+    ) -> subprocess.Popen[str]:
         """Type the command; its words go to a file of its own."""
         words = ["dry-run", str(self.file), "--lab", str(self.lab), "--rate", f"{self.rate:g}", view, *more]
         output = self.file.parent / f"command{len(self.commands)}"
         with output.with_suffix(".out").open("w") as out, output.with_suffix(".err").open("w") as err:
             command = subprocess.Popen(
-                [sys.executable, "-m", "flows.cli.main", *words],
+                [sys.executable, "-m", *entry, *words],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,

@@ -10,6 +10,7 @@ from instruments.new_era_protocol import pump_number
 from instruments.transport.scripted import ScriptedTransport
 from instruments.transport.serial import SerialTransport
 from orchestrator.errors import BadInput, DeviceError, LimitError, LinkError, ProtocolError, Sent
+from orchestrator.safety import SetpointLimit
 from tests.instrument.cases import CLOCK, call, pump_settings
 from tests.instrument.peer import peer_on
 from tests.simulator.transcript import read_dialogues
@@ -83,6 +84,15 @@ def test_a_flow_outside_bench_file_or_data_sheet_never_reaches_the_wire(flow: fl
         pump.perform(call("set_flow"))
     with pytest.raises(AssertionError, match="never asked"):
         script.finish()
+
+
+def test_a_flow_that_misses_its_limit_by_rounding_alone_is_sent_as_the_gate_allows_it() -> None:
+    pump, script = _pump([("RAT0.001MM", "S"), ("RAT", "S0.001MM")])
+    assert SetpointLimit(0.001, 10.0, "mL/min").allows(0.001 - 5e-12)
+    assert pump.perform(call("set_flow", flow=0.001 - 5e-12)) == {"flow": 0.001}
+    with pytest.raises(LimitError, match="allowed"):
+        pump.perform(call("set_flow", flow=0.001 - 5e-8))
+    script.finish()
 
 
 @pytest.mark.parametrize(("value", "text"), [(0.1234, "0.123"), (9.9999, "10.00"), (12.345, "12.35"), (123.45, "123.5"), (1234.4, "1234")])

@@ -56,6 +56,16 @@ def test_an_expression_constraint_is_followed_to_its_edge() -> None:
     assert space.complaint(best.row) is None
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_an_expressions_limit_is_missed_by_rounding_at_most(seed: int) -> None:
+    constraint = ExpressionConstraint(expression="x * y / 450", min=0.02)
+    space = SearchSpace(parameters=(X1, Y1), constraints=(constraint,))
+    row = found(space, peak(0.1 + 0.01 * seed, 0.1), seed).row
+    value = space.constraint_value(constraint, row)
+    assert value == pytest.approx(0.02, rel=1e-3)
+    assert value >= 0.02 * (1 - 1e-9)
+
+
 def test_a_range_between_two_curves_is_kept() -> None:
     constraint = ExpressionConstraint(expression="x ** 2 + y ** 2", min=24, max=26)
     space = SearchSpace(parameters=(X1, Y1), constraints=(constraint,))

@@ -1,0 +1,81 @@
+"""What a test asks of the Prefect server of a lab, through the same interface as the page."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+
+from flows.review.form import field_names, row_name
+from flows.server import ServerUse
+from flows.snapshots import files_of
+from orchestrator.domain.review import ReviewRequest
+from orchestrator.loop import History
+from tests.faults.laboratory import PATIENCE, Laboratory
+
+UNHAPPY: Final = ("FAILED", "CRASHED")
+
+
+@dataclass(frozen=True)
+class Prefect:
+    """The server of a lab."""
+
+    page: str
+    """Address of the page."""
+
+    def ask(self, path: str, document: Any = None) -> Any:
+        """Send what the page sends and return what comes back; a busy database is asked again."""
+        end = time.monotonic() + PATIENCE
+        while True:
+            method = "GET" if document is None else "POST"
+            answer = httpx.request(method, f"{self.page}/api{path}", json=document, timeout=PATIENCE)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE or time.monotonic() > end:
+                return answer.raise_for_status().json()
+            time.sleep(1.0)
+
+    def flow_runs(self) -> list[dict[str, Any]]:
+        """Return all flow runs, oldest first."""
+        found: list[dict[str, Any]] = []
+        while more := self.ask("/flow_runs/filter", {"sort": "START_TIME_ASC", "offset": len(found), "limit": 100}):
+            found += more
+        return found
+
+    def states(self) -> Counter[tuple[str, str]]:
+        """Count flow runs by flow (a campaign's or a review's) and type of state."""
+        names = {one["id"]: one["name"] for one in self.ask("/flows/filter", {})}
+        return Counter((names[run["flow_id"]], run["state_type"]) for run in self.flow_runs())
+
+    def state(self, flow_run: str) -> str:
+        """Return the type of a flow run's state."""
+        return str(self.ask(f"/flow_runs/{flow_run}")["state_type"])
+
+    def task_runs(self, *kinds: str) -> int:
+        """Count the task runs whose state is of one of these types; all of them where none is named."""
+        return int(self.ask("/task_runs/count", {"task_runs": {"state": {"type": {"any_": kinds}}}} if kinds else {}))
+
+    def submit(self, history: History, request: ReviewRequest, *, reviewer: str) -> bool:
+        """Submit the newest form of a request with all rows approved as they stand; return whether the server took it."""
+        form = {"rows": rows(history, request), "reviewer": reviewer, "content_hash": request.content_hash}
+        answer = self.ask(f"/flow_runs/{request.runs[-1].flow_run_id}/resume", {"run_input": form})
+        return bool(answer["status"] == "ACCEPT")
+
+
+def rows(history: History, request: ReviewRequest) -> list[dict[str, Any]]:
+    """Return a form's rows as they were put to people, each approved."""
+    names = field_names(files_of(history.campaign)[0])
+    asked = [(one, history.proposals[(one.proposal_id, one.revision)]) for one in request.asked]
+    return [
+        {"proposal": row_name(one), "verdict": "approve", "reason": "", **{names[key]: value for key, value in told.configuration.items()}}
+        for one, told in asked
+    ]
+
+
+@contextmanager
+def prefect_of(laboratory: Laboratory) -> Iterator[Prefect]:
+    """Use a lab's server together with the campaign, so that it can be asked after the campaign's end too."""
+    with ServerUse(laboratory.lab / "prefect") as server:
+        assert server.ui_url is not None, server.reason
+        yield Prefect(server.ui_url)
