@@ -121,9 +121,7 @@ def table_of(history: History, request: ReviewRequest) -> Table:
     for one, proposal in zip(request.asked, asked, strict=True):
         name = str(one.number) if one.revision == 1 else f"{one.number} rev. {one.revision}"
         values = [value if isinstance(value := proposal.configuration[column], str) else f"{value:.5g}" for column in columns]
-        again = why_asked_again(proposal, history.proposals)
-        why = [*([f"asked again: {again}"] if again else []), *(reason.text for reason in one.reasons)]
-        table.add_row(name, *values, expected(proposal.provenance.predicted), "; ".join(why))
+        table.add_row(name, *values, expected(proposal.provenance.predicted), "; ".join(reason.text for reason in one.reasons))
     return table
 
 

@@ -18,13 +18,13 @@ from orchestrator.domain.distance import nearest
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import AnswerStatus, ProposalStatus, ReviewStatus, RunStatus
 from orchestrator.domain.records import ExperimentRun, Prediction, Proposal, Provenance
-from orchestrator.domain.review import Answer, Page, ReviewRequest
+from orchestrator.domain.review import Answer, Page, Reason, ReviewRequest
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration, canonical, digest
 from orchestrator.errors import BadInput, StoreError
 from orchestrator.loop import History, knowledge, observations
 from orchestrator.ports import Knowledge, Store
-from orchestrator.review import Quantities, ask, asked_again, avoided, by_deadline, by_rule, decided, reasons_for, settle
+from orchestrator.review import Quantities, ask, asked_again, avoided, by_deadline, by_rule, decided, reasons_for, settle, why_asked_again
 
 BY: Final = "campaign"
 """Who the ledger names for what the loop does by itself."""
@@ -111,7 +111,7 @@ class ReviewDesk:
             request_id=uuid7(),
             campaign=self.campaign,
             number=len(history.requests) + 1,
-            asked=tuple(ask(one, reasons[one.proposal_id]) for one in waiting),
+            asked=tuple(ask(one, (*_again(history, one), *reasons[one.proposal_id])) for one in waiting),
             page_sha256=page.sha256,
             opened_lab=now.lab,
             deadline_lab=None if self.spec.deadline is None else now.lab + self.spec.deadline,
@@ -285,3 +285,9 @@ class ReviewDesk:
             known = {one.request_id: one for one in self.store.changes(self.campaign).requests}
             if known[request.request_id].answer_id is None:
                 raise  # else somebody answered between two looks at the ledger: the answer is carried out first
+
+
+def _again(history: History, proposal: Proposal) -> tuple[Reason, ...]:
+    """Tell people, wherever they look, that they or others have decided on these values before, and why that no longer holds."""
+    why = why_asked_again(proposal, history.proposals)
+    return () if why is None else (Reason(name="again", text=f"asked again: {why}", standing=True),)

@@ -7,6 +7,7 @@ import pytest
 
 from flows.binding import bench_binding, changes
 from flows.campaign import Interrupted
+from flows.review.child import description
 from instruments.benchfile import BenchFile, parse_bench
 from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus, ProposalStatus, ReviewStatus
 from orchestrator.domain.review import ReviewRequest
@@ -62,6 +63,8 @@ def test_an_open_question_about_files_of_before_is_closed_and_asked_anew() -> No
     assert (first.reason or "").startswith("superseded: ")
     assert [one.revision for one in second.asked] == [2, 2]
     assert [one.number for one in second.asked] == [one.number for one in first.asked]
+    asked = [again.history.proposals[(one.proposal_id, one.revision)] for one in second.asked]
+    assert description(second, asked).count("asked again: stock precursor: lot A12 -> A13") == 2, "the form says why, too"
     for one in again.history.newest():
         former = again.history.proposals[(one.proposal_id, 1)]
         assert former.status is ProposalStatus.LAPSED
