@@ -64,7 +64,9 @@ def test_an_open_question_about_files_of_before_is_closed_and_asked_anew() -> No
     assert [one.revision for one in second.asked] == [2, 2]
     assert [one.number for one in second.asked] == [one.number for one in first.asked]
     asked = [again.history.proposals[(one.proposal_id, one.revision)] for one in second.asked]
-    assert description(second, asked).count("asked again: stock precursor: lot A12 -> A13") == 2, "the form says why, too"
+    assert description(second, asked).count("asked again: what it was expanded from has changed: stock precursor: lot A12 -> A13") == 2, (
+        "the form says why, too"
+    )
     for one in again.history.newest():
         former = again.history.proposals[(one.proposal_id, 1)]
         assert former.status is ProposalStatus.LAPSED
