@@ -7,7 +7,7 @@ from pathlib import Path
 from flows.cli.looking import the_campaign
 from flows.cli.output import console
 from flows.lab import Lab, clock_of, find_lab
-from flows.review.queueing import close_requests
+from flows.review.queueing import close_requests, lapse_waiting
 from instruments.host.client import HostClient
 from instruments.host.processes import (
     ensure_bench,
@@ -52,7 +52,8 @@ def resume_campaign(campaign: str | None, *, lab: Path | None, by: str, reason: 
     found = find_lab(lab, here=Path.cwd())
     with closing(SqlStore.open(found.ledger, create=False)) as store:
         record = the_campaign(store, found, campaign)
-        runs = store.changes(record.name).runs
+        history = History.of(store.changes(record.name))
+        runs = history.runs.values()
         unknown = [run.run_key for run in runs if run.status is RunStatus.UNKNOWN]
         if unknown:
             raise BadInput(
@@ -61,12 +62,16 @@ def resume_campaign(campaign: str | None, *, lab: Path | None, by: str, reason: 
         was_latched = unlatch(found.path, by=by, reason=reason)
         if record.status is not CampaignStatus.PAUSED and not was_latched:
             raise BadInput(f"campaign {record.name} is {record.status}, not paused")
+        now, lapsed = clock_of(found, store).now(), 0
+        if was_latched:  # nobody who approved before knew of it
+            lapsed = lapse_waiting(store, history, f"the bench was stopped since, and released by {by}: {reason}", by=by, now=now)
         if record.status is CampaignStatus.PAUSED:
             forgiven = sum(run.status is RunStatus.FAILED for run in runs)
             changed = record.evolve(status=CampaignStatus.RUNNING, reason=None, forgiven=forgiven)
-            store.update_campaign(changed, kind="resumed", by=by, now=clock_of(found, store).now(), payload={"reason": reason})
+            store.update_campaign(changed, kind="resumed", by=by, now=now, payload={"reason": reason})
     console.print(
-        f"campaign {record.name} may go on{' and the bench is unlatched' if was_latched else ''}; run it with the same command as before"
+        f"campaign {record.name} may go on{' and the bench is unlatched' if was_latched else ''}"
+        f"{f'; {lapsed} approvals that waited lapse and are decided anew' if lapsed else ''}; run it with the same command as before"
     )
 
 

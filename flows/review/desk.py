@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from flows.binding import changes
 from flows.recipe import Recipe, steps_of
-from flows.review.queueing import close_requests, queued_run, taken_back
+from flows.review.queueing import close_requests, proposed_again, queued_run, taken_back
 from flows.review.written import check_written
 from flows.stocks import StockBook
 from orchestrator.clock import Clock
@@ -186,17 +186,7 @@ class ReviewDesk:
 
     def _revised(self, proposal: Proposal, configuration: Configuration) -> Proposal:
         steps = steps_of(self.recipe, configuration)
-        return proposal.evolve(
-            revision=proposal.revision + 1,
-            status=ProposalStatus.PROPOSED,
-            configuration=dict(configuration),
-            steps=steps,
-            binding=dict(self.recipe.binding),
-            decided_by=None,
-            decided_lab=None,
-            reason=None,
-            signatures=(),
-        )
+        return proposed_again(proposal).evolve(configuration=dict(configuration), steps=steps, binding=dict(self.recipe.binding))
 
     def expire(self, history: History, request: ReviewRequest) -> None:
         """Let a request's deadline decide."""

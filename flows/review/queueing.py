@@ -2,7 +2,7 @@
 
 from orchestrator.clock import Instant
 from orchestrator.domain.identity import uuid7
-from orchestrator.domain.lifecycle import ReviewStatus, RunStatus
+from orchestrator.domain.lifecycle import ProposalStatus, ReviewStatus, RunStatus
 from orchestrator.domain.records import ExperimentRun, Proposal
 from orchestrator.loop import History
 from orchestrator.ports import Store
@@ -32,3 +32,23 @@ def close_requests(store: Store, history: History, reason: str, *, by: str, now:
     for request in history.open_requests:
         closed = request.evolve(status=ReviewStatus.CLOSED, reason=reason)
         store.update_request(closed, kind="review-closed", by=by, now=now)
+
+
+def lapse_waiting(store: Store, history: History, why: str, *, by: str, now: Instant) -> int:
+    """End all approvals that were not carried out yet, each followed by a revision to be decided anew; return how many."""
+    waiting: dict[tuple[str, int], list[ExperimentRun]] = {}
+    for run in history.runs.values():
+        if run.status is RunStatus.QUEUED:
+            waiting.setdefault((run.proposal_id, run.revision), []).append(run)
+    for key, runs in waiting.items():
+        proposal = history.proposals[key]
+        ended = proposal.evolve(status=ProposalStatus.LAPSED, reason=why)
+        successor = proposed_again(proposal).evolve(replicates=len(runs))
+        store.take_back(ended, [taken_back(one, why) for one in runs], successor, by=by, now=now, reason=why)
+    return len(waiting)
+
+
+def proposed_again(proposal: Proposal) -> Proposal:
+    """Return the next revision of the same content, which nobody has decided on or signed."""
+    undecided = {"decided_by": None, "decided_lab": None, "reason": None, "signatures": ()}
+    return proposal.evolve(revision=proposal.revision + 1, status=ProposalStatus.PROPOSED, **undecided)
