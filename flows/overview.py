@@ -75,7 +75,7 @@ def _progress_rows(history: History, budget: int) -> list[tuple[str, str]]:
 def _question(request: ReviewRequest) -> str:
     """Lead to the review run in which the question is put; to all that wait where it is not there yet."""
     where = f"/runs/flow-run/{request.runs[-1].flow_run_id}" if request.runs else "/runs?state=Paused"
-    return f"[request {request.number}: {len(request.asked)} proposals]({where})"
+    return f"[request {request.number}: {request.extent}]({where})"
 
 
 def _best(history: History, objective: Objective) -> list[str]:

@@ -70,7 +70,7 @@ def show_status(campaign: str | None, *, lab: Path | None, as_json: bool) -> Non
     for name, process in processes.items():
         console.print(f"  {name}: {'-' if process is None else 'pid {pid}, since {started}'.format(**process)}")
     for request in history.open_requests:
-        console.print(f"  request {request.number} waits for people: {len(request.asked)} proposals; athanor review")
+        console.print(f"  request {request.number} waits for people: {request.extent}; athanor review")
     for run_key in unknown:
         console.print(f"  unknown: athanor resolve {run_key} --done | --not-done | --discard --reason TEXT --by NAME")
 

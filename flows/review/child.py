@@ -102,7 +102,7 @@ def ask(question: Question) -> str:
     request, proposals, space = question.load()
     if not request.waits:
         return f"request {request.number} is {request.status} already"
-    name = f"review {question.campaign} request {request.number} ({len(proposals)} proposals)"
+    name = f"review {question.campaign} request {request.number} ({request.extent})"
 
     @flow(name="review", flow_run_name=name, validate_parameters=False, persist_result=False)
     def review() -> State[Any]:

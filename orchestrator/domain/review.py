@@ -99,6 +99,11 @@ class ReviewRequest(Frozen):
         return digest([[one.proposal_id, one.revision, one.content_hash] for one in self.asked])
 
     @property
+    def extent(self) -> str:
+        """How much is asked, for people."""
+        return "1 proposal" if len(self.asked) == 1 else f"{len(self.asked)} proposals"
+
+    @property
     def has_hazard(self) -> bool:
         """Whether a hazard asks, so that no deadline may approve."""
         return any(reason.hazard for one in self.asked for reason in one.reasons)

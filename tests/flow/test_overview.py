@@ -49,4 +49,4 @@ def test_an_open_question_leads_to_the_run_in_which_it_is_put() -> None:
     request, _ = request_for(asked, runs=(ReviewRun(flow_run_id="f7", key="k"),))
     record = CampaignRecord(name=asked.campaign, status=CampaignStatus.RUNNING)
     page = overview_markdown(History.of(Changes(2, record, (asked,), requests=(request,))), OBJECTIVE, 24, LINKS)
-    assert "[request 1: 1 proposals](/runs/flow-run/f7)" in page
+    assert "[request 1: 1 proposal](/runs/flow-run/f7)" in page
