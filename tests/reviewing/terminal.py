@@ -4,6 +4,7 @@ import fcntl
 import os
 import re
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -21,6 +22,12 @@ _SIZE: Final = (50, 240)
 """Rows and columns: no line of these tests is broken."""
 
 
+def _take_terminal() -> None:
+    """Be what a shell starts on a terminal: its signals, and the keys that send them."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # tests that run in the background have it ignored
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
 class Terminal:
     """`athanor WORDS` on a terminal."""
 
@@ -34,7 +41,7 @@ class Terminal:
             stderr=slave,
             env={**os.environ, "TERM": "xterm"},
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=_take_terminal,
         )
         os.close(slave)
         self.shown = ""
