@@ -4,6 +4,7 @@ import json
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,17 +30,21 @@ def lab(tmp_path: Path) -> Path:
     return lab.path
 
 
-def test_restrictions_are_added_listed_and_lifted(lab: Path) -> None:
+def test_restrictions_are_added_listed_and_lifted(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ("constrain", "--lab", str(lab))
-    assert "nothing is restricted" in athanor(*words).stdout
     added = athanor(*words, "--set", "T=236..238 degC", "--set", "tau=0.5 min", "--by", "Ada", "--reason", "oven drifts")
     assert added.returncode == 0, added.stderr
     assert "restriction 1 (active, by Ada: oven drifts): T = 236..238 degC; tau = 30 s" in " ".join(added.stdout.split())
-    (row,) = json.loads(athanor(*words, "--json").stdout)["restrictions"]
+    listing: dict[str, Any] = {"batches": None, "lab": lab, "as_json": True}
+    constrain(None, (), lift=None, by="", reason="", **listing)
+    (row,) = json.loads(capsys.readouterr().out)["restrictions"]
     assert row["columns"]["T"] == {"min": 236.0, "max": 238.0, "names": []}
-    lifted = athanor(*words, "--lift", "1", "--by", "Bob", "--reason", "mended")
-    assert "restriction 1 (lifted" in lifted.stdout, lifted.stderr
-    assert athanor("verify", "--lab", str(lab)).returncode == 0
+    constrain(None, (), lift=1, by="Bob", reason="mended", **listing)
+    lifted = json.loads(capsys.readouterr().out)
+    assert (lifted["status"], lifted["lifted"]) == ("lifted", "mended")
+    with closing(SqlStore.open(lab / "ledger.db", read_only=True)) as store:
+        assert store.verify() == ()
+        assert [event.by for event in store.events() if event.kind.startswith("restrict")] == ["person Ada", "person Bob"]
 
 
 @pytest.mark.parametrize(
