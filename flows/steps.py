@@ -1,16 +1,12 @@
 """The flow's steps: each carries one of the loop's actions out and records it in the ledger."""
 
-import hashlib
 import logging
-import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from typing import Any, Final
 
-import torch
-
+from flows.proposing import Proposer
 from flows.recipe import Recipe
 from flows.review.desk import BY, Asker, PageOf, ReviewDesk, TerminalOnly, plain_page
 from flows.stocks import NEVER_SENT
@@ -21,12 +17,12 @@ from orchestrator.domain.campaign import GeneralSpec, ReviewSpec
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import CampaignStatus, MeasurementStatus, RunStatus, StepStatus
 from orchestrator.domain.objective import Objective
-from orchestrator.domain.records import ExperimentRun, Measurement, Proposal, Provenance, Reading, RunReport, RunRequest
+from orchestrator.domain.records import ExperimentRun, Measurement, Proposal, Reading, RunReport, RunRequest
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import digest
 from orchestrator.errors import BadInput, NeedsPerson, StoreError
 from orchestrator.loop import Adapt, Execute, Expire, History, Ingest, Propose, Reconcile, Review, Settle, knowledge, lessons
-from orchestrator.ports import Bench, Knowledge, Policy, Store, Suggestion
+from orchestrator.ports import Bench, Policy, Store
 
 logger = logging.getLogger(__name__)
 
@@ -35,12 +31,6 @@ MAX_ATTEMPTS: Final = 3
 VERSION_DIGITS: Final = 12
 """Hexadecimal digits by which an adaptation is called: enough to tell those of one lab apart."""
 _ENDED_EARLY: Final = (RunStatus.FAILED, RunStatus.INFEASIBLE, RunStatus.ABORTED)
-_LIBRARIES: Final = ("athanor", "torch", "botorch", "gpytorch")
-
-
-def batch_seed(campaign_seed: int, batch: int) -> int:
-    """Return the seed of a batch: a function of the campaign's seed and the batch's number alone."""
-    return int(hashlib.sha256(f"{campaign_seed}/{batch}".encode()).hexdigest()[:8], 16) & 0x7FFFFFFF
 
 
 @dataclass(slots=True)
@@ -101,62 +91,11 @@ class Steps:
     def propose(self, action: Propose) -> tuple[Proposal, ...]:
         """Ask the policy for a batch and record it."""
         started = time.perf_counter()
-        known = knowledge(self.history)
-        newest = self.history.newest()
-        batch = self.history.last_batch + 1
-        seed = batch_seed(self.setup.spec.seed, batch)
-        suggestions = self._suggestions(known, action.count, seed)
-        self.exhausted = not suggestions
-        seconds = time.perf_counter() - started
+        proposals = Proposer(self.setup.spec, self.setup.policy, self.setup.recipe).batch(self.history, action.count)
+        self.exhausted = not proposals
         self.setup.timings.add("model", started)
-        proposals = tuple(
-            self._proposal(one, number=len(newest) + index + 1, batch=batch, position=index, count=action.count, seed=seed, seconds=seconds)
-            for index, one in enumerate(suggestions)
-        )
         self._ledger(lambda: self.setup.store.add_proposals(proposals, by=BY, now=self.setup.clock.now()))
         return proposals
-
-    def _suggestions(self, known: Knowledge, count: int, seed: int) -> tuple[Suggestion, ...]:
-        """Ask the policy; where restrictions leave it nothing, people must lift one."""
-        numbers = ", ".join(str(one.number) for one in known.restrictions)
-        try:
-            found = self.setup.policy.propose(known, count=count, seed=seed)
-        except BadInput as error:
-            if not known.restrictions:
-                raise
-            raise NeedsPerson(f"restrictions {numbers}: {error}; `athanor constrain --lift NUMBER` takes one away") from error
-        if not found and known.restrictions:
-            raise NeedsPerson(f"restrictions {numbers} leave nothing to propose; `athanor constrain --lift NUMBER` takes one away")
-        return found
-
-    def _proposal(
-        self, suggestion: Suggestion, *, number: int, batch: int, position: int, count: int, seed: int, seconds: float
-    ) -> Proposal:
-        return Proposal(
-            proposal_id=uuid7(),
-            campaign=self.setup.spec.name,
-            number=number,
-            configuration=suggestion.configuration,
-            steps=self.setup.recipe.expand(suggestion.configuration),
-            binding=dict(self.setup.recipe.binding),
-            replicates=self.setup.spec.replicates,
-            provenance=Provenance(
-                policy=suggestion.policy,
-                as_of=self.history.seq,
-                seed=seed,
-                settings=self.setup.policy.settings,
-                batch=batch,
-                position=position,
-                count=count,
-                acquisition=suggestion.acquisition,
-                predicted=dict(suggestion.predicted),
-                details=dict(suggestion.details),
-                threads=torch.get_num_threads(),
-                device="cpu",
-                versions={**{name: version(name) for name in _LIBRARIES}, "python": platform.python_version()},
-                seconds=round(seconds, 4),
-            ),
-        )
 
     def review(self, action: Review) -> None:
         """Have proposals decided: by the campaign's written rules, or by people."""

@@ -1,12 +1,14 @@
 """Commands that only read: status, report, export, verify."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from flows.cli.output import console, emit
 from flows.lab import Lab, find_lab
 from flows.report.adaptations import Adaptation, adaptations
+from flows.snapshots import files_of
 from flows.stocks import StockBook, stock_entries_of
 from instruments.host.processes import process_table
 from orchestrator.domain.records import CampaignRecord
@@ -40,14 +42,14 @@ def show_status(campaign: str | None, *, lab: Path | None, as_json: bool) -> Non
         history = History.of(store.changes(record.name))
         adapted = adaptations(store.events(record.name))
         stocks = StockBook(store, record.name).lines(history, stock_entries_of(record.snapshot.get("files", {}).get("bench", "")))
-    unknown = [run.run_key for run in history.runs.values() if run.status == "unknown"]
     document = {
         "campaign": record.name,
         "state": record.status,
         "reason": record.reason,
         "counts": counts(history),
-        "unknown": unknown,
+        "unknown": [run.run_key for run in history.runs.values() if run.status == "unknown"],
         "stocks": stocks,
+        "restrictions": _restrictions(history),
         "requests": [one.number for one in history.open_requests],
         "prior": record.snapshot.get("prior"),
         "trust": adapted[-1].trust if adapted else None,
@@ -58,21 +60,34 @@ def show_status(campaign: str | None, *, lab: Path | None, as_json: bool) -> Non
     if as_json:
         emit(document)
         return
-    console.print(
-        f"campaign {record.name} ({found.kind} lab {found.path}): {record.status}{f' ({record.reason})' if record.reason else ''}"
-    )
-    for name, number in counts(history).items():
-        console.print(f"  {name.replace('_', ' ')}: {number}")
+    for line in _status_lines(found, history, document, adapted):
+        console.print(line)
+
+
+def _status_lines(lab: Lab, history: History, document: Mapping[str, Any], adapted: Sequence[Adaptation]) -> Iterator[str]:
+    record = history.campaign
+    yield f"campaign {record.name} ({lab.kind} lab {lab.path}): {record.status}{f' ({record.reason})' if record.reason else ''}"
+    for name, number in document["counts"].items():
+        yield f"  {name.replace('_', ' ')}: {number}"
     if record.snapshot.get("prior"):
-        console.print(f"  {_trust_line(record.snapshot['prior'], adapted)}")
-    for name, line in stocks.items():
-        console.print(f"  {name}: {line}")
-    for name, process in processes.items():
-        console.print(f"  {name}: {'-' if process is None else 'pid {pid}, since {started}'.format(**process)}")
+        yield f"  {_trust_line(record.snapshot['prior'], adapted)}"
+    for line in document["restrictions"]:
+        yield f"  {line}"
+    for name, line in document["stocks"].items():
+        yield f"  {name}: {line}"
+    for name, process in document["processes"].items():
+        yield f"  {name}: {'-' if process is None else 'pid {pid}, since {started}'.format(**process)}"
     for request in history.open_requests:
-        console.print(f"  request {request.number} waits for people: {request.extent}; athanor review")
-    for run_key in unknown:
-        console.print(f"  unknown: athanor resolve {run_key} --done | --not-done | --discard --reason TEXT --by NAME")
+        yield f"  request {request.number} waits for people: {request.extent}; athanor review"
+    for run_key in document["unknown"]:
+        yield f"  unknown: athanor resolve {run_key} --done | --not-done | --discard --reason TEXT --by NAME"
+
+
+def _restrictions(history: History) -> list[str]:
+    """Say what the next batch must keep to."""
+    found = history.restricted(history.last_batch + 1)
+    units = files_of(history.campaign)[0].units if found else {}
+    return [f"restriction {one.number}: {one.shown(units)}" for one in found]
 
 
 def _trust_line(prior: Mapping[str, str], adapted: Sequence[Adaptation]) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from flows.steps import batch_seed
+from flows.proposing import batch_seed
 from flows.stocks import needed
 from flows.wiring import load_plan
 from instruments.host.locks import campaign_holder

@@ -9,8 +9,9 @@ import pytest
 from typing_extensions import override
 
 from flows.campaign import Ended, plain_cycle, run_loop
+from flows.proposing import batch_seed
 from flows.recipe import Recipe
-from flows.steps import Setup, Steps, batch_seed
+from flows.steps import Setup, Steps
 from orchestrator.clock import Instant, LiveClock
 from orchestrator.domain.campaign import GeneralSpec
 from orchestrator.domain.lifecycle import CampaignStatus, MeasurementStatus, RunStatus, StepKind, StepStatus

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from flows.cli.constraining import constrain
+from flows.cli.looking import show_status
 from flows.lab import make_lab
 from flows.wiring import load_plan
 from orchestrator.clock import Instant
@@ -39,6 +40,8 @@ def test_restrictions_are_added_listed_and_lifted(lab: Path, capsys: pytest.Capt
     constrain(None, (), lift=None, by="", reason="", **listing)
     (row,) = json.loads(capsys.readouterr().out)["restrictions"]
     assert row["columns"]["T"] == {"min": 236.0, "max": 238.0, "names": []}
+    show_status(None, lab=lab, as_json=False)
+    assert "restriction 1: T = 236..238 degC; tau = 30 s" in capsys.readouterr().out
     constrain(None, (), lift=1, by="Bob", reason="mended", **listing)
     lifted = json.loads(capsys.readouterr().out)
     assert (lifted["status"], lifted["lifted"]) == ("lifted", "mended")
