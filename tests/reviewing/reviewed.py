@@ -4,6 +4,7 @@ import os
 import signal
 import sqlite3
 import subprocess
+import time
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,10 +104,15 @@ class Reviewed:
         return self.ask("POST", f"/flow_runs/{form.flow_run_id}/resume", {"run_input": answer}, login=login)
 
     def ask(self, method: str, path: str, document: Any = None, *, login: bool = True) -> httpx.Response:
-        """Send a request as the page does."""
+        """Send a request as the page does; a busy database is asked again, as a person would."""
         auth = httpx.BasicAuth(*self.login.split(":", 1)) if login and self.login else None
         url = read_note(self.lab / "prefect" / "server.json").get("url", "http://127.0.0.1:9")  # no server: nobody listens there
-        return httpx.request(method, f"{url}{path}", json=document, auth=auth, timeout=PATIENCE)
+        end = time.monotonic() + PATIENCE
+        while True:
+            answer = httpx.request(method, f"{url}{path}", json=document, auth=auth, timeout=PATIENCE)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE or time.monotonic() > end:
+                return answer
+            time.sleep(1.0)
 
     # ----------------------------------------------------------------- processes
 
