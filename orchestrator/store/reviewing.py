@@ -8,6 +8,7 @@ from orchestrator.domain.lifecycle import (
     RESTRICTION_STEPS,
     REVIEW_STEPS,
     AnswerStatus,
+    CampaignStatus,
     ProposalStatus,
     RestrictionStatus,
     ReviewStatus,
@@ -20,7 +21,17 @@ from orchestrator.domain.review import Answer, Page, Person, ReviewRequest
 from orchestrator.domain.values import Frozen
 from orchestrator.errors import BadInput, StoreError
 from orchestrator.review import asked_again, identify, refusal
-from orchestrator.store.checks import check_decision, check_new_revision, check_queued, check_same, check_unknown, find, known, name_of
+from orchestrator.store.checks import (
+    campaign_of,
+    check_decision,
+    check_new_revision,
+    check_queued,
+    check_same,
+    check_unknown,
+    find,
+    known,
+    name_of,
+)
 from orchestrator.store.documents import ANSWERS, PAGES, PEOPLE, PROPOSALS, REQUESTS, RESTRICTIONS, RUNS, Kept
 from orchestrator.store.ledger import Reader
 from orchestrator.store.pen import Entry, Pen
@@ -169,7 +180,14 @@ def _waiting(ledger: Reader, proposal: Proposal) -> list[str]:
 
 
 def restrict(pen: Pen, restriction: Restriction) -> Restriction:
-    """Write a restriction: a new one under the next free number, or that one is lifted; return it as written."""
+    """Write a restriction: a new one under the next free number, or that one is lifted; return it as written.
+
+    Raises:
+        BadInput: The campaign has ended, maybe since somebody looked.
+    """
+    campaign = campaign_of(pen.ledger, restriction.campaign)
+    if campaign.status in (CampaignStatus.FINISHED, CampaignStatus.ABORTED):
+        raise BadInput(f"campaign {campaign.name} has ended: {campaign.status} ({campaign.reason})")
     stored = find(pen.ledger, RESTRICTIONS, restriction)
     if stored is None:
         kept = restriction.evolve(number=pen.ledger.highest_number(RESTRICTIONS.table, restriction.campaign) + 1)

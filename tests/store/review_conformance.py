@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from orchestrator.domain.lifecycle import AnswerStatus, ProposalStatus, RestrictionStatus, ReviewStatus, RunStatus
+from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus, ProposalStatus, RestrictionStatus, ReviewStatus, RunStatus
 from orchestrator.domain.review import Person, ReviewRun, draw_codes
 from orchestrator.errors import BadInput, Fault, StoreError
 from orchestrator.ports import Store
@@ -159,3 +159,12 @@ class ReviewConformance:
             store.restrict(lifted.evolve(status=RestrictionStatus.ACTIVE), by=BY, now=at(6))
         with pytest.raises(StoreError, match="content of restriction"):
             store.restrict(second.evolve(status=RestrictionStatus.LIFTED, author="Bob"), by=BY, now=at(6))
+
+    def test_a_campaign_that_has_ended_is_not_restricted(self, store: Store) -> None:
+        running = store.changes(CAMPAIGN).campaign
+        for status in (CampaignStatus.RUNNING, CampaignStatus.FINISHED):
+            if running.status is not status:
+                store.update_campaign(running.evolve(status=status, reason="budget spent"), kind=str(status), by=BY, now=at(4))
+        with pytest.raises(BadInput, match=r"has ended: finished \(budget spent\)"):
+            store.restrict(restriction("r1"), by=BY, now=at(5))
+        assert store.changes(CAMPAIGN).restrictions == ()
