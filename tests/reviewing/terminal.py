@@ -17,6 +17,8 @@ PATIENCE: Final = 90.0
 """Wall seconds for a busy machine to load what a question needs."""
 CTRL_C: Final = "\x03"
 CTRL_D: Final = "\x04"
+PRESS_AGAIN: Final = 5.0
+"""Seconds after which a person presses a key once more: a signal that comes just before a read waits for the next key."""
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _SIZE: Final = (50, 240)
 """Rows and columns: no line of these tests is broken."""
@@ -75,6 +77,17 @@ class Terminal:
     def press(self, keys: str) -> None:
         """Press keys."""
         os.write(self._master, keys.encode())
+
+    def leave(self, keys: str) -> int:
+        """Press keys that end the command, again where it was just about to read and did not notice; return its exit code."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            self.press(keys)
+            pressed = time.monotonic()
+            while time.monotonic() < pressed + PRESS_AGAIN:
+                if not self._listen():
+                    return self._process.wait(PATIENCE)
+            assert pressed < deadline, f"never ended; the screen: {self.shown}"
 
     def ended(self) -> int:
         """Wait for the command's end and return its exit code."""

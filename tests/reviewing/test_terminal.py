@@ -99,8 +99,7 @@ def test_ctrl_c_and_the_end_of_input_leave_without_an_answer(lab: Lab, keys: str
                 break
             terminal.answer(question, line)
         terminal.until(where)
-        terminal.press(keys)
-        assert terminal.ended() == 130
+        assert terminal.leave(keys) == 130
         assert terminal.last.startswith("left without an answer")
         assert "Traceback" not in terminal.shown
     assert answers(lab) == []
