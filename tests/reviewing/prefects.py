@@ -1,5 +1,6 @@
 """What a test asks of the Prefect server of a lab, through the same interface as the page."""
 
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -13,8 +14,9 @@ from flows.review.form import field_names, row_name
 from flows.server import ServerUse
 from flows.snapshots import files_of
 from orchestrator.domain.review import ReviewRequest
+from orchestrator.errors import AthanorError
 from orchestrator.loop import History
-from tests.faults.laboratory import PATIENCE, Laboratory
+from tests.faults.laboratory import PATIENCE, Laboratory, eventually
 
 UNHAPPY: Final = ("FAILED", "CRASHED")
 
@@ -79,3 +81,21 @@ def prefect_of(laboratory: Laboratory) -> Iterator[Prefect]:
     with ServerUse(laboratory.lab / "prefect") as server:
         assert server.ui_url is not None, server.reason
         yield Prefect(server.ui_url)
+
+
+def history(laboratory: Laboratory) -> History:
+    """Return all that the lab's ledger holds."""
+    return History.of(laboratory.changes())
+
+
+def until_asked(laboratory: Laboratory, command: "subprocess.Popen[str]") -> None:
+    """Wait until a request is put to people."""
+
+    def is_asked() -> bool:
+        assert command.poll() is None, laboratory.ended(command)
+        try:
+            return any(one.runs for one in history(laboratory).open_requests)
+        except AthanorError:  # there is no ledger yet, or no campaign in it
+            return False
+
+    eventually(is_asked, "a review run")

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from typing_extensions import override
 
@@ -25,6 +25,24 @@ from orchestrator.store.memory import MemoryStore
 from policies.random_search import RandomPolicy
 from tests.flow.test_steps import NOW, OBJECTIVE, SPACE, Box, Table
 
+CAMPAIGN_FILE: Final = """
+[campaign]
+name = "c"
+budget = 2
+batch = 2
+bench = "bench.toml"
+[[parameters]]
+name = "x"
+kind = "continuous"
+min = 0
+max = 1
+[[targets]]
+name = "y"
+goal = "maximise"
+[review]
+mode = "always"
+"""
+"""What the ledger's snapshot of a scripted campaign says, for those who read it there."""
 Script = Callable[["Desk", ReviewRequest], Answer | None]
 """What people do about a request when they look at it; None to wait."""
 

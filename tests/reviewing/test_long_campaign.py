@@ -22,7 +22,7 @@ from orchestrator.loop import History
 from orchestrator.store.sql import SqlStore
 from tests.faults.laboratory import CAMPAIGN, Laboratory, eventually
 from tests.report.browser import browser, missing
-from tests.reviewing.prefects import UNHAPPY, Prefect, prefect_of
+from tests.reviewing.prefects import UNHAPPY, Prefect, history, prefect_of
 from tests.reviewing.test_page import choose, waited, write
 from tests.serving.served import settled
 
@@ -168,10 +168,6 @@ class Person:
         waited(self.chromium, lambda page: "Best so far" in page.find_element(By.TAG_NAME, "body").text)
         self.chromium.save_screenshot(str(self.pictures / "overview.png"))
         self.looked = True
-
-
-def history(laboratory: Laboratory) -> History:
-    return History.of(laboratory.changes())
 
 
 @pytest.fixture

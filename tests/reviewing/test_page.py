@@ -13,13 +13,12 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from orchestrator.domain.lifecycle import ProposalStatus, RunStatus, StepKind
 from orchestrator.domain.records import Proposal
-from orchestrator.errors import AthanorError
-from orchestrator.loop import History
 from tests.crash.campaigns import athanor
 from tests.crash.oracle import judge
 from tests.faults.laboratory import CAMPAIGN, Laboratory, eventually
 from tests.report.browser import browser, missing
 from tests.reviewing.eight import eight_parameters
+from tests.reviewing.prefects import history, until_asked
 
 RATE: Final = 100.0
 """Slow enough that a busy machine does not end a run as interrupted: what is approved here is carried out whole."""
@@ -50,10 +49,6 @@ def laboratory(tmp_path: Path) -> Iterator[Laboratory]:
     laboratory = Laboratory(file, file.parent / ".athanor-dry", RATE)
     yield laboratory
     laboratory.close()
-
-
-def history(laboratory: Laboratory) -> History:
-    return History.of(laboratory.changes())
 
 
 def waited(chromium: Any, look: Callable[[Any], Any]) -> Any:
@@ -95,15 +90,7 @@ def test_eight_proposals_are_decided_in_the_page_and_carried_out_as_approved(
 
 def asked(laboratory: Laboratory, command: Any) -> tuple[str, str]:
     """Wait until the first request is put to people; return the page's address and the review run."""
-
-    def is_asked() -> bool:
-        assert command.poll() is None, laboratory.ended(command)
-        try:
-            return any(one.runs for one in history(laboratory).open_requests)
-        except AthanorError:  # there is no ledger yet, or no campaign in it
-            return False
-
-    eventually(is_asked, "a review run")
+    until_asked(laboratory, command)
     (request,) = history(laboratory).open_requests
     assert len(request.asked) == 8
     said = (laboratory.file.parent / "command0.out").read_text()

@@ -33,25 +33,8 @@ from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus, ReviewSt
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.loop import History
 from orchestrator.store.sql import SqlStore
-from tests.reviewing.scripted import Desk, HandClock, answer
+from tests.reviewing.scripted import CAMPAIGN_FILE, Desk, HandClock, answer
 
-FILE = """
-[campaign]
-name = "c"
-budget = 2
-batch = 2
-bench = "bench.toml"
-[[parameters]]
-name = "x"
-kind = "continuous"
-min = 0
-max = 1
-[[targets]]
-name = "y"
-goal = "maximise"
-[review]
-mode = "always"
-"""
 PATIENCE = 90.0
 """Wall seconds for anything to happen on a busy machine."""
 
@@ -82,7 +65,7 @@ class People:
         self.lab = lab
         self.store = SqlStore.open(lab.ledger)
         asker = PrefectAsker(lab, self.store, "c", timeout=timeout)
-        snapshot = {"files": {"campaign": FILE}, "path": str(lab.path / "campaign.toml")}
+        snapshot = {"files": {"campaign": CAMPAIGN_FILE}, "path": str(lab.path / "campaign.toml")}
         self.desk = Desk(lambda *_: None, store=self.store, asker=asker, snapshot=snapshot, clock=_Real())
         self.desk.prepare()
         self.ended: list[Ended | Exception] = []

@@ -19,24 +19,9 @@ from orchestrator.loop import History, Propose, Review
 from orchestrator.store.sql import SqlStore
 from tests.flow.test_priors_at_work import Bright, lab_folder, train
 from tests.flow.test_steps import NOW
-from tests.reviewing.scripted import Desk, HandClock, answer
+from tests.reviewing.scripted import CAMPAIGN_FILE, Desk, HandClock, answer
 from tests.reviewing.terminal import CTRL_C, CTRL_D, Terminal
 
-FILE = """
-[campaign]
-name = "c"
-budget = 2
-batch = 2
-bench = "bench.toml"
-[[parameters]]
-name = "x"
-kind = "continuous"
-min = 0
-max = 1
-[[targets]]
-name = "y"
-goal = "maximise"
-"""
 MENU = "[a]pprove, [e]dit, [r]eject, [p]age, [s]kip, [q]uit: "
 LEFT = "left without an answer; request 1 stays open"
 
@@ -45,7 +30,7 @@ LEFT = "left without an answer; request 1 stays open"
 def desk_of(lab: Lab) -> Iterator[Desk]:
     """Open a scripted campaign over a lab's ledger."""
     with closing(SqlStore.open(lab.ledger)) as store:
-        snapshot = {"files": {"campaign": FILE}, "path": str(lab.path / "campaign.toml")}
+        snapshot = {"files": {"campaign": CAMPAIGN_FILE}, "path": str(lab.path / "campaign.toml")}
         yield Desk(lambda *_: None, store=store, snapshot=snapshot, clock=HandClock())
 
 

@@ -7,12 +7,10 @@ from typing import Final
 import pytest
 
 from orchestrator.domain.lifecycle import ProposalStatus, ReviewStatus, RunStatus
-from orchestrator.errors import AthanorError
-from orchestrator.loop import History
 from tests.crash.campaigns import quick_campaign
 from tests.crash.oracle import judge
 from tests.faults.laboratory import CAMPAIGN, Laboratory, eventually
-from tests.reviewing.prefects import Prefect, prefect_of
+from tests.reviewing.prefects import Prefect, history, prefect_of, until_asked
 from tests.serving.served import settled
 
 RATE: Final = 50.0
@@ -34,10 +32,6 @@ def laboratory(tmp_path: Path) -> Iterator[Laboratory]:
     settled(laboratory.lab)
 
 
-def history(laboratory: Laboratory) -> History:
-    return History.of(laboratory.changes())
-
-
 def runs(laboratory: Laboratory, number: int) -> list[RunStatus]:
     """Return how the runs of a proposal stand."""
     past = history(laboratory)
@@ -46,15 +40,7 @@ def runs(laboratory: Laboratory, number: int) -> list[RunStatus]:
 
 def test_while_a_request_waits_siblings_run_and_an_abort_ends_everything(laboratory: Laboratory) -> None:
     command = laboratory.dry_run(view="--view")
-
-    def is_asked() -> bool:
-        assert command.poll() is None, laboratory.ended(command)
-        try:
-            return any(one.runs for one in history(laboratory).open_requests)
-        except AthanorError:  # there is no ledger yet, or no campaign in it
-            return False
-
-    eventually(is_asked, "a review run")
+    until_asked(laboratory, command)
     with prefect_of(laboratory) as prefect:
         review = siblings_run(laboratory, prefect)
         said = laboratory.type("abort", "--by", "Ada", "--reason", "seen enough")
