@@ -20,7 +20,7 @@ from instruments.registry import DRIVERS
 from orchestrator.domain.values import explain
 from orchestrator.errors import BadInput
 from orchestrator.safety import Envelope, Interlock, SetpointLimit
-from orchestrator.units import parse, unit
+from orchestrator.units import parse, split, unit
 
 _LEGAL: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {
     (): tuple(BenchSpec.model_fields),
@@ -150,7 +150,7 @@ class BenchFile:
 def _named_quantity(raw: str | float, what: str) -> tuple[float, str]:
     if not isinstance(raw, str):
         return float(raw), ""
-    named = raw.strip().partition(" ")[2].strip()
+    named = split(raw)[1]
     try:
         unit(named)
     except BadInput as error:

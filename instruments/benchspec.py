@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field, field_validator, model_validator
 
 from orchestrator.domain.values import Frozen
-from orchestrator.units import parse
+from orchestrator.units import number, parse
 
 Seconds = Annotated[float, Field(gt=0)]
 _NAME: Final = r"^[a-z][a-z0-9_]*$"
@@ -125,7 +125,7 @@ class InfeasibleRule(Frozen):
     @field_validator("below", "above", mode="before")
     @classmethod
     def _number(cls, value: Any) -> Any:
-        return float(value) if isinstance(value, str) else value
+        return number(value, what="infeasible rule") if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _check(self) -> "InfeasibleRule":

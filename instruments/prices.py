@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from orchestrator.errors import BadInput
-from orchestrator.units import convert
+from orchestrator.units import NUMBER, convert, misreading, number
 
-_PRICE: Final = re.compile(r"^\s*(\d+\.?\d*|\.\d+)\s*([A-Z]{3})\s*/\s*(.+?)\s*$")
+_PRICE: Final = re.compile(rf"\s*(?![+-])({NUMBER})\s*([A-Z]{{3}})\s*/\s*(.+?)\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +29,12 @@ class Price:
         Raises:
             BadInput: Not of this form, or not for a volume.
         """
-        match = _PRICE.match(raw) if isinstance(raw, str) else None
+        match = _PRICE.fullmatch(raw) if isinstance(raw, str) else None
         if match is None:
-            raise BadInput(f"{what} = {raw!r}; expected an amount, a currency of three capital letters and a volume, like '12 EUR/mL'")
+            why = misreading(raw) if isinstance(raw, str) else ""
+            raise BadInput(f"{what} = {raw!r}{why}; expected an amount, a currency of three capital letters and a volume, like '12 EUR/mL'")
         try:
             volume = convert(1.0, match[3], "mL")
         except BadInput as error:
             raise BadInput(f"{what} = {raw!r}: {match[3]} is no volume; expected a price like '12 {match[2]}/mL'") from error
-        return cls(float(match[1]) / volume, match[2])
+        return cls(number(match[1], what=what) / volume, match[2])

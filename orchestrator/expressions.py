@@ -17,7 +17,7 @@ from simpleeval import InvalidExpression, SimpleEval
 from typing_extensions import override
 
 from orchestrator.errors import BadInput
-from orchestrator.units import REGISTRY, quantity, unit
+from orchestrator.units import REGISTRY, misreading, number, quantity, unit
 
 _OPERATORS: Final = {
     ast.Add: operator.add,
@@ -67,9 +67,13 @@ class Expression:
             if not isinstance(node, (*_NODES, ast.operator, ast.unaryop)) or (
                 isinstance(node, ast.operator | ast.unaryop) and type(node) not in _OPERATORS
             ):
-                raise BadInput(f"{self.text!r}: {type(node).__name__} is not allowed; expected numbers, names and + - * / **")
+                raise BadInput(
+                    f"{self.text!r}: {type(node).__name__} is not allowed{misreading(self.text)}; expected numbers, names and + - * / **"
+                )
             if isinstance(node, ast.Constant) and (isinstance(node.value, bool) or not isinstance(node.value, int | float)):
                 raise BadInput(f"{self.text!r}: {node.value!r} is not a number")
+            if isinstance(node, ast.Constant):
+                number(ast.get_source_segment(self.text.strip(), node) or "", what=repr(self.text))
             if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
                 self._check_power(node)
 
@@ -83,7 +87,7 @@ class Expression:
         try:
             return ast.parse(self.text.strip(), mode="eval")
         except (SyntaxError, ValueError) as error:
-            raise BadInput(f"{self.text!r} is not an expression") from error
+            raise BadInput(f"{self.text!r} is not an expression{misreading(self.text)}; expected numbers, names and + - * / **") from error
 
     @cached_property
     def names(self) -> frozenset[str]:

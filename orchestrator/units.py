@@ -13,9 +13,22 @@ import pint
 
 from orchestrator.errors import BadInput
 
+SHOWN: Final = 60
+"""So many characters of what came a message shows."""
 REGISTRY: Final[pint.UnitRegistry[float]] = pint.UnitRegistry(cache_folder=None)
 
-_TEXT: Final = re.compile(r"^\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?inf|nan)\s*(.*?)\s*$", re.IGNORECASE)
+NUMBER: Final = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+"""A number as text: digits 0 to 9, at most one decimal point, an exponent. `float` reads more (2_20, nan, other scripts' digits)."""
+_NUMBER: Final = re.compile(NUMBER)
+_QUANTITY: Final = re.compile(rf"\s*((?>{NUMBER}))\s*+(1\s*/.*?|(?![\d.,;_'’+\-]|[eE]\b|[eExX]\d).*?)\s*", re.DOTALL)
+"""A number and what may be a unit, such as mL or 1/s: nothing that could belong to the number."""
+_MISREADINGS: Final = (
+    (re.compile(r"\d\s*[,٫٬]|[,٫٬]\s*\d"), "a comma does not say whether it is a decimal point or parts thousands"),
+    (re.compile(r"\d[\s_'’]+\d"), "its digits stand in groups"),
+    (re.compile(r"\.[0-9]*\."), "it has more than one point"),
+    (re.compile(r"(?![0-9])\d"), "it has other digits than 0 to 9"),
+)
+"""What people write where a number is expected, and why it is not read as one."""
 
 _UNREADABLE: Final = (
     pint.errors.PintError,
@@ -41,6 +54,8 @@ def unit(text: str) -> Any:
     if name in ("", "1"):
         return REGISTRY.dimensionless
     try:
+        if "," in name:
+            raise ValueError("pint drops commas")
         return REGISTRY.Unit(name)
     except _UNREADABLE as error:
         raise BadInput(f"unknown unit {text!r}; expected one like 'degC', 'mL/min', 's', 'mol/L'") from error
@@ -66,6 +81,33 @@ def convert(value: float, source: str, target: str) -> float:
         raise BadInput(f"{value:g} {source} cannot be expressed in {target or '1'}") from error
 
 
+def number(text: str, *, what: str, expected: str = "") -> float:
+    """Read a number that stands as text, without guessing: a decimal comma, thousands and other notations are refused.
+
+    Args:
+        text: The number; blanks around it do not count.
+        what: The name of the thing, for the message.
+        expected: What the message asks for; a number with a decimal point where it is left out.
+
+    Raises:
+        BadInput: Not a number, or one that a float cannot hold.
+    """
+    if _NUMBER.fullmatch(text.strip()) is None:
+        raise BadInput(
+            f"{what}: {_shown(text)} is not a number{misreading(text)}; expected {expected or 'one with a decimal point, like 1.5'}"
+        )
+    value = float(text)
+    if not math.isfinite(value) or (value == 0.0 and re.search("[1-9]", re.split("[eE]", text)[0])):
+        raise BadInput(f"{what}: {_shown(text)} is not finite, or too small to be told from zero; expected a number like 1.5")
+    return value
+
+
+def split(text: str) -> tuple[str, str]:
+    """Part a text such as "10 mL/min" into its number and its unit; all of it is the number where it has no such form."""
+    match = _QUANTITY.fullmatch(text)
+    return (match[1], match[2]) if match else (text, "")
+
+
 def parse(raw: object, unit_text: str, *, what: str) -> float:
     """Read a number in `unit_text`, or a text such as "10 mL/min" which is converted.
 
@@ -77,25 +119,36 @@ def parse(raw: object, unit_text: str, *, what: str) -> float:
     Raises:
         BadInput: Not a finite number, or a unit of another dimension.
     """
-    if isinstance(raw, bool):
-        raise BadInput(f"{what}: {raw!r} is not a number; expected a value in {unit_text or '1'}")
-    if isinstance(raw, int | float):
-        return _finite(float(raw), raw, unit_text, what)
-    match = _TEXT.match(raw) if isinstance(raw, str) else None
-    if match is None:
-        raise BadInput(f"{what}: {raw!r} is not a quantity; expected text like '1.5 {unit_text}'")
-    number, given = float(match[1]), match[2] or unit_text
-    _finite(number, raw, unit_text, what)
+    if isinstance(raw, int | float) and not isinstance(raw, bool):
+        return _finite(raw, raw, unit_text, what)
+    example = f"text like '{f'1.5 {unit_text}'.rstrip()}'"
+    if not isinstance(raw, str):
+        raise BadInput(f"{what}: {raw!r} is not a quantity; expected a number in {unit_text or '1'} or {example}")
+    digits, given = split(raw)
+    value = number(digits, what=what, expected=f"a number with a decimal point, {example}")
     try:
-        return convert(number, given, unit_text)
+        value = convert(value, given or unit_text, unit_text)
     except BadInput as error:
-        raise BadInput(f"{what}: {raw!r} has the wrong unit; expected one that converts to {unit_text or '1'}") from error
+        raise BadInput(f"{what}: {_shown(raw)} has the wrong unit; expected one that converts to {unit_text or '1'}") from error
+    return _finite(value, raw, unit_text, what)
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= SHOWN else f"{text[:SHOWN]}...")
+
+
+def misreading(text: str) -> str:
+    """Say why a text is not read as a number, after a colon; nothing where there is no more to say."""
+    return next((f": {reason}" for pattern, reason in _MISREADINGS if pattern.search(text)), "")
 
 
 def _finite(value: float, raw: object, unit_text: str, what: str) -> float:
-    if not math.isfinite(value):
-        raise BadInput(f"{what}: {raw!r} is not finite; expected a number in {unit_text or '1'}")
-    return value
+    try:
+        if math.isfinite(found := float(value)):
+            return found
+    except OverflowError:
+        pass
+    raise BadInput(f"{what}: {_shown(str(raw))} is not finite; expected a number in {unit_text or '1'}")
 
 
 def same_dimension(left: str, right: str) -> bool:

@@ -19,6 +19,7 @@ from flows.cli.dialogue import LEFT, Edits, Matter, Talk, hold
 from flows.cli.output import console
 from flows.cli.reviewing import opened, request_of, table_of, title_of
 from flows.lab import Lab, clock_of
+from flows.review.answering import is_number
 from flows.snapshots import files_of
 from orchestrator.domain.lifecycle import ReviewStatus
 from orchestrator.domain.review import Answer, ReviewRequest
@@ -87,7 +88,7 @@ def _chosen(waiting: dict[int, ReviewRequest]) -> ReviewRequest | None:
         typed = Terminal().ask(f"decide now: number of a request ({numbers}), or Enter to leave: ")
         if not typed:
             return None
-        if typed.isdecimal() and int(typed) in waiting:
+        if is_number(typed) and int(typed) in waiting:
             return waiting[int(typed)]
         Terminal().say(f"there is no request {typed!r} that waits; expected one of {numbers}")
 

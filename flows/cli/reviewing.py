@@ -14,7 +14,7 @@ from flows.cli.dialogue import FOLLOWS, expected, said
 from flows.cli.looking import the_campaign
 from flows.cli.output import console, emit
 from flows.lab import Lab, clock_of, find_lab
-from flows.review.answering import answer_of, edits_of, values_of, verdicts_of
+from flows.review.answering import answer_of, edits_of, is_number, values_of, verdicts_of
 from flows.review.withdrawal import withdraw
 from flows.snapshots import files_of
 from flows.stocks import StockBook
@@ -196,7 +196,7 @@ def _answer(history: History, store: SqlStore, request: ReviewRequest, decision:
 def _refusals(texts: Sequence[str]) -> Iterator[tuple[int, str]]:
     for text in texts:
         number, equals, reason = text.partition("=")
-        if not (equals and number.strip().isdecimal() and reason.strip()):
+        if not (equals and is_number(number) and reason.strip()):
             raise BadInput(f"--reject {text!r}: expected NUMBER=REASON")
         yield int(number), reason.strip()
 

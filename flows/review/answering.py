@@ -1,5 +1,6 @@
 """Turning what people type into answers: from the terminal's options and from a form's fields."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,10 +25,15 @@ def edits_of(texts: Sequence[str], space: SearchSpace) -> dict[int, dict[str, fl
     for text in texts:
         number, colon, rest = text.partition(":")
         column, equals, value = rest.partition("=")
-        if not (colon and equals and number.strip().isdecimal()):
+        if not (colon and equals and is_number(number)):
             raise BadInput(f"--set {text!r}: expected NUMBER:PARAMETER=VALUE, for example 3:{space.columns[0]}=1")
         edits.setdefault(int(number), {})[column.strip()] = value_of(space, column.strip(), value.strip(), what=f"--set {text!r}")
     return edits
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is the number of a proposal or request: digits that `int` reads as people do."""
+    return re.fullmatch("[0-9]{1,9}", text.strip()) is not None
 
 
 def values_of(texts: Sequence[str], space: SearchSpace) -> dict[str, float | str]:

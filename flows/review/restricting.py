@@ -16,7 +16,7 @@ from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import explain
 from orchestrator.errors import BadInput
 from orchestrator.loop import History, knowledge
-from orchestrator.units import parse
+from orchestrator.units import parse, split
 from policies.initial import SobolPolicy
 
 
@@ -55,13 +55,9 @@ def _range(space: SearchSpace, column: str, value: str, text: str) -> Allowed:
     if not dots:
         only = parse(value, unit, what=what)
         return Allowed(min=only, max=only)
-    if low and not low[-1].isalpha() and high:
-        low = f"{low} {_unit_of(high)}".strip()  # 150..180 degC: one unit for both
+    if low and high and not split(low)[1]:
+        low = f"{low} {split(high)[1]}".strip()  # 150..180 degC: one unit for both
     return Allowed(min=parse(low, unit, what=what) if low else None, max=parse(high, unit, what=what) if high else None)
-
-
-def _unit_of(text: str) -> str:
-    return text.lstrip("+-0123456789.eE ").strip()
 
 
 def new_restriction(

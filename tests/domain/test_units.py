@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.errors import BadInput
-from orchestrator.units import convert, parse, quantity, same_dimension, unit
+from orchestrator.units import convert, number, parse, quantity, same_dimension, split, unit
 from tests.strategies import UNITS
 
 
@@ -34,6 +34,36 @@ def test_text_with_a_unit_is_converted_to_the_declared_one(raw: object, unit_tex
 def test_what_is_no_quantity_of_the_unit_is_refused_with_its_name(raw: object) -> None:
     with pytest.raises(BadInput, match="pump P1, flow"):
         parse(raw, "mL/min", what="pump P1, flow")
+
+
+@pytest.mark.parametrize(
+    ("raw", "why"),
+    [
+        ("0,0123", "comma"), ("1.234,5", "comma"), ("1,234.5 mL/min", "comma"), ("1e5,5", "comma"), (",5", "comma"),
+        ("1 000,5", "comma"), ("1 234", "groups"), ("1 100 mL/min", "groups"), ("2_20", "groups"), ("1'000", "groups"),
+        ("1.234.567", "more than one point"), ("١٢", "other digits"), ("1\u202f234", "groups"), ("0x10", "number"), ("1e5.5", "number"),
+        ("1e", "number"), ("--5", "number"), ("−5", "number"), ("infinity", "number"), ("1e999", "not finite"), ("1e-999", "zero"),
+        ("1e308 L/s", "not finite"), (10**400, "not finite"), ("5 m,L/min", "wrong unit"), ("x" * 300_000, "number"),
+    ],
+)  # fmt: skip
+def test_a_number_that_may_be_read_in_two_ways_is_refused_and_the_line_says_why(raw: object, why: str) -> None:
+    with pytest.raises(BadInput, match=why) as caught:
+        parse(raw, "mL/min", what="pump P1, flow")
+    assert str(caught.value).startswith("pump P1, flow: ")
+    assert "expected" in str(caught.value)
+    assert len(str(caught.value)) < 250
+
+
+@pytest.mark.parametrize(
+    ("raw", "parts"), [("10 1/s", ("10", "1/s")), ("5%", ("5", "%")), ("1.5e-3 eV", ("1.5e-3", "eV")), ("2", ("2", ""))]
+)
+def test_a_text_is_parted_into_number_and_unit(raw: str, parts: tuple[str, str]) -> None:
+    assert split(raw) == parts
+
+
+@given(value=st.floats(allow_nan=False, allow_infinity=False))
+def test_every_number_that_python_writes_is_read_back(value: float) -> None:
+    assert number(repr(value), what="x") == value
 
 
 def test_a_temperature_difference_is_no_temperature() -> None:

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from pydantic import ValidationError
 
-from flows.review.answering import edits_of, values_of, verdicts_of
+from flows.review.answering import edits_of, is_number, values_of, verdicts_of
 from flows.review.form import answer_from, field_names, form_for, row_name
+from flows.review.restricting import allowed_of
 from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter
 from orchestrator.domain.records import Proposal, Provenance
 from orchestrator.domain.review import Answer, ReviewRequest
@@ -130,9 +131,35 @@ def test_what_is_not_even_an_answer_is_refused_in_one_line(came: dict[str, Any],
 def test_edits_and_values_are_read_with_units() -> None:
     assert edits_of(["1:T=500 K", "2:solvent=TOP"], SPACE) == {1: {"T": pytest.approx(226.85)}, 2: {"solvent": "TOP"}}
     assert values_of(["T=210", "solvent = TOP"], SPACE) == {"T": 210.0, "solvent": "TOP"}
-    for texts, said in ((["T=3"], "NUMBER:PARAMETER=VALUE"), (["1:P=3"], "no parameter 'P'"), (["1:T=3 mL"], "wrong unit")):
+    for texts, said in (
+        (["T=3"], "NUMBER:PARAMETER=VALUE"),
+        (["1:P=3"], "no parameter 'P'"),
+        (["1:T=3 mL"], "wrong unit"),
+        (["1:T=1,5"], "comma"),
+        (["٣:T=3"], "NUMBER"),
+        ([f"{'9' * 5000}:T=3"], "NUMBER"),
+    ):
         with pytest.raises(BadInput, match=said):
             edits_of(texts, SPACE)
+
+
+@pytest.mark.parametrize(
+    ("text", "low", "high"),
+    [("200..210 degC", 200, 210), ("473.15 K..483.15 K", 200, 210), ("..210 degC", None, 210), ("200 degC", 200, 200)],
+)
+def test_a_range_is_read_with_one_unit_for_both_ends_or_with_two(text: str, low: float | None, high: float | None) -> None:
+    allowed = allowed_of([f"T={text}"], SPACE)["T"]
+    assert (allowed.min, allowed.max) == (pytest.approx(low), pytest.approx(high))
+
+
+@pytest.mark.parametrize("text", ["200,5..210 degC", "200..210,5 degC", "1.200,5..", "210,5"])
+def test_a_comma_in_a_range_is_refused_with_a_line_that_says_so(text: str) -> None:
+    with pytest.raises(BadInput, match="comma"):
+        allowed_of([f"T={text}"], SPACE)
+
+
+def test_the_number_of_a_proposal_has_no_other_spelling() -> None:
+    assert [text for text in ("3", " 12 ", "٣", "1_2", "-1", "3.0", "9" * 5000) if is_number(text)] == ["3", " 12 "]
 
 
 def test_a_decision_in_the_terminal_is_on_all_that_was_asked() -> None:
