@@ -14,6 +14,7 @@ from models.encoding import Encoding
 from models.features import Descriptors, Features
 from models.tasks import Family
 from orchestrator.datasets import DATA_VARIABLE
+from orchestrator.domain.objective import constant_note, varies
 from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
@@ -32,6 +33,13 @@ class Suite:
     pools: Mapping[str, Pool]
     """Task -> its pool, in the data's order."""
     judged: tuple[str, ...]
+
+    @property
+    def constant(self) -> tuple[str, ...]:
+        """A line for each task whose values do not vary."""
+        name, unit = self.family.target, self.family.unit
+        notes = ((pool, constant_note(name, unit, pool.data.Y.tolist())) for pool in self.pools.values())
+        return tuple(f"task {pool.name}: {note}" for pool, note in notes if note is not None)
 
 
 def load_suite(file: BenchmarkFile, data: Path | None = None) -> Suite:
@@ -67,7 +75,7 @@ def _check(file: BenchmarkFile, pools: Mapping[str, Pool]) -> None:
         pool, budget = pools[name], file.spec.run.experiments(name)
         if budget > len(pool.candidates):
             raise BadInput(f"{file.path}: task {name} has {len(pool.candidates)} candidates; a budget of {budget} is too much")
-        if max(pool.scores) == min(pool.scores):
+        if not varies(min(pool.scores), max(pool.scores)):
             raise BadInput(f"{file.path}: all candidates of task {name} are worth {pool.scores[0]:g}; nothing can be judged")
 
 

@@ -29,6 +29,19 @@ def test_a_measurement_is_one_of_the_records_and_depends_on_the_seed_alone(tmp_p
     assert torch.equal(pool.measured(3), pool.measured(3))
 
 
+def test_a_task_whose_values_do_not_vary_is_named_and_cannot_be_judged(tmp_path: Path) -> None:
+    assert small_suite(tmp_path).constant == ()
+    path = tmp_path / "family.csv"
+    for task in ("three", "two"):
+        lines = path.read_text().splitlines()
+        path.write_text("\n".join(f"{line[: line.rindex(',')]},7" if line.startswith(task) else line for line in lines))
+        if task == "three":
+            (line,) = load_suite(benchmark_file(tmp_path), tmp_path).constant
+            assert line.startswith("task three: y is constant: 13 values of 7")
+    with pytest.raises(BadInput, match="all candidates of task two are worth 7"):
+        load_suite(benchmark_file(tmp_path), tmp_path)
+
+
 def test_a_target_to_be_minimised_is_negated(tmp_path: Path) -> None:
     up, down = small_suite(tmp_path).pools["two"], small_suite(tmp_path, goal="minimise").pools["two"]
     assert up.scores == tuple(-score for score in down.scores)
