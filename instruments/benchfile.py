@@ -4,7 +4,6 @@ Instruments are listed in the order in which the safe state is driven.
 """
 
 import hashlib
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +19,7 @@ from instruments.registry import DRIVERS
 from orchestrator.domain.values import explain
 from orchestrator.errors import BadInput
 from orchestrator.safety import Envelope, Interlock, SetpointLimit
+from orchestrator.textfile import parse_toml, read_text
 from orchestrator.units import parse, split, unit
 
 _LEGAL: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {
@@ -174,10 +174,9 @@ def parse_bench(text: str, path: Path) -> BenchFile:
     Raises:
         BadInput: One line that names the file, the key, what came and what is legal.
     """
+    document = parse_toml(text, what=f"bench file {path}")
     try:
-        spec = BenchSpec.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise BadInput(f"bench file {path} is not TOML: {error}") from error
+        spec = BenchSpec.model_validate(document)
     except ValidationError as error:
         raise explain(error, what=str(path), legal=_LEGAL) from error
     except BadInput as error:
@@ -196,12 +195,7 @@ def load_bench(path: Path) -> BenchFile:
     Raises:
         BadInput: One line that names the file, the key, what came and what is legal.
     """
-    try:
-        return parse_bench(path.read_text(encoding="utf-8"), path)
-    except FileNotFoundError as error:
-        raise BadInput(f"bench file {path} does not exist") from error
-    except (UnicodeDecodeError, OSError) as error:
-        raise BadInput(f"bench file {path} cannot be read: {error}") from error
+    return parse_bench(read_text(path, what=f"bench file {path}"), path)
 
 
 def _check_references(bench: BenchFile) -> None:

@@ -94,11 +94,11 @@ def number(text: str, *, what: str, expected: str = "") -> float:
     """
     if _NUMBER.fullmatch(text.strip()) is None:
         raise BadInput(
-            f"{what}: {_shown(text)} is not a number{misreading(text)}; expected {expected or 'one with a decimal point, like 1.5'}"
+            f"{what}: {shown(text)} is not a number{misreading(text)}; expected {expected or 'one with a decimal point, like 1.5'}"
         )
     value = float(text)
     if not math.isfinite(value) or (value == 0.0 and re.search("[1-9]", re.split("[eE]", text)[0])):
-        raise BadInput(f"{what}: {_shown(text)} is not finite, or too small to be told from zero; expected a number like 1.5")
+        raise BadInput(f"{what}: {shown(text)} is not finite, or too small to be told from zero; expected a number like 1.5")
     return value
 
 
@@ -129,11 +129,12 @@ def parse(raw: object, unit_text: str, *, what: str) -> float:
     try:
         value = convert(value, given or unit_text, unit_text)
     except BadInput as error:
-        raise BadInput(f"{what}: {_shown(raw)} has the wrong unit; expected one that converts to {unit_text or '1'}") from error
+        raise BadInput(f"{what}: {shown(raw)} has the wrong unit; expected one that converts to {unit_text or '1'}") from error
     return _finite(value, raw, unit_text, what)
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
+    """Quote what came for a message, shortened where it is long."""
     return repr(text if len(text) <= SHOWN else f"{text[:SHOWN]}...")
 
 
@@ -148,7 +149,7 @@ def _finite(value: float, raw: object, unit_text: str, what: str) -> float:
             return found
     except OverflowError:
         pass
-    raise BadInput(f"{what}: {_shown(str(raw))} is not finite; expected a number in {unit_text or '1'}")
+    raise BadInput(f"{what}: {shown(str(raw))} is not finite; expected a number in {unit_text or '1'}")
 
 
 def same_dimension(left: str, right: str) -> bool:

@@ -77,12 +77,12 @@ def test_descriptors_of_categories_come_from_the_columns_beside_them(tmp_path: P
     ("old", "new", "line"),
     [
         ('judge = ["one", "two"]', 'judge = ["four"]', "judged task 'four' is not in the data; there are one, two, three"),
-        ('y = "response"', 'y = "answer"', "there is no column 'answer'"),
+        ('y = "response"', 'y = "answer"', "has no column 'answer'"),
         ("budget = 8", "budget = 40", "task one has 12 candidates; a budget of 40 is too much"),
         ("budget = 8", "budget = 3", "budget 3 leaves nothing after 3 initial rows"),
         ("max = 1", "max = 0.5", "x = 0.58333.* is outside 0 to 0.5"),
         ("seeds = 2", "sseeds = 2", "unknown key run.sseeds"),
-        ('"family.csv"', '"nowhere.csv"', "nowhere.csv: No such file"),
+        ('"family.csv"', '"nowhere.csv"', "nowhere.csv does not exist"),
         ('identical = "keep"', 'identical = "maybe"', "split.identical = 'maybe'"),
     ],
 )

@@ -176,7 +176,7 @@ CASES = [
     Case(C, "[policy]", '[[constraints]]\nexpression = "tau / ratio"\nunit = "mL"\nmax = 1\n\n[policy]', ("tau / ratio", "mL")),
     Case(C, "[policy]", "[[constraints]]\ncoefficients = { tauu = 1 }\nmax = 1\n\n[policy]", ("tauu", "tau")),
     Case(C, "[policy]", "[[constraints]]\ncoefficients = { tau = 1 }\n\n[policy]", ("min", "max")),
-    Case(C, "[policy]", '[candidates]\nfile = "pool.csv"\n\n[policy]', ("pool.csv", "cannot be read")),
+    Case(C, "[policy]", '[candidates]\nfile = "pool.csv"\n\n[policy]', ("pool.csv", "does not exist")),
 ]
 
 
