@@ -64,7 +64,8 @@ def _check_columns(task: RawTask, parameters: Sequence[Parameter], targets: Sequ
             raise BadInput(f"{task.label}: it varied {name!r}, which the space does not have; rename it, or list it under ignore")
     if not any(rename.get(target.name, target.name) in row.values for target in targets for row in task.rows):
         raise BadInput(
-            f"{task.label}: it measured none of {', '.join(target.name for target in targets)}; use rename where it has another name"
+            f"{task.label}: it measured none of {', '.join(target.name for target in targets)}; it has {', '.join(sorted(task.columns))}; "
+            "use rename where it has another name, delimiter where its cells are parted by another sign"
         )
 
 
