@@ -4,6 +4,7 @@ Instruments are listed in the order in which the safe state is driven.
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,6 +32,9 @@ _LEGAL: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {
     ("park",): tuple(ParkSpec.model_fields),
     ("park", "steps"): ("do", "with"),
 }
+
+_RANGE: Final = re.compile(r"([A-Za-z])([0-9]{1,3}):([A-Za-z])([0-9]{1,3})")
+"""First and last position of a sampler, by row and column."""
 
 
 @dataclass(frozen=True)
@@ -159,12 +163,11 @@ def _named_quantity(raw: str | float, what: str) -> tuple[float, str]:
 
 
 def _positions(text: str) -> tuple[str, ...]:
-    first, _, last = text.partition(":")
-    try:
-        rows = [chr(code) for code in range(ord(first[0]), ord(last[0]) + 1)]
-        columns = range(int(first[1:]), int(last[1:]) + 1)
-    except (IndexError, ValueError) as error:
-        raise BadInput(f"bench.positions = {text!r}; expected a range like 'A1:H12'") from error
+    found = _RANGE.fullmatch(text)
+    if found is None:
+        raise BadInput(f"bench.positions = {text!r}; expected a range like 'A1:H12'")
+    rows = [chr(code) for code in range(ord(found[1]), ord(found[3]) + 1)]
+    columns = range(int(found[2]), int(found[4]) + 1)
     return tuple(f"{row}{column}" for row in rows for column in columns)
 
 

@@ -11,7 +11,7 @@ from simulators.faults import PLATFORM_KINDS, SERIAL_KINDS, FaultSpec
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class TubeSection(_Section):
