@@ -20,7 +20,7 @@ from orchestrator.clock import Clock
 from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, RunReport
 from orchestrator.errors import BadInput
-from orchestrator.loop import History
+from orchestrator.loop import History, failures, infeasible
 from orchestrator.store.sql import SqlStore
 
 
@@ -66,8 +66,8 @@ def resume_campaign(campaign: str | None, *, lab: Path | None, by: str, reason: 
         if was_latched:  # nobody who approved before knew of it
             lapsed = lapse_waiting(store, history, f"the bench was stopped since, and released by {by}: {reason}", by=by, now=now)
         if record.status is CampaignStatus.PAUSED:
-            forgiven = sum(run.status is RunStatus.FAILED for run in runs)
-            changed = record.evolve(status=CampaignStatus.RUNNING, reason=None, forgiven=forgiven)
+            seen = {"forgiven": len(failures(history)), "forgiven_infeasible": len(infeasible(history))}
+            changed = record.evolve(status=CampaignStatus.RUNNING, reason=None, **seen)
             store.update_campaign(changed, kind="resumed", by=by, now=now, payload={"reason": reason})
     console.print(
         f"campaign {record.name} may go on{' and the bench is unlatched' if was_latched else ''}"

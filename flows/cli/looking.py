@@ -13,7 +13,7 @@ from flows.stocks import StockBook, stock_entries_of
 from instruments.host.processes import process_table
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.errors import BadInput, StoreError
-from orchestrator.loop import History, accepted, counts
+from orchestrator.loop import History, accepted, counts, quarantined, values_by_status
 from orchestrator.store.sql import SqlStore
 
 
@@ -47,6 +47,7 @@ def show_status(campaign: str | None, *, lab: Path | None, as_json: bool) -> Non
         "state": record.status,
         "reason": record.reason,
         "counts": counts(history),
+        "values": values_by_status(history),
         "unknown": [run.run_key for run in history.runs.values() if run.status == "unknown"],
         "stocks": stocks,
         "restrictions": _restrictions(history),
@@ -70,6 +71,8 @@ def _status_lines(lab: Lab, history: History, document: Mapping[str, Any], adapt
     yield f"campaign {record.name} ({lab.kind} lab {lab.path}): {record.status}{f' ({record.reason})' if record.reason else ''}"
     for name, number in document["counts"].items():
         yield f"  {name.replace('_', ' ')}: {number}"
+    if (line := quarantined(history)) is not None:
+        yield f"  {line}"
     if record.snapshot.get("prior"):
         yield f"  {_trust_line(record.snapshot['prior'], adapted)}"
     for line in (*document["constant"], *document["restrictions"]):

@@ -33,7 +33,7 @@ from orchestrator.clock import LiveClock
 from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.errors import AthanorError, BadInput, HostError, NeedsPerson
-from orchestrator.loop import History
+from orchestrator.loop import History, quarantined, values_by_status
 from orchestrator.ports import Bench, Clock
 from orchestrator.store.sql import SqlStore
 
@@ -248,7 +248,9 @@ class _Sitting:
         report = write_report(self.store, self.plan, self.lab)
         self.laps.lap("report")
         if self.options.as_json:
-            emit({"campaign": self.plan.file.name, "status": ended.status, "reason": ended.reason, "report": str(report)})
+            values = values_by_status(History.of(self.store.changes(self.plan.file.name)))
+            ends = {"status": ended.status, "reason": ended.reason, "values": values}
+            emit({"campaign": self.plan.file.name, **ends, "report": str(report)})
         else:
             self._summarise(ended, setup, report)
         return None if over else NeedsPerson(_what_next(self.store, self.plan, ended))
@@ -258,7 +260,9 @@ class _Sitting:
         console.print(progress_table(history, self.plan.objective, self.plan.file.spec.campaign.budget))
         console.print(split_table(self.laps.seconds, setup.timings.seconds))
         seq, head = self.store.head()
-        console.print(f"{ended.status}: {ended.reason}")
+        if (line := quarantined(history)) is not None:
+            console.print(line, markup=False)
+        console.print(f"{ended.status}: {ended.reason}", markup=False)
         console.print(f"ledger: event {seq}, head {head}")
         console.print(f"report: {report}")
         console.print(f"open the UI again: {program()} serve --lab {self.lab.path}")

@@ -6,7 +6,7 @@ from itertools import accumulate, groupby
 from math import fsum, sqrt
 from typing import Final
 
-from orchestrator.domain.lifecycle import MeasurementStatus, RunStatus
+from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import ExperimentRun, Measurement, Prediction, Proposal
 from orchestrator.domain.values import Configuration
@@ -157,7 +157,7 @@ def experiments_of(changes: Changes, objective: Objective, columns: tuple[str, .
     revisions = {(one.proposal_id, one.revision): one for one in changes.proposals}
     measured: dict[str, list[Measurement]] = {}
     for one in newest_measurements(changes.measurements):
-        if one.status is MeasurementStatus.ACCEPTED:
+        if one.accepted is not None:
             measured.setdefault(one.run_key, []).append(one)
     attempts: dict[str, list[ExperimentRun]] = {}
     for run in sorted(changes.runs, key=lambda one: (one.attempt, one.run_key)):
@@ -205,7 +205,7 @@ def _mean(measurements: list[Measurement]) -> Result:
     count = len(measurements)
     known = [one.uncertainty for one in measurements if one.uncertainty is not None]
     uncertainty = sqrt(fsum(u * u for u in known)) / count if len(known) == count else None
-    return Result(fsum(one.value for one in measurements) / count, uncertainty)
+    return Result(fsum(one.accepted for one in measurements if one.accepted is not None) / count, uncertainty)
 
 
 def _score(experiment: Experiment) -> float:

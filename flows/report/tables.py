@@ -190,8 +190,8 @@ def _doubted(data: ReportData) -> Iterator[tuple[str, str, str]]:
     units = {target.name: target.unit for target in data.objective.targets}
     for one in data.measurements:
         if one.status is not MeasurementStatus.ACCEPTED:
-            value = with_unit(one.value, units.get(one.target, ""))
-            what = f"experiment {numbers.get(one.run_key, '?')}, {escape(one.target)} = {escape(value)}"
+            value = "without a value" if one.value is None else f"= {with_unit(one.value, units.get(one.target, ''))}"
+            what = f"experiment {numbers.get(one.run_key, '?')}, {escape(one.target)} {escape(value)}"
             yield what, state(one.status), escape(one.reason or "no reason recorded")
 
 

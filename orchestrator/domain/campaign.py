@@ -36,7 +36,9 @@ class GeneralSpec(Frozen):
     goal: float | None = None
     """Objective value at which the campaign is finished."""
     max_failures: Annotated[int, Field(ge=1)] = 3
-    """So many failed runs in a row pause the campaign."""
+    """So many runs in a row that failed, or whose values were all quarantined, pause the campaign."""
+    max_infeasible: Annotated[int, Field(ge=1)] = 10
+    """So many infeasible runs in a row pause it, although each is information."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from orchestrator.domain.lifecycle import (
     CampaignStatus,
@@ -170,8 +170,8 @@ class Measurement(Frozen):
     replicate: int = 1
     revision: int = 1
     status: MeasurementStatus = MeasurementStatus.ACCEPTED
-    value: float
-    """In the target's unit."""
+    value: float | None
+    """In the target's unit; None where there was nothing to reduce, which `reason` then says."""
     uncertainty: float | None = None
     """Standard uncertainty, in the target's unit; None where nobody knows."""
     reduction: str
@@ -180,6 +180,17 @@ class Measurement(Frozen):
     """Hashes of the raw readings it was reduced from."""
     reason: str | None = None
     """Why it is quarantined or retracted."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.status is MeasurementStatus.ACCEPTED and self.value is None:
+            raise ValueError(f"measurement of {self.target}: there is no value that could be accepted")
+        return self
+
+    @property
+    def accepted(self) -> float | None:
+        """The value that models may learn from and people are shown as a result; None where there is none."""
+        return self.value if self.status is MeasurementStatus.ACCEPTED else None
 
 
 class CampaignRecord(Frozen):
@@ -195,7 +206,9 @@ class CampaignRecord(Frozen):
     adapted: int = 0
     """Runs (measured or infeasible) that the last adaptation had seen."""
     forgiven: int = 0
-    """Failed runs that a person had seen when the campaign was last resumed."""
+    """Failed runs, and runs without an accepted value, that a person had seen when the campaign was last resumed."""
+    forgiven_infeasible: int = 0
+    """Infeasible runs that a person had seen then."""
 
 
 @dataclass(frozen=True, slots=True)

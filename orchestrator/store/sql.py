@@ -177,9 +177,13 @@ class SqlStore(LedgerStore):
         return store
 
     def _upgrade(self) -> None:
-        with clear_errors(self._path), self._writer.begin() as connection:
-            find_schema(connection, name=str(self._path))
-            upgrade(connection)
+        engine = open_engine(self._path, read_only=False, references=False)
+        try:
+            with clear_errors(self._path), writing(engine).begin() as connection:
+                find_schema(connection, name=str(self._path))
+                upgrade(connection)
+        finally:
+            engine.dispose()
 
     @override
     @contextmanager

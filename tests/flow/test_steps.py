@@ -160,11 +160,14 @@ def test_a_latched_bench_pauses_the_campaign_as_stopped() -> None:
     assert steps.refresh().campaign.status is CampaignStatus.PAUSED
 
 
-def test_a_result_without_a_measured_configuration_is_quarantined_and_the_campaign_goes_on() -> None:
+def test_a_result_without_a_measured_configuration_is_quarantined_and_three_in_a_row_pause_the_campaign() -> None:
     recipe = Table()
     recipe.complaint = "pump.flow was not read"
     steps = steps_over(Box(), recipe)
-    assert carry(steps).status is CampaignStatus.FINISHED
+    ended = carry(steps)
+    assert ended.status is CampaignStatus.PAUSED
+    assert ended.reason.endswith("the last: no measured configuration: pump.flow was not read")
+    assert len(steps.refresh().runs) == 3
     (reasons,) = {one.reason for one in steps.refresh().measurements.values()}
     assert reasons == "no measured configuration: pump.flow was not read"
     assert {one.status for one in steps.history.measurements.values()} == {MeasurementStatus.QUARANTINED}
