@@ -9,6 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
+from instruments.host.stop import Stopped
 from instruments.host.watch import Supervisor, Times, start_host
 
 
@@ -22,7 +23,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     command = [sys.executable, "-m", "tests.process.fake_host", "--lab", str(chosen.lab)]
     times = Times(restart_within=30.0, question=0.2)
-    supervisor = Supervisor(chosen.lab, lambda: start_host(chosen.lab, command), lambda: ["oven.off: done"], times)
+    supervisor = Supervisor(chosen.lab, lambda: start_host(chosen.lab, command), lambda: Stopped(("oven.off: done",)), times)
     return supervisor.run(stopping, bench=str(chosen.bench))
 
 
