@@ -27,7 +27,7 @@ from instruments.host.connect import connect
 from instruments.host.copies import keep_copy
 from instruments.host.desk import Desk
 from instruments.host.endpoints import aim, plant_clock, read_endpoints
-from instruments.host.executor import Executor, LifeSign
+from instruments.host.executor import Executor, LifeSign, NotSafe
 from instruments.host.identity import Process
 from instruments.host.journal import Journal
 from instruments.host.latch import Latch
@@ -162,6 +162,8 @@ def _live(
     executor.leave()
     executor.join(LEAVE_SECONDS)
     (lab / HOST).unlink(missing_ok=True)
+    if isinstance(executor.died, NotSafe):
+        raise executor.died
     if executor.died is not None:
         raise Fault(f"the executor died: {executor.died}") from executor.died
     logger.info("left")

@@ -29,7 +29,6 @@ from instruments.host.connect import connect
 from instruments.host.endpoints import aim, plant_clock, read_endpoints
 from instruments.host.locks import ENDPOINT_LOCKS, EndpointLocks
 from instruments.host.safestate import ACTION_SECONDS, SafeAction, declared
-from instruments.host.stop import shown
 from instruments.host.wires import Connect
 from orchestrator.clock import Clock, LiveClock
 from orchestrator.errors import AthanorError, Fault, LinkError, Sent
@@ -177,11 +176,6 @@ class LastResort:
 
 def _opener(connect: Connect, bench: BenchFile, link: str, clock: Clock) -> Callable[[], Mapping[str, Driver]]:
     return lambda: connect(bench, link, clock)
-
-
-def line(action: SafeAction) -> str:
-    """Say in one line what became of a safe action."""
-    return shown(action.document())
 
 
 Prepared = Callable[[], LastResort]

@@ -17,6 +17,8 @@ logger = logging.getLogger(__name__)
 LAB: Final = "lab.json"
 HOST: Final = "host.json"
 HOST_ERROR: Final = "host-error.json"
+NOT_SAFE: Final = "NotSafe"
+"""Kind of the host's error when it has left and could not make the bench safe."""
 SUPERVISOR: Final = "supervisor.json"
 LATCHED: Final = "latched.json"
 STARTED: Final = "started.json"

@@ -24,6 +24,7 @@ from instruments.host.notes import (
     HOST_ERROR,
     LAB,
     LATCHED,
+    NOT_SAFE,
     PLANT,
     STARTED,
     SUPERVISOR,
@@ -299,7 +300,9 @@ def _end_bench(lab: Path) -> None:
     (lab / SUPERVISOR).unlink(missing_ok=True)  # of one that was killed
     _remember(lab, supervisor=None)
     if (lab / LATCHED).exists() and not was_latched:
-        raise HostError(f"the bench did not shut down cleanly and is latched: {read_note(lab / LATCHED).get('reason')}")
+        latch = read_note(lab / LATCHED)
+        told = "; ".join(latch.get("safe_state") or ())
+        raise HostError(f"the bench did not shut down cleanly and is latched: {latch.get('reason')}; since then: {told}")
 
 
 def _end_orphan(lab: Path, host: Process) -> bool:
@@ -309,7 +312,7 @@ def _end_orphan(lab: Path, host: Process) -> bool:
     except AthanorError as error:
         logger.warning("%s", error)
         return False
-    return host.wait(SHUTDOWN_SECONDS)
+    return host.wait(SHUTDOWN_SECONDS) and read_note(lab / HOST_ERROR).get("kind") != NOT_SAFE
 
 
 # ---------------------------------------------------------------------- the plant

@@ -72,7 +72,7 @@ def stop_bench(lab: Path, *, reason: str, by: str, bench: Path | None = None, an
         driven = _drive(lab, files)
         lines += driven.lines
         unsafe = driven.unsafe + tuple(line for _, (line, dead) in alive if not dead)
-    write_latch(lab, reason=reason, by=by, lines=lines)
+    write_latch(lab, reason=reason, by=by, lines=(*lines, *unsafe))
     if not (lab / LATCHED).exists():
         unsafe += (f"{lab / LATCHED} cannot be written: the bench is not latched, a run may begin on it",)
     if not (obeyed or unsafe):
