@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from instruments.host.processes import lab_clock
+from instruments.host.notes import LAB
+from instruments.host.processes import lab_clock, make_own
 from orchestrator.clock import Clock, LiveClock, PlantClock
 from orchestrator.errors import BadInput
 from orchestrator.ports import Store
@@ -59,17 +60,15 @@ def make_lab(folder: Path | None, *, beside: Path, kind: Kind) -> Lab:
         BadInput: The folder is a lab of the other kind.
     """
     path = (folder or beside.parent / _DEFAULTS[kind]).resolve()
-    note = path / "lab.json"
-    if not note.exists():
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            note.write_text(json.dumps({"kind": kind}) + "\n")
-        except OSError as error:
-            raise BadInput(f"lab folder {path} cannot be made: {error.strerror}") from error
-    lab = open_lab(path)
-    if lab.kind != kind:
-        raise BadInput(f"lab {path} is {lab.kind}; this command needs a {kind} one (another folder for --lab)")
-    return lab
+    new = not (path / LAB).exists()
+    if not new and (found := open_lab(path).kind) != kind:
+        raise BadInput(f"lab {path} is {found}; this command needs a {kind} one (another folder for --lab)")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        make_own(path, kind)
+    except OSError as error:
+        raise BadInput(f"lab folder {path} cannot be {'made' if new else 'written to'}: {error.strerror}") from error
+    return Lab(path, kind)
 
 
 def open_lab(path: Path) -> Lab:

@@ -50,6 +50,11 @@ class BenchFile:
         """The hash of the file's bytes."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
+    @property
+    def files(self) -> dict[str, bytes]:
+        """All that loading the bench has read, by its path beside the bench file: what a copy has to hold."""
+        return {self.path.name: self.text.encode()}
+
     @cached_property
     def constants(self) -> dict[str, tuple[float, str]]:
         """Value and unit of each constant and of each `stocks.STOCK.SPECIES`."""

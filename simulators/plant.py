@@ -155,10 +155,14 @@ class Plant:
         return min((moment for moment in moments if moment is not None), default=None)
 
     def _announce(self) -> None:
-        ports = {name: {"port": str(line.link)} for name, line in self._lines.items()}
+        ports = {name: {"port": str(line.link.absolute())} for name, line in self._lines.items()}
         platform_link = self._run.plant.platform[1].link
+        folder = self._run.folder.stat()
         announcement = {
             "boot_id": self._boot_id,
+            "folder": str(self._run.folder.absolute()),
+            "device": folder.st_dev,
+            "inode": folder.st_ino,
             "pid": os.getpid(),
             "bench_sha256": self._run.bench_sha256,
             "seed": self._run.seed,
@@ -267,6 +271,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         with ExitStack() as stack:
             run = _arguments(argv)
             _own(run.folder, stack)
+            os.chdir(run.folder)  # the lab may be moved while the plant runs: here its folder stays "."
+            run = replace(run, folder=Path())
             truth = stack.enter_context(GroundTruth(run.folder / "ground-truth.jsonl"))
             asyncio.run(_live(run, truth))
     except AthanorError as error:

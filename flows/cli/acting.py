@@ -6,11 +6,12 @@ from pathlib import Path
 
 from flows.cli.looking import the_campaign
 from flows.cli.output import console
+from flows.cli.settling import Word, settle
 from flows.lab import Lab, clock_of, find_lab
 from flows.review.queueing import close_requests, lapse_waiting
 from instruments.host.client import HostClient
+from instruments.host.notes import LATCHED
 from instruments.host.processes import (
-    ensure_bench,
     host_alive,
     shutdown_bench,
     shutdown_plant,
@@ -19,7 +20,7 @@ from instruments.host.processes import (
 from orchestrator.clock import Clock
 from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, RunReport
-from orchestrator.errors import BadInput
+from orchestrator.errors import AthanorError, BadInput
 from orchestrator.loop import History, failures, infeasible
 from orchestrator.store.sql import SqlStore
 
@@ -78,9 +79,8 @@ def resume_campaign(campaign: str | None, *, lab: Path | None, by: str, reason: 
 def abort_campaign(campaign: str | None, *, lab: Path | None, by: str, reason: str) -> None:
     """End a campaign for good; the experiment in hand is ended too, and the bench left safe."""
     found, record = _steer(campaign, lab, CampaignStatus.ABORTED, by, reason)
-    if host_alive(found.path):
-        with closing(SqlStore.open(found.ledger, create=False)) as store:
-            _abort_runs(store, found, record, by)
+    console.print(f"campaign {record.name} is aborted")
+    complaint = _abort_in_hand(found, record, by) if host_alive(found.path) else None
     if not _is_carried(found):
         with closing(SqlStore.open(found.ledger, create=False)) as store:
             history = History.of(store.changes(record.name))
@@ -88,7 +88,17 @@ def abort_campaign(campaign: str | None, *, lab: Path | None, by: str, reason: s
         shutdown_bench(found.path)
         if found.kind == "dry":
             shutdown_plant(found.path)
-    console.print(f"campaign {record.name} is aborted")
+    if complaint is not None:  # only now: a run that cannot be ended must not keep the bench from being made safe
+        raise complaint
+
+
+def _abort_in_hand(lab: Lab, record: CampaignRecord, by: str) -> AthanorError | None:
+    try:
+        with closing(SqlStore.open(lab.ledger, create=False)) as store:
+            _abort_runs(store, lab, record, by)
+    except AthanorError as error:
+        return error
+    return None
 
 
 def _abort_runs(store: SqlStore, lab: Lab, record: CampaignRecord, by: str) -> None:
@@ -120,8 +130,8 @@ def _is_carried(lab: Lab) -> bool:
     return campaign_holder(lab.path) is not None
 
 
-def resolve_run(run_key: str, verdicts: Sequence[str], *, lab: Path | None, by: str, reason: str) -> None:
-    """Settle an unknown run: the host's journal first, the ledger second.
+def resolve_run(run_key: str, verdicts: Sequence[str], *, lab: Path | None, by: str, reason: str, bench: Path | None = None) -> None:
+    """Settle an unknown run: the host's journal first, the ledger second; without a host where none can be had.
 
     Raises:
         BadInput: Not one verdict, no name or reason, or the run is not unknown.
@@ -133,12 +143,11 @@ def resolve_run(run_key: str, verdicts: Sequence[str], *, lab: Path | None, by: 
     found = find_lab(lab, here=Path.cwd())
     with closing(SqlStore.open(found.ledger, create=False)) as store:
         run, record = _unknown(store, run_key, found)
-        ensure_bench(found.path, _bench_path(found), found.endpoints)
-        client = HostClient.of_lab(found.path, campaign=record.name, fence=record.fence)
-        report = client.resolve(run_key, verdict=verdicts[0], reason=reason, by=by)
+        report = settle(found, record, run, Word(verdicts[0], by, reason), clock_of(found, store), bench=bench)
         _record_verdict(store, run, report, verdicts[0], by, reason, clock_of(found, store))
         _lift(store, record, by, clock_of(found, store))
-    console.print(f"run {run_key} is settled: {verdicts[0]} ({reason}, by {by}); run the campaign with the same command as before")
+    latched = "; the bench is latched: first `athanor resume --by NAME --reason TEXT`" if (found.path / LATCHED).exists() else ""
+    console.print(f"run {run_key} is settled: {verdicts[0]} ({reason}, by {by}){latched}; run the campaign with the same command as before")
 
 
 def _unknown(store: SqlStore, run_key: str, lab: Lab) -> tuple[ExperimentRun, CampaignRecord]:
@@ -148,13 +157,8 @@ def _unknown(store: SqlStore, run_key: str, lab: Lab) -> tuple[ExperimentRun, Ca
                 if run.status is not RunStatus.UNKNOWN:
                     raise BadInput(f"run {run_key} is {run.status}, not unknown; nothing to resolve")
                 return run, record
-    raise BadInput(f"lab {lab.path} has no run {run_key!r}")
-
-
-def _bench_path(lab: Lab) -> Path:
-    from instruments.host.processes import bench_path_of
-
-    return bench_path_of(lab.path)
+    unknown = [run.run_key for record in store.campaigns() for run in store.changes(record.name).runs if run.status is RunStatus.UNKNOWN]
+    raise BadInput(f"lab {lab.path} has no run {run_key!r}; unknown there: {', '.join(unknown) or 'none'}")
 
 
 def _record_verdict(store: SqlStore, run: ExperimentRun, report: RunReport, verdict: str, by: str, reason: str, clock: Clock) -> None:

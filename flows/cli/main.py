@@ -14,7 +14,7 @@ from typing import Annotated, Final
 
 import typer
 
-from flows.cli.options import ByOption, CampaignArgument, DataOption, FileArgument, JsonOption, LabOption, ReasonOption
+from flows.cli.options import BenchOption, ByOption, CampaignArgument, DataOption, FileArgument, JsonOption, LabOption, ReasonOption
 from flows.cli.output import fail
 from flows.cli.review_commands import people_app, review_app
 from orchestrator.errors import AthanorError, Fault
@@ -157,11 +157,16 @@ def abort(
 
 
 @app.command()
-def stop(lab: LabOption = None, by: ByOption = "operator", reason: ReasonOption = "stopped by hand") -> None:
-    """Drive the bench to its safe state now, whatever else is alive, and latch it."""
+def stop(
+    lab: LabOption = None,
+    by: ByOption = "operator",
+    reason: ReasonOption = "stopped by hand",
+    bench: BenchOption = None,
+) -> None:
+    """Drive the bench to its safe state now, whatever else is alive, and latch it; exits 4 when anything is not safe."""
     from flows.cli.stopping import stop_lab
 
-    stop_lab(lab, by=by, reason=reason)
+    stop_lab(lab, by=by, reason=reason, bench=bench)
 
 
 @app.command()
@@ -173,12 +178,13 @@ def resolve(
     by: Annotated[str, typer.Option("--by", help="Who says so.")] = "",
     reason: Annotated[str, typer.Option("--reason", help="Why.")] = "",
     lab: LabOption = None,
+    bench: BenchOption = None,
 ) -> None:
     """Settle an unknown run by a person's word."""
     from flows.cli.acting import resolve_run
 
     verdicts = [name for name, given in (("done", done), ("not-done", not_done), ("discard", discard)) if given]
-    resolve_run(run_key, verdicts, lab=lab, by=by, reason=reason)
+    resolve_run(run_key, verdicts, lab=lab, by=by, reason=reason, bench=bench)
 
 
 @app.command()

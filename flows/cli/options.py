@@ -12,5 +12,8 @@ DataOption = Annotated[
 ]
 FileArgument = Annotated[Path, typer.Argument(help="The campaign file.")]
 CampaignArgument = Annotated[str | None, typer.Argument(help="The campaign; may be left out where the lab has one.")]
+BenchOption = Annotated[
+    Path | None, typer.Option("--bench", help="Bench file to go by while no bench host answers; else the one that the lab has noted.")
+]
 ByOption = Annotated[str, typer.Option("--by", help="Who says so.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why.")]

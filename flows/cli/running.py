@@ -127,8 +127,8 @@ class _Sitting:
         """Carry the campaign on from wherever the ledger says it is."""
         record = _record(self.store, self.plan)
         if record is not None and record.status is CampaignStatus.FINISHED:
-            self._end_processes()  # an earlier command may have died between its last event and this
             console.print(f"campaign {record.name} is finished ({record.reason}); report: {write_report(self.store, self.plan, self.lab)}")
+            self._end_processes()  # an earlier command may have died between its last event and this
             return
         _refuse_paused(record)
         self.laps.lap("reading")

@@ -24,14 +24,15 @@ from typing import Final
 
 from instruments.benchfile import BenchFile, load_bench
 from instruments.host.connect import connect
+from instruments.host.copies import keep_copy
 from instruments.host.desk import Desk
-from instruments.host.endpoints import aim, plant_clock
-from instruments.host.executor import Executor, LifeSign
+from instruments.host.endpoints import aim, plant_clock, read_endpoints
+from instruments.host.executor import Executor, LifeSign, NotSafe
 from instruments.host.identity import Process
 from instruments.host.journal import Journal
 from instruments.host.latch import Latch
 from instruments.host.locks import ENDPOINT_LOCKS, EndpointLocks, FileLock
-from instruments.host.notes import HOST, HOST_ERROR, read_note, write_note
+from instruments.host.notes import HOST, HOST_ERROR, write_note
 from instruments.host.pulse import Pulse
 from instruments.host.rest import Rest
 from instruments.host.service import Changes, Service, build
@@ -69,15 +70,16 @@ def main(arguments: Sequence[str] | None = None, parts: Parts | None = None) -> 
     parser.add_argument("--bench", type=Path, required=True)
     parser.add_argument("--endpoints", type=Path)
     chosen = parser.parse_args(arguments)
-    lab: Path = chosen.lab.absolute()
+    bench, endpoints, lab = chosen.bench.absolute(), chosen.endpoints and chosen.endpoints.absolute(), Path()
     signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)  # before any thread starts: the main thread alone takes them
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a closed terminal is no reason to leave a bench alone
     try:
-        lab.mkdir(parents=True, exist_ok=True)
+        chosen.lab.mkdir(parents=True, exist_ok=True)
+        os.chdir(chosen.lab)  # the lab may be moved while we serve it: here it stays "."
         _log_to(lab / "host.log")
         (lab / HOST_ERROR).unlink(missing_ok=True)
         with ExitStack() as held:
-            return _serve(lab, chosen.bench.absolute(), chosen.endpoints, parts or Parts(), held)
+            return _serve(lab, bench, endpoints, parts or Parts(), held)
     except AthanorError as error:
         logger.critical("%s", error)
         write_note(lab / HOST_ERROR, {"error": str(error), "kind": type(error).__name__})
@@ -104,6 +106,7 @@ def _serve(lab: Path, bench_path: Path, endpoints: Path | None, parts: Parts, he
     locks = EndpointLocks([bench.spec.links[link].endpoint for link in used], what="bench host", lab=lab, folder=parts.lock_folder)
     locks.acquire(patience=LOCK_PATIENCE)
     held.callback(locks.release)
+    keep_copy(lab, bench.path.name, bench.files, sha256=bench.sha256)
     journal = parts.journal(lab / "journal.sqlite")
     held.callback(journal.close)
     life = LifeSign(lab / "host.life", clock)
@@ -132,7 +135,7 @@ def _aimed(bench: BenchFile, endpoints: Path | None) -> tuple[BenchFile, Clock]:
     """
     if endpoints is None:
         return bench, LiveClock()
-    document = read_note(endpoints)
+    document = read_endpoints(endpoints)
     if document.get("bench_sha256") != bench.sha256:
         theirs = str(document.get("bench_sha256", "nothing"))[:12]
         raise BadInput(f"{endpoints} is of bench file {theirs}; {bench.path} is {bench.sha256[:12]}")
@@ -159,6 +162,8 @@ def _live(
     executor.leave()
     executor.join(LEAVE_SECONDS)
     (lab / HOST).unlink(missing_ok=True)
+    if isinstance(executor.died, NotSafe):
+        raise executor.died
     if executor.died is not None:
         raise Fault(f"the executor died: {executor.died}") from executor.died
     logger.info("left")

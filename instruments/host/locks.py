@@ -23,6 +23,7 @@ from typing import Any, Final, Self
 from typing_extensions import override
 
 from instruments.host.identity import Process
+from instruments.host.notes import is_copy
 from orchestrator.errors import Fault, LockHeld
 
 logger = logging.getLogger(__name__)
@@ -290,7 +291,9 @@ def campaign_holder(lab: Path) -> Process | None:
 
 
 def read_holder(path: Path) -> Holder | None:
-    """Return the live process whose name stands in a lock file, without touching the lock."""
+    """Return the live process whose name stands in a lock file, without touching the lock; None in a copied lab."""
+    if is_copy(path.parent):
+        return None
     try:
         found = Holder.parse(path.read_text(encoding="utf-8"))
     except OSError:

@@ -2,7 +2,7 @@
 
     python -m tests.process.fake_host --lab DIR
 
-Keys of fake.json: `start` ("refuse", "crash", "hang"), `executor_age_s`, `wires`, `run`.
+Keys of fake.json: `start` ("refuse", "crash", "hang"), `executor_age_s`, `wires`, `run`, `safe_state`, `latches`.
 """
 
 import argparse
@@ -121,8 +121,11 @@ class _Handler(BaseHTTPRequestHandler):
         body = self._body()
         self.server.asked.append(("POST", self.path, body))
         if self.path == "/stop":
-            write_note(self.server.lab / LATCHED, {"reason": body["reason"], "by": body["by"]})
-            self._answer(200, {"latched": {}, "safe_state": [{"instrument": "oven", "action": "off", "done": True, "reason": None}]})
+            wanted = read_note(self.server.lab / "fake.json")
+            if wanted.get("latches", True):
+                write_note(self.server.lab / LATCHED, {"reason": body["reason"], "by": body["by"]})
+            done = [{"instrument": "oven", "action": "off", "done": True, "reason": None}]
+            self._answer(200, {"latched": {}, "safe_state": wanted.get("safe_state", done)})
         elif self.path == "/unlatch":
             (self.server.lab / LATCHED).unlink(missing_ok=True)
             self._answer(200, {})
@@ -138,7 +141,8 @@ class _Handler(BaseHTTPRequestHandler):
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--lab", type=Path, required=True)
-    lab = parser.parse_known_args()[0].lab
+    os.chdir(parser.parse_known_args()[0].lab)  # like the real one, it stays in a lab that is moved
+    lab = Path()
     mode = read_note(lab / "fake.json").get("start")
     with (lab / "starts.txt").open("a") as file:
         file.write(f"{os.getpid()}\n")

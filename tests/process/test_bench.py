@@ -88,7 +88,9 @@ def test_stop_makes_a_heating_bench_safe_past_suspended_host_and_supervisor(lab:
         assert process.signal(signal.SIGSTOP)
     eventually(lambda: host.process.suspended and supervisor.suspended)
     seen = len(truth(plant))
-    lines = stop_bench(lab, reason="smoke", by="Ada")
+    stopped = stop_bench(lab, reason="smoke", by="Ada")
+    lines = stopped.lines
+    assert not stopped.unsafe
     reap(supervisor.pid)
     assert lines[:2] == (f"supervisor {supervisor.pid} killed", f"host {host.process.pid} killed")
     assert all(line.endswith(": done") for line in lines[2:])

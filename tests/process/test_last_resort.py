@@ -13,8 +13,9 @@ import pytest
 from instruments.benchfile import BenchFile, load_bench
 from instruments.driver import Call, ChannelSpec, CommandSpec, Driver, Finding, Identity, Limit, Outcome, Settings
 from instruments.host.endpoints import aim
-from instruments.host.lastresort import LastResort, line
+from instruments.host.lastresort import LastResort
 from instruments.host.locks import EndpointLocks
+from instruments.host.safestate import line
 from orchestrator.clock import Clock
 from orchestrator.domain.records import Reading
 from orchestrator.errors import BadInput, DeviceError, LinkError, Sent

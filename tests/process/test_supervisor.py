@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import pytest
 
 from instruments.host.identity import Process
 from instruments.host.notes import HOST, HOST_ERROR, LATCHED, SUPERVISOR, read_note, write_note
+from instruments.host.stop import Stopped
 from instruments.host.watch import Supervisor, Times, start_host
 from instruments.notification import Notifier
 from orchestrator.errors import LockHeld
@@ -55,10 +56,10 @@ class Watched:
         self.told.append((title, body))
         return True
 
-    def _drive(self) -> Sequence[str]:
+    def _drive(self) -> Stopped:
         host = self.host
         self.driven.append((time.monotonic(), host is not None and host.alive))
-        return ["oven.off: done"]
+        return Stopped(("oven.off: done",))
 
     @property
     def host(self) -> Process | None:
@@ -279,7 +280,7 @@ def test_a_lab_has_one_supervisor(lab: Path, watch: Callable[[Times], Watched]) 
     watched = watch(PATIENT)
     watched.ready()
     with pytest.raises(LockHeld, match=rf"process {os.getpid()} .supervisor"):
-        Supervisor(lab, lambda: start_host(lab, ["false"]), list, PATIENT).run(threading.Event())
+        Supervisor(lab, lambda: start_host(lab, ["false"]), lambda: Stopped(()), PATIENT).run(threading.Event())
 
 
 def test_the_host_of_a_killed_supervisor_is_adopted(lab: Path, watch: Callable[[Times], Watched]) -> None:
