@@ -4,7 +4,6 @@ Like commands they import what they need when they are called, so that applying 
 command prints goes to the run's log, and what is wrong is the run's last message, in one line.
 """
 
-import io
 import logging
 import signal
 import threading
@@ -23,9 +22,8 @@ from prefect.exceptions import Pause
 from prefect.flows import Flow
 from prefect.states import Cancelled, Completed, Failed
 from prefect.types.entrypoint import EntrypointType
-from typing_extensions import override
 
-from flows.cli.output import console
+from flows.cli.output import LineLog, console
 from flows.lab import Kind, Lab, make_lab
 from flows.server import home_in_use
 from flows.server_users import keep_server
@@ -143,26 +141,10 @@ def _optional(name: str, value: str | None) -> Path | None:
 # ---------------------------------------------------------------------- runs
 
 
-class _RunLog(io.TextIOBase):
-    """Takes what a command prints and logs it line by line."""
-
-    def __init__(self, log: Callable[[str, str], None]) -> None:
-        self._log = log
-        self._begun = ""
-
-    @override
-    def write(self, text: str) -> int:
-        *lines, self._begun = (self._begun + text).split("\n")
-        for line in lines:
-            if line.strip():
-                self._log("%s", line.rstrip())
-        return len(text)
-
-
 @contextmanager
 def _words_in_log() -> Iterator[None]:
     before = console.file
-    console.file = _RunLog(get_run_logger().info)  # type: ignore[assignment]  # rich writes, and nothing more
+    console.file = LineLog(get_run_logger().info)  # type: ignore[assignment]  # rich writes, and nothing more
     try:
         yield
     finally:

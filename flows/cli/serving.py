@@ -23,8 +23,10 @@ def serve_lab(*, lab: Path | None) -> None:
     leave = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):  # also where they were ignored when this command began
         signal.signal(number, lambda *_: leave.set())
-    with Service(found) as service:
+    with Service(found, tell=console.print) as service:
         console.print(f"Prefect UI: {service.ui_url}")
+        if service.moved is not None:
+            console.print(service.moved)
         offer = service.start()
         console.print(f"to be started there: {', '.join(offer.deployments)}  (Ctrl-C cancels what runs, and ends all)")
         while not leave.wait(_LOOK_SECONDS):
