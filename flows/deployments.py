@@ -116,7 +116,8 @@ def apply(pool: str, lab: Lab, suffix: str = "") -> tuple[str, ...]:
     with get_client(sync_client=True) as client:
         client.create_work_pool(WorkPoolCreate(name=pool, type=POOL_TYPE), overwrite=True)
     for one in FLOWS:
-        known = {"lab": str(lab.path)} if _KINDS.get(one.name, lab.kind) == lab.kind and one is not meta_training else {}
+        fits = lab.is_unsettled or _KINDS.get(one.name, lab.kind) == lab.kind
+        known = {"lab": str(lab.path)} if fits and one is not meta_training else {}
         deployment: Any = one.to_deployment(
             f"{one.name}{suffix}", work_pool_name=pool, parameters=known, entrypoint_type=EntrypointType.MODULE_PATH, tags=["athanor"]
         )
@@ -162,9 +163,17 @@ def _as_command(work: Callable[[], None]) -> State[Any]:
 
 
 def _ended(state: State[Any]) -> State[Any]:
-    """Return a state that is no success, and keep the engine from burying its line under a traceback: the process ends now."""
+    """Return a state that is no success, and keep the engine from burying its line under a traceback: the process ends now.
+
+    Prefect raises what such a state stands for, and logs that as unexpected, in the run's own log and in its process's.
+    """
+    logging.getLogger("prefect.flow_runs").addFilter(_is_no_traceback)
     logging.getLogger("prefect.engine").addFilter(_without_traceback)
     return state
+
+
+def _is_no_traceback(record: logging.LogRecord) -> bool:
+    return record.exc_info is None
 
 
 def _without_traceback(record: logging.LogRecord) -> bool:

@@ -2,10 +2,13 @@
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from instruments.host.locks import FileLock
+from instruments.host.notes import read_note, write_note
 from instruments.host.processes import lab_clock
 from orchestrator.clock import Clock, LiveClock, PlantClock
 from orchestrator.errors import BadInput
@@ -13,6 +16,13 @@ from orchestrator.ports import Store
 
 Kind = Literal["live", "dry"]
 _DEFAULTS: Final[dict[Kind, str]] = {"live": ".athanor", "dry": ".athanor-dry"}
+_MADE: Final[dict[Kind | None, str]] = {
+    "live": "live, for the real bench (`athanor run`)",
+    "dry": "dry, for simulated instruments (`athanor dry-run`)",
+    None: "its first run settles whether it is live (`athanor run`) or dry (`athanor dry-run`); --live or --dry says so now",
+}
+_UNSETTLED: Final = "unsettled"
+"""Mark of a lab that was made before its first run by somebody who did not say for what: that run settles its kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +52,11 @@ class Lab:
         """The local Prefect server's home."""
         return self.path / "prefect"
 
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether its kind is its first run's to settle."""
+        return (self.path / _UNSETTLED).exists()
+
     def report(self, campaign: str) -> Path:
         """Return where a campaign's report is written."""
         return self.path / "reports" / f"{campaign}.html"
@@ -59,17 +74,60 @@ def make_lab(folder: Path | None, *, beside: Path, kind: Kind) -> Lab:
         BadInput: The folder is a lab of the other kind.
     """
     path = (folder or beside.parent / _DEFAULTS[kind]).resolve()
+    if (path / _UNSETTLED).exists():
+        _settle(path, kind)
     note = path / "lab.json"
     if not note.exists():
         try:
             path.mkdir(parents=True, exist_ok=True)
-            note.write_text(json.dumps({"kind": kind}) + "\n")
+            write_note(note, {"kind": kind})  # whole or not at all: the disk may be full
         except OSError as error:
             raise BadInput(f"lab folder {path} cannot be made: {error.strerror}") from error
     lab = open_lab(path)
     if lab.kind != kind:
         raise BadInput(f"lab {path} is {lab.kind}; this command needs a {kind} one (another folder for --lab)")
     return lab
+
+
+def _settle(path: Path, kind: Kind) -> None:
+    """Let the first run of a lab say of what kind it is."""
+    try:
+        with FileLock(path / "settle.lock", what="a starting command", lab=path):
+            if (path / _UNSETTLED).exists():
+                write_note(path / "lab.json", {**read_note(path / "lab.json"), "kind": kind})
+                (path / _UNSETTLED).unlink()
+    except OSError as error:
+        raise BadInput(f"lab folder {path} cannot be written to: {error.strerror}") from error
+
+
+def find_or_make_lab(folder: Path | None, *, here: Path, kind: Kind | None, tell: Callable[[str], object]) -> Lab:
+    """Open a lab as `find_lab` does, or make it where there is none: it may be served, and people registered, before its first run.
+
+    Args:
+        folder: What `--lab` named; None for the only one here.
+        here: Where the command was typed.
+        kind: What was said of it; None where nothing was.
+        tell: Is told in a line what was made.
+
+    Raises:
+        BadInput: It is of another kind, there are two, or it cannot be made.
+    """
+    if folder is None and kind is not None and not (here / "lab.json").exists():
+        folder = here / _DEFAULTS[kind]
+    try:
+        found = find_lab(folder, here=here)
+    except BadInput:
+        named = (folder or here / _DEFAULTS["live"]).resolve()
+        if (named / "lab.json").exists() or (folder is None and any((here / name).exists() for name in _DEFAULTS.values())):
+            raise
+    else:
+        return found if kind is None else make_lab(found.path, beside=here, kind=kind)
+    known = kind or next((one for one, name in _DEFAULTS.items() if name == named.name), None)
+    made = make_lab(named, beside=here, kind=known or "live")
+    if known is None:
+        (made.path / _UNSETTLED).touch()
+    tell(f"lab {made.path} is made: {_MADE[known]}")
+    return made
 
 
 def open_lab(path: Path) -> Lab:

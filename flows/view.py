@@ -157,12 +157,15 @@ class View:
 
     def _keep_at(self, work: Callable[[SyncPrefectClient], None]) -> None:
         """Do work that needs the server to its end: anew where it was away, with a client that finds it where it is now."""
+        said = ""
         while True:
             try:
                 with get_client(sync_client=True) as client:
                     return work(client)
             except _SERVER_TROUBLE as error:
-                logger.warning("Prefect's view of campaign %s is behind: %s", self._campaign, error)
+                if str(error) != said:
+                    said = str(error)
+                    logger.warning("Prefect's view of campaign %s is behind: %s", self._campaign, said)
             if self._done.wait(PRESS_POLL_SECONDS):
                 return None
 

@@ -75,4 +75,5 @@ def log_to(path: Path) -> None:
 
 def program() -> str:
     """Return what a person types to call this program again: its name, or its path where the shell would not find it."""
-    return "athanor" if shutil.which("athanor") else sys.argv[0]
+    beside = Path(sys.executable).with_name("athanor")
+    return "athanor" if shutil.which("athanor") else str(beside) if beside.exists() else sys.argv[0]

@@ -6,19 +6,19 @@ from pathlib import Path
 from typing import Final
 
 from flows.cli.output import console, log_to
-from flows.lab import find_lab
+from flows.lab import Kind, find_or_make_lab
 from flows.serving import Service
 
 _LOOK_SECONDS: Final = 1.0
 
 
-def serve_lab(*, lab: Path | None) -> None:
+def serve_lab(*, lab: Path | None, kind: Kind | None = None) -> None:
     """Serve a lab until interrupted, then cancel what was started in the page, and leave nothing running.
 
     Raises:
         Fault: Server or worker do not come up, or the worker has died.
     """
-    found = find_lab(lab, here=Path.cwd())
+    found = find_or_make_lab(lab, here=Path.cwd(), kind=kind, tell=console.print)
     log_to(found.path / "serve.log")
     leave = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):  # also where they were ignored when this command began
