@@ -7,7 +7,7 @@ that dies costs the view, never the campaign.
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,6 +20,16 @@ logger = logging.getLogger(__name__)
 
 POLL_SECONDS: Final = 1.0
 """Wall seconds of one long-poll: how soon a pause or an abort in the ledger is seen."""
+
+_DOING: Final[Mapping[type[object], str]] = {
+    Propose: "asking the policy for proposals",
+    Review: "deciding proposals by rule, or putting them to people",
+    Settle: "carrying out an answer",
+    Execute: "handing an experiment to the bench",
+    Ingest: "recording results",
+    Adapt: "learning from results",
+}
+"""What people are told while it lasts."""
 
 Cycle = Callable[[int, Callable[[], None]], None]
 """Runs the work of a cycle, given its number: as a Prefect task, or plainly."""
@@ -107,7 +117,11 @@ def _work(steps: Steps) -> None:
         if isinstance(actions[0], Stop | Wait | Reconcile):
             return
         for action in actions:
-            _carry_out(steps, action)
+            steps.doing = _DOING.get(type(action))
+            try:
+                _carry_out(steps, action)
+            finally:
+                steps.doing = None
 
 
 def _carry_out(steps: Steps, action: Action) -> None:

@@ -75,6 +75,8 @@ class Steps:
         self.history = History.of(setup.store.changes(setup.spec.name))
         self.exhausted = False
         """Whether the policy had nothing left when it was last asked."""
+        self.doing: str | None = None
+        """What is being done just now, for people who watch; None while the loop waits."""
         self._used_positions: set[str] | None = None
         self._revisions: dict[str, int] = {}
         self._leaders: dict[str, str] | None = None

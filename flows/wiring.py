@@ -17,6 +17,7 @@ from models.adapted import adapted_learner
 from models.base import Learner
 from models.checkpoint import PriorFile, load_prior
 from models.learners import restore_prior
+from orchestrator.commandline import typed
 from orchestrator.datasets import Table, load_table
 from orchestrator.domain.campaign import CampaignFile, load_campaign, parse_campaign
 from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
@@ -177,7 +178,7 @@ def load_campaign_prior(file: CampaignFile) -> PriorFile:
     path = file.prior_path
     assert path is not None
     if not path.exists():
-        raise BadInput(f"{file.path}: there is no prior {path}; make it with `athanor meta-train {file.path.parent / 'prior.toml'}`")
+        raise BadInput(f"{file.path}: there is no prior {path}; make it with `{typed('meta-train', file.path.parent / 'prior.toml')}`")
     return load_prior(path, restore=restore_prior)
 
 
@@ -289,7 +290,8 @@ def admit(record: CampaignRecord | None, plan: Plan) -> CampaignRecord | None:
     changed = difference(record.snapshot.get("files", {}), plan.snapshot["files"])
     if changed:
         raise BadInput(
-            f"campaign {record.name} is unfinished and its files have changed; accept that with `athanor amend {plan.file.path} --by NAME "
+            f"campaign {record.name} is unfinished and its files have changed; accept that with "
+            f"`{typed('amend', plan.file.path)} --by NAME "
             f"--reason TEXT`, or put them back\n{changed}"
         )
     return record

@@ -18,6 +18,7 @@ from instruments.host.processes import (
     unlatch,
 )
 from orchestrator.clock import Clock
+from orchestrator.commandline import typed
 from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, RunReport
 from orchestrator.errors import AthanorError, BadInput
@@ -58,7 +59,7 @@ def resume_campaign(campaign: str | None, *, lab: Path | None, by: str, reason: 
         unknown = [run.run_key for run in runs if run.status is RunStatus.UNKNOWN]
         if unknown:
             raise BadInput(
-                f"campaign {record.name}: the outcome of run {unknown[0]} is unknown; settle it with `athanor resolve {unknown[0]}`"
+                f"campaign {record.name}: the outcome of run {unknown[0]} is unknown; settle it with `{typed('resolve', unknown[0])}`"
             )
         was_latched = unlatch(found.path, by=by, reason=reason)
         if record.status is not CampaignStatus.PAUSED and not was_latched:

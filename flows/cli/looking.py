@@ -11,6 +11,7 @@ from flows.report.adaptations import Adaptation, adaptations
 from flows.snapshots import files_of
 from flows.stocks import StockBook, stock_entries_of
 from instruments.host.processes import process_table
+from orchestrator.commandline import typed
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.errors import BadInput, StoreError
 from orchestrator.loop import History, accepted, counts, quarantined, values_by_status
@@ -84,7 +85,7 @@ def _status_lines(lab: Lab, history: History, document: Mapping[str, Any], adapt
     for request in history.open_requests:
         yield f"  request {request.number} waits for people: {request.extent}; athanor review"
     for run_key in document["unknown"]:
-        yield f"  unknown: athanor resolve {run_key} --done | --not-done | --discard --reason TEXT --by NAME"
+        yield f"  unknown: {typed('resolve', run_key)} --done | --not-done | --discard --reason TEXT --by NAME"
 
 
 def _constant(history: History) -> tuple[str, ...]:

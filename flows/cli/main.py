@@ -14,7 +14,18 @@ from typing import Annotated, Final
 
 import typer
 
-from flows.cli.options import BenchOption, ByOption, CampaignArgument, DataOption, FileArgument, JsonOption, LabOption, ReasonOption
+from flows.cli.options import (
+    BenchOption,
+    ByOption,
+    CampaignArgument,
+    DataOption,
+    FileArgument,
+    JsonOption,
+    KindOption,
+    LabOption,
+    ReasonOption,
+    kind_of,
+)
 from flows.cli.output import fail
 from flows.cli.review_commands import people_app, review_app
 from orchestrator.errors import AthanorError, Fault
@@ -261,11 +272,11 @@ def verify(lab: LabOption = None, as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def serve(lab: LabOption = None) -> None:
+def serve(lab: LabOption = None, dry: KindOption = None) -> None:
     """Serve a lab's Prefect UI, with a worker for what is started there, until interrupted."""
     from flows.cli.serving import serve_lab
 
-    serve_lab(lab=lab)
+    serve_lab(lab=lab, kind=kind_of(dry))
 
 
 @app.command()

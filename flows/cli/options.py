@@ -1,7 +1,7 @@
 """Options and arguments that several commands share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -17,3 +17,11 @@ BenchOption = Annotated[
 ]
 ByOption = Annotated[str, typer.Option("--by", help="Who says so.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why.")]
+KindOption = Annotated[
+    bool | None, typer.Option("--dry/--live", help="Of what kind the lab is; where there is none, it is made.", show_default=False)
+]
+
+
+def kind_of(dry: bool | None) -> Literal["live", "dry"] | None:
+    """Return what `KindOption` said; None where it said nothing."""
+    return None if dry is None else "dry" if dry else "live"

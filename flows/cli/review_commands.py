@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import ByOption, JsonOption, LabOption
+from flows.cli.options import ByOption, JsonOption, KindOption, LabOption, kind_of
 
 review_app = typer.Typer(
     help="Show and decide what waits for people.",
@@ -97,11 +97,12 @@ def people_add(
     lab: LabOption = None,
     by: ByOption = "operator",
     as_json: JsonOption = False,
+    dry: KindOption = None,
 ) -> None:
     """Register somebody who may sign and print a sheet of one-time codes."""
     from flows.cli.people import add_person
 
-    add_person(name, lab=lab, by=by, as_json=as_json)
+    add_person(name, lab=lab, by=by, as_json=as_json, kind=kind_of(dry))
 
 
 @people_app.command(name="revoke")

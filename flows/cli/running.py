@@ -12,7 +12,7 @@ from pathlib import Path
 from flows.amendment import former_benches
 from flows.campaign import Ended
 from flows.cli.carrying import Carried, Carrier, carry, prepare_prefect
-from flows.cli.output import console, emit, fail, log_to, program
+from flows.cli.output import SPINNER, console, emit, fail, log_to, program
 from flows.cli.progress import progress_table, split_table
 from flows.lab import Kind, Lab, make_lab
 from flows.reporting import write_report
@@ -30,6 +30,7 @@ from instruments.host.processes import ensure_bench, ensure_plant, lab_clock, sh
 from instruments.notification import Notifier
 from models.threads import use_threads
 from orchestrator.clock import LiveClock
+from orchestrator.commandline import typed
 from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.errors import AthanorError, BadInput, HostError, NeedsPerson
@@ -87,7 +88,7 @@ def run_campaign(file: Path, options: RunOptions, carrier: Carrier = carry) -> N
     with lock, closing(SqlStore.open(lab.ledger, create=True)) as store:
         if lock.displaced is not None:
             console.print(lock.displaced)
-        server = ServerUse(lab.prefect_home, wanted=options.view)
+        server = ServerUse(lab.prefect_home, wanted=options.view, tell=console.print)
         try:
             _Sitting(plan, lab, store, options, server, laps, carrier).hold()
         finally:
@@ -108,7 +109,7 @@ def _refuse_paused(record: CampaignRecord | None) -> None:
         raise NeedsPerson(
             f"campaign {record.name} is paused: a run's outcome is unknown; `athanor status` names it, `athanor resolve` settles it"
         )
-    raise NeedsPerson(f"campaign {record.name} is paused ({record.reason}); `athanor resume {record.name}` lifts it")
+    raise NeedsPerson(f"campaign {record.name} is paused ({record.reason}); `{typed('resume', record.name)}` lifts it")
 
 
 @dataclass(frozen=True)
@@ -163,9 +164,11 @@ class _Sitting:
         """Start the view and, beside it, plant and bench; return the lab's clock and the bench file's hash."""
         with ThreadPoolExecutor(1, thread_name_prefix="bench-start") as beside:
             starting = beside.submit(self._processes)
-            self.server.acquire()
+            with console.status("starting Prefect's server and the bench", spinner=SPINNER):
+                self.server.acquire()
             self._announce()
-            return starting.result()
+            with console.status("starting the bench", spinner=SPINNER):
+                return starting.result()
 
     def _processes(self) -> tuple[Clock, str]:
         plan, lab, options = self.plan, self.lab, self.options
@@ -193,6 +196,8 @@ class _Sitting:
         console.print(f"campaign {self.plan.file.name} on {kind}; lab {self.lab.path}")
         if self.server.ui_url is not None:
             console.print(f"Prefect UI: {self.server.ui_url}")
+            if self.server.moved is not None:
+                console.print(self.server.moved)
         elif self.server.reason is not None:
             console.print(f"no Prefect view: {self.server.reason}")
 
@@ -245,7 +250,8 @@ class _Sitting:
         if over or ended.reason in LEFT_IN_PAGE:
             self._end_processes()
         self.laps.lap("parking")
-        report = write_report(self.store, self.plan, self.lab)
+        with console.status("writing the report", spinner=SPINNER):
+            report = write_report(self.store, self.plan, self.lab)
         self.laps.lap("report")
         if self.options.as_json:
             values = values_by_status(History.of(self.store.changes(self.plan.file.name)))
@@ -265,7 +271,7 @@ class _Sitting:
         console.print(f"{ended.status}: {ended.reason}", markup=False)
         console.print(f"ledger: event {seq}, head {head}")
         console.print(f"report: {report}")
-        console.print(f"open the UI again: {program()} serve --lab {self.lab.path}")
+        console.print(f"open the UI again: {typed('serve', '--lab', self.lab.path, program=program())}", markup=False)
 
     def _leave_behind(self, complaint: AthanorError | None) -> None:
         """Leave at once: Prefect, whose server is gone, would hold the process for minutes."""
@@ -283,6 +289,6 @@ def _what_next(store: SqlStore, plan: Plan, ended: Ended) -> str:
         unknown = [run.run_key for run in store.changes(plan.file.name).runs if run.status == "unknown"]
         return (
             f"run {unknown[0]}: nobody saw how it ended; look at the bench, then type: "
-            f"athanor resolve {unknown[0]} --done | --not-done | --discard --reason TEXT --by NAME"
+            f"{typed('resolve', unknown[0])} --done | --not-done | --discard --reason TEXT --by NAME"
         )
-    return f"campaign {plan.file.name} is paused ({ended.reason}); `athanor resume {plan.file.name}` lifts it"
+    return f"campaign {plan.file.name} is paused ({ended.reason}); `{typed('resume', plan.file.name)}` lifts it"

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from flows.cli.output import console
+from orchestrator.commandline import typed
 from orchestrator.errors import BadInput
 
 _FILES: Final = ("campaign.toml", "prior.toml", "bench.toml", "plant.toml", "README.md")
@@ -31,4 +32,4 @@ def scaffold(directory: Path) -> None:
     console.print(f"{directory}: {', '.join(_FILES)}")
     console.print("next:")
     for command, name in _NEXT:
-        console.print(f"  athanor {command} {directory / name}", soft_wrap=True)
+        console.print(f"  {typed(command, directory / name)}", soft_wrap=True, markup=False)
