@@ -67,7 +67,7 @@ BROKEN = [
     (b"T,tau\n1, \n", "t.csv, line 2, column 'tau': the cell is empty"),
     (b"T,tau\n1,<0.1\n", "t.csv, line 2, column 'tau': '<0.1' is not a number"),
     (b"T,tau\n1,#DIV/0!\n", "t.csv, line 2, column 'tau': '#DIV/0!' is not a number"),
-    (b"T,tau\n1,nan\n", "t.csv, line 2, column 'tau': 'nan' is not a number"),
+    (b"T,tau\n1,nan\n", "t.csv, line 2, column 'tau': 'nan' is not finite"),
     (b"T,tau\n1,1e999\n", "t.csv, line 2, column 'tau': '1e999' is not finite"),
     ("T,tau\n1,١٢\n".encode(), "t.csv, line 2, column 'tau': '١٢' is not a number"),
     (b"T,tau\n1,2\n1," + LONG + b"\n", "t.csv, line 3, cell 2 is longer than 131072 characters"),
