@@ -41,6 +41,7 @@ def numbers(table: TableFile) -> list[list[float]]:
         ("T,tau,é\n1.5,2,0\n3,4,0\n".encode("latin-1"), Dialect(encoding="latin-1")),
         ("T,tau\n1.5,2\n3,4\n".encode("utf-16"), Dialect(encoding="utf-16")),
         ("\ufeffT,tau\n1.5,2\n3,4\n".encode("utf-16-le"), Dialect(encoding="utf-16-le")),
+        ("T,tau\n1.5,2\n3,4\n".encode("utf-32"), Dialect(encoding="utf-32")),
         ("T,tau\n1.5,2\n3,4\n".encode("utf-8-sig"), Dialect(encoding="utf-8-sig")),
     ],
 )
