@@ -248,7 +248,7 @@ def test_a_legal_value_that_went_through_another_unit_stays_legal(value: float, 
     assert parameter.complaint({"d": convert(convert(inside, *reversed(pair)), *pair)}) is None
 
 
-@pytest.mark.parametrize(("step", "divides"), [(0.1, True), (1e-7, True), (0.3, False), (2.0000001e-7, False)])
+@pytest.mark.parametrize(("step", "divides"), [(0.1, True), (1e-7, True), (3.333333333333e-7, True), (0.3, False), (2.0000001e-7, False)])
 def test_a_composition_step_divides_one_or_does_not_however_small_it_is(step: float, divides: bool) -> None:
     fields = {"name": "m", "components": ("a", "b"), "step": step}
     if divides:

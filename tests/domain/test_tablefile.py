@@ -41,6 +41,7 @@ def numbers(table: TableFile) -> list[list[float]]:
         ("T,tau,é\n1.5,2,0\n3,4,0\n".encode("latin-1"), Dialect(encoding="latin-1")),
         ("T,tau\n1.5,2\n3,4\n".encode("utf-16"), Dialect(encoding="utf-16")),
         ("\ufeffT,tau\n1.5,2\n3,4\n".encode("utf-16-le"), Dialect(encoding="utf-16-le")),
+        ("T,tau\n1.5,2\n3,4\n".encode("utf-32"), Dialect(encoding="utf-32")),
         ("T,tau\n1.5,2\n3,4\n".encode("utf-8-sig"), Dialect(encoding="utf-8-sig")),
     ],
 )
@@ -67,7 +68,7 @@ BROKEN = [
     (b"T,tau\n1, \n", "t.csv, line 2, column 'tau': the cell is empty"),
     (b"T,tau\n1,<0.1\n", "t.csv, line 2, column 'tau': '<0.1' is not a number"),
     (b"T,tau\n1,#DIV/0!\n", "t.csv, line 2, column 'tau': '#DIV/0!' is not a number"),
-    (b"T,tau\n1,nan\n", "t.csv, line 2, column 'tau': 'nan' is not a number"),
+    (b"T,tau\n1,nan\n", "t.csv, line 2, column 'tau': 'nan' is not finite"),
     (b"T,tau\n1,1e999\n", "t.csv, line 2, column 'tau': '1e999' is not finite"),
     ("T,tau\n1,١٢\n".encode(), "t.csv, line 2, column 'tau': '١٢' is not a number"),
     (b"T,tau\n1,2\n1," + LONG + b"\n", "t.csv, line 3, cell 2 is longer than 131072 characters"),

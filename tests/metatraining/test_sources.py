@@ -122,6 +122,8 @@ def test_a_category_that_nobody_has_seen_needs_descriptors(tmp_path: Path) -> No
     assert prior.encoding.width == 4
     assert prior.family("y").features(prior.tasks["y"][0].X).tolist() == [[0.0, 0.0], [0.25, 1.0]]
     refused(tmp_path, source, {"d.csv": "name,eps\na,1\nb,2\n"}, "parameter s: no descriptors of 'c'", more=described)
+    refused(tmp_path, source, {"d.csv": "name,eps\na,1\na,2\n"}, "line 3, column 'name': 'a' is described twice", more=described)
+    refused(tmp_path, source, {"d.csv": 'name,eps\na,"1,5"\n'}, "line 2, column 'eps': '1,5' is not a number: a comma", more=described)
 
 
 def test_a_category_that_a_past_campaign_might_have_tried_needs_none(tmp_path: Path) -> None:
