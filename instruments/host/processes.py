@@ -264,6 +264,8 @@ def start_known_bench(lab: Path, bench: Path | None = None, endpoints: Path | No
         return
     if is_copy(lab):
         raise HostError(f"lab {lab} is a copy of another one: no host is started on that one's bench")
+    if endpoints is not None and not plant_lives(lab):
+        raise HostError(f"the simulated devices of dry lab {lab} do not run")
     known = [path for path in ((bench,) if bench else bench_files(lab)) if path.exists()]
     if not known:
         raise BadInput(f"no bench file of lab {lab} is there any more; --bench FILE names one")
