@@ -88,13 +88,18 @@ def make_own(lab: Path, kind: str) -> None:
         lab: The lab folder.
         kind: Live or dry; what stands there already stays.
     """
-    if not is_copy(lab) and "id" in read_note(lab / LAB):
+    if _knows_itself(lab):
         return
     with _starter(lab):
-        before = read_note(lab / LAB)
+        if _knows_itself(lab):  # another command was faster
+            return
         if is_copy(lab):
             _forget_original(lab)
-        write_note(lab / LAB, {"kind": kind, **before, "id": uuid7(), **folder_identity(lab)})
+        write_note(lab / LAB, {"kind": kind, **read_note(lab / LAB), "id": uuid7(), **folder_identity(lab)})
+
+
+def _knows_itself(lab: Path) -> bool:
+    return not is_copy(lab) and "id" in read_note(lab / LAB)
 
 
 def _forget_original(lab: Path) -> None:
