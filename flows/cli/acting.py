@@ -106,7 +106,8 @@ def _abort_runs(store: SqlStore, lab: Lab, record: CampaignRecord, by: str) -> N
     client = HostClient.of_lab(lab.path, campaign=record.name, fence=record.fence)
     for run in store.changes(record.name).runs:
         if run.status in (RunStatus.DISPATCHED, RunStatus.RUNNING):
-            client.abort(run.run_key, reason=f"campaign aborted by {by}")
+            if client.report(run.run_key) is not None:  # else it never arrived: there is nothing to end
+                client.abort(run.run_key, reason=f"campaign aborted by {by}")
             if not _is_carried(lab):
                 _record_end(store, client, run, by, clock_of(lab, store))
 

@@ -17,14 +17,14 @@ import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Final
 
 from instruments.benchfile import BenchFile, load_bench
 from instruments.host.connect import connect
-from instruments.host.copies import keep_copy
+from instruments.host.copies import keep_copy, within
 from instruments.host.desk import Desk
 from instruments.host.endpoints import aim, plant_clock, read_endpoints
 from instruments.host.executor import Executor, LifeSign, NotSafe
@@ -139,7 +139,13 @@ def _aimed(bench: BenchFile, endpoints: Path | None) -> tuple[BenchFile, Clock]:
     if document.get("bench_sha256") != bench.sha256:
         theirs = str(document.get("bench_sha256", "nothing"))[:12]
         raise BadInput(f"{endpoints} is of bench file {theirs}; {bench.path} is {bench.sha256[:12]}")
-    return aim(bench, document), plant_clock(document)
+    return _moving_along(aim(bench, document)), plant_clock(document)
+
+
+def _moving_along(bench: BenchFile) -> BenchFile:
+    """Name a plant's ports by their way from the lab, where the host stands: links are opened anew after the lab was moved."""
+    links = {name: link.evolve(port=str(within(Path(), Path(link.port)))) if link.port else link for name, link in bench.spec.links.items()}
+    return replace(bench, spec=bench.spec.model_copy(update={"links": links}))
 
 
 def _live(

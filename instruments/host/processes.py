@@ -89,13 +89,18 @@ def make_own(lab: Path, kind: str) -> None:
         lab: The lab folder.
         kind: Live or dry; what stands there already stays.
     """
-    if not is_copy(lab) and "id" in read_note(lab / LAB):
+    if _knows_itself(lab):
         return
     with _starter(lab):
-        before = read_note(lab / LAB)
+        if _knows_itself(lab):  # another command was faster
+            return
         if is_copy(lab):
             _forget_original(lab)
-        write_note(lab / LAB, {"kind": kind, **before, "id": uuid7(), **folder_identity(lab)})
+        write_note(lab / LAB, {"kind": kind, **read_note(lab / LAB), "id": uuid7(), **folder_identity(lab)})
+
+
+def _knows_itself(lab: Path) -> bool:
+    return not is_copy(lab) and "id" in read_note(lab / LAB)
 
 
 def _forget_original(lab: Path) -> None:
@@ -262,6 +267,8 @@ def start_known_bench(lab: Path, bench: Path | None = None, endpoints: Path | No
         return
     if is_copy(lab):
         raise HostError(f"lab {lab} is a copy of another one: no host is started on that one's bench")
+    if endpoints is not None and not plant_lives(lab):
+        raise HostError(f"the simulated devices of dry lab {lab} do not run")
     known = [path for path in ((bench,) if bench else bench_files(lab)) if path.exists()]
     if not known:
         raise BadInput(f"no bench file of lab {lab} is there any more; --bench FILE names one")

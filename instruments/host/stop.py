@@ -17,13 +17,17 @@ from instruments.host.asking import ask, parse_object
 from instruments.host.copies import bench_files, noted_endpoints
 from instruments.host.identity import Process
 from instruments.host.locks import read_holder
-from instruments.host.notes import HOST, LATCHED, PLANT, STARTED, SUPERVISOR, is_copy, noted, write_latch
+from instruments.host.notes import HOST, LAB, LATCHED, PLANT, STARTED, SUPERVISOR, is_copy, noted, read_note, write_latch
 from orchestrator.errors import AthanorError, BadInput
 
 logger = logging.getLogger(__name__)
 
 ANSWER_SECONDS: Final = 8.0
 """Wall seconds that the host may take for its own safe state before it is killed."""
+_COPY: Final = (
+    "the copy of another lab: `athanor stop --lab DIR` stops that one; "
+    "where that one is gone, `athanor stop --bench FILE` drives a bench by its file"
+)
 DRIVE_SECONDS: Final = 120.0
 """Wall seconds for opening all wires and two tries of each action by two bench files, with every wire hanging."""
 
@@ -59,8 +63,8 @@ def stop_bench(lab: Path, *, reason: str, by: str, bench: Path | None = None, an
         BadInput: No bench was ever started in this lab.
     """
     lab = lab.absolute()
-    if is_copy(lab):
-        return Stopped((), (f"nothing was stopped or driven from {lab}, the copy of another lab; stop that one: athanor stop --lab DIR",))
+    if is_copy(lab) and (bench is None or read_note(lab / LAB).get("kind") == "dry"):
+        return Stopped((), (f"nothing was stopped or driven from {lab}, {_COPY}",))
     obeyed, lines = _ask_host(lab, reason, by, answer_within)
     unsafe: tuple[str, ...] = ()
     if not obeyed:

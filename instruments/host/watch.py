@@ -281,10 +281,10 @@ class Supervisor:
             stopped = Stopped((), (f"the safe state was NOT driven: {error}",))
         logger.critical("%s", stopped.verdict)
         key = uuid7()
-        write_latch(self._lab, reason=reason, by="supervisor", lines=(*stopped.lines, stopped.verdict), key=key)
+        unsafe = (stopped.verdict,) if stopped.unsafe else ()
+        write_latch(self._lab, reason=reason, by="supervisor", lines=(*stopped.lines, *unsafe), key=key)
         if not stopped.unsafe:
             (self._lab / HOST).unlink(missing_ok=True)  # what it has left behind is safe
-        unsafe = (stopped.verdict,) if stopped.unsafe else ()
         self._tell(reason, "\n".join((*unsafe, *stopped.lines, "The bench is latched: athanor resume --by NAME --reason TEXT")), key=key)
         raise _Leave(3, f"bench latched: {reason}")
 

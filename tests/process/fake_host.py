@@ -2,7 +2,8 @@
 
     python -m tests.process.fake_host --lab DIR
 
-Keys of fake.json: `start` ("refuse", "crash", "hang"), `executor_age_s`, `wires`, `run`, `safe_state`, `latches`.
+Keys of fake.json: `start` ("refuse", "crash", "hang"), `executor_age_s`, `wires`, `run`, `safe_state`, `latches`,
+`unsafe` (what it could not do when it leaves).
 """
 
 import argparse
@@ -22,7 +23,7 @@ from typing import Any
 from typing_extensions import override
 
 from instruments.host.identity import Process
-from instruments.host.notes import HOST, HOST_ERROR, LATCHED, read_note, write_note
+from instruments.host.notes import HOST, HOST_ERROR, LATCHED, NOT_SAFE, read_note, write_note
 
 RAW = b"\x02" + b"00S0.123" + b"\x03"
 READING = {
@@ -159,10 +160,13 @@ def main() -> int:
     bench_sha256 = hashlib.sha256((lab / "bench.toml").read_bytes()).hexdigest() if (lab / "bench.toml").exists() else ""
     write_note(lab / HOST, {**Process.this().document(), "socket": str(folder / "s"), "bench_sha256": bench_sha256, "boot": "b"})
     host.leaving.wait()
+    unsafe = read_note(lab / "fake.json").get("unsafe")
+    if unsafe:
+        write_note(lab / HOST_ERROR, {"error": unsafe, "kind": NOT_SAFE})
     host.stop()
     folder.rmdir()
     (lab / HOST).unlink()
-    return 0
+    return 4 if unsafe else 0
 
 
 if __name__ == "__main__":

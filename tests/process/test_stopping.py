@@ -214,6 +214,14 @@ def test_a_moved_lab_is_itself_and_a_copied_one_is_not(live_lab: Path, tmp_path:
     assert is_copy(tmp_path / "copied")
 
 
+def test_a_lab_of_before_learns_which_folder_it_is_and_stays_what_it_was(tmp_path: Path) -> None:
+    write_note(tmp_path / "lab" / LAB, {"kind": "dry"})
+    with pytest.raises(BadInput, match="is dry; this command needs a live one"):
+        make_lab(tmp_path / "lab", beside=tmp_path, kind="live")
+    note = read_note(make_lab(tmp_path / "lab", beside=tmp_path, kind="dry").path / LAB)
+    assert note == {"kind": "dry", "id": note["id"], **folder_identity(tmp_path / "lab")}
+
+
 def test_what_a_lab_notes_moves_with_it(tmp_path: Path) -> None:
     lab = tmp_path / "old" / "lab"
     keep_copy(lab, "bench.toml", {"bench.toml": b"x"}, sha256="ab")
@@ -256,6 +264,7 @@ def test_nothing_of_the_original_is_stopped_steered_or_ended_from_a_copy(live_la
     make_lab(copied, beside=tmp_path, kind="live")  # a command that begins something there: now it is a lab of its own
     assert read_note(copied / LAB)["id"] != read_note(live_lab / LAB)["id"]
     assert not (copied / HOST).exists()
+    assert process_table(copied)["host"] is None
     with pytest.raises(BadInput, match="no bench was ever started"):
         stop_bench(copied, reason="smoke", by="Ada")
     assert host.alive
@@ -286,6 +295,13 @@ def test_a_bench_whose_host_was_killed_is_driven_before_it_counts_as_ended(lab: 
     reap(supervisor.pid)
     assert host.kill()
     with pytest.raises(HostError, match=r"was stopped: .*NOT SAFE: the safe state was NOT driven"):
+        shutdown_bench(lab)
+
+
+def test_an_end_whose_safe_state_was_not_done_is_no_clean_end(lab: Path) -> None:
+    started(lab)
+    write_note(lab / "fake.json", {"unsafe": "not done was: oven.off"})
+    with pytest.raises(HostError, match=r"did not shut down cleanly and is latched: not done was: oven.off; since then: oven.off: done"):
         shutdown_bench(lab)
 
 

@@ -276,6 +276,16 @@ def test_on_a_latched_bench_nothing_is_restarted(watch: Callable[[Times], Watche
     assert read_note(watched.lab / LATCHED)["by"] == "Ada"
 
 
+def test_the_safe_state_is_driven_in_the_place_of_a_host_that_left_and_could_not(watch: Callable[[Times], Watched]) -> None:
+    watched = watch(QUICK)
+    watched.ready()
+    write_note(watched.lab / "fake.json", {"unsafe": "not done was: oven.off"})
+    watched.stopping.set()
+    assert watched.ended() == 3
+    assert [alive for _, alive in watched.driven] == [False]
+    assert read_note(watched.lab / LATCHED)["reason"] == "not done was: oven.off"
+
+
 def test_a_lab_has_one_supervisor(lab: Path, watch: Callable[[Times], Watched]) -> None:
     watched = watch(PATIENT)
     watched.ready()
