@@ -68,7 +68,7 @@ class Recorder:
         if report.status not in _ENDED_EARLY:
             self.update(changed, kind=str(report.status))
         elif self._may_be_tried_again(history, changed):
-            self.supersede(changed)
+            self._keep_readings(run, lambda: self._supersede(changed))
         else:
             self._store_readings(history, changed, reduced=())
         return True
@@ -77,7 +77,7 @@ class Recorder:
         is_over = history.campaign.status in _OVER
         return run.status is RunStatus.FAILED and "not_executed" in run.evidence and run.attempt < MAX_ATTEMPTS and not is_over
 
-    def supersede(self, run: ExperimentRun) -> None:
+    def _supersede(self, run: ExperimentRun) -> None:
         """Close an attempt that was not executed, and queue the next one."""
         closed, successor = run.evolve(status=RunStatus.SUPERSEDED), next_attempt(run, self.clock.lab())
         self.write(lambda: self.store.supersede(closed, successor, by=self.by, now=self.clock.now()))
@@ -86,17 +86,20 @@ class Recorder:
         """Record a person's word on an unknown run: `verdict`, `by` and `reason`."""
         settled = reported(run, report)
         settled = settled.evolve(reason=report.reason or said["reason"], evidence={**settled.evidence, **said})
-        if said["verdict"] == "not-done" and history.campaign.status not in _OVER:
-            self.supersede(settled)
-            return
         if settled.status is RunStatus.COMPLETED:
             self.update(settled, kind="resolved")
             if history.campaign.status in _OVER:  # else the campaign ingests it when it goes on
                 self.ingest(history, settled)
-            return
+        elif said["verdict"] == "not-done" and history.campaign.status not in _OVER:
+            self._keep_readings(run, lambda: self._supersede(settled))
+        else:
+            self._keep_readings(run, lambda: self.update(settled, kind="resolved"))
+
+    def _keep_readings(self, run: ExperimentRun, end: Callable[[], None]) -> None:
+        """Record what was read of a run, then its end; in this order a kill in between loses nothing."""
         readings = () if self.bench.report(run.run_key) is None else self.bench.readings(run.run_key)
-        self.write(lambda: self.store.ingest(run, (), readings, by=self.by, now=self.clock.now()))  # first: a kill in between loses nothing
-        self.update(settled, kind="resolved")
+        self.write(lambda: self.store.ingest(run, (), readings, by=self.by, now=self.clock.now()))
+        end()
         if readings:
             self.bench.stored(run.run_key)
 
