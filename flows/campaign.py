@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from flows.steps import Steps
-from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
+from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.errors import BenchLatched, NeedsPerson
 from orchestrator.loop import Action, Adapt, Execute, Expire, History, Ingest, Propose, Reconcile, Review, Settle, Stop, Wait, next_actions
 
@@ -155,20 +155,7 @@ def _watch(steps: Steps, actions: tuple[Action, ...]) -> None:
 
 
 def _stop(steps: Steps, status: CampaignStatus, reason: str) -> Ended:
-    if status is CampaignStatus.ABORTED:
-        _settle_aborted(steps)
     steps.close_campaign(status, reason)
+    if status is CampaignStatus.ABORTED:
+        steps.abort()
     return Ended(status, reason)
-
-
-def _settle_aborted(steps: Steps) -> None:
-    """End the runs in hand, record how they ended, and close those that were never handed over."""
-    for run in steps.history.attempts():
-        if run.status is RunStatus.QUEUED:
-            steps.close_unsent(run)
-    steps.abort_open()
-    for _ in range(60):
-        open_runs = [run for run in steps.refresh().attempts() if run.status in (RunStatus.DISPATCHED, RunStatus.RUNNING)]
-        if not open_runs:
-            return
-        steps.reconcile(Reconcile(open_runs[0]), wait=POLL_SECONDS)
