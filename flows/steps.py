@@ -87,6 +87,14 @@ class Steps:
         started = time.perf_counter()
         proposals = Proposer(self.setup.spec, self.setup.policy, self.setup.recipe).batch(self.history, action.count)
         self.exhausted = not proposals
+        if 0 < len(proposals) < action.count:
+            logger.warning(
+                "campaign %s, batch %d: %d of %d proposals; the bench tells no more experiments apart in what is left (`resolution`)",
+                self.setup.spec.name,
+                proposals[0].provenance.batch,
+                len(proposals),
+                action.count,
+            )
         self.setup.timings.add("model", started)
         self._ledger(lambda: self.setup.store.add_proposals(proposals, by=BY, now=self.setup.clock.now()))
         return proposals
@@ -212,6 +220,7 @@ class Steps:
     def ingest(self, action: Ingest) -> None:
         """Reduce a completed run's readings to measurements and record both."""
         self.recorder.ingest(self.history, action.run)
+        self.exhausted = False  # what was running may have been all that stood in the way
 
     def adapt(self, _action: Adapt) -> None:
         """Let the surrogate learn from all that is accepted and record it: now where it adapts a prior, else when it is asked."""

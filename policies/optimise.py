@@ -9,7 +9,7 @@ and nothing is rounded afterwards.
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -22,29 +22,38 @@ from jaxtyping import Float
 from torch import Tensor
 
 from models.encoding import Encoding
+from orchestrator.domain.distance import unlike
 from orchestrator.domain.parameters import CompositionParameter
+from orchestrator.domain.values import Configuration
 from policies.acquisition import Acquisition
 from policies.constraints import Continuous, within
 from policies.neighbours import PRESENT, neighbours
+from policies.planes import Planes
 from policies.pool import Blocks, blocks
-from policies.sampling import SobolPoints, feasible, latent_width
+from policies.sampling import SobolPoints, drawn_width, feasible
 
 logger = logging.getLogger(__name__)
 
 TIE: Final = 1e-9
 """Scores within this part of each other are equal but for the order of summation."""
+DEPENDENT: Final = 1e-7
+"""Equalities whose weights, of length one, differ by less are one."""
 GAIN: Final = 1e-6
 """Least gain in the log score for which the search goes on."""
 ROUNDS: Final = 6
 """Alternations between discrete and continuous moves."""
 MOVES: Final = 32
 """Discrete moves in a row."""
+SWITCHES: Final = 32
+"""Nearest values of linked discrete parameters that are looked at in a move."""
 ITERATIONS: Final = 50
 """Steps of the continuous optimiser per round."""
 NEAR: Final = 0.05
 """Standard deviation, in encoded units, of starts around the best measured points."""
-RETREATS: Final = (0.0, 1e-9, 1e-7, 1e-5, 1e-3, 1e-2, 0.1, 0.5)
-"""How far to step back towards a legal start from an end that float noise put across a constraint."""
+RETREATS: Final = (0.0, 1e-9, 1e-7, 1e-5, 1e-3, 1e-2, 0.03, 0.1, 0.2, 0.35, 0.5, 0.75)
+"""How far to step back towards a legal start from an end that float noise put across a constraint, or that is an experiment taken."""
+LOOKS: Final = 16
+"""Feasible points looked at, per point wanted, for such as the bench tells apart from the experiments taken."""
 
 Row = dict[str, float | str]
 
@@ -79,7 +88,7 @@ def best_row(acquisition: Acquisition, table: Blocks, open_: Sequence[int], gene
     slack = TIE * max(1.0, abs(best)) if math.isfinite(best) else 0.0
     equal = (values >= best - slack).nonzero().flatten()
     chosen = int(equal[torch.randint(len(equal), (1,), generator=generator)])
-    return open_[chosen], float(values[chosen])
+    return open_[chosen], best
 
 
 @dataclass(frozen=True)
@@ -89,26 +98,39 @@ class Search:
     encoding: Encoding
     restarts: int
     raw_samples: int
+    taken: tuple[Configuration, ...] = ()
+    """Experiments of the batch and running ones: the bench must tell what is found apart from each."""
+
+    @cached_property
+    def _planes(self) -> Planes:
+        return Planes(self.encoding)
 
     @cached_property
     def _constraints(self) -> Continuous:
         return Continuous(self.encoding)
 
-    def best(self, acquisition: Acquisition, around: Float[Tensor, "k d"], *, seed: int) -> Found:
-        """Return the best configuration found; `around` are good points already measured.
+    def best(self, acquisition: Acquisition, around: Float[Tensor, "k d"], *, seed: int) -> Found | None:
+        """Return the best configuration found; None where the bench tells nothing apart from what is taken.
+
+        Args:
+            acquisition: What is to be large.
+            around: Good points already measured.
+            seed: Of starts.
 
         Raises:
             BadInput: The constraints leave nothing.
         """
         generator = torch.Generator().manual_seed(seed)
         raw = [*self._raw(seed), *self._nearby(around, generator)]
+        if not raw:
+            return None
         X = self.encoding.encode(raw)
         values = score_all(acquisition, X)
         starts = [Found(raw[index], float(values[index])) for index in _starts(values, self.restarts, generator)]
         return max(self._climb_all(acquisition, starts), key=lambda found: found.value)
 
     def everywhere(self, seed: int) -> Float[Tensor, "n d"]:
-        """Return feasible points all over the space.
+        """Return feasible points all over the space that the bench tells apart from what is taken.
 
         Raises:
             BadInput: The constraints leave nothing.
@@ -116,17 +138,39 @@ class Search:
         return self.encoding.encode(self._raw(seed))
 
     def _raw(self, seed: int) -> Iterator[Row]:
-        return islice(feasible(self.encoding, SobolPoints(latent_width(self.encoding.space), seed)), self.raw_samples)
+        stream = islice(feasible(self.encoding, SobolPoints(drawn_width(self.encoding), seed)), LOOKS * self.raw_samples)
+        return islice((row for row in stream if self._is_new(row)), self.raw_samples)
+
+    def _is_new(self, row: Row) -> bool:
+        return unlike(self.encoding.space, row, self.taken)
+
+    def _within(self, rows: Sequence[Row]) -> Iterator[Row]:
+        return (row for row in within(self.encoding, rows) if self._is_new(row))
 
     def _nearby(self, around: Float[Tensor, "k d"], generator: torch.Generator) -> Iterator[Row]:
         """Vary good points: their neighbours, and small steps of what is continuous."""
         for x in around:
-            rows = list(neighbours(self.encoding.region.space, self.encoding.decode(x)))
+            rows = list(self._steps(self.encoding.decode(x)))
             noise = NEAR * torch.randn(self.raw_samples // 8, len(x), dtype=x.dtype, generator=generator)
             shifted = x.repeat(len(noise), 1)
             shifted[:, list(self.encoding.free)] += noise[:, list(self.encoding.free)]
             rows += [self.encoding.decode(point) for point in shifted.clamp(*self.encoding.bounds)]
-            yield from within(self.encoding, rows)
+            yield from self._within(list(self._on_planes(rows)))
+
+    def _on_planes(self, rows: Sequence[Row]) -> Iterator[Row]:
+        """Bring rows that left the planes of linear equalities back onto them."""
+        if not self._planes.exist:
+            yield from rows
+            return
+        for x in self.encoding.encode(rows):
+            if (mended := self._planes.mended(x)) is not None:
+                yield self.encoding.decode(mended)
+
+    def _steps(self, row: Row) -> Iterator[Row]:
+        """Iterate over discrete moves; what several discrete parameters must make up together moves together."""
+        yield from neighbours(self.encoding.region.space, row)
+        if self._planes.exist:
+            yield from map(self.encoding.decode, self._planes.switched(self.encoding.encode([row])[0], SWITCHES))
 
     def _climb_all(self, acquisition: Acquisition, starts: Sequence[Found]) -> list[Found]:
         if self._is_box:
@@ -151,7 +195,7 @@ class Search:
     def _move(self, acquisition: Acquisition, found: Found) -> Found:
         """Go to the best legal neighbour until none is better."""
         for _ in range(MOVES):
-            rows = list(within(self.encoding, list(neighbours(self.encoding.region.space, found.row))))
+            rows = list(self._within(list(self._on_planes(list(self._steps(found.row))))))
             if not rows:
                 break
             values = score_all(acquisition, self.encoding.encode(rows))
@@ -169,14 +213,17 @@ class Search:
     def _polish(self, acquisition: Acquisition, start: Found) -> Found:
         x = self.encoding.encode([start.row])[0].clamp(*self.encoding.bounds)
         held = self._held(x)
-        if len(held) == self.encoding.width or any(float(inside(x)) < 0 for inside in self._constraints.nonlinear):
+        bound = len(independent(self._constraints.equalities, held))
+        if len(held) + bound >= self.encoding.width or any(float(inside(x)) < 0 for inside in self._constraints.nonlinear):
             return start
         end = self._continuous(acquisition, x.view(1, 1, -1), {index: float(x[index]) for index in held})
         return self._take(acquisition, start, end.flatten())
 
     def _held(self, x: Float[Tensor, " d"]) -> set[int]:
-        """Return the inputs that the continuous optimiser must leave: discrete ones, and absent components where few may be."""
+        """Return the inputs that the continuous optimiser must leave: discrete ones, absent components where few may be, pinned ones."""
         held = set(range(self.encoding.width)) - set(self.encoding.free)
+        if self._planes.exist:
+            held |= self._planes.pinned(x)
         for code, where in zip(self.encoding.region.space.parameters, self.encoding.slices, strict=True):
             if isinstance(code, CompositionParameter) and code.max_components not in (None, len(code.components)):
                 held |= {index for index in range(where.start, where.stop) if float(x[index]) <= PRESENT}
@@ -190,7 +237,7 @@ class Search:
                 lower_bounds=self.encoding.bounds[0],
                 upper_bounds=self.encoding.bounds[1],
                 inequality_constraints=self._free_part(self._constraints.inequalities, held),
-                equality_constraints=self._free_part(self._constraints.equalities, held),
+                equality_constraints=independent(self._constraints.equalities, held) or None,
                 nonlinear_inequality_constraints=[(inside, True) for inside in self._constraints.nonlinear] or None,
                 options={"maxiter": ITERATIONS},
                 fixed_features=held or None,
@@ -206,14 +253,30 @@ class Search:
         return [constraint for constraint in constraints if not set(constraint[0].tolist()) <= set(held)] or None
 
     def _take(self, acquisition: Acquisition, start: Found, end: Float[Tensor, " d"]) -> Found:
-        """Take the end, or the last legal point on the way back from it, where it is better than the start."""
+        """Take the end, or the last legal and new point on the way back from it, where it is better than the start."""
         x = self.encoding.encode([start.row])[0]
         for part in RETREATS:
             row = self.encoding.decode(end + part * (x - end))
-            if self.encoding.region.complaint(row) is None:
+            if self.encoding.region.complaint(row) is None and self._is_new(row):
                 value = float(score_all(acquisition, self.encoding.encode([row])))
                 return Found(row, value) if value > start.value else start
         return start
+
+
+def independent(equalities: list[tuple[Tensor, Tensor, float]], held: Container[int]) -> list[tuple[Tensor, Tensor, float]]:
+    """Leave out equalities that say nothing new of the free inputs: the optimiser takes none twice."""
+    kept: list[tuple[Tensor, Tensor, float]] = []
+    width = 1 + max((int(indices.max()) for indices, _, _ in equalities if len(indices)), default=0)
+    matrix = torch.zeros(0, width, dtype=torch.float64)
+    for indices, weights, level in equalities:
+        row = torch.zeros(1, width, dtype=torch.float64)
+        free = [place for place, index in enumerate(indices.tolist()) if index not in held]
+        row[0, indices[free]] = weights[free]
+        larger = torch.cat([matrix, row])
+        if int(torch.linalg.matrix_rank(larger, atol=DEPENDENT, rtol=0.0)) > len(kept):
+            kept.append((indices, weights, level))
+            matrix = larger
+    return kept
 
 
 def _starts(values: Float[Tensor, " n"], count: int, generator: torch.Generator) -> list[int]:

@@ -1,7 +1,7 @@
 """Feasible configurations from points of the unit cube: the common ground of Sobol and random designs."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import combinations
@@ -14,11 +14,15 @@ from torch.quasirandom import SobolEngine
 from typing_extensions import override
 
 from models.encoding import ROUNDING, Code, Encoding
+from orchestrator.domain.constraints import LinearConstraint
+from orchestrator.domain.distance import unlike
 from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter, Parameter
 from orchestrator.domain.space import SearchSpace
-from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
+from orchestrator.ports import Knowledge
 from policies.constraints import meets_constraints
+from policies.planes import EXTRA, Planes
+from policies.pool import used
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +75,11 @@ class RandomPoints(Points):
 def latent_width(space: SearchSpace) -> int:
     """Return how many uniform numbers `inputs_at` takes, whatever is restricted."""
     return sum(_latent(parameter) for parameter in space.parameters)
+
+
+def drawn_width(encoding: Encoding) -> int:
+    """Return how many uniform numbers `feasible` takes for a point."""
+    return latent_width(encoding.space) + (EXTRA if Planes(encoding).exist else 0)
 
 
 def _latent(parameter: Parameter) -> int:
@@ -138,9 +147,12 @@ def feasible(encoding: Encoding, points: Points, *, most: int = MOST_DRAWS) -> I
     Raises:
         BadInput: None of them is feasible.
     """
-    found, region = 0, encoding.region
+    found, region, planes = 0, encoding.region, Planes(encoding)
+    if planes.exist and planes.is_empty():
+        shown = "; ".join(one.shown for one in encoding.region.space.constraints if isinstance(one, LinearConstraint))
+        raise BadInput(f"infeasible constraints: {shown}: no point within the bounds meets all of them")
     for _ in range(max(1, most // BLOCK)):
-        X = inputs_at(encoding, points.draw(BLOCK))
+        X = _legal_at(encoding, planes, points.draw(BLOCK))
         for x in X[meets_constraints(encoding, X)]:
             row = encoding.decode(x)
             if region.complaint(row) is None:
@@ -149,6 +161,15 @@ def feasible(encoding: Encoding, points: Points, *, most: int = MOST_DRAWS) -> I
     if not found:
         raise BadInput(f"infeasible constraints: {_labels(encoding)}: none of {most} points within the bounds meets all of them")
     logger.debug("%d of %d points are feasible", found, most)
+
+
+def _legal_at(encoding: Encoding, planes: Planes, U: Float[Tensor, "n k"]) -> Float[Tensor, "n d"]:
+    """Return the configurations at points of the unit cube, on the planes where there are any."""
+    if not planes.exist:
+        return inputs_at(encoding, U)
+    width = latent_width(encoding.space)
+    X, there = planes.placed(inputs_at(encoding, U[:, :width]), U[:, width:])
+    return X[there]
 
 
 def too_narrow(encoding: Encoding, count: int) -> BadInput:
@@ -163,20 +184,42 @@ def _labels(encoding: Encoding) -> str:
     return "; ".join([*constraints, *(f"restriction {one.number}" for one in encoding.restrictions)])
 
 
-def distinct(
-    rows: Iterable[dict[str, float | str]], key: Callable[[Configuration], object], known: Iterable[Configuration], count: int
-) -> list[dict[str, float | str]]:
-    """Take `count` rows, new ones before repeats of known ones or of each other; fewer where the rows run out."""
-    seen = {key(row) for row in known}
+@dataclass
+class Counted:
+    """Rows, and how many of them were looked at."""
+
+    rows: Iterable[dict[str, float | str]]
+    count: int = 0
+
+    def __iter__(self) -> Iterator[dict[str, float | str]]:
+        for row in self.rows:
+            self.count += 1
+            yield row
+
+
+def distinct(rows: Iterable[dict[str, float | str]], space: SearchSpace, knowledge: Knowledge, count: int) -> list[dict[str, float | str]]:
+    """Take rows that the bench tells apart from each other and from what is running: new ones before repeats of what was done.
+
+    Returns:
+        `count` rows, fewer where there are no more such.
+    """
+    known = used(knowledge)
     new: list[dict[str, float | str]] = []
     repeats: list[dict[str, float | str]] = []
+    idle = 0
     for row in rows:
-        fresh = key(row) not in seen
-        seen.add(key(row))
-        (new if fresh else repeats).append(row)
-        if len(new) == count or len(repeats) > _PATIENCE * count:
+        if unlike(space, row, (*known, *new)):
+            new.append(row)
+        else:
+            idle += 1
+            if unlike(space, row, (*knowledge.pending, *repeats)):
+                repeats.append(row)
+        if len(new) == count or idle > _PATIENCE * count:
             break
-    return (new + repeats)[:count]
+    for row in repeats:
+        if len(new) < count and unlike(space, row, new):
+            new.append(row)
+    return new
 
 
 _PATIENCE: Final = 64
