@@ -95,7 +95,10 @@ def load_plan(path: Path, *, data: Path | None = None) -> Plan:
         BadInput: One line that names the thing, what came and what is legal.
     """
     file = load_campaign(path.resolve())
-    return _plan(file, load_bench(file.bench_path) if file.bench_path is not None else None, data)
+    bench = load_bench(file.bench_path) if file.bench_path is not None else None
+    if bench is not None:
+        bench.check_instruments()
+    return _plan(file, bench, data)
 
 
 def stored_plan(record: CampaignRecord, *, data: Path | None = None) -> Plan:

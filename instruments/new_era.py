@@ -89,11 +89,7 @@ class NewEraPump(Driver):
         Raises:
             BadInput: The bench file gives no address of 0 to 99, or a watchdog that the pump cannot keep.
         """
-        address = settings.address
-        if address is None or not 0 <= address <= 99:
-            raise BadInput(f"{settings.name}: address {address!r}; a New Era pump needs one of 0 to 99")
-        if settings.watchdog is not None and not _WATCHDOGS.low <= settings.watchdog <= _WATCHDOGS.high:
-            raise BadInput(f"{settings.name}: watchdog of {settings.watchdog:g} s; the pump keeps 1 to 255 s")
+        address = _address(settings)
         self._settings = settings
         self._clock = clock
         self._transport = transport
@@ -106,19 +102,28 @@ class NewEraPump(Driver):
     def settings(self) -> Settings:
         return self._settings
 
+    @classmethod
+    @override
+    def check_settings(cls, settings: Settings) -> None:
+        _address(settings)
+        if settings.serial_number is not None:
+            message = f"{settings.name}: serial_number = {settings.serial_number!r}, but a New Era pump tells none"
+            raise BadInput(f"{message}; leave it out (the model is compared)")
+
     @override
     def identify(self) -> Identity:
         """Get model and firmware; the pump has no serial number on the wire.
 
         Raises:
-            DeviceError: Another model than the bench file names.
+            DeviceError: Another model than the bench file names, or the bench file names a serial number.
         """
         match, _ = self._link.ask("VER", VERSION)
         name, wanted = self._settings.name, self._settings.model
         if wanted is not None and wanted != match["model"]:
             raise DeviceError(f"{name}: the pump says {match['model']}; the bench file expects {wanted}", sent=Sent.NO)
         if self._settings.serial_number is not None:
-            logger.warning("%s: a New Era pump tells no serial number; %s is unchecked", name, self._settings.serial_number)
+            expected = f"the bench file expects {self._settings.serial_number}"
+            raise DeviceError(f"{name}: a New Era pump tells no serial number; {expected}", sent=Sent.NO)
         return Identity(match["model"], None, match["firmware"], None)
 
     @override
@@ -419,6 +424,20 @@ class NewEraPump(Driver):
 
     def _alarm_text(self) -> str:
         return "".join(f": {alarm} ({ALARMS.get(alarm, 'unknown')})" for alarm in self._link.alarms[-1:])
+
+
+def _address(settings: Settings) -> int:
+    """Return the pump's address.
+
+    Raises:
+        BadInput: None of 0 to 99, or a watchdog that the pump cannot keep.
+    """
+    address, watchdog = settings.address, settings.watchdog
+    if address is None or not 0 <= address <= 99:
+        raise BadInput(f"{settings.name}: address {address!r}; a New Era pump needs one of 0 to 99")
+    if watchdog is not None and not _WATCHDOGS.low <= watchdog <= _WATCHDOGS.high:
+        raise BadInput(f"{settings.name}: watchdog of {watchdog:g} s; the pump keeps 1 to 255 s")
+    return address
 
 
 def _complete(totals: Totals, target: float) -> bool:

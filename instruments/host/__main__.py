@@ -98,6 +98,7 @@ def _log_to(path: Path) -> None:
 
 def _serve(lab: Path, bench_path: Path, endpoints: Path | None, parts: Parts, held: ExitStack) -> int:
     bench, clock = _aimed(load_bench(bench_path), endpoints)
+    bench.check_instruments()
     park_steps(bench)  # what is wrong with them is said before a wire is touched
     lock = FileLock(lab / "host.lock", what="bench host", lab=lab)
     lock.acquire(patience=LOCK_PATIENCE)

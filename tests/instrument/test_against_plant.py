@@ -45,7 +45,7 @@ def pump(plant: RunningPlant) -> Iterator[Driver]:
 
 @pytest.fixture
 def oven(plant: RunningPlant) -> Iterator[Driver]:
-    driver = _driver(plant, "eurotherm-modbus", "oven", oven_settings("20417", watchdog=20.0))
+    driver = _driver(plant, "eurotherm-modbus", "oven", oven_settings("3216", watchdog=5.0))
     driver.identify()
     driver.arm()
     yield driver
@@ -205,14 +205,14 @@ def test_the_oven_heats_within_its_limits_and_switches_off(oven: Driver) -> None
 
 def test_a_setpoint_that_is_acknowledged_and_ignored_is_noticed(plant: RunningPlant, oven: Driver) -> None:
     oven.perform(call("set_temperature", temperature=100.0))
-    plant.inject("oven", "acknowledge-and-ignore", pattern="write 2 *", count=0)
+    plant.inject("oven", "acknowledge-and-ignore", pattern="write 26 *", count=0)
     with pytest.raises(DeviceError, match="reads back 1000"):
         oven.perform(call("set_temperature", temperature=200.0))
 
 
 @pytest.mark.parametrize("fault", ["reply-lost-after-execution", "request-lost", "late-reply", "half-frame", "byte-flip"])
 def test_a_temperature_is_set_through_a_single_fault_of_the_line(plant: RunningPlant, oven: Driver, fault: str) -> None:
-    plant.inject("oven", fault, pattern="write 2 *", delay_s=1.0)
+    plant.inject("oven", fault, pattern="write 26 *", delay_s=1.0)
     assert oven.perform(call("set_temperature", temperature=150.0)) == {"temperature": 150.0}
     plant.inject("oven", fault, pattern="read 1 *", delay_s=1.0)
     temperature, setpoint = oven.read(["temperature", "setpoint"])
@@ -223,30 +223,50 @@ def test_a_temperature_is_set_through_a_single_fault_of_the_line(plant: RunningP
 def test_a_restarted_oven_is_noticed_and_armed_again(plant: RunningPlant, oven: Driver) -> None:
     oven.refresh()
     plant.inject("oven", "power-cycle", now=True)
-    with pytest.raises(DeviceError, match="restarted"):
+    with pytest.raises(DeviceError, match="ran out or was lost"):
         oven.refresh()
+    oven.arm()
     oven.refresh()
 
 
 def test_a_foreign_oven_is_refused(plant: RunningPlant) -> None:
-    driver = _driver(plant, "eurotherm-modbus", "oven", oven_settings("999"))
-    with pytest.raises(DeviceError, match=r"20417.*expects 999"):
+    driver = _driver(plant, "eurotherm-modbus", "oven", oven_settings("3208"))
+    with pytest.raises(DeviceError, match=r"3216.*expects 3208"):
         driver.identify()
     driver.close()
 
 
-def test_an_oven_left_alone_falls_off_and_says_so(plant: RunningPlant) -> None:
-    driver = _driver(plant, "eurotherm-modbus", "oven", oven_settings(watchdog=1.0))
+def test_an_oven_left_alone_goes_to_its_safe_temperature_and_says_so(plant: RunningPlant) -> None:
+    driver = _driver(plant, "eurotherm-modbus", "oven", oven_settings(watchdog=5.0))
     driver.identify()
     driver.arm()
     driver.perform(call("set_temperature", temperature=100.0))
-    time.sleep(2.5)
-    with pytest.raises(DeviceError, match="watchdog ran out"):
+    for _ in range(3):
+        time.sleep(2.0)
+        driver.refresh()
+    assert driver.read(["working_setpoint"])[0].value == 100.0
+    time.sleep(5.5)
+    with pytest.raises(DeviceError, match="remote setpoint ran out"):
         driver.read(["temperature"])
-    assert driver.read(["power"])[0].value == 0.0
+    setpoint, temperature = driver.read(["working_setpoint", "temperature"])
+    assert (setpoint.value, temperature.quality) == (20.0, "bad")
     driver.perform(call("set_temperature", temperature=30.0))
+    assert driver.read(["working_setpoint"])[0].value == 30.0
     driver.make_safe("off")
     driver.close()
+
+
+def test_an_oven_whose_sensor_breaks_is_not_heated(plant: RunningPlant, oven: Driver) -> None:
+    oven.perform(call("set_temperature", temperature=100.0))
+    plant.inject("oven", "sensor-break", now=True)
+    try:
+        with pytest.raises(DeviceError, match="sensor is broken"):
+            oven.refresh()
+        with pytest.raises(DeviceError, match="sensor is broken; not heated"):
+            oven.perform(call("set_temperature", temperature=200.0))
+        assert oven.read(["temperature"])[0].quality == "bad"
+    finally:
+        plant.ask(op="repair", device="oven")
 
 
 # --------------------------------------------------------------------- platform
