@@ -16,10 +16,10 @@ from pathlib import Path
 from instruments.benchfile import load_bench
 from instruments.host.connect import connect
 from instruments.host.lastresort import LastResort, line
-from instruments.host.notes import HOST_ERROR, write_note
+from instruments.host.notes import HOST_ERROR, leave_word
 from instruments.host.watch import Supervisor, Times, start_host
 from instruments.notification import Notifier
-from orchestrator.errors import AthanorError
+from orchestrator.errors import AthanorError, Fault
 
 logger = logging.getLogger(__name__)
 
@@ -46,10 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     lab, bench, endpoints = chosen.lab.absolute(), chosen.bench.absolute(), chosen.endpoints and chosen.endpoints.absolute()
     try:
         return _supervise(lab, bench, endpoints, stopping)
-    except AthanorError as error:
+    except (AthanorError, OSError) as error:
         logger.critical("%s", error)
-        write_note(lab / HOST_ERROR, {"error": str(error)})
-        return error.exit_code
+        leave_word(lab / HOST_ERROR, {"error": str(error)})
+        return error.exit_code if isinstance(error, AthanorError) else Fault.exit_code
 
 
 def _supervise(lab: Path, bench: Path, endpoints: Path | None, stopping: threading.Event) -> int:
