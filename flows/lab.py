@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from flows.room import check_room
 from instruments.host.locks import FileLock
 from instruments.host.notes import LAB, read_note, write_note
 from instruments.host.processes import lab_clock, make_own
@@ -62,6 +63,11 @@ class Lab:
         return self.path / "reports" / f"{campaign}.html"
 
 
+def lab_folder(folder: Path | None, *, beside: Path, kind: Kind) -> Path:
+    """Return where a lab is that `--lab` names; without it, beside the campaign file."""
+    return (folder or beside.parent / _DEFAULTS[kind]).resolve()
+
+
 def make_lab(folder: Path | None, *, beside: Path, kind: Kind) -> Lab:
     """Open the lab of a `run` or `dry-run`, made when it is not there.
 
@@ -73,7 +79,7 @@ def make_lab(folder: Path | None, *, beside: Path, kind: Kind) -> Lab:
     Raises:
         BadInput: The folder is a lab of the other kind.
     """
-    path = (folder or beside.parent / _DEFAULTS[kind]).resolve()
+    path = lab_folder(folder, beside=beside, kind=kind)
     if (path / _UNSETTLED).exists():
         _settle(path, kind)
     new = not (path / LAB).exists()
@@ -121,6 +127,7 @@ def find_or_make_lab(folder: Path | None, *, here: Path, kind: Kind | None, tell
     else:
         return found if kind is None else make_lab(found.path, beside=here, kind=kind)
     known = kind or next((one for one, name in _DEFAULTS.items() if name == named.name), None)
+    check_room(named)
     made = make_lab(named, beside=here, kind=known or "live")
     if known is None:
         (made.path / _UNSETTLED).touch()

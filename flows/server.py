@@ -28,7 +28,7 @@ from flows.server_port import choose_port
 from flows.server_users import STOP_SECONDS, lock_is_free, share, tend
 from instruments.host.identity import Process, last_line, reap, start_detached
 from instruments.host.locks import FileLock
-from instruments.host.notes import read_note, write_note
+from instruments.host.notes import leave_word, read_note, write_note
 from orchestrator.errors import Fault, LockHeld
 
 logger = logging.getLogger(__name__)
@@ -373,10 +373,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LockHeld as error:
         logger.info("%s", error)
         return 0
-    except Fault as error:
+    except (Fault, OSError) as error:
         logger.error("%s", error)
-        write_note(home / _ERROR, {"error": str(error)})
-        return error.exit_code
+        leave_word(home / _ERROR, {"error": str(error)})
+        return Fault.exit_code
     return 0
 
 

@@ -274,9 +274,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             run = replace(run, folder=Path())
             truth = stack.enter_context(GroundTruth(run.folder / "ground-truth.jsonl"))
             asyncio.run(_live(run, truth))
-    except AthanorError as error:
+    except (AthanorError, OSError) as error:
         sys.stderr.write(f"plant: {error}\n")
-        return error.exit_code
+        return error.exit_code if isinstance(error, AthanorError) else AthanorError.exit_code
     return 0
 
 

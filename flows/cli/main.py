@@ -365,11 +365,22 @@ def main() -> None:
     except KeyboardInterrupt:
         fail("interrupted")
         sys.exit(130)
+    except OSError as error:  # a full disk, a folder without permission: the system's own line says what is wrong
+        fail(f"{f'{error.filename}: ' if error.filename else ''}{error.strerror or error}")
+        sys.exit(Fault.exit_code)
     except Exception as error:  # the outermost edge: nobody is to see a traceback, and nothing is to be lost
+        fail(f"internal error: {type(error).__name__}: {error} ({_kept_details()})")
+        sys.exit(Fault.exit_code)
+
+
+def _kept_details() -> str:
+    """Keep the traceback that is being handled for whoever mends it, where there is room."""
+    try:
         path = Path(tempfile.gettempdir()) / f"athanor-error-{os.getpid()}.log"
         path.write_text(traceback.format_exc())
-        fail(f"internal error: {type(error).__name__}: {error} (details in {path})")
-        sys.exit(4)
+    except OSError as error:
+        return f"its details could not be kept: {error.strerror}"
+    return f"details in {path}"
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,11 +14,13 @@ from flows.campaign import Ended
 from flows.cli.carrying import Carried, Carrier, carry, prepare_prefect
 from flows.cli.output import SPINNER, console, emit, fail, log_to, program
 from flows.cli.progress import progress_table, split_table
-from flows.lab import Kind, Lab, make_lab
+from flows.lab import Kind, Lab, lab_folder, make_lab
 from flows.reporting import write_report
 from flows.review.desk import Asker, TerminalOnly
 from flows.review.page import PageMaker
+from flows.room import check_room
 from flows.server import ServerUse
+from flows.starting import Start, failed_start_leaves_nothing, has_begun
 from flows.steering import LEFT_IN_PAGE, Steering
 from flows.steps import Setup, Steps
 from flows.stocks import StockBook
@@ -81,6 +83,7 @@ def run_campaign(file: Path, options: RunOptions, carrier: Carrier = carry) -> N
     plan = load_plan(file, data=options.data)
     if options.kind == "dry" and not plan.needs_wires:
         raise BadInput(f"{file}: a recorded campaign touches no wire; use `athanor run`")
+    check_room(lab_folder(options.lab, beside=plan.file.path, kind=options.kind))
     lab = make_lab(options.lab, beside=plan.file.path, kind=options.kind)
     log_to(lab.path / "campaign.log")
     use_threads(1)  # recorded with each proposal; small matrices gain nothing from more
@@ -133,6 +136,10 @@ class _Sitting:
             return
         _refuse_paused(record)
         self.laps.lap("reading")
+        with failed_start_leaves_nothing(self.lab.path) if self.plan.needs_wires else nullcontext() as start:
+            self._carry_on(record, start)
+
+    def _carry_on(self, record: CampaignRecord | None, start: Start | None) -> None:
         clock, bench_sha = self._start()
         fence = self._take_up(record, clock)
         with ExitStack() as closing_later:
@@ -146,8 +153,11 @@ class _Sitting:
             self.laps.lap("starting")
             notifier = Notifier.from_environment(self.lab.path)
             closing_later.callback(notifier.close)
-            ended, view_lost = self.carrier(self._carried(Steps(setup), notifier))
+            steps = Steps(setup)
+            ended, view_lost = self.carrier(self._carried(steps, notifier))
             self.laps.lap("campaign")
+        if start is not None:
+            start.has_begun = has_begun(steps.history, fence)
         complaint = ended if isinstance(ended, AthanorError) else self._conclude(ended, setup)
         if view_lost:
             self._leave_behind(complaint)

@@ -1,5 +1,6 @@
 """`athanor init`: a lab folder to start from."""
 
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
@@ -28,6 +29,9 @@ def scaffold(directory: Path) -> None:
         for name in _FILES:
             (directory / name).write_text(files("flows.cli").joinpath("scaffold", name).read_text(encoding="utf-8"), encoding="utf-8")
     except OSError as error:
+        for name in _FILES:  # none was there before: half of them would only be in the way of the next attempt
+            with suppress(OSError):
+                (directory / name).unlink(missing_ok=True)
         raise BadInput(f"{directory} cannot be written: {error.strerror}") from error
     console.print(f"{directory}: {', '.join(_FILES)}")
     console.print("next:")

@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import socket
+import sqlite3
 import sys
 import tempfile
 import threading
@@ -32,7 +33,7 @@ from instruments.host.identity import Process
 from instruments.host.journal import Journal
 from instruments.host.latch import Latch
 from instruments.host.locks import ENDPOINT_LOCKS, EndpointLocks, FileLock
-from instruments.host.notes import HOST, HOST_ERROR, write_note
+from instruments.host.notes import HOST, HOST_ERROR, leave_word, write_note
 from instruments.host.pulse import Pulse
 from instruments.host.rest import Rest
 from instruments.host.service import Changes, Service, build
@@ -80,10 +81,10 @@ def main(arguments: Sequence[str] | None = None, parts: Parts | None = None) -> 
         (lab / HOST_ERROR).unlink(missing_ok=True)
         with ExitStack() as held:
             return _serve(lab, bench, endpoints, parts or Parts(), held)
-    except AthanorError as error:
+    except (AthanorError, OSError, sqlite3.Error) as error:
         logger.critical("%s", error)
-        write_note(lab / HOST_ERROR, {"error": str(error), "kind": type(error).__name__})
-        return error.exit_code
+        leave_word(lab / HOST_ERROR, {"error": str(error), "kind": type(error).__name__})
+        return error.exit_code if isinstance(error, AthanorError) else Fault.exit_code
 
 
 _ENDING: Final = frozenset({signal.SIGTERM, signal.SIGINT})

@@ -30,11 +30,23 @@ def write_note(path: Path, document: Any) -> None:
     """Write a file that readers see whole or not at all, and that survives a power cut."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with draft.open("w", encoding="utf-8") as file:
-        json.dump(document, file)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    try:
+        with draft.open("w", encoding="utf-8") as file:
+            json.dump(document, file)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def leave_word(path: Path, document: Any) -> None:
+    """Write a note that tells why a process ends; on a full disk the log has to do."""
+    try:
+        write_note(path, document)
+    except OSError as error:
+        logger.error("%s could not be written: %s", path, error)
 
 
 def read_note(path: Path) -> dict[str, Any]:

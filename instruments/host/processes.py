@@ -49,6 +49,7 @@ __all__ = [
     "lab_rate",
     "make_own",
     "process_table",
+    "run_in_hand",
     "shutdown_bench",
     "shutdown_plant",
     "start_known_bench",
@@ -188,7 +189,7 @@ def _start_supervisor(lab: Path, bench: Path, endpoints: Path | None, module: Se
     (lab / HOST_ERROR).unlink(missing_ok=True)
     arguments = ["--bench", str(bench), *(("--endpoints", str(endpoints)) if endpoints else ())]
     process = start_detached([*module, "--lab", str(lab), *arguments], lab / "supervisor.log")
-    _remember(lab, supervisor=process.document(), bench=places(lab, bench, endpoints), plant_boot=_plant_boot(endpoints))
+    _remember_or_end(lab, process, supervisor=process.document(), bench=places(lab, bench, endpoints), plant_boot=_plant_boot(endpoints))
     return process
 
 
@@ -223,6 +224,17 @@ def _answering(lab: Path) -> BenchProcess | None:
 def host_alive(lab: Path) -> bool:
     """Say whether the lab's bench host answers."""
     return _answering(lab.absolute()) is not None
+
+
+def run_in_hand(lab: Path) -> str | None:
+    """Return the run that the lab's bench host carries out; None where it has none, or does not answer."""
+    if (found := _answering(lab.absolute())) is None:
+        return None
+    try:
+        run = ask(found.socket, "GET", "/alive", timeout=5.0).get("run")
+    except AthanorError:
+        return None
+    return None if run is None else str(run)
 
 
 def unlatch(lab: Path, *, by: str, reason: str) -> bool:
@@ -303,7 +315,7 @@ def _end_bench(lab: Path) -> None:
         stopped = stop_bench(lab, reason="the bench did not shut down", by="shutdown")
         raise HostError(f"the bench did not shut down and was stopped: {'; '.join((*stopped.lines, stopped.verdict))}")
     (lab / SUPERVISOR).unlink(missing_ok=True)  # of one that was killed
-    _remember(lab, supervisor=None)
+    _forget(lab, "supervisor")
     if (lab / LATCHED).exists() and not was_latched:
         latch = read_note(lab / LATCHED)
         told = "; ".join(latch.get("safe_state") or ())
@@ -386,7 +398,7 @@ def _start_plant(lab: Path, plant_file: Path, wanted: Mapping[str, Any], module:
     arguments = ["--plant", str(plant_file), "--folder", str(folder), "--bench-sha256", wanted["bench_sha256"]]
     numbers = ["--seed", str(wanted["seed"]), "--rate", repr(wanted["rate"])]
     process = start_detached([*module, *arguments, *numbers], lab / "plant.log")
-    _remember(lab, plant=process.document())
+    _remember_or_end(lab, process, plant=process.document())
     deadline = time.monotonic() + READY_SECONDS
     while not (note := read_note(folder / ENDPOINTS)):
         if not process.alive or time.monotonic() > deadline:
@@ -405,7 +417,7 @@ def shutdown_plant(lab: Path) -> None:
         if process is not None:
             process.terminate(PLANT_SECONDS)
             reap(process.pid)
-            _remember(lab, plant=None)
+            _forget(lab, "plant")
 
 
 # ---------------------------------------------------------------------- what runs
@@ -435,6 +447,24 @@ def _process(lab: Path, note: str) -> Process | None:
     return process if process and process.alive else None
 
 
+def _remember_or_end(lab: Path, process: Process, **entries: Any) -> None:
+    """Note what was started; what no later command could find is ended at once."""
+    try:
+        _remember(lab, **entries)
+    except OSError as error:
+        process.terminate(PLANT_SECONDS)
+        reap(process.pid)
+        raise Fault(f"{lab / STARTED} cannot be written: {error.strerror}") from error
+
+
 def _remember(lab: Path, **entries: Any) -> None:
     merged = {**noted(lab, STARTED), **entries}
     write_note(lab / STARTED, {name: entry for name, entry in merged.items() if entry is not None})
+
+
+def _forget(lab: Path, *names: str) -> None:
+    """Strike out what has ended; on a full disk the dead process's name stands there and means nothing."""
+    try:
+        _remember(lab, **dict.fromkeys(names))
+    except OSError as error:
+        logger.error("%s cannot be written: %s", lab / STARTED, error)

@@ -19,11 +19,11 @@ from instruments.benchfile import BenchFile, load_bench
 from instruments.host.connect import connect
 from instruments.host.copies import copy_of, noted_bench, places, within
 from instruments.host.lastresort import LastResort, drive_in_turn
-from instruments.host.notes import HOST_ERROR, write_note
+from instruments.host.notes import HOST_ERROR, leave_word
 from instruments.host.stop import Stopped, outcome
 from instruments.host.watch import Supervisor, Times, start_host
 from instruments.notification import Notifier
-from orchestrator.errors import AthanorError
+from orchestrator.errors import AthanorError, Fault
 
 logger = logging.getLogger(__name__)
 
@@ -51,10 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.chdir(chosen.lab)  # the lab may be moved while we watch: here it stays "."
     try:
         return _supervise(Path(), bench, within(Path(), endpoints), stopping)
-    except AthanorError as error:
+    except (AthanorError, OSError) as error:
         logger.critical("%s", error)
-        write_note(Path(HOST_ERROR), {"error": str(error)})
-        return error.exit_code
+        leave_word(Path(HOST_ERROR), {"error": str(error)})
+        return error.exit_code if isinstance(error, AthanorError) else Fault.exit_code
 
 
 def _supervise(lab: Path, bench: Path, endpoints: Path | None, stopping: threading.Event) -> int:
