@@ -2,17 +2,19 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
-from orchestrator.domain.parameters import CategoricalParameter
-from orchestrator.domain.records import Proposal
+from orchestrator.domain.parameters import CategoricalParameter, DiscreteParameter, Parameter
 from orchestrator.domain.review import Answer, Asked, ReviewRequest, Verdict
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import explain
 from orchestrator.errors import BadInput
 from orchestrator.units import parse
+
+SHOWN: Final = 6
+"""Significant digits of a number that stands in a field or beside a question; one that is kept is kept in full."""
 
 
 def edits_of(texts: Sequence[str], space: SearchSpace) -> dict[int, dict[str, float | str]]:
@@ -143,6 +145,11 @@ def answer_of(request: ReviewRequest, answer_id: str, *, reviewer: str, verdicts
         raise explain(error, what="the answer") from error
 
 
-def differences(space: SearchSpace, proposal: Proposal, values: Mapping[str, float | str]) -> dict[str, float | str]:
-    """Return the columns of a form's row that differ from what was proposed."""
-    return {column: values[column] for column in space.columns if column in values and values[column] != proposal.configuration[column]}
+def shown(parameter: Parameter, value: float | str) -> str:
+    """Write a value for people, who may send it back as it is: enough digits to decide by, and all of those of a number listed."""
+    if isinstance(value, str):
+        return value
+    if isinstance(parameter, DiscreteParameter):
+        nearest = min(parameter.values, key=lambda legal: abs(legal - value))
+        return short if float(short := f"{nearest:.{SHOWN}g}") == nearest else repr(nearest)
+    return f"{value:.{SHOWN}g}"

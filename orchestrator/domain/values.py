@@ -51,7 +51,9 @@ def explain(error: ValidationError, *, what: str, legal: Mapping[tuple[str, ...]
     if first["type"] == "missing":
         return BadInput(f"{what}: {where} is missing")
     message = first["msg"].removeprefix("Value error, ")
-    return BadInput(f"{what}: {where} = {first['input']!r}: {message}" if first["type"] != "value_error" else f"{what}: {where}: {message}")
+    if first["type"] != "value_error":
+        return BadInput(f"{what}: {where} = {first['input']!r}: {message}")
+    return BadInput(f"{what}: {where}: {message}" if first["loc"] else f"{what}: {message}")
 
 
 def _is_at(place: tuple[str, ...], parent: tuple[str, ...]) -> bool:
