@@ -36,7 +36,8 @@ def notice(request: ReviewRequest, proposals: Proposals) -> str:
 
 def signed_by(asked: Asked, proposals: Proposals) -> str:
     """Say who has signed a proposal that still waits for another signature; empty where nobody has."""
-    names = signers_of(proposals[(asked.proposal_id, asked.revision)])
+    proposal = proposals[(asked.proposal_id, asked.revision)]
+    names = signers_of(proposal) if proposal.status is ProposalStatus.PROPOSED else ()
     return f"proposal {asked.number} is signed by {' and '.join(names)}; another person must sign as well" if names else ""
 
 
