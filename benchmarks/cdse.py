@@ -129,13 +129,14 @@ def _row(arm: str, variant: str, race: Race, seed: int, count: int | None, secon
 
 
 def _policy(race: Race, arm: str, variant: str, options: argparse.Namespace) -> Policy:
-    learner, initial = (GaussianProcessLearner(), INITIAL) if arm == YARDSTICK else (_prior(race, arm, variant, options.randomise), 0)
+    learner, initial = (GaussianProcessLearner(), INITIAL) if arm == YARDSTICK else (prior(race, arm, variant, randomised=options.randomise), 0)
     if options.policy == "campaign":
         return BayesianPolicy(race.space, race.objective, BayesianSettings(initial=initial), learner)
     return PoolPolicy(race, learner, initial)
 
 
-def _prior(race: Race, learner: str, variant: str, randomised: bool) -> Learner:
+def prior(race: Race, learner: str, variant: str = "inside", *, randomised: bool = False) -> Learner:
+    """Return a learner that adapts a prior of the variant's family to a judged task."""
     descriptors = torch.tensor(task_descriptors(race.name.partition("/")[2]), dtype=torch.float64)
     priors = _trained(learner, VARIANTS[variant][2], randomised)
     return AdaptedLearner(priors=priors, lift=lambda X: X, task=descriptors, origin={"name": learner, "origin": "simulated"})

@@ -129,7 +129,7 @@ def run(race: Race, policy: Policy, *, seed: int) -> int | None:
     infeasible: list[Configuration] = []
     for number in range(1, CENSORED + 1):
         known = Knowledge(observations=tuple(observed), infeasible=tuple(infeasible), excluded=tuple(asked), as_of=number)
-        row = policy.propose(known, count=1, seed=_seed(race.name, seed))[0].configuration
+        row = policy.propose(known, count=1, seed=seed_of(race.name, seed))[0].configuration
         outcome = race.outcome(row, number)
         if race.arrived(outcome):
             return number
@@ -141,7 +141,8 @@ def run(race: Race, policy: Policy, *, seed: int) -> int | None:
     return None
 
 
-def _seed(name: str, seed: int) -> int:
+def seed_of(name: str, seed: int) -> int:
+    """Return the seed of a campaign's proposals."""
     return int(hashlib.sha256(f"{name}/{seed}".encode()).hexdigest()[:7], 16)
 
 

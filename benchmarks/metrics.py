@@ -86,7 +86,7 @@ def floored_ratio(pairs: Pairs) -> float:
 
 
 def paired_bootstrap(
-    tasks: Mapping[str, Pairs], statistic: Callable[[Pairs], float], *, seed: int = 0, geometric: bool = False
+    tasks: Mapping[str, Pairs], statistic: Callable[[Pairs], float], *, seed: int = 0, geometric: bool = False, level: float = LEVEL
 ) -> Interval:
     """Resample seeds within each task, always both members of a pair; average the statistic over the tasks.
 
@@ -95,11 +95,12 @@ def paired_bootstrap(
         statistic: Of one task's pairs.
         seed: Of the resampling.
         geometric: Average over tasks geometrically, as ratios are.
+        level: Of the interval.
     """
     generator = random.Random(seed)
     average = _geometric_mean if geometric else fmean
     drawn = sorted(average([statistic(generator.choices(pairs, k=len(pairs))) for pairs in tasks.values()]) for _ in range(RESAMPLES))
-    tail = (1 - LEVEL) / 2
+    tail = (1 - level) / 2
     value = average([statistic(pairs) for pairs in tasks.values()])
     return Interval(value, drawn[int(tail * RESAMPLES)], drawn[math.ceil((1 - tail) * RESAMPLES) - 1])
 

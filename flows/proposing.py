@@ -62,7 +62,7 @@ class Proposer:
             if not known.restrictions:
                 raise
             raise NeedsPerson(f"restrictions {numbers}: {error}; `athanor constrain --lift NUMBER` takes one away") from error
-        if not found and known.restrictions:
+        if not found and known.restrictions and not known.pending:
             raise NeedsPerson(f"restrictions {numbers} leave nothing to propose; `athanor constrain --lift NUMBER` takes one away")
         return found
 

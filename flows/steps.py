@@ -93,6 +93,14 @@ class Steps:
         started = time.perf_counter()
         proposals = Proposer(self.setup.spec, self.setup.policy, self.setup.recipe).batch(self.history, action.count)
         self.exhausted = not proposals
+        if 0 < len(proposals) < action.count:
+            logger.warning(
+                "campaign %s, batch %d: %d of %d proposals; the bench tells no more experiments apart in what is left (`resolution`)",
+                self.setup.spec.name,
+                proposals[0].provenance.batch,
+                len(proposals),
+                action.count,
+            )
         self.setup.timings.add("model", started)
         self._ledger(lambda: self.setup.store.add_proposals(proposals, by=BY, now=self.setup.clock.now()))
         return proposals
@@ -244,6 +252,7 @@ class Steps:
     def ingest(self, action: Ingest) -> None:
         """Reduce a completed run's readings to measurements and record both."""
         self._store_readings(action.run, reduced=None)
+        self.exhausted = False  # what was running may have been all that stood in the way
 
     def _store_readings(self, run: ExperimentRun, *, reduced: tuple[Reduced, ...] | None) -> None:
         started = time.perf_counter()

@@ -1,6 +1,6 @@
 """The ports: what the loop needs of policies, benches, stores and clocks. Plain values, no tensors."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -104,15 +104,29 @@ class Policy(Protocol):
         ...
 
     def propose(self, knowledge: Knowledge, *, count: int, seed: int) -> tuple[Suggestion, ...]:
-        """Propose `count` configurations, fewer only where a candidate table is exhausted."""
+        """Propose `count` configurations that the bench tells apart, fewer only where there are no more such."""
         ...
 
     def adapt(self, knowledge: Knowledge) -> Mapping[str, Any]:  # noqa: ARG002 - most policies learn nothing before they are asked
         """Learn from what is known now and return what the ledger should keep of it; empty where nothing is learned ahead."""
         return {}
 
-    def explain(self, knowledge: Knowledge, batch: Sequence[Configuration], *, seed: int) -> tuple[Explanation, ...]:  # noqa: ARG002 - a draw has no reason
-        """Say why each configuration of a batch was proposed, given what was known before it; empty where there is no model."""
+    def explain(
+        self,
+        knowledge: Knowledge,  # noqa: ARG002 - a draw has no reason
+        batch: Sequence[Configuration],  # noqa: ARG002
+        *,
+        seed: int,  # noqa: ARG002
+        only: Collection[int] | None = None,  # noqa: ARG002
+    ) -> tuple[Explanation, ...]:
+        """Say why configurations of a batch were proposed, given what was known before it; empty where there is no model.
+
+        Args:
+            knowledge: What was known.
+            batch: All of it, in the order in which it was proposed: each was chosen beside those before it.
+            seed: What the batch was asked for with.
+            only: Which of it are explained; None for all.
+        """
         return ()
 
     def predict(self, knowledge: Knowledge, batch: Sequence[Configuration]) -> tuple[Mapping[str, Prediction], ...]:  # noqa: ARG002 - a draw expects nothing

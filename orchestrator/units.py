@@ -142,6 +142,19 @@ def misreading(text: str) -> str:
     return next((f": {reason}" for pattern, reason in _MISREADINGS if pattern.search(text)), "")
 
 
+def parse_difference(raw: object, unit_text: str, *, what: str) -> float:
+    """Read a difference of two values in `unit_text`: 0.5 K is 0.5 degC apart, whatever their zeros.
+
+    Raises:
+        BadInput: Not a finite number, or a unit of another dimension.
+    """
+    match = _TEXT.match(raw) if isinstance(raw, str) else None
+    given = match[2] if match else ""
+    if given.startswith("delta_"):  # pint's own word for it, which has no zero
+        return parse_difference(f"{parse(raw, 'K', what=what)!r} K", unit_text, what=what)
+    return parse(raw, unit_text, what=what) - (parse(f"0 {given}", unit_text, what=what) if given else 0.0)
+
+
 def _finite(value: float, raw: object, unit_text: str, what: str) -> float:
     try:
         if math.isfinite(found := float(value)):

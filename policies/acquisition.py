@@ -12,6 +12,7 @@ import torch
 from botorch.acquisition import AcquisitionFunction, LogExpectedImprovement
 from botorch.acquisition.logei import qLogExpectedImprovement, qLogNoisyExpectedImprovement
 from botorch.acquisition.objective import GenericMCObjective, ScalarizedPosteriorTransform
+from botorch.sampling import MCSampler
 from botorch.sampling.normal import SobolQMCNormalSampler
 from jaxtyping import Float
 from torch import Tensor
@@ -62,14 +63,15 @@ class Question:
     surrogate: Surrogate
     score: Score
     measured: Float[Tensor, "n d"]
-    """Where anything was measured: the points to improve on."""
+    """Where anything was measured that may still be proposed: the points to improve on."""
     pending: Float[Tensor, "p d"]
+    """What is running and what the batch has so far, where it may still be proposed: to be improved on too."""
     infeasible: Float[Tensor, "f d"]
     kind: Kind
     samples: int
     seed: int
     expected: Float[Tensor, "e d"] | None = None
-    """Before the first measurement: where the surrogate expects most; its mean there is to be improved on."""
+    """Where nothing is measured in what is allowed: where the surrogate expects most of it; its mean there is to be improved on."""
 
     @property
     def goalposts(self) -> Float[Tensor, "n d"]:
@@ -164,8 +166,24 @@ def _noisy(question: Question, model: Model, scale: float) -> AcquisitionFunctio
 def _hopeful(question: Question, model: Model, scale: float) -> AcquisitionFunction:
     # samples at points that nobody has measured are no level to improve on: every point far from them would seem better
     best = _best_mean(question, model) / scale
-    objective, pending = _scaled(question.score, scale), _unless_empty(question.pending)
-    return qLogExpectedImprovement(model, best_f=best, sampler=_sampler(question), objective=objective, X_pending=pending)
+    objective, sampler = _scaled(question.score, scale), _sampler(question)
+    if not len(question.pending):
+        return qLogExpectedImprovement(model, best_f=best, sampler=sampler, objective=objective)
+    return _BeyondPending(model, torch.unique(question.pending, dim=0), sampler=sampler, objective=objective, best=best)
+
+
+class _BeyondPending(qLogNoisyExpectedImprovement):  # type: ignore[misc]  # botorch is untyped here
+    """What one more experiment adds to a level, or to what pending ones may bring above it."""
+
+    def __init__(
+        self, model: Model, pending: Float[Tensor, "p d"], *, sampler: MCSampler, objective: GenericMCObjective, best: Float[Tensor, ""]
+    ) -> None:
+        super().__init__(model, pending, sampler=sampler, objective=objective, prune_baseline=False, cache_root=None)
+        self._best = best
+
+    @override
+    def compute_best_f(self, obj: Float[Tensor, "*s b q"]) -> Float[Tensor, "*s b"]:
+        return torch.maximum(super().compute_best_f(obj), self._best.to(obj))
 
 
 def _best_mean(question: Question, model: Model) -> Float[Tensor, ""]:

@@ -1,6 +1,6 @@
 """Bayesian optimisation: fit a surrogate to what was measured, ask where improvement is likely."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Annotated, Any, Final
@@ -19,6 +19,7 @@ from models.training import training_data
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.parameters import CompositionParameter
 from orchestrator.domain.records import Prediction
+from orchestrator.domain.region import Region
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration, Frozen
 from orchestrator.errors import BadInput
@@ -27,13 +28,14 @@ from policies.acquisition import Kind, LogImprovement, Question, Score, build, c
 from policies.enumeration import enumerated
 from policies.explaining import explain_one
 from policies.initial import SobolPolicy
-from policies.optimise import Found, Search, best_row
+from policies.optimise import Found, Search
+from policies.options import Open, Options, Rows
 from policies.pool import Pool, blocks, candidate_table, done
 
 INCUMBENTS: Final = 3
 """Best measured points around which the search looks closely."""
 EXPECTED: Final = 8
-"""Before the first measurement: so many configurations that the surrogate expects most of are to be improved on."""
+"""Where nothing allowed is measured: so many allowed configurations that the surrogate expects most of are to be improved on."""
 
 
 class BayesianSettings(Frozen):
@@ -83,7 +85,7 @@ class BayesianPolicy(Policy):
 
     @override
     def propose(self, knowledge: Knowledge, *, count: int, seed: int) -> tuple[Suggestion, ...]:
-        """Propose `count` configurations, fewer only where a candidate table is exhausted.
+        """Propose `count` configurations that the bench tells apart, fewer only where there are no more such.
 
         Raises:
             BadInput: The constraints leave nothing.
@@ -109,16 +111,23 @@ class BayesianPolicy(Policy):
         }
 
     @override
-    def explain(self, knowledge: Knowledge, batch: Sequence[Configuration], *, seed: int) -> tuple[Explanation, ...]:
+    def explain(
+        self, knowledge: Knowledge, batch: Sequence[Configuration], *, seed: int, only: Collection[int] | None = None
+    ) -> tuple[Explanation, ...]:
         """Say what drives predictions, uncertainty and acquisition of a batch; nothing before there is a model."""
         if self._missing(knowledge):
             return ()
         asked, pool = self._question(knowledge, seed), self._pool.encoded if self.space.candidates is not None else None
         everywhere = self._search(Knowledge()).everywhere(seed) if pool is None else pool
-        pending = [self._encoding.encode((*knowledge.pending, *batch[:index])) for index in range(len(batch))]
-        questions = [replace(asked, pending=one) for one in pending]
         encoding = Encoding(self.space, knowledge.restrictions)
-        return tuple(explain_one(encoding, question, everywhere, batch, index) for index, question in enumerate(questions))
+        explained = []
+        for index in range(len(batch)) if only is None else sorted(only):
+            options = self._options(knowledge, batch[:index])
+            with repeatable(seed + index):
+                question, _ = self._aim(asked, knowledge, batch[:index], options, seed + index)
+            others = options.encoded(seed + index)
+            explained.append(explain_one(encoding, question, everywhere, others, batch, index))
+        return tuple(explained)
 
     @override
     def predict(self, knowledge: Knowledge, batch: Sequence[Configuration]) -> tuple[Mapping[str, Prediction], ...]:
@@ -147,16 +156,34 @@ class BayesianPolicy(Policy):
         asked = self._question(knowledge, seed)
         taken: list[Configuration] = [one.configuration for one in designed]
         chosen: list[Suggestion] = []
-        for position in range(count):
-            question = replace(asked, pending=self._encoding.encode((*knowledge.pending, *taken)), seed=seed + position)
-            with repeatable(question.seed):
-                acquisition = build(question)
-                found = self._next(question, acquisition, knowledge, taken)
+        for _ in range(count):
+            options, one = self._options(knowledge, taken), seed + len(taken)
+            with repeatable(one):
+                question, acquisition = self._aim(asked, knowledge, taken, options, one)
+                around = _best_expected(question.surrogate, question.score, question.goalposts)[:INCUMBENTS]
+                found = options.best(acquisition, around, one)
                 if found is None:
                     break
                 chosen.append(self._suggestion(question, acquisition, found))
             taken.append(found.row)
         return tuple(chosen)
+
+    def _aim(
+        self, asked: Question, knowledge: Knowledge, taken: Sequence[Configuration], options: Options, seed: int
+    ) -> tuple[Question, LogImprovement]:
+        """Ask for the next experiment of a batch.
+
+        Where no row that is left of a table may be better than what is measured, what the rows themselves promise is improved on.
+        """
+        region = Region(self.space, knowledge.restrictions)
+        pending = [one for one in (*knowledge.pending, *taken) if region.admits(one)]
+        question = replace(asked, pending=self._encoding.encode(pending), seed=seed)
+        acquisition = build(question)
+        if isinstance(options, Rows) and options.indices and question.expected is None and options.is_hopeless(acquisition):
+            expected = _best_expected(question.surrogate, question.score, options.encoded(seed))[:EXPECTED]
+            question = replace(question, expected=expected)
+            acquisition = build(question)
+        return question, acquisition
 
     def _fitted(self, knowledge: Knowledge, *, seed: int) -> tuple[Surrogate, Score]:
         data = training_data(self._encoding, self.objective, knowledge.observations)
@@ -164,12 +191,13 @@ class BayesianPolicy(Policy):
 
     def _question(self, knowledge: Knowledge, seed: int) -> Question:
         surrogate, score = self._fitted(knowledge, seed=seed)
-        measured = self._encoding.encode(observation.configuration for observation in knowledge.observations)
+        region = Region(self.space, knowledge.restrictions)
+        measured = self._encoding.encode(one.configuration for one in knowledge.observations if region.admits(one.configuration))
         return Question(
             surrogate=surrogate,
             score=score,
             measured=measured,
-            pending=self._encoding.encode(knowledge.pending),
+            pending=self._encoding.encode(()),
             infeasible=self._encoding.encode(knowledge.infeasible),
             kind=self.options.acquisition,
             samples=self.options.mc_samples,
@@ -178,39 +206,35 @@ class BayesianPolicy(Policy):
         )
 
     def _expected(self, surrogate: Surrogate, score: Score, knowledge: Knowledge, seed: int) -> Float[Tensor, "k d"]:
-        """Return the configurations with the best predicted scores, for want of measured ones."""
-        pool = self._pool if self.space.candidates is not None else self._everything
-        X = self._search(knowledge).everywhere(seed) if pool is None else pool.encoded[pool.legal(range(len(pool.rows)), knowledge)]
-        return _best_expected(surrogate, score, X)[:EXPECTED]
+        """Return the allowed configurations with the best predicted scores, for want of measured ones.
 
-    def _next(self, question: Question, acquisition: LogImprovement, knowledge: Knowledge, taken: Sequence[Configuration]) -> Found | None:
+        Raises:
+            BadInput: The restrictions leave nothing.
+        """
+        pool = self._pool if self.space.candidates is not None else self._everything
+        if pool is None:
+            return _best_expected(surrogate, score, self._search(knowledge).everywhere(seed))[:EXPECTED]
+        legal = pool.legal(range(len(pool.rows)), knowledge)
+        if not legal:
+            raise BadInput(f"none of {len(pool.rows)} configurations keeps to the restrictions")
+        return _best_expected(surrogate, score, pool.encoded[legal])[:EXPECTED]
+
+    def _options(self, knowledge: Knowledge, taken: Sequence[Configuration]) -> Options:
+        """Return what may be proposed next."""
+        running = (*knowledge.pending, *taken)
         if self.space.candidates is not None:
-            return self._from_table(knowledge, acquisition, taken, question.seed)
+            return Rows(self._pool, tuple(self._pool.told_apart(self._pool.left(knowledge, *taken), running)))
         if self._everything is not None:
-            return self._from_few(knowledge, acquisition, taken, question.seed)
-        around = _best_expected(question.surrogate, question.score, question.goalposts)[:INCUMBENTS]
-        return self._search(knowledge).best(acquisition, around, seed=question.seed)
+            return Rows(self._everything, tuple(self._few(self._everything, knowledge, running)))
+        return Open(replace(self._search(knowledge), taken=running))
+
+    def _few(self, pool: Pool, knowledge: Knowledge, running: Sequence[Configuration]) -> list[int]:
+        """Return all configurations but running ones; those known to be infeasible only when there is no other."""
+        left = pool.legal(pool.without((*running, *knowledge.infeasible)), knowledge)
+        return left or pool.legal(pool.without(running), knowledge)
 
     def _search(self, knowledge: Knowledge) -> Search:
         return Search(Encoding(self.space, knowledge.restrictions), self.options.restarts, self.options.raw_samples)
-
-    def _from_table(self, knowledge: Knowledge, acquisition: LogImprovement, taken: Sequence[Configuration], seed: int) -> Found | None:
-        left = self._pool.left(knowledge, *taken)
-        return self._best_of(self._pool, acquisition, left, seed) if left else None
-
-    def _from_few(self, knowledge: Knowledge, acquisition: LogImprovement, taken: Sequence[Configuration], seed: int) -> Found:
-        """Look at every configuration; one that is running or known to be infeasible only when there is no other."""
-        assert self._everything is not None
-        pool = self._everything
-        left = pool.without((*knowledge.pending, *knowledge.infeasible, *taken))
-        legal = pool.legal(left, knowledge) or pool.legal(range(len(pool.rows)), knowledge)
-        if not legal:
-            raise BadInput(f"none of {len(pool.rows)} configurations keeps to the restrictions")
-        return self._best_of(pool, acquisition, legal, seed)
-
-    def _best_of(self, pool: Pool, acquisition: LogImprovement, left: Sequence[int], seed: int) -> Found:
-        index, value = best_row(acquisition, pool.blocks, left, torch.Generator().manual_seed(seed))
-        return Found(dict(pool.rows[index]), value)
 
     def _suggestion(self, question: Question, acquisition: LogImprovement, found: Found) -> Suggestion:
         details: dict[str, Any] = {

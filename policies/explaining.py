@@ -27,7 +27,12 @@ SHARE_SAMPLES: Final = 512
 
 
 def explain_one(
-    encoding: Encoding, question: Question, everywhere: Float[Tensor, "n d"], batch: Sequence[Configuration], index: int
+    encoding: Encoding,
+    question: Question,
+    everywhere: Float[Tensor, "n d"],
+    options: Float[Tensor, "o d"],
+    batch: Sequence[Configuration],
+    index: int,
 ) -> Explanation:
     """Explain one configuration of a batch.
 
@@ -35,16 +40,17 @@ def explain_one(
         encoding: Of the space.
         question: What the acquisition function of this configuration was built from.
         everywhere: Feasible points all over the space, encoded.
+        options: What the policy could have proposed in its place, encoded: all, or what its search began with.
         batch: The whole batch.
         index: Which of it.
     """
-    seed = question.seed + index
+    seed = question.seed
     x = encoding.encode([batch[index]])
     with repeatable(seed), torch.no_grad():
         acquisition = build(question)
         background = _drawn(everywhere, BACKGROUND, seed)
         found = shapley(_all_values(question, acquisition), x[0], background, players(encoding), seed=seed)
-        alternatives = _alternatives(encoding, question, acquisition, _drawn(everywhere, LOOKED_AT, seed), encoding.encode(batch))
+        alternatives = _alternatives(encoding, question, acquisition, _drawn(options, LOOKED_AT, seed), encoding.encode(batch))
     names = question.score.objective.names
     labels = (*(f"mean {name}" for name in names), *(f"sd {name}" for name in names), "acquisition")
     factors = (*question.score.units, *question.score.units, 1.0)

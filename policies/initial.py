@@ -13,7 +13,7 @@ from models.encoding import Encoding
 from orchestrator.domain.space import SearchSpace
 from orchestrator.ports import Knowledge, Policy, Suggestion
 from policies.pool import Pool, candidate_table, done, spread_out, used
-from policies.sampling import SobolPoints, distinct, feasible, latent_width, too_narrow
+from policies.sampling import Counted, SobolPoints, distinct, feasible, latent_width, too_narrow
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class SobolPolicy(Policy):
 
     @override
     def propose(self, knowledge: Knowledge, *, count: int, seed: int) -> tuple[Suggestion, ...]:
-        """Propose `count` configurations that differ from all before while the space has such.
+        """Propose `count` configurations that differ from all before while the space has such; never two that are one experiment.
 
         Raises:
             BadInput: The constraints leave nothing, or too little to be found.
@@ -51,17 +51,24 @@ class SobolPolicy(Policy):
         # where the region is so narrow that the sequence ends, it begins anew and leaves out what was used
         encoding = Encoding(self.space, knowledge.restrictions)
         for skipped in (done(knowledge), 0):
-            stream = islice(feasible(encoding, SobolPoints(latent_width(self.space), seed)), skipped, None)
-            rows = distinct(stream, self.space.key, used(knowledge), count)
+            stream = Counted(islice(feasible(encoding, SobolPoints(latent_width(self.space), seed)), skipped, None))
+            rows = distinct(stream, self.space, knowledge, count)
             if len(rows) == count:
                 return rows
-        raise too_narrow(encoding, count)
+        if stream.count < count:
+            raise too_narrow(encoding, count)
+        return rows
 
     def _draw(self, knowledge: Knowledge, count: int, seed: int) -> list[dict[str, float | str]]:
         pool, generator = self._pool, torch.Generator().manual_seed(seed)
-        known = pool.encoding.encode(used(knowledge))
-        chosen = spread_out(pool.encoded, known, pool.left(knowledge), count=count, generator=generator)
-        return [dict(pool.rows[index]) for index in chosen]
+        known = used(knowledge)
+        left, chosen = pool.left(knowledge), list[dict[str, float | str]]()
+        while left and len(chosen) < count:
+            open_ = pool.told_apart(left, (*knowledge.pending, *chosen))
+            (index,) = spread_out(pool.encoded, pool.encoding.encode((*known, *chosen)), open_, count=1, generator=generator)
+            chosen.append(dict(pool.rows[index]))
+            left.remove(index)
+        return chosen
 
 
 def suggestion(row: Mapping[str, float | str], policy: str, details: Mapping[str, Any] | None = None) -> Suggestion:

@@ -22,7 +22,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from models.encoding import Encoding
+from orchestrator.domain.distance import unlike
 from orchestrator.domain.parameters import CompositionParameter
+from orchestrator.domain.values import Configuration
 from policies.acquisition import Acquisition
 from policies.constraints import Continuous, within
 from policies.neighbours import PRESENT, neighbours
@@ -43,8 +45,10 @@ ITERATIONS: Final = 50
 """Steps of the continuous optimiser per round."""
 NEAR: Final = 0.05
 """Standard deviation, in encoded units, of starts around the best measured points."""
-RETREATS: Final = (0.0, 1e-9, 1e-7, 1e-5, 1e-3, 1e-2, 0.1, 0.5)
-"""How far to step back towards a legal start from an end that float noise put across a constraint."""
+RETREATS: Final = (0.0, 1e-9, 1e-7, 1e-5, 1e-3, 1e-2, 0.03, 0.1, 0.2, 0.35, 0.5, 0.75)
+"""How far to step back towards a legal start from an end that float noise put across a constraint, or that is an experiment taken."""
+LOOKS: Final = 16
+"""Feasible points looked at, per point wanted, for such as the bench tells apart from the experiments taken."""
 
 Row = dict[str, float | str]
 
@@ -79,7 +83,7 @@ def best_row(acquisition: Acquisition, table: Blocks, open_: Sequence[int], gene
     slack = TIE * max(1.0, abs(best)) if math.isfinite(best) else 0.0
     equal = (values >= best - slack).nonzero().flatten()
     chosen = int(equal[torch.randint(len(equal), (1,), generator=generator)])
-    return open_[chosen], float(values[chosen])
+    return open_[chosen], best
 
 
 @dataclass(frozen=True)
@@ -89,26 +93,35 @@ class Search:
     encoding: Encoding
     restarts: int
     raw_samples: int
+    taken: tuple[Configuration, ...] = ()
+    """Experiments of the batch and running ones: the bench must tell what is found apart from each."""
 
     @cached_property
     def _constraints(self) -> Continuous:
         return Continuous(self.encoding)
 
-    def best(self, acquisition: Acquisition, around: Float[Tensor, "k d"], *, seed: int) -> Found:
-        """Return the best configuration found; `around` are good points already measured.
+    def best(self, acquisition: Acquisition, around: Float[Tensor, "k d"], *, seed: int) -> Found | None:
+        """Return the best configuration found; None where the bench tells nothing apart from what is taken.
+
+        Args:
+            acquisition: What is to be large.
+            around: Good points already measured.
+            seed: Of starts.
 
         Raises:
             BadInput: The constraints leave nothing.
         """
         generator = torch.Generator().manual_seed(seed)
         raw = [*self._raw(seed), *self._nearby(around, generator)]
+        if not raw:
+            return None
         X = self.encoding.encode(raw)
         values = score_all(acquisition, X)
         starts = [Found(raw[index], float(values[index])) for index in _starts(values, self.restarts, generator)]
         return max(self._climb_all(acquisition, starts), key=lambda found: found.value)
 
     def everywhere(self, seed: int) -> Float[Tensor, "n d"]:
-        """Return feasible points all over the space.
+        """Return feasible points all over the space that the bench tells apart from what is taken.
 
         Raises:
             BadInput: The constraints leave nothing.
@@ -116,7 +129,14 @@ class Search:
         return self.encoding.encode(self._raw(seed))
 
     def _raw(self, seed: int) -> Iterator[Row]:
-        return islice(feasible(self.encoding, SobolPoints(latent_width(self.encoding.space), seed)), self.raw_samples)
+        stream = islice(feasible(self.encoding, SobolPoints(latent_width(self.encoding.space), seed)), LOOKS * self.raw_samples)
+        return islice((row for row in stream if self._is_new(row)), self.raw_samples)
+
+    def _is_new(self, row: Row) -> bool:
+        return unlike(self.encoding.space, row, self.taken)
+
+    def _within(self, rows: Sequence[Row]) -> Iterator[Row]:
+        return (row for row in within(self.encoding, rows) if self._is_new(row))
 
     def _nearby(self, around: Float[Tensor, "k d"], generator: torch.Generator) -> Iterator[Row]:
         """Vary good points: their neighbours, and small steps of what is continuous."""
@@ -126,7 +146,7 @@ class Search:
             shifted = x.repeat(len(noise), 1)
             shifted[:, list(self.encoding.free)] += noise[:, list(self.encoding.free)]
             rows += [self.encoding.decode(point) for point in shifted.clamp(*self.encoding.bounds)]
-            yield from within(self.encoding, rows)
+            yield from self._within(rows)
 
     def _climb_all(self, acquisition: Acquisition, starts: Sequence[Found]) -> list[Found]:
         if self._is_box:
@@ -151,7 +171,7 @@ class Search:
     def _move(self, acquisition: Acquisition, found: Found) -> Found:
         """Go to the best legal neighbour until none is better."""
         for _ in range(MOVES):
-            rows = list(within(self.encoding, list(neighbours(self.encoding.region.space, found.row))))
+            rows = list(self._within(list(neighbours(self.encoding.region.space, found.row))))
             if not rows:
                 break
             values = score_all(acquisition, self.encoding.encode(rows))
@@ -206,11 +226,11 @@ class Search:
         return [constraint for constraint in constraints if not set(constraint[0].tolist()) <= set(held)] or None
 
     def _take(self, acquisition: Acquisition, start: Found, end: Float[Tensor, " d"]) -> Found:
-        """Take the end, or the last legal point on the way back from it, where it is better than the start."""
+        """Take the end, or the last legal and new point on the way back from it, where it is better than the start."""
         x = self.encoding.encode([start.row])[0]
         for part in RETREATS:
             row = self.encoding.decode(end + part * (x - end))
-            if self.encoding.region.complaint(row) is None:
+            if self.encoding.region.complaint(row) is None and self._is_new(row):
                 value = float(score_all(acquisition, self.encoding.encode([row])))
                 return Found(row, value) if value > start.value else start
         return start

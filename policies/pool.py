@@ -6,10 +6,12 @@ from functools import cached_property
 from typing import Final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from models.encoding import Encoding
+from models.proximity import parameter_distances
+from orchestrator.domain.distance import least_difference
 from orchestrator.domain.region import Region
 from orchestrator.domain.values import Configuration
 from orchestrator.ports import Knowledge
@@ -59,6 +61,23 @@ class Pool:
         """Return those of some rows that no restriction forbids."""
         region = Region(self.encoding.space, knowledge.restrictions)
         return [index for index in indices if region.is_whole or region.complaint(self.rows[index]) is None]
+
+    def told_apart(self, indices: Sequence[int], others: Sequence[Configuration]) -> list[int]:
+        """Return those of some rows that the bench tells apart from all others; all where it tells none apart.
+
+        Whoever lists two rows means two experiments: rows closer than the resolution go together when nothing else is left.
+        """
+        apart = told_apart(self.encoding, self.encoded[list(indices)], self.encoding.encode(others)).tolist()
+        return [index for index, good in zip(indices, apart, strict=True) if good] or list(indices)
+
+
+def told_apart(encoding: Encoding, X: Float[Tensor, "n d"], others: Float[Tensor, "k d"]) -> Bool[Tensor, " n"]:
+    """Say which points the bench tells apart from all others: `orchestrator.domain.distance.alike` on encoded rows."""
+    least = torch.tensor([least_difference(parameter) for parameter in encoding.space.parameters], dtype=X.dtype)
+    apart = torch.ones(len(X), dtype=torch.bool)
+    for other in others:
+        apart &= (parameter_distances(other, X, encoding) >= least).any(dim=1)
+    return apart
 
 
 def candidate_table(encoding: Encoding) -> Pool:

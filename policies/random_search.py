@@ -11,8 +11,8 @@ from models.encoding import Encoding
 from orchestrator.domain.space import SearchSpace
 from orchestrator.ports import Knowledge, Policy, Suggestion
 from policies.initial import suggestion
-from policies.pool import Pool, candidate_table, used
-from policies.sampling import RandomPoints, distinct, feasible, latent_width, too_narrow
+from policies.pool import Pool, candidate_table
+from policies.sampling import Counted, RandomPoints, distinct, feasible, latent_width, too_narrow
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class RandomPolicy(Policy):
 
     @override
     def propose(self, knowledge: Knowledge, *, count: int, seed: int) -> tuple[Suggestion, ...]:
-        """Propose `count` configurations.
+        """Propose `count` configurations that the bench tells apart, fewer where there are no more such.
 
         Raises:
             BadInput: The constraints leave nothing, or too little to be found.
@@ -46,15 +46,23 @@ class RandomPolicy(Policy):
         if self.space.candidates is None:
             rows = self._anywhere(knowledge, count, generator)
         else:
-            left = self._pool.left(knowledge)
-            order = torch.randperm(len(left), generator=generator)[:count].tolist()
-            rows = [self._pool.rows[left[index]] for index in order]
+            rows = self._from_table(knowledge, count, generator)
         return tuple(suggestion(row, self.name) for row in rows)
 
     def _anywhere(self, knowledge: Knowledge, count: int, generator: torch.Generator) -> list[dict[str, float | str]]:
         encoding = Encoding(self.space, knowledge.restrictions)
-        stream = feasible(encoding, RandomPoints(latent_width(self.space), generator))
-        rows = distinct(stream, self.space.key, used(knowledge), count)
-        if len(rows) < count:
+        stream = Counted(feasible(encoding, RandomPoints(latent_width(self.space), generator)))
+        rows = distinct(stream, self.space, knowledge, count)
+        if stream.count < count:
             raise too_narrow(encoding, count)
+        return rows
+
+    def _from_table(self, knowledge: Knowledge, count: int, generator: torch.Generator) -> list[dict[str, float | str]]:
+        left, pool = self._pool.left(knowledge), self._pool
+        order = [left[index] for index in torch.randperm(len(left), generator=generator).tolist()]
+        rows: list[dict[str, float | str]] = []
+        while order and len(rows) < count:
+            index = pool.told_apart(order, (*knowledge.pending, *rows))[0]
+            rows.append(dict(pool.rows[index]))
+            order.remove(index)
         return rows

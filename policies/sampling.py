@@ -1,7 +1,7 @@
 """Feasible configurations from points of the unit cube: the common ground of Sobol and random designs."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import combinations
@@ -14,11 +14,13 @@ from torch.quasirandom import SobolEngine
 from typing_extensions import override
 
 from models.encoding import ROUNDING, Code, Encoding
+from orchestrator.domain.distance import unlike
 from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter, Parameter
 from orchestrator.domain.space import SearchSpace
-from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
+from orchestrator.ports import Knowledge
 from policies.constraints import meets_constraints
+from policies.pool import used
 
 logger = logging.getLogger(__name__)
 
@@ -163,20 +165,42 @@ def _labels(encoding: Encoding) -> str:
     return "; ".join([*constraints, *(f"restriction {one.number}" for one in encoding.restrictions)])
 
 
-def distinct(
-    rows: Iterable[dict[str, float | str]], key: Callable[[Configuration], object], known: Iterable[Configuration], count: int
-) -> list[dict[str, float | str]]:
-    """Take `count` rows, new ones before repeats of known ones or of each other; fewer where the rows run out."""
-    seen = {key(row) for row in known}
+@dataclass
+class Counted:
+    """Rows, and how many of them were looked at."""
+
+    rows: Iterable[dict[str, float | str]]
+    count: int = 0
+
+    def __iter__(self) -> Iterator[dict[str, float | str]]:
+        for row in self.rows:
+            self.count += 1
+            yield row
+
+
+def distinct(rows: Iterable[dict[str, float | str]], space: SearchSpace, knowledge: Knowledge, count: int) -> list[dict[str, float | str]]:
+    """Take rows that the bench tells apart from each other and from what is running: new ones before repeats of what was done.
+
+    Returns:
+        `count` rows, fewer where there are no more such.
+    """
+    known = used(knowledge)
     new: list[dict[str, float | str]] = []
     repeats: list[dict[str, float | str]] = []
+    idle = 0
     for row in rows:
-        fresh = key(row) not in seen
-        seen.add(key(row))
-        (new if fresh else repeats).append(row)
-        if len(new) == count or len(repeats) > _PATIENCE * count:
+        if unlike(space, row, (*known, *new)):
+            new.append(row)
+        else:
+            idle += 1
+            if unlike(space, row, (*knowledge.pending, *repeats)):
+                repeats.append(row)
+        if len(new) == count or idle > _PATIENCE * count:
             break
-    return (new + repeats)[:count]
+    for row in repeats:
+        if len(new) < count and unlike(space, row, new):
+            new.append(row)
+    return new
 
 
 _PATIENCE: Final = 64

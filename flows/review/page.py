@@ -4,7 +4,7 @@ It is stored whole with the request, so that a later reader sees what the approv
 rendered from it and add nothing.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any, Final
@@ -169,12 +169,26 @@ class PageMaker:
     def _explanations(self, history: History, proposals: Sequence[Proposal]) -> dict[str, Explanation]:
         """Ask the policy why, given what it knew before it proposed; hand-made and edited proposals have no such reason."""
         asked = [one for one in proposals if one.author is None and one.provenance.predicted]
-        if not asked:
-            return {}
-        own = {one.proposal_id for one in history.newest() if one.provenance.batch >= asked[0].provenance.batch}
-        before = replace(history, proposals={key: one for key, one in history.proposals.items() if one.proposal_id not in own})
-        given = self.policy.explain(knowledge(before), [one.configuration for one in asked], seed=asked[0].provenance.seed)
-        return {one.proposal_id: explanation for one, explanation in zip(asked, given, strict=False)}
+        found: dict[str, Explanation] = {}
+        for number in sorted({one.provenance.batch for one in asked}):
+            found |= self._explained_batch(history, number, {one.proposal_id for one in asked if one.provenance.batch == number})
+        return found
+
+    def _explained_batch(self, history: History, number: int, asked: Collection[str]) -> dict[str, Explanation]:
+        """Explain some of a batch; each was chosen beside those before it, whether people are asked about them or not."""
+        first = {key: one for key, one in history.proposals.items() if one.revision == 1 and one.author is None}
+        batch = sorted((one for one in first.values() if one.provenance.batch == number), key=lambda one: one.provenance.position)
+        own = {one.proposal_id for one in history.newest() if one.provenance.batch >= number}
+        runs = {key: run for key, run in history.runs.items() if run.proposal_id not in own}
+        before = replace(
+            history,
+            proposals={key: one for key, one in history.proposals.items() if one.proposal_id not in own},
+            runs=runs,
+            measurements={key: one for key, one in history.measurements.items() if one.run_key in runs},
+        )
+        which = [index for index, one in enumerate(batch) if one.proposal_id in asked]
+        given = self.policy.explain(knowledge(before), [one.configuration for one in batch], seed=batch[0].provenance.seed, only=which)
+        return {batch[index].proposal_id: explanation for index, explanation in zip(which, given, strict=False)}
 
 
 def _restriction(one: Restriction, units: Mapping[str, str]) -> str:

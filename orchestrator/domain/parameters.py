@@ -9,10 +9,12 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from orchestrator.domain.values import Configuration, Frozen
-from orchestrator.units import parse, unit
+from orchestrator.units import parse, parse_difference, unit
 
 RELATIVE_TOLERANCE: Final = 1e-9
 """Bounds and equalities are compared within this part of a column's range: float noise, not a licence."""
+RESOLVED: Final = 0.01
+"""Part of a parameter's range that a bench tells apart where `resolution` says nothing else."""
 
 
 def _bounds(data: Any) -> Any:
@@ -21,7 +23,22 @@ def _bounds(data: Any) -> Any:
         return data
     name, unit_text = data.get("name", "?"), data.get("unit", "")
     converted = {key: parse(data[key], unit_text, what=f"parameter {name}, {key}") for key in ("min", "max") if key in data}
-    return {**data, **converted}
+    return {**data, **converted, **_resolution(data, unit_text)}
+
+
+def _resolution(data: dict[str, Any], unit_text: str) -> dict[str, float]:
+    """Convert `resolution`, a difference, to the parameter's unit."""
+    if data.get("resolution") is None:
+        return {}
+    what = f"parameter {data.get('name', '?')}, resolution"
+    value = parse_difference(data["resolution"], unit_text, what=what)
+    if value <= 0:
+        raise ValueError(f"{what}: {data['resolution']!r} is not above 0")
+    return {"resolution": value}
+
+
+def _fractions(data: Any) -> Any:
+    return {**data, **_resolution(data, "")} if isinstance(data, dict) else data
 
 
 class ContinuousParameter(Frozen):
@@ -36,6 +53,8 @@ class ContinuousParameter(Frozen):
     """Lower bound, inclusive."""
     max: float
     """Upper bound, inclusive."""
+    resolution: float | None = None
+    """Least difference that the bench tells apart, in `unit`; None for 1 % of the range."""
 
     _convert = model_validator(mode="before")(_bounds)
 
@@ -44,7 +63,14 @@ class ContinuousParameter(Frozen):
         unit(self.unit)
         if not self.min < self.max:
             raise ValueError(f"parameter {self.name}: min {self.min:g} must be below max {self.max:g} {self.unit}")
+        if self.resolution is not None and self.resolution > self.max - self.min:
+            raise ValueError(f"parameter {self.name}, resolution: {self.resolution:g} {self.unit} is more than the range {self.legal}")
         return self
+
+    @property
+    def resolved(self) -> float:
+        """The least difference that the bench tells apart, in `unit`."""
+        return RESOLVED * (self.max - self.min) if self.resolution is None else self.resolution
 
     @property
     def legal(self) -> str:
@@ -161,6 +187,10 @@ class CompositionParameter(Frozen):
     """How far the sum may be from one."""
     fixed: tuple[float, ...] | None = None
     """The only fractions that are legal, in the order of the components; None where they vary."""
+    resolution: float | None = None
+    """Least part of the mixture whose exchange the bench tells apart; None for 0.01, and on a lattice for any move."""
+
+    _convert = model_validator(mode="before")(_fractions)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -172,7 +202,16 @@ class CompositionParameter(Frozen):
             raise ValueError(f"parameter {self.name}: max_components {self.max_components} exceeds {len(self.components)} components")
         if self.fixed is not None and len(self.fixed) != len(self.components):
             raise ValueError(f"parameter {self.name}: {len(self.fixed)} fixed fractions for {len(self.components)} components")
+        if self.resolution is not None and self.resolution > 1:
+            raise ValueError(f"parameter {self.name}, resolution: {self.resolution:g} is more than the whole mixture")
         return self
+
+    @property
+    def resolved(self) -> float:
+        """The least part of the mixture whose exchange the bench tells apart."""
+        if self.resolution is not None:
+            return self.resolution
+        return RESOLVED if self.step is None else 0.0
 
     @property
     def legal(self) -> str:

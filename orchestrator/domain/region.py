@@ -57,6 +57,19 @@ class Region:
                 return f"{apart:.3g} from what restriction {one.number} avoids; expected at least {one.radius:g}"
         return None
 
+    def admits(self, measured: Configuration) -> bool:
+        """Say whether a measured configuration lies where proposals may now, as near as the bench tells apart.
+
+        Constraints of the whole space are not looked at: readbacks miss them by what the bench misses.
+        """
+        return all(self._keeps_to(one, measured) for one in self.restrictions)
+
+    def _keeps_to(self, restriction: Restriction, measured: Configuration) -> bool:
+        if restriction.around:
+            return distance(self.whole, measured, restriction.around) >= restriction.radius
+        owners = {column: parameter for parameter in self.whole.parameters for column in parameter.columns}
+        return all(_near(owners[column], allowed, measured[column]) for column, allowed in restriction.columns.items())
+
     def check_columns(self, configuration: Configuration) -> None:
         """Refuse what a person writes outside restricted columns; what is only avoided they may ask for.
 
@@ -79,6 +92,17 @@ def _holds(allowed: Allowed, value: float | str) -> bool:
     low, high = allowed.min, allowed.max
     slack = 1e-9 * max(abs(value), *(abs(bound) for bound in (low, high) if bound is not None))
     return (low is None or value >= low - slack) and (high is None or value <= high + slack)
+
+
+def _near(parameter: Parameter, allowed: Allowed, value: float | str) -> bool:
+    """Say whether a readback stands for something that is left: the nearest legal value, or one within the resolution."""
+    if isinstance(value, str) or isinstance(parameter, CategoricalParameter):
+        return _holds(allowed, value)
+    if isinstance(parameter, DiscreteParameter):
+        return _holds(allowed, min(parameter.values, key=lambda legal: abs(legal - value)))
+    low = value if allowed.min is None else allowed.min
+    high = value if allowed.max is None else allowed.max
+    return _holds(allowed, value) or low - parameter.resolved <= value <= high + parameter.resolved
 
 
 def _narrowed(space: SearchSpace, restriction: Restriction) -> SearchSpace:
@@ -133,7 +157,7 @@ def _range(parameter: ContinuousParameter, allowed: Allowed) -> Parameter:
         raise BadInput(f"{parameter.name} = {allowed.shown(parameter.unit)}: expected {legal}")
     if low == high:
         return DiscreteParameter(name=parameter.name, unit=parameter.unit, values=(low,))
-    return parameter.evolve(min=low, max=high)
+    return parameter.evolve(min=low, max=high, resolution=None)  # what the bench tells apart is the whole space's affair
 
 
 def _mixture(parameter: CompositionParameter, mine: Mapping[str, Allowed]) -> Parameter:

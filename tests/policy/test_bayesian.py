@@ -180,14 +180,15 @@ def test_the_details_are_json() -> None:
     assert details["surrogate"] == "gp/1"
 
 
-def test_a_finite_space_repeats_a_point_only_when_all_are_taken() -> None:
+def test_a_batch_holds_each_configuration_of_a_finite_space_once_and_is_smaller_where_there_are_no_more() -> None:
     space = SearchSpace(
         parameters=(DiscreteParameter(name="n", values=(1, 2)), CategoricalParameter(name="solvent", categories=("DMF", "THF")))
     )
     known = Knowledge(observations=(Observation({"n": 1.0, "solvent": "DMF"}, {"y": 1.0}),))
     batch = build_policy("bayesian", space, YIELD, {"initial": 0, **QUICK}).propose(known, count=6, seed=0)
-    assert len({space.key(one.configuration) for one in batch[:4]}) == 4
-    assert len(batch) == 6
+    assert len({space.key(one.configuration) for one in batch}) == len(batch) == 4
+    running = replace(known, pending=tuple(one.configuration for one in batch))
+    assert build_policy("bayesian", space, YIELD, {"initial": 0, **QUICK}).propose(running, count=1, seed=0) == ()
 
 
 def test_log_ei_also_copes_with_batches_and_pending_experiments() -> None:

@@ -59,11 +59,13 @@ def test_a_division_by_zero_at_a_point_rules_that_point_out() -> None:
     assert {one.configuration["n"] for one in rows} == {1.0, 2.0}
 
 
-def test_a_space_of_few_points_is_used_up_before_points_repeat() -> None:
+@pytest.mark.parametrize("policy", [SobolPolicy, RandomPolicy])
+def test_a_batch_holds_each_point_of_a_small_space_once_and_a_later_one_repeats_what_is_done(policy: type[SobolPolicy]) -> None:
     space = SearchSpace(parameters=(DiscreteParameter(name="n", values=(1, 2, 3)),))
-    rows = [one.configuration["n"] for one in SobolPolicy(space).propose(Knowledge(), count=5, seed=0)]
-    assert set(rows[:3]) == {1.0, 2.0, 3.0}
-    assert len(rows) == 5
+    rows = [one.configuration["n"] for one in policy(space).propose(Knowledge(), count=5, seed=0)]
+    assert sorted(rows) == [1.0, 2.0, 3.0]
+    known = Knowledge(observations=(Observation({"n": 1.0}, {"y": 1.0}),), pending=({"n": 2.0},))
+    assert [one.configuration["n"] for one in policy(space).propose(known, count=5, seed=0)] == [3.0, 1.0]
 
 
 def test_few_components_are_present_where_few_may_be_and_each_set_of_them_is_drawn() -> None:

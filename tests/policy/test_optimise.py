@@ -31,7 +31,9 @@ def peak(*centre: float) -> Callable[[Tensor], Tensor]:
 
 
 def found(space: SearchSpace, landscape: Callable[[Tensor], Tensor], seed: int = 0) -> Found:
-    return Search(Encoding(space), restarts=2, raw_samples=64).best(landscape, NOWHERE, seed=seed)
+    best = Search(Encoding(space), restarts=2, raw_samples=64).best(landscape, NOWHERE, seed=seed)
+    assert best is not None
+    return best
 
 
 def test_a_free_maximum_is_found() -> None:

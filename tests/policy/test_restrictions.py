@@ -5,6 +5,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from models.encoding import Encoding
+from orchestrator.domain.distance import unlike
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter, Parameter
 from orchestrator.domain.region import Region
@@ -71,7 +72,10 @@ def test_every_policy_keeps_to_restrictions(kind: str, data: st.DataObject, seed
         assume("constraints" not in str(refusal) and "restrictions" not in str(refusal))
         raise
     region = Region(space, known)
-    assert [region.complaint(one.configuration) for one in found] == [None] * 2
+    assert [region.complaint(one.configuration) for one in found] == [None] * len(found)
+    rows = [one.configuration for one in found]
+    assert rows
+    assert all(unlike(space, row, rows[:index]) for index, row in enumerate(rows))
 
 
 @pytest.mark.parametrize("kind", ["sobol", "random", "bayesian"])
