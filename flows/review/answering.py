@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from math import floor, log10
 from typing import Any, Final
 
 from pydantic import ValidationError
 
-from orchestrator.domain.parameters import CategoricalParameter, DiscreteParameter, Parameter
+from orchestrator.domain.parameters import CategoricalParameter, ContinuousParameter, DiscreteParameter, Parameter
 from orchestrator.domain.review import Answer, Asked, ReviewRequest, Verdict
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import explain
@@ -146,10 +147,17 @@ def answer_of(request: ReviewRequest, answer_id: str, *, reviewer: str, verdicts
 
 
 def shown(parameter: Parameter, value: float | str) -> str:
-    """Write a value for people, who may send it back as it is: enough digits to decide by, and all of those of a number listed."""
-    if isinstance(value, str):
-        return value
-    if isinstance(parameter, DiscreteParameter):
-        nearest = min(parameter.values, key=lambda legal: abs(legal - value))
-        return short if float(short := f"{nearest:.{SHOWN}g}") == nearest else repr(nearest)
-    return f"{value:.{SHOWN}g}"
+    """Write a value for people, who may send it back as it is: with the digits that the bench tells apart, or enough to decide by.
+
+    A number from a list is written in full, and a fraction so that what is seen sums to one.
+    """
+    match parameter, value:
+        case _, str():
+            return value
+        case DiscreteParameter(), float():
+            nearest = min(parameter.values, key=lambda legal: abs(legal - value))
+            return short if float(short := f"{nearest:.{SHOWN}g}") == nearest else repr(nearest)
+        case ContinuousParameter(resolution=float(resolution)), float():
+            return f"{value:.{max(0, -floor(log10(resolution)))}f}"
+        case _:
+            return f"{value:.{SHOWN}g}"

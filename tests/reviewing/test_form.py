@@ -145,6 +145,9 @@ def test_a_field_that_comes_back_as_it_was_shown_is_kept_at_full_precision(x: fl
 def test_numbers_are_shown_with_digits_to_decide_by_and_read_with_or_without_a_unit() -> None:
     third = PROPOSALS[0].evolve(configuration={**CONFIGURATION, "T": 200 + 100 / 3})
     assert row_of(REQUEST.asked[0], third, SPACE)["T"] == "233.333"
+    for resolution, text in ((0.1, "233.3"), (0.05, "233.33"), (2.0, "233"), (1e-5, "233.33333")):
+        coarse = SearchSpace(parameters=(SPACE.parameters[0].evolve(resolution=resolution), *SPACE.parameters[1:]))
+        assert row_of(REQUEST.asked[0], third, coarse)["T"] == text
     assert edits({"T": "500 K", "mix_a": "0.5", "mix_b": "5e-1"}, {"reason_": "2", "solvent": "TOP"}) == [
         {"T": pytest.approx(226.85), "mix.a": 0.5, "mix.b": 0.5},
         {"reason": 2.0, "solvent": "TOP"},

@@ -156,10 +156,18 @@ def state_of(flow_run_id: str) -> str:
     return "" if state is None else str(state.name)
 
 
+def has_form(flow_run_id: str) -> bool:
+    """Whether a paused run can be answered: Prefect saves the form a moment after the pause."""
+    keys = told(flow_run_id).state.state_details.run_input_keyset
+    with client() as api:
+        return keys is None or bool(api.filter_flow_run_input(UUID(flow_run_id), key_prefix=keys["schema"], limit=1, exclude_keys=set()))
+
+
 def submit(flow_run_id: str, people: "People", **edits: str) -> None:
     """Submit the form of the newest request as the page does, all proposals approved with x = 0.5 where nothing else is given."""
     from prefect.flow_runs import resume_flow_run
 
+    wait_for(lambda: has_form(flow_run_id))
     request = max(people.history.requests.values(), key=lambda one: one.number)
     resume_flow_run(UUID(flow_run_id), run_input=answered(people.history, request, **{"x": "0.5", **edits}))
 
