@@ -28,6 +28,7 @@ from flows.lab import Kind, Lab, make_lab
 from flows.server import home_in_use
 from flows.server_users import keep_server
 from orchestrator.errors import AthanorError, BadInput
+from orchestrator.units import parse
 
 if TYPE_CHECKING:
     from flows.campaign import Ended
@@ -58,19 +59,19 @@ def campaign(file: str, lab: str | None = None, data: str | None = None) -> Stat
 
 
 @flow(name="dry-run", persist_result=False)
-def dry_run(file: str, lab: str | None = None, rate: float = 300.0, seed: int = 0) -> State[Any]:
+def dry_run(file: str, lab: str | None = None, rate: str | float = "300", seed: int = 0) -> State[Any]:
     """Run or resume a campaign against simulated instruments, with a database of its own.
 
     Args:
         file: The campaign file, by its absolute path.
         lab: Lab folder, by its absolute path; else the one beside the file.
-        rate: Lab seconds per wall second.
+        rate: Lab seconds per wall second. Text: a browser's field for numbers drops a decimal comma without a word.
         seed: Seed of the plant's noise, drift and hidden constants.
     """
     from flows.cli.running import RunOptions
 
     def options() -> RunOptions:
-        return RunOptions(kind="dry", lab=_optional("lab", lab), rate=rate, plant_seed=seed)
+        return RunOptions(kind="dry", lab=_optional("lab", lab), rate=parse(rate, "", what="rate"), plant_seed=seed)
 
     return _carry_campaign(file, options)
 

@@ -208,11 +208,33 @@ def _signature(request: ReviewRequest, answer: Answer, proposal: Proposal) -> Si
     return Signature(person=answer.reviewer, content_hash=proposal.content_hash, request_id=request.request_id)
 
 
+def signers_of(proposal: Proposal) -> tuple[str, ...]:
+    """Return who has signed a revision as it stands."""
+    return tuple(one.person for one in proposal.signatures if one.content_hash == proposal.content_hash)
+
+
+def lacks_signature(proposal: Proposal, signers: Iterable[str], people: int) -> bool:
+    """Whether one more person must sign before a revision is carried out: its author cannot be the only one."""
+    persons = set(signers)
+    return len(persons) < people or persons == {proposal.author}
+
+
+def unsigned(request: ReviewRequest, answer: Answer, proposals: Mapping[tuple[str, int], Proposal]) -> tuple[int, ...]:
+    """Return the numbers of the proposals that an answer approves as they stand, and that lack a signature all the same."""
+    rows = zip(request.asked, answer.verdicts, strict=False)
+    approved = (
+        (asked, proposals[(asked.proposal_id, asked.revision)]) for asked, one in rows if one.verdict == "approve" and not one.edits
+    )
+    return tuple(
+        asked.number for asked, proposal in approved if lacks_signature(proposal, (*signers_of(proposal), answer.reviewer), asked.people)
+    )
+
+
 def _signed(request: ReviewRequest, answer: Answer, proposal: Proposal, people: int, now: Instant) -> Proposal:
     signatures = (*proposal.signatures, _signature(request, answer, proposal))
     signed = proposal.evolve(signatures=signatures)
-    signers = [one.person for one in signatures if one.content_hash == proposal.content_hash]
-    if len(set(signers)) < people or all(one == proposal.author for one in signers):
+    signers = signers_of(signed)
+    if lacks_signature(signed, signers, people):
         return signed
     names = " and ".join(dict.fromkeys(signers))
     return signed.evolve(status=ProposalStatus.APPROVED, decided_by=f"person {names}", decided_lab=now.lab)

@@ -75,7 +75,7 @@ def ask(number: int | None, campaign: str | None, *, lab: Path | None) -> None:
         request, clock = request_of(history, number), clock_of(found, store)
     if (over := _over(history, request)) is not None:
         raise BadInput(over)
-    console.print(title_of(request, clock), markup=False)
+    console.print(title_of(request, clock, history), markup=False)
     console.print(table_of(history, request))
     with _leaving(LEFT.format(request.number)):
         console.print(hold(Terminal(), _matter(found, history, request)), markup=False)

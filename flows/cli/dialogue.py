@@ -20,6 +20,7 @@ from orchestrator.domain.review import Answer, Asked, ReviewRequest, Verdict
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
+from orchestrator.review import unsigned
 
 MENU: Final = {"a": "approve", "e": "edit", "r": "reject", "p": "page", "s": "skip", "q": "quit"}
 FOLLOWS: Final = "the campaign carries it out (when it is not running: with its next run)"
@@ -89,19 +90,21 @@ def hold(talk: Talk, matter: Matter) -> str:
             return LEFT.format(matter.request.number)
         kept = matter.give(answer, code)
         if kept.status is not AnswerStatus.REFUSED:
-            return f"request {matter.request.number}: {said(kept)}; {FOLLOWS}"
+            asked = {(one.proposal_id, one.revision): one for one in matter.proposals.values()}
+            return f"request {matter.request.number}: {said(kept, matter.request, asked)}; {FOLLOWS}"
         talk.say(f"refused: {kept.reason}")
         if matter.over() is None and not yes(talk, "sign again?"):
             return LEFT.format(matter.request.number)
     return f"{over}; nothing of this dialogue counts"
 
 
-def said(answer: Answer) -> str:
-    """Sum an answer up in a line."""
+def said(answer: Answer, request: ReviewRequest, proposals: Mapping[tuple[str, int], Proposal]) -> str:
+    """Sum an answer up in a line, with what it leaves to others."""
     approved = sum(one.verdict == "approve" for one in answer.verdicts)
     edited = sum(bool(one.edits) for one in answer.verdicts)
     refused = len(answer.verdicts) - approved
-    return f"{approved} approved{f' ({edited} edited)' if edited else ''}, {refused} refused by {answer.reviewer}"
+    lacking = "".join(f"; another person must sign proposal {number} as well" for number in unsigned(request, answer, proposals))
+    return f"{approved} approved{f' ({edited} edited)' if edited else ''}, {refused} refused by {answer.reviewer}{lacking}"
 
 
 def yes(talk: Talk, question: str) -> bool:
@@ -215,7 +218,7 @@ def _values(talk: Talk, space: SearchSpace, parameter: Parameter, values: Mappin
 def _value(talk: Talk, space: SearchSpace, column: str, current: float | str, legal: str) -> float | str:
     while True:
         typed = talk.ask(f"  {column} ({legal}) [{shown(current)}]: ")
-        if not typed:
+        if typed in ("", shown(current)):
             return current
         try:
             return value_of(space, column, typed, what=column)

@@ -15,6 +15,7 @@ from flows.cli.looking import the_campaign
 from flows.cli.output import console, emit
 from flows.lab import Lab, clock_of, find_lab
 from flows.review.answering import answer_of, edits_of, is_number, values_of, verdicts_of
+from flows.review.outcome import notice, outcome
 from flows.review.withdrawal import withdraw
 from flows.snapshots import files_of
 from flows.stocks import StockBook
@@ -60,7 +61,7 @@ def list_requests(campaign: str | None, *, lab: Path | None, as_json: bool) -> N
             console.print(f"campaign {history.campaign.name}: nothing waits for people")
         clock = clock_of(found, store)
         for request in history.open_requests:
-            console.print(title_of(request, clock), markup=False)  # it quotes people
+            console.print(title_of(request, clock, history), markup=False)  # it quotes people
             console.print(table_of(history, request))
             console.print(
                 f"decide: athanor review decide {request.number} --approve N --reject N=REASON --set N:PARAMETER=VALUE --by NAME"
@@ -97,12 +98,12 @@ def _document(history: History, request: ReviewRequest) -> dict[str, Any]:
     }
 
 
-def title_of(request: ReviewRequest, clock: Clock) -> str:
-    """Say which request it is, by when it is to be decided, and what was wrong with the last answer."""
+def title_of(request: ReviewRequest, clock: Clock, history: History) -> str:
+    """Say which request it is, by when it is to be decided, what was wrong with the last answer, and who has signed."""
     left = "" if request.deadline_lab is None else f"; {_deadline(request, request.deadline_lab - clock.lab(), clock)}"
-    complaint = f"\nlast answer refused: {request.complaint}" if request.complaint else ""
+    first = notice(request, history.proposals)
     answered = "; answered, being carried out" if request.answer_id is not None else ""
-    return f"request {request.number} of campaign {request.campaign}{left}{answered}{complaint}"
+    return f"request {request.number} of campaign {request.campaign}{left}{answered}" + (f"\n{first}" if first else "")
 
 
 def _deadline(request: ReviewRequest, left: float, clock: Clock) -> str:
@@ -147,8 +148,9 @@ def show_page(number: int | None, campaign: str | None, *, lab: Path | None, as_
     """Print the decision page that belongs to a request, or write it as one HTML file."""
     from flows.review import rendering  # loads what draws, which a decision need not wait for
 
-    with opened(campaign, lab, read_only=True) as (_, store, history):
+    with opened(campaign, lab, read_only=True) as (found, store, history):
         request = request_of(history, number)
+        title = title_of(request, clock_of(found, store), history)
         page = json.loads(store.page(request.page_sha256 or "").text)
     if as_json:
         emit(page)
@@ -156,7 +158,15 @@ def show_page(number: int | None, campaign: str | None, *, lab: Path | None, as_
         html.write_text(rendering.html(page), encoding="utf-8")
         console.print(str(html))
     else:
+        console.print(title if request.waits else _over(history, request), markup=False)
         console.print(Markdown(rendering.markdown(page, pictures=False)))
+
+
+def _over(history: History, request: ReviewRequest) -> str:
+    """Say what became of a request that waits for nobody any more."""
+    kept = history.answers.get(request.answer_id or "")
+    told = outcome(history, request, kept) if kept is not None else request.reason or "no reason kept"
+    return f"request {request.number} of campaign {request.campaign} is {request.status}: {told}"
 
 
 def decide(number: int | None, campaign: str | None, decision: Decision, *, lab: Path | None, as_json: bool) -> None:
@@ -174,7 +184,7 @@ def decide(number: int | None, campaign: str | None, decision: Decision, *, lab:
     if kept.status is AnswerStatus.REFUSED:
         raise BadInput(f"the answer to request {request.number} was refused: {kept.reason}")
     if not as_json:
-        console.print(f"request {request.number}: {said(kept)}; {FOLLOWS}")
+        console.print(f"request {request.number}: {said(kept, request, history.proposals)}; {FOLLOWS}", markup=False)
 
 
 def _answer(history: History, store: SqlStore, request: ReviewRequest, decision: Decision) -> Answer:

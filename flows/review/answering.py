@@ -2,17 +2,20 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from math import floor, log10
+from typing import Any, Final
 
 from pydantic import ValidationError
 
-from orchestrator.domain.parameters import CategoricalParameter
-from orchestrator.domain.records import Proposal
+from orchestrator.domain.parameters import CategoricalParameter, ContinuousParameter, DiscreteParameter, Parameter
 from orchestrator.domain.review import Answer, Asked, ReviewRequest, Verdict
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import explain
 from orchestrator.errors import BadInput
 from orchestrator.units import parse
+
+SHOWN: Final = 6
+"""Significant digits of a number that stands in a field or beside a question; one that is kept is kept in full."""
 
 
 def edits_of(texts: Sequence[str], space: SearchSpace) -> dict[int, dict[str, float | str]]:
@@ -143,6 +146,18 @@ def answer_of(request: ReviewRequest, answer_id: str, *, reviewer: str, verdicts
         raise explain(error, what="the answer") from error
 
 
-def differences(space: SearchSpace, proposal: Proposal, values: Mapping[str, float | str]) -> dict[str, float | str]:
-    """Return the columns of a form's row that differ from what was proposed."""
-    return {column: values[column] for column in space.columns if column in values and values[column] != proposal.configuration[column]}
+def shown(parameter: Parameter, value: float | str) -> str:
+    """Write a value for people, who may send it back as it is: with the digits that the bench tells apart, or enough to decide by.
+
+    A number from a list is written in full, and a fraction so that what is seen sums to one.
+    """
+    match parameter, value:
+        case _, str():
+            return value
+        case DiscreteParameter(), float():
+            nearest = min(parameter.values, key=lambda legal: abs(legal - value))
+            return short if float(short := f"{nearest:.{SHOWN}g}") == nearest else repr(nearest)
+        case ContinuousParameter(resolution=float(resolution)), float():
+            return f"{value:.{max(0, -floor(log10(resolution)))}f}"
+        case _:
+            return f"{value:.{SHOWN}g}"

@@ -26,6 +26,7 @@ from flows.review.leftovers import close_left_runs, read_answers
 from flows.server import address_now
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.errors import AthanorError
+from orchestrator.loop import History
 from orchestrator.store.sql import SqlStore
 
 logger = logging.getLogger(__name__)
@@ -130,7 +131,7 @@ class PrefectAsker(Asker):
     def _look(self, wanted: dict[str, ReviewRequest]) -> None:
         for request_id, child in list(self._children.items()):
             over = request_id not in wanted or wanted[request_id].attempt != child.attempt
-            if not child.alive or (over and child.lingers):
+            if not child.alive or (over and not self._settles(request_id) and child.lingers):
                 self._end(request_id)
         if self._untidy:
             self._tidy(leave_open=False)
@@ -138,6 +139,10 @@ class PrefectAsker(Asker):
         for request in wanted.values():
             if request.request_id not in self._children:
                 self._ask(request)
+
+    def _settles(self, request_id: str) -> bool:
+        """Whether an answer is being carried out: its child waits, and shows in the page what comes of it."""
+        return History.of(self._store.changes(self._campaign)).requests[request_id].settles
 
     def _ask(self, request: ReviewRequest) -> None:
         """Start a review run; before a second one of a request, whatever all earlier ones were told is read."""

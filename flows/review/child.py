@@ -20,17 +20,19 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
-from prefect import flow, pause_flow_run, tags
-from prefect.client.orchestration import get_client
+import httpx
+from prefect import flow, get_run_logger, pause_flow_run, tags
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
-from prefect.exceptions import FlowPauseTimeout
-from prefect.states import Completed, Running
+from prefect.exceptions import FlowPauseTimeout, ObjectNotFound, PrefectException
+from prefect.states import Cancelled, Completed, Running
 from pydantic import ValidationError
 
 from flows.lab import Lab, clock_of, open_lab
 from flows.review.form import answer_from, form_for
+from flows.review.outcome import Ending, asking, ending, notice
 from flows.review.rendering import markdown
 from flows.snapshots import files_of
 from orchestrator.domain.records import Proposal
@@ -45,6 +47,8 @@ logger = logging.getLogger(__name__)
 PAUSE_SECONDS: Final = 30 * 86400
 """Prefect's own time-out: long, since the campaign's deadline decides."""
 POLL_SECONDS: Final = 2
+SETTLE_SECONDS: Final = 0.5
+"""How often the ledger is asked what came of an answer."""
 PARENT_SECONDS: Final = 1.0
 
 
@@ -59,9 +63,13 @@ class Question:
     attempt: int
     timeout: int = PAUSE_SECONDS
 
+    def history(self) -> History:
+        """Read the campaign as it is now."""
+        return History.of(self.store.changes(self.campaign))
+
     def load(self) -> tuple[ReviewRequest, tuple[Proposal, ...], SearchSpace]:
         """Read the request as it is now."""
-        history = History.of(self.store.changes(self.campaign))
+        history = self.history()
         request = history.requests[self.request_id]
         proposals = tuple(history.proposals[(one.proposal_id, one.revision)] for one in request.asked)
         return request, proposals, files_of(history.campaign)[0]
@@ -102,23 +110,38 @@ def ask(question: Question) -> str:
     request, proposals, space = question.load()
     if not request.waits:
         return f"request {request.number} is {request.status} already"
-    name = f"review {question.campaign} request {request.number} ({request.extent})"
+    told = {(one.proposal_id, one.revision): one for one in proposals}
+    began: list[UUID] = []
 
-    @flow(name="review", flow_run_name=name, validate_parameters=False, persist_result=False)
+    @flow(name="review", flow_run_name=asking(request, told), validate_parameters=False, persist_result=False)
     def review() -> State[Any]:
         context = FlowRunContext.get()
         assert context is not None
         assert context.flow_run is not None
         run_id = context.flow_run.id
+        began.append(run_id)
         kept = request.evolve(runs=[*(one.model_dump() for one in request.runs), ReviewRun(flow_run_id=str(run_id), key=question.key)])
         question.store.update_request(kept, kind="review-run", by="review", now=clock_of(question.lab, question.store).now())
         link = publish_page(question.store, request, run_id)
-        form = form_for(request, proposals, space, {one.proposal_id: expectation(one) for one in proposals}, link)
-        return _pause(question, form.with_initial_data(description=description(request, proposals)), run_id)
+        expected = {one.proposal_id: expectation(one) for one in proposals}
+        form = form_for(request, proposals, space, expected, page=link, notice=notice(request, told))
+        about = description(request, proposals)
+        get_run_logger().info("%s", about)
+        return _pause(question, form.with_initial_data(description=about), run_id)
 
     with tags(tag_of(question.request_id)):  # so that it is found and closed should this process die before the ledger knows of it
         state = review(return_state=True)
+    with get_client(sync_client=True) as client:
+        for run_id in began:  # a cancel that came too late has the last word in Prefect, but for this
+            show_end(client, run_id, state)
     return state.message or state.name or "ended"
+
+
+def show_end(client: SyncPrefectClient, run_id: UUID, state: State[Any]) -> None:
+    """Have Prefect show a run as it ended, whatever somebody has pressed meanwhile."""
+    now = client.read_flow_run(run_id).state
+    if now is None or (now.type, now.message) != (state.type, state.message):
+        client.set_flow_run_state(run_id, state, force=True)
 
 
 def publish_page(store: SqlStore, request: ReviewRequest, run_id: UUID) -> str:
@@ -138,6 +161,8 @@ def publish_page(store: SqlStore, request: ReviewRequest, run_id: UUID) -> str:
 
 
 def _pause(question: Question, form: Any, run_id: UUID) -> State[Any]:
+    over = threading.Event()
+    threading.Thread(target=_wake_cancelled, args=(run_id, over), name="cancelled", daemon=True).start()
     try:
         pause_flow_run(wait_for_input=form, key=question.key, timeout=question.timeout, poll_interval=POLL_SECONDS)
     except FlowPauseTimeout:
@@ -146,14 +171,49 @@ def _pause(question: Question, form: Any, run_id: UUID) -> State[Any]:
         return Completed(message="nobody answered in Prefect's time; asked again")
     except ValidationError:  # released without an answer: the form's defaults lack the verdicts and the reviewer
         logger.warning("flow run %s was released without an answer", run_id)
-    return Completed(message=collect(question.lab, question.store, question.load, str(run_id), question.key))
+    finally:
+        over.set()
+    return _told(question, run_id)
+
+
+def _wake_cancelled(run_id: UUID, over: threading.Event) -> None:
+    """Let a pause go on whose run is cancelled: a pause looks only for a run that runs, and a form may have been submitted just before."""
+    with get_client(sync_client=True) as client:
+        while not over.wait(POLL_SECONDS):
+            try:
+                state = client.read_flow_run(run_id).state
+                if state is not None and (state.is_cancelling() or state.is_final()) and not over.is_set():
+                    client.set_flow_run_state(run_id, Running(), force=True)
+            except (httpx.HTTPError, PrefectException) as error:  # the pause itself notices a server that stays away
+                logger.warning("flow run %s cannot be looked at: %s", run_id, error)
+
+
+def _told(question: Question, run_id: UUID) -> State[Any]:
+    """Read what people submitted, wait until it is carried out, and show in the run what came of it."""
+    said = collect(question.lab, question.store, question.load, str(run_id), question.key)
+    get_run_logger().info("%s", said)
+    while (
+        request := (history := question.history()).requests[question.request_id]
+    ).settles and request.answer_id == f"{run_id}/{question.key}":
+        time.sleep(SETTLE_SECONDS)
+    ended = ending(history, request, str(run_id), otherwise=said)
+    if ended.said != said:
+        get_run_logger().info("%s", ended.said)
+    with get_client(sync_client=True) as client:
+        return name_end(client, run_id, ended)
+
+
+def name_end(client: SyncPrefectClient, run_id: UUID, ended: Ending) -> State[Any]:
+    """Give a run the name that says how it ended; return its last state."""
+    client.update_flow_run(run_id, name=ended.name)
+    return Completed(message=ended.said) if ended.is_answered else Cancelled(message=ended.said)
 
 
 def collect(lab: Lab, store: SqlStore, load: Any, flow_run_id: str, key: str) -> str:
     """Write the answer that Prefect has stored under a pause's key to the ledger; return what became of it."""
     came = stored_response(flow_run_id, key)
     if came is None:
-        return "released without an answer; asked again"
+        return "released or cancelled without an answer; the request waits on and is asked again"
     request, proposals, space = load()
     try:
         answer, code = answer_from(request, proposals, space, came, answer_id=f"{flow_run_id}/{key}", key=key)
@@ -162,7 +222,7 @@ def collect(lab: Lab, store: SqlStore, load: Any, flow_run_id: str, key: str) ->
             return f"not an answer: {error}; known already, or too late"
         complaint = request.evolve(attempt=request.attempt + 1, complaint=str(error))
         store.update_request(complaint, kind="answer-unreadable", by="review", now=clock_of(lab, store).now())
-        return f"not an answer: {error}"
+        return f"not an answer: {error}; asked again"
     kept = store.answer(answer, code=code or None, now=clock_of(lab, store).now())
     return f"{kept.status}{f': {kept.reason}' if kept.reason else f' from {kept.reviewer}'}"
 
@@ -170,7 +230,10 @@ def collect(lab: Lab, store: SqlStore, load: Any, flow_run_id: str, key: str) ->
 def stored_response(flow_run_id: str, key: str) -> dict[str, Any] | None:
     """Return what a person submitted under a pause's key; None when nobody did."""
     with get_client(sync_client=True) as client:
-        found = client.filter_flow_run_input(UUID(flow_run_id), key_prefix=f"paused-{key}-response", limit=1, exclude_keys=set())
+        try:
+            found = client.filter_flow_run_input(UUID(flow_run_id), key_prefix=f"paused-{key}-response", limit=1, exclude_keys=set())
+        except ObjectNotFound:  # somebody deleted the run in the page
+            return None
     if not found:
         return None
     value: dict[str, Any] = json.loads(found[0].value)
@@ -185,7 +248,8 @@ def expectation(proposal: Proposal) -> str:
 
 def description(request: ReviewRequest, proposals: Sequence[Proposal]) -> str:
     """Say above the form what is asked and why."""
-    lines = [f"**Not an answer yet:** {request.complaint}", ""] if request.complaint else []
+    first = notice(request, {(one.proposal_id, one.revision): one for one in proposals})
+    lines = [f"**{first}**", ""] if first else []
     lines.append(f"Request {request.number} of campaign {request.campaign}: approve, edit or reject each proposal.")
     for asked, proposal in zip(request.asked, proposals, strict=True):
         why = "; ".join(reason.text for reason in asked.reasons)

@@ -8,16 +8,15 @@ import logging
 from collections.abc import Container, Iterable
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType, FlowRunFilterTags
-from prefect.client.schemas.objects import TERMINAL_STATES, State
-from prefect.states import Cancelled, Completed
+from prefect.client.schemas.objects import TERMINAL_STATES
 
 from flows.lab import Lab
-from flows.review.child import Question, collect, tag_of
+from flows.review.child import Question, collect, name_end, tag_of
+from flows.review.outcome import ending
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.loop import History
 from orchestrator.store.sql import SqlStore
@@ -73,8 +72,9 @@ def close_left_runs(lab: Lab, store: SqlStore, campaign: str, *, held: Container
             if run.request_id in held or (leave_open and request.waits):
                 continue
             read_answers(lab, store, request)
-            now, _, _ = Question(lab, store, campaign, run.request_id, 0).load()
-            client.set_flow_run_state(run.flow_run_id, _shown(now, run), force=True)
+            now = History.of(store.changes(campaign))
+            ended = ending(now, now.requests[run.request_id], str(run.flow_run_id))
+            client.set_flow_run_state(run.flow_run_id, name_end(client, run.flow_run_id, ended), force=True)
             read_answers(lab, store, request)
 
 
@@ -85,11 +85,3 @@ def close_decided_runs(lab: Lab) -> None:
     with closing(SqlStore.open(lab.ledger, create=False)) as store:
         for record in store.campaigns():
             close_left_runs(lab, store, record.name, leave_open=True)
-
-
-def _shown(request: ReviewRequest, run: OpenRun) -> State[Any]:
-    """Return how a run is shown that is over."""
-    answers = {f"{one.flow_run_id}/{one.key}" for one in request.runs if UUID(one.flow_run_id) == run.flow_run_id}
-    if request.answer_id in answers:
-        return Completed(message="answered")
-    return Cancelled(message=request.reason or ("answered elsewhere" if request.answer_id is not None else "asked again"))

@@ -94,6 +94,11 @@ class ReviewRequest(Frozen):
         return self.status is ReviewStatus.OPEN and self.answer_id is None
 
     @property
+    def settles(self) -> bool:
+        """Whether an answer has come that is still to be carried out."""
+        return self.status is ReviewStatus.OPEN and self.answer_id is not None
+
+    @property
     def content_hash(self) -> str:
         """The sha256 of all that is asked: an answer to anything else is stale."""
         return digest([[one.proposal_id, one.revision, one.content_hash] for one in self.asked])

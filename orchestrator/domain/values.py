@@ -54,7 +54,9 @@ def explain(error: ValidationError, *, what: str, legal: Mapping[tuple[str, ...]
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] in ("float_parsing", "int_parsing"):
         message += misreading(first["input"])
-    return BadInput(f"{what}: {where} = {first['input']!r}: {message}" if first["type"] != "value_error" else f"{what}: {where}: {message}")
+    if first["type"] != "value_error":
+        return BadInput(f"{what}: {where} = {first['input']!r}: {message}")
+    return BadInput(f"{what}: {where}: {message}" if first["loc"] else f"{what}: {message}")
 
 
 def _is_at(place: tuple[str, ...], parent: tuple[str, ...]) -> bool:

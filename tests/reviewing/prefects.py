@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import httpx
 
-from flows.review.form import field_names, row_name
+from flows.review.form import row_field, row_of
 from flows.server import ServerUse
 from flows.snapshots import files_of
 from orchestrator.domain.review import ReviewRequest
@@ -60,19 +60,17 @@ class Prefect:
 
     def submit(self, history: History, request: ReviewRequest, *, reviewer: str) -> bool:
         """Submit the newest form of a request with all rows approved as they stand; return whether the server took it."""
-        form = {"rows": rows(history, request), "reviewer": reviewer, "content_hash": request.content_hash}
+        form = {**answered(history, request), "reviewer": reviewer}
         answer = self.ask(f"/flow_runs/{request.runs[-1].flow_run_id}/resume", {"run_input": form})
         return bool(answer["status"] == "ACCEPT")
 
 
-def rows(history: History, request: ReviewRequest) -> list[dict[str, Any]]:
-    """Return a form's rows as they were put to people, each approved."""
-    names = field_names(files_of(history.campaign)[0])
+def answered(history: History, request: ReviewRequest, **edits: str) -> dict[str, Any]:
+    """Return a form's fields as they were put to people, each proposal approved, with other values in all of them where they are given."""
+    space = files_of(history.campaign)[0]
     asked = [(one, history.proposals[(one.proposal_id, one.revision)]) for one in request.asked]
-    return [
-        {"proposal": row_name(one), "verdict": "approve", "reason": "", **{names[key]: value for key, value in told.configuration.items()}}
-        for one, told in asked
-    ]
+    rows = {row_field(one): {**row_of(one, proposal, space), "verdict": "approve", **edits} for one, proposal in asked}
+    return {**rows, "reviewer": "Ada", "code": "", "comment": "", "content_hash": request.content_hash}
 
 
 @contextmanager

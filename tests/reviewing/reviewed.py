@@ -12,14 +12,13 @@ from typing import Any, Final
 
 import httpx
 
-from flows.review.form import field_names, row_name
-from flows.snapshots import files_of
 from instruments.host.identity import Process
 from instruments.host.notes import read_note
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.errors import AthanorError
 from orchestrator.loop import History
 from tests.faults.laboratory import PATIENCE, Laboratory, eventually
+from tests.reviewing.prefects import answered
 
 CHILD: Final = "flows.review.child"
 
@@ -92,15 +91,7 @@ class Reviewed:
 
     def submit(self, form: Form, *, login: bool = True) -> httpx.Response:
         """Press Submit with every row approved, as the page does."""
-        past = self.history
-        space = files_of(past.campaign)[0]
-        fields = field_names(space)
-        rows = []
-        for one in form.request.asked:
-            values = past.proposals[(one.proposal_id, one.revision)].configuration
-            shown = {fields[column]: values[column] for column in space.columns}
-            rows.append({"proposal": row_name(one), "verdict": "approve", "reason": "", **shown})
-        answer = {"rows": rows, "reviewer": "Ada", "comment": "", "code": "", "content_hash": form.request.content_hash}
+        answer = answered(self.history, form.request)
         return self.ask("POST", f"/flow_runs/{form.flow_run_id}/resume", {"run_input": answer}, login=login)
 
     def ask(self, method: str, path: str, document: Any = None, *, login: bool = True) -> httpx.Response:

@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from flows.review.answering import edits_of, is_number, values_of, verdicts_of
-from flows.review.form import answer_from, field_names, form_for, row_name
+from flows.review.answering import edits_of, is_number, shown, values_of, verdicts_of
+from flows.review.form import answer_from, field_names, form_for, row_field, row_of
 from flows.review.restricting import allowed_of
 from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter
 from orchestrator.domain.records import Proposal, Provenance
@@ -44,23 +45,25 @@ PROPOSALS = (proposal(1), proposal(2))
 REQUEST = ReviewRequest(request_id="q1", campaign="c", number=1, asked=tuple(ask(one, ()) for one in PROPOSALS), opened_lab=0.0)
 
 
-def rows(**changes: Any) -> list[dict[str, Any]]:
-    fields = field_names(SPACE)
-    return [
-        {
-            "proposal": f"{row_name(asked)}: y 3 ± 1",
-            "verdict": "approve",
-            "reason": "",
-            **{fields[column]: value for column, value in one.configuration.items()},
-            **changes,
-        }
-        for asked, one in zip(REQUEST.asked, PROPOSALS, strict=True)
-    ]
+FIRST, SECOND = (row_field(one) for one in REQUEST.asked)
+
+
+def filled(*changes: dict[str, Any]) -> dict[str, Any]:
+    """Return the form as a person submits it, all approved, with changes of the first, and of the second proposal."""
+    form = form_for(REQUEST, PROPOSALS, SPACE, {"p1": ": y 3 ± 1"}).model_json_schema()["properties"]
+    rows = {name: {**form[name]["default"], "verdict": "approve"} for name in (FIRST, SECOND)}
+    for name, change in zip(rows, changes, strict=False):
+        rows[name] |= change
+    return {**rows, "reviewer": "Ada"}
 
 
 def read(came: dict[str, Any]) -> tuple[Answer, str]:
-    given = {"rows": rows(), "reviewer": "Ada", "code": "", "comment": "", "content_hash": REQUEST.content_hash, **came}
+    given = {**filled(), "code": "", "comment": "", "content_hash": REQUEST.content_hash, **came}
     return answer_from(REQUEST, PROPOSALS, SPACE, given, answer_id="a1", key="k")
+
+
+def edits(*changes: dict[str, Any]) -> list[dict[str, float | str]]:
+    return [dict(one.edits) for one in read(filled(*changes))[0].verdicts]
 
 
 @given(open_spaces())
@@ -72,54 +75,134 @@ def test_each_column_has_a_field_of_its_own_that_is_an_identifier(space: SearchS
 
 
 def test_the_schema_gives_unit_and_range_at_each_field_and_no_verdict_is_filled_in() -> None:
-    schema = form_for(REQUEST, PROPOSALS, SPACE, {}, "http://127.0.0.1/page").model_json_schema()
+    schema = form_for(REQUEST, PROPOSALS, SPACE, {}, page="http://127.0.0.1/page").model_json_schema()
     row = schema["$defs"]["Row"]["properties"]
-    assert row["T"]["description"] == "200 to 280 degC"
-    assert (row["T"]["minimum"], row["T"]["maximum"]) == (200.0, 280.0)
-    assert row["reason_"]["description"] == "one of 1, 2", "a parameter may be called like a field of ours"
+    assert (row["T"]["type"], row["T"]["description"]) == ("string", "200 to 280 degC")
+    assert (row["reason_"]["enum"], row["reason_"]["description"]) == (["1", "2"], "one of 1, 2"), "a parameter may be called like a field"
     assert row["solvent"]["enum"] == ["ODE", "TOP"]
     assert "sum to 1" in row["mix_a"]["description"]
     assert "http://127.0.0.1/page" in row["proposal"]["description"]
     assert {"verdict", "proposal"} <= set(schema["$defs"]["Row"]["required"])
     assert "reviewer" in schema["required"]
-    assert all("verdict" not in filled for filled in schema["properties"]["rows"]["default"])
+    assert [(one, schema["properties"][one]["title"]) for one in (FIRST, SECOND)] == [
+        ("proposal_1", "proposal 1"),
+        ("proposal_2", "proposal 2"),
+    ], "what Prefect refuses, it names by the field's path"
+    assert all("verdict" not in schema["properties"][one]["default"] for one in (FIRST, SECOND))
 
 
-@pytest.mark.parametrize("change", [{"T": 280.1}, {"T": "hot"}, {"solvent": "water"}, {"verdict": None}, {"mix_a": -0.1}])
-def test_the_form_refuses_what_is_out_of_range(change: dict[str, Any]) -> None:
+def test_what_must_be_read_first_is_the_first_field_since_the_default_page_shows_no_description() -> None:
+    schema = form_for(REQUEST, PROPOSALS, SPACE, {}, notice="last answer refused: proposal 2: too hot").model_json_schema()
+    assert next(iter(schema["properties"].items())) == (
+        "notice",
+        {
+            "type": "string",
+            "title": "Read this first; nothing to fill in",
+            "description": "last answer refused: proposal 2: too hot",
+            "default": "",
+        },
+    )
+    assert read({"notice": "whatever became of it"})[0].reviewer == "Ada"
+    assert "notice" not in form_for(REQUEST, PROPOSALS, SPACE, {}).model_json_schema()["properties"]
+
+
+@pytest.mark.parametrize("change", [{"T": 240.0}, {"solvent": "water"}, {"reason_": "3"}, {"verdict": None}])
+def test_the_form_refuses_what_is_no_choice_and_numbers_that_are_no_text(change: dict[str, Any]) -> None:
     form = form_for(REQUEST, PROPOSALS, SPACE, {})
-    form.model_validate({"rows": rows(), "reviewer": "Ada"})
+    form.model_validate(filled())
     with pytest.raises(ValidationError):
-        form.model_validate({"rows": rows(**change), "reviewer": "Ada"})
+        form.model_validate(filled({}, change))
 
 
 def test_an_untouched_form_approves_nothing() -> None:
     with pytest.raises(ValidationError):
         form_for(REQUEST, PROPOSALS, SPACE, {}).model_validate({})
+    untouched = {name: {key: value for key, value in filled()[name].items() if key != "verdict"} for name in (FIRST, SECOND)}
+    with pytest.raises(BadInput, match=r"proposal 1: verdict = None.*; proposal 2: verdict = None"):
+        read(untouched)
 
 
 def test_only_what_was_changed_is_an_edit() -> None:
-    answer, code = read({"rows": [rows(T=222.0)[0], rows()[1]], "code": "abc"})
+    answer, code = read({**filled({"T": "222"}), "code": "abc"})
     assert [one.edits for one in answer.verdicts] == [{"T": 222.0}, {}]
     assert (code, answer.via, answer.key) == ("abc", "page", "k")
     assert "abc" not in answer.model_dump_json()
 
 
-def test_moved_rows_are_read_as_moved_and_renamed_ones_as_unknown() -> None:
-    first, second = rows()
-    moved, _ = read({"rows": [second, first]})
-    assert [one.proposal_id for one in moved.verdicts] == ["p2", "p1"]
-    renamed, _ = read({"rows": [{**first, "proposal": "proposal 9"}, second]})
+@given(x=st.floats(0, 1), listed=st.sets(st.floats(-1e12, 1e12), min_size=1, max_size=8))
+def test_a_field_that_comes_back_as_it_was_shown_is_kept_at_full_precision(x: float, listed: set[float]) -> None:
+    number, several = ContinuousParameter(name="x", min=0, max=1), DiscreteParameter(name="n", values=tuple(listed))
+    space = SearchSpace(parameters=(number, several))
+    asked = PROPOSALS[0].evolve(configuration={"x": x, "n": max(listed)})
+    request = REQUEST.evolve(asked=[ask(asked, ()).model_dump()])
+    row = {**row_of(request.asked[0], asked, space), "verdict": "approve"}
+    for came in (row, {**row, "x": f" {row['x']}\n"}):
+        answer, _ = answer_from(request, [asked], space, {FIRST: came, "reviewer": "Ada", "content_hash": ""}, answer_id="a", key="k")
+        assert answer.verdicts[0].edits == {}
+    assert [float(shown(several, one)) for one in several.values] == list(several.values), "a number from a list is written in full"
+
+
+def test_numbers_are_shown_with_digits_to_decide_by_and_read_with_or_without_a_unit() -> None:
+    third = PROPOSALS[0].evolve(configuration={**CONFIGURATION, "T": 200 + 100 / 3})
+    assert row_of(REQUEST.asked[0], third, SPACE)["T"] == "233.333"
+    for resolution, text in ((0.1, "233.3"), (0.05, "233.33"), (2.0, "233"), (1e-5, "233.33333")):
+        coarse = SearchSpace(parameters=(SPACE.parameters[0].evolve(resolution=resolution), *SPACE.parameters[1:]))
+        assert row_of(REQUEST.asked[0], third, coarse)["T"] == text
+    assert edits({"T": "500 K", "mix_a": "0.5", "mix_b": "5e-1"}, {"reason_": "2", "solvent": "TOP"}) == [
+        {"T": pytest.approx(226.85), "mix.a": 0.5, "mix.b": 0.5},
+        {"reason": 2.0, "solvent": "TOP"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("0,0123", "a comma does not say whether it is a decimal point or parts thousands"),
+        ("210,5 degC", "a comma does not say"),
+        ("3 mL", "wrong unit"),
+        ("hot", "'hot'"),
+        ("", "''"),
+    ],
+)
+def test_what_is_no_number_is_refused_in_a_line_that_names_the_proposal_and_the_parameter(typed: str, said: str) -> None:
+    with pytest.raises(BadInput, match=said) as refused:
+        read(filled({}, {"T": typed}))
+    assert str(refused.value).startswith("proposal 2: T: ")
+    assert "\n" not in str(refused.value)
+
+
+def test_all_that_cannot_be_read_is_named_at_once() -> None:
+    with pytest.raises(BadInput, match=r"^proposal 1: T: '1,5'.*; proposal 2: a rejection needs a reason$"):
+        read(filled({"T": "1,5"}, {"verdict": "reject"}))
+
+
+def test_a_refused_proposal_needs_no_legal_numbers() -> None:
+    assert edits({"verdict": "reject", "reason": "hot", "T": "1,5"}) == [{}, {}]
+
+
+def test_missing_rows_are_missing_and_renamed_ones_unknown() -> None:
+    only = {name: value for name, value in filled().items() if name != FIRST}
+    answer, _ = answer_from(REQUEST, PROPOSALS, SPACE, {**only, "content_hash": ""}, answer_id="a1", key="k")
+    assert [one.proposal_id for one in answer.verdicts] == ["p2"]
+    renamed, _ = read(filled({"proposal": "proposal 9"}))
     assert [(one.proposal_id, one.revision) for one in renamed.verdicts] == [("proposal 9", 0), ("p2", 1)]
+
+
+def test_an_answer_to_a_form_of_an_earlier_release_is_read() -> None:
+    rows = [{**filled()[name], "T": 210.5 + number, "reason_": 1.0} for number, name in enumerate((SECOND, FIRST))]
+    came = {"rows": rows, "reviewer": "Ada", "content_hash": REQUEST.content_hash}
+    answer, _ = answer_from(REQUEST, PROPOSALS, SPACE, came, answer_id="a1", key="k")
+    assert [(one.proposal_id, one.edits) for one in answer.verdicts] == [("p2", {"T": 210.5}), ("p1", {"T": 211.5})]
 
 
 @pytest.mark.parametrize(
     ("came", "said"),
     [
         ({"rows": None}, "without"),
+        ({FIRST: None}, "without"),
         ({"reviewer": " "}, "reviewer"),
-        ({"rows": rows(verdict="reject")}, "needs a reason"),
-        ({"rows": rows(verdict="maybe")}, "verdict"),
+        (filled({"verdict": "reject"}), "proposal 1: a rejection needs a reason"),
+        (filled({}, {"verdict": "maybe"}), "proposal 2: verdict"),
     ],
 )
 def test_what_is_not_even_an_answer_is_refused_in_one_line(came: dict[str, Any], said: str) -> None:

@@ -23,7 +23,7 @@ from orchestrator.store.sql import SqlStore
 from tests.faults.laboratory import CAMPAIGN, Laboratory, eventually
 from tests.report.browser import browser, missing
 from tests.reviewing.prefects import UNHAPPY, Prefect, history, prefect_of
-from tests.reviewing.test_page import choose, waited, write
+from tests.reviewing.test_page import choose, row, waited, write
 from tests.serving.served import settled
 
 RATE: Final = 250.0
@@ -148,8 +148,8 @@ class Person:
         resume = waited(self.chromium, lambda page: [one for one in page.find_elements(By.TAG_NAME, "button") if one.text == "Resume"])
         resume[0].click()
         form = waited(self.chromium, lambda page: page.find_element(By.CSS_SELECTOR, "[role=dialog]"))
-        for row in waited(self.chromium, lambda _: form.find_elements(By.CSS_SELECTOR, ".p-draggable-list__item")):
-            choose(row, "Verdict", "approve")
+        for asked in request.asked:
+            choose(waited(self.chromium, lambda _, asked=asked: row(form, asked.number)), "Verdict", "approve")
         write(form, "Reviewer", "Dora")
         self.chromium.save_screenshot(str(self.pictures / "form.png"))
         next(one for one in form.find_elements(By.TAG_NAME, "button") if one.text == "Submit").click()

@@ -26,10 +26,12 @@ PATIENCE: Final = 60
 EDITED: Final = 241.5
 RESOLUTION: Final = 0.051
 """The oven's display resolves 0.1 degC."""
-FIELD: Final = (
+ROW: Final = (
     ".//span[@class='schema-form-property__label'][normalize-space()='{0}' or normalize-space()='{0} (Optional)']"
-    "/ancestor::div[contains(concat(' ', @class, ' '), ' schema-form-property ')][1]//fieldset"
+    "/ancestor::div[contains(concat(' ', @class, ' '), ' schema-form-property ')][1]"
 )
+FIELD: Final = f"{ROW}//fieldset"
+COMMA: Final = "last answer refused: proposal 1: T: '241,5' is not a number: a comma does not say"
 DRAWN: Final = "return Array.from(document.querySelectorAll('table')).length"
 
 
@@ -60,6 +62,11 @@ def field(scope: Any, label: str) -> Any:
     return scope.find_element(By.XPATH, FIELD.format(label))
 
 
+def row(form: Any, number: int) -> Any:
+    """Return a proposal's part of the form."""
+    return form.find_element(By.XPATH, ROW.format(f"proposal {number}"))
+
+
 def choose(scope: Any, label: str, option: str) -> None:
     """Choose from a select; without a fine pointer the page shows the browser's own."""
     Select(field(scope, label).find_element(By.TAG_NAME, "select")).select_by_visible_text(option)
@@ -71,16 +78,22 @@ def write(scope: Any, label: str, text: str) -> None:
     entry.send_keys(text)
 
 
+@pytest.mark.timeout(600)
 def test_eight_proposals_are_decided_in_the_page_and_carried_out_as_approved(
     laboratory: Laboratory, chromium: Any, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     command = laboratory.dry_run(view="--view")
     page, run = asked(laboratory, command)
     read_decision_page(chromium, page, tmp_path)
-    decide(chromium, page, run, tmp_path)
+    decide_in_newer_page(chromium, page, run, tmp_path)
+    waited(chromium, lambda driver: "request 1: not an answer: proposal 1: T: '241,5'" in driver.find_element(By.TAG_NAME, "body").text)
+    decide(chromium, page, asked_again(laboratory), tmp_path)
     eventually(lambda: len(history(laboratory).requests) > 1, "the campaign goes on to its next batch")
     as_approved(laboratory)
     waited(chromium, lambda driver: "Completed" in driver.find_element(By.TAG_NAME, "body").text)
+    said = chromium.find_element(By.TAG_NAME, "body").text
+    assert "request 1: Ada: edited 1 (T 241.5, was " in said
+    assert "; refused 2 (too much selenium); approved 3, 4, 5, 6, 7, 8" in said
     chromium.save_screenshot(str(tmp_path / "decided.png"))
     assert athanor("abort", "--by", "Ada", "--reason", "seen enough", "--lab", str(laboratory.lab)).returncode == 0
     laboratory.ended(command)
@@ -97,6 +110,17 @@ def asked(laboratory: Laboratory, command: Any) -> tuple[str, str]:
     return said.partition("Prefect UI: ")[2].split()[0], request.runs[0].flow_run_id
 
 
+def asked_again(laboratory: Laboratory) -> str:
+    """Wait until the request waits in another form; return its run."""
+
+    def newest() -> list[str]:
+        (request,) = history(laboratory).open_requests
+        return [run.flow_run_id for run in request.runs if run.key.endswith("-a2")]
+
+    eventually(lambda: bool(newest()), "a second form")
+    return newest()[0]
+
+
 def read_decision_page(chromium: Any, page: str, pictures: Path) -> None:
     chromium.get(f"{page}/artifacts/key/{CAMPAIGN}-review-1")
     links = waited(chromium, lambda driver: driver.find_elements(By.CSS_SELECTOR, "a[href*='/artifacts/artifact/']"))
@@ -109,20 +133,47 @@ def read_decision_page(chromium: Any, page: str, pictures: Path) -> None:
     chromium.save_screenshot(str(pictures / "decision-page.png"))
 
 
+def decide_in_newer_page(chromium: Any, page: str, run: str, pictures: Path) -> None:
+    """Approve all in Prefect's newer page, the first temperature written with a decimal comma."""
+    chromium.get(f"{page}/v2/runs/flow-run/{run}")
+    waited(chromium, lambda driver: named(driver, "button", "Open menu"))[-1].click()
+    waited(chromium, lambda driver: named(driver, "[role=menuitem]", "Resume"))[0].click()
+    form = waited(chromium, lambda driver: driver.find_element(By.CSS_SELECTOR, "[role=dialog]"))
+    verdicts = waited(chromium, lambda _: form.find_elements(By.CSS_SELECTOR, "[aria-label='Select Verdict']"))
+    assert len(verdicts) == 8
+    for verdict in verdicts:
+        verdict.click()
+        waited(chromium, lambda driver: named(driver, "[role=option]", "approve"))[0].click()
+        waited(chromium, lambda _, chosen=verdict: chosen.text == "approve")
+    texts = form.find_elements(By.TAG_NAME, "textarea")
+    for entry, text in ((texts[2], "241,5"), (texts[-4], "Ada")):
+        entry.send_keys(Keys.CONTROL, "a")
+        entry.send_keys(text)
+    chromium.save_screenshot(str(pictures / "newer-form.png"))
+    named(form, "button", "Resume")[0].click()
+    waited(chromium, lambda driver: "resumed" in driver.find_element(By.TAG_NAME, "body").text.lower())
+
+
+def named(scope: Any, selector: str, words: str) -> list[Any]:
+    return [one for one in scope.find_elements(By.CSS_SELECTOR, selector) if one.text == words]
+
+
 def decide(chromium: Any, page: str, run: str, pictures: Path) -> None:
-    """Open the form from the run's own page; edit the first temperature, refuse the second proposal, approve the rest."""
+    """Open the form from the run's own page; edit the first temperature in kelvin, refuse the second proposal, approve the rest."""
     chromium.get(f"{page}/runs/flow-run/{run}")
     resume = waited(chromium, lambda driver: [one for one in driver.find_elements(By.TAG_NAME, "button") if one.text == "Resume"])
+    assert f"request 1 (8 proposals): {COMMA}" in chromium.find_element(By.TAG_NAME, "body").text
     chromium.save_screenshot(str(pictures / "review-run.png"))
     resume[0].click()
     form = waited(chromium, lambda driver: driver.find_element(By.CSS_SELECTOR, "[role=dialog]"))
-    waited(chromium, lambda _: len(form.find_elements(By.CSS_SELECTOR, ".p-draggable-list__item")) == 8)
-    rows = form.find_elements(By.CSS_SELECTOR, ".p-draggable-list__item")
+    waited(chromium, lambda _: row(form, 8))
+    assert COMMA in form.text
+    rows = [row(form, number) for number in range(1, 9)]
     for label in ("T", "tau", "mix.cd", "mix.se", "mix.ligand", "exposure", "flushes", "reserve", "soak", "rest"):
         field(rows[7], label)
-    for index, row in enumerate(rows):
-        choose(row, "Verdict", "reject" if index == 1 else "approve")
-    write(rows[0], "T", str(EDITED))
+    for index, one in enumerate(rows):
+        choose(one, "Verdict", "reject" if index == 1 else "approve")
+    write(rows[0], "T", f"{EDITED + 273.15} kelvin")
     write(rows[1], "Reason", "too much selenium")
     write(form, "Reviewer", "Ada")
     chromium.save_screenshot(str(pictures / "form.png"))
@@ -138,7 +189,7 @@ def as_approved(laboratory: Laboratory) -> None:
     assert (refused.status, refused.reason, refused.decided_by) == (ProposalStatus.REJECTED, "too much selenium", "person Ada")
     approved = [one for one in first if one is not refused]
     assert {one.status for one in approved} == {ProposalStatus.APPROVED}
-    assert (first[0].revision, first[0].configuration["T"], first[0].author) == (2, EDITED, "Ada")
+    assert (first[0].revision, first[0].configuration["T"], first[0].author) == (2, pytest.approx(EDITED), "Ada")
     runs = [run for run in past.attempts() if run.status is RunStatus.COMPLETED]
     assert [run.proposal_id for run in runs] == [one.proposal_id for one in approved], "in the order in which they were asked about"
     targets = [float(event["values"]["target_degc"]) for event in laboratory.truth("oven", "setpoint") if "target_degc" in event["values"]]

@@ -1,5 +1,6 @@
 """Questions in a real Prefect server: what counts as an answer, and what survives which death."""
 
+import json
 import os
 import signal
 import subprocess
@@ -15,15 +16,14 @@ from uuid import UUID
 import pytest
 from prefect import flow
 from prefect.context import refresh_global_settings_context
-from prefect.states import Running
+from prefect.states import Cancelling, Running
 from typing_extensions import override
 
 from flows.campaign import Ended
 from flows.lab import Lab, make_lab
-from flows.review import leftovers
+from flows.review import asking, leftovers
 from flows.review.asking import PrefectAsker
 from flows.review.child import Question, collect, tag_of
-from flows.review.form import row_name
 from flows.server import ServerUse, prefect_environment
 from instruments.host.identity import Process, reap
 from instruments.host.locks import read_holder
@@ -33,6 +33,7 @@ from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus, ReviewSt
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.loop import History
 from orchestrator.store.sql import SqlStore
+from tests.reviewing.prefects import answered
 from tests.reviewing.scripted import CAMPAIGN_FILE, Desk, HandClock, answer
 
 PATIENCE = 90.0
@@ -144,18 +145,31 @@ def client() -> Any:
     return get_client(sync_client=True)
 
 
-def state_of(flow_run_id: str) -> str:
+def told(flow_run_id: str) -> Any:
+    """Return a flow run with its name and state, as a page shows it."""
     with client() as api:
-        state = api.read_flow_run(UUID(flow_run_id)).state
-        return "" if state is None else str(state.name)
+        return api.read_flow_run(UUID(flow_run_id))
 
 
-def submit(flow_run_id: str, request: ReviewRequest, **changes: Any) -> None:
-    """Submit the form as the page does, all rows approved."""
+def state_of(flow_run_id: str) -> str:
+    state = told(flow_run_id).state
+    return "" if state is None else str(state.name)
+
+
+def has_form(flow_run_id: str) -> bool:
+    """Whether a paused run can be answered: Prefect saves the form a moment after the pause."""
+    keys = told(flow_run_id).state.state_details.run_input_keyset
+    with client() as api:
+        return keys is None or bool(api.filter_flow_run_input(UUID(flow_run_id), key_prefix=keys["schema"], limit=1, exclude_keys=set()))
+
+
+def submit(flow_run_id: str, people: "People", **edits: str) -> None:
+    """Submit the form of the newest request as the page does, all proposals approved with x = 0.5 where nothing else is given."""
     from prefect.flow_runs import resume_flow_run
 
-    rows = [{"proposal": row_name(one), "verdict": "approve", "reason": "", "x": 0.5} for one in request.asked]
-    resume_flow_run(UUID(flow_run_id), run_input={"rows": rows, "reviewer": "Ada", "content_hash": request.content_hash, **changes})
+    wait_for(lambda: has_form(flow_run_id))
+    request = max(people.history.requests.values(), key=lambda one: one.number)
+    resume_flow_run(UUID(flow_run_id), run_input=answered(people.history, request, **{"x": "0.5", **edits}))
 
 
 def child_of(people: People) -> int:
@@ -165,29 +179,34 @@ def child_of(people: People) -> int:
 
 
 @pytest.fixture
-def lab(tmp_path: Path, server: ServerUse) -> Lab:
+def lab(tmp_path: Path, server: ServerUse, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    monkeypatch.setattr(asking, "RETRY_SECONDS", 1.0)  # the server stays: nothing is to be spared here
     return make_lab(tmp_path / "lab", beside=tmp_path, kind="live")
 
 
 def test_a_submitted_form_is_the_answer(lab: Lab) -> None:
     with People(lab) as people:
-        request, run = people.asked()
-        submit(run, request)
+        _, run = people.asked()
+        submit(run, people)
         assert people.finish().status is CampaignStatus.FINISHED
         (kept,) = people.history.answers.values()
         assert (kept.reviewer, kept.via, kept.status) == ("Ada", "page", AnswerStatus.ACCEPTED)
         assert {one.configuration["x"] for one in people.history.newest()} == {0.5}
         wait_for(lambda: state_of(run) == "Completed")
+        assert "request 1: Ada: edited 1 (x 0.5, was " in told(run).name
+        assert "2 (x 0.5, was " in told(run).state.message
 
 
-def test_an_untouched_form_and_values_out_of_range_are_refused_by_the_page_itself(lab: Lab) -> None:
+def test_an_untouched_form_and_one_without_a_verdict_are_refused_by_the_page_itself_which_names_the_proposal(lab: Lab) -> None:
     from prefect.flow_runs import resume_flow_run
 
     with People(lab) as people:
         request, run = people.asked()
-        rows = [{"proposal": row_name(one), "verdict": "approve", "reason": "", "x": 1.5} for one in request.asked]
-        for came in ({}, {"rows": rows, "reviewer": "Ada"}, {"reviewer": "Ada", "rows": rows[:1]}):
-            with pytest.raises(Exception, match=r"(?i)validation|valid|reviewer|422|400|409"):
+        form = answered(people.history, request)
+        undecided = {**form, "proposal_2": {name: value for name, value in form["proposal_2"].items() if name != "verdict"}}
+        number = {**form, "proposal_1": {**form["proposal_1"], "x": 0.5}}
+        for came, said in (({}, "reviewer"), (undecided, r"proposal_2.*'verdict' is a required"), (number, r"proposal_1\.x.*0\.5")):
+            with pytest.raises(Exception, match=said):
                 resume_flow_run(UUID(run), run_input=came)
         assert state_of(run) == "Paused"
         assert not people.history.answers
@@ -198,19 +217,19 @@ def test_a_run_set_to_running_by_other_means_is_no_answer_and_is_asked_again(lab
         _, first = people.asked()
         with client() as api:
             api.set_flow_run_state(UUID(first), Running())
-        request, second = people.asked(attempt=2)
+        _, second = people.asked(attempt=2)
         assert not people.history.answers
         assert not people.desk.box.requests
-        submit(second, request)
+        submit(second, people)
         assert people.finish().status is CampaignStatus.FINISHED
         assert state_of(first) in ("Completed", "Cancelled")
 
 
 def test_a_killed_child_asks_again_and_an_answer_given_to_the_dead_run_is_still_read(lab: Lab) -> None:
     with People(lab) as people:
-        request, run = people.asked()
+        _, run = people.asked()
         os.kill(child_of(people), signal.SIGSTOP)  # so that nobody is there to take the answer
-        submit(run, request)
+        submit(run, people)
         os.kill(child_of(people), signal.SIGKILL)
         assert people.finish().status is CampaignStatus.FINISHED
         assert len(people.history.requests) == 1
@@ -221,18 +240,18 @@ def test_a_killed_child_that_was_told_nothing_asks_again(lab: Lab) -> None:
     with People(lab) as people:
         _, first = people.asked()
         os.kill(child_of(people), signal.SIGKILL)
-        request, second = people.asked(attempt=2)
+        _, second = people.asked(attempt=2)
         assert state_of(first) == "Cancelled"
-        submit(second, request)
+        submit(second, people)
         assert people.finish().status is CampaignStatus.FINISHED
 
 
 def test_an_answer_given_while_no_campaign_was_alive_is_read_before_anything_is_asked(lab: Lab) -> None:
     with People(lab) as people:
-        request, run = people.asked()
+        _, run = people.asked()
         people.leave()
         assert state_of(run) == "Paused", "the form waits on, though nobody is there to take the answer"
-        submit(run, request)
+        submit(run, people)
     with People(lab) as again:
         assert again.finish().status is CampaignStatus.FINISHED
         assert [one.attempt for one in again.history.requests.values()] == [1]
@@ -243,7 +262,7 @@ def test_an_answer_that_the_ledger_has_already_is_carried_out_and_its_run_shown_
     with People(lab) as people:
         request, run = people.asked()
         people.leave()
-        submit(run, request)
+        submit(run, people)
         question = Question(lab, people.store, "c", request.request_id, request.attempt)
         collect(lab, people.store, question.load, run, question.key)  # the last thing that a child did before it was killed
         assert state_of(run) == "Running"
@@ -268,7 +287,7 @@ def test_a_form_answered_after_a_decision_in_the_terminal_is_recorded_as_refused
         request, run = people.asked()
         people.leave()
         people.store.answer(answer(request, via="terminal", by="Bob"), code=None, now=LiveClock().now())
-        submit(run, request)
+        submit(run, people)
     with People(lab) as again:
         assert again.finish().status is CampaignStatus.FINISHED
         kept = {one.reviewer: one.status for one in again.history.answers.values()}
@@ -286,12 +305,12 @@ def test_a_run_whose_child_died_before_the_ledger_knew_of_it_is_closed_and_the_q
     with People(lab) as again:
         request, second = again.asked(attempt=2)
         assert {state_of(one) for one in (first, lost)} == {"Cancelled"}
-        submit(second, request)
+        submit(second, people)
         assert again.finish().status is CampaignStatus.FINISHED
 
 
 def test_an_answer_given_at_the_very_moment_in_which_the_form_is_closed_is_kept(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[str, ReviewRequest]] = []
+    asked: list[tuple[str, People]] = []
 
     def slowly(*given: Any) -> str:
         said = collect(*given)
@@ -301,8 +320,8 @@ def test_an_answer_given_at_the_very_moment_in_which_the_form_is_closed_is_kept(
 
     monkeypatch.setattr(leftovers, "collect", slowly)
     with People(lab) as people:
-        request, run = people.asked()
-        asked.append((run, request))
+        _, run = people.asked()
+        asked.append((run, people))
         os.kill(child_of(people), signal.SIGKILL)
         assert people.finish().status is CampaignStatus.FINISHED
         assert [one.attempt for one in people.history.requests.values()] == [1], "nobody was asked twice"
@@ -330,32 +349,68 @@ def test_a_decision_in_the_terminal_closes_the_open_form_and_the_reverse(lab: La
         assert people.finish().status is CampaignStatus.FINISHED
         wait_for(lambda: state_of(run) == "Cancelled")
         with pytest.raises(Exception, match=r"not paused|isn.t paused"):
-            submit(run, request)
+            submit(run, people)
         with closing(SqlStore.open(lab.ledger)) as terminal:
             late = terminal.answer(answer(request, via="terminal", by="Eve"), code=None, now=LiveClock().now())
         assert late.status is AnswerStatus.REFUSED
 
 
-def test_an_illegal_edit_in_the_form_is_asked_again_with_the_complaint(lab: Lab) -> None:
+def test_a_decimal_comma_and_an_illegal_edit_are_asked_again_where_people_look_and_a_cancel_after_the_submission_takes_nothing_back(
+    lab: Lab,
+) -> None:
     with People(lab) as people:
         people.desk.recipe.highest = 0.8
-        request, run = people.asked()
-        rows = [{"proposal": row_name(one), "verdict": "approve", "reason": "", "x": 0.9} for one in request.asked]
-        submit(run, request, rows=rows)
+        _, first = people.asked()
+        submit(first, people, x="0,9")
         again, second = people.asked(attempt=2)
+        assert "proposal 1: x: '0,9' is not a number" in (again.complaint or "")
+        submit(second, people, x="0.9")
+        again, third = people.asked(attempt=3)
         assert "above 0.8" in (again.complaint or "")
+        for run, said in ((first, "a comma does not say"), (second, "refused, Ada: proposal 1: box: x = 0.9 is above 0.8")):
+            wait_for(lambda run=run: state_of(run) == "Cancelled")
+            assert said in told(run).state.message
+            assert "request 1: " in told(run).name
+        assert "(2 proposals): last answer refused: proposal 1: box: x = 0.9 is above 0.8" in told(third).name
+        keys = told(third).state.state_details.run_input_keyset
         with client() as api:
-            keys = api.read_flow_run(UUID(second)).state.state_details.run_input_keyset
-            assert "above 0.8" in str(api.read_flow_run_input(UUID(second), keys["description"]))
-        submit(second, again)
+            assert "above 0.8" in str(api.read_flow_run_input(UUID(third), keys["description"]))
+            schema = json.loads(api.read_flow_run_input(UUID(third), keys["schema"]))
+        assert next(iter(schema["properties"])) == "notice"
+        assert "above 0.8" in schema["properties"]["notice"]["description"]
+        submit(third, people)
+        with client() as api:
+            api.set_flow_run_state(UUID(third), Cancelling())  # too late
         assert people.finish().status is CampaignStatus.FINISHED
+        wait_for(lambda: state_of(third) == "Completed")
+
+
+def test_a_cancelled_form_is_asked_again_and_an_answer_just_before_the_end_of_its_request_is_refused_in_page_and_ledger(lab: Lab) -> None:
+    with People(lab) as people:
+        _, first = people.asked()
+        with client() as api:
+            api.set_flow_run_state(UUID(first), Cancelling())
+        request, second = people.asked(attempt=2)
+        assert "the request waits on and is asked again" in told(first).state.message
+        os.kill(child_of(people), signal.SIGSTOP)  # the form is answered before it is looked at
+        submit(second, people)
+        closed = request.evolve(status=ReviewStatus.EXPIRED, reason="deadline: expired")
+        people.store.update_request(closed, kind="review-expired", by="deadline", now=LiveClock().now())
+        os.kill(child_of(people), signal.SIGCONT)
+        wait_for(lambda: state_of(second) == "Cancelled")
+        (kept,) = people.history.answers.values()
+        assert kept.status is AnswerStatus.REFUSED
+        assert (
+            told(second).state.message == f"refused, Ada: {kept.reason}" == "refused, Ada: request 1 is expired already (deadline: expired)"
+        )
+        assert told(second).name == f"review c request 1: {told(second).state.message}"
 
 
 def test_prefects_own_time_out_ends_nothing(lab: Lab) -> None:
     with People(lab, timeout=3) as people:
         people.asked()
-        request, second = people.asked(attempt=2)
-        submit(second, request)
+        _, second = people.asked(attempt=2)
+        submit(second, people)
         assert people.finish().status is CampaignStatus.FINISHED
         runs = [run.flow_run_id for one in people.history.requests.values() for run in one.runs]
         assert all(state_of(run) in ("Completed", "Cancelled") for run in runs)
@@ -373,8 +428,8 @@ def test_a_fresh_server_in_place_of_a_killed_one_gets_the_open_question(lab: Lab
         reap(keeper.process.pid)
         with ServerUse(server.home) as fresh:  # as `athanor serve` begins one
             assert fresh.url is not None, fresh.reason
-            request, second = people.asked(attempt=2)
+            _, second = people.asked(attempt=2)
             assert os.environ["PREFECT_API_URL"] == fresh.url
             assert state_of(first) == "Cancelled"
-            submit(second, request)
+            submit(second, people)
             assert people.finish().status is CampaignStatus.FINISHED

@@ -28,9 +28,12 @@ def test_nobody_gets_in_without_the_login(served: Served) -> None:
 
 
 def test_a_wrong_parameter_ends_a_run_with_one_clear_line(served: Served) -> None:
-    ended = served.reaches(served.begin(file="campaign.toml"), "FAILED")
-    assert ended["message"].startswith("file = 'campaign.toml' is a relative path; expected an absolute one")
-    assert "\n" not in ended["message"]
+    file = str(served.laboratory.file)
+    begun = [served.begin(file="campaign.toml"), served.begin(file=file, rate="0,5")]
+    messages = [served.reaches(run, "FAILED")["message"] for run in begun]
+    assert messages[0].startswith("file = 'campaign.toml' is a relative path; expected an absolute one")
+    assert messages[1].startswith("rate: '0,5' is not a number: a comma")
+    assert not any("\n" in one for one in messages)
 
 
 def test_a_cancel_makes_the_heating_bench_safe_and_leaves_nothing_running(
