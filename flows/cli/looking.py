@@ -110,13 +110,15 @@ def _trust_line(prior: Mapping[str, str], adapted: Sequence[Adaptation]) -> str:
     return f"{known}: trust {shown or '-'} after {adapted[-1].experiments} experiments"
 
 
-def write_report(campaign: str | None, *, lab: Path | None) -> None:
-    """Write a campaign's report and print its path."""
+def write_report(campaign: str | None, *, lab: Path | None, out: Path | None = None) -> None:
+    """Write a campaign's report, into the lab or where it is wanted, and print its path."""
     from flows.reporting import write_report_of  # loads the models' libraries, which `status` and `verify` need not wait for
 
     found = find_lab(lab, here=Path.cwd())
     with closing(SqlStore.open(found.ledger, read_only=True)) as store:
-        console.print(str(write_report_of(store, the_campaign(store, found, campaign), found)))
+        record = the_campaign(store, found, campaign)
+        path = out / f"{record.name}.html" if out is not None and out.is_dir() else out
+        console.print(str(write_report_of(store, record, found, path)), markup=False)
 
 
 def export_tables(campaign: str | None, out: Path, *, lab: Path | None) -> None:

@@ -230,11 +230,15 @@ def constrain(
 
 
 @app.command()
-def report(campaign: CampaignArgument = None, lab: LabOption = None) -> None:
+def report(
+    campaign: CampaignArgument = None,
+    lab: LabOption = None,
+    out: Annotated[Path | None, typer.Option("--out", help="File or folder; else the lab's own folder.")] = None,
+) -> None:
     """Write a campaign's report, one self-contained HTML page, and print its path."""
     from flows.cli.looking import write_report
 
-    write_report(campaign, lab=lab)
+    write_report(campaign, lab=lab, out=out)
 
 
 @app.command()

@@ -22,7 +22,9 @@ BUSY_SECONDS: Final = 30.0
 _BEGIN: Final = "athanor_begin"
 
 
-def open_engine(path: Path, *, read_only: bool, busy_seconds: float = BUSY_SECONDS, references: bool = True) -> Engine:
+def open_engine(
+    path: Path, *, read_only: bool, busy_seconds: float = BUSY_SECONDS, references: bool = True, immutable: bool = False
+) -> Engine:
     """Make an engine; nothing is opened before the first connection.
 
     Args:
@@ -31,8 +33,9 @@ def open_engine(path: Path, *, read_only: bool, busy_seconds: float = BUSY_SECON
         busy_seconds: Wall seconds for which a writer waits for its turn.
         references: Whether each statement must keep them. A migration puts a table in the place of another, which drops rows
             that others refer to; it checks them all before its commit. SQLite heeds this only outside a transaction.
+        immutable: Nobody writes to the file, and nothing can be written beside it: no lock, no log.
     """
-    uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
+    uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}{'&immutable=1' if immutable else ''}"
 
     def connect() -> sqlite3.Connection:
         return sqlite3.connect(uri, uri=True, timeout=busy_seconds, check_same_thread=False)
@@ -102,6 +105,9 @@ def clear_errors(path: Path) -> Iterator[None]:
 
 
 def _refusal(path: Path, error: BaseException) -> StoreError:
-    # sqlite3 sets the code only on errors that come from SQLite itself.
-    code = int(vars(error).get("sqlite_errorcode", 0)) & _PRIMARY
-    return StoreError(f"ledger {path}: {_ADVICE.get(code, 'the database refused')} ({error})")
+    return StoreError(f"ledger {path}: {_ADVICE.get(primary_code(error), 'the database refused')} ({error})")
+
+
+def primary_code(error: BaseException | None) -> int:
+    """Return SQLite's primary result code; 0 where the error is not from SQLite itself, which alone sets one."""
+    return 0 if error is None else int(vars(error).get("sqlite_errorcode", 0)) & _PRIMARY
