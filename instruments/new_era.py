@@ -62,6 +62,8 @@ _VOLUMES: Final = Limit(0.001, 9999.0)
 _WATCHDOGS: Final = Limit(1.0, 255.0)
 _STOPS: Final = 3
 """STP pauses first and stops at the second time; one more for a lost one."""
+_MOVES: Final = {"I": 1.0, "W": -1.0}
+"""Direction of the flow by run state; in every other one there is none."""
 _STATES: Final = {"I": "infusing", "W": "withdrawing", "S": "stopped", "P": "paused", "A": "alarm"}
 
 
@@ -75,6 +77,7 @@ class NewEraPump(Driver):
     }
     CHANNELS: ClassVar[Mapping[str, ChannelSpec]] = {
         "flow": ChannelSpec("mL/min"),
+        "flow_setpoint": ChannelSpec("mL/min"),
         "dispensed": ChannelSpec("mL"),
         "status": ChannelSpec(""),
     }
@@ -365,6 +368,9 @@ class NewEraPump(Driver):
     def read(self, channels: Sequence[str]) -> tuple[Reading, ...]:
         """Get channels.
 
+        `flow` is what leaves the syringe now: none while the pump stands, whatever rate is programmed, and less than none
+        while it withdraws. The reply that has the rate has the run state too, so that the two belong together.
+
         Raises:
             DeviceError: An alarm came up that nobody was told of.
         """
@@ -374,9 +380,10 @@ class NewEraPump(Driver):
 
     def _read(self, channel: str) -> Reading:
         unit = channel_spec(self._settings, self.CHANNELS, channel).unit
-        if channel == "flow":
+        if channel in ("flow", "flow_setpoint"):
             match, reply = self._link.ask("RAT", RATE)
-            return make_reading(self._settings, self._clock, channel, unit, reply.raw, amount(match))
+            share = 1.0 if channel == "flow_setpoint" else _MOVES.get(reply.prompt, 0.0)
+            return make_reading(self._settings, self._clock, channel, unit, reply.raw, share * amount(match))
         totals = self._link.totals()
         value = totals.infused if channel == "dispensed" else _STATES.get(totals.prompt, totals.prompt)
         return make_reading(self._settings, self._clock, channel, unit, totals.raw, value)

@@ -130,10 +130,18 @@ class Procedure:
         """Compute the measured configuration from readbacks; a column without a rule keeps its proposed value.
 
         Raises:
-            BadInput: A readback that a rule needs is missing.
+            BadInput: A readback that a rule needs is missing or of bad quality.
         """
-        last = {reading.name: reading.value for reading in readings if reading.value is not None and reading.quality != "bad"}
-        return self._measured_from(last, proposed)
+        last = {reading.name: reading for reading in readings}
+        self._refuse_bad(last, proposed)
+        return self._measured_from({name: one.value for name, one in last.items() if one.value is not None}, proposed)
+
+    def _refuse_bad(self, last: Mapping[str, Reading], proposed: Configuration) -> None:
+        """Refuse a readback whose last value is bad: an earlier good one says nothing of what happened later."""
+        for column, text in self.bench.spec.measured.items():
+            bad = sorted(name for name in Expression(text).names if name in last and last[name].quality == "bad")
+            if bad and column in proposed:
+                raise BadInput(f"[measured] {column}: the last reading of {bad[0]} is of bad quality")
 
     def _measured_from(self, readbacks: Mapping[str, float], proposed: Configuration) -> dict[str, float | str]:
         constants = {name: value for name, (value, _) in self.bench.constants.items()}
@@ -174,6 +182,29 @@ class Procedure:
         return reagents_of(self.bench, steps)
 
 
+def carried_by_doses(bench: BenchFile, step: Step, earlier: Sequence[Step]) -> frozenset[str]:
+    """Return the instruments whose dose must still run when a step reads them.
+
+    Their channel is the readback of a setting that only a dose carries out (a pump's flow), and a run is judged by it: the
+    measured configuration or a rule of infeasibility rests on it. Once the dose has ended it says nothing of the recipe.
+
+    Args:
+        bench: Declares `[measured]` and `[infeasible]`.
+        step: Reads channels.
+        earlier: All steps before it.
+    """
+    judged = {name for text in bench.spec.measured.values() for name in Expression(text).names}
+    judged |= {rule.reading for rule in bench.spec.infeasible.rules if rule.reading is not None}
+    dosing = {one.instrument for one in earlier if one.kind is StepKind.DOSING}
+    found = (channel.partition(".") for channel in judged & set(step.channels))
+    return frozenset(name for name, _, channel in found if name in dosing and channel in _settings_of(bench, name))
+
+
+def _settings_of(bench: BenchFile, instrument: str) -> frozenset[str]:
+    commands = bench.driver(instrument).COMMANDS.values()
+    return frozenset(name for command in commands if command.kind is StepKind.STATE_SETTING for name in command.arguments)
+
+
 def classify(bench: BenchFile, code: str | None, readings: Sequence[Reading]) -> tuple[RunStatus, str | None]:
     """Decide how a run that was carried out has ended: completed, infeasible by a declared rule, or failed.
 
@@ -190,7 +221,8 @@ def classify(bench: BenchFile, code: str | None, readings: Sequence[Reading]) ->
 
 
 def _infeasible(bench: BenchFile, code: str | None, readings: Sequence[Reading]) -> Iterator[str]:
-    values = {reading.name: reading.value for reading in readings if reading.value is not None}
+    last = {reading.name: reading for reading in readings}  # a bad one is the instrument's fault, never the recipe's
+    values = {name: one.value for name, one in last.items() if one.value is not None and one.quality != "bad"}
     for rule in bench.spec.infeasible.rules:
         if rule.code is not None:
             if rule.code == code:

@@ -48,7 +48,8 @@ class Peer:
         return asyncio.run_coroutine_threadsafe(self._serve(), self._loop).result(10.0)
 
     async def _serve(self) -> int:
-        self._server: Any = ModbusTcpServer(self._device, framer=FramerType.RTU, address=("127.0.0.1", 0), trace_pdu=self._note)
+        server = ModbusTcpServer(self._device, framer=FramerType.RTU, address=("127.0.0.1", 0), trace_pdu=self._note)
+        self._server: Any = server
         await self._server.serve_forever(background=True)
         return int(self._server.transport.sockets[0].getsockname()[1])
 

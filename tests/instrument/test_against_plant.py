@@ -97,11 +97,14 @@ def test_a_dose_runs_to_its_end_once(plant: RunningPlant, pump: Driver) -> None:
     baseline = pump.baseline(ask)
     assert pump.reconcile(ask, baseline).verdict is Verdict.NOT_EXECUTED
     before = _doses(plant)
+    assert pump.read(["flow"])[0].value == 0.0
     assert pump.perform(ask) == {"volume": 1.25}
+    assert pump.read(["flow"])[0].value == 5.0
     assert pump.reconcile(ask, baseline).verdict is Verdict.RUNNING
     outcome = _end(pump, ask, baseline)
     assert (outcome.progress, outcome.code, outcome.readings[0].value) == (Progress.FINISHED, "completed", 1.25)
     assert pump.reconcile(ask, baseline).verdict is Verdict.FINISHED
+    assert pump.read(["flow"])[0].value == 0.0
     assert _doses(plant) - before == 1
 
 
@@ -141,14 +144,14 @@ def test_an_acknowledged_and_ignored_flow_is_noticed(plant: RunningPlant, pump: 
 def test_a_flow_is_set_through_a_single_fault_of_the_line(plant: RunningPlant, pump: Driver, fault: str) -> None:
     plant.inject("pump_cd", fault, pattern="RAT*", delay_s=1.0)
     assert pump.perform(call("set_flow", flow=4.0)) == {"flow": 4.0}
-    flow, dispensed = pump.read(["flow", "dispensed"])
+    flow, dispensed = pump.read(["flow_setpoint", "dispensed"])
     assert (flow.value, dispensed.unit) == (4.0, "mL")
 
 
 def test_a_late_reply_is_not_taken_for_the_answer_to_the_next_query(plant: RunningPlant, pump: Driver) -> None:
     pump.perform(call("set_flow", flow=4.0))
     plant.inject("pump_cd", "late-reply", pattern="RAT", delay_s=1.0)
-    assert [reading.value for reading in pump.read(["flow", "dispensed", "flow"])][::2] == [4.0, 4.0]
+    assert [reading.value for reading in pump.read(["flow_setpoint", "dispensed", "flow_setpoint"])][::2] == [4.0, 4.0]
 
 
 def test_a_power_cut_in_the_middle_of_a_dose_is_a_failure_and_never_repeated(plant: RunningPlant, pump: Driver) -> None:
@@ -185,7 +188,7 @@ def test_three_pumps_share_a_line_and_a_restarted_host_finds_them_in_safe_mode(p
             driver.arm()
         for number, driver in enumerate(pumps, start=1):
             driver.perform(call("set_flow", flow=float(number)))
-        assert [driver.read(["flow"])[0].value for driver in pumps] == [1.0, 2.0, 3.0]
+        assert [driver.read(["flow_setpoint"])[0].value for driver in pumps] == [1.0, 2.0, 3.0]
         for driver in pumps:
             driver.close()
 
