@@ -97,12 +97,12 @@ def _holds(parameter: Parameter, allowed: Allowed, value: float | str) -> bool:
 def _near(parameter: Parameter, allowed: Allowed, value: float | str) -> bool:
     """Say whether a readback stands for something that is left: the nearest legal value, or one within the resolution."""
     if isinstance(value, str) or isinstance(parameter, CategoricalParameter):
-        return _holds(allowed, value)
+        return _holds(parameter, allowed, value)
     if isinstance(parameter, DiscreteParameter):
-        return _holds(allowed, min(parameter.values, key=lambda legal: abs(legal - value)))
+        return _holds(parameter, allowed, min(parameter.values, key=lambda legal: abs(legal - value)))
     low = value if allowed.min is None else allowed.min
     high = value if allowed.max is None else allowed.max
-    return _holds(allowed, value) or low - parameter.resolved <= value <= high + parameter.resolved
+    return _holds(parameter, allowed, value) or low - parameter.resolved <= value <= high + parameter.resolved
 
 
 def _narrowed(space: SearchSpace, restriction: Restriction) -> SearchSpace:
