@@ -17,6 +17,7 @@ from instruments.host.copies import bench_files, copy_of, keep_copy, last_copy, 
 from instruments.host.endpoints import read_endpoints
 from instruments.host.identity import Process, reap
 from instruments.host.lastresort import LastResort, drive_in_turn
+from instruments.host.locks import FileLock
 from instruments.host.notes import HOST, LAB, LATCHED, PLANT, STARTED, SUPERVISOR, folder_identity, is_copy, read_note, write_note
 from instruments.host.processes import ensure_bench, host_alive, process_table, shutdown_bench, shutdown_plant, unlatch
 from instruments.host.stop import Stopped, outcome, stop_bench
@@ -251,7 +252,8 @@ def test_nothing_of_the_original_is_stopped_steered_or_ended_from_a_copy(live_la
     note = read_note(live_lab / STARTED)
     write_note(live_lab / STARTED, {**note, "plant": Process.this().document()})
     copied = tmp_path / "copied"
-    shutil.copytree(live_lab, copied, symlinks=True)
+    with FileLock(live_lab / "host.lock", what="bench host", lab=live_lab):  # the name in it is copied too
+        shutil.copytree(live_lab, copied, symlinks=True)
     stopped = stop_bench(copied, reason="smoke", by="Ada")
     assert "the copy of another lab" in stopped.verdict
     assert stopped.unsafe
