@@ -80,6 +80,20 @@ def test_a_host_without_any_safe_action_did_not_make_the_bench_safe(lab: Path) -
     assert stopped.unsafe
 
 
+def test_a_host_of_another_user_is_not_said_to_be_ended(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = started(lab)
+    write_note(lab / "fake.json", {"safe_state": [MISSED]})
+
+    def refuse(process: Process, within: float = 0.0) -> bool:
+        raise PermissionError(process.pid, within)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Process, "kill", refuse)
+        stopped = stop_bench(lab, reason="smoke", by="Ada")
+    assert f"host {host.pid} belongs to another user and CANNOT BE ENDED; its wires stay with it" in stopped.unsafe
+    shutdown_bench(lab)
+
+
 def without_safe_state(text: str) -> str:
     return "\n".join(line for line in text.splitlines() if not line.startswith("safe_state"))
 
