@@ -33,7 +33,7 @@ from instruments.host.identity import Process
 from instruments.host.journal import Journal
 from instruments.host.latch import Latch
 from instruments.host.locks import ENDPOINT_LOCKS, EndpointLocks, FileLock
-from instruments.host.notes import HOST, HOST_ERROR, leave_word, write_note
+from instruments.host.notes import HOST, HOST_ERROR, folder_identity, leave_word, write_note
 from instruments.host.pulse import Pulse
 from instruments.host.rest import Rest
 from instruments.host.service import Changes, Service, build
@@ -205,7 +205,8 @@ def socket_path(lab: Path) -> Path:
     state = folder.stat()
     if state.st_uid != os.getuid() or state.st_mode & 0o077:
         raise Fault(f"{folder} may be entered by others; expected a folder of user {os.getuid()} with mode 0700")
-    path = folder / f"{hashlib.sha256(str(lab.absolute()).encode()).hexdigest()[:12]}.sock"
+    which = "{device}:{inode}".format(**folder_identity(lab))  # not its path: a new lab may lie where one was that has been moved
+    path = folder / f"{hashlib.sha256(which.encode()).hexdigest()[:12]}.sock"
     if len(os.fsencode(path)) > LONGEST_SOCKET_PATH:
         raise Fault(f"socket path {path} is longer than {LONGEST_SOCKET_PATH} bytes; set XDG_RUNTIME_DIR to a shorter folder")
     return path

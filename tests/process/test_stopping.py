@@ -17,6 +17,7 @@ from instruments.host.copies import bench_files, copy_of, keep_copy, last_copy, 
 from instruments.host.endpoints import read_endpoints
 from instruments.host.identity import Process, reap
 from instruments.host.lastresort import LastResort, drive_in_turn
+from instruments.host.locks import FileLock
 from instruments.host.notes import HOST, LAB, LATCHED, PLANT, STARTED, SUPERVISOR, folder_identity, is_copy, read_note, write_note
 from instruments.host.processes import ensure_bench, host_alive, process_table, shutdown_bench, shutdown_plant, unlatch
 from instruments.host.stop import Stopped, outcome, stop_bench
@@ -77,6 +78,20 @@ def test_a_host_without_any_safe_action_did_not_make_the_bench_safe(lab: Path) -
     stopped = stop(lab)
     assert f"host {host.pid} did not make the bench safe: it drove no safe action" in stopped.lines
     assert stopped.unsafe
+
+
+def test_a_host_of_another_user_is_not_said_to_be_ended(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = started(lab)
+    write_note(lab / "fake.json", {"safe_state": [MISSED]})
+
+    def refuse(process: Process, within: float = 0.0) -> bool:
+        raise PermissionError(process.pid, within)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Process, "kill", refuse)
+        stopped = stop_bench(lab, reason="smoke", by="Ada")
+    assert f"host {host.pid} belongs to another user and CANNOT BE ENDED; its wires stay with it" in stopped.unsafe
+    shutdown_bench(lab)
 
 
 def without_safe_state(text: str) -> str:
@@ -251,7 +266,8 @@ def test_nothing_of_the_original_is_stopped_steered_or_ended_from_a_copy(live_la
     note = read_note(live_lab / STARTED)
     write_note(live_lab / STARTED, {**note, "plant": Process.this().document()})
     copied = tmp_path / "copied"
-    shutil.copytree(live_lab, copied, symlinks=True)
+    with FileLock(live_lab / "host.lock", what="bench host", lab=live_lab):  # the name in it is copied too
+        shutil.copytree(live_lab, copied, symlinks=True)
     stopped = stop_bench(copied, reason="smoke", by="Ada")
     assert "the copy of another lab" in stopped.verdict
     assert stopped.unsafe
