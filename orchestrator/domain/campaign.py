@@ -276,11 +276,16 @@ def read_candidates(text: str, parameters: tuple[Any, ...], *, what: str, dialec
     """Read a candidate table: a CSV with one column per column of the space.
 
     Raises:
-        BadInput: Not a table, a missing column, or a cell that is no number; names line and column.
+        BadInput: Not a table, a missing column, a cell that is no number, or an illegal value; names the line.
     """
     names = {column: isinstance(one, CategoricalParameter) for one in parameters for column in one.columns}
-    rows = parse_table(text, what=what, dialect=dialect).rows
-    return tuple({column: str(row[column]) if is_name else row[column].number() for column, is_name in names.items()} for row in rows)
+    rows = []
+    for row in parse_table(text, what=what, dialect=dialect).rows:
+        values = {column: str(row[column]) if is_name else row[column].number() for column, is_name in names.items()}
+        if complaint := next((found for one in parameters if (found := one.complaint(values))), None):
+            raise BadInput(f"{row.place}: {complaint}")
+        rows.append(values)
+    return tuple(rows)
 
 
 def parse_campaign(text: str, path: Path, candidates: str | None = None) -> CampaignFile:

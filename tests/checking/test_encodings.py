@@ -161,6 +161,13 @@ def test_every_broken_table_is_refused_with_its_place_by_every_command(kind: str
     assert "\n" not in str(caught.value)
 
 
+def test_an_illegal_candidate_is_refused_with_its_line(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"t\.csv, line 4: T = 10.0 is outside 0 to 9"):
+        table_read("candidates", tmp_path, b"T,s\n\n1,a\n10,b\n")
+    with pytest.raises(BadInput, match=r"t\.csv, line 2: s = 'a ' is none of a, b"):
+        table_read("candidates", tmp_path, b"T,s\n1,a \n")
+
+
 @pytest.mark.parametrize("kind", READERS)
 @pytest.mark.parametrize(
     ("keys", "said"), [('encoding = "klingon"', "encoding"), ('decimal = ","', "cannot part both"), ('separator = ";"', "separator")]
