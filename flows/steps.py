@@ -12,7 +12,7 @@ from flows.recording import Recorder, Timings, never_sent
 from flows.review.desk import BY, Asker, PageOf, ReviewDesk, TerminalOnly, plain_page
 from orchestrator.clock import Clock
 from orchestrator.domain.campaign import GeneralSpec, ReviewSpec
-from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
+from orchestrator.domain.lifecycle import CampaignStatus, ProposalStatus, RunStatus
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import ExperimentRun, Proposal, RunReport, RunRequest
 from orchestrator.domain.space import SearchSpace
@@ -58,8 +58,8 @@ class Steps:
             setup.spec.name, setup.rules, setup.space, setup.recipe, setup.store, setup.clock, setup.page, setup.policy.predict
         )
         self.history = History.of(setup.store.changes(setup.spec.name))
-        self.exhausted = False
-        """Whether the policy had nothing left when it was last asked."""
+        self._nothing_beside: frozenset[str] | None = None
+        """What was in hand when the policy had nothing left; None where it had something when it was last asked."""
         self.doing: str | None = None
         """What is being done just now, for people who watch; None while the loop waits."""
         self._used_positions: set[str] | None = None
@@ -80,13 +80,22 @@ class Steps:
         self.setup.timings.add("ledger", started)
         return self.history
 
+    @property
+    def exhausted(self) -> bool:
+        """Whether the policy had nothing left when it was last asked, and what may have stood in its way is still in hand."""
+        return self._nothing_beside is not None and self._nothing_beside == self._in_hand()
+
+    def _in_hand(self) -> frozenset[str]:
+        asked = (one.proposal_id for one in self.history.newest() if one.status is ProposalStatus.PROPOSED)
+        return frozenset([*asked, *(run.run_key for run in self.history.attempts() if run.status.is_open)])
+
     # ----------------------------------------------------------------- propose and decide
 
     def propose(self, action: Propose) -> tuple[Proposal, ...]:
         """Ask the policy for a batch and record it."""
         started = time.perf_counter()
         proposals = Proposer(self.setup.spec, self.setup.policy, self.setup.recipe).batch(self.history, action.count)
-        self.exhausted = not proposals
+        self._nothing_beside = None if proposals else self._in_hand()
         if 0 < len(proposals) < action.count:
             logger.warning(
                 "campaign %s, batch %d: %d of %d proposals; the bench tells no more experiments apart in what is left (`resolution`)",
@@ -220,7 +229,6 @@ class Steps:
     def ingest(self, action: Ingest) -> None:
         """Reduce a completed run's readings to measurements and record both."""
         self.recorder.ingest(self.history, action.run)
-        self.exhausted = False  # what was running may have been all that stood in the way
 
     def adapt(self, _action: Adapt) -> None:
         """Let the surrogate learn from all that is accepted and record it: now where it adapts a prior, else when it is asked."""

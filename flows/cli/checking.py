@@ -136,15 +136,15 @@ def _shown_arguments(step: Step) -> str:
 
 def _parameter_table(plan: Plan) -> Table:
     table = Table(title="parameters and targets", title_justify="left")
-    for heading in ("name", "unit", "range"):
+    for heading in ("name", "unit", "range", "told apart"):
         table.add_column(heading)
     for one in plan.space.parameters:
         if isinstance(one, CategoricalParameter):
             table.add_row(one.name, "", ", ".join(one.categories))
         elif isinstance(one, CompositionParameter):
-            table.add_row(one.name, "", f"fractions of {', '.join(one.components)}")
+            table.add_row(one.name, "", f"fractions of {', '.join(one.components)}", f"{one.resolved or one.step:g}")
         elif isinstance(one, ContinuousParameter):
-            table.add_row(one.name, one.unit, f"{one.min:g} to {one.max:g}")
+            table.add_row(one.name, one.unit, f"{one.min:g} to {one.max:g}", f"{one.resolved:g}")
         else:
             table.add_row(one.name, one.unit, ", ".join(f"{value:g}" for value in one.values))
     for target in plan.objective.targets:

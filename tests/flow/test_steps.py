@@ -189,6 +189,26 @@ def test_a_table_that_is_used_up_ends_the_campaign_once_its_runs_are_in(batch: i
     assert sorted(float(one.measured["x"]) for one in steps.refresh().attempts()) == [0.125, 0.25, 0.5]
 
 
+def coarse(steps: Steps) -> Steps:
+    """Let the bench tell but two experiments apart, at most."""
+    (x,) = SPACE.parameters
+    steps.setup = replace(steps.setup, policy=RandomPolicy(SearchSpace(parameters=(x.evolve(resolution=0.6),))))
+    return steps
+
+
+@pytest.mark.parametrize("ending", [RunStatus.COMPLETED, RunStatus.FAILED])
+def test_what_waits_for_a_running_experiment_to_end_is_proposed_then(ending: RunStatus) -> None:
+    steps = coarse(steps_over(Box({0: (ending, {})}), budget=4, in_flight=3))
+    assert carry(steps) == Ended(CampaignStatus.FINISHED, "budget spent: 4 experiments")
+
+
+def test_a_batch_that_cannot_be_filled_is_smaller_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    steps = coarse(steps_over(Box(), budget=6, batch=3))
+    assert carry(steps).status is CampaignStatus.FINISHED
+    assert "batch 1: " in caplog.text
+    assert "of 3 proposals; the bench tells no more experiments apart" in caplog.text
+
+
 @pytest.mark.parametrize("batch", [1, 2, 77])
 def test_the_seed_of_a_batch_depends_on_campaign_and_number_alone(batch: int) -> None:
     assert batch_seed(3, batch) == batch_seed(3, batch)

@@ -20,6 +20,7 @@ from policies.registry import build_policy
 T = ContinuousParameter(name="T", unit="degC", min=200, max=280)
 TAU = ContinuousParameter(name="tau", unit="s", min=20, max=180)
 C = ContinuousParameter(name="c", min=0, max=1)
+MANY, MORE = (DiscreteParameter(name=name, values=tuple(range(101))) for name in ("many", "more"))
 A, B = (DiscreteParameter(name=name, values=tuple(range(11))) for name in ("a", "b"))
 FREE = CompositionParameter(name="al", components=("Ni", "Fe", "Co", "Mn"))
 YIELD = Objective(targets=(Target(name="y", goal="maximise"),))
@@ -96,8 +97,8 @@ def test_a_design_fills_a_triangle_and_not_its_middle_alone() -> None:
     [
         ((T, TAU), (SUM,), (0.9, 0.1), {"T": 270.4, "tau": 29.6}),
         ((T, TAU), (SUM,), (-1.0, 0.5), {"T": 200.0, "tau": 100.0}),
-        ((A, T), (exactly(250, {"a": 5, "T": 1}),), (0.3, 0.4375), {"a": 3.0, "T": 235.0}),
-        ((A, B, C), (exactly(10, {"a": 1, "b": 1}),), (0.7, 0.3, 0.25), {"a": 7.0, "b": 3.0, "c": 0.25}),
+        ((MANY, T), (exactly(300, {"many": 1, "T": 1}),), (0.37, 0.7875), {"many": 37.0, "T": 263.0}),
+        ((MANY, MORE, C), (exactly(100, {"many": 1, "more": 1}),), (0.73, 0.27, 0.25), {"many": 73.0, "more": 27.0, "c": 0.25}),
         ((FREE,), (exactly(0, {"al.Ni": 1, "al.Fe": -1}),), (0.2, 0.2, 0.5, 0.1), {"al.Ni": 0.2, "al.Fe": 0.2, "al.Co": 0.5, "al.Mn": 0.1}),
     ],
 )
@@ -105,7 +106,7 @@ def test_the_best_point_of_a_plane_is_found(
     parameters: tuple[Parameter, ...], constraints: tuple[LinearConstraint, ...], centre: tuple[float, ...], expected: dict[str, float]
 ) -> None:
     space = SearchSpace(parameters=parameters, constraints=constraints)
-    search = Search(Encoding(space), restarts=2, raw_samples=32)
+    search = Search(Encoding(space), restarts=1, raw_samples=8)
     best = search.best(lambda X: -(X.squeeze(-2) - torch.tensor(centre, dtype=X.dtype)).square().sum(dim=-1), NOWHERE, seed=0)
     assert best is not None
     assert best.row == pytest.approx(expected, abs=0.01)

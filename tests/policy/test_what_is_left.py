@@ -1,6 +1,8 @@
 """What is still allowed sets the level to improve on, and a batch holds only experiments that the bench tells apart."""
 
+import math
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -41,7 +43,7 @@ COLD = restriction({"T": Allowed(max=240)})
 def truth(row: Configuration) -> float:
     """A summit at 274 degC, so high that nothing below 240 degC comes near it."""
     warm, slow = (float(row["T"]) - 274) / 30, (float(row["tau"]) - 110) / 60
-    return 100 * 2.718 ** -(warm**2 + slow**2)
+    return 100 * math.exp(-(warm**2) - slow**2)
 
 
 def measured(*points: tuple[float, float]) -> tuple[Observation, ...]:
@@ -58,13 +60,16 @@ def test_a_batch_in_what_a_restriction_leaves_aims_at_its_best_and_no_alternativ
     rows = [one.configuration for one in batch]
     assert len(batch) == 4
     assert all(unlike(SPACE, row, rows[:index]) for index, row in enumerate(rows))
-    assert all(one.acquisition is not None and one.acquisition > LOST for one in batch)
+    worth = [one.acquisition or -math.inf for one in batch]
+    assert min(worth) > LOST
+    assert all(later <= earlier + 0.1 for earlier, later in pairwise(worth))  # each is what one more experiment adds
     assert max(float(row["T"]) for row in rows) == pytest.approx(240, abs=8)
     pages = POLICY.explain(known, rows, seed=1)
     for one, page in zip(batch, pages, strict=True):
-        worth = [other.acquisition or 0.0 for other in page.alternatives]
-        assert len(worth) == 3
-        assert max(worth) <= (one.acquisition or 0.0) + 1e-6
+        others = [other.acquisition or 0.0 for other in page.alternatives]
+        assert len(others) == 3
+        assert max(others) <= (one.acquisition or 0.0) + 1e-6
+        assert page.base["acquisition"] + sum(page.effects["acquisition"]) == pytest.approx(one.acquisition, abs=1e-6)
         assert all(Region(SPACE, (COLD,)).complaint(other.configuration) is None for other in page.alternatives)
     assert POLICY.explain(known, rows, seed=1, only=[2]) == (pages[2],)
     assert POLICY.propose(known, count=4, seed=1) == batch
@@ -133,8 +138,8 @@ def test_where_too_little_is_left_for_a_batch_fewer_are_proposed(kind: str) -> N
 
 def test_a_coarse_bench_keeps_the_proposals_of_a_batch_and_running_ones_far_apart() -> None:
     space = SearchSpace(parameters=(T.evolve(resolution="30 degC"), TAU.evolve(resolution="1 min")))
-    policy, running = BayesianPolicy(space, YIELD, QUICK), ({"T": 270.0, "tau": 110.0},)
-    batch = policy.propose(Knowledge(observations=HOT, pending=running), count=3, seed=1)
+    running: list[Configuration] = [{"T": 270.0, "tau": 110.0}]
+    batch = BayesianPolicy(space, YIELD, QUICK).propose(Knowledge(observations=HOT, pending=tuple(running)), count=3, seed=1)
     rows = [*running, *(one.configuration for one in batch)]
     assert len(batch) == 3
     for index, row in enumerate(rows):
