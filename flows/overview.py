@@ -55,7 +55,8 @@ def overview_markdown(history: History, objective: Objective, budget: int, links
     """
     campaign = history.campaign
     state = f"{campaign.status} ({campaign.reason})" if campaign.reason else str(campaign.status)
-    parts = [f"# {_text(campaign.name)}: {_text(state)}", _table(_progress_rows(history, budget)), *_best(history, objective)]
+    parts = [f"# {_text(campaign.name)}: {_text(state)}", _table(_progress_rows(history, budget))]
+    parts += [*map(_text, objective.constant(accepted(history).values())), *_best(history, objective)]
     return "\n\n".join([*parts, _leads(campaign.name, links), best_so_far_markdown(history, objective)]) + "\n"
 
 

@@ -21,7 +21,7 @@ from orchestrator.domain.records import ExperimentRun, Measurement, Proposal, Re
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import digest
 from orchestrator.errors import BadInput, NeedsPerson, StoreError
-from orchestrator.loop import Adapt, Execute, Expire, History, Ingest, Propose, Reconcile, Review, Settle, knowledge, lessons
+from orchestrator.loop import Adapt, Execute, Expire, History, Ingest, Propose, Reconcile, Review, Settle, accepted, knowledge, lessons
 from orchestrator.ports import Bench, Policy, Store
 
 logger = logging.getLogger(__name__)
@@ -294,6 +294,8 @@ class Steps:
         record = self.history.campaign.evolve(adapted=lessons(self.history))
         payload: dict[str, Any] = {"policy": self.setup.policy.name, "lessons": record.adapted}
         started = time.perf_counter()
+        if constant := self.setup.objective.constant(accepted(self.history).values()):
+            payload["constant"] = [*constant]
         if learned := self.setup.policy.adapt(knowledge(self.history)):
             payload |= self._adaptation(learned, round(time.perf_counter() - started, 4))
         self.setup.timings.add("model", started)

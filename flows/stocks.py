@@ -5,7 +5,6 @@ the past. A run counts as soon as it was handed over, and counts whole unless th
 never sent: a bottle that is emptier than the ledger says spoils an experiment, a fuller one costs a refill.
 """
 
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -15,6 +14,7 @@ from orchestrator.domain.lifecycle import RunStatus, StepKind
 from orchestrator.domain.records import ExperimentRun, Proposal, Step
 from orchestrator.loop import History
 from orchestrator.ports import Store
+from orchestrator.textfile import parse_toml
 from orchestrator.units import parse
 
 Lot = tuple[str, str]
@@ -41,7 +41,9 @@ def stock_entries(stocks: Mapping[str, StockSpec]) -> dict[str, str]:
 
 def stock_entries_of(bench: str) -> dict[str, str]:
     """Return the same of a bench file's text, without its drivers."""
-    return stock_entries({name: StockSpec.model_validate(one) for name, one in tomllib.loads(bench).get("stocks", {}).items()})
+    return stock_entries(
+        {name: StockSpec.model_validate(one) for name, one in parse_toml(bench, what="the bench file").get("stocks", {}).items()}
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ Instruments are listed in the order in which the safe state is driven.
 """
 
 import hashlib
-import tomllib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +20,7 @@ from instruments.registry import DRIVERS
 from orchestrator.domain.values import explain
 from orchestrator.errors import BadInput
 from orchestrator.safety import Envelope, Interlock, SetpointLimit
+from orchestrator.textfile import parse_toml, read_text
 from orchestrator.units import parse, split, unit
 
 _LEGAL: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {
@@ -31,6 +32,9 @@ _LEGAL: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {
     ("park",): tuple(ParkSpec.model_fields),
     ("park", "steps"): ("do", "with"),
 }
+
+_RANGE: Final = re.compile(r"([A-Za-z])([0-9]{1,3}):([A-Za-z])([0-9]{1,3})")
+"""First and last position of a sampler, by row and column."""
 
 
 @dataclass(frozen=True)
@@ -159,12 +163,11 @@ def _named_quantity(raw: str | float, what: str) -> tuple[float, str]:
 
 
 def _positions(text: str) -> tuple[str, ...]:
-    first, _, last = text.partition(":")
-    try:
-        rows = [chr(code) for code in range(ord(first[0]), ord(last[0]) + 1)]
-        columns = range(int(first[1:]), int(last[1:]) + 1)
-    except (IndexError, ValueError) as error:
-        raise BadInput(f"bench.positions = {text!r}; expected a range like 'A1:H12'") from error
+    found = _RANGE.fullmatch(text)
+    if found is None:
+        raise BadInput(f"bench.positions = {text!r}; expected a range like 'A1:H12'")
+    rows = [chr(code) for code in range(ord(found[1]), ord(found[3]) + 1)]
+    columns = range(int(found[2]), int(found[4]) + 1)
     return tuple(f"{row}{column}" for row in rows for column in columns)
 
 
@@ -174,10 +177,9 @@ def parse_bench(text: str, path: Path) -> BenchFile:
     Raises:
         BadInput: One line that names the file, the key, what came and what is legal.
     """
+    document = parse_toml(text, what=f"bench file {path}")
     try:
-        spec = BenchSpec.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise BadInput(f"bench file {path} is not TOML: {error}") from error
+        spec = BenchSpec.model_validate(document)
     except ValidationError as error:
         raise explain(error, what=str(path), legal=_LEGAL) from error
     except BadInput as error:
@@ -196,12 +198,7 @@ def load_bench(path: Path) -> BenchFile:
     Raises:
         BadInput: One line that names the file, the key, what came and what is legal.
     """
-    try:
-        return parse_bench(path.read_text(encoding="utf-8"), path)
-    except FileNotFoundError as error:
-        raise BadInput(f"bench file {path} does not exist") from error
-    except (UnicodeDecodeError, OSError) as error:
-        raise BadInput(f"bench file {path} cannot be read: {error}") from error
+    return parse_bench(read_text(path, what=f"bench file {path}"), path)
 
 
 def _check_references(bench: BenchFile) -> None:

@@ -15,6 +15,7 @@ from instruments.parking import park_steps
 from instruments.reagents import Reagents, reagents_of
 from orchestrator.domain.constraints import ExpressionConstraint
 from orchestrator.domain.lifecycle import RunStatus, StepKind
+from orchestrator.domain.parameters import RELATIVE_TOLERANCE
 from orchestrator.domain.records import Reading, Step
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
@@ -157,7 +158,7 @@ class Procedure:
             want, got = configuration[column], back[column]
             assert not isinstance(want, str)
             assert not isinstance(got, str)
-            if abs(want - got) > ROUND_TRIP_TOLERANCE * max(abs(want), 1e-12):
+            if abs(want - got) > ROUND_TRIP_TOLERANCE * max(abs(want), RELATIVE_TOLERANCE * self.space.scale(column)):
                 return f"[measured] {column}: a configuration with {want:.6g} comes back as {got:.6g} {self.space.units[column]}"
         return None
 

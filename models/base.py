@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import torch
 from botorch.models.model import Model
@@ -10,11 +10,16 @@ from botorch.posteriors import Posterior
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["CONSTANT", "Learner", "Model", "Posterior", "Prior", "Surrogate", "TargetData"]
+from orchestrator.domain.objective import varies
+
+__all__ = ["Learner", "Model", "Posterior", "Prior", "Surrogate", "TargetData", "spread_of"]
 
 
-CONSTANT: Final = 1e-9
-"""Targets whose spread is below this part of their size differ by float noise only: they count as constant."""
+def spread_of(Y: Float[Tensor, " n"], *, correction: int = 1) -> float | None:
+    """Return the standard deviation of values that vary by more than float noise, however small their unit; None where none do."""
+    if len(Y) < 2 or not varies(float(Y.min()), float(Y.max())):
+        return None
+    return float(Y.std(correction=correction))
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
-from models.base import CONSTANT, Learner, Model, Posterior, Surrogate, TargetData
+from models.base import Learner, Model, Posterior, Surrogate, TargetData, spread_of
 from models.library import repeatable
 from orchestrator.errors import BadInput
 
@@ -94,9 +94,7 @@ class _Level(Standardize):  # type: ignore[misc]  # botorch is untyped here
 
     def scale(self, Y: Tensor) -> float:
         """Return what outcomes are divided by."""
-        size = float(Y.abs().max())
-        spread = float(Y.std()) if len(Y) > 1 else 0.0
-        return spread if spread > CONSTANT * size else self._spread or GUESSED_SPREAD * size or 1.0
+        return spread_of(Y.flatten()) or self._spread or GUESSED_SPREAD * float(Y.abs().max()) or 1.0
 
 
 @dataclass(frozen=True, slots=True)

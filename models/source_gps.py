@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
-from models.base import CONSTANT, Model, Posterior
+from models.base import Model, Posterior, spread_of
 from models.tasks import Scale, TaskData
 
 ROWS: Final = 200
@@ -40,8 +40,7 @@ def own_scale(Y: Float[Tensor, " n"], family: Scale) -> Scale:
     """Return the values' own mean and standard deviation, the family's spread while they do not vary, its level while there are none."""
     if not len(Y):
         return family
-    spread = float(Y.std()) if len(Y) > 1 else 0.0
-    return Scale(float(Y.mean()), spread if spread > CONSTANT * float(Y.abs().max()) else family.spread)
+    return Scale(float(Y.mean()), spread_of(Y) or family.spread)
 
 
 def drawn_rows(task: TaskData, most: int, generator: torch.Generator) -> TaskData:

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from models.base import CONSTANT
+from models.base import spread_of
 from models.kernels import FamilyKernel, Layout, matern, squared_distances
 from models.tasks import TaskData
 
@@ -102,8 +102,7 @@ def restore_source(state: Mapping[str, Any], layout: Layout) -> SourcePosterior:
 
 def fit_source(task: TaskData, features: Float[Tensor, "n f"], layout: Layout, generator: torch.Generator) -> SourcePosterior:
     """Fit a source's process by maximum a posteriori and condition it on its rows."""
-    level, spread = float(task.Y.mean()), float(task.Y.std(correction=0))
-    spread = spread if spread > CONSTANT * float(task.Y.abs().max()) else 1.0
+    level, spread = float(task.Y.mean()), spread_of(task.Y, correction=0) or 1.0
     y = (task.Y - level) / spread
     theta = _fit(features[some := _subset(len(y), FIT_ROWS, generator)], y[some], layout)
     kept = _subset(len(y), KEPT_ROWS, generator)

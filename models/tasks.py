@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from models.base import CONSTANT
 from models.features import Features
+from orchestrator.domain.objective import varies
 from orchestrator.errors import BadInput
 
 Fidelity = Literal["measured", "simulated"]
@@ -87,8 +87,7 @@ def family_scale(tasks: Sequence[TaskData]) -> Scale:
     tasks = [tasks[index] for index in exemplary(tasks)]
     level = float(torch.stack([task.Y.mean() for task in tasks]).mean())
     spread = float(torch.stack([(task.Y - level).square().mean() for task in tasks]).mean().sqrt())
-    size = max(float(task.Y.abs().max()) for task in tasks)
-    if spread <= CONSTANT * size or spread == 0.0:
+    if not varies(min(float(task.Y.min()) for task in tasks), max(float(task.Y.max()) for task in tasks)):
         raise BadInput(f"the source tasks' values are all {level:g}; there is nothing to learn from them")
     return Scale(level, spread)
 

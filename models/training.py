@@ -6,9 +6,9 @@ from statistics import pstdev
 
 import torch
 
-from models.base import CONSTANT, TargetData
+from models.base import TargetData
 from models.encoding import Encoding
-from orchestrator.domain.objective import Objective, Target
+from orchestrator.domain.objective import Objective, Target, varies
 from orchestrator.ports import Observation
 
 
@@ -43,7 +43,6 @@ def expected_spread(target: Target) -> float | None:
 
 def order_of_magnitude(values: Sequence[float], expected: float | None) -> float:
     """Return the power of ten of the values' spread, else of the expected spread, else of their size."""
-    size = max(map(abs, values), default=0.0)
-    spread = pstdev(values) if len(values) > 1 else 0.0
-    chosen = spread if spread > CONSTANT * size else expected or size or 1.0
+    spread = pstdev(values) if values and varies(min(values), max(values)) else 0.0
+    chosen = spread or expected or max(map(abs, values), default=0.0) or 1.0
     return float(10.0 ** math.floor(math.log10(chosen)))

@@ -1,6 +1,5 @@
 """Recorded tables: finding, checking and reading them."""
 
-import csv
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
@@ -10,6 +9,8 @@ from typing import Final
 
 from orchestrator.catalogue import CATALOGUE, Column, Dataset
 from orchestrator.errors import BadInput
+from orchestrator.tablefile import read_table
+from orchestrator.units import parse
 
 DATA_VARIABLE: Final = "ATHANOR_DATA"
 """The environment variable that names the data folder where no option does."""
@@ -124,25 +125,15 @@ def load_table(name: str, data_dir: Path | None = None, task: Mapping[str, float
 
 
 def _read(dataset: Dataset, path: Path) -> Iterator[Row]:
-    with path.open(encoding="utf-8-sig", newline="") as file:  # utf-8-sig drops a byte-order mark
-        for number, entries in enumerate(csv.DictReader(file), start=1):
-            yield Row(number, {column.name: _entry(column, entries[column.name], path, number) for column in dataset.columns})
-
-
-def _entry(column: Column, text: str, path: Path, number: int) -> float | str:
-    if column.text:
-        return text
-    try:
-        return float(text)
-    except ValueError as error:
-        raise BadInput(f"{path}, row {number}: {column.name} = {text!r} is not a number") from error
+    for number, row in enumerate(read_table(path, what=str(path)).rows, start=1):
+        yield Row(number, {one.name: str(row[one.name]) if one.text else row[one.name].number() for one in dataset.columns})
 
 
 def _choose(table: Table, task: Mapping[str, float | str]) -> Table:
     wanted: dict[str, float | str] = {}
     rows = table.rows
     for name, value in task.items():
-        wanted[name] = value if table.column(name).text else _number(table, name, value)
+        wanted[name] = value if table.column(name).text else parse(value, "", what=f"{table.label}: task {name}")
         kept = tuple(row for row in rows if row.values[name] == wanted[name])
         if not kept:
             there = sorted({str(row.values[name]) for row in rows})
@@ -150,10 +141,3 @@ def _choose(table: Table, task: Mapping[str, float | str]) -> Table:
             raise BadInput(f"{table.label}: no row has {name} = {value!r}; there are {', '.join(there[:_SHOWN])}{more}")
         rows = kept
     return Table(table.dataset, rows, wanted)
-
-
-def _number(table: Table, name: str, value: float | str) -> float:
-    try:
-        return float(value)
-    except ValueError as error:
-        raise BadInput(f"{table.label}: task {name} = {value!r} is not a number") from error

@@ -22,6 +22,7 @@ NUMBER: Final = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 _NUMBER: Final = re.compile(NUMBER)
 _QUANTITY: Final = re.compile(rf"\s*((?>{NUMBER}))\s*+(1\s*/.*?|(?![\d.,;_'’+\-]|[eE]\b|[eExX]\d).*?)\s*", re.DOTALL)
 """A number and what may be a unit, such as mL or 1/s: nothing that could belong to the number."""
+_NOT_FINITE: Final = re.compile(r"\s*[+-]?(nan|inf|infinity)\b", re.IGNORECASE)
 _MISREADINGS: Final = (
     (re.compile(r"\d\s*[,٫٬]|[,٫٬]\s*\d"), "a comma does not say whether it is a decimal point or parts thousands"),
     (re.compile(r"\d[\s_'’]+\d"), "its digits stand in groups"),
@@ -81,24 +82,26 @@ def convert(value: float, source: str, target: str) -> float:
         raise BadInput(f"{value:g} {source} cannot be expressed in {target or '1'}") from error
 
 
-def number(text: str, *, what: str, expected: str = "") -> float:
+def number(text: str, *, what: str, kind: str = "number", expected: str = "one with a decimal point, like 1.5") -> float:
     """Read a number that stands as text, without guessing: a decimal comma, thousands and other notations are refused.
 
     Args:
         text: The number; blanks around it do not count.
         what: The name of the thing, for the message.
-        expected: What the message asks for; a number with a decimal point where it is left out.
+        kind: What it is meant to be, for the message.
+        expected: What the message asks for.
 
     Raises:
         BadInput: Not a number, or one that a float cannot hold.
     """
-    if _NUMBER.fullmatch(text.strip()) is None:
-        raise BadInput(
-            f"{what}: {_shown(text)} is not a number{misreading(text)}; expected {expected or 'one with a decimal point, like 1.5'}"
-        )
-    value = float(text)
-    if not math.isfinite(value) or (value == 0.0 and re.search("[1-9]", re.split("[eE]", text)[0])):
-        raise BadInput(f"{what}: {_shown(text)} is not finite, or too small to be told from zero; expected a number like 1.5")
+    is_number = _NUMBER.fullmatch(text.strip()) is not None
+    if not is_number and not _NOT_FINITE.match(text):
+        raise BadInput(f"{what}: {shown(text)} is not a {kind}{misreading(text)}; expected {expected}")
+    value = float(text) if is_number else math.nan
+    if not math.isfinite(value):
+        raise BadInput(f"{what}: {shown(text)} is not finite; expected {expected}")
+    if value == 0.0 and re.search("[1-9]", re.split("[eE]", text)[0]):
+        raise BadInput(f"{what}: {shown(text)} is too small to be told from zero; expected {expected}")
     return value
 
 
@@ -125,15 +128,16 @@ def parse(raw: object, unit_text: str, *, what: str) -> float:
     if not isinstance(raw, str):
         raise BadInput(f"{what}: {raw!r} is not a quantity; expected a number in {unit_text or '1'} or {example}")
     digits, given = split(raw)
-    value = number(digits, what=what, expected=f"a number with a decimal point, {example}")
+    value = number(digits, what=what, kind="quantity", expected=f"a number with a decimal point, {example}")
     try:
         value = convert(value, given or unit_text, unit_text)
     except BadInput as error:
-        raise BadInput(f"{what}: {_shown(raw)} has the wrong unit; expected one that converts to {unit_text or '1'}") from error
+        raise BadInput(f"{what}: {shown(raw)} has the wrong unit; expected one that converts to {unit_text or '1'}") from error
     return _finite(value, raw, unit_text, what)
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
+    """Quote what came for a message, shortened where it is long."""
     return repr(text if len(text) <= SHOWN else f"{text[:SHOWN]}...")
 
 
@@ -161,7 +165,7 @@ def _finite(value: float, raw: object, unit_text: str, what: str) -> float:
             return found
     except OverflowError:
         pass
-    raise BadInput(f"{what}: {_shown(str(raw))} is not finite; expected a number in {unit_text or '1'}")
+    raise BadInput(f"{what}: {shown(str(raw))} is not finite; expected a number in {unit_text or '1'}")
 
 
 def same_dimension(left: str, right: str) -> bool:

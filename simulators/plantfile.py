@@ -1,17 +1,17 @@
 """The plant file: what stands behind the simulated devices' wires, in TOML."""
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from orchestrator.errors import BadInput
+from orchestrator.textfile import read_toml
 from simulators.faults import PLATFORM_KINDS, SERIAL_KINDS, FaultSpec
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class TubeSection(_Section):
@@ -170,13 +170,9 @@ def load_plant_file(path: Path) -> PlantFile:
     Raises:
         BadInput: with one line that names the file, the key, what came and what is legal.
     """
+    data = read_toml(path, what=f"plant file {path}")
     try:
-        data = tomllib.loads(path.read_text())
         return PlantFile.model_validate(data)
-    except OSError as error:
-        raise BadInput(f"plant file {path}: cannot be read: {error.strerror}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise BadInput(f"plant file {path}: not TOML: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the file as a whole"

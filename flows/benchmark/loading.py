@@ -1,6 +1,5 @@
 """From a benchmark file to its tasks."""
 
-import csv
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,12 +13,13 @@ from models.encoding import Encoding
 from models.features import Descriptors, Features
 from models.tasks import Family
 from orchestrator.datasets import DATA_VARIABLE
+from orchestrator.domain.objective import constant_note, varies
 from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
 from orchestrator.ports import Observation
+from orchestrator.tablefile import Row, TableFile, read_table
 
-Row = Mapping[str, str]
 Observed = Sequence[tuple[str, str | None, Sequence[Observation]]]
 """(task, its group, its observations) of each task."""
 
@@ -32,6 +32,13 @@ class Suite:
     pools: Mapping[str, Pool]
     """Task -> its pool, in the data's order."""
     judged: tuple[str, ...]
+
+    @property
+    def constant(self) -> tuple[str, ...]:
+        """A line for each task whose values do not vary."""
+        name, unit = self.family.target, self.family.unit
+        notes = ((pool, constant_note(name, unit, pool.data.Y.tolist())) for pool in self.pools.values())
+        return tuple(f"task {pool.name}: {note}" for pool, note in notes if note is not None)
 
 
 def load_suite(file: BenchmarkFile, data: Path | None = None) -> Suite:
@@ -47,12 +54,12 @@ def load_suite(file: BenchmarkFile, data: Path | None = None) -> Suite:
     spec, space = file.spec, file.space
     encoding = Encoding(space)
     if spec.data.family is not None:
-        named: Observed = [(name, _group(spec, name, {}, f"family {spec.data.family}"), rows) for name, rows in simulated_tasks(spec.data)]
+        named: Observed = [(name, _group(spec, name), rows) for name, rows in simulated_tasks(spec.data)]
         features = Features(encoding, _elements(spec))
     else:
-        tables = {name: _table(name, data) for name in spec.data.files}
+        tables = {name: _table(spec, name, data) for name in spec.data.files}
         named = _observed(spec, space, tables)
-        features = Features(encoding, {**_elements(spec), **_described(spec, [row for rows in tables.values() for row in rows])})
+        features = Features(encoding, {**_elements(spec), **_described(spec, [row for table in tables.values() for row in table.rows])})
     pools = {name: make_pool(name, group, rows, encoding=encoding, objective=file.objective) for name, group, rows in named}
     _check(file, pools)
     target = spec.targets[0] if len(spec.targets) == 1 else None
@@ -67,36 +74,28 @@ def _check(file: BenchmarkFile, pools: Mapping[str, Pool]) -> None:
         pool, budget = pools[name], file.spec.run.experiments(name)
         if budget > len(pool.candidates):
             raise BadInput(f"{file.path}: task {name} has {len(pool.candidates)} candidates; a budget of {budget} is too much")
-        if max(pool.scores) == min(pool.scores):
+        if not varies(min(pool.scores), max(pool.scores)):
             raise BadInput(f"{file.path}: all candidates of task {name} are worth {pool.scores[0]:g}; nothing can be judged")
 
 
-def _table(name: str, data: Path | None) -> list[Row]:
+def _table(spec: BenchmarkSpec, name: str, data: Path | None) -> TableFile:
     folder = data if data is not None else os.environ.get(DATA_VARIABLE)
     if not folder:
         raise BadInput(f"no data folder is named; give --data DIR or set {DATA_VARIABLE} to the folder that holds {name}")
     path = Path(folder) / name
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows: list[Row] = list(csv.DictReader(file))
-    except OSError as error:
-        raise BadInput(f"data file {path}: {error.strerror}") from error
-    if not rows:
-        raise BadInput(f"data file {path} has no rows")
-    return rows
+    return read_table(path, what=f"data file {path}", dialect=spec.data.dialect)
 
 
-def _observed(spec: BenchmarkSpec, space: SearchSpace, tables: Mapping[str, Sequence[Row]]) -> Observed:
+def _observed(spec: BenchmarkSpec, space: SearchSpace, tables: Mapping[str, TableFile]) -> Observed:
     """Return (task, its group, its observations)."""
-    reader = _Reader(spec, space, frozenset(column for rows in tables.values() for column in rows[0]))
+    reader = _Reader(spec, space, frozenset(column for table in tables.values() for column in table.columns))
     found: dict[str, list[Observation]] = {}
     groups: dict[str, str | None] = {}
-    for name, rows in tables.items():
-        for number, row in enumerate(rows, start=1):
-            what = f"data file {name}, row {number}"
-            task = Path(name).stem if spec.data.task is None else _entry(row, spec.data.task, what)
-            found.setdefault(task, []).append(reader.observation(row, what))
-            _settle(groups, task, _group(spec, task, row, what), what)
+    for name, table in tables.items():
+        for row in table.rows:
+            task = Path(name).stem if spec.data.task is None else str(row[spec.data.task])
+            found.setdefault(task, []).append(reader.observation(row))
+            _settle(groups, task, _group(spec, task, row), row.place)
     return [(task, groups[task], rows) for task, rows in found.items()]
 
 
@@ -105,12 +104,12 @@ def _settle(groups: dict[str, str | None], task: str, group: str | None, what: s
         raise BadInput(f"{what}: task {task} belongs to group {groups[task]} and to group {group}")
 
 
-def _group(spec: BenchmarkSpec, task: str, row: Row, what: str) -> str | None:
+def _group(spec: BenchmarkSpec, task: str, row: Row | None = None) -> str | None:
     group = spec.data.group
     if group is None:
         return None
     if isinstance(group, str):
-        return _entry(row, group, what)
+        return None if row is None else str(row[group])
     if task not in group:
         raise BadInput(f"data.group names no group of task {task}; it names those of {', '.join(group)}")
     return group[task]
@@ -125,40 +124,26 @@ class _Reader:
     known: frozenset[str]
     """Columns that at least one file has."""
 
-    def observation(self, row: Row, what: str) -> Observation:
+    def observation(self, row: Row) -> Observation:
         """Read one row; numbers are in the parameters' and targets' own units."""
         configuration: dict[str, float | str] = {}
         for parameter in self.space.parameters:
             for column in parameter.columns:
-                configuration[column] = self._value(row, column, parameter, what)
+                configuration[column] = self._value(row, column, parameter)
         if complaint := self.space.complaint(configuration):
-            raise BadInput(f"{what}: {complaint}")
-        return Observation(configuration, {one.name: _number(row, self._source(one.name), what) for one in self.spec.targets})
+            raise BadInput(f"{row.place}: {complaint}")
+        return Observation(configuration, {one.name: row[self._source(one.name)].number() for one in self.spec.targets})
 
-    def _value(self, row: Row, column: str, parameter: object, what: str) -> float | str:
+    def _value(self, row: Row, column: str, parameter: object) -> float | str:
         source = self._source(column)
         if isinstance(parameter, CategoricalParameter):
-            return _entry(row, source, what)
-        if isinstance(parameter, CompositionParameter) and source not in row and source in self.known:
+            return str(row[source])
+        if isinstance(parameter, CompositionParameter) and source not in row.table.columns and source in self.known:
             return 0.0
-        return _number(row, source, what)
+        return row[source].number()
 
     def _source(self, column: str) -> str:
         return self.spec.data.columns.get(column, column)
-
-
-def _entry(row: Row, column: str, what: str) -> str:
-    if row.get(column) is None:
-        raise BadInput(f"{what}: there is no column {column!r}; it has {', '.join(filter(None, row))}")
-    return row[column]
-
-
-def _number(row: Row, column: str, what: str) -> float:
-    text = _entry(row, column, what)
-    try:
-        return float(text)
-    except ValueError as error:
-        raise BadInput(f"{what}: {column} = {text!r} is not a number") from error
 
 
 def _elements(spec: BenchmarkSpec) -> Descriptors:
@@ -184,8 +169,9 @@ def _described(spec: BenchmarkSpec, rows: Sequence[Row]) -> Descriptors:
         table = found.setdefault(parameter.name, {})
         source = spec.data.columns.get(parameter.name, parameter.name)
         for row in rows:
-            category, what = row[source], f"descriptors of {parameter.name}"
-            values = tuple(_number(row, column, what) for column in columns)
+            category = str(row[source])
+            values = tuple(row[column].number() for column in columns)
             if table.setdefault(category, values) != values:
-                raise BadInput(f"{what}: {category} has {table[category]} and {values}; one category has one set of descriptors")
+                both = f"{table[category]} and {values}"
+                raise BadInput(f"{row.place}: descriptors of {parameter.name}: {category} has {both}; one category has one set of them")
     return found

@@ -1,6 +1,5 @@
 """The benchmark file: where tasks come from, which are judged, what is left out, and what is run."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,8 @@ from orchestrator.domain.parameters import CategoricalParameter, CompositionPara
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Frozen, explain
 from orchestrator.errors import BadInput
+from orchestrator.tablefile import Dialect
+from orchestrator.textfile import read_toml
 
 Leave = Literal["task", "group"]
 Identical = Literal["drop", "keep"]
@@ -21,7 +22,7 @@ ELEMENTS: Final = "elements"
 """What a composition's `descriptors` say where its components are chemical elements."""
 
 
-class DataSpec(Frozen):
+class DataSpec(Dialect):
     """Where the tasks come from: tables of recorded experiments, or a family of simulated problems."""
 
     files: tuple[str, ...] = ()
@@ -44,6 +45,8 @@ class DataSpec(Frozen):
     def _check(self) -> Self:
         if bool(self.files) == (self.family is not None):
             raise ValueError("tasks come either from files or from a family; give one of them")
+        if not self.files and (foreign := self.model_fields_set & set(Dialect.model_fields)):
+            raise ValueError(f"{sorted(foreign)[0]} belongs to files; a family has none")
         if self.family is not None and (self.tasks is None or self.pool is None):
             raise ValueError(f"family {self.family!r} needs tasks and pool")
         return self
@@ -146,13 +149,7 @@ def load_benchmark(path: Path) -> BenchmarkFile:
     Raises:
         BadInput: One line that names the key, what came and what is legal.
     """
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadInput(f"benchmark file {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInput(f"benchmark file {path} is no TOML: {error}") from error
-    return BenchmarkFile(path, parse_benchmark(document, what=str(path)))
+    return BenchmarkFile(path, parse_benchmark(read_toml(path, what=f"benchmark file {path}"), what=str(path)))
 
 
 def parse_benchmark(document: Mapping[str, Any], *, what: str) -> BenchmarkSpec:
@@ -167,4 +164,6 @@ def parse_benchmark(document: Mapping[str, Any], *, what: str) -> BenchmarkSpec:
         Objective(targets=spec.targets)
     except ValidationError as error:
         raise explain(error, what=what) from error
+    except BadInput as error:
+        raise BadInput(f"{what}: {error}") from error
     return spec

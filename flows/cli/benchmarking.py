@@ -32,6 +32,8 @@ def run_benchmark(file: Path, out: Path, options: BenchmarkOptions) -> None:
     """
     use_threads(1)  # small factorisations: more threads are slower, and results differ with their number
     benchmark = prepare(load_benchmark(file), options.data, _choice(options))
+    for line in benchmark.suite.constant:
+        console.print(line, markup=False)
     results = Results.open(out)
     missing = benchmark.missing(results)
     stale = sum(row["code"] != benchmark.code for row in results.rows)

@@ -13,7 +13,7 @@ from flows.stocks import StockBook, stock_entries_of
 from instruments.host.processes import process_table
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.errors import BadInput, StoreError
-from orchestrator.loop import History, counts
+from orchestrator.loop import History, accepted, counts
 from orchestrator.store.sql import SqlStore
 
 
@@ -51,6 +51,7 @@ def show_status(campaign: str | None, *, lab: Path | None, as_json: bool) -> Non
         "stocks": stocks,
         "restrictions": _restrictions(history),
         "requests": [one.number for one in history.open_requests],
+        "constant": _constant(history),
         "prior": record.snapshot.get("prior"),
         "trust": adapted[-1].trust if adapted else None,
         "lab": str(found.path),
@@ -71,7 +72,7 @@ def _status_lines(lab: Lab, history: History, document: Mapping[str, Any], adapt
         yield f"  {name.replace('_', ' ')}: {number}"
     if record.snapshot.get("prior"):
         yield f"  {_trust_line(record.snapshot['prior'], adapted)}"
-    for line in document["restrictions"]:
+    for line in (*document["constant"], *document["restrictions"]):
         yield f"  {line}"
     for name, line in document["stocks"].items():
         yield f"  {name}: {line}"
@@ -81,6 +82,12 @@ def _status_lines(lab: Lab, history: History, document: Mapping[str, Any], adapt
         yield f"  request {request.number} waits for people: {request.extent}; athanor review"
     for run_key in document["unknown"]:
         yield f"  unknown: athanor resolve {run_key} --done | --not-done | --discard --reason TEXT --by NAME"
+
+
+def _constant(history: History) -> tuple[str, ...]:
+    """Say which targets have not varied yet."""
+    measured = accepted(history).values()
+    return files_of(history.campaign)[1].constant(measured) if len(measured) > 1 else ()
 
 
 def _restrictions(history: History) -> list[str]:

@@ -1,11 +1,9 @@
 """From a source's own names, units and categories to the prior's space: matched where they can be, refused where not."""
 
-import csv
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from flows.metatraining.components import own_columns, properties, spelled, united
 from flows.metatraining.spec import MetaFile
@@ -16,6 +14,7 @@ from orchestrator.domain.parameters import CategoricalParameter, CompositionPara
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
 from orchestrator.ports import Observation
+from orchestrator.tablefile import Cell, read_table
 from orchestrator.units import convert, parse
 
 SUM_TOLERANCE: Final = 0.05
@@ -65,7 +64,8 @@ def _check_columns(task: RawTask, parameters: Sequence[Parameter], targets: Sequ
             raise BadInput(f"{task.label}: it varied {name!r}, which the space does not have; rename it, or list it under ignore")
     if not any(rename.get(target.name, target.name) in row.values for target in targets for row in task.rows):
         raise BadInput(
-            f"{task.label}: it measured none of {', '.join(target.name for target in targets)}; use rename where it has another name"
+            f"{task.label}: it measured none of {', '.join(target.name for target in targets)}; it has {', '.join(sorted(task.columns))}; "
+            "use rename where it has another name, delimiter where its cells are parted by another sign"
         )
 
 
@@ -105,18 +105,14 @@ def _named(one: CategoricalParameter, task: RawTask) -> set[str]:
 
 def _descriptor_table(file: MetaFile, parameter: str, name: str) -> dict[str, list[float]]:
     path = file.find(name, what=f"{file.path}: descriptors of {parameter}")
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        reader = csv.DictReader(stream)
-        if _NAME not in (reader.fieldnames or ()):
-            raise BadInput(f"{path} has no column {_NAME!r}; it has {', '.join(reader.fieldnames or ())}")
-        return {row[_NAME]: _numbers(path, row) for row in reader}
-
-
-def _numbers(path: Path, row: Mapping[str, Any]) -> list[float]:
-    try:
-        return [float(value) for column, value in row.items() if column != _NAME]
-    except (TypeError, ValueError) as error:
-        raise BadInput(f"{path}, {row[_NAME]}: a number was expected in each column beside {_NAME!r}: {error}") from error
+    table = read_table(path, what=str(path))
+    table.position(_NAME)
+    found: dict[str, list[float]] = {}
+    for row in table.rows:
+        if row[_NAME] in found:
+            raise BadInput(f"{row[_NAME].place}: {row[_NAME]!r} is described twice; expected one row of each name")
+        found[str(row[_NAME])] = [row[column].number() for column in table.columns if column != _NAME]
+    return found
 
 
 class _Reader:
@@ -191,12 +187,9 @@ class _Reader:
         return {spelled(component, one.components): parse(value, "", what=what) for component, value in given.items()}
 
     def _convert(self, own: str, value: float | str, source: str, target: str) -> float:
-        try:
-            number = float(value)
-        except ValueError as error:
-            raise BadInput(f"{self.task.label}: {own} = {value!r} is not a number") from error
-        if not math.isfinite(number):
-            raise BadInput(f"{self.task.label}: {own} = {value!r} is not finite")
+        if isinstance(value, str) and not isinstance(value, Cell):
+            raise BadInput(f"{self.task.label}: {own} = {value!r} is not a number")
+        number = value.number() if isinstance(value, Cell) else value
         try:
             return convert(number, source, target)
         except BadInput as error:

@@ -1,6 +1,5 @@
 """The file that `meta-train` reads: the space aimed at, the sources, and what is to be trained."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,8 @@ from orchestrator.domain.parameters import Parameter
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Frozen, explain
 from orchestrator.errors import BadInput
+from orchestrator.tablefile import Dialect
+from orchestrator.textfile import read_toml
 
 Kind = Literal["campaigns", "family", "files"]
 
@@ -26,7 +27,7 @@ class PriorSpec(Frozen):
     """The file, relative to this one; `priors/NAME.pt` where it is left out."""
 
 
-class SourceSpec(Frozen):
+class SourceSpec(Dialect):
     """Where tasks come from: past campaigns, a simulated family or tables; in the space's terms on the left of each table."""
 
     campaigns: tuple[str, ...] | None = None
@@ -87,6 +88,8 @@ class SourceSpec(Frozen):
             raise ValueError('randomise belongs to simulated sources; give a family, or fidelity = "simulated"')
         if isinstance(self.group, str) and self.files is None:
             raise ValueError("group names a column only where files are read; expected a table task -> group")
+        if self.files is None and (foreign := self.model_fields_set & set(Dialect.model_fields)):
+            raise ValueError(f"{sorted(foreign)[0]} belongs to files; a {self.kind} source has none")
         if patterns := [pattern for pattern in self.columns.values() if pattern.count("*") != 1]:
             raise ValueError(f"columns pattern {patterns[0]!r}: expected exactly one * for the component")
         return self
@@ -146,7 +149,7 @@ class MetaSpec(Frozen):
 _LEGAL: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {
     (): tuple(MetaSpec.model_fields),
     ("prior",): tuple(PriorSpec.model_fields),
-    ("sources",): tuple(SourceSpec.model_fields),
+    ("sources",): (*(name for name in SourceSpec.model_fields if name not in Dialect.model_fields), *Dialect.model_fields),
     ("train",): tuple(TrainSpec.model_fields),
     ("targets",): tuple(Target.model_fields),
 }
@@ -200,14 +203,9 @@ def load_meta_file(path: Path, *, data: Path | None = None) -> MetaFile:
         BadInput: One line that names the file, the key, what came and what is legal.
     """
     path = path.resolve()
+    document = read_toml(path, what=f"file {path}")
     try:
-        spec = MetaSpec.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError as error:
-        raise BadInput(f"file {path} does not exist") from error
-    except (UnicodeDecodeError, OSError) as error:
-        raise BadInput(f"file {path} cannot be read: {error}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise BadInput(f"file {path} is not TOML: {error}") from error
+        spec = MetaSpec.model_validate(document)
     except ValidationError as error:
         raise explain(error, what=str(path), legal=_LEGAL) from error
     except BadInput as error:

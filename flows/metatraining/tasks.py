@@ -1,6 +1,5 @@
 """Reading tasks from where they are: ledgers, simulated families, tables; still in the source's own names and units."""
 
-import csv
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from orchestrator.errors import BadInput
 from orchestrator.loop import History, observations
 from orchestrator.ports import Observation
 from orchestrator.store.sql import SqlStore
+from orchestrator.tablefile import Row, read_table
 
 ALL: Final = "*"
 """Stands for every campaign of a lab."""
@@ -144,44 +144,27 @@ def _simulated(file: MetaFile, source: SourceSpec, families: Mapping[str, Simula
 def _tables(file: MetaFile, source: SourceSpec) -> Iterator[RawTask]:
     fidelity = source.fidelity or "measured"
     targets = {target.name: source.rename.get(target.name, target.name) for target in file.spec.targets}
-    tables: dict[str, list[dict[str, str]]] = {}
+    tables: dict[str, list[Row]] = {}
     for name in source.files or ():
         path = file.find(name, what=f"{file.path}: source {source.label}")
-        for row in _rows(path, needed=[source.task, source.group if isinstance(source.group, str) else None]):
-            tables.setdefault(row[source.task] if source.task else path.stem, []).append(row)
+        for row in read_table(path, what=str(path), dialect=source.dialect).rows:
+            tables.setdefault(str(row[source.task]) if source.task else path.stem, []).append(row)
     for task, rows in tables.items():
-        found = tuple(_observation(row, set(targets.values()), f"source {source.label}, task {task}") for row in rows)
+        found = tuple(_observation(row, set(targets.values())) for row in rows)
         yield RawTask(task, source, fidelity, found, _group(source, task, rows), source.units)
 
 
-def _rows(path: Path, *, needed: list[str | None]) -> Iterator[dict[str, str]]:
-    with path.open(encoding="utf-8-sig", newline="") as stream:  # utf-8-sig drops a byte-order mark
-        reader = csv.DictReader(stream)
-        names = reader.fieldnames or ()
-        if missing := [name for name in needed if name is not None and name not in names]:
-            raise BadInput(f"{path} has no column {missing[0]!r}; it has {', '.join(filter(None, names))}")
-        for number, row in enumerate(reader, start=2):
-            if None in row or None in row.values():
-                raise BadInput(f"{path}, line {number}: it has another number of cells than the header's {len(names)}")
-            yield row
+def _observation(row: Row, targets: set[str]) -> Observation:
+    """Take the targets' numbers out of a row; an empty cell of a target is nothing measured."""
+    cells = {name: row[name] for name in row.table.columns}
+    values = {name: cell.number() for name, cell in cells.items() if name in targets and cell.strip()}
+    return Observation({name: cell for name, cell in cells.items() if name not in targets}, values)
 
 
-def _observation(row: Mapping[str, str], targets: set[str], what: str) -> Observation:
-    values: dict[str, float] = {}
-    for name in targets & set(row):
-        if not row[name].strip():
-            continue  # nothing was measured
-        try:
-            values[name] = float(row[name])
-        except ValueError as error:
-            raise BadInput(f"{what}: {name} = {row[name]!r} is not a number") from error
-    return Observation({name: value for name, value in row.items() if name not in targets}, values)
-
-
-def _group(source: SourceSpec, task: str, rows: list[dict[str, str]]) -> str | None:
+def _group(source: SourceSpec, task: str, rows: list[Row]) -> str | None:
     if not isinstance(source.group, str):
         return source.group_of(task)
-    found = sorted({row[source.group] for row in rows})
+    found = sorted({str(row[source.group]) for row in rows})
     if len(found) > 1:
         raise BadInput(f"source {source.label}, task {task}: column {source.group!r} names {len(found)} groups: {', '.join(found[:4])}")
     return found[0]

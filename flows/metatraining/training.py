@@ -23,7 +23,7 @@ from models.features import Features
 from models.randomisation import randomise
 from models.single import Trainable
 from models.tasks import LEAST_ROWS, Family, TaskData, family_scale, folds
-from orchestrator.domain.objective import Target
+from orchestrator.domain.objective import Target, constant_note
 from orchestrator.domain.values import canonical
 from orchestrator.errors import BadInput
 
@@ -95,6 +95,8 @@ def _tasks_of(
         if len(rows) < LEAST_ROWS:
             notes.append(f"{task.label}: {len(rows)} measurements of {target.name}; left out, {LEAST_ROWS} are needed")
             continue
+        if note := constant_note(target.name, target.unit, [row.values[target.name] for row in rows]):
+            notes.append(f"{task.label}: {note}; it says nothing of what changes it")
         known = [row.uncertainties.get(target.name) for row in rows]
         variances = [value**2 for value in known if value is not None]
         data = TaskData(

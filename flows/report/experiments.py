@@ -125,6 +125,11 @@ class Progress:
         running = accumulate((_score(one) for one in self.scored), max)
         return tuple((one.index, best) for one, best in zip(self.scored, running, strict=True))
 
+    @property
+    def constant(self) -> tuple[str, ...]:
+        """A line for each target that has not varied."""
+        return self.objective.constant({name: one.value for name, one in found.results.items()} for found in self.experiments)
+
     def with_status(self, *statuses: RunStatus) -> tuple[Experiment, ...]:
         """Return the experiments that ended so."""
         return tuple(one for one in self.experiments if one.status in statuses)

@@ -148,6 +148,7 @@ def _targets(data: ReportData) -> str:
     if not any(one.results for one in data.experiments):
         return _empty("No target has been measured yet.")
     note = '<p class="note">Bars are one standard uncertainty; green bands are the tolerance of a match.</p>'
+    note += "".join(f'<p class="note">{escape(line)}</p>' for line in data.constant)
     return note + _plot("targets", figures.targets(data))
 
 

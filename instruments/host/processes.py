@@ -20,6 +20,7 @@ from instruments.host.locks import FileLock, campaign_holder, read_holder
 from instruments.host.notes import ENDPOINTS, HOST, HOST_ERROR, LATCHED, PLANT, STARTED, SUPERVISOR, read_note, write_note
 from instruments.host.stop import bench_of, host_of, stop_bench, supervisor_of
 from orchestrator.errors import AthanorError, BadInput, Fault, HostError, NeedsPerson
+from orchestrator.textfile import read_text
 
 __all__ = [
     "BenchProcess",
@@ -86,10 +87,7 @@ def ensure_bench(lab: Path, bench: Path, endpoints: Path | None = None, *, super
 
 def _sha256(bench: Path) -> str:
     """Return the hash of a bench file, as `BenchFile` computes it, without loading drivers."""
-    try:
-        return hashlib.sha256(bench.read_text(encoding="utf-8").encode()).hexdigest()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"bench file {bench} cannot be read: {error}") from error
+    return hashlib.sha256(read_text(bench, what=f"bench file {bench}").encode()).hexdigest()
 
 
 def _starter(lab: Path) -> "_Patient":

@@ -1,8 +1,6 @@
 """The campaign file: search space, targets, budget, policy, review rules and where it is carried out."""
 
-import csv
 import hashlib
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -15,6 +13,8 @@ from orchestrator.domain.parameters import CategoricalParameter, Parameter
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Frozen, explain
 from orchestrator.errors import BadInput
+from orchestrator.tablefile import PLAIN, Dialect, parse_table
+from orchestrator.textfile import parse_toml, read_text
 from orchestrator.units import parse
 
 
@@ -56,7 +56,7 @@ class RecordedSpec(Frozen):
     """Column of the table by column of the search space or target, where the names differ."""
 
 
-class CandidatesSpec(Frozen):
+class CandidatesSpec(Dialect):
     """A CSV file with the only configurations that may be proposed."""
 
     file: str
@@ -199,7 +199,7 @@ _LEGAL: Final = {
     (): tuple(CampaignSpec.model_fields),
     ("campaign",): tuple(GeneralSpec.model_fields),
     ("recorded",): tuple(RecordedSpec.model_fields),
-    ("candidates",): tuple(CandidatesSpec.model_fields),
+    ("candidates",): ("file", *Dialect.model_fields),
     ("surrogate",): tuple(SurrogateSpec.model_fields),
     ("review",): tuple(ReviewSpec.model_fields),
     ("review", "when"): tuple(ReviewRule.model_fields),
@@ -266,25 +266,23 @@ class CampaignFile:
         if self.candidates_text is None:
             return None
         assert self.spec.candidates is not None
-        return read_candidates(self.candidates_text, self.spec.parameters, what=str(self.path.parent / self.spec.candidates.file))
+        table = self.spec.candidates
+        return read_candidates(self.candidates_text, self.spec.parameters, what=str(self.path.parent / table.file), dialect=table.dialect)
 
 
-def read_candidates(text: str, parameters: tuple[Any, ...], *, what: str) -> tuple[dict[str, float | str], ...]:
+def read_candidates(text: str, parameters: tuple[Any, ...], *, what: str, dialect: Dialect = PLAIN) -> tuple[dict[str, float | str], ...]:
     """Read a candidate table: a CSV with one column per column of the space.
 
     Raises:
-        BadInput: Missing column, or a cell that is no number.
+        BadInput: Not a table, a missing column, a cell that is no number, or an illegal value; names the line.
     """
-    reader = csv.DictReader(text.removeprefix("\ufeff").splitlines())
-    texts = {column: isinstance(one, CategoricalParameter) for one in parameters for column in one.columns}
-    if missing := [column for column in texts if column not in (reader.fieldnames or ())]:
-        raise BadInput(f"{what}: column {missing[0]!r} is missing; it has {', '.join(reader.fieldnames or ())}")
+    names = {column: isinstance(one, CategoricalParameter) for one in parameters for column in one.columns}
     rows = []
-    for number, row in enumerate(reader, start=2):
-        try:
-            rows.append({column: row[column] if is_text else float(row[column]) for column, is_text in texts.items()})
-        except (TypeError, ValueError) as error:
-            raise BadInput(f"{what}, line {number}: a number was expected in each numeric column: {error}") from error
+    for row in parse_table(text, what=what, dialect=dialect).rows:
+        values = {column: str(row[column]) if is_name else row[column].number() for column, is_name in names.items()}
+        if complaint := next((found for one in parameters if (found := one.complaint(values))), None):
+            raise BadInput(f"{row.place}: {complaint}")
+        rows.append(values)
     return tuple(rows)
 
 
@@ -299,10 +297,9 @@ def parse_campaign(text: str, path: Path, candidates: str | None = None) -> Camp
     Raises:
         BadInput: One line that names the file, the key, what came and what is legal.
     """
+    document = parse_toml(text, what=f"campaign file {path}")
     try:
-        spec = CampaignSpec.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise BadInput(f"campaign file {path} is not TOML: {error}") from error
+        spec = CampaignSpec.model_validate(document)
     except ValidationError as error:
         raise explain(error, what=str(path), legal=_LEGAL) from error
     except BadInput as error:
@@ -316,18 +313,11 @@ def load_campaign(path: Path) -> CampaignFile:
     Raises:
         BadInput: One line that names the file, the key, what came and what is legal.
     """
-    try:
-        return parse_campaign(path.read_text(encoding="utf-8"), path)
-    except FileNotFoundError as error:
-        raise BadInput(f"campaign file {path} does not exist") from error
-    except (UnicodeDecodeError, OSError) as error:
-        raise BadInput(f"campaign file {path} cannot be read: {error}") from error
+    return parse_campaign(read_text(path, what=f"campaign file {path}"), path)
 
 
 def _candidates_text(path: Path, spec: CampaignSpec) -> str | None:
     if spec.candidates is None:
         return None
-    try:
-        return (path.parent / spec.candidates.file).read_text(encoding="utf-8")
-    except OSError as error:
-        raise BadInput(f"{path}: candidate table {spec.candidates.file} cannot be read: {error.strerror}") from error
+    table = path.parent / spec.candidates.file
+    return read_text(table, what=f"{path}: candidate table {table}", encoding=spec.candidates.encoding)

@@ -3,13 +3,16 @@
 Every formula is plain arithmetic, so that the same code scores floats, numpy arrays and torch samples.
 """
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
 from orchestrator.domain.values import Frozen
 from orchestrator.units import parse, unit
+
+CONSTANT: Final = 1e-9
+"""Values of a target that differ by less than this part of their size differ by float noise only: they count as constant."""
 
 
 class Target(Frozen):
@@ -100,8 +103,26 @@ class Objective(Frozen):
         total = sum(target.weight for target in self.targets)
         return sum((target.weight / total) * target.utility(values[target.name]) for target in self.targets)
 
+    def constant(self, rows: Iterable[Mapping[str, float]]) -> tuple[str, ...]:
+        """Return a line for each target that is constant in what was measured: nothing is learned of it, fits guess its scale."""
+        known = list(rows)
+        notes = (constant_note(one.name, one.unit, [row[one.name] for row in known if one.name in row]) for one in self.targets)
+        return tuple(note for note in notes if note is not None)
+
     def score_measured(self, values: Mapping[str, float]) -> float | None:
         """Score a measurement; None where a target is missing."""
         if any(name not in values for name in self.names):
             return None
         return float(self.score(values))
+
+
+def varies(low: float, high: float) -> bool:
+    """Say whether values from `low` to `high` differ by more than float noise, whatever their unit."""
+    return high - low > CONSTANT * max(abs(low), abs(high))
+
+
+def constant_note(name: str, unit_text: str, values: Sequence[float]) -> str | None:
+    """Say in a line that a target's values are constant, where there are several and they are."""
+    if len(values) < 2 or varies(min(values), max(values)):
+        return None
+    return f"{name} is constant: {len(values)} values of {f'{values[0]:.6g} {unit_text}'.rstrip()}, which differ by float noise at most"

@@ -4,6 +4,8 @@ A configuration is flat: one entry per column. A continuous, discrete or categor
 name; a composition `alloy` of Ni and Fe is the columns `alloy.Ni` and `alloy.Fe`.
 """
 
+import math
+from itertools import pairwise
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
@@ -12,7 +14,9 @@ from orchestrator.domain.values import Configuration, Frozen
 from orchestrator.units import parse, parse_difference, unit
 
 RELATIVE_TOLERANCE: Final = 1e-9
-"""Bounds and equalities are compared within this part of a column's range: float noise, not a licence."""
+"""Bounds and equalities are compared within this part of a column's range or level: float noise, not a licence."""
+SPACING: Final = 1e-3
+"""And, where legal values lie close together, within this part of their spacing: what lies between them stays illegal."""
 RESOLVED: Final = 0.01
 """Part of a parameter's range that a bench tells apart where `resolution` says nothing else."""
 
@@ -82,11 +86,15 @@ class ContinuousParameter(Frozen):
         """The configuration's entries that this parameter owns."""
         return (self.name,)
 
+    @property
+    def slack(self) -> float:
+        """How far a value may miss a legal one: what a conversion of units loses."""
+        return RELATIVE_TOLERANCE * (self.max - self.min)
+
     def complaint(self, configuration: Configuration) -> str | None:
         """Say what is wrong with this parameter's value, if anything is."""
         value = configuration[self.name]
-        slack = RELATIVE_TOLERANCE * (self.max - self.min)
-        if isinstance(value, str) or not self.min - slack <= value <= self.max + slack:
+        if isinstance(value, str) or not self.min - self.slack <= value <= self.max + self.slack:
             return f"{self.name} = {value} is outside {self.min:g} to {self.max:g} {self.unit}"
         return None
 
@@ -133,11 +141,16 @@ class DiscreteParameter(Frozen):
         """The largest legal value."""
         return self.values[-1]
 
+    @property
+    def slack(self) -> float:
+        """How far a value may miss a legal one: what a conversion of units loses."""
+        gaps = (above - below for below, above in pairwise(self.values))
+        return min(RELATIVE_TOLERANCE * max(abs(self.min), abs(self.max)), SPACING * min(gaps, default=math.inf))
+
     def complaint(self, configuration: Configuration) -> str | None:
         """Say what is wrong with this parameter's value, if anything is."""
         value = configuration[self.name]
-        slack = RELATIVE_TOLERANCE * max(1.0, self.max - self.min)
-        if isinstance(value, str) or not any(abs(value - legal) <= slack for legal in self.values):
+        if isinstance(value, str) or not any(abs(value - legal) <= self.slack for legal in self.values):
             return f"{self.name} = {value} is none of {', '.join(f'{legal:g}' for legal in self.values)} {self.unit}"
         return None
 
@@ -196,7 +209,7 @@ class CompositionParameter(Frozen):
     def _check(self) -> Self:
         if len(set(self.components)) < len(self.components):
             raise ValueError(f"parameter {self.name}: a component is listed twice in {list(self.components)}")
-        if self.step is not None and abs(1 / self.step - round(1 / self.step)) > RELATIVE_TOLERANCE:
+        if self.step is not None and abs(1 / self.step - round(1 / self.step)) > RELATIVE_TOLERANCE / self.step:
             raise ValueError(f"parameter {self.name}: step {self.step:g} does not divide one")
         if self.max_components is not None and self.max_components > len(self.components):
             raise ValueError(f"parameter {self.name}: max_components {self.max_components} exceeds {len(self.components)} components")
@@ -212,6 +225,11 @@ class CompositionParameter(Frozen):
         if self.resolution is not None:
             return self.resolution
         return RESOLVED if self.step is None else 0.0
+
+    @property
+    def slack(self) -> float:
+        """How far a fraction may miss a bound: float noise."""
+        return RELATIVE_TOLERANCE
 
     @property
     def legal(self) -> str:

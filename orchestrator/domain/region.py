@@ -76,9 +76,10 @@ class Region:
         Raises:
             BadInput: Names the restriction, the column, the value and what is left.
         """
+        owners = {column: parameter for parameter in self.whole.parameters for column in parameter.columns}
         for one in self.restrictions:
             for column, allowed in one.columns.items():
-                if not _holds(allowed, configuration[column]):
+                if not _holds(owners[column], allowed, configuration[column]):
                     shown = allowed.shown(self.whole.units.get(column, ""))
                     raise BadInput(
                         f"{column} = {configuration[column]} is outside restriction {one.number} ({column} = {shown}, by {one.author}); "
@@ -86,11 +87,10 @@ class Region:
                     )
 
 
-def _holds(allowed: Allowed, value: float | str) -> bool:
-    if allowed.names or isinstance(value, str):
+def _holds(parameter: Parameter, allowed: Allowed, value: float | str) -> bool:
+    if isinstance(parameter, CategoricalParameter) or allowed.names or isinstance(value, str):
         return value in allowed.names
-    low, high = allowed.min, allowed.max
-    slack = 1e-9 * max(abs(value), *(abs(bound) for bound in (low, high) if bound is not None))
+    low, high, slack = allowed.min, allowed.max, parameter.slack
     return (low is None or value >= low - slack) and (high is None or value <= high + slack)
 
 
@@ -127,7 +127,7 @@ def _left_of(parameter: Parameter, columns: Mapping[str, Allowed]) -> Parameter:
         case ContinuousParameter():
             return _range(parameter, mine[parameter.name])
         case DiscreteParameter():
-            left = [value for value in parameter.values if _holds(mine[parameter.name], value)]
+            left = [value for value in parameter.values if _holds(parameter, mine[parameter.name], value)]
             return parameter.evolve(values=_some(left, parameter, mine[parameter.name]))
         case CategoricalParameter():
             names = [name for name in parameter.categories if name in mine[parameter.name].names]

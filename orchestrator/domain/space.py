@@ -7,7 +7,14 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from orchestrator.domain.constraints import CONSTRAINT_TOLERANCE, Constraint, ExpressionConstraint, LinearConstraint, between
-from orchestrator.domain.parameters import RELATIVE_TOLERANCE, CategoricalParameter, CompositionParameter, Parameter
+from orchestrator.domain.parameters import (
+    RELATIVE_TOLERANCE,
+    CategoricalParameter,
+    CompositionParameter,
+    ContinuousParameter,
+    DiscreteParameter,
+    Parameter,
+)
 from orchestrator.domain.values import Configuration, Frozen
 from orchestrator.errors import BadInput
 
@@ -67,6 +74,11 @@ class SearchSpace(Frozen):
             if not isinstance(parameter, CategoricalParameter)
             for column in parameter.columns
         }
+
+    def scale(self, column: str) -> float:
+        """Return the largest legal size of a numeric column, in its unit."""
+        (owner,) = (one for one in self.parameters if column in one.columns)
+        return max(abs(owner.min), abs(owner.max)) if isinstance(owner, ContinuousParameter | DiscreteParameter) else 1.0
 
     @cached_property
     def numeric_columns(self) -> tuple[str, ...]:

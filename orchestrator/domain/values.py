@@ -8,6 +8,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from orchestrator.errors import BadInput
+from orchestrator.units import misreading
 
 Configuration = Mapping[str, float | str]
 """A value for every column of a search space: parameter name, or `composition.component`; floats in declared units."""
@@ -51,6 +52,8 @@ def explain(error: ValidationError, *, what: str, legal: Mapping[tuple[str, ...]
     if first["type"] == "missing":
         return BadInput(f"{what}: {where} is missing")
     message = first["msg"].removeprefix("Value error, ")
+    if first["type"] in ("float_parsing", "int_parsing"):
+        message += misreading(first["input"])
     if first["type"] != "value_error":
         return BadInput(f"{what}: {where} = {first['input']!r}: {message}")
     return BadInput(f"{what}: {where}: {message}" if first["loc"] else f"{what}: {message}")

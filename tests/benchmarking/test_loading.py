@@ -29,6 +29,19 @@ def test_a_measurement_is_one_of_the_records_and_depends_on_the_seed_alone(tmp_p
     assert torch.equal(pool.measured(3), pool.measured(3))
 
 
+def test_a_task_whose_values_do_not_vary_is_named_and_cannot_be_judged(tmp_path: Path) -> None:
+    assert small_suite(tmp_path).constant == ()
+    path = tmp_path / "family.csv"
+    for task in ("three", "two"):
+        lines = path.read_text().splitlines()
+        path.write_text("\n".join(f"{line[: line.rindex(',')]},7" if line.startswith(task) else line for line in lines))
+        if task == "three":
+            (line,) = load_suite(benchmark_file(tmp_path), tmp_path).constant
+            assert line.startswith("task three: y is constant: 13 values of 7")
+    with pytest.raises(BadInput, match="all candidates of task two are worth 7"):
+        load_suite(benchmark_file(tmp_path), tmp_path)
+
+
 def test_a_target_to_be_minimised_is_negated(tmp_path: Path) -> None:
     up, down = small_suite(tmp_path).pools["two"], small_suite(tmp_path, goal="minimise").pools["two"]
     assert up.scores == tuple(-score for score in down.scores)
@@ -64,12 +77,12 @@ def test_descriptors_of_categories_come_from_the_columns_beside_them(tmp_path: P
     ("old", "new", "line"),
     [
         ('judge = ["one", "two"]', 'judge = ["four"]', "judged task 'four' is not in the data; there are one, two, three"),
-        ('y = "response"', 'y = "answer"', "there is no column 'answer'"),
+        ('y = "response"', 'y = "answer"', "has no column 'answer'"),
         ("budget = 8", "budget = 40", "task one has 12 candidates; a budget of 40 is too much"),
         ("budget = 8", "budget = 3", "budget 3 leaves nothing after 3 initial rows"),
         ("max = 1", "max = 0.5", "x = 0.58333.* is outside 0 to 0.5"),
         ("seeds = 2", "sseeds = 2", "unknown key run.sseeds"),
-        ('"family.csv"', '"nowhere.csv"', "nowhere.csv: No such file"),
+        ('"family.csv"', '"nowhere.csv"', "nowhere.csv does not exist"),
         ('identical = "keep"', 'identical = "maybe"', "split.identical = 'maybe'"),
     ],
 )

@@ -78,6 +78,7 @@ CASES = [
     Case(B, 'grace = "60 s"', 'grace = "60,5 s"', ("60,5", "comma")),
     Case(B, 'within = "1 delta_degC"', 'within = "0,5 delta_degC"', ("within", "0,5", "comma")),
     Case(B, 'price = "0.35 EUR/mL"', 'price = "0,35 EUR/mL"', ("stock cd", "price", "0,35", "comma")),
+    Case(C, "budget = ", 'goal = "0,5"\nbudget = ', ("campaign.goal", "0,5", "valid number", "comma")),
     Case(B, WAIT, 'with = { time = "200,5 s" }', ("time", "200,5", "comma")),
     Case(B, WAIT, 'with = { time = "1,5 * tau" }', ("time", "1,5 * tau", "comma")),
     Case(B, WAIT, 'with = { time = "2_20 * tau" }', ("time", "2_20", "groups")),
@@ -176,7 +177,7 @@ CASES = [
     Case(C, "[policy]", '[[constraints]]\nexpression = "tau / ratio"\nunit = "mL"\nmax = 1\n\n[policy]', ("tau / ratio", "mL")),
     Case(C, "[policy]", "[[constraints]]\ncoefficients = { tauu = 1 }\nmax = 1\n\n[policy]", ("tauu", "tau")),
     Case(C, "[policy]", "[[constraints]]\ncoefficients = { tau = 1 }\n\n[policy]", ("min", "max")),
-    Case(C, "[policy]", '[candidates]\nfile = "pool.csv"\n\n[policy]', ("pool.csv", "cannot be read")),
+    Case(C, "[policy]", '[candidates]\nfile = "pool.csv"\n\n[policy]', ("pool.csv", "does not exist")),
 ]
 
 

@@ -96,3 +96,14 @@ def test_a_measurement_that_lacks_a_target_has_no_score() -> None:
     objective = Objective(targets=(MATCH, Target(name="b", goal="maximise", low=0, high=1, weight=3)))
     assert objective.score_measured({"w": 540.0}) is None
     assert objective.score_measured({"w": 540.0, "b": 0.5, "other": 1.0}) == pytest.approx(0.25 * 1 + 0.75 * 0.5)
+
+
+@pytest.mark.parametrize("values", [(540.0, 540.0), (1e-12, 1e-12 * (1 + 1e-15), 1e-12), (0.0, 0.0), (1e9, 1e9 + 0.1)])
+def test_a_target_that_differs_by_float_noise_is_said_to_be_constant(values: tuple[float, ...]) -> None:
+    (note,) = Objective(targets=(MATCH,)).constant({"w": value} for value in values)
+    assert note.startswith(f"w is constant: {len(values)} values of {values[0]:.6g} nm")
+
+
+@pytest.mark.parametrize("values", [(), (5.0,), (1e-12, 1.1e-12), (0.0, 1e-300), (540.0, 540.00001), (-1e-15, 1e-15)])
+def test_a_spread_is_real_however_small_its_unit_makes_it(values: tuple[float, ...]) -> None:
+    assert Objective(targets=(MATCH,)).constant({"w": value} for value in values) == ()

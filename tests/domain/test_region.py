@@ -86,3 +86,13 @@ def test_a_restriction_binds_until_its_last_batch_or_until_it_is_lifted() -> Non
     assert [one.binds(batch) for batch in (3, 4, 5)] == [True, True, False]
     assert not one.evolve(status="lifted").binds(3)
     assert one.evolve(last_batch=None).binds(10_000)
+
+
+@pytest.mark.parametrize(("values", "most", "left"), [((1e9, 1e9 + 1, 1e9 + 2), 1e9, (1e9,)), ((1e-9, 2e-9, 5e-9), 2e-9, (1e-9, 2e-9))])
+def test_a_bound_parts_legal_values_however_close_they_are(values: tuple[float, ...], most: float, left: tuple[float, ...]) -> None:
+    space = SearchSpace(parameters=(DiscreteParameter(name="d", values=values),))
+    restriction = Restriction(restriction_id="r1", campaign="c", number=1, author="Ada", columns={"d": Allowed(max=most)})
+    region = Region(space, (restriction,))
+    assert region.space.parameters == (DiscreteParameter(name="d", values=left),)
+    with pytest.raises(BadInput, match="outside restriction 1"):
+        region.check_columns({"d": values[-1]})

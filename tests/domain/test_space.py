@@ -14,6 +14,7 @@ from orchestrator.domain.parameters import CategoricalParameter, CompositionPara
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
+from orchestrator.units import convert
 from tests import strategies
 
 T = ContinuousParameter(name="T", unit="degC", min=100, max=300)
@@ -220,3 +221,38 @@ def test_a_changed_key_means_a_changed_configuration(data: st.DataObject) -> Non
     left, right = data.draw(strategies.configurations(space)), data.draw(strategies.configurations(space))
     if space.key(left) == space.key(right):
         assert all(left[column] == pytest.approx(right[column], rel=1e-11, abs=0) for column in space.numeric_columns)
+
+
+@pytest.mark.parametrize(
+    ("unit", "legal", "between"),
+    [
+        ("L", (1e-9, 2e-9, 5e-9), 1.5e-9),
+        ("m", (1e-10, 5e-10), 3e-10),
+        ("mol/L", (1e-6, 2e-6), 1.0005e-6),
+        ("mol", (1e-15, 3e-15), 0.0),
+        ("Hz", (1e9, 1e9 + 1), 1e9 + 0.5),
+        ("", (0.0, 1e-12), 5e-13),
+        ("", (2e-9,), 2.1e-9),
+    ],
+)
+def test_what_lies_between_legal_values_is_illegal_at_any_scale(unit: str, legal: tuple[float, ...], between: float) -> None:
+    parameter = DiscreteParameter(name="d", unit=unit, values=legal)
+    assert "is none of" in (parameter.complaint({"d": between}) or "")
+    assert all(parameter.complaint({"d": value}) is None for value in legal)
+
+
+@given(value=st.floats(1e-3, 1e3), pair=st.sampled_from([("nL", "L"), ("mL", "L"), ("hour", "s"), ("nm", "m"), ("mmol/L", "mol/L")]))
+def test_a_legal_value_that_went_through_another_unit_stays_legal(value: float, pair: tuple[str, str]) -> None:
+    inside = convert(value, *pair)
+    parameter = DiscreteParameter(name="d", unit=pair[1], values=(inside, 2 * inside))
+    assert parameter.complaint({"d": convert(convert(inside, *reversed(pair)), *pair)}) is None
+
+
+@pytest.mark.parametrize(("step", "divides"), [(0.1, True), (1e-7, True), (3.333333333333e-7, True), (0.3, False), (2.0000001e-7, False)])
+def test_a_composition_step_divides_one_or_does_not_however_small_it_is(step: float, divides: bool) -> None:
+    fields = {"name": "m", "components": ("a", "b"), "step": step}
+    if divides:
+        assert CompositionParameter(**fields).step == step
+    else:
+        with pytest.raises(ValidationError, match="does not divide one"):
+            CompositionParameter(**fields)

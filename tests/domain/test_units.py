@@ -42,7 +42,7 @@ def test_what_is_no_quantity_of_the_unit_is_refused_with_its_name(raw: object) -
         ("0,0123", "comma"), ("1.234,5", "comma"), ("1,234.5 mL/min", "comma"), ("1e5,5", "comma"), (",5", "comma"),
         ("1 000,5", "comma"), ("1 234", "groups"), ("1 100 mL/min", "groups"), ("2_20", "groups"), ("1'000", "groups"),
         ("1.234.567", "more than one point"), ("١٢", "other digits"), ("1\u202f234", "groups"), ("0x10", "number"), ("1e5.5", "number"),
-        ("1e", "number"), ("--5", "number"), ("−5", "number"), ("infinity", "number"), ("1e999", "not finite"), ("1e-999", "zero"),
+        ("1e", "number"), ("--5", "number"), ("−5", "number"), ("infinity", "not finite"), ("1e999", "not finite"), ("1e-999", "zero"),
         ("1e308 L/s", "not finite"), (10**400, "not finite"), ("5 m,L/min", "wrong unit"), ("x" * 300_000, "number"),
     ],
 )  # fmt: skip

@@ -62,6 +62,9 @@ def test_each_adaptation_is_recorded_with_version_trust_and_time() -> None:
     assert all(one.seconds >= 0 for one in found)
     assert details(store)[0]["prior"] == {"name": "bump", "sha256": "ab" * 32, "origin": "simulated"}
     assert details(store)[2]["measurements"] == {"y": 3}
+    noted = [one.get("constant", []) for one in details(store)]
+    assert [len(lines) for lines in noted] == [0, 1, 1]
+    assert noted[2][0].startswith("y is constant: 3 values of 50")
     assert store.verify() == ()
 
 

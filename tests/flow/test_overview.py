@@ -1,5 +1,6 @@
 """The campaign at a glance: right with nothing, with much, and with names that could break a table."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from flows.overview import Links, overview_markdown
@@ -42,6 +43,14 @@ def test_a_campaign_in_full_swing_names_its_best_experiment_in_every_target() ->
         assert f"| {target.name}" in page
     assert not {"nan", "inf"} & set(page.split())
     assert len(page.encode()) < 100_000
+
+
+def test_a_target_that_has_not_varied_is_named() -> None:
+    history = History.of(cases.campaign())
+    assert "constant" not in overview_markdown(history, cases.OBJECTIVE, 24, LINKS)
+    same = replace(cases.campaign(), measurements=tuple(one.evolve(value=540.0) for one in cases.campaign().measurements))
+    page = overview_markdown(History.of(same), cases.OBJECTIVE, 24, LINKS)
+    assert f"{cases.OBJECTIVE.targets[0].name} is constant: " in page
 
 
 def test_an_open_question_leads_to_the_run_in_which_it_is_put() -> None:

@@ -79,7 +79,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def carried(plan: Plan, lab: Lab, *, budget: int) -> None:
+def carried(plan: Plan, lab: Lab, *, budget: int, bench: Box | None = None) -> None:
     """Carry a campaign out on a bench in memory, with the ledger in a lab."""
     name = plan.file.name
     with closing(SqlStore.open(lab.ledger, create=True)) as store:
@@ -88,7 +88,7 @@ def carried(plan: Plan, lab: Lab, *, budget: int) -> None:
         fence = store.take_up(name, by="test", now=NOW)
         store.update_campaign(record.evolve(status=CampaignStatus.RUNNING), kind="running", by="test", now=NOW)
         spec = plan.file.spec.campaign.evolve(budget=budget)
-        carry(Steps(Setup(spec, plan.space, plan.objective, plan.policy, Table(), Bright(), store, LiveClock(), fence)))
+        carry(Steps(Setup(spec, plan.space, plan.objective, plan.policy, Table(), bench or Bright(), store, LiveClock(), fence)))
 
 
 def test_a_proposal_from_a_prior_is_replayed_bit_for_bit(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -113,6 +113,22 @@ def test_a_proposal_by_hand_is_predicted_from_what_is_known(file: Path, tmp_path
     made = suggestion(plan, history, stocks, values, author="Ada", reason="")
     assert made.provenance.predicted == plan.policy.predict(knowledge(history), [values])[0]
     assert made.provenance.predicted != history.newest()[0].provenance.predicted, "two measurements more are known"
+
+
+class Dark(Box):
+    """Answers the same whatever was sent, but for float noise."""
+
+    @override
+    def readings(self, run_key: str) -> tuple[Reading, ...]:
+        value = 0.25 + 1e-16 * len(run_key)
+        return (Reading(0, "box", "quantum_yield", "", "good", NOW.wall, 0.0, value=value, seq=1),)
+
+
+def test_a_target_that_has_not_varied_is_named_by_status(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lab = make_lab(tmp_path / "lab", beside=file, kind="dry")
+    carried(load_plan(file), lab, budget=2, bench=Dark())
+    show_status(None, lab=lab.path, as_json=False)
+    assert "quantum_yield is constant: 2 values of 0.25, which differ by float noise at most" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_missing_prior_is_one_line_with_the_command_that_makes_it(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from instruments.parking import park_steps
 from instruments.procedure import Procedure
 from orchestrator.domain.campaign import load_campaign
 from orchestrator.domain.lifecycle import StepKind
+from orchestrator.domain.parameters import ContinuousParameter
 from orchestrator.domain.records import Step
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
@@ -98,6 +99,17 @@ def test_the_reagents_of_a_run_are_what_its_doses_take_and_what_that_costs(space
     assert used.volumes["cd"] == pytest.approx(flow * 2.0 * 0.012 / 0.12 * 4.0)
     assert used.cost == pytest.approx(0.35 * used.volumes["cd"] + 0.08 * used.volumes["ligand"])
     assert (used.currency, used.unpriced) == ("EUR", ("se",))
+
+
+def test_a_rule_that_measures_wrongly_is_noticed_however_small_the_values_are(space: SearchSpace) -> None:
+    # the same concentrations in a unit that makes them about 1e-14
+    parameters = tuple(
+        ContinuousParameter(name="c_se", unit="Tmol/L", min=4e-15, max=2.4e-14) if one.name == "c_se" else one for one in space.parameters
+    )
+    small, values = SearchSpace(parameters=parameters), {**CONFIGURATION, "c_se": 1.2e-14}
+    assert Procedure(bench(), small).round_trip_complaint(values) is None
+    wrong = bench(**{'c_se = "stocks.se.Se * pump_se.flow': 'c_se = "1.00001 * stocks.se.Se * pump_se.flow'})
+    assert "[measured] c_se" in (Procedure(wrong, small).round_trip_complaint(values) or "")
 
 
 def test_without_prices_there_is_no_cost_rather_than_none_to_pay(space: SearchSpace) -> None:

@@ -97,6 +97,15 @@ def test_names_and_units_of_a_table_become_the_spaces_own(tmp_path: Path) -> Non
     assert [pytest.approx(1.0), pytest.approx(2.0)] == Y
 
 
+def test_a_source_whose_target_is_constant_is_named_on_the_card(tmp_path: Path) -> None:
+    tables = {"t.csv": "T,y\n0,1e-12\n100,3e-12\n", "u.csv": "T,y\n0,5e-12\n100,5e-12\n"}
+    prior = made(tmp_path, 'files = ["t.csv", "u.csv"]', tables)
+    assert summary(prior)["targets"]["y"]["spread"] == pytest.approx(1.66e-12, rel=0.01)
+    (note,) = summary(prior)["notes"]
+    assert "task u: y is constant: 2 values of 5e-12 mL" in note
+    assert f"- Note: {note}" in markdown(prior)
+
+
 def test_a_parameter_that_a_source_does_not_have_needs_a_constant(tmp_path: Path) -> None:
     table = {"t.csv": "y\n1\n2\n"}
     refused(tmp_path, 'files = ["t.csv"]', table, "source files t.csv, task t: it has no 'T'; .*give T a value in constants")
@@ -113,6 +122,8 @@ def test_a_category_that_nobody_has_seen_needs_descriptors(tmp_path: Path) -> No
     assert prior.encoding.width == 4
     assert prior.family("y").features(prior.tasks["y"][0].X).tolist() == [[0.0, 0.0], [0.25, 1.0]]
     refused(tmp_path, source, {"d.csv": "name,eps\na,1\nb,2\n"}, "parameter s: no descriptors of 'c'", more=described)
+    refused(tmp_path, source, {"d.csv": "name,eps\na,1\na,2\n"}, "line 3, column 'name': 'a' is described twice", more=described)
+    refused(tmp_path, source, {"d.csv": 'name,eps\na,"1,5"\n'}, "line 2, column 'eps': '1,5' is not a number: a comma", more=described)
 
 
 def test_a_category_that_a_past_campaign_might_have_tried_needs_none(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from linear_operator.utils.warnings import NumericalWarning
 from torch import Tensor
 
-from models.base import TargetData
+from models.base import TargetData, spread_of
 from models.encoding import Encoding
 from models.gp import GaussianProcesses, GaussianProcessLearner
 from models.library import repeatable
@@ -119,6 +119,14 @@ def test_one_measurement_predicts_itself_with_the_stated_spread() -> None:
 def test_a_target_that_never_varied_is_learned_as_constant(value: float) -> None:
     data = measurements(value, value, value + 1e-17 * abs(value), value)
     assert fit(data).posterior(column(0.25)).mean.item() * data.unit == pytest.approx(value)
+
+
+@pytest.mark.parametrize("factor", [1e-30, 1e-12, 1.0, 1e12])
+def test_values_vary_or_are_constant_alike_in_any_unit(factor: float) -> None:
+    assert spread_of(row(1.0, 2.0, 3.0) * factor) == pytest.approx(factor)
+    assert spread_of(row(1e6, 1e6 + 1, 1e6 - 1) * factor) == pytest.approx(factor, rel=1e-6)
+    assert spread_of(row(1.0, 1.0 + 1e-12) * factor) is None
+    assert spread_of(row(1.0) * factor) is None
 
 
 @pytest.mark.parametrize("factor", [1e-12, 1e12])

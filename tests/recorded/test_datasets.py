@@ -111,7 +111,7 @@ def test_a_cell_that_is_no_number_names_file_row_and_column(tmp_path: Path, monk
     entry = replace(small_table().dataset, sha256=hashlib.sha256(content).hexdigest())
     (tmp_path / "small.csv").write_bytes(content)
     monkeypatch.setattr(datasets, "CATALOGUE", {"small": entry})
-    with pytest.raises(BadInput, match=r"small\.csv, row 2: y = '' is not a number"):
+    with pytest.raises(BadInput, match=r"small\.csv, line 3, column 'y': the cell is empty; expected a number"):
         load_table("small", tmp_path)
 
 

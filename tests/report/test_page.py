@@ -142,6 +142,13 @@ def test_compositions_and_discrete_parameters_have_a_column_each() -> None:
     assert "alloy.Ni alloy.Fe alloy.Co loading (mg) overpotential (mV)" in parse(render_report(cases.alloys())).text
 
 
+def test_a_target_that_has_not_varied_is_said_to_be_constant() -> None:
+    proposals, runs = [cases.proposal(number) for number in (1, 2)], [cases.run(number) for number in (1, 2)]
+    measured = [one.evolve(value=540.0) for number in (1, 2) for one in cases.measurements(number)]
+    document = page(Changes(1, cases.record(), tuple(proposals), tuple(runs), tuple(measured)))
+    assert f"{cases.OBJECTIVE.targets[0].name} is constant: 2 values of 540" in document.text
+
+
 def test_a_single_scaled_target_has_an_objective_beside_it() -> None:
     objective = Objective(targets=(Target(name="wavelength", unit="nm", goal="match", value=600, tolerance=5),))
     measured = tuple(one for one in cases.measurements(1) if one.target == "wavelength")

@@ -56,6 +56,8 @@ def test_restrictions_are_added_listed_and_lifted(lab: Path, capsys: pytest.Capt
         (["T=300 degC"], "T = 300 degC: expected 235 to 240 degC"),
         (["T=236 s"], "T=236 s.*has the wrong unit"),
         (["T=238..236"], "min 238 is above max 236"),
+        (["T=236,5"], "T=236,5.* comma"),
+        (["T=236,5..237 degC"], "236,5..237 degC.* comma"),
         (["T"], "expected PARAMETER=VALUE"),
         (["p=1"], "there is no parameter 'p'; there are T, tau, c_se, ratio"),
         (["T=236", "T=237"], "T is named twice"),
