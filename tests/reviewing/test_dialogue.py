@@ -184,6 +184,10 @@ def test_values_are_asked_for_with_unit_and_legal_range_and_enter_keeps_them_in_
     assert "changed: tau 120 (was 60)" in typist.heard
 
 
+def test_a_value_typed_as_it_stands_in_brackets_is_kept_in_full() -> None:
+    assert edited(Typist("240.123", "60", "0.25", "0.75", "ODE"), Bench(WIDE), proposal()) == {}
+
+
 @pytest.mark.parametrize(
     ("lines", "complaint"),
     [

@@ -168,6 +168,7 @@ def decide(chromium: Any, page: str, run: str, pictures: Path) -> None:
     form = waited(chromium, lambda driver: driver.find_element(By.CSS_SELECTOR, "[role=dialog]"))
     waited(chromium, lambda _: row(form, 8))
     assert COMMA in form.text
+    chromium.save_screenshot(str(pictures / "form.png"))
     rows = [row(form, number) for number in range(1, 9)]
     for label in ("T", "tau", "mix.cd", "mix.se", "mix.ligand", "exposure", "flushes", "reserve", "soak", "rest"):
         field(rows[7], label)
@@ -176,7 +177,7 @@ def decide(chromium: Any, page: str, run: str, pictures: Path) -> None:
     write(rows[0], "T", f"{EDITED + 273.15} kelvin")
     write(rows[1], "Reason", "too much selenium")
     write(form, "Reviewer", "Ada")
-    chromium.save_screenshot(str(pictures / "form.png"))
+    chromium.save_screenshot(str(pictures / "form-filled.png"))
     next(one for one in form.find_elements(By.TAG_NAME, "button") if one.text == "Submit").click()
     waited(chromium, lambda driver: "resumed" in driver.find_element(By.TAG_NAME, "body").text.lower())
 
