@@ -10,8 +10,9 @@ from flows.cli.output import console, emit
 from flows.wiring import Plan, load_plan
 from instruments.hazards import possible_hazards
 from instruments.parking import park_steps
-from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter
+from orchestrator.domain.parameters import legal_values
 from orchestrator.domain.records import Step
+from orchestrator.errors import BadInput
 from orchestrator.units import parse
 
 
@@ -22,7 +23,7 @@ def check_file(file: Path, *, connect: bool, lab: Path | None, data: Path | None
         BadInput: One line that names the thing, what came and what is legal.
     """
     plan = load_plan(file, data=data)
-    identities = _connect(plan, lab) if connect and plan.bench is not None else {}
+    identities = _connect(plan, lab) if connect else {}
     document = _describe(plan)
     if as_json:
         emit({**document, "devices": identities})
@@ -37,7 +38,8 @@ def _connect(plan: Plan, lab: Path | None) -> dict[str, str]:
     """Read each device's identity; through the live host where there is one, else under the bench's locks."""
     from instruments.host.reading import read_identities
 
-    assert plan.bench is not None
+    if plan.bench is None:
+        raise BadInput(f"{plan.file.path}: a recorded campaign has no devices; --connect has nothing to read")
     folder = lab if lab is not None else plan.file.path.parent / ".athanor"
     return read_identities(plan.bench, folder)
 
@@ -136,17 +138,10 @@ def _shown_arguments(step: Step) -> str:
 
 def _parameter_table(plan: Plan) -> Table:
     table = Table(title="parameters and targets", title_justify="left")
-    for heading in ("name", "unit", "range"):
+    for heading in ("name", "unit", "legal values, or goal"):
         table.add_column(heading)
     for one in plan.space.parameters:
-        if isinstance(one, CategoricalParameter):
-            table.add_row(one.name, "", ", ".join(one.categories))
-        elif isinstance(one, CompositionParameter):
-            table.add_row(one.name, "", f"fractions of {', '.join(one.components)}")
-        elif isinstance(one, ContinuousParameter):
-            table.add_row(one.name, one.unit, f"{one.min:g} to {one.max:g}")
-        else:
-            table.add_row(one.name, one.unit, ", ".join(f"{value:g}" for value in one.values))
+        table.add_row(one.name, plan.space.units.get(one.name, ""), legal_values(one))
     for target in plan.objective.targets:
         aim = f"match {target.value:g} +- {target.tolerance:g}" if target.value is not None else target.goal
         table.add_row(target.name, target.unit, aim)

@@ -147,6 +147,8 @@ def show_page(number: int | None, campaign: str | None, *, lab: Path | None, as_
     """Print the decision page that belongs to a request, or write it as one HTML file."""
     from flows.review import rendering  # loads what draws, which a decision need not wait for
 
+    if as_json and html is not None:
+        raise BadInput("give one of --json and --html, not both")
     with opened(campaign, lab, read_only=True) as (_, store, history):
         request = request_of(history, number)
         page = json.loads(store.page(request.page_sha256 or "").text)

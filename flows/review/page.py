@@ -14,7 +14,7 @@ from flows.stocks import StockBook
 from flows.wiring import Plan
 from models.encoding import Encoding
 from models.proximity import WEAK_EVIDENCE, nearest_measured
-from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, Parameter
+from orchestrator.domain.parameters import Parameter, legal_values
 from orchestrator.domain.records import Proposal
 from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.values import Configuration
@@ -116,7 +116,7 @@ class PageMaker:
             "asked_again": why_asked_again(proposal, history.proposals),
             "columns": list(self.plan.space.columns),
             "configuration": {column: proposal.configuration[column] for column in self.plan.space.columns},
-            "parameters": [_described(one) for one in self.plan.space.parameters],
+            "parameters": [_described(one, self.plan.space.units) for one in self.plan.space.parameters],
             "expected": self._expected(proposal),
             "quantities": dict(found.values),
             "hazards": [one.text for one in found.hazards],
@@ -181,13 +181,10 @@ def _restriction(one: Restriction, units: Mapping[str, str]) -> str:
     return f"{one.shown(units)} (restriction {one.number}, by {one.author}{f': {one.reason}' if one.reason else ''})"
 
 
-def _described(parameter: Parameter) -> dict[str, object]:
-    """Return name, unit and legal range of a parameter."""
-    if isinstance(parameter, CategoricalParameter):
-        return {"name": parameter.name, "unit": "", "legal": ", ".join(parameter.categories)}
-    if isinstance(parameter, CompositionParameter):
-        return {"name": parameter.name, "unit": "", "legal": f"fractions of {', '.join(parameter.components)}"}
-    return {"name": parameter.name, "unit": parameter.unit, "legal": f"{parameter.min:g} to {parameter.max:g}"}
+def _described(parameter: Parameter, units: Mapping[str, str]) -> dict[str, object]:
+    """Return name, unit and legal values of a parameter; the values without the unit, which a reader puts behind them."""
+    unit = units.get(parameter.name, "")
+    return {"name": parameter.name, "unit": unit, "legal": legal_values(parameter).removesuffix(f" {unit}")}
 
 
 def _explained(explanation: Explanation) -> dict[str, object]:
