@@ -22,12 +22,13 @@ from orchestrator.domain.records import Prediction
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration, Frozen
 from orchestrator.errors import BadInput
-from orchestrator.ports import Explanation, Knowledge, Policy, Suggestion
+from orchestrator.ports import Explanation, Knowledge, Outlook, Policy, Suggestion
 from policies.acquisition import Kind, LogImprovement, Question, Score, build, check_kind, predicted
 from policies.enumeration import enumerated
 from policies.explaining import explain_one
 from policies.initial import SobolPolicy
 from policies.optimise import Found, Search, best_row
+from policies.outlook import best_measured, outlook
 from policies.pool import Pool, blocks, candidate_table, done
 
 INCUMBENTS: Final = 3
@@ -128,6 +129,16 @@ class BayesianPolicy(Policy):
         surrogate, score = self._fitted(knowledge, seed=0)  # a seed counts only where a fit has to be tried again
         X = self._encoding.encode(batch)
         return tuple(predicted(surrogate, score, X[index : index + 1]) for index in range(len(X)))
+
+    @override
+    def outlook(self, knowledge: Knowledge, batch: Sequence[Configuration]) -> tuple[Outlook, ...]:
+        """Say what the surrogate expects of the objective at given configurations; nothing before there is a model."""
+        if self._missing(knowledge):
+            return ()
+        surrogate, score = self._fitted(knowledge, seed=0)  # as in `predict`
+        best = best_measured(self.objective, knowledge.observations)
+        X = self._encoding.encode(batch)
+        return tuple(outlook(surrogate, score, X[index : index + 1], best) for index in range(len(X)))
 
     def _missing(self, knowledge: Knowledge) -> list[str]:
         if not self.learner.needs_measurements:

@@ -67,11 +67,14 @@ def _estimates(plan: Plan) -> dict[str, Any]:
     assert plan.bench is not None
     assert plan.procedure is not None
     budget, expanded = plan.file.spec.campaign.budget, [plan.procedure.expand(one) for one in plan.sample]
+    durations = [plan.procedure.duration(steps, before) for steps, before in zip(expanded, [(), *expanded], strict=False)]
+    reaching = [one.reaching for one in durations]
     stocks = plan.bench.spec.stocks
     reagents = [plan.procedure.reagents(steps) for steps in expanded]
     used = {name: budget * fmean(one.volumes.get(name, 0.0) for one in reagents) for name in stocks}
     return {
-        "lab_hours": budget * fmean(plan.procedure.lab_seconds(steps) for steps in expanded) / 3600,
+        "lab_hours": budget * fmean(one.least for one in durations) / 3600,
+        "heating_hours": None if None in reaching else budget * fmean(one for one in reaching if one is not None) / 3600,
         "reagents_mL": used,
         "reagents_there_mL": {name: parse(stock.volume, "mL", what=f"stock {name}") for name, stock in stocks.items()},
         "cost": budget * fmean(one.cost or 0.0 for one in reagents) if plan.bench.prices else None,
@@ -102,7 +105,7 @@ def _print(plan: Plan, document: dict[str, Any]) -> None:
     console.print(_step_table(plan.procedure.expand(plan.sample[0])))
     for name, (low, high, unit) in document["limits"].items():
         console.print(f"  limit {name}: {low:g} to {high:g} {unit}")
-    console.print(f"  lab time: about {document['lab_hours']:.1f} h, heating not counted")
+    console.print(f"  lab time: {_lab_time(plan, document['lab_hours'], document['heating_hours'])}")
     for name, volume in document["reagents_mL"].items():
         there = document["reagents_there_mL"][name]
         console.print(f"  stock {name}: about {volume:.0f} of {there:.0f} mL{'  NOT ENOUGH' if volume > there else ''}")
@@ -112,6 +115,19 @@ def _print(plan: Plan, document: dict[str, Any]) -> None:
     _print_parking(plan)
     for name in document["without_watchdog"]:
         console.print(f"  {name}: no communication watchdog is armed; only the host and the supervisor can make it safe")
+
+
+def _lab_time(plan: Plan, hours: float, heating: float | None) -> str:
+    if heating is None:
+        bare = (
+            [step.do for step in plan.bench.spec.procedure.steps if step.until is not None and step.until.rate is None]
+            if plan.bench
+            else []
+        )
+        return f"about {hours:.1f} h of waits and holds, heating not counted: until of {bare[0]} declares no rate"
+    if not heating:
+        return f"about {hours:.1f} h"
+    return f"about {hours + heating:.1f} h (estimate: {hours:.1f} h of waits and holds, {heating:.1f} h of heating at the declared rates)"
 
 
 def _print_cost(document: dict[str, Any]) -> None:

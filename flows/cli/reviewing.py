@@ -116,12 +116,15 @@ def _deadline(request: ReviewRequest, left: float, clock: Clock) -> str:
 def table_of(history: History, request: ReviewRequest) -> Table:
     """Lay out what is asked, one row per proposal."""
     asked = [history.proposals[(one.proposal_id, one.revision)] for one in request.asked]
-    columns = files_of(history.campaign)[0].columns
-    table = Table("proposal", *columns, "expected", "asked because")
+    space, objective = files_of(history.campaign)
+    columns = [f"{column} / {unit}" if (unit := space.units.get(column)) else column for column in space.columns]
+    table = Table("proposal", *columns, "expected, with 90 % intervals", "asked because")
     for one, proposal in zip(request.asked, asked, strict=True):
         name = str(one.number) if one.revision == 1 else f"{one.number} rev. {one.revision}"
-        values = [value if isinstance(value := proposal.configuration[column], str) else f"{value:.5g}" for column in columns]
-        table.add_row(name, *values, expected(proposal.provenance.predicted), "; ".join(reason.text for reason in one.reasons))
+        values = [value if isinstance(value := proposal.configuration[column], str) else f"{value:.5g}" for column in space.columns]
+        table.add_row(
+            name, *values, expected(proposal.provenance.predicted, objective.units), "; ".join(reason.text for reason in one.reasons)
+        )
     return table
 
 

@@ -13,7 +13,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +67,11 @@ class Question:
         return request, proposals, files_of(history.campaign)[0]
 
     @property
+    def units(self) -> Mapping[str, str]:
+        """Unit of each target."""
+        return next(files_of(one)[1].units for one in self.store.campaigns() if one.name == self.campaign)
+
+    @property
     def key(self) -> str:
         """The pause's key: never used twice."""
         return key_of(self.request_id, self.attempt)
@@ -113,8 +118,9 @@ def ask(question: Question) -> str:
         kept = request.evolve(runs=[*(one.model_dump() for one in request.runs), ReviewRun(flow_run_id=str(run_id), key=question.key)])
         question.store.update_request(kept, kind="review-run", by="review", now=clock_of(question.lab, question.store).now())
         link = publish_page(question.store, request, run_id)
-        form = form_for(request, proposals, space, {one.proposal_id: expectation(one) for one in proposals}, link)
-        return _pause(question, form.with_initial_data(description=description(request, proposals)), run_id)
+        units = question.units
+        form = form_for(request, proposals, space, {one.proposal_id: expectation(one, units) for one in proposals}, link)
+        return _pause(question, form.with_initial_data(description=description(request, proposals, units)), run_id)
 
     with tags(tag_of(question.request_id)):  # so that it is found and closed should this process die before the ledger knows of it
         state = review(return_state=True)
@@ -177,13 +183,13 @@ def stored_response(flow_run_id: str, key: str) -> dict[str, Any] | None:
     return value
 
 
-def expectation(proposal: Proposal) -> str:
-    """Say in a few words what is expected of a proposal."""
-    told = ", ".join(f"{name} {one.mean:.4g} ± {one.sd:.2g}" for name, one in proposal.provenance.predicted.items())
+def expectation(proposal: Proposal, units: Mapping[str, str] | None = None) -> str:
+    """Say in a few words what is expected of a proposal, with 90 % intervals."""
+    told = ", ".join(f"{name} {one.shown((units or {}).get(name, ''))}" for name, one in proposal.provenance.predicted.items())
     return f": {told}" if told else ""
 
 
-def description(request: ReviewRequest, proposals: Sequence[Proposal]) -> str:
+def description(request: ReviewRequest, proposals: Sequence[Proposal], units: Mapping[str, str] | None = None) -> str:
     """Say above the form what is asked and why."""
     lines = [f"**Not an answer yet:** {request.complaint}", ""] if request.complaint else []
     lines.append(f"Request {request.number} of campaign {request.campaign}: approve, edit or reject each proposal.")
@@ -192,7 +198,7 @@ def description(request: ReviewRequest, proposals: Sequence[Proposal]) -> str:
         values = ", ".join(
             f"{name} {value if isinstance(value, str) else f'{value:.5g}'}" for name, value in proposal.configuration.items()
         )
-        lines.append(f"- proposal {asked.number}: {values}{expectation(proposal)} — {why}")
+        lines.append(f"- proposal {asked.number}: {values}{expectation(proposal, units)} — {why}")
     return "\n".join(lines)
 
 

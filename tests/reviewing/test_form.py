@@ -47,7 +47,7 @@ def rows(**changes: Any) -> list[dict[str, Any]]:
     fields = field_names(SPACE)
     return [
         {
-            "proposal": f"{row_name(asked)}: y 3 ± 1",
+            "proposal": f"{row_name(asked)}: y 3 (1 to 5)",
             "verdict": "approve",
             "reason": "",
             **{fields[column]: value for column, value in one.configuration.items()},
