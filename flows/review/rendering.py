@@ -226,7 +226,7 @@ def _time(one: Document) -> str:
     if one.get("more_seconds") is None:
         return f"{least:.0f} min of lab time for waits and holds"
     more = one["more_seconds"] / 60
-    return f"about {least + more:.0f} min of lab time (estimate: {least:.0f} min of waits and holds, {more:.0f} min of {one['more_from']})"
+    return f"about {round(least) + round(more)} min of lab time (estimate: {least:.0f} min of waits and holds, {more:.0f} min of {one['more_from']})"
 
 
 def _share(value: float | None) -> str:

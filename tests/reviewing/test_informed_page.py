@@ -97,8 +97,8 @@ def test_every_number_has_its_unit_and_every_interval_is_one_of_90_percent(page:
 def test_time_counts_heating_as_an_estimate_and_says_from_what(campaign: Informed, page: dict[str, Any], tmp_path: Path) -> None:
     first = page["proposals"][0]
     assert first["more_seconds"] == pytest.approx(LAB_SECONDS)
-    total = (first["lab_seconds"] + LAB_SECONDS) / 60
-    assert f"about {total:.0f} min of lab time (estimate: " in markdown(page)
+    total = round(first["lab_seconds"] / 60) + round(LAB_SECONDS / 60)
+    assert f"about {total} min of lab time (estimate: " in markdown(page)
     assert "the median of the last 10 runs" in markdown(page)
 
     declared = informed(tmp_path / "rate", rate=', rate = "2 delta_degC/min"')
