@@ -222,11 +222,11 @@ def _practical(one: Document) -> Iterator[str]:
 
 def _time(one: Document) -> str:
     """Write the lab time; pages of earlier releases know of waits and holds alone."""
-    least = one["lab_seconds"] / 60
+    least = round(one["lab_seconds"] / 60)
     if one.get("more_seconds") is None:
-        return f"{least:.0f} min of lab time for waits and holds"
-    more = one["more_seconds"] / 60
-    return f"about {round(least) + round(more)} min of lab time (estimate: {least:.0f} min of waits and holds, {more:.0f} min of {one['more_from']})"
+        return f"{least} min of lab time for waits and holds"
+    more = round(one["more_seconds"] / 60)
+    return f"about {least + more} min of lab time (estimate: {least} min of waits and holds, {more} min of {one['more_from']})"
 
 
 def _share(value: float | None) -> str:
