@@ -10,6 +10,7 @@ from flows.binding import bench_binding, campaign_binding, drivers_binding, tabl
 from flows.recipe import Recipe, RecordedRecipe, WiredRecipe
 from instruments.benchfile import BenchFile, load_bench, parse_bench
 from instruments.hazards import possible_hazards
+from instruments.linkage import refuse_unhonoured
 from instruments.procedure import Procedure
 from instruments.recorded import RecordedBench
 from instruments.reduction import REDUCTIONS
@@ -95,9 +96,11 @@ def load_plan(path: Path, *, data: Path | None = None) -> Plan:
         BadInput: One line that names the thing, what came and what is legal.
     """
     file = load_campaign(path.resolve())
+    file.refuse_unhonoured()
     bench = load_bench(file.bench_path) if file.bench_path is not None else None
     if bench is not None:
         bench.check_instruments()
+        refuse_unhonoured(bench)
     return _plan(file, bench, data)
 
 
@@ -286,11 +289,16 @@ def admit(record: CampaignRecord | None, plan: Plan) -> CampaignRecord | None:
         The record to go on with; None for a new campaign.
 
     Raises:
-        BadInput: The files changed under an unfinished campaign; shows the difference.
+        BadInput: The files are not those of the ledger; shows the difference and the ways on.
     """
-    if record is None or record.status in (CampaignStatus.FINISHED, CampaignStatus.ABORTED):
+    if record is None or record.status is CampaignStatus.ABORTED:
         return record
     changed = difference(record.snapshot.get("files", {}), plan.snapshot["files"])
+    if changed and record.status is CampaignStatus.FINISHED:
+        raise BadInput(
+            f"campaign {record.name} of this lab is finished ({record.reason}) and was carried out with other files; nothing is run. Give "
+            f"the campaign another name, begin it in a new lab (--lab DIR), or put the files back\n{changed}"
+        )
     if changed:
         raise BadInput(
             f"campaign {record.name} is unfinished and its files have changed; accept that with "

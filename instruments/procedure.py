@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Final
 
 from instruments.benchfile import BenchFile
+from instruments.duration import Duration, duration_of
 from instruments.expansion import Expansion, arguments_of
 from instruments.hazards import Hazard, check_hazards, firing_hazards
 from instruments.names import ranges_of, units_of, values_at
@@ -173,9 +174,12 @@ class Procedure:
     # ----------------------------------------------------------------- estimates
 
     def lab_seconds(self, steps: Sequence[Step]) -> float:
-        """Estimate a run's duration: its waits and the least time that each `until` needs."""
-        waits = sum(float(step.arguments["time"]) for step in steps if step.kind is StepKind.WAIT)
-        return waits + sum(step.until.hold for step in steps if step.until is not None)
+        """Return a run's least duration: its waits and the least time that each `until` needs."""
+        return self.duration(steps).least
+
+    def duration(self, steps: Sequence[Step], before: Sequence[Step] = ()) -> Duration:
+        """Estimate a run's duration, after a run of the steps before."""
+        return duration_of(self.bench, steps, before)
 
     def reagents(self, steps: Sequence[Step]) -> Reagents:
         """Sum the dosed volume of each stock, and what that costs."""

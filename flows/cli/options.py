@@ -4,6 +4,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+import typer.core
+
+from orchestrator.errors import BadInput
 
 LabOption = Annotated[Path | None, typer.Option("--lab", help="Lab folder; else the one beside the file, or the only one here.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
@@ -25,3 +28,18 @@ KindOption = Annotated[
 def kind_of(dry: bool | None) -> Literal["live", "dry"] | None:
     """Return what `KindOption` said; None where it said nothing."""
     return None if dry is None else "dry" if dry else "live"
+
+
+def hand_on(group: typer.Context, subcommand: str) -> None:
+    """Let options that stand before a subcommand count as if they stood behind it; one that stands there as well wins.
+
+    Raises:
+        BadInput: The subcommand has no such option.
+    """
+    assert isinstance(group.command, typer.core.TyperGroup)
+    known = {parameter.name for parameter in group.command.commands[subcommand].params}
+    given = {name: value for name, value in group.params.items() if value not in (None, False)}
+    options = {parameter.name: parameter.opts[0] for parameter in group.command.params}
+    if strangers := [options[name] for name in given if name not in known]:
+        raise BadInput(f"{group.info_name} {subcommand} has no option {strangers[0]}; it stands before {subcommand} for nothing")
+    group.default_map = {subcommand: given}

@@ -43,6 +43,8 @@ def revoke_person(name: str, *, lab: Path | None, by: str, reason: str) -> None:
         people = {person.name: person for person in store.people()}
         if name not in people:
             raise BadInput(f"lab {found.path} knows no person {name!r}; it knows {', '.join(people) or 'nobody'}")
+        if people[name].revoked:
+            raise BadInput(f"{name} may sign no more since an earlier revocation; nothing is changed")
         revoked = people[name].evolve(revoked=True, codes=())
         store.keep_person(revoked, kind=f"person-revoked: {reason}", by=by, now=clock_of(found, store).now())
     console.print(f"{name} may sign no more")

@@ -131,8 +131,12 @@ class _Sitting:
         """Carry the campaign on from wherever the ledger says it is."""
         record = _record(self.store, self.plan)
         if record is not None and record.status is CampaignStatus.FINISHED:
-            console.print(f"campaign {record.name} is finished ({record.reason}); report: {write_report(self.store, self.plan, self.lab)}")
             self._end_processes()  # an earlier command may have died between its last event and this
+            report = write_report(self.store, self.plan, self.lab)
+            if self.options.as_json:
+                emit(_ending(record.name, record.status, record.reason, report))
+            else:
+                console.print(f"campaign {record.name} is finished ({record.reason}), nothing is left to run; report: {report}")
             return
         _refuse_paused(record)
         self.laps.lap("reading")
@@ -265,8 +269,7 @@ class _Sitting:
         self.laps.lap("report")
         if self.options.as_json:
             values = values_by_status(History.of(self.store.changes(self.plan.file.name)))
-            ends = {"status": ended.status, "reason": ended.reason, "values": values}
-            emit({"campaign": self.plan.file.name, **ends, "report": str(report)})
+            emit({**_ending(self.plan.file.name, ended.status, ended.reason, report), "values": values})
         else:
             self._summarise(ended, setup, report)
         return None if over else NeedsPerson(_what_next(self.store, self.plan, ended))
@@ -292,6 +295,10 @@ class _Sitting:
         self.server.release()
         sys.stdout.flush()
         os._exit(0 if complaint is None else complaint.exit_code)
+
+
+def _ending(campaign: str, status: CampaignStatus, reason: str | None, report: Path) -> dict[str, str | None]:
+    return {"campaign": campaign, "status": status, "reason": reason, "report": str(report)}
 
 
 def _what_next(store: SqlStore, plan: Plan, ended: Ended) -> str:

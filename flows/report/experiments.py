@@ -4,17 +4,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate, groupby
 from math import fsum, sqrt
-from typing import Final
 
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.objective import Objective
-from orchestrator.domain.records import ExperimentRun, Measurement, Prediction, Proposal
+from orchestrator.domain.records import NORMAL_90, ExperimentRun, Measurement, Prediction, Proposal
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import Fault
 from orchestrator.ports import Changes
-
-NORMAL_90: Final = 1.6448536269514722
-"""Half width of the central 90 % interval of a normal distribution, in standard deviations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +21,11 @@ class Result:
     """In the target's unit."""
     uncertainty: float | None = None
     """Standard uncertainty in the target's unit."""
+
+    @property
+    def half_width(self) -> float | None:
+        """Half width of the 90 % interval; None where nobody states an uncertainty."""
+        return None if self.uncertainty is None else NORMAL_90 * self.uncertainty
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from instruments.driver import Driver
 from instruments.host.connect import connect
 from instruments.host.endpoints import aim, plant_clock, read_endpoints
 from instruments.host.locks import ENDPOINT_LOCKS, EndpointLocks
+from instruments.host.naming import LinkName
 from instruments.host.safestate import ACTION_SECONDS, SafeAction, declared
 from instruments.host.wires import Connect
 from orchestrator.clock import Clock, LiveClock
@@ -42,7 +43,7 @@ _PASSES: Final = 2
 class _Lane:
     """One wire in a daemon thread: takes its lock, opens it, and does one thing after another."""
 
-    def __init__(self, link: str, open_link: Callable[[], Mapping[str, Driver]], lock: EndpointLocks) -> None:
+    def __init__(self, link: LinkName, open_link: Callable[[], Mapping[str, Driver]], lock: EndpointLocks) -> None:
         self._link = link
         self._open = open_link
         self._lock = lock
@@ -50,7 +51,7 @@ class _Lane:
         self._refused: Exception | None = None
         self._hangs = False
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name=f"last-resort-{link}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"last-resort-{link.link}", daemon=True)
 
     def start(self) -> None:
         """Start the thread, which opens the wire first."""
@@ -82,21 +83,26 @@ class _Lane:
     def make_safe(self, instrument: str, action: str, *, seconds: float) -> SafeAction:
         """Carry out one safe action in the wire's thread; never raises for a device."""
         if self._hangs:  # the one before waited already: the next wire's turn
-            return SafeAction(instrument, action, done=False, reason=f"link {self._link} hangs")
+            return SafeAction(instrument, action, done=False, reason=f"{self._link} hangs")
         future: Future[None] = Future()
-        self._jobs.put(lambda: _settle(future, lambda: self._driver(instrument).make_safe(action)))
+        self._jobs.put(lambda: _settle(future, lambda: self._make_safe(instrument, action)))
         try:
             future.result(timeout=seconds)
         except NotYet:
             self._hangs = True
-            return SafeAction(instrument, action, done=False, reason=f"link {self._link}: no answer for {seconds:g} s")
+            return SafeAction(instrument, action, done=False, reason=f"{self._link}: no answer for {seconds:g} s")
         except Exception as error:  # whatever a driver raises, the others are still to be made safe
             return SafeAction(instrument, action, done=False, reason=str(error) or type(error).__name__)
         return SafeAction(instrument, action, done=True)
 
+    def _make_safe(self, instrument: str, action: str) -> None:
+        with self._link.told(instrument):
+            self._driver(instrument).make_safe(action)
+
     def _driver(self, instrument: str) -> Driver:
         if self._refused is not None:
-            raise LinkError(f"link {self._link} cannot be opened: {self._refused}", sent=Sent.NO) from self._refused
+            why = str(self._refused).removeprefix(f"{self._link}: ")
+            raise LinkError(f"{self._link} cannot be opened: {why}", sent=Sent.NO) from self._refused
         return self._drivers[instrument]
 
     def finish(self, seconds: float) -> None:
@@ -168,8 +174,9 @@ class LastResort:
     def _lanes(self, bench: BenchFile, clock: Clock, instruments: Collection[str]) -> dict[str, _Lane]:
         lanes = {}
         for link in dict.fromkeys(spec.link for name, spec in bench.spec.instruments.items() if name in instruments):
-            lock = EndpointLocks([bench.spec.links[link].endpoint], what=self.what, lab=self.lab, folder=self.lock_folder)
-            lanes[link] = _Lane(link, _opener(self.connect, bench, link, clock), lock)
+            endpoint = bench.spec.links[link].endpoint
+            lock = EndpointLocks([endpoint], what=self.what, lab=self.lab, folder=self.lock_folder)
+            lanes[link] = _Lane(LinkName(link, endpoint), _opener(self.connect, bench, link, clock), lock)
             lanes[link].start()
         return lanes
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -61,12 +61,30 @@ class Step(Frozen):
         return self.do.rpartition(".")[2]
 
 
+NORMAL_90: Final = 1.6448536269514722
+"""Half width of a central 90 % interval, in standard deviations of a normal distribution: the one interval shown to people."""
+
+
 class Prediction(Frozen):
     """What the surrogate expected of one target before the experiment."""
 
     mean: float
     sd: float
     """Standard deviation of a new measurement, noise included; in the target's unit."""
+
+    @property
+    def low(self) -> float:
+        """Lower end of the 90 % interval."""
+        return self.mean - NORMAL_90 * self.sd
+
+    @property
+    def high(self) -> float:
+        """Upper end of the 90 % interval."""
+        return self.mean + NORMAL_90 * self.sd
+
+    def shown(self, unit: str = "") -> str:
+        """Write it for people: the mean, and the 90 % interval of a new measurement."""
+        return f"{self.mean:.4g} ({self.low:.4g} to {self.high:.4g}) {unit}".rstrip()
 
 
 class Provenance(Frozen):

@@ -151,7 +151,7 @@ def test_a_link_that_opens_at_the_second_try_is_still_driven(resort: LastResort,
 def test_what_could_not_be_driven_is_told_with_its_reason(resort: LastResort, wiring: Wiring) -> None:
     wiring.refusals["pumps"] = 9
     lines = [line(one) for one in resort.drive()]
-    assert "pump_se.stop: NOT DONE: link pumps cannot be opened: pumps is unplugged" in lines
+    assert "pump_se.stop: NOT DONE: link pumps (/dev/serial/by-id/usb-pumps) cannot be opened: pumps is unplugged" in lines
     assert "oven.off: done" in lines
     assert "platform.abort: done" in lines
 
