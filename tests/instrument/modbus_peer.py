@@ -48,10 +48,10 @@ class Peer:
         return asyncio.run_coroutine_threadsafe(self._serve(), self._loop).result(10.0)
 
     async def _serve(self) -> int:
-        server = ModbusTcpServer(self._device, framer=FramerType.RTU, address=("127.0.0.1", 0), trace_pdu=self._note)
-        self._server: Any = server
-        await self._server.serve_forever(background=True)
-        return int(self._server.transport.sockets[0].getsockname()[1])
+        server: Any = ModbusTcpServer(self._device, framer=FramerType.RTU, address=("127.0.0.1", 0), trace_pdu=self._note)
+        self._server = server
+        await server.serve_forever(background=True)
+        return int(server.transport.sockets[0].getsockname()[1])
 
     def stop(self) -> None:
         asyncio.run_coroutine_threadsafe(self._server.shutdown(), self._loop).result(10.0)
