@@ -129,7 +129,10 @@ def _row(arm: str, variant: str, race: Race, seed: int, count: int | None, secon
 
 
 def _policy(race: Race, arm: str, variant: str, options: argparse.Namespace) -> Policy:
-    learner, initial = (GaussianProcessLearner(), INITIAL) if arm == YARDSTICK else (prior(race, arm, variant, randomised=options.randomise), 0)
+    learner: Learner = GaussianProcessLearner()
+    initial = INITIAL
+    if arm != YARDSTICK:
+        learner, initial = prior(race, arm, variant, randomised=options.randomise), 0
     if options.policy == "campaign":
         return BayesianPolicy(race.space, race.objective, BayesianSettings(initial=initial), learner)
     return PoolPolicy(race, learner, initial)

@@ -7,12 +7,12 @@ that dies costs the view, never the campaign.
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from flows.steps import Steps
-from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
+from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.errors import BenchLatched, NeedsPerson
 from orchestrator.loop import Action, Adapt, Execute, Expire, History, Ingest, Propose, Reconcile, Review, Settle, Stop, Wait, next_actions
 
@@ -20,6 +20,16 @@ logger = logging.getLogger(__name__)
 
 POLL_SECONDS: Final = 1.0
 """Wall seconds of one long-poll: how soon a pause or an abort in the ledger is seen."""
+
+_DOING: Final[Mapping[type[object], str]] = {
+    Propose: "asking the policy for proposals",
+    Review: "deciding proposals by rule, or putting them to people",
+    Settle: "carrying out an answer",
+    Execute: "handing an experiment to the bench",
+    Ingest: "recording results",
+    Adapt: "learning from results",
+}
+"""What people are told while it lasts."""
 
 Cycle = Callable[[int, Callable[[], None]], None]
 """Runs the work of a cycle, given its number: as a Prefect task, or plainly."""
@@ -107,7 +117,11 @@ def _work(steps: Steps) -> None:
         if isinstance(actions[0], Stop | Wait | Reconcile):
             return
         for action in actions:
-            _carry_out(steps, action)
+            steps.doing = _DOING.get(type(action))
+            try:
+                _carry_out(steps, action)
+            finally:
+                steps.doing = None
 
 
 def _carry_out(steps: Steps, action: Action) -> None:
@@ -141,20 +155,7 @@ def _watch(steps: Steps, actions: tuple[Action, ...]) -> None:
 
 
 def _stop(steps: Steps, status: CampaignStatus, reason: str) -> Ended:
-    if status is CampaignStatus.ABORTED:
-        _settle_aborted(steps)
     steps.close_campaign(status, reason)
+    if status is CampaignStatus.ABORTED:
+        steps.abort()
     return Ended(status, reason)
-
-
-def _settle_aborted(steps: Steps) -> None:
-    """End the runs in hand, record how they ended, and close those that were never handed over."""
-    for run in steps.history.attempts():
-        if run.status is RunStatus.QUEUED:
-            steps.close_unsent(run)
-    steps.abort_open()
-    for _ in range(60):
-        open_runs = [run for run in steps.refresh().attempts() if run.status in (RunStatus.DISPATCHED, RunStatus.RUNNING)]
-        if not open_runs:
-            return
-        steps.reconcile(Reconcile(open_runs[0]), wait=POLL_SECONDS)

@@ -4,7 +4,6 @@ Like commands they import what they need when they are called, so that applying 
 command prints goes to the run's log, and what is wrong is the run's last message, in one line.
 """
 
-import io
 import logging
 import signal
 import threading
@@ -23,9 +22,8 @@ from prefect.exceptions import Pause
 from prefect.flows import Flow
 from prefect.states import Cancelled, Completed, Failed
 from prefect.types.entrypoint import EntrypointType
-from typing_extensions import override
 
-from flows.cli.output import console
+from flows.cli.output import LineLog, console
 from flows.lab import Kind, Lab, make_lab
 from flows.server import home_in_use
 from flows.server_users import keep_server
@@ -119,7 +117,8 @@ def apply(pool: str, lab: Lab, suffix: str = "") -> tuple[str, ...]:
     with get_client(sync_client=True) as client:
         client.create_work_pool(WorkPoolCreate(name=pool, type=POOL_TYPE), overwrite=True)
     for one in FLOWS:
-        known = {"lab": str(lab.path)} if _KINDS.get(one.name, lab.kind) == lab.kind and one is not meta_training else {}
+        fits = lab.is_unsettled or _KINDS.get(one.name, lab.kind) == lab.kind
+        known = {"lab": str(lab.path)} if fits and one is not meta_training else {}
         deployment: Any = one.to_deployment(
             f"{one.name}{suffix}", work_pool_name=pool, parameters=known, entrypoint_type=EntrypointType.MODULE_PATH, tags=["athanor"]
         )
@@ -144,26 +143,10 @@ def _optional(name: str, value: str | None) -> Path | None:
 # ---------------------------------------------------------------------- runs
 
 
-class _RunLog(io.TextIOBase):
-    """Takes what a command prints and logs it line by line."""
-
-    def __init__(self, log: Callable[[str, str], None]) -> None:
-        self._log = log
-        self._begun = ""
-
-    @override
-    def write(self, text: str) -> int:
-        *lines, self._begun = (self._begun + text).split("\n")
-        for line in lines:
-            if line.strip():
-                self._log("%s", line.rstrip())
-        return len(text)
-
-
 @contextmanager
 def _words_in_log() -> Iterator[None]:
     before = console.file
-    console.file = _RunLog(get_run_logger().info)  # type: ignore[assignment]  # rich writes, and nothing more
+    console.file = LineLog(get_run_logger().info)  # type: ignore[assignment]  # rich writes, and nothing more
     try:
         yield
     finally:
@@ -181,9 +164,17 @@ def _as_command(work: Callable[[], None]) -> State[Any]:
 
 
 def _ended(state: State[Any]) -> State[Any]:
-    """Return a state that is no success, and keep the engine from burying its line under a traceback: the process ends now."""
+    """Return a state that is no success, and keep the engine from burying its line under a traceback: the process ends now.
+
+    Prefect raises what such a state stands for, and logs that as unexpected, in the run's own log and in its process's.
+    """
+    logging.getLogger("prefect.flow_runs").addFilter(_is_no_traceback)
     logging.getLogger("prefect.engine").addFilter(_without_traceback)
     return state
+
+
+def _is_no_traceback(record: logging.LogRecord) -> bool:
+    return record.exc_info is None
 
 
 def _without_traceback(record: logging.LogRecord) -> bool:

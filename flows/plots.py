@@ -124,7 +124,7 @@ def _row(proposal: Proposal, heads: Mapping[str, str], objective: Objective) -> 
     for target in objective.targets:
         predicted = proposal.provenance.predicted.get(target.name)
         row[f"predicted {axis_label(target.name, target.unit)}"] = _entry(predicted.mean if predicted else None)
-        row[f"± {target.name}"] = _entry(predicted.sd if predicted else None)
+        row[f"90 % interval {target.name}"] = f"{predicted.low:.4g} to {predicted.high:.4g}" if predicted else None
     row["policy"] = proposal.provenance.policy
     return row
 

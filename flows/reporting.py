@@ -24,11 +24,17 @@ def write_report(store: SqlStore, plan: Plan, lab: Lab) -> Path:
     return write_report_of(store, record, lab)
 
 
-def write_report_of(store: SqlStore, record: CampaignRecord, lab: Lab) -> Path:
+def write_report_of(store: SqlStore, record: CampaignRecord, lab: Lab, out: Path | None = None) -> Path:
     """Write a stored campaign's report and return its path.
 
+    Args:
+        store: The ledger.
+        record: The campaign.
+        lab: Where it was carried out.
+        out: The file; None for the lab's own folder.
+
     Raises:
-        BadInput: The lab's folder cannot be written.
+        BadInput: The file cannot be written.
     """
     space, objective = files_of(record)
     prior = record.snapshot.get("prior")
@@ -46,12 +52,11 @@ def write_report_of(store: SqlStore, record: CampaignRecord, lab: Lab) -> Path:
         return prior_story(prior, store.events(record.name), experiments, space, objective, lambda seq: _known(store, record.name, seq))
 
     data = assemble(store.changes(record.name), space, objective, store.readings, circumstances, tell=tell)
-    path = lab.report(record.name)
+    path = out or lab.report(record.name)
     try:
-        path.parent.mkdir(exist_ok=True)
         write_atomically(path, render_report(data))
-    except OSError as error:
-        raise BadInput(f"report {path} cannot be written: {error.strerror}") from error
+    except BadInput as error:
+        raise BadInput(f"report {error}{'' if out else '; another place: --out FILE'}") from error
     return path
 
 

@@ -13,22 +13,22 @@ import http.client
 import logging
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 from urllib.parse import urlsplit
 
 from flows.login import api_login, check_login, client_settings, server_settings
-from flows.server_users import STOP_SECONDS, lock_is_free, share
+from flows.server_port import choose_port
+from flows.server_users import STOP_SECONDS, lock_is_free, share, tend
 from instruments.host.identity import Process, last_line, reap, start_detached
 from instruments.host.locks import FileLock
-from instruments.host.notes import read_note, write_note
+from instruments.host.notes import leave_word, read_note, write_note
 from orchestrator.errors import Fault, LockHeld
 
 logger = logging.getLogger(__name__)
@@ -47,20 +47,26 @@ _ERROR: Final = "server-error.json"
 class ServerUse:
     """The use of a Prefect server, from `with` to its end; without one, `reason` says why and a campaign runs on."""
 
-    def __init__(self, home: Path, *, wanted: bool = True) -> None:
+    def __init__(self, home: Path, *, wanted: bool = True, tell: Callable[[str], object] = logger.warning) -> None:
         """Prepare; nothing is started.
 
         Args:
             home: The server's folder: database, log, locks.
             wanted: Whether there shall be a server at all.
+            tell: Is told in a line what becomes of a server that has died under us.
         """
         self.home = home.absolute()
         self._wanted = wanted
+        self._tell = tell
         self._users: int | None = None
+        self._left = threading.Event()
+        self._keeper: int | None = None
         self.url: str | None = None
         """Of the API."""
         self.reason: str | None = None
         """Why there is no server."""
+        self.moved: str | None = None
+        """Why the server is not where it was the last time."""
 
     @property
     def ui_url(self) -> str | None:
@@ -85,14 +91,28 @@ class ServerUse:
         try:
             self.home.mkdir(parents=True, exist_ok=True)
             self._users = share(self.home)
-            self.url = ensure_server(self.home)
+            self.url = self._take()
             check_login(self.url)
         except (Fault, OSError) as error:
             self.reason = str(error)
             self.release()
+        else:
+            self._left = tend(self.home, self._begin_again, self._tell)
+
+    def _take(self) -> str:
+        url, note = ensure_server(self.home), read_note(self.home / _NOTE)
+        self.moved, self._keeper = note.get("moved"), note.get("keeper")
+        return url
+
+    def _begin_again(self) -> str:
+        if self._keeper is not None:
+            reap(self._keeper)
+        self.url = self._take()
+        return f"Prefect UI: {self.ui_url} again"
 
     def release(self) -> None:
         """Let go; the keeper ends the server when this was the last user. May be repeated."""
+        self._left.set()
         self.url = None
         if self._users is not None:
             os.close(self._users)
@@ -225,9 +245,11 @@ def _is_ready(url: str) -> bool:
 class _Server:
     """The server's process: a child of this keeper, or of one that was killed."""
 
-    def __init__(self, process: Process, url: str, child: subprocess.Popen[bytes] | None) -> None:
+    def __init__(self, process: Process, url: str, child: subprocess.Popen[bytes] | None, moved: str | None = None) -> None:
         self.process = process
         self.url = url
+        self.moved = moved
+        """Why it is not where it was the last time."""
         self._child = child
 
     @property
@@ -284,7 +306,7 @@ class Keeper:
         return None
 
     def _start(self) -> _Server:
-        port = _free_port()
+        port, moved = choose_port(self._home)
         url = f"http://127.0.0.1:{port}/api"
         command = [sys.executable, "-P", "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
         with (self._home / "server.log").open("wb") as log:
@@ -300,7 +322,7 @@ class Keeper:
         process = Process.of(child.pid)
         if process is None:
             raise AssertionError(f"child {child.pid} vanished before it was waited for")
-        return _Server(process, url, child)
+        return _Server(process, url, child, moved)
 
     def _await_ready(self, server: _Server, users: int) -> None:
         deadline = time.monotonic() + READY_SECONDS
@@ -310,7 +332,7 @@ class Keeper:
             if self._is_over(users) or time.monotonic() > deadline:
                 raise Fault("the server was not ready in time, or nobody waited for it any more")
             self._stopping.wait(_POLL_SECONDS)
-        write_note(self._home / _NOTE, {**server.process.document(), "url": server.url, "keeper": os.getpid()})
+        write_note(self._home / _NOTE, {**server.process.document(), "url": server.url, "keeper": os.getpid(), "moved": server.moved})
 
     def _watch(self, server: _Server, users: int) -> None:
         while not self._is_over(users):
@@ -336,13 +358,6 @@ class Keeper:
         return f"the server ended with code {server.exit_code}: {last_line(log)}"
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Keep the Prefect server of one home until nobody uses it."""
     parser = argparse.ArgumentParser(prog="python -m flows.server", description=main.__doc__)
@@ -358,10 +373,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LockHeld as error:
         logger.info("%s", error)
         return 0
-    except Fault as error:
+    except (Fault, OSError) as error:
         logger.error("%s", error)
-        write_note(home / _ERROR, {"error": str(error)})
-        return error.exit_code
+        leave_word(home / _ERROR, {"error": str(error)})
+        return Fault.exit_code
     return 0
 
 

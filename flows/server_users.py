@@ -2,8 +2,9 @@
 
 import fcntl
 import os
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -12,6 +13,10 @@ from orchestrator.errors import Fault
 
 STOP_SECONDS: Final = 15.0
 """Wall seconds that a server may take to end."""
+TEND_SECONDS: Final = 1.0
+"""How soon a user of a server notices that it has died."""
+_TEND_AT_MOST: Final = 60.0
+"""Wall seconds between attempts to begin a server again that does not come up."""
 _POLL_SECONDS: Final = 0.2
 
 
@@ -42,6 +47,38 @@ def share(home: Path) -> int:
             time.sleep(_POLL_SECONDS)
         else:
             return descriptor
+
+
+def tend(home: Path, begin_again: Callable[[], str], tell: Callable[[str], object]) -> threading.Event:
+    """Have a home's server begun again whenever it has died under its user: its page is wanted for as long as that one lives.
+
+    Args:
+        home: The server's folder.
+        begin_again: Begins it and says where it is.
+        tell: Is told in a line what happens.
+
+    Returns:
+        What ends this.
+    """
+    left = threading.Event()
+    threading.Thread(target=_tend, args=(home, begin_again, tell, left), name="prefect-server", daemon=True).start()
+    return left
+
+
+def _tend(home: Path, begin_again: Callable[[], str], tell: Callable[[str], object], left: threading.Event) -> None:
+    pause = TEND_SECONDS
+    while not left.wait(pause):
+        if not lock_is_free(home / "keeper.lock"):
+            pause = TEND_SECONDS
+            continue
+        pause = min(2 * pause, _TEND_AT_MOST)  # also where it comes up: one that dies again and again is not begun each second
+        tell("the Prefect server has ended and is begun again; experiments go on meanwhile")
+        try:
+            line = begin_again()
+        except (Fault, OSError) as error:
+            line = f"the Prefect server does not come up again: {error}; tried anew in {pause:.0f} s"
+        if not left.is_set():
+            tell(line)
 
 
 def await_end(home: Path, within: float = 2 * STOP_SECONDS) -> bool:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -43,11 +44,16 @@ class Offer:
 class Service:
     """Server, deployments and worker of one lab; ended in the order runs, worker, server."""
 
-    def __init__(self, lab: Lab) -> None:
-        """Prepare; nothing is started."""
+    def __init__(self, lab: Lab, *, tell: Callable[[str], object] = logger.warning) -> None:
+        """Prepare; nothing is started.
+
+        Args:
+            lab: The lab.
+            tell: Is told in a line what becomes of a server that has died under us.
+        """
         self._lab = lab
         self._home = lab.prefect_home
-        self._server = ServerUse(self._home)
+        self._server = ServerUse(self._home, tell=tell)
         self._lock = FileLock(self._home / "serve.lock", what="athanor serve", lab=lab.path)
         self._worker: subprocess.Popen[bytes] | None = None
 
@@ -70,6 +76,11 @@ class Service:
     def ui_url(self) -> str:
         """Of the page that people open."""
         return self._server.ui_url or ""
+
+    @property
+    def moved(self) -> str | None:
+        """Why the page is not where it was the last time."""
+        return self._server.moved
 
     def start(self) -> Offer:
         """Start the worker, which applies the deployments; return what can be started.

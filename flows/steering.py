@@ -77,8 +77,10 @@ class Steering:
 
     def _stop_bench(self) -> None:
         try:
-            for line in stop_bench(self.lab.path, reason=f"campaign {self.campaign} was cancelled in Prefect", by=BY):
+            stopped = stop_bench(self.lab.path, reason=f"campaign {self.campaign} was cancelled in Prefect", by=BY)
+            for line in stopped.lines:
                 logger.info("cancelled: %s", line)
+            logger.log(logging.ERROR if stopped.unsafe else logging.INFO, "cancelled: %s", stopped.verdict)
         except AthanorError as error:
             logger.error("campaign %s was cancelled; its bench: %s", self.campaign, error)
 

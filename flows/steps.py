@@ -2,46 +2,31 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from flows.proposing import Proposer
 from flows.recipe import Recipe
+from flows.recording import Recorder, Timings, never_sent
 from flows.review.desk import BY, Asker, PageOf, ReviewDesk, TerminalOnly, plain_page
-from flows.stocks import NEVER_SENT
-from instruments.reduced import Reduced
-from instruments.reduction import reduce
 from orchestrator.clock import Clock
 from orchestrator.domain.campaign import GeneralSpec, ReviewSpec
-from orchestrator.domain.identity import uuid7
-from orchestrator.domain.lifecycle import CampaignStatus, MeasurementStatus, RunStatus, StepStatus
+from orchestrator.domain.lifecycle import CampaignStatus, ProposalStatus, RunStatus
 from orchestrator.domain.objective import Objective
-from orchestrator.domain.records import ExperimentRun, Measurement, Proposal, Reading, RunReport, RunRequest
+from orchestrator.domain.records import ExperimentRun, Proposal, RunReport, RunRequest
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import digest
-from orchestrator.errors import BadInput, NeedsPerson, StoreError
+from orchestrator.errors import NeedsPerson, StoreError
 from orchestrator.loop import Adapt, Execute, Expire, History, Ingest, Propose, Reconcile, Review, Settle, accepted, knowledge, lessons
 from orchestrator.ports import Bench, Policy, Store
 
+__all__ = ["Setup", "Steps", "leaders_of", "never_sent"]
+
 logger = logging.getLogger(__name__)
 
-MAX_ATTEMPTS: Final = 3
-"""A run whose attempts were each proven not executed is tried so often; then it has failed."""
 VERSION_DIGITS: Final = 12
 """Hexadecimal digits by which an adaptation is called: enough to tell those of one lab apart."""
-_ENDED_EARLY: Final = (RunStatus.FAILED, RunStatus.INFEASIBLE, RunStatus.ABORTED)
-
-
-@dataclass(slots=True)
-class Timings:
-    """Wall seconds by what they went into."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    def add(self, what: str, since: float) -> None:
-        """Book the time since a `time.perf_counter()` moment."""
-        self.seconds[what] = self.seconds.get(what, 0.0) + time.perf_counter() - since
 
 
 @dataclass(frozen=True)
@@ -73,11 +58,20 @@ class Steps:
             setup.spec.name, setup.rules, setup.space, setup.recipe, setup.store, setup.clock, setup.page, setup.policy.predict
         )
         self.history = History.of(setup.store.changes(setup.spec.name))
-        self.exhausted = False
-        """Whether the policy had nothing left when it was last asked."""
+        self._nothing_beside: frozenset[str] | None = None
+        """What was in hand when the policy had nothing left; None where it had something when it was last asked."""
+        self.doing: str | None = None
+        """What is being done just now, for people who watch; None while the loop waits."""
         self._used_positions: set[str] | None = None
         self._revisions: dict[str, int] = {}
         self._leaders: dict[str, str] | None = None
+
+    @property
+    def recorder(self) -> Recorder:
+        """What writes runs into the ledger."""
+        setup = self.setup
+        reducing = (setup.recipe, setup.objective.names)
+        return Recorder(setup.store, setup.bench, setup.clock, lambda: reducing, by=BY, timings=setup.timings)
 
     def refresh(self) -> History:
         """Fold in what changed in the ledger, by us or by anybody else."""
@@ -86,13 +80,22 @@ class Steps:
         self.setup.timings.add("ledger", started)
         return self.history
 
+    @property
+    def exhausted(self) -> bool:
+        """Whether the policy had nothing left when it was last asked, and what may have stood in its way is still in hand."""
+        return self._nothing_beside is not None and self._nothing_beside == self._in_hand()
+
+    def _in_hand(self) -> frozenset[str]:
+        asked = (one.proposal_id for one in self.history.newest() if one.status is ProposalStatus.PROPOSED)
+        return frozenset([*asked, *(run.run_key for run in self.history.attempts() if run.status.is_open)])
+
     # ----------------------------------------------------------------- propose and decide
 
     def propose(self, action: Propose) -> tuple[Proposal, ...]:
         """Ask the policy for a batch and record it."""
         started = time.perf_counter()
         proposals = Proposer(self.setup.spec, self.setup.policy, self.setup.recipe).batch(self.history, action.count)
-        self.exhausted = not proposals
+        self._nothing_beside = None if proposals else self._in_hand()
         if 0 < len(proposals) < action.count:
             logger.warning(
                 "campaign %s, batch %d: %d of %d proposals; the bench tells no more experiments apart in what is left (`resolution`)",
@@ -141,7 +144,7 @@ class Steps:
             return
         run = action.run.evolve(status=RunStatus.DISPATCHED, position=self._allot(action.run), fence=self.setup.fence)
         try:
-            self._update(run, kind="dispatched")
+            self.recorder.update(run, kind="dispatched")
         except StoreError:
             if self._is_waiting(action.run):
                 raise
@@ -219,75 +222,13 @@ class Steps:
             # the ledger says dispatched, the host never saw it: the same key is handed over again, which is idempotent
             report = self._submit(run)
         self._revisions[run.run_key] = report.revision
-        return self._record(run, report)
-
-    def _record(self, run: ExperimentRun, report: RunReport) -> bool:
-        if report.status is run.status or report.status in (RunStatus.QUEUED, RunStatus.DISPATCHED):
-            return False
-        changed = run.evolve(
-            status=report.status,
-            reason=report.reason,
-            commanded=commanded(report),
-            evidence={**report.evidence, **never_sent(report)},
-            started_lab=report.started_lab,
-            ended_lab=report.ended_lab,
-        )
-        if report.status in (RunStatus.FAILED, RunStatus.INFEASIBLE, RunStatus.ABORTED):
-            self._close(changed)
-        else:
-            self._update(changed, kind=str(report.status))
-        return True
-
-    def _close(self, run: ExperimentRun) -> None:
-        """Record the end of a run that gave no measurement: with its readings, and the next attempt where one is allowed."""
-        if run.status is RunStatus.FAILED and "not_executed" in run.evidence and run.attempt < MAX_ATTEMPTS:
-            successor = next_attempt(run, self.setup.clock.lab())
-            closed = run.evolve(status=RunStatus.SUPERSEDED)
-            self._ledger(lambda: self.setup.store.supersede(closed, successor, by=BY, now=self.setup.clock.now()))
-            return
-        self._store_readings(run, reduced=())
+        return self.recorder.record(self.history, run, report)
 
     # ----------------------------------------------------------------- ingest and adapt
 
     def ingest(self, action: Ingest) -> None:
         """Reduce a completed run's readings to measurements and record both."""
-        self._store_readings(action.run, reduced=None)
-        self.exhausted = False  # what was running may have been all that stood in the way
-
-    def _store_readings(self, run: ExperimentRun, *, reduced: tuple[Reduced, ...] | None) -> None:
-        started = time.perf_counter()
-        readings = self.setup.bench.readings(run.run_key)
-        self.setup.timings.add("host", started)
-        results = reduce(self.setup.recipe.reduction, readings) if reduced is None else reduced
-        measured, complaint = self._measured(run, readings)
-        closed = run.evolve(measured=measured, ingested=run.status is RunStatus.COMPLETED)
-        wanted = [one for one in results if one.target in self.setup.objective.names]
-        measurements = tuple(self._measurement(run, one, complaint or one.reason) for one in wanted)
-        self._ledger(lambda: self.setup.store.ingest(closed, measurements, readings, by=BY, now=self.setup.clock.now()))
-        self.setup.bench.stored(run.run_key)
-
-    def _measured(self, run: ExperimentRun, readings: Sequence[Reading]) -> tuple[dict[str, float | str], str | None]:
-        """Return the measured configuration, or why there is none: then nothing may be learned from the run."""
-        if run.status is not RunStatus.COMPLETED:
-            return {}, None
-        try:
-            return self.setup.recipe.measured(readings, self.history.proposals[(run.proposal_id, run.revision)].configuration), None
-        except BadInput as error:
-            return {}, f"no measured configuration: {error}"
-
-    def _measurement(self, run: ExperimentRun, reduced: Reduced, reason: str | None) -> Measurement:
-        return Measurement(
-            measurement_id=uuid7(),
-            campaign=run.campaign,
-            run_key=run.run_key,
-            target=reduced.target,
-            status=MeasurementStatus.ACCEPTED if reason is None else MeasurementStatus.QUARANTINED,
-            value=reduced.value,
-            uncertainty=reduced.uncertainty,
-            reduction=self.setup.recipe.reduction,
-            raw_sha256=reduced.raw_sha256,
-            reason=reason,
-        )
+        self.recorder.ingest(self.history, action.run)
 
     def adapt(self, _action: Adapt) -> None:
         """Let the surrogate learn from all that is accepted and record it: now where it adapts a prior, else when it is asked."""
@@ -322,51 +263,15 @@ class Steps:
         record = self.history.campaign.evolve(status=status, reason=reason)
         self._ledger(lambda: self.setup.store.update_campaign(record, kind=str(status), by=BY, now=self.setup.clock.now()))
 
-    def close_unsent(self, run: ExperimentRun) -> None:
-        """Record that a queued run will not be handed over any more."""
-        self._update(run.evolve(status=RunStatus.ABORTED, reason="the campaign was aborted before it began"), kind="aborted")
-
-    def abort_open(self) -> None:
-        """Ask the bench to end every run that it still has."""
-        for run in self.history.attempts():
-            if run.status in (RunStatus.DISPATCHED, RunStatus.RUNNING):
-                self.setup.bench.abort(run.run_key, reason="campaign aborted")
-
-    def _update(self, run: ExperimentRun, *, kind: str, payload: Mapping[str, object] | None = None) -> None:
-        self._ledger(lambda: self.setup.store.update_run(run, kind=kind, by=BY, now=self.setup.clock.now(), payload=payload))
+    def abort(self) -> None:
+        """End every run that waits or that the bench still has, and record how they ended."""
+        self.recorder.end_all(self.refresh, reason=f"campaign aborted: {self.history.campaign.reason or 'no reason recorded'}")
 
     def _ledger(self, write: Callable[[], None]) -> None:
-        started = time.perf_counter()
-        write()
-        self.setup.timings.add("ledger", started)
+        self.recorder.write(write)
 
 
 def leaders_of(learned: Mapping[str, Any]) -> dict[str, str]:
     """Return the component that weighs most, by target; a target of one component has no leader."""
     weights = {target: one.get("weights", {}) for target, one in learned["fit"].items()}
     return {target: max(one, key=one.__getitem__) for target, one in weights.items() if one}
-
-
-def commanded(report: RunReport) -> dict[str, float | str]:
-    """Return what was sent, as `instrument.command.argument` -> value."""
-    return {f"{step.do}.{name}": value for step in report.steps for name, value in step.sent.items()}
-
-
-def never_sent(report: RunReport) -> dict[str, list[int]]:
-    """Say which steps of a run that ended early were never sent; what was begun counts as carried out."""
-    untouched = [step.index for step in report.steps if step.status in (StepStatus.PLANNED, StepStatus.SKIPPED)]
-    return {NEVER_SENT: untouched} if untouched and report.status in _ENDED_EARLY else {}
-
-
-def next_attempt(run: ExperimentRun, lab: float) -> ExperimentRun:
-    """Return the attempt that may follow one that was proven, or said by a person, not to have been executed."""
-    return ExperimentRun(
-        run_key=uuid7(),
-        run_id=run.run_id,
-        attempt=run.attempt + 1,
-        campaign=run.campaign,
-        proposal_id=run.proposal_id,
-        revision=run.revision,
-        replicate=run.replicate,
-        queued_lab=lab,
-    )

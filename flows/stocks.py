@@ -21,6 +21,8 @@ Lot = tuple[str, str]
 """A stock's name and its lot."""
 NEVER_SENT: Final = "steps never sent"
 """In a run's evidence: indices of the steps that the host's journal has as planned to the end."""
+CARRIED_OUT: Final = "steps carried out"
+"""In the evidence of an attempt that counts as not executed: indices of the steps that were done all the same."""
 _SLACK: Final = 1e-9
 """Of the filled volume: what is left may be exactly what is needed."""
 _PREFIX: Final = "stock "
@@ -84,10 +86,13 @@ def needed(steps: Iterable[Step], binding: Mapping[str, str]) -> dict[Lot, float
 
 def dosed(run: ExperimentRun, proposal: Proposal) -> dict[Lot, float]:
     """Say what a run has taken, or may take, of each lot, in mL; nothing before it was handed over."""
-    if run.fence is None or run.status in (RunStatus.QUEUED, RunStatus.SUPERSEDED):
+    if run.fence is None or run.status is RunStatus.QUEUED:
         return {}
-    never = set(run.evidence.get(NEVER_SENT, ()))
-    return needed((step for step in proposal.steps if step.index not in never), proposal.binding)
+    if run.status is RunStatus.SUPERSEDED:
+        taken = set(run.evidence.get(CARRIED_OUT, ()))
+    else:
+        taken = {step.index for step in proposal.steps} - set(run.evidence.get(NEVER_SENT, ()))
+    return needed((step for step in proposal.steps if step.index in taken), proposal.binding)
 
 
 def _drawn(runs: Iterable[ExperimentRun], proposals: Mapping[tuple[str, int], Proposal], *, waiting: bool) -> dict[Lot, float]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from instruments.notification import Event, Notifier
+from orchestrator.commandline import typed
 from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
 from orchestrator.loop import History
 
@@ -38,7 +39,7 @@ class Teller:
     def _tell_unknown(self, history: History) -> None:
         for run in history.runs.values():
             if run.status is RunStatus.UNKNOWN:
-                body = f"nobody saw how run {run.run_key} ended; look at the bench, then: athanor resolve {run.run_key}"
+                body = f"nobody saw how run {run.run_key} ended; look at the bench, then: {typed('resolve', run.run_key)}"
                 self.notifier.notify(Event.UNKNOWN, f"campaign {history.campaign.name}", body, key=f"unknown {run.run_key}")
 
     def _tell_end(self, history: History) -> None:

@@ -15,7 +15,7 @@ from uuid import UUID
 import httpx
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName, FlowRunFilterState, FlowRunFilterStateType
 from prefect.client.schemas.objects import State, StateType
@@ -130,8 +130,8 @@ class View:
 
     def _start_helpers(self) -> None:
         self._helpers = [
-            threading.Thread(target=self._publish_all, name="prefect-artifacts", daemon=True),
-            threading.Thread(target=self._watch_presses, name="prefect-presses", daemon=True),
+            threading.Thread(target=self._keep_at, args=(self._publish_all,), name="prefect-artifacts", daemon=True),
+            threading.Thread(target=self._keep_at, args=(self._watch_presses,), name="prefect-presses", daemon=True),
         ]
         for helper in self._helpers:
             helper.start()
@@ -144,15 +144,30 @@ class View:
         for helper in self._helpers:
             helper.join(timeout=5.0)
 
-    def _publish_all(self) -> None:
-        with get_client(sync_client=True) as client:
-            while (shown := self._newest()) is not None:
-                try:
-                    for artifact in self._artifacts(shown):
-                        client.create_artifact(artifact)
-                except _SERVER_TROUBLE as error:
-                    logger.warning("Prefect does not take artifacts of campaign %s: %s", self._campaign, error)
-                self._done.wait(PUBLISH_SECONDS)
+    def _publish_all(self, client: SyncPrefectClient) -> None:
+        while (shown := self._newest()) is not None:
+            try:
+                for artifact in self._artifacts(shown):
+                    client.create_artifact(artifact)
+            except _SERVER_TROUBLE:
+                if self._queue.empty():
+                    self._queue.put(shown)  # shown when the server is back, unless there is something newer by then
+                raise
+            self._done.wait(PUBLISH_SECONDS)
+
+    def _keep_at(self, work: Callable[[SyncPrefectClient], None]) -> None:
+        """Do work that needs the server to its end: anew where it was away, with a client that finds it where it is now."""
+        said = ""
+        while True:
+            try:
+                with get_client(sync_client=True) as client:
+                    return work(client)
+            except _SERVER_TROUBLE as error:
+                if str(error) != said:
+                    said = str(error)
+                    logger.warning("Prefect's view of campaign %s is behind: %s", self._campaign, said)
+            if self._done.wait(PRESS_POLL_SECONDS):
+                return None
 
     def _newest(self) -> History | None:
         """Wait for an update and skip those that a newer one has overtaken; None at the end."""
@@ -183,19 +198,15 @@ class View:
         run = f"/runs/flow-run/{self._flow_run_id}" if self._flow_run_id else None
         return overview_markdown(history, self._shown.objective, self._shown.budget, Links(self._shown.report, run))
 
-    def _watch_presses(self) -> None:
+    def _watch_presses(self, client: SyncPrefectClient) -> None:
         """Carry out what somebody presses in the page; no server: the laboratory goes on."""
-        with get_client(sync_client=True) as client:
-            while not self._done.wait(PRESS_POLL_SECONDS):
-                try:
-                    state = client.read_flow_run(self._flow_run_id).state if self._flow_run_id else None
-                except _SERVER_TROUBLE:
-                    continue
-                if state is not None and (state.is_cancelling() or state.is_cancelled()):
-                    self._steering.cancel()
-                    return
-                if state is not None and state.is_paused():
-                    self._steering.pause()
+        while not self._done.wait(PRESS_POLL_SECONDS):
+            state = client.read_flow_run(self._flow_run_id).state if self._flow_run_id else None
+            if state is not None and (state.is_cancelling() or state.is_cancelled()):
+                self._steering.cancel()
+                return
+            if state is not None and state.is_paused():
+                self._steering.pause()
 
 
 def close_stale_runs(campaign: str, *, but: UUID | None = None) -> int:

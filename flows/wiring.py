@@ -10,6 +10,7 @@ from flows.binding import bench_binding, campaign_binding, drivers_binding, tabl
 from flows.recipe import Recipe, RecordedRecipe, WiredRecipe
 from instruments.benchfile import BenchFile, load_bench, parse_bench
 from instruments.hazards import possible_hazards
+from instruments.linkage import refuse_unhonoured
 from instruments.procedure import Procedure
 from instruments.recorded import RecordedBench
 from instruments.reduction import REDUCTIONS
@@ -17,6 +18,7 @@ from models.adapted import adapted_learner
 from models.base import Learner
 from models.checkpoint import PriorFile, load_prior
 from models.learners import restore_prior
+from orchestrator.commandline import typed
 from orchestrator.datasets import Table, load_table
 from orchestrator.domain.campaign import CampaignFile, load_campaign, parse_campaign
 from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
@@ -94,7 +96,12 @@ def load_plan(path: Path, *, data: Path | None = None) -> Plan:
         BadInput: One line that names the thing, what came and what is legal.
     """
     file = load_campaign(path.resolve())
-    return _plan(file, load_bench(file.bench_path) if file.bench_path is not None else None, data)
+    file.refuse_unhonoured()
+    bench = load_bench(file.bench_path) if file.bench_path is not None else None
+    if bench is not None:
+        bench.check_instruments()
+        refuse_unhonoured(bench)
+    return _plan(file, bench, data)
 
 
 def stored_plan(record: CampaignRecord, *, data: Path | None = None) -> Plan:
@@ -177,7 +184,7 @@ def load_campaign_prior(file: CampaignFile) -> PriorFile:
     path = file.prior_path
     assert path is not None
     if not path.exists():
-        raise BadInput(f"{file.path}: there is no prior {path}; make it with `athanor meta-train {file.path.parent / 'prior.toml'}`")
+        raise BadInput(f"{file.path}: there is no prior {path}; make it with `{typed('meta-train', file.path.parent / 'prior.toml')}`")
     return load_prior(path, restore=restore_prior)
 
 
@@ -282,14 +289,20 @@ def admit(record: CampaignRecord | None, plan: Plan) -> CampaignRecord | None:
         The record to go on with; None for a new campaign.
 
     Raises:
-        BadInput: The files changed under an unfinished campaign; shows the difference.
+        BadInput: The files are not those of the ledger; shows the difference and the ways on.
     """
-    if record is None or record.status in (CampaignStatus.FINISHED, CampaignStatus.ABORTED):
+    if record is None or record.status is CampaignStatus.ABORTED:
         return record
     changed = difference(record.snapshot.get("files", {}), plan.snapshot["files"])
+    if changed and record.status is CampaignStatus.FINISHED:
+        raise BadInput(
+            f"campaign {record.name} of this lab is finished ({record.reason}) and was carried out with other files; nothing is run. Give "
+            f"the campaign another name, begin it in a new lab (--lab DIR), or put the files back\n{changed}"
+        )
     if changed:
         raise BadInput(
-            f"campaign {record.name} is unfinished and its files have changed; accept that with `athanor amend {plan.file.path} --by NAME "
+            f"campaign {record.name} is unfinished and its files have changed; accept that with "
+            f"`{typed('amend', plan.file.path)} --by NAME "
             f"--reason TEXT`, or put them back\n{changed}"
         )
     return record

@@ -18,7 +18,7 @@ from instruments.driver import Driver, Limit, Settings
 from instruments.prices import Price
 from instruments.registry import DRIVERS
 from orchestrator.domain.values import explain
-from orchestrator.errors import BadInput
+from orchestrator.errors import BadInput, LimitError
 from orchestrator.safety import Envelope, Interlock, SetpointLimit
 from orchestrator.textfile import parse_toml, read_text
 from orchestrator.units import parse, split, unit
@@ -50,6 +50,11 @@ class BenchFile:
         """The hash of the file's bytes."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
+    @property
+    def files(self) -> dict[str, bytes]:
+        """All that loading the bench has read, by its path beside the bench file: what a copy has to hold."""
+        return {self.path.name: self.text.encode()}
+
     @cached_property
     def constants(self) -> dict[str, tuple[float, str]]:
         """Value and unit of each constant and of each `stocks.STOCK.SPECIES`."""
@@ -70,6 +75,18 @@ class BenchFile:
         limits = {name: self._limit(instrument, name) for name in spec.limits}
         watchdog = spec.watchdog.seconds if spec.watchdog else None
         return Settings(instrument, spec.address, spec.serial_number, spec.model, limits, watchdog, spec.options)
+
+    def check_instruments(self) -> None:
+        """Ask each driver whether its device can keep what the file says of it.
+
+        Raises:
+            BadInput: One line that names the file and the instrument.
+        """
+        for name in self.spec.instruments:
+            try:
+                self.driver(name).check_settings(self.settings(name))
+            except (BadInput, LimitError) as error:
+                raise BadInput(f"{self.path}: instrument {error}") from error
 
     def _limit(self, instrument: str, argument: str) -> Limit:
         what = f"instrument {instrument}, limits.{argument}"

@@ -89,6 +89,8 @@ class UntilSpec(Frozen):
     within: str
     hold: Annotated[str, Field(alias="for")]
     timeout: str
+    rate: str | None = None
+    """How fast the channel comes to its setpoint, for example "10 delta_degC/min"; for estimates of time alone."""
 
 
 class GapSpec(Frozen):

@@ -157,6 +157,17 @@ class Driver(Protocol):
         """What the bench file says of it."""
         ...
 
+    @classmethod
+    def check_settings(cls, settings: Settings) -> None:
+        """Refuse, before any wire is opened, what the bench file asks of a device that it cannot keep.
+
+        Not asked where the bench is made safe: an old bench file must not keep a heater on.
+
+        Raises:
+            BadInput: One line that names the instrument, what came and what is legal.
+        """
+        del settings  # most devices keep whatever the keys of a bench file allow
+
     def identify(self) -> Identity:
         """Ask the device what it is; changes nothing. DeviceError when it is not the one the bench file names."""
         ...

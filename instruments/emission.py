@@ -214,6 +214,9 @@ def _complaint(by_channel: Mapping[str, Reading], names: Sequence[str]) -> str |
     empty = [name for name in names if by_channel[name].array is None and by_channel[name].value is None]
     if empty:
         return f"{', '.join(empty)} without a value"
+    wrong = [f"{name} is {value}" for name in names if (value := by_channel[name].value) is not None and not math.isfinite(value)]
+    if wrong:
+        return f"{', '.join(wrong)}; finite numbers were expected"
     lengths = {name: len(by_channel[name].array or ()) for name in names if name in (*_SPECTRA, "Reference")}
     expected = len(by_channel["Wavelength"].array or ())
     if set(lengths.values()) != {expected} or expected < _FEWEST_WINGS:
@@ -248,7 +251,7 @@ def _implausible(value: float) -> str | None:
 
 def _nothing(target: str, reason: str, by_channel: Mapping[str, Reading]) -> Reduced:
     unit = "" if target == "quantum_yield" else "nm"
-    return Reduced(target, 0.0, unit, None, reason, _hashes(by_channel, (*_SPECTRA, *_RELATIVE)))
+    return Reduced(target, None, unit, None, reason, _hashes(by_channel, (*_SPECTRA, *_RELATIVE)))
 
 
 def _hashes(by_channel: Mapping[str, Reading], names: Sequence[str]) -> tuple[str, ...]:

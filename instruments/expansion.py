@@ -8,6 +8,7 @@ from typing import Any, Final
 from instruments.benchfile import BenchFile
 from instruments.benchspec import GapSpec, StepSpec
 from instruments.driver import ArgumentSpec, CommandSpec
+from instruments.duration import rate_of
 from orchestrator.domain.lifecycle import StepKind
 from orchestrator.domain.records import Step, Until
 from orchestrator.errors import BadInput
@@ -82,6 +83,8 @@ class Expansion:
             self._check_argument(argument, what)
         for channel in (*spec.channels, *((spec.until.channel,) if spec.until else ())):
             self._check_channel(channel, what)
+        if spec.until is not None and spec.until.rate is not None:
+            rate_of(spec.until.rate, self.bench.channel_units[spec.until.channel], what=what)
         return spec, command
 
     def _command(self, index: int, spec: StepSpec) -> CommandSpec:

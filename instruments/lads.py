@@ -73,19 +73,21 @@ class LadsUnit(Driver):
         Raises:
             BadInput: The bench file does not name both.
         """
-        names = [settings.options.get(key) for key in ("device", "unit")]
-        if not all(isinstance(name, str) and name for name in names):
-            raise BadInput(f"{settings.name}: a LADS instrument needs `device` and `unit`; got {dict(settings.options)!r}")
+        self._paths = _paths(settings)
         self._settings = settings
         self._clock = clock
         self._transport = transport
-        self._paths = UnitPaths.of(str(names[0]), str(names[1]))
         self._results = ResultTable(transport, self._paths.results)
 
     @property
     @override
     def settings(self) -> Settings:
         return self._settings
+
+    @classmethod
+    @override
+    def check_settings(cls, settings: Settings) -> None:
+        _paths(settings)
 
     @override
     def identify(self) -> Identity:
@@ -380,6 +382,13 @@ class LadsUnit(Driver):
     @override
     def close(self) -> None:
         self._transport.close()
+
+
+def _paths(settings: Settings) -> UnitPaths:
+    names = [settings.options.get(key) for key in ("device", "unit")]
+    if not all(isinstance(name, str) and name for name in names):
+        raise BadInput(f"{settings.name}: a LADS instrument needs `device` and `unit`; got {dict(settings.options)!r}")
+    return UnitPaths.of(str(names[0]), str(names[1]))
 
 
 def _program_text(value: float | str) -> str:

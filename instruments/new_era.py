@@ -62,6 +62,8 @@ _VOLUMES: Final = Limit(0.001, 9999.0)
 _WATCHDOGS: Final = Limit(1.0, 255.0)
 _STOPS: Final = 3
 """STP pauses first and stops at the second time; one more for a lost one."""
+_MOVES: Final = {"I": 1.0, "W": -1.0}
+"""Direction of the flow by run state; in every other one there is none."""
 _STATES: Final = {"I": "infusing", "W": "withdrawing", "S": "stopped", "P": "paused", "A": "alarm"}
 
 
@@ -75,6 +77,7 @@ class NewEraPump(Driver):
     }
     CHANNELS: ClassVar[Mapping[str, ChannelSpec]] = {
         "flow": ChannelSpec("mL/min"),
+        "flow_setpoint": ChannelSpec("mL/min"),
         "dispensed": ChannelSpec("mL"),
         "status": ChannelSpec(""),
     }
@@ -89,11 +92,7 @@ class NewEraPump(Driver):
         Raises:
             BadInput: The bench file gives no address of 0 to 99, or a watchdog that the pump cannot keep.
         """
-        address = settings.address
-        if address is None or not 0 <= address <= 99:
-            raise BadInput(f"{settings.name}: address {address!r}; a New Era pump needs one of 0 to 99")
-        if settings.watchdog is not None and not _WATCHDOGS.low <= settings.watchdog <= _WATCHDOGS.high:
-            raise BadInput(f"{settings.name}: watchdog of {settings.watchdog:g} s; the pump keeps 1 to 255 s")
+        address = _address(settings)
         self._settings = settings
         self._clock = clock
         self._transport = transport
@@ -106,19 +105,28 @@ class NewEraPump(Driver):
     def settings(self) -> Settings:
         return self._settings
 
+    @classmethod
+    @override
+    def check_settings(cls, settings: Settings) -> None:
+        _address(settings)
+        if settings.serial_number is not None:
+            message = f"{settings.name}: serial_number = {settings.serial_number!r}, but a New Era pump tells none"
+            raise BadInput(f"{message}; leave it out (the model is compared)")
+
     @override
     def identify(self) -> Identity:
         """Get model and firmware; the pump has no serial number on the wire.
 
         Raises:
-            DeviceError: Another model than the bench file names.
+            DeviceError: Another model than the bench file names, or the bench file names a serial number.
         """
         match, _ = self._link.ask("VER", VERSION)
         name, wanted = self._settings.name, self._settings.model
         if wanted is not None and wanted != match["model"]:
             raise DeviceError(f"{name}: the pump says {match['model']}; the bench file expects {wanted}", sent=Sent.NO)
         if self._settings.serial_number is not None:
-            logger.warning("%s: a New Era pump tells no serial number; %s is unchecked", name, self._settings.serial_number)
+            expected = f"the bench file expects {self._settings.serial_number}"
+            raise DeviceError(f"{name}: a New Era pump tells no serial number; {expected}", sent=Sent.NO)
         return Identity(match["model"], None, match["firmware"], None)
 
     @override
@@ -360,6 +368,9 @@ class NewEraPump(Driver):
     def read(self, channels: Sequence[str]) -> tuple[Reading, ...]:
         """Get channels.
 
+        `flow` is what leaves the syringe now: none while the pump stands, whatever rate is programmed, and less than none
+        while it withdraws. The reply that has the rate has the run state too, so that the two belong together.
+
         Raises:
             DeviceError: An alarm came up that nobody was told of.
         """
@@ -369,9 +380,10 @@ class NewEraPump(Driver):
 
     def _read(self, channel: str) -> Reading:
         unit = channel_spec(self._settings, self.CHANNELS, channel).unit
-        if channel == "flow":
+        if channel in ("flow", "flow_setpoint"):
             match, reply = self._link.ask("RAT", RATE)
-            return make_reading(self._settings, self._clock, channel, unit, reply.raw, amount(match))
+            share = 1.0 if channel == "flow_setpoint" else _MOVES.get(reply.prompt, 0.0)
+            return make_reading(self._settings, self._clock, channel, unit, reply.raw, share * amount(match))
         totals = self._link.totals()
         value = totals.infused if channel == "dispensed" else _STATES.get(totals.prompt, totals.prompt)
         return make_reading(self._settings, self._clock, channel, unit, totals.raw, value)
@@ -419,6 +431,20 @@ class NewEraPump(Driver):
 
     def _alarm_text(self) -> str:
         return "".join(f": {alarm} ({ALARMS.get(alarm, 'unknown')})" for alarm in self._link.alarms[-1:])
+
+
+def _address(settings: Settings) -> int:
+    """Return the pump's address.
+
+    Raises:
+        BadInput: None of 0 to 99, or a watchdog that the pump cannot keep.
+    """
+    address, watchdog = settings.address, settings.watchdog
+    if address is None or not 0 <= address <= 99:
+        raise BadInput(f"{settings.name}: address {address!r}; a New Era pump needs one of 0 to 99")
+    if watchdog is not None and not _WATCHDOGS.low <= watchdog <= _WATCHDOGS.high:
+        raise BadInput(f"{settings.name}: watchdog of {watchdog:g} s; the pump keeps 1 to 255 s")
+    return address
 
 
 def _complete(totals: Totals, target: float) -> bool:

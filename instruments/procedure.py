@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Final
 
 from instruments.benchfile import BenchFile
+from instruments.duration import Duration, duration_of
 from instruments.expansion import Expansion, arguments_of
 from instruments.hazards import Hazard, check_hazards, firing_hazards
 from instruments.names import ranges_of, units_of, values_at
@@ -130,10 +131,18 @@ class Procedure:
         """Compute the measured configuration from readbacks; a column without a rule keeps its proposed value.
 
         Raises:
-            BadInput: A readback that a rule needs is missing.
+            BadInput: A readback that a rule needs is missing or of bad quality.
         """
-        last = {reading.name: reading.value for reading in readings if reading.value is not None and reading.quality != "bad"}
-        return self._measured_from(last, proposed)
+        last = {reading.name: reading for reading in readings}
+        self._refuse_bad(last, proposed)
+        return self._measured_from({name: one.value for name, one in last.items() if one.value is not None}, proposed)
+
+    def _refuse_bad(self, last: Mapping[str, Reading], proposed: Configuration) -> None:
+        """Refuse a readback whose last value is bad: an earlier good one says nothing of what happened later."""
+        for column, text in self.bench.spec.measured.items():
+            bad = sorted(name for name in Expression(text).names if name in last and last[name].quality == "bad")
+            if bad and column in proposed:
+                raise BadInput(f"[measured] {column}: the last reading of {bad[0]} is of bad quality")
 
     def _measured_from(self, readbacks: Mapping[str, float], proposed: Configuration) -> dict[str, float | str]:
         constants = {name: value for name, (value, _) in self.bench.constants.items()}
@@ -165,13 +174,39 @@ class Procedure:
     # ----------------------------------------------------------------- estimates
 
     def lab_seconds(self, steps: Sequence[Step]) -> float:
-        """Estimate a run's duration: its waits and the least time that each `until` needs."""
-        waits = sum(float(step.arguments["time"]) for step in steps if step.kind is StepKind.WAIT)
-        return waits + sum(step.until.hold for step in steps if step.until is not None)
+        """Return a run's least duration: its waits and the least time that each `until` needs."""
+        return self.duration(steps).least
+
+    def duration(self, steps: Sequence[Step], before: Sequence[Step] = ()) -> Duration:
+        """Estimate a run's duration, after a run of the steps before."""
+        return duration_of(self.bench, steps, before)
 
     def reagents(self, steps: Sequence[Step]) -> Reagents:
         """Sum the dosed volume of each stock, and what that costs."""
         return reagents_of(self.bench, steps)
+
+
+def carried_by_doses(bench: BenchFile, step: Step, earlier: Sequence[Step]) -> frozenset[str]:
+    """Return the instruments whose dose must still run when a step reads them.
+
+    Their channel is the readback of a setting that only a dose carries out (a pump's flow), and a run is judged by it: the
+    measured configuration or a rule of infeasibility rests on it. Once the dose has ended it says nothing of the recipe.
+
+    Args:
+        bench: Declares `[measured]` and `[infeasible]`.
+        step: Reads channels.
+        earlier: All steps before it.
+    """
+    judged = {name for text in bench.spec.measured.values() for name in Expression(text).names}
+    judged |= {rule.reading for rule in bench.spec.infeasible.rules if rule.reading is not None}
+    dosing = {one.instrument for one in earlier if one.kind is StepKind.DOSING}
+    found = (channel.partition(".") for channel in judged & set(step.channels))
+    return frozenset(name for name, _, channel in found if name in dosing and channel in _settings_of(bench, name))
+
+
+def _settings_of(bench: BenchFile, instrument: str) -> frozenset[str]:
+    commands = bench.driver(instrument).COMMANDS.values()
+    return frozenset(name for command in commands if command.kind is StepKind.STATE_SETTING for name in command.arguments)
 
 
 def classify(bench: BenchFile, code: str | None, readings: Sequence[Reading]) -> tuple[RunStatus, str | None]:
@@ -190,7 +225,8 @@ def classify(bench: BenchFile, code: str | None, readings: Sequence[Reading]) ->
 
 
 def _infeasible(bench: BenchFile, code: str | None, readings: Sequence[Reading]) -> Iterator[str]:
-    values = {reading.name: reading.value for reading in readings if reading.value is not None}
+    last = {reading.name: reading for reading in readings}  # a bad one is the instrument's fault, never the recipe's
+    values = {name: one.value for name, one in last.items() if one.value is not None and one.quality != "bad"}
     for rule in bench.spec.infeasible.rules:
         if rule.code is not None:
             if rule.code == code:

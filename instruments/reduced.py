@@ -8,8 +8,8 @@ class Reduced:
     """One target of one run."""
 
     target: str
-    value: float
-    """In `unit`; always finite. 0 where there was nothing to reduce, which `reason` then says."""
+    value: float | None
+    """In `unit`; None where there was nothing to reduce, which `reason` then says."""
     unit: str
     uncertainty: float | None
     """Standard uncertainty in `unit`: what repeating the run's measurement would scatter by. None where nobody knows."""

@@ -3,8 +3,9 @@
 A reduction that is changed in any way that changes a number gets a new version; the old one stays.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from instruments.emission import EMISSION_TARGETS, reduce_emission
@@ -57,4 +58,16 @@ def reduce(name: str, readings: Sequence[Reading]) -> tuple[Reduced, ...]:
     """
     if name not in REDUCTIONS:
         raise BadInput(f"unknown reduction {name!r}; known are {', '.join(sorted(REDUCTIONS))}")
-    return REDUCTIONS[name].apply(readings)
+    return tuple(map(_finite, REDUCTIONS[name].apply(readings)))
+
+
+def _finite(reduced: Reduced) -> Reduced:
+    """Put no number where a device's NaN or infinity came through, and say so: nothing can be learnt from it."""
+    numbers = {"value": reduced.value, "uncertainty": reduced.uncertainty}
+    wrong = {name: number for name, number in numbers.items() if number is not None and not math.isfinite(number)}
+    if not wrong:
+        return reduced
+    found = (f"{reduced.target}: its {name} is {number}; a finite number was expected" for name, number in wrong.items())
+    reason = "; ".join([*([reduced.reason] if reduced.reason else []), *found])
+    kept = {name: number for name, number in numbers.items() if name not in wrong}
+    return replace(reduced, value=kept.get("value"), uncertainty=kept.get("uncertainty"), reason=reason)

@@ -20,6 +20,8 @@ DRIVERS: Final[Mapping[str, type[Driver]]] = {
 }
 LINK_KINDS: Final[Mapping[str, str]] = {"new-era": "serial", "eurotherm-modbus": "serial", "lads": "opcua"}
 """The kind of link that each driver works on."""
+OPTIONS: Final[Mapping[str, frozenset[str]]] = {"lads": frozenset({"device", "unit"})}
+"""What each driver reads of `options`; nothing where it is not listed."""
 
 _BUILDERS: Final[Mapping[str, Callable[[Any, Settings, Clock], Driver]]] = {
     "new-era": NewEraPump,

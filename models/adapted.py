@@ -217,8 +217,6 @@ def adapted_learner(file: PriorFile, space: SearchSpace, targets: Sequence[Targe
     Raises:
         BadInput: The prior does not fit: a parameter, category, target, unit or descriptor.
     """
-    if spec.device == "cuda":
-        raise BadInput('[surrogate] device = "cuda": priors are adapted on the processor; expected "cpu" or "auto"')
     return AdaptedLearner(
         priors={target.name: _guarded(file.prior(target.name), spec.guard) for target in targets},
         lift=file.lift(space),

@@ -232,6 +232,7 @@ def save_prior(path: Path, prior: PriorFile) -> str:
         torch.save({**flat, _HASH_KEY: sha256}, beside)
         beside.replace(path)
     except (OSError, RuntimeError) as error:
+        beside.unlink(missing_ok=True)
         raise BadInput(f"prior {path} cannot be written: {error}") from error
     return sha256
 

@@ -6,7 +6,7 @@ Nothing here takes time, reads a clock or touches a wire; a flow carries the act
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
@@ -31,6 +31,9 @@ from orchestrator.review import undecided
 
 POLL_LAB_SECONDS: Final = 600.0
 """Longest wait for a running experiment before the loop looks again, in lab time; the bench answers earlier."""
+
+REASONS_SHOWN: Final = 3
+"""Reasons of quarantine that a summary names; the export has all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +197,8 @@ class History:
         """The accepted value of each target by run key."""
         by_run: dict[str, dict[str, float]] = {}
         for (run_key, target, _), one in self.measurements.items():
-            if one.status is MeasurementStatus.ACCEPTED:
-                by_run.setdefault(run_key, {})[target] = one.value
+            if one.accepted is not None:
+                by_run.setdefault(run_key, {})[target] = one.accepted
         return by_run
 
 
@@ -203,12 +206,12 @@ def observations(history: History) -> tuple[Observation, ...]:
     """Return one observation per run with accepted measurements, at its measured configuration, in order of run keys."""
     by_run: dict[str, list[Measurement]] = {}
     for one in history.measurements.values():
-        if one.status is MeasurementStatus.ACCEPTED:
+        if one.accepted is not None:
             by_run.setdefault(one.run_key, []).append(one)
     return tuple(
         Observation(
             configuration=_configuration(history, history.runs[run_key]),
-            values={one.target: one.value for one in measured},
+            values={one.target: one.accepted for one in measured if one.accepted is not None},
             uncertainties={one.target: one.uncertainty for one in measured if one.uncertainty is not None},
         )
         for run_key, measured in sorted(by_run.items())
@@ -343,22 +346,53 @@ def _finished(history: History, spec: GeneralSpec, objective: Objective) -> Stop
         if not any(run.status.is_open for run in runs):
             return Stop(CampaignStatus.FINISHED, f"goal reached: objective {found[1]:.4g} >= {spec.goal:g}")
         return None
-    failed = sum(run.status is RunStatus.FAILED for run in runs) - history.campaign.forgiven
-    if min(failed, _failures_in_a_row(runs)) >= spec.max_failures:
-        return Stop(CampaignStatus.PAUSED, f"{spec.max_failures} failed runs in a row")
+    if (complaint := _fruitless(history, spec)) is not None:
+        return Stop(CampaignStatus.PAUSED, complaint)
     if len(runs) >= spec.budget and all(run.status.is_terminal for run in runs):
-        return Stop(CampaignStatus.FINISHED, f"budget spent: {spec.budget} experiments")
+        return Stop(
+            CampaignStatus.FINISHED, f"budget spent: {spec.budget} experiments{'' if history.accepted else ', nothing was measured'}"
+        )
     return None
 
 
-def _failures_in_a_row(runs: Iterable[ExperimentRun]) -> int:
-    count = 0
-    for run in runs:
-        if run.status is RunStatus.FAILED:
-            count += 1
-        elif run.status.is_terminal:
-            count = 0
-    return count
+def failures(history: History) -> tuple[ExperimentRun, ...]:
+    """Return the runs that failed, and the completed ones of which no value was accepted."""
+    return tuple(run for run in history.attempts() if run.status is RunStatus.FAILED or _is_barren(history, run))
+
+
+def infeasible(history: History) -> tuple[ExperimentRun, ...]:
+    """Return the infeasible runs."""
+    return tuple(run for run in history.attempts() if run.status is RunStatus.INFEASIBLE)
+
+
+def _is_barren(history: History, run: ExperimentRun) -> bool:
+    return run.status is RunStatus.COMPLETED and run.ingested and run.run_key not in history.accepted
+
+
+def _fruitless(history: History, spec: GeneralSpec) -> str | None:
+    """Say why a person must look before more is spent; None where there is no reason.
+
+    In a row means: with no accepted value in between. Runs that a person had seen when the campaign was resumed are forgiven.
+    """
+    campaign, last = history.campaign, max(history.accepted, default="")
+    failed, barren = failures(history), infeasible(history)
+    in_a_row = [run for run in failed if run.run_key > last]
+    if min(len(failed) - campaign.forgiven, len(in_a_row)) >= spec.max_failures:
+        return _failures_in_words(in_a_row, history)
+    in_a_row = [run for run in barren if run.run_key > last]
+    if min(len(barren) - campaign.forgiven_infeasible, len(in_a_row)) >= spec.max_infeasible:
+        return f"{len(in_a_row)} infeasible runs in a row; the last: {in_a_row[-1].reason or 'no reason recorded'}"
+    return None
+
+
+def _failures_in_words(runs: Sequence[ExperimentRun], history: History) -> str:
+    failed = sum(run.status is RunStatus.FAILED for run in runs)
+    if failed == len(runs):
+        return f"{failed} failed runs in a row; the last: {runs[-1].reason or 'no reason recorded'}"
+    measured = [one for one in history.measurements.values() if one.run_key == runs[-1].run_key]
+    why = "; ".join(dict.fromkeys(one.reason for one in measured if one.reason)) or runs[-1].reason or "nothing was reduced"
+    parts = [f"{failed} failed", f"{len(runs) - failed} completed with every value quarantined or absent"]
+    return f"{len(runs)} runs in a row without an accepted value ({', '.join(parts[0 if failed else 1 :])}); the last: {why}"
 
 
 def _propose(history: History, spec: GeneralSpec, objective: Objective) -> tuple[Propose, ...]:
@@ -379,3 +413,18 @@ def counts(history: History) -> dict[str, int]:
     tally = Counter(f"proposals_{one.status}" for one in history.newest())
     tally.update(f"runs_{run.status}" for run in history.runs.values())
     return dict(sorted(tally.items()))
+
+
+def values_by_status(history: History) -> dict[str, int]:
+    """Count what was measured: the newest revision of each value, by status."""
+    return dict(sorted(Counter(str(one.status) for one in history.measurements.values()).items()))
+
+
+def quarantined(history: History) -> str | None:
+    """Say how many values were kept from the models, and why; None where none were."""
+    kept = [one for one in history.measurements.values() if one.status is MeasurementStatus.QUARANTINED]
+    if not kept:
+        return None
+    reasons = Counter(one.reason or "no reason recorded" for one in kept).most_common(REASONS_SHOWN + 1)
+    shown = [f"{count} x {reason}" for reason, count in reasons[:REASONS_SHOWN]] + ["..."] * (len(reasons) > REASONS_SHOWN)
+    return f"{len(kept)} of {len(history.measurements)} values were quarantined: {'; '.join(shown)}"

@@ -75,6 +75,18 @@ class Suggestion:
 
 
 @dataclass(frozen=True, slots=True)
+class Outlook:
+    """What is expected of the objective of a new measurement, its noise included."""
+
+    mean: float
+    low: float
+    """Lower end of the central 90 % interval."""
+    high: float
+    better: float | None
+    """Chance that it is above the best complete measurement that counts, 0 to 1; None while there is none."""
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """Why a policy proposes a configuration."""
 
@@ -131,6 +143,10 @@ class Policy(Protocol):
 
     def predict(self, knowledge: Knowledge, batch: Sequence[Configuration]) -> tuple[Mapping[str, Prediction], ...]:  # noqa: ARG002 - a draw expects nothing
         """Say what is expected of a new measurement at each given configuration, whoever chose it; empty where there is no model."""
+        return ()
+
+    def outlook(self, knowledge: Knowledge, batch: Sequence[Configuration]) -> tuple[Outlook, ...]:  # noqa: ARG002 - a draw expects nothing
+        """Say what is expected of the objective at each given configuration, whoever chose it; empty where there is no model."""
         return ()
 
 

@@ -152,8 +152,7 @@ def parse_difference(raw: object, unit_text: str, *, what: str) -> float:
     Raises:
         BadInput: Not a finite number, or a unit of another dimension.
     """
-    match = _TEXT.match(raw) if isinstance(raw, str) else None
-    given = match[2] if match else ""
+    given = split(raw)[1] if isinstance(raw, str) else ""
     if given.startswith("delta_"):  # pint's own word for it, which has no zero
         return parse_difference(f"{parse(raw, 'K', what=what)!r} K", unit_text, what=what)
     return parse(raw, unit_text, what=what) - (parse(f"0 {given}", unit_text, what=what) if given else 0.0)

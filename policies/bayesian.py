@@ -23,13 +23,14 @@ from orchestrator.domain.region import Region
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration, Frozen
 from orchestrator.errors import BadInput
-from orchestrator.ports import Explanation, Knowledge, Policy, Suggestion
+from orchestrator.ports import Explanation, Knowledge, Observation, Outlook, Policy, Suggestion
 from policies.acquisition import Kind, LogImprovement, Question, Score, build, check_kind, predicted
 from policies.enumeration import enumerated
 from policies.explaining import explain_one
 from policies.initial import SobolPolicy
 from policies.optimise import Found, Search
 from policies.options import Open, Options, Rows
+from policies.outlook import best_measured, outlook
 from policies.pool import Pool, blocks, candidate_table, done
 
 INCUMBENTS: Final = 3
@@ -138,6 +139,16 @@ class BayesianPolicy(Policy):
         X = self._encoding.encode(batch)
         return tuple(predicted(surrogate, score, X[index : index + 1]) for index in range(len(X)))
 
+    @override
+    def outlook(self, knowledge: Knowledge, batch: Sequence[Configuration]) -> tuple[Outlook, ...]:
+        """Say what the surrogate expects of the objective at given configurations; nothing before there is a model."""
+        if self._missing(knowledge):
+            return ()
+        surrogate, score = self._fitted(knowledge, seed=0)  # as in `predict`
+        best = best_measured(self.objective, self._counting(knowledge))
+        X = self._encoding.encode(batch)
+        return tuple(outlook(surrogate, score, X[index : index + 1], best) for index in range(len(X)))
+
     def _missing(self, knowledge: Knowledge) -> list[str]:
         if not self.learner.needs_measurements:
             return []
@@ -191,8 +202,7 @@ class BayesianPolicy(Policy):
 
     def _question(self, knowledge: Knowledge, seed: int) -> Question:
         surrogate, score = self._fitted(knowledge, seed=seed)
-        region = Region(self.space, knowledge.restrictions)
-        measured = self._encoding.encode(one.configuration for one in knowledge.observations if region.admits(one.configuration))
+        measured = self._encoding.encode(one.configuration for one in self._counting(knowledge))
         return Question(
             surrogate=surrogate,
             score=score,
@@ -204,6 +214,11 @@ class BayesianPolicy(Policy):
             seed=seed,
             expected=None if len(measured) else self._expected(surrogate, score, knowledge, seed),
         )
+
+    def _counting(self, knowledge: Knowledge) -> list[Observation]:
+        """Return what was measured where proposals may lie: the best of these is to be beaten."""
+        region = Region(self.space, knowledge.restrictions)
+        return [one for one in knowledge.observations if region.admits(one.configuration)]
 
     def _expected(self, surrogate: Surrogate, score: Score, knowledge: Knowledge, seed: int) -> Float[Tensor, "k d"]:
         """Return the allowed configurations with the best predicted scores, for want of measured ones.

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from models.encoding import Encoding
 from models.proximity import parameter_distances
-from orchestrator.domain.constraints import ExpressionConstraint, LinearConstraint
+from orchestrator.domain.constraints import CONSTRAINT_TOLERANCE, ExpressionConstraint, LinearConstraint
 from orchestrator.domain.parameters import CompositionParameter
 from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.values import Configuration
@@ -35,6 +35,22 @@ def limits(constraint: Constraint) -> tuple[float, float]:
     return -math.inf if constraint.min is None else constraint.min, math.inf if constraint.max is None else constraint.max
 
 
+def is_equality(constraint: LinearConstraint) -> bool:
+    """Say whether a constraint's bounds are one number, but for rounding."""
+    low, high = limits(constraint)
+    return high - low <= CONSTRAINT_TOLERANCE * max(abs(low), abs(high))
+
+
+def linear_row(encoding: Encoding, constraint: LinearConstraint) -> tuple[Float[Tensor, " d"], float]:
+    """Return weights and offset with which a constraint's sum is weights . x + offset on encoded inputs."""
+    weights, offset = torch.zeros(encoding.width, dtype=torch.float64), 0.0
+    for column, factor in constraint.coefficients.items():
+        index, low, span = encoding.affine[column]
+        weights[index] += factor * span
+        offset += factor * low
+    return weights, offset
+
+
 def within(encoding: Encoding, rows: Sequence[Configuration]) -> Iterator[dict[str, float | str]]:
     """Iterate over the rows that may be proposed."""
     if rows:
@@ -50,28 +66,37 @@ class Continuous:
 
     @cached_property
     def equalities(self) -> list[tuple[Tensor, Tensor, float]]:
-        """Fractions that vary continuously sum to one."""
-        return [
+        """Fractions that vary continuously sum to one, and linear constraints whose bounds are one number."""
+        sums = [
             (torch.arange(where.start, where.stop), torch.ones(where.stop - where.start, dtype=torch.float64), 1.0)
             for parameter, where in zip(self.encoding.region.space.parameters, self.encoding.slices, strict=True)
             if isinstance(parameter, CompositionParameter) and parameter.step is None and parameter.fixed is None
         ]
+        return [*sums, *(self._plane(one) for one in self._linear if is_equality(one))]
 
     @cached_property
     def inequalities(self) -> list[tuple[Tensor, Tensor, float]]:
         """Linear constraints as BoTorch wants them: sum of coefficient * input >= bound."""
-        linear = [constraint for constraint in self.encoding.region.space.constraints if isinstance(constraint, LinearConstraint)]
-        return [side for constraint in linear for side in self._sides(constraint)]
+        return [side for constraint in self._linear if not is_equality(constraint) for side in self._sides(constraint)]
+
+    @property
+    def _linear(self) -> list[LinearConstraint]:
+        return [constraint for constraint in self.encoding.region.space.constraints if isinstance(constraint, LinearConstraint)]
+
+    def _plane(self, constraint: LinearConstraint) -> tuple[Tensor, Tensor, float]:
+        """Return an equality on the scale of its own inputs, so that the optimiser's tolerance means the same for all."""
+        weights, offset = linear_row(self.encoding, constraint)
+        scale = float(weights.norm()) or 1.0
+        indices = weights.nonzero().flatten()
+        return indices, weights[indices] / scale, (sum(limits(constraint)) / 2 - offset) / scale
 
     def _sides(self, constraint: LinearConstraint) -> Iterator[tuple[Tensor, Tensor, float]]:
-        terms = [(factor, *self.encoding.affine[column]) for column, factor in constraint.coefficients.items()]
-        indices = torch.tensor([index for _, index, _, _ in terms])
-        weights = torch.tensor([factor * span for factor, _, _, span in terms], dtype=torch.float64)
-        offset = sum(factor * low for factor, _, low, _ in terms)
+        weights, offset = linear_row(self.encoding, constraint)
+        indices = torch.tensor([self.encoding.affine[column][0] for column in constraint.coefficients])
         if constraint.min is not None:
-            yield indices, weights, constraint.min - offset
+            yield indices, weights[indices], constraint.min - offset
         if constraint.max is not None:
-            yield indices, -weights, offset - constraint.max
+            yield indices, -weights[indices], offset - constraint.max
 
     @cached_property
     def nonlinear(self) -> list[Callable[[Tensor], Tensor]]:

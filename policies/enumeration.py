@@ -21,7 +21,7 @@ def enumerated(encoding: Encoding) -> tuple[dict[str, float | str], ...] | None:
         return None
     rows = [
         {column: value for part in parts for column, value in part.items()}
-        for parts in product(*(list(_values(parameter)) for parameter in encoding.region.space.parameters))
+        for parts in product(*(list(values_of(parameter)) for parameter in encoding.region.space.parameters))
     ]
     return tuple(within(encoding, rows))
 
@@ -50,7 +50,8 @@ def _lattice_size(parameter: CompositionParameter) -> float:
     return sum(math.comb(width, present) * math.comb(parts - 1, present - 1) for present in range(1, most + 1))
 
 
-def _values(parameter: Parameter) -> Iterator[Configuration]:
+def values_of(parameter: Parameter) -> Iterator[Configuration]:
+    """Iterate over all values of a parameter that has finitely many."""
     match parameter:
         case ContinuousParameter():
             return

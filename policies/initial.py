@@ -13,7 +13,7 @@ from models.encoding import Encoding
 from orchestrator.domain.space import SearchSpace
 from orchestrator.ports import Knowledge, Policy, Suggestion
 from policies.pool import Pool, candidate_table, done, spread_out, used
-from policies.sampling import Counted, SobolPoints, distinct, feasible, latent_width, too_narrow
+from policies.sampling import Counted, SobolPoints, distinct, drawn_width, feasible, too_narrow
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class SobolPolicy(Policy):
         # where the region is so narrow that the sequence ends, it begins anew and leaves out what was used
         encoding = Encoding(self.space, knowledge.restrictions)
         for skipped in (done(knowledge), 0):
-            stream = Counted(islice(feasible(encoding, SobolPoints(latent_width(self.space), seed)), skipped, None))
+            stream = Counted(islice(feasible(encoding, SobolPoints(drawn_width(encoding), seed)), skipped, None))
             rows = distinct(stream, self.space, knowledge, count)
             if len(rows) == count:
                 return rows

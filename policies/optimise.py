@@ -9,7 +9,7 @@ and nothing is rounded afterwards.
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -28,19 +28,24 @@ from orchestrator.domain.values import Configuration
 from policies.acquisition import Acquisition
 from policies.constraints import Continuous, within
 from policies.neighbours import PRESENT, neighbours
+from policies.planes import Planes
 from policies.pool import Blocks, blocks
-from policies.sampling import SobolPoints, feasible, latent_width
+from policies.sampling import SobolPoints, drawn_width, feasible
 
 logger = logging.getLogger(__name__)
 
 TIE: Final = 1e-9
 """Scores within this part of each other are equal but for the order of summation."""
+DEPENDENT: Final = 1e-7
+"""Equalities whose weights, of length one, differ by less are one."""
 GAIN: Final = 1e-6
 """Least gain in the log score for which the search goes on."""
 ROUNDS: Final = 6
 """Alternations between discrete and continuous moves."""
 MOVES: Final = 32
 """Discrete moves in a row."""
+SWITCHES: Final = 32
+"""Nearest values of linked discrete parameters that are looked at in a move."""
 ITERATIONS: Final = 50
 """Steps of the continuous optimiser per round."""
 NEAR: Final = 0.05
@@ -97,6 +102,10 @@ class Search:
     """Experiments of the batch and running ones: the bench must tell what is found apart from each."""
 
     @cached_property
+    def _planes(self) -> Planes:
+        return Planes(self.encoding)
+
+    @cached_property
     def _constraints(self) -> Continuous:
         return Continuous(self.encoding)
 
@@ -129,7 +138,7 @@ class Search:
         return self.encoding.encode(self._raw(seed))
 
     def _raw(self, seed: int) -> Iterator[Row]:
-        stream = islice(feasible(self.encoding, SobolPoints(latent_width(self.encoding.space), seed)), LOOKS * self.raw_samples)
+        stream = islice(feasible(self.encoding, SobolPoints(drawn_width(self.encoding), seed)), LOOKS * self.raw_samples)
         return islice((row for row in stream if self._is_new(row)), self.raw_samples)
 
     def _is_new(self, row: Row) -> bool:
@@ -141,12 +150,27 @@ class Search:
     def _nearby(self, around: Float[Tensor, "k d"], generator: torch.Generator) -> Iterator[Row]:
         """Vary good points: their neighbours, and small steps of what is continuous."""
         for x in around:
-            rows = list(neighbours(self.encoding.region.space, self.encoding.decode(x)))
+            rows = list(self._steps(self.encoding.decode(x)))
             noise = NEAR * torch.randn(self.raw_samples // 8, len(x), dtype=x.dtype, generator=generator)
             shifted = x.repeat(len(noise), 1)
             shifted[:, list(self.encoding.free)] += noise[:, list(self.encoding.free)]
             rows += [self.encoding.decode(point) for point in shifted.clamp(*self.encoding.bounds)]
-            yield from self._within(rows)
+            yield from self._within(list(self._on_planes(rows)))
+
+    def _on_planes(self, rows: Sequence[Row]) -> Iterator[Row]:
+        """Bring rows that left the planes of linear equalities back onto them."""
+        if not self._planes.exist:
+            yield from rows
+            return
+        for x in self.encoding.encode(rows):
+            if (mended := self._planes.mended(x)) is not None:
+                yield self.encoding.decode(mended)
+
+    def _steps(self, row: Row) -> Iterator[Row]:
+        """Iterate over discrete moves; what several discrete parameters must make up together moves together."""
+        yield from neighbours(self.encoding.region.space, row)
+        if self._planes.exist:
+            yield from map(self.encoding.decode, self._planes.switched(self.encoding.encode([row])[0], SWITCHES))
 
     def _climb_all(self, acquisition: Acquisition, starts: Sequence[Found]) -> list[Found]:
         if self._is_box:
@@ -171,7 +195,7 @@ class Search:
     def _move(self, acquisition: Acquisition, found: Found) -> Found:
         """Go to the best legal neighbour until none is better."""
         for _ in range(MOVES):
-            rows = list(self._within(list(neighbours(self.encoding.region.space, found.row))))
+            rows = list(self._within(list(self._on_planes(list(self._steps(found.row))))))
             if not rows:
                 break
             values = score_all(acquisition, self.encoding.encode(rows))
@@ -189,14 +213,17 @@ class Search:
     def _polish(self, acquisition: Acquisition, start: Found) -> Found:
         x = self.encoding.encode([start.row])[0].clamp(*self.encoding.bounds)
         held = self._held(x)
-        if len(held) == self.encoding.width or any(float(inside(x)) < 0 for inside in self._constraints.nonlinear):
+        bound = len(independent(self._constraints.equalities, held))
+        if len(held) + bound >= self.encoding.width or any(float(inside(x)) < 0 for inside in self._constraints.nonlinear):
             return start
         end = self._continuous(acquisition, x.view(1, 1, -1), {index: float(x[index]) for index in held})
         return self._take(acquisition, start, end.flatten())
 
     def _held(self, x: Float[Tensor, " d"]) -> set[int]:
-        """Return the inputs that the continuous optimiser must leave: discrete ones, and absent components where few may be."""
+        """Return the inputs that the continuous optimiser must leave: discrete ones, absent components where few may be, pinned ones."""
         held = set(range(self.encoding.width)) - set(self.encoding.free)
+        if self._planes.exist:
+            held |= self._planes.pinned(x)
         for code, where in zip(self.encoding.region.space.parameters, self.encoding.slices, strict=True):
             if isinstance(code, CompositionParameter) and code.max_components not in (None, len(code.components)):
                 held |= {index for index in range(where.start, where.stop) if float(x[index]) <= PRESENT}
@@ -210,7 +237,7 @@ class Search:
                 lower_bounds=self.encoding.bounds[0],
                 upper_bounds=self.encoding.bounds[1],
                 inequality_constraints=self._free_part(self._constraints.inequalities, held),
-                equality_constraints=self._free_part(self._constraints.equalities, held),
+                equality_constraints=independent(self._constraints.equalities, held) or None,
                 nonlinear_inequality_constraints=[(inside, True) for inside in self._constraints.nonlinear] or None,
                 options={"maxiter": ITERATIONS},
                 fixed_features=held or None,
@@ -234,6 +261,22 @@ class Search:
                 value = float(score_all(acquisition, self.encoding.encode([row])))
                 return Found(row, value) if value > start.value else start
         return start
+
+
+def independent(equalities: list[tuple[Tensor, Tensor, float]], held: Container[int]) -> list[tuple[Tensor, Tensor, float]]:
+    """Leave out equalities that say nothing new of the free inputs: the optimiser takes none twice."""
+    kept: list[tuple[Tensor, Tensor, float]] = []
+    width = 1 + max((int(indices.max()) for indices, _, _ in equalities if len(indices)), default=0)
+    matrix = torch.zeros(0, width, dtype=torch.float64)
+    for indices, weights, level in equalities:
+        row = torch.zeros(1, width, dtype=torch.float64)
+        free = [place for place, index in enumerate(indices.tolist()) if index not in held]
+        row[0, indices[free]] = weights[free]
+        larger = torch.cat([matrix, row])
+        if int(torch.linalg.matrix_rank(larger, atol=DEPENDENT, rtol=0.0)) > len(kept):
+            kept.append((indices, weights, level))
+            matrix = larger
+    return kept
 
 
 def _starts(values: Float[Tensor, " n"], count: int, generator: torch.Generator) -> list[int]:

@@ -12,7 +12,7 @@ from orchestrator.domain.space import SearchSpace
 from orchestrator.ports import Knowledge, Policy, Suggestion
 from policies.initial import suggestion
 from policies.pool import Pool, candidate_table
-from policies.sampling import Counted, RandomPoints, distinct, feasible, latent_width, too_narrow
+from policies.sampling import Counted, RandomPoints, distinct, drawn_width, feasible, too_narrow
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class RandomPolicy(Policy):
 
     def _anywhere(self, knowledge: Knowledge, count: int, generator: torch.Generator) -> list[dict[str, float | str]]:
         encoding = Encoding(self.space, knowledge.restrictions)
-        stream = Counted(feasible(encoding, RandomPoints(latent_width(self.space), generator)))
+        stream = Counted(feasible(encoding, RandomPoints(drawn_width(encoding), generator)))
         rows = distinct(stream, self.space, knowledge, count)
         if stream.count < count:
             raise too_narrow(encoding, count)

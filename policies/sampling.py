@@ -14,12 +14,14 @@ from torch.quasirandom import SobolEngine
 from typing_extensions import override
 
 from models.encoding import ROUNDING, Code, Encoding
+from orchestrator.domain.constraints import LinearConstraint
 from orchestrator.domain.distance import unlike
 from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter, Parameter
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
 from orchestrator.ports import Knowledge
 from policies.constraints import meets_constraints
+from policies.planes import EXTRA, Planes
 from policies.pool import used
 
 logger = logging.getLogger(__name__)
@@ -73,6 +75,11 @@ class RandomPoints(Points):
 def latent_width(space: SearchSpace) -> int:
     """Return how many uniform numbers `inputs_at` takes, whatever is restricted."""
     return sum(_latent(parameter) for parameter in space.parameters)
+
+
+def drawn_width(encoding: Encoding) -> int:
+    """Return how many uniform numbers `feasible` takes for a point."""
+    return latent_width(encoding.space) + (EXTRA if Planes(encoding).exist else 0)
 
 
 def _latent(parameter: Parameter) -> int:
@@ -140,9 +147,12 @@ def feasible(encoding: Encoding, points: Points, *, most: int = MOST_DRAWS) -> I
     Raises:
         BadInput: None of them is feasible.
     """
-    found, region = 0, encoding.region
+    found, region, planes = 0, encoding.region, Planes(encoding)
+    if planes.exist and planes.is_empty():
+        shown = "; ".join(one.shown for one in encoding.region.space.constraints if isinstance(one, LinearConstraint))
+        raise BadInput(f"infeasible constraints: {shown}: no point within the bounds meets all of them")
     for _ in range(max(1, most // BLOCK)):
-        X = inputs_at(encoding, points.draw(BLOCK))
+        X = _legal_at(encoding, planes, points.draw(BLOCK))
         for x in X[meets_constraints(encoding, X)]:
             row = encoding.decode(x)
             if region.complaint(row) is None:
@@ -151,6 +161,15 @@ def feasible(encoding: Encoding, points: Points, *, most: int = MOST_DRAWS) -> I
     if not found:
         raise BadInput(f"infeasible constraints: {_labels(encoding)}: none of {most} points within the bounds meets all of them")
     logger.debug("%d of %d points are feasible", found, most)
+
+
+def _legal_at(encoding: Encoding, planes: Planes, U: Float[Tensor, "n k"]) -> Float[Tensor, "n d"]:
+    """Return the configurations at points of the unit cube, on the planes where there are any."""
+    if not planes.exist:
+        return inputs_at(encoding, U)
+    width = latent_width(encoding.space)
+    X, there = planes.placed(inputs_at(encoding, U[:, :width]), U[:, width:])
+    return X[there]
 
 
 def too_narrow(encoding: Encoding, count: int) -> BadInput:

@@ -1,7 +1,9 @@
-"""The register table of a Eurotherm type oven controller on Modbus RTU: functions 3 (read) and 6 (write one).
+"""The register table of a Eurotherm 3200 type oven controller on Modbus RTU: functions 3 (read), 6 (write one), 16 (write several).
 
-Temperatures and powers are signed 16-bit integers times ten unless the table says otherwise. CRC and framing are decoded
-here, by the Modbus specification over serial line V1.02, chapter 2.5.1, independently of any driver.
+Numbers are the controller's own (3200 series user guide HA028651, chapter "Digital communications", as public drivers for
+minimalmodbus, pymodbus and libmodbus give them); the table is written out here, independently of any driver. Temperatures
+and powers are signed 16-bit integers times ten. CRC and framing are decoded by the Modbus specification over serial line
+V1.02, chapter 2.5.1, and the functions by the Modbus application protocol V1.1b3, chapters 6.3, 6.6 and 6.12.
 """
 
 import struct
@@ -14,7 +16,7 @@ from simulators.clock import Instant
 from simulators.oven import Oven
 from simulators.serial_line import LineProtocol, Request
 
-READ, WRITE = 3, 6
+READ, WRITE, WRITE_SEVERAL = 3, 6, 16
 ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE = 1, 2, 3
 LARGEST_READ = 125
 FRAME_LENGTH = 8
@@ -24,7 +26,7 @@ SILENCE = 0.1
 """s (wall); bytes of an unfinished frame are dropped after it. The standard's 3.5 characters would be 2 ms, less than a
 busy machine's scheduling."""
 
-FIRMWARE = 214
+FIRMWARE = 0x0214
 INSTRUMENT_TYPE = 0x3216
 
 
@@ -52,7 +54,6 @@ class OvenRequest(Request):
 
     unit: int
     oven: Oven
-    serial_number: int
     frame: bytes
 
     @property
@@ -68,49 +69,60 @@ class OvenRequest(Request):
     @property
     @override
     def text(self) -> str:
-        if self.function not in (READ, WRITE):
-            return f"function {self.function}"
-        address, value = self._words()
-        return f"read {address} {value}" if self.function == READ else f"write {address} {_signed(value)}"
+        if self.function == READ:
+            return "read {} {}".format(*self._words())
+        if self.function in (WRITE, WRITE_SEVERAL):
+            return f"write {self._words()[0]} {' '.join(str(_signed(word)) for word in self._written())}"
+        return f"function {self.function}"
 
     @override
     def execute(self, now: Instant) -> bytes:
         self.oven.advance(now)
-        self.oven.heard(now)
         if self.function == READ:
             return self._read()
-        if self.function == WRITE:
+        if self.function in (WRITE, WRITE_SEVERAL):
             return self._write(now)
         return self._exception(ILLEGAL_FUNCTION)
 
     @override
     def acknowledge(self) -> bytes:
-        return self.frame if self.function == WRITE else self._exception(ILLEGAL_FUNCTION)
+        if self.function == WRITE:
+            return self.frame
+        return self._sealed(self.frame[:6]) if self.function == WRITE_SEVERAL else self._exception(ILLEGAL_FUNCTION)
 
     @override
     def is_refusal(self, reply: bytes) -> bool:
-        return reply[1:3] == bytes([WRITE | 0x80, ILLEGAL_VALUE])
+        return self.function in (WRITE, WRITE_SEVERAL) and reply[1:3] == bytes([self.function | 0x80, ILLEGAL_VALUE])
 
     def _words(self) -> tuple[int, int]:
         first, second = struct.unpack(">HH", self.frame[2:6])
         return int(first), int(second)
 
+    def _written(self) -> tuple[int, ...]:
+        data = self.frame[4:6] if self.function == WRITE else self.frame[7:-2]
+        return struct.unpack(f">{len(data) // 2}H", data)
+
     def _read(self) -> bytes:
         first, count = self._words()
         if not 1 <= count <= LARGEST_READ:
             return self._exception(ILLEGAL_VALUE)
-        registers = _registers(self.oven, self.serial_number)
+        registers = _registers(self.oven, self.unit)
         if any(address not in registers for address in range(first, first + count)):
             return self._exception(ILLEGAL_ADDRESS)
         words = [registers[address]() for address in range(first, first + count)]
         return self._sealed(bytes([self.unit, READ, 2 * count]) + struct.pack(f">{count}H", *words))
 
     def _write(self, now: Instant) -> bytes:
-        address, word = self._words()
-        write = _WRITES.get(address)
-        if write is None:
+        first, count = self._words()
+        words = self._written()
+        if self.function == WRITE_SEVERAL and not count == len(words) == self.frame[6] / 2:
+            return self._exception(ILLEGAL_VALUE)
+        if any(address not in _WRITES for address in range(first, first + len(words))):
             return self._exception(ILLEGAL_ADDRESS)
-        return self.frame if write(self.oven, now, _signed(word)) else self._exception(ILLEGAL_VALUE)
+        for address, word in enumerate(words, start=first):
+            if not _WRITES[address](self.oven, now, _signed(word)):
+                return self._exception(ILLEGAL_VALUE)
+        return self.acknowledge()
 
     def _exception(self, code: int) -> bytes:
         return self._sealed(bytes([self.unit, self.function | 0x80, code]))
@@ -119,25 +131,40 @@ class OvenRequest(Request):
         return body + crc16(body)
 
 
-def _registers(oven: Oven, serial_number: int) -> dict[int, Callable[[], int]]:
+def _registers(oven: Oven, unit: int) -> dict[int, Callable[[], int]]:
+    body = oven.body
     return {
         1: lambda: _tenths(oven.read_temperature()),
-        2: lambda: _tenths(oven.target),
+        2: lambda: _tenths(oven.local[oven.selected]),
         3: lambda: _tenths(100.0 * oven.manual_power),
         4: lambda: _tenths(100.0 * oven.power),
         5: lambda: _tenths(oven.working),
+        11: lambda: _tenths(body.lowest_input),
+        12: lambda: _tenths(body.highest_input),
+        15: lambda: oven.selected,
+        24: lambda: _tenths(oven.local[0]),
+        25: lambda: _tenths(oven.local[1]),
+        26: lambda: _tenths(oven.remote),
+        30: lambda: _tenths(100.0),
+        31: lambda: 0,
+        34: lambda: _tenths(100.0 * body.power_at_break),
         35: lambda: _tenths(oven.rate_limit),
-        75: lambda: int(oven.sensor_broken) | int(oven.watchdog_tripped) << 1,
+        75: lambda: _status(oven),
         107: lambda: FIRMWARE,
-        111: lambda: _tenths(oven.body.lowest_setpoint),
-        112: lambda: _tenths(oven.body.highest_setpoint),
+        111: lambda: _tenths(body.highest_setpoint),
+        112: lambda: _tenths(body.lowest_setpoint),
         122: lambda: INSTRUMENT_TYPE,
-        129: lambda: serial_number >> 16,
-        130: lambda: serial_number & 0xFFFF,
-        131: lambda: oven.boots & 0xFFFF,
-        200: lambda: oven.watchdog_seconds,
+        131: lambda: unit,
+        199: lambda: int(oven.is_standby),
+        258: lambda: int(oven.sensor_broken),
         273: lambda: int(oven.is_manual),
+        276: lambda: int(oven.is_remote),
     }
+
+
+def _status(oven: Oven) -> int:
+    bits = {4: oven.is_manual, 5: oven.sensor_broken, 10: oven.is_over_range, 14: oven.is_remote and oven.remote_failed}
+    return sum(int(raised) << bit for bit, raised in bits.items())
 
 
 def _write_target(oven: Oven, now: Instant, tenths: int) -> bool:
@@ -148,6 +175,17 @@ def _write_power(oven: Oven, now: Instant, tenths: int) -> bool:
     return oven.set_manual_power(now, tenths / 1000.0)
 
 
+def _write_selected(oven: Oven, now: Instant, which: int) -> bool:
+    if which not in (0, 1):
+        return False
+    oven.select_local(now, which)
+    return True
+
+
+def _write_remote(oven: Oven, now: Instant, tenths: int) -> bool:
+    return oven.set_remote(now, tenths / 10.0)
+
+
 def _write_rate_limit(oven: Oven, now: Instant, tenths: int) -> bool:
     if tenths < 0:
         return False
@@ -155,10 +193,10 @@ def _write_rate_limit(oven: Oven, now: Instant, tenths: int) -> bool:
     return True
 
 
-def _write_watchdog(oven: Oven, now: Instant, seconds: int) -> bool:
-    if seconds < 0:
+def _write_standby(oven: Oven, now: Instant, mode: int) -> bool:
+    if mode not in (0, 1):  # 2, the configuration mode, is left to the front panel
         return False
-    oven.set_watchdog(now, seconds)
+    oven.set_standby(now, standby=mode == 1)
     return True
 
 
@@ -169,22 +207,33 @@ def _write_mode(oven: Oven, now: Instant, mode: int) -> bool:
     return True
 
 
+def _write_source(oven: Oven, now: Instant, source: int) -> bool:
+    if source not in (0, 1):
+        return False
+    oven.ask_for_remote(now, remote=source == 1)
+    return True
+
+
 _WRITES: dict[int, Callable[[Oven, Instant, int], bool]] = {
     2: _write_target,
     3: _write_power,
+    15: _write_selected,
+    24: lambda oven, now, tenths: oven.set_local(now, 0, tenths / 10.0),
+    25: lambda oven, now, tenths: oven.set_local(now, 1, tenths / 10.0),
+    26: _write_remote,
     35: _write_rate_limit,
-    200: _write_watchdog,
+    199: _write_standby,
     273: _write_mode,
+    276: _write_source,
 }
 
 
 class EurothermLine(LineProtocol):
     """One controller on one line; frames for other units and frames with a bad CRC are not answered."""
 
-    def __init__(self, unit: int, oven: Oven, serial_number: int) -> None:
+    def __init__(self, unit: int, oven: Oven) -> None:
         self._unit = unit
         self._oven = oven
-        self._serial_number = serial_number
         self._buffer = b""
         self._last_byte = 0.0
 
@@ -200,7 +249,7 @@ class EurothermLine(LineProtocol):
             if crc16(frame[:-2]) != frame[-2:]:
                 self._buffer = b""
             elif frame[0] == self._unit:
-                requests.append(OvenRequest(self._unit, self._oven, self._serial_number, frame))
+                requests.append(OvenRequest(self._unit, self._oven, frame))
         return requests
 
 

@@ -28,6 +28,8 @@ class Kind(StrEnum):
     POWER_CYCLE = "power-cycle"
     STALL = "stall"
     """A pump's motor is blocked; an oven's heating element is dead until `repair`."""
+    SENSOR_BREAK = "sensor-break"
+    """An oven's sensor is broken until `repair`."""
     WRONG_TEMPLATE = "wrong-template"
     """An unknown template is silently replaced by the first one."""
     START_REPLY_LOST = "start-reply-lost"
@@ -42,7 +44,8 @@ PLATFORM_KINDS = frozenset(
     {Kind.WRONG_TEMPLATE, Kind.START_REPLY_LOST, Kind.PROGRAM_FAILURE, Kind.ABORT_MID_RUN, Kind.BAD_STATUS, Kind.POWER_CYCLE}
 )
 SERIAL_KINDS = frozenset(Kind) - PLATFORM_KINDS | {Kind.POWER_CYCLE}
-BODILY_KINDS = frozenset({Kind.POWER_CYCLE, Kind.STALL})
+PUMP_KINDS = SERIAL_KINDS - {Kind.SENSOR_BREAK}
+BODILY_KINDS = frozenset({Kind.POWER_CYCLE, Kind.STALL, Kind.SENSOR_BREAK})
 """Faults that need no command to happen."""
 
 
@@ -62,7 +65,7 @@ class FaultSpec(BaseModel):
     probability: float = Field(default=1.0, gt=0.0, le=1.0)
     """Chance of each matching command from the nth on."""
     now: bool = False
-    """Happen at once, without a command: power-cycle and stall only."""
+    """Happen at once, without a command: power-cycle, stall and sensor-break only."""
     delay_s: float = Field(default=0.5, ge=0.0)
     """Wall s, of a late reply."""
     only: Literal["any", "out-of-range"] = "any"

@@ -1,10 +1,13 @@
-"""A tube oven with its controller: first-order heat balance, limited power, set-point ramp, communication watchdog.
+"""A tube oven with its controller: first-order heat balance, limited power, set-point ramp, local and remote set point.
 
     tau dT/dt = G u - (T - T_ambient),        u = clip(feed-forward + gain (SP - T) / G, 0, 1)
 
 with u the output power (0 to 1). While u is inside its limits T follows the working set point exponentially with
 tau / (1 + gain); at full power it rises towards T_ambient + G; without power it falls to ambient with tau. Each piece
 has a closed form, so time is integrated on demand: nothing runs while nobody asks.
+
+The remote set point is volatile and must be written again and again; when it is not, the controller falls back to its
+local set point and raises "remote set point fail". Local set points are retained: every write of one wears the memory.
 """
 
 import math
@@ -18,6 +21,9 @@ from simulators.truth import Event, Record, Value
 
 FINE_STEP = 1.0
 """Lab s; longest piece while the working set point moves or the output may leave a limit."""
+
+REMOTE_LASTS = 5.0
+"""Wall s for which a remote set point holds without being written again."""
 
 STILL = 1e-4
 """degC; closer to the end of an exponential than this, the temperature no longer changes."""
@@ -43,6 +49,13 @@ class OvenBody:
     highest_setpoint: float = 300.0
     """degC, limits of the target set point."""
 
+    lowest_input: float = -200.0
+    highest_input: float = 1372.0
+    """degC, range of the sensor's input; a broken sensor reads as its upper end."""
+
+    power_at_break: float = 0.0
+    """Output of the automatic mode while the sensor is broken, 0 to 1."""
+
     noise: float = 0.05
     """degC, standard deviation of the process value."""
 
@@ -53,20 +66,27 @@ class Oven:
     def __init__(self, name: str, body: OvenBody, record: Record, rng: np.random.Generator) -> None:
         self.name = name
         self.body = body
-        self.target = body.ambient
+        self.local = [body.ambient, body.ambient]
+        """degC, the two retained set points."""
+        self.selected = 0
+        """Which of them holds."""
+        self.retained_writes = 0
+        """How often a retained set point was written: the memory lasts for about 100 000."""
+        self.is_remote = False
+        """Whether the remote set point is asked for."""
+        self.remote = body.ambient
+        """degC."""
+        self.remote_failed = False
         self.working = body.ambient
         """degC, the set point that ramps towards the target."""
         self.rate_limit = 0.0
         """degC per lab minute, 0 = off."""
         self.is_manual = True
+        self.is_standby = False
         self.manual_power = 0.0
         """0 to 1."""
-        self.watchdog_seconds = 0
-        """Wall s, 0 = off."""
-        self.watchdog_tripped = False
         self.sensor_broken = False
         self.heater_dead = False
-        self.boots = 1
         self.temperature = body.ambient
         """degC, the true one."""
         self.trace = History()
@@ -74,51 +94,105 @@ class Oven:
         self._record_to = record
         self._rng = rng
         self._at = 0.0
-        self._heard_at: float | None = None
+        self._written_at: float | None = None
+        """Wall s of the last write of the remote set point; None before the first one since power-up."""
         self.trace.append(0.0, self.temperature)
+
+    @property
+    def target(self) -> float:
+        """Get the set point (degC) that holds: the remote one while it is asked for and fresh, else the local one."""
+        return self.remote if self.is_remote and not self.remote_failed else self.local[self.selected]
 
     @property
     def power(self) -> float:
         """Get the output power, 0 to 1."""
-        return self.manual_power if self.is_manual else min(max(self._demand(), 0.0), 1.0)
+        if self.is_standby:
+            return 0.0
+        if self.is_manual:
+            return self.manual_power
+        return self.body.power_at_break if self.sensor_broken else min(max(self._demand(), 0.0), 1.0)
 
     @property
-    def trips_at(self) -> float | None:
-        """Get the wall time (s) at which the heater is switched off unless a frame comes."""
-        return None if self._heard_at is None or not self.watchdog_seconds else self._heard_at + self.watchdog_seconds
+    def fails_at(self) -> float | None:
+        """Get the wall time (s) at which the remote set point fails unless it is written; None while none is waited for."""
+        if not self.is_remote or self.remote_failed or self._written_at is None:
+            return None
+        return self._written_at + REMOTE_LASTS
+
+    @property
+    def is_over_range(self) -> bool:
+        """Tell whether the temperature is beyond the sensor's input."""
+        return self.temperature > self.body.highest_input
 
     def read_temperature(self) -> float:
         """Read the process value (degC) with its noise."""
+        if self.sensor_broken:
+            return self.body.highest_input
         return self.temperature + float(self._rng.normal(0.0, self.body.noise))
 
     def advance(self, now: Instant) -> None:
-        """Integrate to `now` and trip the watchdog when it is due."""
+        """Integrate to `now` and fall back to the local set point when that is due."""
         self._integrate(now.lab)
-        if self.trips_at is not None and now.wall >= self.trips_at:
-            self._heard_at = None
-            self.watchdog_tripped = True
-            self.is_manual, self.manual_power = True, 0.0
-            self._record(now.lab, "safe-state", cause="watchdog", temperature_degc=self.temperature)
+        if self.fails_at is not None and now.wall >= self.fails_at:
+            self._fail(now.lab)
 
-    def heard(self, now: Instant) -> None:
-        """Note a valid frame: the watchdog's time starts anew."""
-        self._heard_at = now.wall
+    def set_local(self, now: Instant, which: int, target: float) -> bool:
+        """Set a retained set point (degC); False outside the limits."""
+        if not self._is_legal(target):
+            return False
+        self.retained_writes += 1
+        self.local[which] = target
+        self._retarget()
+        self._record(now.lab, "setpoint", **{f"sp{which + 1}_degc": target, "retained_writes": self.retained_writes})
+        return True
 
     def set_target(self, now: Instant, target: float) -> bool:
-        """Set the target set point (degC); False outside the limits."""
-        if not self.body.lowest_setpoint <= target <= self.body.highest_setpoint:
+        """Set the local set point that is selected (degC), which is retained; False outside the limits."""
+        if not self.set_local(now, self.selected, target):
             return False
-        self.target = target
-        if not self.rate_limit:
-            self.working = target
         self._record(now.lab, "setpoint", target_degc=target)
         return True
+
+    def select_local(self, now: Instant, which: int) -> None:
+        """Select one of the two local set points."""
+        self.selected = which
+        self._retarget()
+        self._record(now.lab, "setpoint", selected_local=which + 1)
+
+    def set_remote(self, now: Instant, target: float) -> bool:
+        """Set or refresh the remote set point (degC), which clears its failure; False outside the limits."""
+        if not self._is_legal(target):
+            return False
+        if target != self.remote:
+            self._record(now.lab, "setpoint", target_degc=target)
+        self.remote, self.remote_failed, self._written_at = target, False, now.wall
+        self._retarget()
+        return True
+
+    def ask_for_remote(self, now: Instant, *, remote: bool) -> None:
+        """Ask for the remote set point, or for the local one."""
+        self.is_remote = remote
+        self.remote_failed = remote and self._written_at is None
+        self._retarget()
+        self._record(now.lab, "setpoint", source="remote" if remote else "local")
+        self.advance(now)
+
+    def _is_legal(self, target: float) -> bool:
+        return self.body.lowest_setpoint <= target <= self.body.highest_setpoint
+
+    def _retarget(self) -> None:
+        if not self.rate_limit:
+            self.working = self.target
+
+    def _fail(self, lab: float) -> None:
+        self.remote_failed = True
+        self._retarget()
+        self._record(lab, "safe-state", cause="watchdog", temperature_degc=self.temperature, local_degc=self.target)
 
     def set_rate_limit(self, now: Instant, limit: float) -> None:
         """Set the ramp of the working set point (degC per lab minute), 0 = off."""
         self.rate_limit = limit
-        if not limit:
-            self.working = self.target
+        self._retarget()
         self._record(now.lab, "setpoint", rate_limit_degc_per_min=limit)
 
     def set_manual_power(self, now: Instant, power: float) -> bool:
@@ -132,38 +206,48 @@ class Oven:
 
     def set_mode(self, now: Instant, *, manual: bool) -> None:
         """Set manual or automatic mode; the ramp starts from the present temperature."""
-        if self.is_manual and not manual and self.rate_limit:
-            self.working = self.temperature
+        if self.is_manual and not manual:
+            self._begin_ramp()
         self.is_manual = manual
         self._record(now.lab, "setpoint", mode="manual" if manual else "automatic")
         self._note_heater_off(now.lab)
 
-    def set_watchdog(self, now: Instant, seconds: int) -> None:
-        """Set the communication watchdog (wall s, 0 = off); clears a trip."""
-        self.watchdog_seconds = seconds
-        self.watchdog_tripped = False
-        self._record(now.lab, "setpoint", watchdog_s=seconds)
+    def set_standby(self, now: Instant, *, standby: bool) -> None:
+        """Set standby, in which all outputs are off, or go on; the ramp starts from the present temperature."""
+        if self.is_standby and not standby:
+            self._begin_ramp()
+        self.is_standby = standby
+        self._record(now.lab, "setpoint", standby=standby)
+        self._note_heater_off(now.lab)
+
+    def _begin_ramp(self) -> None:
+        if self.rate_limit:
+            self.working = self.temperature
 
     def stall(self, now: Instant) -> None:
         """Break the heating element: the output still shows power, but no heat comes."""
         self.advance(now)
         self.heater_dead = True
 
-    def repair(self, now: Instant) -> None:
-        """Replace the heating element."""
+    def break_sensor(self, now: Instant) -> None:
+        """Break the sensor: the process value no longer says anything."""
         self.advance(now)
-        self.heater_dead = False
+        self.sensor_broken = True
+
+    def repair(self, now: Instant) -> None:
+        """Replace the heating element and the sensor."""
+        self.advance(now)
+        self.heater_dead = self.sensor_broken = False
 
     def power_cycle(self, now: Instant) -> None:
-        """Cut the power: the boot counter rises and the watchdog is off; set point and mode are kept."""
+        """Cut the power: the remote set point is lost; local set points and modes are kept."""
         self.advance(now)
-        self.boots += 1
-        self.watchdog_seconds = 0
-        self.watchdog_tripped = False
-        self._heard_at = None
-        if self.rate_limit and not self.is_manual:
-            self.working = self.temperature
-        self._record(now.lab, "boot", boot_counter=self.boots)
+        self.remote, self._written_at = 0.0, None
+        self.remote_failed = self.is_remote
+        self._retarget()
+        if not self._is_open_loop:
+            self._begin_ramp()
+        self._record(now.lab, "boot")
 
     def describe(self) -> dict[str, Value]:
         """Give the true state, for the back door."""
@@ -171,15 +255,21 @@ class Oven:
             "temperature_degc": self.temperature,
             "target_degc": self.target,
             "manual": self.is_manual,
+            "standby": self.is_standby,
             "power": self.power,
-            "watchdog_s": self.watchdog_seconds,
-            "watchdog_tripped": self.watchdog_tripped,
+            "remote": self.is_remote,
+            "remote_failed": self.remote_failed,
+            "retained_writes": self.retained_writes,
+            "sensor_broken": self.sensor_broken,
             "heater_dead": self.heater_dead,
-            "boots": self.boots,
         }
 
+    @property
+    def _is_open_loop(self) -> bool:
+        return self.is_manual or self.is_standby or self.sensor_broken
+
     def _note_heater_off(self, lab: float) -> None:
-        if self.is_manual and self.manual_power == 0.0:
+        if self.is_standby or (self.is_manual and self.manual_power == 0.0):
             self._record(lab, "safe-state", cause="heater off", temperature_degc=self.temperature)
 
     def _demand(self) -> float:
@@ -199,16 +289,16 @@ class Oven:
         """Advance by one closed-form piece; True when the next piece may be longer."""
         ramping = self._ramp(length)
         power = self.power
-        controlled = not self.is_manual and not self.heater_dead and 0.0 < power < 1.0
+        controlled = not self._is_open_loop and not self.heater_dead and 0.0 < power < 1.0
         end = self.working if controlled else self.body.ambient + (0.0 if self.heater_dead else power * self.body.full_power_rise)
         tau = self.body.time_constant / (1.0 + self.body.gain) if controlled else self.body.time_constant
         self.temperature = end + (self.temperature - end) * math.exp(-length / tau)
         if abs(self.temperature - end) < STILL:
             self.temperature = end
-        return not ramping and (self.is_manual or controlled or self.working <= self.body.ambient)
+        return not ramping and (self._is_open_loop or controlled or self.working <= self.body.ambient)
 
     def _ramp(self, length: float) -> bool:
-        if self.is_manual or self.working == self.target:
+        if self._is_open_loop or self.working == self.target:
             return False
         reach = self.rate_limit * length / 60.0
         self.working += min(max(self.target - self.working, -reach), reach)

@@ -28,7 +28,7 @@ from simulators.chemistry.cdse import CdSeChemistry, CdSeConstants, draw_task
 from simulators.clock import LabClock
 from simulators.control import BackDoor, Clear, Inject, Operation, Ping, Repair, socket_path
 from simulators.eurotherm import EurothermLine
-from simulators.faults import FaultBook, Kind
+from simulators.faults import BODILY_KINDS, FaultBook
 from simulators.flow_tube import Feed, Tube
 from simulators.measurement import Bench
 from simulators.new_era import NewEraLine
@@ -36,7 +36,7 @@ from simulators.opcua_server import PlatformServer
 from simulators.oven import Oven, OvenBody
 from simulators.plantfile import PlantFile, SerialLinkSection, check_fault, load_plant_file
 from simulators.serial_line import LineProtocol
-from simulators.serial_server import SerialBody, SerialServer
+from simulators.serial_server import SerialBody, SerialServer, strike
 from simulators.spectra import Dye, Spectrometer, SpectrometerTraits
 from simulators.synthesis_platform import ResultShelf, SynthesisPlatform
 from simulators.syringe_pump import SyringePump
@@ -106,7 +106,7 @@ class Plant:
         bodies: dict[str, SerialBody] = {pump.name: pump for pump in pumps.values()}
         protocol: LineProtocol = NewEraLine(pumps)
         if section.link == name:
-            protocol, bodies = EurothermLine(section.unit, self._oven, section.serial_number), {self._oven.name: self._oven}
+            protocol, bodies = EurothermLine(section.unit, self._oven), {self._oven.name: self._oven}
         baud = BAUD if link.byte_time else 0
         path = self._run.folder / f"{name}.tty"
         return SerialServer(path, protocol, bodies, self._faults, self._clock, touched=self.touch, baud=baud)
@@ -151,14 +151,18 @@ class Plant:
         """Find the next wall time (monotonic s) at which a device changes by itself."""
         doses = (self._clock.wall_at(pump.ends_at) for pump in self._pumps.values() if pump.ends_at is not None)
         silences = (pump.times_out_at for pump in self._pumps.values())
-        moments = [*doses, *silences, self._oven.trips_at, self._platform.lapses_at]
+        moments = [*doses, *silences, self._oven.fails_at, self._platform.lapses_at]
         return min((moment for moment in moments if moment is not None), default=None)
 
     def _announce(self) -> None:
-        ports = {name: {"port": str(line.link)} for name, line in self._lines.items()}
+        ports = {name: {"port": str(line.link.absolute())} for name, line in self._lines.items()}
         platform_link = self._run.plant.platform[1].link
+        folder = self._run.folder.stat()
         announcement = {
             "boot_id": self._boot_id,
+            "folder": str(self._run.folder.absolute()),
+            "device": folder.st_dev,
+            "inode": folder.st_ino,
             "pid": os.getpid(),
             "bench_sha256": self._run.bench_sha256,
             "seed": self._run.seed,
@@ -184,16 +188,15 @@ class Plant:
     def _inject(self, operation: Inject) -> dict[str, Any]:
         fault, now = operation.fault, self._clock.now()
         check_fault(self._run.plant, fault)
-        if fault.now and fault.fault not in (Kind.POWER_CYCLE, Kind.STALL):
-            raise ValueError(f"fault '{fault.fault}' needs a command to hit; only power-cycle and stall happen at once")
+        if fault.now and fault.fault not in BODILY_KINDS:
+            legal = ", ".join(sorted(BODILY_KINDS))
+            raise ValueError(f"fault '{fault.fault}' needs a command to hit; only {legal} happen at once")
         self._faults.arm(fault)
         if fault.now and fault.device == self._platform.name:
             self._platform.power_cycle(now)
             self._server.device_changed()
         elif fault.now:
-            body = self._body(fault.device)
-            happen = body.power_cycle if fault.fault is Kind.POWER_CYCLE else body.stall
-            happen(now)
+            strike(self._body(fault.device), fault.fault, now)
         self.touch()
         return {"pending": len(self._faults.pending())}
 
@@ -267,11 +270,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         with ExitStack() as stack:
             run = _arguments(argv)
             _own(run.folder, stack)
+            os.chdir(run.folder)  # the lab may be moved while the plant runs: here its folder stays "."
+            run = replace(run, folder=Path())
             truth = stack.enter_context(GroundTruth(run.folder / "ground-truth.jsonl"))
             asyncio.run(_live(run, truth))
-    except AthanorError as error:
+    except (AthanorError, OSError) as error:
         sys.stderr.write(f"plant: {error}\n")
-        return error.exit_code
+        return error.exit_code if isinstance(error, AthanorError) else AthanorError.exit_code
     return 0
 
 

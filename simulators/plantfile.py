@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from orchestrator.errors import BadInput
 from orchestrator.textfile import read_toml
-from simulators.faults import PLATFORM_KINDS, SERIAL_KINDS, FaultSpec
+from simulators.faults import PLATFORM_KINDS, PUMP_KINDS, SERIAL_KINDS, FaultSpec
 
 
 class _Section(BaseModel):
@@ -75,7 +75,6 @@ class OvenSection(_Section):
     model: Literal["eurotherm"]
     link: str
     unit: int = Field(ge=1, le=247)
-    serial_number: int = Field(ge=0, le=0xFFFFFFFF)
     highest_degc: float = 300.0
 
 
@@ -155,7 +154,7 @@ def check_fault(plant: PlantFile, fault: FaultSpec) -> None:
     device = plant.devices.get(fault.device)
     if device is None:
         raise ValueError(f"fault on unknown device '{fault.device}'; the plant has {', '.join(plant.devices)}")
-    legal = PLATFORM_KINDS if isinstance(device, PlatformSection) else SERIAL_KINDS
+    legal = PLATFORM_KINDS if isinstance(device, PlatformSection) else PUMP_KINDS if isinstance(device, PumpSection) else SERIAL_KINDS
     if fault.fault not in legal:
         raise ValueError(f"device {fault.device} cannot have fault '{fault.fault}'; legal: {', '.join(sorted(legal))}")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from simulators.clock import Instant, LabClock
-from simulators.faults import SERIAL_KINDS, FaultBook, FaultSpec, Kind
+from simulators.faults import BODILY_KINDS, SERIAL_KINDS, FaultBook, FaultSpec, Kind
 from simulators.serial_line import LineProtocol, Request
 
 logger = logging.getLogger(__name__)
@@ -30,9 +30,19 @@ class SerialBody(Protocol):
         """Break what moves or heats."""
         ...
 
+    def break_sensor(self, now: Instant) -> None:
+        """Break what measures, where there is such a thing."""
+        ...
+
     def repair(self, now: Instant) -> None:
         """Mend it."""
         ...
+
+
+def strike(body: SerialBody, kind: Kind, now: Instant) -> None:
+    """Let a bodily fault happen."""
+    happen = {Kind.POWER_CYCLE: body.power_cycle, Kind.STALL: body.stall, Kind.SENSOR_BREAK: body.break_sensor}[kind]
+    happen(now)
 
 
 class SerialServer:
@@ -101,11 +111,10 @@ class SerialServer:
         kind = None if fault is None else fault.fault
         if kind in (Kind.NO_REPLY, Kind.REQUEST_LOST):
             return b""
+        if kind is not None and kind in BODILY_KINDS:
+            strike(self._bodies[request.device], kind, now)
         if kind is Kind.POWER_CYCLE:
-            self._bodies[request.device].power_cycle(now)
             return b""
-        if kind is Kind.STALL:
-            self._bodies[request.device].stall(now)
         if fault is not None and kind is Kind.ACKNOWLEDGE_AND_IGNORE:
             return self._ignore(request, fault, now)
         return self._damage(request.execute(now), kind)

@@ -180,6 +180,9 @@ class SyringePump:
         self.advance(now)
         self._raise_alarm(now.lab, Alarm.STALLED)
 
+    def break_sensor(self, now: Instant) -> None:
+        """Do nothing: it measures nothing."""
+
     def repair(self, now: Instant) -> None:
         """Free the motor; the alarm stays until it is acknowledged."""
         self.advance(now)

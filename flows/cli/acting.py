@@ -6,21 +6,23 @@ from pathlib import Path
 
 from flows.cli.looking import the_campaign
 from flows.cli.output import console
+from flows.cli.settling import Word, settle
 from flows.lab import Lab, clock_of, find_lab
-from flows.review.queueing import close_requests, lapse_waiting
+from flows.review.queueing import lapse_waiting
 from instruments.host.client import HostClient
+from instruments.host.notes import LATCHED
 from instruments.host.processes import (
-    ensure_bench,
     host_alive,
     shutdown_bench,
     shutdown_plant,
     unlatch,
 )
 from orchestrator.clock import Clock
+from orchestrator.commandline import typed
 from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
-from orchestrator.domain.records import CampaignRecord, ExperimentRun, RunReport
-from orchestrator.errors import BadInput
-from orchestrator.loop import History
+from orchestrator.domain.records import CampaignRecord, ExperimentRun
+from orchestrator.errors import AthanorError, BadInput
+from orchestrator.loop import History, failures, infeasible
 from orchestrator.store.sql import SqlStore
 
 
@@ -28,6 +30,8 @@ def _steer(campaign: str | None, lab: Path | None, to: CampaignStatus, by: str, 
     found = find_lab(lab, here=Path.cwd())
     with closing(SqlStore.open(found.ledger, create=False)) as store:
         record = the_campaign(store, found, campaign)
+        if record.status is to is CampaignStatus.ABORTED and not _is_settled(store, record):
+            return found, record  # what could not be ended then is ended now
         if record.status is to:
             raise BadInput(f"campaign {record.name} is {to} already ({record.reason})")
         if record.status in (CampaignStatus.FINISHED, CampaignStatus.ABORTED):
@@ -35,6 +39,12 @@ def _steer(campaign: str | None, lab: Path | None, to: CampaignStatus, by: str, 
         changed = record.evolve(status=to, reason=f"{reason} (by {by})")
         store.update_campaign(changed, kind=str(to), by=by, now=clock_of(found, store).now())
     return found, changed
+
+
+def _is_settled(store: SqlStore, record: CampaignRecord) -> bool:
+    from flows.cli.ending import is_settled  # loads the instruments' libraries, which a pause need not wait for
+
+    return is_settled(History.of(store.changes(record.name)))
 
 
 def pause_campaign(campaign: str | None, *, lab: Path | None, by: str, reason: str) -> None:
@@ -57,7 +67,7 @@ def resume_campaign(campaign: str | None, *, lab: Path | None, by: str, reason: 
         unknown = [run.run_key for run in runs if run.status is RunStatus.UNKNOWN]
         if unknown:
             raise BadInput(
-                f"campaign {record.name}: the outcome of run {unknown[0]} is unknown; settle it with `athanor resolve {unknown[0]}`"
+                f"campaign {record.name}: the outcome of run {unknown[0]} is unknown; settle it with `{typed('resolve', unknown[0])}`"
             )
         was_latched = unlatch(found.path, by=by, reason=reason)
         if record.status is not CampaignStatus.PAUSED and not was_latched:
@@ -66,8 +76,8 @@ def resume_campaign(campaign: str | None, *, lab: Path | None, by: str, reason: 
         if was_latched:  # nobody who approved before knew of it
             lapsed = lapse_waiting(store, history, f"the bench was stopped since, and released by {by}: {reason}", by=by, now=now)
         if record.status is CampaignStatus.PAUSED:
-            forgiven = sum(run.status is RunStatus.FAILED for run in runs)
-            changed = record.evolve(status=CampaignStatus.RUNNING, reason=None, forgiven=forgiven)
+            seen = {"forgiven": len(failures(history)), "forgiven_infeasible": len(infeasible(history))}
+            changed = record.evolve(status=CampaignStatus.RUNNING, reason=None, **seen)
             store.update_campaign(changed, kind="resumed", by=by, now=now, payload={"reason": reason})
     console.print(
         f"campaign {record.name} may go on{' and the bench is unlatched' if was_latched else ''}"
@@ -78,39 +88,36 @@ def resume_campaign(campaign: str | None, *, lab: Path | None, by: str, reason: 
 def abort_campaign(campaign: str | None, *, lab: Path | None, by: str, reason: str) -> None:
     """End a campaign for good; the experiment in hand is ended too, and the bench left safe."""
     found, record = _steer(campaign, lab, CampaignStatus.ABORTED, by, reason)
-    if host_alive(found.path):
-        with closing(SqlStore.open(found.ledger, create=False)) as store:
-            _abort_runs(store, found, record, by)
+    console.print(f"campaign {record.name} is aborted")
+    complaint = _abort_in_hand(found, record, by)
     if not _is_carried(found):
-        with closing(SqlStore.open(found.ledger, create=False)) as store:
-            history = History.of(store.changes(record.name))
-            close_requests(store, history, f"campaign aborted by {by}", by=by, now=clock_of(found, store).now())
         shutdown_bench(found.path)
         if found.kind == "dry":
             shutdown_plant(found.path)
-    console.print(f"campaign {record.name} is aborted")
+    if complaint is not None:  # only now: a run that cannot be ended must not keep the bench from being made safe
+        raise complaint
+
+
+def _abort_in_hand(lab: Lab, record: CampaignRecord, by: str) -> AthanorError | None:
+    try:
+        with closing(SqlStore.open(lab.ledger, create=False)) as store:
+            _abort_runs(store, lab, record, by)
+    except AthanorError as error:
+        return error
+    return None
 
 
 def _abort_runs(store: SqlStore, lab: Lab, record: CampaignRecord, by: str) -> None:
-    client = HostClient.of_lab(lab.path, campaign=record.name, fence=record.fence)
-    for run in store.changes(record.name).runs:
-        if run.status in (RunStatus.DISPATCHED, RunStatus.RUNNING):
-            client.abort(run.run_key, reason=f"campaign aborted by {by}")
-            if not _is_carried(lab):
-                _record_end(store, client, run, by, clock_of(lab, store))
+    """Have the runs in hand ended; who carries the campaign records that, else we do."""
+    from flows.cli.ending import settle_aborted
 
-
-def _record_end(store: SqlStore, client: HostClient, run: ExperimentRun, by: str, clock: Clock) -> None:
-    for _ in range(30):
-        report = client.report(run.run_key, wait=1.0)
-        if report is None or report.status.is_terminal:
-            break
-    if report is not None and report.status.is_terminal:
-        store.update_run(_ended(run, report), kind=str(report.status), by=by, now=clock.now())
-
-
-def _ended(run: ExperimentRun, report: RunReport) -> ExperimentRun:
-    return run.evolve(status=report.status, reason=report.reason, evidence=report.evidence, ended_lab=report.ended_lab)
+    if not _is_carried(lab):
+        settle_aborted(store, lab, record, by)
+    elif host_alive(lab.path):
+        client = HostClient.of_lab(lab.path, campaign=record.name)
+        for run in store.changes(record.name).runs:
+            if run.status in (RunStatus.DISPATCHED, RunStatus.RUNNING) and client.report(run.run_key) is not None:
+                client.abort(run.run_key, reason=f"campaign {record.status}: {record.reason}")
 
 
 def _is_carried(lab: Lab) -> bool:
@@ -120,8 +127,8 @@ def _is_carried(lab: Lab) -> bool:
     return campaign_holder(lab.path) is not None
 
 
-def resolve_run(run_key: str, verdicts: Sequence[str], *, lab: Path | None, by: str, reason: str) -> None:
-    """Settle an unknown run: the host's journal first, the ledger second.
+def resolve_run(run_key: str, verdicts: Sequence[str], *, lab: Path | None, by: str, reason: str, bench: Path | None = None) -> None:
+    """Settle an unknown run: the host's journal first, the ledger second; without a host where none can be had.
 
     Raises:
         BadInput: Not one verdict, no name or reason, or the run is not unknown.
@@ -130,15 +137,16 @@ def resolve_run(run_key: str, verdicts: Sequence[str], *, lab: Path | None, by: 
         raise BadInput(f"resolve {run_key}: give exactly one of --done, --not-done, --discard; got {len(verdicts)}")
     if not by.strip() or not reason.strip():
         raise BadInput(f"resolve {run_key}: --by NAME and --reason TEXT are needed; they go into the ledger")
+    from flows.cli.ending import record_word
+
     found = find_lab(lab, here=Path.cwd())
     with closing(SqlStore.open(found.ledger, create=False)) as store:
         run, record = _unknown(store, run_key, found)
-        ensure_bench(found.path, _bench_path(found), found.endpoints)
-        client = HostClient.of_lab(found.path, campaign=record.name, fence=record.fence)
-        report = client.resolve(run_key, verdict=verdicts[0], reason=reason, by=by)
-        _record_verdict(store, run, report, verdicts[0], by, reason, clock_of(found, store))
+        report = settle(found, record, run, Word(verdicts[0], by, reason), clock_of(found, store), bench=bench)
+        record_word(store, found, record, run, report, {"verdict": verdicts[0], "by": by, "reason": reason})
         _lift(store, record, by, clock_of(found, store))
-    console.print(f"run {run_key} is settled: {verdicts[0]} ({reason}, by {by}); run the campaign with the same command as before")
+    latched = "; the bench is latched: first `athanor resume --by NAME --reason TEXT`" if (found.path / LATCHED).exists() else ""
+    console.print(f"run {run_key} is settled: {verdicts[0]} ({reason}, by {by}){latched}; run the campaign with the same command as before")
 
 
 def _unknown(store: SqlStore, run_key: str, lab: Lab) -> tuple[ExperimentRun, CampaignRecord]:
@@ -148,28 +156,8 @@ def _unknown(store: SqlStore, run_key: str, lab: Lab) -> tuple[ExperimentRun, Ca
                 if run.status is not RunStatus.UNKNOWN:
                     raise BadInput(f"run {run_key} is {run.status}, not unknown; nothing to resolve")
                 return run, record
-    raise BadInput(f"lab {lab.path} has no run {run_key!r}")
-
-
-def _bench_path(lab: Lab) -> Path:
-    from instruments.host.processes import bench_path_of
-
-    return bench_path_of(lab.path)
-
-
-def _record_verdict(store: SqlStore, run: ExperimentRun, report: RunReport, verdict: str, by: str, reason: str, clock: Clock) -> None:
-    from flows.steps import next_attempt
-
-    settled = run.evolve(
-        status=report.status,
-        reason=report.reason or reason,
-        evidence={**report.evidence, "verdict": verdict, "by": by, "reason": reason},
-        ended_lab=report.ended_lab,
-    )
-    if verdict == "not-done":
-        store.supersede(settled.evolve(status=RunStatus.SUPERSEDED), next_attempt(run, clock.lab()), by=by, now=clock.now())
-    else:
-        store.update_run(settled, kind="resolved", by=by, now=clock.now())
+    unknown = [run.run_key for record in store.campaigns() for run in store.changes(record.name).runs if run.status is RunStatus.UNKNOWN]
+    raise BadInput(f"lab {lab.path} has no run {run_key!r}; unknown there: {', '.join(unknown) or 'none'}")
 
 
 def _lift(store: SqlStore, record: CampaignRecord, by: str, clock: Clock) -> None:

@@ -9,6 +9,7 @@ from flows.cli.output import console, emit
 from flows.lab import clock_of, find_lab
 from flows.wiring import load_plan
 from instruments.host.locks import CampaignLock
+from orchestrator.commandline import typed
 from orchestrator.errors import BadInput, LockHeld
 from orchestrator.loop import History
 from orchestrator.store.sql import SqlStore
@@ -31,7 +32,7 @@ def amend_campaign(file: Path, *, lab: Path | None, data: Path | None, by: str, 
             now = clock_of(found, store).now()
             store.update_campaign(made.record, kind=AMENDED, by=f"person {by.strip()}", now=now, payload=made.payload(reason))
     except LockHeld as error:
-        raise BadInput(f"campaign {name} is being carried on; `athanor pause {name}`, wait for its end, then amend: {error}") from error
+        raise BadInput(f"campaign {name} is being carried on; `{typed('pause', name)}`, wait for its end, then amend: {error}") from error
     _tell(name, made, by=by.strip(), reason=reason, as_json=as_json)
 
 

@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
+from rich.console import Group
 from rich.live import Live
-from rich.table import Table
+from rich.spinner import Spinner
+from rich.text import Text
 from typing_extensions import override
 
 from flows.campaign import Cycle, Ended, plain_cycle, run_loop
-from flows.cli.output import console
+from flows.cli.output import SPINNER, console, program
 from flows.cli.progress import progress_line, progress_table
+from flows.cli.signs import Journal, Places, Pulse, occupation, waiting, waiting_line
 from flows.memory import give_back
 from flows.overview import Shown
 from flows.server import ServerUse, prefect_environment
@@ -156,29 +159,37 @@ def _frame(carried: Carried, leave: threading.Event) -> Frame:
 
 
 def _show(carried: Carried, leave: threading.Event, finished: threading.Event) -> None:
-    steps, plan = carried.steps, carried.plan
+    places = Places(carried.steering.lab.path, lambda: carried.server.ui_url, program())
     try:
         if carried.quiet:
             finished.wait()
         elif console.is_terminal:
-            _show_table(steps, plan, finished)
+            _show_table(carried, places, finished)
         else:
-            _show_lines(steps, plan, finished)
+            _show_lines(carried, places, finished)
     except KeyboardInterrupt:
         leave.set()
         finished.wait(timeout=VIEW_GRACE)
 
 
-def _show_table(steps: Steps, plan: Plan, finished: threading.Event) -> None:
-    def table() -> Table:
-        return progress_table(steps.history, plan.objective, plan.file.spec.campaign.budget)
+def _show_table(carried: Carried, places: Places, finished: threading.Event) -> None:
+    """Keep the progress on the terminal up to date, with what goes on below it, and what waits for whom."""
+    steps, plan = carried.steps, carried.plan
+    spinner, pulse = Spinner(SPINNER), Pulse()
 
-    with Live(get_renderable=table, console=console, refresh_per_second=4, transient=True):
+    def shown() -> Group:
+        history = steps.history
+        spinner.update(text=Text(pulse.beat(occupation(history, steps.doing))))
+        lines = [Text(waiting_line(one, steps.setup.clock, places), overflow="fold", no_wrap=False) for one in waiting(history)]
+        return Group(progress_table(history, plan.objective, plan.file.spec.campaign.budget), *lines, spinner)
+
+    with Live(get_renderable=shown, console=console, refresh_per_second=4, transient=True, redirect_stderr=False):
         finished.wait()
 
 
-def _show_lines(steps: Steps, plan: Plan, finished: threading.Event) -> None:
-    """Print a line per ended experiment where there is no terminal."""
+def _show_lines(carried: Carried, places: Places, finished: threading.Event) -> None:
+    """Print a line per ended experiment where there is no terminal, what waits for people, and signs of life."""
+    steps, plan, journal = carried.steps, carried.plan, Journal(places)
     shown: set[str] = set()
     over = False
     while not over:
@@ -190,3 +201,5 @@ def _show_lines(steps: Steps, plan: Plan, finished: threading.Event) -> None:
                 found = best(history, plan.objective)
                 score = "-" if found is None else f"{found[1]:.4f}"
                 console.print(f"{len(shown):4d}/{plan.file.spec.campaign.budget} {run.status:<10} best {score}  {run.reason or ''}")
+        for line in () if over else journal.lines(history, steps.doing, steps.setup.clock):
+            console.print(line)

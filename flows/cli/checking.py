@@ -10,8 +10,9 @@ from flows.cli.output import console, emit
 from flows.wiring import Plan, load_plan
 from instruments.hazards import possible_hazards
 from instruments.parking import park_steps
-from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter
+from orchestrator.domain.parameters import CompositionParameter, ContinuousParameter, Parameter, legal_values
 from orchestrator.domain.records import Step
+from orchestrator.errors import BadInput
 from orchestrator.units import parse
 
 
@@ -22,7 +23,7 @@ def check_file(file: Path, *, connect: bool, lab: Path | None, data: Path | None
         BadInput: One line that names the thing, what came and what is legal.
     """
     plan = load_plan(file, data=data)
-    identities = _connect(plan, lab) if connect and plan.bench is not None else {}
+    identities = _connect(plan, lab) if connect else {}
     document = _describe(plan)
     if as_json:
         emit({**document, "devices": identities})
@@ -37,7 +38,8 @@ def _connect(plan: Plan, lab: Path | None) -> dict[str, str]:
     """Read each device's identity; through the live host where there is one, else under the bench's locks."""
     from instruments.host.reading import read_identities
 
-    assert plan.bench is not None
+    if plan.bench is None:
+        raise BadInput(f"{plan.file.path}: a recorded campaign has no devices; --connect has nothing to read")
     folder = lab if lab is not None else plan.file.path.parent / ".athanor"
     return read_identities(plan.bench, folder)
 
@@ -65,11 +67,14 @@ def _estimates(plan: Plan) -> dict[str, Any]:
     assert plan.bench is not None
     assert plan.procedure is not None
     budget, expanded = plan.file.spec.campaign.budget, [plan.procedure.expand(one) for one in plan.sample]
+    durations = [plan.procedure.duration(steps, before) for steps, before in zip(expanded, [(), *expanded], strict=False)]
+    reaching = [one.reaching for one in durations]
     stocks = plan.bench.spec.stocks
     reagents = [plan.procedure.reagents(steps) for steps in expanded]
     used = {name: budget * fmean(one.volumes.get(name, 0.0) for one in reagents) for name in stocks}
     return {
-        "lab_hours": budget * fmean(plan.procedure.lab_seconds(steps) for steps in expanded) / 3600,
+        "lab_hours": budget * fmean(one.least for one in durations) / 3600,
+        "heating_hours": None if None in reaching else budget * fmean(one for one in reaching if one is not None) / 3600,
         "reagents_mL": used,
         "reagents_there_mL": {name: parse(stock.volume, "mL", what=f"stock {name}") for name, stock in stocks.items()},
         "cost": budget * fmean(one.cost or 0.0 for one in reagents) if plan.bench.prices else None,
@@ -100,7 +105,7 @@ def _print(plan: Plan, document: dict[str, Any]) -> None:
     console.print(_step_table(plan.procedure.expand(plan.sample[0])))
     for name, (low, high, unit) in document["limits"].items():
         console.print(f"  limit {name}: {low:g} to {high:g} {unit}")
-    console.print(f"  lab time: about {document['lab_hours']:.1f} h, heating not counted")
+    console.print(f"  lab time: {_lab_time(plan, document['lab_hours'], document['heating_hours'])}")
     for name, volume in document["reagents_mL"].items():
         there = document["reagents_there_mL"][name]
         console.print(f"  stock {name}: about {volume:.0f} of {there:.0f} mL{'  NOT ENOUGH' if volume > there else ''}")
@@ -110,6 +115,19 @@ def _print(plan: Plan, document: dict[str, Any]) -> None:
     _print_parking(plan)
     for name in document["without_watchdog"]:
         console.print(f"  {name}: no communication watchdog is armed; only the host and the supervisor can make it safe")
+
+
+def _lab_time(plan: Plan, hours: float, heating: float | None) -> str:
+    if heating is None:
+        bare = (
+            [step.do for step in plan.bench.spec.procedure.steps if step.until is not None and step.until.rate is None]
+            if plan.bench
+            else []
+        )
+        return f"about {hours:.1f} h of waits and holds, heating not counted: until of {bare[0]} declares no rate"
+    if not heating:
+        return f"about {hours:.1f} h"
+    return f"about {hours + heating:.1f} h (estimate: {hours:.1f} h of waits and holds, {heating:.1f} h of heating at the declared rates)"
 
 
 def _print_cost(document: dict[str, Any]) -> None:
@@ -136,21 +154,21 @@ def _shown_arguments(step: Step) -> str:
 
 def _parameter_table(plan: Plan) -> Table:
     table = Table(title="parameters and targets", title_justify="left")
-    for heading in ("name", "unit", "range"):
+    for heading in ("name", "unit", "legal values, or goal", "told apart"):
         table.add_column(heading)
     for one in plan.space.parameters:
-        if isinstance(one, CategoricalParameter):
-            table.add_row(one.name, "", ", ".join(one.categories))
-        elif isinstance(one, CompositionParameter):
-            table.add_row(one.name, "", f"fractions of {', '.join(one.components)}")
-        elif isinstance(one, ContinuousParameter):
-            table.add_row(one.name, one.unit, f"{one.min:g} to {one.max:g}")
-        else:
-            table.add_row(one.name, one.unit, ", ".join(f"{value:g}" for value in one.values))
+        table.add_row(one.name, plan.space.units.get(one.name, ""), legal_values(one), _told_apart(one))
     for target in plan.objective.targets:
         aim = f"match {target.value:g} +- {target.tolerance:g}" if target.value is not None else target.goal
         table.add_row(target.name, target.unit, aim)
     return table
+
+
+def _told_apart(parameter: Parameter) -> str:
+    """Say what two experiments must differ by where that is not plain from the legal values."""
+    if isinstance(parameter, CompositionParameter):
+        return f"{parameter.resolved or parameter.step:g}"
+    return f"{parameter.resolved:g}" if isinstance(parameter, ContinuousParameter) else ""
 
 
 def _step_table(steps: tuple[Step, ...]) -> Table:

@@ -34,6 +34,10 @@ def constrain(
         BadInput: Values that are not legal or leave nothing, an unknown number, no name, or a campaign that has ended.
     """
     found, is_listing = find_lab(lab, here=Path.cwd()), not values and lift is None
+    if batches is not None and not values:
+        raise BadInput("--batches says for how long --set holds; there is no --set")
+    if is_listing and (by or reason):
+        raise BadInput(f"{'--by' if by else '--reason'} goes with --set or --lift; without them restrictions are listed")
     with closing(SqlStore.open(found.ledger, create=False, read_only=is_listing)) as store:
         history = History.of(store.changes(the_campaign(store, found, campaign).name))
         if is_listing:

@@ -138,10 +138,12 @@ def _matter(lab: Lab, history: History, request: ReviewRequest) -> Matter:
     with closing(SqlStore.open(lab.ledger, read_only=True)) as store:
         people = store.people()
     matters = _Matters(lab, history, request)
+    space, objective = files_of(history.campaign)
     return Matter(
         request=request,
         proposals={one.number: history.proposals[(one.proposal_id, one.revision)] for one in request.asked},
-        columns=files_of(history.campaign)[0].columns,
+        columns=space.columns,
+        units=objective.units,
         needs_code=bool(people),
         page=matters.page,
         edits=matters.edits,

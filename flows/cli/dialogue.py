@@ -49,6 +49,11 @@ class Edits(Protocol):
         """The campaign's search space."""
         ...
 
+    @property
+    def units(self) -> Mapping[str, str]:
+        """Unit of each target."""
+        ...
+
     def check(self, configuration: Configuration, *, times: int) -> None:
         """Refuse with BadInput what the campaign would refuse, of so many runs."""
         ...
@@ -67,6 +72,8 @@ class Matter:
     """What is asked about, by number."""
     columns: Sequence[str]
     """Of the search space, in the order in which people know them."""
+    units: Mapping[str, str]
+    """Of the targets."""
     needs_code: bool
     """Whether the lab keeps people."""
     page: Callable[[], RenderableType]
@@ -137,7 +144,7 @@ def decide(talk: Talk, matter: Matter) -> tuple[Verdict, ...] | None:
 
 def _decide_one(talk: Talk, matter: Matter, asked: Asked) -> Verdict | Literal["skip", "quit"]:
     proposal = matter.proposals[asked.number]
-    talk.say(_headline(asked, proposal, matter.columns))
+    talk.say(_headline(asked, proposal, matter))
     while True:
         match _choice(talk):
             case "approve":
@@ -155,13 +162,14 @@ def _decide_one(talk: Talk, matter: Matter, asked: Asked) -> Verdict | Literal["
                 return "quit"
 
 
-def _headline(asked: Asked, proposal: Proposal, columns: Sequence[str]) -> str:
+def _headline(asked: Asked, proposal: Proposal, matter: Matter) -> str:
     revision = f" revision {asked.revision}, written by {proposal.author}" if asked.revision > 1 or proposal.author else ""
     signed = [one.person for one in proposal.signatures if one.content_hash == asked.content_hash]
     needs = f"; {asked.people} persons must sign" if asked.people > 1 else ""
     signers = f"; signed by {' and '.join(signed)}" if signed else ""
-    values = ", ".join(f"{column} {shown(proposal.configuration[column])}" for column in columns)
-    return f"\nproposal {asked.number}{revision}{needs}{signers}: {values}; expected {expected(proposal.provenance.predicted)}"
+    values = ", ".join(f"{column} {shown(proposal.configuration[column])}" for column in matter.columns)
+    told = expected(proposal.provenance.predicted, matter.units)
+    return f"\nproposal {asked.number}{revision}{needs}{signers}: {values}; expected, with 90 % intervals: {told}"
 
 
 def _choice(talk: Talk) -> str:
@@ -201,7 +209,7 @@ def edited(talk: Talk, edits: Edits, proposal: Proposal) -> dict[str, float | st
                 continue
             return {}
         talk.say(f"changed: {_changes(proposal, changed)}")
-        talk.say(_foreseen(edits.predict(values), proposal.provenance.predicted))
+        talk.say(_foreseen(edits.predict(values), proposal.provenance.predicted, edits.units))
         return changed if yes(talk, "approve with these values?") else {}
 
 
@@ -231,24 +239,22 @@ def shown(value: float | str) -> str:
     return value if isinstance(value, str) else f"{value:.{SHOWN}g}"
 
 
-def expected(predicted: Mapping[str, Prediction]) -> str:
-    """Write what is expected, a dash where nobody knows."""
-    return ", ".join(f"{name} {_spread(one)}" for name, one in predicted.items()) or "-"
-
-
-def _spread(one: Prediction) -> str:
-    return f"{one.mean:.4g} ± {one.sd:.2g}"
+def expected(predicted: Mapping[str, Prediction], units: Mapping[str, str]) -> str:
+    """Write what is expected with its 90 % intervals, a dash where nobody knows."""
+    return ", ".join(f"{name} {one.shown(units.get(name, ''))}" for name, one in predicted.items()) or "-"
 
 
 def _changes(proposal: Proposal, changed: Mapping[str, float | str]) -> str:
     return ", ".join(f"{column} {shown(value)} (was {shown(proposal.configuration[column])})" for column, value in changed.items())
 
 
-def _foreseen(now: Mapping[str, Prediction], before: Mapping[str, Prediction]) -> str:
+def _foreseen(now: Mapping[str, Prediction], before: Mapping[str, Prediction], units: Mapping[str, str]) -> str:
     if not now:
         return "nothing is predicted with your values: there is no model yet"
-    told = (f"{name} {_spread(one)}{f', was {_spread(before[name])}' if name in before else ''}" for name, one in now.items())
-    return f"predicted with your values: {'; '.join(told)}"
+    told = (
+        f"{name} {one.shown(units.get(name, ''))}{f', was {before[name].shown()}' if name in before else ''}" for name, one in now.items()
+    )
+    return f"predicted with your values, with 90 % intervals: {'; '.join(told)}"
 
 
 # ---------------------------------------------------------------------- whose answer it is

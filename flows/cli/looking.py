@@ -11,9 +11,10 @@ from flows.report.adaptations import Adaptation, adaptations
 from flows.snapshots import files_of
 from flows.stocks import StockBook, stock_entries_of
 from instruments.host.processes import process_table
+from orchestrator.commandline import typed
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.errors import BadInput, StoreError
-from orchestrator.loop import History, accepted, counts
+from orchestrator.loop import History, accepted, counts, quarantined, values_by_status
 from orchestrator.store.sql import SqlStore
 
 
@@ -47,6 +48,7 @@ def show_status(campaign: str | None, *, lab: Path | None, as_json: bool) -> Non
         "state": record.status,
         "reason": record.reason,
         "counts": counts(history),
+        "values": values_by_status(history),
         "unknown": [run.run_key for run in history.runs.values() if run.status == "unknown"],
         "stocks": stocks,
         "restrictions": _restrictions(history),
@@ -70,6 +72,8 @@ def _status_lines(lab: Lab, history: History, document: Mapping[str, Any], adapt
     yield f"campaign {record.name} ({lab.kind} lab {lab.path}): {record.status}{f' ({record.reason})' if record.reason else ''}"
     for name, number in document["counts"].items():
         yield f"  {name.replace('_', ' ')}: {number}"
+    if (line := quarantined(history)) is not None:
+        yield f"  {line}"
     if record.snapshot.get("prior"):
         yield f"  {_trust_line(record.snapshot['prior'], adapted)}"
     for line in (*document["constant"], *document["restrictions"]):
@@ -81,7 +85,7 @@ def _status_lines(lab: Lab, history: History, document: Mapping[str, Any], adapt
     for request in history.open_requests:
         yield f"  request {request.number} waits for people: {request.extent}; athanor review"
     for run_key in document["unknown"]:
-        yield f"  unknown: athanor resolve {run_key} --done | --not-done | --discard --reason TEXT --by NAME"
+        yield f"  unknown: {typed('resolve', run_key)} --done | --not-done | --discard --reason TEXT --by NAME"
 
 
 def _constant(history: History) -> tuple[str, ...]:
@@ -106,13 +110,15 @@ def _trust_line(prior: Mapping[str, str], adapted: Sequence[Adaptation]) -> str:
     return f"{known}: trust {shown or '-'} after {adapted[-1].experiments} experiments"
 
 
-def write_report(campaign: str | None, *, lab: Path | None) -> None:
-    """Write a campaign's report and print its path."""
+def write_report(campaign: str | None, *, lab: Path | None, out: Path | None = None) -> None:
+    """Write a campaign's report, into the lab or where it is wanted, and print its path."""
     from flows.reporting import write_report_of  # loads the models' libraries, which `status` and `verify` need not wait for
 
     found = find_lab(lab, here=Path.cwd())
     with closing(SqlStore.open(found.ledger, read_only=True)) as store:
-        console.print(str(write_report_of(store, the_campaign(store, found, campaign), found)))
+        record = the_campaign(store, found, campaign)
+        path = out / f"{record.name}.html" if out is not None and out.is_dir() else out
+        console.print(str(write_report_of(store, record, found, path)), markup=False)
 
 
 def export_tables(campaign: str | None, out: Path, *, lab: Path | None) -> None:

@@ -14,7 +14,18 @@ from typing import Annotated, Final
 
 import typer
 
-from flows.cli.options import ByOption, CampaignArgument, DataOption, FileArgument, JsonOption, LabOption, ReasonOption
+from flows.cli.options import (
+    BenchOption,
+    ByOption,
+    CampaignArgument,
+    DataOption,
+    FileArgument,
+    JsonOption,
+    KindOption,
+    LabOption,
+    ReasonOption,
+    kind_of,
+)
 from flows.cli.output import fail
 from flows.cli.review_commands import people_app, review_app
 from orchestrator.errors import AthanorError, Fault
@@ -157,11 +168,16 @@ def abort(
 
 
 @app.command()
-def stop(lab: LabOption = None, by: ByOption = "operator", reason: ReasonOption = "stopped by hand") -> None:
-    """Drive the bench to its safe state now, whatever else is alive, and latch it."""
+def stop(
+    lab: LabOption = None,
+    by: ByOption = "operator",
+    reason: ReasonOption = "stopped by hand",
+    bench: BenchOption = None,
+) -> None:
+    """Drive the bench to its safe state now, whatever else is alive, and latch it; exits 4 when anything is not safe."""
     from flows.cli.stopping import stop_lab
 
-    stop_lab(lab, by=by, reason=reason)
+    stop_lab(lab, by=by, reason=reason, bench=bench)
 
 
 @app.command()
@@ -173,12 +189,13 @@ def resolve(
     by: Annotated[str, typer.Option("--by", help="Who says so.")] = "",
     reason: Annotated[str, typer.Option("--reason", help="Why.")] = "",
     lab: LabOption = None,
+    bench: BenchOption = None,
 ) -> None:
     """Settle an unknown run by a person's word."""
     from flows.cli.acting import resolve_run
 
     verdicts = [name for name, given in (("done", done), ("not-done", not_done), ("discard", discard)) if given]
-    resolve_run(run_key, verdicts, lab=lab, by=by, reason=reason)
+    resolve_run(run_key, verdicts, lab=lab, by=by, reason=reason, bench=bench)
 
 
 @app.command()
@@ -213,11 +230,15 @@ def constrain(
 
 
 @app.command()
-def report(campaign: CampaignArgument = None, lab: LabOption = None) -> None:
+def report(
+    campaign: CampaignArgument = None,
+    lab: LabOption = None,
+    out: Annotated[Path | None, typer.Option("--out", help="File or folder; else the lab's own folder.")] = None,
+) -> None:
     """Write a campaign's report, one self-contained HTML page, and print its path."""
     from flows.cli.looking import write_report
 
-    write_report(campaign, lab=lab)
+    write_report(campaign, lab=lab, out=out)
 
 
 @app.command()
@@ -255,11 +276,11 @@ def verify(lab: LabOption = None, as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def serve(lab: LabOption = None) -> None:
+def serve(lab: LabOption = None, dry: KindOption = None) -> None:
     """Serve a lab's Prefect UI, with a worker for what is started there, until interrupted."""
     from flows.cli.serving import serve_lab
 
-    serve_lab(lab=lab)
+    serve_lab(lab=lab, kind=kind_of(dry))
 
 
 @app.command()
@@ -348,11 +369,22 @@ def main() -> None:
     except KeyboardInterrupt:
         fail("interrupted")
         sys.exit(130)
+    except OSError as error:  # a full disk, a folder without permission: the system's own line says what is wrong
+        fail(f"{f'{error.filename}: ' if error.filename else ''}{error.strerror or error}")
+        sys.exit(Fault.exit_code)
     except Exception as error:  # the outermost edge: nobody is to see a traceback, and nothing is to be lost
+        fail(f"internal error: {type(error).__name__}: {error} ({_kept_details()})")
+        sys.exit(Fault.exit_code)
+
+
+def _kept_details() -> str:
+    """Keep the traceback that is being handled for whoever mends it, where there is room."""
+    try:
         path = Path(tempfile.gettempdir()) / f"athanor-error-{os.getpid()}.log"
         path.write_text(traceback.format_exc())
-        fail(f"internal error: {type(error).__name__}: {error} (details in {path})")
-        sys.exit(4)
+    except OSError as error:
+        return f"its details could not be kept: {error.strerror}"
+    return f"details in {path}"
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
 """Options and arguments that several commands share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
+import typer.core
+
+from orchestrator.errors import BadInput
 
 LabOption = Annotated[Path | None, typer.Option("--lab", help="Lab folder; else the one beside the file, or the only one here.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
@@ -12,5 +15,31 @@ DataOption = Annotated[
 ]
 FileArgument = Annotated[Path, typer.Argument(help="The campaign file.")]
 CampaignArgument = Annotated[str | None, typer.Argument(help="The campaign; may be left out where the lab has one.")]
+BenchOption = Annotated[
+    Path | None, typer.Option("--bench", help="Bench file to go by while no bench host answers; else the one that the lab has noted.")
+]
 ByOption = Annotated[str, typer.Option("--by", help="Who says so.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why.")]
+KindOption = Annotated[
+    bool | None, typer.Option("--dry/--live", help="Of what kind the lab is; where there is none, it is made.", show_default=False)
+]
+
+
+def kind_of(dry: bool | None) -> Literal["live", "dry"] | None:
+    """Return what `KindOption` said; None where it said nothing."""
+    return None if dry is None else "dry" if dry else "live"
+
+
+def hand_on(group: typer.Context, subcommand: str) -> None:
+    """Let options that stand before a subcommand count as if they stood behind it; one that stands there as well wins.
+
+    Raises:
+        BadInput: The subcommand has no such option.
+    """
+    assert isinstance(group.command, typer.core.TyperGroup)
+    known = {parameter.name for parameter in group.command.commands[subcommand].params}
+    given = {name: value for name, value in group.params.items() if value not in (None, False)}
+    options = {parameter.name: parameter.opts[0] for parameter in group.command.params}
+    if strangers := [options[name] for name in given if name not in known]:
+        raise BadInput(f"{group.info_name} {subcommand} has no option {strangers[0]}; it stands before {subcommand} for nothing")
+    group.default_map = {subcommand: given}

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from flows.cli.output import console, emit
-from flows.lab import clock_of, find_lab
+from flows.lab import Kind, clock_of, find_lab, find_or_make_lab
 from orchestrator.domain.review import Person, draw_codes
 from orchestrator.errors import BadInput
 from orchestrator.store.sql import SqlStore
@@ -14,16 +14,19 @@ SHEET: Final = 40
 """One-time codes on a person's sheet."""
 
 
-def add_person(name: str, *, lab: Path | None, by: str, as_json: bool) -> None:
-    """Register somebody who may sign, or print a fresh sheet in place of the old one."""
-    found = find_lab(lab, here=Path.cwd())
+def add_person(name: str, *, lab: Path | None, by: str, as_json: bool, kind: Kind | None = None) -> None:
+    """Register somebody who may sign, or print a fresh sheet in place of the old one; also before the lab's first run."""
+    made: list[str] = []
+    found = find_or_make_lab(lab, here=Path.cwd(), kind=kind, tell=made.append)
     codes = draw_codes(SHEET)
     with closing(SqlStore.open(found.ledger)) as store:
         person = Person(name=name).with_codes(codes)
         store.keep_person(person, kind="person-added", by=by, now=clock_of(found, store).now())
     if as_json:
-        emit({"name": name, "codes": codes})
+        emit({"name": name, "codes": codes, "lab": str(found.path), "kind": None if found.is_unsettled else found.kind})
         return
+    for line in made:
+        console.print(line)
     console.print(f"one-time codes of {name}; each works once, and nothing else proves who signs. Print them; they are not shown again.")
     for start in range(0, SHEET, 5):
         console.print("   ".join(codes[start : start + 5]))
@@ -40,6 +43,8 @@ def revoke_person(name: str, *, lab: Path | None, by: str, reason: str) -> None:
         people = {person.name: person for person in store.people()}
         if name not in people:
             raise BadInput(f"lab {found.path} knows no person {name!r}; it knows {', '.join(people) or 'nobody'}")
+        if people[name].revoked:
+            raise BadInput(f"{name} may sign no more since an earlier revocation; nothing is changed")
         revoked = people[name].evolve(revoked=True, codes=())
         store.keep_person(revoked, kind=f"person-revoked: {reason}", by=by, now=clock_of(found, store).now())
     console.print(f"{name} may sign no more")

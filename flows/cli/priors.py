@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from flows.cli.output import console, emit
+from flows.export import write_atomically
 from flows.lab import Lab, find_lab
 from flows.metatraining.card import markdown, record, summary
 from flows.metatraining.trust import Case, assess, rank
@@ -46,7 +47,7 @@ def make_prior(file: Path, *, data: Path | None, card: bool, as_json: bool) -> N
     made = train(meta, Workshop(LEARNERS, restore_prior, FAMILIES, say, card))
     made = replace(made, sha256=save_prior(meta.out, made))
     page = meta.out.with_suffix(".md")
-    page.write_text(markdown(made), encoding="utf-8")
+    write_atomically(page, markdown(made))
     seconds = time.monotonic() - began
     if as_json:
         emit({"out": str(meta.out), "card": str(page), "seconds": seconds, **summary(made)})

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import ByOption, JsonOption, LabOption
+from flows.cli.options import ByOption, JsonOption, KindOption, LabOption, hand_on, kind_of
 
 review_app = typer.Typer(
     help="Show and decide what waits for people.",
@@ -24,13 +24,15 @@ SignerOption = Annotated[str, typer.Option("--by", help="Who says so.")]
 @review_app.callback()
 def review(context: typer.Context, campaign: CampaignOption = None, lab: LabOption = None, as_json: JsonOption = False) -> None:
     """Show what waits for people, and on a terminal ask whether it is to be decided now."""
-    if context.invoked_subcommand is None:
-        from flows.cli.conversing import is_terminal, offer
-        from flows.cli.reviewing import list_requests
+    if context.invoked_subcommand is not None:
+        hand_on(context, context.invoked_subcommand)
+        return
+    from flows.cli.conversing import is_terminal, offer
+    from flows.cli.reviewing import list_requests
 
-        list_requests(campaign, lab=lab, as_json=as_json)
-        if is_terminal() and not as_json:
-            offer(campaign, lab=lab)
+    list_requests(campaign, lab=lab, as_json=as_json)
+    if is_terminal() and not as_json:
+        offer(campaign, lab=lab)
 
 
 @review_app.command(name="ask")
@@ -97,11 +99,12 @@ def people_add(
     lab: LabOption = None,
     by: ByOption = "operator",
     as_json: JsonOption = False,
+    dry: KindOption = None,
 ) -> None:
     """Register somebody who may sign and print a sheet of one-time codes."""
     from flows.cli.people import add_person
 
-    add_person(name, lab=lab, by=by, as_json=as_json)
+    add_person(name, lab=lab, by=by, as_json=as_json, kind=kind_of(dry))
 
 
 @people_app.command(name="revoke")

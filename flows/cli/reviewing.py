@@ -117,12 +117,15 @@ def _deadline(request: ReviewRequest, left: float, clock: Clock) -> str:
 def table_of(history: History, request: ReviewRequest) -> Table:
     """Lay out what is asked, one row per proposal."""
     asked = [history.proposals[(one.proposal_id, one.revision)] for one in request.asked]
-    columns = files_of(history.campaign)[0].columns
-    table = Table("proposal", *columns, "expected", "asked because")
+    space, objective = files_of(history.campaign)
+    columns = [f"{column} / {unit}" if (unit := space.units.get(column)) else column for column in space.columns]
+    table = Table("proposal", *columns, "expected, with 90 % intervals", "asked because")
     for one, proposal in zip(request.asked, asked, strict=True):
         name = str(one.number) if one.revision == 1 else f"{one.number} rev. {one.revision}"
-        values = [value if isinstance(value := proposal.configuration[column], str) else f"{value:.5g}" for column in columns]
-        table.add_row(name, *values, expected(proposal.provenance.predicted), "; ".join(reason.text for reason in one.reasons))
+        values = [value if isinstance(value := proposal.configuration[column], str) else f"{value:.5g}" for column in space.columns]
+        table.add_row(
+            name, *values, expected(proposal.provenance.predicted, objective.units), "; ".join(reason.text for reason in one.reasons)
+        )
     return table
 
 
@@ -148,6 +151,8 @@ def show_page(number: int | None, campaign: str | None, *, lab: Path | None, as_
     """Print the decision page that belongs to a request, or write it as one HTML file."""
     from flows.review import rendering  # loads what draws, which a decision need not wait for
 
+    if as_json and html is not None:
+        raise BadInput("give one of --json and --html, not both")
     with opened(campaign, lab, read_only=True) as (found, store, history):
         request = request_of(history, number)
         title = title_of(request, clock_of(found, store), history)

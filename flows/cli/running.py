@@ -5,20 +5,22 @@ import sys
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from flows.amendment import former_benches
 from flows.campaign import Ended
 from flows.cli.carrying import Carried, Carrier, carry, prepare_prefect
-from flows.cli.output import console, emit, fail, log_to, program
+from flows.cli.output import SPINNER, console, emit, fail, log_to, program
 from flows.cli.progress import progress_table, split_table
-from flows.lab import Kind, Lab, make_lab
+from flows.lab import Kind, Lab, lab_folder, make_lab
 from flows.reporting import write_report
 from flows.review.desk import Asker, TerminalOnly
 from flows.review.page import PageMaker
+from flows.room import check_room
 from flows.server import ServerUse
+from flows.starting import Start, failed_start_leaves_nothing, has_begun
 from flows.steering import LEFT_IN_PAGE, Steering
 from flows.steps import Setup, Steps
 from flows.stocks import StockBook
@@ -30,10 +32,11 @@ from instruments.host.processes import ensure_bench, ensure_plant, lab_clock, sh
 from instruments.notification import Notifier
 from models.threads import use_threads
 from orchestrator.clock import LiveClock
+from orchestrator.commandline import typed
 from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.errors import AthanorError, BadInput, HostError, NeedsPerson
-from orchestrator.loop import History
+from orchestrator.loop import History, quarantined, values_by_status
 from orchestrator.ports import Bench, Clock
 from orchestrator.store.sql import SqlStore
 
@@ -80,6 +83,7 @@ def run_campaign(file: Path, options: RunOptions, carrier: Carrier = carry) -> N
     plan = load_plan(file, data=options.data)
     if options.kind == "dry" and not plan.needs_wires:
         raise BadInput(f"{file}: a recorded campaign touches no wire; use `athanor run`")
+    check_room(lab_folder(options.lab, beside=plan.file.path, kind=options.kind))
     lab = make_lab(options.lab, beside=plan.file.path, kind=options.kind)
     log_to(lab.path / "campaign.log")
     use_threads(1)  # recorded with each proposal; small matrices gain nothing from more
@@ -87,7 +91,7 @@ def run_campaign(file: Path, options: RunOptions, carrier: Carrier = carry) -> N
     with lock, closing(SqlStore.open(lab.ledger, create=True)) as store:
         if lock.displaced is not None:
             console.print(lock.displaced)
-        server = ServerUse(lab.prefect_home, wanted=options.view)
+        server = ServerUse(lab.prefect_home, wanted=options.view, tell=console.print)
         try:
             _Sitting(plan, lab, store, options, server, laps, carrier).hold()
         finally:
@@ -108,7 +112,7 @@ def _refuse_paused(record: CampaignRecord | None) -> None:
         raise NeedsPerson(
             f"campaign {record.name} is paused: a run's outcome is unknown; `athanor status` names it, `athanor resolve` settles it"
         )
-    raise NeedsPerson(f"campaign {record.name} is paused ({record.reason}); `athanor resume {record.name}` lifts it")
+    raise NeedsPerson(f"campaign {record.name} is paused ({record.reason}); `{typed('resume', record.name)}` lifts it")
 
 
 @dataclass(frozen=True)
@@ -128,10 +132,18 @@ class _Sitting:
         record = _record(self.store, self.plan)
         if record is not None and record.status is CampaignStatus.FINISHED:
             self._end_processes()  # an earlier command may have died between its last event and this
-            console.print(f"campaign {record.name} is finished ({record.reason}); report: {write_report(self.store, self.plan, self.lab)}")
+            report = write_report(self.store, self.plan, self.lab)
+            if self.options.as_json:
+                emit(_ending(record.name, record.status, record.reason, report))
+            else:
+                console.print(f"campaign {record.name} is finished ({record.reason}), nothing is left to run; report: {report}")
             return
         _refuse_paused(record)
         self.laps.lap("reading")
+        with failed_start_leaves_nothing(self.lab.path) if self.plan.needs_wires else nullcontext() as start:
+            self._carry_on(record, start)
+
+    def _carry_on(self, record: CampaignRecord | None, start: Start | None) -> None:
         clock, bench_sha = self._start()
         fence = self._take_up(record, clock)
         with ExitStack() as closing_later:
@@ -145,8 +157,11 @@ class _Sitting:
             self.laps.lap("starting")
             notifier = Notifier.from_environment(self.lab.path)
             closing_later.callback(notifier.close)
-            ended, view_lost = self.carrier(self._carried(Steps(setup), notifier))
+            steps = Steps(setup)
+            ended, view_lost = self.carrier(self._carried(steps, notifier))
             self.laps.lap("campaign")
+        if start is not None:
+            start.has_begun = has_begun(steps.history, fence)
         complaint = ended if isinstance(ended, AthanorError) else self._conclude(ended, setup)
         if view_lost:
             self._leave_behind(complaint)
@@ -163,9 +178,11 @@ class _Sitting:
         """Start the view and, beside it, plant and bench; return the lab's clock and the bench file's hash."""
         with ThreadPoolExecutor(1, thread_name_prefix="bench-start") as beside:
             starting = beside.submit(self._processes)
-            self.server.acquire()
+            with console.status("starting Prefect's server and the bench", spinner=SPINNER):
+                self.server.acquire()
             self._announce()
-            return starting.result()
+            with console.status("starting the bench", spinner=SPINNER):
+                return starting.result()
 
     def _processes(self) -> tuple[Clock, str]:
         plan, lab, options = self.plan, self.lab, self.options
@@ -193,6 +210,8 @@ class _Sitting:
         console.print(f"campaign {self.plan.file.name} on {kind}; lab {self.lab.path}")
         if self.server.ui_url is not None:
             console.print(f"Prefect UI: {self.server.ui_url}")
+            if self.server.moved is not None:
+                console.print(self.server.moved)
         elif self.server.reason is not None:
             console.print(f"no Prefect view: {self.server.reason}")
 
@@ -245,10 +264,12 @@ class _Sitting:
         if over or ended.reason in LEFT_IN_PAGE:
             self._end_processes()
         self.laps.lap("parking")
-        report = write_report(self.store, self.plan, self.lab)
+        with console.status("writing the report", spinner=SPINNER):
+            report = write_report(self.store, self.plan, self.lab)
         self.laps.lap("report")
         if self.options.as_json:
-            emit({"campaign": self.plan.file.name, "status": ended.status, "reason": ended.reason, "report": str(report)})
+            values = values_by_status(History.of(self.store.changes(self.plan.file.name)))
+            emit({**_ending(self.plan.file.name, ended.status, ended.reason, report), "values": values})
         else:
             self._summarise(ended, setup, report)
         return None if over else NeedsPerson(_what_next(self.store, self.plan, ended))
@@ -258,10 +279,12 @@ class _Sitting:
         console.print(progress_table(history, self.plan.objective, self.plan.file.spec.campaign.budget))
         console.print(split_table(self.laps.seconds, setup.timings.seconds))
         seq, head = self.store.head()
-        console.print(f"{ended.status}: {ended.reason}")
+        if (line := quarantined(history)) is not None:
+            console.print(line, markup=False)
+        console.print(f"{ended.status}: {ended.reason}", markup=False)
         console.print(f"ledger: event {seq}, head {head}")
         console.print(f"report: {report}")
-        console.print(f"open the UI again: {program()} serve --lab {self.lab.path}")
+        console.print(f"open the UI again: {typed('serve', '--lab', self.lab.path, program=program())}", markup=False)
 
     def _leave_behind(self, complaint: AthanorError | None) -> None:
         """Leave at once: Prefect, whose server is gone, would hold the process for minutes."""
@@ -274,11 +297,15 @@ class _Sitting:
         os._exit(0 if complaint is None else complaint.exit_code)
 
 
+def _ending(campaign: str, status: CampaignStatus, reason: str | None, report: Path) -> dict[str, str | None]:
+    return {"campaign": campaign, "status": status, "reason": reason, "report": str(report)}
+
+
 def _what_next(store: SqlStore, plan: Plan, ended: Ended) -> str:
     if ended.reason == "unknown":
         unknown = [run.run_key for run in store.changes(plan.file.name).runs if run.status == "unknown"]
         return (
             f"run {unknown[0]}: nobody saw how it ended; look at the bench, then type: "
-            f"athanor resolve {unknown[0]} --done | --not-done | --discard --reason TEXT --by NAME"
+            f"{typed('resolve', unknown[0])} --done | --not-done | --discard --reason TEXT --by NAME"
         )
-    return f"campaign {plan.file.name} is paused ({ended.reason}); `athanor resume {plan.file.name}` lifts it"
+    return f"campaign {plan.file.name} is paused ({ended.reason}); `{typed('resume', plan.file.name)}` lifts it"

@@ -1,10 +1,12 @@
 """`athanor init`: a lab folder to start from."""
 
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
 from flows.cli.output import console
+from orchestrator.commandline import typed
 from orchestrator.errors import BadInput
 
 _FILES: Final = ("campaign.toml", "prior.toml", "bench.toml", "plant.toml", "README.md")
@@ -27,8 +29,11 @@ def scaffold(directory: Path) -> None:
         for name in _FILES:
             (directory / name).write_text(files("flows.cli").joinpath("scaffold", name).read_text(encoding="utf-8"), encoding="utf-8")
     except OSError as error:
+        for name in _FILES:  # none was there before: half of them would only be in the way of the next attempt
+            with suppress(OSError):
+                (directory / name).unlink(missing_ok=True)
         raise BadInput(f"{directory} cannot be written: {error.strerror}") from error
     console.print(f"{directory}: {', '.join(_FILES)}")
     console.print("next:")
     for command, name in _NEXT:
-        console.print(f"  athanor {command} {directory / name}", soft_wrap=True)
+        console.print(f"  {typed(command, directory / name)}", soft_wrap=True, markup=False)

@@ -6,25 +6,27 @@ from pathlib import Path
 from typing import Final
 
 from flows.cli.output import console, log_to
-from flows.lab import find_lab
+from flows.lab import Kind, find_or_make_lab
 from flows.serving import Service
 
 _LOOK_SECONDS: Final = 1.0
 
 
-def serve_lab(*, lab: Path | None) -> None:
+def serve_lab(*, lab: Path | None, kind: Kind | None = None) -> None:
     """Serve a lab until interrupted, then cancel what was started in the page, and leave nothing running.
 
     Raises:
         Fault: Server or worker do not come up, or the worker has died.
     """
-    found = find_lab(lab, here=Path.cwd())
+    found = find_or_make_lab(lab, here=Path.cwd(), kind=kind, tell=console.print)
     log_to(found.path / "serve.log")
     leave = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):  # also where they were ignored when this command began
         signal.signal(number, lambda *_: leave.set())
-    with Service(found) as service:
+    with Service(found, tell=console.print) as service:
         console.print(f"Prefect UI: {service.ui_url}")
+        if service.moved is not None:
+            console.print(service.moved)
         offer = service.start()
         console.print(f"to be started there: {', '.join(offer.deployments)}  (Ctrl-C cancels what runs, and ends all)")
         while not leave.wait(_LOOK_SECONDS):

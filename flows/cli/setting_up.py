@@ -5,7 +5,8 @@ import threading
 from pathlib import Path
 
 from flows.cli.output import console
-from flows.lab import make_lab
+from flows.lab import lab_folder, make_lab
+from flows.room import check_room
 from instruments.benchfile import load_bench
 from instruments.host.processes import ensure_plant, shutdown_plant
 from orchestrator.errors import BadInput
@@ -26,6 +27,7 @@ def simulate_bench(bench: Path, *, lab: Path | None, rate: float, seed: int) -> 
     plant = file.spec.simulation.get("plant")
     if plant is None:
         raise BadInput(f"{bench}: simulated devices need [simulation] plant = FILE")
+    check_room(lab_folder(lab, beside=file.path, kind="dry"))
     found = make_lab(lab, beside=file.path, kind="dry")
     endpoints = ensure_plant(found.path, file.path.parent / plant, bench_sha256=file.sha256, seed=seed, rate=rate)
     for link, endpoint in endpoints.items():

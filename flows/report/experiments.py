@@ -4,17 +4,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate, groupby
 from math import fsum, sqrt
-from typing import Final
 
-from orchestrator.domain.lifecycle import MeasurementStatus, RunStatus
+from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.objective import Objective
-from orchestrator.domain.records import ExperimentRun, Measurement, Prediction, Proposal
+from orchestrator.domain.records import NORMAL_90, ExperimentRun, Measurement, Prediction, Proposal
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import Fault
 from orchestrator.ports import Changes
-
-NORMAL_90: Final = 1.6448536269514722
-"""Half width of the central 90 % interval of a normal distribution, in standard deviations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +21,11 @@ class Result:
     """In the target's unit."""
     uncertainty: float | None = None
     """Standard uncertainty in the target's unit."""
+
+    @property
+    def half_width(self) -> float | None:
+        """Half width of the 90 % interval; None where nobody states an uncertainty."""
+        return None if self.uncertainty is None else NORMAL_90 * self.uncertainty
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,7 @@ def experiments_of(changes: Changes, objective: Objective, columns: tuple[str, .
     revisions = {(one.proposal_id, one.revision): one for one in changes.proposals}
     measured: dict[str, list[Measurement]] = {}
     for one in newest_measurements(changes.measurements):
-        if one.status is MeasurementStatus.ACCEPTED:
+        if one.accepted is not None:
             measured.setdefault(one.run_key, []).append(one)
     attempts: dict[str, list[ExperimentRun]] = {}
     for run in sorted(changes.runs, key=lambda one: (one.attempt, one.run_key)):
@@ -205,7 +206,7 @@ def _mean(measurements: list[Measurement]) -> Result:
     count = len(measurements)
     known = [one.uncertainty for one in measurements if one.uncertainty is not None]
     uncertainty = sqrt(fsum(u * u for u in known)) / count if len(known) == count else None
-    return Result(fsum(one.value for one in measurements) / count, uncertainty)
+    return Result(fsum(one.accepted for one in measurements if one.accepted is not None) / count, uncertainty)
 
 
 def _score(experiment: Experiment) -> float:

@@ -12,10 +12,11 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from flows.report.data import ReportData
-from flows.report.experiments import NORMAL_90, Comparison, Experiment
+from flows.report.experiments import Comparison, Experiment
 from flows.report.quantities import axis_label, duration, number, objective_label, sign, with_unit
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.objective import Target
+from orchestrator.domain.records import NORMAL_90
 
 ACCENT: Final = "#2f6db3"
 INK: Final = "#1f2933"
@@ -148,7 +149,7 @@ def _mark_unsuccessful(figure: Any, data: ReportData, *, floor: float) -> None:
 
 
 def targets(data: ReportData) -> Any:
-    """Draw each target over the experiments, with one standard uncertainty and the tolerance of a match."""
+    """Draw each target over the experiments, with 90 % intervals and the tolerance of a match."""
     rows = len(data.objective.targets)
     figure = make_subplots(rows, 1, shared_xaxes=True, vertical_spacing=0.16 / rows)
     for row, target in enumerate(data.objective.targets, start=1):
@@ -163,7 +164,7 @@ def _draw_target(figure: Any, data: ReportData, target: Target, row: int) -> Non
     figure.add_scatter(
         x=[one.index for one in shown],
         y=[result.value for result in results],
-        error_y={"type": "data", "array": [result.uncertainty or 0.0 for result in results], "thickness": 1, "width": 3},
+        error_y={"type": "data", "array": [result.half_width or 0.0 for result in results], "thickness": 1, "width": 3},
         mode="markers",
         marker={"color": ACCENT, "size": 8},
         text=[hover(data, one) for one in shown],

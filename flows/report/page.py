@@ -131,14 +131,15 @@ def _best_facts(data: ReportData) -> str:
     units = data.space.units
     left = [(escape(column), escape(with_unit(value, units.get(column, "")))) for column, value in best.configuration.items()]
     right = [(escape(target.name), escape(_result(data, target))) for target in data.objective.targets if target.name in best.results]
-    note = f'<p class="note">Experiment {best.index}, at the configuration that was measured where it was read back.</p>'
+    where = f"Experiment {best.index}, at the configuration that was measured where it was read back"
+    note = f'<p class="note">{where}; ± is the half width of a 90 % interval.</p>'
     return note + f'<div class="columns">{tables.facts(left)}{tables.facts(right)}</div>'
 
 
 def _result(data: ReportData, target: Target) -> str:
     assert data.best is not None
     result = data.best.results[target.name]
-    text = with_uncertainty(result.value, result.uncertainty)
+    text = with_uncertainty(result.value, result.half_width)
     unit = with_unit(result.value, target.unit).partition(" ")[2]
     within = {True: ", within tolerance", False: ", outside tolerance", None: ""}[target.within(result.value)]
     return f"{text} {unit}".strip() + within
@@ -147,7 +148,7 @@ def _result(data: ReportData, target: Target) -> str:
 def _targets(data: ReportData) -> str:
     if not any(one.results for one in data.experiments):
         return _empty("No target has been measured yet.")
-    note = '<p class="note">Bars are one standard uncertainty; green bands are the tolerance of a match.</p>'
+    note = '<p class="note">Bars are 90 % intervals of the stated uncertainty; green bands are the tolerance of a match.</p>'
     note += "".join(f'<p class="note">{escape(line)}</p>' for line in data.constant)
     return note + _plot("targets", figures.targets(data))
 
@@ -198,7 +199,7 @@ def _runs(data: ReportData) -> str:
     if not data.experiments:
         return _empty("No experiment has been begun yet.")
     note = (
-        '<p class="note">Parameters as measured, else as approved; results with standard uncertainty. '
+        '<p class="note">Parameters as measured, else as approved; results ± the half width of their 90 % interval. '
         "Open an experiment for its four layers of values; click a heading to sort.</p>"
     )
     search = '<input type="search" id="runs-search" placeholder="Search experiments" aria-label="Search experiments">'

@@ -80,7 +80,7 @@ def _run_cells(data: ReportData, experiment: Experiment, formats: Formats) -> It
         yield _cell(formats[column](value), value)
     for target in data.objective.targets:
         result = experiment.results.get(target.name)
-        shown = MISSING if result is None else with_uncertainty(result.value, result.uncertainty)
+        shown = MISSING if result is None else with_uncertainty(result.value, result.half_width)
         yield _cell(shown, None if result is None else result.value)
     if alone(data.objective) is None:
         yield _cell(MISSING if experiment.score is None else f"{experiment.score:.4f}", experiment.score)
@@ -190,8 +190,8 @@ def _doubted(data: ReportData) -> Iterator[tuple[str, str, str]]:
     units = {target.name: target.unit for target in data.objective.targets}
     for one in data.measurements:
         if one.status is not MeasurementStatus.ACCEPTED:
-            value = with_unit(one.value, units.get(one.target, ""))
-            what = f"experiment {numbers.get(one.run_key, '?')}, {escape(one.target)} = {escape(value)}"
+            value = "without a value" if one.value is None else f"= {with_unit(one.value, units.get(one.target, ''))}"
+            what = f"experiment {numbers.get(one.run_key, '?')}, {escape(one.target)} {escape(value)}"
             yield what, state(one.status), escape(one.reason or "no reason recorded")
 
 

@@ -13,7 +13,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +75,11 @@ class Question:
         return request, proposals, files_of(history.campaign)[0]
 
     @property
+    def units(self) -> Mapping[str, str]:
+        """Unit of each target."""
+        return next(files_of(one)[1].units for one in self.store.campaigns() if one.name == self.campaign)
+
+    @property
     def key(self) -> str:
         """The pause's key: never used twice."""
         return key_of(self.request_id, self.attempt)
@@ -123,9 +128,10 @@ def ask(question: Question) -> str:
         kept = request.evolve(runs=[*(one.model_dump() for one in request.runs), ReviewRun(flow_run_id=str(run_id), key=question.key)])
         question.store.update_request(kept, kind="review-run", by="review", now=clock_of(question.lab, question.store).now())
         link = publish_page(question.store, request, run_id)
-        expected = {one.proposal_id: expectation(one) for one in proposals}
+        units = question.units
+        expected = {one.proposal_id: expectation(one, units) for one in proposals}
         form = form_for(request, proposals, space, expected, page=link, notice=notice(request, told))
-        about = description(request, proposals)
+        about = description(request, proposals, units)
         get_run_logger().info("%s", about)
         return _pause(question, form.with_initial_data(description=about), run_id)
 
@@ -240,13 +246,13 @@ def stored_response(flow_run_id: str, key: str) -> dict[str, Any] | None:
     return value
 
 
-def expectation(proposal: Proposal) -> str:
-    """Say in a few words what is expected of a proposal."""
-    told = ", ".join(f"{name} {one.mean:.4g} ± {one.sd:.2g}" for name, one in proposal.provenance.predicted.items())
+def expectation(proposal: Proposal, units: Mapping[str, str] | None = None) -> str:
+    """Say in a few words what is expected of a proposal, with 90 % intervals."""
+    told = ", ".join(f"{name} {one.shown((units or {}).get(name, ''))}" for name, one in proposal.provenance.predicted.items())
     return f": {told}" if told else ""
 
 
-def description(request: ReviewRequest, proposals: Sequence[Proposal]) -> str:
+def description(request: ReviewRequest, proposals: Sequence[Proposal], units: Mapping[str, str] | None = None) -> str:
     """Say above the form what is asked and why."""
     first = notice(request, {(one.proposal_id, one.revision): one for one in proposals})
     lines = [f"**{first}**", ""] if first else []
@@ -256,7 +262,7 @@ def description(request: ReviewRequest, proposals: Sequence[Proposal]) -> str:
         values = ", ".join(
             f"{name} {value if isinstance(value, str) else f'{value:.5g}'}" for name, value in proposal.configuration.items()
         )
-        lines.append(f"- proposal {asked.number}: {values}{expectation(proposal)} — {why}")
+        lines.append(f"- proposal {asked.number}: {values}{expectation(proposal, units)} — {why}")
     return "\n".join(lines)
 
 

@@ -26,6 +26,11 @@ class Editor:
         """The campaign's search space, with what its bench can reach."""
         return self.plan.space
 
+    @property
+    def units(self) -> Mapping[str, str]:
+        """Unit of each target."""
+        return self.plan.objective.units
+
     def check(self, configuration: Configuration, *, times: int) -> None:
         """Refuse what the campaign would refuse.
 

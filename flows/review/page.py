@@ -9,22 +9,22 @@ from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any, Final
 
+from flows.report.quantities import alone
+from flows.review.duration import lab_time
 from flows.review.pictures import effects_svg
 from flows.stocks import StockBook
 from flows.wiring import Plan
 from models.encoding import Encoding
 from models.proximity import WEAK_EVIDENCE, nearest_measured
-from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, Parameter
-from orchestrator.domain.records import Proposal
+from orchestrator.domain.parameters import Parameter, legal_values
+from orchestrator.domain.records import Prediction, Proposal, Step
 from orchestrator.domain.restriction import Restriction
-from orchestrator.domain.values import Configuration
+from orchestrator.domain.values import Configuration, canonical
 from orchestrator.loop import History, best, knowledge, observations
-from orchestrator.ports import Explanation, Policy
+from orchestrator.ports import Explanation, Outlook, Policy
 from orchestrator.review import Quantities, why_asked_again
 
 SCHEMA: Final = 1
-NORMAL_90: Final = 1.6449
-"""Half width of a central 90 % interval, in standard deviations of a normal distribution."""
 DIGITS: Final = 6
 """Significant digits of what is computed for people; values that are decided on stand in full."""
 BenchState = Callable[[], Mapping[str, object]]
@@ -46,21 +46,29 @@ class PageMaker:
     def __call__(self, history: History, proposals: Sequence[Proposal], quantities: Mapping[str, Quantities]) -> Mapping[str, object]:
         """Return the page of a request."""
         explanations = self._explanations(history, proposals)
+        outlooks = self._outlooks(history, proposals, explanations)
         measured = len(observations(history))
-        page = {
+        page: dict[str, Any] = {
             "schema": SCHEMA,
             "campaign": history.campaign.name,
             "on": self.kind,
             "batch": max(one.provenance.batch for one in proposals),
             "as_of": history.seq,
             "evidence": {"measured": measured, "weak": measured < WEAK_EVIDENCE},
+            "targets": [{"name": one.name, "unit": one.unit} for one in self.plan.objective.targets],
+            "alone": alone(self.plan.objective) is not None,
             "best": self._best(history),
             "since": self._since(history, proposals),
             "model": self._model(proposals[0]),
             "restrictions": [_restriction(one, self.plan.space.units) for one in history.restricted(history.last_batch)],
             "bench": {**self.bench_state(), **self._stocks(history)},
-            "proposals": [self._entry(history, one, quantities[one.proposal_id], explanations.get(one.proposal_id)) for one in proposals],
+            "proposals": [],
         }
+        before = self._last_steps(history)
+        for one in proposals:
+            seen = Seen(quantities[one.proposal_id], explanations.get(one.proposal_id), outlooks)
+            page["proposals"].append({**self._entry(history, one, seen), **self._procedure(history, one, before)})
+            before = one.steps
         return {name: _clean(value) for name, value in page.items()}
 
     # ----------------------------------------------------------------- the campaign as a whole
@@ -82,13 +90,14 @@ class PageMaker:
         seen = max((one.provenance.batch for one in earlier), default=0)
         if not earlier:
             return ["the first batch"]
+        units = self.plan.objective.units
         of_batch = {one.proposal_id for one in earlier if one.provenance.batch == seen}
         lines = []
         for run in history.attempts():
             if run.proposal_id in of_batch:
                 number = history.proposals[(run.proposal_id, run.revision)].number
                 values = history.accepted.get(run.run_key, {})
-                told = ", ".join(f"{name} {value:.4g}" for name, value in values.items()) or run.reason or ""
+                told = ", ".join(f"{name} {value:.4g} {units[name]}".rstrip() for name, value in values.items()) or run.reason or ""
                 lines.append(f"proposal {number}: {run.status}{f', {told}' if told else ''}")
         return lines
 
@@ -106,7 +115,8 @@ class PageMaker:
 
     # ----------------------------------------------------------------- one proposal
 
-    def _entry(self, history: History, proposal: Proposal, found: Quantities, explanation: Explanation | None) -> dict[str, object]:
+    def _entry(self, history: History, proposal: Proposal, seen: "Seen") -> dict[str, object]:
+        found, explanation = seen.quantities, seen.explanation
         return {
             "proposal_id": proposal.proposal_id,
             "number": proposal.number,
@@ -116,27 +126,39 @@ class PageMaker:
             "asked_again": why_asked_again(proposal, history.proposals),
             "columns": list(self.plan.space.columns),
             "configuration": {column: proposal.configuration[column] for column in self.plan.space.columns},
-            "parameters": [_described(one) for one in self.plan.space.parameters],
-            "expected": self._expected(proposal),
+            "parameters": [_described(one, self.plan.space.units) for one in self.plan.space.parameters],
+            "expected": _expected(proposal.provenance.predicted, self.plan.objective.units),
+            "objective": self._objective(seen.outlooks.get(_key(proposal.configuration))),
             "quantities": dict(found.values),
             "hazards": [one.text for one in found.hazards],
             "neighbours": self._neighbours(history, proposal.configuration),
-            "explanation": None if explanation is None else _explained(explanation),
+            "explanation": None if explanation is None else self._explained(explanation, seen.outlooks),
             "effects_svg": None if explanation is None else effects_svg(explanation, self.plan.objective),
-            **self._procedure(proposal),
         }
 
-    def _expected(self, proposal: Proposal) -> dict[str, object]:
-        units = {target.name: target.unit for target in self.plan.objective.targets}
+    def _objective(self, outlook: Outlook | None) -> dict[str, object] | None:
+        """Return what is expected of the objective; where a target is the objective itself, its own line says that."""
+        if outlook is None:
+            return None
+        if alone(self.plan.objective) is not None:
+            return {"better": outlook.better}
+        return {"mean": outlook.mean, "low": outlook.low, "high": outlook.high, "better": outlook.better}
+
+    def _explained(self, explanation: Explanation, outlooks: Mapping[str, Outlook]) -> dict[str, object]:
         return {
-            name: {
-                "mean": one.mean,
-                "sd": one.sd,
-                "low": one.mean - NORMAL_90 * one.sd,
-                "high": one.mean + NORMAL_90 * one.sd,
-                "unit": units.get(name, ""),
-            }
-            for name, one in proposal.provenance.predicted.items()
+            "players": list(explanation.players),
+            "effects": {name: list(values) for name, values in explanation.effects.items()},
+            "base": dict(explanation.base),
+            "exploit": explanation.exploit,
+            "alternatives": [
+                {
+                    "configuration": dict(one.configuration),
+                    "acquisition": one.acquisition,
+                    "expected": _expected(one.predicted, self.plan.objective.units),
+                    "objective": self._objective(outlooks.get(_key(one.configuration))),
+                }
+                for one in explanation.alternatives
+            ],
         }
 
     def _neighbours(self, history: History, configuration: Configuration) -> list[dict[str, object]]:
@@ -150,7 +172,7 @@ class PageMaker:
             for index, distance in zip(near.indices, near.distances, strict=True)
         ]
 
-    def _procedure(self, proposal: Proposal) -> dict[str, object]:
+    def _procedure(self, history: History, proposal: Proposal, before: Sequence[Step]) -> dict[str, object]:
         """Return time, reagents, cost and the distance to every limit; nothing of it for a recorded table."""
         if self.plan.procedure is None or self.plan.bench is None:
             return {"steps": [], "limits": [], "reagents": None, "lab_seconds": None}
@@ -163,8 +185,13 @@ class PageMaker:
             "steps": [{"do": step.do, "with": dict(step.arguments), "units": dict(step.units)} for step in proposal.steps],
             "limits": limits,
             "reagents": {"mL": dict(reagents.volumes), "cost": reagents.cost, "currency": reagents.currency},
-            "lab_seconds": self.plan.procedure.lab_seconds(proposal.steps),
+            **lab_time(self.plan.procedure, history, proposal.steps, before),
         }
+
+    def _last_steps(self, history: History) -> Sequence[Step]:
+        """Return the steps of the run before: from where its setpoints stand, the first proposal goes on."""
+        runs = [run for run in history.attempts() if run.started_lab is not None]
+        return history.proposals[(runs[-1].proposal_id, runs[-1].revision)].steps if runs else ()
 
     def _explanations(self, history: History, proposals: Sequence[Proposal]) -> dict[str, Explanation]:
         """Ask the policy why, given what it knew before it proposed; hand-made and edited proposals have no such reason."""
@@ -190,35 +217,43 @@ class PageMaker:
         given = self.policy.explain(knowledge(before), [one.configuration for one in batch], seed=batch[0].provenance.seed, only=which)
         return {batch[index].proposal_id: explanation for index, explanation in zip(which, given, strict=False)}
 
+    def _outlooks(self, history: History, proposals: Sequence[Proposal], explanations: Mapping[str, Explanation]) -> dict[str, Outlook]:
+        """Ask the policy what it expects of the objective, of what is asked about and of the alternatives, whoever chose them."""
+        asked = [one.configuration for one in proposals if one.provenance.predicted]
+        asked += [one.configuration for explanation in explanations.values() for one in explanation.alternatives]
+        given = self.policy.outlook(knowledge(history), asked) if asked else ()
+        return {_key(configuration): one for configuration, one in zip(asked, given, strict=False)}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was found out about a proposal."""
+
+    quantities: Quantities
+    explanation: Explanation | None
+    outlooks: Mapping[str, Outlook]
+    """Of all configurations that the page shows, by their canonical form."""
+
 
 def _restriction(one: Restriction, units: Mapping[str, str]) -> str:
     return f"{one.shown(units)} (restriction {one.number}, by {one.author}{f': {one.reason}' if one.reason else ''})"
 
 
-def _described(parameter: Parameter) -> dict[str, object]:
-    """Return name, unit and legal range of a parameter."""
-    if isinstance(parameter, CategoricalParameter):
-        return {"name": parameter.name, "unit": "", "legal": ", ".join(parameter.categories)}
-    if isinstance(parameter, CompositionParameter):
-        return {"name": parameter.name, "unit": "", "legal": f"fractions of {', '.join(parameter.components)}"}
-    return {"name": parameter.name, "unit": parameter.unit, "legal": f"{parameter.min:g} to {parameter.max:g}"}
+def _described(parameter: Parameter, units: Mapping[str, str]) -> dict[str, object]:
+    """Return name, unit and legal values of a parameter; the values without the unit, which a reader puts behind them."""
+    unit = units.get(parameter.name, "")
+    return {"name": parameter.name, "unit": unit, "legal": legal_values(parameter).removesuffix(f" {unit}")}
 
 
-def _explained(explanation: Explanation) -> dict[str, object]:
+def _expected(predicted: Mapping[str, Prediction], units: Mapping[str, str]) -> dict[str, object]:
     return {
-        "players": list(explanation.players),
-        "effects": {name: list(values) for name, values in explanation.effects.items()},
-        "base": dict(explanation.base),
-        "exploit": explanation.exploit,
-        "alternatives": [
-            {
-                "configuration": dict(one.configuration),
-                "acquisition": one.acquisition,
-                "expected": {name: {"mean": told.mean, "sd": told.sd} for name, told in one.predicted.items()},
-            }
-            for one in explanation.alternatives
-        ],
+        name: {"mean": one.mean, "sd": one.sd, "low": one.low, "high": one.high, "unit": units.get(name, "")}
+        for name, one in predicted.items()
     }
+
+
+def _key(configuration: Configuration) -> str:
+    return canonical(dict(configuration))
 
 
 def _clean(value: Any, *, exact: bool = False) -> Any:

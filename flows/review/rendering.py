@@ -3,29 +3,47 @@
 Nothing is computed or looked up here: what the document holds is what is shown.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
 from typing import Any, Final
 
 from markdown_it import MarkdownIt
 
 from flows.plots import markdown_image
+from orchestrator.domain.records import NORMAL_90
 
 Document = Mapping[str, Any]
 SHOWN: Final = 5
 """Significant digits of a value that is decided on; the form and the JSON have them all."""
+EXPECTED: Final = 4
+"""Significant digits of what a model expects."""
 _PICTURE: Final = "data:image/svg+xml;base64,"
 """Our own drawings; every other address goes by the parser's own rule."""
+RARE: Final = 0.005
+"""Chances below it, or so near to one, are told as such: they rest on draws."""
+_CHANCE: Final = (
+    "Intervals hold 90 % of what one new measurement may bring. The chance to beat the best is the share of joint draws of a new "
+    "measurement of all targets, from the surrogate's posterior with its noise, whose objective is better than the best one measured so "
+    "far that counts."
+)
 _STYLE: Final = (
-    "body{font:15px/1.5 sans-serif;max-width:60em;margin:2em auto;padding:0 1em;color:#1f2933}"
-    "table{border-collapse:collapse;margin:1em 0}td,th{border:1px solid #cbd2d9;padding:.25em .6em;text-align:left}"
+    "body{font:15px/1.5 sans-serif;max-width:60em;margin:2em auto;padding:0 1em;color:#1f2933;overflow-wrap:anywhere}"
+    ".wide{overflow-x:auto;margin:1em 0}table{border-collapse:collapse}"
+    "td,th{border:1px solid #cbd2d9;padding:.25em .6em;text-align:left;overflow-wrap:normal}"
     "img{max-width:100%}"
 )
 
 
 def markdown(page: Document, *, pictures: bool = True) -> str:
     """Render a page as markdown."""
-    return "\n\n".join([*_head(page), *(part for one in page["proposals"] for part in _proposal(one, pictures=pictures))])
+    units = target_units(page)
+    return "\n\n".join([*_head(page), *(part for one in page["proposals"] for part in _proposal(one, units, pictures=pictures))])
+
+
+def target_units(page: Document) -> dict[str, str]:
+    """Return the unit of each target; of pages of earlier releases, which do not list them, what their predictions say."""
+    found = {name: one["unit"] for proposal in page["proposals"] for name, one in proposal["expected"].items()}
+    return found | {one["name"]: one["unit"] for one in page.get("targets", ())}
 
 
 def html(page: Document) -> str:
@@ -34,8 +52,11 @@ def html(page: Document) -> str:
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     known = parser.validateLink
     parser.validateLink = lambda url: url.startswith(_PICTURE) or known(url)  # type: ignore[method-assign]  # its way to be told
+    parser.add_render_rule("table_open", lambda *_: '<div class="wide"><table>\n')
+    parser.add_render_rule("table_close", lambda *_: "</table></div>\n")
     body = parser.render(markdown(page))
-    return f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>{body}</html>\n'
+    narrow = '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    return f'<!doctype html><html lang="en"><meta charset="utf-8">{narrow}<title>{title}</title><style>{_STYLE}</style>{body}</html>\n'
 
 
 def _head(page: Document) -> Iterator[str]:
@@ -45,15 +66,19 @@ def _head(page: Document) -> Iterator[str]:
     weak = " **Weak evidence: explanations below rest on few measurements and often name the wrong parameter.**" if evidence["weak"] else ""
     yield f"On {on}; {evidence['measured']} experiments measured.{weak}"
     if page["best"] is not None:
-        values = ", ".join(f"{name} {_number(value)}" for name, value in page["best"]["values"].items())
-        yield f"Best so far: proposal {page['best']['proposal']}, objective {_number(page['best']['objective'])} ({values})."
+        units, best = target_units(page), page["best"]
+        values = ", ".join(f"{name} {_number(value)} {units.get(name, '')}".rstrip() for name, value in best["values"].items())
+        objective = "" if page.get("alone") else f", objective {_number(best['objective'])}"
+        yield f"Best so far: proposal {best['proposal']}{objective} ({values})."
     yield "\n".join(["Since the last batch:", "", *(f"- {line}" for line in page["since"])])
     yield _model(page["model"])
     if page.get("restrictions"):
         yield "\n".join(["The search keeps to:", "", *(f"- {line}" for line in page["restrictions"])])
     if page["bench"]:
         yield "Bench: " + ", ".join(f"{name} {value}" for name, value in page["bench"].items()) + "."
-    yield _overview(page)
+    yield from _overview(page)
+    if any(_chance(one) for one in page["proposals"]):
+        yield _CHANCE
 
 
 def _model(model: Document) -> str:
@@ -72,28 +97,77 @@ def _weights(weights: Document) -> str:
     return ", ".join(f"{name} {weight:.2f}" for name, weight in weights.items())
 
 
-def _overview(page: Document) -> str:
+def _overview(page: Document) -> Iterator[str]:
     proposals = page["proposals"]
-    columns, targets = proposals[0]["columns"], list(proposals[0]["expected"])
-    heads = ["proposal", *(_headed(proposals[0], column) for column in columns), *(f"expected {name}" for name in targets)]
-    rows = [
-        [str(one["number"]), *(_number(one["configuration"][column]) for column in columns), *(_expected(one, name) for name in targets)]
-        for one in proposals
-    ]
-    return _table(heads, rows)
+    yield from _compared([(str(one["number"]), one) for one in proposals], proposals[0], target_units(page), "proposal")
+
+
+def _compared(rows: Sequence[tuple[str, Document]], described: Document, units: Mapping[str, str], label: str) -> Iterator[str]:
+    """Lay out configurations beneath each other, and beneath them what is expected of each: one table of both is too wide to read.
+
+    Args:
+        rows: Name and configuration with what is expected of it.
+        described: A proposal, which knows the columns.
+        units: Of the targets.
+        label: What the rows are.
+    """
+    columns = described["columns"]
+    values = [[name, *(_number(one["configuration"].get(column)) for column in columns)] for name, one in rows]
+    yield _table([label, *(_headed(described, column) for column in columns)], values)
+    targets = {f"expected {name}": _teller(name, units.get(name, "")) for _, one in rows for name in one["expected"]}
+    told = {head: say for head, say in {**targets, **_OUTLOOK}.items() if any(say(one) for _, one in rows)}
+    if told:
+        yield _table([label, *told], [[name, *(say(one) or "-" for say in told.values())] for name, one in rows])
+
+
+def _teller(target: str, unit: str) -> Callable[[Document], str]:
+    return lambda one: _interval(one["expected"][target], unit) if target in one["expected"] else ""
+
+
+def _objective(one: Document) -> str:
+    """Write what is expected of the objective; empty where nobody knows, as on pages of earlier releases, or a target says it."""
+    found = one.get("objective")
+    return "" if found is None or "mean" not in found else _spread(found["mean"], found["low"], found["high"])
+
+
+def _chance(one: Document) -> str:
+    found = one.get("objective")
+    return "" if found is None or found["better"] is None else percent(found["better"])
+
+
+def percent(share: float) -> str:
+    """Write a chance; never as certain what draws cannot make certain."""
+    return "< 1 %" if share < RARE else "> 99 %" if share > 1 - RARE else f"{100 * share:.0f} %"
+
+
+def _unit(proposal: Document, column: str) -> str:
+    return next((str(one["unit"]) for one in proposal["parameters"] if one["name"] == column), "")
 
 
 def _headed(proposal: Document, column: str) -> str:
-    unit = next((one["unit"] for one in proposal["parameters"] if one["name"] == column), "")
-    return f"{column} / {unit}" if unit else column
+    return _with_unit(column, _unit(proposal, column))
+
+
+def _with_unit(name: str, unit: str) -> str:
+    return f"{name} / {unit}" if unit else name
 
 
 def _expected(proposal: Document, name: str) -> str:
     one = proposal["expected"].get(name)
-    return "-" if one is None else f"{_number(one['mean'])} ({_number(one['low'])} to {_number(one['high'])}) {one['unit']}".rstrip()
+    return "-" if one is None else _interval(one, one["unit"])
 
 
-def _proposal(one: Document, *, pictures: bool) -> Iterator[str]:
+def _interval(one: Document, unit: str) -> str:
+    """Write a mean with its 90 % interval; of alternatives, pages of earlier releases have the standard deviation alone."""
+    low, high = (one.get(end, one["mean"] + side * NORMAL_90 * one["sd"]) for end, side in (("low", -1), ("high", 1)))
+    return f"{_spread(one['mean'], low, high)} {unit}".rstrip()
+
+
+def _spread(mean: float | None, low: float | None, high: float | None) -> str:
+    return f"{_number(mean, EXPECTED)} ({_number(low, EXPECTED)} to {_number(high, EXPECTED)})"
+
+
+def _proposal(one: Document, units: Mapping[str, str], *, pictures: bool) -> Iterator[str]:
     revision = f" revision {one['revision']}" if one["revision"] > 1 else ""
     author = f", by {one['author']}" if one["author"] else ""
     yield f"## Proposal {one['number']}{revision}{author}"
@@ -103,14 +177,19 @@ def _proposal(one: Document, *, pictures: bool) -> Iterator[str]:
         yield f"**Hazard** {hazard}"
     yield _table(
         ["parameter", "value", "legal"],
-        [[column, _number(one["configuration"][column]), _legal(one, column)] for column in one["columns"]],
+        [
+            [column, f"{_number(one['configuration'][column])} {_unit(one, column)}".rstrip(), _legal(one, column)]
+            for column in one["columns"]
+        ],
     )
     if told := [f"{name} {_expected(one, name)}" for name in one["expected"]]:
-        yield f"Expected, with 90 % intervals of a new measurement: {'; '.join(told)}."
+        told += [f"objective {objective}"] if (objective := _objective(one)) else []
+        chance = f" Chance to beat the best so far: {found}." if (found := _chance(one)) else ""
+        yield f"Expected, with 90 % intervals of a new measurement: {'; '.join(told)}.{chance}"
     yield from _practical(one)
-    yield from _neighbours(one)
+    yield from _neighbours(one, units)
     if one["explanation"] is not None:
-        yield from _explanation(one, pictures=pictures)
+        yield from _explanation(one, units, pictures=pictures)
 
 
 def _legal(one: Document, column: str) -> str:
@@ -121,7 +200,7 @@ def _legal(one: Document, column: str) -> str:
 def _practical(one: Document) -> Iterator[str]:
     said = []
     if one["lab_seconds"] is not None:
-        said.append(f"{one['lab_seconds'] / 60:.0f} min of lab time")
+        said.append(_time(one))
     if one["reagents"] is not None:
         said += [f"{volume:.3g} mL of {stock}" for stock, volume in one["reagents"]["mL"].items()]
         if one["reagents"]["cost"] is not None:
@@ -130,6 +209,8 @@ def _practical(one: Document) -> Iterator[str]:
         said.append(f"{100 * one['quantities']['novelty']:.0f} % of the ranges away from the nearest measurement")
     if said:
         yield f"Takes {', '.join(said)}."
+    if one.get("more_seconds") is None and one.get("more_from"):
+        yield f"Time: {one['more_from']}."
     if one["limits"]:
         rows = [
             [each["name"], f"{_number(each['value'])} {each['unit']}", f"{_number(each['limit'])} {each['unit']}", _share(each["share"])]
@@ -139,11 +220,20 @@ def _practical(one: Document) -> Iterator[str]:
         yield _table(["limit", "nearest value", "limit at", "share of the range"], rows)
 
 
+def _time(one: Document) -> str:
+    """Write the lab time; pages of earlier releases know of waits and holds alone."""
+    least = round(one["lab_seconds"] / 60)
+    if one.get("more_seconds") is None:
+        return f"{least} min of lab time for waits and holds"
+    more = round(one["more_seconds"] / 60)
+    return f"about {least + more} min of lab time (estimate: {least} min of waits and holds, {more} min of {one['more_from']})"
+
+
 def _share(value: float | None) -> str:
     return "open" if value is None else f"{100 * value:.0f} %"
 
 
-def _neighbours(one: Document) -> Iterator[str]:
+def _neighbours(one: Document, units: Mapping[str, str]) -> Iterator[str]:
     if not one["neighbours"]:
         return
     columns, targets = one["columns"], list(one["neighbours"][0]["values"])
@@ -155,11 +245,13 @@ def _neighbours(one: Document) -> Iterator[str]:
         ]
         for each in one["neighbours"]
     ]
-    yield "Nearest measured experiments:"
-    yield _table(["distance", *columns, *targets], rows)
+    yield "Nearest measured experiments (distance: mean over the parameters' differences, each over its range):"
+    yield _table(
+        ["distance", *(_headed(one, column) for column in columns), *(_with_unit(name, units.get(name, "")) for name in targets)], rows
+    )
 
 
-def _explanation(one: Document, *, pictures: bool) -> Iterator[str]:
+def _explanation(one: Document, units: Mapping[str, str], *, pictures: bool) -> Iterator[str]:
     explanation = one["explanation"]
     if explanation["exploit"] is not None:
         share = 100 * explanation["exploit"]
@@ -173,19 +265,14 @@ def _explanation(one: Document, *, pictures: bool) -> Iterator[str]:
             for index, player in enumerate(explanation["players"])
         ]
         yield "What drives it (Shapley values):"
-        yield _table(["parameter", *names], rows)
+        yield _table(["parameter", *(_with_unit(name, _effect_unit(name, units)) for name in names)], rows)
     if explanation["alternatives"]:
         yield "The best alternatives:"
-        columns, targets = one["columns"], list(explanation["alternatives"][0]["expected"])
-        yield _table(
-            [*columns, *(f"expected {name}" for name in targets), "acquisition (log)"],
-            [_alternative(each, columns, targets) for each in explanation["alternatives"]],
-        )
+        yield from _compared([(str(index), each) for index, each in enumerate(explanation["alternatives"], 1)], one, units, "alternative")
 
 
-def _alternative(each: Document, columns: Sequence[str], targets: Sequence[str]) -> list[str]:
-    told = [f"{_number(each['expected'][name]['mean'])} ± {_number(each['expected'][name]['sd'])}" for name in targets]
-    return [*(_number(each["configuration"].get(column)) for column in columns), *told, _number(each["acquisition"])]
+def _effect_unit(name: str, units: Mapping[str, str]) -> str:
+    return units.get(name.partition(" ")[2], "") if " " in name else "log"
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -197,7 +284,19 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
-def _number(value: float | str | None) -> str:
+def _number(value: float | str | None, digits: int = SHOWN) -> str:
     if value is None:
         return "-"
-    return value if isinstance(value, str) else f"{value:.{SHOWN}g}"
+    return value if isinstance(value, str) else f"{value:.{digits}g}"
+
+
+def _acquisition(one: Document) -> str:
+    return "" if "acquisition" not in one else _number(one["acquisition"])
+
+
+_OUTLOOK: Final[Mapping[str, Callable[[Document], str]]] = {
+    "expected objective": _objective,
+    "chance to beat the best": _chance,
+    "acquisition (log)": _acquisition,
+}
+"""What is told of a configuration beside its targets, by head."""

@@ -12,26 +12,28 @@ import logging
 import os
 import signal
 import socket
+import sqlite3
 import sys
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Final
 
 from instruments.benchfile import BenchFile, load_bench
 from instruments.host.connect import connect
+from instruments.host.copies import keep_copy, within
 from instruments.host.desk import Desk
-from instruments.host.endpoints import aim, plant_clock
-from instruments.host.executor import Executor, LifeSign
+from instruments.host.endpoints import aim, plant_clock, read_endpoints
+from instruments.host.executor import Executor, LifeSign, NotSafe
 from instruments.host.identity import Process
 from instruments.host.journal import Journal
 from instruments.host.latch import Latch
 from instruments.host.locks import ENDPOINT_LOCKS, EndpointLocks, FileLock
-from instruments.host.notes import HOST, HOST_ERROR, read_note, write_note
+from instruments.host.notes import HOST, HOST_ERROR, folder_identity, leave_word, write_note
 from instruments.host.pulse import Pulse
 from instruments.host.rest import Rest
 from instruments.host.service import Changes, Service, build
@@ -69,19 +71,20 @@ def main(arguments: Sequence[str] | None = None, parts: Parts | None = None) -> 
     parser.add_argument("--bench", type=Path, required=True)
     parser.add_argument("--endpoints", type=Path)
     chosen = parser.parse_args(arguments)
-    lab: Path = chosen.lab.absolute()
+    bench, endpoints, lab = chosen.bench.absolute(), chosen.endpoints and chosen.endpoints.absolute(), Path()
     signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)  # before any thread starts: the main thread alone takes them
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a closed terminal is no reason to leave a bench alone
     try:
-        lab.mkdir(parents=True, exist_ok=True)
+        chosen.lab.mkdir(parents=True, exist_ok=True)
+        os.chdir(chosen.lab)  # the lab may be moved while we serve it: here it stays "."
         _log_to(lab / "host.log")
         (lab / HOST_ERROR).unlink(missing_ok=True)
         with ExitStack() as held:
-            return _serve(lab, chosen.bench.absolute(), chosen.endpoints, parts or Parts(), held)
-    except AthanorError as error:
+            return _serve(lab, bench, endpoints, parts or Parts(), held)
+    except (AthanorError, OSError, sqlite3.Error) as error:
         logger.critical("%s", error)
-        write_note(lab / HOST_ERROR, {"error": str(error), "kind": type(error).__name__})
-        return error.exit_code
+        leave_word(lab / HOST_ERROR, {"error": str(error), "kind": type(error).__name__})
+        return error.exit_code if isinstance(error, AthanorError) else Fault.exit_code
 
 
 _ENDING: Final = frozenset({signal.SIGTERM, signal.SIGINT})
@@ -96,6 +99,7 @@ def _log_to(path: Path) -> None:
 
 def _serve(lab: Path, bench_path: Path, endpoints: Path | None, parts: Parts, held: ExitStack) -> int:
     bench, clock = _aimed(load_bench(bench_path), endpoints)
+    bench.check_instruments()
     park_steps(bench)  # what is wrong with them is said before a wire is touched
     lock = FileLock(lab / "host.lock", what="bench host", lab=lab)
     lock.acquire(patience=LOCK_PATIENCE)
@@ -104,6 +108,7 @@ def _serve(lab: Path, bench_path: Path, endpoints: Path | None, parts: Parts, he
     locks = EndpointLocks([bench.spec.links[link].endpoint for link in used], what="bench host", lab=lab, folder=parts.lock_folder)
     locks.acquire(patience=LOCK_PATIENCE)
     held.callback(locks.release)
+    keep_copy(lab, bench.path.name, bench.files, sha256=bench.sha256)
     journal = parts.journal(lab / "journal.sqlite")
     held.callback(journal.close)
     life = LifeSign(lab / "host.life", clock)
@@ -132,11 +137,17 @@ def _aimed(bench: BenchFile, endpoints: Path | None) -> tuple[BenchFile, Clock]:
     """
     if endpoints is None:
         return bench, LiveClock()
-    document = read_note(endpoints)
+    document = read_endpoints(endpoints)
     if document.get("bench_sha256") != bench.sha256:
         theirs = str(document.get("bench_sha256", "nothing"))[:12]
         raise BadInput(f"{endpoints} is of bench file {theirs}; {bench.path} is {bench.sha256[:12]}")
-    return aim(bench, document), plant_clock(document)
+    return _moving_along(aim(bench, document)), plant_clock(document)
+
+
+def _moving_along(bench: BenchFile) -> BenchFile:
+    """Name a plant's ports by their way from the lab, where the host stands: links are opened anew after the lab was moved."""
+    links = {name: link.evolve(port=str(within(Path(), Path(link.port)))) if link.port else link for name, link in bench.spec.links.items()}
+    return replace(bench, spec=bench.spec.model_copy(update={"links": links}))
 
 
 def _live(
@@ -159,6 +170,8 @@ def _live(
     executor.leave()
     executor.join(LEAVE_SECONDS)
     (lab / HOST).unlink(missing_ok=True)
+    if isinstance(executor.died, NotSafe):
+        raise executor.died
     if executor.died is not None:
         raise Fault(f"the executor died: {executor.died}") from executor.died
     logger.info("left")
@@ -192,7 +205,8 @@ def socket_path(lab: Path) -> Path:
     state = folder.stat()
     if state.st_uid != os.getuid() or state.st_mode & 0o077:
         raise Fault(f"{folder} may be entered by others; expected a folder of user {os.getuid()} with mode 0700")
-    path = folder / f"{hashlib.sha256(str(lab.absolute()).encode()).hexdigest()[:12]}.sock"
+    which = "{device}:{inode}".format(**folder_identity(lab))  # not its path: a new lab may lie where one was that has been moved
+    path = folder / f"{hashlib.sha256(which.encode()).hexdigest()[:12]}.sock"
     if len(os.fsencode(path)) > LONGEST_SOCKET_PATH:
         raise Fault(f"socket path {path} is longer than {LONGEST_SOCKET_PATH} bytes; set XDG_RUNTIME_DIR to a shorter folder")
     return path

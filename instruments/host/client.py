@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from typing_extensions import override
 
 from instruments.host.asking import Unreached, exchange, parse_object, refusal
-from instruments.host.notes import HOST, LATCHED, read_note
+from instruments.host.notes import HOST, LATCHED, noted, read_note
 from orchestrator.domain.records import Reading, RunReport, RunRequest
 from orchestrator.errors import AthanorError, BenchLatched, HostError
 from orchestrator.ports import Bench
@@ -72,7 +72,7 @@ class HostClient(Bench):
     @classmethod
     def of_lab(cls, lab: Path, *, campaign: str = "", fence: int | None = None, restart_within: float = RESTART_WITHIN) -> Self:
         """Talk to the host of a lab. HostError when none was started there."""
-        note = read_note(lab / HOST)
+        note = noted(lab, HOST)
         if "socket" not in note:
             raise HostError(f"lab {lab} has no bench host: {lab / HOST} is not there")
         return cls(note["socket"], fence, campaign=campaign, restart_within=restart_within, lab=lab)

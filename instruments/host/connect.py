@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from instruments.benchfile import BenchFile
 from instruments.driver import Driver
+from instruments.host.naming import LinkName
 from instruments.registry import build_driver, open_link
 from orchestrator.clock import Clock
 
@@ -16,7 +17,8 @@ def connect(bench: BenchFile, link: str, clock: Clock) -> Mapping[str, Driver]:
         BadInput: An instrument's settings do not fit its driver.
     """
     spec = bench.spec.links[link]
-    transport = open_link(kind=spec.kind, port=spec.port, url=spec.url, frame=spec.frame, baud=spec.baud)
+    with LinkName(link, spec.endpoint).told():
+        transport = open_link(kind=spec.kind, port=spec.port, url=spec.url, frame=spec.frame, baud=spec.baud)
     return {
         name: build_driver(one.driver, transport, bench.settings(name), clock)
         for name, one in bench.spec.instruments.items()

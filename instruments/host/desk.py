@@ -17,6 +17,7 @@ from instruments.host.latch import Latch
 from instruments.host.pulse import SUPERVISOR_SILENCE, Pulse
 from instruments.host.rest import Rest
 from instruments.host.wires import Wires
+from orchestrator.commandline import typed
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.records import Reading, RunReport, RunRequest
 from orchestrator.errors import BadInput, HostError, NeedsPerson
@@ -121,7 +122,7 @@ class Desk:
         self._check_free()
         for unknown in self._journal.runs(RunStatus.UNKNOWN):
             key = unknown.run_key
-            line = f"athanor resolve {key} --done | --not-done | --discard --reason TEXT --by NAME"
+            line = f"{typed('resolve', key)} --done | --not-done | --discard --reason TEXT --by NAME"
             raise Unavailable(f"run {key} is unknown ({unknown.reason}); settle it first: {line}")
         self._check_supervised("no new run")
         self._gate.check_run(request.steps)

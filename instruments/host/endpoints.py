@@ -2,15 +2,35 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 
 from instruments.benchfile import BenchFile
 from instruments.host.labtime import plant_clock
+from instruments.host.notes import folder_identity, read_note
 from orchestrator.errors import BadInput
 
-__all__ = ["aim", "plant_clock"]
+__all__ = ["aim", "plant_clock", "read_endpoints"]
 
 _KEYS: Final = frozenset({"port", "url"})
+
+
+def read_endpoints(path: Path) -> dict[str, Any]:
+    """Read what a plant says of its wires; empty when there is none.
+
+    Its ports are links in its own folder: where that was moved since, they are looked for in its new place.
+    """
+    document = read_note(path)
+    folder, identity = document.get("folder"), {key: document.get(key) for key in ("device", "inode")}
+    if folder is None or folder == str(path.parent.absolute()) or identity != folder_identity(path.parent):
+        return document
+    entries = document.get("endpoints", {})
+    return {**document, "endpoints": {name: _moved(entry, Path(folder), path.parent.absolute()) for name, entry in entries.items()}}
+
+
+def _moved(entry: Mapping[str, str], old: Path, new: Path) -> dict[str, str]:
+    port = Path(entry.get("port", ""))
+    return {**entry, "port": str(new / port.relative_to(old))} if port.is_relative_to(old) else dict(entry)
 
 
 def aim(bench: BenchFile, document: Mapping[str, Any]) -> BenchFile:

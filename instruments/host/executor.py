@@ -35,6 +35,10 @@ RECHECK_EVERY: Final = 5.0
 """Wall seconds after which the device of an unknown run is asked once more: a lost link may have come back."""
 
 
+class NotSafe(Fault):
+    """The host ends, and could not bring the bench into its safe state: somebody else has to."""
+
+
 class LifeSign:
     """The file that tells the next life of the host when this one ended, in lab seconds.
 
@@ -193,7 +197,9 @@ class Executor:
                 if not self._next_run():
                     self._attend()
                     self._alarm.wait(SLICE)
-            self.make_safe("the host leaves", asked=True)
+            missed = [one for one in self.make_safe("the host leaves", asked=True) if not one.done]
+            if missed:
+                self.died = NotSafe("when the host left, not done was: " + "; ".join(map(safestate.line, missed)))
         except BaseException as error:
             logger.exception("the executor died")
             self.died = error

@@ -161,7 +161,10 @@ def start_detached(module: Sequence[str], log: Path) -> Process:
     arguments = [sys.executable, "-P", "-m", *module]  # -P: a folder `instruments` where the user stands is not ours
     output = (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     files = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0), output, (os.POSIX_SPAWN_DUP2, 1, 2)]
-    pid = os.posix_spawn(sys.executable, arguments, dict(os.environ), file_actions=files, setsid=True, setsigmask=())
+    try:
+        pid = os.posix_spawn(sys.executable, arguments, dict(os.environ), file_actions=files, setsid=True, setsigmask=())
+    except OSError as error:
+        raise Fault(f"{module[0]} cannot be started with its log in {log}: {error.strerror}") from error
     process = Process.of(pid)
     if process is None:
         raise Fault(f"{module[0]} vanished at its start; see {log}")

@@ -54,6 +54,7 @@ class Journal:
         """
         self._lock = threading.RLock()
         self._listeners: list[Callable[[], None]] = []
+        self._path = path
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         mode = self._connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
         if mode != "wal":
@@ -82,13 +83,20 @@ class Journal:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
             try:
+                self._connection.execute("BEGIN IMMEDIATE")
                 yield self._connection
-            except BaseException:
-                self._connection.execute("ROLLBACK")
+                self._connection.execute("COMMIT")
+            except BaseException as error:
+                self._roll_back()
+                if isinstance(error, sqlite3.OperationalError):
+                    raise Fault(f"journal {self._path} cannot be written: {error}") from error
                 raise
-            self._connection.execute("COMMIT")
+
+    def _roll_back(self) -> None:
+        """End what has failed, a commit on a full disk too: an open transaction would refuse every later one."""
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
 
     # ----------------------------------------------------------------- life cycles
 

@@ -1,6 +1,9 @@
 """The safe state without a bench host: for the supervisor and for `stop`, once the host is dead.
 
-    python -m instruments.host.lastresort --lab DIR --bench FILE [--endpoints FILE]      one line per action
+    python -m instruments.host.lastresort --lab DIR --bench FILE [--bench FILE ...] [--endpoints FILE]
+
+prints a JSON object: `actions`, what became of each, and `notes`; or `refused`, why nothing was driven. A further bench
+file (the one as it stands today, after the copy that the host kept) is for the links on which the ones before it failed.
 
 All wires are opened at once, each in a thread of its own, so that one that hangs does not keep the heater on another one
 hot; the safe actions go out in the order of the bench file. No device is identified first: a pump that is missing must
@@ -8,23 +11,24 @@ not keep its neighbours running.
 """
 
 import argparse
+import json
 import logging
 import queue
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
 from instruments.benchfile import BenchFile, load_bench
 from instruments.driver import Driver
 from instruments.host.connect import connect
-from instruments.host.endpoints import aim, plant_clock
+from instruments.host.endpoints import aim, plant_clock, read_endpoints
 from instruments.host.locks import ENDPOINT_LOCKS, EndpointLocks
-from instruments.host.notes import read_note
+from instruments.host.naming import LinkName
 from instruments.host.safestate import ACTION_SECONDS, SafeAction, declared
 from instruments.host.wires import Connect
 from orchestrator.clock import Clock, LiveClock
@@ -39,7 +43,7 @@ _PASSES: Final = 2
 class _Lane:
     """One wire in a daemon thread: takes its lock, opens it, and does one thing after another."""
 
-    def __init__(self, link: str, open_link: Callable[[], Mapping[str, Driver]], lock: EndpointLocks) -> None:
+    def __init__(self, link: LinkName, open_link: Callable[[], Mapping[str, Driver]], lock: EndpointLocks) -> None:
         self._link = link
         self._open = open_link
         self._lock = lock
@@ -47,7 +51,7 @@ class _Lane:
         self._refused: Exception | None = None
         self._hangs = False
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name=f"last-resort-{link}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"last-resort-{link.link}", daemon=True)
 
     def start(self) -> None:
         """Start the thread, which opens the wire first."""
@@ -79,21 +83,26 @@ class _Lane:
     def make_safe(self, instrument: str, action: str, *, seconds: float) -> SafeAction:
         """Carry out one safe action in the wire's thread; never raises for a device."""
         if self._hangs:  # the one before waited already: the next wire's turn
-            return SafeAction(instrument, action, done=False, reason=f"link {self._link} hangs")
+            return SafeAction(instrument, action, done=False, reason=f"{self._link} hangs")
         future: Future[None] = Future()
-        self._jobs.put(lambda: _settle(future, lambda: self._driver(instrument).make_safe(action)))
+        self._jobs.put(lambda: _settle(future, lambda: self._make_safe(instrument, action)))
         try:
             future.result(timeout=seconds)
         except NotYet:
             self._hangs = True
-            return SafeAction(instrument, action, done=False, reason=f"link {self._link}: no answer for {seconds:g} s")
+            return SafeAction(instrument, action, done=False, reason=f"{self._link}: no answer for {seconds:g} s")
         except Exception as error:  # whatever a driver raises, the others are still to be made safe
             return SafeAction(instrument, action, done=False, reason=str(error) or type(error).__name__)
         return SafeAction(instrument, action, done=True)
 
+    def _make_safe(self, instrument: str, action: str) -> None:
+        with self._link.told(instrument):
+            self._driver(instrument).make_safe(action)
+
     def _driver(self, instrument: str) -> Driver:
         if self._refused is not None:
-            raise LinkError(f"link {self._link} cannot be opened: {self._refused}", sent=Sent.NO) from self._refused
+            why = str(self._refused).removeprefix(f"{self._link}: ")
+            raise LinkError(f"{self._link} cannot be opened: {why}", sent=Sent.NO) from self._refused
         return self._drivers[instrument]
 
     def finish(self, seconds: float) -> None:
@@ -129,21 +138,22 @@ class LastResort:
     @classmethod
     def prepare(cls, bench: BenchFile, connect: Connect, *, lab: Path, what: str, endpoints: Path | None = None) -> Self:
         """Read all files now: they may be gone when they are needed."""
-        return cls(bench, connect, lab, what, endpoints, read_note(endpoints) if endpoints else {})
+        return cls(bench, connect, lab, what, endpoints, read_endpoints(endpoints) if endpoints else {})
 
-    def drive(self, *, seconds: float = ACTION_SECONDS) -> tuple[SafeAction, ...]:
+    def drive(self, *, seconds: float = ACTION_SECONDS, only: Callable[[str], bool] = lambda _: True) -> tuple[SafeAction, ...]:
         """Take the wires, drive the declared safe state and let go; never raises for a device or a lock.
 
         Args:
             seconds: Wall seconds that a wire may take for one action.
+            only: Says of an instrument whether it is driven.
 
         Raises:
             BadInput: The plant's document does not name every link.
         """
         bench, clock = self._aimed()
-        lanes = self._lanes(bench, clock)
+        results = {wanted: SafeAction(*wanted, done=False) for wanted in declared(bench) if only(wanted[0])}
+        lanes = self._lanes(bench, clock, {name for name, _ in results})
         try:
-            results = {wanted: SafeAction(*wanted, done=False) for wanted in declared(bench)}
             for number in range(_PASSES):
                 for lane in lanes.values() if number else ():
                     lane.forgive()
@@ -158,14 +168,15 @@ class LastResort:
     def _aimed(self) -> tuple[BenchFile, Clock]:
         if self.endpoints is None:
             return self.bench, LiveClock()
-        document = read_note(self.endpoints) or self.known  # a plant that was started again has other ports
+        document = read_endpoints(self.endpoints) or self.known  # a plant that was started again has other ports
         return aim(self.bench, document), plant_clock(document)
 
-    def _lanes(self, bench: BenchFile, clock: Clock) -> dict[str, _Lane]:
+    def _lanes(self, bench: BenchFile, clock: Clock, instruments: Collection[str]) -> dict[str, _Lane]:
         lanes = {}
-        for link in dict.fromkeys(spec.link for spec in bench.spec.instruments.values()):
-            lock = EndpointLocks([bench.spec.links[link].endpoint], what=self.what, lab=self.lab, folder=self.lock_folder)
-            lanes[link] = _Lane(link, _opener(self.connect, bench, link, clock), lock)
+        for link in dict.fromkeys(spec.link for name, spec in bench.spec.instruments.items() if name in instruments):
+            endpoint = bench.spec.links[link].endpoint
+            lock = EndpointLocks([endpoint], what=self.what, lab=self.lab, folder=self.lock_folder)
+            lanes[link] = _Lane(LinkName(link, endpoint), _opener(self.connect, bench, link, clock), lock)
             lanes[link].start()
         return lanes
 
@@ -174,26 +185,81 @@ def _opener(connect: Connect, bench: BenchFile, link: str, clock: Clock) -> Call
     return lambda: connect(bench, link, clock)
 
 
-def line(action: SafeAction) -> str:
-    """Say in one line what became of a safe action."""
-    return f"{action.instrument}.{action.action}: {'done' if action.done else f'NOT DONE: {action.reason}'}"
+Prepared = Callable[[], LastResort]
+"""Reads a bench file, when it is its turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Driven:
+    """What became of a safe state that was driven by several bench files."""
+
+    actions: tuple[SafeAction, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What else people should know: bench files that cannot be read, what has no safe action."""
+    failed_links: frozenset[str] = frozenset()
+
+    def document(self) -> dict[str, Any]:
+        """Return it as a JSON object: `actions` and `notes`, and `refused` where there was no action to take."""
+        if self.actions:
+            return {"actions": [one.document() for one in self.actions], "notes": list(self.notes)}
+        *notes, refused = self.notes
+        return {"actions": [], "notes": notes, "refused": refused}
+
+
+def drive_in_turn(files: Sequence[Prepared]) -> Driven:
+    """Drive the safe state by the first bench file that can be read, and by the next ones what has failed until then."""
+    driven, used = Driven(), set[str]()
+    for prepare in files:
+        if driven.actions and all(one.done for one in driven.actions):
+            break
+        try:
+            resort = prepare()
+            if resort.bench.sha256 not in used:
+                driven = _go_on(driven, resort)
+            used.add(resort.bench.sha256)
+        except AthanorError as error:
+            driven = replace(driven, notes=(*driven.notes, str(error)))
+    return driven
+
+
+def _go_on(before: Driven, resort: LastResort) -> Driven:
+    """Drive what is not done yet: everything at first, then the instruments that failed, and those on the links that failed."""
+    bench, failed = resort.bench, {one.instrument for one in before.actions if not one.done}
+    if not before.actions:
+        if not list(declared(bench)):
+            return replace(before, notes=(*before.notes, f"bench file {bench.path} declares no safe action"))
+        actions = resort.drive()
+        without = [name for name, spec in bench.spec.instruments.items() if not spec.safe_state]
+        notes = (*before.notes, *(f"{name}: no safe action is declared for it" for name in without))
+        links = frozenset(bench.spec.instruments[one.instrument].link for one in actions if not one.done)
+        return Driven(actions, notes, links)
+    links = before.failed_links | {spec.link for name, spec in bench.spec.instruments.items() if name in failed}
+    again = {(one.instrument, one.action): one for one in resort.drive(only=lambda name: bench.spec.instruments[name].link in links)}
+    known = {(one.instrument, one.action) for one in before.actions}
+    actions = tuple(_better(one, again.get((one.instrument, one.action)), bench.path) for one in before.actions)
+    return replace(before, actions=(*actions, *(one for key, one in again.items() if key not in known)))
+
+
+def _better(before: SafeAction, after: SafeAction | None, file: Path) -> SafeAction:
+    if before.done or after is None:
+        return before
+    return after if after.done else replace(before, reason=f"{before.reason}; by {file}: {after.reason}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Drive the declared safe state of a bench and print what became of each action."""
     parser = argparse.ArgumentParser(prog="python -m instruments.host.lastresort", description=main.__doc__)
     parser.add_argument("--lab", type=Path, required=True)
-    parser.add_argument("--bench", type=Path, required=True)
+    parser.add_argument("--bench", type=Path, required=True, action="append")
     parser.add_argument("--endpoints", type=Path)
     chosen = parser.parse_args(arguments)
-    try:
-        resort = LastResort.prepare(load_bench(chosen.bench), connect, lab=chosen.lab, what="stop", endpoints=chosen.endpoints)
-        actions = resort.drive()
-    except AthanorError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
-    sys.stdout.writelines(f"{line(one)}\n" for one in actions)
-    return 0 if all(one.done for one in actions) else Fault.exit_code
+
+    def prepared(file: Path) -> Prepared:
+        return lambda: LastResort.prepare(load_bench(file), connect, lab=chosen.lab, what="stop", endpoints=chosen.endpoints)
+
+    driven = drive_in_turn([prepared(file) for file in chosen.bench])
+    sys.stdout.write(json.dumps(driven.document()) + "\n")
+    return 0 if driven.actions and all(one.done for one in driven.actions) else Fault.exit_code
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from typing import Any, Final, Self
 from typing_extensions import override
 
 from instruments.host.identity import Process
+from instruments.host.notes import is_copy
 from orchestrator.errors import Fault, LockHeld
 
 logger = logging.getLogger(__name__)
@@ -290,7 +291,9 @@ def campaign_holder(lab: Path) -> Process | None:
 
 
 def read_holder(path: Path) -> Holder | None:
-    """Return the live process whose name stands in a lock file, without touching the lock."""
+    """Return the live process whose name stands in a lock file, without touching the lock; None in a copied lab."""
+    if is_copy(path.parent):
+        return None
     try:
         found = Holder.parse(path.read_text(encoding="utf-8"))
     except OSError:
@@ -351,10 +354,21 @@ def _take_patiently(lock: FileLock, patience: float) -> None:
         take_over(lock)
 
 
+_THIS_MACHINE: Final = re.compile(r"^(localhost|ip6-localhost|\[(0*:)+0*1\])\.?(?=:|$)")
+"""The names of the loopback address."""
+
+
+def is_url(endpoint: str) -> bool:
+    """Whether an endpoint is a url, and not a port's path."""
+    return re.match(r"^[a-z][a-z0-9+.-]*://", endpoint, re.IGNORECASE) is not None
+
+
 def canonical_endpoint(endpoint: str) -> str:
     """Return the one name of a wire: the real path of a port, a url in lower case without its closing slash."""
-    if re.match(r"^[a-z][a-z0-9+.-]*://", endpoint, re.IGNORECASE):
-        return endpoint.lower().rstrip("/").replace("://localhost", "://127.0.0.1")
+    if is_url(endpoint):
+        scheme, _, rest = endpoint.lower().partition("://")
+        host, slash, path_in = rest.partition("?")[0].rstrip("/").partition("/")
+        return f"{scheme}://{_THIS_MACHINE.sub('127.0.0.1', host)}{slash}{path_in}"
     path = Path(endpoint)
     real = path.resolve()
     # A pseudo-terminal's number is given anew when its plant has died, while a host may still hold the old lock.

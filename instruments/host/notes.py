@@ -1,4 +1,8 @@
-"""The small JSON files by which the processes of a lab find each other, and their names."""
+"""The small JSON files by which the processes of a lab find each other, and their names.
+
+`lab.json` says which folder they belong to. In a copied lab they are the original's: there they say nothing, so that no
+process, socket or wire of the original is stopped or steered from the copy. A lab that was moved is still itself.
+"""
 
 import json
 import logging
@@ -10,8 +14,11 @@ from typing import Any, Final
 
 logger = logging.getLogger(__name__)
 
+LAB: Final = "lab.json"
 HOST: Final = "host.json"
 HOST_ERROR: Final = "host-error.json"
+NOT_SAFE: Final = "NotSafe"
+"""Kind of the host's error when it has left and could not make the bench safe."""
 SUPERVISOR: Final = "supervisor.json"
 LATCHED: Final = "latched.json"
 STARTED: Final = "started.json"
@@ -23,11 +30,23 @@ def write_note(path: Path, document: Any) -> None:
     """Write a file that readers see whole or not at all, and that survives a power cut."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with draft.open("w", encoding="utf-8") as file:
-        json.dump(document, file)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    try:
+        with draft.open("w", encoding="utf-8") as file:
+            json.dump(document, file)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def leave_word(path: Path, document: Any) -> None:
+    """Write a note that tells why a process ends; on a full disk the log has to do."""
+    try:
+        write_note(path, document)
+    except OSError as error:
+        logger.error("%s could not be written: %s", path, error)
 
 
 def read_note(path: Path) -> dict[str, Any]:
@@ -37,6 +56,23 @@ def read_note(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return document if isinstance(document, dict) else {}
+
+
+def folder_identity(folder: Path) -> dict[str, int]:
+    """Return what a folder keeps when it is moved within its file system, and a copy of it does not have."""
+    state = folder.stat()
+    return {"device": state.st_dev, "inode": state.st_ino}
+
+
+def is_copy(lab: Path) -> bool:
+    """Say whether a lab folder is a copy of the one in which its notes were written."""
+    identity = read_note(lab / LAB)
+    return any(identity.get(key, now) != now for key, now in folder_identity(lab).items()) if identity else False
+
+
+def noted(lab: Path, name: str) -> dict[str, Any]:
+    """Read a note of a lab's own processes; empty when there is none, or when it is another lab's."""
+    return {} if is_copy(lab) else read_note(lab / name)
 
 
 def write_latch(lab: Path, *, reason: str, by: str, lines: Sequence[str] = (), key: str | None = None) -> None:

@@ -4,9 +4,9 @@ Each process holds a lock of its own and outlives the command that started it. `
 this lab started, so that the next command inherits it after a kill, and ends that and nothing else.
 """
 
-import fcntl
 import hashlib
 import logging
+import os
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,11 +14,28 @@ from pathlib import Path
 from typing import Any, Final
 
 from instruments.host.asking import ask
+from instruments.host.copies import LAST_COPY, bench_files, noted_bench, places
 from instruments.host.identity import Process, last_line, reap, start_detached
 from instruments.host.labtime import lab_clock, lab_rate
 from instruments.host.locks import FileLock, campaign_holder, read_holder
-from instruments.host.notes import ENDPOINTS, HOST, HOST_ERROR, LATCHED, PLANT, STARTED, SUPERVISOR, read_note, write_note
-from instruments.host.stop import bench_of, host_of, stop_bench, supervisor_of
+from instruments.host.notes import (
+    ENDPOINTS,
+    HOST,
+    HOST_ERROR,
+    LAB,
+    LATCHED,
+    NOT_SAFE,
+    PLANT,
+    STARTED,
+    SUPERVISOR,
+    folder_identity,
+    is_copy,
+    noted,
+    read_note,
+    write_note,
+)
+from instruments.host.stop import host_of, plant_lives, stop_bench, supervisor_of
+from orchestrator.domain.identity import uuid7
 from orchestrator.errors import AthanorError, BadInput, Fault, HostError, NeedsPerson
 from orchestrator.textfile import read_text
 
@@ -30,9 +47,12 @@ __all__ = [
     "host_alive",
     "lab_clock",
     "lab_rate",
+    "make_own",
     "process_table",
+    "run_in_hand",
     "shutdown_bench",
     "shutdown_plant",
+    "start_known_bench",
     "unlatch",
 ]
 
@@ -45,6 +65,7 @@ SHUTDOWN_SECONDS: Final = 90.0
 PLANT_SECONDS: Final = 15.0
 _STARTER_PATIENCE: Final = 2 * READY_SECONDS
 _POLL_SECONDS: Final = 0.05
+_START_LOCK: Final = "start.lock"
 _SUPERVISOR: Final = ("instruments.host.supervisor",)
 _PLANT: Final = ("simulators.plant",)
 
@@ -57,6 +78,37 @@ class BenchProcess:
     process: Process
     bench_sha256: str
     boot: str
+
+
+# ---------------------------------------------------------------------- the lab
+
+
+def make_own(lab: Path, kind: str) -> None:
+    """Note which folder a lab is; a copied one becomes a lab of its own, in which nothing was started yet.
+
+    Args:
+        lab: The lab folder.
+        kind: Live or dry; what stands there already stays.
+    """
+    if _knows_itself(lab):
+        return
+    with _starter(lab):
+        if _knows_itself(lab):  # another command was faster
+            return
+        if is_copy(lab):
+            _forget_original(lab)
+        write_note(lab / LAB, {"kind": kind, **read_note(lab / LAB), "id": uuid7(), **folder_identity(lab)})
+
+
+def _knows_itself(lab: Path) -> bool:
+    return not is_copy(lab) and "id" in read_note(lab / LAB)
+
+
+def _forget_original(lab: Path) -> None:
+    for name in (HOST, HOST_ERROR, SUPERVISOR, STARTED, LAST_COPY, f"{PLANT}/{ENDPOINTS}"):
+        (lab / name).unlink(missing_ok=True)
+    for lock in set(lab.glob("*.lock")) - {lab / _START_LOCK}:
+        os.truncate(lock, 0)  # the holder's name that stands in it is not of this file's holder
 
 
 # ---------------------------------------------------------------------- the bench
@@ -91,7 +143,7 @@ def _sha256(bench: Path) -> str:
 
 
 def _starter(lab: Path) -> "_Patient":
-    return _Patient(FileLock(lab / "start.lock", what="a starting command", lab=lab))
+    return _Patient(FileLock(lab / _START_LOCK, what="a starting command", lab=lab))
 
 
 class _Patient:
@@ -109,13 +161,18 @@ class _Patient:
 
 def _replace_other_bench(lab: Path, wanted: str, endpoints: Path | None) -> None:
     """End a host of another bench file, or of a plant that has died: it could not do anything for us."""
-    note = read_note(lab / HOST)
+    note = noted(lab, HOST)
     if _process(lab, HOST) is None:
         return
-    started_on = read_note(lab / STARTED).get("plant_boot")
+    started_on = noted(lab, STARTED).get("plant_boot")
     if started_on is not None and started_on != _plant_boot(endpoints):
-        logger.warning("the plant was started again: the host of the dead one leaves")
-        _end_bench(lab)
+        logger.warning("the plant was started again: the host of the dead one is ended; its devices are no more")
+        for process in (supervisor_of(lab), host_of(lab)):
+            if process is not None:
+                process.kill()
+                reap(process.pid)
+        for name in (SUPERVISOR, HOST):
+            (lab / name).unlink(missing_ok=True)
     elif note.get("bench_sha256") != wanted:
         run = ask(str(note["socket"]), "GET", "/alive", timeout=5.0).get("run")
         if run is not None:
@@ -130,10 +187,9 @@ def _plant_boot(endpoints: Path | None) -> str | None:
 
 def _start_supervisor(lab: Path, bench: Path, endpoints: Path | None, module: Sequence[str]) -> Process:
     (lab / HOST_ERROR).unlink(missing_ok=True)
-    places = {"bench": str(bench), **({"endpoints": str(endpoints)} if endpoints else {})}
-    arguments = [part for key, value in places.items() for part in (f"--{key}", value)]
+    arguments = ["--bench", str(bench), *(("--endpoints", str(endpoints)) if endpoints else ())]
     process = start_detached([*module, "--lab", str(lab), *arguments], lab / "supervisor.log")
-    _remember(lab, supervisor=process.document(), bench=places, plant_boot=_plant_boot(endpoints))
+    _remember_or_end(lab, process, supervisor=process.document(), bench=places(lab, bench, endpoints), plant_boot=_plant_boot(endpoints))
     return process
 
 
@@ -151,7 +207,7 @@ def _await_host(lab: Path, supervisor: Process) -> BenchProcess:
 
 
 def _answering(lab: Path) -> BenchProcess | None:
-    note, process = read_note(lab / HOST), _process(lab, HOST)
+    note, process = noted(lab, HOST), _process(lab, HOST)
     if process is None:
         return None
     try:
@@ -170,12 +226,27 @@ def host_alive(lab: Path) -> bool:
     return _answering(lab.absolute()) is not None
 
 
+def run_in_hand(lab: Path) -> str | None:
+    """Return the run that the lab's bench host carries out; None where it has none, or does not answer."""
+    if (found := _answering(lab.absolute())) is None:
+        return None
+    try:
+        run = ask(found.socket, "GET", "/alive", timeout=5.0).get("run")
+    except AthanorError:
+        return None
+    return None if run is None else str(run)
+
+
 def unlatch(lab: Path, *, by: str, reason: str) -> bool:
     """Let the bench work again after a stop, also while no host lives; return whether it was latched."""
     lab = lab.absolute()
     found = _answering(lab)
     latched = (lab / LATCHED).exists()
     if found is None:
+        if (host := host_of(lab)) and latched:
+            raise HostError(
+                f"host {host.pid} lives but does not answer: the bench stays latched; `athanor stop` ends it, then resume again"
+            )
         (lab / LATCHED).unlink(missing_ok=True)
         logger.warning("unlatched by %s: %s", by, reason)
         return latched
@@ -186,8 +257,34 @@ def unlatch(lab: Path, *, by: str, reason: str) -> bool:
 
 
 def bench_path_of(lab: Path) -> Path:
-    """Return the bench file that was last started in a lab; BadInput when none was."""
-    return bench_of(lab.absolute())[0]
+    """Return the bench file that was last started in a lab, where it lies today; BadInput when none was."""
+    if (found := noted_bench(lab.absolute())) is None:
+        raise BadInput(f"no bench was ever started in lab {lab}")
+    return found
+
+
+def start_known_bench(lab: Path, bench: Path | None = None, endpoints: Path | None = None) -> None:
+    """See to it that a lab has a bench host, started by what the lab knows of its bench when none is alive.
+
+    Args:
+        lab: The lab folder.
+        bench: The bench file to go by; None for those that the lab has noted, the copy that the last host kept first.
+        endpoints: The plant's `endpoints.json`; None on a live bench.
+
+    Raises:
+        AthanorError: No host can be had; one line says why.
+    """
+    lab = lab.absolute()
+    if host_alive(lab):
+        return
+    if is_copy(lab):
+        raise HostError(f"lab {lab} is a copy of another one: no host is started on that one's bench")
+    if endpoints is not None and not plant_lives(lab):
+        raise HostError(f"the simulated devices of dry lab {lab} do not run")
+    known = [path for path in ((bench,) if bench else bench_files(lab)) if path.exists()]
+    if not known:
+        raise BadInput(f"no bench file of lab {lab} is there any more; --bench FILE names one")
+    ensure_bench(lab, known[0], endpoints)
 
 
 def shutdown_bench(lab: Path) -> None:
@@ -200,7 +297,7 @@ def shutdown_bench(lab: Path) -> None:
     """
     lab = lab.absolute()
     with _starter(lab):
-        if "supervisor" in read_note(lab / STARTED):
+        if "supervisor" in noted(lab, STARTED):
             _end_bench(lab)
 
 
@@ -212,22 +309,27 @@ def _end_bench(lab: Path) -> None:
         reap(supervisor.pid)
     if clean and (host := host_of(lab)):
         clean = _end_orphan(lab, host)
+    elif not supervisor and noted(lab, HOST):
+        clean = False  # it was killed, and nobody has made the bench safe since
     if not clean:
-        lines = stop_bench(lab, reason="the bench did not shut down", by="shutdown")
-        raise HostError(f"the bench did not shut down and was stopped: {'; '.join(lines)}")
-    _remember(lab, supervisor=None)
+        stopped = stop_bench(lab, reason="the bench did not shut down", by="shutdown")
+        raise HostError(f"the bench did not shut down and was stopped: {'; '.join((*stopped.lines, stopped.verdict))}")
+    (lab / SUPERVISOR).unlink(missing_ok=True)  # of one that was killed
+    _forget(lab, "supervisor")
     if (lab / LATCHED).exists() and not was_latched:
-        raise HostError(f"the bench did not shut down cleanly and is latched: {read_note(lab / LATCHED).get('reason')}")
+        latch = read_note(lab / LATCHED)
+        told = "; ".join(latch.get("safe_state") or ())
+        raise HostError(f"the bench did not shut down cleanly and is latched: {latch.get('reason')}; since then: {told}")
 
 
 def _end_orphan(lab: Path, host: Process) -> bool:
     """End a host whose supervisor was killed."""
     try:
-        ask(str(read_note(lab / HOST).get("socket", "")), "POST", "/shutdown", {}, timeout=SHUTDOWN_SECONDS)
+        ask(str(noted(lab, HOST).get("socket", "")), "POST", "/shutdown", {}, timeout=SHUTDOWN_SECONDS)
     except AthanorError as error:
         logger.warning("%s", error)
         return False
-    return host.wait(SHUTDOWN_SECONDS)
+    return host.wait(SHUTDOWN_SECONDS) and read_note(lab / HOST_ERROR).get("kind") != NOT_SAFE
 
 
 # ---------------------------------------------------------------------- the plant
@@ -265,7 +367,7 @@ def ensure_plant(
     wanted = {"bench_sha256": bench_sha256, "seed": seed, "rate": float(rate)}
     with _starter(lab):
         note = read_note(lab / PLANT / ENDPOINTS)
-        if note and _plant_lives(lab):
+        if note and plant_lives(lab):
             if note.get("bench_sha256") in formerly and note["bench_sha256"] != bench_sha256:
                 note = {**note, "bench_sha256": bench_sha256}
                 write_note(lab / PLANT / ENDPOINTS, note)
@@ -273,17 +375,6 @@ def ensure_plant(
         else:
             note = _start_plant(lab, plant_file.absolute(), wanted, plant)
     return {link: str(one.get("port", one.get("url"))) for link, one in note["endpoints"].items()}
-
-
-def _plant_lives(lab: Path) -> bool:
-    try:
-        with (lab / PLANT / "plant.lock").open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except FileNotFoundError:
-        return False
-    return False
 
 
 def _compare(running: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
@@ -307,7 +398,7 @@ def _start_plant(lab: Path, plant_file: Path, wanted: Mapping[str, Any], module:
     arguments = ["--plant", str(plant_file), "--folder", str(folder), "--bench-sha256", wanted["bench_sha256"]]
     numbers = ["--seed", str(wanted["seed"]), "--rate", repr(wanted["rate"])]
     process = start_detached([*module, *arguments, *numbers], lab / "plant.log")
-    _remember(lab, plant=process.document())
+    _remember_or_end(lab, process, plant=process.document())
     deadline = time.monotonic() + READY_SECONDS
     while not (note := read_note(folder / ENDPOINTS)):
         if not process.alive or time.monotonic() > deadline:
@@ -322,11 +413,11 @@ def shutdown_plant(lab: Path) -> None:
     """End the plant that commands of this lab started, and await its death."""
     lab = lab.absolute()
     with _starter(lab):
-        process = Process.parse(read_note(lab / STARTED).get("plant"))
+        process = Process.parse(noted(lab, STARTED).get("plant"))
         if process is not None:
             process.terminate(PLANT_SECONDS)
             reap(process.pid)
-            _remember(lab, plant=None)
+            _forget(lab, "plant")
 
 
 # ---------------------------------------------------------------------- what runs
@@ -348,14 +439,32 @@ def process_table(lab: Path) -> dict[str, dict[str, Any] | None]:
 
 def _plant(lab: Path) -> Process | None:
     pid = read_note(lab / PLANT / ENDPOINTS).get("pid")
-    return Process.of(pid) if isinstance(pid, int) and _plant_lives(lab) else None
+    return Process.of(pid) if isinstance(pid, int) and plant_lives(lab) else None
 
 
 def _process(lab: Path, note: str) -> Process | None:
-    process = Process.parse(read_note(lab / note))
+    process = Process.parse(noted(lab, note))
     return process if process and process.alive else None
 
 
+def _remember_or_end(lab: Path, process: Process, **entries: Any) -> None:
+    """Note what was started; what no later command could find is ended at once."""
+    try:
+        _remember(lab, **entries)
+    except OSError as error:
+        process.terminate(PLANT_SECONDS)
+        reap(process.pid)
+        raise Fault(f"{lab / STARTED} cannot be written: {error.strerror}") from error
+
+
 def _remember(lab: Path, **entries: Any) -> None:
-    merged = {**read_note(lab / STARTED), **entries}
+    merged = {**noted(lab, STARTED), **entries}
     write_note(lab / STARTED, {name: entry for name, entry in merged.items() if entry is not None})
+
+
+def _forget(lab: Path, *names: str) -> None:
+    """Strike out what has ended; on a full disk the dead process's name stands there and means nothing."""
+    try:
+        _remember(lab, **dict.fromkeys(names))
+    except OSError as error:
+        logger.error("%s cannot be written: %s", lab / STARTED, error)

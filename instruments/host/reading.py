@@ -9,6 +9,7 @@ from instruments.driver import Driver, Identity
 from instruments.host.client import HostClient
 from instruments.host.connect import connect
 from instruments.host.locks import EndpointLocks
+from instruments.host.naming import LinkName
 from instruments.host.processes import host_alive
 from orchestrator.clock import LiveClock
 from orchestrator.errors import AthanorError, BadInput
@@ -35,7 +36,9 @@ def _ask_all(bench: BenchFile) -> dict[str, str]:
     for link in dict.fromkeys(spec.link for spec in bench.spec.instruments.values()):
         drivers: Mapping[str, Driver] = connect(bench, link, LiveClock())
         try:
-            found |= {name: _shown(_document(driver.identify())) for name, driver in drivers.items()}
+            for name, driver in drivers.items():
+                with LinkName(link, bench.spec.links[link].endpoint).told(name):
+                    found[name] = _shown(_document(driver.identify()))
         finally:
             for driver in drivers.values():
                 driver.close()

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from instruments.benchfile import BenchFile
+from instruments.host.stop import shown
 from instruments.host.wires import Wires
 from orchestrator.errors import InstrumentError
 
@@ -27,6 +28,11 @@ class SafeAction:
     def document(self) -> dict[str, Any]:
         """Return it as a JSON object."""
         return asdict(self)
+
+
+def line(action: SafeAction) -> str:
+    """Say in one line what became of a safe action."""
+    return shown(action.document())
 
 
 def declared(bench: BenchFile) -> Iterator[tuple[str, str]]:

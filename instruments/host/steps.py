@@ -9,7 +9,7 @@ from typing import Any, Final, NoReturn
 from instruments.driver import Finding, Outcome, Progress, Verdict
 from instruments.host.entries import JournalStep, Transition
 from instruments.host.exchange import ONCE, RESENDABLE, RESENDS, Exchange, RunEnded, Tools, instrument_of
-from instruments.procedure import classify
+from instruments.procedure import carried_by_doses, classify
 from orchestrator.domain.lifecycle import RunStatus, StepKind, StepStatus
 from orchestrator.domain.records import Reading, RunRequest, Step, Until
 from orchestrator.errors import DeviceError, InstrumentError, OutcomeUnknown, Sent
@@ -134,7 +134,21 @@ class StepRunner:
 
     def _record(self, step: Step) -> None:
         readings = self.exchange.read(step.channels)
+        self._refuse_ended_doses(step)
         self.commit(step, StepStatus.DONE, readings=_of_step(readings, step))
+
+    def _refuse_ended_doses(self, step: Step) -> None:
+        """Refuse what was read of a flow that had ended: the instruments were late, the recipe is not to blame.
+
+        Asked after the reading, so that whatever still flows then has flowed all the while.
+        """
+        needed = carried_by_doses(self.tools.bench, step, self.request.steps[: step.index])
+        if not needed:
+            return
+        self._poll_doses(due=0.0)
+        if ended := sorted(needed - {str(dose.instrument) for dose, _ in self._doses.values()}):
+            message = f"read only after the dose of {', '.join(ended)} had ended; a run is judged by what flows when it is read"
+            raise DeviceError(message, sent=Sent.YES)
 
     # ----------------------------------------------------------------- acting
 

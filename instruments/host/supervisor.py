@@ -7,19 +7,23 @@ It loads drivers only: no model, no ledger, no Prefect, so that little can break
 
 import argparse
 import logging
+import os
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from instruments.benchfile import load_bench
+from instruments.benchfile import BenchFile, load_bench
 from instruments.host.connect import connect
-from instruments.host.lastresort import LastResort, line
-from instruments.host.notes import HOST_ERROR, write_note
+from instruments.host.copies import copy_of, noted_bench, places, within
+from instruments.host.lastresort import LastResort, drive_in_turn
+from instruments.host.notes import HOST_ERROR, leave_word
+from instruments.host.stop import Stopped, outcome
 from instruments.host.watch import Supervisor, Times, start_host
 from instruments.notification import Notifier
-from orchestrator.errors import AthanorError
+from orchestrator.errors import AthanorError, Fault
 
 logger = logging.getLogger(__name__)
 
@@ -43,26 +47,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a closed terminal is no reason to leave a bench alone
-    lab, bench, endpoints = chosen.lab.absolute(), chosen.bench.absolute(), chosen.endpoints and chosen.endpoints.absolute()
+    bench, endpoints = chosen.bench.absolute(), chosen.endpoints and chosen.endpoints.absolute()
+    os.chdir(chosen.lab)  # the lab may be moved while we watch: here it stays "."
     try:
-        return _supervise(lab, bench, endpoints, stopping)
-    except AthanorError as error:
+        return _supervise(Path(), bench, within(Path(), endpoints), stopping)
+    except (AthanorError, OSError) as error:
         logger.critical("%s", error)
-        write_note(lab / HOST_ERROR, {"error": str(error)})
-        return error.exit_code
+        leave_word(Path(HOST_ERROR), {"error": str(error)})
+        return error.exit_code if isinstance(error, AthanorError) else Fault.exit_code
 
 
 def _supervise(lab: Path, bench: Path, endpoints: Path | None, stopping: threading.Event) -> int:
-    safe_state = LastResort.prepare(load_bench(bench), connect, lab=lab, what="supervisor", endpoints=endpoints)
-    command = host_command(lab, bench, endpoints)
-    times = Times(safe_state.bench.spec.bench.restart_within)
+    def prepared(file: BenchFile) -> LastResort:
+        return LastResort.prepare(file, connect, lab=lab, what="supervisor", endpoints=endpoints)
+
+    safe_state = prepared(load_bench(bench))
+
+    def start() -> subprocess.Popen[bytes]:
+        file = same_bench(lab, safe_state.bench)
+        return start_host(lab, host_command(lab.absolute(), file.absolute(), endpoints and endpoints.absolute()))
+
+    def drive() -> Stopped:
+        return outcome(drive_in_turn([lambda: safe_state, lambda: prepared(load_bench(noted_bench(lab) or bench))]).document())
+
     notifier = Notifier.from_environment(lab)
-    supervisor = Supervisor(lab, lambda: start_host(lab, command), lambda: [line(one) for one in safe_state.drive()], times, notifier)
-    note = {"bench": str(bench), **({"endpoints": str(endpoints)} if endpoints else {})}
+    supervisor = Supervisor(lab, start, drive, Times(safe_state.bench.spec.bench.restart_within), notifier)
     try:
-        return supervisor.run(stopping, **note)
+        return supervisor.run(stopping, **places(lab.absolute(), bench, endpoints and endpoints.absolute()))
     finally:
         notifier.close()
+
+
+def same_bench(lab: Path, bench: BenchFile) -> Path:
+    """Return from where a host reads the bench that is supervised: its file, or the copy once that was changed or is gone."""
+    try:
+        same = load_bench(bench.path).sha256 == bench.sha256
+    except AthanorError:
+        same = False
+    return bench.path if same else copy_of(lab, bench.path.name, bench.sha256) or bench.path
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ from typing import Any, Final
 from instruments.host.asking import ask
 from instruments.host.identity import Process
 from instruments.host.locks import FileLock
-from instruments.host.notes import HOST, HOST_ERROR, LATCHED, SUPERVISOR, read_note, write_latch, write_note
+from instruments.host.notes import HOST, HOST_ERROR, LATCHED, NOT_SAFE, SUPERVISOR, read_note, write_latch, write_note
+from instruments.host.stop import Stopped
 from instruments.notification import Event, Notifier
 from orchestrator.domain.identity import uuid7
 from orchestrator.errors import AthanorError, HostError
@@ -101,7 +102,7 @@ class Supervisor:
         self,
         lab: Path,
         start: Callable[[], subprocess.Popen[bytes]],
-        drive: Callable[[], Sequence[str]],
+        drive: Callable[[], Stopped],
         times: Times,
         notifier: Notifier | None = None,
     ) -> None:
@@ -110,7 +111,7 @@ class Supervisor:
         Args:
             lab: The lab folder.
             start: Starts a host.
-            drive: Takes the wires, drives the safe state and says in lines what became of it.
+            drive: Takes the wires, drives the safe state and says what became of it.
             times: How long things may take.
             notifier: Tells people of a safe state that nobody else tells them of; None tells nobody.
         """
@@ -190,6 +191,7 @@ class Supervisor:
         if code == 0:
             raise _Leave(0, f"host {host.process.pid} left by itself")
         logger.error("host %d died (code %s) in run %s", host.process.pid, code, self._run)
+        self._take_over_unsafe(host)
         refused = read_note(self._lab / HOST_ERROR).get("error")
         self._last_death = refused or f"the one before died with code {code}"
         if refused and not self._ever_ready:
@@ -204,6 +206,12 @@ class Supervisor:
             self._give_up(host, f"host died at its start (code {code}){': ' + refused if refused else ''}")
         time.sleep(_RESTART_PAUSE)
         return self._spawn()
+
+    def _take_over_unsafe(self, host: Host) -> None:
+        """Drive the safe state in the place of a host that has left and could not."""
+        error = read_note(self._lab / HOST_ERROR)
+        if error.get("kind") == NOT_SAFE:
+            self._give_up(host, str(error.get("error")))
 
     def _count_death(self) -> bool:
         if self._run is None:
@@ -253,7 +261,7 @@ class Supervisor:
             self._tell(str(safe["reason"]), f"The bench host drove it at {safe['wall']}.", key=str(safe["key"]))
 
     def _tell(self, reason: str, body: str, *, key: str) -> None:
-        self._notifier.notify(Event.SAFE_STATE, f"bench of {self._lab}: {reason}", body, key=key)
+        self._notifier.notify(Event.SAFE_STATE, f"bench of {self._lab.absolute()}: {reason}", body, key=key)
 
     def _stuck(self, answer: dict[str, Any]) -> str | None:
         ages = {"executor": answer.get("executor_age_s"), **{f"wire {name}": age for name, age in answer.get("wires", {}).items()}}
@@ -268,13 +276,16 @@ class Supervisor:
         logger.critical("%s: the supervisor drives the safe state", reason)
         host.kill()
         try:
-            lines = self._drive()
+            stopped = self._drive()
         except AthanorError as error:
-            logger.critical("the safe state was NOT driven: %s", error)
-            lines = (f"the safe state was NOT driven: {error}",)
+            stopped = Stopped((), (f"the safe state was NOT driven: {error}",))
+        logger.critical("%s", stopped.verdict)
         key = uuid7()
-        write_latch(self._lab, reason=reason, by="supervisor", lines=lines, key=key)
-        self._tell(reason, "\n".join((*lines, "The bench is latched: athanor resume --by NAME --reason TEXT")), key=key)
+        unsafe = (stopped.verdict,) if stopped.unsafe else ()
+        write_latch(self._lab, reason=reason, by="supervisor", lines=(*stopped.lines, *unsafe), key=key)
+        if not stopped.unsafe:
+            (self._lab / HOST).unlink(missing_ok=True)  # what it has left behind is safe
+        self._tell(reason, "\n".join((*unsafe, *stopped.lines, "The bench is latched: athanor resume --by NAME --reason TEXT")), key=key)
         raise _Leave(3, f"bench latched: {reason}")
 
     def _shut_down(self, host: Host) -> None:
@@ -289,6 +300,7 @@ class Supervisor:
             self._ask(host)  # the question is also our sign of life
             if time.monotonic() > deadline:
                 self._give_up(host, f"host {host.process.pid} did not shut down within {self._times.shutdown:g} s")
+        self._take_over_unsafe(host)
         if host.exit_code not in (0, None):
             self._give_up(host, f"host {host.process.pid} died (code {host.exit_code}) while shutting down")
         raise _Leave(0, "asked to")

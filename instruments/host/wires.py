@@ -12,6 +12,7 @@ from typing import Final, Protocol, TypeVar
 
 from instruments.benchfile import BenchFile
 from instruments.driver import Driver, Identity
+from instruments.host.naming import LinkName
 from orchestrator.clock import Clock
 from orchestrator.errors import DeviceError, InstrumentError, LinkError, Sent
 
@@ -45,11 +46,11 @@ class _Job:
 class Wire:
     """One link and its thread."""
 
-    def __init__(self, name: str, connect: Callable[[], Mapping[str, Driver]], supervised: Callable[[], bool]) -> None:
+    def __init__(self, name: LinkName, connect: Callable[[], Mapping[str, Driver]], supervised: Callable[[], bool]) -> None:
         """Prepare; nothing is opened before `open`.
 
         Args:
-            name: The link's name.
+            name: The link's name and endpoint.
             connect: Opens the link; called in the wire's thread, again after the link was lost.
             supervised: Says whether watchdogs may be fed.
         """
@@ -66,7 +67,7 @@ class Wire:
         self._closing = False
         self._turn = time.monotonic()
         self._refreshed = time.monotonic()
-        self._thread = threading.Thread(target=self._run, name=f"wire-{name}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"wire-{name.link}", daemon=True)
 
     # ----------------------------------------------------------------- from other threads
 
@@ -102,7 +103,7 @@ class Wire:
         Raises:
             InstrumentError: What the driver raised; LinkError (not sent) when the link is closed or halted.
         """
-        return _await(self._submit(lambda: work(self._driver(instrument)), urgent=urgent), tick)
+        return _await(self._submit(lambda: self._asked(instrument, work), urgent=urgent), tick)
 
     def attempt(self, instrument: str, work: Callable[[Driver], T], *, seconds: float) -> T:
         """Do something urgent, waiting for at most so many wall seconds.
@@ -110,11 +111,11 @@ class Wire:
         Raises:
             InstrumentError: What the driver raised, or LinkError when the thread gave no answer in time.
         """
-        future = self._submit(lambda: work(self._driver(instrument)), urgent=True)
+        future = self._submit(lambda: self._asked(instrument, work), urgent=True)
         try:
             return future.result(timeout=seconds)
         except NotYet as error:
-            raise LinkError(f"link {self.name}: no answer for {seconds:g} s", sent=Sent.MAYBE) from error
+            raise LinkError(f"{self.name}, {instrument}: no answer for {seconds:g} s", sent=Sent.MAYBE) from error
 
     def take_complaints(self) -> dict[str, str]:
         """Return, once, what devices said of themselves when their watchdogs were fed: a trip, an alarm, a restart."""
@@ -129,7 +130,7 @@ class Wire:
             waiting = list(self._normal)
             self._normal.clear()
         for job in waiting:
-            job.fail(LinkError(f"link {self.name} is halted", sent=Sent.NO))
+            job.fail(LinkError(f"{self.name} is halted", sent=Sent.NO))
 
     def release(self) -> None:
         """Open the normal lane again."""
@@ -155,7 +156,7 @@ class Wire:
         job = _Job(run, future.set_exception)
         with self._changed:
             if self._closing or (self._halted and not urgent):
-                job.fail(LinkError(f"link {self.name} is {'closed' if self._closing else 'halted'}", sent=Sent.NO))
+                job.fail(LinkError(f"{self.name} is {'closed' if self._closing else 'halted'}", sent=Sent.NO))
                 return future
             (self._urgent if urgent else self._normal).append(job)
             self._changed.notify_all()
@@ -186,15 +187,23 @@ class Wire:
         self._close_drivers()
         drivers = self._connect()
         try:
-            identities = {name: driver.identify() for name, driver in drivers.items()}
+            identities = {name: self._told(driver, driver.identify) for name, driver in drivers.items()}
             for driver in drivers.values():
-                driver.arm()
+                self._told(driver, driver.arm)
         except InstrumentError:
             for driver in drivers.values():
                 driver.close()
             raise
         self._drivers, self.identities = drivers, identities
         self._refreshed = time.monotonic()
+
+    def _asked(self, instrument: str, work: Callable[[Driver], T]) -> T:
+        driver = self._driver(instrument)
+        return self._told(driver, lambda: work(driver))
+
+    def _told(self, driver: Driver, ask: Callable[[], T]) -> T:
+        with self.name.told(driver.settings.name):
+            return ask()
 
     def _driver(self, instrument: str) -> Driver:
         if not self._drivers:
@@ -218,13 +227,13 @@ class Wire:
 
     def _refresh(self, driver: Driver) -> None:
         try:
-            driver.refresh()
+            self._told(driver, driver.refresh)
         except DeviceError as error:
             logger.error("%s: %s", driver.settings.name, error)
             with self._changed:
                 self._complaints[driver.settings.name] = str(error)
         except InstrumentError as error:
-            logger.warning("%s: watchdog not refreshed: %s", driver.settings.name, error)
+            logger.warning("watchdog of %s not refreshed: %s", driver.settings.name, error)
 
 
 class Wires:
@@ -233,7 +242,8 @@ class Wires:
     def __init__(self, bench: BenchFile, connect: Connect, clock: Clock, supervised: Callable[[], bool]) -> None:
         """Prepare one wire per link that an instrument hangs on."""
         used = dict.fromkeys(spec.link for spec in bench.spec.instruments.values())
-        self._wires = {link: Wire(link, _opener(connect, bench, link, clock), supervised) for link in used}
+        names = {link: LinkName(link, bench.spec.links[link].endpoint) for link in used}
+        self._wires = {link: Wire(names[link], _opener(connect, bench, link, clock), supervised) for link in used}
         self._link_of = {name: spec.link for name, spec in bench.spec.instruments.items()}
 
     def start(self) -> None:

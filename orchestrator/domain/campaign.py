@@ -1,6 +1,7 @@
 """The campaign file: search space, targets, budget, policy, review rules and where it is carried out."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -36,7 +37,9 @@ class GeneralSpec(Frozen):
     goal: float | None = None
     """Objective value at which the campaign is finished."""
     max_failures: Annotated[int, Field(ge=1)] = 3
-    """So many failed runs in a row pause the campaign."""
+    """So many runs in a row that failed, or whose values were all quarantined, pause the campaign."""
+    max_infeasible: Annotated[int, Field(ge=1)] = 10
+    """So many infeasible runs in a row pause it, although each is information."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -87,8 +90,8 @@ class SurrogateSpec(Frozen):
     """Whether a model that knows no history takes part, so that a prior that does not fit fades."""
     task: dict[str, float | str] = Field(default_factory=dict)
     """What is known about this task, by the prior's descriptors."""
-    device: Literal["cpu", "auto", "cuda"] = "cpu"
-    """Where adaptation is computed."""
+    device: Literal["cpu", "auto"] = "cpu"
+    """Where adaptation is computed: on the processor, which is also what `auto` chooses; there is no code for another."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -236,6 +239,15 @@ class CampaignFile:
         """The prior's path; None where none is adapted."""
         return self.path.parent / self.spec.surrogate.prior if self.spec.surrogate.prior else None
 
+    def refuse_unhonoured(self) -> None:
+        """Refuse keys that are legal by themselves but that nothing reads in this file; what is stored stays readable.
+
+        Raises:
+            BadInput: Names the key and what it belongs to.
+        """
+        for complaint in _unhonoured(self.spec):
+            raise BadInput(f"{self.path}: {complaint}")
+
     @property
     def objective(self) -> Objective:
         """The targets combined.
@@ -268,6 +280,20 @@ class CampaignFile:
         assert self.spec.candidates is not None
         table = self.spec.candidates
         return read_candidates(self.candidates_text, self.spec.parameters, what=str(self.path.parent / table.file), dialect=table.dialect)
+
+
+def _unhonoured(spec: CampaignSpec) -> Iterator[str]:
+    if spec.surrogate.kind == "gp" and not spec.surrogate.guard:
+        yield 'surrogate.guard = false belongs to kind = "default"; a "gp" has no prior to guard against'
+    if spec.review.first and spec.review.mode != "rules":
+        yield f'review.first = {spec.review.first} belongs to mode = "rules"; mode is "{spec.review.mode}"'
+    for target in spec.targets:
+        given = [key for key, value in (("low", target.low), ("high", target.high)) if value is not None]
+        if target.goal == "match" and given:
+            yield f'target {target.name}: {given[0]} belongs to "maximise" and "minimise"; a match is scored by its tolerance'
+        if target.goal != "match" and len(given) == 1:
+            yield f"target {target.name}: low and high go together; only {given[0]} is given"
+
 
 
 def read_candidates(text: str, parameters: tuple[Any, ...], *, what: str, dialect: Dialect = PLAIN) -> tuple[dict[str, float | str], ...]:

@@ -114,4 +114,6 @@ def between(low: float | None, high: float | None) -> str:
     """Say a range for people."""
     if low is None:
         return f"at most {high:g}"
+    if low == high:
+        return f"exactly {low:g}"
     return f"at least {low:g}" if high is None else f"{low:g} to {high:g}"

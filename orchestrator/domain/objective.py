@@ -98,6 +98,11 @@ class Objective(Frozen):
         """The targets' names, in order."""
         return tuple(target.name for target in self.targets)
 
+    @property
+    def units(self) -> dict[str, str]:
+        """Unit of each target."""
+        return {target.name: target.unit for target in self.targets}
+
     def score(self, values: Mapping[str, Any]) -> Any:
         """Combine values of all targets (floats, arrays or tensors) into the number to maximise."""
         total = sum(target.weight for target in self.targets)

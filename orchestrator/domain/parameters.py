@@ -19,6 +19,8 @@ SPACING: Final = 1e-3
 """And, where legal values lie close together, within this part of their spacing: what lies between them stays illegal."""
 RESOLVED: Final = 0.01
 """Part of a parameter's range that a bench tells apart where `resolution` says nothing else."""
+_WRITTEN: Final = ".12g"
+"""How a legal value is written: in full but for float noise, since what is read here is typed there."""
 
 
 def _bounds(data: Any) -> Any:
@@ -79,7 +81,7 @@ class ContinuousParameter(Frozen):
     @property
     def legal(self) -> str:
         """What a value may be, in a line."""
-        return f"{self.min:g} to {self.max:g} {self.unit}".rstrip()
+        return f"{self.min:{_WRITTEN}} to {self.max:{_WRITTEN}} {self.unit}".rstrip()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -124,7 +126,7 @@ class DiscreteParameter(Frozen):
     @property
     def legal(self) -> str:
         """What a value may be, in a line."""
-        return f"one of {', '.join(f'{value:g}' for value in self.values)} {self.unit}".rstrip()
+        return f"one of {', '.join(f'{value:{_WRITTEN}}' for value in self.values)} {self.unit}".rstrip()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -220,6 +222,11 @@ class CompositionParameter(Frozen):
         return self
 
     @property
+    def slack(self) -> float:
+        """How far a fraction may miss a bound: float noise."""
+        return RELATIVE_TOLERANCE
+
+    @property
     def resolved(self) -> float:
         """The least part of the mixture whose exchange the bench tells apart."""
         if self.resolution is not None:
@@ -227,15 +234,17 @@ class CompositionParameter(Frozen):
         return RESOLVED if self.step is None else 0.0
 
     @property
-    def slack(self) -> float:
-        """How far a fraction may miss a bound: float noise."""
-        return RELATIVE_TOLERANCE
-
-    @property
     def legal(self) -> str:
         """What a fraction may be, in a line."""
-        step = f", in steps of {self.step:g}" if self.step else ""
+        step = f", in steps of {self.step:{_WRITTEN}}" if self.step else ""
         return f"fraction, 0 to 1{step}; those of {self.name} sum to 1"
+
+    @property
+    def legal_mixtures(self) -> str:
+        """What all fractions may be together, in a line."""
+        step = f", in steps of {self.step:{_WRITTEN}}" if self.step else ""
+        most = f", at most {self.max_components} at once" if self.max_components else ""
+        return f"fractions of {', '.join(self.components)}{step}{most}"
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -263,3 +272,8 @@ class CompositionParameter(Frozen):
 
 
 Parameter = Annotated[ContinuousParameter | DiscreteParameter | CategoricalParameter | CompositionParameter, Field(discriminator="kind")]
+
+
+def legal_values(parameter: Parameter) -> str:
+    """Say in a line what a whole parameter may be."""
+    return parameter.legal_mixtures if isinstance(parameter, CompositionParameter) else parameter.legal

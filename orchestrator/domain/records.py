@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from orchestrator.domain.lifecycle import (
     CampaignStatus,
@@ -61,12 +61,30 @@ class Step(Frozen):
         return self.do.rpartition(".")[2]
 
 
+NORMAL_90: Final = 1.6448536269514722
+"""Half width of a central 90 % interval, in standard deviations of a normal distribution: the one interval shown to people."""
+
+
 class Prediction(Frozen):
     """What the surrogate expected of one target before the experiment."""
 
     mean: float
     sd: float
     """Standard deviation of a new measurement, noise included; in the target's unit."""
+
+    @property
+    def low(self) -> float:
+        """Lower end of the 90 % interval."""
+        return self.mean - NORMAL_90 * self.sd
+
+    @property
+    def high(self) -> float:
+        """Upper end of the 90 % interval."""
+        return self.mean + NORMAL_90 * self.sd
+
+    def shown(self, unit: str = "") -> str:
+        """Write it for people: the mean, and the 90 % interval of a new measurement."""
+        return f"{self.mean:.4g} ({self.low:.4g} to {self.high:.4g}) {unit}".rstrip()
 
 
 class Provenance(Frozen):
@@ -170,8 +188,8 @@ class Measurement(Frozen):
     replicate: int = 1
     revision: int = 1
     status: MeasurementStatus = MeasurementStatus.ACCEPTED
-    value: float
-    """In the target's unit."""
+    value: float | None
+    """In the target's unit; None where there was nothing to reduce, which `reason` then says."""
     uncertainty: float | None = None
     """Standard uncertainty, in the target's unit; None where nobody knows."""
     reduction: str
@@ -180,6 +198,17 @@ class Measurement(Frozen):
     """Hashes of the raw readings it was reduced from."""
     reason: str | None = None
     """Why it is quarantined or retracted."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.status is MeasurementStatus.ACCEPTED and self.value is None:
+            raise ValueError(f"measurement of {self.target}: there is no value that could be accepted")
+        return self
+
+    @property
+    def accepted(self) -> float | None:
+        """The value that models may learn from and people are shown as a result; None where there is none."""
+        return self.value if self.status is MeasurementStatus.ACCEPTED else None
 
 
 class CampaignRecord(Frozen):
@@ -195,7 +224,9 @@ class CampaignRecord(Frozen):
     adapted: int = 0
     """Runs (measured or infeasible) that the last adaptation had seen."""
     forgiven: int = 0
-    """Failed runs that a person had seen when the campaign was last resumed."""
+    """Failed runs, and runs without an accepted value, that a person had seen when the campaign was last resumed."""
+    forgiven_infeasible: int = 0
+    """Infeasible runs that a person had seen then."""
 
 
 @dataclass(frozen=True, slots=True)

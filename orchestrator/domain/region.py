@@ -97,12 +97,12 @@ def _holds(parameter: Parameter, allowed: Allowed, value: float | str) -> bool:
 def _near(parameter: Parameter, allowed: Allowed, value: float | str) -> bool:
     """Say whether a readback stands for something that is left: the nearest legal value, or one within the resolution."""
     if isinstance(value, str) or isinstance(parameter, CategoricalParameter):
-        return _holds(allowed, value)
+        return _holds(parameter, allowed, value)
     if isinstance(parameter, DiscreteParameter):
-        return _holds(allowed, min(parameter.values, key=lambda legal: abs(legal - value)))
+        return _holds(parameter, allowed, min(parameter.values, key=lambda legal: abs(legal - value)))
     low = value if allowed.min is None else allowed.min
     high = value if allowed.max is None else allowed.max
-    return _holds(allowed, value) or low - parameter.resolved <= value <= high + parameter.resolved
+    return _holds(parameter, allowed, value) or low - parameter.resolved <= value <= high + parameter.resolved
 
 
 def _narrowed(space: SearchSpace, restriction: Restriction) -> SearchSpace:
@@ -143,9 +143,8 @@ _Left = TypeVar("_Left", float, str)
 def _some(left: Sequence[_Left], parameter: DiscreteParameter | CategoricalParameter, allowed: Allowed) -> tuple[_Left, ...]:
     strangers = [] if isinstance(parameter, DiscreteParameter) else [name for name in allowed.names if name not in parameter.categories]
     if strangers or not left:
-        legal = parameter.categories if isinstance(parameter, CategoricalParameter) else [f"{value:g}" for value in parameter.values]
         asked = strangers[0] if strangers else allowed.shown()
-        raise BadInput(f"{parameter.name} = {asked}: expected some of {', '.join(legal)}")
+        raise BadInput(f"{parameter.name} = {asked}: expected some of {parameter.legal.removeprefix('one of ')}")
     return tuple(left)
 
 
@@ -153,8 +152,7 @@ def _range(parameter: ContinuousParameter, allowed: Allowed) -> Parameter:
     low = parameter.min if allowed.min is None else allowed.min
     high = parameter.max if allowed.max is None else allowed.max
     if allowed.names or low > high or any(parameter.complaint({parameter.name: end}) for end in (low, high)):
-        legal = f"{parameter.min:g} to {parameter.max:g} {parameter.unit}".rstrip()
-        raise BadInput(f"{parameter.name} = {allowed.shown(parameter.unit)}: expected {legal}")
+        raise BadInput(f"{parameter.name} = {allowed.shown(parameter.unit)}: expected {parameter.legal}")
     if low == high:
         return DiscreteParameter(name=parameter.name, unit=parameter.unit, values=(low,))
     return parameter.evolve(min=low, max=high, resolution=None)  # what the bench tells apart is the whole space's affair

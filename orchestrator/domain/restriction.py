@@ -38,8 +38,8 @@ class Allowed(Frozen):
         if self.names:
             return ", ".join(self.names)
         if self.is_fixed:
-            return f"{self.min:g} {unit}".rstrip()
-        low, high = ("" if bound is None else f"{bound:g}" for bound in (self.min, self.max))
+            return f"{self.min:.12g} {unit}".rstrip()
+        low, high = ("" if bound is None else f"{bound:.12g}" for bound in (self.min, self.max))
         return f"{low}..{high} {unit}".rstrip()
 
 

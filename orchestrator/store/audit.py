@@ -13,9 +13,10 @@ from operator import itemgetter
 from typing import Any, Final
 
 from orchestrator.domain.values import canonical
-from orchestrator.store.chain import GENESIS, Link, Payload, read_payload
+from orchestrator.store.chain import GENESIS, Link, read_payload
 from orchestrator.store.documents import STATE, Document, Kept, KeptReading, Key, abridge
 from orchestrator.store.ledger import Row, Scanner
+from orchestrator.store.upcasts import Payload
 
 _AT_ONCE: Final = 500
 """Events held in memory at a time."""

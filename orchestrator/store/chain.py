@@ -7,7 +7,7 @@ printed in reports and exports, shows it.
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC
 from typing import Any, Final
@@ -16,16 +16,12 @@ from orchestrator.clock import Instant
 from orchestrator.domain.values import canonical
 from orchestrator.errors import StoreError
 from orchestrator.ports import StoredEvent
+from orchestrator.store.upcasts import ANY, UPCASTS, Payload, Upcast
 
 GENESIS: Final = "0" * 64
 """What stands before the first event."""
-VERSION: Final = 1
+VERSION: Final = 2
 """Schema version of the events that this Athanor writes."""
-
-Payload = dict[str, Any]
-Upcast = Callable[[Payload], Payload]
-UPCASTS: Final[Mapping[tuple[str, int], Upcast]] = {}
-"""(kind, schema version) -> how its payload reads in the next version; a kind without an entry has not changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +104,9 @@ def read_payload(link: Link, *, upcasts: Mapping[tuple[str, int], Upcast] = UPCA
     """Read a payload as the given schema version has it."""
     payload: Payload = json.loads(link.payload)
     for old in range(link.version, version):
-        upcast = upcasts.get((link.kind, old))
-        payload = upcast(payload) if upcast else payload
+        for kind in (ANY, link.kind):
+            upcast = upcasts.get((kind, old))
+            payload = upcast(payload) if upcast else payload
     return payload
 
 

@@ -22,9 +22,20 @@ BUSY_SECONDS: Final = 30.0
 _BEGIN: Final = "athanor_begin"
 
 
-def open_engine(path: Path, *, read_only: bool, busy_seconds: float = BUSY_SECONDS) -> Engine:
-    """Make an engine; nothing is opened before the first connection."""
-    uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
+def open_engine(
+    path: Path, *, read_only: bool, busy_seconds: float = BUSY_SECONDS, references: bool = True, immutable: bool = False
+) -> Engine:
+    """Make an engine; nothing is opened before the first connection.
+
+    Args:
+        path: The file.
+        read_only: Write nothing.
+        busy_seconds: Wall seconds for which a writer waits for its turn.
+        references: Whether each statement must keep them. A migration puts a table in the place of another, which drops rows
+            that others refer to; it checks them all before its commit. SQLite heeds this only outside a transaction.
+        immutable: Nobody writes to the file, and nothing can be written beside it: no lock, no log.
+    """
+    uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}{'&immutable=1' if immutable else ''}"
 
     def connect() -> sqlite3.Connection:
         return sqlite3.connect(uri, uri=True, timeout=busy_seconds, check_same_thread=False)
@@ -32,6 +43,8 @@ def open_engine(path: Path, *, read_only: bool, busy_seconds: float = BUSY_SECON
     # A creator, because a URL would decode the quoted path once too often.
     engine = create_engine("sqlite+pysqlite://", creator=connect, poolclass=QueuePool)
     event.listen(engine, "connect", _prepare_to_read if read_only else _prepare)
+    if not references:
+        event.listen(engine, "connect", _drop_references)
     event.listen(engine, "begin", _begin)
     return engine
 
@@ -45,6 +58,10 @@ def _prepare(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
     connection.isolation_level = None
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _drop_references(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
+    connection.execute("PRAGMA foreign_keys = OFF")
 
 
 def _prepare_to_read(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
@@ -88,6 +105,9 @@ def clear_errors(path: Path) -> Iterator[None]:
 
 
 def _refusal(path: Path, error: BaseException) -> StoreError:
-    # sqlite3 sets the code only on errors that come from SQLite itself.
-    code = int(vars(error).get("sqlite_errorcode", 0)) & _PRIMARY
-    return StoreError(f"ledger {path}: {_ADVICE.get(code, 'the database refused')} ({error})")
+    return StoreError(f"ledger {path}: {_ADVICE.get(primary_code(error), 'the database refused')} ({error})")
+
+
+def primary_code(error: BaseException | None) -> int:
+    """Return SQLite's primary result code; 0 where the error is not from SQLite itself, which alone sets one."""
+    return 0 if error is None else int(vars(error).get("sqlite_errorcode", 0)) & _PRIMARY

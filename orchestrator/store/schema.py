@@ -37,10 +37,16 @@ def find_schema(connection: Connection, *, name: str) -> str | None:
 
 
 def upgrade(connection: Connection) -> None:
-    """Bring a database to the newest schema inside the connection's transaction."""
+    """Bring a database to the newest schema inside the connection's transaction.
+
+    Raises:
+        StoreError: A row would refer to one that is not there.
+    """
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+    if broken := connection.exec_driver_sql("PRAGMA foreign_key_check").all():
+        raise StoreError(f"{len(broken)} rows refer to rows that are not there, the first in table {broken[0][0]}; nothing was migrated")
 
 
 def _config() -> Config:

@@ -5,8 +5,9 @@ once: a transaction costs about a millisecond beside the disk's own flush. Each 
 (of the chain, only the head), so that none gets slower as the ledger grows.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, fields
 from functools import cache
 from pathlib import Path
@@ -21,9 +22,12 @@ from orchestrator.store.chain import GENESIS, Link
 from orchestrator.store.documents import CAMPAIGNS, STATE, KeptReading, Key
 from orchestrator.store.engine import clear_errors, find_damage, open_engine, writing
 from orchestrator.store.ledger import Row
+from orchestrator.store.readonly import copy_of, engine_to_read
 from orchestrator.store.rules import LedgerStore
 from orchestrator.store.schema import find_schema, latest, upgrade
 from orchestrator.store.tables import METADATA
+
+logger = logging.getLogger(__name__)
 
 _ROWS_AT_ONCE: Final = 500
 _EVENTS, _READINGS, _RAW = (METADATA.tables[name] for name in ("events", "raw_readings", "raw_bytes"))
@@ -147,11 +151,12 @@ class SqlLedger:
 class SqlStore(LedgerStore):
     """A Store in a SQLite file; safe to share between threads and between processes."""
 
-    def __init__(self, engine: Engine, path: Path) -> None:
+    def __init__(self, engine: Engine, path: Path, held: ExitStack) -> None:
         super().__init__()
         self._engine = engine
         self._writer = writing(engine)
         self._path = path
+        self._held = held
 
     @classmethod
     def open(cls, path: Path, *, create: bool = True, read_only: bool = False) -> "SqlStore":
@@ -160,26 +165,17 @@ class SqlStore(LedgerStore):
         Args:
             path: The file, in a folder that exists.
             create: Make the file when it is missing.
-            read_only: Write nothing, not even a newer schema; never makes the file.
+            read_only: Write nothing; one of an older schema is read from a copy that is brought to today's. Never makes the file.
 
         Raises:
             BadInput: There is no such file, and none is to be made.
-            StoreError: The file is damaged, no ledger, of a newer schema, or (only to read) of an older one.
+            StoreError: The file is damaged, no ledger, or of a newer schema.
         """
         if not path.exists() and (read_only or not create):
             raise BadInput(f"there is no ledger {path}; `athanor run` and `athanor dry-run` make one")
-        schema = _look(path) if path.exists() else None
-        if read_only and schema != latest():
-            raise StoreError(f"ledger {path} has schema {schema or 'none'}, this Athanor reads {latest()}; `athanor run` brings it there")
-        store = cls(open_engine(path, read_only=read_only), path)
-        if schema != latest():
-            store._upgrade()
-        return store
-
-    def _upgrade(self) -> None:
-        with clear_errors(self._path), self._writer.begin() as connection:
-            find_schema(connection, name=str(self._path))
-            upgrade(connection)
+        with ExitStack() as held:
+            engine = _to_read(path, held) if read_only else _to_write(path, held)
+            return cls(engine, path, held.pop_all())
 
     @override
     @contextmanager
@@ -200,7 +196,43 @@ class SqlStore(LedgerStore):
 
     @override
     def close(self) -> None:
-        self._engine.dispose()
+        self._held.close()
+
+
+def _to_write(path: Path, held: ExitStack) -> Engine:
+    if not path.exists() or _look(path) != latest():
+        _upgrade(path, name=str(path))
+    engine = open_engine(path, read_only=False)
+    held.callback(engine.dispose)
+    return engine
+
+
+def _to_read(path: Path, held: ExitStack) -> Engine:
+    with clear_errors(path):
+        engine = engine_to_read(path, held)
+        with engine.begin() as connection:
+            schema = find_schema(connection, name=str(path))
+        if schema == latest():
+            return engine
+        if schema is None:
+            raise StoreError(f"ledger {path} has schema none, this Athanor reads {latest()}; `athanor run` brings it there")
+        logger.info("ledger %s has schema %s: a copy is brought to %s and read", path, schema, latest())
+        copy = copy_of(engine, held)
+    _upgrade(copy, name=str(path))
+    migrated = open_engine(copy, read_only=True)
+    held.callback(migrated.dispose)
+    return migrated
+
+
+def _upgrade(path: Path, *, name: str) -> None:
+    """Bring a ledger to today's schema, with the references switched off while tables are put in the place of others."""
+    engine = open_engine(path, read_only=False, references=False)
+    try:
+        with clear_errors(path), writing(engine).begin() as connection:
+            find_schema(connection, name=name)
+            upgrade(connection)
+    finally:
+        engine.dispose()
 
 
 def _look(path: Path) -> str | None:

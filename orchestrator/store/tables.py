@@ -105,7 +105,7 @@ class MeasurementRow(LedgerTable, table=True):
     revision: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
     campaign: str = Field(foreign_key="campaigns.name")
     status: str
-    value: float
+    value: float | None
     event_seq: int = Field(foreign_key="events.seq")
     document: str = Field(sa_type=Text)
 

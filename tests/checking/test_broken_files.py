@@ -9,7 +9,7 @@ import pytest
 
 from flows.metatraining.spec import load_meta_file
 from flows.wiring import load_plan
-from orchestrator.domain.campaign import load_campaign
+from orchestrator.domain.campaign import load_campaign, parse_campaign
 from orchestrator.errors import BadInput
 
 EXAMPLE = Path(__file__).parents[2] / "flows" / "cli" / "scaffold"
@@ -93,6 +93,15 @@ CASES = [
     Case(C, "budget = 24", "budget = 0", ("budget", "0", "1")),
     Case(C, "seed = 7", "seed = -7", ("seed", "-7")),
     Case(B, 'max = "290 degC"', 'max = "10 degC"', ("oven", "temperature", "20", "10")),
+    # legal by themselves, but nothing would read them
+    Case(C, "[policy]", '[surrogate]\nkind = "gp"\ndevice = "cuda"\n\n[policy]', ("surrogate.device", "cuda", "'cpu' or 'auto'")),
+    Case(C, "[policy]", '[surrogate]\nkind = "gp"\nguard = false\n\n[policy]', ("surrogate.guard", "default", "gp")),
+    Case(C, NEVER, 'mode = "always"\nfirst = 3', ("review.first = 3", "rules", "always")),
+    Case(C, 'tolerance = "5 nm"', 'tolerance = "5 nm"\nlow = 500', ("target wavelength", "low", "maximise")),
+    Case(B, 'url = "opc.tcp://platform.lab:4840"', 'url = "opc.tcp://platform.lab:4840"\nbaud = 9600', ("link platform", "baud", "serial")),
+    Case(B, 'address = 3\nmodel = "NE1000"', "address = 3\noptions = { syringe = 10 }", ("pump_l", "new-era", "no option 'syringe'")),
+    Case(B, 'driver = "lads"', 'driver = "lads"\naddress = 4', ("platform", "address = 4", "serial")),
+    Case(B, 'link = "oven"\naddress = 1', 'link = "platform"\naddress = 1', ("oven", "eurotherm-modbus", "serial", "platform is opcua")),
     # keys
     Case(C, "budget = 24", "budget = 24\nbugdet = 3", ("unknown key", "bugdet", "budget")),
     Case(C, 'mode = "never"', 'mode = "sometimes"', ("mode", "sometimes", "never")),
@@ -213,6 +222,13 @@ def test_the_scaffolded_example_is_sound(tmp_path: Path) -> None:
     assert len(plan.sample) == 64
     assert plan.procedure is not None
     assert all(plan.procedure.round_trip_complaint(one) is None for one in plan.sample)
+
+
+def test_what_was_stored_with_keys_that_nothing_reads_stays_readable() -> None:
+    text = (EXAMPLE / "campaign.toml").read_text().replace(NEVER, f"{NEVER}\nfirst = 3")
+    file = parse_campaign(text, EXAMPLE / "campaign.toml")
+    with pytest.raises(BadInput, match=r"review\.first"):
+        file.refuse_unhonoured()
 
 
 def test_the_scaffolded_prior_learns_in_the_campaigns_own_space() -> None:

@@ -13,6 +13,7 @@ from instruments.new_era import NewEraPump
 from instruments.transport.serial import SerialTransport
 from orchestrator.clock import LiveClock
 from orchestrator.domain.lifecycle import RunStatus, StepKind
+from orchestrator.domain.records import ExperimentRun
 from orchestrator.errors import DeviceError
 from tests.crash.oracle import judge
 from tests.faults.agreement import PUMPS, disagreements
@@ -22,6 +23,7 @@ from tests.faults.laboratory import CAMPAIGN, Laboratory, inside
 RATE: Final = 400.0
 UNHARMED: Final = {RunStatus.COMPLETED, RunStatus.INFEASIBLE}
 """At this rate a lost reply costs hundreds of lab seconds, more than the reserve of flow: what the plant made may be bad."""
+LATE_FOR_ITS_FLOW: Final = "read only after the dose of"
 OVEN_KEEPS: Final = r"oven acknowledged 9000 for register 2 but reads back \d+"
 Fault = tuple[str, str, int]
 """Device, pattern of the command, and which one of them is hit."""
@@ -31,15 +33,15 @@ IGNORED: Final[tuple[Fault, ...]] = (
     ("pump_cd", "RAT?*", 1),
     ("pump_se", "VOL[0-9]*", 1),
     ("pump_l", "RUN", 2),
-    ("oven", "write 2 *", 4),
-    ("oven", "write 273 0", 4),
+    ("oven", "write 199 0", 3),  # standby, in which the failed run before it left the oven, is left: of the fourth run
+    ("oven", "write 199 0", 3),  # of those that the fault before has left: of the fifth run
 )
 REPLY_LOST: Final[tuple[Fault, ...]] = (
     ("pump_cd", "RUN", 1),
     ("pump_se", "RAT?*", 2),
     ("pump_l", "VOL[0-9]*", 2),
-    ("oven", "write 2 *", 3),
-    ("oven", "write 273 0", 3),
+    ("oven", "write 26 *", 3),
+    ("oven", "write 276 1", 1),
     ("pump_cd", "RUN", 3),  # of those that the first fault has left: the fourth
     ("pump_se", "RUN", 4),
     ("pump_l", "RUN", 4),
@@ -48,7 +50,7 @@ LATE: Final[tuple[tuple[str, str, int, float], ...]] = (
     ("pump_cd", "RAT?*", 1, 0.8),
     ("pump_se", "RAT", 3, 1.5),
     ("pump_l", "RUN", 2, 1.5),
-    ("oven", "write 2 *", 3, 1.5),
+    ("oven", "write 26 *", 3, 1.5),
     ("oven", "read 1 1", 40, 0.8),
     ("pump_l", "RUN", 3, 1.5),  # of those that the first fault has left: the fourth
     ("pump_cd", "RUN", 4, 1.5),
@@ -83,7 +85,7 @@ def test_a_reply_that_is_lost_after_the_act_never_makes_it_happen_twice(
         print(f"\nreplies lost after execution: {struck}; doses {given} in 4 runs")
     assert struck == len(REPLY_LOST)
     assert given == dict.fromkeys(PUMPS, 4)
-    assert {run.status for run in laboratory.runs()} <= UNHARMED
+    assert [run for run in laboratory.runs() if not unharmed(run)] == []
 
 
 def test_a_reply_that_arrives_during_the_next_query_is_not_taken_for_its_answer(
@@ -96,7 +98,7 @@ def test_a_reply_that_arrives_during_the_next_query_is_not_taken_for_its_answer(
         print(f"\nlate replies: {struck}; doses {given} in 4 runs")
     assert struck == len(LATE)
     assert given == dict.fromkeys(PUMPS, 4)
-    assert {run.status for run in laboratory.runs()} <= UNHARMED
+    assert [run for run in laboratory.runs() if not unharmed(run)] == []
 
 
 def test_a_setpoint_beyond_the_devices_range_that_is_acknowledged_and_ignored_is_noticed(make_laboratory: MakeLaboratory) -> None:
@@ -131,6 +133,12 @@ def campaign(laboratory: Laboratory, fault: str, schedule: tuple[tuple[object, .
     assert judge(laboratory.lab, CAMPAIGN).complaints == ()
     assert disagreements(laboratory) == []
     return len(laboratory.triggered(fault))
+
+
+def unharmed(run: ExperimentRun) -> bool:
+    """Whether a run went well, or was only too late for its own flow, which is the instruments' fault and said so."""
+    late = run.status is RunStatus.FAILED and LATE_FOR_ITS_FLOW in str(run.reason)
+    return late or run.status in UNHARMED
 
 
 def doses(laboratory: Laboratory) -> dict[str, int]:

@@ -125,6 +125,18 @@ def test_what_has_ended_keeps_its_files(file: Path, status: CampaignStatus) -> N
         accept(file)
 
 
+def test_a_finished_campaigns_name_with_other_files_is_refused_with_the_difference_and_the_ways_on(file: Path) -> None:
+    finished = history(file).campaign.evolve(status=CampaignStatus.FINISHED, reason="budget used")
+    assert admit(finished, load_plan(file)) is finished
+    changed(file, "budget = 4", "budget = 5")
+    with pytest.raises(BadInput) as caught:
+        admit(finished, load_plan(file))
+    said = str(caught.value)
+    for part in ("is finished (budget used)", "nothing is run", "another name", "new lab", "-budget = 4", "+budget = 5"):
+        assert part in said
+    assert caught.value.exit_code == 1
+
+
 def test_a_campaign_that_is_being_carried_on_is_paused_first(file: Path) -> None:
     changed(file, "budget = 4", "budget = 5")
     with CampaignLock(file.parent / ".athanor-dry", "cdse-600"), pytest.raises(BadInput, match="athanor pause cdse-600"):

@@ -160,11 +160,14 @@ def test_a_latched_bench_pauses_the_campaign_as_stopped() -> None:
     assert steps.refresh().campaign.status is CampaignStatus.PAUSED
 
 
-def test_a_result_without_a_measured_configuration_is_quarantined_and_the_campaign_goes_on() -> None:
+def test_a_result_without_a_measured_configuration_is_quarantined_and_three_in_a_row_pause_the_campaign() -> None:
     recipe = Table()
     recipe.complaint = "pump.flow was not read"
     steps = steps_over(Box(), recipe)
-    assert carry(steps).status is CampaignStatus.FINISHED
+    ended = carry(steps)
+    assert ended.status is CampaignStatus.PAUSED
+    assert ended.reason.endswith("the last: no measured configuration: pump.flow was not read")
+    assert len(steps.refresh().runs) == 3
     (reasons,) = {one.reason for one in steps.refresh().measurements.values()}
     assert reasons == "no measured configuration: pump.flow was not read"
     assert {one.status for one in steps.history.measurements.values()} == {MeasurementStatus.QUARANTINED}
@@ -184,6 +187,26 @@ def test_a_table_that_is_used_up_ends_the_campaign_once_its_runs_are_in(batch: i
     steps.setup = replace(steps.setup, policy=RandomPolicy(SPACE.evolve(candidates=rows)))
     assert carry(steps) == Ended(CampaignStatus.FINISHED, "nothing is left to propose")
     assert sorted(float(one.measured["x"]) for one in steps.refresh().attempts()) == [0.125, 0.25, 0.5]
+
+
+def coarse(steps: Steps) -> Steps:
+    """Let the bench tell but two experiments apart, at most."""
+    (x,) = SPACE.parameters
+    steps.setup = replace(steps.setup, policy=RandomPolicy(SearchSpace(parameters=(x.evolve(resolution=0.6),))))
+    return steps
+
+
+@pytest.mark.parametrize("ending", [RunStatus.COMPLETED, RunStatus.FAILED])
+def test_what_waits_for_a_running_experiment_to_end_is_proposed_then(ending: RunStatus) -> None:
+    steps = coarse(steps_over(Box({0: (ending, {})}), budget=4, in_flight=3))
+    assert carry(steps) == Ended(CampaignStatus.FINISHED, "budget spent: 4 experiments")
+
+
+def test_a_batch_that_cannot_be_filled_is_smaller_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    steps = coarse(steps_over(Box(), budget=6, batch=3))
+    assert carry(steps).status is CampaignStatus.FINISHED
+    assert "batch 1: " in caplog.text
+    assert "of 3 proposals; the bench tells no more experiments apart" in caplog.text
 
 
 @pytest.mark.parametrize("batch", [1, 2, 77])

@@ -7,8 +7,9 @@ import time
 from pathlib import Path
 
 from instruments.host.asking import ask
+from instruments.host.copies import last_copy
 from instruments.host.identity import Process
-from instruments.host.notes import HOST, HOST_ERROR, read_note, write_note
+from instruments.host.notes import HOST, HOST_ERROR, NOT_SAFE, read_note, write_note
 from tests.host.harness import PATIENCE, Bench, request, steps, until
 
 
@@ -50,6 +51,25 @@ def test_a_shutdown_by_request_leaves_as_cleanly(bench: Bench) -> None:
     assert bench.ask("POST", "/safe-state")["safe_state"][0] == {"instrument": "oven", "action": "stop", "done": True, "reason": None}
     bench.ask("POST", "/shutdown", {})
     assert bench.end() == 0
+
+
+def test_a_host_that_leaves_and_cannot_make_the_bench_safe_says_so(bench: Bench) -> None:
+    bench.start()
+    bench.world.absent("pump_b", gone=True)
+    assert bench.ask("POST", "/shutdown", {}) == {"leaving": True}
+    assert bench.end() == 4
+    error = read_note(bench.lab / HOST_ERROR)
+    assert error["kind"] == NOT_SAFE
+    assert "not done was: pump_b.stop: NOT DONE: pump_b is silent" in error["error"]
+
+
+def test_the_host_keeps_a_copy_of_its_bench_file_before_it_touches_a_wire(bench: Bench) -> None:
+    bench.world.absent("pump_b", gone=True)
+    bench.start(wait=False)
+    assert bench.end() == 4
+    copy = last_copy(bench.lab)
+    assert copy == bench.lab / "host" / "bench" / bench.sha256 / "bench.toml"
+    assert copy.read_text() == bench.bench_file.read_text()
 
 
 def test_a_bench_is_not_made_safe_by_request_under_a_run(bench: Bench) -> None:

@@ -91,7 +91,7 @@ def test_a_cdse_run_is_carried_out_from_end_to_end(cdse: PlantBench, plant: Plan
     (dose,) = [step for step in report["steps"] if step["do"] == "pump_cd.dose"]
     assert readings["pump_cd.dispensed"]["value"] == pytest.approx(dose["sent"]["volume"], rel=0.02)
     identities = cdse.ask("GET", "/status")["identities"]
-    assert (identities["oven"]["serial_number"], identities["platform"]["serial_number"]) == ("20417", "SP-0042")
+    assert (identities["oven"]["model"], identities["platform"]["serial_number"]) == ("3216", "SP-0042")
 
 
 @pytest.mark.parametrize(

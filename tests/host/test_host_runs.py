@@ -2,6 +2,7 @@ import base64
 import hashlib
 import itertools
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -119,6 +120,22 @@ def test_a_program_that_ends_with_any_other_code_has_failed(bench: Bench) -> Non
         state["platform"] = {**state.get("platform", {}), "next_code": "E17"}
     report = bench.carry_out()
     assert (report["status"], report["reason"]) == ("failed", "program ended with 'E17'")
+
+
+@pytest.mark.parametrize(("wait", "status"), [(5.0, "completed"), (60.0, "failed")])
+def test_a_flow_that_a_run_is_judged_by_is_read_while_it_flows_or_the_instruments_have_failed(
+    tmp_path: Path, wait: float, status: str
+) -> None:
+    bench = Bench(tmp_path, rate=20.0, park_steps='[measured]\nflow = "pump_a.flow"\n')
+    try:
+        bench.start()
+        report = bench.carry_out(steps(wait=wait))
+        assert report["status"] == status, report
+        if status == "failed":
+            assert report["reason"].startswith("step 6 read: read only after the dose of pump_a had ended")
+            assert bench.world.state()["platform"].get("programs") is None
+    finally:
+        bench.close()
 
 
 def test_a_setpoint_that_is_not_reached_in_time_fails_the_run_before_anything_is_dosed(bench: Bench) -> None:

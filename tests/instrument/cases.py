@@ -15,9 +15,9 @@ def pump_settings(address: int = 1, watchdog: float | None = None) -> Settings:
     return Settings("pump_cd", address=address, limits={"flow": Limit(0.0, 10.0)}, watchdog=watchdog)
 
 
-def oven_settings(serial_number: str | None = None, watchdog: float | None = None) -> Settings:
+def oven_settings(model: str | None = None, watchdog: float | None = None) -> Settings:
     limits = {"temperature": Limit(20.0, 280.0)}
-    return Settings("oven", address=1, serial_number=serial_number, limits=limits, watchdog=watchdog)
+    return Settings("oven", address=1, model=model, limits=limits, watchdog=watchdog)
 
 
 def platform_settings(serial_number: str | None = None, watchdog: float | None = None) -> Settings:

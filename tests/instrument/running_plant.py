@@ -48,7 +48,6 @@ stock = { L = 4.0 }
 model = "eurotherm"
 link = "oven"
 unit = 1
-serial_number = 20417
 highest_degc = 300.0
 [devices.platform]
 model = "lads-platform"

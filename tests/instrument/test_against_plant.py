@@ -45,7 +45,7 @@ def pump(plant: RunningPlant) -> Iterator[Driver]:
 
 @pytest.fixture
 def oven(plant: RunningPlant) -> Iterator[Driver]:
-    driver = _driver(plant, "eurotherm-modbus", "oven", oven_settings("20417", watchdog=20.0))
+    driver = _driver(plant, "eurotherm-modbus", "oven", oven_settings("3216", watchdog=5.0))
     driver.identify()
     driver.arm()
     yield driver
@@ -97,11 +97,14 @@ def test_a_dose_runs_to_its_end_once(plant: RunningPlant, pump: Driver) -> None:
     baseline = pump.baseline(ask)
     assert pump.reconcile(ask, baseline).verdict is Verdict.NOT_EXECUTED
     before = _doses(plant)
+    assert pump.read(["flow"])[0].value == 0.0
     assert pump.perform(ask) == {"volume": 1.25}
+    assert pump.read(["flow"])[0].value == 5.0
     assert pump.reconcile(ask, baseline).verdict is Verdict.RUNNING
     outcome = _end(pump, ask, baseline)
     assert (outcome.progress, outcome.code, outcome.readings[0].value) == (Progress.FINISHED, "completed", 1.25)
     assert pump.reconcile(ask, baseline).verdict is Verdict.FINISHED
+    assert pump.read(["flow"])[0].value == 0.0
     assert _doses(plant) - before == 1
 
 
@@ -141,14 +144,14 @@ def test_an_acknowledged_and_ignored_flow_is_noticed(plant: RunningPlant, pump: 
 def test_a_flow_is_set_through_a_single_fault_of_the_line(plant: RunningPlant, pump: Driver, fault: str) -> None:
     plant.inject("pump_cd", fault, pattern="RAT*", delay_s=1.0)
     assert pump.perform(call("set_flow", flow=4.0)) == {"flow": 4.0}
-    flow, dispensed = pump.read(["flow", "dispensed"])
+    flow, dispensed = pump.read(["flow_setpoint", "dispensed"])
     assert (flow.value, dispensed.unit) == (4.0, "mL")
 
 
 def test_a_late_reply_is_not_taken_for_the_answer_to_the_next_query(plant: RunningPlant, pump: Driver) -> None:
     pump.perform(call("set_flow", flow=4.0))
     plant.inject("pump_cd", "late-reply", pattern="RAT", delay_s=1.0)
-    assert [reading.value for reading in pump.read(["flow", "dispensed", "flow"])][::2] == [4.0, 4.0]
+    assert [reading.value for reading in pump.read(["flow_setpoint", "dispensed", "flow_setpoint"])][::2] == [4.0, 4.0]
 
 
 def test_a_power_cut_in_the_middle_of_a_dose_is_a_failure_and_never_repeated(plant: RunningPlant, pump: Driver) -> None:
@@ -185,7 +188,7 @@ def test_three_pumps_share_a_line_and_a_restarted_host_finds_them_in_safe_mode(p
             driver.arm()
         for number, driver in enumerate(pumps, start=1):
             driver.perform(call("set_flow", flow=float(number)))
-        assert [driver.read(["flow"])[0].value for driver in pumps] == [1.0, 2.0, 3.0]
+        assert [driver.read(["flow_setpoint"])[0].value for driver in pumps] == [1.0, 2.0, 3.0]
         for driver in pumps:
             driver.close()
 
@@ -205,14 +208,14 @@ def test_the_oven_heats_within_its_limits_and_switches_off(oven: Driver) -> None
 
 def test_a_setpoint_that_is_acknowledged_and_ignored_is_noticed(plant: RunningPlant, oven: Driver) -> None:
     oven.perform(call("set_temperature", temperature=100.0))
-    plant.inject("oven", "acknowledge-and-ignore", pattern="write 2 *", count=0)
+    plant.inject("oven", "acknowledge-and-ignore", pattern="write 26 *", count=0)
     with pytest.raises(DeviceError, match="reads back 1000"):
         oven.perform(call("set_temperature", temperature=200.0))
 
 
 @pytest.mark.parametrize("fault", ["reply-lost-after-execution", "request-lost", "late-reply", "half-frame", "byte-flip"])
 def test_a_temperature_is_set_through_a_single_fault_of_the_line(plant: RunningPlant, oven: Driver, fault: str) -> None:
-    plant.inject("oven", fault, pattern="write 2 *", delay_s=1.0)
+    plant.inject("oven", fault, pattern="write 26 *", delay_s=1.0)
     assert oven.perform(call("set_temperature", temperature=150.0)) == {"temperature": 150.0}
     plant.inject("oven", fault, pattern="read 1 *", delay_s=1.0)
     temperature, setpoint = oven.read(["temperature", "setpoint"])
@@ -223,30 +226,50 @@ def test_a_temperature_is_set_through_a_single_fault_of_the_line(plant: RunningP
 def test_a_restarted_oven_is_noticed_and_armed_again(plant: RunningPlant, oven: Driver) -> None:
     oven.refresh()
     plant.inject("oven", "power-cycle", now=True)
-    with pytest.raises(DeviceError, match="restarted"):
+    with pytest.raises(DeviceError, match="ran out or was lost"):
         oven.refresh()
+    oven.arm()
     oven.refresh()
 
 
 def test_a_foreign_oven_is_refused(plant: RunningPlant) -> None:
-    driver = _driver(plant, "eurotherm-modbus", "oven", oven_settings("999"))
-    with pytest.raises(DeviceError, match=r"20417.*expects 999"):
+    driver = _driver(plant, "eurotherm-modbus", "oven", oven_settings("3208"))
+    with pytest.raises(DeviceError, match=r"3216.*expects 3208"):
         driver.identify()
     driver.close()
 
 
-def test_an_oven_left_alone_falls_off_and_says_so(plant: RunningPlant) -> None:
-    driver = _driver(plant, "eurotherm-modbus", "oven", oven_settings(watchdog=1.0))
+def test_an_oven_left_alone_goes_to_its_safe_temperature_and_says_so(plant: RunningPlant) -> None:
+    driver = _driver(plant, "eurotherm-modbus", "oven", oven_settings(watchdog=5.0))
     driver.identify()
     driver.arm()
     driver.perform(call("set_temperature", temperature=100.0))
-    time.sleep(2.5)
-    with pytest.raises(DeviceError, match="watchdog ran out"):
+    for _ in range(3):
+        time.sleep(2.0)
+        driver.refresh()
+    assert driver.read(["working_setpoint"])[0].value == 100.0
+    time.sleep(5.5)
+    with pytest.raises(DeviceError, match="remote setpoint ran out"):
         driver.read(["temperature"])
-    assert driver.read(["power"])[0].value == 0.0
+    setpoint, temperature = driver.read(["working_setpoint", "temperature"])
+    assert (setpoint.value, temperature.quality) == (20.0, "bad")
     driver.perform(call("set_temperature", temperature=30.0))
+    assert driver.read(["working_setpoint"])[0].value == 30.0
     driver.make_safe("off")
     driver.close()
+
+
+def test_an_oven_whose_sensor_breaks_is_not_heated(plant: RunningPlant, oven: Driver) -> None:
+    oven.perform(call("set_temperature", temperature=100.0))
+    plant.inject("oven", "sensor-break", now=True)
+    try:
+        with pytest.raises(DeviceError, match="sensor is broken"):
+            oven.refresh()
+        with pytest.raises(DeviceError, match="sensor is broken; not heated"):
+            oven.perform(call("set_temperature", temperature=200.0))
+        assert oven.read(["temperature"])[0].quality == "bad"
+    finally:
+        plant.ask(op="repair", device="oven")
 
 
 # --------------------------------------------------------------------- platform

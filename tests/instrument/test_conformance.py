@@ -40,7 +40,7 @@ class TestPump(DriverConformance):
 class TestOven(DriverConformance):
     @pytest.fixture
     def driver(self, plant: RunningPlant) -> Iterator[Driver]:
-        yield from _ready(plant, "eurotherm-modbus", "oven", oven_settings("20417", watchdog=60.0))
+        yield from _ready(plant, "eurotherm-modbus", "oven", oven_settings("3216", watchdog=5.0))
 
     @pytest.fixture
     def setting(self) -> Call:

@@ -213,13 +213,35 @@ def test_an_outcome_is_told_by_volume_and_alarm(lines: Lines, progress: Progress
 def test_an_alarm_during_a_reading_is_an_error_once() -> None:
     pump, _ = _pump([("RAT", "A?R"), ("RAT", "S1.000MM"), ("RAT", "S1.000MM")])
     with pytest.raises(DeviceError, match="was reset"):
+        pump.read(["flow_setpoint"])
+    assert pump.read(["flow_setpoint"])[0].value == 1.0
+
+
+@pytest.mark.parametrize(("prompt", "flow"), [("I", 2.5), ("W", -2.5), ("S", 0.0), ("P", 0.0), ("T", 0.0), ("U", 0.0), ("X", 0.0)])
+def test_the_flow_is_what_the_pump_delivers_and_the_programmed_rate_has_a_channel_of_its_own(prompt: str, flow: float) -> None:
+    pump, script = _pump([("RAT", f"{prompt}2.500MM")] * 2)
+    assert [reading.value for reading in pump.read(["flow", "flow_setpoint"])] == [flow, 2.5]
+    script.finish()
+
+
+def test_after_an_alarm_nothing_flows() -> None:
+    pump, _ = _pump([("RAT", "A?S"), ("RAT", "S2.500MM"), ("RAT", "S2.500MM")])
+    with pytest.raises(DeviceError, match="stalled"):
         pump.read(["flow"])
-    assert pump.read(["flow"])[0].value == 1.0
+    assert pump.read(["flow"])[0].value == 0.0
+
+
+def test_a_serial_number_that_no_pump_tells_is_refused_in_the_bench_file() -> None:
+    settings = Settings("pump_cd", address=1, serial_number="7")
+    with pytest.raises(BadInput, match="pump_cd: serial_number = '7', but a New Era pump tells none"):
+        NewEraPump.check_settings(settings)
+    with pytest.raises(DeviceError, match="expects 7"):
+        NewEraPump(_pump(FOUND)[1], settings, CLOCK).identify()
 
 
 def test_a_query_is_asked_again_in_step_after_a_time_out() -> None:
     pump, script = _pump([("RAT", None), ("VER", "SNE1000V3.928"), ("RAT", "S2.000MM")])
-    (reading,) = pump.read(["flow"])
+    (reading,) = pump.read(["flow_setpoint"])
     assert (reading.value, reading.unit, reading.raw) == (2.0, "mL/min", b"\x0201S2.000MM\x03")
     script.finish()
 

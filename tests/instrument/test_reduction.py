@@ -73,7 +73,7 @@ def spectra(
     }
 
 
-def _reduced(readings: dict[str, Reading]) -> dict[str, tuple[float, float | None, str | None]]:
+def _reduced(readings: dict[str, Reading]) -> dict[str, tuple[float | None, float | None, str | None]]:
     return {one.target: (one.value, one.uncertainty, one.reason) for one in reduce("cdse-emission/1", tuple(readings.values()))}
 
 
@@ -93,6 +93,7 @@ def test_the_stated_uncertainty_covers_the_truth_as_often_as_it_should(height: f
     for seed in range(REPEATS):
         for target, (value, uncertainty, reason) in _reduced(spectra(height=height, fwhm=fwhm, seed=seed)).items():
             assert reason is None
+            assert value is not None
             assert uncertainty is not None
             scores[target].append((value - truth[target]) / uncertainty)
     for target in ("fwhm", "quantum_yield"):
@@ -125,7 +126,7 @@ def test_a_variable_of_bad_quality_is_named_in_the_reason(channel: str) -> None:
 def test_a_spectrum_without_a_peak_is_quarantined() -> None:
     reduced = _reduced(spectra(height=0.0001, seed=3, quantum_yield=1e-8))
     assert all(reason is not None for _, _, reason in reduced.values())
-    assert all(math.isfinite(value) for value, _, _ in reduced.values())
+    assert all(value is None or math.isfinite(value) for value, _, _ in reduced.values())
 
 
 def test_two_lines_are_no_single_peak() -> None:
@@ -140,7 +141,7 @@ def test_two_lines_are_no_single_peak() -> None:
 def test_what_is_missing_is_named_and_nothing_is_invented(missing: str) -> None:
     readings = {name: reading for name, reading in spectra().items() if name != missing}
     value, uncertainty, reason = _reduced(readings)["quantum_yield"]
-    assert (value, uncertainty) == (0.0, None)
+    assert (value, uncertainty) == (None, None)
     assert reason is not None
     assert missing in reason
 
@@ -168,6 +169,23 @@ def test_each_value_names_the_raw_readings_it_stands_on() -> None:
 def test_a_recorded_result_is_taken_as_it_is() -> None:
     (one,) = reduce("recorded/1", (_reading("overpotential", 0.41),))
     assert (one.target, one.value, one.uncertainty, one.reason) == ("overpotential", 0.41, None, None)
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf])
+@pytest.mark.parametrize("channel", ["ReferenceQuantumYield", "SampleAbsorbance", "ReferenceAbsorbance"])
+def test_a_number_that_is_none_gives_no_value_and_says_so(channel: str, wrong: float) -> None:
+    reduced = _reduced(spectra() | {channel: _reading(channel, wrong)})
+    assert reduced["wavelength"][2] is None
+    value, uncertainty, reason = reduced["quantum_yield"]
+    assert all(number is None or math.isfinite(number) for number in (value, uncertainty))
+    assert reason is not None
+    (recorded,) = reduce("recorded/1", (_reading("overpotential", wrong),))
+    assert (recorded.value, recorded.reason) == (None, f"overpotential: its value is {wrong}; a finite number was expected")
+
+
+def test_a_measured_zero_is_a_value() -> None:
+    (one,) = reduce("recorded/1", (_reading("overpotential", 0.0),))
+    assert (one.value, one.reason) == (0.0, None)
 
 
 def test_an_unknown_reduction_is_refused_by_name() -> None:

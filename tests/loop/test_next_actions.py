@@ -25,6 +25,7 @@ from orchestrator.loop import (
     knowledge,
     next_actions,
     observations,
+    quarantined,
 )
 from orchestrator.ports import Changes
 
@@ -55,9 +56,16 @@ def run(number: int, status: RunStatus, **changes: object) -> ExperimentRun:
     return ExperimentRun.model_validate({**fields, "status": status, **changes})
 
 
-def measured(number: int, value: float, status: MeasurementStatus = MeasurementStatus.ACCEPTED) -> Measurement:
+def measured(number: int, value: float | None, status: MeasurementStatus = MeasurementStatus.ACCEPTED) -> Measurement:
     return Measurement(
-        measurement_id=uuid7(), campaign="c", run_key=f"r{number:03d}", target="y", value=value, status=status, reduction="recorded/1"
+        measurement_id=uuid7(),
+        campaign="c",
+        run_key=f"r{number:03d}",
+        target="y",
+        value=value,
+        status=status,
+        reduction="recorded/1",
+        reason=None if status is MeasurementStatus.ACCEPTED else "no peak",
     )
 
 
@@ -125,7 +133,7 @@ def test_an_infeasible_run_is_a_lesson_too() -> None:
 
 def test_a_spent_budget_finishes_the_campaign() -> None:
     runs = [done(number) for number in range(1, 6)]
-    (stop,) = ask(history(*runs, campaign=RUNNING.evolve(adapted=5)))
+    (stop,) = ask(history(*runs, campaign=RUNNING.evolve(adapted=5), values=(measured(4, 2.0),)))
     assert isinstance(stop, Stop)
     assert stop.status is CampaignStatus.FINISHED
     assert "budget" in stop.reason
@@ -148,14 +156,74 @@ def test_an_unknown_run_pauses_the_campaign() -> None:
 def test_failures_in_a_row_pause_the_campaign_until_a_person_forgives_them() -> None:
     failed = [run(number, RunStatus.FAILED) for number in range(1, 4)]
     (stop,) = ask(history(*failed))
-    assert isinstance(stop, Stop)
-    assert stop.status is CampaignStatus.PAUSED
+    assert stop == Stop(CampaignStatus.PAUSED, "3 failed runs in a row; the last: no reason recorded")
     assert ask(history(*failed, campaign=RUNNING.evolve(forgiven=3))) == (Propose(1),)
 
 
 def test_a_success_between_failures_resets_their_count() -> None:
     runs = (run(1, RunStatus.FAILED), run(2, RunStatus.FAILED), done(3), run(4, RunStatus.FAILED))
-    assert ask(history(*runs, campaign=RUNNING.evolve(adapted=1))) == (Propose(1),)
+    assert ask(history(*runs, campaign=RUNNING.evolve(adapted=1), values=(measured(3, 0.0),))) == (Propose(1),)
+
+
+QUARANTINED = MeasurementStatus.QUARANTINED
+
+
+def why_paused(past: History, **changes: object) -> str:
+    (stop,) = ask(past, **{"budget": 50, **changes})
+    assert isinstance(stop, Stop)
+    assert stop.status is CampaignStatus.PAUSED
+    return stop.reason
+
+
+def test_runs_whose_values_are_all_quarantined_or_absent_pause_the_campaign_until_a_person_forgives_them() -> None:
+    runs = [done(number) for number in range(1, 4)]
+    values = (measured(1, 9.0, QUARANTINED), measured(3, None, QUARANTINED))
+    adapted = RUNNING.evolve(adapted=3)
+    assert why_paused(history(*runs, campaign=adapted, values=values)) == (
+        "3 runs in a row without an accepted value (3 completed with every value quarantined or absent); the last: no peak"
+    )
+    assert ask(history(*runs, campaign=adapted, values=values), max_failures=4) == (Propose(1),)
+    forgiven = adapted.evolve(forgiven=3)
+    assert ask(history(*runs, campaign=forgiven, values=values), budget=50) == (Propose(1),)
+    more = [*runs, run(4, RunStatus.FAILED), run(5, RunStatus.FAILED)]
+    assert ask(history(*more, campaign=forgiven, values=values), budget=50) == (Propose(1),), "two failures since then, three are allowed"
+    more.append(run(6, RunStatus.FAILED, reason="pump is jammed"))
+    assert why_paused(history(*more, campaign=forgiven, values=values)) == (
+        "6 runs in a row without an accepted value (3 failed, 3 completed with every value quarantined or absent); the last: pump is jammed"
+    )
+
+
+def test_failures_pause_a_campaign_also_where_infeasible_runs_come_in_between() -> None:
+    runs = [run(number, RunStatus.INFEASIBLE if number % 2 else RunStatus.FAILED) for number in range(1, 7)]
+    assert why_paused(history(*runs, campaign=RUNNING.evolve(adapted=3))).startswith("3 failed runs in a row")
+
+
+def test_infeasible_runs_are_information_but_so_many_in_a_row_pause_the_campaign() -> None:
+    runs = [run(number, RunStatus.INFEASIBLE, reason="no reaction") for number in range(1, 11)]
+    adapted = RUNNING.evolve(adapted=10)
+    assert why_paused(history(*runs, campaign=adapted)) == "10 infeasible runs in a row; the last: no reaction"
+    assert ask(history(*runs[:9], campaign=adapted), budget=50) == (Propose(1),)
+    assert why_paused(history(*runs[:2], campaign=adapted), max_infeasible=2).startswith("2 infeasible runs in a row")
+    forgiven = adapted.evolve(forgiven_infeasible=10)
+    assert ask(history(*runs, run(11, RunStatus.INFEASIBLE), campaign=forgiven.evolve(adapted=11)), budget=50) == (Propose(1),)
+    broken = [*runs[:5], done(6), *runs[6:]]
+    assert ask(history(*broken, campaign=adapted, values=(measured(6, 1.0),)), budget=50) == (Propose(1),)
+
+
+def test_a_campaign_that_ends_without_a_value_says_so() -> None:
+    (stop,) = ask(history(run(1, RunStatus.ABORTED), campaign=RUNNING), budget=1)
+    assert stop == Stop(CampaignStatus.FINISHED, "budget spent: 1 experiments, nothing was measured")
+
+
+def test_a_summary_tells_how_many_values_were_quarantined_and_why() -> None:
+    values = (measured(1, None, QUARANTINED), measured(2, 9.0, QUARANTINED), measured(3, 1.0))
+    assert quarantined(history(done(1), done(2), done(3), values=values)) == "2 of 3 values were quarantined: 2 x no peak"
+    assert quarantined(history(done(3), values=values[2:])) is None
+
+
+def test_a_value_that_is_absent_cannot_be_accepted() -> None:
+    with pytest.raises(ValueError, match="there is no value that could be accepted"):
+        measured(1, None)
 
 
 def test_a_pause_in_the_ledger_stops_the_loop() -> None:

@@ -2,7 +2,8 @@
 
     python -m tests.process.fake_host --lab DIR
 
-Keys of fake.json: `start` ("refuse", "crash", "hang"), `executor_age_s`, `wires`, `run`.
+Keys of fake.json: `start` ("refuse", "crash", "hang"), `executor_age_s`, `wires`, `run`, `safe_state`, `latches`,
+`unsafe` (what it could not do when it leaves).
 """
 
 import argparse
@@ -22,7 +23,7 @@ from typing import Any
 from typing_extensions import override
 
 from instruments.host.identity import Process
-from instruments.host.notes import HOST, HOST_ERROR, LATCHED, read_note, write_note
+from instruments.host.notes import HOST, HOST_ERROR, LATCHED, NOT_SAFE, read_note, write_note
 
 RAW = b"\x02" + b"00S0.123" + b"\x03"
 READING = {
@@ -121,8 +122,11 @@ class _Handler(BaseHTTPRequestHandler):
         body = self._body()
         self.server.asked.append(("POST", self.path, body))
         if self.path == "/stop":
-            write_note(self.server.lab / LATCHED, {"reason": body["reason"], "by": body["by"]})
-            self._answer(200, {"latched": {}, "safe_state": [{"instrument": "oven", "action": "off", "done": True, "reason": None}]})
+            wanted = read_note(self.server.lab / "fake.json")
+            if wanted.get("latches", True):
+                write_note(self.server.lab / LATCHED, {"reason": body["reason"], "by": body["by"]})
+            done = [{"instrument": "oven", "action": "off", "done": True, "reason": None}]
+            self._answer(200, {"latched": {}, "safe_state": wanted.get("safe_state", done)})
         elif self.path == "/unlatch":
             (self.server.lab / LATCHED).unlink(missing_ok=True)
             self._answer(200, {})
@@ -138,7 +142,8 @@ class _Handler(BaseHTTPRequestHandler):
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--lab", type=Path, required=True)
-    lab = parser.parse_known_args()[0].lab
+    os.chdir(parser.parse_known_args()[0].lab)  # like the real one, it stays in a lab that is moved
+    lab = Path()
     mode = read_note(lab / "fake.json").get("start")
     with (lab / "starts.txt").open("a") as file:
         file.write(f"{os.getpid()}\n")
@@ -155,10 +160,13 @@ def main() -> int:
     bench_sha256 = hashlib.sha256((lab / "bench.toml").read_bytes()).hexdigest() if (lab / "bench.toml").exists() else ""
     write_note(lab / HOST, {**Process.this().document(), "socket": str(folder / "s"), "bench_sha256": bench_sha256, "boot": "b"})
     host.leaving.wait()
+    unsafe = read_note(lab / "fake.json").get("unsafe")
+    if unsafe:
+        write_note(lab / HOST_ERROR, {"error": unsafe, "kind": NOT_SAFE})
     host.stop()
     folder.rmdir()
     (lab / HOST).unlink()
-    return 0
+    return 4 if unsafe else 0
 
 
 if __name__ == "__main__":

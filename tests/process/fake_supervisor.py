@@ -4,11 +4,13 @@ python -m tests.process.fake_supervisor --lab DIR --bench FILE [--endpoints FILE
 """
 
 import argparse
+import os
 import signal
 import sys
 import threading
 from pathlib import Path
 
+from instruments.host.stop import Stopped
 from instruments.host.watch import Supervisor, Times, start_host
 
 
@@ -21,8 +23,9 @@ def main() -> int:
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     command = [sys.executable, "-m", "tests.process.fake_host", "--lab", str(chosen.lab)]
+    os.chdir(chosen.lab)  # like the real one, it stays in a lab that is moved
     times = Times(restart_within=30.0, question=0.2)
-    supervisor = Supervisor(chosen.lab, lambda: start_host(chosen.lab, command), lambda: ["oven.off: done"], times)
+    supervisor = Supervisor(Path(), lambda: start_host(Path(), command), lambda: Stopped(("oven.off: done",)), times)
     return supervisor.run(stopping, bench=str(chosen.bench))
 
 

@@ -88,9 +88,25 @@ def test_stop_makes_a_heating_bench_safe_past_suspended_host_and_supervisor(lab:
         assert process.signal(signal.SIGSTOP)
     eventually(lambda: host.process.suspended and supervisor.suspended)
     seen = len(truth(plant))
-    lines = stop_bench(lab, reason="smoke", by="Ada")
+    stopped = stop_bench(lab, reason="smoke", by="Ada")
+    lines = stopped.lines
+    assert not stopped.unsafe
     reap(supervisor.pid)
     assert lines[:2] == (f"supervisor {supervisor.pid} killed", f"host {host.process.pid} killed")
     assert all(line.endswith(": done") for line in lines[2:])
     assert made_safe(plant, seen) >= {"oven", "pump_l"}
     assert read_note(lab / LATCHED)["by"] == "Ada"
+
+
+def test_a_bench_follows_its_lab_when_that_is_moved(lab: Path, plant: Path, host: BenchProcess, tmp_path: Path) -> None:
+    moved = lab.rename(tmp_path / "moved")
+    with HostClient.of_lab(moved) as client:
+        client.make_safe()  # the next run opens the wires anew
+    heat(moved)
+    stopped = stop_bench(moved, reason="smoke", by="Ada")
+    assert stopped.lines[0] == f"host {host.process.pid} drove the safe state and latched the bench"
+    assert not stopped.unsafe
+    assert host.process.kill()
+    assert not stop_bench(moved, reason="smoke", by="Ada").unsafe  # also without the host, at the ports in their new place
+    assert not lab.exists()
+    moved.rename(lab)

@@ -13,8 +13,9 @@ import pytest
 from instruments.benchfile import BenchFile, load_bench
 from instruments.driver import Call, ChannelSpec, CommandSpec, Driver, Finding, Identity, Limit, Outcome, Settings
 from instruments.host.endpoints import aim
-from instruments.host.lastresort import LastResort, line
+from instruments.host.lastresort import LastResort
 from instruments.host.locks import EndpointLocks
+from instruments.host.safestate import line
 from orchestrator.clock import Clock
 from orchestrator.domain.records import Reading
 from orchestrator.errors import BadInput, DeviceError, LinkError, Sent
@@ -39,6 +40,10 @@ class Fake:
     @property
     def settings(self) -> Settings:
         return Settings(self.name)
+
+    @classmethod
+    def check_settings(cls, settings: Settings) -> None:
+        raise NotImplementedError
 
     def make_safe(self, action: str) -> None:
         if self.hang is not None:
@@ -150,7 +155,7 @@ def test_a_link_that_opens_at_the_second_try_is_still_driven(resort: LastResort,
 def test_what_could_not_be_driven_is_told_with_its_reason(resort: LastResort, wiring: Wiring) -> None:
     wiring.refusals["pumps"] = 9
     lines = [line(one) for one in resort.drive()]
-    assert "pump_se.stop: NOT DONE: link pumps cannot be opened: pumps is unplugged" in lines
+    assert "pump_se.stop: NOT DONE: link pumps (/dev/serial/by-id/usb-pumps) cannot be opened: pumps is unplugged" in lines
     assert "oven.off: done" in lines
     assert "platform.abort: done" in lines
 

@@ -161,10 +161,9 @@ def test_a_bench_that_others_started_is_left_alone(lab: Path, bench: Path) -> No
 
 def test_stop_asks_the_host_and_resume_unlatches_it(lab: Path, bench: Path) -> None:
     found = ensure(lab)
-    assert stop_bench(lab, reason="smoke", by="Ada") == (
-        f"host {found.process.pid} drove the safe state and latched the bench",
-        "oven.off: done",
-    )
+    stopped = stop_bench(lab, reason="smoke", by="Ada")
+    assert stopped.lines == (f"host {found.process.pid} drove the safe state and latched the bench", "oven.off: done")
+    assert stopped.unsafe == ()
     assert unlatch(lab, by="Ada", reason="aired")
     assert not (lab / LATCHED).exists()
     assert not unlatch(lab, by="Ada", reason="again")
@@ -184,10 +183,10 @@ def test_stop_kills_what_hangs_and_latches_even_when_the_wires_cannot_be_driven(
     for process in (supervisor, found.process):
         assert process.signal(signal.SIGSTOP)
     eventually(lambda: found.process.suspended and supervisor.suspended)
-    lines = stop_bench(lab, reason="smoke", by="Ada")
+    stopped = stop_bench(lab, reason="smoke", by="Ada")
     reap(supervisor.pid)
-    assert lines[:2] == (f"supervisor {supervisor.pid} killed", f"host {found.process.pid} killed")
-    assert "the safe state was NOT driven" in lines[2]  # this bench file names no wires
+    assert stopped.lines == (f"supervisor {supervisor.pid} killed", f"host {found.process.pid} killed")
+    assert "the safe state was NOT driven: " in stopped.verdict  # this bench file names no wires
     assert read_note(lab / LATCHED)["reason"] == "smoke"
 
 

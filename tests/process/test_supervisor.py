@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import pytest
 
 from instruments.host.identity import Process
 from instruments.host.notes import HOST, HOST_ERROR, LATCHED, SUPERVISOR, read_note, write_note
+from instruments.host.stop import Stopped
 from instruments.host.watch import Supervisor, Times, start_host
 from instruments.notification import Notifier
 from orchestrator.errors import LockHeld
@@ -55,10 +56,10 @@ class Watched:
         self.told.append((title, body))
         return True
 
-    def _drive(self) -> Sequence[str]:
+    def _drive(self) -> Stopped:
         host = self.host
         self.driven.append((time.monotonic(), host is not None and host.alive))
-        return ["oven.off: done"]
+        return Stopped(("oven.off: done",))
 
     @property
     def host(self) -> Process | None:
@@ -275,11 +276,21 @@ def test_on_a_latched_bench_nothing_is_restarted(watch: Callable[[Times], Watche
     assert read_note(watched.lab / LATCHED)["by"] == "Ada"
 
 
+def test_the_safe_state_is_driven_in_the_place_of_a_host_that_left_and_could_not(watch: Callable[[Times], Watched]) -> None:
+    watched = watch(QUICK)
+    watched.ready()
+    write_note(watched.lab / "fake.json", {"unsafe": "not done was: oven.off"})
+    watched.stopping.set()
+    assert watched.ended() == 3
+    assert [alive for _, alive in watched.driven] == [False]
+    assert read_note(watched.lab / LATCHED)["reason"] == "not done was: oven.off"
+
+
 def test_a_lab_has_one_supervisor(lab: Path, watch: Callable[[Times], Watched]) -> None:
     watched = watch(PATIENT)
     watched.ready()
     with pytest.raises(LockHeld, match=rf"process {os.getpid()} .supervisor"):
-        Supervisor(lab, lambda: start_host(lab, ["false"]), list, PATIENT).run(threading.Event())
+        Supervisor(lab, lambda: start_host(lab, ["false"]), lambda: Stopped(()), PATIENT).run(threading.Event())
 
 
 def test_the_host_of_a_killed_supervisor_is_adopted(lab: Path, watch: Callable[[Times], Watched]) -> None:

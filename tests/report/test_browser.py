@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,18 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from flows.report.data import ReportData
 from flows.report.page import render_report
+from flows.review.rendering import html
+from flows.wiring import load_plan
+from orchestrator.domain.records import Prediction
+from orchestrator.ports import Suggestion
 from tests.report import cases
 from tests.report.browser import browser, complaints, missing, requests
 from tests.report.document import parse
 from tests.report.test_page import nasty
+from tests.reviewing.eight import eight_parameters
+from tests.reviewing.informed import Informed
 
+NARROW = 700
 PATIENCE = 60
 """Seconds; a busy machine draws slowly."""
 DRAWN = "return Array.from(document.querySelectorAll('.plotly-graph-div')).filter(p => p.querySelector('svg.main-svg')).length"
@@ -33,13 +41,13 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 def show(driver: Any, data: ReportData, folder: Path) -> tuple[int, str]:
     """Open a report and wait for its plots; return how many it has and its URL."""
-    html = render_report(data)
+    text = render_report(data)
     path = folder / "report.html"
-    path.write_text(html, encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
     driver.get("about:blank")
     requests(driver), complaints(driver)
     driver.get(path.as_uri())
-    count = len(parse(html).plots)
+    count = len(parse(text).plots)
     WebDriverWait(driver, PATIENCE).until(lambda page: page.execute_script(DRAWN) == count)
     return count, path.as_uri()
 
@@ -51,8 +59,40 @@ def test_every_plot_is_drawn_without_a_request_or_a_complaint(chromium: Any, tmp
     assert requests(chromium) == [url]
     assert complaints(chromium) == []
     assert chromium.execute_script("return window.broken") is None
-    width = "return document.documentElement.scrollWidth <= window.innerWidth"
-    assert chromium.execute_script(width)
+    assert overhang(chromium) <= 0
+    with narrow(chromium):  # plots follow their window a moment later
+        WebDriverWait(chromium, 10).until(lambda page: overhang(page) <= 0)
+
+
+def overhang(driver: Any) -> int:
+    """Return by how many pixels the page is wider than its window; wide tables scroll in boxes of their own."""
+    return int(driver.execute_script("const page = document.scrollingElement; return page.scrollWidth - page.clientWidth"))
+
+
+@contextmanager
+def narrow(driver: Any) -> Iterator[None]:
+    """Have a window of 700 pixels for a while."""
+    size = driver.get_window_size()
+    driver.set_window_size(NARROW, size["height"])
+    WebDriverWait(driver, PATIENCE).until(lambda page: page.execute_script("return document.scrollingElement.clientWidth") == NARROW)
+    try:
+        yield
+    finally:
+        driver.set_window_size(size["width"], size["height"])
+
+
+def test_a_decision_page_of_many_columns_never_scrolls_sideways_as_a_whole(chromium: Any, tmp_path: Path) -> None:
+    campaign = Informed(load_plan(eight_parameters(tmp_path / "lab")), 3)
+    targets = {one.name: Prediction(mean=591.27, sd=8.1) for one in campaign.plan.objective.targets}
+    chosen = [Suggestion(dict(one), "sobol/1", predicted=targets) for one in campaign.plan.sample[3:11]]
+    made = tuple(campaign.proposal(one, number) for number, one in enumerate(chosen, start=4))
+    path = tmp_path / "page.html"
+    path.write_text(html({**campaign.page_of(made), "since": ["a-reason-without-a-blank" * 40]}), encoding="utf-8")
+    chromium.get(path.as_uri())
+    assert chromium.execute_script("return Array.from(document.querySelectorAll('.wide')).some(box => box.scrollWidth > box.clientWidth)")
+    assert overhang(chromium) <= 0
+    with narrow(chromium):
+        assert overhang(chromium) <= 0
 
 
 def test_the_table_can_be_searched_and_sorted(chromium: Any, tmp_path: Path) -> None:

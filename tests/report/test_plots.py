@@ -134,7 +134,7 @@ def test_a_proposal_without_predictions_has_empty_cells() -> None:
     plain = cases.proposal(1, provenance=cases.proposal(1).provenance.evolve(predicted={}))
     (row,) = proposal_rows(History.of(Changes(1, cases.record(), (plain,))), cases.OBJECTIVE)
     assert row["predicted fwhm (nm)"] is None
-    assert row["± fwhm"] is None
+    assert row["90 % interval fwhm"] is None
 
 
 def test_a_value_that_is_not_finite_becomes_an_empty_cell() -> None:

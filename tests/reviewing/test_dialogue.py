@@ -65,6 +65,11 @@ class Bench(Edits):
     expects: bool = True
     checked: list[Configuration] = field(default_factory=list)
 
+    @property
+    @override
+    def units(self) -> Mapping[str, str]:
+        return {"y": "%"}
+
     @override
     def check(self, configuration: Configuration, *, times: int) -> None:
         self.checked.append(dict(configuration))
@@ -109,6 +114,7 @@ def matter_of(ledger: Ledger, edits: Edits | None = None) -> Matter:
         request=request,
         proposals=proposals,
         columns=SPACE.columns,
+        units={"y": "%"},
         needs_code=ledger.people,
         page=lambda: "THE DECISION PAGE",
         edits=lambda: edits or Bench(),
@@ -218,8 +224,12 @@ def test_whoever_cannot_find_a_legal_value_may_leave_the_proposal_as_it_is() -> 
 @pytest.mark.parametrize(
     ("before", "expects", "told"),
     [
-        ({"y": Prediction(mean=0.66, sd=0.07)}, True, "predicted with your values: y 0.61 ± 0.08, was 0.66 ± 0.07"),
-        ({}, True, "predicted with your values: y 0.61 ± 0.08"),
+        (
+            {"y": Prediction(mean=0.66, sd=0.07)},
+            True,
+            "predicted with your values, with 90 % intervals: y 0.61 (0.4784 to 0.7416) %, was 0.66 (0.5449 to 0.7751)",
+        ),
+        ({}, True, "predicted with your values, with 90 % intervals: y 0.61 (0.4784 to 0.7416) %"),
         ({}, False, "nothing is predicted with your values: there is no model yet"),
     ],
 )

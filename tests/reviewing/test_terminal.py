@@ -183,7 +183,7 @@ def test_an_edit_is_checked_against_the_bench_and_predicted_before_anything_is_s
                 terminal.answer(f"  {column} (", "")
         seen = terminal.answer("approve with these values? y/n: ", "y")
         before = proposed.provenance.predicted["quantum_yield"]
-        assert f", was {before.mean:.4g} ± {before.sd:.2g}" in seen.partition("predicted with your values: quantum_yield ")[2]
+        assert f", was {before.shown()}" in seen.partition("predicted with your values, with 90 % intervals: ")[2]
         assert "T = 400.0 is outside" in terminal.shown
         assert "refused: tau = 0.5 is outside" in terminal.shown
         terminal.answer("your name: ", "Ada")

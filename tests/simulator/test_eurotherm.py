@@ -11,8 +11,6 @@ from simulators.eurotherm import EurothermLine, crc16
 from simulators.oven import Oven, OvenBody
 from simulators.truth import Event
 
-SERIAL = 0x12345678
-
 
 def ignore(event: Event) -> None:
     pass
@@ -21,7 +19,7 @@ def ignore(event: Event) -> None:
 class Rig:
     def __init__(self) -> None:
         self.oven = Oven("oven", OvenBody(noise=0.0), ignore, np.random.default_rng(0))
-        self.line = EurothermLine(1, self.oven, SERIAL)
+        self.line = EurothermLine(1, self.oven)
         self.wall = 1.0
 
     def send(self, data: bytes) -> bytes:
@@ -48,9 +46,17 @@ def test_the_crc_agrees_with_an_independent_implementation(data: bytes) -> None:
     ("request_", "answer"),
     [
         ("01 03 00 01 00 02", "01 03 04 00 dc 00 dc"),  # process value and target, 22.0 degC
-        ("01 03 00 6f 00 02", "01 03 04 00 00 0b b8"),  # limits 0 and 300 degC
+        ("01 03 00 6f 00 02", "01 03 04 0b b8 00 00"),  # limits 300 and 0 degC: the high one first
         ("01 03 00 7a 00 01", "01 03 02 32 16"),  # instrument type
-        ("01 03 00 81 00 03", "01 03 06 12 34 56 78 00 01"),  # serial number, boot counter
+        ("01 03 00 83 00 01", "01 03 02 00 01"),  # 131 is the unit's own address
+        ("01 03 00 81 00 01", "01 83 02"),  # no serial number
+        ("01 03 00 c8 00 01", "01 83 02"),  # no communication watchdog
+        ("01 10 00 02 00 01 02 07 d0", "01 10 00 02 00 01"),  # function 16: 200.0 degC
+        ("01 10 00 18 00 02 04 01 2c 01 90", "01 10 00 18 00 02"),  # SP1 and SP2 at once
+        ("01 10 00 02 00 01 02 0b b9", "01 90 03"),  # 300.1 degC
+        ("01 10 00 01 00 01 02 00 00", "01 90 02"),  # process value is read only
+        ("01 10 00 02 00 02 02 07 d0", "01 90 03"),  # the count is not that of the bytes
+        ("01 06 00 c7 00 02", "01 86 03"),  # no configuration mode over the wire
         ("01 03 00 06 00 01", "01 83 02"),  # no such register
         ("01 03 00 01 00 00", "01 83 03"),  # no register at all
         ("01 04 00 01 00 01", "01 84 01"),  # input registers are not offered
@@ -106,3 +112,77 @@ def test_temperatures_below_zero_are_signed() -> None:
     rig = Rig()
     rig.oven.temperature = -12.3
     assert rig.ask("01 03 00 01 00 01") == "01 03 02 ff 85"
+
+
+def status(rig: Rig) -> int:
+    return int(rig.ask("01 03 00 4b 00 01").replace(" ", "")[-4:], 16)
+
+
+def test_a_remote_set_point_runs_out_unless_it_is_written_and_the_local_one_holds_then() -> None:
+    rig = Rig()
+    rig.ask("01 06 00 18 01 2c")  # SP1 30.0 degC
+    rig.ask("01 06 00 1a 07 d0")  # Rm.SP 200.0 degC
+    rig.ask("01 06 01 14 00 01")  # L-R remote
+    for _ in range(3):
+        rig.wall += 4.0
+        assert rig.ask("01 03 00 05 00 01") == "01 03 02 07 d0"
+        rig.ask("01 06 00 1a 07 d0")
+    rig.wall += 5.0
+    assert rig.ask("01 03 00 05 00 01") == "01 03 02 01 2c"
+    assert status(rig) == 1 << 4 | 1 << 14
+    rig.ask("01 06 00 1a 07 d0")
+    assert (rig.oven.target, status(rig)) == (200.0, 1 << 4)
+
+
+def test_a_remote_set_point_that_was_never_written_has_failed_from_the_first() -> None:
+    rig = Rig()
+    rig.ask("01 06 01 14 00 01")
+    assert status(rig) & 1 << 14
+    rig.ask("01 06 01 14 00 00")
+    assert not status(rig) & 1 << 14
+
+
+def test_every_write_of_a_local_set_point_wears_the_memory_and_none_of_the_remote_one() -> None:
+    rig = Rig()
+    for request in ("01 06 00 02 07 d0", "01 06 00 02 07 d0", "01 06 00 18 01 2c", "01 10 00 18 00 02 04 01 2c 01 90"):
+        rig.ask(request)
+    for _ in range(10):
+        rig.ask("01 06 00 1a 07 d0")
+    assert rig.oven.describe()["retained_writes"] == 5
+
+
+def test_a_broken_sensor_shows_in_bit_5_and_takes_the_power_away() -> None:
+    rig = Rig()
+    rig.ask("01 06 00 02 07 d0")
+    rig.ask("01 06 01 11 00 00")
+    assert rig.oven.power > 0.0
+    rig.oven.break_sensor(Instant(0.0, rig.wall))
+    assert (status(rig), rig.oven.power) == (1 << 5, 0.0)
+    assert rig.ask("01 03 00 01 00 01") == "01 03 02 35 98"  # 1372.0 degC, the end of the input's range
+    rig.oven.repair(Instant(0.0, rig.wall))
+    assert status(rig) == 0
+
+
+def test_standby_takes_the_power_away_in_every_mode() -> None:
+    rig = Rig()
+    rig.ask("01 06 00 03 01 f4")
+    assert rig.oven.power == 0.5
+    rig.ask("01 06 00 c7 00 01")
+    assert rig.ask("01 03 00 04 00 01") == "01 03 02 00 00"
+    assert rig.ask("01 03 00 c7 00 01") == "01 03 02 00 01"
+
+
+def test_the_second_local_set_point_holds_when_it_is_selected() -> None:
+    rig = Rig()
+    rig.ask("01 06 00 19 07 d0")
+    rig.ask("01 06 00 0f 00 01")
+    assert rig.ask("01 03 00 02 00 01") == "01 03 02 07 d0"
+    assert rig.oven.target == 200.0
+
+
+def test_a_power_cut_loses_the_remote_set_point_and_keeps_the_local_one() -> None:
+    rig = Rig()
+    for request in ("01 06 00 18 01 2c", "01 06 00 1a 07 d0", "01 06 01 14 00 01"):
+        rig.ask(request)
+    rig.oven.power_cycle(Instant(0.0, rig.wall))
+    assert (rig.oven.target, bool(status(rig) & 1 << 14)) == (30.0, True)

@@ -94,19 +94,31 @@ def test_a_set_point_outside_the_limits_is_refused() -> None:
     assert oven.target == BODY.ambient
 
 
-def test_silence_switches_the_heater_off_and_is_remembered() -> None:
+def test_silence_brings_the_local_set_point_back_and_is_remembered() -> None:
     oven, events = make_oven()
-    oven.set_target(at(0.0), 200.0)
+    oven.set_local(at(0.0), 0, 30.0)
+    oven.set_remote(at(0.0), 200.0)
+    oven.ask_for_remote(at(0.0), remote=True)
     oven.set_mode(at(0.0), manual=False)
-    oven.set_watchdog(at(0.0), 5)
-    oven.heard(at(0.0, wall=0.0))
     oven.advance(at(300.0, wall=4.9))
-    assert not oven.watchdog_tripped
+    assert (oven.target, oven.remote_failed) == (200.0, False)
     oven.advance(at(310.0, wall=5.1))
-    assert (oven.watchdog_tripped, oven.is_manual, oven.power) == (True, True, 0.0)
+    assert (oven.target, oven.working, oven.remote_failed) == (30.0, 30.0, True)
     assert (events[-1].event, events[-1].values["cause"]) == ("safe-state", "watchdog")
-    oven.set_watchdog(at(320.0, wall=6.0), 5)
-    assert not oven.watchdog_tripped
+    oven.set_remote(at(320.0, wall=6.0), 200.0)
+    assert (oven.target, oven.remote_failed) == (200.0, False)
+
+
+def test_in_standby_the_oven_cools_and_a_ramp_begins_anew_after_it() -> None:
+    oven = heated(200.0)
+    oven.advance(at(2000.0))
+    oven.set_standby(at(2000.0), standby=True)
+    oven.set_rate_limit(at(2000.0), 10.0)
+    oven.advance(at(2300.0))
+    free = BODY.ambient + (200.0 - BODY.ambient) * math.exp(-300.0 / BODY.time_constant)
+    assert oven.temperature == pytest.approx(free, abs=0.1)
+    oven.set_standby(at(2300.0), standby=False)
+    assert oven.working == oven.temperature
 
 
 def test_a_dead_heating_element_lets_the_oven_cool_whatever_the_output_says() -> None:
@@ -116,13 +128,6 @@ def test_a_dead_heating_element_lets_the_oven_cool_whatever_the_output_says() ->
     oven.advance(at(4000.0))
     assert oven.temperature < 30.0
     assert oven.power == 1.0
-
-
-def test_a_power_cut_raises_the_boot_counter_and_disarms_the_watchdog() -> None:
-    oven, _ = make_oven()
-    oven.set_watchdog(at(0.0), 5)
-    oven.power_cycle(at(1.0))
-    assert (oven.boots, oven.watchdog_seconds) == (2, 0)
 
 
 def test_the_process_value_carries_a_small_noise() -> None:

@@ -57,7 +57,7 @@ def test_pumps_and_oven_answer_plain_serial_clients(plant: PlantProcess) -> None
     with Wire(plant.port("pumps")) as pumps, Wire(plant.port("oven")) as oven:
         acknowledge(pumps)
         assert pumps.pump("2VER") == b"\x0202SNE1000V3.928\x03"
-        assert oven.modbus("01 03 00 81 00 02", 9)[3:7] == (20417).to_bytes(4, "big")
+        assert oven.modbus("01 03 00 7a 00 01", 7)[3:5] == b"\x32\x16"
 
 
 def test_a_campaigns_experiment_runs_from_flows_and_heat_to_a_spectrum(plant: PlantProcess) -> None:
@@ -332,11 +332,21 @@ def test_a_hung_oven_answers_nothing_and_a_dead_element_heats_nothing(plant: Pla
         assert not plant.ask({"op": "state"})["oven"]["heater_dead"]
 
 
-def test_a_power_cut_of_the_oven_shows_in_its_boot_counter(plant: PlantProcess) -> None:
+def test_a_power_cut_of_the_oven_loses_its_remote_set_point(plant: PlantProcess) -> None:
     with Wire(plant.port("oven")) as oven:
-        before = oven.modbus("01 03 00 83 00 01", 7)[4]
+        oven.modbus("01 06 00 1a 07 d0", 8)
         plant.inject("oven", "power-cycle", now=True)
-        assert oven.modbus("01 03 00 83 00 01", 7)[4] == before + 1
+        assert oven.modbus("01 03 00 1a 00 01", 7)[3:5] == b"\0\0"
+
+
+def test_a_sensor_that_breaks_shows_and_only_an_oven_has_one(plant: PlantProcess) -> None:
+    with Wire(plant.port("oven")) as oven:
+        plant.inject("oven", "sensor-break", now=True)
+        assert oven.modbus("01 03 00 4b 00 01", 7)[4] & 1 << 5
+        assert plant.ask({"op": "repair", "device": "oven"})["ok"]
+        assert not oven.modbus("01 03 00 4b 00 01", 7)[4] & 1 << 5
+    refused = plant.ask({"op": "inject", "fault": {"device": "pump_cd", "fault": "sensor-break", "now": True}})
+    assert "pump_cd cannot have fault 'sensor-break'" in refused["error"]
 
 
 @pytest.mark.parametrize(

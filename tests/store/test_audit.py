@@ -52,7 +52,7 @@ def test_an_untouched_ledger_is_sound(ledger: Path) -> None:
     "change",
     [
         "kind = 'x'",
-        "version = 2",
+        "version = 1",
         "campaign = 'x'",
         "subject = 'x'",
         "wall = 'x'",

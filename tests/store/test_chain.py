@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import StoreError
-from orchestrator.store.chain import GENESIS, UPCASTS, VERSION, Happening, Link, Upcast, forge, read_event, read_payload
+from orchestrator.store.chain import GENESIS, VERSION, Happening, Link, forge, read_event, read_payload
+from orchestrator.store.upcasts import ANY, UPCASTS, Upcast
 from tests.store.cases import at
 
 
@@ -22,7 +23,7 @@ def test_the_digest_covers_every_field_and_the_event_before() -> None:
     changed = [
         replace(sealed, seq=2),
         replace(sealed, kind="queued"),
-        replace(sealed, version=2),
+        replace(sealed, version=VERSION + 1),
         replace(sealed, campaign="wires"),
         replace(sealed, subject="run-2"),
         replace(sealed, payload='{"x":1.1}'),
@@ -44,15 +45,17 @@ def test_a_link_follows_the_head_it_was_given() -> None:
 
 def test_an_old_event_is_read_through_its_kinds_upcasts_in_turn() -> None:
     upcasts: dict[tuple[str, int], Upcast] = {
+        (ANY, 2): lambda payload: {**payload, "read": True},
         ("dispatched", 1): lambda payload: {"degC": payload["T"]},
         ("dispatched", 2): lambda payload: {"kelvin": payload["degC"] + 273.15},
         ("queued", 1): lambda payload: payload["nothing of the kind"],
     }
-    old = link(T=20.0)
+    old = replace(link(T=20.0), version=1)
+    old = replace(old, digest=old.content_digest)
     assert read_payload(old, upcasts=upcasts, version=1) == {"T": 20.0}
     assert read_payload(old, upcasts=upcasts, version=2) == {"degC": 20.0}
     assert read_payload(old, upcasts=upcasts, version=3) == {"kelvin": 293.15}
-    assert read_payload(replace(old, kind="other"), upcasts=upcasts, version=3) == {"T": 20.0}
+    assert read_payload(replace(old, kind="other"), upcasts=upcasts, version=3) == {"T": 20.0, "read": True}
     assert old.digest == old.content_digest, "reading does not rewrite"
 
 

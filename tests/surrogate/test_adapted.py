@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from models.adapted import KeptLift, adapted_learner, fingerprint
@@ -172,8 +173,8 @@ def test_a_target_that_the_prior_does_not_know_is_named() -> None:
 
 
 def test_a_device_that_priors_do_not_use_is_refused_and_not_passed_over() -> None:
-    with pytest.raises(BadInput, match="cuda"):
-        adapted_learner(prior_file(), NARROW, (TARGET,), SurrogateSpec(prior="x.pt", device="cuda"))
+    with pytest.raises(ValidationError, match="'cpu' or 'auto'"):
+        SurrogateSpec.model_validate({"prior": "x.pt", "device": "cuda"})
 
 
 def test_the_guard_takes_part_unless_it_is_left_out() -> None:

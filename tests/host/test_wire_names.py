@@ -1,0 +1,101 @@
+"""A wire's error says which link and which instrument it is about, whoever was at the wire."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from instruments.benchfile import parse_bench
+from instruments.driver import Driver, Settings
+from instruments.host.connect import connect
+from instruments.host.naming import LinkName
+from instruments.host.reading import read_identities
+from instruments.host.wires import Wire
+from orchestrator.clock import LiveClock
+from orchestrator.errors import BadInput, DeviceError, InstrumentError, LinkError, ProtocolError, Sent
+
+BENCH = Path(__file__).parents[2] / "examples" / "cdse" / "bench.toml"
+PORT = "/dev/ttyUSB0"
+PUMPS = LinkName("pumps", PORT)
+
+
+class Mute:
+    """A driver whose device says nothing, or nothing that is an answer."""
+
+    HAS_WATCHDOG = False
+
+    def __init__(self, error: InstrumentError, *, after: int = 0) -> None:
+        self.settings = Settings("pump_se")
+        self._error, self._left = error, after
+
+    def identify(self) -> str:
+        self._left -= 1
+        if self._left < 0:
+            raise self._error
+        return "a pump"
+
+    def arm(self) -> None:
+        """Nothing to arm."""
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+def wire(driver: Mute) -> Wire:
+    drivers = cast("Mapping[str, Driver]", {"pump_se": driver})
+    made = Wire(PUMPS, lambda: drivers, lambda: True)
+    made.start()
+    return made
+
+
+SILENT = LinkError(f"{PORT}: no reply to b'02VER' within 1 s; heard nothing", sent=Sent.MAYBE)
+SAID = "link pumps (/dev/ttyUSB0), pump_se: no reply to b'02VER' within 1 s; heard nothing"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (SILENT, SAID),
+        (
+            LinkError(f"{PORT} was lost before sending: gone", sent=Sent.NO),
+            "link pumps (/dev/ttyUSB0), pump_se: was lost before sending: gone",
+        ),
+        (ProtocolError("pump_se: 0xff is no reply", sent=Sent.MAYBE), "link pumps (/dev/ttyUSB0), pump_se: 0xff is no reply"),
+        (DeviceError("pump_se answered ?OOR", sent=Sent.YES), "pump_se answered ?OOR"),
+    ],
+)
+def test_an_error_of_the_wire_names_link_port_and_instrument_once_and_keeps_its_kind(error: InstrumentError, said: str) -> None:
+    opening = wire(Mute(error))
+    with pytest.raises(type(error)) as at_start:
+        opening.open()
+    working = wire(Mute(error, after=1))
+    working.open()
+    with pytest.raises(type(error)) as later:
+        working.call("pump_se", lambda driver: driver.identify())
+    with pytest.raises(type(error)) as urgent:
+        working.attempt("pump_se", lambda driver: driver.identify(), seconds=5)
+    assert [str(caught.value) for caught in (at_start, later, urgent)] == [said] * 3
+    assert {caught.value.sent for caught in (at_start, later, urgent)} == {error.sent}
+    for each in (opening, working):
+        each.close()
+
+
+def test_a_port_that_cannot_be_opened_is_named_with_its_link(tmp_path: Path) -> None:
+    text = BENCH.read_text().replace("/dev/serial/by-id/", f"{tmp_path}/")
+    bench = parse_bench(text, BENCH)
+    with pytest.raises(LinkError, match=rf"^link pumps \({tmp_path}/usb-pumps\): cannot open ") as caught:
+        connect(bench, "pumps", LiveClock())
+    assert caught.value.sent is Sent.NO
+    with pytest.raises(BadInput, match=rf"^bench.toml: link oven \({tmp_path}/usb-oven\): cannot open "):
+        read_identities(bench, tmp_path)
+
+
+def test_a_name_that_was_said_is_not_said_again() -> None:
+    def twice() -> Any:
+        with PUMPS.told(), PUMPS.told("pump_se"):
+            raise SILENT
+
+    with pytest.raises(LinkError) as caught:
+        twice()
+    assert str(caught.value) == SAID
