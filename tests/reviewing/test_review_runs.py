@@ -366,7 +366,7 @@ def test_a_decimal_comma_and_an_illegal_edit_are_asked_again_where_people_look_a
         _, first = people.asked()
         submit(first, people, x="0,9")
         again, second = people.asked(attempt=2)
-        assert "proposal 1: x: '0,9' is not a number" in (again.complaint or "")
+        assert "proposal 1: x: '0,9' is not a quantity: a comma" in (again.complaint or "")
         submit(second, people, x="0.9")
         again, third = people.asked(attempt=3)
         assert "above 0.8" in (again.complaint or "")
