@@ -31,7 +31,7 @@ ROW: Final = (
     "/ancestor::div[contains(concat(' ', @class, ' '), ' schema-form-property ')][1]"
 )
 FIELD: Final = f"{ROW}//fieldset"
-COMMA: Final = "last answer refused: proposal 1: T: '241,5' is not a number: a comma does not say"
+COMMA: Final = "last answer refused: proposal 1: T: '241,5' is not a quantity: a comma does not say"
 DRAWN: Final = "return Array.from(document.querySelectorAll('table')).length"
 
 

@@ -32,7 +32,7 @@ def test_a_wrong_parameter_ends_a_run_with_one_clear_line(served: Served) -> Non
     begun = [served.begin(file="campaign.toml"), served.begin(file=file, rate="0,5")]
     messages = [served.reaches(run, "FAILED")["message"] for run in begun]
     assert messages[0].startswith("file = 'campaign.toml' is a relative path; expected an absolute one")
-    assert messages[1].startswith("rate: '0,5' is not a number: a comma")
+    assert messages[1].startswith("rate: '0,5' is not a quantity: a comma")
     assert not any("\n" in one for one in messages)
 
 
