@@ -13,8 +13,9 @@ from flows.stocks import StockBook, stock_entries_of
 from instruments.host.processes import process_table
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.errors import BadInput, StoreError
-from orchestrator.loop import History, counts, quarantined, values_by_status
+from orchestrator.loop import History, counts
 from orchestrator.store.sql import SqlStore
+from orchestrator.summary import quarantined, values_by_status
 
 
 def the_campaign(store: SqlStore, lab: Lab, name: str | None) -> CampaignRecord:
