@@ -173,10 +173,17 @@ class Recorder:
         """Have a run ended; one that the bench never saw is not handed over any more."""
         if self.bench.report(run.run_key) is not None:
             self.bench.abort(run.run_key, reason=reason)
-            return
-        steps = history.proposals[(run.proposal_id, run.revision)].steps
-        evidence = {"not_executed": "it never arrived at the bench", NEVER_SENT: [step.index for step in steps]}
-        self.update(run.evolve(status=RunStatus.ABORTED, reason=_NEVER_BEGUN, evidence=evidence), kind="aborted")
+        elif run.status is RunStatus.RUNNING:
+            self.lose(run)
+        else:
+            steps = history.proposals[(run.proposal_id, run.revision)].steps
+            evidence = {"not_executed": "it never arrived at the bench", NEVER_SENT: [step.index for step in steps]}
+            self.update(run.evolve(status=RunStatus.ABORTED, reason=_NEVER_BEGUN, evidence=evidence), kind="aborted")
+
+    def lose(self, run: ExperimentRun) -> None:
+        """Record that a run was begun, and that its bench knows nothing of it: a person has to say what became of it."""
+        reason = "it was begun, but the bench knows nothing of it any more"
+        self.update(run.evolve(status=RunStatus.UNKNOWN, reason=reason), kind=str(RunStatus.UNKNOWN))
 
 
 def reported(run: ExperimentRun, report: RunReport) -> ExperimentRun:

@@ -218,6 +218,9 @@ class Steps:
         run, started = action.run, time.perf_counter()
         report = self.setup.bench.report(run.run_key, after=self._revisions.get(run.run_key, -1), wait=wait)
         self.setup.timings.add("bench", started)
+        if report is None and run.status is RunStatus.RUNNING:
+            self.recorder.lose(run)  # handed over again it would be carried out twice
+            return True
         if report is None:
             # the ledger says dispatched, the host never saw it: the same key is handed over again, which is idempotent
             report = self._submit(run)

@@ -16,7 +16,6 @@ from orchestrator.domain.campaign import GeneralSpec
 from orchestrator.domain.lifecycle import (
     AnswerStatus,
     CampaignStatus,
-    MeasurementStatus,
     ProposalStatus,
     ReviewStatus,
     RunStatus,
@@ -31,9 +30,6 @@ from orchestrator.review import undecided
 
 POLL_LAB_SECONDS: Final = 600.0
 """Longest wait for a running experiment before the loop looks again, in lab time; the bench answers earlier."""
-
-REASONS_SHOWN: Final = 3
-"""Reasons of quarantine that a summary names; the export has all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -413,18 +409,3 @@ def counts(history: History) -> dict[str, int]:
     tally = Counter(f"proposals_{one.status}" for one in history.newest())
     tally.update(f"runs_{run.status}" for run in history.runs.values())
     return dict(sorted(tally.items()))
-
-
-def values_by_status(history: History) -> dict[str, int]:
-    """Count what was measured: the newest revision of each value, by status."""
-    return dict(sorted(Counter(str(one.status) for one in history.measurements.values()).items()))
-
-
-def quarantined(history: History) -> str | None:
-    """Say how many values were kept from the models, and why; None where none were."""
-    kept = [one for one in history.measurements.values() if one.status is MeasurementStatus.QUARANTINED]
-    if not kept:
-        return None
-    reasons = Counter(one.reason or "no reason recorded" for one in kept).most_common(REASONS_SHOWN + 1)
-    shown = [f"{count} x {reason}" for reason, count in reasons[:REASONS_SHOWN]] + ["..."] * (len(reasons) > REASONS_SHOWN)
-    return f"{len(kept)} of {len(history.measurements)} values were quarantined: {'; '.join(shown)}"

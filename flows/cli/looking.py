@@ -14,8 +14,9 @@ from instruments.host.processes import process_table
 from orchestrator.commandline import typed
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.errors import BadInput, StoreError
-from orchestrator.loop import History, accepted, counts, quarantined, values_by_status
+from orchestrator.loop import History, accepted, counts
 from orchestrator.store.sql import SqlStore
+from orchestrator.summary import quarantined, values_by_status
 
 
 def the_campaign(store: SqlStore, lab: Lab, name: str | None) -> CampaignRecord:

@@ -36,9 +36,10 @@ from orchestrator.commandline import typed
 from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.errors import AthanorError, BadInput, HostError, NeedsPerson
-from orchestrator.loop import History, quarantined, values_by_status
+from orchestrator.loop import History
 from orchestrator.ports import Bench, Clock
 from orchestrator.store.sql import SqlStore
+from orchestrator.summary import quarantined, values_by_status
 
 
 @dataclass(frozen=True, slots=True)

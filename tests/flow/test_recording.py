@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from flows.cli.acting import abort_campaign
+from flows.campaign import Ended
+from flows.cli.acting import abort_campaign, resume_campaign
 from flows.cli.ending import record_word
 from flows.lab import Lab, make_lab
 from flows.recording import Recorder
@@ -29,7 +30,7 @@ from orchestrator.errors import BadInput, HostError
 from orchestrator.loop import History
 from orchestrator.store.sql import SqlStore
 from policies.random_search import RandomPolicy
-from tests.flow.test_steps import NOW, Table
+from tests.flow.test_steps import NOW, Box, Table, carry
 
 SPACE = SearchSpace(parameters=(ContinuousParameter(name="x", min=0, max=1),))
 OBJECTIVE = Objective(targets=(Target(name="y", goal="maximise"),))
@@ -191,6 +192,22 @@ def test_an_abort_that_cannot_end_a_run_says_so_and_can_be_given_again(place: Pl
     place.journal.close()
 
 
+@BOTH
+def test_a_run_that_was_begun_and_that_no_journal_knows_is_unknown_and_its_doses_count(
+    place: Place, abort: Callable[[Place], None]
+) -> None:
+    place.run(1)
+    abort(place)
+    history = place.history()
+    assert (history.runs["r1"].status, history.runs["r1"].reason) == (
+        RunStatus.UNKNOWN,
+        "it was begun, but the bench knows nothing of it any more",
+    )
+    assert dosed(history.runs["r1"], history.proposals[("p1", 1)]) == {("a", "L1"): 1.0, ("b", "L1"): 2.0}
+    place.store.close()
+    place.journal.close()
+
+
 SAID = {"by": "Ada", "reason": "I looked"}
 
 
@@ -243,5 +260,30 @@ def test_a_word_on_a_run_that_no_journal_knows_is_recorded_all_the_same(place: P
         )
     assert place.history().runs["r1"].status is RunStatus.ABORTED
     assert place.store.readings("r1") == ()
+    place.store.close()
+    place.journal.close()
+
+
+def test_a_campaign_that_is_resumed_after_three_fruitless_runs_pauses_only_after_three_more(place: Place) -> None:
+    recipe = Table()
+    recipe.complaint = "pump.flow was not read"
+    general = GeneralSpec.model_validate({"name": "c", "bench": "b", "budget": 9})
+    setup = Setup(general, SPACE, OBJECTIVE, RandomPolicy(SPACE), recipe, Box(), place.store, LiveClock(), place.fence)
+    for runs in (3, 6, 9):
+        assert carry(Steps(setup)).status is CampaignStatus.PAUSED
+        assert len(place.history().runs) == runs
+        resume_campaign("c", lab=place.lab.path, by="Ada", reason="seen")
+        assert place.history().campaign.forgiven == runs
+    place.store.close()
+    place.journal.close()
+
+
+def test_a_run_that_was_begun_is_never_handed_over_again(place: Place) -> None:
+    place.run(1)
+    box = Box()
+    general = GeneralSpec.model_validate({"name": "c", "bench": "b", "budget": 9})
+    steps = Steps(Setup(general, SPACE, OBJECTIVE, RandomPolicy(SPACE), Table(), box, place.store, LiveClock(), place.fence))
+    assert carry(steps) == Ended(CampaignStatus.PAUSED, "unknown")
+    assert box.requests == {}
     place.store.close()
     place.journal.close()

@@ -25,9 +25,9 @@ from orchestrator.loop import (
     knowledge,
     next_actions,
     observations,
-    quarantined,
 )
 from orchestrator.ports import Changes
+from orchestrator.summary import quarantined
 
 NOW = Instant(datetime(2026, 1, 1, tzinfo=UTC), 100.0)
 OBJECTIVE = Objective(targets=(Target(name="y", goal="maximise"),))

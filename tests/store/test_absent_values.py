@@ -17,9 +17,10 @@ from flows.export import export_campaign
 from flows.snapshots import files_of
 from orchestrator.domain.lifecycle import MeasurementStatus
 from orchestrator.errors import StoreError
-from orchestrator.loop import History, observations, quarantined
+from orchestrator.loop import History, observations
 from orchestrator.store.schema import latest
 from orchestrator.store.sql import SqlStore
+from orchestrator.summary import quarantined
 from tests.store.cases import BY, at, begin, measurement, tell_execution
 
 OLD_HEAD = "d6c32a8fad94f27a94ea8ff25d537d2e92e838b5bfc97e87d29b5d4064a3a4fa"

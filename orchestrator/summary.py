@@ -1,0 +1,25 @@
+"""What people are told of a campaign's values."""
+
+from collections import Counter
+from typing import Final
+
+from orchestrator.domain.lifecycle import MeasurementStatus
+from orchestrator.loop import History
+
+REASONS_SHOWN: Final = 3
+"""Reasons of quarantine that a summary names; the export has all."""
+
+
+def values_by_status(history: History) -> dict[str, int]:
+    """Count what was measured: the newest revision of each value, by status."""
+    return dict(sorted(Counter(str(one.status) for one in history.measurements.values()).items()))
+
+
+def quarantined(history: History) -> str | None:
+    """Say how many values were kept from the models, and why; None where none were."""
+    kept = [one for one in history.measurements.values() if one.status is MeasurementStatus.QUARANTINED]
+    if not kept:
+        return None
+    reasons = Counter(one.reason or "no reason recorded" for one in kept).most_common(REASONS_SHOWN + 1)
+    shown = [f"{count} x {reason}" for reason, count in reasons[:REASONS_SHOWN]] + ["..."] * (len(reasons) > REASONS_SHOWN)
+    return f"{len(kept)} of {len(history.measurements)} values were quarantined: {'; '.join(shown)}"
