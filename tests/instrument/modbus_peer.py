@@ -51,7 +51,8 @@ class Peer:
         server = ModbusTcpServer(self._device, framer=FramerType.RTU, address=("127.0.0.1", 0), trace_pdu=self._note)
         self._server: Any = server
         await self._server.serve_forever(background=True)
-        return int(self._server.transport.sockets[0].getsockname()[1])
+        listening: Any = server.transport
+        return int(listening.sockets[0].getsockname()[1])
 
     def stop(self) -> None:
         asyncio.run_coroutine_threadsafe(self._server.shutdown(), self._loop).result(10.0)
