@@ -48,10 +48,11 @@ class Peer:
         return asyncio.run_coroutine_threadsafe(self._serve(), self._loop).result(10.0)
 
     async def _serve(self) -> int:
-        server: Any = ModbusTcpServer(self._device, framer=FramerType.RTU, address=("127.0.0.1", 0), trace_pdu=self._note)
-        self._server = server
-        await server.serve_forever(background=True)
-        return int(server.transport.sockets[0].getsockname()[1])
+        server = ModbusTcpServer(self._device, framer=FramerType.RTU, address=("127.0.0.1", 0), trace_pdu=self._note)
+        self._server: Any = server
+        await self._server.serve_forever(background=True)
+        listening: Any = server.transport
+        return int(listening.sockets[0].getsockname()[1])
 
     def stop(self) -> None:
         asyncio.run_coroutine_threadsafe(self._server.shutdown(), self._loop).result(10.0)
