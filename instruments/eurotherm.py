@@ -82,7 +82,7 @@ _REGISTER: Final = 0x7FFF
 _THERMOCOUPLE: Final = Limit(-200.0, 1372.0)
 """Range of the type K input (3200 series data sheet)."""
 _CHANNELS: Final = {"temperature": PROCESS_VALUE, "working_setpoint": WORKING_SETPOINT, "power": POWER, "status": STATUS}
-_OPTIONS: Final = ("setpoint", "safe_temperature", "decimals")
+OVEN_OPTIONS: Final = frozenset({"setpoint", "safe_temperature", "decimals"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +101,9 @@ class OvenOptions:
         """Read them.
 
         Raises:
-            BadInput: An unknown key or an illegal value.
+            BadInput: An illegal value.
         """
         given, name = dict(settings.options), settings.name
-        if unknown := sorted(set(given) - set(_OPTIONS)):
-            raise BadInput(f"{name}: unknown option {unknown[0]!r}; legal: {', '.join(_OPTIONS)}")
         setpoint, decimals, safe = given.get("setpoint", "remote"), given.get("decimals", 1), given.get("safe_temperature")
         if setpoint not in ("remote", "local"):
             raise BadInput(f'{name}: options.setpoint = {setpoint!r}; expected "remote" or "local"')

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from instruments.driver import Driver, Settings
-from instruments.eurotherm import EurothermOven
+from instruments.eurotherm import OVEN_OPTIONS, EurothermOven
 from instruments.lads import LadsUnit
 from instruments.new_era import NewEraPump
 from instruments.transport.base import Transport
@@ -20,7 +20,7 @@ DRIVERS: Final[Mapping[str, type[Driver]]] = {
 }
 LINK_KINDS: Final[Mapping[str, str]] = {"new-era": "serial", "eurotherm-modbus": "serial", "lads": "opcua"}
 """The kind of link that each driver works on."""
-OPTIONS: Final[Mapping[str, frozenset[str]]] = {"lads": frozenset({"device", "unit"})}
+OPTIONS: Final[Mapping[str, frozenset[str]]] = {"eurotherm-modbus": OVEN_OPTIONS, "lads": frozenset({"device", "unit"})}
 """What each driver reads of `options`; nothing where it is not listed."""
 
 _BUILDERS: Final[Mapping[str, Callable[[Any, Settings, Clock], Driver]]] = {

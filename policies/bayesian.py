@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Annotated, Any, Final
 
-import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
@@ -29,12 +28,10 @@ from policies.enumeration import enumerated
 from policies.explaining import explain_one
 from policies.initial import SobolPolicy
 from policies.optimise import Found, Search
-from policies.options import Open, Options, Rows
+from policies.options import Open, Options, Rows, best_expected, is_hopeless
 from policies.outlook import best_measured, outlook
-from policies.pool import Pool, blocks, candidate_table, done
+from policies.pool import Pool, candidate_table, done
 
-INCUMBENTS: Final = 3
-"""Best measured points around which the search looks closely."""
 EXPECTED: Final = 8
 """Where nothing allowed is measured: so many allowed configurations that the surrogate expects most of are to be improved on."""
 
@@ -123,11 +120,11 @@ class BayesianPolicy(Policy):
         encoding = Encoding(self.space, knowledge.restrictions)
         explained = []
         for index in range(len(batch)) if only is None else sorted(only):
-            options = self._options(knowledge, batch[:index])
-            with repeatable(seed + index):
-                question, _ = self._aim(asked, knowledge, batch[:index], options, seed + index)
-            others = options.encoded(seed + index)
-            explained.append(explain_one(encoding, question, everywhere, others, batch, index))
+            options, one = self._options(knowledge, batch[:index]), seed + index
+            question = self._asked(asked, knowledge, batch[:index], one)
+            if isinstance(options, Rows):
+                question, _, _ = self._next(question, options)
+            explained.append(explain_one(encoding, question, everywhere, options.encoded(one), batch, index))
         return tuple(explained)
 
     @override
@@ -168,33 +165,32 @@ class BayesianPolicy(Policy):
         taken: list[Configuration] = [one.configuration for one in designed]
         chosen: list[Suggestion] = []
         for _ in range(count):
-            options, one = self._options(knowledge, taken), seed + len(taken)
-            with repeatable(one):
-                question, acquisition = self._aim(asked, knowledge, taken, options, one)
-                around = _best_expected(question.surrogate, question.score, question.goalposts)[:INCUMBENTS]
-                found = options.best(acquisition, around, one)
-                if found is None:
-                    break
-                chosen.append(self._suggestion(question, acquisition, found))
+            question = self._asked(asked, knowledge, taken, seed + len(taken))
+            question, acquisition, found = self._next(question, self._options(knowledge, taken))
+            if found is None:
+                break
+            chosen.append(self._suggestion(question, acquisition, found))
             taken.append(found.row)
         return tuple(chosen)
 
-    def _aim(
-        self, asked: Question, knowledge: Knowledge, taken: Sequence[Configuration], options: Options, seed: int
-    ) -> tuple[Question, LogImprovement]:
-        """Ask for the next experiment of a batch.
-
-        Where no row that is left of a table may be better than what is measured, what the rows themselves promise is improved on.
-        """
+    def _asked(self, asked: Question, knowledge: Knowledge, taken: Sequence[Configuration], seed: int) -> Question:
+        """Ask for the next experiment of a batch."""
         region = Region(self.space, knowledge.restrictions)
         pending = [one for one in (*knowledge.pending, *taken) if region.admits(one)]
-        question = replace(asked, pending=self._encoding.encode(pending), seed=seed)
-        acquisition = build(question)
-        if isinstance(options, Rows) and options.indices and question.expected is None and options.is_hopeless(acquisition):
-            expected = _best_expected(question.surrogate, question.score, options.encoded(seed))[:EXPECTED]
-            question = replace(question, expected=expected)
+        return replace(asked, pending=self._encoding.encode(pending), seed=seed)
+
+    def _next(self, question: Question, options: Options) -> tuple[Question, LogImprovement, Found | None]:
+        """Answer a question; where no row that is left of a table may be better than what is measured, another one.
+
+        Then what the rows themselves promise is improved on.
+        """
+        with repeatable(question.seed):
             acquisition = build(question)
-        return question, acquisition
+            found = options.best(question, acquisition)
+        if found is None or question.expected is not None or not (isinstance(options, Rows) and is_hopeless(found, acquisition)):
+            return question, acquisition, found
+        best = best_expected(question.surrogate, question.score, options.encoded(question.seed))[:EXPECTED]
+        return self._next(replace(question, expected=best), options)
 
     def _fitted(self, knowledge: Knowledge, *, seed: int) -> tuple[Surrogate, Score]:
         data = training_data(self._encoding, self.objective, knowledge.observations)
@@ -228,11 +224,11 @@ class BayesianPolicy(Policy):
         """
         pool = self._pool if self.space.candidates is not None else self._everything
         if pool is None:
-            return _best_expected(surrogate, score, self._search(knowledge).everywhere(seed))[:EXPECTED]
+            return best_expected(surrogate, score, self._search(knowledge).everywhere(seed))[:EXPECTED]
         legal = pool.legal(range(len(pool.rows)), knowledge)
         if not legal:
             raise BadInput(f"none of {len(pool.rows)} configurations keeps to the restrictions")
-        return _best_expected(surrogate, score, pool.encoded[legal])[:EXPECTED]
+        return best_expected(surrogate, score, pool.encoded[legal])[:EXPECTED]
 
     def _options(self, knowledge: Knowledge, taken: Sequence[Configuration]) -> Options:
         """Return what may be proposed next."""
@@ -276,13 +272,6 @@ class BayesianPolicy(Policy):
         """All configurations where they are few."""
         rows = enumerated(self._encoding)
         return Pool(self._encoding, rows) if rows else None
-
-
-def _best_expected(surrogate: Surrogate, score: Score, X: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-    """Return points in the order of their predicted scores, the best first."""
-    with torch.no_grad():
-        scores = torch.cat([score(surrogate.posterior(block).mean.squeeze(-2)) for block in blocks(X)])
-    return X[scores.argsort(descending=True, stable=True)]
 
 
 def degrees_of_freedom(space: SearchSpace) -> int:

@@ -52,7 +52,7 @@ class SobolPolicy(Policy):
         encoding = Encoding(self.space, knowledge.restrictions)
         for skipped in (done(knowledge), 0):
             stream = Counted(islice(feasible(encoding, SobolPoints(drawn_width(encoding), seed)), skipped, None))
-            rows = distinct(stream, self.space, knowledge, count)
+            rows = distinct(stream, encoding, knowledge, count)
             if len(rows) == count:
                 return rows
         if stream.count < count:

@@ -9,10 +9,13 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
-from policies.acquisition import LogImprovement
-from policies.optimise import Found, Search, best_row, score_blocks
-from policies.pool import Pool
+from models.base import Surrogate
+from policies.acquisition import LogImprovement, Question, Score
+from policies.optimise import Found, Search, best_row
+from policies.pool import Pool, blocks
 
+INCUMBENTS: Final = 3
+"""Best measured points around which the search looks closely."""
 HOPELESS: Final = -20.0
 """Log improvement, in spreads of the scores, below which no sample improves: what is computed there is BoTorch's smoothing."""
 
@@ -24,7 +27,7 @@ class Options(Protocol):
         """Return all of it, or some where it is a continuum: what the search looks at first."""
         ...
 
-    def best(self, acquisition: LogImprovement, around: Float[Tensor, "k d"], seed: int) -> Found | None:
+    def best(self, question: Question, acquisition: LogImprovement) -> Found | None:
         """Return the best of it; None where there is nothing."""
         ...
 
@@ -41,16 +44,11 @@ class Rows(Options):
         return self.pool.encoded[list(self.indices)]
 
     @override
-    def best(self, acquisition: LogImprovement, around: Float[Tensor, "k d"], seed: int) -> Found | None:
+    def best(self, question: Question, acquisition: LogImprovement) -> Found | None:
         if not self.indices:
             return None
-        index, value = best_row(acquisition, self.pool.blocks, self.indices, torch.Generator().manual_seed(seed))
+        index, value = best_row(acquisition, self.pool.blocks, self.indices, torch.Generator().manual_seed(question.seed))
         return Found(dict(self.pool.rows[index]), value)
-
-    def is_hopeless(self, acquisition: LogImprovement) -> bool:
-        """Say whether no row improves on the level in any sample: its order would be that of the tails."""
-        values = score_blocks(acquisition, self.pool.blocks)[list(self.indices)]
-        return float(values.max()) < HOPELESS + math.log(acquisition.scale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,5 +62,18 @@ class Open(Options):
         return self.search.everywhere(seed)
 
     @override
-    def best(self, acquisition: LogImprovement, around: Float[Tensor, "k d"], seed: int) -> Found | None:
-        return self.search.best(acquisition, around, seed=seed)
+    def best(self, question: Question, acquisition: LogImprovement) -> Found | None:
+        around = best_expected(question.surrogate, question.score, question.goalposts)[:INCUMBENTS]
+        return self.search.best(acquisition, around, seed=question.seed)
+
+
+def is_hopeless(found: Found, acquisition: LogImprovement) -> bool:
+    """Say whether the best improves on the level in no sample: the order of scores would be that of the tails."""
+    return found.value < HOPELESS + math.log(acquisition.scale)
+
+
+def best_expected(surrogate: Surrogate, score: Score, X: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+    """Return points in the order of their predicted scores, the best first."""
+    with torch.no_grad():
+        scores = torch.cat([score(surrogate.posterior(block).mean.squeeze(-2)) for block in blocks(X)])
+    return X[scores.argsort(descending=True, stable=True)]

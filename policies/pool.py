@@ -73,11 +73,21 @@ class Pool:
 
 def told_apart(encoding: Encoding, X: Float[Tensor, "n d"], others: Float[Tensor, "k d"]) -> Bool[Tensor, " n"]:
     """Say which points the bench tells apart from all others: `orchestrator.domain.distance.alike` on encoded rows."""
-    least = torch.tensor([least_difference(parameter) for parameter in encoding.space.parameters], dtype=X.dtype)
+    least = _least(encoding)
     apart = torch.ones(len(X), dtype=torch.bool)
     for other in others:
         apart &= (parameter_distances(other, X, encoding) >= least).any(dim=1)
     return apart
+
+
+def is_new(encoding: Encoding, row: Configuration, others: Float[Tensor, "k d"]) -> bool:
+    """Say whether the bench tells a configuration apart from all others, which are encoded and many."""
+    apart = parameter_distances(encoding.encode([row])[0], others, encoding) >= _least(encoding)
+    return bool(apart.any(dim=1).all())
+
+
+def _least(encoding: Encoding) -> Float[Tensor, " p"]:
+    return torch.tensor([least_difference(parameter) for parameter in encoding.space.parameters], dtype=torch.float64)
 
 
 def candidate_table(encoding: Encoding) -> Pool:

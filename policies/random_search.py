@@ -52,7 +52,7 @@ class RandomPolicy(Policy):
     def _anywhere(self, knowledge: Knowledge, count: int, generator: torch.Generator) -> list[dict[str, float | str]]:
         encoding = Encoding(self.space, knowledge.restrictions)
         stream = Counted(feasible(encoding, RandomPoints(drawn_width(encoding), generator)))
-        rows = distinct(stream, self.space, knowledge, count)
+        rows = distinct(stream, encoding, knowledge, count)
         if stream.count < count:
             raise too_narrow(encoding, count)
         return rows

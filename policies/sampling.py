@@ -22,7 +22,7 @@ from orchestrator.errors import BadInput
 from orchestrator.ports import Knowledge
 from policies.constraints import meets_constraints
 from policies.planes import EXTRA, Planes
-from policies.pool import used
+from policies.pool import is_new, used
 
 logger = logging.getLogger(__name__)
 
@@ -197,18 +197,18 @@ class Counted:
             yield row
 
 
-def distinct(rows: Iterable[dict[str, float | str]], space: SearchSpace, knowledge: Knowledge, count: int) -> list[dict[str, float | str]]:
+def distinct(rows: Iterable[dict[str, float | str]], encoding: Encoding, knowledge: Knowledge, count: int) -> list[dict[str, float | str]]:
     """Take rows that the bench tells apart from each other and from what is running: new ones before repeats of what was done.
 
     Returns:
         `count` rows, fewer where there are no more such.
     """
-    known = used(knowledge)
+    space, known = encoding.space, encoding.encode(used(knowledge))
     new: list[dict[str, float | str]] = []
     repeats: list[dict[str, float | str]] = []
     idle = 0
     for row in rows:
-        if unlike(space, row, (*known, *new)):
+        if unlike(space, row, new) and is_new(encoding, row, known):
             new.append(row)
         else:
             idle += 1

@@ -67,6 +67,11 @@ def _recompute(
     policy = policy_again(plan, provenance.settings)
     use_threads(provenance.threads)
     suggestions = policy.propose(knowledge(then), count=provenance.count, seed=provenance.seed)
+    if provenance.position >= len(suggestions):
+        raise Fault(
+            f"proposal {proposal.number} comes out differently: the policy gives {len(suggestions)} of {provenance.count} proposals of its "
+            f"batch; expected one at position {provenance.position + 1}"
+        )
     return proposal, suggestions[provenance.position].configuration
 
 

@@ -1,6 +1,7 @@
 """The decision page: complete, stored as it was shown, and rendered without being looked up again."""
 
 import json
+from collections.abc import Collection, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,14 @@ from flows.steps import Setup, Steps
 from flows.stocks import StockBook
 from flows.wiring import Plan, load_plan
 from orchestrator.clock import LiveClock
-from orchestrator.domain.lifecycle import CampaignStatus, ProposalStatus
-from orchestrator.domain.records import CampaignRecord
+from orchestrator.domain.lifecycle import CampaignStatus, ProposalStatus, RunStatus
+from orchestrator.domain.records import CampaignRecord, ExperimentRun, Prediction, Proposal, Provenance
 from orchestrator.domain.review import ReviewRequest
-from orchestrator.domain.values import canonical, digest
+from orchestrator.domain.values import Configuration, canonical, digest
 from orchestrator.loop import History, Propose, Review
+from orchestrator.ports import Explanation, Knowledge
 from orchestrator.store.memory import MemoryStore
+from policies.random_search import RandomPolicy
 from tests.flow.test_steps import NOW, Box
 from tests.reviewing.eight import eight_parameters
 
@@ -130,3 +133,44 @@ def test_what_people_wrote_cannot_become_markup(asked: tuple[ReviewRequest, dict
     links.feed(html(changed))
     assert "<script>" not in html(changed)
     assert not any(link.startswith("javascript") for link in links.found)
+
+
+class Explainer(RandomPolicy):
+    """Keeps what it was asked."""
+
+    asked: tuple[tuple[Configuration, ...], int, tuple[int, ...], Knowledge] | None = None
+
+    @override
+    def explain(
+        self, knowledge: Knowledge, batch: Sequence[Configuration], *, seed: int, only: Collection[int] | None = None
+    ) -> tuple[Explanation, ...]:
+        object.__setattr__(self, "asked", (tuple(batch), seed, tuple(only or ()), knowledge))
+        return tuple(Explanation((), {}, {}, None) for _ in only or ())
+
+
+def test_a_proposal_is_explained_beside_those_of_its_batch_that_nobody_is_asked_about(plan: Plan) -> None:
+    """The first of the batch was approved by rule and runs; the second was edited; the third is asked about."""
+    provenance = Provenance(policy="bayesian/1", as_of=0, seed=5, batch=1, predicted={"y": Prediction(mean=1, sd=1)})
+    batch = [
+        Proposal(
+            proposal_id=f"p{index}",
+            campaign="c",
+            number=index + 1,
+            configuration={"x": index / 4},
+            steps=(),
+            provenance=provenance.evolve(position=index),
+        )
+        for index in range(3)
+    ]
+    edited = batch[1].evolve(revision=2, configuration={"x": 0.9}, author="Ada")
+    run = ExperimentRun(run_key="r", run_id="r", attempt=1, campaign="c", proposal_id="p0", revision=1, status=RunStatus.RUNNING)
+    history = History(
+        CampaignRecord(name="c"), proposals={(one.proposal_id, one.revision): one for one in (*batch, edited)}, runs={"r": run}
+    )
+    policy = Explainer(plan.space)
+    found = PageMaker(plan, policy, "dry")._explanations(history, [edited, batch[2]])
+    assert set(found) == {"p2"}
+    assert policy.asked is not None
+    configurations, seed, only, known = policy.asked
+    assert configurations == tuple(one.configuration for one in batch)
+    assert (seed, only, known.pending) == (5, (2,), ())
