@@ -295,7 +295,6 @@ def _unhonoured(spec: CampaignSpec) -> Iterator[str]:
             yield f"target {target.name}: low and high go together; only {given[0]} is given"
 
 
-
 def read_candidates(text: str, parameters: tuple[Any, ...], *, what: str, dialect: Dialect = PLAIN) -> tuple[dict[str, float | str], ...]:
     """Read a candidate table: a CSV with one column per column of the space.
 
