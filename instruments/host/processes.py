@@ -94,7 +94,7 @@ def _sha256(bench: Path) -> str:
 
 
 def _starter(lab: Path) -> "_Patient":
-    return _Patient(FileLock(lab / "start.lock", what="a starting command", lab=lab))
+    return _Patient(FileLock(lab / "start.lock", what="a starting command", lab=lab, named=False))
 
 
 class _Patient:
