@@ -69,7 +69,7 @@ class Holder:
 class FileLock:
     """An exclusive lock on a file; may be acquired and released any number of times."""
 
-    def __init__(self, path: Path, *, what: str, lab: Path | None = None, shared_machine: bool = False) -> None:
+    def __init__(self, path: Path, *, what: str, lab: Path | None = None, shared_machine: bool = False, named: bool = True) -> None:
         """Name the lock.
 
         Args:
@@ -77,11 +77,13 @@ class FileLock:
             what: What the holder is, for the one who is refused.
             lab: The holder's lab.
             shared_machine: Whether other users lock the same file.
+            named: Whether the holder's name must stand in the file; else a full disk, which takes none, is no reason to fail.
         """
         self.path = path
         self._what = what
         self._lab = str(lab.absolute()) if lab else ""
         self._mode = 0o666 if shared_machine else 0o600
+        self._named = named
         self._descriptor: int | None = None
 
     @property
@@ -103,7 +105,12 @@ class FileLock:
         except BaseException:
             os.close(descriptor)
             raise
-        _write(descriptor, json.dumps(Holder(Process.this(), self._what, self._lab).document()))
+        try:
+            _write(descriptor, json.dumps(Holder(Process.this(), self._what, self._lab).document()))
+        except OSError:
+            if self._named:
+                os.close(descriptor)
+                raise
         self._descriptor = descriptor
 
     def _wait(self, descriptor: int, deadline: float) -> None:

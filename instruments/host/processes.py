@@ -143,7 +143,7 @@ def _sha256(bench: Path) -> str:
 
 
 def _starter(lab: Path) -> "_Patient":
-    return _Patient(FileLock(lab / _START_LOCK, what="a starting command", lab=lab))
+    return _Patient(FileLock(lab / _START_LOCK, what="a starting command", lab=lab, named=False))
 
 
 class _Patient:

@@ -267,7 +267,6 @@ def test_without_a_declared_safe_temperature_it_is_the_lowest_legal_one(build: B
         ({"options": {"setpoint": "local"}}, 'with setpoint = "local" leave `watchdog` out'),
         ({"options": {"setpoint": "distant"}}, 'options.setpoint = \'distant\'; expected "remote" or "local"'),
         ({"options": {"decimals": 3}}, "options.decimals = 3; expected 0, 1 or 2"),
-        ({"options": {"setpiont": "local"}}, "unknown option 'setpiont'"),
         ({"options": {"safe_temperature": "400 degC"}}, "safe_temperature = 400 degC; allowed 20 to 280 degC"),
         ({"options": {"safe_temperature": "30 bar"}}, "safe_temperature"),
         ({"address": None}, "address None"),
