@@ -40,6 +40,10 @@ class Fake:
     def settings(self) -> Settings:
         return Settings(self.name)
 
+    @classmethod
+    def check_settings(cls, settings: Settings) -> None:
+        raise NotImplementedError
+
     def make_safe(self, action: str) -> None:
         if self.hang is not None:
             self.hang.wait(30)
