@@ -209,7 +209,7 @@ class EurothermOven(Driver):
     def arm(self) -> None:
         """Set the local setpoint to the safe temperature, once, and change to the remote one; clears its failure.
 
-        A remote setpoint that is fresh is kept: somebody refreshed it a moment ago, and what stands on the bench stands.
+        A remote setpoint that is followed is kept: somebody refreshed it a moment ago, and what stands on the bench stands.
 
         Raises:
             LimitError: The safe temperature is outside the controller's limits.
@@ -221,8 +221,7 @@ class EurothermOven(Driver):
         try:
             self._link.keep_optional(SELECTED, 0)
             self._link.keep(SAFE_SETPOINT, safe)
-            is_fresh = self._link.value(SOURCE) == REMOTE and not self._status() & 1 << REMOTE_FAIL
-            self._held = self._link.value(REMOTE_SETPOINT) if is_fresh else safe
+            self._held = self._link.value(REMOTE_SETPOINT) if self._follows_remote() else safe
             self._link.write(REMOTE_SETPOINT, self._held)
             self._link.keep(SOURCE, REMOTE)
         except RegisterRefused as error:
@@ -232,6 +231,11 @@ class EurothermOven(Driver):
             raise DeviceError(message, sent=Sent.YES) from error
         self._await_remote()
         self._armed = True
+
+    def _follows_remote(self) -> bool:
+        """Say whether the controller works by a fresh remote setpoint, and is not off."""
+        is_on = self._link.optional(INSTRUMENT_MODE) in (None, OPERATING) and self._link.optional(AUTO_MANUAL) in (None, AUTOMATIC)
+        return is_on and self._link.value(SOURCE) == REMOTE and not self._status() & 1 << REMOTE_FAIL
 
     def _safe(self) -> int:
         """Return the safe temperature as the register has it."""

@@ -128,13 +128,14 @@ def test_after_off_the_safe_temperature_is_refreshed_and_not_the_last_one(build:
     assert (peer.now[199], peer.now[26]) == (1, 300)
 
 
-def test_a_fresh_remote_setpoint_is_kept_when_the_host_begins_anew_and_a_failed_one_is_not(build: Build) -> None:
+def test_a_remote_setpoint_that_is_followed_is_kept_when_the_host_begins_anew_and_that_of_an_oven_that_is_off_is_not(build: Build) -> None:
     driver, peer = build({26: 600, 276: 1})
     driver.arm()
     assert peer.now[26] == 600
-    failed, other = build({26: 600, 276: 0})
-    failed.arm()
-    assert other.now[26] == 300
+    for changed in ({276: 0}, {199: 1}, {273: 1}):
+        idle, other = build({26: 600, 276: 1, **changed})
+        idle.arm()
+        assert other.now[26] == 300
 
 
 @pytest.mark.parametrize("bit", [5, 6, 10])
