@@ -102,7 +102,10 @@ def _near(parameter: Parameter, allowed: Allowed, value: float | str) -> bool:
         return _holds(parameter, allowed, min(parameter.values, key=lambda legal: abs(legal - value)))
     low = value if allowed.min is None else allowed.min
     high = value if allowed.max is None else allowed.max
-    return _holds(parameter, allowed, value) or low - parameter.resolved <= value <= high + parameter.resolved
+    room = parameter.resolved
+    if isinstance(parameter, CompositionParameter) and parameter.step is not None:
+        room = max(room, parameter.step / 2)  # the nearest point of the lattice
+    return _holds(parameter, allowed, value) or low - room <= value <= high + room
 
 
 def _narrowed(space: SearchSpace, restriction: Restriction) -> SearchSpace:

@@ -120,6 +120,13 @@ def test_a_readback_counts_as_allowed_as_near_as_the_bench_tells_apart(
     assert region.admits({parameter.name: value}) is counts
 
 
+def test_a_readback_counts_as_the_nearest_point_of_a_lattice() -> None:
+    space = SearchSpace(parameters=(CompositionParameter(name="a", components=("Ni", "Fe"), step=0.1),))
+    region = Region(space, (restriction({"a.Ni": Allowed(max=0.3)}),))
+    assert region.admits({"a.Ni": 0.34, "a.Fe": 0.66})
+    assert not region.admits({"a.Ni": 0.36, "a.Fe": 0.64})
+
+
 @pytest.mark.parametrize("kind", ["sobol", "random", "bayesian"])
 def test_where_too_little_is_left_for_a_batch_fewer_are_proposed(kind: str) -> None:
     policy = POLICY if kind == "bayesian" else build_policy(kind, SPACE, YIELD, {})
