@@ -24,6 +24,7 @@ from flows.review.child import Question
 from flows.review.desk import Asker
 from flows.review.leftovers import close_left_runs, read_answers
 from flows.server import address_now
+from orchestrator.domain.lifecycle import ReviewStatus
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.errors import AthanorError
 from orchestrator.loop import History
@@ -36,6 +37,8 @@ LOOK_SECONDS: Final = 1.0
 RETRY_SECONDS: Final = 10.0
 """A child that ended before it had asked is started again so often: Prefect's server may be away."""
 END_SECONDS: Final = 5.0
+"""So long a child may take to show how its question ended."""
+END_POLL_SECONDS: Final = 0.1
 _TROUBLE: Final = (httpx.HTTPError, PrefectException, OSError, AthanorError)
 
 
@@ -105,9 +108,18 @@ class PrefectAsker(Asker):
         while not self._closing.wait(pause):
             self._follow_server()
             pause = LOOK_SECONDS if self._tried_to(lambda: self._look(dict(self._wanted))) else RETRY_SECONDS
+        self._tried_to(self._let_finish)
         for request_id in list(self._children):
             self._end(request_id)
         self._tried_to(lambda: self._tidy(leave_open=True))
+
+    def _let_finish(self) -> None:
+        """Give children whose question is over the time to show how it ended."""
+        requests = History.of(self._store.changes(self._campaign)).requests
+        told = [child for request_id, child in self._children.items() if requests[request_id].status is not ReviewStatus.OPEN]
+        deadline = time.monotonic() + END_SECONDS
+        while any(child.alive for child in told) and time.monotonic() < deadline:
+            time.sleep(END_POLL_SECONDS)
 
     def _tried_to(self, work: Callable[[], None]) -> bool:
         """Do something that needs Prefect's server; return whether it could be done."""

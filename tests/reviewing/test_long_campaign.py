@@ -148,8 +148,9 @@ class Person:
         resume = waited(self.chromium, lambda page: [one for one in page.find_elements(By.TAG_NAME, "button") if one.text == "Resume"])
         resume[0].click()
         form = waited(self.chromium, lambda page: page.find_element(By.CSS_SELECTOR, "[role=dialog]"))
+        waited(self.chromium, lambda _: row(form, request.asked[-1].number))
         for asked in request.asked:
-            choose(waited(self.chromium, lambda _, asked=asked: row(form, asked.number)), "Verdict", "approve")
+            choose(row(form, asked.number), "Verdict", "approve")
         write(form, "Reviewer", "Dora")
         self.chromium.save_screenshot(str(self.pictures / "form.png"))
         next(one for one in form.find_elements(By.TAG_NAME, "button") if one.text == "Submit").click()

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -16,7 +17,7 @@ from uuid import UUID
 import pytest
 from prefect import flow
 from prefect.context import refresh_global_settings_context
-from prefect.states import Cancelling, Running
+from prefect.states import Cancelled, Cancelling, Running
 from typing_extensions import override
 
 from flows.campaign import Ended
@@ -25,13 +26,14 @@ from flows.review import asking, leftovers
 from flows.review.asking import PrefectAsker
 from flows.review.child import Question, collect, tag_of
 from flows.server import ServerUse, prefect_environment
+from flows.steps import Steps
 from instruments.host.identity import Process, reap
 from instruments.host.locks import read_holder
 from instruments.host.notes import read_note
 from orchestrator.clock import Instant, LiveClock
 from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus, ReviewStatus
 from orchestrator.domain.review import ReviewRequest
-from orchestrator.loop import History
+from orchestrator.loop import History, Settle
 from orchestrator.store.sql import SqlStore
 from tests.reviewing.prefects import answered
 from tests.reviewing.scripted import CAMPAIGN_FILE, Desk, HandClock, answer
@@ -154,6 +156,10 @@ def told(flow_run_id: str) -> Any:
 def state_of(flow_run_id: str) -> str:
     state = told(flow_run_id).state
     return "" if state is None else str(state.name)
+
+
+def is_cancelled(flow_run_id: str) -> bool:
+    return state_of(flow_run_id) == "Cancelled"
 
 
 def has_form(flow_run_id: str) -> bool:
@@ -358,8 +364,20 @@ def test_a_decision_in_the_terminal_closes_the_open_form_and_the_reverse(lab: La
         assert late.status is AnswerStatus.REFUSED
 
 
+def cancelled_first(flow_run_id: str, settle: Callable[[Steps, Settle], None]) -> Callable[[Steps, Settle], None]:
+    """Have somebody cancel a run whose answer is in the ledger, before it is carried out."""
+
+    def settled(steps: Steps, action: Settle) -> None:
+        with client() as api:
+            api.set_flow_run_state(UUID(flow_run_id), Cancelled(), force=True)
+        settle(steps, action)
+
+    return settled
+
+
 def test_a_decimal_comma_and_an_illegal_edit_are_asked_again_where_people_look_and_a_cancel_after_the_submission_takes_nothing_back(
     lab: Lab,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with People(lab) as people:
         people.desk.recipe.highest = 0.8
@@ -371,7 +389,7 @@ def test_a_decimal_comma_and_an_illegal_edit_are_asked_again_where_people_look_a
         again, third = people.asked(attempt=3)
         assert "above 0.8" in (again.complaint or "")
         for run, said in ((first, "a comma does not say"), (second, "refused, Ada: proposal 1: box: x = 0.9 is above 0.8")):
-            wait_for(lambda run=run: state_of(run) == "Cancelled")
+            wait_for(partial(is_cancelled, run))
             assert said in told(run).state.message
             assert "request 1: " in told(run).name
         assert "(2 proposals): last answer refused: proposal 1: box: x = 0.9 is above 0.8" in told(third).name
@@ -381,9 +399,8 @@ def test_a_decimal_comma_and_an_illegal_edit_are_asked_again_where_people_look_a
             schema = json.loads(api.read_flow_run_input(UUID(third), keys["schema"]))
         assert next(iter(schema["properties"])) == "notice"
         assert "above 0.8" in schema["properties"]["notice"]["description"]
+        monkeypatch.setattr(Steps, "settle", cancelled_first(third, Steps.settle))
         submit(third, people)
-        with client() as api:
-            api.set_flow_run_state(UUID(third), Cancelling())  # too late
         assert people.finish().status is CampaignStatus.FINISHED
         wait_for(lambda: state_of(third) == "Completed")
 
