@@ -112,6 +112,11 @@ class Served:
         """Return the newest version of an artifact."""
         return str(self.ask("GET", f"/artifacts/{key}/latest").raise_for_status().json()["data"])
 
+    def log(self, run: str) -> list[str]:
+        """Return what stands in a flow run's log."""
+        wanted = {"logs": {"flow_run_id": {"any_": [run]}}}
+        return [str(one["message"]) for one in self.ask("POST", "/logs/filter", wanted).raise_for_status().json()]
+
     def reaches(self, run: str, kind: str) -> dict[str, Any]:
         """Wait until a flow run has a state of this type; return it."""
         eventually(lambda: self.state(run)["type"] == kind, f"run {kind}")
