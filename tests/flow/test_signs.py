@@ -2,6 +2,7 @@
 
 import itertools
 import shlex
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -35,6 +36,10 @@ class Noon(Clock):
     @override
     def now(self) -> Instant:
         return Instant(datetime(2026, 1, 1, 12, tzinfo=UTC), 3600.0)
+
+    @override
+    def wait(self, lab_seconds: float, cancelled: threading.Event | None = None) -> bool:
+        raise NotImplementedError
 
     @override
     def wall_seconds(self, lab_seconds: float) -> float:
