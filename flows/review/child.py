@@ -116,7 +116,6 @@ def ask(question: Question) -> str:
     if not request.waits:
         return f"request {request.number} is {request.status} already"
     told = {(one.proposal_id, one.revision): one for one in proposals}
-    began: list[UUID] = []
 
     @flow(name="review", flow_run_name=asking(request, told), validate_parameters=False, persist_result=False)
     def review() -> State[Any]:
@@ -124,7 +123,6 @@ def ask(question: Question) -> str:
         assert context is not None
         assert context.flow_run is not None
         run_id = context.flow_run.id
-        began.append(run_id)
         kept = request.evolve(runs=[*(one.model_dump() for one in request.runs), ReviewRun(flow_run_id=str(run_id), key=question.key)])
         question.store.update_request(kept, kind="review-run", by="review", now=clock_of(question.lab, question.store).now())
         link = publish_page(question.store, request, run_id)
@@ -137,17 +135,7 @@ def ask(question: Question) -> str:
 
     with tags(tag_of(question.request_id)):  # so that it is found and closed should this process die before the ledger knows of it
         state = review(return_state=True)
-    with get_client(sync_client=True) as client:
-        for run_id in began:  # a cancel that came too late has the last word in Prefect, but for this
-            show_end(client, run_id, state)
     return state.message or state.name or "ended"
-
-
-def show_end(client: SyncPrefectClient, run_id: UUID, state: State[Any]) -> None:
-    """Have Prefect show a run as it ended, whatever somebody has pressed meanwhile."""
-    now = client.read_flow_run(run_id).state
-    if now is None or (now.type, now.message) != (state.type, state.message):
-        client.set_flow_run_state(run_id, state, force=True)
 
 
 def publish_page(store: SqlStore, request: ReviewRequest, run_id: UUID) -> str:
