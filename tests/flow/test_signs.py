@@ -2,6 +2,7 @@
 
 import itertools
 import shlex
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -39,6 +40,10 @@ class Noon(Clock):
     @override
     def wall_seconds(self, lab_seconds: float) -> float:
         return lab_seconds / 60
+
+    @override
+    def wait(self, lab_seconds: float, cancelled: threading.Event | None = None) -> bool:
+        raise AssertionError("nothing waits here")
 
 
 class Hand:
