@@ -45,6 +45,10 @@ class Noon(Clock):
     def wall_seconds(self, lab_seconds: float) -> float:
         return lab_seconds / 60
 
+    @override
+    def wait(self, lab_seconds: float, cancelled: threading.Event | None = None) -> bool:
+        raise AssertionError("nothing waits here")
+
 
 class Hand:
     """A clock that a test sets."""
