@@ -19,9 +19,10 @@ from instruments.prices import Price
 from instruments.registry import DRIVERS
 from orchestrator.domain.values import explain
 from orchestrator.errors import BadInput, LimitError
+from orchestrator.numerals import split
 from orchestrator.safety import Envelope, Interlock, SetpointLimit
 from orchestrator.textfile import parse_toml, read_text
-from orchestrator.units import parse, split, unit
+from orchestrator.units import parse, unit
 
 _LEGAL: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {
     (): tuple(BenchSpec.model_fields),

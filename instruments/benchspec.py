@@ -8,7 +8,8 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field, field_validator, model_validator
 
 from orchestrator.domain.values import Frozen
-from orchestrator.units import number, parse
+from orchestrator.numerals import number
+from orchestrator.units import parse
 
 Seconds = Annotated[float, Field(gt=0)]
 _NAME: Final = r"^[a-z][a-z0-9_]*$"

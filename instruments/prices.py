@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from orchestrator.errors import BadInput
-from orchestrator.units import NUMBER, convert, misreading, number
+from orchestrator.numerals import NUMBER, misreading, number
+from orchestrator.units import convert
 
 _PRICE: Final = re.compile(rf"\s*(?![+-])({NUMBER})\s*([A-Z]{{3}})\s*/\s*(.+?)\s*")
 

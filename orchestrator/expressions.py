@@ -17,7 +17,8 @@ from simpleeval import InvalidExpression, SimpleEval
 from typing_extensions import override
 
 from orchestrator.errors import BadInput
-from orchestrator.units import REGISTRY, misreading, number, quantity, unit
+from orchestrator.numerals import misreading, number
+from orchestrator.units import REGISTRY, quantity, unit
 
 _OPERATORS: Final = {
     ast.Add: operator.add,

@@ -17,8 +17,8 @@ from pydantic import Field, field_validator, model_validator
 
 from orchestrator.domain.values import Frozen
 from orchestrator.errors import BadInput
+from orchestrator.numerals import number, shown
 from orchestrator.textfile import MARK, place_of, read_text
-from orchestrator.units import number, shown
 
 
 class Dialect(Frozen):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from orchestrator.errors import BadInput
-from orchestrator.units import misreading
+from orchestrator.numerals import misreading
 
 MARK: Final = "\ufeff"
 """A byte-order mark, as some editors write it at the beginning; it means nothing in UTF-8."""

@@ -38,7 +38,7 @@ def limits(constraint: Constraint) -> tuple[float, float]:
 def is_equality(constraint: LinearConstraint) -> bool:
     """Say whether a constraint's bounds are one number, but for rounding."""
     low, high = limits(constraint)
-    return high - low <= CONSTRAINT_TOLERANCE * max(abs(low), abs(high))
+    return math.isfinite(high - low) and high - low <= CONSTRAINT_TOLERANCE * max(abs(low), abs(high))
 
 
 def linear_row(encoding: Encoding, constraint: LinearConstraint) -> tuple[Float[Tensor, " d"], float]:

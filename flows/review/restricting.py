@@ -16,7 +16,8 @@ from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import explain
 from orchestrator.errors import BadInput
 from orchestrator.loop import History, knowledge
-from orchestrator.units import parse, split
+from orchestrator.numerals import split
+from orchestrator.units import parse
 from policies.initial import SobolPolicy
 
 

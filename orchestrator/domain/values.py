@@ -8,7 +8,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from orchestrator.errors import BadInput
-from orchestrator.units import misreading
+from orchestrator.numerals import misreading
 
 Configuration = Mapping[str, float | str]
 """A value for every column of a search space: parameter name, or `composition.component`; floats in declared units."""

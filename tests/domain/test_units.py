@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.errors import BadInput
-from orchestrator.units import convert, number, parse, quantity, same_dimension, split, unit
+from orchestrator.numerals import number, split
+from orchestrator.units import convert, parse, quantity, same_dimension, unit
 from tests.strategies import UNITS
 
 

@@ -38,10 +38,6 @@ class Noon(Clock):
         return Instant(datetime(2026, 1, 1, 12, tzinfo=UTC), 3600.0)
 
     @override
-    def wait(self, lab_seconds: float, cancelled: threading.Event | None = None) -> bool:
-        raise NotImplementedError
-
-    @override
     def wall_seconds(self, lab_seconds: float) -> float:
         return lab_seconds / 60
 

@@ -60,7 +60,8 @@ def test_a_host_that_leaves_and_cannot_make_the_bench_safe_says_so(bench: Bench)
     assert bench.end() == 4
     error = read_note(bench.lab / HOST_ERROR)
     assert error["kind"] == NOT_SAFE
-    assert "not done was: pump_b.stop: NOT DONE: pump_b is silent" in error["error"]
+    assert "not done was: pump_b.stop: NOT DONE: link flow (" in error["error"]
+    assert "pump_b is silent" in error["error"]
 
 
 def test_the_host_keeps_a_copy_of_its_bench_file_before_it_touches_a_wire(bench: Bench) -> None:

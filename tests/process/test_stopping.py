@@ -104,7 +104,7 @@ def without_safe_state(text: str) -> str:
         (lambda file: file.write_text("x = = 1"), "is not TOML"),
         (lambda file: file.unlink(), "does not exist"),
         (lambda file: (file.unlink(), file.mkdir()), "cannot be read"),
-        (lambda file: file.write_bytes(b"\xff\xfe"), "cannot be read"),
+        (lambda file: file.write_bytes(b"\xff\xfe"), "is not utf-8"),
         (lambda file: file.write_text(BENCH.read_text().replace('"new-era"', '"old-era"')), "unknown driver 'old-era'"),
         (lambda file: file.write_text(without_safe_state(BENCH.read_text())), "declares no safe action"),
     ],
