@@ -23,7 +23,7 @@ from typing_extensions import override
 
 from flows.campaign import Ended
 from flows.lab import Lab, make_lab
-from flows.review import asking, leftovers
+from flows.review import leftovers
 from flows.review.asking import PrefectAsker
 from flows.review.child import Question, collect, tag_of
 from flows.server import ServerUse, prefect_environment
@@ -112,7 +112,7 @@ class People:
         def found() -> tuple[ReviewRequest, str] | None:
             for request in self.history.open_requests:
                 for run in request.runs:
-                    if run.key.endswith(f"-a{attempt}") and state_of(run.flow_run_id) == "Paused":
+                    if run.key.endswith(f"-a{attempt}") and state_of(run.flow_run_id) == "Paused" and has_form(run.flow_run_id):
                         return request, run.flow_run_id
             return None
 
@@ -177,7 +177,6 @@ def submit(flow_run_id: str, people: "People", **edits: str) -> None:
     """Submit the form of the newest request as the page does, all proposals approved with x = 0.5 where nothing else is given."""
     from prefect.flow_runs import resume_flow_run
 
-    wait_for(lambda: has_form(flow_run_id))
     request = max(people.history.requests.values(), key=lambda one: one.number)
     resume_flow_run(UUID(flow_run_id), run_input=answered(people.history, request, **{"x": "0.5", **edits}))
 
@@ -189,8 +188,7 @@ def child_of(people: People) -> int:
 
 
 @pytest.fixture
-def lab(tmp_path: Path, server: ServerUse, monkeypatch: pytest.MonkeyPatch) -> Lab:
-    monkeypatch.setattr(asking, "RETRY_SECONDS", 1.0)  # the server stays: nothing is to be spared here
+def lab(tmp_path: Path, server: ServerUse) -> Lab:
     return make_lab(tmp_path / "lab", beside=tmp_path, kind="live")
 
 
