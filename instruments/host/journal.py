@@ -94,7 +94,7 @@ class Journal:
                 raise
 
     def _roll_back(self) -> None:
-        """End what has failed, a commit on a full disk too: an open transaction would refuse every later one."""
+        """End what has failed, unless SQLite has: on a full disk it rolls back by itself (sqlite.org/lang_transaction.html, 4)."""
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
 

@@ -23,7 +23,7 @@ from tests.host.test_journal import a_request
 
 _NOISE = (
     "import logging, pathlib, sys, threading; from flows.cli.output import fail, log_to; log_to(pathlib.Path(sys.argv[1]));"
-    "import prefect; logging.getLogger('prefect.events').warning('unable to connect'); logging.getLogger('flows.x').info('ours');"
+    "from prefect import flow; logging.getLogger('prefect.events').warning('unable to connect'); logging.getLogger('flows.x').info('ours');"
     "thread = threading.Thread(target=lambda: 1 / 0); thread.start(); thread.join(); fail('the one line')"
 )
 
