@@ -23,6 +23,7 @@ from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
 from orchestrator.domain.records import CampaignRecord, ExperimentRun
 from orchestrator.errors import AthanorError, BadInput
 from orchestrator.loop import History, failures, infeasible
+from orchestrator.ports import Changes
 from orchestrator.store.sql import SqlStore
 
 
@@ -96,6 +97,9 @@ def abort_campaign(campaign: str | None, *, lab: Path | None, by: str, reason: s
             shutdown_plant(found.path)
     if complaint is not None:  # only now: a run that cannot be ended must not keep the bench from being made safe
         raise complaint
+    with closing(SqlStore.open(found.ledger, read_only=True)) as store:
+        for run in _unknown_runs(store.changes(record.name)):
+            console.print(f"nobody saw how run {run.run_key} ended: `{typed('resolve', run.run_key)}` settles it")
 
 
 def _abort_in_hand(lab: Lab, record: CampaignRecord, by: str) -> AthanorError | None:
@@ -145,8 +149,32 @@ def resolve_run(run_key: str, verdicts: Sequence[str], *, lab: Path | None, by: 
         report = settle(found, record, run, Word(verdicts[0], by, reason), clock_of(found, store), bench=bench)
         record_word(store, found, record, run, report, {"verdict": verdicts[0], "by": by, "reason": reason})
         _lift(store, record, by, clock_of(found, store))
-    latched = "; the bench is latched: first `athanor resume --by NAME --reason TEXT`" if (found.path / LATCHED).exists() else ""
-    console.print(f"run {run_key} is settled: {verdicts[0]} ({reason}, by {by}){latched}; run the campaign with the same command as before")
+        changes = store.changes(record.name)
+    console.print(f"run {run_key} is settled: {verdicts[0]} ({reason}, by {by}); {_became(changes, run_key)}; {_next(changes, found)}")
+
+
+def _became(changes: Changes, run_key: str) -> str:
+    run = next(run for run in changes.runs if run.run_key == run_key)
+    return f"it counts as {run.status}{f' ({run.reason})' if run.reason else ''}"
+
+
+def _unknown_runs(changes: Changes) -> list[ExperimentRun]:
+    return [run for run in changes.runs if run.status is RunStatus.UNKNOWN]
+
+
+def _next(changes: Changes, lab: Lab) -> str:
+    """Say what stands between a settled run and the campaign's going on."""
+    campaign = changes.campaign
+    if unknown := _unknown_runs(changes):
+        return f"nobody saw either how run {unknown[0].run_key} ended: `{typed('resolve', unknown[0].run_key)}` settles it"
+    if campaign.status in (CampaignStatus.FINISHED, CampaignStatus.ABORTED):
+        return f"campaign {campaign.name} has ended: {campaign.status}"
+    again = "run the campaign with the same command as before"
+    if (lab.path / LATCHED).exists():
+        return f"the bench is latched: first `athanor resume --by NAME --reason TEXT`; {again}"
+    if campaign.status is CampaignStatus.PAUSED:
+        return f"campaign {campaign.name} is paused ({campaign.reason}): first `{typed('resume', campaign.name)}`; {again}"
+    return again
 
 
 def _unknown(store: SqlStore, run_key: str, lab: Lab) -> tuple[ExperimentRun, CampaignRecord]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from flows.campaign import Ended
-from flows.cli.acting import abort_campaign, resume_campaign
+from flows.cli.acting import abort_campaign, resolve_run, resume_campaign
 from flows.cli.ending import record_word
 from flows.lab import Lab, make_lab
 from flows.recording import Recorder
@@ -260,6 +260,41 @@ def test_a_word_on_a_run_that_no_journal_knows_is_recorded_all_the_same(place: P
         )
     assert place.history().runs["r1"].status is RunStatus.ABORTED
     assert place.store.readings("r1") == ()
+    place.store.close()
+    place.journal.close()
+
+
+@pytest.mark.parametrize(
+    ("verdict", "state", "told"),
+    [
+        ("done", "unknown", "it counts as failed (executed, result lost); run the campaign with the same command as before"),
+        ("not-done", "unknown", "it counts as superseded (not executed); run the campaign with the same command as before"),
+        ("discard", "stopped", "it counts as aborted (discarded); campaign c is paused (stopped): first `athanor resume c`; run the"),
+        ("discard", "aborted", "it counts as aborted (discarded); campaign c has ended: aborted"),
+        ("discard", "another", "it counts as aborted (discarded); nobody saw either how run r2 ended: `athanor resolve r2` settles it"),
+    ],
+)
+def test_resolve_ends_with_what_the_run_counts_as_and_what_is_to_be_done_next(
+    place: Place, capsys: pytest.CaptureFixture[str], verdict: str, state: str, told: str
+) -> None:
+    place.run(1, RunStatus.UNKNOWN)
+    if state == "another":
+        place.run(2, RunStatus.UNKNOWN)
+    place.steer(CampaignStatus.ABORTED if state == "aborted" else CampaignStatus.PAUSED, state)
+    resolve_run("r1", [verdict], lab=place.lab.path, by="Ada", reason="seen")
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith(f"run r1 is settled: {verdict} (seen, by Ada); {told}")
+    place.store.close()
+    place.journal.close()
+
+
+def test_an_abort_names_the_run_whose_end_nobody_saw(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    place.run(1, RunStatus.UNKNOWN)
+    place.by_command()
+    assert capsys.readouterr().out.splitlines() == [
+        "campaign c is aborted",
+        "nobody saw how run r1 ended: `athanor resolve r1` settles it",
+    ]
     place.store.close()
     place.journal.close()
 
