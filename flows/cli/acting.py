@@ -90,16 +90,28 @@ def abort_campaign(campaign: str | None, *, lab: Path | None, by: str, reason: s
     """End a campaign for good; the experiment in hand is ended too, and the bench left safe."""
     found, record = _steer(campaign, lab, CampaignStatus.ABORTED, by, reason)
     console.print(f"campaign {record.name} is aborted")
-    complaint = _abort_in_hand(found, record, by)
+    complaints = [_abort_in_hand(found, record, by)]
     if not _is_carried(found):
-        shutdown_bench(found.path)
-        if found.kind == "dry":
-            shutdown_plant(found.path)
-    if complaint is not None:  # only now: a run that cannot be ended must not keep the bench from being made safe
-        raise complaint
+        complaints.append(_end_bench(found))
+    told = [complaint for complaint in complaints if complaint is not None]
+    for complaint in told[:-1]:
+        console.print(str(complaint), markup=False)
+    if told:  # only now: a run that cannot be ended must not keep the bench from being made safe
+        raise told[-1]
     with closing(SqlStore.open(found.ledger, read_only=True)) as store:
         for run in _unknown_runs(store.changes(record.name)):
             console.print(f"nobody saw how run {run.run_key} ended: `{typed('resolve', run.run_key)}` settles it")
+
+
+def _end_bench(lab: Lab) -> AthanorError | None:
+    try:
+        shutdown_bench(lab.path)
+    except AthanorError as error:
+        return error
+    finally:  # simulated devices are ended in any case
+        if lab.kind == "dry":
+            shutdown_plant(lab.path)
+    return None
 
 
 def _abort_in_hand(lab: Lab, record: CampaignRecord, by: str) -> AthanorError | None:
