@@ -31,6 +31,9 @@ _MISREADINGS: Final = (
 )
 """What people write where a number is expected, and why it is not read as one."""
 
+_STRANGE: Final = re.compile(r"[^\w\s.·⋅%°Δ/*^()+\-⁺⁻]")
+"""What stands in no unit: pint drops most of it, and all behind a `#`, without a word."""
+
 _UNREADABLE: Final = (
     pint.errors.PintError,
     ArithmeticError,
@@ -55,8 +58,8 @@ def unit(text: str) -> Any:
     if name in ("", "1"):
         return REGISTRY.dimensionless
     try:
-        if "," in name:
-            raise ValueError("pint drops commas")
+        if _STRANGE.search(name):
+            raise ValueError("pint would drop some of it")
         return REGISTRY.Unit(name)
     except _UNREADABLE as error:
         raise BadInput(f"unknown unit {text!r}; expected one like 'degC', 'mL/min', 's', 'mol/L'") from error
