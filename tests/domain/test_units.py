@@ -84,7 +84,9 @@ def test_any_text_is_a_unit_or_is_refused(text: str) -> None:
         assert "unknown unit" in str(refusal)  # noqa: PT017 - either outcome is legal
 
 
-@pytest.mark.parametrize("text", ["parsec per banana", "mL/0", "(((", "3 mL", "{}", "mL;", "mL:min", "mL # or L", "mL\u200b", "mL\0", "mL'"])
+@pytest.mark.parametrize(
+    "text", ["parsec per banana", "mL/0", "(((", "3 mL", "{}", "mL;", "mL:min", "mL # or L", "mL\u200b", "mL\0", "mL'"]
+)
 def test_an_unknown_unit_is_named_with_examples_of_known_ones(text: str) -> None:
     with pytest.raises(BadInput, match=r"unknown unit .*expected one like 'degC'"):
         unit(text)
