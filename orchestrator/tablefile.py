@@ -220,8 +220,9 @@ def _check_header(columns: Sequence[str], what: str) -> None:
     for index, name in enumerate(columns):
         if not name.strip() and index > 0:  # data frames write their index first, without a name
             raise BadInput(f"{what}: column {index + 1} of {len(columns)} has no name; does each line end with a delimiter?")
-        if name in columns[:index]:
-            raise BadInput(f"{what}: columns {columns.index(name) + 1} and {index + 1} are both called {name!r}; expected one of each name")
+        first = [one.strip() for one in columns].index(name.strip())  # blanks tell no columns apart
+        if first < index:
+            raise BadInput(f"{what}: columns {first + 1} and {index + 1} are both called {name.strip()!r}; expected one of each name")
 
 
 def _uneven(cells: Sequence[str], columns: Sequence[str]) -> str:

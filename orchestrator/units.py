@@ -4,6 +4,7 @@ Inside Athanor a float stands in degC, mL, mL/min, s, bar, mol/L, or in the unit
 """
 
 import math
+import re
 from functools import lru_cache
 from tokenize import TokenError
 from typing import Any, Final
@@ -14,6 +15,9 @@ from orchestrator.errors import BadInput
 from orchestrator.numerals import number, shown, split
 
 REGISTRY: Final[pint.UnitRegistry[float]] = pint.UnitRegistry(cache_folder=None)
+
+_STRANGE: Final = re.compile(r"[^\w\s.·⋅%°Δ/*^()+\-⁺⁻]")
+"""What stands in no unit: pint drops most of it, and all behind a `#`, without a word."""
 
 _UNREADABLE: Final = (
     pint.errors.PintError,
@@ -39,8 +43,8 @@ def unit(text: str) -> Any:
     if name in ("", "1"):
         return REGISTRY.dimensionless
     try:
-        if "," in name:
-            raise ValueError("pint drops commas")
+        if _STRANGE.search(name):
+            raise ValueError("pint would drop some of it")
         return REGISTRY.Unit(name)
     except _UNREADABLE as error:
         raise BadInput(f"unknown unit {text!r}; expected one like 'degC', 'mL/min', 's', 'mol/L'") from error

@@ -10,7 +10,6 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import product
 from typing import Any, Final
 
 import numpy as np
@@ -35,6 +34,8 @@ EXTRA: Final = 3
 """Uniform numbers that a point on planes takes beside its coordinates: the discrete part, the level, the radius."""
 SOLVED: Final = 1e-7
 """What the solver of linear programmes leaves of a violation: less room than this, in encoded units, is none."""
+MOST_LOOKED_AT: Final = 10 * MOST_ROWS
+"""So many rows of discrete values, the last not yet held against the planes, are written down; with more, chance finds some."""
 NONE: Final = 1e-12
 """A length below it is float noise."""
 
@@ -213,20 +214,29 @@ class Planes:
     @cached_property
     def choices(self) -> Float[Tensor, "c d"] | None:
         """All values of the discrete parameters on planes that some continuous ones go with; None where they are too many."""
-        if not self._linked or math.prod(size(parameter) for parameter, _ in self._linked) > MOST_ROWS:
+        if not self._linked:
             return None
         codes = dict(zip((where.start for where in self.encoding.slices), self.encoding.codes, strict=True))
-        parts = [[codes[where.start].encode(value) for value in values_of(parameter)] for parameter, where in self._linked]
-        X = np.zeros((math.prod(map(len, parts)), self.encoding.width))
-        columns = [index for _, where in self._linked for index in range(where.start, where.stop)]
-        X[:, columns] = np.array([[value for part in one for value in part] for one in product(*parts)])
-        free = list(self.encoding.free)
+        X, open_ = np.zeros((1, self.encoding.width)), {*self.encoding.free, *self._columns}
+        for parameter, where in self._linked:
+            if size(parameter) > MOST_ROWS or len(X) * size(parameter) > MOST_LOOKED_AT:
+                return None
+            values = np.array([codes[where.start].encode(value) for value in values_of(parameter)])
+            rows = np.repeat(X, len(values), axis=0)
+            rows[:, where] = np.tile(values, (len(X), 1))
+            open_ -= set(range(where.start, where.stop))
+            X = self._completed(rows, sorted(open_))
+        return torch.from_numpy(X) if len(X) <= MOST_ROWS else None
+
+    def _completed(self, X: Array, open_: Sequence[int]) -> Array:
+        """Leave out rows that no values of the inputs still open bring onto the planes."""
         keep = np.ones(len(X), dtype=bool)
         for row in (one for one in self.rows if one.thin):
-            (least, most), held = self._reach(row.weights, free), X @ row.weights
+            (least, most), held = self._reach(row.weights, open_), X @ row.weights
             slack = SOLVED * (1 + abs(row.low) + abs(row.high))
             keep &= (held + least <= row.high + slack) & (held + most >= row.low - slack)
-        return torch.from_numpy(X[keep])
+        kept: Array = X[keep]
+        return kept
 
     @property
     def _columns(self) -> list[int]:

@@ -30,7 +30,7 @@ def edits_of(texts: Sequence[str], space: SearchSpace) -> dict[int, dict[str, fl
         column, equals, value = rest.partition("=")
         if not (colon and equals and is_number(number)):
             raise BadInput(f"--set {text!r}: expected NUMBER:PARAMETER=VALUE, for example 3:{space.columns[0]}=1")
-        edits.setdefault(int(number), {})[column.strip()] = value_of(space, column.strip(), value.strip(), what=f"--set {text!r}")
+        _set_once(edits.setdefault(int(number), {}), column.strip(), value.strip(), space, what=f"--set {text!r}")
     return edits
 
 
@@ -50,8 +50,14 @@ def values_of(texts: Sequence[str], space: SearchSpace) -> dict[str, float | str
         column, equals, value = text.partition("=")
         if not equals:
             raise BadInput(f"--set {text!r}: expected PARAMETER=VALUE, for example {space.columns[0]}=1")
-        values[column.strip()] = value_of(space, column.strip(), value.strip(), what=f"--set {text!r}")
+        _set_once(values, column.strip(), value.strip(), space, what=f"--set {text!r}")
     return values
+
+
+def _set_once(values: dict[str, float | str], column: str, value: str, space: SearchSpace, *, what: str) -> None:
+    if column in values:
+        raise BadInput(f"{what}: {column} is set twice")
+    values[column] = value_of(space, column, value, what=what)
 
 
 def value_of(space: SearchSpace, column: str, value: str, *, what: str) -> float | str:
@@ -149,7 +155,7 @@ def answer_of(request: ReviewRequest, answer_id: str, *, reviewer: str, verdicts
 def shown(parameter: Parameter, value: float | str) -> str:
     """Write a value for people, who may send it back as it is: with the digits that the bench tells apart, or enough to decide by.
 
-    A number from a list is written in full, and a fraction so that what is seen sums to one.
+    A number from a list is written in full, and a fraction so that what is seen sums to one. Nothing is rounded to what is not legal.
     """
     match parameter, value:
         case _, str():
@@ -158,6 +164,7 @@ def shown(parameter: Parameter, value: float | str) -> str:
             nearest = min(parameter.values, key=lambda legal: abs(legal - value))
             return short if float(short := f"{nearest:.{SHOWN}g}") == nearest else repr(nearest)
         case ContinuousParameter(resolution=float(resolution)), float():
-            return f"{value:.{max(0, -floor(log10(resolution)))}f}"
+            coarse = f"{value:.{max(0, -floor(log10(resolution)))}f}"
+            return coarse if parameter.complaint({parameter.name: float(coarse)}) is None else f"{value:.{SHOWN}g}"
         case _:
             return f"{value:.{SHOWN}g}"

@@ -27,7 +27,7 @@ def allowed_of(texts: Sequence[str], space: SearchSpace) -> dict[str, Allowed]:
     Raises:
         BadInput: Names the text, and what was expected.
     """
-    names = {column for one in space.parameters if isinstance(one, CategoricalParameter) for column in one.columns}
+    names = {column: one.categories for one in space.parameters if isinstance(one, CategoricalParameter) for column in one.columns}
     columns: dict[str, Allowed] = {}
     for text in texts:
         column, equals, value = (part.strip() for part in text.partition("="))
@@ -38,7 +38,7 @@ def allowed_of(texts: Sequence[str], space: SearchSpace) -> dict[str, Allowed]:
         if column in columns:
             raise BadInput(f"--set {text!r}: {column} is named twice")
         try:
-            columns[column] = _names(value) if column in names else _range(space, column, value, text)
+            columns[column] = _names(value, names[column]) if column in names else _range(space, column, value, text)
         except ValidationError as error:
             raise explain(error, what=f"--set {text!r}") from error
     if not columns:
@@ -46,8 +46,14 @@ def allowed_of(texts: Sequence[str], space: SearchSpace) -> dict[str, Allowed]:
     return columns
 
 
-def _names(value: str) -> Allowed:
-    return Allowed(names=tuple(dict.fromkeys(name.strip() for name in value.split(","))))
+def _names(value: str, categories: Sequence[str]) -> Allowed:
+    """Part names at commas, but for those within a category, such as 1,4-dioxane: the longest one counts."""
+    parts, names = value.split(","), list[str]()
+    while parts:
+        whole = next((end for end in range(len(parts), 1, -1) if ",".join(parts[:end]).strip() in categories), 1)
+        names.append(",".join(parts[:whole]).strip())
+        parts = parts[whole:]
+    return Allowed(names=tuple(dict.fromkeys(names)))
 
 
 def _range(space: SearchSpace, column: str, value: str, text: str) -> Allowed:
@@ -56,6 +62,8 @@ def _range(space: SearchSpace, column: str, value: str, text: str) -> Allowed:
     if not dots:
         only = parse(value, unit, what=what)
         return Allowed(min=only, max=only)
+    if low and high and split(low)[1] and not split(high)[1]:
+        raise BadInput(f"{what}: {low!r} has a unit and {high!r} has none; expected one for both at the end, or one at each")
     if low and high and not split(low)[1]:
         low = f"{low} {split(high)[1]}".strip()  # 150..180 degC: one unit for both
     return Allowed(min=parse(low, unit, what=what) if low else None, max=parse(high, unit, what=what) if high else None)

@@ -97,7 +97,7 @@ class ContinuousParameter(Frozen):
         """Say what is wrong with this parameter's value, if anything is."""
         value = configuration[self.name]
         if isinstance(value, str) or not self.min - self.slack <= value <= self.max + self.slack:
-            return f"{self.name} = {value} is outside {self.min:g} to {self.max:g} {self.unit}"
+            return f"{self.name} = {value} is outside {self.legal}"
         return None
 
 
@@ -153,7 +153,7 @@ class DiscreteParameter(Frozen):
         """Say what is wrong with this parameter's value, if anything is."""
         value = configuration[self.name]
         if isinstance(value, str) or not any(abs(value - legal) <= self.slack for legal in self.values):
-            return f"{self.name} = {value} is none of {', '.join(f'{legal:g}' for legal in self.values)} {self.unit}"
+            return f"{self.name} = {value} is none of {self.legal.removeprefix('one of ')}"
         return None
 
 

@@ -56,6 +56,7 @@ BROKEN = [
     (b"T,tau\n1,2,\n", "'' stands behind column 'tau' (does the line end with a delimiter?)"),
     (b"T,tau,\n1,2,\n", "t.csv, line 1: column 3 of 3 has no name"),
     (b"T,tau,T\n1,2,3\n", "t.csv, line 1: columns 1 and 3 are both called 'T'"),
+    (b"T,tau, T\n1,2,3\n", "t.csv, line 1: columns 1 and 3 are both called 'T'"),
     (b"T,tau\n2_20,1\n", "t.csv, line 2, column 'T': '2_20' is not a number"),
     (b'T,tau\n2,"1,5"\n', "t.csv, line 2, column 'tau': '1,5' is not a number: a comma"),
     (b"T;tau\n1;2\n", "t.csv has no column 'T'; it has T;tau; cells are parted at ','"),

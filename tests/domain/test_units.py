@@ -22,6 +22,10 @@ from tests.strategies import UNITS
         ("1.5", "mL", 1.5),
         (" 2e-3 L ", "mL", 2.0),
         ("5 %", "", 0.05),
+        ("5\u00a0µL/min", "mL/min", 0.005),
+        ("5 μL·min⁻¹", "mL/min", 0.005),
+        ("200°C", "degC", 200.0),
+        ("5 Å^2", "nm**2", 0.05),
         (7, "s", 7.0),
     ],
 )
@@ -81,7 +85,9 @@ def test_any_text_is_a_unit_or_is_refused(text: str) -> None:
         assert "unknown unit" in str(refusal)  # noqa: PT017 - either outcome is legal
 
 
-@pytest.mark.parametrize("text", ["parsec per banana", "mL/0", "(((", "3 mL", "{}"])
+@pytest.mark.parametrize(
+    "text", ["parsec per banana", "mL/0", "(((", "3 mL", "{}", "mL;", "mL:min", "mL # or L", "mL\u200b", "mL\0", "mL'"]
+)
 def test_an_unknown_unit_is_named_with_examples_of_known_ones(text: str) -> None:
     with pytest.raises(BadInput, match=r"unknown unit .*expected one like 'degC'"):
         unit(text)

@@ -74,6 +74,14 @@ def test_every_policy_proposes_on_the_planes(name: str) -> None:
     assert [space.complaint(row) for row in rows] == [None] * len(rows)
 
 
+@pytest.mark.parametrize(("total", "points"), [(297, 1), (296, 3), (0, 1)])
+def test_a_corner_of_many_values_is_found_though_chance_would_not_find_it(total: float, points: int) -> None:
+    many = tuple(DiscreteParameter(name=name, values=tuple(range(100))) for name in ("a", "b", "c"))
+    space = SearchSpace(parameters=(*many, T), constraints=(exactly(total, {"a": 1, "b": 1, "c": 1}), exactly(250, {"T": 1})))
+    found = build_policy("sobol", space, YIELD, {}).propose(Knowledge(), count=4, seed=1)
+    assert [space.complaint(one.configuration) for one in found] == [None] * points
+
+
 def test_a_design_fills_a_line_between_its_ends() -> None:
     rows = build_policy("sobol", SearchSpace(parameters=(T, TAU), constraints=(SUM,)), YIELD, {}).propose(Knowledge(), count=32, seed=1)
     cells = {int((float(one.configuration["T"]) - 200) / 10) for one in rows}

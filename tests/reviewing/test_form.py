@@ -148,6 +148,8 @@ def test_numbers_are_shown_with_digits_to_decide_by_and_read_with_or_without_a_u
     for resolution, text in ((0.1, "233.3"), (0.05, "233.33"), (2.0, "233"), (1e-5, "233.33333")):
         coarse = SearchSpace(parameters=(SPACE.parameters[0].evolve(resolution=resolution), *SPACE.parameters[1:]))
         assert row_of(REQUEST.asked[0], third, coarse)["T"] == text
+    dilute = ContinuousParameter(name="c", unit="mol/L", min=0.004, max=0.025, resolution=0.01)
+    assert [shown(dilute, value) for value in (0.0043, 0.0183, 0.0249)] == ["0.0043", "0.02", "0.02"]  # 0.00 would not be legal
     assert edits({"T": "500 K", "mix_a": "0.5", "mix_b": "5e-1"}, {"reason_": "2", "solvent": "TOP"}) == [
         {"T": pytest.approx(226.85), "mix.a": 0.5, "mix.b": 0.5},
         {"reason": 2.0, "solvent": "TOP"},
@@ -221,9 +223,13 @@ def test_edits_and_values_are_read_with_units() -> None:
         (["1:T=1,5"], "comma"),
         (["٣:T=3"], "NUMBER"),
         ([f"{'9' * 5000}:T=3"], "NUMBER"),
+        (["1:T=210", "1:T=220"], "'1:T=220': T is set twice"),
     ):
         with pytest.raises(BadInput, match=said):
             edits_of(texts, SPACE)
+    assert edits_of(["1:T=210", "2:T=220"], SPACE) == {1: {"T": 210.0}, 2: {"T": 220.0}}
+    with pytest.raises(BadInput, match="T is set twice"):
+        values_of(["T=210", "T=220"], SPACE)
 
 
 @pytest.mark.parametrize(
@@ -239,6 +245,25 @@ def test_edits_and_values_are_read_with_units() -> None:
 def test_a_range_is_read_with_one_unit_for_both_ends_or_with_two(text: str, low: float | None, high: float | None) -> None:
     allowed = allowed_of([f"T={text}"], SPACE)["T"]
     assert [allowed.min, allowed.max] == pytest.approx([low, high])
+
+
+def test_a_unit_at_the_lower_end_alone_does_not_say_what_the_upper_end_is_in() -> None:
+    with pytest.raises(BadInput, match="'473 K' has a unit and '210' has none"):
+        allowed_of(["T=473 K..210"], SPACE)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("1,4-dioxane", ("1,4-dioxane",)),
+        ("TOP, 1,4-dioxane ,ODE", ("TOP", "1,4-dioxane", "ODE")),
+        ("1,4-dioxane,1,4-dioxane", ("1,4-dioxane",)),
+        ("1,5-dioxane", ("1", "5-dioxane")),
+    ],
+)
+def test_a_category_may_have_a_comma_in_its_name(text: str, names: tuple[str, ...]) -> None:
+    space = SearchSpace(parameters=(CategoricalParameter(name="solvent", categories=("ODE", "TOP", "1,4-dioxane")),))
+    assert allowed_of([f"solvent={text}"], space)["solvent"].names == names
 
 
 @pytest.mark.parametrize("text", ["200,5..210 degC", "200..210,5 degC", "1.200,5..", "210,5"])
