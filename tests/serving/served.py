@@ -113,7 +113,9 @@ class Served:
         return str(self.ask("GET", f"/artifacts/{key}/latest").raise_for_status().json()["data"])
 
     def log(self, run: str) -> list[str]:
-        """Return what stands in a flow run's log."""
+        """Return what stands in a flow run's log once its process has ended and left its last words."""
+        pid = str(self.ask("GET", f"/flow_runs/{run}").raise_for_status().json()["infrastructure_pid"])
+        eventually(lambda: Process.of(int(pid)) is None, f"the end of process {pid}")
         wanted = {"logs": {"flow_run_id": {"any_": [run]}}}
         return [str(one["message"]) for one in self.ask("POST", "/logs/filter", wanted).raise_for_status().json()]
 
