@@ -37,8 +37,9 @@ def limits(constraint: Constraint) -> tuple[float, float]:
 
 def is_equality(constraint: LinearConstraint) -> bool:
     """Say whether a constraint's bounds are one number, but for rounding."""
-    low, high = limits(constraint)
-    return math.isfinite(high - low) and high - low <= CONSTRAINT_TOLERANCE * max(abs(low), abs(high))
+    if constraint.min is None or constraint.max is None:
+        return False
+    return constraint.max - constraint.min <= CONSTRAINT_TOLERANCE * max(abs(constraint.min), abs(constraint.max))
 
 
 def linear_row(encoding: Encoding, constraint: LinearConstraint) -> tuple[Float[Tensor, " d"], float]:

@@ -107,6 +107,12 @@ def test_a_design_fills_a_triangle_and_not_its_middle_alone() -> None:
         ((T, TAU), (SUM,), (-1.0, 0.5), {"T": 200.0, "tau": 100.0}),
         ((MANY, T), (exactly(300, {"many": 1, "T": 1}),), (0.37, 0.7875), {"many": 37.0, "T": 263.0}),
         ((MANY, MORE, C), (exactly(100, {"many": 1, "more": 1}),), (0.73, 0.27, 0.25), {"many": 73.0, "more": 27.0, "c": 0.25}),
+        (
+            (T, TAU, C),
+            (SUM, LinearConstraint(coefficients={"T": 1, "c": 80}, max=280)),
+            (0.88, 0.06, 0.9),
+            {"T": 242.667, "tau": 57.333, "c": 0.4667},
+        ),
         ((FREE,), (exactly(0, {"al.Ni": 1, "al.Fe": -1}),), (0.2, 0.2, 0.5, 0.1), {"al.Ni": 0.2, "al.Fe": 0.2, "al.Co": 0.5, "al.Mn": 0.1}),
     ],
 )
