@@ -109,7 +109,8 @@ class Laboratory:
         if not self.endpoints.exists():
             return False
         try:
-            return not self.ask_plant(op="state")["oven"]["manual"]
+            oven = self.ask_plant(op="state")["oven"]
+            return not (oven["manual"] or oven["standby"])
         except (FileNotFoundError, ConnectionError):
             return False
 
