@@ -123,7 +123,7 @@ def test_the_best_point_of_a_plane_is_found(
     search = Search(Encoding(space), restarts=1, raw_samples=8)
     best = search.best(lambda X: -(X.squeeze(-2) - torch.tensor(centre, dtype=X.dtype)).square().sum(dim=-1), NOWHERE, seed=0)
     assert best is not None
-    assert best.row == pytest.approx(expected, abs=0.01)
+    assert best.row == pytest.approx(expected, abs=0.05)
 
 
 def test_planes_hold_in_what_a_restriction_leaves() -> None:
