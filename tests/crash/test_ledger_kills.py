@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.campaigns import RATE, entry, settle
+from tests.crash.campaigns import RATE, entries, settle
 from tests.crash.oracle import judge
 
 # from the 1st (creating the campaign, taking it up) over proposing, deciding, dispatching, running, completing, ingesting,
@@ -16,19 +16,20 @@ KILLS = [(number, when) for number in range(1, 11) for when in ("before", "after
 
 @pytest.mark.timeout(600)
 def test_a_campaign_killed_around_every_commit_goes_on_without_repeating_anything(
-    make_lab: Callable[[int], tuple[Path, Path]], record_property: Callable[[str, object], None]
+    make_lab: Callable[[int], tuple[Path, Path]], tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     file, lab = make_lab(12)
     kills = unknowns = 0
-    for number, when in KILLS:
-        ended = entry(file, lab, number, when)
-        if ended.returncode == -signal.SIGKILL:
-            kills += 1
-            continue
-        assert ended.returncode == 3, ended.stderr
-        unknowns += settle(lab, ended.stderr)
-    while (ended := entry(file, lab, 0, "never")).returncode == 3:
-        unknowns += settle(lab, ended.stderr)
+    with entries(tmp_path) as entry:
+        for number, when in KILLS:
+            ended = entry(file, lab, number, when)
+            if ended.returncode == -signal.SIGKILL:
+                kills += 1
+                continue
+            assert ended.returncode == 3, ended.stderr
+            unknowns += settle(lab, ended.stderr)
+        while (ended := entry(file, lab, 0, "never")).returncode == 3:
+            unknowns += settle(lab, ended.stderr)
     assert ended.returncode == 0, ended.stderr
     judgement = judge(lab, "cdse-600")
     record_property("figure", f"{kills} kills around commits at {RATE:g}x: {dict(judgement.runs)}, {unknowns} settled by a person")
