@@ -80,6 +80,9 @@ def resume_campaign(campaign: str | None, *, lab: Path | None, by: str, reason: 
             seen = {"forgiven": len(failures(history)), "forgiven_infeasible": len(infeasible(history))}
             changed = record.evolve(status=CampaignStatus.RUNNING, reason=None, **seen)
             store.update_campaign(changed, kind="resumed", by=by, now=now, payload={"reason": reason})
+    if record.status in (CampaignStatus.FINISHED, CampaignStatus.ABORTED):
+        console.print(f"the bench is unlatched; campaign {record.name} stays {record.status}")
+        return
     console.print(
         f"campaign {record.name} may go on{' and the bench is unlatched' if was_latched else ''}"
         f"{f'; {lapsed} approvals that waited lapse and are decided anew' if lapsed else ''}; run it with the same command as before"

@@ -28,10 +28,12 @@ def the_campaign(store: SqlStore, lab: Lab, name: str | None) -> CampaignRecord:
     records = {record.name: record for record in store.campaigns()}
     if name is None and len(records) == 1:
         return next(iter(records.values()))
+    if not records:
+        raise BadInput(f"lab {lab.path} has no campaign yet; `run` or `dry-run` begins one")
     if name is None:
-        raise BadInput(f"lab {lab.path} has {len(records)} campaigns; name one of: {', '.join(records) or 'none'}")
+        raise BadInput(f"lab {lab.path} has {len(records)} campaigns; name one of: {', '.join(records)}")
     if name not in records:
-        raise BadInput(f"lab {lab.path} has no campaign {name!r}; it has {', '.join(records) or 'none'}")
+        raise BadInput(f"lab {lab.path} has no campaign {name!r}; it has {', '.join(records)}")
     return records[name]
 
 

@@ -55,3 +55,15 @@ def test_a_running_campaign_on_a_working_bench_is_not_resumed(tmp_path: Path, mo
     with pytest.raises(BadInput, match="not paused"):
         resume_campaign(None, lab=lab, by="Bob", reason="fixed")
     desk.store.close()
+
+
+def test_a_bench_is_released_after_a_campaigns_end_which_stays_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lab = make_lab(tmp_path / "lab", beside=tmp_path / "campaign.toml", kind="live")
+    desk = Desk(in_turn(answer), store=SqlStore.open(lab.ledger))
+    assert desk.run().status is CampaignStatus.FINISHED
+    monkeypatch.setattr(acting, "unlatch", lambda *_, **__: True)
+    resume_campaign(None, lab=lab.path, by="Bob", reason="hood is fixed")
+    assert capsys.readouterr().out == f"the bench is unlatched; campaign {desk.history.campaign.name} stays finished\n"
+    desk.store.close()
