@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from flows.proposing import Proposer
 from flows.recipe import Recipe
-from flows.recording import Recorder, Timings, never_sent
+from flows.recording import Recorder, Timings
 from flows.review.desk import BY, Asker, PageOf, ReviewDesk, TerminalOnly, plain_page
 from orchestrator.clock import Clock
 from orchestrator.domain.campaign import GeneralSpec, ReviewSpec
@@ -20,8 +20,6 @@ from orchestrator.domain.values import digest
 from orchestrator.errors import NeedsPerson, StoreError
 from orchestrator.loop import Adapt, Execute, Expire, History, Ingest, Propose, Reconcile, Review, Settle, accepted, knowledge, lessons
 from orchestrator.ports import Bench, Policy, Store
-
-__all__ = ["Setup", "Steps", "leaders_of", "never_sent"]
 
 logger = logging.getLogger(__name__)
 

@@ -11,9 +11,10 @@ from flows.review.queueing import close_requests
 from flows.snapshots import file_of
 from instruments.benchfile import parse_bench
 from instruments.host.client import HostClient
-from instruments.host.processes import bench_path_of, ensure_bench, host_alive
+from instruments.host.processes import host_alive, start_known_bench
 from instruments.host.unattended import unattended
 from instruments.procedure import Procedure
+from orchestrator.commandline import typed
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, RunReport
 from orchestrator.errors import AthanorError, HostError
@@ -90,9 +91,9 @@ def _have_ended(lab: Lab, history: History, reason: str) -> None:
     if not left:
         return
     try:
-        ensure_bench(lab.path, bench_path_of(lab.path), lab.endpoints)
+        start_known_bench(lab.path, endpoints=lab.endpoints)  # by the copy of its bench file first, as `resolve` does
     except AthanorError as error:
         name = history.campaign.name
         raise HostError(
-            f"run {left[0]} is open on the bench, and its host does not start: {error}; then `athanor abort {name}` again"
+            f"run {left[0]} is open on the bench, and its host does not start: {error}; then `{typed('abort', name)}` again"
         ) from error

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from instruments.host.asking import ask
-from instruments.host.copies import LAST_COPY, bench_files, noted_bench, places
+from instruments.host.copies import LAST_COPY, bench_files, places
 from instruments.host.identity import Process, last_line, reap, start_detached
 from instruments.host.labtime import lab_clock, lab_rate
 from instruments.host.locks import FileLock, campaign_holder, read_holder
@@ -41,7 +41,6 @@ from orchestrator.textfile import read_text
 
 __all__ = [
     "BenchProcess",
-    "bench_path_of",
     "ensure_bench",
     "ensure_plant",
     "host_alive",
@@ -254,13 +253,6 @@ def unlatch(lab: Path, *, by: str, reason: str) -> bool:
     if latched:
         ask(found.socket, "POST", "/unlatch", {"by": by, "reason": reason}, timeout=10.0)
     return latched
-
-
-def bench_path_of(lab: Path) -> Path:
-    """Return the bench file that was last started in a lab, where it lies today; BadInput when none was."""
-    if (found := noted_bench(lab.absolute())) is None:
-        raise BadInput(f"no bench was ever started in lab {lab}")
-    return found
 
 
 def start_known_bench(lab: Path, bench: Path | None = None, endpoints: Path | None = None) -> None:

@@ -16,6 +16,7 @@ from flows.recording import Recorder
 from flows.steps import Setup, Steps
 from flows.stocks import dosed, stock_entries
 from instruments.benchspec import StockSpec
+from instruments.host.copies import keep_copy
 from instruments.host.entries import Transition
 from instruments.host.journal import Journal
 from instruments.host.unattended import unattended
@@ -179,8 +180,12 @@ def test_an_abort_leaves_nothing_open_and_begins_nothing(place: Place, abort: Ca
 def test_an_abort_that_cannot_end_a_run_says_so_and_can_be_given_again(place: Place) -> None:
     place.run(1)
     place.ended(1, RunStatus.RUNNING)
-    with pytest.raises(HostError, match=r"run r1 is open on the bench, and its host does not start: .*; then `athanor abort c` again"):
+    kept = keep_copy(place.lab.path, "bench.toml", {"bench.toml": b"x = = 1"}, sha256="0" * 64)  # by which its host is started
+    with pytest.raises(
+        HostError, match=r"run r1 is open on the bench, and its host does not start: (?s:.*); then `athanor abort c` again"
+    ) as refused:
         place.by_command()
+    assert str(kept) in str(refused.value)
     assert place.journal.abort_reason("r1") == "campaign aborted: lunch (by Ada)", "the next host finds it before it sends anything"
     place.journal.commit(Transition("r1", RunStatus.ABORTED, reason="ended by hand", lab=4.0))
     place.by_command()

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from instruments.host.client import HostClient
+from instruments.host.copies import noted_bench
 from instruments.host.identity import Process, reap
 from instruments.host.notes import HOST, LATCHED, STARTED, SUPERVISOR, read_note, write_note
 from instruments.host.processes import (
     BenchProcess,
-    bench_path_of,
     ensure_bench,
     ensure_plant,
     host_alive,
@@ -61,7 +61,7 @@ def test_a_bench_is_started_adopted_and_ended_without_a_trace(lab: Path, bench: 
     first = ensure(lab)
     assert ensure(lab) == first
     assert host_alive(lab)
-    assert bench_path_of(lab) == bench
+    assert noted_bench(lab) == bench
     with HostClient.of_lab(lab) as client:
         assert client.alive()["ready"]
     shutdown_bench(lab)

@@ -5,7 +5,7 @@ from typing import Final
 import pytest
 from typing_extensions import override
 
-from flows.steps import never_sent
+from flows.recording import never_sent
 from flows.stocks import NEVER_SENT, StockBook, dosed, stock_entries
 from instruments.benchspec import StockSpec
 from orchestrator.domain.identity import uuid7
