@@ -23,17 +23,17 @@ import torch
 from benchmarks.cdse_pools import pool
 from benchmarks.cdse_race import CENSORED, INITIAL, PoolPolicy, Race, run
 from benchmarks.metrics import Interval
-from flows.benchmark.learners import LEARNERS
-from flows.families import FAMILIES, base_predictions, cdse_space, task_descriptors, task_group
-from models.adapted import AdaptedLearner
+from flows.studies.benchmark.learners import LEARNERS
+from flows.studies.families import FAMILIES, base_predictions, cdse_space, task_descriptors, task_group
 from models.base import Learner
-from models.encoding import Encoding
-from models.features import Features
-from models.gp import GaussianProcessLearner
-from models.mechanistic import MechanisticLearner
-from models.randomisation import randomise
-from models.single import MetaLearner
-from models.tasks import Family, TaskData
+from models.explanations.mechanistic import MechanisticLearner
+from models.gaussian_processes.single_task import GaussianProcessLearner
+from models.inputs.encoding import Encoding
+from models.inputs.features import Features
+from models.meta_learning.adapted import AdaptedLearner
+from models.meta_learning.protocols import MetaLearner
+from models.meta_learning.randomisation import randomise
+from models.meta_learning.tasks import Family, TaskData
 from models.threads import use_threads
 from orchestrator.errors import AthanorError, BadInput
 from orchestrator.ports import Observation, Policy

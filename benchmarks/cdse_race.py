@@ -18,11 +18,11 @@ from torch import Tensor
 from typing_extensions import override
 
 from benchmarks.cdse_pools import CdSePool
-from flows.emission_noise import EmissionNoise
-from flows.families import cdse_space
+from flows.studies.emission_noise import EmissionNoise
+from flows.studies.families import cdse_space
 from models.base import Learner, Surrogate
-from models.encoding import Encoding
-from models.training import training_data
+from models.inputs.encoding import Encoding
+from models.inputs.training_data import training_data
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration

@@ -27,13 +27,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from models.attribution import BACKGROUND, importance, players, predictions
 from models.base import Surrogate, TargetData
-from models.encoding import Encoding
-from models.gp import GaussianProcessLearner
-from models.residuals import Channel, associations, residuals
+from models.explanations.attribution import BACKGROUND, importance, players, predictions
+from models.explanations.residuals import Channel, associations, residuals
+from models.gaussian_processes.single_task import GaussianProcessLearner
+from models.inputs.encoding import Encoding
+from models.inputs.training_data import training_data
 from models.threads import use_threads
-from models.training import training_data
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.parameters import ContinuousParameter
 from orchestrator.domain.space import SearchSpace

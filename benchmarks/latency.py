@@ -23,13 +23,13 @@ from typing import Any, Final
 import torch
 
 from benchmarks.pictures import Chart, Line, draw
-from flows.benchmark.replay import log_improvement
-from flows.families import cdse_tasks
-from models.adapted import AdaptedLearner
-from models.default import DefaultLearner
-from models.encoding import Encoding
-from models.features import Features
-from models.tasks import Family, TaskData
+from flows.studies.benchmark.replay import log_improvement
+from flows.studies.families import cdse_tasks
+from models.inputs.encoding import Encoding
+from models.inputs.features import Features
+from models.meta_learning.adapted import AdaptedLearner
+from models.meta_learning.tasks import Family, TaskData
+from models.source_basis.guarded import DefaultLearner
 from models.threads import use_threads
 from orchestrator.domain.constraints import ExpressionConstraint
 from orchestrator.domain.objective import Objective, Target

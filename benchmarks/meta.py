@@ -13,10 +13,10 @@ from statistics import fmean, median
 from typing import Any, Final
 
 from benchmarks.metrics import Interval, Pairs, floored_ratio, paired_bootstrap, ratio
-from flows.benchmark.learners import LEARNERS
-from flows.benchmark.rows import Results, latest
-from flows.benchmark.running import ANY, Choice, prepare
-from flows.benchmark.spec import load_benchmark
+from flows.studies.benchmark.learners import LEARNERS
+from flows.studies.benchmark.rows import Results, latest
+from flows.studies.benchmark.running import ANY, Choice, prepare
+from flows.studies.benchmark.spec import load_benchmark
 from orchestrator.errors import AthanorError, BadInput
 
 YARDSTICK: Final = "fresh-gp"

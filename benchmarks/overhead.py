@@ -19,7 +19,7 @@ from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
-from instruments.host.processes import process_table
+from instruments.lab_processes.processes import process_table
 from orchestrator.store.sql import SqlStore
 
 HERE = Path(__file__).parent / "instant"

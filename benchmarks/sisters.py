@@ -21,13 +21,13 @@ from statistics import fmean
 from typing import Any, Final
 
 from benchmarks.metrics import best_so_far, experiments_to_top, paired_bootstrap, ratio
-from flows.campaign import plain_cycle, run_loop
 from flows.cli.priors import make_prior
-from flows.lab import Lab, make_lab
-from flows.metatraining.trust import Case, Verdict, assess
-from flows.steps import Setup, Steps
-from flows.wiring import Plan, load_plan, recorded_bench
-from models.learners import restore_prior
+from flows.plans.lab import Lab, make_lab
+from flows.plans.plan import Plan, load_plan, recorded_bench
+from flows.running.actions import Setup, Steps
+from flows.running.run_loop import plain_cycle, run_loop
+from flows.studies.metatraining.trust import Case, Verdict, assess
+from models.meta_learning.registry import restore_prior
 from models.threads import use_threads
 from orchestrator.clock import LiveClock
 from orchestrator.datasets import Table

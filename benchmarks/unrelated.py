@@ -21,14 +21,14 @@ from typing_extensions import override
 
 from benchmarks.meta import EXAMPLES, YARDSTICK, area, geometric, pairs_of, read_rows
 from benchmarks.metrics import floored_ratio, paired_bootstrap
-from flows.benchmark.loading import load_suite
-from flows.benchmark.rows import Results
-from flows.benchmark.running import Benchmark, Choice
-from flows.benchmark.spec import load_benchmark
+from flows.studies.benchmark.loading import load_suite
+from flows.studies.benchmark.rows import Results
+from flows.studies.benchmark.running import Benchmark, Choice
+from flows.studies.benchmark.spec import load_benchmark
 from models.base import Prior, Surrogate
-from models.default import DefaultLearner
-from models.single import MetaLearner
-from models.tasks import Family, TaskData
+from models.meta_learning.protocols import MetaLearner
+from models.meta_learning.tasks import Family, TaskData
+from models.source_basis.guarded import DefaultLearner
 from models.threads import use_threads
 from orchestrator.errors import AthanorError
 

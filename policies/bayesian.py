@@ -11,10 +11,10 @@ from torch import Tensor
 from typing_extensions import override
 
 from models.base import Learner, Surrogate
-from models.encoding import Encoding
-from models.gp import GaussianProcessLearner
-from models.library import repeatable
-from models.training import training_data
+from models.gaussian_processes.single_task import GaussianProcessLearner
+from models.inputs.encoding import Encoding
+from models.inputs.training_data import training_data
+from models.reproducible import repeatable
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.parameters import CompositionParameter
 from orchestrator.domain.records import Prediction

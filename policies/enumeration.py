@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import combinations, product
 from typing import Final, assert_never
 
-from models.encoding import Encoding
+from models.inputs.encoding import Encoding
 from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter, Parameter
 from orchestrator.domain.values import Configuration
 from policies.constraints import within

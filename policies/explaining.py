@@ -9,10 +9,10 @@ from botorch.sampling.normal import SobolQMCNormalSampler
 from jaxtyping import Float
 from torch import Tensor
 
-from models.attribution import BACKGROUND, Value, players, predictions, shapley
-from models.encoding import Encoding
-from models.library import repeatable
-from models.proximity import parameter_distances
+from models.explanations.attribution import BACKGROUND, Value, players, predictions, shapley
+from models.inputs.encoding import Encoding
+from models.inputs.proximity import parameter_distances
+from models.reproducible import repeatable
 from orchestrator.domain.values import Configuration
 from orchestrator.ports import Explanation, Suggestion
 from policies.acquisition import Acquisition, Question, build

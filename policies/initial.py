@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from typing_extensions import override
 
-from models.encoding import Encoding
+from models.inputs.encoding import Encoding
 from orchestrator.domain.space import SearchSpace
 from orchestrator.ports import Knowledge, Policy, Suggestion
 from policies.pool import Pool, candidate_table, done, spread_out, used

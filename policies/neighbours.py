@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import permutations
 from typing import Final, assert_never
 
-from models.encoding import on_simplex
+from models.inputs.encoding import on_simplex
 from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter, Parameter
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration

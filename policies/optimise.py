@@ -21,7 +21,7 @@ from botorch.generation import gen_candidates_scipy
 from jaxtyping import Float
 from torch import Tensor
 
-from models.encoding import Encoding
+from models.inputs.encoding import Encoding
 from orchestrator.domain.distance import unlike
 from orchestrator.domain.parameters import CompositionParameter
 from orchestrator.domain.values import Configuration

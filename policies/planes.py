@@ -20,7 +20,7 @@ from scipy.linalg import null_space
 from scipy.optimize import linprog
 from torch import Tensor
 
-from models.encoding import Encoding
+from models.inputs.encoding import Encoding
 from orchestrator.domain.constraints import LinearConstraint
 from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, Parameter
 from policies.constraints import is_equality, limits, linear_row

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from models.encoding import Encoding
-from models.proximity import parameter_distances
+from models.inputs.encoding import Encoding
+from models.inputs.proximity import parameter_distances
 from orchestrator.domain.distance import least_difference
 from orchestrator.domain.region import Region
 from orchestrator.domain.values import Configuration

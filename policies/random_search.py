@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from typing_extensions import override
 
-from models.encoding import Encoding
+from models.inputs.encoding import Encoding
 from orchestrator.domain.space import SearchSpace
 from orchestrator.ports import Knowledge, Policy, Suggestion
 from policies.initial import suggestion

@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar
 from pydantic import ValidationError
 
 from models.base import Learner
-from models.gp import GaussianProcessLearner
+from models.gaussian_processes.single_task import GaussianProcessLearner
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Frozen, explain

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.quasirandom import SobolEngine
 from typing_extensions import override
 
-from models.encoding import ROUNDING, Code, Encoding
+from models.inputs.encoding import ROUNDING, Code, Encoding
 from orchestrator.domain.constraints import LinearConstraint
 from orchestrator.domain.distance import unlike
 from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter, Parameter
@@ -134,7 +134,7 @@ def _subsets(width: int, most: int) -> Float[Tensor, "s c"]:
 
 
 def _on_lattice(fractions: Float[Tensor, "n c"], parts: int) -> Float[Tensor, "n c"]:
-    """Do for many rows what `models.encoding.on_lattice` does for one."""
+    """Do for many rows what `models.inputs.encoding.on_lattice` does for one."""
     exact = fractions * parts
     counts = (exact + ROUNDING).floor()
     rank = (counts - exact).argsort(dim=1, stable=True).argsort(dim=1)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.func import grad
 from typing_extensions import override
 
-from models.maml import inner_loop
+from models.networks.maml import inner_loop
 
 STEPS: Final = 3
 SIZE: Final = 0.1

@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from flows.benchmark.loading import Suite, load_suite
-from flows.benchmark.pools import Pool
-from flows.benchmark.replay import initial_candidates
-from flows.benchmark.spec import BenchmarkFile, Leave, load_benchmark
-from flows.benchmark.split import sources_for
-from models.encoding import Encoding
-from models.tasks import TaskData
+from flows.studies.benchmark.loading import Suite, load_suite
+from flows.studies.benchmark.pools import Pool
+from flows.studies.benchmark.replay import initial_candidates
+from flows.studies.benchmark.spec import BenchmarkFile, Leave, load_benchmark
+from flows.studies.benchmark.split import sources_for
+from models.inputs.encoding import Encoding
+from models.meta_learning.tasks import TaskData
 from orchestrator.domain.parameters import CategoricalParameter, Parameter
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration

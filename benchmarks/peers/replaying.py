@@ -1,6 +1,6 @@
 """Replays of a packaged peer on a case, and its rows in the benchmark's own format; imports nothing of ours.
 
-What is counted is what `flows.benchmark.replay` and `flows.benchmark.rows` count; a test holds both together.
+What is counted is what `flows.studies.benchmark.replay` and `flows.studies.benchmark.rows` count; a test holds both together.
 """
 
 import hashlib

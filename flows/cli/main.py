@@ -26,8 +26,8 @@ from flows.cli.options import (
     ReasonOption,
     kind_of,
 )
-from flows.cli.output import fail
 from flows.cli.review_commands import people_app, review_app
+from flows.console import fail
 from orchestrator.errors import AthanorError, Fault
 
 _PACKAGES: Final = ("orchestrator", "instruments", "policies", "models", "flows", "simulators")
@@ -50,7 +50,7 @@ app.add_typer(people_app, name="people")
 @app.command()
 def init(directory: Annotated[Path, typer.Argument(help="A new folder.")]) -> None:
     """Scaffold a lab folder: campaign.toml, bench.toml, plant.toml, README."""
-    from flows.cli.scaffolding import scaffold
+    from flows.cli.init import scaffold
 
     scaffold(directory)
 
@@ -64,7 +64,7 @@ def check(
     as_json: JsonOption = False,
 ) -> None:
     """Validate a campaign offline; print what would be done, limits, time, reagents and cost."""
-    from flows.cli.checking import check_file
+    from flows.cli.check import check_file
 
     check_file(file, connect=connect, lab=lab, data=data, as_json=as_json)
 
@@ -77,7 +77,7 @@ def simulate(
     seed: Annotated[int, typer.Option("--seed", help="Seed of noise, drift and hidden constants.")] = 0,
 ) -> None:
     """Start the simulated devices of a bench, and keep them until interrupted."""
-    from flows.cli.setting_up import simulate_bench
+    from flows.cli.bench import simulate_bench
 
     simulate_bench(bench, lab=lab, rate=rate, seed=seed)
 
@@ -92,7 +92,7 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Run or resume a campaign: the same command after a crash goes on."""
-    from flows.cli.running import RunOptions, run_campaign
+    from flows.cli.run import RunOptions, run_campaign
 
     run_campaign(file, RunOptions(kind="live", lab=lab, data=data, take_over=take_over, view=view, as_json=as_json))
 
@@ -108,7 +108,7 @@ def dry_run(
     as_json: JsonOption = False,
 ) -> None:
     """Run a campaign against simulated instruments, with a database of its own."""
-    from flows.cli.running import RunOptions, run_campaign
+    from flows.cli.run import RunOptions, run_campaign
 
     options = RunOptions(kind="dry", lab=lab, take_over=take_over, view=view, as_json=as_json, rate=rate, plant_seed=seed)
     run_campaign(file, options)
@@ -124,7 +124,7 @@ def amend(
     as_json: JsonOption = False,
 ) -> None:
     """Accept files that were changed under an unfinished campaign: it goes on with them, and approvals of before lapse."""
-    from flows.cli.amending import amend_campaign
+    from flows.cli.amend import amend_campaign
 
     amend_campaign(file, lab=lab, data=data, by=by, reason=reason, as_json=as_json)
 
@@ -132,7 +132,7 @@ def amend(
 @app.command()
 def status(campaign: CampaignArgument = None, lab: LabOption = None, as_json: JsonOption = False) -> None:
     """Show a campaign's state, counts and processes."""
-    from flows.cli.looking import show_status
+    from flows.cli.status import show_status
 
     show_status(campaign, lab=lab, as_json=as_json)
 
@@ -142,7 +142,7 @@ def pause(
     campaign: CampaignArgument = None, lab: LabOption = None, by: ByOption = "operator", reason: ReasonOption = "paused by hand"
 ) -> None:
     """Let no new experiment begin; the one in hand is finished."""
-    from flows.cli.acting import pause_campaign
+    from flows.cli.steer import pause_campaign
 
     pause_campaign(campaign, lab=lab, by=by, reason=reason)
 
@@ -152,7 +152,7 @@ def resume(
     campaign: CampaignArgument = None, lab: LabOption = None, by: ByOption = "operator", reason: ReasonOption = "resumed by hand"
 ) -> None:
     """Lift a pause, and unlatch a stopped bench; `run` then goes on."""
-    from flows.cli.acting import resume_campaign
+    from flows.cli.steer import resume_campaign
 
     resume_campaign(campaign, lab=lab, by=by, reason=reason)
 
@@ -162,7 +162,7 @@ def abort(
     campaign: CampaignArgument = None, lab: LabOption = None, by: ByOption = "operator", reason: ReasonOption = "aborted by hand"
 ) -> None:
     """End a campaign for good, and the experiment in hand with it."""
-    from flows.cli.acting import abort_campaign
+    from flows.cli.steer import abort_campaign
 
     abort_campaign(campaign, lab=lab, by=by, reason=reason)
 
@@ -175,7 +175,7 @@ def stop(
     bench: BenchOption = None,
 ) -> None:
     """Drive the bench to its safe state now, whatever else is alive, and latch it; exits 4 when anything is not safe."""
-    from flows.cli.stopping import stop_lab
+    from flows.cli.stop import stop_lab
 
     stop_lab(lab, by=by, reason=reason, bench=bench)
 
@@ -192,7 +192,7 @@ def resolve(
     bench: BenchOption = None,
 ) -> None:
     """Settle an unknown run by a person's word."""
-    from flows.cli.acting import resolve_run
+    from flows.cli.steer import resolve_run
 
     verdicts = [name for name, given in (("done", done), ("not-done", not_done), ("discard", discard)) if given]
     resolve_run(run_key, verdicts, lab=lab, by=by, reason=reason, bench=bench)
@@ -207,7 +207,7 @@ def suggest(
     lab: LabOption = None,
 ) -> None:
     """Record a proposal of your own; it goes through the same review as the policy's."""
-    from flows.cli.reviewing import suggest as record
+    from flows.cli.review import suggest as record
 
     record(campaign, values, lab=lab, by=by, reason=reason)
 
@@ -224,7 +224,7 @@ def constrain(
     as_json: JsonOption = False,
 ) -> None:
     """Fix or narrow a parameter for later proposals, lift a restriction, or list them."""
-    from flows.cli.constraining import constrain as record
+    from flows.cli.constrain import constrain as record
 
     record(campaign, values or (), batches=batches, lift=lift, lab=lab, by=by, reason=reason, as_json=as_json)
 
@@ -236,7 +236,7 @@ def report(
     out: Annotated[Path | None, typer.Option("--out", help="File or folder; else the lab's own folder.")] = None,
 ) -> None:
     """Write a campaign's report, one self-contained HTML page, and print its path."""
-    from flows.cli.looking import write_report
+    from flows.cli.status import write_report
 
     write_report(campaign, lab=lab, out=out)
 
@@ -248,7 +248,7 @@ def export(
     lab: LabOption = None,
 ) -> None:
     """Write a campaign as CSV files."""
-    from flows.cli.looking import export_tables
+    from flows.cli.status import export_tables
 
     export_tables(campaign, out, lab=lab)
 
@@ -262,7 +262,7 @@ def replay(
     as_json: JsonOption = False,
 ) -> None:
     """Compute a past proposal again and compare."""
-    from flows.cli.replaying import replay_proposal
+    from flows.cli.replay import replay_proposal
 
     replay_proposal(proposal, campaign, lab=lab, data=data, as_json=as_json)
 
@@ -270,7 +270,7 @@ def replay(
 @app.command()
 def verify(lab: LabOption = None, as_json: JsonOption = False) -> None:
     """Check the ledger: any altered, removed, inserted or reordered event, any row that disagrees."""
-    from flows.cli.looking import verify_ledger
+    from flows.cli.status import verify_ledger
 
     verify_ledger(lab=lab, as_json=as_json)
 
@@ -278,7 +278,7 @@ def verify(lab: LabOption = None, as_json: JsonOption = False) -> None:
 @app.command()
 def serve(lab: LabOption = None, dry: KindOption = None) -> None:
     """Serve a lab's Prefect UI, with a worker for what is started there, until interrupted."""
-    from flows.cli.serving import serve_lab
+    from flows.cli.serve import serve_lab
 
     serve_lab(lab=lab, kind=kind_of(dry))
 
@@ -296,7 +296,7 @@ def benchmark(
     fresh: Annotated[bool, typer.Option("--fresh", help="Compute again what is there.")] = False,
 ) -> None:
     """Replay surrogates on families of recorded or simulated tasks."""
-    from flows.cli.benchmarking import BenchmarkOptions, run_benchmark
+    from flows.cli.benchmark import BenchmarkOptions, run_benchmark
 
     run_benchmark(file, out, BenchmarkOptions(data, seeds, surrogates, tasks, leave, initial, fresh))
 

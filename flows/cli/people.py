@@ -4,8 +4,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from flows.cli.output import console, emit
-from flows.lab import Kind, clock_of, find_lab, find_or_make_lab
+from flows.console import console, emit
+from flows.plans.lab import Kind, clock_of, find_lab, find_or_make_lab
 from orchestrator.domain.review import Person, draw_codes
 from orchestrator.errors import BadInput
 from orchestrator.store.sql import SqlStore

@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from flows.cli.output import console, emit
-from flows.export import write_atomically
-from flows.lab import Lab, find_lab
-from flows.metatraining.card import markdown, record, summary
-from flows.metatraining.trust import Case, assess, rank
-from models.checkpoint import PriorFile, known_priors, load_prior, save_prior
-from models.learners import LEARNERS, restore_prior
+from flows.console import console, emit
+from flows.plans.lab import Lab, find_lab
+from flows.report.export import write_atomically
+from flows.studies.metatraining.card import markdown, record, summary
+from flows.studies.metatraining.trust import Case, assess, rank
+from models.meta_learning.checkpoint import PriorFile, known_priors, load_prior, save_prior
+from models.meta_learning.registry import LEARNERS, restore_prior
 from models.threads import use_threads
 from orchestrator.domain.campaign import CampaignFile, load_campaign
 from orchestrator.domain.space import SearchSpace
@@ -32,9 +32,9 @@ def make_prior(file: Path, *, data: Path | None, card: bool, as_json: bool) -> N
     Raises:
         BadInput: One line that says what is wrong with the file or a source.
     """
-    from flows.metatraining.simulated import FAMILIES
-    from flows.metatraining.spec import load_meta_file
-    from flows.metatraining.training import Workshop, train  # loads pymatgen, which looking at priors does not need
+    from flows.studies.metatraining.simulated import FAMILIES
+    from flows.studies.metatraining.spec import load_meta_file
+    from flows.studies.metatraining.training import Workshop, train  # loads pymatgen, which looking at priors does not need
 
     use_threads(1)  # small factorisations: more threads are slower, and results differ with their number
     began = time.monotonic()

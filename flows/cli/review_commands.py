@@ -27,8 +27,8 @@ def review(context: typer.Context, campaign: CampaignOption = None, lab: LabOpti
     if context.invoked_subcommand is not None:
         hand_on(context, context.invoked_subcommand)
         return
-    from flows.cli.conversing import is_terminal, offer
-    from flows.cli.reviewing import list_requests
+    from flows.cli.review import list_requests
+    from flows.cli.review_dialogue import is_terminal, offer
 
     list_requests(campaign, lab=lab, as_json=as_json)
     if is_terminal() and not as_json:
@@ -38,7 +38,7 @@ def review(context: typer.Context, campaign: CampaignOption = None, lab: LabOpti
 @review_app.command(name="ask")
 def review_ask(number: RequestArgument = None, campaign: CampaignOption = None, lab: LabOption = None) -> None:
     """Decide a request in a dialogue on the terminal: question by question, and nothing is sent before you say so."""
-    from flows.cli.conversing import ask
+    from flows.cli.review_dialogue import ask
 
     ask(number, campaign, lab=lab)
 
@@ -52,7 +52,7 @@ def review_show(
     as_json: JsonOption = False,
 ) -> None:
     """Print a request's decision page, as it was shown."""
-    from flows.cli.reviewing import show_page
+    from flows.cli.review import show_page
 
     show_page(number, campaign, lab=lab, as_json=as_json, html=html)
 
@@ -73,7 +73,7 @@ def review_decide(
     as_json: JsonOption = False,
 ) -> None:
     """Approve, edit or refuse what a request asks about: all of it in one decision."""
-    from flows.cli.reviewing import Decision, decide
+    from flows.cli.review import Decision, decide
 
     decision = Decision(approve or (), reject or (), edits or (), approve_rest, reject_rest, by, code, comment)
     decide(number, campaign, decision, lab=lab, as_json=as_json)
@@ -88,7 +88,7 @@ def review_withdraw(
     lab: LabOption = None,
 ) -> None:
     """Take an approval back, until its first run is dispatched."""
-    from flows.cli.reviewing import withdraw_approval
+    from flows.cli.review import withdraw_approval
 
     withdraw_approval(proposal, campaign, lab=lab, by=by, reason=reason)
 

@@ -13,9 +13,9 @@ import torch
 
 from flows.report.adaptations import Adaptation, adaptations
 from flows.report.experiments import Comparison, Experiment
-from models.encoding import Encoding
-from models.gp import GaussianProcessLearner
-from models.training import training_data
+from models.gaussian_processes.single_task import GaussianProcessLearner
+from models.inputs.encoding import Encoding
+from models.inputs.training_data import training_data
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import Prediction
 from orchestrator.domain.space import SearchSpace

@@ -7,11 +7,11 @@ from typing import Final, Protocol
 
 from typing_extensions import override
 
-from flows.binding import changes
-from flows.recipe import Recipe, steps_of
+from flows.plans.binding import changes
+from flows.plans.recipe import Recipe, steps_of
+from flows.plans.stocks import StockBook
 from flows.review.queueing import close_requests, proposed_again, queued_run, taken_back
 from flows.review.written import check_written
-from flows.stocks import StockBook
 from orchestrator.clock import Clock
 from orchestrator.domain.campaign import ReviewSpec
 from orchestrator.domain.distance import nearest

@@ -5,7 +5,7 @@ from itertools import islice
 from statistics import median
 from typing import Any, Final
 
-from instruments.procedure import Procedure
+from instruments.bench.procedure import Procedure
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.records import Step
 from orchestrator.loop import History

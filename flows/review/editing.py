@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from flows.plans.plan import Plan, stored_plan
+from flows.plans.stocks import StockBook
 from flows.review.written import check_written
-from flows.stocks import StockBook
-from flows.wiring import Plan, stored_plan
 from orchestrator.domain.records import Prediction
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any, Final
 
+from flows.plans.plan import Plan
+from flows.plans.stocks import StockBook
 from flows.report.quantities import alone
 from flows.review.duration import lab_time
 from flows.review.pictures import effects_svg
-from flows.stocks import StockBook
-from flows.wiring import Plan
-from models.encoding import Encoding
-from models.proximity import WEAK_EVIDENCE, nearest_measured
+from models.inputs.encoding import Encoding
+from models.inputs.proximity import WEAK_EVIDENCE, nearest_measured
 from orchestrator.domain.parameters import Parameter, legal_values
 from orchestrator.domain.records import Prediction, Proposal, Step
 from orchestrator.domain.restriction import Restriction

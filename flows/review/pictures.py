@@ -3,7 +3,7 @@
 from html import escape
 from typing import Final
 
-from flows.plots import ACCENT, AMBER, INK, SOFT
+from flows.report.svg import ACCENT, AMBER, INK, SOFT
 from orchestrator.domain.objective import Objective
 from orchestrator.ports import Explanation
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from markdown_it import MarkdownIt
 
-from flows.plots import markdown_image
+from flows.report.svg import markdown_image
 from orchestrator.domain.records import NORMAL_90
 
 Document = Mapping[str, Any]

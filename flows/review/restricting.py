@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from pydantic import ValidationError
 
-from flows.wiring import Plan
+from flows.plans.plan import Plan
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import ProposalStatus, RunStatus
 from orchestrator.domain.parameters import CategoricalParameter

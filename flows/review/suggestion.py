@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Final
 
+from flows.plans.plan import Plan
+from flows.plans.stocks import StockBook
 from flows.review.written import check_written
-from flows.stocks import StockBook
-from flows.wiring import Plan
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.records import Proposal, Provenance
 from orchestrator.errors import BadInput

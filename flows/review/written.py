@@ -1,7 +1,7 @@
 """What a person wrote, checked as a whole before anything comes of it."""
 
-from flows.recipe import Recipe, steps_of
-from flows.stocks import StockBook
+from flows.plans.recipe import Recipe, steps_of
+from flows.plans.stocks import StockBook
 from orchestrator.domain.records import Step
 from orchestrator.domain.region import Region
 from orchestrator.domain.space import SearchSpace

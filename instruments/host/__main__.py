@@ -23,22 +23,22 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Final
 
-from instruments.benchfile import BenchFile, load_bench
-from instruments.host.connect import connect
-from instruments.host.copies import keep_copy, within
-from instruments.host.desk import Desk
-from instruments.host.endpoints import aim, plant_clock, read_endpoints
+from instruments.bench.connect import connect
+from instruments.bench.endpoints import aim, plant_clock, read_endpoints
+from instruments.bench.file import BenchFile, load_bench
+from instruments.bench.parking import park_steps
+from instruments.bench.wires import Connect, Wires
 from instruments.host.executor import Executor, LifeSign, NotSafe
-from instruments.host.identity import Process
+from instruments.host.heartbeats import Pulse
+from instruments.host.idle_state import Rest
 from instruments.host.journal import Journal
 from instruments.host.latch import Latch
-from instruments.host.locks import ENDPOINT_LOCKS, EndpointLocks, FileLock
-from instruments.host.notes import HOST, HOST_ERROR, folder_identity, leave_word, write_note
-from instruments.host.pulse import Pulse
-from instruments.host.rest import Rest
+from instruments.host.requests import Desk
 from instruments.host.service import Changes, Service, build
-from instruments.host.wires import Connect, Wires
-from instruments.parking import park_steps
+from instruments.lab_processes.bench_copies import keep_copy, within
+from instruments.lab_processes.locks import ENDPOINT_LOCKS, EndpointLocks, FileLock
+from instruments.lab_processes.process_identity import Process
+from instruments.lab_processes.state_files import HOST, HOST_ERROR, folder_identity, leave_word, write_note
 from orchestrator.clock import Clock, LiveClock
 from orchestrator.domain.identity import uuid7
 from orchestrator.errors import AthanorError, BadInput, Fault

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any, Final
 
-from instruments.host.entries import JournalRun, JournalStep, Transition
 from instruments.host.journal import Journal
-from instruments.host.locks import FileLock
+from instruments.host.journal_records import JournalRun, JournalStep, Transition
+from instruments.lab_processes.locks import FileLock
 from orchestrator.clock import Clock
 from orchestrator.domain.lifecycle import RunStatus, StepStatus
 from orchestrator.domain.records import RunReport

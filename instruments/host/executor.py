@@ -9,22 +9,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from instruments.benchfile import BenchFile
-from instruments.host import safestate
-from instruments.host.books import Books
-from instruments.host.entries import JournalRun, Transition
-from instruments.host.exchange import ONCE, RunEnded, Tools
+from instruments.bench import safe_state
+from instruments.bench.file import BenchFile
+from instruments.bench.parking import park_steps
+from instruments.bench.procedure import classify
+from instruments.bench.wires import Wires
+from instruments.host.device_access import ONCE, RunEnded, Tools
 from instruments.host.gate import Gate
+from instruments.host.heartbeats import Pulse
+from instruments.host.idle_state import Rest
 from instruments.host.journal import Journal
+from instruments.host.journal_records import JournalRun, Transition
 from instruments.host.latch import Latch
 from instruments.host.parker import Parker
-from instruments.host.pulse import Pulse
 from instruments.host.reconcile import Reconciler, not_executed_evidence
-from instruments.host.rest import Rest
-from instruments.host.steps import SLICE, StepRunner
-from instruments.host.wires import Wires
-from instruments.parking import park_steps
-from instruments.procedure import classify
+from instruments.host.run_ends import Books
+from instruments.host.step_runner import SLICE, StepRunner
 from orchestrator.clock import Clock
 from orchestrator.domain.lifecycle import RunStatus, StepStatus
 from orchestrator.errors import Fault, InstrumentError
@@ -143,7 +143,7 @@ class Executor:
                 lab = self._clock.lab()
                 self._journal.commit(Transition(run_key, RunStatus.ABORTED, reason=reason, lab=lab, evidence={"not_executed": True}))
 
-    def make_safe(self, reason: str, *, asked: bool) -> tuple[safestate.SafeAction, ...]:
+    def make_safe(self, reason: str, *, asked: bool) -> tuple[safe_state.SafeAction, ...]:
         """Drive the safe state now; the next run wakes the bench by its start-up steps.
 
         Args:
@@ -151,12 +151,12 @@ class Executor:
             asked: Whether somebody asked for it or is told of its cause; else the supervisor tells of it.
         """
         self._asleep = True
-        results = safestate.drive(self._bench, self._wires)
+        results = safe_state.drive(self._bench, self._wires)
         self._rest.make_safe(reason, asked=asked)
         self._journal.note("safe-state", {"reason": reason, "actions": [one.document() for one in results]})
         return results
 
-    def make_idle_bench_safe(self, reason: str) -> tuple[safestate.SafeAction, ...]:
+    def make_idle_bench_safe(self, reason: str) -> tuple[safe_state.SafeAction, ...]:
         """Drive the safe state as somebody asked, after parking or warming up where that is under way."""
         with self._upkeep:
             return self.make_safe(reason, asked=True)
@@ -199,7 +199,7 @@ class Executor:
                     self._alarm.wait(SLICE)
             missed = [one for one in self.make_safe("the host leaves", asked=True) if not one.done]
             if missed:
-                self.died = NotSafe("when the host left, not done was: " + "; ".join(map(safestate.line, missed)))
+                self.died = NotSafe("when the host left, not done was: " + "; ".join(map(safe_state.line, missed)))
         except BaseException as error:
             logger.exception("the executor died")
             self.died = error

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from instruments.benchfile import BenchFile
+from instruments.bench.file import BenchFile
 from orchestrator.domain.lifecycle import StepKind
 from orchestrator.domain.records import Reading, Step
 from orchestrator.errors import BadInput, InterlockError

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, cast
 
-from instruments.host.entries import REQUEST, JournalRun, JournalStep, Transition, content_hash
+from instruments.host.journal_records import REQUEST, JournalRun, JournalStep, Transition, content_hash
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import RUN_STEPS, STEP_STEPS, RunStatus, StepStatus, advance
 from orchestrator.domain.records import Reading, RunRequest, Step

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from instruments.host.journal import Journal
-from instruments.host.notes import LATCHED, read_note, write_note
+from instruments.lab_processes.state_files import LATCHED, read_note, write_note
 
 logger = logging.getLogger(__name__)
 

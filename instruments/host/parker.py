@@ -8,9 +8,9 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from instruments.driver import Call, Driver
-from instruments.host.exchange import Exchange, Tools
-from instruments.host.rest import Rest
+from instruments.drivers.protocol import Call, Driver
+from instruments.host.device_access import Exchange, Tools
+from instruments.host.idle_state import Rest
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.records import RunRequest, Step
 

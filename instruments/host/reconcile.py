@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from instruments.driver import Finding, Outcome, Progress, Verdict
-from instruments.host.entries import JournalRun, JournalStep
-from instruments.host.exchange import ONCE, RunEnded
-from instruments.host.steps import StepRunner
+from instruments.drivers.protocol import Finding, Outcome, Progress, Verdict
+from instruments.host.device_access import ONCE, RunEnded
+from instruments.host.journal_records import JournalRun, JournalStep
+from instruments.host.step_runner import StepRunner
 from orchestrator.domain.lifecycle import RunStatus, StepKind, StepStatus
 from orchestrator.errors import InstrumentError
 

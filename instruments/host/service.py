@@ -13,8 +13,8 @@ from fastapi import Body, FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import ValidationError
 
-from instruments.host.desk import Conflict, Desk, Latched, Unavailable, UnknownKey
-from instruments.host.entries import REPORT, REQUEST, reading_line
+from instruments.host.journal_records import REPORT, REQUEST, reading_line
+from instruments.host.requests import Conflict, Desk, Latched, Unavailable, UnknownKey
 from orchestrator.domain.records import RunReport
 from orchestrator.domain.values import explain
 from orchestrator.errors import AthanorError, BadInput, InterlockError, LimitError

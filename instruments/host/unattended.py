@@ -7,7 +7,7 @@ from pathlib import Path
 from typing_extensions import override
 
 from instruments.host.journal import Journal
-from instruments.host.locks import FileLock
+from instruments.lab_processes.locks import FileLock
 from orchestrator.domain.records import Reading, RunReport, RunRequest
 from orchestrator.errors import HostError
 from orchestrator.ports import Bench

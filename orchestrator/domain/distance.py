@@ -15,7 +15,7 @@ def distance(space: SearchSpace, one: Configuration, other: Configuration) -> fl
     """Return the mean of the parameters' differences, from 0 (equal) to 1 (opposite corners) [Gower1971].
 
     A number's difference is over its range, a category's 0 or 1, a composition's the part of the mixture that differs:
-    the same distance, on plain values, as `models.proximity` computes on encoded ones.
+    the same distance, on plain values, as `models.inputs.proximity` computes on encoded ones.
     """
     return sum(_difference(parameter, one, other) for parameter in space.parameters) / len(space.parameters)
 

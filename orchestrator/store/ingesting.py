@@ -6,8 +6,8 @@ from orchestrator.domain.records import ExperimentRun, Measurement, Reading
 from orchestrator.errors import StoreError
 from orchestrator.store.checks import check_run_step, check_same, content, find, known, name_of
 from orchestrator.store.documents import MEASUREMENTS, RUNS, KeptReading, Key, document_of, keep_reading
+from orchestrator.store.event_writer import Entry, Pen
 from orchestrator.store.ledger import Reader
-from orchestrator.store.pen import Entry, Pen
 
 
 class Incident(StoreError):

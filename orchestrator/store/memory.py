@@ -14,7 +14,7 @@ from orchestrator.store.audit import audit
 from orchestrator.store.chain import GENESIS, Link
 from orchestrator.store.documents import CAMPAIGNS, STATE, KeptReading, Key
 from orchestrator.store.ledger import Row
-from orchestrator.store.rules import LedgerStore
+from orchestrator.store.ledger_store import LedgerStore
 
 _CAMPAIGNS: Final = CAMPAIGNS.table
 

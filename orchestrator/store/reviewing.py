@@ -33,8 +33,8 @@ from orchestrator.store.checks import (
     name_of,
 )
 from orchestrator.store.documents import ANSWERS, PAGES, PEOPLE, PROPOSALS, REQUESTS, RESTRICTIONS, RUNS, Kept
+from orchestrator.store.event_writer import Entry, Pen
 from orchestrator.store.ledger import Reader
-from orchestrator.store.pen import Entry, Pen
 
 LAB: Final = ""
 """What stands for a campaign in events that concern the whole lab."""

@@ -22,8 +22,8 @@ from orchestrator.store.chain import GENESIS, Link
 from orchestrator.store.documents import CAMPAIGNS, STATE, KeptReading, Key
 from orchestrator.store.engine import clear_errors, find_damage, open_engine, writing
 from orchestrator.store.ledger import Row
+from orchestrator.store.ledger_store import LedgerStore
 from orchestrator.store.readonly import copy_of, engine_to_read
-from orchestrator.store.rules import LedgerStore
 from orchestrator.store.schema import find_schema, latest, upgrade
 from orchestrator.store.tables import METADATA
 

@@ -4,8 +4,8 @@ import csv
 import math
 from pathlib import Path
 
-from flows.benchmark.loading import Suite, load_suite
-from flows.benchmark.spec import BenchmarkFile, load_benchmark
+from flows.studies.benchmark.loading import Suite, load_suite
+from flows.studies.benchmark.spec import BenchmarkFile, load_benchmark
 
 TEXT = """
 [data]

@@ -19,8 +19,8 @@ from benchmarks.explanations import (
     ranked_first,
     truth,
 )
-from models.attribution import importance, players
-from models.encoding import Encoding
+from models.explanations.attribution import importance, players
+from models.inputs.encoding import Encoding
 from orchestrator.domain.parameters import ContinuousParameter
 from orchestrator.domain.space import SearchSpace
 

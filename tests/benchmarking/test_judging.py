@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.benchmark.judging import judge_mixture, quantile
+from flows.studies.benchmark.judging import judge_mixture, quantile
 
 
 def row(*values: float) -> torch.Tensor:

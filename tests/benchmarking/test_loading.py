@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from flows.benchmark.loading import load_suite
-from flows.benchmark.spec import load_benchmark
-from flows.benchmark.split import sources_for
-from flows.cli.benchmarking import BenchmarkOptions, run_benchmark
+from flows.cli.benchmark import BenchmarkOptions, run_benchmark
+from flows.studies.benchmark.loading import load_suite
+from flows.studies.benchmark.spec import load_benchmark
+from flows.studies.benchmark.split import sources_for
 from orchestrator.errors import BadInput
 from tests.benchmarking.family import benchmark_file, small_suite, write_family
 

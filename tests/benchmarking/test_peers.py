@@ -9,10 +9,10 @@ from typing_extensions import override
 
 from benchmarks.peers.cases import case_of, cases_of, drawn
 from benchmarks.peers.replaying import Case, Draw, Entrant, Kept, Measured, replay
-from flows.benchmark.loading import load_suite
-from flows.benchmark.replay import Course, Replay, initial_candidates
-from flows.benchmark.rows import Results, make_row
-from models.tasks import TaskData
+from flows.studies.benchmark.loading import load_suite
+from flows.studies.benchmark.replay import Course, Replay, initial_candidates
+from flows.studies.benchmark.rows import Results, make_row
+from models.meta_learning.tasks import TaskData
 from tests.benchmarking.family import benchmark_file, write_family
 
 

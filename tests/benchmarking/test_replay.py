@@ -6,13 +6,13 @@ import pytest
 import torch
 from typing_extensions import override
 
-from flows.benchmark.replay import Course, choose, generator_for, initial_candidates, replay
-from flows.benchmark.rows import Results
-from flows.benchmark.running import Benchmark, Choice, prepare
+from flows.studies.benchmark.replay import Course, choose, generator_for, initial_candidates, replay
+from flows.studies.benchmark.rows import Results
+from flows.studies.benchmark.running import Benchmark, Choice, prepare
 from models.base import Prior
-from models.baselines import BASELINES, NoModel
-from models.single import MetaLearner
-from models.tasks import Family, TaskData
+from models.meta_learning.protocols import MetaLearner
+from models.meta_learning.tasks import Family, TaskData
+from models.peers.baselines import BASELINES, NoModel
 from orchestrator.errors import BadInput
 from tests.benchmarking.family import benchmark_file, small_suite, write_family
 

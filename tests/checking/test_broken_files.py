@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.metatraining.spec import load_meta_file
-from flows.wiring import load_plan
+from flows.plans.plan import load_plan
+from flows.studies.metatraining.spec import load_meta_file
 from orchestrator.domain.campaign import load_campaign, parse_campaign
 from orchestrator.errors import BadInput
 

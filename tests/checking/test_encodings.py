@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from flows.benchmark.loading import load_suite
-from flows.benchmark.spec import load_benchmark
-from flows.metatraining.matching import match
-from flows.metatraining.spec import load_meta_file
-from flows.metatraining.tasks import read_tasks
-from instruments.benchfile import load_bench
+from flows.studies.benchmark.loading import load_suite
+from flows.studies.benchmark.spec import load_benchmark
+from flows.studies.metatraining.matching import match
+from flows.studies.metatraining.spec import load_meta_file
+from flows.studies.metatraining.tasks import read_tasks
+from instruments.bench.file import load_bench
 from orchestrator.domain.campaign import load_campaign
 from orchestrator.errors import BadInput
 from simulators.plantfile import load_plant_file

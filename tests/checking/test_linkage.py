@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from instruments.benchfile import BenchFile, parse_bench
-from instruments.linkage import refuse_unhonoured
+from instruments.bench.file import BenchFile, parse_bench
+from instruments.bench.links import refuse_unhonoured
 from orchestrator.errors import BadInput
 
 BENCH = Path(__file__).parents[2] / "flows" / "cli" / "scaffold" / "bench.toml"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flows.cli.scaffolding import scaffold
+from flows.cli.init import scaffold
 from tests.crash.oracle import plant_verdict
 
 RATE = 1000.0

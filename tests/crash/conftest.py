@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from instruments.host.identity import Process
-from instruments.host.processes import process_table, shutdown_plant
+from instruments.lab_processes.process_identity import Process
+from instruments.lab_processes.processes import process_table, shutdown_plant
 from tests.crash.campaigns import quick_campaign
 
 

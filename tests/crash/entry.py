@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from flows.cli.output import fail
-from flows.cli.running import RunOptions, run_campaign
+from flows.cli.run import RunOptions, run_campaign
+from flows.console import fail
 from orchestrator.errors import AthanorError
 from orchestrator.store.sql import SqlLedger, SqlStore
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from instruments.host.processes import process_table
+from instruments.lab_processes.processes import process_table
 from orchestrator.store.sql import SqlStore
 from tests.crash.campaigns import settle
 from tests.crash.oracle import judge

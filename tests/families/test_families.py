@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from flows.emission_noise import EmissionNoise
-from flows.families import cdse_conditions, cdse_configurations, cdse_space, cdse_tasks, task_descriptors, task_group
-from models.encoding import Encoding
-from models.features import Features
-from models.mechanistic import MechanisticLearner, tabulated
-from models.randomisation import randomise
-from models.tasks import Family, TaskData
+from flows.studies.emission_noise import EmissionNoise
+from flows.studies.families import cdse_conditions, cdse_configurations, cdse_space, cdse_tasks, task_descriptors, task_group
+from models.explanations.mechanistic import MechanisticLearner, tabulated
+from models.inputs.encoding import Encoding
+from models.inputs.features import Features
+from models.meta_learning.randomisation import randomise
+from models.meta_learning.tasks import Family, TaskData
 from orchestrator.errors import BadInput
 from simulators.chemistry.cdse import CdSeConstants, CdSeOutcome, draw_task, simulate
 from simulators.chemistry.cdse_batch import simulate_many, simulate_pairs

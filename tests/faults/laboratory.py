@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from flows.lab import make_lab
-from instruments.benchfile import load_bench
-from instruments.host.identity import Process, reap
-from instruments.host.processes import ensure_bench, ensure_plant, process_table, shutdown_plant
+from flows.plans.lab import make_lab
+from instruments.bench.file import load_bench
+from instruments.lab_processes.process_identity import Process, reap
+from instruments.lab_processes.processes import ensure_bench, ensure_plant, process_table, shutdown_plant
 from orchestrator.domain.records import ExperimentRun
 from orchestrator.ports import Changes
 from orchestrator.store.sql import SqlStore

@@ -9,8 +9,8 @@ from typing import Final
 
 import pytest
 
-from instruments.host.identity import Process
-from instruments.host.processes import shutdown_bench
+from instruments.lab_processes.process_identity import Process
+from instruments.lab_processes.processes import shutdown_bench
 from tests.crash.campaigns import athanor
 from tests.faults.conftest import MakeLaboratory
 from tests.faults.laboratory import Ended, Laboratory
@@ -18,7 +18,7 @@ from tests.faults.laboratory import Ended, Laboratory
 PORTS: Final = {"oven": "/dev/serial/by-id/usb-oven", "pumps": "/dev/serial/by-id/usb-pumps", "platform": "opc.tcp://platform.lab:4840"}
 HOLDER: Final = """
 import sys, time
-from instruments.host.locks import EndpointLocks
+from instruments.lab_processes.locks import EndpointLocks
 with EndpointLocks([sys.argv[1]], what="a person's script"):
     print("held", flush=True)
     time.sleep(600)

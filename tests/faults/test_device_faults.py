@@ -7,9 +7,9 @@ from typing import ClassVar, Final
 
 import pytest
 
-from instruments.driver import ArgumentSpec, Call, CommandSpec, Limit, Settings
-from instruments.eurotherm import RegisterLink
-from instruments.new_era import NewEraPump
+from instruments.drivers.eurotherm import RegisterLink
+from instruments.drivers.new_era import NewEraPump
+from instruments.drivers.protocol import ArgumentSpec, Call, CommandSpec, Limit, Settings
 from instruments.transport.serial import SerialTransport
 from orchestrator.clock import LiveClock
 from orchestrator.domain.lifecycle import RunStatus, StepKind

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from instruments.host.processes import process_table
+from instruments.lab_processes.processes import process_table
 from tests.faults.laboratory import Laboratory, eventually, suspend
 from tests.notification.sink import Sink, sink
 

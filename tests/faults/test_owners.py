@@ -13,10 +13,10 @@ from typing import Final
 
 import pytest
 
-from flows.wiring import load_plan
-from instruments.host.client import HostClient
-from instruments.host.identity import Process
-from instruments.host.processes import ensure_bench, shutdown_bench
+from flows.plans.plan import load_plan
+from instruments.bench_client.client import HostClient
+from instruments.lab_processes.process_identity import Process
+from instruments.lab_processes.processes import ensure_bench, shutdown_bench
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.records import RunRequest
 from orchestrator.errors import HostError

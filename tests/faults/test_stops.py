@@ -10,8 +10,8 @@ from typing import Final
 
 import pytest
 
-from instruments.benchfile import load_bench
-from instruments.host.identity import Process
+from instruments.bench.file import load_bench
+from instruments.lab_processes.process_identity import Process
 from orchestrator.domain.lifecycle import RunStatus
 from tests.faults.conftest import MakeLaboratory
 from tests.faults.laboratory import Ended, Event, Laboratory, eventually, suspend

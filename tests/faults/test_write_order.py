@@ -14,10 +14,10 @@ from typing import Final
 
 import pytest
 
-from flows.wiring import load_plan
-from instruments.host.asking import ask
-from instruments.host.client import HostClient
-from instruments.host.notes import HOST, read_note
+from flows.plans.plan import load_plan
+from instruments.bench_client.client import HostClient
+from instruments.bench_client.http import ask
+from instruments.lab_processes.state_files import HOST, read_note
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.records import RunRequest

@@ -6,7 +6,7 @@ from typing import Any
 from typing_extensions import override
 
 from flows.report.adaptations import adaptations
-from flows.steps import Setup, Steps, leaders_of
+from flows.running.actions import Setup, Steps, leaders_of
 from orchestrator.clock import LiveClock
 from orchestrator.domain.campaign import GeneralSpec
 from orchestrator.domain.lifecycle import CampaignStatus

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli.scaffolding import scaffold
-from flows.wiring import Plan, load_plan
+from flows.cli.init import scaffold
+from flows.plans.plan import Plan, load_plan
 from orchestrator.errors import LimitError
 from orchestrator.safety import ROUNDING
 

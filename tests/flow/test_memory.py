@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.memory import give_back
+from flows.running.malloc_trim import give_back
 
 BLOCK, BLOCKS, KEPT = 40_000, 4_000, 50
 """Bytes of a block, how many there are, and every which one stays in use: 160 MB with holes."""

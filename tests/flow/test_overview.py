@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from flows.overview import Links, overview_markdown
+from flows.report.overview import Links, overview_markdown
 from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.records import CampaignRecord

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 from typing_extensions import override
 
-from flows.cli.looking import show_status
+from flows.cli.init import scaffold
 from flows.cli.priors import make_prior
-from flows.cli.replaying import replay_proposal
-from flows.cli.scaffolding import scaffold
-from flows.lab import Lab, make_lab
+from flows.cli.replay import replay_proposal
+from flows.cli.status import show_status
+from flows.plans.lab import Lab, make_lab
+from flows.plans.plan import Plan, admit, load_plan, stored_plan
+from flows.plans.stocks import StockBook
 from flows.review.suggestion import suggestion
-from flows.steps import Setup, Steps
-from flows.stocks import StockBook
-from flows.wiring import Plan, admit, load_plan, stored_plan
+from flows.running.actions import Setup, Steps
 from orchestrator.clock import LiveClock
 from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.domain.records import CampaignRecord, Reading

@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from flows.campaign import Ended
-from flows.cli.acting import abort_campaign, resolve_run, resume_campaign
-from flows.cli.ending import record_word
-from flows.lab import Lab, make_lab
-from flows.recording import Recorder
-from flows.steps import Setup, Steps
-from flows.stocks import dosed, stock_entries
-from instruments.benchspec import StockSpec
-from instruments.host.copies import keep_copy
-from instruments.host.entries import Transition
+from flows.cli.steer import abort_campaign, resolve_run, resume_campaign
+from flows.plans.lab import Lab, make_lab
+from flows.plans.stocks import dosed, stock_entries
+from flows.running.actions import Setup, Steps
+from flows.running.ending import record_word
+from flows.running.recording import Recorder
+from flows.running.run_loop import Ended
+from instruments.bench.spec import StockSpec
 from instruments.host.journal import Journal
+from instruments.host.journal_records import Transition
 from instruments.host.unattended import unattended
+from instruments.lab_processes.bench_copies import keep_copy
 from orchestrator.clock import LiveClock
 from orchestrator.domain.campaign import GeneralSpec
 from orchestrator.domain.lifecycle import CampaignStatus, ProposalStatus, RunStatus, StepKind, StepStatus

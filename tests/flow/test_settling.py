@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli.settling import Word, settle
-from flows.lab import Lab, make_lab
-from instruments.host.entries import Transition
+from flows.plans.lab import Lab, make_lab
+from flows.running.settling import Word, settle
 from instruments.host.journal import Journal
-from instruments.host.locks import FileLock
-from instruments.host.notes import PLANT, write_note
+from instruments.host.journal_records import Transition
+from instruments.lab_processes.locks import FileLock
+from instruments.lab_processes.state_files import PLANT, write_note
 from orchestrator.clock import LiveClock
 from orchestrator.domain.lifecycle import RunStatus, StepStatus
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, RunReport

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typing_extensions import override
 
-from flows.cli.output import console
-from flows.cli.scaffolding import scaffold
+from flows.cli.init import scaffold
 from flows.cli.signs import FIRST_SECONDS, LONGEST_SECONDS, Journal, Places, Pulse, occupation, waiting_line
+from flows.console import console
 from orchestrator.clock import Clock, Instant
 from orchestrator.commandline import typed
 from orchestrator.domain.lifecycle import CampaignStatus, RunStatus

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 import pytest
 from typing_extensions import override
 
-from flows.campaign import Ended, plain_cycle, run_loop
-from flows.proposing import batch_seed
-from flows.recipe import Recipe
-from flows.steps import Setup, Steps
+from flows.plans.proposing import batch_seed
+from flows.plans.recipe import Recipe
+from flows.running.actions import Setup, Steps
+from flows.running.run_loop import Ended, plain_cycle, run_loop
 from orchestrator.clock import Instant, LiveClock
 from orchestrator.domain.campaign import GeneralSpec
 from orchestrator.domain.lifecycle import CampaignStatus, MeasurementStatus, RunStatus, StepKind, StepStatus

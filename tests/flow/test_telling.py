@@ -1,6 +1,6 @@
 """People are told of what a history holds, once each."""
 
-from flows.telling import Teller
+from flows.running.notices import Teller
 from instruments.notification import Event, Notifier
 from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
 from orchestrator.domain.records import CampaignRecord

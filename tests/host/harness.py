@@ -23,14 +23,14 @@ from typing import Any, Final, cast
 import httpx
 from typing_extensions import override
 
-from instruments.driver import Driver
+from instruments.bench.wires import Connect
+from instruments.bench_client.http import ask
+from instruments.drivers.protocol import Driver
+from instruments.drivers.registry import DRIVERS
 from instruments.host.__main__ import Parts, main
-from instruments.host.asking import ask
-from instruments.host.entries import Transition
 from instruments.host.journal import Journal
-from instruments.host.notes import HOST, read_note, write_note
-from instruments.host.wires import Connect
-from instruments.registry import DRIVERS
+from instruments.host.journal_records import Transition
+from instruments.lab_processes.state_files import HOST, read_note, write_note
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import RunStatus, StepKind
 from orchestrator.domain.records import Step, Until

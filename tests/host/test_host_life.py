@@ -6,10 +6,10 @@ import sys
 import time
 from pathlib import Path
 
-from instruments.host.asking import ask
-from instruments.host.copies import last_copy
-from instruments.host.identity import Process
-from instruments.host.notes import HOST, HOST_ERROR, NOT_SAFE, read_note, write_note
+from instruments.bench_client.http import ask
+from instruments.lab_processes.bench_copies import last_copy
+from instruments.lab_processes.process_identity import Process
+from instruments.lab_processes.state_files import HOST, HOST_ERROR, NOT_SAFE, read_note, write_note
 from tests.host.harness import PATIENCE, Bench, request, steps, until
 
 

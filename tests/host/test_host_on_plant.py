@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from typing_extensions import override
 
-from instruments.benchfile import load_bench
-from instruments.host.connect import connect
-from instruments.host.notes import read_note, write_note
-from instruments.procedure import Procedure
+from instruments.bench.connect import connect
+from instruments.bench.file import load_bench
+from instruments.bench.procedure import Procedure
+from instruments.lab_processes.state_files import read_note, write_note
 from orchestrator.domain.campaign import load_campaign
 from orchestrator.domain.records import Step
 from orchestrator.errors import HostError

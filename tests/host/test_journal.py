@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from instruments.host.entries import Transition, content_hash
 from instruments.host.journal import Journal
+from instruments.host.journal_records import Transition, content_hash
 from orchestrator.domain.lifecycle import RUN_STEPS, STEP_STEPS, RunStatus, StepKind, StepStatus
 from orchestrator.domain.records import Reading, RunRequest, Step
 from orchestrator.errors import Fault

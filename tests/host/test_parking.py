@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from instruments.host.client import HostClient
-from instruments.host.notes import HOST, read_note, write_latch
+from instruments.bench_client.client import HostClient
+from instruments.lab_processes.state_files import HOST, read_note, write_latch
 from orchestrator.errors import BenchLatched, HostError
 from tests.host.harness import Bench, request, steps, until
 

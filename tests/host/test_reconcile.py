@@ -3,8 +3,8 @@ from typing import Literal
 
 import pytest
 
-from instruments.driver import Verdict
-from instruments.host.entries import JournalRun, JournalStep
+from instruments.drivers.protocol import Verdict
+from instruments.host.journal_records import JournalRun, JournalStep
 from instruments.host.reconcile import Next, decide, interruption, not_executed_evidence
 from orchestrator.domain.lifecycle import RunStatus, StepKind, StepStatus
 from orchestrator.domain.records import RunRequest, Step

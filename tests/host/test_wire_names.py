@@ -6,12 +6,12 @@ from typing import Any, cast
 
 import pytest
 
-from instruments.benchfile import parse_bench
-from instruments.driver import Driver, Settings
-from instruments.host.connect import connect
-from instruments.host.naming import LinkName
-from instruments.host.reading import read_identities
-from instruments.host.wires import Wire
+from instruments.bench.connect import connect
+from instruments.bench.file import parse_bench
+from instruments.bench.link_names import LinkName
+from instruments.bench.wires import Wire
+from instruments.bench_client.identify import read_identities
+from instruments.drivers.protocol import Driver, Settings
 from orchestrator.clock import LiveClock
 from orchestrator.errors import BadInput, DeviceError, InstrumentError, LinkError, ProtocolError, Sent
 

@@ -15,8 +15,8 @@ from typing import Any, ClassVar, Final
 
 from typing_extensions import override
 
-from instruments.benchfile import BenchFile
-from instruments.driver import (
+from instruments.bench.file import BenchFile
+from instruments.drivers.protocol import (
     ArgumentSpec,
     Call,
     ChannelSpec,

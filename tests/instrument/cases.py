@@ -1,6 +1,6 @@
 """What several instrument tests share."""
 
-from instruments.driver import Call, Limit, Settings
+from instruments.drivers.protocol import Call, Limit, Settings
 from orchestrator.clock import LiveClock
 
 CLOCK = LiveClock()

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from instruments.driver import Call, Driver
+from instruments.drivers.protocol import Call, Driver
 from orchestrator.domain.lifecycle import StepKind
 from orchestrator.errors import BadInput, InstrumentError, LimitError, LinkError, Sent
 from tests.instrument.cases import call

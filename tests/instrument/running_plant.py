@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from instruments.registry import open_link
+from instruments.drivers.registry import open_link
 from instruments.transport.base import Transport
 from orchestrator.clock import PlantClock
 

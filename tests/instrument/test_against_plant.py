@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from instruments.driver import Call, Driver, Outcome, Progress, Settings, Verdict
-from instruments.reduction import reduce
-from instruments.registry import build_driver
+from instruments.drivers.protocol import Call, Driver, Outcome, Progress, Settings, Verdict
+from instruments.drivers.registry import build_driver
+from instruments.reductions.registry import reduce
 from orchestrator.errors import DeviceError, LimitError, LinkError, Sent
 from tests.instrument.cases import call, oven_settings, platform_settings, pump_settings
 from tests.instrument.running_plant import RunningPlant, running_plant

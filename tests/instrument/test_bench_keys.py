@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from instruments.benchfile import BenchFile, parse_bench
-from instruments.hazards import Hazard, possible_hazards
-from instruments.parking import park_steps
-from instruments.procedure import Procedure
+from instruments.bench.file import BenchFile, parse_bench
+from instruments.bench.hazards import Hazard, possible_hazards
+from instruments.bench.parking import park_steps
+from instruments.bench.procedure import Procedure
 from orchestrator.domain.campaign import load_campaign
 from orchestrator.domain.lifecycle import StepKind
 from orchestrator.domain.parameters import ContinuousParameter

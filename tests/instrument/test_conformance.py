@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from instruments.driver import Call, Driver, Settings
-from instruments.registry import DRIVERS, build_driver, open_link
+from instruments.drivers.protocol import Call, Driver, Settings
+from instruments.drivers.registry import DRIVERS, build_driver, open_link
 from instruments.transport.scripted import ScriptedTransport
 from orchestrator.errors import BadInput
 from tests.instrument.cases import CLOCK, call, oven_settings, platform_settings, pump_settings

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.wiring import load_plan
-from instruments.procedure import Procedure
+from flows.plans.plan import load_plan
+from instruments.bench.procedure import Procedure
 from orchestrator.errors import BadInput
 from tests.crash.campaigns import quick_campaign
 

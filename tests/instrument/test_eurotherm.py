@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import pytest
 
-from instruments import eurotherm
-from instruments.driver import Limit, Settings, Verdict
-from instruments.eurotherm import EurothermOven
+from instruments.drivers import eurotherm
+from instruments.drivers.eurotherm import EurothermOven
+from instruments.drivers.protocol import Limit, Settings, Verdict
 from orchestrator.errors import BadInput, DeviceError, LimitError, Sent
 from tests.instrument.cases import CLOCK, call, oven_settings
 from tests.instrument.modbus_peer import Peer, serving

@@ -6,8 +6,8 @@ from typing import Final, Literal
 
 import pytest
 
-from instruments.benchfile import BenchFile, parse_bench
-from instruments.procedure import Procedure, carried_by_doses, classify
+from instruments.bench.file import BenchFile, parse_bench
+from instruments.bench.procedure import Procedure, carried_by_doses, classify
 from orchestrator.domain.campaign import load_campaign
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.records import Reading

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from instruments.driver import Progress, Verdict
-from instruments.lads import LadsUnit
+from instruments.drivers.lads import LadsUnit
+from instruments.drivers.protocol import Progress, Verdict
 from instruments.transport.base import Structure, Structures
 from orchestrator.errors import DeviceError, LinkError, Sent
 from tests.instrument.cases import CLOCK, RUN, call, platform_settings

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from instruments.driver import Progress, Settings, Verdict
-from instruments.new_era import NewEraPump
-from instruments.new_era_protocol import pump_number
+from instruments.drivers.new_era import NewEraPump
+from instruments.drivers.new_era_protocol import pump_number
+from instruments.drivers.protocol import Progress, Settings, Verdict
 from instruments.transport.scripted import ScriptedTransport
 from instruments.transport.serial import SerialTransport
 from orchestrator.errors import BadInput, DeviceError, LimitError, LinkError, ProtocolError, Sent

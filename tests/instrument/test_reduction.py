@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from instruments.emission import FWHM_PER_SIGMA
-from instruments.reduction import REDUCTIONS, reduce
+from instruments.reductions.emission import FWHM_PER_SIGMA
+from instruments.reductions.registry import REDUCTIONS, reduce
 from orchestrator.domain.records import Reading
 from orchestrator.errors import BadInput
 

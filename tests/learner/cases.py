@@ -5,14 +5,13 @@ from typing import Any, Final
 
 import torch
 
-from models import deep_kernel, maml
 from models.base import Prior
-from models.default import DefaultLearner, restore_default
-from models.encoding import Encoding
-from models.features import Features
-from models.networks import Plan
-from models.source_basis import SourceBasisLearner, restore_source_basis
-from models.tasks import Family, TaskData
+from models.inputs.encoding import Encoding
+from models.inputs.features import Features
+from models.meta_learning.tasks import Family, TaskData
+from models.networks import Plan, deep_kernel, maml
+from models.source_basis.guarded import DefaultLearner, restore_default
+from models.source_basis.learner import SourceBasisLearner, restore_source_basis
 from orchestrator.domain.parameters import ContinuousParameter
 from orchestrator.domain.space import SearchSpace
 

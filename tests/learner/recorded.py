@@ -8,9 +8,9 @@ from functools import cache
 import pytest
 import torch
 
-from models.encoding import Encoding
-from models.features import Features
-from models.tasks import Family, TaskData
+from models.inputs.encoding import Encoding
+from models.inputs.features import Features
+from models.meta_learning.tasks import Family, TaskData
 from orchestrator.datasets import DATA_VARIABLE, Row, describe, load_table
 from orchestrator.domain.parameters import CategoricalParameter, ContinuousParameter
 from orchestrator.domain.space import SearchSpace

@@ -8,8 +8,8 @@ from botorch.optim import optimize_acqf
 from botorch.sampling.normal import SobolQMCNormalSampler
 
 from models.base import Prior, Surrogate
-from models.exact import Adapted, Conditioned
-from models.library import repeatable
+from models.gaussian_processes.conditioning import Adapted, Conditioned
+from models.reproducible import repeatable
 from tests.learner.cases import LEARNERS, NOTHING, family, generator, tasks
 
 

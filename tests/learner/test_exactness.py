@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from models.components import ComponentProcess
-from models.exact import Conditioned
-from models.source_basis import SourceBasisLearner, SourceBasisPrior
-from models.tasks import Scale
+from models.gaussian_processes.conditioning import Conditioned
+from models.meta_learning.tasks import Scale
+from models.source_basis.learner import SourceBasisLearner, SourceBasisPrior
+from models.source_basis.process import ComponentProcess
 from tests.learner.cases import family, generator, tasks
 
 MOST_ROWS = 12

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from models.base import Prior
-from models.default import DefaultLearner
-from models.tasks import TaskData
+from models.meta_learning.tasks import TaskData
+from models.source_basis.guarded import DefaultLearner
 from tests.learner.cases import NOTHING, family, generator
 
 MEASURED, SIMULATED, JUDGED = 3, 20, 6

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from models.heads import Head, Monotone, Positive, Simplex
+from models.networks.heads import Head, Monotone, Positive, Simplex
 
 HEADS: list[Head] = [Simplex(), Positive(), Monotone()]
 

@@ -3,7 +3,7 @@ from torch import Tensor, nn
 from torch.func import grad
 from typing_extensions import override
 
-from models.maml import inner_loop
+from models.networks.maml import inner_loop
 
 
 class Linear(nn.Module):

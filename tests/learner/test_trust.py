@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from models.default import DefaultLearner
-from models.tasks import TaskData
+from models.meta_learning.tasks import TaskData
+from models.source_basis.guarded import DefaultLearner
 from tests.learner.cases import NOTHING, family, generator, tasks
 
 MEASURED, DRAWS, SOURCES = 10, 10, 5

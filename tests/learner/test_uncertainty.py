@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 
 from models.base import Prior
-from models.source_basis import SourceBasisLearner
-from models.tasks import TaskData, replicate_variance
+from models.meta_learning.tasks import TaskData, replicate_variance
+from models.source_basis.learner import SourceBasisLearner
 from tests.learner.cases import NOTHING, family, generator
 from tests.learner.recorded import barrels
 

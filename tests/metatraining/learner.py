@@ -10,9 +10,9 @@ from torch import Tensor
 from typing_extensions import override
 
 from models.base import Prior, Surrogate
-from models.exact import Adapted, Conditioned, Process
-from models.networks import Progress
-from models.tasks import Family, Scale, TaskData, family_scale
+from models.gaussian_processes.conditioning import Adapted, Conditioned, Process
+from models.meta_learning.tasks import Family, Scale, TaskData, family_scale
+from models.networks.training import Progress
 
 NOISE: Final = 0.01
 

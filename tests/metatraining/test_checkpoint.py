@@ -11,11 +11,11 @@ import pytest
 import torch
 from typing_extensions import override
 
-from models.audit import mark
-from models.checkpoint import PriorFile, TaskColumn, load_prior, save_prior, task_vector
-from models.encoding import Encoding
-from models.packing import Flat, content_hash, pack, unpack
-from models.tasks import Scale, TaskData
+from models.inputs.encoding import Encoding
+from models.meta_learning.audit import mark
+from models.meta_learning.checkpoint import PriorFile, TaskColumn, load_prior, save_prior, task_vector
+from models.meta_learning.packing import Flat, content_hash, pack, unpack
+from models.meta_learning.tasks import Scale, TaskData
 from orchestrator.domain.objective import Target
 from orchestrator.domain.parameters import CategoricalParameter, ContinuousParameter
 from orchestrator.domain.space import SearchSpace

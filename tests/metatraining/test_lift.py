@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.encoding import Encoding
-from models.lift import lift
+from models.inputs.encoding import Encoding
+from models.inputs.lift import lift
 from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter, Parameter
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput

@@ -8,18 +8,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from flows.lab import make_lab
-from flows.metatraining.card import markdown, summary
-from flows.metatraining.families import SimulatedFamily
-from flows.metatraining.matching import match
-from flows.metatraining.spec import load_meta_file
-from flows.metatraining.tasks import read_tasks
-from flows.metatraining.training import Workshop, train
-from flows.metatraining.trust import Case, assess
-from models.audit import mark, overlaps, refuse_if_seen
-from models.checkpoint import PriorFile, save_prior
-from models.elements import element_properties, element_symbol
-from models.tasks import Scale
+from flows.plans.lab import make_lab
+from flows.studies.metatraining.card import markdown, summary
+from flows.studies.metatraining.matching import match
+from flows.studies.metatraining.sources import SimulatedFamily
+from flows.studies.metatraining.spec import load_meta_file
+from flows.studies.metatraining.tasks import read_tasks
+from flows.studies.metatraining.training import Workshop, train
+from flows.studies.metatraining.trust import Case, assess
+from models.inputs.elements import element_properties, element_symbol
+from models.meta_learning.audit import mark, overlaps, refuse_if_seen
+from models.meta_learning.checkpoint import PriorFile, save_prior
+from models.meta_learning.tasks import Scale
 from orchestrator.domain.campaign import load_campaign
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.domain.space import SearchSpace

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from jaxtyping import Float
 from torch import Tensor
 
-from models.attribution import MOST_EXACT, ROWS, Player, Value, importance, players, predictions, shapley
 from models.base import TargetData
-from models.encoding import Encoding
-from models.gp import GaussianProcessLearner
+from models.explanations.attribution import MOST_EXACT, ROWS, Player, Value, importance, players, predictions, shapley
+from models.gaussian_processes.single_task import GaussianProcessLearner
+from models.inputs.encoding import Encoding
 from orchestrator.errors import BadInput
 from tests.model.test_encoding import MIXED
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.encoding import Encoding
-from models.proximity import parameter_distances
+from models.inputs.encoding import Encoding
+from models.inputs.proximity import parameter_distances
 from orchestrator.domain.distance import distance, nearest
 from orchestrator.domain.space import SearchSpace
 from tests.strategies import configurations, open_spaces

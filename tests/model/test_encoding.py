@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.encoding import Encoding, on_lattice, on_simplex
+from models.inputs.encoding import Encoding, on_lattice, on_simplex
 from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration

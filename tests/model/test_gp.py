@@ -12,10 +12,10 @@ from linear_operator.utils.warnings import NumericalWarning
 from torch import Tensor
 
 from models.base import TargetData, spread_of
-from models.encoding import Encoding
-from models.gp import GaussianProcesses, GaussianProcessLearner
-from models.library import repeatable
-from models.training import training_data
+from models.gaussian_processes.single_task import GaussianProcesses, GaussianProcessLearner
+from models.inputs.encoding import Encoding
+from models.inputs.training_data import training_data
+from models.reproducible import repeatable
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.parameters import ContinuousParameter
 from orchestrator.domain.space import SearchSpace
@@ -189,7 +189,7 @@ def warn_of(*messages: Warning) -> None:
 
 
 def test_jitter_is_logged_and_other_warnings_pass(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG, logger="models.library")
+    caplog.set_level(logging.DEBUG, logger="models.reproducible")
     with pytest.warns(RuntimeWarning, match="overflow"):
         warn_of(NumericalWarning("A not p.d., added jitter"), RuntimeWarning("overflow"))
     assert "added jitter" in caplog.text

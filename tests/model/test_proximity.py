@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.encoding import Encoding
-from models.proximity import nearest_measured, parameter_distances
+from models.inputs.encoding import Encoding
+from models.inputs.proximity import nearest_measured, parameter_distances
 from orchestrator.domain.values import Configuration
 from tests import strategies
 from tests.model.test_encoding import MIXED

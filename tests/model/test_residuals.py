@@ -8,10 +8,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from models.base import Surrogate, TargetData
-from models.exact import Adapted, Conditioned
-from models.gp import GaussianProcessLearner
-from models.residuals import ALPHA, PERMUTATIONS, Association, Channel, Residuals, associations, residuals
-from models.tasks import Scale
+from models.explanations.residuals import ALPHA, PERMUTATIONS, Association, Channel, Residuals, associations, residuals
+from models.gaussian_processes.conditioning import Adapted, Conditioned
+from models.gaussian_processes.single_task import GaussianProcessLearner
+from models.meta_learning.tasks import Scale
 from orchestrator.errors import BadInput
 from tests.metatraining.learner import NOISE, Bell
 

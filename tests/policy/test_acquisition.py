@@ -11,8 +11,8 @@ from gpytorch.mlls import ExactMarginalLogLikelihood
 from jaxtyping import Float
 from torch import Tensor
 
-from models.gp import GaussianProcesses
-from models.library import repeatable
+from models.gaussian_processes.single_task import GaussianProcesses
+from models.reproducible import repeatable
 from orchestrator.domain.objective import Objective, Target
 from policies.acquisition import Kind, LogImprovement, Question, Score, build
 

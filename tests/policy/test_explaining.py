@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from models.encoding import Encoding
+from models.inputs.encoding import Encoding
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.parameters import ContinuousParameter
 from orchestrator.domain.space import SearchSpace

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.encoding import Encoding
+from models.inputs.encoding import Encoding
 from orchestrator.domain.constraints import ExpressionConstraint, LinearConstraint
 from orchestrator.domain.parameters import CompositionParameter, ContinuousParameter, DiscreteParameter
 from orchestrator.domain.space import SearchSpace

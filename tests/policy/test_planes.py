@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 import torch
 
-from models.encoding import Encoding
+from models.inputs.encoding import Encoding
 from orchestrator.domain.constraints import ExpressionConstraint, LinearConstraint
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter, Parameter

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from models.encoding import Encoding
+from models.inputs.encoding import Encoding
 from orchestrator.domain.distance import unlike
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter, Parameter

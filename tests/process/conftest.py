@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from instruments.host.identity import Process
+from instruments.lab_processes.process_identity import Process
 
 PATIENCE = 20.0
 """Wall seconds: for what takes milliseconds on an idle machine."""

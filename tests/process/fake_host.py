@@ -22,8 +22,8 @@ from typing import Any
 
 from typing_extensions import override
 
-from instruments.host.identity import Process
-from instruments.host.notes import HOST, HOST_ERROR, LATCHED, NOT_SAFE, read_note, write_note
+from instruments.lab_processes.process_identity import Process
+from instruments.lab_processes.state_files import HOST, HOST_ERROR, LATCHED, NOT_SAFE, read_note, write_note
 
 RAW = b"\x02" + b"00S0.123" + b"\x03"
 READING = {

@@ -12,7 +12,7 @@ import threading
 import time
 from pathlib import Path
 
-from instruments.host.notes import write_note
+from instruments.lab_processes.state_files import write_note
 
 
 def main() -> int:

@@ -10,8 +10,8 @@ import sys
 import threading
 from pathlib import Path
 
-from instruments.host.stop import Stopped
-from instruments.host.watch import Supervisor, Times, start_host
+from instruments.lab_processes.stop import Stopped
+from instruments.supervisor.supervisor import Supervisor, Times, start_host
 
 
 def main() -> int:

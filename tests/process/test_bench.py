@@ -10,12 +10,20 @@ from typing import Any
 
 import pytest
 
-from instruments.benchfile import load_bench
-from instruments.host.client import HostClient
-from instruments.host.identity import Process, reap
-from instruments.host.notes import LATCHED, SUPERVISOR, read_note
-from instruments.host.processes import BenchProcess, ensure_bench, ensure_plant, process_table, shutdown_bench, shutdown_plant, unlatch
-from instruments.host.stop import stop_bench
+from instruments.bench.file import load_bench
+from instruments.bench_client.client import HostClient
+from instruments.lab_processes.process_identity import Process, reap
+from instruments.lab_processes.processes import (
+    BenchProcess,
+    ensure_bench,
+    ensure_plant,
+    process_table,
+    shutdown_bench,
+    shutdown_plant,
+    unlatch,
+)
+from instruments.lab_processes.state_files import LATCHED, SUPERVISOR, read_note
+from instruments.lab_processes.stop import stop_bench
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import StepKind, StepStatus
 from orchestrator.domain.records import RunRequest, Step

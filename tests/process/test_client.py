@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from instruments.host.client import HostClient
-from instruments.host.notes import HOST, LATCHED, write_note
+from instruments.bench_client.client import HostClient
+from instruments.lab_processes.state_files import HOST, LATCHED, write_note
 from orchestrator.domain.lifecycle import RunStatus, StepKind
 from orchestrator.domain.records import RunRequest, Step
 from orchestrator.errors import HostError, NeedsPerson

@@ -18,12 +18,12 @@ def loaded_by(module: str) -> set[str]:
 @pytest.mark.parametrize(
     ("module", "unwanted"),
     [
-        ("instruments.host.stop", LEDGER_AND_MODELS | SERVER | DRIVERS | {"pydantic"}),
-        ("instruments.host.processes", LEDGER_AND_MODELS | SERVER | DRIVERS | {"pydantic"}),
-        ("instruments.host.supervisor", LEDGER_AND_MODELS | SERVER),
-        ("instruments.host.lastresort", LEDGER_AND_MODELS | SERVER),
-        ("instruments.host.client", LEDGER_AND_MODELS | SERVER | DRIVERS),
-        ("flows.server", LEDGER_AND_MODELS | SERVER | DRIVERS | {"pydantic"}),
+        ("instruments.lab_processes.stop", LEDGER_AND_MODELS | SERVER | DRIVERS | {"pydantic"}),
+        ("instruments.lab_processes.processes", LEDGER_AND_MODELS | SERVER | DRIVERS | {"pydantic"}),
+        ("instruments.supervisor", LEDGER_AND_MODELS | SERVER),
+        ("instruments.supervisor.safe_state_without_host", LEDGER_AND_MODELS | SERVER),
+        ("instruments.bench_client.client", LEDGER_AND_MODELS | SERVER | DRIVERS),
+        ("flows.prefect_server.server", LEDGER_AND_MODELS | SERVER | DRIVERS | {"pydantic"}),
     ],
 )
 def test_it_loads_nothing_that_it_does_not_need(module: str, unwanted: set[str]) -> None:

@@ -10,12 +10,12 @@ from typing import Any, ClassVar
 
 import pytest
 
-from instruments.benchfile import BenchFile, load_bench
-from instruments.driver import Call, ChannelSpec, CommandSpec, Driver, Finding, Identity, Limit, Outcome, Settings
-from instruments.host.endpoints import aim
-from instruments.host.lastresort import LastResort
-from instruments.host.locks import EndpointLocks
-from instruments.host.safestate import line
+from instruments.bench.endpoints import aim
+from instruments.bench.file import BenchFile, load_bench
+from instruments.bench.safe_state import line
+from instruments.drivers.protocol import Call, ChannelSpec, CommandSpec, Driver, Finding, Identity, Limit, Outcome, Settings
+from instruments.lab_processes.locks import EndpointLocks
+from instruments.supervisor.safe_state_without_host import LastResort
 from orchestrator.clock import Clock
 from orchestrator.domain.records import Reading
 from orchestrator.errors import BadInput, DeviceError, LinkError, Sent

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from instruments.host.identity import Process, is_alive, start_ticks
-from instruments.host.locks import CampaignLock, EndpointLocks, FileLock, campaign_holder, canonical_endpoint, take_over
+from instruments.lab_processes.locks import CampaignLock, EndpointLocks, FileLock, campaign_holder, canonical_endpoint, take_over
+from instruments.lab_processes.process_identity import Process, is_alive, start_ticks
 from orchestrator.errors import LockHeld
 
-_HEAD = "import pathlib, sys, threading, time\nfrom instruments.host.locks import *\nlab = pathlib.Path(sys.argv[1])\n"
+_HEAD = "import pathlib, sys, threading, time\nfrom instruments.lab_processes.locks import *\nlab = pathlib.Path(sys.argv[1])\n"
 _TAIL = "print('held', flush=True)\ntime.sleep(600)\n"
 _CAMPAIGN = _HEAD + "CampaignLock(lab, 'demo').acquire()\n" + _TAIL
 _PLAIN = _HEAD + "FileLock(lab / 'x.lock', what='a test', lab=lab).acquire()\n" + _TAIL

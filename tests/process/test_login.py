@@ -10,11 +10,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from flows.login import VARIABLE, api_login
-from flows.server import ServerUse, prefect_environment
-from instruments.host.identity import Process, reap
-from instruments.host.locks import read_holder
-from instruments.host.notes import read_note
+from flows.prefect_server.login import VARIABLE, api_login
+from flows.prefect_server.server import ServerUse, prefect_environment
+from instruments.lab_processes.locks import read_holder
+from instruments.lab_processes.process_identity import Process, reap
+from instruments.lab_processes.state_files import read_note
 from orchestrator.errors import BadInput
 
 LOGIN = "ada:countess-of-lovelace"

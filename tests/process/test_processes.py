@@ -11,11 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from instruments.host.client import HostClient
-from instruments.host.copies import noted_bench
-from instruments.host.identity import Process, reap
-from instruments.host.notes import HOST, LATCHED, STARTED, SUPERVISOR, read_note, write_note
-from instruments.host.processes import (
+from instruments.bench_client.client import HostClient
+from instruments.lab_processes.bench_copies import noted_bench
+from instruments.lab_processes.process_identity import Process, reap
+from instruments.lab_processes.processes import (
     BenchProcess,
     ensure_bench,
     ensure_plant,
@@ -27,7 +26,8 @@ from instruments.host.processes import (
     shutdown_plant,
     unlatch,
 )
-from instruments.host.stop import stop_bench
+from instruments.lab_processes.state_files import HOST, LATCHED, STARTED, SUPERVISOR, read_note, write_note
+from instruments.lab_processes.stop import stop_bench
 from orchestrator.clock import LiveClock
 from orchestrator.errors import BadInput, Fault, HostError, NeedsPerson
 from tests.process.conftest import eventually
@@ -73,7 +73,7 @@ def test_a_bench_is_started_adopted_and_ended_without_a_trace(lab: Path, bench: 
 
 def test_commands_that_start_at_once_get_one_supervisor_and_one_host(lab: Path, bench: Path) -> None:
     program = (
-        "import sys, pathlib; from instruments.host.processes import ensure_bench; lab = pathlib.Path(sys.argv[1]);"
+        "import sys, pathlib; from instruments.lab_processes.processes import ensure_bench; lab = pathlib.Path(sys.argv[1]);"
         "print(ensure_bench(lab, lab / 'bench.toml', supervisor=('tests.process.fake_supervisor',)).process.pid)"
     )
     with ThreadPoolExecutor(3) as pool:

@@ -14,14 +14,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from flows.server import ServerUse, prefect_environment
-from instruments.host.identity import Process, reap
-from instruments.host.locks import read_holder
-from instruments.host.notes import read_note
+from flows.prefect_server.server import ServerUse, prefect_environment
+from instruments.lab_processes.locks import read_holder
+from instruments.lab_processes.process_identity import Process, reap
+from instruments.lab_processes.state_files import read_note
 from tests.process.conftest import eventually
 
 _USE = (
-    "import sys, pathlib, time; from flows.server import ServerUse; use = ServerUse(pathlib.Path(sys.argv[1])); use.acquire();"
+    "import sys, pathlib, time\nfrom flows.prefect_server.server import ServerUse\n"
+    "use = ServerUse(pathlib.Path(sys.argv[1]))\nuse.acquire()\n"
     "print(use.url or use.reason, flush=True); time.sleep(600)"
 )
 ENDED_WITHIN = 30.0

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from flows import room
-from flows.cli.scaffolding import scaffold
-from flows.room import check_room
-from flows.starting import failed_start_leaves_nothing
-from instruments.host.notes import STARTED, read_note, write_note
-from instruments.host.processes import ensure_plant, shutdown_plant
+from flows.cli.init import scaffold
+from flows.plans import disk_space
+from flows.plans.disk_space import check_room
+from flows.running.failed_start import failed_start_leaves_nothing
+from instruments.lab_processes.processes import ensure_plant, shutdown_plant
+from instruments.lab_processes.state_files import STARTED, read_note, write_note
 from orchestrator.errors import BadInput, Fault, NeedsPerson
 from tests.crash.campaigns import athanor, quick_campaign
 from tests.process.conftest import eventually, marked
@@ -35,7 +35,7 @@ def file_size_limit(most: int) -> Iterator[None]:
 
 def test_a_full_disk_is_told_before_anything_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     check_room(tmp_path / "a" / "lab")
-    monkeypatch.setattr(room, "ROOM", 2**80)
+    monkeypatch.setattr(disk_space, "ROOM", 2**80)
     with pytest.raises(Fault, match=r"the disk of lab folder .*/a/lab is full: \d+ kB are left, a start needs \d+ kB"):
         check_room(tmp_path / "a" / "lab")
     assert list(tmp_path.iterdir()) == []
@@ -44,7 +44,7 @@ def test_a_full_disk_is_told_before_anything_is_made(tmp_path: Path, monkeypatch
 def test_a_disk_that_takes_no_more_files_is_full_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if not os.statvfs(tmp_path).f_files:
         pytest.skip("this file system counts no inodes")
-    monkeypatch.setattr(room, "FILES", 2**62)
+    monkeypatch.setattr(disk_space, "FILES", 2**62)
     with pytest.raises(Fault, match=r"it takes \d+ more files, a start needs"):
         check_room(tmp_path / "lab")
 

@@ -9,19 +9,30 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli.stopping import stop_lab
-from flows.lab import make_lab
-from instruments.benchfile import BenchFile, load_bench
-from instruments.host import lastresort
-from instruments.host.copies import bench_files, copy_of, keep_copy, last_copy, noted_bench, places
-from instruments.host.endpoints import read_endpoints
-from instruments.host.identity import Process, reap
-from instruments.host.lastresort import LastResort, drive_in_turn
-from instruments.host.locks import FileLock
-from instruments.host.notes import HOST, LAB, LATCHED, PLANT, STARTED, SUPERVISOR, folder_identity, is_copy, read_note, write_note
-from instruments.host.processes import ensure_bench, host_alive, process_table, shutdown_bench, shutdown_plant, unlatch
-from instruments.host.stop import Stopped, outcome, stop_bench
-from instruments.host.supervisor import same_bench
+from flows.cli.stop import stop_lab
+from flows.plans.lab import make_lab
+from instruments.bench.endpoints import read_endpoints
+from instruments.bench.file import BenchFile, load_bench
+from instruments.lab_processes.bench_copies import bench_files, copy_of, keep_copy, last_copy, noted_bench, places
+from instruments.lab_processes.locks import FileLock
+from instruments.lab_processes.process_identity import Process, reap
+from instruments.lab_processes.processes import ensure_bench, host_alive, process_table, shutdown_bench, shutdown_plant, unlatch
+from instruments.lab_processes.state_files import (
+    HOST,
+    LAB,
+    LATCHED,
+    PLANT,
+    STARTED,
+    SUPERVISOR,
+    folder_identity,
+    is_copy,
+    read_note,
+    write_note,
+)
+from instruments.lab_processes.stop import Stopped, outcome, stop_bench
+from instruments.supervisor import safe_state_without_host
+from instruments.supervisor.__main__ import same_bench
+from instruments.supervisor.safe_state_without_host import LastResort, drive_in_turn
 from orchestrator.errors import BadInput, Fault, HostError
 from tests.process.conftest import eventually
 from tests.process.test_last_resort import BENCH, Wiring
@@ -115,7 +126,7 @@ def test_a_bench_file_by_which_nothing_can_be_driven_is_named_in_the_verdict(
     file = tmp_path / "bench.toml"
     file.write_text(BENCH.read_text())
     broken(file)
-    assert lastresort.main(["--lab", str(tmp_path), "--bench", str(file)]) == 4
+    assert safe_state_without_host.main(["--lab", str(tmp_path), "--bench", str(file)]) == 4
     verdict = outcome(json.loads(capsys.readouterr().out)).verdict
     assert verdict.startswith("NOT SAFE: the safe state was NOT driven: ")
     assert words in verdict
@@ -131,7 +142,7 @@ def test_a_stop_that_drives_nothing_exits_with_4_and_says_why_in_its_last_line(l
 
 def test_a_latch_that_cannot_be_written_is_not_called_safe(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started(lab)
-    monkeypatch.setattr("instruments.host.stop.write_latch", lambda *_, **__: None)
+    monkeypatch.setattr("instruments.lab_processes.stop.write_latch", lambda *_, **__: None)
     write_note(lab / "fake.json", {"latches": False})
     assert "the bench is not latched" in stop_bench(lab, reason="smoke", by="Ada").verdict
     shutdown_bench(lab)

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from instruments.host.identity import Process
-from instruments.host.notes import HOST, HOST_ERROR, LATCHED, SUPERVISOR, read_note, write_note
-from instruments.host.stop import Stopped
-from instruments.host.watch import Supervisor, Times, start_host
+from instruments.lab_processes.process_identity import Process
+from instruments.lab_processes.state_files import HOST, HOST_ERROR, LATCHED, SUPERVISOR, read_note, write_note
+from instruments.lab_processes.stop import Stopped
 from instruments.notification import Notifier
+from instruments.supervisor.supervisor import Supervisor, Times, start_host
 from orchestrator.errors import LockHeld
 from tests.process.conftest import eventually
 
@@ -214,7 +214,7 @@ def test_a_host_that_leaves_by_itself_ends_the_supervisor(watch: Callable[[Times
         [
             sys.executable,
             "-c",
-            "import sys; from instruments.host.asking import ask; ask(sys.argv[1], 'POST', '/shutdown', {}, timeout=20)",
+            "import sys; from instruments.bench_client.http import ask; ask(sys.argv[1], 'POST', '/shutdown', {}, timeout=20)",
             read_note(watched.lab / HOST)["socket"],
         ],
         check=True,

@@ -12,17 +12,17 @@ from pathlib import Path
 import pytest
 
 from flows.cli.people import add_person
-from flows.lab import clock_of, find_or_make_lab, make_lab, open_lab
-from flows.server_port import NOTE, choose_port
-from instruments.host.entries import Transition
+from flows.plans.lab import clock_of, find_or_make_lab, make_lab, open_lab
+from flows.prefect_server.server_port import NOTE, choose_port
 from instruments.host.journal import Journal
+from instruments.host.journal_records import Transition
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.errors import BadInput, Fault
 from orchestrator.store.sql import SqlStore
 from tests.host.test_journal import a_request
 
 _NOISE = (
-    "import logging, pathlib, sys, threading; from flows.cli.output import fail, log_to; log_to(pathlib.Path(sys.argv[1]));"
+    "import logging, pathlib, sys, threading; from flows.console import fail, log_to; log_to(pathlib.Path(sys.argv[1]));"
     "from prefect import flow; logging.getLogger('prefect.events').warning('unable to connect'); logging.getLogger('flows.x').info('ours');"
     "thread = threading.Thread(target=lambda: 1 / 0); thread.start(); thread.join(); fail('the one line')"
 )

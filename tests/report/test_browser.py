@@ -10,10 +10,10 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
+from flows.plans.plan import load_plan
 from flows.report.data import ReportData
 from flows.report.page import render_report
 from flows.review.rendering import html
-from flows.wiring import load_plan
 from orchestrator.domain.records import Prediction
 from orchestrator.ports import Suggestion
 from tests.report import cases

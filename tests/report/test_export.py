@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.export import export_campaign, write_atomically
+from flows.report.export import export_campaign, write_atomically
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
 from orchestrator.ports import Changes

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.export import export_campaign
 from flows.report.data import Circumstances, assemble, process_of
+from flows.report.export import export_campaign
 from flows.report.page import render_report
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.parameters import CategoricalParameter, ContinuousParameter

@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from flows.plots import best_so_far_svg, markdown_image, progress_markdown, proposal_rows, targets_svg, ticks
 from flows.report.experiments import Experiment, Progress
+from flows.report.svg import best_so_far_svg, markdown_image, progress_markdown, proposal_rows, targets_svg, ticks
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.loop import History

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli.looking import export_tables, show_status, verify_ledger, write_report
+from flows.cli.status import export_tables, show_status, verify_ledger, write_report
 from orchestrator.errors import BadInput
 from tests.store.readonly import mounted
 from tests.store.test_readonly import OLD

@@ -2,9 +2,9 @@
 
 import pytest
 
-from flows import campaign
+from flows.running import run_loop
 
 
 @pytest.fixture(autouse=True)
 def _short_polls(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(campaign, "POLL_SECONDS", 0.001)
+    monkeypatch.setattr(run_loop, "POLL_SECONDS", 0.001)

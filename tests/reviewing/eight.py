@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from flows.cli.scaffolding import scaffold
+from flows.cli.init import scaffold
 
 PARAMETERS: Final = """
 [[parameters]]

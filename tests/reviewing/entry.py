@@ -7,10 +7,10 @@ import sys
 from functools import partial
 from importlib import import_module
 
-from flows.cli import running
-from flows.cli.carrying import prepare_prefect
+from flows.cli import run
+from flows.cli.carry import prepare_prefect
 from flows.cli.main import main
-from flows.server import ServerUse
+from flows.prefect_server.server import ServerUse
 
 
 def shorten(seconds: int) -> None:
@@ -18,10 +18,10 @@ def shorten(seconds: int) -> None:
 
     def prepared(server: ServerUse) -> None:
         prepare_prefect(server)
-        asking = import_module("flows.review.asking")
+        asking = import_module("flows.ui.review_runs")
         asking.PrefectAsker = partial(asking.PrefectAsker, timeout=seconds)  # type: ignore[attr-defined]  # a class as a factory
 
-    running.prepare_prefect = prepared  # type: ignore[attr-defined]  # where the command looks it up
+    run.prepare_prefect = prepared  # type: ignore[attr-defined]  # where the command looks it up
 
 
 if __name__ == "__main__":

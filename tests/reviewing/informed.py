@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from math import exp
 from typing import Any
 
+from flows.plans.plan import Plan
 from flows.review.page import PageMaker
-from flows.wiring import Plan
 from orchestrator.domain.lifecycle import CampaignStatus, ProposalStatus, RunStatus
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, Measurement, Proposal, Provenance

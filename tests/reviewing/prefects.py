@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import httpx
 
-from flows.review.form import row_field, row_of
-from flows.server import ServerUse
-from flows.snapshots import files_of
+from flows.plans.snapshots import files_of
+from flows.prefect_server.server import ServerUse
+from flows.ui.review_form import row_field, row_of
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.errors import AthanorError
 from orchestrator.loop import History

@@ -12,15 +12,15 @@ from typing import Any, Final
 
 import httpx
 
-from instruments.host.identity import Process
-from instruments.host.notes import read_note
+from instruments.lab_processes.process_identity import Process
+from instruments.lab_processes.state_files import read_note
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.errors import AthanorError
 from orchestrator.loop import History
 from tests.faults.laboratory import PATIENCE, Laboratory, eventually
 from tests.reviewing.prefects import answered
 
-CHILD: Final = "flows.review.child"
+CHILD: Final = "flows.ui.review_run"
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from typing_extensions import override
 
-from flows.campaign import Ended, plain_cycle, run_loop
 from flows.review.desk import Asker
-from flows.steps import Setup, Steps
+from flows.running.actions import Setup, Steps
+from flows.running.run_loop import Ended, plain_cycle, run_loop
 from orchestrator.clock import Clock, Instant
 from orchestrator.domain.campaign import GeneralSpec, ReviewSpec
 from orchestrator.domain.identity import uuid7

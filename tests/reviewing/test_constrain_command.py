@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from flows.cli.constraining import constrain
-from flows.cli.looking import show_status
-from flows.lab import make_lab
-from flows.wiring import load_plan
+from flows.cli.constrain import constrain
+from flows.cli.status import show_status
+from flows.plans.lab import make_lab
+from flows.plans.plan import load_plan
 from orchestrator.clock import Instant
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.errors import BadInput

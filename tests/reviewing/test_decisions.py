@@ -2,8 +2,8 @@
 
 import pytest
 
-from flows.campaign import Interrupted
 from flows.review.withdrawal import withdraw
+from flows.running.run_loop import Interrupted
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus, ProposalStatus, ReviewStatus, RunStatus
 from orchestrator.domain.records import Proposal, Provenance

@@ -7,8 +7,8 @@ import pytest
 from rich.console import RenderableType
 from typing_extensions import override
 
-from flows.campaign import Interrupted
 from flows.cli.dialogue import Edits, Matter, Talk, decide, edited, hold
+from flows.running.run_loop import Interrupted
 from orchestrator.domain.lifecycle import AnswerStatus
 from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter
 from orchestrator.domain.records import Prediction, Proposal

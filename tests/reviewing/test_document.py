@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from typing_extensions import override
 
+from flows.plans.plan import Plan, load_plan
+from flows.plans.stocks import StockBook
 from flows.review.page import PageMaker
 from flows.review.rendering import html, markdown
-from flows.steps import Setup, Steps
-from flows.stocks import StockBook
-from flows.wiring import Plan, load_plan
+from flows.running.actions import Setup, Steps
 from orchestrator.clock import LiveClock
 from orchestrator.domain.lifecycle import CampaignStatus, ProposalStatus, RunStatus
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, Prediction, Proposal, Provenance

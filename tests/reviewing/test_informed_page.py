@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from flows.plans.plan import load_plan
 from flows.review.page import SCHEMA
 from flows.review.rendering import html, markdown
-from flows.wiring import load_plan
 from orchestrator.domain.values import canonical
 from orchestrator.loop import best, knowledge
 from orchestrator.ports import Suggestion

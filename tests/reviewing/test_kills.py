@@ -9,8 +9,8 @@ from typing import Final
 
 import pytest
 
-from flows.login import VARIABLE
-from instruments.host.identity import Process
+from flows.prefect_server.login import VARIABLE
+from instruments.lab_processes.process_identity import Process
 from orchestrator.domain.lifecycle import AnswerStatus, RunStatus
 from tests.crash.oracle import judge
 from tests.faults.laboratory import CAMPAIGN, PATIENCE, eventually, suspend

@@ -5,10 +5,10 @@ from typing import Final
 
 import pytest
 
-from flows.binding import bench_binding, changes
-from flows.campaign import Interrupted
-from flows.review.child import description
-from instruments.benchfile import BenchFile, parse_bench
+from flows.plans.binding import bench_binding, changes
+from flows.running.run_loop import Interrupted
+from flows.ui.review_run import description
+from instruments.bench.file import BenchFile, parse_bench
 from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus, ProposalStatus, ReviewStatus
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.ports import Store

@@ -14,7 +14,7 @@ from typing import Any, Final
 import pytest
 from selenium.webdriver.common.by import By
 
-from flows.cli.scaffolding import scaffold
+from flows.cli.init import scaffold
 from orchestrator.domain.lifecycle import AnswerStatus, ProposalStatus, RunStatus
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.errors import AthanorError

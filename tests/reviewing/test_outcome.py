@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from flows.campaign import Interrupted
 from flows.cli.dialogue import said
-from flows.cli.reviewing import list_requests, show_page
-from flows.lab import make_lab
+from flows.cli.review import list_requests, show_page
+from flows.plans.lab import make_lab
 from flows.review import rendering
 from flows.review.outcome import NAME, Ending, asking, ending, notice
+from flows.running.run_loop import Interrupted
 from orchestrator.domain.lifecycle import ReviewStatus
 from orchestrator.domain.review import Answer, ReviewRequest, ReviewRun
 from orchestrator.store.sql import SqlStore

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.campaign import Ended
+from flows.running.run_loop import Ended
 from orchestrator.domain.lifecycle import ProposalStatus
 from orchestrator.domain.records import Proposal
 from orchestrator.domain.review import Answer, ReviewRequest

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from flows.campaign import Interrupted, plain_cycle, run_loop
+from flows.running.run_loop import Interrupted, plain_cycle, run_loop
 from orchestrator.domain.distance import distance
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus, RestrictionStatus

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from flows.cli.main import app
-from flows.lab import make_lab
-from flows.wiring import load_plan
+from flows.plans.lab import make_lab
+from flows.plans.plan import load_plan
 from orchestrator.clock import Instant
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.errors import BadInput

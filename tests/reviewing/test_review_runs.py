@@ -21,16 +21,16 @@ from prefect.context import refresh_global_settings_context
 from prefect.states import Cancelled, Cancelling, Running
 from typing_extensions import override
 
-from flows.campaign import Ended
-from flows.lab import Lab, make_lab
-from flows.review import leftovers
-from flows.review.asking import PrefectAsker
-from flows.review.child import Question, collect, tag_of
-from flows.server import ServerUse, prefect_environment
-from flows.steps import Steps
-from instruments.host.identity import Process, reap
-from instruments.host.locks import read_holder
-from instruments.host.notes import read_note
+from flows.plans.lab import Lab, make_lab
+from flows.prefect_server.server import ServerUse, prefect_environment
+from flows.running.actions import Steps
+from flows.running.run_loop import Ended
+from flows.ui import stale_review_runs
+from flows.ui.review_run import Question, collect, tag_of
+from flows.ui.review_runs import PrefectAsker
+from instruments.lab_processes.locks import read_holder
+from instruments.lab_processes.process_identity import Process, reap
+from instruments.lab_processes.state_files import read_note
 from orchestrator.clock import Instant, LiveClock
 from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus, ReviewStatus
 from orchestrator.domain.review import ReviewRequest
@@ -329,7 +329,7 @@ def test_an_answer_given_at_the_very_moment_in_which_the_form_is_closed_is_kept(
             submit(*asked.pop())
         return said
 
-    monkeypatch.setattr(leftovers, "collect", slowly)
+    monkeypatch.setattr(stale_review_runs, "collect", slowly)
     with People(lab) as people:
         _, run = people.asked()
         asked.append((run, people))
@@ -345,7 +345,7 @@ def test_a_child_whose_campaign_died_while_it_was_loading_asks_nobody(lab: Lab) 
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     words = ["--lab", str(lab.path), "--campaign", "c", "--request", request.request_id, "--attempt", "2", "--parent", str(gone.pid)]
-    child = subprocess.run([sys.executable, "-m", "flows.review.child", *words], timeout=PATIENCE, check=False)
+    child = subprocess.run([sys.executable, "-m", "flows.ui.review_run", *words], timeout=PATIENCE, check=False)
     assert child.returncode == 0
     with closing(SqlStore.open(lab.ledger, read_only=True)) as store:
         assert [len(one.runs) for one in History.of(store.changes("c")).requests.values()] == [1]

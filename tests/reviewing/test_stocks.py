@@ -5,9 +5,9 @@ from typing import Final
 import pytest
 from typing_extensions import override
 
-from flows.recording import never_sent
-from flows.stocks import NEVER_SENT, StockBook, dosed, stock_entries
-from instruments.benchspec import StockSpec
+from flows.plans.stocks import NEVER_SENT, StockBook, dosed, stock_entries
+from flows.running.recording import never_sent
+from instruments.bench.spec import StockSpec
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus, ProposalStatus, RunStatus, StepKind, StepStatus
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, Proposal, Provenance, RunReport, Step, StepReport

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from flows.campaign import Interrupted
 from flows.cli.people import add_person
-from flows.lab import Lab, make_lab
-from flows.steps import Setup, Steps
-from flows.wiring import Plan, load_plan
+from flows.plans.lab import Lab, make_lab
+from flows.plans.plan import Plan, load_plan
+from flows.running.actions import Setup, Steps
+from flows.running.run_loop import Interrupted
 from orchestrator.clock import LiveClock
 from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus
 from orchestrator.domain.records import CampaignRecord

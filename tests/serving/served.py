@@ -14,10 +14,10 @@ from typing import Any, Final
 
 import httpx
 
-from flows.lab import make_lab
-from flows.login import VARIABLE
-from instruments.host.identity import Process
-from instruments.host.notes import read_note
+from flows.plans.lab import make_lab
+from flows.prefect_server.login import VARIABLE
+from instruments.lab_processes.process_identity import Process
+from instruments.lab_processes.state_files import read_note
 from tests.faults.laboratory import PATIENCE, Event, Laboratory, eventually
 
 LOGIN: Final = "ada:countess-of-lovelace"

@@ -10,7 +10,7 @@ from typing import Final
 import httpx
 import pytest
 
-from instruments.host.notes import read_note
+from instruments.lab_processes.state_files import read_note
 from orchestrator.domain.lifecycle import RunStatus
 from tests.faults.laboratory import PATIENCE, Laboratory, eventually
 from tests.serving.conftest import Serve

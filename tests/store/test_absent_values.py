@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.export import export_campaign
-from flows.snapshots import files_of
+from flows.plans.snapshots import files_of
+from flows.report.export import export_campaign
 from orchestrator.domain.lifecycle import MeasurementStatus
 from orchestrator.errors import StoreError
 from orchestrator.loop import History, observations

@@ -9,12 +9,12 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
-from models.adapted import AdaptedLearner, KeptLift
 from models.base import Prior, Surrogate
-from models.encoding import Encoding
-from models.exact import Adapted, Conditioned, Process
-from models.lift import lift
-from models.tasks import Scale
+from models.gaussian_processes.conditioning import Adapted, Conditioned, Process
+from models.inputs.encoding import Encoding
+from models.inputs.lift import lift
+from models.meta_learning.adapted import AdaptedLearner, KeptLift
+from models.meta_learning.tasks import Scale
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.parameters import ContinuousParameter
 from orchestrator.domain.space import SearchSpace

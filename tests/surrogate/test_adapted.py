@@ -9,14 +9,14 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from models.adapted import KeptLift, adapted_learner, fingerprint
 from models.base import TargetData
-from models.checkpoint import PriorFile
-from models.default import DefaultLearner
-from models.encoding import Encoding
-from models.exact import Conditioned
-from models.features import Features
-from models.tasks import Family, TaskData
+from models.gaussian_processes.conditioning import Conditioned
+from models.inputs.encoding import Encoding
+from models.inputs.features import Features
+from models.meta_learning.adapted import KeptLift, adapted_learner, fingerprint
+from models.meta_learning.checkpoint import PriorFile
+from models.meta_learning.tasks import Family, TaskData
+from models.source_basis.guarded import DefaultLearner
 from orchestrator.domain.campaign import SurrogateSpec
 from orchestrator.domain.objective import Target
 from orchestrator.errors import BadInput
@@ -122,7 +122,7 @@ def test_tables_are_lifted_once_and_rows_for_gradients_each_time() -> None:
 
 
 def prior_file(*, unit: str = "%", column: bool = False) -> PriorFile:
-    from models.checkpoint import TaskColumn
+    from models.meta_learning.checkpoint import TaskColumn
 
     def restore(_name: str, state: object, family: Family) -> BumpPrior:
         return BumpPrior()

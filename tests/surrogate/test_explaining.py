@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from models.base import Prior
-from models.default import DefaultLearner
-from models.encoding import Encoding
-from models.mechanistic import MechanisticPrior, tabulated
-from models.training import training_data
+from models.explanations.mechanistic import MechanisticPrior, tabulated
+from models.inputs.encoding import Encoding
+from models.inputs.training_data import training_data
+from models.source_basis.guarded import DefaultLearner
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.values import Configuration
 from orchestrator.ports import Knowledge, Observation

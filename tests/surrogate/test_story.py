@@ -5,7 +5,7 @@ from dataclasses import replace
 from flows.report.adaptations import Adaptation
 from flows.report.page import render_report
 from flows.report.prior import MOST_COMPARED, PriorStory, figures_of, label, prior_story, without_prior
-from models.encoding import Encoding
+from models.inputs.encoding import Encoding
 from orchestrator.ports import Observation
 from tests.report import cases
 

@@ -1,0 +1,123 @@
+"""Accepting files that were changed under an unfinished campaign: what may change, and what the ledger keeps of it.
+
+The event holds the new snapshot whole, as the first event holds the first one; what stood in the files when a proposal was
+made is read from there (`Store.changes_until`), so that it can be computed again.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from flows.plans.plan import Plan, changed_lines
+from flows.plans.snapshots import files_of
+from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
+from orchestrator.domain.objective import Objective
+from orchestrator.domain.parameters import CategoricalParameter
+from orchestrator.domain.records import CampaignRecord, ExperimentRun
+from orchestrator.domain.space import SearchSpace
+from orchestrator.errors import BadInput
+from orchestrator.loop import History
+from orchestrator.ports import StoredEvent
+
+AMENDED: Final = "amended"
+"""Kind of the event."""
+_HASHED: Final = frozenset({"table", "prior"})
+"""Files of which the snapshot holds the hash and not the text."""
+_IN_HAND: Final = frozenset({RunStatus.DISPATCHED, RunStatus.RUNNING, RunStatus.UNKNOWN})
+
+
+@dataclass(frozen=True, slots=True)
+class Amendment:
+    """A campaign with its changed files."""
+
+    record: CampaignRecord
+    difference: tuple[str, ...]
+    """Changed lines, as a unified difference."""
+    hashes: Mapping[str, tuple[str | None, str | None]]
+    """The sha256 before and after of each changed file; None where there was, or is, none."""
+
+    def payload(self, reason: str) -> dict[str, Any]:
+        """Return what the event says beside the snapshot."""
+        files = {name: {"before": before, "after": after} for name, (before, after) in self.hashes.items()}
+        return {"reason": reason, "difference": list(self.difference), "files": files}
+
+
+def amend(history: History, plan: Plan) -> Amendment:
+    """Put today's files in place of those that a campaign has in the ledger.
+
+    Args:
+        history: The campaign.
+        plan: The files as they are now.
+
+    Raises:
+        BadInput: The campaign is over, nothing changed, a run is in hand on the bench that changed, or the history could
+            not be read under the new files.
+    """
+    record = history.campaign
+    if record.status in (CampaignStatus.FINISHED, CampaignStatus.ABORTED):
+        raise BadInput(f"campaign {record.name} is {record.status} ({record.reason}): its files are what it was carried out with")
+    before, after = record.snapshot["files"], plan.snapshot["files"]
+    changed = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
+    if not changed:
+        raise BadInput(f"campaign {record.name}: its files are those of the ledger; there is nothing to amend")
+    if "bench" in changed and (run := _in_hand(history)) is not None:
+        raise BadInput(
+            f"run {run.run_key} is in hand ({run.status}): a bench file is changed between runs; put the old one back, let the campaign "
+            "end the run and pause, then change and amend it"
+        )
+    _check_readable(history, plan, changed)
+    kept = {"rate": record.snapshot["rate"]} if "rate" in record.snapshot else {}
+    hashes = {name: (_sha256(name, before.get(name)), _sha256(name, after.get(name))) for name in changed}
+    return Amendment(record.evolve(snapshot={**plan.snapshot, **kept}), tuple(changed_lines(before, after)), hashes)
+
+
+def former_benches(events: Iterable[StoredEvent]) -> frozenset[str]:
+    """Return the hashes of the bench files that a campaign had before its amendments."""
+    files = (event.payload["details"]["files"] for event in events if event.kind == AMENDED)
+    return frozenset(one["bench"]["before"] for one in files if "bench" in one)
+
+
+def _in_hand(history: History) -> ExperimentRun | None:
+    """Return a run that the bench has, or whose readings are yet to be read by the file that it was carried out with."""
+    return next(
+        (run for run in history.attempts() if run.status in _IN_HAND or (run.status is RunStatus.COMPLETED and not run.ingested)), None
+    )
+
+
+def _sha256(name: str, text: str | None) -> str | None:
+    return text if text is None or name in _HASHED else hashlib.sha256(text.encode()).hexdigest()
+
+
+# ---------------------------------------------------------------------- what the history needs
+
+
+def _check_readable(history: History, plan: Plan, changed: Iterable[str]) -> None:
+    """Refuse what would make the campaign's own measurements unreadable."""
+    space, objective = files_of(history.campaign)
+    for complaint in _unreadable(history, space, objective, plan):
+        raise BadInput(f"{plan.file.path}: {complaint}; the campaign's history needs it: begin another campaign")
+    if "table" in changed or ("bench" in history.campaign.snapshot["files"]) != (plan.bench is not None):
+        raise BadInput(
+            f"{plan.file.path}: campaign {plan.file.name} was measured on {history.campaign.snapshot['place']}; it cannot change"
+        )
+
+
+def _unreadable(history: History, space: SearchSpace, objective: Objective, plan: Plan) -> Iterator[str]:
+    if (old := _columns(space)) != (new := _columns(plan.space)):
+        yield f"the parameters' columns were {', '.join(old)} and are {', '.join(new)}"
+    if (before := _targets(objective)) != (after := _targets(plan.objective)):
+        yield f"the targets were {', '.join(before)} and are {', '.join(after)}"
+    for parameter in plan.space.parameters:
+        if isinstance(parameter, CategoricalParameter):
+            used = {str(one.configuration[parameter.name]) for one in history.newest()}
+            if gone := sorted(used - set(parameter.categories)):
+                yield f"parameter {parameter.name} has no category {gone[0]!r} any more, which was proposed already"
+
+
+def _columns(space: SearchSpace) -> tuple[str, ...]:
+    return tuple(f"{column} ({unit})" if (unit := space.units.get(column)) else column for column in space.columns)
+
+
+def _targets(objective: Objective) -> tuple[str, ...]:
+    return tuple(f"{one.name} ({one.unit})" if one.unit else one.name for one in objective.targets)

@@ -1,0 +1,99 @@
+"""What an approval binds beside configuration and steps, in words that a lapsed approval can be explained with.
+
+Each file stands with its whole sha256, so that nothing changes unseen; what people know by name (stocks with their lots,
+constants, limits, sections of a file) stands beside it. Pure.
+"""
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any, Final
+
+from flows.plans.stocks import stock_entries
+from instruments.bench.file import BenchFile
+from orchestrator.domain.campaign import CampaignFile
+from orchestrator.domain.values import digest
+
+FILE: Final = " file"
+"""Ends the name of an entry that holds a whole file's sha256."""
+DIGEST: Final = "sha256:"
+"""Begins a value that says nothing to people."""
+SHOWN: Final = 8
+"""Changes named in a reason; `athanor amend` has shown all of them."""
+_DIGITS: Final = 16
+"""Of a section's digest: it explains, the file's own binds."""
+_BENCH_SECTIONS: Final = {
+    "bench": "bench settings",
+    "links": "links",
+    "instruments": "instruments",
+    "procedure": "procedure",
+    "measured": "measured configuration",
+    "infeasible": "infeasible rules",
+    "interlocks": "interlocks",
+    "hazards": "hazards",
+    "park": "parking",
+}
+_CAMPAIGN_SECTIONS: Final = {
+    "parameters": "parameters",
+    "constraints": "constraints",
+    "targets": "targets",
+    "policy": "policy",
+    "surrogate": "surrogate",
+    "review": "review rules",
+}
+
+
+def drivers_binding() -> dict[str, str]:
+    """Return the version of all that turns steps into bytes."""
+    return {"drivers": f"athanor {version('athanor')}"}
+
+
+def table_binding(sha256: str) -> dict[str, str]:
+    """Return what is bound of a recorded table."""
+    return {f"table{FILE}": f"{DIGEST}{sha256}"}
+
+
+def bench_binding(bench: BenchFile) -> dict[str, str]:
+    """Return what is bound of a bench file."""
+    spec = bench.spec
+    constants = {f"constant {name}": str(value) for name, value in spec.constants.items()}
+    limits = {
+        f"limit {name}.{argument}": f"{limit.min} to {limit.max}"
+        for name, one in spec.instruments.items()
+        for argument, limit in one.limits.items()
+    }
+    document = spec.model_dump(mode="json")
+    for one in document["instruments"].values():
+        one.pop("limits")  # each is named by itself
+    sections = _sections(document, _BENCH_SECTIONS)
+    return {f"bench{FILE}": f"{DIGEST}{bench.sha256}", **stock_entries(spec.stocks), **constants, **limits, **sections}
+
+
+def campaign_binding(file: CampaignFile, prior_sha256: str | None = None) -> dict[str, str]:
+    """Return what is bound of a campaign file and of the other files that it names."""
+    document = file.spec.model_dump(mode="json")
+    general = {f"campaign: {name}": str(value) for name, value in document["campaign"].items() if value is not None}
+    hashes = {"campaign": file.sha256, "candidates": file.candidates_text and digest(file.candidates_text), "prior": prior_sha256}
+    files = {f"{name}{FILE}": f"{DIGEST}{value}" for name, value in hashes.items() if value}
+    return {**files, **general, **_sections(document, _CAMPAIGN_SECTIONS)}
+
+
+def _sections(document: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, str]:
+    return {name: f"{DIGEST}{digest(document[section])[:_DIGITS]}" for section, name in names.items()}
+
+
+def changes(old: Mapping[str, str], new: Mapping[str, str]) -> str | None:
+    """Say what has changed, in the user's terms; None where nothing has.
+
+    A file is named only where none of its named parts has changed: then it was a comment, or the order of its lines.
+    """
+    changed = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
+    told = [name for name in changed if not name.endswith(FILE)] or changed
+    lines = [_told(name, old.get(name), new.get(name)) for name in told[:SHOWN]]
+    more = [f"and {len(told) - SHOWN} more"] if len(told) > SHOWN else []
+    return "; ".join([*lines, *more]) or None
+
+
+def _told(name: str, old: str | None, new: str | None) -> str:
+    if any(value is not None and value.startswith(DIGEST) for value in (old, new)):
+        return f"{name} {'added' if old is None else 'removed' if new is None else 'changed'}"
+    return f"{name} {'none' if old is None else old} -> {'none' if new is None else new}"

@@ -1,0 +1,322 @@
+"""Where objects are built: files -> plan -> everything that a campaign runs on."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from flows.plans.binding import bench_binding, campaign_binding, drivers_binding, table_binding
+from flows.plans.recipe import Recipe, RecordedRecipe, WiredRecipe
+from instruments.bench.file import BenchFile, load_bench, parse_bench
+from instruments.bench.hazards import possible_hazards
+from instruments.bench.links import refuse_unhonoured
+from instruments.bench.procedure import Procedure
+from instruments.recorded import RecordedBench
+from instruments.reductions.registry import REDUCTIONS
+from models.base import Learner
+from models.meta_learning.adapted import adapted_learner
+from models.meta_learning.checkpoint import PriorFile, load_prior
+from models.meta_learning.registry import restore_prior
+from orchestrator.commandline import typed
+from orchestrator.datasets import Table, load_table
+from orchestrator.domain.campaign import CampaignFile, load_campaign, parse_campaign
+from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
+from orchestrator.domain.objective import Objective
+from orchestrator.domain.records import CampaignRecord, RunRequest
+from orchestrator.domain.space import SearchSpace
+from orchestrator.errors import AthanorError, BadInput
+from orchestrator.ports import Bench, Changes, Knowledge, Policy
+from orchestrator.recorded import recorded_pool
+from policies.initial import SobolPolicy
+from policies.registry import build_policy
+
+ROUND_TRIP_POINTS: Final = 64
+"""Sobol points on which `check` proves that the formulation comes back as it went."""
+DIFF_LINES: Final = 20
+"""Changed lines shown of a file that was edited under an unfinished campaign."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A campaign file and all that it names, checked offline."""
+
+    file: CampaignFile
+    space: SearchSpace
+    objective: Objective
+    policy: Policy
+    recipe: Recipe
+    bench: BenchFile | None = None
+    procedure: Procedure | None = None
+    table: Table | None = None
+    sample: tuple[dict[str, float | str], ...] = ()
+    """Feasible configurations on which everything was tried."""
+    prior: PriorFile | None = None
+
+    @property
+    def snapshot(self) -> dict[str, Any]:
+        """What the ledger keeps of the files, so that a change under an unfinished campaign is seen."""
+        files = {"campaign": self.file.text}
+        if self.bench is not None:
+            files["bench"] = self.bench.text
+        if self.file.candidates_text is not None:
+            files["candidates"] = self.file.candidates_text
+        if self.table is not None:
+            files["table"] = self.table.sha256
+        if self.prior is not None:
+            files["prior"] = self.prior.sha256
+        kept: dict[str, Any] = {"files": files, "path": str(self.file.path), "place": self.place, "budget": self.file.spec.campaign.budget}
+        return kept if self.prior is None else {**kept, "prior": self.prior_identity}
+
+    @property
+    def prior_identity(self) -> dict[str, str] | None:
+        """Name, hash and origin of the prior; None where none is adapted."""
+        prior = self.prior
+        return None if prior is None else {"name": prior.name, "sha256": prior.sha256, "origin": prior.origin}
+
+    @property
+    def place(self) -> str:
+        """Name of the bench, or of the recorded table."""
+        return self.bench.spec.bench.name if self.bench is not None else self.table.label if self.table is not None else "-"
+
+    @property
+    def needs_wires(self) -> bool:
+        """Whether a bench host is needed."""
+        return self.bench is not None
+
+
+def load_plan(path: Path, *, data: Path | None = None) -> Plan:
+    """Read a campaign file and all that it names, and check everything that can be checked offline.
+
+    Args:
+        path: The campaign file.
+        data: Folder of recorded tables, for a recorded campaign.
+
+    Raises:
+        BadInput: One line that names the thing, what came and what is legal.
+    """
+    file = load_campaign(path.resolve())
+    file.refuse_unhonoured()
+    bench = load_bench(file.bench_path) if file.bench_path is not None else None
+    if bench is not None:
+        bench.check_instruments()
+        refuse_unhonoured(bench)
+    return _plan(file, bench, data)
+
+
+def stored_plan(record: CampaignRecord, *, data: Path | None = None) -> Plan:
+    """Build the plan of a stored campaign from the files as they were when it began.
+
+    Raises:
+        BadInput: The prior is gone or another one than then.
+    """
+    files, path = record.snapshot["files"], Path(record.snapshot["path"])
+    file = parse_campaign(files["campaign"], path, files.get("candidates"))
+    plan = _plan(file, parse_bench(files["bench"], file.bench_path) if file.bench_path is not None else None, data)
+    if plan.prior is not None and plan.prior.sha256 != files.get("prior"):
+        raise BadInput(f"{file.prior_path}: the prior has sha256 {plan.prior.sha256}; the campaign began with {files.get('prior')}")
+    return plan
+
+
+def _plan(file: CampaignFile, bench: BenchFile | None, data: Path | None) -> Plan:
+    plan = _wired(file, bench) if bench is not None else _recorded(file, data)
+    _check_reduction(plan)
+    _check_deadline(plan)
+    return plan
+
+
+def _check_deadline(plan: Plan) -> None:
+    """Refuse a deadline that approves where a hazard may fire: a hazard always holds."""
+    if plan.bench is None or plan.file.spec.review.on_deadline != "approve":
+        return
+    if names := possible_hazards(plan.bench, plan.space):
+        raise BadInput(f'{plan.file.path}: review.on_deadline = "approve" where hazard {names[0]!r} may fire; expected "hold" or "skip"')
+
+
+def _wired(file: CampaignFile, bench: BenchFile) -> Plan:
+    free = file.space()
+    sample_free = _probe(file, free)
+    try:
+        procedure = Procedure(bench, free)
+    except BadInput as error:
+        raise BadInput(f"{bench.path.name} for {file.path.name}: {error}") from error
+    space = file.space(more_constraints=procedure.reachable())
+    sample = _probe_reachable(procedure, space, sample_free)
+    _check_round_trip(procedure, sample)
+    policy, prior = _policy(file, space)
+    recipe = WiredRecipe(bench, procedure, {**drivers_binding(), **bench_binding(bench), **_bound(file, prior)})
+    return Plan(file, space, file.objective, policy, recipe, bench, procedure, None, sample, prior)
+
+
+def _bound(file: CampaignFile, prior: PriorFile | None) -> dict[str, str]:
+    return campaign_binding(file, None if prior is None else prior.sha256)
+
+
+def policy_again(plan: Plan, settings: Mapping[str, Any]) -> Policy:
+    """Build a plan's policy anew, with the settings that a proposal was made with."""
+    learner = _learner(plan.file, plan.space, plan.prior)
+    return build_policy(plan.file.spec.policy.kind, plan.space, plan.objective, settings, learner)
+
+
+def _policy(file: CampaignFile, space: SearchSpace) -> tuple[Policy, PriorFile | None]:
+    """Build the policy, with the prior that it adapts where there is one."""
+    spec = file.spec.policy
+    policy = build_policy(spec.kind, space, file.objective, spec.settings)
+    if file.prior_path is None:
+        return policy, None
+    prior = load_campaign_prior(file)  # after the policy: what the file itself gets wrong is said first
+    return build_policy(spec.kind, space, file.objective, spec.settings, _learner(file, space, prior)), prior
+
+
+def _learner(file: CampaignFile, space: SearchSpace, prior: PriorFile | None) -> Learner | None:
+    try:
+        return None if prior is None else adapted_learner(prior, space, file.spec.targets, file.spec.surrogate)
+    except BadInput as error:
+        raise BadInput(f"{file.path}: {error}") from error
+
+
+def load_campaign_prior(file: CampaignFile) -> PriorFile:
+    """Load the prior that a campaign file names.
+
+    Raises:
+        BadInput: It is missing, damaged or no prior; names the command that makes it.
+    """
+    path = file.prior_path
+    assert path is not None
+    if not path.exists():
+        raise BadInput(f"{file.path}: there is no prior {path}; make it with `{typed('meta-train', file.path.parent / 'prior.toml')}`")
+    return load_prior(path, restore=restore_prior)
+
+
+def _recorded(file: CampaignFile, data: Path | None) -> Plan:
+    recorded = file.spec.recorded
+    assert recorded is not None
+    table = load_table(recorded.table, data, recorded.task)
+    pool = recorded_pool(table, file.spec.parameters, file.spec.targets, columns=recorded.columns, constraints=file.spec.constraints)
+    assert pool.space.candidates is not None
+    policy, prior = _policy(file, pool.space)
+    recipe = RecordedRecipe(pool.space.units, {**table_binding(table.sha256), **_bound(file, prior)})
+    sample = pool.space.candidates[:ROUND_TRIP_POINTS]
+    return Plan(file, pool.space, file.objective, policy, recipe, table=table, sample=sample, prior=prior)
+
+
+def recorded_bench(plan: Plan, changes: Changes) -> Bench:
+    """Build the bench that answers from a recorded table.
+
+    Args:
+        plan: A recorded campaign.
+        changes: The campaign so far, so that a resumed one draws the replicates that would have come.
+    """
+    assert plan.table is not None
+    assert plan.file.spec.recorded is not None
+    return RecordedBench(
+        plan.table,
+        plan.space,
+        plan.objective,
+        columns=plan.file.spec.recorded.columns,
+        seed=plan.file.spec.campaign.seed,
+        earlier=_requests(changes),
+    )
+
+
+def _requests(changes: Changes) -> tuple[RunRequest, ...]:
+    steps = {(one.proposal_id, one.revision): one.steps for one in changes.proposals}
+    return tuple(
+        RunRequest(run.run_key, run.run_id, run.attempt, run.campaign, run.fence or 0, "", steps[(run.proposal_id, run.revision)])
+        for run in sorted(changes.runs, key=lambda one: one.run_key)
+        if run.status is not RunStatus.QUEUED
+    )
+
+
+def _probe(file: CampaignFile, space: SearchSpace) -> tuple[dict[str, float | str], ...]:
+    try:
+        return _draw(space)
+    except BadInput as error:
+        raise BadInput(f"{file.path}: {error}") from error
+
+
+def _draw(space: SearchSpace) -> tuple[dict[str, float | str], ...]:
+    count = ROUND_TRIP_POINTS if space.candidates is None else min(ROUND_TRIP_POINTS, len(space.candidates))
+    return tuple(one.configuration for one in SobolPolicy(space).propose(Knowledge(), count=count, seed=0))
+
+
+def _probe_reachable(
+    procedure: Procedure, space: SearchSpace, sample_free: tuple[dict[str, float | str], ...]
+) -> tuple[dict[str, float | str], ...]:
+    try:
+        return _draw(space)
+    except BadInput as error:
+        for constraint in procedure.reachable():
+            values = [float(space.constraint_value(constraint, one)) for one in sample_free]
+            low, high = constraint.min, constraint.max
+            if all((low is not None and value < low) or (high is not None and value > high) for value in values):
+                raise BadInput(
+                    f"{procedure.bench.path.name}: the limits exclude the whole space: {constraint.expression} runs from {min(values):.4g} "
+                    f"to {max(values):.4g} {constraint.unit}; allowed {constraint.allowed}"
+                ) from error
+        raise BadInput(f"{procedure.bench.path.name}: the limits exclude the whole space: {error}") from error
+
+
+def _check_round_trip(procedure: Procedure, sample: tuple[dict[str, float | str], ...]) -> None:
+    for configuration in sample:
+        try:
+            complaint = procedure.round_trip_complaint(configuration)
+        except BadInput as error:
+            raise BadInput(f"{procedure.bench.path.name}: {error}") from error
+        except AthanorError as error:
+            raise BadInput(f"{procedure.bench.path.name}: {error}") from error
+        if complaint is not None:
+            raise BadInput(f"{procedure.bench.path.name}: {complaint}")
+
+
+def _check_reduction(plan: Plan) -> None:
+    if plan.recipe.reduction not in REDUCTIONS:
+        raise BadInput(f"bench.reduction = {plan.recipe.reduction!r}; known: {', '.join(sorted(REDUCTIONS))}")
+    brought = REDUCTIONS[plan.recipe.reduction].targets
+    for target in plan.objective.targets:
+        if brought is not None and target.name not in brought:
+            raise BadInput(f"target {target.name}: {plan.recipe.reduction} measures only {', '.join(sorted(brought))}")
+
+
+def admit(record: CampaignRecord | None, plan: Plan) -> CampaignRecord | None:
+    """Say how a `run` goes on with what the ledger holds.
+
+    Args:
+        record: The campaign as the ledger has it; None when it is new.
+        plan: The files as they are now.
+
+    Returns:
+        The record to go on with; None for a new campaign.
+
+    Raises:
+        BadInput: The files are not those of the ledger; shows the difference and the ways on.
+    """
+    if record is None or record.status is CampaignStatus.ABORTED:
+        return record
+    changed = difference(record.snapshot.get("files", {}), plan.snapshot["files"])
+    if changed and record.status is CampaignStatus.FINISHED:
+        raise BadInput(
+            f"campaign {record.name} of this lab is finished ({record.reason}) and was carried out with other files; nothing is run. Give "
+            f"the campaign another name, begin it in a new lab (--lab DIR), or put the files back\n{changed}"
+        )
+    if changed:
+        raise BadInput(
+            f"campaign {record.name} is unfinished and its files have changed; accept that with "
+            f"`{typed('amend', plan.file.path)} --by NAME "
+            f"--reason TEXT`, or put them back\n{changed}"
+        )
+    return record
+
+
+def difference(old: Mapping[str, str], new: Mapping[str, str]) -> str:
+    """Show what differs between two sets of files, at most so many lines; empty when nothing does."""
+    return "\n".join(changed_lines(old, new)[:DIFF_LINES])
+
+
+def changed_lines(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+    """Return all that differs between two sets of files, file by file, as unified differences."""
+    lines: list[str] = []
+    for name in sorted(set(old) | set(new)):
+        before, after = old.get(name, "").splitlines(), new.get(name, "").splitlines()
+        lines += list(difflib.unified_diff(before, after, f"{name} (ledger)", f"{name} (now)", lineterm="", n=0))
+    return lines

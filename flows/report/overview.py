@@ -1,0 +1,120 @@
+"""A campaign at a glance, as a markdown page for Prefect: state, progress, best experiment, where to look further."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from typing import Final
+
+from flows.report.quantities import axis_label
+from flows.report.svg import best_so_far_markdown
+from orchestrator.domain.lifecycle import RunStatus
+from orchestrator.domain.objective import Objective
+from orchestrator.domain.records import ExperimentRun
+from orchestrator.domain.review import ReviewRequest
+from orchestrator.loop import History, accepted, best
+
+BAR: Final = 20
+"""Characters of the progress bar."""
+ARTIFACTS: Final = (("proposals", "all proposals"), ("plot", "plots"), ("progress", "progress"))
+DIGITS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a view needs to know of a campaign."""
+
+    campaign: str
+    objective: Objective
+    budget: int
+    """Experiments that the campaign may carry out."""
+    report: Path
+    """Where its report is written."""
+    describe: Callable[[], str]
+    """Says in a line how far the campaign is, for the run's log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Where the page leads."""
+
+    report: Path
+    flow_run: str | None = None
+    """Path of the run's page on Prefect's server: relative, so that it also works behind a tunnel or a proxy."""
+
+
+def overview_markdown(history: History, objective: Objective, budget: int, links: Links) -> str:
+    """Return the page.
+
+    Args:
+        history: The campaign so far.
+        objective: What the best is judged by.
+        budget: Experiments that the campaign may carry out.
+        links: Where the page leads.
+    """
+    campaign = history.campaign
+    state = f"{campaign.status} ({campaign.reason})" if campaign.reason else str(campaign.status)
+    parts = [f"# {_text(campaign.name)}: {_text(state)}", _table(_progress_rows(history, budget))]
+    parts += [*map(_text, objective.constant(accepted(history).values())), *_best(history, objective)]
+    return "\n\n".join([*parts, _leads(campaign.name, links), best_so_far_markdown(history, objective)]) + "\n"
+
+
+def _progress_rows(history: History, budget: int) -> list[tuple[str, str]]:
+    runs = history.attempts()
+    ended = sum(run.status.is_terminal for run in runs)
+    full = min(BAR, BAR * ended // budget)
+    tally = Counter(run.status for run in runs)
+    return [
+        ("experiments", f"{'█' * full}{'░' * (BAR - full)} {ended} of {budget}, {max(0, budget - ended)} left"),
+        ("how they ended", ", ".join(f"{tally[one]} {one}" for one in RunStatus if one in tally and one.is_terminal) or "none yet"),
+        ("in hand", ", ".join(f"{tally[one]} {one}" for one in RunStatus if one in tally and not one.is_terminal) or "nothing"),
+        ("waiting for a decision", ", ".join(_question(one) for one in history.open_requests) or "nothing"),
+    ]
+
+
+def _question(request: ReviewRequest) -> str:
+    """Lead to the review run in which the question is put; to all that wait where it is not there yet."""
+    where = f"/runs/flow-run/{request.runs[-1].flow_run_id}" if request.runs else "/runs?state=Paused"
+    return f"[request {request.number}: {request.extent}]({where})"
+
+
+def _best(history: History, objective: Objective) -> list[str]:
+    found = best(history, objective)
+    if found is None:
+        return ["## Best so far", "No experiment has a complete measurement yet."]
+    run, score = found
+    number = [one.run_key for one in history.attempts()].index(run.run_key) + 1
+    measured = accepted(history)[run.run_key]
+    rows = [("objective", _number(score))]
+    rows += [(axis_label(target.name, target.unit), _number(measured.get(target.name))) for target in objective.targets]
+    rows += [(column, _value(value)) for column, value in _configuration(history, run).items()]
+    proposal = history.proposals[(run.proposal_id, run.revision)]
+    return [f"## Best so far: experiment {number}, proposal {proposal.number} rev. {proposal.revision}", _table(rows)]
+
+
+def _configuration(history: History, run: ExperimentRun) -> dict[str, float | str]:
+    return dict(run.measured or history.proposals[(run.proposal_id, run.revision)].configuration)
+
+
+def _leads(campaign: str, links: Links) -> str:
+    found = [] if links.flow_run is None else [f"[this flow run]({links.flow_run})"]
+    found += [f"[{text}](/artifacts/key/{campaign}-{name})" for name, text in ARTIFACTS]
+    return f"See {', '.join(found)}. Report, written at the end and by `athanor report`: `{links.report}`"
+
+
+def _table(rows: list[tuple[str, str]]) -> str:
+    return "\n".join(["| | |", "|---|---|", *(f"| {_text(name)} | {_text(value)} |" for name, value in rows)])
+
+
+def _text(value: str) -> str:
+    """Keep a name or a reason from breaking the table it stands in."""
+    return " ".join(value.replace("|", "\\|").split())
+
+
+def _value(value: float | str) -> str:
+    return value if isinstance(value, str) else _number(value)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None or not isfinite(value) else f"{value:.{DIGITS}g}"

@@ -1,0 +1,278 @@
+"""The flow's steps: each carries one of the loop's actions out and records it in the ledger."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from flows.plans.proposing import Proposer
+from flows.plans.recipe import Recipe
+from flows.review.desk import BY, Asker, PageOf, ReviewDesk, TerminalOnly, plain_page
+from flows.running.recording import Recorder, Timings
+from orchestrator.clock import Clock
+from orchestrator.domain.campaign import GeneralSpec, ReviewSpec
+from orchestrator.domain.lifecycle import CampaignStatus, ProposalStatus, RunStatus
+from orchestrator.domain.objective import Objective
+from orchestrator.domain.records import ExperimentRun, Proposal, RunReport, RunRequest
+from orchestrator.domain.space import SearchSpace
+from orchestrator.domain.values import digest
+from orchestrator.errors import NeedsPerson, StoreError
+from orchestrator.loop import Adapt, Execute, Expire, History, Ingest, Propose, Reconcile, Review, Settle, accepted, knowledge, lessons
+from orchestrator.ports import Bench, Policy, Store
+
+logger = logging.getLogger(__name__)
+
+VERSION_DIGITS: Final = 12
+"""Hexadecimal digits by which an adaptation is called: enough to tell those of one lab apart."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything that the steps use, built by the wiring."""
+
+    spec: GeneralSpec
+    space: SearchSpace
+    objective: Objective
+    policy: Policy
+    recipe: Recipe
+    bench: Bench
+    store: Store
+    clock: Clock
+    fence: int
+    bench_sha256: str = ""
+    rules: ReviewSpec = field(default_factory=ReviewSpec)
+    asker: Asker = field(default_factory=TerminalOnly)
+    page: PageOf = plain_page
+    timings: Timings = field(default_factory=Timings)
+
+
+class Steps:
+    """Carries actions out; keeps the history up to date with the ledger."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        self.desk = ReviewDesk(
+            setup.spec.name, setup.rules, setup.space, setup.recipe, setup.store, setup.clock, setup.page, setup.policy.predict
+        )
+        self.history = History.of(setup.store.changes(setup.spec.name))
+        self._nothing_beside: frozenset[str] | None = None
+        """What was in hand when the policy had nothing left; None where it had something when it was last asked."""
+        self.doing: str | None = None
+        """What is being done just now, for people who watch; None while the loop waits."""
+        self._used_positions: set[str] | None = None
+        self._revisions: dict[str, int] = {}
+        self._leaders: dict[str, str] | None = None
+
+    @property
+    def recorder(self) -> Recorder:
+        """What writes runs into the ledger."""
+        setup = self.setup
+        reducing = (setup.recipe, setup.objective.names)
+        return Recorder(setup.store, setup.bench, setup.clock, lambda: reducing, by=BY, timings=setup.timings)
+
+    def refresh(self) -> History:
+        """Fold in what changed in the ledger, by us or by anybody else."""
+        started = time.perf_counter()
+        self.history = self.history.updated(self.setup.store.changes(self.setup.spec.name, since=self.history.seq))
+        self.setup.timings.add("ledger", started)
+        return self.history
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the policy had nothing left when it was last asked, and what may have stood in its way is still in hand."""
+        return self._nothing_beside is not None and self._nothing_beside == self._in_hand()
+
+    def _in_hand(self) -> frozenset[str]:
+        asked = (one.proposal_id for one in self.history.newest() if one.status is ProposalStatus.PROPOSED)
+        return frozenset([*asked, *(run.run_key for run in self.history.attempts() if run.status.is_open)])
+
+    # ----------------------------------------------------------------- propose and decide
+
+    def propose(self, action: Propose) -> tuple[Proposal, ...]:
+        """Ask the policy for a batch and record it."""
+        started = time.perf_counter()
+        proposals = Proposer(self.setup.spec, self.setup.policy, self.setup.recipe).batch(self.history, action.count)
+        self._nothing_beside = None if proposals else self._in_hand()
+        if 0 < len(proposals) < action.count:
+            logger.warning(
+                "campaign %s, batch %d: %d of %d proposals; the bench tells no more experiments apart in what is left (`resolution`)",
+                self.setup.spec.name,
+                proposals[0].provenance.batch,
+                len(proposals),
+                action.count,
+            )
+        self.setup.timings.add("model", started)
+        self._ledger(lambda: self.setup.store.add_proposals(proposals, by=BY, now=self.setup.clock.now()))
+        return proposals
+
+    def review(self, action: Review) -> None:
+        """Have proposals decided: by the campaign's written rules, or by people."""
+        started = time.perf_counter()
+        self.desk.review(self.history, action.proposals)
+        self.setup.timings.add("review", started)
+
+    def settle(self, action: Settle) -> None:
+        """Carry out what a person answered."""
+        self._ledger(lambda: self.desk.settle(self.history, action.request, action.answer))
+        if any(run.status is RunStatus.QUEUED for run in self.refresh().runs.values()):
+            self.setup.bench.warm()
+
+    def expire(self, action: Expire) -> None:
+        """Let a request's deadline decide."""
+        self._ledger(lambda: self.desk.expire(self.history, action.request))
+
+    def renew(self) -> None:
+        """Have what waits under files of before expanded and asked anew."""
+        if self.history.campaign.status is CampaignStatus.RUNNING and self.desk.renew(self.history):
+            self.refresh()
+
+    def put_to_people(self) -> None:
+        """Have every open request asked, and no other."""
+        self.setup.asker.keep([one for one in self.history.open_requests if one.answer_id is None])
+
+    # ----------------------------------------------------------------- carry out
+
+    def execute(self, action: Execute) -> None:
+        """Record the dispatch, then hand the run to the bench.
+
+        An approval that has lapsed or was withdrawn is not carried out; a stock that does not suffice pauses the campaign.
+        """
+        if self._was_taken_back(action.run) or self._lacks_stock(action.run):
+            return
+        run = action.run.evolve(status=RunStatus.DISPATCHED, position=self._allot(action.run), fence=self.setup.fence)
+        try:
+            self.recorder.update(run, kind="dispatched")
+        except StoreError:
+            if self._is_waiting(action.run):
+                raise
+            return  # a person withdrew the approval between two looks at the ledger: who writes first wins
+        self._submit(run)
+
+    def _was_taken_back(self, run: ExperimentRun) -> bool:
+        """Whether the run's approval has ended: withdrawn by a person, or lapsed, which is found out and recorded here."""
+        if not self._is_waiting(run):
+            return True
+        return self.desk.lapse(self.history, run) is not None
+
+    def _lacks_stock(self, run: ExperimentRun) -> bool:
+        """Whether nothing may begin: a stock does not suffice, which is recorded here, or the campaign was paused for it."""
+        proposal = self.history.proposals[(run.proposal_id, run.revision)]
+        record = self.history.campaign
+        if record.status is not CampaignStatus.RUNNING:
+            return True
+        complaint = self.desk.stocks.complaint(self.history, proposal.binding, proposal.steps, waiting=False)
+        if complaint is None:
+            return False
+        paused = record.evolve(status=CampaignStatus.PAUSED, reason=f"{complaint}; refill, then `athanor amend`")
+        self._ledger(lambda: self.setup.store.update_campaign(paused, kind="paused", by=BY, now=self.setup.clock.now()))
+        self.refresh()
+        return True
+
+    def _is_waiting(self, run: ExperimentRun) -> bool:
+        return self.refresh().runs[run.run_key].status is RunStatus.QUEUED
+
+    def _submit(self, run: ExperimentRun) -> RunReport:
+        proposal = self.history.proposals[(run.proposal_id, run.revision)]
+        started = time.perf_counter()
+        report = self.setup.bench.submit(
+            RunRequest(
+                run_key=run.run_key,
+                run_id=run.run_id,
+                attempt=run.attempt,
+                campaign=run.campaign,
+                fence=self.setup.fence,
+                bench_sha256=self.setup.bench_sha256,
+                steps=proposal.steps,
+                position=run.position,
+            )
+        )
+        self.setup.timings.add("host", started)
+        return report
+
+    def _allot(self, run: ExperimentRun) -> str | None:
+        """Choose a sampler position that no run of this lab has had."""
+        if not self.setup.recipe.positions:
+            return None
+        if self._used_positions is None:
+            campaigns = [record.name for record in self.setup.store.campaigns()]
+            runs = [one for name in campaigns for one in self.setup.store.changes(name).runs]
+            self._used_positions = {one.position for one in runs if one.position is not None}
+        free = next((one for one in self.setup.recipe.positions if one not in self._used_positions), None)
+        if free is None:
+            raise NeedsPerson(
+                f"no free sampler position for run {run.run_key}: all {len(self.setup.recipe.positions)} were used in this lab"
+            )
+        self._used_positions.add(free)
+        return free
+
+    def reconcile(self, action: Reconcile, *, wait: float) -> bool:
+        """Ask the bench how a run stands and record it; return whether anything has changed.
+
+        Args:
+            action: The run.
+            wait: Wall seconds to wait for news.
+        """
+        run, started = action.run, time.perf_counter()
+        report = self.setup.bench.report(run.run_key, after=self._revisions.get(run.run_key, -1), wait=wait)
+        self.setup.timings.add("bench", started)
+        if report is None and run.status is RunStatus.RUNNING:
+            self.recorder.lose(run)  # handed over again it would be carried out twice
+            return True
+        if report is None:
+            # the ledger says dispatched, the host never saw it: the same key is handed over again, which is idempotent
+            report = self._submit(run)
+        self._revisions[run.run_key] = report.revision
+        return self.recorder.record(self.history, run, report)
+
+    # ----------------------------------------------------------------- ingest and adapt
+
+    def ingest(self, action: Ingest) -> None:
+        """Reduce a completed run's readings to measurements and record both."""
+        self.recorder.ingest(self.history, action.run)
+
+    def adapt(self, _action: Adapt) -> None:
+        """Let the surrogate learn from all that is accepted and record it: now where it adapts a prior, else when it is asked."""
+        record = self.history.campaign.evolve(adapted=lessons(self.history))
+        payload: dict[str, Any] = {"policy": self.setup.policy.name, "lessons": record.adapted}
+        started = time.perf_counter()
+        if constant := self.setup.objective.constant(accepted(self.history).values()):
+            payload["constant"] = [*constant]
+        if learned := self.setup.policy.adapt(knowledge(self.history)):
+            payload |= self._adaptation(learned, round(time.perf_counter() - started, 4))
+        self.setup.timings.add("model", started)
+        self._ledger(lambda: self.setup.store.update_campaign(record, kind="adapted", by=BY, now=self.setup.clock.now(), payload=payload))
+
+    def _adaptation(self, learned: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+        """Describe an adaptation: its version, what it brought, and where another component took the lead."""
+        leaders = leaders_of(learned)
+        if self._leaders is None:
+            known = (event.payload["details"] for event in self.setup.store.events(self.setup.spec.name) if event.kind == "adapted")
+            self._leaders = next((leaders_of(one) for one in reversed(list(known)) if "fit" in one), {})
+        switched = {name: [self._leaders[name], now] for name, now in leaders.items() if self._leaders.get(name, now) != now}
+        self._leaders = leaders
+        return {**learned, "version": digest(dict(learned))[:VERSION_DIGITS], "seconds": seconds, "switched": switched}
+
+    # ----------------------------------------------------------------- the campaign's end
+
+    def close_campaign(self, status: CampaignStatus, reason: str) -> None:
+        """Record how the campaign ended or why it paused, unless the ledger says so already."""
+        if status is not CampaignStatus.PAUSED:
+            self._ledger(lambda: self.desk.close(self.history, f"campaign {status}: {reason}"))
+        if self.history.campaign.status is status:
+            return
+        record = self.history.campaign.evolve(status=status, reason=reason)
+        self._ledger(lambda: self.setup.store.update_campaign(record, kind=str(status), by=BY, now=self.setup.clock.now()))
+
+    def abort(self) -> None:
+        """End every run that waits or that the bench still has, and record how they ended."""
+        self.recorder.end_all(self.refresh, reason=f"campaign aborted: {self.history.campaign.reason or 'no reason recorded'}")
+
+    def _ledger(self, write: Callable[[], None]) -> None:
+        self.recorder.write(write)
+
+
+def leaders_of(learned: Mapping[str, Any]) -> dict[str, str]:
+    """Return the component that weighs most, by target; a target of one component has no leader."""
+    weights = {target: one.get("weights", {}) for target, one in learned["fit"].items()}
+    return {target: max(one, key=one.__getitem__) for target, one in weights.items() if one}

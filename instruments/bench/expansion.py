@@ -1,0 +1,170 @@
+"""How one written step becomes a computed one: command, arguments and channels checked, expressions evaluated. Pure."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from instruments.bench.duration import rate_of
+from instruments.bench.file import BenchFile
+from instruments.bench.spec import GapSpec, StepSpec
+from instruments.drivers.protocol import ArgumentSpec, CommandSpec
+from orchestrator.domain.lifecycle import StepKind
+from orchestrator.domain.records import Step, Until
+from orchestrator.errors import BadInput
+from orchestrator.expressions import Expression
+from orchestrator.units import parse
+
+_PLAIN: Final = re.compile(r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?(\s+[A-Za-z%°µ].*)?\s*$")
+_FIELD: Final = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument as written: a literal, an expression or a text with fields."""
+
+    name: str
+    raw: str | float
+    spec: ArgumentSpec
+
+    @property
+    def expression(self) -> Expression | None:
+        """The expression; None for a literal or a text."""
+        if self.spec.unit is None or not isinstance(self.raw, str) or _PLAIN.match(self.raw):
+            return None
+        return Expression(self.raw)
+
+    @property
+    def parameters(self) -> frozenset[str]:
+        """Names that it reads."""
+        if self.expression is not None:
+            return self.expression.names
+        return frozenset(_FIELD.findall(self.raw)) if isinstance(self.raw, str) else frozenset()
+
+
+def arguments_of(spec: StepSpec, command: CommandSpec) -> tuple[Argument, ...]:
+    """Return the arguments of a step, defaults included."""
+    given = {name: Argument(name, raw, command.arguments.get(name, ArgumentSpec(None))) for name, raw in spec.arguments.items()}
+    defaults = {
+        name: Argument(name, described.default, described) for name, described in command.arguments.items() if described.default is not None
+    }
+    return tuple({**defaults, **given}.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """Checks and computes the steps of one list in a bench file."""
+
+    bench: BenchFile
+    units: Mapping[str, str]
+    """Of all names that expressions may use."""
+    columns: Sequence[str] = ()
+    """Parameters that texts may hold in braces."""
+    what: str = "procedure step"
+    """For messages."""
+
+    # ----------------------------------------------------------------- checks
+
+    def prepare(self, index: int, spec: StepSpec) -> tuple[StepSpec, CommandSpec]:
+        """Check one step and return it with its command.
+
+        Raises:
+            BadInput: Unknown instrument, command, argument, channel or name; wrong dimensions.
+        """
+        command = self._command(index, spec)
+        what = f"{self.what} {index + 1} ({spec.do})"
+        required = {name for name, one in command.arguments.items() if one.default is None}
+        if missing := sorted(required - set(spec.arguments)):
+            raise BadInput(f"{what}: argument {missing[0]!r} is missing")
+        unknown = sorted(set(spec.arguments) - set(command.arguments))
+        if unknown and not command.open_arguments:
+            raise BadInput(f"{what}: unknown argument {unknown[0]!r}; legal: {', '.join(sorted(command.arguments)) or 'none'}")
+        for argument in arguments_of(spec, command):
+            self._check_argument(argument, what)
+        for channel in (*spec.channels, *((spec.until.channel,) if spec.until else ())):
+            self._check_channel(channel, what)
+        if spec.until is not None and spec.until.rate is not None:
+            rate_of(spec.until.rate, self.bench.channel_units[spec.until.channel], what=what)
+        return spec, command
+
+    def _command(self, index: int, spec: StepSpec) -> CommandSpec:
+        what = f"{self.what} {index + 1}"
+        if spec.do == "wait":
+            return CommandSpec(StepKind.WAIT, {"time": ArgumentSpec("s")})
+        if spec.do == "read":
+            if not spec.channels:
+                raise BadInput(f"{what} (read): channels are missing")
+            return CommandSpec(StepKind.READ)
+        instrument, _, name = spec.do.partition(".")
+        if instrument not in self.bench.spec.instruments:
+            raise BadInput(f"{what}: {spec.do!r} names no instrument; declared: {', '.join(self.bench.spec.instruments)}, or wait, read")
+        commands = self.bench.driver(instrument).COMMANDS
+        if name not in commands:
+            raise BadInput(f"{what}: {instrument} has no command {name!r}; legal: {', '.join(sorted(commands))}")
+        return commands[name]
+
+    def _check_argument(self, argument: Argument, what: str) -> None:
+        where = f"{what}, {argument.name}"
+        try:
+            if argument.expression is not None:
+                assert argument.spec.unit is not None
+                argument.expression.check(self.units, argument.spec.unit)
+            elif argument.spec.unit is not None:
+                parse(argument.raw, argument.spec.unit, what=argument.name)
+        except BadInput as error:
+            raise BadInput(f"{where}: {error}") from error
+        unknown = sorted(argument.parameters - set(self.columns)) if argument.spec.unit is None else []
+        if unknown:
+            raise BadInput(f"{where}: {{{unknown[0]}}} is no parameter; declared: {', '.join(self.columns)}")
+
+    def _check_channel(self, channel: str, what: str) -> None:
+        if channel not in self.bench.channel_units:
+            raise BadInput(f"{what}: unknown channel {channel!r}; known: {', '.join(sorted(self.bench.channel_units))}")
+
+    # ----------------------------------------------------------------- computing
+
+    def step(self, index: int, spec: StepSpec, command: CommandSpec, values: Mapping[str, Any]) -> Step:
+        """Compute one prepared step.
+
+        Args:
+            index: Its place in the list, from 0.
+            spec: As written.
+            command: As `prepare` found it.
+            values: Of all names, in their units.
+        """
+        found = arguments_of(spec, command)
+        arguments = {one.name: self._compute(one, values) for one in found}
+        return Step(
+            index=index,
+            do=spec.do,
+            kind=command.kind,
+            arguments=arguments,
+            units={one.name: one.spec.unit for one in found if one.spec.unit is not None},
+            channels=spec.channels,
+            until=self._until(spec, arguments),
+            interrupted=parse(spec.interrupted.max_gap, "s", what=f"step {index}, max_gap")
+            if isinstance(spec.interrupted, GapSpec)
+            else spec.interrupted,
+        )
+
+    def _compute(self, argument: Argument, values: Mapping[str, Any]) -> float | str:
+        if argument.spec.unit is None:
+            return _FIELD.sub(lambda found: str(values[found[1]]), str(argument.raw))
+        if argument.expression is None:
+            return parse(argument.raw, argument.spec.unit, what=argument.name)
+        numbers = {name: values[name] for name in argument.expression.names}
+        return float(argument.expression.evaluate(numbers, self.units, argument.spec.unit))
+
+    def _until(self, spec: StepSpec, arguments: Mapping[str, float | str]) -> Until | None:
+        if spec.until is None:
+            return None
+        unit = self.bench.channel_units[spec.until.channel]
+        difference = f"delta_{unit}" if unit in ("degC", "degF") else unit
+        target = next(value for value in arguments.values() if not isinstance(value, str))
+        return Until(
+            channel=spec.until.channel,
+            target=target,
+            within=parse(spec.until.within, difference, what=f"{spec.do}, within"),
+            hold=parse(spec.until.hold, "s", what=f"{spec.do}, for"),
+            timeout=parse(spec.until.timeout, "s", what=f"{spec.do}, timeout"),
+        )

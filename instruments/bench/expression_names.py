@@ -1,0 +1,30 @@
+"""What the names in a bench file's expressions stand for: parameters of the campaign, constants and stocks of the bench."""
+
+from typing import Any
+
+from instruments.bench.file import BenchFile
+from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter
+from orchestrator.domain.space import SearchSpace
+from orchestrator.domain.values import Configuration
+from orchestrator.intervals import Interval
+
+
+def units_of(bench: BenchFile, space: SearchSpace) -> dict[str, str]:
+    """Return the unit of each name."""
+    return {**{name: unit for name, (_, unit) in bench.constants.items()}, **space.units}
+
+
+def values_at(bench: BenchFile, configuration: Configuration) -> dict[str, Any]:
+    """Return the value of each name at a configuration, in its unit."""
+    return {**{name: value for name, (value, _) in bench.constants.items()}, **configuration}
+
+
+def ranges_of(bench: BenchFile, space: SearchSpace) -> dict[str, Interval]:
+    """Return the range of each numeric name over the box of all parameters, constraints left aside."""
+    ranges = {name: Interval(value, value) for name, (value, _) in bench.constants.items()}
+    for parameter in space.parameters:
+        if isinstance(parameter, CompositionParameter):
+            ranges |= {column: Interval(0.0, 1.0) for column in parameter.columns}
+        elif not isinstance(parameter, CategoricalParameter):
+            ranges[parameter.name] = Interval(parameter.min, parameter.max)
+    return ranges

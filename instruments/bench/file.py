@@ -1,0 +1,246 @@
+"""The bench file: which instruments hang on which wires, their limits, safe state, stocks and the procedure.
+
+Instruments are listed in the order in which the safe state is driven.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from pydantic import ValidationError
+
+from instruments.bench.prices import Price
+from instruments.bench.spec import BenchSpec, GeneralSpec, HazardSpec, ParkSpec, StockSpec
+from instruments.drivers.protocol import Driver, Limit, Settings
+from instruments.drivers.registry import DRIVERS
+from orchestrator.domain.values import explain
+from orchestrator.errors import BadInput, LimitError
+from orchestrator.numerals import split
+from orchestrator.safety import Envelope, Interlock, SetpointLimit
+from orchestrator.textfile import parse_toml, read_text
+from orchestrator.units import parse, unit
+
+_LEGAL: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {
+    (): tuple(BenchSpec.model_fields),
+    ("bench",): tuple(GeneralSpec.model_fields),
+    ("procedure", "steps"): ("do", "with", "channels", "until", "interrupted"),
+    ("stocks", "*"): tuple(StockSpec.model_fields),
+    ("hazards",): tuple(HazardSpec.model_fields),
+    ("park",): tuple(ParkSpec.model_fields),
+    ("park", "steps"): ("do", "with"),
+}
+
+_RANGE: Final = re.compile(r"([A-Za-z])([0-9]{1,3}):([A-Za-z])([0-9]{1,3})")
+"""First and last position of a sampler, by row and column."""
+
+
+@dataclass(frozen=True)
+class BenchFile:
+    """A checked bench file with its hash."""
+
+    path: Path
+    text: str
+    spec: BenchSpec
+
+    @property
+    def sha256(self) -> str:
+        """The hash of the file's bytes."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """All that loading the bench has read, by its path beside the bench file: what a copy has to hold."""
+        return {self.path.name: self.text.encode()}
+
+    @cached_property
+    def constants(self) -> dict[str, tuple[float, str]]:
+        """Value and unit of each constant and of each `stocks.STOCK.SPECIES`."""
+        table = {name: _named_quantity(raw, f"constant {name}") for name, raw in self.spec.constants.items()}
+        for stock, described in self.spec.stocks.items():
+            for species, raw in described.species.items():
+                value = parse(raw, "mol/L", what=f"stock {stock}, {species}")
+                table[f"stocks.{stock}.{species}"] = (value, "mol/L")
+        return table
+
+    def driver(self, instrument: str) -> type[Driver]:
+        """Return the driver class of an instrument."""
+        return DRIVERS[self.spec.instruments[instrument].driver]
+
+    def settings(self, instrument: str) -> Settings:
+        """Return what a driver is built with."""
+        spec = self.spec.instruments[instrument]
+        limits = {name: self._limit(instrument, name) for name in spec.limits}
+        watchdog = spec.watchdog.seconds if spec.watchdog else None
+        return Settings(instrument, spec.address, spec.serial_number, spec.model, limits, watchdog, spec.options)
+
+    def check_instruments(self) -> None:
+        """Ask each driver whether its device can keep what the file says of it.
+
+        Raises:
+            BadInput: One line that names the file and the instrument.
+        """
+        for name in self.spec.instruments:
+            try:
+                self.driver(name).check_settings(self.settings(name))
+            except (BadInput, LimitError) as error:
+                raise BadInput(f"{self.path}: instrument {error}") from error
+
+    def _limit(self, instrument: str, argument: str) -> Limit:
+        what = f"instrument {instrument}, limits.{argument}"
+        spec = self.spec.instruments[instrument].limits[argument]
+        own = self._argument_units(instrument).get(argument)
+        if own is None:
+            legal = ", ".join(sorted(self._argument_units(instrument))) or "none"
+            raise BadInput(f"{what}: the driver takes no such number; it takes {legal}")
+        limit = Limit(parse(spec.min, own, what=f"{what}.min"), parse(spec.max, own, what=f"{what}.max"))
+        if limit.low > limit.high:
+            raise BadInput(f"{what}: min {limit.low:g} is above max {limit.high:g} {own}")
+        return limit
+
+    def _argument_units(self, instrument: str) -> dict[str, str]:
+        specs = self.driver(instrument).COMMANDS.values()
+        return {name: argument.unit for spec in specs for name, argument in spec.arguments.items() if argument.unit is not None}
+
+    @cached_property
+    def channel_units(self) -> dict[str, str]:
+        """Unit of each `instrument.channel`."""
+        return {f"{name}.{channel}": spec.unit for name in self.spec.instruments for channel, spec in self.driver(name).CHANNELS.items()}
+
+    @cached_property
+    def envelope(self) -> Envelope:
+        """Limits (bench file and datasheet intersected) and interlocks."""
+        return Envelope(self._setpoint_limits(), self._interlocks(), self.constants, self.channel_units)
+
+    def _setpoint_limits(self) -> dict[str, SetpointLimit]:
+        limits: dict[str, SetpointLimit] = {}
+        for name, spec in self.spec.instruments.items():
+            for command in self.driver(name).COMMANDS.values():
+                for argument, described in command.arguments.items():
+                    found = [one for one in (described.limit, self._limit(name, argument) if argument in spec.limits else None) if one]
+                    if described.unit is not None and found:
+                        both = found[0] if len(found) == 1 else found[0].intersect(found[1])
+                        if both.low > both.high:
+                            raise BadInput(
+                                f"instrument {name}, limits.{argument}: nothing is left of the file's limits and the datasheet's "
+                                f"{found[0].low:g} to {found[0].high:g} {described.unit}"
+                            )
+                        limits[f"{name}.{argument}"] = SetpointLimit(both.low, both.high, described.unit)
+        return limits
+
+    def _interlocks(self) -> tuple[Interlock, ...]:
+        return tuple(
+            Interlock(
+                name=one.name,
+                before=one.before,
+                expression=one.expression,
+                unit=one.unit,
+                min=None if one.min is None else parse(one.min, one.unit, what=f"interlock {one.name!r}, min"),
+                max=None if one.max is None else parse(one.max, one.unit, what=f"interlock {one.name!r}, max"),
+            )
+            for one in self.spec.interlocks
+        )
+
+    @cached_property
+    def hazard_limits(self) -> dict[str, tuple[float, str]]:
+        """Value and unit of each hazard's limit."""
+        return {one.name: _named_quantity(one.limit, f"hazard {one.name!r}, {one.side}") for one in self.spec.hazards}
+
+    @cached_property
+    def prices(self) -> dict[str, Price]:
+        """Price of each stock that has one; all in one currency."""
+        stocks = self.spec.stocks.items()
+        prices = {name: Price.parse(one.price, what=f"stock {name}, price") for name, one in stocks if one.price is not None}
+        if len(currencies := {one.currency for one in prices.values()}) > 1:
+            raise BadInput(f"the stocks have prices in {' and '.join(sorted(currencies))}; expected one currency")
+        return prices
+
+    @property
+    def currency(self) -> str | None:
+        """Currency of all prices; None where there is none."""
+        return next((one.currency for one in self.prices.values()), None)
+
+    @cached_property
+    def positions(self) -> tuple[str, ...]:
+        """All sampler positions, row by row."""
+        return _positions(self.spec.bench.positions) if self.spec.bench.positions else ()
+
+
+def _named_quantity(raw: str | float, what: str) -> tuple[float, str]:
+    if not isinstance(raw, str):
+        return float(raw), ""
+    named = split(raw)[1]
+    try:
+        unit(named)
+    except BadInput as error:
+        raise BadInput(f"{what} = {raw!r}: {error}") from error
+    return parse(raw, named, what=what), named
+
+
+def _positions(text: str) -> tuple[str, ...]:
+    found = _RANGE.fullmatch(text)
+    if found is None:
+        raise BadInput(f"bench.positions = {text!r}; expected a range like 'A1:H12'")
+    rows = [chr(code) for code in range(ord(found[1]), ord(found[3]) + 1)]
+    columns = range(int(found[2]), int(found[4]) + 1)
+    return tuple(f"{row}{column}" for row in rows for column in columns)
+
+
+def parse_bench(text: str, path: Path) -> BenchFile:
+    """Check the text of a bench file.
+
+    Raises:
+        BadInput: One line that names the file, the key, what came and what is legal.
+    """
+    document = parse_toml(text, what=f"bench file {path}")
+    try:
+        spec = BenchSpec.model_validate(document)
+    except ValidationError as error:
+        raise explain(error, what=str(path), legal=_LEGAL) from error
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}") from error
+    bench = BenchFile(path, text, spec)
+    try:
+        _check_references(bench)
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}") from error
+    return bench
+
+
+def load_bench(path: Path) -> BenchFile:
+    """Read and check a bench file.
+
+    Raises:
+        BadInput: One line that names the file, the key, what came and what is legal.
+    """
+    return parse_bench(read_text(path, what=f"bench file {path}"), path)
+
+
+def _check_references(bench: BenchFile) -> None:
+    for name, spec in bench.spec.instruments.items():
+        if spec.driver not in DRIVERS:
+            raise BadInput(f"instrument {name}: unknown driver {spec.driver!r}; known: {', '.join(sorted(DRIVERS))}")
+        if spec.link not in bench.spec.links:
+            raise BadInput(f"instrument {name}: unknown link {spec.link!r}; declared: {', '.join(bench.spec.links)}")
+        for action in spec.safe_state:
+            if action not in bench.driver(name).SAFE_ACTIONS:
+                legal = ", ".join(sorted(bench.driver(name).SAFE_ACTIONS))
+                raise BadInput(f"instrument {name}: unknown safe action {action!r}; legal: {legal}")
+    for stock, described in bench.spec.stocks.items():
+        parse(described.volume, "mL", what=f"stock {stock}, volume")
+        if described.delivered_by is not None and described.delivered_by not in bench.spec.instruments:
+            raise BadInput(f"stock {stock}: delivered_by {described.delivered_by!r} is no instrument")
+    _check_addresses(bench.spec)
+    _ = bench.constants, bench.envelope, bench.positions, bench.hazard_limits, bench.prices
+
+
+def _check_addresses(spec: BenchSpec) -> None:
+    seen: dict[tuple[str, int | None], str] = {}
+    for name, one in spec.instruments.items():
+        key = (one.link, one.address)
+        if key in seen:
+            raise BadInput(f"instruments {seen[key]} and {name} have the same address {one.address} on link {one.link}")
+        seen[key] = name

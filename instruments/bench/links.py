@@ -1,0 +1,52 @@
+"""What a bench file says of its links and instruments that nothing could honour: for `check` and `run`.
+
+Only there: what was stored under an earlier release stays readable, and `stop` asks no questions.
+"""
+
+import os
+from collections.abc import Iterator
+from itertools import combinations
+
+from instruments.bench.file import BenchFile
+from instruments.bench.spec import LinkSpec
+from instruments.drivers.registry import LINK_KINDS, OPTIONS
+from instruments.lab_processes.locks import canonical_endpoint, is_url
+from orchestrator.errors import BadInput
+
+
+def refuse_unhonoured(bench: BenchFile) -> None:
+    """Refuse two links on one wire, links of the wrong kind, and keys that no driver reads.
+
+    Raises:
+        BadInput: One line that names the links or the instrument, and what was expected.
+    """
+    for complaint in (*_shared(bench), *_unread(bench)):
+        raise BadInput(f"{bench.path}: {complaint}")
+
+
+def _shared(bench: BenchFile) -> Iterator[str]:
+    for (one, its), (other, others) in combinations(bench.spec.links.items(), 2):
+        if (wire := _wire(its)) == _wire(others):
+            yield (
+                f"links {one} ({its.endpoint}) and {other} ({others.endpoint}) are one wire, {wire}: "
+                "one would take the other's replies; expected one link that all its instruments name"
+            )
+
+
+def _wire(link: LinkSpec) -> str:
+    return canonical_endpoint(link.endpoint) if is_url(link.endpoint) else os.path.realpath(link.endpoint)
+
+
+def _unread(bench: BenchFile) -> Iterator[str]:
+    for name, link in bench.spec.links.items():
+        if unread := sorted(link.model_fields_set & {"frame", "baud"} if link.kind == "opcua" else ()):
+            yield f"link {name}: {unread[0]} belongs to a serial link; an opcua link has a url alone"
+    for name, one in bench.spec.instruments.items():
+        needed, link = LINK_KINDS[one.driver], bench.spec.links[one.link]
+        if link.kind != needed:
+            yield f"instrument {name}: driver {one.driver!r} needs a link of kind {needed}; {one.link} is {link.kind}"
+        if needed == "opcua" and one.address is not None:
+            yield f"instrument {name}: address = {one.address} belongs to a serial line; driver {one.driver!r} has none"
+        if strangers := sorted(set(one.options) - OPTIONS.get(one.driver, frozenset())):
+            legal = ", ".join(sorted(OPTIONS.get(one.driver, ()))) or "none"
+            yield f"instrument {name}: driver {one.driver!r} has no option {strangers[0]!r}; it has {legal}"

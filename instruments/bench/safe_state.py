@@ -1,0 +1,58 @@
+"""The declared safe state, driven in the order of the bench file, each action as well as it goes."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from instruments.bench.file import BenchFile
+from instruments.bench.wires import Wires
+from instruments.lab_processes.stop import shown
+from orchestrator.errors import InstrumentError
+
+logger = logging.getLogger(__name__)
+
+ACTION_SECONDS: Final = 5.0
+"""Wall seconds that one safe action may take before the next one is tried: a dead device must not shield the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class SafeAction:
+    """What became of one safe action."""
+
+    instrument: str
+    action: str
+    done: bool
+    reason: str | None = None
+
+    def document(self) -> dict[str, Any]:
+        """Return it as a JSON object."""
+        return asdict(self)
+
+
+def line(action: SafeAction) -> str:
+    """Say in one line what became of a safe action."""
+    return shown(action.document())
+
+
+def declared(bench: BenchFile) -> Iterator[tuple[str, str]]:
+    """Iterate over (instrument, safe action) in the order of the bench file."""
+    for instrument, spec in bench.spec.instruments.items():
+        for action in spec.safe_state:
+            yield instrument, action
+
+
+def drive(bench: BenchFile, wires: Wires) -> tuple[SafeAction, ...]:
+    """Carry out all safe actions through the urgent lanes; never raises for a device."""
+    results = tuple(_attempt(wires, instrument, action) for instrument, action in declared(bench))
+    for one in results:
+        logger.log(logging.INFO if one.done else logging.ERROR, "safe state: %s.%s: %s", one.instrument, one.action, one.reason or "done")
+    return results
+
+
+def _attempt(wires: Wires, instrument: str, action: str) -> SafeAction:
+    try:
+        wires.of(instrument).attempt(instrument, lambda driver: driver.make_safe(action), seconds=ACTION_SECONDS)
+    except InstrumentError as error:
+        return SafeAction(instrument, action, done=False, reason=str(error))
+    return SafeAction(instrument, action, done=True)

@@ -1,0 +1,311 @@
+"""One thread per wire: it alone touches the drivers of its link, feeds their watchdogs and serves an urgent lane first."""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotYet
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeVar
+
+from instruments.bench.file import BenchFile
+from instruments.bench.link_names import LinkName
+from instruments.drivers.protocol import Driver, Identity
+from orchestrator.clock import Clock
+from orchestrator.errors import DeviceError, InstrumentError, LinkError, Sent
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+IDLE_TURN: Final = 0.25
+"""Wall seconds after which an idle wire thread turns once more, so that its age tells a dead thread from an idle one."""
+CLOSE_SECONDS: Final = 5.0
+"""Wall seconds that the last exchange on a wire may take at the end; a wedged driver does not keep the host alive."""
+REFRESHES_PER_WATCHDOG: Final = 3
+"""A watchdog is fed at least every third of its time: two lost refreshes do no harm."""
+
+
+class Connect(Protocol):
+    """Opens one link and builds the drivers of all instruments on it."""
+
+    def __call__(self, bench: BenchFile, link: str, clock: Clock) -> Mapping[str, Driver]:
+        """Return the drivers by instrument; LinkError when the link cannot be opened."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """Something to do in the wire's thread."""
+
+    work: Callable[[], None]
+    fail: Callable[[InstrumentError], None]
+
+
+class Wire:
+    """One link and its thread."""
+
+    def __init__(self, name: LinkName, connect: Callable[[], Mapping[str, Driver]], supervised: Callable[[], bool]) -> None:
+        """Prepare; nothing is opened before `open`.
+
+        Args:
+            name: The link's name and endpoint.
+            connect: Opens the link; called in the wire's thread, again after the link was lost.
+            supervised: Says whether watchdogs may be fed.
+        """
+        self.name = name
+        self.identities: dict[str, Identity] = {}
+        self._connect = connect
+        self._supervised = supervised
+        self._drivers: Mapping[str, Driver] = {}
+        self._urgent: deque[_Job] = deque()
+        self._normal: deque[_Job] = deque()
+        self._changed = threading.Condition()
+        self._complaints: dict[str, str] = {}
+        self._halted = False
+        self._closing = False
+        self._turn = time.monotonic()
+        self._refreshed = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name=f"wire-{name.link}", daemon=True)
+
+    # ----------------------------------------------------------------- from other threads
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    @property
+    def age(self) -> float:
+        """Wall seconds since the thread's last turn."""
+        return time.monotonic() - self._turn
+
+    def open(self, *, tick: Callable[[], None] | None = None) -> None:
+        """Open the link anew, identify every device and arm the watchdogs.
+
+        Args:
+            tick: Called several times a second while waiting.
+
+        Raises:
+            InstrumentError: The link or a device is absent, or a device is not the one that the bench file names.
+        """
+        _await(self._submit(self._open, urgent=True), tick)
+
+    def call(self, instrument: str, work: Callable[[Driver], T], *, urgent: bool = False, tick: Callable[[], None] | None = None) -> T:
+        """Do something with a driver in the wire's thread and wait for it.
+
+        Args:
+            instrument: Whose driver.
+            work: Gets the driver.
+            urgent: Use the lane for stop, abort and safe state, which is open in every state.
+            tick: Called several times a second while waiting.
+
+        Raises:
+            InstrumentError: What the driver raised; LinkError (not sent) when the link is closed or halted.
+        """
+        return _await(self._submit(lambda: self._asked(instrument, work), urgent=urgent), tick)
+
+    def attempt(self, instrument: str, work: Callable[[Driver], T], *, seconds: float) -> T:
+        """Do something urgent, waiting for at most so many wall seconds.
+
+        Raises:
+            InstrumentError: What the driver raised, or LinkError when the thread gave no answer in time.
+        """
+        future = self._submit(lambda: self._asked(instrument, work), urgent=True)
+        try:
+            return future.result(timeout=seconds)
+        except NotYet as error:
+            raise LinkError(f"{self.name}, {instrument}: no answer for {seconds:g} s", sent=Sent.MAYBE) from error
+
+    def take_complaints(self) -> dict[str, str]:
+        """Return, once, what devices said of themselves when their watchdogs were fed: a trip, an alarm, a restart."""
+        with self._changed:
+            complaints, self._complaints = self._complaints, {}
+        return complaints
+
+    def halt(self) -> None:
+        """Refuse the normal lane, also what waits in it: nothing but stop and safe state reaches the wire."""
+        with self._changed:
+            self._halted = True
+            waiting = list(self._normal)
+            self._normal.clear()
+        for job in waiting:
+            job.fail(LinkError(f"{self.name} is halted", sent=Sent.NO))
+
+    def release(self) -> None:
+        """Open the normal lane again."""
+        with self._changed:
+            self._halted = False
+
+    def close(self) -> None:
+        """End the thread and close the link; sends nothing."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._thread.join(CLOSE_SECONDS)
+
+    def _submit(self, work: Callable[[], T], *, urgent: bool) -> Future[T]:
+        future: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(work())
+            except BaseException as error:  # handed to the caller, whatever it is
+                future.set_exception(error)
+
+        job = _Job(run, future.set_exception)
+        with self._changed:
+            if self._closing or (self._halted and not urgent):
+                job.fail(LinkError(f"{self.name} is {'closed' if self._closing else 'halted'}", sent=Sent.NO))
+                return future
+            (self._urgent if urgent else self._normal).append(job)
+            self._changed.notify_all()
+        return future
+
+    # ----------------------------------------------------------------- in the wire's thread
+
+    def _run(self) -> None:
+        while True:
+            job = self._next()
+            self._turn = time.monotonic()
+            if job is not None:
+                job.work()
+            elif self._closing:
+                break
+            self._refresh_when_due()
+        self._close_drivers()
+
+    def _next(self) -> _Job | None:
+        with self._changed:
+            if not self._urgent and not self._normal and not self._closing:
+                self._changed.wait(IDLE_TURN)
+            if self._urgent:
+                return self._urgent.popleft()
+            return self._normal.popleft() if self._normal else None
+
+    def _open(self) -> None:
+        self._close_drivers()
+        drivers = self._connect()
+        try:
+            identities = {name: self._told(driver, driver.identify) for name, driver in drivers.items()}
+            for driver in drivers.values():
+                self._told(driver, driver.arm)
+        except InstrumentError:
+            for driver in drivers.values():
+                driver.close()
+            raise
+        self._drivers, self.identities = drivers, identities
+        self._refreshed = time.monotonic()
+
+    def _asked(self, instrument: str, work: Callable[[Driver], T]) -> T:
+        driver = self._driver(instrument)
+        return self._told(driver, lambda: work(driver))
+
+    def _told(self, driver: Driver, ask: Callable[[], T]) -> T:
+        with self.name.told(driver.settings.name):
+            return ask()
+
+    def _driver(self, instrument: str) -> Driver:
+        if not self._drivers:
+            self._open()
+        return self._drivers[instrument]
+
+    def _close_drivers(self) -> None:
+        drivers, self._drivers = self._drivers, {}
+        for driver in drivers.values():
+            driver.close()
+
+    def _refresh_when_due(self) -> None:
+        watched = [(driver, driver.settings.watchdog) for driver in self._drivers.values() if driver.HAS_WATCHDOG]
+        times = [seconds for _, seconds in watched if seconds is not None]
+        if not times or time.monotonic() - self._refreshed < min(times) / REFRESHES_PER_WATCHDOG or not self._supervised():
+            return
+        self._refreshed = time.monotonic()
+        for driver, seconds in watched:
+            if seconds is not None:
+                self._refresh(driver)
+
+    def _refresh(self, driver: Driver) -> None:
+        try:
+            self._told(driver, driver.refresh)
+        except DeviceError as error:
+            logger.error("%s: %s", driver.settings.name, error)
+            with self._changed:
+                self._complaints[driver.settings.name] = str(error)
+        except InstrumentError as error:
+            logger.warning("watchdog of %s not refreshed: %s", driver.settings.name, error)
+
+
+class Wires:
+    """All links of a bench."""
+
+    def __init__(self, bench: BenchFile, connect: Connect, clock: Clock, supervised: Callable[[], bool]) -> None:
+        """Prepare one wire per link that an instrument hangs on."""
+        used = dict.fromkeys(spec.link for spec in bench.spec.instruments.values())
+        names = {link: LinkName(link, bench.spec.links[link].endpoint) for link in used}
+        self._wires = {link: Wire(names[link], _opener(connect, bench, link, clock), supervised) for link in used}
+        self._link_of = {name: spec.link for name, spec in bench.spec.instruments.items()}
+
+    def start(self) -> None:
+        """Start all threads."""
+        for wire in self._wires.values():
+            wire.start()
+
+    def open(self, *, tick: Callable[[], None] | None = None) -> None:
+        """Open all links anew, identify the devices and arm their watchdogs."""
+        for wire in self._wires.values():
+            wire.open(tick=tick)
+
+    def of(self, instrument: str) -> Wire:
+        """Return the wire that an instrument hangs on."""
+        if instrument not in self._link_of:
+            raise DeviceError(f"the bench has no instrument {instrument!r}", sent=Sent.NO)
+        return self._wires[self._link_of[instrument]]
+
+    @property
+    def identities(self) -> dict[str, Identity]:
+        """What each device said that it is."""
+        return {name: one for wire in self._wires.values() for name, one in wire.identities.items()}
+
+    @property
+    def ages(self) -> dict[str, float]:
+        """Wall seconds since the last turn of each wire's thread."""
+        return {name: wire.age for name, wire in self._wires.items()}
+
+    def neighbours(self, instrument: str) -> set[str]:
+        """Return all instruments on the same link, itself included."""
+        return {name for name, link in self._link_of.items() if link == self._link_of[instrument]}
+
+    def take_complaints(self) -> dict[str, str]:
+        """Return, once, what devices said of themselves when their watchdogs were fed."""
+        return {name: line for wire in self._wires.values() for name, line in wire.take_complaints().items()}
+
+    def halt(self) -> None:
+        """Let nothing but stop and safe state through."""
+        for wire in self._wires.values():
+            wire.halt()
+
+    def release(self) -> None:
+        """Open the normal lanes again."""
+        for wire in self._wires.values():
+            wire.release()
+
+    def close(self) -> None:
+        """End all threads and close all links."""
+        for wire in self._wires.values():
+            wire.close()
+
+
+def _opener(connect: Connect, bench: BenchFile, link: str, clock: Clock) -> Callable[[], Mapping[str, Driver]]:
+    return lambda: connect(bench, link, clock)
+
+
+def _await(future: Future[T], tick: Callable[[], None] | None) -> T:
+    while True:
+        try:
+            return future.result(timeout=IDLE_TURN)
+        except NotYet:
+            if future.done():  # the work itself raised it
+                raise
+        if tick is not None:
+            tick()

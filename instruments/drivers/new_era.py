@@ -1,0 +1,451 @@
+"""New Era type syringe pumps (NE-1000 family), one per address of a serial line.
+
+A dose is a volume that the pump ends by itself. Its evidence is the totaliser: `baseline` clears it (a state-setting
+act) and reads it back as zero *before* the intent to dose is journalled, so that at any later moment a totaliser still at
+zero means that RUN was never carried out, and any other value is what our RUN has dispensed. Were it cleared after the
+baseline, a reading equal to the last dose could mean both "nothing happened" and "done".
+"""
+
+import logging
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Final
+
+from typing_extensions import override
+
+from instruments.drivers.checks import channel_spec, check_number, command_spec, legal_range, make_reading
+from instruments.drivers.new_era_protocol import (
+    ALARMS,
+    DIRECTION,
+    NOTHING,
+    RATE,
+    VERSION,
+    VOLUME,
+    PumpLink,
+    Totals,
+    amount,
+    pump_number,
+    resolution,
+)
+from instruments.drivers.protocol import (
+    ArgumentSpec,
+    Call,
+    ChannelSpec,
+    CommandSpec,
+    Driver,
+    Finding,
+    Identity,
+    Limit,
+    Outcome,
+    Progress,
+    Settings,
+    Verdict,
+)
+from instruments.transport.base import LineTransport
+from orchestrator.clock import Clock
+from orchestrator.domain.lifecycle import StepKind
+from orchestrator.domain.records import Reading
+from orchestrator.errors import BadInput, DeviceError, InstrumentError, LimitError, LinkError, Sent
+
+logger = logging.getLogger(__name__)
+
+_DOSE_TOLERANCE: Final = 0.01
+"""A dose within 1 % of its target is complete: the pump's own accuracy (NE-1000 data sheet)."""
+_ZERO: Final = 0.0005
+"""mL below which the totaliser shows zero (three decimals)."""
+_NOTICEABLE: Final = 0.002
+"""mL that the totaliser is sure to show."""
+_COARSE: Final = 0.01
+"""Relative rounding by the pump's number format from which on a warning is logged."""
+_FLOWS: Final = Limit(0.001, 20.0)
+_VOLUMES: Final = Limit(0.001, 9999.0)
+_WATCHDOGS: Final = Limit(1.0, 255.0)
+_STOPS: Final = 3
+"""STP pauses first and stops at the second time; one more for a lost one."""
+_MOVES: Final = {"I": 1.0, "W": -1.0}
+"""Direction of the flow by run state; in every other one there is none."""
+_STATES: Final = {"I": "infusing", "W": "withdrawing", "S": "stopped", "P": "paused", "A": "alarm"}
+
+
+class NewEraPump(Driver):
+    """Infuses volumes at flows."""
+
+    COMMANDS: ClassVar[Mapping[str, CommandSpec]] = {
+        "set_flow": CommandSpec(StepKind.STATE_SETTING, {"flow": ArgumentSpec("mL/min", _FLOWS)}),
+        "dose": CommandSpec(StepKind.DOSING, {"volume": ArgumentSpec("mL", _VOLUMES)}),
+        "stop": CommandSpec(StepKind.STATE_SETTING),
+    }
+    CHANNELS: ClassVar[Mapping[str, ChannelSpec]] = {
+        "flow": ChannelSpec("mL/min"),
+        "flow_setpoint": ChannelSpec("mL/min"),
+        "dispensed": ChannelSpec("mL"),
+        "status": ChannelSpec(""),
+    }
+    SAFE_ACTIONS: ClassVar[frozenset[str]] = frozenset({"stop"})
+    HAS_WATCHDOG: ClassVar[bool] = True
+    LONGEST_QUEUEING: ClassVar[float] = 0.5
+    """The pump drops a command whose bytes are more than 0.5 s apart, and acts on a whole one at once."""
+
+    def __init__(self, transport: LineTransport, settings: Settings, clock: Clock) -> None:
+        """Bind the pump at `settings.address`; nothing is sent.
+
+        Raises:
+            BadInput: The bench file gives no address of 0 to 99, or a watchdog that the pump cannot keep.
+        """
+        address = _address(settings)
+        self._settings = settings
+        self._clock = clock
+        self._transport = transport
+        self._link = PumpLink(transport, settings.name, address)
+        self._alarms_when_armed: int | None = None
+        self._alarms_told = 0
+
+    @property
+    @override
+    def settings(self) -> Settings:
+        return self._settings
+
+    @classmethod
+    @override
+    def check_settings(cls, settings: Settings) -> None:
+        _address(settings)
+        if settings.serial_number is not None:
+            message = f"{settings.name}: serial_number = {settings.serial_number!r}, but a New Era pump tells none"
+            raise BadInput(f"{message}; leave it out (the model is compared)")
+
+    @override
+    def identify(self) -> Identity:
+        """Get model and firmware; the pump has no serial number on the wire.
+
+        Raises:
+            DeviceError: Another model than the bench file names, or the bench file names a serial number.
+        """
+        match, _ = self._link.ask("VER", VERSION)
+        name, wanted = self._settings.name, self._settings.model
+        if wanted is not None and wanted != match["model"]:
+            raise DeviceError(f"{name}: the pump says {match['model']}; the bench file expects {wanted}", sent=Sent.NO)
+        if self._settings.serial_number is not None:
+            expected = f"the bench file expects {self._settings.serial_number}"
+            raise DeviceError(f"{name}: a New Era pump tells no serial number; {expected}", sent=Sent.NO)
+        return Identity(match["model"], None, match["firmware"], None)
+
+    @override
+    def arm(self) -> None:
+        """Set the safe mode with the bench file's watchdog time, or leave it where there is none.
+
+        Alarms up to here are taken note of: what follows begins anew.
+        """
+        self._arm()
+        self._alarms_told = self._link.alarm_count
+
+    def _arm(self) -> None:
+        seconds = math.ceil(self._settings.watchdog or 0)
+        if seconds == 0 and self._find_mode() is False:
+            return
+        command = f"SAF{seconds}"
+        reply = self._link.send_repeatable(command, NOTHING)
+        if reply.alarm is not None:
+            reply = self._link.send_repeatable(command, NOTHING)
+        self._link.check_refusal(command, reply)
+        self._link.check_alarm(command, reply)
+        self._link.safe_mode = seconds > 0
+        if (reply.raw[1] < ord("0")) != self._link.safe_mode:
+            raise DeviceError(f"{self._settings.name} acknowledged {command} but kept its mode", sent=Sent.YES)
+        self._link.ask("VER", VERSION)
+        self._alarms_when_armed = self._link.alarm_count
+
+    def _find_mode(self) -> bool:
+        self._link.ask("VER", VERSION)
+        return self._link.safe_mode
+
+    def _arm_again(self) -> None:
+        """Arm the watchdog again when a reset or a time-out has undone it."""
+        armed = self._alarms_when_armed
+        if self._settings.watchdog and armed is not None and (armed != self._link.alarm_count or not self._link.safe_mode):
+            self._arm()
+
+    @override
+    def refresh(self) -> None:
+        """Get the run state, which the pump takes as a sign of life.
+
+        Raises:
+            DeviceError: An alarm came up since the last exchange; the watchdog is armed again.
+        """
+        before = self._link.alarm_count
+        self._link.totals()
+        self._arm_again()
+        if self._link.alarm_count != before:
+            raise DeviceError(f"{self._settings.name} reported an alarm{self._alarm_text()}", sent=Sent.YES)
+
+    @override
+    def limit(self, command: str, argument: str) -> Limit | None:
+        spec = self.COMMANDS.get(command)
+        return legal_range(self._settings, spec.arguments.get(argument) if spec else None, argument)
+
+    @override
+    def check(self, call: Call) -> None:
+        spec = command_spec(self._settings, self.COMMANDS, call)
+        for name, argument in spec.arguments.items():
+            what = f"{self._settings.name}.{call.command} {name}"
+            check_number(what, call.arguments[name], argument.unit or "", self.limit(call.command, name))
+
+    @override
+    def baseline(self, call: Call) -> Mapping[str, Any]:
+        """Get the run state, the totaliser and the version; before a dose the totaliser is cleared first (see above).
+
+        Raises:
+            DeviceError: The totaliser does not clear, or an alarm came up that nobody was told of.
+        """
+        totals = self._link.totals()
+        match, _ = self._link.ask("VER", VERSION)
+        self._refuse_alarms(Sent.NO)
+        cleared = call.command == "dose" and totals.prompt == "S"
+        if cleared:
+            totals = self._clear()
+        self._link.forget_alarms()
+        return {
+            "status": totals.prompt,
+            "dispensed": totals.infused,
+            "cleared": cleared,
+            "version": match[0],
+            "wall": self._clock.now().wall.isoformat(),
+        }
+
+    @override
+    def perform(self, call: Call) -> Mapping[str, float | str]:
+        self.check(call)
+        acts: Mapping[str, Callable[[Call], Mapping[str, float | str]]] = {
+            "set_flow": self._set_flow,
+            "dose": self._dose,
+            "stop": lambda _: self._stop(),
+        }
+        return acts[call.command](call)
+
+    def _set_flow(self, call: Call) -> Mapping[str, float | str]:
+        """Set the flow, 0.001 to 20 mL/min, and compare the readback."""
+        text = self._number(call, "flow")
+        self._refuse_alarms(Sent.NO)
+        self._set(f"RAT{text}MM")
+        match, _ = self._link.ask("RAT", RATE)
+        self._compare("flow", text, amount(match), "mL/min")
+        self._refuse_alarms(Sent.YES)
+        return {"flow": float(text)}
+
+    def _dose(self, call: Call) -> Mapping[str, float | str]:
+        """Run the infusion of a volume, 0.001 to 9999 mL; the pump ends it by itself."""
+        text = self._number(call, "volume")
+        try:
+            self._prepare_dose(text)
+        except InstrumentError as error:
+            raise type(error)(f"{error}; the dose was not started", sent=Sent.NO) from error
+        reply = self._link.send("RUN", NOTHING)
+        self._link.check_refusal("RUN", reply)
+        self._link.check_alarm("RUN", reply)
+        self._confirm_running()
+        return {"volume": float(text)}
+
+    def _prepare_dose(self, text: str) -> None:
+        """Set direction and volume and clear the totaliser; all of it may be repeated."""
+        self._set("DIRINF")
+        match, _ = self._link.ask("DIR", DIRECTION)
+        if match[0] != "INF":
+            raise DeviceError(f"{self._settings.name} acknowledged DIRINF but is set to {match[0]}", sent=Sent.YES)
+        self._set("VOLML")
+        self._set(f"VOL{text}")
+        match, _ = self._link.ask("VOL", VOLUME)
+        self._compare("volume", text, amount(match), "mL")
+        totals = self._clear()
+        if totals.prompt != "S":
+            state = _STATES.get(totals.prompt, totals.prompt)
+            raise DeviceError(f"{self._settings.name} is {state}; expected it stopped before a dose", sent=Sent.NO)
+        self._refuse_alarms(Sent.NO)
+
+    def _confirm_running(self) -> None:
+        """Check that an acknowledged RUN is carried out."""
+        try:
+            totals = self._link.totals()
+        except LinkError as error:
+            raise LinkError(f"{error}; RUN was acknowledged before", sent=Sent.YES) from error
+        if totals.prompt != "I" and totals.infused < _ZERO:
+            state = _STATES.get(totals.prompt, totals.prompt)
+            message = f"{self._settings.name} acknowledged RUN but is {state} with nothing dispensed"
+            raise DeviceError(message + self._alarm_text(), sent=Sent.YES)
+
+    def _clear(self) -> Totals:
+        self._set("CLDINF")
+        totals = self._link.totals()
+        if totals.infused >= _ZERO and totals.prompt == "S":
+            message = f"{self._settings.name} acknowledged CLDINF but its totaliser is at {totals.infused:g} mL"
+            raise DeviceError(message, sent=Sent.YES)
+        return totals
+
+    def _stop(self) -> Mapping[str, float | str]:
+        """Set the pump to stopped (not paused); accepted in every state."""
+        for _ in range(_STOPS):
+            self._link.send_repeatable("STP", NOTHING)  # refused where there is nothing to stop
+            totals = self._link.totals()
+            if totals.prompt == "S":
+                return {}
+        state = _STATES.get(totals.prompt, totals.prompt)
+        raise DeviceError(f"{self._settings.name} acknowledged STP but is {state}", sent=Sent.YES)
+
+    @override
+    def outcome(self, call: Call, baseline: Mapping[str, Any]) -> Outcome:
+        """Get how a dose stands: by run state and dispensed volume, which an alarm cannot hide."""
+        if call.command != "dose":
+            return Outcome(Progress.FINISHED)
+        target = float(pump_number(float(call.arguments["volume"])))
+        return self._outcome_of(self._link.totals(), target)
+
+    def _outcome_of(self, totals: Totals, target: float) -> Outcome:
+        if totals.prompt == "I":
+            return Outcome(Progress.RUNNING)
+        reading = make_reading(self._settings, self._clock, "dispensed", "mL", totals.raw, totals.infused)
+        if _complete(totals, target):
+            return Outcome(Progress.FINISHED, "completed", (reading,))
+        self._alarms_told = self._link.alarm_count
+        return Outcome(Progress.FAILED, self._failure(totals), (reading,))
+
+    def _failure(self, totals: Totals) -> str:
+        """Name why a dose ended short; the first alarm is the cause of later ones."""
+        words = {"R": "reset", "S": "stalled", "T": "communication-lost"}
+        for alarm in self._link.alarms:
+            return words.get(alarm, f"alarm-{alarm}")
+        return {"P": "paused", "W": "withdrawing"}.get(totals.prompt, "stopped-short")
+
+    @override
+    def reconcile(self, call: Call, baseline: Mapping[str, Any]) -> Finding:
+        """Decide from run state and totaliser; a pump queues nothing and its line has one owner."""
+        totals = self._link.totals()
+        evidence = {
+            "status": totals.prompt,
+            "dispensed": totals.infused,
+            "alarms": list(self._link.alarms),
+            "baseline": dict(baseline),
+        }
+        if call.command == "dose":
+            return self._reconcile_dose(call, baseline, totals, evidence)
+        done = totals.prompt == "S" if call.command == "stop" else self._has_flow(call, evidence)
+        return Finding(Verdict.FINISHED if done else Verdict.NOT_EXECUTED, evidence)
+
+    def _has_flow(self, call: Call, evidence: dict[str, Any]) -> bool:
+        match, _ = self._link.ask("RAT", RATE)
+        text = pump_number(float(call.arguments["flow"]))
+        evidence["flow"] = amount(match)
+        return abs(amount(match) - float(text)) <= resolution(text)
+
+    def _reconcile_dose(self, call: Call, baseline: Mapping[str, Any], totals: Totals, evidence: dict[str, Any]) -> Finding:
+        text = pump_number(float(call.arguments["volume"]))
+        match, _ = self._link.ask("VOL", VOLUME)
+        evidence |= {"target": float(text), "volume": amount(match)}
+        if "R" in self._link.alarms or self._link.ask("VER", VERSION)[0][0] != baseline.get("version"):
+            return Finding(Verdict.UNDECIDABLE, evidence)
+        if totals.prompt == "I" and abs(amount(match) - float(text)) <= resolution(text):
+            return Finding(Verdict.RUNNING, evidence, Outcome(Progress.RUNNING))
+        if totals.prompt != "S" or baseline.get("cleared") is not True:
+            return Finding(Verdict.UNDECIDABLE, evidence)
+        if _complete(totals, float(text)):
+            return Finding(Verdict.FINISHED, evidence, self._outcome_of(totals, float(text)))
+        if totals.infused < _ZERO and self._would_show(evidence):
+            return Finding(Verdict.NOT_EXECUTED, evidence)
+        return Finding(Verdict.UNDECIDABLE, evidence)
+
+    def _would_show(self, evidence: dict[str, Any]) -> bool:
+        """Say whether a dose that ended by an alarm must have moved the totaliser.
+
+        Without an alarm a started dose runs to its target. The time-out alarm leaves it at least the watchdog's time.
+        """
+        if not self._link.alarms:
+            return True
+        if set(self._link.alarms) != {"T"}:
+            return False
+        match, _ = self._link.ask("RAT", RATE)
+        evidence["flow"] = amount(match)
+        seconds = self._settings.watchdog or 0.0
+        return amount(match) / 60.0 * seconds >= _NOTICEABLE
+
+    @override
+    def read(self, channels: Sequence[str]) -> tuple[Reading, ...]:
+        """Get channels.
+
+        `flow` is what leaves the syringe now: none while the pump stands, whatever rate is programmed, and less than none
+        while it withdraws. The reply that has the rate has the run state too, so that the two belong together.
+
+        Raises:
+            DeviceError: An alarm came up that nobody was told of.
+        """
+        readings = tuple(self._read(channel) for channel in channels)
+        self._refuse_alarms(Sent.YES)
+        return readings
+
+    def _read(self, channel: str) -> Reading:
+        unit = channel_spec(self._settings, self.CHANNELS, channel).unit
+        if channel in ("flow", "flow_setpoint"):
+            match, reply = self._link.ask("RAT", RATE)
+            share = 1.0 if channel == "flow_setpoint" else _MOVES.get(reply.prompt, 0.0)
+            return make_reading(self._settings, self._clock, channel, unit, reply.raw, share * amount(match))
+        totals = self._link.totals()
+        value = totals.infused if channel == "dispensed" else _STATES.get(totals.prompt, totals.prompt)
+        return make_reading(self._settings, self._clock, channel, unit, totals.raw, value)
+
+    @override
+    def cancel(self, call: Call) -> None:
+        self._stop()
+
+    @override
+    def make_safe(self, action: str) -> None:
+        if action not in self.SAFE_ACTIONS:
+            raise BadInput(f"{self._settings.name} has no safe action {action!r}; it has {', '.join(sorted(self.SAFE_ACTIONS))}")
+        self._stop()
+
+    @override
+    def close(self) -> None:
+        self._transport.close()
+
+    def _set(self, command: str) -> None:
+        reply = self._link.send_repeatable(command, NOTHING)
+        self._link.check_refusal(command, reply)
+        self._link.check_alarm(command, reply)
+
+    def _number(self, call: Call, argument: str) -> str:
+        """Write an argument in the pump's format; a value that the format turns to zero is refused."""
+        value = float(call.arguments[argument])
+        text = pump_number(value)
+        if float(text) == 0.0:
+            raise LimitError(f"{self._settings.name}.{call.command} {argument} = {value:g}; the pump counts in 0.001")
+        if abs(float(text) - value) > _COARSE * value:
+            logger.warning("%s: %s %g is sent as %s, the pump's nearest number", self._settings.name, argument, value, text)
+        return text
+
+    def _compare(self, what: str, text: str, readback: float, unit: str) -> None:
+        if abs(readback - float(text)) > resolution(text):
+            message = f"{self._settings.name} acknowledged {what} {text} {unit} but reads back {readback:g} {unit}"
+            raise DeviceError(message, sent=Sent.YES)
+
+    def _refuse_alarms(self, sent: Sent) -> None:
+        """Raise DeviceError for alarms that nobody was told of, once; where they undid the watchdog, arm it again."""
+        if self._link.alarm_count != self._alarms_told:
+            self._alarms_told = self._link.alarm_count
+            self._arm_again()
+            raise DeviceError(f"{self._settings.name} reported an alarm{self._alarm_text()}", sent=sent)
+
+    def _alarm_text(self) -> str:
+        return "".join(f": {alarm} ({ALARMS.get(alarm, 'unknown')})" for alarm in self._link.alarms[-1:])
+
+
+def _address(settings: Settings) -> int:
+    """Return the pump's address.
+
+    Raises:
+        BadInput: None of 0 to 99, or a watchdog that the pump cannot keep.
+    """
+    address, watchdog = settings.address, settings.watchdog
+    if address is None or not 0 <= address <= 99:
+        raise BadInput(f"{settings.name}: address {address!r}; a New Era pump needs one of 0 to 99")
+    if watchdog is not None and not _WATCHDOGS.low <= watchdog <= _WATCHDOGS.high:
+        raise BadInput(f"{settings.name}: watchdog of {watchdog:g} s; the pump keeps 1 to 255 s")
+    return address
+
+
+def _complete(totals: Totals, target: float) -> bool:
+    return abs(totals.infused - target) <= max(_DOSE_TOLERANCE * target, _ZERO)

@@ -1,0 +1,38 @@
+"""The time of a lab, as any process of the machine can tell it: real time, or that of the running plant."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from instruments.lab_processes.state_files import read_note
+from orchestrator.clock import Clock, LiveClock, PlantClock
+from orchestrator.errors import BadInput
+
+
+def plant_clock(document: Mapping[str, Any]) -> Clock:
+    """Return the lab time of a plant.
+
+    Raises:
+        BadInput: The document names no t0 or rate.
+    """
+    match document:
+        case {"t0_monotonic": float() | int() as t0, "rate": float() | int() as rate}:
+            return PlantClock(float(t0), float(rate))
+    raise BadInput(f"a plant's endpoints need t0_monotonic and rate; they have: {', '.join(document) or 'nothing'}")
+
+
+def lab_clock(endpoints: Path | None) -> Clock:
+    """Return a lab's clock: real time for a live lab, the plant's for a dry one (BadInput when it has none)."""
+    return LiveClock() if endpoints is None else plant_clock(_read(endpoints))
+
+
+def lab_rate(endpoints: Path | None) -> float:
+    """Return lab seconds per wall second: 1 in a live lab, and in a dry one whose plant never ran."""
+    return float(read_note(endpoints).get("rate", 1.0)) if endpoints else 1.0
+
+
+def _read(endpoints: Path) -> dict[str, Any]:
+    document = read_note(endpoints)
+    if not document:
+        raise BadInput(f"no plant has run in this lab: {endpoints} is not there or cannot be read")
+    return document

@@ -1,0 +1,56 @@
+"""How near a configuration is to what was measured, in units that a person can check by hand.
+
+Per parameter: a number's difference as a part of its range; of a category 0 or 1; of a composition the fraction that would
+have to be exchanged, which is half the sum of absolute differences. Both of the latter are half the L1 distance of the
+encoded inputs. A distance is the mean over parameters [Gower1971].
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from models.inputs.encoding import Encoding
+from orchestrator.domain.parameters import ContinuousParameter, DiscreteParameter
+
+WEAK_EVIDENCE: Final = 30
+"""Below so many measurements explanations are marked as weakly founded: `benchmarks/explanations.py` says how often they err."""
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """Measured points near a configuration, the nearest first."""
+
+    indices: tuple[int, ...]
+    """Rows of the measured points."""
+    distances: tuple[float, ...]
+    """0: equal; 1: every parameter at the other end of its range."""
+    by_parameter: tuple[tuple[float, ...], ...]
+    """Neighbour -> distance in each parameter, in the space's order; `distances` are their means."""
+
+
+def nearest_measured(point: Float[Tensor, " d"], measured: Float[Tensor, "n d"], encoding: Encoding, *, count: int = 3) -> Neighbours:
+    """Find the measured points nearest to a configuration, both encoded; of equally near ones the earlier come first.
+
+    Returns:
+        `count` neighbours, or as many as were measured.
+    """
+    parts = parameter_distances(point, measured, encoding)
+    distances = parts.mean(dim=1)
+    order = distances.argsort(stable=True)[:count]
+    by_parameter = tuple(tuple(row) for row in parts[order].tolist())
+    return Neighbours(tuple(order.tolist()), tuple(distances[order].tolist()), by_parameter)
+
+
+def parameter_distances(point: Float[Tensor, " d"], others: Float[Tensor, "n d"], encoding: Encoding) -> Float[Tensor, "n p"]:
+    """Return distances parameter by parameter."""
+    differences = (others - point).abs()
+    pairs = zip(encoding.space.parameters, encoding.slices, strict=True)
+    return torch.stack([differences[:, where].sum(dim=1) / _sides(parameter) for parameter, where in pairs], dim=1)
+
+
+def _sides(parameter: object) -> int:
+    # what leaves one category or component enters another, and would be counted twice
+    return 1 if isinstance(parameter, ContinuousParameter | DiscreteParameter) else 2

@@ -1,0 +1,48 @@
+"""From observations to what surrogates learn from."""
+
+import math
+from collections.abc import Sequence
+from statistics import pstdev
+
+import torch
+
+from models.base import TargetData
+from models.inputs.encoding import Encoding
+from orchestrator.domain.objective import Objective, Target, varies
+from orchestrator.ports import Observation
+
+
+def training_data(encoding: Encoding, objective: Objective, observations: Sequence[Observation]) -> tuple[TargetData, ...]:
+    """Collect each target's rows, in the order of the observations; one without a value is left out of that target only."""
+    return tuple(_target_data(encoding, target, observations) for target in objective.targets)
+
+
+def _target_data(encoding: Encoding, target: Target, observations: Sequence[Observation]) -> TargetData:
+    rows = [observation for observation in observations if target.name in observation.values]
+    values = [row.values[target.name] for row in rows]
+    unit = order_of_magnitude(values, expected_spread(target))
+    known = [row.uncertainties.get(target.name) for row in rows]
+    variances = [(value / unit) ** 2 for value in known if value is not None]
+    expected = expected_spread(target)
+    return TargetData(
+        name=target.name,
+        X=encoding.encode(row.configuration for row in rows),
+        Y=torch.tensor([value / unit for value in values], dtype=torch.float64),
+        Yvar=torch.tensor(variances, dtype=torch.float64) if rows and len(variances) == len(rows) else None,
+        spread=None if expected is None else expected / unit,
+        unit=unit,
+    )
+
+
+def expected_spread(target: Target) -> float | None:
+    """Guess how far values spread from what the objective says: a quarter of its range, or a match's tolerance."""
+    if target.low is not None and target.high is not None:
+        return (target.high - target.low) / 4
+    return target.tolerance
+
+
+def order_of_magnitude(values: Sequence[float], expected: float | None) -> float:
+    """Return the power of ten of the values' spread, else of the expected spread, else of their size."""
+    spread = pstdev(values) if values and varies(min(values), max(values)) else 0.0
+    chosen = spread or expected or max(map(abs, values), default=0.0) or 1.0
+    return float(10.0 ** math.floor(math.log10(chosen)))

@@ -1,0 +1,250 @@
+"""Priors at work in a campaign: each target's prior is adapted to what was measured, and all targets are joined.
+
+Adaptation depends on the data alone: the random numbers that it may draw are seeded by the data's hash. So what is
+learned when results arrive is what a proposal finds, and what a replay computes again.
+"""
+
+import hashlib
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import product
+from typing import Any, Final
+
+import torch
+from botorch.models.model import Model as BotorchModel
+from botorch.posteriors import GPyTorchPosterior
+from gpytorch.distributions import MultitaskMultivariateNormal, MultivariateNormal
+from jaxtyping import Float
+from torch import Tensor
+from typing_extensions import override
+
+from models.base import Learner, Model, Posterior, Prior, Surrogate, TargetData
+from models.meta_learning.checkpoint import PriorFile
+from models.source_basis.guarded import DefaultPrior
+from orchestrator.domain.campaign import SurrogateSpec
+from orchestrator.domain.objective import Target
+from orchestrator.domain.space import SearchSpace
+from orchestrator.errors import BadInput
+from orchestrator.units import convert
+
+LEAST_WEIGHT: Final = 1e-3
+"""Products of components that weigh less are left out: they change no choice and each costs an acquisition function."""
+KEPT_LIFTS: Final = 8
+"""Large tables whose lifted form is kept: a pool in a few blocks."""
+TABLE: Final = 256
+"""Rows from which on a tensor counts as a table that comes again."""
+
+Lifting = Callable[[Tensor], Tensor]
+"""From rows of the campaign's encoding to rows of the prior's, differentiably."""
+
+
+class Joined(BotorchModel):  # type: ignore[misc]  # botorch is untyped here
+    """Independent models of all targets, over the campaign's encoding, in multiples of the targets' units."""
+
+    _supports_cache_root = False
+
+    def __init__(self, models: Sequence[Model], units: Sequence[float], lifting: Lifting) -> None:
+        super().__init__()
+        self.models, self.units, self.lifting = tuple(models), tuple(units), lifting
+
+    @property
+    @override
+    def num_outputs(self) -> int:
+        return len(self.models)
+
+    @property
+    @override
+    def batch_shape(self) -> torch.Size:
+        return torch.Size()
+
+    @override
+    def posterior(
+        self,
+        X: Float[Tensor, "*b q d"],
+        output_indices: list[int] | None = None,
+        observation_noise: bool | Tensor = False,
+        posterior_transform: Any = None,
+    ) -> Posterior:
+        """Return the joint posterior, event shape `*b q m`."""
+        Z = self.lifting(X)
+        found = joined((model.posterior(Z, observation_noise=observation_noise) for model in self.models), self.units)
+        return found if posterior_transform is None else posterior_transform(found)
+
+
+def joined(posteriors: Iterable[Posterior], units: Sequence[float]) -> Posterior:
+    """Join posteriors of single targets, each in its unit, to one of all, in multiples of the given units."""
+    scaled = [_divided(one.distribution, unit) for one, unit in zip(posteriors, units, strict=True)]
+    return GPyTorchPosterior(scaled[0] if len(scaled) == 1 else MultitaskMultivariateNormal.from_independent_mvns(scaled))
+
+
+def _divided(normal: MultivariateNormal, unit: float) -> MultivariateNormal:
+    return MultivariateNormal(normal.mean / unit, normal.covariance_matrix / unit**2)
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptedTargets(Surrogate):
+    """The adapted surrogates of all targets."""
+
+    targets: tuple[str, ...]
+    parts: tuple[Surrogate, ...]
+    """One per target, in the target's unit and the prior's encoding."""
+    units: tuple[float, ...]
+    """How much of each target's unit one is in what comes out."""
+    lifting: Lifting
+
+    @property
+    @override
+    def name(self) -> str:
+        return "adapted/1"
+
+    @override
+    def posterior(self, X: Float[Tensor, "*b q d"]) -> Posterior:
+        """Return the joint posterior; of mixtures the Gaussian of the same moments, for people and plots alone."""
+        Z = self.lifting(X)
+        return joined((part.posterior(Z) for part in self.parts), self.units)
+
+    @override
+    def variance_parts(self, X: Float[Tensor, "n d"]) -> tuple[Float[Tensor, "n m"], Float[Tensor, "n m"]]:
+        Z = self.lifting(X)
+        found = [part.variance_parts(Z) for part in self.parts]
+        squares = torch.tensor([unit**2 for unit in self.units], dtype=X.dtype)
+        epistemic, aleatoric = (torch.cat(columns, dim=-1) / squares for columns in zip(*found, strict=True))
+        return epistemic, aleatoric
+
+    @override
+    def components(self) -> tuple[tuple[float, Model], ...]:
+        """Combine each component of a target with each of the others; what weighs next to nothing is left out."""
+        combinations = list(product(*(part.components() for part in self.parts)))
+        weighed = [(math.prod(weight for weight, _ in one), [model for _, model in one]) for one in combinations]
+        heavy = [(weight, models) for weight, models in weighed if weight >= LEAST_WEIGHT]
+        total = math.fsum(weight for weight, _ in heavy)
+        return tuple((weight / total, Joined(models, self.units, self.lifting)) for weight, models in heavy)
+
+    @override
+    def description(self) -> Mapping[str, Any]:
+        return {target: dict(part.description()) for target, part in zip(self.targets, self.parts, strict=True)}
+
+
+@dataclass(frozen=True, slots=True)
+class KeptLift:
+    """A lift that keeps what tables become, so that models see the same tensor each time and may keep what they compute."""
+
+    lift: Lifting
+    kept: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict, compare=False)
+    """id of a table -> the table, which the entry keeps alive, and its lifted form."""
+
+    def __call__(self, X: Float[Tensor, "*b d"]) -> Float[Tensor, "*b e"]:
+        """Lift rows."""
+        if X.requires_grad or len(X) < TABLE:
+            return self.lift(X)
+        pair = self.kept.pop(id(X), None) or (X, self.lift(X))
+        while len(self.kept) >= KEPT_LIFTS:
+            del self.kept[next(iter(self.kept))]
+        self.kept[id(X)] = pair  # the newest last: what comes again stays
+        return pair[1]
+
+
+@dataclass(frozen=True)
+class AdaptedLearner(Learner):
+    """Adapts one prior per target; needs no measurement."""
+
+    priors: Mapping[str, Prior]
+    """By target."""
+    lift: Lifting
+    task: Float[Tensor, " k"]
+    """What is known about the task, as the priors were told it."""
+    origin: Mapping[str, Any]
+    """Name, hash and origin of the file that the priors come from."""
+    factors: Mapping[str, float] = field(default_factory=dict)
+    """Target -> how much of the prior's unit the campaign's is; 1 where it is left out."""
+    _last: dict[str, tuple[str, Surrogate]] = field(default_factory=dict, init=False, compare=False, repr=False)
+    """Target -> hash of the data and what came of them."""
+
+    @cached_property
+    def _kept(self) -> KeptLift:
+        return KeptLift(self.lift)
+
+    @property
+    @override
+    def needs_measurements(self) -> bool:
+        return False
+
+    @property
+    @override
+    def identity(self) -> Mapping[str, Any]:
+        return self.origin
+
+    @override
+    def fit(self, data: Sequence[TargetData], *, seed: int) -> AdaptedTargets:
+        """Adapt to what was measured, if anything; the result depends on the data alone, not on the seed.
+
+        Raises:
+            BadInput: A target that the prior does not know.
+        """
+        parts = tuple(self._adapted(target) for target in data)
+        return AdaptedTargets(tuple(one.name for one in data), parts, tuple(self._size(one) for one in data), self._kept)
+
+    def _size(self, data: TargetData) -> float:
+        """Return how much of the prior's unit one is in the data."""
+        return data.unit * self.factors.get(data.name, 1.0)
+
+    def _adapted(self, data: TargetData) -> Surrogate:
+        content = fingerprint(data)
+        known = self._last.get(data.name)
+        if known is None or known[0] != content:
+            known = self._last[data.name] = (content, self._adapt(data, int(content[:12], 16)))
+        return known[1]
+
+    def _adapt(self, data: TargetData, seed: int) -> Surrogate:
+        if data.name not in self.priors:
+            raise BadInput(f"the prior has no target {data.name!r}; it has {', '.join(self.priors)}")
+        size, generator = self._size(data), torch.Generator().manual_seed(seed)
+        variances = None if data.Yvar is None else data.Yvar * size**2
+        return self.priors[data.name].adapt(self.lift(data.X), data.Y * size, variances, self.task, generator=generator)
+
+
+def adapted_learner(file: PriorFile, space: SearchSpace, targets: Sequence[Target], spec: SurrogateSpec) -> AdaptedLearner:
+    """Build the learner of a campaign from a prior.
+
+    Args:
+        file: The prior.
+        space: The campaign's space.
+        targets: The campaign's targets.
+        spec: The campaign's surrogate: what is known about its task, and whether the guard takes part.
+
+    Raises:
+        BadInput: The prior does not fit: a parameter, category, target, unit or descriptor.
+    """
+    return AdaptedLearner(
+        priors={target.name: _guarded(file.prior(target.name), spec.guard) for target in targets},
+        lift=file.lift(space),
+        task=file.task_vector(spec.task),
+        origin={"name": file.name, "sha256": file.sha256, "origin": file.origin},
+        factors={target.name: _factor(target, file.family(target.name).unit, file.name) for target in targets},
+    )
+
+
+def _guarded(prior: Prior, guard: bool) -> Prior:
+    """Leave the guard out where that is wanted; priors of other learners have none."""
+    return replace(prior, guard=guard) if isinstance(prior, DefaultPrior) else prior
+
+
+def _factor(target: Target, unit: str, prior: str) -> float:
+    """Return how much of the prior's unit the campaign's is."""
+    try:
+        zero, one = (convert(value, target.unit, unit) for value in (0.0, 1.0))
+    except BadInput as error:
+        raise BadInput(f"prior {prior}: target {target.name} is in {unit or '1'} there and in {target.unit or '1'} here") from error
+    if zero != 0.0:
+        raise BadInput(f"prior {prior}: target {target.name} is in {unit} there and in {target.unit} here, which begin elsewhere")
+    return one
+
+
+def fingerprint(data: TargetData) -> str:
+    """Return a hash of all that adaptation to one target depends on, whatever the order of the rows."""
+    rows = torch.cat([data.X, (data.Y * data.unit).unsqueeze(-1)], dim=-1)
+    known = rows if data.Yvar is None else torch.cat([rows, (data.Yvar * data.unit**2).unsqueeze(-1)], dim=-1)
+    text = repr((data.name, data.Yvar is None, sorted(known.tolist())))
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,129 @@
+"""One Gaussian process per source task, fitted once: what the baselines that use history are made of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import torch
+from botorch import fit_gpytorch_mll
+from botorch.models import SingleTaskGP
+from botorch.models.model import Model as BotorchModel
+from botorch.posteriors import GPyTorchPosterior
+from botorch.settings import validate_input_scaling
+from gpytorch.distributions import MultivariateNormal
+from gpytorch.mlls import ExactMarginalLogLikelihood
+from jaxtyping import Float
+from torch import Tensor
+from typing_extensions import override
+
+from models.base import Model, Posterior, spread_of
+from models.meta_learning.tasks import Scale, TaskData
+
+ROWS: Final = 200
+"""So many rows of a source at most, drawn at random: more cost cubically and change its mean little."""
+FIT_ITERATIONS: Final = 50
+"""L-BFGS steps of a fit: the likelihood is flat beyond, and a proposal waits for it."""
+TABLE: Final = 64
+"""Points from which on predictions are kept: a pool is predicted again at each proposal."""
+
+
+def fitted(X: Float[Tensor, "n d"], Y: Float[Tensor, " n"]) -> Model:
+    """Fit BoTorch's default model to values in standard units; call it within `repeatable`."""
+    with validate_input_scaling(False):  # it warns of one row, and of values that are standard in other units
+        model = SingleTaskGP(X, Y.unsqueeze(-1), outcome_transform=None)
+    mll = ExactMarginalLogLikelihood(model.likelihood, model)
+    fit_gpytorch_mll(mll, optimizer_kwargs={"options": {"maxiter": FIT_ITERATIONS}})
+    return model.eval()
+
+
+def own_scale(Y: Float[Tensor, " n"], family: Scale) -> Scale:
+    """Return the values' own mean and standard deviation, the family's spread while they do not vary, its level while there are none."""
+    if not len(Y):
+        return family
+    return Scale(float(Y.mean()), spread_of(Y) or family.spread)
+
+
+def drawn_rows(task: TaskData, most: int, generator: torch.Generator) -> TaskData:
+    """Return at most so many rows, in their order."""
+    if len(task.Y) <= most:
+        return task
+    return task.rows(torch.randperm(len(task.Y), generator=generator)[:most].sort().values)
+
+
+@dataclass(slots=True)
+class SourceGPs:
+    """Fitted models of the sources, each in its own standard units, with the last pool's predictions kept."""
+
+    models: tuple[Model, ...]
+    _points: Tensor = field(default_factory=lambda: torch.zeros(0))
+    _moments: tuple[Tensor, Tensor] = field(default_factory=lambda: (torch.zeros(0), torch.zeros(0)))
+
+    @classmethod
+    def fit(cls, tasks: Sequence[TaskData], scale: Scale, generator: torch.Generator) -> "SourceGPs":
+        """Fit one model per task; call it within `repeatable`."""
+        kept = [drawn_rows(task, ROWS, generator) for task in tasks]
+        return cls(tuple(fitted(task.X, own_scale(task.Y, scale).standard(task.Y)) for task in kept))
+
+    def moments(self, X: Float[Tensor, "n d"]) -> tuple[Float[Tensor, "T n"], Float[Tensor, "T n"]]:
+        """Return means and variances of each source's function, in its own standard units."""
+        if torch.equal(X, self._points):
+            return self._moments
+        found = [model.posterior(X.unsqueeze(-2)) for model in self.models]
+        means = torch.stack([one.mean.reshape(-1) for one in found]).detach()
+        variances = torch.stack([one.variance.reshape(-1) for one in found]).detach()
+        if len(X) >= TABLE:
+            self._points, self._moments = X.clone(), (means, variances)
+        return means, variances
+
+    @property
+    def noise(self) -> Float[Tensor, " T"]:
+        """Variance of a measurement of each source, in its own standard units."""
+        return torch.stack([model.likelihood.noise.detach().mean() for model in self.models])
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """Fitted hyperparameters and rows, from which the models can be made again."""
+        return {str(number): dict(model.state_dict()) for number, model in enumerate(self.models)}
+
+
+class Pointwise(BotorchModel):  # type: ignore[misc]  # botorch is untyped here
+    """A model of one target that knows means, variances and noise point by point; joint points count as independent."""
+
+    def __init__(self, scale: Scale) -> None:
+        super().__init__()
+        self.scale = scale
+
+    @property
+    @override
+    def num_outputs(self) -> int:
+        return 1
+
+    @property
+    @override
+    def batch_shape(self) -> torch.Size:
+        return torch.Size()
+
+    def moments(self, X: Float[Tensor, "n d"]) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
+        """Return means and variances in standard units."""
+        raise NotImplementedError
+
+    def noise(self) -> float:
+        """Return the variance of one measurement, in standard units."""
+        raise NotImplementedError
+
+    @override
+    def posterior(
+        self,
+        X: Float[Tensor, "*b q d"],
+        output_indices: list[int] | None = None,
+        observation_noise: bool | Tensor = False,
+        posterior_transform: Any = None,
+    ) -> Posterior:
+        """Return the posterior in the target's unit."""
+        mean, variance = (part.reshape(X.shape[:-1]) for part in self.moments(X.reshape(-1, X.shape[-1])))
+        if observation_noise is not False:
+            variance = variance + self.noise()
+        spread = self.scale.spread
+        normal = MultivariateNormal(self.scale.level + spread * mean, torch.diag_embed(spread**2 * variance))
+        found = GPyTorchPosterior(normal)
+        return found if posterior_transform is None else posterior_transform(found)

@@ -1,0 +1,195 @@
+"""The default learner: the source-basis process under guard, calibrated.
+
+The guard is a fresh process on the same data that knows the family's level, spread and noise and nothing else. Both are
+weighed by how well they explain what was measured (log likelihoods, coefficients integrated out), starting from how often
+the prior helped its own sources; proposals come from the mixture.
+
+Trust is the weight of the prior's part times how sure it is that the task rises where the sources rise. The second factor
+tells a prior that holds from one that only turned out useful: a family with its sign turned around keeps its weight, since
+the process learns the turned sign within a few experiments, and so does one that says nothing, since it learns as well as
+the fresh process; neither keeps its trust.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from typing_extensions import override
+
+from models.base import Prior
+from models.gaussian_processes.conditioning import Adapted, Conditioned
+from models.gaussian_processes.kernels import Layout, neutral_kernel
+from models.gaussian_processes.noise import LEAST_DEVIATION, NoiseModel
+from models.meta_learning.calibration import Inflation, learn_inflation
+from models.meta_learning.tasks import Family, Scale, TaskData
+from models.source_basis.basis import Basis
+from models.source_basis.learner import SourceBasisLearner, SourceBasisPrior, describe, left_out, restore_source_basis
+from models.source_basis.process import REACHES, Beliefs, Skeleton, agreement
+
+NAME: Final = "default/1"
+FRESH_LEVEL_DEVIATION: Final = 1.0
+"""Of the fresh process's level, in the family's standard units."""
+FRESH_VARIANCES: Final = (-2.5, -0.7, -2.0, -2.0)
+"""Means of the logarithms of its variances: short, middle and long reach, single parameters; it is smooth by default."""
+FRESH_DEVIATION: Final = 0.5
+"""Of those logarithms. Vaguer beliefs let a few flat values shrink all variances: such a process is sure of itself after
+five measurements, wins the evidence while nothing happens, and needs its intervals doubled, which then lead proposals."""
+FRESH_NOISE_DEVIATION: Final = 1.5
+GUESSED_NOISE: Final = NoiseModel("size", (0.1, 0.0), (), 0.0, LEAST_DEVIATION, "residuals")
+"""Its noise where nothing was ever repeated: a tenth of the family's spread, to begin with."""
+CLIP: Final = 3.0
+"""Most that one measurement may add to or take from the evidence, on average: a few outliers do not decide."""
+LEAST_WEIGHT: Final = 0.02
+"""A part that weighs less is left out: it changes no choice and costs an acquisition function."""
+EXAMINED: Final = 10
+"""Measurements at which the sources are asked whether the prior helped them."""
+EXAMINATIONS: Final = 4
+"""Supports of that size drawn from each source."""
+
+
+@dataclass(frozen=True)
+class DefaultPrior(Prior):
+    """Two processes and what weighs them."""
+
+    informed: SourceBasisPrior
+    fresh: SourceBasisPrior
+    trust: float
+    """Weight of the informed process before the first experiment."""
+    informed_inflation: Inflation
+    fresh_inflation: Inflation
+    guard: bool = True
+
+    @property
+    @override
+    def name(self) -> str:
+        return NAME
+
+    @override
+    def adapt(
+        self,
+        X: Float[Tensor, "n d"],
+        Y: Float[Tensor, " n"],
+        Yvar: Float[Tensor, " n"] | None,
+        task: Float[Tensor, " k"],
+        *,
+        generator: torch.Generator,
+    ) -> Adapted:
+        informed, evidence = self.informed.conditioned(X, Y, Yvar, task)
+        informed.inflation = self.informed_inflation.at(len(Y))
+        notes = {**describe(informed), "inflation": round(informed.inflation, 4)}
+        if not self.guard:
+            return Adapted(NAME, ((1.0, informed),), {**notes, "trust": round(agreement(informed), 4), "weights": {"prior": 1.0}})
+        fresh, against = self.fresh.conditioned(X, Y, Yvar, task)
+        fresh.inflation = self.fresh_inflation.at(len(Y))
+        weight = weighed(self.trust, evidence - against, len(Y))
+        notes |= {"trust": round(weight * agreement(informed), 4), "weights": {"prior": round(weight, 4), "fresh": round(1 - weight, 4)}}
+        notes["evidence"] = round(evidence - against, 3)
+        return Adapted(NAME, _parts(weight, informed, fresh), notes)
+
+    @override
+    def state(self) -> dict[str, Any]:
+        return {
+            "informed": self.informed.state(),
+            "fresh": self.fresh.state(),
+            "trust": self.trust,
+            "informed_inflation": self.informed_inflation.state(),
+            "fresh_inflation": self.fresh_inflation.state(),
+        }
+
+
+def weighed(trust: float, evidence: float, n: int) -> float:
+    """Return the posterior weight of the prior's part: odds times the likelihood ratio, clipped per measurement."""
+    clipped = max(-CLIP * n, min(CLIP * n, evidence))
+    return 1.0 / (1.0 + math.exp(-(math.log(trust / (1.0 - trust)) + clipped)))
+
+
+def _parts(weight: float, informed: Conditioned, fresh: Conditioned) -> tuple[tuple[float, Conditioned], ...]:
+    if weight < LEAST_WEIGHT:
+        return ((1.0, fresh),)
+    if weight > 1.0 - LEAST_WEIGHT:
+        return ((1.0, informed),)
+    return ((weight, informed), (1.0 - weight, fresh))
+
+
+def fresh_prior(informed: SourceBasisPrior, family: Family) -> SourceBasisPrior:
+    """Return the process of somebody who knows the family's level, spread and noise and nothing else."""
+    layout = Layout.of(family.features)
+    skeleton = Skeleton(family.features, neutral_kernel(layout), Basis(family.features, (), ()))
+    variances = FRESH_VARIANCES[: len(skeleton.names) - 1]
+    assert len(variances) in (len(REACHES), len(REACHES) + 1)
+    beliefs = Beliefs(
+        torch.zeros(1, dtype=torch.float64),
+        torch.full((1,), FRESH_LEVEL_DEVIATION, dtype=torch.float64),
+        torch.tensor([*variances, 0.0], dtype=torch.float64),
+        torch.tensor([FRESH_DEVIATION] * len(variances) + [FRESH_NOISE_DEVIATION], dtype=torch.float64),
+    )
+    # replicates say how well a bench repeats itself; residuals of sources would let a useless prior blind its own guard
+    noise = informed.noise if informed.noise.origin == "replicates" else GUESSED_NOISE
+    return SourceBasisPrior(skeleton, beliefs, informed.scale, noise, None)
+
+
+@dataclass(frozen=True, slots=True)
+class DefaultLearner:
+    """Learns the default prior."""
+
+    @property
+    def name(self) -> str:
+        """Name and version."""
+        return NAME
+
+    def meta_train(
+        self,
+        tasks: Sequence[TaskData],
+        family: Family,
+        *,
+        generator: torch.Generator,
+        report: Callable[[Any], None] | None = None,
+    ) -> DefaultPrior:
+        """Learn from source tasks.
+
+        Raises:
+            BadInput: No task, or nothing varies.
+        """
+        informed = SourceBasisLearner().meta_train(tasks, family, generator=generator, report=report)
+        fresh = fresh_prior(informed, family)
+        others = left_out(tasks)
+        playing = [index for index, rest in enumerate(others) if rest]
+
+        def strict(index: int, support: TaskData) -> tuple[Conditioned, float]:
+            return informed.restricted(others[index]).conditioned(support.X, support.Y, support.Yvar, support.descriptors)
+
+        def plain(_index: int, support: TaskData) -> tuple[Conditioned, float]:
+            return fresh.conditioned(support.X, support.Y, support.Yvar, support.descriptors)
+
+        return DefaultPrior(
+            informed,
+            fresh,
+            _helped(tasks, playing, strict, plain, generator),
+            learn_inflation(tasks, playing, lambda index, support: strict(index, support)[0], generator),
+            learn_inflation(tasks, playing, lambda index, support: plain(index, support)[0], generator),
+        )
+
+
+_Play = Callable[[int, TaskData], tuple[Conditioned, float]]
+
+
+def _helped(tasks: Sequence[TaskData], playing: Sequence[int], strict: _Play, plain: _Play, generator: torch.Generator) -> float:
+    """Return how often the prior explained a source better than the fresh process did, shrunk towards a half."""
+    wins, trials = 1.0, 2.0
+    for index in playing:
+        supports = [tasks[index].rows(torch.randperm(len(tasks[index].Y), generator=generator)[:EXAMINED]) for _ in range(EXAMINATIONS)]
+        wins += sum(strict(index, one)[1] > plain(index, one)[1] for one in supports) / EXAMINATIONS
+        trials += 1.0
+    return wins / trials
+
+
+def restore_default(state: Mapping[str, Any], family: Family) -> DefaultPrior:
+    """Return the prior of a state."""
+    informed = restore_source_basis(state["informed"], family)
+    fresh = replace(fresh_prior(informed, family), scale=Scale(informed.scale.level, informed.scale.spread))
+    of_informed, of_fresh = (Inflation(tuple(state[f"{name}_inflation"]["factors"])) for name in ("informed", "fresh"))
+    return DefaultPrior(informed, fresh, float(state["trust"]), of_informed, of_fresh)

@@ -1,0 +1,244 @@
+"""The source-basis Gaussian process: a new task is what the sources agree on, plus a mixture of them, plus news.
+
+Each source has its own Gaussian process; its posterior mean is a function over the whole space. A new task is a process
+whose columns are averages of these functions and whose random weights mix them (`models.source_basis.process`). All but a handful
+of variances is fixed before the first experiment, conditioning is exact, weights of either sign are learned from a few
+points, and history that does not fit fades. Nothing is standardised by three points: level and spread are the family's.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from typing_extensions import override
+
+from models.base import Prior
+from models.gaussian_processes.conditioning import Adapted, Conditioned, canonical_order
+from models.gaussian_processes.kernels import FamilyKernel, Layout
+from models.gaussian_processes.noise import NoiseModel, fit_noise, restore_noise
+from models.inputs.features import Features
+from models.meta_learning.tasks import Family, Scale, TaskData, exemplary, family_scale
+from models.source_basis.basis import Basis
+from models.source_basis.kinship import Kinship, learn_kinship
+from models.source_basis.process import Beliefs, ComponentProcess, Evidence, Skeleton, first_beliefs, learn_beliefs, most_probable
+from models.source_basis.source_posterior import SourcePosterior, fit_source, restore_source, shared_kernel
+
+NAME: Final = "source-basis/1"
+SUPPORT_SIZES: Final = (5, 10, 20, 40)
+"""Sizes of the supports from which a source's numbers are learned."""
+LEARNED_ROWS: Final = 300
+"""Rows of a source that are looked at when it plays the new task."""
+LEAST_SUPPORT: Final = 2
+"""From so many measurements on the variances move."""
+
+
+@dataclass(frozen=True)
+class SourceBasisPrior(Prior):
+    """What adapts to a new task."""
+
+    skeleton: Skeleton
+    beliefs: Beliefs
+    scale: Scale
+    noise: NoiseModel
+    kinship: Kinship | None
+
+    @property
+    @override
+    def name(self) -> str:
+        return NAME
+
+    @override
+    def adapt(
+        self,
+        X: Float[Tensor, "n d"],
+        Y: Float[Tensor, " n"],
+        Yvar: Float[Tensor, " n"] | None,
+        task: Float[Tensor, " k"],
+        *,
+        generator: torch.Generator,
+    ) -> Adapted:
+        model, likelihood = self.conditioned(X, Y, Yvar, task)
+        return Adapted(NAME, ((1.0, model),), {**describe(model), "log_likelihood": round(likelihood, 3)})
+
+    def conditioned(
+        self, X: Float[Tensor, "n d"], Y: Float[Tensor, " n"], Yvar: Float[Tensor, " n"] | None, task: Float[Tensor, " k"]
+    ) -> tuple[Conditioned, float]:
+        """Return the adapted process and the log likelihood of the support in standard units."""
+        skeleton = self._for(task)
+        order = canonical_order(X, Y)
+        X, Y, Yvar = X[order], Y[order], None if Yvar is None else Yvar[order]
+        y = self.scale.standard(Y)
+        noise = self._support_noise(skeleton, X, y, Yvar)
+        logs, likelihood = self.beliefs.means, 0.0
+        if len(y) >= LEAST_SUPPORT:
+            logs, likelihood = most_probable(Evidence.of(skeleton, X, y, noise), self.beliefs)
+        process = ComponentProcess(skeleton, self.beliefs, logs)
+        factor = float(logs[-1].exp())
+        model = Conditioned(process, X, y, factor * noise, scale=self.scale, aleatoric=lambda mean: factor * self.noise.variance(mean))
+        return model, likelihood
+
+    def _support_noise(self, skeleton: Skeleton, X: Tensor, y: Float[Tensor, " n"], Yvar: Tensor | None) -> Float[Tensor, " n"]:
+        """Return each row's noise variance: at the mean that a first look gives, and never below what the rows state."""
+        level = self.noise.variance(torch.zeros_like(y))
+        if len(y):
+            first = Conditioned(ComponentProcess(skeleton, self.beliefs, self.beliefs.means), X, y, level, scale=self.scale)
+            with torch.no_grad():
+                level = self.noise.variance(first.moments(first.X)[0])
+        return level if Yvar is None else torch.maximum(level, Yvar / self.scale.spread**2)
+
+    def _for(self, task: Float[Tensor, " k"]) -> Skeleton:
+        basis = self.skeleton.basis
+        if self.kinship is None:
+            return self.skeleton
+        known = len(task) == self.kinship.descriptors.shape[-1]
+        chosen = range(len(basis.sources)) if basis.chosen is None else basis.chosen
+        # a task of which nothing is known is nobody's relative: the plain average
+        even = torch.zeros(len(basis.sources), dtype=torch.float64).index_fill_(0, torch.tensor(list(chosen)), 1.0 / len(chosen))
+        weights = self.kinship.weights(task, chosen) if known else even
+        return replace(self.skeleton, basis=basis.restricted(chosen, weights))
+
+    def restricted(self, chosen: Sequence[int]) -> "SourceBasisPrior":
+        """Return the prior as if it had only some of the sources; beliefs stay."""
+        return replace(self, skeleton=replace(self.skeleton, basis=self.skeleton.basis.restricted(chosen, None)))
+
+    @override
+    def state(self) -> dict[str, Any]:
+        basis, kernel = self.skeleton.basis, self.skeleton.kernel
+        return {
+            "sources": [source.state() for source in basis.sources],
+            "fidelities": list(basis.fidelities),
+            "log_lengths": kernel.log_lengths,
+            "shares": kernel.shares,
+            "beliefs": self.beliefs.state(),
+            "level": self.scale.level,
+            "spread": self.scale.spread,
+            "noise": self.noise.state(),
+            "kinship": None if self.kinship is None else {name: getattr(self.kinship, name) for name in Kinship.__slots__},
+        }
+
+
+def restore_source_basis(state: Mapping[str, Any], family: Family) -> SourceBasisPrior:
+    """Return the prior of a state."""
+    layout = Layout.of(family.features)
+    kernel = FamilyKernel(layout, state["log_lengths"], state["shares"])
+    sources = tuple(restore_source(one, layout) for one in state["sources"])
+    kinship = None if state["kinship"] is None else Kinship(**state["kinship"])
+    basis = Basis(family.features, sources, tuple(state["fidelities"]))
+    skeleton = Skeleton(family.features, kernel, _with_kinship(basis, kinship))
+    scale = Scale(state["level"], state["spread"])
+    return SourceBasisPrior(skeleton, Beliefs(**state["beliefs"]), scale, restore_noise(state["noise"]), kinship)
+
+
+def _with_kinship(basis: Basis, kinship: Kinship | None) -> Basis:
+    """Give the basis a column for relatives, so that its number of columns is the prior's."""
+    if kinship is None:
+        return basis
+    even = torch.full((len(basis.sources),), 1.0 / len(basis.sources), dtype=torch.float64)
+    return basis.restricted(range(len(basis.sources)), even)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceBasisLearner:
+    """Learns a source-basis prior."""
+
+    use_descriptors: bool = True
+
+    @property
+    def name(self) -> str:
+        """Name and version."""
+        return NAME
+
+    def meta_train(
+        self,
+        tasks: Sequence[TaskData],
+        family: Family,
+        *,
+        generator: torch.Generator,
+        report: Callable[[Any], None] | None = None,  # noqa: ARG002 - all learners have it; this one is done in seconds
+    ) -> SourceBasisPrior:
+        """Learn from source tasks.
+
+        Raises:
+            BadInput: No task, or nothing varies.
+        """
+        scale, layout = family_scale(tasks), Layout.of(family.features)
+        sources = tuple(fit_source(task, family.features(task.X), layout, generator) for task in tasks)
+        basis = Basis(family.features, sources, tuple(task.fidelity for task in tasks))
+        played = [_sample(task, generator) for task in tasks]
+        others = left_out(tasks)
+        kinship = self._kinship(tasks, basis, played, others)
+        likes = exemplary(tasks)
+        kernel = shared_kernel([sources[index] for index in likes])
+        skeleton = Skeleton(family.features, kernel, _with_kinship(basis, kinship))
+        noise = fit_noise([tasks[index] for index in likes], scale)
+        first = first_beliefs(skeleton.columns, len(skeleton.names), replicated=noise.origin == "replicates")
+        prior = SourceBasisPrior(skeleton, first, scale, noise, kinship)
+        return replace(prior, beliefs=learn_beliefs(_supports(prior, tasks, played, others, generator), first))
+
+    def _kinship(
+        self, tasks: Sequence[TaskData], basis: Basis, played: Sequence[TaskData], others: Sequence[Sequence[int]]
+    ) -> Kinship | None:
+        widths = {len(task.descriptors) for task in tasks}
+        if not self.use_descriptors or widths == {0} or len(widths) > 1:
+            return None
+        values = [(task.Y - source.level) / source.spread for task, source in zip(played, basis.sources, strict=True)]
+        return learn_kinship(
+            torch.stack([task.descriptors for task in tasks]), [basis.functions(task.X) for task in played], values, others
+        )
+
+
+def left_out(tasks: Sequence[TaskData]) -> tuple[tuple[int, ...], ...]:
+    """Return, per task, the tasks that are not its kin: others of no or of another declared group.
+
+    Where several tasks were measured, only those play the new task: what a simulator is worth is learned from experiments.
+    """
+    playing = exemplary(tasks)
+    return tuple(
+        tuple(other for other in range(len(tasks)) if other != index and (task.group is None or tasks[other].group != task.group))
+        if index in playing
+        else ()
+        for index, task in enumerate(tasks)
+    )
+
+
+def _sample(task: TaskData, generator: torch.Generator) -> TaskData:
+    rows = torch.randperm(len(task.Y), generator=generator)[:LEARNED_ROWS].sort().values
+    return task.rows(rows)
+
+
+def _supports(
+    prior: SourceBasisPrior,
+    tasks: Sequence[TaskData],
+    played: Sequence[TaskData],
+    others: Sequence[Sequence[int]],
+    generator: torch.Generator,
+) -> list[list[Evidence]]:
+    """Let each source play the new task, on supports of several sizes."""
+    found = []
+    for task, rows, rest in zip(tasks, played, others, strict=True):
+        if not rest:
+            continue
+        skeleton = prior.restricted(rest)._for(task.descriptors)  # noqa: SLF001 - the same class's business
+        found.append([_support(prior, skeleton, rows, size, generator) for size in SUPPORT_SIZES])
+    return found
+
+
+def _support(prior: SourceBasisPrior, skeleton: Skeleton, task: TaskData, size: int, generator: torch.Generator) -> Evidence:
+    some = task.rows(torch.randperm(len(task.Y), generator=generator)[: min(size, max(1, len(task.Y) // 2))])
+    y = prior.scale.standard(some.Y)
+    noise = prior.noise.variance(y)
+    return Evidence.of(skeleton, some.X, y, noise)
+
+
+def describe(model: Conditioned) -> dict[str, Any]:
+    """Return variances of the components, rounded, for people."""
+    process = model.process
+    assert isinstance(process, ComponentProcess)
+    names = process.skeleton.names
+    return {"variances": {name: float(f"{value:.3g}") for name, value in zip(names, process.logs.exp().tolist(), strict=True)}}
+
+
+__all__ = ["Features", "SourceBasisLearner", "SourceBasisPrior", "SourcePosterior", "describe", "left_out", "restore_source_basis"]
