@@ -9,7 +9,8 @@ from models.base import Prior
 from models.inputs.encoding import Encoding
 from models.inputs.features import Features
 from models.meta_learning.tasks import Family, TaskData
-from models.networks import Plan, deep_kernel, maml
+from models.networks import deep_kernel, maml
+from models.networks.training import Plan
 from models.source_basis.guarded import DefaultLearner, restore_default
 from models.source_basis.learner import SourceBasisLearner, restore_source_basis
 from orchestrator.domain.parameters import ContinuousParameter
