@@ -16,7 +16,6 @@ from models.inputs.encoding import Encoding
 from models.inputs.training_data import training_data
 from models.reproducible import repeatable
 from orchestrator.domain.objective import Objective
-from orchestrator.domain.parameters import CompositionParameter
 from orchestrator.domain.records import Prediction
 from orchestrator.domain.region import Region
 from orchestrator.domain.space import SearchSpace
@@ -79,7 +78,7 @@ class BayesianPolicy(Policy):
         """Size of the space-filling design."""
         if self.options.initial is not None:
             return self.options.initial
-        return max(3, degrees_of_freedom(self.space) + 1) if self.learner.needs_measurements else 0
+        return max(3, self.space.freedom + 1) if self.learner.needs_measurements else 0
 
     @override
     def propose(self, knowledge: Knowledge, *, count: int, seed: int) -> tuple[Suggestion, ...]:
@@ -272,8 +271,3 @@ class BayesianPolicy(Policy):
         """All configurations where they are few."""
         rows = enumerated(self._encoding)
         return Pool(self._encoding, rows) if rows else None
-
-
-def degrees_of_freedom(space: SearchSpace) -> int:
-    """Count what can be varied independently, constraints aside."""
-    return sum(len(parameter.columns) - isinstance(parameter, CompositionParameter) for parameter in space.parameters)

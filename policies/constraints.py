@@ -11,12 +11,9 @@ from torch import Tensor
 
 from models.inputs.encoding import Encoding
 from models.inputs.proximity import parameter_distances
-from orchestrator.domain.constraints import CONSTRAINT_TOLERANCE, ExpressionConstraint, LinearConstraint
-from orchestrator.domain.parameters import CompositionParameter
+from orchestrator.domain.constraints import CONSTRAINT_TOLERANCE, Constraint, ExpressionConstraint, LinearConstraint
 from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.values import Configuration
-
-Constraint = LinearConstraint | ExpressionConstraint
 
 
 def meets_constraints(encoding: Encoding, X: Float[Tensor, "n d"]) -> Bool[Tensor, " n"]:
@@ -70,8 +67,8 @@ class Continuous:
         """Fractions that vary continuously sum to one, and linear constraints whose bounds are one number."""
         sums = [
             (torch.arange(where.start, where.stop), torch.ones(where.stop - where.start, dtype=torch.float64), 1.0)
-            for parameter, where in zip(self.encoding.region.space.parameters, self.encoding.slices, strict=True)
-            if isinstance(parameter, CompositionParameter) and parameter.step is None and parameter.fixed is None
+            for code, where in zip(self.encoding.codes, self.encoding.slices, strict=True)
+            if code.sums_to_one
         ]
         return [*sums, *(self._plane(one) for one in self._linear if is_equality(one))]
 

@@ -65,7 +65,7 @@ def _target_quantity(data: ReportData, position: int) -> Quantity:
 def panels(data: ReportData) -> tuple[Panel, ...]:
     """Return one panel per column: a composition has one per component."""
     units = data.space.units
-    categories = {one.name: one.categories for one in data.space.parameters if one.kind == "categorical"}
+    categories = {column: owner.names for column, owner in data.space.owners.items() if column not in units}
     return tuple(Panel(column, axis_label(column, units.get(column, "")), categories.get(column)) for column in data.space.columns)
 
 
