@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 from typing_extensions import override
@@ -18,21 +19,13 @@ class CategoricalCode(Code):
 
     parameter: CategoricalParameter
     legal: CategoricalParameter
+    one_hot: ClassVar[bool] = True
+    counted: ClassVar[int] = 2
 
     @property
     @override
     def width(self) -> int:
         return len(self.parameter.categories)
-
-    @property
-    @override
-    def one_hot(self) -> bool:
-        return True
-
-    @property
-    @override
-    def counted(self) -> int:
-        return 2
 
     @override
     def encode(self, configuration: Configuration) -> list[float]:

@@ -1,7 +1,9 @@
 """What every kind of parameter can do with tensors; a kind says the rest."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from math import inf
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -21,6 +23,10 @@ class Code(ABC):
     """Gives the scale."""
     legal: Parameter
     """What decoding yields: what is left of the parameter."""
+    one_hot: ClassVar[bool] = False
+    """Whether the inputs stand for names of which one is chosen."""
+    counted: ClassVar[int] = 1
+    """How often the inputs count a difference: what leaves one name or component enters another."""
 
     @property
     def width(self) -> int:
@@ -35,7 +41,7 @@ class Code(ABC):
     @property
     def free(self) -> bool:
         """Whether the inputs vary continuously."""
-        return False
+        return self.legal.size == inf
 
     @property
     def sums_to_one(self) -> bool:
@@ -46,16 +52,6 @@ class Code(ABC):
     def few(self) -> bool:
         """Whether only some of the inputs may differ from zero."""
         return False
-
-    @property
-    def one_hot(self) -> bool:
-        """Whether the inputs stand for names of which one is chosen."""
-        return False
-
-    @property
-    def counted(self) -> int:
-        """How often the inputs count a difference: what leaves one name or component enters another."""
-        return 1
 
     @property
     def bounds(self) -> tuple[list[float], list[float]]:
@@ -114,9 +110,8 @@ def number(configuration: Configuration, column: str) -> float:
     return float(value)
 
 
-def selection(own: Sequence[str], goal: Iterable[str], what: str) -> tuple[Tensor, Tensor]:
+def selection(own: Sequence[str], known: Sequence[str], what: str) -> tuple[Tensor, Tensor]:
     """Return matrix and offset that bring each name to its place among others."""
-    known = list(goal)
     if unknown := [name for name in own if name not in known]:
         raise BadInput(f"{what} {unknown[0]!r} is unknown to it; it knows {', '.join(known)}")
     rows = [[float(name == other) for other in known] for name in own]

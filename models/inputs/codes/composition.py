@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
-from typing import Final
+from typing import ClassVar, Final
 
 import torch
 from jaxtyping import Float
@@ -33,6 +33,7 @@ class CompositionCode(Code):
 
     parameter: CompositionParameter
     legal: CompositionParameter
+    counted: ClassVar[int] = 2
 
     @property
     @override
@@ -47,23 +48,13 @@ class CompositionCode(Code):
 
     @property
     @override
-    def free(self) -> bool:
-        return self.legal.is_free
-
-    @property
-    @override
     def sums_to_one(self) -> bool:
-        return self.legal.is_free
+        return self.free
 
     @property
     @override
     def few(self) -> bool:
         return self.legal.most < self.width
-
-    @property
-    @override
-    def counted(self) -> int:
-        return 2
 
     @override
     def encode(self, configuration: Configuration) -> list[float]:

@@ -62,11 +62,6 @@ class ContinuousCode(_NumberCode):
 
     @property
     @override
-    def free(self) -> bool:
-        return True
-
-    @property
-    @override
     def bounds(self) -> tuple[list[float], list[float]]:
         return [self._input(self.legal.min)], [self._input(self.legal.max)]
 

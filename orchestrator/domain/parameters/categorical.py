@@ -53,10 +53,6 @@ class CategoricalParameter(ParameterKind):
         return ({self.name: category} for category in self.categories)
 
     @override
-    def neighbours(self, configuration: Configuration) -> Iterator[Configuration]:
-        return ({self.name: category} for category in self.categories if category != configuration[self.name])
-
-    @override
     def difference(self, one: Configuration, other: Configuration) -> float:
         return float(one[self.name] != other[self.name])
 

@@ -86,11 +86,6 @@ class CompositionParameter(ParameterKind):
         """How many components may be there at once."""
         return self.max_components or len(self.components)
 
-    @property
-    def is_free(self) -> bool:
-        """Whether fractions vary continuously."""
-        return self.step is None and self.fixed is None
-
     def point(self, fractions: Sequence[float]) -> dict[str, float | str]:
         """Return the columns of some fractions."""
         return dict(zip(self.columns, fractions, strict=True))
@@ -182,8 +177,13 @@ class CompositionParameter(ParameterKind):
     # ----------------------------------------------------------------- what is told apart
 
     @property
+    @override
+    def slack(self) -> float:
+        return RELATIVE_TOLERANCE
+
+    @property
+    @override
     def resolved(self) -> float:
-        """The least part of the mixture whose exchange the bench tells apart."""
         if self.resolution is not None:
             return self.resolution
         return RESOLVED if self.step is None else 0.0
@@ -222,12 +222,8 @@ class CompositionParameter(ParameterKind):
         return (LinearConstraint(coefficients={column: 1.0}, min=one.min, max=one.max) for column, one in ranges)
 
     @override
-    def holds(self, allowed: Allowed, value: float | str) -> bool:
-        return lies(allowed, value, RELATIVE_TOLERANCE)
-
-    @override
     def nears(self, allowed: Allowed, value: float | str) -> bool:
-        return lies(allowed, value, max(RELATIVE_TOLERANCE, self.resolved, (self.step or 0.0) / 2))  # the nearest point of a lattice
+        return super().nears(allowed, value) or lies(allowed, value, (self.step or 0.0) / 2)  # the nearest point of a lattice
 
 
 def on_simplex(amounts: Sequence[float], most: int | None = None) -> list[float]:

@@ -92,16 +92,26 @@ class ParameterKind(Frozen):
         """Iterate over all legal values where there are finitely many."""
         return iter(())
 
-    def neighbours(self, configuration: Configuration) -> Iterator[Configuration]:  # noqa: ARG002 - what varies continuously has none
+    def neighbours(self, configuration: Configuration) -> Iterator[Configuration]:
         """Iterate over the values one discrete choice away."""
-        return iter(())
+        return (one for one in self.choices() if any(configuration[column] != value for column, value in one.items()))
 
     # ----------------------------------------------------------------- what is told apart
 
     @property
+    def slack(self) -> float:
+        """How far a number may miss a legal one: float noise, and what a conversion of units loses."""
+        return 0.0
+
+    @property
+    def resolved(self) -> float:
+        """The least difference that the bench tells apart, in the columns' unit; 0 for any."""
+        return 0.0
+
+    @property
     def told_apart(self) -> str:
         """What two experiments must differ by where that is not plain from the legal values."""
-        return ""
+        return f"{self.resolved:g}" if self.resolved else ""
 
     @property
     def least_difference(self) -> float:
@@ -128,11 +138,11 @@ class ParameterKind(Frozen):
 
     def holds(self, allowed: Allowed, value: float | str) -> bool:
         """Say whether a column's value is among what is left."""
-        return value in allowed.names
+        return lies(allowed, value, self.slack)
 
     def nears(self, allowed: Allowed, value: float | str) -> bool:
         """Say whether a readback stands for something that is left: the nearest legal value, or one within the resolution."""
-        return self.holds(allowed, value)
+        return lies(allowed, value, max(self.slack, self.resolved))
 
     # ----------------------------------------------------------------- for people
 

@@ -17,7 +17,6 @@ from orchestrator.domain.parameters.kind import (
     WRITTEN,
     FormField,
     ParameterKind,
-    lies,
     with_resolution,
 )
 from orchestrator.domain.restriction import Allowed
@@ -39,6 +38,11 @@ class NumberParameter(ParameterKind):
 
     unit: str = ""
     """Unit of the bounds and of every value of this parameter."""
+
+    @model_validator(mode="after")
+    def _check_unit(self) -> Self:
+        unit(self.unit)
+        return self
 
     @property
     @abstractmethod
@@ -65,15 +69,6 @@ class NumberParameter(ParameterKind):
     def difference(self, one: Configuration, other: Configuration) -> float:
         return abs(float(one[self.name]) - float(other[self.name])) / self.span
 
-    @property
-    @abstractmethod
-    def slack(self) -> float:
-        """How far a value may miss a legal one: what a conversion of units loses."""
-
-    @override
-    def holds(self, allowed: Allowed, value: float | str) -> bool:
-        return lies(allowed, value, self.slack)
-
 
 class ContinuousParameter(NumberParameter):
     """A real number between two bounds."""
@@ -98,7 +93,6 @@ class ContinuousParameter(NumberParameter):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        unit(self.unit)
         if not self.min < self.max:
             raise ValueError(f"parameter {self.name}: min {self.min:g} must be below max {self.max:g} {self.unit}")
         if self.resolution is not None and self.resolution > self.span:
@@ -111,14 +105,9 @@ class ContinuousParameter(NumberParameter):
         return self.min, self.max
 
     @property
-    def resolved(self) -> float:
-        """The least difference that the bench tells apart, in `unit`."""
-        return RESOLVED * self.span if self.resolution is None else self.resolution
-
-    @property
     @override
-    def told_apart(self) -> str:
-        return f"{self.resolved:g}"
+    def resolved(self) -> float:
+        return RESOLVED * self.span if self.resolution is None else self.resolution
 
     @property
     @override
@@ -154,10 +143,6 @@ class ContinuousParameter(NumberParameter):
         return self.evolve(min=low, max=high, resolution=None)  # what the bench tells apart is the whole space's affair
 
     @override
-    def nears(self, allowed: Allowed, value: float | str) -> bool:
-        return lies(allowed, value, max(self.slack, self.resolved))
-
-    @override
     def shown(self, value: float | str) -> str:
         if isinstance(value, str) or self.resolution is None:
             return super().shown(value)
@@ -179,11 +164,6 @@ class DiscreteParameter(NumberParameter):
             return data
         what = f"parameter {data.get('name', '?')}, values"
         return {**data, "values": tuple(sorted({parse(raw, data.get("unit", ""), what=what) for raw in data["values"]}))}
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        unit(self.unit)
-        return self
 
     @property
     @override
