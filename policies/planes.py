@@ -23,7 +23,7 @@ from torch import Tensor
 from models.inputs.codes import Code
 from models.inputs.encoding import Encoding
 from orchestrator.domain.constraints import LinearConstraint
-from policies.constraints import is_equality, limits, linear_row
+from policies.constraints import limits, linear_constraints, linear_row
 from policies.enumeration import MOST_ROWS
 
 THIN: Final = 0.02
@@ -165,8 +165,7 @@ class Planes:
     @cached_property
     def rows(self) -> tuple[Row, ...]:
         """All linear constraints; sums of fractions that vary continuously are planes beside others, not by themselves."""
-        linear = [one for one in self.encoding.region.space.constraints if isinstance(one, LinearConstraint)]
-        return tuple(filter(None, map(self._row, linear)))
+        return tuple(filter(None, map(self._row, linear_constraints(self.encoding))))
 
     def _row(self, constraint: LinearConstraint) -> Row | None:
         weights, offset = (linear_row(self.encoding, constraint)[0].numpy(), linear_row(self.encoding, constraint)[1])
@@ -176,7 +175,7 @@ class Planes:
         low, high = (bound - offset for bound in limits(constraint))
         low, high, slack = max(low, least), min(high, most), SOLVED * (most - least)
         thin = -slack <= high - low <= THIN * (most - least)
-        if is_equality(constraint) or low > high:
+        if constraint.is_equality or low > high:
             low = high = (low + high) / 2 if thin else low
         return Row(weights / length, low / length, high / length, thin)
 

@@ -13,11 +13,10 @@ from torch.quasirandom import SobolEngine
 from typing_extensions import override
 
 from models.inputs.encoding import Encoding
-from orchestrator.domain.constraints import LinearConstraint
 from orchestrator.domain.distance import unlike
 from orchestrator.errors import BadInput
 from orchestrator.ports import Knowledge
-from policies.constraints import meets_constraints
+from policies.constraints import linear_constraints, meets_constraints
 from policies.planes import EXTRA, Planes
 from policies.pool import is_new, used
 
@@ -80,7 +79,7 @@ def feasible(encoding: Encoding, points: Points, *, most: int = MOST_DRAWS) -> I
     """
     found, region, planes = 0, encoding.region, Planes(encoding)
     if planes.exist and planes.is_empty():
-        shown = "; ".join(one.shown for one in encoding.region.space.constraints if isinstance(one, LinearConstraint))
+        shown = "; ".join(one.shown for one in linear_constraints(encoding))
         raise BadInput(f"infeasible constraints: {shown}: no point within the bounds meets all of them")
     for _ in range(max(1, most // BLOCK)):
         X = _legal_at(encoding, planes, points.draw(BLOCK))

@@ -39,6 +39,8 @@ class Panel:
     column: str
     label: str
     categories: tuple[str, ...] | None = None
+    log: bool = False
+    """Whether the axis is logarithmic."""
 
 
 def quantities(data: ReportData) -> tuple[Quantity, ...]:
@@ -65,8 +67,15 @@ def _target_quantity(data: ReportData, position: int) -> Quantity:
 def panels(data: ReportData) -> tuple[Panel, ...]:
     """Return one panel per column: a composition has one per component."""
     units = data.space.units
-    categories = {column: owner.names for column, owner in data.space.owners.items() if column not in units}
-    return tuple(Panel(column, axis_label(column, units.get(column, "")), categories.get(column)) for column in data.space.columns)
+    return tuple(
+        Panel(
+            column,
+            axis_label(column, units.get(column, "")),
+            categories=None if column in units else owner.names,
+            log=owner.on_log_scale,
+        )
+        for column, owner in data.space.owners.items()
+    )
 
 
 def slices(data: ReportData, quantity: Quantity) -> Any:
@@ -112,6 +121,8 @@ def _draw(figure: Any, data: ReportData, panel: Panel, quantity: Quantity, shown
         low, high = quantity.band
         figure.add_hrect(y0=low, y1=high, fillcolor="#2c8a57", opacity=0.14, line_width=0, layer="below", row=row, col=col)
     figure.update_xaxes(title_text=escape(panel.label), title_standoff=6, nticks=6, row=row, col=col)
+    if panel.log:
+        figure.update_xaxes(type="log", row=row, col=col)
 
 
 def _position(panel: Panel, experiment: Experiment) -> float | str:

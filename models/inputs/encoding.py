@@ -2,7 +2,7 @@
 
 | parameter | inputs | code |
 |---|---|---|
-| continuous, discrete | 1 | (value - min) / (max - min) |
+| continuous, discrete | 1 | (value - min) / (max - min); of logarithms where the scale is log |
 | categorical | one per category | one-hot |
 | composition | one per component | the fractions themselves |
 
@@ -107,13 +107,9 @@ class Encoding:
 
     @cached_property
     def affine(self) -> Mapping[str, tuple[int, float, float]]:
-        """Numeric column -> (input, offset, factor) with column = offset + factor * input."""
-        zero = self.numbers(torch.zeros(self.width, dtype=torch.float64))
-        one = self.numbers(torch.ones(self.width, dtype=torch.float64))
-        owners = {column: index for code, where in zip(self.codes, self.slices, strict=True) for column, index in _owned(code, where)}
-        return {name: (owners[name], float(zero[name]), float(one[name] - zero[name])) for name in zero}
-
-
-def _owned(code: Code, where: slice) -> Iterable[tuple[str, int]]:
-    # each code yields its numeric columns in the order of its inputs
-    return zip(code.numbers(torch.zeros(code.width)), range(where.start, where.stop), strict=False)
+        """Numeric column -> (input, offset, factor) with column = offset + factor * input; columns on a log scale have none."""
+        zero, one = (self.numbers(torch.full((self.width,), value, dtype=torch.float64)) for value in (0.0, 1.0))
+        codes = ((code, where) for code, where in zip(self.codes, self.slices, strict=True) if code.affine)
+        # each code yields its numeric columns in the order of its inputs
+        owners = {column: where.start + place for code, where in codes for place, column in enumerate(code.parameter.units)}
+        return {name: (index, float(zero[name]), float(one[name] - zero[name])) for name, index in owners.items()}

@@ -1,7 +1,7 @@
 """From a campaign's encoding to a prior's: one affine map, so that gradients pass through it.
 
 Both encodings are linear in the configuration, whatever their bounds and units, so that one matrix and one offset carry
-a whole space over.
+a whole space over; but for numbers on a log scale, here or there, which are carried one by one.
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from models.inputs.codes import Bend
 from models.inputs.encoding import Encoding
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
@@ -18,14 +19,19 @@ from orchestrator.errors import BadInput
 
 @dataclass(frozen=True, slots=True)
 class Lift:
-    """An affine map between two encodings."""
+    """A map between two encodings."""
 
     matrix: Float[Tensor, "d e"]
     offset: Float[Tensor, " e"]
+    bends: tuple[tuple[int, int, Bend], ...] = ()
+    """Inputs that are not carried by the matrix: which, where to, and how."""
 
     def __call__(self, X: Float[Tensor, "*b d"]) -> Float[Tensor, "*b e"]:
         """Map rows of a campaign's `d` inputs to the prior's `e` inputs, differentiably."""
-        return X @ self.matrix + self.offset
+        lifted = X @ self.matrix + self.offset
+        for own, goal, bend in self.bends:
+            lifted[..., goal] = bend(X[..., own])
+        return lifted
 
 
 def lift(source: SearchSpace, goal: SearchSpace, *, what: str) -> Lift:
@@ -44,10 +50,13 @@ def lift(source: SearchSpace, goal: SearchSpace, *, what: str) -> Lift:
     _check_names([parameter.name for parameter in goal.parameters], list(places), what)
     matrix = torch.zeros(ours.width, theirs.width, dtype=torch.float64)
     offset = torch.zeros(theirs.width, dtype=torch.float64)
+    bends: list[tuple[int, int, Bend]] = []
     for code, columns in zip(theirs.codes, theirs.slices, strict=True):
         own, rows = places[code.parameter.name]
         matrix[rows, columns], offset[columns] = own.carried(code, what)
-    return Lift(matrix, offset)
+        if bend := own.bend(code):
+            bends.append((rows.start, columns.start, bend))
+    return Lift(matrix, offset, tuple(bends))
 
 
 def _check_names(wanted: Sequence[str], given: Sequence[str], what: str) -> None:

@@ -40,6 +40,11 @@ class SearchSpace(Frozen):
                 raise ValueError(
                     f"constraint {constraint.label!r}: {unknown[0]!r} is no numeric column; known: {', '.join(self.numeric_columns)}"
                 )
+            logs = [column for column in constraint.coefficients if self.owners[column].on_log_scale]
+            if logs and constraint.is_equality:
+                raise ValueError(
+                    f"constraint {constraint.shown!r}: {logs[0]} is on a log scale, where a sum cannot be held; expected a range"
+                )
             return
         shadowed = sorted(set(constraint.constants) & set(self.columns))
         if shadowed:

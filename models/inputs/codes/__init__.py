@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from models.inputs.codes.categorical import CategoricalCode
-from models.inputs.codes.code import Code
+from models.inputs.codes.code import Bend, Code
 from models.inputs.codes.composition import CompositionCode
 from models.inputs.codes.number import ContinuousCode, DiscreteCode
 from orchestrator.domain.parameters import Parameter
 
-__all__ = ["Code", "code_of"]
+__all__ = ["Bend", "Code", "code_of"]
 
 _CODES: Final[Mapping[str, Callable[[Any, Any], Code]]] = {
     "continuous": ContinuousCode,

@@ -1,7 +1,7 @@
 """What every kind of parameter can do with tensors; a kind says the rest."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import inf
 from typing import ClassVar
 
@@ -12,6 +12,9 @@ from torch import Tensor
 from orchestrator.domain.parameters import Parameter
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
+
+Bend = Callable[[Tensor], Tensor]
+"""A map of single inputs, differentiable."""
 
 
 class Code(ABC):
@@ -42,6 +45,11 @@ class Code(ABC):
     def free(self) -> bool:
         """Whether the inputs vary continuously."""
         return self.legal.size == inf
+
+    @property
+    def affine(self) -> bool:
+        """Whether each number is a multiple of its input and an offset."""
+        return not self.parameter.on_log_scale
 
     @property
     def sums_to_one(self) -> bool:
@@ -90,6 +98,10 @@ class Code(ABC):
         Raises:
             BadInput: It is of another kind or unit, or lacks a name.
         """
+
+    def bend(self, goal: "Code") -> Bend | None:  # noqa: ARG002 - names and fractions go straight
+        """Return what carries an input over where no matrix does; None where one does."""
+        return None
 
     def stranger(self, goal: "Code", what: str) -> BadInput:
         """Say that a prior's parameter is of another kind."""

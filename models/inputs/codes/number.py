@@ -1,5 +1,6 @@
-"""Numbers as tensors: (value - min) / (max - min)."""
+"""Numbers as tensors: (value - min) / (max - min), of logarithms on a log scale."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -9,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
-from models.inputs.codes.code import Code, number
+from models.inputs.codes.code import Bend, Code, number
 from orchestrator.domain.parameters import ContinuousParameter, DiscreteParameter
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
@@ -26,10 +27,16 @@ class _NumberCode(Code):
     parameter: ContinuousParameter | DiscreteParameter
 
     def _input(self, value: float) -> float:
-        return (value - self.parameter.ends[0]) / self.parameter.span
+        start, span = self.parameter.axis
+        return (self.parameter.place(value) - start) / span
 
     def _value(self, x: float) -> float:
-        return self.parameter.ends[0] + self.parameter.span * x
+        start, span = self.parameter.axis
+        return math.exp(start + span * x) if self.parameter.on_log_scale else start + span * x
+
+    def _values(self, x: Float[Tensor, " *b"]) -> Float[Tensor, " *b"]:
+        start, span = self.parameter.axis
+        return (start + span * x).exp() if self.parameter.on_log_scale else start + span * x
 
     @override
     def encode(self, configuration: Configuration) -> list[float]:
@@ -37,7 +44,7 @@ class _NumberCode(Code):
 
     @override
     def numbers(self, X: Float[Tensor, "*b w"]) -> dict[str, Float[Tensor, " *b"]]:
-        return {self.parameter.name: self.parameter.ends[0] + self.parameter.span * X[..., 0]}
+        return {self.parameter.name: self._values(X[..., 0])}
 
     @override
     def carried(self, goal: Code, what: str) -> tuple[Tensor, Tensor]:
@@ -45,13 +52,29 @@ class _NumberCode(Code):
             raise self.stranger(goal, what)
         own, theirs = self.parameter, goal.parameter
         try:
-            low, high = (convert(end, own.unit, theirs.unit) for end in (own.ends[0], own.ends[0] + own.span))
+            low, high = (convert(end, own.unit, theirs.unit) for end in (own.ends[0], own.ends[0] + own.axis[1]))
         except BadInput as error:
             raise BadInput(
                 f"{what}: parameter {own.name} is in {theirs.unit or '1'} there and in {own.unit or '1'} in the campaign"
             ) from error
-        span, start = theirs.span, theirs.ends[0]
+        if theirs.on_log_scale and low <= 0:
+            raise BadInput(f"{what}: parameter {own.name} is on a log scale there and begins at {own.ends[0]:g} {own.unit} in the campaign")
+        start, span = theirs.axis
         return torch.tensor([[(high - low) / span]], dtype=torch.float64), torch.tensor([(low - start) / span], dtype=torch.float64)
+
+    @override
+    def bend(self, goal: Code) -> Bend | None:
+        if self.affine and goal.affine:
+            return None
+        assert isinstance(goal, _NumberCode)
+        theirs, (start, span) = goal.parameter, goal.parameter.axis
+        zero, one = (convert(value, self.parameter.unit, theirs.unit) for value in (0.0, 1.0))
+
+        def carry(x: Tensor) -> Tensor:
+            values = zero + (one - zero) * self._values(x)
+            return ((values.clamp_min(math.exp(start - span)).log() if theirs.on_log_scale else values) - start) / span
+
+        return carry
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from typing_extensions import override
 
 from orchestrator.domain.constraints import LinearConstraint
-from orchestrator.domain.parameters.kind import EXACT, RELATIVE_TOLERANCE, RESOLVED, WRITTEN, ParameterKind, lies, with_resolution
+from orchestrator.domain.parameters.kind import EXACT, RELATIVE_TOLERANCE, RESOLVED, WRITTEN, ParameterKind, with_resolution
 from orchestrator.domain.restriction import Allowed
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
@@ -223,7 +223,7 @@ class CompositionParameter(ParameterKind):
 
     @override
     def nears(self, allowed: Allowed, value: float | str) -> bool:
-        return super().nears(allowed, value) or lies(allowed, value, (self.step or 0.0) / 2)  # the nearest point of a lattice
+        return super().nears(allowed, value) or self._lies(allowed, value, (self.step or 0.0) / 2)  # the nearest point of a lattice
 
 
 def on_simplex(amounts: Sequence[float], most: int | None = None) -> list[float]:

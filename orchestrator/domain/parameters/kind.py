@@ -1,7 +1,7 @@
 """What every kind of parameter can say of itself; a kind says the rest."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import Annotated, Any, Final
@@ -99,13 +99,22 @@ class ParameterKind(Frozen):
     # ----------------------------------------------------------------- what is told apart
 
     @property
+    def on_log_scale(self) -> bool:
+        """Whether equal ratios count as equal differences."""
+        return False
+
+    def place(self, value: float) -> float:
+        """Return where a number stands on its axis."""
+        return value
+
+    @property
     def slack(self) -> float:
-        """How far a number may miss a legal one: float noise, and what a conversion of units loses."""
+        """How far a number may miss a legal one on its axis: float noise, and what a conversion of units loses."""
         return 0.0
 
     @property
     def resolved(self) -> float:
-        """The least difference that the bench tells apart, in the columns' unit; 0 for any."""
+        """The least difference on the axis that the bench tells apart, in the columns' unit; 0 for any."""
         return 0.0
 
     @property
@@ -138,11 +147,18 @@ class ParameterKind(Frozen):
 
     def holds(self, allowed: Allowed, value: float | str) -> bool:
         """Say whether a column's value is among what is left."""
-        return lies(allowed, value, self.slack)
+        return self._lies(allowed, value, self.slack)
 
     def nears(self, allowed: Allowed, value: float | str) -> bool:
         """Say whether a readback stands for something that is left: the nearest legal value, or one within the resolution."""
-        return lies(allowed, value, max(self.slack, self.resolved))
+        return self._lies(allowed, value, max(self.slack, self.resolved))
+
+    def _lies(self, allowed: Allowed, value: float | str, room: float) -> bool:
+        """Say whether a value is within what is left, or misses it by no more than some room on its axis."""
+        if allowed.names or isinstance(value, str):
+            return value in allowed.names
+        low, high = (None if end is None else self.place(end) for end in (allowed.min, allowed.max))
+        return (low is None or self.place(value) >= low - room) and (high is None or self.place(value) <= high + room)
 
     # ----------------------------------------------------------------- for people
 
@@ -157,19 +173,6 @@ class ParameterKind(Frozen):
     def field(self) -> FormField:
         """How a column of it is asked for."""
         return FormField(self.legal)
-
-
-def plain(value: float) -> float:
-    """Return a value's place on a linear axis."""
-    return value
-
-
-def lies(allowed: Allowed, value: float | str, room: float, place: Callable[[float], float] = plain) -> bool:
-    """Say whether a value is within what is left, or misses it by no more than some room on its axis."""
-    if allowed.names or isinstance(value, str):
-        return value in allowed.names
-    low, high = (None if end is None else place(end) for end in (allowed.min, allowed.max))
-    return (low is None or place(value) >= low - room) and (high is None or place(value) <= high + room)
 
 
 def with_resolution(data: dict[str, Any], unit: str) -> dict[str, Any]:
