@@ -34,7 +34,7 @@ def fixed(parameter: Parameter, inside: Configuration) -> dict[str, Allowed]:
 @st.composite
 def allowed(draw: st.DrawFn, parameter: Parameter, inside: Configuration) -> dict[str, Allowed]:
     """Fix a parameter, or narrow it so that a configuration stays within."""
-    if draw(st.booleans()) or isinstance(parameter, CategoricalParameter):
+    if draw(st.booleans()) or not parameter.units:
         return fixed(parameter, inside)
     match parameter:
         case ContinuousParameter() | DiscreteParameter():
