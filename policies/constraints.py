@@ -48,7 +48,7 @@ def linear_row(encoding: Encoding, constraint: LinearConstraint) -> tuple[Float[
     return weights, offset
 
 
-def within(encoding: Encoding, rows: Sequence[Configuration]) -> Iterator[dict[str, float | str]]:
+def proposable(encoding: Encoding, rows: Sequence[Configuration]) -> Iterator[dict[str, float | str]]:
     """Iterate over the rows that may be proposed."""
     if rows:
         met = meets_constraints(encoding, encoding.encode(rows))

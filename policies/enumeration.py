@@ -5,7 +5,7 @@ from itertools import product
 from typing import Final
 
 from models.inputs.encoding import Encoding
-from policies.constraints import within
+from policies.constraints import proposable
 
 MOST_ROWS: Final = 20_000
 """Beyond it local search is quicker than looking at every point."""
@@ -20,4 +20,4 @@ def enumerated(encoding: Encoding) -> tuple[dict[str, float | str], ...] | None:
         {column: value for part in parts for column, value in part.items()}
         for parts in product(*(list(parameter.choices()) for parameter in parameters))
     ]
-    return tuple(within(encoding, rows))
+    return tuple(proposable(encoding, rows))

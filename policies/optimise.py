@@ -26,7 +26,7 @@ from orchestrator.domain.distance import unlike
 from orchestrator.domain.parameters.composition import PRESENT
 from orchestrator.domain.values import Configuration
 from policies.acquisition import Acquisition
-from policies.constraints import Continuous, within
+from policies.constraints import Continuous, proposable
 from policies.planes import Planes
 from policies.pool import Blocks, blocks
 from policies.sampling import SobolPoints, drawn_width, feasible
@@ -144,7 +144,7 @@ class Search:
         return unlike(self.encoding.space, row, self.taken)
 
     def _within(self, rows: Sequence[Row]) -> Iterator[Row]:
-        return (row for row in within(self.encoding, rows) if self._is_new(row))
+        return (row for row in proposable(self.encoding, rows) if self._is_new(row))
 
     def _nearby(self, around: Float[Tensor, "k d"], generator: torch.Generator) -> Iterator[Row]:
         """Vary good points: their neighbours, and small steps of what is continuous."""

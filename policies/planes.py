@@ -43,7 +43,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Row:
+class Slab:
     """low <= weights . x <= high on encoded inputs, weights of length one."""
 
     weights: Array
@@ -163,11 +163,11 @@ class Planes:
         return any(row.thin for row in self.rows)
 
     @cached_property
-    def rows(self) -> tuple[Row, ...]:
+    def rows(self) -> tuple[Slab, ...]:
         """All linear constraints; sums of fractions that vary continuously are planes beside others, not by themselves."""
         return tuple(filter(None, map(self._row, linear_constraints(self.encoding))))
 
-    def _row(self, constraint: LinearConstraint) -> Row | None:
+    def _row(self, constraint: LinearConstraint) -> Slab | None:
         weights, offset = (linear_row(self.encoding, constraint)[0].numpy(), linear_row(self.encoding, constraint)[1])
         length, (least, most) = float(np.linalg.norm(weights)), self._reach(weights)
         if length == 0.0 or most - least <= NONE * length:
@@ -177,7 +177,7 @@ class Planes:
         thin = -slack <= high - low <= THIN * (most - least)
         if constraint.is_equality or low > high:
             low = high = (low + high) / 2 if thin else low
-        return Row(weights / length, low / length, high / length, thin)
+        return Slab(weights / length, low / length, high / length, thin)
 
     def _reach(self, weights: Array, which: Sequence[int] | None = None) -> tuple[float, float]:
         low, high = (bound.numpy() for bound in self.encoding.bounds)
@@ -186,14 +186,14 @@ class Planes:
         return float(ends.min(axis=0).sum()), float(ends.max(axis=0).sum())
 
     @cached_property
-    def _sums(self) -> tuple[Row, ...]:
+    def _sums(self) -> tuple[Slab, ...]:
         made = []
         for code, where in zip(self.encoding.codes, self.encoding.slices, strict=True):
             if code.sums_to_one:
                 weights = np.zeros(self.encoding.width)
                 weights[where] = 1 / math.sqrt(where.stop - where.start)
                 level = 1 / math.sqrt(where.stop - where.start)
-                made.append(Row(weights, level, level, thin=True))
+                made.append(Slab(weights, level, level, thin=True))
         return tuple(made)
 
     # ----------------------------------------------------------------- what is discrete

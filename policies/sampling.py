@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 MOST_DRAWS: Final = 2**16
 """Points looked at before a space counts as infeasible or too small to be found by chance."""
-BLOCK: Final = 256
+_BLOCK: Final = 256
 """Points drawn at a time; a power of two keeps Sobol's balance."""
 SEED_LIMIT: Final = 2**31
 """Sobol's scrambling takes seeds below it."""
@@ -81,8 +81,8 @@ def feasible(encoding: Encoding, points: Points, *, most: int = MOST_DRAWS) -> I
     if planes.exist and planes.is_empty():
         shown = "; ".join(one.shown for one in linear_constraints(encoding))
         raise BadInput(f"infeasible constraints: {shown}: no point within the bounds meets all of them")
-    for _ in range(max(1, most // BLOCK)):
-        X = _legal_at(encoding, planes, points.draw(BLOCK))
+    for _ in range(max(1, most // _BLOCK)):
+        X = _legal_at(encoding, planes, points.draw(_BLOCK))
         for x in X[meets_constraints(encoding, X)]:
             row = encoding.decode(x)
             if region.complaint(row) is None:

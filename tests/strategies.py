@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 from orchestrator.domain.constraints import ExpressionConstraint, LinearConstraint
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter, Parameter
-from orchestrator.domain.parameters.number import Scale
+from orchestrator.domain.parameters.number import AxisScale
 from orchestrator.domain.space import SearchSpace
 from orchestrator.ports import Observation
 
 UNITS = ("", "mL", "s", "mL/min", "degC")
 PRODUCT_UNITS = ("", "mL", "s", "mL/min")
 """Units that may be multiplied; degC has an offset."""
-SCALES: tuple[Scale, ...] = ("linear", "log")
+SCALES: tuple[AxisScale, ...] = ("linear", "log")
 ELEMENTS = ("Ni", "Fe", "Co", "Mn", "Ce")
 SOLVENTS = ("water", "DMF", "toluene", "THF", "ODE")
 

@@ -13,7 +13,7 @@ from models.inputs.training_data import training_data
 from orchestrator.domain.constraints import LinearConstraint
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.parameters import ContinuousParameter, DiscreteParameter
-from orchestrator.domain.parameters.number import Scale
+from orchestrator.domain.parameters.number import AxisScale
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
 from orchestrator.ports import Knowledge, Observation
@@ -26,11 +26,11 @@ PEAK, WIDTH = -2.8, 0.4
 OBJECTIVE = Objective(targets=(Target(name="y", goal="maximise"),))
 
 
-def concentration(scale: Scale, **more: float) -> ContinuousParameter:
+def concentration(scale: AxisScale, **more: float) -> ContinuousParameter:
     return ContinuousParameter(name="c", unit="mol/L", scale=scale, **{"min": 1e-4, "max": 1.0, **more})
 
 
-def space(scale: Scale) -> SearchSpace:
+def space(scale: AxisScale) -> SearchSpace:
     return SearchSpace(parameters=(concentration(scale),))
 
 
@@ -38,7 +38,7 @@ def response(decades: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
     return torch.exp(-0.5 * ((decades - PEAK) / WIDTH).square())
 
 
-def miss(scale: Scale, points: int) -> float:
+def miss(scale: AxisScale, points: int) -> float:
     """Learn from a design; return how far its best is from the peak, in decades."""
     rows = [one.configuration for one in SobolPolicy(space(scale)).propose(Knowledge(), count=points, seed=2)]
     values = response(torch.tensor([float(row["c"]) for row in rows], dtype=torch.float64).log10())
@@ -78,14 +78,14 @@ def test_the_optimiser_stops_where_a_sum_over_a_log_scale_ends() -> None:
     def score(X: Float[Tensor, "b 1 d"]) -> Float[Tensor, " b"]:
         return -(X - torch.tensor([1.0, 0.01], dtype=X.dtype)).square().sum(dim=-1)[..., 0]
 
-    found = Search(encoding, restarts=2, raw_samples=32).best(score, encoding.encode([]), seed=0)  # type: ignore[arg-type]  # a function will do
+    found = Search(encoding, restarts=2, raw_samples=32).best(score, encoding.encode([]), seed=0)
     assert found is not None
     assert encoding.space.complaint(found.row) is None
     assert found.row == pytest.approx({"c": 0.105, "x": 0.0}, rel=1e-3, abs=1e-6)
 
 
 @pytest.mark.parametrize(("own", "goal"), [("log", "log"), ("log", "linear"), ("linear", "log")])
-def test_a_prior_with_another_scale_sees_the_same_number(own: Scale, goal: Scale) -> None:
+def test_a_prior_with_another_scale_sees_the_same_number(own: AxisScale, goal: AxisScale) -> None:
     ours = SearchSpace(parameters=(concentration(own), DiscreteParameter(name="n", scale="log", values=(1, 2, 4))))
     theirs = SearchSpace(
         parameters=(

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from models.inputs.encoding import Encoding
 from orchestrator.domain.distance import unlike
 from orchestrator.domain.objective import Objective, Target
-from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter, Parameter
+from orchestrator.domain.parameters import ContinuousParameter, Parameter
 from orchestrator.domain.region import Region
 from orchestrator.domain.restriction import Allowed, Restriction
 from orchestrator.domain.space import SearchSpace
@@ -26,9 +26,8 @@ PLANE = SearchSpace(parameters=(ContinuousParameter(name="a", min=0, max=10), Co
 
 def fixed(parameter: Parameter, inside: Configuration) -> dict[str, Allowed]:
     """Hold a parameter where a configuration has it."""
-    if isinstance(parameter, CategoricalParameter):
-        return {parameter.name: Allowed(names=(str(inside[parameter.name]),))}
-    return {column: Allowed(min=float(inside[column]), max=float(inside[column])) for column in parameter.columns}
+    values = {column: inside[column] for column in parameter.columns}
+    return {one: Allowed(names=(value,)) if isinstance(value, str) else Allowed(min=value, max=value) for one, value in values.items()}
 
 
 @st.composite
@@ -36,15 +35,12 @@ def allowed(draw: st.DrawFn, parameter: Parameter, inside: Configuration) -> dic
     """Fix a parameter, or narrow it so that a configuration stays within."""
     if draw(st.booleans()) or not parameter.units:
         return fixed(parameter, inside)
-    match parameter:
-        case ContinuousParameter() | DiscreteParameter():
-            value = float(inside[parameter.name])
-            low, high = parameter.ends
-            room = (high - low) * draw(st.sampled_from((0.1, 0.5)))
-            return {parameter.name: Allowed(min=max(low, value - room), max=min(high, value + room))}
-        case CompositionParameter():
-            column = draw(st.sampled_from(parameter.columns))
-            return {column: Allowed(max=min(1.0, float(inside[column]) + 0.3))}
+    column = draw(st.sampled_from(parameter.columns))
+    low, high, value = parameter.intervals[column].low, parameter.intervals[column].high, float(inside[column])
+    if len(parameter.columns) > 1:
+        return {column: Allowed(max=min(high, value + 0.3))}
+    room = (high - low) * draw(st.sampled_from((0.1, 0.5)))
+    return {column: Allowed(min=max(low, value - room), max=min(high, value + room))}
 
 
 @st.composite

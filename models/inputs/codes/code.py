@@ -114,7 +114,7 @@ def picked(U: Float[Tensor, "*n"], count: int) -> Tensor:
     return (U * count).long().clamp_max(count - 1)
 
 
-def number(configuration: Configuration, column: str) -> float:
+def number_of(configuration: Configuration, column: str) -> float:
     """Return a column's number; raises BadInput where it is a text."""
     value = configuration[column]
     if isinstance(value, str):

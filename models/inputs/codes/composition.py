@@ -12,18 +12,18 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
-from models.inputs.codes.code import Code, number, picked, selection
+from models.inputs.codes.code import Code, number_of, picked, selection
 from orchestrator.domain.parameters import CompositionParameter
 from orchestrator.domain.parameters.composition import on_simplex
 from orchestrator.domain.values import Configuration
 
-ROUNDING: Final = 1e-9
+_ROUNDING: Final = 1e-9
 """A fraction this little below a multiple (float noise) is that multiple."""
-LEAST_AMOUNT: Final = 1e-12
+_LEAST_AMOUNT: Final = 1e-12
 """Keeps a sum of amounts above zero where a point lies on the cube's edge."""
-ENTROPY_FLOOR: Final = 1e-12
+_ENTROPY_FLOOR: Final = 1e-12
 """Fractions below it count as it: keeps the entropy's slope finite."""
-SPREAD_FLOOR: Final = 1e-9
+_SPREAD_FLOOR: Final = 1e-9
 """Least variance under the root of a spread: keeps its slope finite for a pure component."""
 
 
@@ -58,7 +58,7 @@ class CompositionCode(Code):
 
     @override
     def encode(self, configuration: Configuration) -> list[float]:
-        return [number(configuration, column) for column in self.legal.columns]
+        return [number_of(configuration, column) for column in self.legal.columns]
 
     @override
     def decode(self, inputs: Sequence[float]) -> dict[str, float | str]:
@@ -77,15 +77,15 @@ class CompositionCode(Code):
         if self.legal.fixed is not None:
             return torch.tensor(self.legal.fixed, dtype=U.dtype).expand(len(U), -1)
         members = _subsets(self.width, self.legal.most)
-        amounts = (-torch.log1p(-U[:, 1:])).clamp_min(LEAST_AMOUNT) * members[picked(U[:, 0], len(members))]
+        amounts = (-torch.log1p(-U[:, 1:])).clamp_min(_LEAST_AMOUNT) * members[picked(U[:, 0], len(members))]
         fractions = amounts / amounts.sum(dim=1, keepdim=True)
         return fractions if self.legal.parts is None else _on_lattice(fractions, self.legal.parts)
 
     @override
     def described(self, X: Float[Tensor, "*b w"], table: Float[Tensor, "w p"]) -> Float[Tensor, "*b f"]:
         means = X @ table
-        spread = (X @ table.square() - means.square()).clamp_min(SPREAD_FLOOR).sqrt()
-        shares = X.clamp_min(ENTROPY_FLOOR)
+        spread = (X @ table.square() - means.square()).clamp_min(_SPREAD_FLOOR).sqrt()
+        shares = X.clamp_min(_ENTROPY_FLOOR)
         entropy = -(shares * shares.log()).sum(dim=-1, keepdim=True)
         return torch.cat([X, means, spread, entropy], dim=-1)
 
@@ -104,7 +104,7 @@ class CompositionCode(Code):
 def on_lattice(fractions: Sequence[float], parts: int) -> list[float]:
     """Take the nearest fractions that are whole multiples of 1/parts and sum to one (largest remainders go up)."""
     exact = [fraction * parts for fraction in fractions]
-    counts = [math.floor(value + ROUNDING) for value in exact]
+    counts = [math.floor(value + _ROUNDING) for value in exact]
     order = sorted(range(len(exact)), key=lambda index: counts[index] - exact[index])
     for index in order[: parts - sum(counts)]:
         counts[index] += 1
@@ -114,7 +114,7 @@ def on_lattice(fractions: Sequence[float], parts: int) -> list[float]:
 def _on_lattice(fractions: Float[Tensor, "n c"], parts: int) -> Float[Tensor, "n c"]:
     """Do for many rows what `on_lattice` does for one."""
     exact = fractions * parts
-    counts = (exact + ROUNDING).floor()
+    counts = (exact + _ROUNDING).floor()
     rank = (counts - exact).argsort(dim=1, stable=True).argsort(dim=1)
     return (counts + (rank < parts - counts.sum(dim=1, keepdim=True))) / parts
 

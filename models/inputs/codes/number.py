@@ -10,13 +10,13 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
-from models.inputs.codes.code import Bend, Code, number
+from models.inputs.codes.code import Bend, Code, number_of
 from orchestrator.domain.parameters import ContinuousParameter, DiscreteParameter
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
 from orchestrator.units import convert
 
-EDGE: Final = 1e-9
+_EDGE: Final = 1e-9
 """An input this near to a bound is the bound: optimisers stop a rounding error short of it."""
 
 
@@ -40,7 +40,7 @@ class _NumberCode(Code):
 
     @override
     def encode(self, configuration: Configuration) -> list[float]:
-        return [self._input(number(configuration, self.parameter.name))]
+        return [self._input(number_of(configuration, self.parameter.name))]
 
     @override
     def numbers(self, X: Float[Tensor, "*b w"]) -> dict[str, Float[Tensor, " *b"]]:
@@ -91,8 +91,8 @@ class ContinuousCode(_NumberCode):
     @override
     def decode(self, inputs: Sequence[float]) -> dict[str, float | str]:
         (low,), (high,) = self.bounds
-        if inputs[0] <= low + EDGE or inputs[0] >= high - EDGE:
-            return {self.legal.name: self.legal.min if inputs[0] <= low + EDGE else self.legal.max}
+        if inputs[0] <= low + _EDGE or inputs[0] >= high - _EDGE:
+            return {self.legal.name: self.legal.min if inputs[0] <= low + _EDGE else self.legal.max}
         return {self.legal.name: self._value(inputs[0])}
 
     @override

@@ -17,7 +17,7 @@ from orchestrator.intervals import Interval
 
 PRESENT: Final = 1e-6
 """A fraction above it belongs to a component that is there, as the space counts by default."""
-ABSENT: Final = 1e-9
+_ABSENT: Final = 1e-9
 """An amount below it is float noise."""
 
 
@@ -229,7 +229,7 @@ class CompositionParameter(ParameterKind):
 def on_simplex(amounts: Sequence[float], most: int | None = None) -> list[float]:
     """Scale amounts to fractions that sum to one, keeping only the `most` largest."""
     kept = sorted(range(len(amounts)), key=lambda index: -amounts[index])[: most or len(amounts)]
-    positive = [amount if index in kept and amount > ABSENT else 0.0 for index, amount in enumerate(amounts)]
+    positive = [amount if index in kept and amount > _ABSENT else 0.0 for index, amount in enumerate(amounts)]
     total = math.fsum(positive)
     if total <= 0:
         return [float(index == kept[0]) for index in range(len(amounts))]

@@ -22,7 +22,7 @@ EXACT: Final = 1e-9
 """Differences within this part of a resolution below it count as that resolution, and smaller ones as none: float noise."""
 WRITTEN: Final = ".12g"
 """How a legal value is written: in full but for float noise, since what is read here is typed there."""
-DIGITS: Final = 6
+FIELD_DIGITS: Final = 6
 """Significant digits of a number that stands in a field or beside a question; one that is kept is kept in full."""
 
 
@@ -167,7 +167,7 @@ class ParameterKind(Frozen):
 
         A number from a list is written in full, and a fraction so that what is seen sums to one. Nothing is rounded to what is not legal.
         """
-        return value if isinstance(value, str) else f"{value:.{DIGITS}g}"
+        return value if isinstance(value, str) else f"{value:.{FIELD_DIGITS}g}"
 
     @property
     def field(self) -> FormField:

@@ -10,8 +10,8 @@ from pydantic import Field, model_validator
 from typing_extensions import override
 
 from orchestrator.domain.parameters.kind import (
-    DIGITS,
     EXACT,
+    FIELD_DIGITS,
     RELATIVE_TOLERANCE,
     RESOLVED,
     WRITTEN,
@@ -25,13 +25,13 @@ from orchestrator.errors import BadInput
 from orchestrator.intervals import Interval
 from orchestrator.units import parse, unit
 
-SPACING: Final = 1e-3
+_SPACING: Final = 1e-3
 """Where legal values lie close together, a value may miss one by this part of their spacing: what lies between them stays illegal."""
-MOST_MOVES: Final = 20
+_MOST_MOVES: Final = 20
 """A discrete parameter with more values moves to the nearest ones only, on either side."""
-MOST_CHOICES: Final = 30
+_MOST_CHOICES: Final = 30
 """More legal numbers than these are typed and not chosen from a list."""
-Scale = Literal["linear", "log"]
+AxisScale = Literal["linear", "log"]
 
 
 class NumberParameter(ParameterKind):
@@ -39,7 +39,7 @@ class NumberParameter(ParameterKind):
 
     unit: str = ""
     """Unit of the bounds and of every value of this parameter."""
-    scale: Annotated[Scale, Field(exclude_if=lambda scale: scale == "linear")] = "linear"
+    scale: Annotated[AxisScale, Field(exclude_if=lambda scale: scale == "linear")] = "linear"
     """What counts as even: the numbers or their logarithms; left out where it is not said, as files of before have no such key."""
 
     @model_validator(mode="after")
@@ -224,7 +224,7 @@ class DiscreteParameter(NumberParameter):
     def slack(self) -> float:
         gaps = (above - below for below, above in pairwise(map(self.place, self.values)))
         size = 1.0 if self.on_log_scale else max(map(abs, self.ends))
-        return min(RELATIVE_TOLERANCE * size, SPACING * min(gaps, default=math.inf))
+        return min(RELATIVE_TOLERANCE * size, _SPACING * min(gaps, default=math.inf))
 
     @override
     def complaint(self, configuration: Configuration) -> str | None:
@@ -246,7 +246,7 @@ class DiscreteParameter(NumberParameter):
     def neighbours(self, configuration: Configuration) -> Iterator[Configuration]:
         value = float(configuration[self.name])
         others = sorted((legal for legal in self.values if legal != value), key=lambda legal: self._away(legal, value))
-        return ({self.name: other} for other in others[:MOST_MOVES])
+        return ({self.name: other} for other in others[:_MOST_MOVES])
 
     def nearest(self, value: float) -> float:
         """Return the legal value nearest to another."""
@@ -271,10 +271,10 @@ class DiscreteParameter(NumberParameter):
     def shown(self, value: float | str) -> str:
         if isinstance(value, str):
             return value
-        short, nearest = f"{self.nearest(value):.{DIGITS}g}", self.nearest(value)
+        short, nearest = f"{self.nearest(value):.{FIELD_DIGITS}g}", self.nearest(value)
         return short if float(short) == nearest else repr(nearest)
 
     @property
     @override
     def field(self) -> FormField:
-        return FormField(self.legal, tuple(map(self.shown, self.values)) if len(self.values) <= MOST_CHOICES else None)
+        return FormField(self.legal, tuple(map(self.shown, self.values)) if len(self.values) <= _MOST_CHOICES else None)
