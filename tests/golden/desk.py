@@ -11,14 +11,14 @@ from typing import Final
 from typer.testing import CliRunner
 from typing_extensions import override
 
-from flows.campaign import Ended, Interrupted, plain_cycle, run_loop
 from flows.cli.main import app
-from flows.lab import Lab, make_lab
+from flows.plans.lab import Lab, make_lab
+from flows.plans.plan import Plan, admit, load_plan
+from flows.plans.stocks import StockBook
 from flows.review.desk import Asker
 from flows.review.page import PageMaker
-from flows.steps import Setup, Steps
-from flows.stocks import StockBook
-from flows.wiring import Plan, admit, load_plan
+from flows.running.actions import Setup, Steps
+from flows.running.run_loop import Ended, Interrupted, plain_cycle, run_loop
 from orchestrator.clock import LiveClock
 from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.domain.records import CampaignRecord

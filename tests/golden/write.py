@@ -33,9 +33,9 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from flows.cli.main import app
-from flows.lab import make_lab
-from flows.steps import Setup, Steps
-from flows.wiring import load_plan
+from flows.plans.lab import make_lab
+from flows.plans.plan import load_plan
+from flows.running.actions import Setup, Steps
 from models.threads import use_threads
 from orchestrator.clock import LiveClock
 from orchestrator.store.sql import SqlStore
