@@ -1,6 +1,7 @@
-"""A lab as it is frozen here: its ledger as SQL text, its files, and what was read of it when it was written."""
+"""A lab as it is frozen here: its ledger, and its host's journal, as SQL text, its files, and what was read of it when it was written."""
 
 import base64
+import csv
 import gzip
 import hashlib
 import json
@@ -11,32 +12,57 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
+from typer.testing import CliRunner
+
+from flows.cli.main import app
 from orchestrator.store.sql import SqlStore
 
 HERE: Final = Path(__file__).parent
 LABS: Final = tuple(sorted(path.parent for path in HERE.glob("*/*/frozen.json")))
 """All frozen labs, the oldest first."""
-_DUMP: Final = "ledger.sql.gz"
+_DATABASES: Final = {"ledger.sql.gz": "ledger.db", "journal.sql.gz": "journal.sqlite"}
+"""A frozen database, and the file that it was; a lab without a bench host has no journal."""
 _STATE: Final = ("proposals", "runs", "measurements", "requests", "answers", "restrictions")
 _DIGITS: Final = 16
 """Of a row's digest: it names a row that changed, and proves nothing."""
 
 
-def freeze_ledger(ledger: Path, folder: Path) -> None:
-    """Write a ledger's tables as SQL; without the time in its head the compressed file depends on the text alone."""
-    with closing(sqlite3.connect(ledger)) as connection:
-        text = "\n".join(connection.iterdump()) + "\n"
-    (folder / _DUMP).write_bytes(gzip.compress(text.encode(), mtime=0))
+def freeze_databases(lab: Path, folder: Path) -> None:
+    """Write a lab's tables as SQL; without the time in its head the compressed file depends on the text alone."""
+    for frozen, name in _DATABASES.items():
+        if (lab / name).exists():
+            with closing(sqlite3.connect(lab / name)) as connection:
+                text = "\n".join(connection.iterdump()) + "\n"
+            (folder / frozen).write_bytes(gzip.compress(text.encode(), mtime=0))
 
 
 def thaw(folder: Path, to: Path) -> Path:
-    """Copy a frozen lab, its ledger a database again; return the copy's folder."""
+    """Copy a frozen lab, its databases made again; return the copy's folder."""
     lab = Path(shutil.copytree(folder, to))
-    text = gzip.decompress((lab / _DUMP).read_bytes()).decode()
-    with closing(sqlite3.connect(lab / "ledger.db")) as connection:
-        connection.executescript(text)
-        connection.commit()
+    for frozen, name in _DATABASES.items():
+        if (lab / frozen).exists():
+            with closing(sqlite3.connect(lab / name)) as connection:
+                connection.executescript(gzip.decompress((lab / frozen).read_bytes()).decode())
+                connection.commit()
     return lab
+
+
+def typed(*words: str) -> str:
+    """Type a command that succeeds; return what it printed."""
+    said = CliRunner().invoke(app, list(words))
+    assert said.exit_code == 0, f"{words}: {said.output}{said.exception!r}"
+    return said.output
+
+
+def read_after_abort(frozen: Path, to: Path) -> dict[str, Any]:
+    """Abort the only campaign of a copy, and say what then is in the ledger: results that only the host's journal had come too."""
+    copy = thaw(frozen, to)
+    typed("abort", "--by", "Ada", "--reason", "it was killed", "--lab", str(copy))
+    (told,) = read(copy / "ledger.db")["campaigns"].values()
+    typed("export", "--out", str(copy / "aborted"), "--lab", str(copy))
+    with (copy / "aborted" / "measurements.csv").open(newline="") as file:
+        values = [[row["run_key"], row["target"], row["value"], row["uncertainty"], row["status"]] for row in csv.DictReader(file)]
+    return {"readings": told["readings"], "values": values}
 
 
 def read(ledger: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from flows.cli.main import app
 from orchestrator.clock import LiveClock
 from orchestrator.store.sql import SqlStore
-from tests.golden.frozen import LABS, read, thaw
+from tests.golden.frozen import LABS, read, read_after_abort, thaw, typed
 
 KINDS: Final = frozenset(
     {
@@ -73,6 +73,8 @@ STATUSES: Final = {
 TOLERANCE: Final = 1e-6
 """Largest relative difference of a proposal that a model chose: another processor sums in another order, and the search for the
 best point ends where that stops mattering. It is what `athanor replay` itself allows; what no model chose is bit for bit."""
+REDUCTION: Final = 1e-9
+"""Largest relative difference of a value that is reduced from its spectra anew: another processor's last digits."""
 MODELS: Final = ("bayesian/",)
 """Policies that ask a model; all others only draw or look up."""
 RECORDED: Final = "crossed-barrel"
@@ -80,13 +82,6 @@ REPORTED: Final = ("asked", "left", "plain", "cdse-600")
 """Reports take time."""
 
 every_lab = pytest.mark.parametrize("frozen", LABS, ids=lambda lab: f"{lab.parent.name}-{lab.name}")
-
-
-def typed(*words: str) -> str:
-    """Type a command that succeeds."""
-    said = CliRunner().invoke(app, list(words))
-    assert said.exit_code == 0, f"{words}: {said.output}{said.exception!r}"
-    return said.output
 
 
 def told(frozen: Path) -> dict[str, Any]:
@@ -209,3 +204,20 @@ def test_a_golden_campaign_that_was_left_in_mid_flight_is_steered_on(thawed: dic
         for run in status["unknown"]:
             typed("resolve", run, "--discard", "--by", "Ada", "--reason", "gone", "--lab", copy)
         assert "is sound" in typed("verify", "--lab", copy)
+
+
+def test_a_result_that_only_the_journal_of_a_golden_lab_has_comes_into_the_ledger(tmp_path: Path) -> None:
+    for frozen in (one for one in LABS if one.name == "killed"):
+        was = told(frozen)
+        after, wanted = read_after_abort(frozen, tmp_path / frozen.parent.name), was["after abort"]
+        assert after["readings"] == wanted["readings"]
+        assert [one[:2] for one in after["values"]] == [one[:2] for one in wanted["values"]]
+        assert numbers(after["values"]) == pytest.approx(numbers(wanted["values"]), rel=REDUCTION)
+        (before,) = (one["readings"] for one in was["campaigns"].values())
+        assert after["readings"] != before
+
+
+def numbers(rows: list[list[str]]) -> list[float]:
+    """Return value and standard uncertainty of accepted measurements, one after the other."""
+    assert all(status == "accepted" for *_, status in rows)
+    return [float(text) for _, _, value, uncertainty, _ in rows for text in (value, uncertainty)]
