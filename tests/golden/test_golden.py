@@ -119,7 +119,8 @@ def test_every_kind_of_event_every_table_and_every_status_is_in_some_golden_ledg
 
 @every_lab
 def test_a_golden_ledger_is_sound_and_every_value_in_it_reads_back_as_it_was(frozen: Path, lab: Path) -> None:
-    was, now = told(frozen), read(lab / "ledger.db")
+    was = told(frozen)
+    now = read(lab / "ledger.db", was["fields"])
     assert now.pop("campaigns") == was["campaigns"]
     assert now == {name: was[name] for name in now}
     assert "is sound" in typed("verify", "--lab", str(lab))
