@@ -31,9 +31,8 @@ from models.gaussian_processes.single_task import GaussianProcessLearner
 from models.inputs.encoding import Encoding
 from models.inputs.features import Features
 from models.meta_learning.adapted import AdaptedLearner
-from models.meta_learning.protocols import MetaLearner
 from models.meta_learning.randomisation import randomise
-from models.meta_learning.tasks import Family, TaskData
+from models.tasks import Family, MetaLearner, TaskData
 from models.threads import use_threads
 from orchestrator.errors import AthanorError, BadInput
 from orchestrator.ports import Observation, Policy

@@ -17,7 +17,7 @@ from flows.studies.benchmark.replay import initial_candidates
 from flows.studies.benchmark.spec import BenchmarkFile, Leave, load_benchmark
 from flows.studies.benchmark.split import sources_for
 from models.inputs.encoding import Encoding
-from models.meta_learning.tasks import TaskData
+from models.tasks import TaskData
 from orchestrator.domain.parameters import CategoricalParameter, Parameter
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration

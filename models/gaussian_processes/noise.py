@@ -11,7 +11,7 @@ ignores the experiment.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal
 
@@ -19,7 +19,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from models.meta_learning.tasks import Scale, TaskData, replicates
+from models.gaussian_processes.fitting import minimise
+from models.tasks import Scale, TaskData, replicates
 
 Origin = Literal["replicates", "residuals"]
 Shape = Literal["size", "bins"]
@@ -173,7 +174,8 @@ def _sloped(evidence: _Evidence, zero: float) -> tuple[float, float]:
     def loss(theta: Tensor) -> Tensor:
         return evidence.loss((theta[0].exp() + theta[1].exp() * size).square())
 
-    theta = _minimise(loss, [math.log(half), math.log(half / max(float(size.mean()), LEAST_DEVIATION))])
+    start = [math.log(half), math.log(half / max(float(size.mean()), LEAST_DEVIATION))]
+    theta = minimise(loss, torch.tensor(start, dtype=torch.float64), max_iter=ITERATIONS).tolist()
     base, slope = math.exp(theta[0]), math.exp(theta[1])
     seen = (evidence.freedom * (base + slope * size).square()).sum() / evidence.freedom.sum()
     factor = math.sqrt(evidence.pooled / float(seen))
@@ -184,21 +186,6 @@ def _binned(evidence: _Evidence, count: int) -> tuple[tuple[float, ...], tuple[f
     """Return the mean value and the logarithm of the pooled variance of bins of equally many rows."""
     parts = [evidence.rows(index) for index in evidence.means.argsort().tensor_split(count)]
     return tuple(float(part.means.mean()) for part in parts), tuple(math.log(part.pooled) for part in parts)
-
-
-def _minimise(loss: Callable[[Tensor], Tensor], start: Sequence[float]) -> list[float]:
-    theta = torch.tensor(start, dtype=torch.float64, requires_grad=True)
-    optimiser = torch.optim.LBFGS([theta], max_iter=ITERATIONS, line_search_fn="strong_wolfe")
-
-    def closure() -> Tensor:
-        optimiser.zero_grad()
-        value = loss(theta)
-        value.backward()  # type: ignore[no-untyped-call]  # torch's own
-        return value
-
-    optimiser.step(closure)  # type: ignore[no-untyped-call]  # torch's own
-    found: list[float] = theta.detach().tolist()
-    return found
 
 
 def _residuals(task: TaskData, scale: Scale) -> _Evidence:

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from models.meta_learning.tasks import Scale, TaskData
+from models.tasks import Scale, TaskData
 from orchestrator.errors import BadInput
 
 DIGITS: Final = 9

@@ -17,13 +17,12 @@ from jaxtyping import Float
 from pydantic import ValidationError
 from torch import Tensor
 
-from models.base import Prior
 from models.inputs.encoding import Encoding
 from models.inputs.features import Descriptors, Features
 from models.inputs.lift import Lift, lift
 from models.meta_learning.audit import TaskMark
 from models.meta_learning.packing import Flat, content_hash, pack, unpack
-from models.meta_learning.tasks import Family, TaskData
+from models.tasks import Family, Prior, TaskData
 from orchestrator.domain.objective import Target
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput

@@ -3,15 +3,13 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from models.base import Prior
-from models.meta_learning.protocols import Trainable
-from models.meta_learning.tasks import Family
 from models.networks import deep_kernel, maml
 from models.source_basis.guarded import DefaultLearner, restore_default
 from models.source_basis.learner import SourceBasisLearner, restore_source_basis
+from models.tasks import Family, MetaLearner, Prior
 from orchestrator.errors import BadInput
 
-LEARNERS: Final[Mapping[str, Callable[[], Trainable]]] = {
+LEARNERS: Final[Mapping[str, Callable[[], MetaLearner]]] = {
     "default": DefaultLearner,
     "source-basis": SourceBasisLearner,
     "deep-kernel": deep_kernel.DeepKernel,

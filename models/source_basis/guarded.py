@@ -16,21 +16,18 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 from typing_extensions import override
 
-from models.base import Prior
 from models.gaussian_processes.conditioning import Adapted, Conditioned
 from models.gaussian_processes.kernels import Layout, neutral_kernel
 from models.gaussian_processes.noise import LEAST_DEVIATION, NoiseModel
-from models.meta_learning.calibration import Inflation, learn_inflation
-from models.meta_learning.tasks import Family, Scale, TaskData
 from models.source_basis.basis import Basis
+from models.source_basis.calibration import Inflation, learn_inflation
 from models.source_basis.learner import SourceBasisLearner, SourceBasisPrior, describe, left_out, restore_source_basis
 from models.source_basis.process import REACHES, Beliefs, Skeleton, agreement
+from models.tasks import Family, MetaLearner, Prior, ReportProgress, Scale, TaskData
 
-NAME: Final = "default/1"
+_NAME: Final = "default/1"
 FRESH_LEVEL_DEVIATION: Final = 1.0
 """Of the fresh process's level, in the family's standard units."""
 FRESH_VARIANCES: Final = (-2.5, -0.7, -2.0, -2.0)
@@ -63,32 +60,19 @@ class DefaultPrior(Prior):
     fresh_inflation: Inflation
     guard: bool = True
 
-    @property
     @override
-    def name(self) -> str:
-        return NAME
-
-    @override
-    def adapt(
-        self,
-        X: Float[Tensor, "n d"],
-        Y: Float[Tensor, " n"],
-        Yvar: Float[Tensor, " n"] | None,
-        task: Float[Tensor, " k"],
-        *,
-        generator: torch.Generator,
-    ) -> Adapted:
-        informed, evidence = self.informed.conditioned(X, Y, Yvar, task)
-        informed.inflation = self.informed_inflation.at(len(Y))
+    def adapt(self, task: TaskData, *, generator: torch.Generator) -> Adapted:
+        informed, evidence = self.informed.conditioned(task)
+        informed.inflation = self.informed_inflation.at(len(task.Y))
         notes = {**describe(informed), "inflation": round(informed.inflation, 4)}
         if not self.guard:
-            return Adapted(NAME, ((1.0, informed),), {**notes, "trust": round(agreement(informed), 4), "weights": {"prior": 1.0}})
-        fresh, against = self.fresh.conditioned(X, Y, Yvar, task)
-        fresh.inflation = self.fresh_inflation.at(len(Y))
-        weight = weighed(self.trust, evidence - against, len(Y))
+            return Adapted(_NAME, ((1.0, informed),), {**notes, "trust": round(agreement(informed), 4), "weights": {"prior": 1.0}})
+        fresh, against = self.fresh.conditioned(task)
+        fresh.inflation = self.fresh_inflation.at(len(task.Y))
+        weight = weighed(self.trust, evidence - against, len(task.Y))
         notes |= {"trust": round(weight * agreement(informed), 4), "weights": {"prior": round(weight, 4), "fresh": round(1 - weight, 4)}}
         notes["evidence"] = round(evidence - against, 3)
-        return Adapted(NAME, _parts(weight, informed, fresh), notes)
+        return Adapted(_NAME, _parts(weight, informed, fresh), notes)
 
     @override
     def state(self) -> dict[str, Any]:
@@ -133,37 +117,23 @@ def fresh_prior(informed: SourceBasisPrior, family: Family) -> SourceBasisPrior:
 
 
 @dataclass(frozen=True, slots=True)
-class DefaultLearner:
+class DefaultLearner(MetaLearner):
     """Learns the default prior."""
 
-    @property
-    def name(self) -> str:
-        """Name and version."""
-        return NAME
-
+    @override
     def meta_train(
-        self,
-        tasks: Sequence[TaskData],
-        family: Family,
-        *,
-        generator: torch.Generator,
-        report: Callable[[Any], None] | None = None,
+        self, tasks: Sequence[TaskData], family: Family, *, generator: torch.Generator, report: ReportProgress | None = None
     ) -> DefaultPrior:
-        """Learn from source tasks.
-
-        Raises:
-            BadInput: No task, or nothing varies.
-        """
         informed = SourceBasisLearner().meta_train(tasks, family, generator=generator, report=report)
         fresh = fresh_prior(informed, family)
         others = left_out(tasks)
         playing = [index for index, rest in enumerate(others) if rest]
 
         def strict(index: int, support: TaskData) -> tuple[Conditioned, float]:
-            return informed.restricted(others[index]).conditioned(support.X, support.Y, support.Yvar, support.descriptors)
+            return informed.restricted(others[index]).conditioned(support)
 
         def plain(_index: int, support: TaskData) -> tuple[Conditioned, float]:
-            return fresh.conditioned(support.X, support.Y, support.Yvar, support.descriptors)
+            return fresh.conditioned(support)
 
         return DefaultPrior(
             informed,

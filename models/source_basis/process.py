@@ -22,7 +22,7 @@ from scipy.optimize import minimize
 from torch import Tensor
 from typing_extensions import override
 
-from models.gaussian_processes.conditioning import Conditioned, Process
+from models.gaussian_processes.conditioning import Conditioned, GaussianProcess
 from models.gaussian_processes.kernels import FamilyKernel
 from models.inputs.features import Features
 from models.source_basis.basis import Basis
@@ -97,7 +97,7 @@ class Skeleton:
 
 
 @dataclass(frozen=True)
-class ComponentProcess(Process):
+class ComponentProcess(GaussianProcess):
     """The process with given variances."""
 
     skeleton: Skeleton

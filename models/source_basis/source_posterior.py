@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from models.base import spread_of
+from models.gaussian_processes.fitting import minimise, negative_log_density
 from models.gaussian_processes.kernels import FamilyKernel, Layout, matern, squared_distances
-from models.meta_learning.tasks import TaskData
+from models.tasks import TaskData
 
 FIT_ROWS: Final = 240
 """Rows from which a source's hyperparameters are fitted: they are known well by then, and the cost is cubic."""
@@ -157,24 +158,12 @@ def _fit(F: Float[Tensor, "n f"], y: Float[Tensor, " n"], layout: Layout) -> Flo
         ]
     )
     width = torch.where(torch.arange(len(location)) < layout.lengths, LENGTH_SPREAD, AMPLITUDE_SPREAD)
-    theta = location.clone().requires_grad_()
     eye, blocks = torch.eye(len(y), dtype=dtype), list(layout.blocks)
 
-    def loss() -> Tensor:
+    def loss(theta: Tensor) -> Tensor:
         lengths, amplitudes, noise = _read(theta, layout)
         A = F * torch.exp(-lengths)[blocks]
-        factor = torch.linalg.cholesky(_covariance(layout, amplitudes, A, A) + (noise + LEAST_NOISE) * eye)
-        solved = torch.linalg.solve_triangular(factor, y.unsqueeze(-1), upper=False)
-        misfit: Tensor = 0.5 * solved.square().sum() + factor.diagonal().log().sum() + 0.5 * ((theta - location) / width).square().sum()
-        return misfit
+        misfit = negative_log_density(_covariance(layout, amplitudes, A, A) + (noise + LEAST_NOISE) * eye, y)
+        return misfit + 0.5 * ((theta - location) / width).square().sum()
 
-    optimiser = torch.optim.LBFGS([theta], max_iter=FIT_ITERATIONS, line_search_fn="strong_wolfe", tolerance_change=1e-4)
-
-    def closure() -> Tensor:
-        optimiser.zero_grad()
-        value = loss()
-        value.backward()  # type: ignore[no-untyped-call]  # torch leaves it so
-        return value
-
-    optimiser.step(closure)  # type: ignore[no-untyped-call]  # torch leaves it so
-    return theta.detach()
+    return minimise(loss, location, max_iter=FIT_ITERATIONS, tolerance_change=1e-4)

@@ -12,7 +12,7 @@ from benchmarks.peers.replaying import Case, Draw, Entrant, Kept, Measured, repl
 from flows.studies.benchmark.loading import load_suite
 from flows.studies.benchmark.replay import Course, Replay, initial_candidates
 from flows.studies.benchmark.rows import Results, make_row
-from models.meta_learning.tasks import TaskData
+from models.tasks import TaskData
 from tests.benchmarking.family import benchmark_file, write_family
 
 

@@ -9,10 +9,8 @@ from typing_extensions import override
 from flows.studies.benchmark.replay import Course, choose, generator_for, initial_candidates, replay
 from flows.studies.benchmark.rows import Results
 from flows.studies.benchmark.running import Benchmark, Choice, prepare
-from models.base import Prior
-from models.meta_learning.protocols import MetaLearner
-from models.meta_learning.tasks import Family, TaskData
 from models.peers.baselines import BASELINES, NoModel
+from models.tasks import Family, MetaLearner, Prior, ReportProgress, TaskData
 from orchestrator.errors import BadInput
 from tests.benchmarking.family import benchmark_file, small_suite, write_family
 
@@ -23,13 +21,10 @@ class Recording(MetaLearner):
 
     seen: list[tuple[str, ...]]
 
-    @property
     @override
-    def name(self) -> str:
-        return "recording"
-
-    @override
-    def meta_train(self, tasks: Sequence[TaskData], family: Family, *, generator: torch.Generator) -> Prior:
+    def meta_train(
+        self, tasks: Sequence[TaskData], family: Family, *, generator: torch.Generator, report: ReportProgress | None = None
+    ) -> Prior:
         self.seen.append(tuple(task.name for task in tasks))
         return BASELINES["copy"]().meta_train(tasks, family, generator=generator)
 

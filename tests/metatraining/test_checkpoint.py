@@ -15,7 +15,7 @@ from models.inputs.encoding import Encoding
 from models.meta_learning.audit import mark
 from models.meta_learning.checkpoint import PriorFile, TaskColumn, load_prior, save_prior, task_vector
 from models.meta_learning.packing import Flat, content_hash, pack, unpack
-from models.meta_learning.tasks import Scale, TaskData
+from models.tasks import Scale, TaskData
 from orchestrator.domain.objective import Target
 from orchestrator.domain.parameters import CategoricalParameter, ContinuousParameter
 from orchestrator.domain.space import SearchSpace
@@ -70,8 +70,7 @@ def test_a_prior_comes_back_from_its_file_bit_for_bit(tmp_path: Path) -> None:
         assert new.Yvar is None
     assert save_prior(tmp_path / "again.pt", after) == sha256
     X = torch.rand(4, 3, dtype=torch.float64)
-    none = torch.zeros(0, dtype=torch.float64)
-    pair = [one.prior("yield").adapt(X, X[:, 0], None, none, generator=torch.Generator()) for one in (before, after)]
+    pair = [one.prior("yield").adapt(TaskData("new", X, X[:, 0]), generator=torch.Generator()) for one in (before, after)]
     assert torch.equal(*(one.posterior(X.unsqueeze(-2)).mean for one in pair))
 
 

@@ -19,7 +19,7 @@ from flows.studies.metatraining.trust import Case, assess
 from models.inputs.elements import element_properties, element_symbol
 from models.meta_learning.audit import mark, overlaps, refuse_if_seen
 from models.meta_learning.checkpoint import PriorFile, save_prior
-from models.meta_learning.tasks import Scale
+from models.tasks import Scale
 from orchestrator.domain.campaign import load_campaign
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.domain.space import SearchSpace

@@ -11,7 +11,7 @@ from flows.studies.benchmark.spec import ELEMENTS, BenchmarkFile, BenchmarkSpec
 from models.inputs.elements import element_properties, element_symbol
 from models.inputs.encoding import Encoding
 from models.inputs.features import Descriptors, Features
-from models.meta_learning.tasks import Family
+from models.tasks import Family
 from orchestrator.datasets import DATA_VARIABLE
 from orchestrator.domain.objective import constant_note, varies
 from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from models.inputs.encoding import Encoding
-from models.meta_learning.tasks import TaskData
+from models.tasks import TaskData
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.values import Configuration
 from orchestrator.ports import Observation

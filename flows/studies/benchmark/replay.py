@@ -14,8 +14,9 @@ from torch import Tensor
 
 from flows.studies.benchmark.judging import Judgement, judge
 from flows.studies.benchmark.pools import Pool
-from models.base import Prior, Surrogate
+from models.base import Surrogate
 from models.reproducible import repeatable
+from models.tasks import Prior, TaskData
 from orchestrator.errors import Fault
 
 OPENING: Final = 3
@@ -101,7 +102,7 @@ def judge_random_support(prior: Prior, pool: Pool, *, seed: int) -> dict[int, Ju
 
 def adapted(prior: Prior, pool: Pool, values: Float[Tensor, " N"], chosen: list[int], generator: torch.Generator) -> Surrogate:
     """Adapt a prior to what was measured."""
-    return prior.adapt(pool.X[chosen], values[chosen], None, torch.zeros(0, dtype=torch.float64), generator=generator)
+    return prior.adapt(TaskData(pool.name, pool.X[chosen], values[chosen]), generator=generator)
 
 
 def choose(

@@ -12,9 +12,8 @@ from flows.studies.benchmark.replay import Course, generator_for, judge_random_s
 from flows.studies.benchmark.rows import Key, Results, Row, code_version, make_row
 from flows.studies.benchmark.spec import BenchmarkFile, Leave
 from flows.studies.benchmark.split import sources_for
-from models.base import Prior
-from models.meta_learning.protocols import MetaLearner
 from models.peers.baselines import BASELINES, WITHOUT_HISTORY
+from models.tasks import MetaLearner, Prior
 from orchestrator.errors import BadInput
 
 ANY: Final = "any"

@@ -7,7 +7,7 @@ import torch
 
 from flows.studies.benchmark.pools import Pool
 from flows.studies.benchmark.spec import Identical, Leave
-from models.meta_learning.tasks import LEAST_ROWS, TaskData
+from models.tasks import LEAST_ROWS, TaskData
 from orchestrator.errors import BadInput
 
 EQUAL: Final = 1e-9

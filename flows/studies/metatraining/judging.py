@@ -18,10 +18,10 @@ from gpytorch.mlls import ExactMarginalLogLikelihood
 from jaxtyping import Float
 from torch import Tensor
 
-from models.base import Model, Prior, Surrogate
-from models.meta_learning.tasks import TaskData, family_scale
+from models.base import Model, Surrogate
 from models.peers.baselines import FreshPrior, fresh_gp
 from models.reproducible import repeatable
+from models.tasks import Prior, TaskData, family_scale
 
 SHOTS: Final = (0, 3, 5, 10, 20)
 """Numbers of measurements at which learners are judged."""
@@ -91,7 +91,7 @@ class Adapting:
 
     def predict(self, support: TaskData, X: Float[Tensor, "q d"], generator: torch.Generator) -> Mixture | None:
         """Predict with the adapted surrogate."""
-        adapted = self.prior.adapt(support.X, support.Y, support.Yvar, support.descriptors, generator=generator)
+        adapted = self.prior.adapt(support, generator=generator)
         return _mixture(adapted, X, self.least)
 
 

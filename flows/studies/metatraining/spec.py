@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from models.meta_learning.tasks import Fidelity
+from models.tasks import Fidelity
 from orchestrator.domain.objective import Target
 from orchestrator.domain.parameters import Parameter
 from orchestrator.domain.space import SearchSpace

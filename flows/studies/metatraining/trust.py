@@ -13,7 +13,7 @@ from flows.studies.metatraining.card import record
 from models.inputs.encoding import Encoding
 from models.meta_learning.audit import overlaps, refuse_if_seen
 from models.meta_learning.checkpoint import PriorFile, Restore, load_prior
-from models.meta_learning.tasks import TaskData, family_scale
+from models.tasks import TaskData, family_scale
 from orchestrator.domain.campaign import CampaignFile
 from orchestrator.domain.objective import Target
 from orchestrator.domain.parameters import CategoricalParameter
@@ -117,7 +117,7 @@ def _trust(prior: PriorFile, target: str, task: TaskData) -> float | None:
     if not len(task.Y):
         return None
     generator = torch.Generator().manual_seed(SEED)
-    adapted = prior.prior(target).adapt(task.X, task.Y, task.Yvar, task.descriptors, generator=generator)
+    adapted = prior.prior(target).adapt(task, generator=generator)
     value = adapted.description().get("trust")
     return None if value is None else float(value)
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 import torch
 
 from models.gaussian_processes.conditioning import Conditioned
-from models.meta_learning.tasks import TaskData
+from models.tasks import TaskData
 
 SIZES: Final = (0, 3, 5, 10, 20, 50)
 """Numbers of measurements at which inflation is learned; in between it is interpolated, beyond them constant."""
