@@ -24,7 +24,7 @@ import torch
 
 from benchmarks.pictures import Chart, Line, draw
 from flows.studies.benchmark.replay import log_improvement
-from flows.studies.families import cdse_tasks
+from flows.studies.cdse import cdse_tasks
 from models.inputs.encoding import Encoding
 from models.inputs.features import Features
 from models.meta_learning.adapted import AdaptedLearner

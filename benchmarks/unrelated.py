@@ -23,7 +23,7 @@ from benchmarks.meta import EXAMPLES, YARDSTICK, area, geometric, pairs_of, read
 from benchmarks.metrics import floored_ratio, paired_bootstrap
 from flows.studies.benchmark.loading import load_suite
 from flows.studies.benchmark.rows import Results
-from flows.studies.benchmark.running import Benchmark, Choice
+from flows.studies.benchmark.running import Benchmark, BenchmarkChoice
 from flows.studies.benchmark.spec import load_benchmark
 from models.base import Surrogate
 from models.source_basis.guarded import DefaultLearner
@@ -137,7 +137,7 @@ def run(out: Path, data: Path | None, seeds: int, leave: str) -> None:
         file = load_benchmark(EXAMPLES / name)
         if leave == "group" and file.spec.data.group is None:
             continue
-        choice = Choice(seeds=seeds, surrogates=tuple(SPOILED), tasks=tasks, leave="group" if leave == "group" else "task")
+        choice = BenchmarkChoice(seeds=seeds, surrogates=tuple(SPOILED), tasks=tasks, leave="group" if leave == "group" else "task")
         bench = Benchmark(file, load_suite(file, data), choice, learners())
         for key in bench.missing(results):
             prior = bench.prior(key[0], key[1])

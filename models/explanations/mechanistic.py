@@ -19,7 +19,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from models.base import Surrogate
-from models.gaussian_processes.conditioning import JITTER, Adapted, Conditioned, GaussianProcess, canonical_order
+from models.gaussian_processes.conditioning import DIAGONAL_JITTER, Adapted, Conditioned, GaussianProcess, canonical_order
 from models.gaussian_processes.fitting import minimise, negative_log_density
 from models.gaussian_processes.kernels import matern, squared_distances
 from models.source_basis.basis import Memory
@@ -35,7 +35,7 @@ WIDTHS: Final = (0.7, 0.5, 1.0)
 """Standard deviations of these logarithms: few points then move them little."""
 STEPS: Final = 25
 """L-BFGS steps for three hyperparameters."""
-LEAST_NOISE: Final = 1e-3
+_LEAST_NOISE: Final = 1e-3
 """Standard units; keeps factors of near-equal rows finite."""
 TABLE_LENGTH: Final = 0.5
 """Length scale of the table's interpolation, in encoded units: with a thousand points neighbours are about 0.2 apart."""
@@ -133,7 +133,7 @@ class MechanisticProcess(GaussianProcess):
 
     @override
     def noise(self, X: Float[Tensor, "*b n d"]) -> Float[Tensor, "*b n"]:
-        return ((2.0 * self.hyper[2]).exp() + LEAST_NOISE**2).expand(X.shape[:-1])
+        return ((2.0 * self.hyper[2]).exp() + _LEAST_NOISE**2).expand(X.shape[:-1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,7 @@ class MechanisticPrior(Prior):
         def loss(moves: Tensor) -> Tensor:
             process = MechanisticProcess(self.prediction, self.scale, centre + widths * moves)
             K = process.covariance(X, X)
-            noise = torch.maximum(process.noise(X), stated) + JITTER * float(K.detach().diagonal().max().clamp_min(1.0))
+            noise = torch.maximum(process.noise(X), stated) + DIAGONAL_JITTER * float(K.detach().diagonal().max().clamp_min(1.0))
             return negative_log_density(K + torch.diag(noise), Y - process.mean(X)) + 0.5 * moves.square().sum()
 
         return centre + widths * minimise(loss, torch.zeros(3, dtype=torch.float64), max_iter=STEPS)
@@ -197,4 +197,4 @@ class MechanisticLearner(MetaLearner):
         scale = family_scale(tasks)
         known = [scale.stated(task).mean() for task in tasks if task.Yvar is not None and len(task.Yvar)]
         stated = float(torch.stack(known).mean().sqrt()) if known else math.exp(CENTRE[2])
-        return MechanisticPrior(self.prediction, scale, max(stated, LEAST_NOISE))
+        return MechanisticPrior(self.prediction, scale, max(stated, _LEAST_NOISE))

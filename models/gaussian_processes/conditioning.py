@@ -18,7 +18,7 @@ from typing_extensions import override
 from models.base import Model, PlainModel, Posterior, Surrogate
 from models.tasks import Scale
 
-JITTER: Final = 1e-8
+DIAGONAL_JITTER: Final = 1e-8
 """Added to the diagonal, relative to the largest prior variance: keeps the factor of near-equal rows finite."""
 LEAST_VARIANCE: Final = 1e-12
 """Predicted variances in standard units are at least this: rounding must not make one negative."""
@@ -93,7 +93,7 @@ class Conditioned(PlainModel):
         self.X, self.Y, self.support_noise = X[order], Y[order], noise[order]
         if len(X):
             K = process.covariance(self.X, self.X)
-            jitter = JITTER * float(K.diagonal().max().clamp_min(1.0))
+            jitter = DIAGONAL_JITTER * float(K.diagonal().max().clamp_min(1.0))
             self.factor = torch.linalg.cholesky(K + torch.diag(self.support_noise + jitter))
             self.weights = torch.cholesky_solve((self.Y - process.mean(self.X)).unsqueeze(-1), self.factor).squeeze(-1)
 

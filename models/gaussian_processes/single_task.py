@@ -34,7 +34,7 @@ _NOISE_SCALE: Final = 1.0
 """BoTorch's log-normal prior of the noise variance in standardised units."""
 GUESSED_SPREAD: Final = 0.1
 """Spread of a target of which one value is known, as a part of that value, where nobody states one."""
-FIT_ITERATIONS: Final = 100
+_FIT_ITERATIONS: Final = 100
 """L-BFGS steps for a handful of hyperparameters; the likelihood is flat beyond."""
 
 
@@ -100,7 +100,7 @@ def _fit_one(data: TargetData) -> Model:
     # the check warns of one-row and constant targets, and of readbacks just outside the unit cube: all are legal here
     with validate_input_scaling(False):
         model = SingleTaskGP(data.X, data.Y.unsqueeze(-1), likelihood=_likelihood(data, level), outcome_transform=level)
-    fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model), optimizer_kwargs={"options": {"maxiter": FIT_ITERATIONS}})
+    fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model), optimizer_kwargs={"options": {"maxiter": _FIT_ITERATIONS}})
     return model
 
 

@@ -29,11 +29,11 @@ from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
 from orchestrator.units import convert
 
-LEAST_WEIGHT: Final = 1e-3
+_LEAST_WEIGHT: Final = 1e-3
 """Products of components that weigh less are left out: they change no choice and each costs an acquisition function."""
 KEPT_LIFTS: Final = 8
 """Large tables whose lifted form is kept: a pool in a few blocks."""
-TABLE: Final = 256
+_TABLE: Final = 256
 """Rows from which on a tensor counts as a table that comes again."""
 
 Lifting = Callable[[Tensor], Tensor]
@@ -103,7 +103,7 @@ class AdaptedTargets(Surrogate):
         """Combine each component of a target with each of the others; what weighs next to nothing is left out."""
         combinations = list(product(*(part.components() for part in self.parts)))
         weighed = [(math.prod(weight for weight, _ in one), [model for _, model in one]) for one in combinations]
-        heavy = [(weight, models) for weight, models in weighed if weight >= LEAST_WEIGHT]
+        heavy = [(weight, models) for weight, models in weighed if weight >= _LEAST_WEIGHT]
         total = math.fsum(weight for weight, _ in heavy)
         return tuple((weight / total, Joined(models, self.units, self.lifting)) for weight, models in heavy)
 
@@ -122,7 +122,7 @@ class KeptLift:
 
     def __call__(self, X: Float[Tensor, "*b d"]) -> Float[Tensor, "*b e"]:
         """Lift rows."""
-        if X.requires_grad or len(X) < TABLE:
+        if X.requires_grad or len(X) < _TABLE:
             return self.lift(X)
         pair = self.kept.pop(id(X), None) or (X, self.lift(X))
         while len(self.kept) >= KEPT_LIFTS:

@@ -9,7 +9,7 @@ from models.source_basis.learner import SourceBasisLearner, restore_source_basis
 from models.tasks import Family, MetaLearner, Prior
 from orchestrator.errors import BadInput
 
-LEARNERS: Final[Mapping[str, Callable[[], MetaLearner]]] = {
+META_LEARNERS: Final[Mapping[str, Callable[[], MetaLearner]]] = {
     "default": DefaultLearner,
     "source-basis": SourceBasisLearner,
     "deep-kernel": deep_kernel.DeepKernel,
@@ -21,9 +21,9 @@ LEARNERS: Final[Mapping[str, Callable[[], MetaLearner]]] = {
 _RESTORERS: Final[Mapping[str, Callable[[Mapping[str, Any], Family], Prior]]] = {
     "default": restore_default,
     "source-basis": restore_source_basis,
-    "deep-kernel": deep_kernel.restore,
-    "anil": maml.restore,
-    "maml": maml.restore,
+    "deep-kernel": deep_kernel.restore_deep_kernel,
+    "anil": maml.restore_gradient_prior,
+    "maml": maml.restore_gradient_prior,
 }
 
 

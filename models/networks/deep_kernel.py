@@ -130,7 +130,7 @@ class DeepKernelPrior(Prior):
         return {"name": _NAME, **self.sources.state(), "network": network, "hyper": hyper, "curve": curve}
 
 
-def restore(state: Mapping[str, Any], family: Family) -> DeepKernelPrior:
+def restore_deep_kernel(state: Mapping[str, Any], family: Family) -> DeepKernelPrior:
     """Return the prior of a state."""
     sources = restore_sources(state, family)
     network = Network(sources.inputs.size).double().requires_grad_(False)

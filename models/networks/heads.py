@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from models.base import Model, PlainModel, Posterior
 
-LEAST: Final = 1e-9
+_LEAST: Final = 1e-9
 """Least fraction or amount in standard units: keeps logarithms of measured zeros finite."""
 
 
@@ -28,7 +28,7 @@ class Head(Protocol):
         ...
 
     def free(self, Y: Float[Tensor, "*b m"]) -> Float[Tensor, "*b k"]:
-        """Return the free numbers of legal outputs; outputs on the edge are moved inside by `LEAST`."""
+        """Return the free numbers of legal outputs; outputs on the edge are moved inside by `_LEAST`."""
         ...
 
     def penalty(self, Y: Float[Tensor, "*b m"]) -> Float[Tensor, " *b"]:
@@ -46,7 +46,7 @@ class Simplex(Head):
 
     @override
     def free(self, Y: Float[Tensor, "*b m"]) -> Float[Tensor, "*b k"]:
-        logs = Y.clamp_min(LEAST).log()
+        logs = Y.clamp_min(_LEAST).log()
         return logs[..., :-1] - logs[..., -1:]
 
     @override
@@ -60,11 +60,11 @@ class Positive(Head):
 
     @override
     def __call__(self, Z: Float[Tensor, "*b k"]) -> Float[Tensor, "*b m"]:
-        return softplus(Z) + LEAST
+        return softplus(Z) + _LEAST
 
     @override
     def free(self, Y: Float[Tensor, "*b m"]) -> Float[Tensor, "*b k"]:
-        amount = (Y - LEAST).clamp_min(LEAST)
+        amount = (Y - _LEAST).clamp_min(_LEAST)
         return amount + torch.log(-torch.expm1(-amount))
 
     @override
@@ -82,7 +82,7 @@ class Monotone(Head):
 
     @override
     def free(self, Y: Float[Tensor, "*b m"]) -> Float[Tensor, "*b k"]:
-        rises = Y.diff(dim=-1).clamp_min(LEAST)
+        rises = Y.diff(dim=-1).clamp_min(_LEAST)
         return torch.cat([Y[..., :1], rises + torch.log(-torch.expm1(-rises))], dim=-1)
 
     @override

@@ -204,7 +204,7 @@ class GradientPrior(Prior):
         return {"name": _NAMES[self.moves], "moves": self.moves, **self.sources.state(), **learned}
 
 
-def restore(state: Mapping[str, Any], family: Family) -> GradientPrior:
+def restore_gradient_prior(state: Mapping[str, Any], family: Family) -> GradientPrior:
     """Return the prior of a state."""
     sources, curve = restore_sources(state, family), curve_of(state["curve"])
     return GradientPrior(state["moves"], sources, state["weights"], state["sizes"], state["hyper"], curve)

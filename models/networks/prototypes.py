@@ -137,7 +137,7 @@ class Classes:
         return torch.sigmoid(self.prior.prototypes.logits(self.support, self.labels, self.prior.features(X, self.known)))
 
 
-def restore(state: Mapping[str, Any], family: Family) -> ClassPrior:
+def restore_prototypes(state: Mapping[str, Any], family: Family) -> ClassPrior:
     """Return the prior of a state."""
     inputs = restore_inputs(state["inputs"], family)
     network, prototypes = Network(inputs.size).double().requires_grad_(False), Prototypes(0.5).double().requires_grad_(False)

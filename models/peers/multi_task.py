@@ -22,7 +22,7 @@ from models.tasks import Family, MetaLearner, Prior, ReportProgress, Scale, Task
 
 SOURCE_ROWS: Final = 100
 """Rows of all sources together: a fit with all of them takes minutes a proposal."""
-ITERATIONS: Final = 25
+_ITERATIONS: Final = 25
 """L-BFGS steps of a fit, from scratch at each proposal."""
 RANK: Final = 2
 """Rank of the tasks' covariance."""
@@ -63,7 +63,7 @@ class MultiTaskPrior(Prior):
         with validate_input_scaling(False):  # values are standard task by task, not together
             model = MultiTaskGP(inputs, values, task_feature=-1, output_tasks=[number], rank=min(RANK, number + 1), outcome_transform=None)
         mll = ExactMarginalLogLikelihood(model.likelihood, model)
-        fit_gpytorch_mll(mll, optimizer_kwargs={"options": {"maxiter": ITERATIONS}})
+        fit_gpytorch_mll(mll, optimizer_kwargs={"options": {"maxiter": _ITERATIONS}})
         return model.eval()
 
     def _pooled(self) -> Model:

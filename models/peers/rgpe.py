@@ -16,12 +16,12 @@ from models.tasks import Scale, TaskData
 _NAME: Final = "rgpe/1"
 SAMPLES: Final = 256
 """Draws of the functions whose rankings are compared."""
-LEAST: Final = 3
+_LEAST: Final = 3
 """With fewer measurements rankings say nothing: sources and target weigh the same."""
 DILUTION: Final = 0.95
 """A source whose median loss exceeds this quantile of the target's own loss is dropped, so that many bad sources do not
 take the weight by chance."""
-JITTER: Final = 1e-6
+_JITTER: Final = 1e-6
 """Added to the sources' covariances at the measured points, in standard units."""
 
 
@@ -61,7 +61,7 @@ class RankingPrior(SourcesPrior):
         with repeatable(drawn_seed(generator)):
             target = fitted(task.X, values)
             weights = torch.full((count + 1,), 1 / (count + 1), dtype=torch.float64)
-            if len(values) >= LEAST:
+            if len(values) >= _LEAST:
                 weights = ranking_weights(self.sources.models, target, task.X, values, generator=generator)
         return OneModel(_NAME, Ensemble(self.sources, target, weights, scale))
 
@@ -94,7 +94,7 @@ def _joint(model: Model, X: Float[Tensor, "n d"]) -> tuple[Tensor, Tensor]:
 
 def _draw(mean: Float[Tensor, " n"], covariance: Float[Tensor, "n n"], generator: torch.Generator) -> Float[Tensor, "s n"]:
     # eigenvalues instead of a Cholesky factor: posteriors at rows of the source itself are nearly singular
-    values, vectors = torch.linalg.eigh(covariance + JITTER * torch.eye(len(mean), dtype=mean.dtype))
+    values, vectors = torch.linalg.eigh(covariance + _JITTER * torch.eye(len(mean), dtype=mean.dtype))
     noise = torch.randn(SAMPLES, len(mean), generator=generator, dtype=mean.dtype)
     drawn: Tensor = mean + (noise * values.clamp_min(0.0).sqrt()) @ vectors.mT
     return drawn

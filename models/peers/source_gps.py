@@ -18,11 +18,11 @@ from models.gaussian_processes.conditioning import in_units
 from models.reproducible import drawn_seed, repeatable
 from models.tasks import Family, MetaLearner, Prior, ReportProgress, Scale, TaskData, family_scale
 
-ROWS: Final = 200
+_ROWS: Final = 200
 """So many rows of a source at most, drawn at random: more cost cubically and change its mean little."""
-FIT_ITERATIONS: Final = 50
+_FIT_ITERATIONS: Final = 50
 """L-BFGS steps of a fit: the likelihood is flat beyond, and a proposal waits for it."""
-TABLE: Final = 64
+_TABLE: Final = 64
 """Points from which on predictions are kept: a pool is predicted again at each proposal."""
 
 
@@ -31,7 +31,7 @@ def fitted(X: Float[Tensor, "n d"], Y: Float[Tensor, " n"]) -> Model:
     with validate_input_scaling(False):  # it warns of one row, and of values that are standard in other units
         model = SingleTaskGP(X, Y.unsqueeze(-1), outcome_transform=None)
     mll = ExactMarginalLogLikelihood(model.likelihood, model)
-    fit_gpytorch_mll(mll, optimizer_kwargs={"options": {"maxiter": FIT_ITERATIONS}})
+    fit_gpytorch_mll(mll, optimizer_kwargs={"options": {"maxiter": _FIT_ITERATIONS}})
     return model.eval()
 
 
@@ -60,7 +60,7 @@ class SourceGPs:
     @classmethod
     def fit(cls, tasks: Sequence[TaskData], scale: Scale, generator: torch.Generator) -> "SourceGPs":
         """Fit one model per task; call it within `repeatable`."""
-        kept = [drawn_rows(task, ROWS, generator) for task in tasks]
+        kept = [drawn_rows(task, _ROWS, generator) for task in tasks]
         return cls(tuple(fitted(task.X, own_scale(task.Y, scale).standard(task.Y)) for task in kept))
 
     def moments(self, X: Float[Tensor, "n d"]) -> tuple[Float[Tensor, "T n"], Float[Tensor, "T n"]]:
@@ -70,7 +70,7 @@ class SourceGPs:
         found = [model.posterior(X.unsqueeze(-2)) for model in self.models]
         means = torch.stack([one.mean.reshape(-1) for one in found]).detach()
         variances = torch.stack([one.variance.reshape(-1) for one in found]).detach()
-        if len(X) >= TABLE:
+        if len(X) >= _TABLE:
             self._points, self._moments = X.clone(), (means, variances)
         return means, variances
 

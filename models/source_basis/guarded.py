@@ -20,10 +20,10 @@ from typing_extensions import override
 
 from models.gaussian_processes.conditioning import Adapted, Conditioned
 from models.gaussian_processes.kernels import Layout, neutral_kernel
-from models.gaussian_processes.noise import LEAST_DEVIATION, NoiseModel
+from models.gaussian_processes.noise import LEAST_NOISE_SD, NoiseModel
 from models.source_basis.basis import Basis
 from models.source_basis.calibration import Inflation, learn_inflation
-from models.source_basis.learner import SourceBasisLearner, SourceBasisPrior, describe, left_out, restore_source_basis
+from models.source_basis.learner import SourceBasisLearner, SourceBasisPrior, left_out, restore_source_basis, variance_notes
 from models.source_basis.process import REACHES, Beliefs, Skeleton, agreement
 from models.tasks import Family, MetaLearner, Prior, ReportProgress, Scale, TaskData
 
@@ -36,11 +36,11 @@ FRESH_DEVIATION: Final = 0.5
 """Of those logarithms. Vaguer beliefs let a few flat values shrink all variances: such a process is sure of itself after
 five measurements, wins the evidence while nothing happens, and needs its intervals doubled, which then lead proposals."""
 FRESH_NOISE_DEVIATION: Final = 1.5
-GUESSED_NOISE: Final = NoiseModel("size", (0.1, 0.0), (), 0.0, LEAST_DEVIATION, "residuals")
+GUESSED_NOISE: Final = NoiseModel("size", (0.1, 0.0), (), 0.0, LEAST_NOISE_SD, "residuals")
 """Its noise where nothing was ever repeated: a tenth of the family's spread, to begin with."""
 CLIP: Final = 3.0
 """Most that one measurement may add to or take from the evidence, on average: a few outliers do not decide."""
-LEAST_WEIGHT: Final = 0.02
+_LEAST_WEIGHT: Final = 0.02
 """A part that weighs less is left out: it changes no choice and costs an acquisition function."""
 EXAMINED: Final = 10
 """Measurements at which the sources are asked whether the prior helped them."""
@@ -64,7 +64,7 @@ class DefaultPrior(Prior):
     def adapt(self, task: TaskData, *, generator: torch.Generator) -> Adapted:
         informed, evidence = self.informed.conditioned(task)
         informed.inflation = self.informed_inflation.at(len(task.Y))
-        notes = {**describe(informed), "inflation": round(informed.inflation, 4)}
+        notes = {**variance_notes(informed), "inflation": round(informed.inflation, 4)}
         if not self.guard:
             return Adapted(_NAME, ((1.0, informed),), {**notes, "trust": round(agreement(informed), 4), "weights": {"prior": 1.0}})
         fresh, against = self.fresh.conditioned(task)
@@ -92,9 +92,9 @@ def weighed(trust: float, evidence: float, n: int) -> float:
 
 
 def _parts(weight: float, informed: Conditioned, fresh: Conditioned) -> tuple[tuple[float, Conditioned], ...]:
-    if weight < LEAST_WEIGHT:
+    if weight < _LEAST_WEIGHT:
         return ((1.0, fresh),)
-    if weight > 1.0 - LEAST_WEIGHT:
+    if weight > 1.0 - _LEAST_WEIGHT:
         return ((1.0, informed),)
     return ((weight, informed), (1.0 - weight, fresh))
 

@@ -45,7 +45,7 @@ class SourceBasisPrior(Prior):
     @override
     def adapt(self, task: TaskData, *, generator: torch.Generator) -> Adapted:
         model, likelihood = self.conditioned(task)
-        return Adapted("source-basis/1", ((1.0, model),), {**describe(model), "log_likelihood": round(likelihood, 3)})
+        return Adapted("source-basis/1", ((1.0, model),), {**variance_notes(model), "log_likelihood": round(likelihood, 3)})
 
     def conditioned(self, task: TaskData) -> tuple[Conditioned, float]:
         """Return the adapted process and the log likelihood of the support in standard units."""
@@ -201,7 +201,7 @@ def _support(prior: SourceBasisPrior, skeleton: Skeleton, task: TaskData, size: 
     return Evidence.of(skeleton, some.X, y, noise)
 
 
-def describe(model: Conditioned) -> dict[str, Any]:
+def variance_notes(model: Conditioned) -> dict[str, Any]:
     """Return variances of the components, rounded, for people."""
     process = model.process
     assert isinstance(process, ComponentProcess)

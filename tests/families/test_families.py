@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from flows.studies.cdse import cdse_conditions, cdse_configurations, cdse_space, cdse_tasks, task_descriptors, task_group
 from flows.studies.emission_noise import EmissionNoise
-from flows.studies.families import cdse_conditions, cdse_configurations, cdse_space, cdse_tasks, task_descriptors, task_group
 from models.explanations.mechanistic import MechanisticLearner, tabulated
 from models.inputs.encoding import Encoding
 from models.inputs.features import Features

@@ -19,9 +19,9 @@ PLAN: Final = TrainingPlan(steps=20, more=5, episodes=4, every=10)
 LEARNERS: Final[Mapping[str, tuple[Any, Callable[[Mapping[str, Any], Family], Prior]]]] = {
     "default": (DefaultLearner(), restore_default),
     "source-basis": (SourceBasisLearner(), restore_source_basis),
-    "deep-kernel": (deep_kernel.DeepKernel(PLAN), deep_kernel.restore),
-    "anil": (maml.Anil(PLAN, members=2), maml.restore),
-    "maml": (maml.Maml(PLAN, members=2), maml.restore),
+    "deep-kernel": (deep_kernel.DeepKernel(PLAN), deep_kernel.restore_deep_kernel),
+    "anil": (maml.Anil(PLAN, members=2), maml.restore_gradient_prior),
+    "maml": (maml.Maml(PLAN, members=2), maml.restore_gradient_prior),
 }
 NOTHING: Final = torch.zeros(0, dtype=torch.float64)
 

@@ -14,7 +14,7 @@ from typing_extensions import override
 from models.inputs.encoding import Encoding
 from models.meta_learning.audit import mark
 from models.meta_learning.checkpoint import PriorFile, TaskColumn, load_prior, save_prior, task_vector
-from models.meta_learning.packing import Flat, content_hash, pack, unpack
+from models.meta_learning.packing import Flat, flat_hash, pack, unpack
 from models.tasks import Scale, TaskData
 from orchestrator.domain.objective import Target
 from orchestrator.domain.parameters import CategoricalParameter, ContinuousParameter
@@ -89,8 +89,8 @@ def test_the_hash_sees_names_types_shapes_and_values() -> None:
         {"a": torch.tensor([0.0, 0.0, 0.0, -0.0]), "b": "text"},
         {"a": torch.zeros(4), "b": "texts"},
     ]
-    assert len({content_hash(one) for one in (base, *others)}) == 6
-    assert content_hash(base) == content_hash(dict(reversed(base.items())))
+    assert len({flat_hash(one) for one in (base, *others)}) == 6
+    assert flat_hash(base) == flat_hash(dict(reversed(base.items())))
 
 
 def test_a_state_of_all_kinds_comes_back() -> None:
@@ -172,7 +172,7 @@ def test_consistent_parts_that_make_no_sense_together_are_refused(tmp_path: Path
     save_prior(tmp_path / "small.pt", some_prior())
     content = torch.load(tmp_path / "small.pt", weights_only=True)
     content["space"] = '{"parameters":[]}'
-    content["sha256"] = content_hash({name: value for name, value in content.items() if name != "sha256"})
+    content["sha256"] = flat_hash({name: value for name, value in content.items() if name != "sha256"})
     torch.save(content, tmp_path / "bad.pt")
     with pytest.raises(BadInput, match="cannot be understood") as caught:
         load_prior(tmp_path / "bad.pt")

@@ -16,7 +16,7 @@ from orchestrator.errors import BadInput
 from orchestrator.tablefile import Dialect
 from orchestrator.textfile import read_toml
 
-Kind = Literal["campaigns", "family", "files"]
+SourceKind = Literal["campaigns", "family", "files"]
 
 
 class PriorSpec(Frozen):
@@ -95,7 +95,7 @@ class SourceSpec(Dialect):
         return self
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> SourceKind:
         """What the tasks are drawn from."""
         return "campaigns" if self.campaigns is not None else "family" if self.family is not None else "files"
 

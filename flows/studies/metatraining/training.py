@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import torch
 
-from flows.studies.metatraining.judging import LEAST_SD, Adapting, baselines, judge
+from flows.studies.families import SimulatedFamily
+from flows.studies.metatraining.judging import LEAST_SD, Adapting, baselines, judge_predictors
 from flows.studies.metatraining.matching import Matched, match
-from flows.studies.metatraining.sources import SimulatedFamily
 from flows.studies.metatraining.spec import MetaFile
 from flows.studies.metatraining.tasks import RawTask, read_tasks
 from models.inputs.encoding import Encoding
@@ -219,4 +219,4 @@ class _Training:
             generator = self._generator("left out", learner, target.name, *names)
             prior = self.workshop.learners[learner]().meta_train(sources, self._family(target), generator=generator)
             predictors[learner] = Adapting(prior, least)
-        return [row for task in judged for row in judge(task, predictors, self._generator("judge", target.name, task.name))]
+        return [row for task in judged for row in judge_predictors(task, predictors, self._generator("judge", target.name, task.name))]
