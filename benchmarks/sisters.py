@@ -26,7 +26,7 @@ from flows.plans.lab import Lab, make_lab
 from flows.plans.plan import Plan, load_plan, recorded_bench
 from flows.running.actions import Setup, Steps
 from flows.running.run_loop import plain_cycle, run_loop
-from flows.studies.metatraining.trust import Case, Verdict, assess
+from flows.studies.metatraining.trust import Case, PriorVerdict, assess
 from models.meta_learning.registry import restore_prior
 from models.threads import use_threads
 from orchestrator.clock import LiveClock
@@ -149,7 +149,7 @@ def _sister(folder: Path, arm: str, seed: int, data: Path | None) -> dict[str, A
     }
 
 
-def _verdict(file: Path, plan: Plan, found: Sequence[Observation], prior: Path) -> Verdict:
+def _verdict(file: Path, plan: Plan, found: Sequence[Observation], prior: Path) -> PriorVerdict:
     return assess(prior, Case(load_campaign(file), plan.space, tuple(found)), restore_prior)
 
 

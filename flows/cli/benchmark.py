@@ -5,7 +5,7 @@ from pathlib import Path
 
 from flows.console import console
 from flows.studies.benchmark.rows import Results
-from flows.studies.benchmark.running import Choice, prepare
+from flows.studies.benchmark.running import BenchmarkChoice, prepare
 from flows.studies.benchmark.spec import load_benchmark
 from models.threads import use_threads
 from orchestrator.errors import BadInput
@@ -45,10 +45,10 @@ def run_benchmark(file: Path, out: Path, options: BenchmarkOptions) -> None:
         )
 
 
-def _choice(options: BenchmarkOptions) -> Choice:
+def _choice(options: BenchmarkOptions) -> BenchmarkChoice:
     if options.leave not in (None, "task", "group"):
         raise BadInput(f"--leave {options.leave} is unknown; legal: task, group")
-    return Choice(
+    return BenchmarkChoice(
         seeds=options.seeds,
         surrogates=_names(options.surrogates),
         tasks=_names(options.tasks),

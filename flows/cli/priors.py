@@ -10,10 +10,10 @@ from typing import Any, Final
 from flows.console import console, emit
 from flows.plans.lab import Lab, find_lab
 from flows.report.export import write_atomically
-from flows.studies.metatraining.card import markdown, record, summary
+from flows.studies.metatraining.card import card_markdown, record, summary
 from flows.studies.metatraining.trust import Case, assess, rank
 from models.meta_learning.checkpoint import PriorFile, known_priors, load_prior, save_prior
-from models.meta_learning.registry import LEARNERS, restore_prior
+from models.meta_learning.registry import META_LEARNERS, restore_prior
 from models.threads import use_threads
 from orchestrator.domain.campaign import CampaignFile, load_campaign
 from orchestrator.domain.space import SearchSpace
@@ -32,7 +32,7 @@ def make_prior(file: Path, *, data: Path | None, card: bool, as_json: bool) -> N
     Raises:
         BadInput: One line that says what is wrong with the file or a source.
     """
-    from flows.studies.metatraining.simulated import FAMILIES
+    from flows.studies.families import FAMILIES
     from flows.studies.metatraining.spec import load_meta_file
     from flows.studies.metatraining.training import Workshop, train  # loads pymatgen, which looking at priors does not need
 
@@ -44,10 +44,10 @@ def make_prior(file: Path, *, data: Path | None, card: bool, as_json: bool) -> N
             console.print(f"{time.monotonic() - began:7.1f} s  {line}", markup=False)
 
     meta = load_meta_file(file, data=data)
-    made = train(meta, Workshop(LEARNERS, restore_prior, FAMILIES, say, card))
+    made = train(meta, Workshop(META_LEARNERS, restore_prior, FAMILIES, say, card))
     made = replace(made, sha256=save_prior(meta.out, made))
     page = meta.out.with_suffix(".md")
-    write_atomically(page, markdown(made))
+    write_atomically(page, card_markdown(made))
     seconds = time.monotonic() - began
     if as_json:
         emit({"out": str(meta.out), "card": str(page), "seconds": seconds, **summary(made)})
@@ -121,7 +121,7 @@ def show_card(prior: str, *, as_json: bool) -> None:
     if as_json:
         emit(summary(found))
     else:
-        console.print(markdown(found), markup=False, end="")
+        console.print(card_markdown(found), markup=False, end="")
 
 
 def match_campaign(file: Path, priors: Sequence[Path], *, lab: Path | None, as_json: bool) -> None:

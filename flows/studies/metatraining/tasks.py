@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from flows.plans.lab import open_lab
-from flows.studies.metatraining.sources import SimulatedFamily
+from flows.studies.families import SimulatedFamily
 from flows.studies.metatraining.spec import MetaFile, SourceSpec
-from models.meta_learning.tasks import Fidelity
+from models.tasks import Fidelity
 from orchestrator.domain.campaign import CampaignFile, parse_campaign
 from orchestrator.domain.parameters import CategoricalParameter
 from orchestrator.domain.records import CampaignRecord

@@ -1,13 +1,14 @@
-"""Tasks as meta-learners see them: tensors of one target, and the family that they belong to."""
+"""Tasks (tensors of one target) and the family that they belong to; what learns from them, and what it learns."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from models.base import Surrogate
 from models.inputs.features import Features
 from orchestrator.domain.objective import varies
 from orchestrator.errors import BadInput
@@ -68,6 +69,56 @@ class Scale:
     def standard(self, Y: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
         """Return values in the family's standard units."""
         return (Y - self.level) / self.spread
+
+    def stated(self, task: TaskData) -> Float[Tensor, " n"]:
+        """Return a task's known variances in these units; zeros where nobody knows."""
+        return torch.zeros_like(task.Y) if task.Yvar is None else task.Yvar / self.spread**2
+
+
+class Prior(Protocol):
+    """What a meta-learner has learned from a family of tasks: adapts to a new task, of one target."""
+
+    def adapt(self, task: TaskData, *, generator: torch.Generator) -> Surrogate:
+        """Return a surrogate of the target in its own unit.
+
+        Args:
+            task: What was measured, and what is known about the task; no row is legal, their order does not matter.
+            generator: Where anything is drawn.
+        """
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """Return tensors, numbers, strings, lists and dicts of them, from which the prior is restored."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingProgress:
+    """How far a training is."""
+
+    step: int
+    steps: int
+    training_loss: float
+    """Mean negative log density of query rows since the last report, in standard units."""
+    held_out_loss: float
+    """The same on episodes of held-out tasks (of held-out rows, where there are few tasks)."""
+
+
+ReportProgress = Callable[[TrainingProgress], None]
+
+
+class MetaLearner(Protocol):
+    """Makes priors from source tasks."""
+
+    def meta_train(
+        self, tasks: Sequence[TaskData], family: Family, *, generator: torch.Generator, report: ReportProgress | None = None
+    ) -> Prior:
+        """Learn from tasks of a family, reporting steps where there are any; larger targets are better.
+
+        Raises:
+            BadInput: No task, or nothing that varies.
+        """
+        ...
 
 
 def exemplary(tasks: Sequence[TaskData]) -> tuple[int, ...]:

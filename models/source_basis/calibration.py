@@ -14,12 +14,12 @@ from typing import Any, Final
 import torch
 
 from models.gaussian_processes.conditioning import Conditioned
-from models.meta_learning.tasks import TaskData
+from models.tasks import TaskData
 
 SIZES: Final = (0, 3, 5, 10, 20, 50)
 """Numbers of measurements at which inflation is learned; in between it is interpolated, beyond them constant."""
 LEVEL: Final = 0.9
-DRAWS: Final = 3
+_DRAWS: Final = 3
 """Supports of each size that are drawn from each source."""
 JUDGED: Final = 150
 """Held-out rows of a source that are looked at."""
@@ -72,7 +72,7 @@ def _factor(tasks: Sequence[TaskData], playing: Sequence[int], play: Play, size:
         task = tasks[index]
         if len(task.Y) < size + 5:
             continue
-        scores = torch.cat([_scores(index, task, play, size, generator) for _ in range(1 if size == 0 else DRAWS)])
+        scores = torch.cat([_scores(index, task, play, size, generator) for _ in range(1 if size == 0 else _DRAWS)])
         quantiles.append(float(torch.quantile(scores, LEVEL)))
     # sources with fewer rows than this size say nothing: what holds for fewer measurements is no worse a guess
     return max(NARROWEST, sum(quantiles) / len(quantiles) / _NORMAL) if quantiles else 1.0
