@@ -30,6 +30,12 @@ class Kept(Generic[Value]):
     key_fields: tuple[str, ...]
     columns: tuple[str, ...]
     """Searchable fields beside the key."""
+    refers_to: tuple["Kept[Any]", ...] = ()
+    """Tables whose keys stand here under the same names; a column `campaign` refers to the campaign by itself."""
+    unique: tuple[str, ...] = ()
+    """Columns that name a row too."""
+    is_followed: bool = True
+    """Whether it is asked what of it has changed in a campaign."""
 
     def key(self, value: Value) -> Key:
         """Return the key of a value's row."""
@@ -48,19 +54,23 @@ class Kept(Generic[Value]):
         return {name: document[name] for name in (*self.key_fields, *self.columns)}
 
 
-CAMPAIGNS: Final = Kept("campaigns", CampaignRecord, ("name",), ("status", "fence"))
+CAMPAIGNS: Final = Kept("campaigns", CampaignRecord, ("name",), ("status", "fence"), is_followed=False)
 PROPOSALS: Final = Kept("proposals", Proposal, ("proposal_id", "revision"), ("campaign", "number", "status"))
 RUNS: Final = Kept(
     "runs",
     ExperimentRun,
     ("run_key",),
-    ("campaign", "run_id", "attempt", "proposal_id", "revision", "replicate", "status", "ingested"),
+    ("run_id", "attempt", "campaign", "proposal_id", "revision", "replicate", "status", "ingested"),
+    refers_to=(PROPOSALS,),
+    unique=("run_id", "attempt"),
 )
-MEASUREMENTS: Final = Kept("measurements", Measurement, ("run_key", "target", "replicate", "revision"), ("campaign", "status", "value"))
+MEASUREMENTS: Final = Kept(
+    "measurements", Measurement, ("run_key", "target", "replicate", "revision"), ("campaign", "status", "value"), refers_to=(RUNS,)
+)
 REQUESTS: Final = Kept("review_requests", ReviewRequest, ("request_id",), ("campaign", "number", "status"))
-ANSWERS: Final = Kept("answers", Answer, ("answer_id",), ("campaign", "request_id", "status"))
-PAGES: Final = Kept("pages", Page, ("sha256",), ("campaign",))
-PEOPLE: Final = Kept("people", Person, ("name",), ("revoked",))
+ANSWERS: Final = Kept("answers", Answer, ("answer_id",), ("campaign", "request_id", "status"), refers_to=(REQUESTS,))
+PAGES: Final = Kept("pages", Page, ("sha256",), ("campaign",), is_followed=False)
+PEOPLE: Final = Kept("people", Person, ("name",), ("revoked",), is_followed=False)
 RESTRICTIONS: Final = Kept("restrictions", Restriction, ("restriction_id",), ("campaign", "number", "status"))
 STATE: Final[Mapping[str, Kept[Any]]] = {
     kept.table: kept for kept in (CAMPAIGNS, PROPOSALS, RUNS, MEASUREMENTS, REQUESTS, ANSWERS, PAGES, PEOPLE, RESTRICTIONS)
