@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from orchestrator.clock import Clock, Instant
+from orchestrator.domain.events import EventKind
 from orchestrator.domain.records import (
     CampaignRecord,
     ExperimentRun,
@@ -206,6 +207,7 @@ class StoredEvent:
 
     seq: int
     kind: str
+    """An `EventKind`; some go on with `: ` and what somebody said."""
     campaign: str
     subject: str
     payload: Mapping[str, Any]
@@ -240,7 +242,7 @@ class Store(Protocol):
         ...
 
     def update_campaign(
-        self, record: CampaignRecord, *, kind: str, by: str, now: Instant, payload: Mapping[str, Any] | None = None
+        self, record: CampaignRecord, *, kind: EventKind, by: str, now: Instant, payload: Mapping[str, Any] | None = None
     ) -> None:
         """Replace a campaign's state by a legal step."""
         ...
@@ -263,7 +265,7 @@ class Store(Protocol):
         """Record a question to people and the page that they are to see."""
         ...
 
-    def update_request(self, request: ReviewRequest, *, kind: str, by: str, now: Instant) -> None:
+    def update_request(self, request: ReviewRequest, *, kind: EventKind, by: str, now: Instant) -> None:
         """Replace a request's state by a legal step; an answer that came meanwhile stays."""
         ...
 
@@ -297,11 +299,11 @@ class Store(Protocol):
         """Return all who may or might sign, revoked ones included."""
         ...
 
-    def keep_person(self, person: Person, *, kind: str, by: str, now: Instant) -> None:
-        """Record a person, new or changed."""
+    def keep_person(self, person: Person, *, kind: EventKind, by: str, now: Instant, reason: str | None = None) -> None:
+        """Record a person, new or changed, and why where that is said."""
         ...
 
-    def update_run(self, run: ExperimentRun, *, kind: str, by: str, now: Instant, payload: Mapping[str, Any] | None = None) -> None:
+    def update_run(self, run: ExperimentRun, *, kind: EventKind, by: str, now: Instant, payload: Mapping[str, Any] | None = None) -> None:
         """Replace a run's state by a legal step."""
         ...
 
@@ -315,9 +317,7 @@ class Store(Protocol):
         """Record raw readings, measurements and the run's end in one transaction, idempotently."""
         ...
 
-    def update_measurement(
-        self, measurement: Measurement, *, kind: str, by: str, now: Instant, payload: Mapping[str, Any] | None = None
-    ) -> None:
+    def update_measurement(self, measurement: Measurement, *, by: str, now: Instant, payload: Mapping[str, Any] | None = None) -> None:
         """Change a measurement's status by a legal step, or record a correction as its next revision."""
         ...
 

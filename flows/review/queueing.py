@@ -1,6 +1,7 @@
 """The runs that an approval gives, what becomes of them when it ends, and of questions whose campaign has ended."""
 
 from orchestrator.clock import Instant
+from orchestrator.domain.events import EventKind
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import ProposalStatus, ReviewStatus, RunStatus
 from orchestrator.domain.records import ExperimentRun, Proposal
@@ -31,7 +32,7 @@ def close_requests(store: Store, history: History, reason: str, *, by: str, now:
     """Close all open requests of a campaign that is over."""
     for request in history.open_requests:
         closed = request.evolve(status=ReviewStatus.CLOSED, reason=reason)
-        store.update_request(closed, kind="review-closed", by=by, now=now)
+        store.update_request(closed, kind=EventKind.REVIEW_CLOSED, by=by, now=now)
 
 
 def lapse_waiting(store: Store, history: History, why: str, *, by: str, now: Instant) -> int:

@@ -11,6 +11,7 @@ from flows.plans.stocks import CARRIED_OUT, NEVER_SENT
 from instruments.reductions.reduced import Reduced
 from instruments.reductions.registry import reduce
 from orchestrator.clock import Clock
+from orchestrator.domain.events import EventKind
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import CampaignStatus, MeasurementStatus, RunStatus, StepStatus
 from orchestrator.domain.records import ExperimentRun, Measurement, Reading, RunReport
@@ -56,7 +57,7 @@ class Recorder:
 
     # ----------------------------------------------------------------- one run
 
-    def update(self, run: ExperimentRun, *, kind: str) -> None:
+    def update(self, run: ExperimentRun, *, kind: EventKind) -> None:
         """Write a run's next state."""
         self.write(lambda: self.store.update_run(run, kind=kind, by=self.by, now=self.clock.now()))
 
@@ -66,7 +67,7 @@ class Recorder:
             return False
         changed = reported(run, report)
         if report.status not in _ENDED_EARLY:
-            self.update(changed, kind=str(report.status))
+            self.update(changed, kind=EventKind(report.status))
         elif self._may_be_tried_again(history, changed):
             self._keep_readings(run, lambda: self._supersede(changed))
         else:
@@ -87,13 +88,13 @@ class Recorder:
         settled = reported(run, report)
         settled = settled.evolve(reason=report.reason or said["reason"], evidence={**settled.evidence, **said})
         if settled.status is RunStatus.COMPLETED:
-            self.update(settled, kind="resolved")
+            self.update(settled, kind=EventKind.RESOLVED)
             if history.campaign.status in _OVER:  # else the campaign ingests it when it goes on
                 self.ingest(history, settled)
         elif said["verdict"] == "not-done" and history.campaign.status not in _OVER:
             self._keep_readings(run, lambda: self._supersede(settled))
         else:
-            self._keep_readings(run, lambda: self.update(settled, kind="resolved"))
+            self._keep_readings(run, lambda: self.update(settled, kind=EventKind.RESOLVED))
 
     def _keep_readings(self, run: ExperimentRun, end: Callable[[], None]) -> None:
         """Record what was read of a run, then its end; in this order a kill in between loses nothing."""
@@ -153,7 +154,7 @@ class Recorder:
         """
         for run in look().attempts():
             if run.status is RunStatus.QUEUED:
-                self.update(run.evolve(status=RunStatus.ABORTED, reason=_NEVER_BEGUN), kind="aborted")
+                self.update(run.evolve(status=RunStatus.ABORTED, reason=_NEVER_BEGUN), kind=EventKind.ABORTED)
             elif run.status in _IN_HAND:
                 self._end(look(), run, reason)
         for _ in range(END_POLLS):
@@ -178,12 +179,12 @@ class Recorder:
         else:
             steps = history.proposals[(run.proposal_id, run.revision)].steps
             evidence = {"not_executed": "it never arrived at the bench", NEVER_SENT: [step.index for step in steps]}
-            self.update(run.evolve(status=RunStatus.ABORTED, reason=_NEVER_BEGUN, evidence=evidence), kind="aborted")
+            self.update(run.evolve(status=RunStatus.ABORTED, reason=_NEVER_BEGUN, evidence=evidence), kind=EventKind.ABORTED)
 
     def lose(self, run: ExperimentRun) -> None:
         """Record that a run was begun, and that its bench knows nothing of it: a person has to say what became of it."""
         reason = "it was begun, but the bench knows nothing of it any more"
-        self.update(run.evolve(status=RunStatus.UNKNOWN, reason=reason), kind=str(RunStatus.UNKNOWN))
+        self.update(run.evolve(status=RunStatus.UNKNOWN, reason=reason), kind=EventKind.UNKNOWN)
 
 
 def reported(run: ExperimentRun, report: RunReport) -> ExperimentRun:

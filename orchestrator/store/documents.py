@@ -19,6 +19,8 @@ from orchestrator.store.chain import write_json
 Value = TypeVar("Value", bound=Frozen)
 Document = dict[str, Any]
 Key = tuple[str | int, ...]
+LAB: Final = ""
+"""What stands for a campaign in events that concern the whole lab."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +36,18 @@ class Kept(Generic[Value]):
     """Tables whose keys stand here under the same names; a column `campaign` refers to the campaign by itself."""
     unique: tuple[str, ...] = ()
     """Columns that name a row too."""
-    is_followed: bool = True
-    """Whether it is asked what of it has changed in a campaign."""
+    followed_as: str = ""
+    """The field of `Changes` that says what of it has changed in a campaign; empty where nobody asks."""
+    owner: str = "campaign"
+    """The field that names the campaign; empty for what concerns the whole lab."""
 
     def key(self, value: Value) -> Key:
         """Return the key of a value's row."""
         return tuple(value.__dict__[name] for name in self.key_fields)
+
+    def campaign(self, value: Value) -> str:
+        """Return the campaign of a value's events."""
+        return str(value.__dict__[self.owner]) if self.owner else LAB
 
     def key_of(self, document: Mapping[str, Any]) -> Key:
         """Return the key of a document's row."""
@@ -54,8 +62,8 @@ class Kept(Generic[Value]):
         return {name: document[name] for name in (*self.key_fields, *self.columns)}
 
 
-CAMPAIGNS: Final = Kept("campaigns", CampaignRecord, ("name",), ("status", "fence"), is_followed=False)
-PROPOSALS: Final = Kept("proposals", Proposal, ("proposal_id", "revision"), ("campaign", "number", "status"))
+CAMPAIGNS: Final = Kept("campaigns", CampaignRecord, ("name",), ("status", "fence"), owner="name")
+PROPOSALS: Final = Kept("proposals", Proposal, ("proposal_id", "revision"), ("campaign", "number", "status"), followed_as="proposals")
 RUNS: Final = Kept(
     "runs",
     ExperimentRun,
@@ -63,18 +71,32 @@ RUNS: Final = Kept(
     ("run_id", "attempt", "campaign", "proposal_id", "revision", "replicate", "status", "ingested"),
     refers_to=(PROPOSALS,),
     unique=("run_id", "attempt"),
+    followed_as="runs",
 )
 MEASUREMENTS: Final = Kept(
-    "measurements", Measurement, ("run_key", "target", "replicate", "revision"), ("campaign", "status", "value"), refers_to=(RUNS,)
+    "measurements",
+    Measurement,
+    ("run_key", "target", "replicate", "revision"),
+    ("campaign", "status", "value"),
+    refers_to=(RUNS,),
+    followed_as="measurements",
 )
-REQUESTS: Final = Kept("review_requests", ReviewRequest, ("request_id",), ("campaign", "number", "status"))
-ANSWERS: Final = Kept("answers", Answer, ("answer_id",), ("campaign", "request_id", "status"), refers_to=(REQUESTS,))
-PAGES: Final = Kept("pages", Page, ("sha256",), ("campaign",), is_followed=False)
-PEOPLE: Final = Kept("people", Person, ("name",), ("revoked",), is_followed=False)
-RESTRICTIONS: Final = Kept("restrictions", Restriction, ("restriction_id",), ("campaign", "number", "status"))
+REQUESTS: Final = Kept("review_requests", ReviewRequest, ("request_id",), ("campaign", "number", "status"), followed_as="requests")
+ANSWERS: Final = Kept("answers", Answer, ("answer_id",), ("campaign", "request_id", "status"), refers_to=(REQUESTS,), followed_as="answers")
+PAGES: Final = Kept("pages", Page, ("sha256",), ("campaign",))
+PEOPLE: Final = Kept("people", Person, ("name",), ("revoked",), owner="")
+RESTRICTIONS: Final = Kept("restrictions", Restriction, ("restriction_id",), ("campaign", "number", "status"), followed_as="restrictions")
 STATE: Final[Mapping[str, Kept[Any]]] = {
     kept.table: kept for kept in (CAMPAIGNS, PROPOSALS, RUNS, MEASUREMENTS, REQUESTS, ANSWERS, PAGES, PEOPLE, RESTRICTIONS)
 }
+FOLLOWED: Final[Mapping[str, Kept[Any]]] = {kept.followed_as: kept for kept in STATE.values() if kept.followed_as}
+"""By field of `Changes`."""
+_BY_MODEL: Final[Mapping[type[Frozen], Kept[Any]]] = {kept.model: kept for kept in STATE.values()}
+
+
+def kept_of(value: Value) -> Kept[Value]:
+    """Return the table of a value."""
+    return _BY_MODEL[type(value)]
 
 
 def document_of(value: Frozen) -> Document:

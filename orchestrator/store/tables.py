@@ -8,7 +8,20 @@ then found by walking the index from there, in a time that depends on the change
 from dataclasses import fields
 from typing import Any, Final, get_args
 
-from sqlalchemy import Boolean, Column, Float, ForeignKeyConstraint, Index, Integer, LargeBinary, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Float,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.types import TypeEngine
 
 from orchestrator.store.chain import Link
@@ -71,7 +84,7 @@ def _state(kept: Kept[Any]) -> Table:
         *others,
         *campaigns,
         _refer("event_seq", f"{EVENTS.name}.seq"),
-        Index(None, "campaign", "event_seq") if kept.is_followed else Index(None, "event_seq"),
+        Index(None, "campaign", "event_seq") if kept.followed_as else Index(None, "event_seq"),
     )
 
 

@@ -30,6 +30,8 @@ def upgrade(path: Path, *, name: str) -> None:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             if broken := connection.exec_driver_sql("PRAGMA foreign_key_check").all():
-                raise StoreError(f"{len(broken)} rows refer to rows that are not there, the first in table {broken[0][0]}; nothing was migrated")
+                raise StoreError(
+                    f"{len(broken)} rows refer to rows that are not there, the first in table {broken[0][0]}; nothing was migrated"
+                )
     finally:
         engine.dispose()

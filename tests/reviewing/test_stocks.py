@@ -8,6 +8,7 @@ from typing_extensions import override
 from flows.plans.stocks import NEVER_SENT, StockBook, dosed, stock_entries
 from flows.running.recording import never_sent
 from instruments.bench.spec import StockSpec
+from orchestrator.domain.events import EventKind
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus, ProposalStatus, RunStatus, StepKind, StepStatus
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, Proposal, Provenance, RunReport, Step, StepReport
@@ -44,7 +45,9 @@ def test_a_run_whose_stock_does_not_suffice_pauses_the_campaign_and_a_new_lot_le
     assert desk.history.campaign.reason == "stock precursor: 1 mL left of lot A12, run needs 2 mL; refill, then `athanor amend`"
     assert len(desk.box.requests) == 2
     assert sorted(run.status for run in desk.history.runs.values()) == ["completed"] * 2 + ["queued"] * 2
-    desk.store.update_campaign(desk.history.campaign.evolve(status=CampaignStatus.RUNNING, reason=None), kind="resumed", by="t", now=NOW)
+    desk.store.update_campaign(
+        desk.history.campaign.evolve(status=CampaignStatus.RUNNING, reason=None), kind=EventKind.RESUMED, by="t", now=NOW
+    )
     again = Desk(in_turn(answer), general={"budget": 4, "batch": 4}, recipe=Dosing(lot="A13"), store=desk.store)
     assert again.run().status is CampaignStatus.FINISHED
     assert len(again.box.requests) == 2
@@ -56,7 +59,9 @@ def test_a_larger_volume_of_the_same_lot_counts_what_was_dosed_before() -> None:
     desk = Desk(in_turn(answer), general={"budget": 4, "batch": 4}, recipe=Dosing())
     desk.run()
     for volume, left, status in (("7.9 mL", "1.9", CampaignStatus.PAUSED), ("8 mL", "", CampaignStatus.FINISHED)):
-        desk.store.update_campaign(desk.history.campaign.evolve(status=CampaignStatus.RUNNING, reason=None), kind="on", by="t", now=NOW)
+        desk.store.update_campaign(
+            desk.history.campaign.evolve(status=CampaignStatus.RUNNING, reason=None), kind=EventKind.RESUMED, by="t", now=NOW
+        )
         again = Desk(in_turn(answer), general={"budget": 4, "batch": 4}, recipe=Dosing(volume=volume), store=desk.store)
         assert again.run().status is status
         assert left in (again.history.campaign.reason or "")
@@ -139,7 +144,7 @@ def test_runs_of_other_campaigns_count_on_the_same_lot_alone() -> None:
         run = run_of(made)
         desk.store.decide(made.evolve(status=ProposalStatus.APPROVED, decided_by="rule x"), [run], by="test", now=NOW)
         assert StockBook(desk.store, "c").left(desk.history, desk.recipe.binding, waiting=True)["precursor"][1] == 8.0
-        desk.store.update_run(run.evolve(status=RunStatus.DISPATCHED, fence=1), kind="dispatched", by="test", now=NOW)
+        desk.store.update_run(run.evolve(status=RunStatus.DISPATCHED, fence=1), kind=EventKind.DISPATCHED, by="test", now=NOW)
     book = StockBook(desk.store, "c")
     assert book.left(desk.history, desk.recipe.binding, waiting=False)["precursor"][1] == 8.0
     assert book.lines(desk.history, desk.recipe.binding) == {"stock precursor": "8 of 10 mL left of lot A12"}

@@ -87,7 +87,7 @@ def test_a_migrated_ledger_is_learnt_from_exported_and_written_to(migrated: SqlS
         cells = {(row["run_key"], row["target"], int(row["revision"])): row["value"] for row in csv.DictReader(file)}
     assert cells == {key: "" if value is None else str(value) for key, value in VALUES.items()}
     seen = next(one for one in changes.measurements if one.value == 512.0)
-    migrated.update_measurement(seen.evolve(status=MeasurementStatus.RETRACTED), kind="retracted", by=BY, now=at(9))
+    migrated.update_measurement(seen.evolve(status=MeasurementStatus.RETRACTED), by=BY, now=at(9))
     assert migrated.verify() == ()
 
 
