@@ -5,10 +5,10 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final, Generic, TypeVar
 
+from orchestrator.domain.documents import read_reading, write_reading
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, Measurement, Proposal, Reading
 from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.review import Answer, Page, Person, ReviewRequest
@@ -136,36 +136,16 @@ def keep_reading(run_key: str, reading: Reading) -> KeptReading:
     """
     what = f"reading {reading.seq} of run {run_key}"
     found = _raw_digest(reading, what=what)
-    document = {
-        "step": reading.step,
-        "instrument": reading.instrument,
-        "channel": reading.channel,
-        "unit": reading.unit,
-        "quality": reading.quality,
-        "wall": reading.wall.astimezone(UTC).isoformat(),
-        "lab": reading.lab,
-        "value": _number(reading.value),
-        "array": None if reading.array is None else [_number(value) for value in reading.array],
-        "text": reading.text,
-        "sha256": found or reading.sha256,
-    }
+    document = write_reading(reading)
+    document |= {"value": _number(reading.value), "sha256": found or reading.sha256}
+    if reading.array is not None:
+        document["array"] = [_number(value) for value in reading.array]
     return KeptReading(run_key, reading.seq, write_json(document, what=what), found)
 
 
 def load_reading(kept: KeptReading, raw: bytes) -> Reading:
     """Read a reading's row."""
-    document = json.loads(kept.document)
-    array = document.pop("array")
-    return Reading(
-        **{
-            **document,
-            "wall": datetime.fromisoformat(document["wall"]),
-            "value": None if document["value"] is None else float(document["value"]),
-            "array": None if array is None else tuple(float(value) for value in array),
-            "raw": raw,
-            "seq": kept.seq,
-        }
-    )
+    return read_reading(json.loads(kept.document), seq=kept.seq, raw=raw)
 
 
 def _number(value: float | None) -> float | str | None:
