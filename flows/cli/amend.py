@@ -12,7 +12,7 @@ from instruments.lab_processes.locks import CampaignLock
 from orchestrator.commandline import typed
 from orchestrator.domain.events import Actor, EventKind
 from orchestrator.errors import BadInput, LockHeld
-from orchestrator.loop import History
+from orchestrator.history import History
 from orchestrator.store.sql import SqlStore
 
 

@@ -14,7 +14,7 @@ from orchestrator.domain.lifecycle import CampaignStatus, RestrictionStatus
 from orchestrator.domain.records import Proposal
 from orchestrator.domain.restriction import Restriction
 from orchestrator.errors import BadInput
-from orchestrator.loop import History
+from orchestrator.history import History
 from orchestrator.store.sql import SqlStore
 
 

@@ -25,7 +25,7 @@ from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus
 from orchestrator.domain.review import Answer, ReviewRequest
 from orchestrator.errors import BadInput
-from orchestrator.loop import History
+from orchestrator.history import History
 from orchestrator.review import why_asked_again
 from orchestrator.store.sql import SqlStore
 

@@ -37,7 +37,7 @@ from orchestrator.domain.events import COMMAND, EventKind
 from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.errors import AthanorError, BadInput, HostError, NeedsPerson
-from orchestrator.loop import History
+from orchestrator.history import History
 from orchestrator.ports import Bench, Clock
 from orchestrator.store.sql import SqlStore
 from orchestrator.summary import quarantined, values_by_status

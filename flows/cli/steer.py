@@ -23,7 +23,7 @@ from orchestrator.domain.events import EventKind
 from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
 from orchestrator.domain.records import CampaignRecord, ExperimentRun
 from orchestrator.errors import AthanorError, BadInput
-from orchestrator.loop import History, failures, infeasible
+from orchestrator.history import History, failures, infeasible
 from orchestrator.ports import Changes
 from orchestrator.store.sql import SqlStore
 

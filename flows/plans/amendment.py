@@ -18,7 +18,7 @@ from orchestrator.domain.parameters import CategoricalParameter
 from orchestrator.domain.records import CampaignRecord, ExperimentRun
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
-from orchestrator.loop import History
+from orchestrator.history import History
 from orchestrator.ports import StoredEvent
 
 """Kind of the event."""

@@ -12,7 +12,7 @@ from typing import Final
 from instruments.bench.spec import StockSpec
 from orchestrator.domain.lifecycle import RunStatus, StepKind
 from orchestrator.domain.records import ExperimentRun, Proposal, Step
-from orchestrator.loop import History
+from orchestrator.history import History
 from orchestrator.ports import Store
 from orchestrator.textfile import parse_toml
 from orchestrator.units import parse

@@ -23,7 +23,7 @@ from orchestrator.domain.review import Answer, Page, Reason, ReviewRequest
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration, canonical, digest
 from orchestrator.errors import BadInput, StoreError
-from orchestrator.loop import History, knowledge, observations
+from orchestrator.history import History, knowledge, observations
 from orchestrator.ports import Knowledge, Store
 from orchestrator.review import Quantities, ask, asked_again, avoided, by_deadline, by_rule, decided, reasons_for, settle, why_asked_again
 

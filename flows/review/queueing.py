@@ -5,7 +5,7 @@ from orchestrator.domain.events import EventKind
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import ProposalStatus, ReviewStatus, RunStatus
 from orchestrator.domain.records import ExperimentRun, Proposal
-from orchestrator.loop import History
+from orchestrator.history import History
 from orchestrator.ports import Store
 
 

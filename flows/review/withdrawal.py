@@ -6,7 +6,7 @@ from orchestrator.domain.events import Actor
 from orchestrator.domain.lifecycle import ProposalStatus, RunStatus
 from orchestrator.domain.records import Proposal
 from orchestrator.errors import BadInput, StoreError
-from orchestrator.loop import History
+from orchestrator.history import History
 from orchestrator.ports import Store
 
 

@@ -19,7 +19,8 @@ from orchestrator.domain.records import ExperimentRun, Proposal, RunReport, RunR
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import digest
 from orchestrator.errors import NeedsPerson, StoreError
-from orchestrator.loop import Adapt, Execute, Expire, History, Ingest, Propose, Reconcile, Review, Settle, accepted, knowledge, lessons
+from orchestrator.history import History, knowledge, lessons
+from orchestrator.loop import Adapt, Execute, Expire, Ingest, Propose, Reconcile, Review, Settle
 from orchestrator.ports import Bench, Policy, Store
 
 logger = logging.getLogger(__name__)
@@ -237,7 +238,7 @@ class Steps:
         record = self.history.campaign.evolve(adapted=lessons(self.history))
         payload: dict[str, Any] = {"policy": self.setup.policy.name, "lessons": record.adapted}
         started = time.perf_counter()
-        if constant := self.setup.objective.constant(accepted(self.history).values()):
+        if constant := self.setup.objective.constant(self.history.accepted.values()):
             payload["constant"] = [*constant]
         if learned := self.setup.policy.adapt(knowledge(self.history)):
             payload |= self._adaptation(learned, round(time.perf_counter() - started, 4))

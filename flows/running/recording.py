@@ -16,7 +16,7 @@ from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import CampaignStatus, MeasurementStatus, RunStatus, StepStatus
 from orchestrator.domain.records import ExperimentRun, Measurement, Reading, RunReport
 from orchestrator.errors import BadInput, HostError
-from orchestrator.loop import History
+from orchestrator.history import History
 from orchestrator.ports import Bench, Store
 
 logger = logging.getLogger(__name__)

@@ -40,7 +40,7 @@ from orchestrator.domain.records import Proposal
 from orchestrator.domain.review import ReviewRequest, ReviewRun
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import AthanorError, BadInput
-from orchestrator.loop import History
+from orchestrator.history import History
 from orchestrator.store.sql import SqlStore
 
 logger = logging.getLogger(__name__)

@@ -28,7 +28,7 @@ from orchestrator.domain.events import REVIEW, EventKind
 from orchestrator.domain.lifecycle import ReviewStatus
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.errors import AthanorError
-from orchestrator.loop import History
+from orchestrator.history import History
 from orchestrator.store.sql import SqlStore
 
 logger = logging.getLogger(__name__)

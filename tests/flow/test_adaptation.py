@@ -12,7 +12,7 @@ from orchestrator.domain.campaign import GeneralSpec
 from orchestrator.domain.events import EventKind
 from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.domain.records import CampaignRecord, Reading
-from orchestrator.loop import History, knowledge
+from orchestrator.history import History, knowledge
 from orchestrator.ports import Policy, Store
 from orchestrator.store.memory import MemoryStore
 from policies.registry import build_policy

@@ -15,7 +15,7 @@ from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import CampaignStatus, ProposalStatus, RunStatus
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, Proposal, Provenance
 from orchestrator.errors import BadInput
-from orchestrator.loop import History
+from orchestrator.history import History
 from orchestrator.store.sql import SqlStore
 from tests.crash.campaigns import quick_campaign
 from tests.flow.test_steps import NOW

@@ -23,7 +23,7 @@ from orchestrator.domain.events import EventKind
 from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.domain.records import CampaignRecord, Reading
 from orchestrator.errors import BadInput
-from orchestrator.loop import History, knowledge
+from orchestrator.history import History, knowledge
 from orchestrator.store.sql import SqlStore
 from tests.flow.test_steps import NOW, Box, Table, carry
 

@@ -29,7 +29,7 @@ from orchestrator.domain.parameters import ContinuousParameter
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, Proposal, Provenance, Reading, RunRequest, Step
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput, HostError
-from orchestrator.loop import History
+from orchestrator.history import History
 from orchestrator.store.sql import SqlStore
 from policies.random_search import RandomPolicy
 from tests.flow.test_steps import NOW, Box, Table, carry

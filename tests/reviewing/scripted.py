@@ -19,7 +19,7 @@ from orchestrator.domain.records import CampaignRecord, Step
 from orchestrator.domain.review import Answer, ReviewRequest, Verdict
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import LimitError
-from orchestrator.loop import History
+from orchestrator.history import History
 from orchestrator.ports import Policy, Store
 from orchestrator.review import Quantities
 from orchestrator.store.memory import MemoryStore

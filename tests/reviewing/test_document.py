@@ -20,7 +20,8 @@ from orchestrator.domain.lifecycle import CampaignStatus, ProposalStatus, RunSta
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, Prediction, Proposal, Provenance
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.domain.values import Configuration, canonical, digest
-from orchestrator.loop import History, Propose, Review
+from orchestrator.history import History
+from orchestrator.loop import Propose, Review
 from orchestrator.ports import Explanation, Knowledge
 from orchestrator.store.memory import MemoryStore
 from policies.random_search import RandomPolicy

@@ -35,7 +35,8 @@ from orchestrator.clock import Instant, LiveClock
 from orchestrator.domain.events import EventKind
 from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus, ReviewStatus
 from orchestrator.domain.review import ReviewRequest
-from orchestrator.loop import History, Settle
+from orchestrator.history import History
+from orchestrator.loop import Settle
 from orchestrator.store.sql import SqlStore
 from tests.reviewing.prefects import answered
 from tests.reviewing.scripted import CAMPAIGN_FILE, Desk, HandClock, answer

@@ -16,7 +16,8 @@ from orchestrator.domain.events import EventKind
 from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.domain.review import Answer, ReviewRequest
-from orchestrator.loop import History, Propose, Review
+from orchestrator.history import History
+from orchestrator.loop import Propose, Review
 from orchestrator.store.sql import SqlStore
 from tests.flow.test_priors_at_work import Bright, lab_folder, train
 from tests.flow.test_steps import NOW

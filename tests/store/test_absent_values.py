@@ -17,7 +17,7 @@ from flows.plans.snapshots import files_of
 from flows.report.export import export_campaign
 from orchestrator.domain.lifecycle import MeasurementStatus
 from orchestrator.errors import StoreError
-from orchestrator.loop import History, observations
+from orchestrator.history import History, observations
 from orchestrator.store.schema import latest
 from orchestrator.store.sql import SqlStore
 from orchestrator.summary import quarantined
