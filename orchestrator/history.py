@@ -14,7 +14,20 @@ from orchestrator.domain.records import CampaignRecord, ExperimentRun, Measureme
 from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.review import Answer, ReviewRequest
 from orchestrator.domain.values import Configuration
-from orchestrator.ports import Changes, Knowledge, Observation
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Everything of one campaign that changed after a ledger sequence number."""
+
+    seq: int
+    campaign: CampaignRecord
+    proposals: tuple[Proposal, ...] = ()
+    runs: tuple[ExperimentRun, ...] = ()
+    measurements: tuple[Measurement, ...] = ()
+    requests: tuple[ReviewRequest, ...] = ()
+    answers: tuple[Answer, ...] = ()
+    restrictions: tuple[Restriction, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -105,6 +118,33 @@ class History:
             if one.accepted is not None:
                 by_run.setdefault(run_key, {})[target] = one.accepted
         return by_run
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """Accepted measurements of one run, at the measured configuration."""
+
+    configuration: Configuration
+    values: Mapping[str, float]
+    """Target -> value; a target without an accepted measurement is absent."""
+    uncertainties: Mapping[str, float] = field(default_factory=dict)
+    """Target -> standard uncertainty, where one is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """All that a policy's proposal may depend on, beside its seed and settings."""
+
+    observations: tuple[Observation, ...] = ()
+    pending: tuple[Configuration, ...] = ()
+    """Approved or running, not yet measured."""
+    infeasible: tuple[Configuration, ...] = ()
+    """The recipe's fault."""
+    excluded: tuple[Configuration, ...] = ()
+    """Proposed before (in a candidate table: not to be proposed again)."""
+    restrictions: tuple[Restriction, ...] = ()
+    """Where the next batch may not lie, although the space allows it."""
+    as_of: int = 0
 
 
 def observations(history: History) -> tuple[Observation, ...]:

@@ -40,6 +40,8 @@ class Kept(Generic[Value]):
     """The field of `Changes` that says what of it has changed in a campaign; empty where nobody asks."""
     owner: str = "campaign"
     """The field that names the campaign; empty for what concerns the whole lab."""
+    is_free: bool = False
+    """Whether `LedgerStore.keep` may write it: nothing is checked but the value itself."""
 
     def key(self, value: Value) -> Key:
         """Return the key of a value's row."""
@@ -84,7 +86,7 @@ MEASUREMENTS: Final = Kept(
 REQUESTS: Final = Kept("review_requests", ReviewRequest, ("request_id",), ("campaign", "number", "status"), followed_as="requests")
 ANSWERS: Final = Kept("answers", Answer, ("answer_id",), ("campaign", "request_id", "status"), refers_to=(REQUESTS,), followed_as="answers")
 PAGES: Final = Kept("pages", Page, ("sha256",), ("campaign",))
-PEOPLE: Final = Kept("people", Person, ("name",), ("revoked",), owner="")
+PEOPLE: Final = Kept("people", Person, ("name",), ("revoked",), owner="", is_free=True)
 RESTRICTIONS: Final = Kept("restrictions", Restriction, ("restriction_id",), ("campaign", "number", "status"), followed_as="restrictions")
 STATE: Final[Mapping[str, Kept[Any]]] = {
     kept.table: kept for kept in (CAMPAIGNS, PROPOSALS, RUNS, MEASUREMENTS, REQUESTS, ANSWERS, PAGES, PEOPLE, RESTRICTIONS)

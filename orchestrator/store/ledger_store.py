@@ -16,6 +16,7 @@ from orchestrator.domain.lifecycle import CAMPAIGN_STEPS, RunStatus, advance
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, Measurement, Proposal, Reading
 from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.review import Answer, Page, Person, ReviewRequest
+from orchestrator.domain.values import Frozen
 from orchestrator.errors import BadInput, StoreError
 from orchestrator.ports import Changes, Store, StoredEvent
 from orchestrator.store import reviewing
@@ -33,7 +34,7 @@ from orchestrator.store.checks import (
     no_campaign,
     numbered,
 )
-from orchestrator.store.documents import CAMPAIGNS, FOLLOWED, PAGES, PEOPLE, load_reading
+from orchestrator.store.documents import CAMPAIGNS, FOLLOWED, PAGES, PEOPLE, kept_of, load_reading
 from orchestrator.store.event_writer import EventWriter
 from orchestrator.store.history import rebuild
 from orchestrator.store.ingesting import Incident, ingest
@@ -221,9 +222,14 @@ class LedgerStore(Store):
                 reviewing.restrict(writer, restriction)
 
     @override
-    def keep_person(self, person: Person, *, kind: EventKind, by: str, now: Instant, reason: str | None = None) -> None:
+    def keep(self, value: Frozen, *, kind: EventKind, by: str, now: Instant, reason: str | None = None) -> None:
+        kept = kept_of(value)
+        if not kept.is_free:
+            raise StoreError(f"table {kept.table} has rules of its own; nothing was written")
         with self.writing() as ledger:
-            EventWriter(ledger, by, now).record(kind, person, said=reason)
+            if kept.owner:
+                self._guard(ledger, kept.campaign(value))
+            EventWriter(ledger, by, now).record(kind, value, said=reason)
 
     # ----------------------------------------------------------------- runs
 

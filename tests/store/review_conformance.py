@@ -115,7 +115,7 @@ class ReviewConformance:
 
     def test_a_code_works_once_and_is_never_kept(self, store: Store) -> None:
         (code,) = draw_codes(1)
-        store.keep_person(Person(name="Ada").with_codes((code,)), kind=EventKind.PERSON_ADDED, by=BY, now=at(2))
+        store.keep(Person(name="Ada").with_codes((code,)), kind=EventKind.PERSON_ADDED, by=BY, now=at(2))
         _, request, _ = tell_request(store)
         assert store.answer(answer_to(request, "a1"), code=code, now=at(4)).status is AnswerStatus.RECEIVED
         _, second, _ = tell_request(store, 2)
