@@ -3,7 +3,7 @@
 from orchestrator.clock import Instant
 from orchestrator.domain.events import EventKind
 from orchestrator.domain.identity import uuid7
-from orchestrator.domain.lifecycle import ProposalStatus, ReviewStatus, RunStatus
+from orchestrator.domain.lifecycle import Evidence, ProposalStatus, ReviewStatus, RunStatus
 from orchestrator.domain.records import ExperimentRun, Proposal
 from orchestrator.history import History
 from orchestrator.ports import Store
@@ -25,7 +25,7 @@ def queued_run(proposal: Proposal, replicate: int, lab: float) -> ExperimentRun:
 
 def taken_back(run: ExperimentRun, reason: str) -> ExperimentRun:
     """Return a waiting run whose approval has ended: it was never handed over."""
-    return run.evolve(status=RunStatus.SUPERSEDED, reason=reason, evidence={"not_executed": "never dispatched"})
+    return run.evolve(status=RunStatus.SUPERSEDED, reason=reason, evidence={Evidence.NOT_EXECUTED: "never dispatched"})
 
 
 def close_requests(store: Store, history: History, reason: str, *, by: str, now: Instant) -> None:
