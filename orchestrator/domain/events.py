@@ -61,8 +61,6 @@ class EventKind(StrEnum):
     QUEUED = auto()
     DISPATCHED = auto()
     COMPLETED = auto()
-    FAILED = auto()
-    INFEASIBLE = auto()
     UNKNOWN = auto()
     RESOLVED = auto()
     """A person said how an unknown run ended."""

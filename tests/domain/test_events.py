@@ -8,12 +8,12 @@ OF_STATUSES = {
     *(status for status in ProposalStatus if status is not ProposalStatus.PROPOSED),
     *MeasurementStatus,
     *(status for status in CampaignStatus if status is not CampaignStatus.DRAFT),
-    *RunStatus,
+    *(status for status in RunStatus if status not in (RunStatus.FAILED, RunStatus.INFEASIBLE)),
     *(f"review-{status}" for status in ReviewStatus),
     *(f"answer-{status}" for status in AnswerStatus if status is not AnswerStatus.ACCEPTED),
     "restriction-lifted",
 }
-"""Kinds that are named after the status that the event brings."""
+"""Kinds that are named after the status that the event brings; failed and infeasible runs are ingested."""
 
 
 def test_every_status_that_an_event_is_named_after_is_a_kind_of_event() -> None:

@@ -90,7 +90,7 @@ class Place:
         for step in (RunStatus.DISPATCHED, RunStatus.RUNNING, status):
             if status is not RunStatus.QUEUED and run.status is not status:
                 run = run.evolve(status=step, fence=self.fence)
-                self.store.update_run(run, kind=EventKind(step), by="t", now=NOW)
+                self.store.update_run(run, kind=EventKind.RESOLVED, by="t", now=NOW)
         return run
 
     def ended(self, number: int, status: RunStatus, **last: Any) -> None:
