@@ -32,10 +32,11 @@ from models.threads import use_threads
 from orchestrator.clock import LiveClock
 from orchestrator.datasets import Table
 from orchestrator.domain.campaign import load_campaign
+from orchestrator.domain.events import EventKind
 from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.errors import AthanorError
-from orchestrator.loop import History, observations
+from orchestrator.history import History, observations
 from orchestrator.ports import Observation
 from orchestrator.store.sql import SqlStore
 
@@ -167,7 +168,7 @@ def _carry(plan: Plan, lab: Lab) -> tuple[Observation, ...]:
         store.create_campaign(CampaignRecord(name=spec.name, snapshot=plan.snapshot), by="benchmark", now=clock.now())
         fence = store.take_up(spec.name, by="benchmark", now=clock.now())
         running = store.changes(spec.name).campaign.evolve(status=CampaignStatus.RUNNING)
-        store.update_campaign(running, kind="running", by="benchmark", now=clock.now())
+        store.update_campaign(running, kind=EventKind.RUNNING, by="benchmark", now=clock.now())
         bench = recorded_bench(plan, store.changes(spec.name))
         steps = Steps(Setup(spec, plan.space, plan.objective, plan.policy, plan.recipe, bench, store, clock, fence))
         run_loop(steps, cycle=plain_cycle, observe=lambda _: None, leave=threading.Event())

@@ -5,13 +5,14 @@ from pathlib import Path
 
 from flows.cli.status import the_campaign
 from flows.console import console, emit
-from flows.plans.amendment import AMENDED, Amendment, amend
+from flows.plans.amendment import Amendment, amend
 from flows.plans.lab import clock_of, find_lab
 from flows.plans.plan import load_plan
 from instruments.lab_processes.locks import CampaignLock
 from orchestrator.commandline import typed
+from orchestrator.domain.events import Actor, EventKind
 from orchestrator.errors import BadInput, LockHeld
-from orchestrator.loop import History
+from orchestrator.history import History
 from orchestrator.store.sql import SqlStore
 
 
@@ -30,7 +31,7 @@ def amend_campaign(file: Path, *, lab: Path | None, data: Path | None, by: str, 
         with CampaignLock(found.path, name), closing(SqlStore.open(found.ledger, create=False)) as store:
             made = amend(History.of(store.changes(the_campaign(store, found, name).name)), plan)
             now = clock_of(found, store).now()
-            store.update_campaign(made.record, kind=AMENDED, by=f"person {by.strip()}", now=now, payload=made.payload(reason))
+            store.update_campaign(made.record, kind=EventKind.AMENDED, by=Actor.person(by.strip()), now=now, payload=made.payload(reason))
     except LockHeld as error:
         raise BadInput(f"campaign {name} is being carried on; `{typed('pause', name)}`, wait for its end, then amend: {error}") from error
     _tell(name, made, by=by.strip(), reason=reason, as_json=as_json)

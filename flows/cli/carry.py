@@ -27,7 +27,7 @@ from flows.running.notices import Teller
 from flows.running.run_loop import Cycle, Ended, plain_cycle, run_loop
 from flows.running.steering import Steering
 from orchestrator.errors import AthanorError
-from orchestrator.loop import History, best
+from orchestrator.history import History, best
 
 logger = logging.getLogger(__name__)
 

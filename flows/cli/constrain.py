@@ -9,11 +9,12 @@ from flows.console import console, emit
 from flows.plans.lab import clock_of, find_lab
 from flows.plans.snapshots import files_of
 from orchestrator.clock import Instant
+from orchestrator.domain.events import Actor
 from orchestrator.domain.lifecycle import CampaignStatus, RestrictionStatus
 from orchestrator.domain.records import Proposal
 from orchestrator.domain.restriction import Restriction
 from orchestrator.errors import BadInput
-from orchestrator.loop import History
+from orchestrator.history import History
 from orchestrator.store.sql import SqlStore
 
 
@@ -47,7 +48,7 @@ def constrain(
         now = clock_of(found, store).now()
         waiting: tuple[Proposal, ...] = ()
         if lift is not None:
-            kept = store.restrict(_lifted(history, lift, reason), by=f"person {by}", now=now)
+            kept = store.restrict(_lifted(history, lift, reason), by=Actor.person(by), now=now)
         else:
             kept, waiting = _added(store, history, values, by=by, reason=reason, batches=batches, now=now)
     if as_json:
@@ -76,7 +77,7 @@ def _added(
 
     plan = stored_plan(history.campaign)
     made = new_restriction(plan, history, allowed_of(values, plan.space), author=by, reason=reason, batches=batches)
-    return store.restrict(made, by=f"person {by}", now=now), outside(history, plan.space, made)
+    return store.restrict(made, by=Actor.person(by), now=now), outside(history, plan.space, made)
 
 
 def _lifted(history: History, number: int, reason: str) -> Restriction:

@@ -6,6 +6,7 @@ from typing import Final
 
 from flows.console import console, emit
 from flows.plans.lab import Kind, clock_of, find_lab, find_or_make_lab
+from orchestrator.domain.events import EventKind
 from orchestrator.domain.review import Person, draw_codes
 from orchestrator.errors import BadInput
 from orchestrator.store.sql import SqlStore
@@ -21,7 +22,7 @@ def add_person(name: str, *, lab: Path | None, by: str, as_json: bool, kind: Kin
     codes = draw_codes(SHEET)
     with closing(SqlStore.open(found.ledger)) as store:
         person = Person(name=name).with_codes(codes)
-        store.keep_person(person, kind="person-added", by=by, now=clock_of(found, store).now())
+        store.keep(person, kind=EventKind.PERSON_ADDED, by=by, now=clock_of(found, store).now())
     if as_json:
         emit({"name": name, "codes": codes, "lab": str(found.path), "kind": None if found.is_unsettled else found.kind})
         return
@@ -46,7 +47,7 @@ def revoke_person(name: str, *, lab: Path | None, by: str, reason: str) -> None:
         if people[name].revoked:
             raise BadInput(f"{name} may sign no more since an earlier revocation; nothing is changed")
         revoked = people[name].evolve(revoked=True, codes=())
-        store.keep_person(revoked, kind=f"person-revoked: {reason}", by=by, now=clock_of(found, store).now())
+        store.keep(revoked, kind=EventKind.PERSON_REVOKED, by=by, now=clock_of(found, store).now(), reason=reason)
     console.print(f"{name} may sign no more")
 
 

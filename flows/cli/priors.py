@@ -18,7 +18,7 @@ from models.threads import use_threads
 from orchestrator.domain.campaign import CampaignFile, load_campaign
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
-from orchestrator.loop import History, observations
+from orchestrator.history import History, observations
 from orchestrator.ports import Observation
 from orchestrator.store.sql import SqlStore
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from rich.table import Table
 
 from orchestrator.domain.objective import Objective
-from orchestrator.loop import History, accepted, best
+from orchestrator.history import History, best
 
 
 def progress_table(history: History, objective: Objective, budget: int) -> Table:
@@ -15,7 +15,7 @@ def progress_table(history: History, objective: Objective, budget: int) -> Table
     table = Table(title=f"{history.campaign.name}: {ended} of {budget} experiments", title_justify="left", expand=False)
     for heading in ("", "objective", *(f"{target.name} {target.unit}".strip() for target in objective.targets), "status"):
         table.add_column(heading)
-    values = accepted(history)
+    values = history.accepted
     if (found := best(history, objective)) is not None:
         table.add_row("best", f"{found[1]:.4f}", *_cells(values.get(found[0].run_key, {}), objective), str(found[0].status))
     if runs:

@@ -12,7 +12,7 @@ from flows.plans.plan import policy_again, stored_plan
 from models.threads import use_threads
 from orchestrator.domain.records import Proposal
 from orchestrator.errors import BadInput, Fault
-from orchestrator.loop import History, knowledge
+from orchestrator.history import History, knowledge
 from orchestrator.store.sql import SqlStore
 
 TOLERANCE: Final = 1e-6

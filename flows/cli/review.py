@@ -20,11 +20,12 @@ from flows.review.answering import answer_of, edits_of, is_number, values_of, ve
 from flows.review.outcome import notice, outcome
 from flows.review.withdrawal import withdraw
 from orchestrator.clock import Clock
+from orchestrator.domain.events import Actor
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus
 from orchestrator.domain.review import Answer, ReviewRequest
 from orchestrator.errors import BadInput
-from orchestrator.loop import History
+from orchestrator.history import History
 from orchestrator.review import why_asked_again
 from orchestrator.store.sql import SqlStore
 
@@ -253,5 +254,5 @@ def suggest(campaign: str | None, values: Sequence[str], *, lab: Path | None, by
         plan = stored_plan(history.campaign)
         stocks = StockBook(store, history.campaign.name)
         made = suggestion(plan, history, stocks, values_of(values, plan.space), author=by, reason=reason)
-        store.add_proposals([made], by=f"person {by}", now=clock_of(found, store).now())
+        store.add_proposals([made], by=Actor.person(by), now=clock_of(found, store).now())
     console.print(f"proposal {made.number} of campaign {made.campaign}: suggested by {made.author}, reviewed when the campaign next looks")

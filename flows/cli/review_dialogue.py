@@ -24,7 +24,7 @@ from flows.review.answering import is_number
 from orchestrator.domain.lifecycle import ReviewStatus
 from orchestrator.domain.review import Answer, ReviewRequest
 from orchestrator.errors import BadInput
-from orchestrator.loop import History
+from orchestrator.history import History
 from orchestrator.store.sql import SqlStore
 
 

@@ -33,10 +33,11 @@ from instruments.notification import Notifier
 from models.threads import use_threads
 from orchestrator.clock import LiveClock
 from orchestrator.commandline import typed
+from orchestrator.domain.events import COMMAND, EventKind
 from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.errors import AthanorError, BadInput, HostError, NeedsPerson
-from orchestrator.loop import History
+from orchestrator.history import History
 from orchestrator.ports import Bench, Clock
 from orchestrator.store.sql import SqlStore
 from orchestrator.summary import quarantined, values_by_status
@@ -222,11 +223,11 @@ class _Sitting:
         if record is None:
             rate = self.options.rate if self.lab.kind == "dry" else 1.0
             record = CampaignRecord(name=name, snapshot={**self.plan.snapshot, "rate": rate})
-            self.store.create_campaign(record, by="command", now=clock.now())
-        fence = self.store.take_up(name, by="command", now=clock.now())
+            self.store.create_campaign(record, by=COMMAND, now=clock.now())
+        fence = self.store.take_up(name, by=COMMAND, now=clock.now())
         if record.status is CampaignStatus.DRAFT:
             running = self.store.changes(name).campaign.evolve(status=CampaignStatus.RUNNING)
-            self.store.update_campaign(running, kind="running", by="command", now=clock.now())
+            self.store.update_campaign(running, kind=EventKind.RUNNING, by=COMMAND, now=clock.now())
         return fence
 
     def _bench(self, fence: int, closing_later: ExitStack) -> Bench:

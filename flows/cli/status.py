@@ -14,7 +14,7 @@ from instruments.lab_processes.processes import process_table
 from orchestrator.commandline import typed
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.errors import BadInput, StoreError
-from orchestrator.loop import History, accepted, counts
+from orchestrator.history import History, counts
 from orchestrator.store.sql import SqlStore
 from orchestrator.summary import quarantined, values_by_status
 
@@ -93,7 +93,7 @@ def _status_lines(lab: Lab, history: History, document: Mapping[str, Any], adapt
 
 def _constant(history: History) -> tuple[str, ...]:
     """Say which targets have not varied yet."""
-    measured = accepted(history).values()
+    measured = history.accepted.values()
     return files_of(history.campaign)[1].constant(measured) if len(measured) > 1 else ()
 
 

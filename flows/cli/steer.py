@@ -19,10 +19,11 @@ from instruments.lab_processes.processes import (
 from instruments.lab_processes.state_files import LATCHED
 from orchestrator.clock import Clock
 from orchestrator.commandline import typed
+from orchestrator.domain.events import EventKind
 from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
 from orchestrator.domain.records import CampaignRecord, ExperimentRun
 from orchestrator.errors import AthanorError, BadInput
-from orchestrator.loop import History, failures, infeasible
+from orchestrator.history import History, failures, infeasible
 from orchestrator.ports import Changes
 from orchestrator.store.sql import SqlStore
 
@@ -38,7 +39,7 @@ def _steer(campaign: str | None, lab: Path | None, to: CampaignStatus, by: str, 
         if record.status in (CampaignStatus.FINISHED, CampaignStatus.ABORTED):
             raise BadInput(f"campaign {record.name} has ended: {record.status} ({record.reason})")
         changed = record.evolve(status=to, reason=f"{reason} (by {by})")
-        store.update_campaign(changed, kind=str(to), by=by, now=clock_of(found, store).now())
+        store.update_campaign(changed, kind=EventKind(to), by=by, now=clock_of(found, store).now())
     return found, changed
 
 
@@ -79,7 +80,7 @@ def resume_campaign(campaign: str | None, *, lab: Path | None, by: str, reason: 
         if record.status is CampaignStatus.PAUSED:
             seen = {"forgiven": len(failures(history)), "forgiven_infeasible": len(infeasible(history))}
             changed = record.evolve(status=CampaignStatus.RUNNING, reason=None, **seen)
-            store.update_campaign(changed, kind="resumed", by=by, now=now, payload={"reason": reason})
+            store.update_campaign(changed, kind=EventKind.RESUMED, by=by, now=now, payload={"reason": reason})
     if record.status in (CampaignStatus.FINISHED, CampaignStatus.ABORTED):
         console.print(f"the bench is unlatched; campaign {record.name} stays {record.status}")
         return
@@ -208,4 +209,4 @@ def _lift(store: SqlStore, record: CampaignRecord, by: str, clock: Clock) -> Non
     changes = store.changes(record.name)
     if changes.campaign.reason == "unknown" and not any(run.status is RunStatus.UNKNOWN for run in changes.runs):
         changed = changes.campaign.evolve(status=CampaignStatus.RUNNING, reason=None)
-        store.update_campaign(changed, kind="resumed", by=by, now=clock.now())
+        store.update_campaign(changed, kind=EventKind.RESUMED, by=by, now=clock.now())

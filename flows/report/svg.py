@@ -17,7 +17,7 @@ from flows.report.quantities import axis_label, number, objective_label, sign
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.records import Proposal
-from orchestrator.loop import History
+from orchestrator.history import History
 from orchestrator.ports import Changes
 
 WIDTH: Final = 700

@@ -13,7 +13,7 @@ from flows.report.page import render_report
 from flows.report.prior import PriorStory, label, prior_story
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.errors import BadInput
-from orchestrator.loop import History, observations
+from orchestrator.history import History, observations
 from orchestrator.ports import Observation
 from orchestrator.store.sql import SqlStore
 

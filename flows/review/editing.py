@@ -9,7 +9,7 @@ from flows.review.written import check_written
 from orchestrator.domain.records import Prediction
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
-from orchestrator.loop import History, knowledge
+from orchestrator.history import History, knowledge
 from orchestrator.ports import Store
 
 

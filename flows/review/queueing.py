@@ -1,10 +1,11 @@
 """The runs that an approval gives, what becomes of them when it ends, and of questions whose campaign has ended."""
 
 from orchestrator.clock import Instant
+from orchestrator.domain.events import EventKind
 from orchestrator.domain.identity import uuid7
-from orchestrator.domain.lifecycle import ProposalStatus, ReviewStatus, RunStatus
+from orchestrator.domain.lifecycle import Evidence, ProposalStatus, ReviewStatus, RunStatus
 from orchestrator.domain.records import ExperimentRun, Proposal
-from orchestrator.loop import History
+from orchestrator.history import History
 from orchestrator.ports import Store
 
 
@@ -24,14 +25,14 @@ def queued_run(proposal: Proposal, replicate: int, lab: float) -> ExperimentRun:
 
 def taken_back(run: ExperimentRun, reason: str) -> ExperimentRun:
     """Return a waiting run whose approval has ended: it was never handed over."""
-    return run.evolve(status=RunStatus.SUPERSEDED, reason=reason, evidence={"not_executed": "never dispatched"})
+    return run.evolve(status=RunStatus.SUPERSEDED, reason=reason, evidence={Evidence.NOT_EXECUTED: "never dispatched"})
 
 
 def close_requests(store: Store, history: History, reason: str, *, by: str, now: Instant) -> None:
     """Close all open requests of a campaign that is over."""
     for request in history.open_requests:
         closed = request.evolve(status=ReviewStatus.CLOSED, reason=reason)
-        store.update_request(closed, kind="review-closed", by=by, now=now)
+        store.update_request(closed, kind=EventKind.REVIEW_CLOSED, by=by, now=now)
 
 
 def lapse_waiting(store: Store, history: History, why: str, *, by: str, now: Instant) -> int:

@@ -15,7 +15,7 @@ from orchestrator.domain.restriction import Allowed, Restriction
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import explain
 from orchestrator.errors import BadInput
-from orchestrator.loop import History, knowledge
+from orchestrator.history import History, knowledge
 from orchestrator.numerals import split
 from orchestrator.units import parse
 from policies.initial import SobolPolicy

@@ -9,7 +9,7 @@ from flows.review.written import check_written
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.records import Proposal, Provenance
 from orchestrator.errors import BadInput
-from orchestrator.loop import History, knowledge
+from orchestrator.history import History, knowledge
 
 BY_HAND: Final = "person/1"
 """What stands for a policy in a hand-made proposal's provenance."""

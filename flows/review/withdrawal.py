@@ -2,10 +2,11 @@
 
 from flows.review.queueing import taken_back
 from orchestrator.clock import Instant
+from orchestrator.domain.events import Actor
 from orchestrator.domain.lifecycle import ProposalStatus, RunStatus
 from orchestrator.domain.records import Proposal
 from orchestrator.errors import BadInput, StoreError
-from orchestrator.loop import History
+from orchestrator.history import History
 from orchestrator.ports import Store
 
 
@@ -25,7 +26,7 @@ def withdraw(store: Store, history: History, number: int, *, by: str, reason: st
     waiting = [run for run in history.runs.values() if (run.proposal_id, run.revision) == key and run.status is RunStatus.QUEUED]
     ended = proposal.evolve(status=ProposalStatus.WITHDRAWN, reason=f"withdrawn by {by}: {reason}")
     try:
-        store.take_back(ended, [taken_back(run, ended.reason or "") for run in waiting], None, by=f"person {by}", now=now, reason=reason)
+        store.take_back(ended, [taken_back(run, ended.reason or "") for run in waiting], None, by=Actor.person(by), now=now, reason=reason)
     except StoreError as error:
         raise BadInput(f"proposal {number} cannot be withdrawn any more: {error}") from error
     return ended

@@ -7,7 +7,7 @@ from orchestrator.domain.region import Region
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
-from orchestrator.loop import History
+from orchestrator.history import History
 
 
 def check_written(

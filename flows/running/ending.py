@@ -18,7 +18,7 @@ from orchestrator.commandline import typed
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, RunReport
 from orchestrator.errors import AthanorError, HostError
-from orchestrator.loop import History
+from orchestrator.history import History
 from orchestrator.ports import Bench, Store
 
 

@@ -10,7 +10,7 @@ from typing import Final
 from instruments.lab_processes.processes import process_table, run_in_hand, shutdown_bench, shutdown_plant
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.errors import AthanorError, NeedsPerson
-from orchestrator.loop import History
+from orchestrator.history import History
 
 logger = logging.getLogger(__name__)
 

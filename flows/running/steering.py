@@ -12,6 +12,7 @@ from typing import Final
 
 from flows.plans.lab import Lab, clock_of
 from instruments.lab_processes.stop import stop_bench
+from orchestrator.domain.events import PREFECT, EventKind
 from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.errors import AthanorError
@@ -19,7 +20,6 @@ from orchestrator.store.sql import SqlStore
 
 logger = logging.getLogger(__name__)
 
-BY: Final = "prefect"
 """Who the ledger names: the page knows one login and no persons."""
 CANCELLED: Final = "cancelled"
 PAUSED_IN_PAGE: Final = "paused in the page"
@@ -77,7 +77,7 @@ class Steering:
 
     def _stop_bench(self) -> None:
         try:
-            stopped = stop_bench(self.lab.path, reason=f"campaign {self.campaign} was cancelled in Prefect", by=BY)
+            stopped = stop_bench(self.lab.path, reason=f"campaign {self.campaign} was cancelled in Prefect", by=PREFECT)
             for line in stopped.lines:
                 logger.info("cancelled: %s", line)
             logger.log(logging.ERROR if stopped.unsafe else logging.INFO, "cancelled: %s", stopped.verdict)
@@ -90,7 +90,7 @@ class Steering:
             record = store.changes(self.campaign).campaign
             if record.status is CampaignStatus.RUNNING:
                 changed = record.evolve(status=CampaignStatus.PAUSED, reason=reason)
-                store.update_campaign(changed, kind=str(CampaignStatus.PAUSED), by=BY, now=clock_of(self.lab, store).now())
+                store.update_campaign(changed, kind=EventKind.PAUSED, by=PREFECT, now=clock_of(self.lab, store).now())
                 return True
             return record.status is CampaignStatus.PAUSED
 

@@ -27,7 +27,7 @@ from flows.report.overview import Links, Shown, overview_markdown
 from flows.report.svg import progress_markdown, proposal_rows
 from flows.running.run_loop import Cycle
 from flows.running.steering import Steering
-from orchestrator.loop import History
+from orchestrator.history import History
 
 logger = logging.getLogger(__name__)
 

@@ -27,6 +27,7 @@ from flows.console import LineLog, console
 from flows.plans.lab import Kind, Lab, make_lab
 from flows.prefect_server.server import home_in_use
 from flows.prefect_server.server_users import keep_server
+from orchestrator.domain.events import PREFECT
 from orchestrator.errors import AthanorError, BadInput
 from orchestrator.units import parse
 
@@ -248,7 +249,7 @@ class _Inside:
 def _lift_own_pause(file: Path, options: "RunOptions") -> None:
     """Lift a pause that was made in the page when its run is started again there."""
     from flows.cli.steer import resume_campaign
-    from flows.running.steering import BY, was_paused_in_page
+    from flows.running.steering import was_paused_in_page
     from orchestrator.domain.campaign import load_campaign
 
     if not _was_paused_in_page():
@@ -256,7 +257,7 @@ def _lift_own_pause(file: Path, options: "RunOptions") -> None:
     name = load_campaign(file).name
     lab = make_lab(options.lab, beside=file, kind=options.kind)
     if was_paused_in_page(lab, name):
-        resume_campaign(name, lab=lab.path, by=BY, reason="resumed in the page")
+        resume_campaign(name, lab=lab.path, by=PREFECT, reason="resumed in the page")
 
 
 def _was_paused_in_page() -> bool:

@@ -24,10 +24,11 @@ from flows.prefect_server.server import address_now
 from flows.review.desk import Asker
 from flows.ui.review_run import Question
 from flows.ui.stale_review_runs import close_left_runs, read_answers
+from orchestrator.domain.events import REVIEW, EventKind
 from orchestrator.domain.lifecycle import ReviewStatus
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.errors import AthanorError
-from orchestrator.loop import History
+from orchestrator.history import History
 from orchestrator.store.sql import SqlStore
 
 logger = logging.getLogger(__name__)
@@ -168,7 +169,7 @@ class PrefectAsker(Asker):
             return  # the loop hands over what became of it
         if any(run.key == question.key for run in now.runs):
             again = now.evolve(attempt=now.attempt + 1)
-            self._store.update_request(again, kind="review-asked-again", by="review", now=clock_of(self._lab, self._store).now())
+            self._store.update_request(again, kind=EventKind.REVIEW_ASKED_AGAIN, by=REVIEW, now=clock_of(self._lab, self._store).now())
             return
         self._tried[question.key] = time.monotonic()
         self._children[request.request_id] = _Child(self._start(request), request.attempt)

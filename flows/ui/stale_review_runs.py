@@ -18,7 +18,7 @@ from flows.plans.lab import Lab
 from flows.review.outcome import ending
 from flows.ui.review_run import Question, collect, name_end, tag_of
 from orchestrator.domain.review import ReviewRequest
-from orchestrator.loop import History
+from orchestrator.history import History
 from orchestrator.store.sql import SqlStore
 
 logger = logging.getLogger(__name__)

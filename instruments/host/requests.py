@@ -15,9 +15,10 @@ from instruments.host.gate import Gate
 from instruments.host.heartbeats import SUPERVISOR_SILENCE, Pulse
 from instruments.host.idle_state import Rest
 from instruments.host.journal import Journal
-from instruments.host.journal_records import REPORT, Transition, content_hash
+from instruments.host.journal_records import Transition, content_hash
 from instruments.host.latch import Latch
 from orchestrator.commandline import typed
+from orchestrator.domain.documents import REPORT
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.records import Reading, RunReport, RunRequest
 from orchestrator.errors import BadInput, HostError, NeedsPerson

@@ -1,7 +1,6 @@
 """The host's HTTP API on its unix socket; thin: every decision is the desk's."""
 
 import asyncio
-import json
 import logging
 import socket
 import threading
@@ -13,8 +12,8 @@ from fastapi import Body, FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import ValidationError
 
-from instruments.host.journal_records import REPORT, REQUEST, reading_line
 from instruments.host.requests import Conflict, Desk, Latched, Unavailable, UnknownKey
+from orchestrator.domain.documents import REPORT, REQUEST, write_line
 from orchestrator.domain.records import RunReport
 from orchestrator.domain.values import explain
 from orchestrator.errors import AthanorError, BadInput, InterlockError, LimitError
@@ -109,7 +108,7 @@ def build(desk: Desk, changes: Changes) -> FastAPI:
 
     @app.get("/runs/{run_key}/readings")
     def readings(run_key: str, after: int = 0) -> PlainTextResponse:
-        lines = [json.dumps(reading_line(one)) + "\n" for one in desk.readings(run_key, after=after)]
+        lines = [write_line(one) + "\n" for one in desk.readings(run_key, after=after)]
         return PlainTextResponse("".join(lines), media_type="application/x-ndjson")
 
     @app.post("/runs/{run_key}/stored")

@@ -19,10 +19,11 @@ from flows.plans.stocks import StockBook
 from flows.review.suggestion import suggestion
 from flows.running.actions import Setup, Steps
 from orchestrator.clock import LiveClock
+from orchestrator.domain.events import EventKind
 from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.domain.records import CampaignRecord, Reading
 from orchestrator.errors import BadInput
-from orchestrator.loop import History, knowledge
+from orchestrator.history import History, knowledge
 from orchestrator.store.sql import SqlStore
 from tests.flow.test_steps import NOW, Box, Table, carry
 
@@ -86,7 +87,7 @@ def carried(plan: Plan, lab: Lab, *, budget: int, bench: Box | None = None) -> N
         record = CampaignRecord(name=name, snapshot=plan.snapshot)
         store.create_campaign(record, by="test", now=NOW)
         fence = store.take_up(name, by="test", now=NOW)
-        store.update_campaign(record.evolve(status=CampaignStatus.RUNNING), kind="running", by="test", now=NOW)
+        store.update_campaign(record.evolve(status=CampaignStatus.RUNNING), kind=EventKind.RUNNING, by="test", now=NOW)
         spec = plan.file.spec.campaign.evolve(budget=budget)
         carry(Steps(Setup(spec, plan.space, plan.objective, plan.policy, Table(), bench or Bright(), store, LiveClock(), fence)))
 

@@ -22,13 +22,14 @@ from instruments.host.unattended import unattended
 from instruments.lab_processes.bench_copies import keep_copy
 from orchestrator.clock import LiveClock
 from orchestrator.domain.campaign import GeneralSpec
+from orchestrator.domain.events import EventKind
 from orchestrator.domain.lifecycle import CampaignStatus, ProposalStatus, RunStatus, StepKind, StepStatus
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.parameters import ContinuousParameter
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, Proposal, Provenance, Reading, RunRequest, Step
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput, HostError
-from orchestrator.loop import History
+from orchestrator.history import History
 from orchestrator.store.sql import SqlStore
 from policies.random_search import RandomPolicy
 from tests.flow.test_steps import NOW, Box, Table, carry
@@ -89,7 +90,7 @@ class Place:
         for step in (RunStatus.DISPATCHED, RunStatus.RUNNING, status):
             if status is not RunStatus.QUEUED and run.status is not status:
                 run = run.evolve(status=step, fence=self.fence)
-                self.store.update_run(run, kind=str(step), by="t", now=NOW)
+                self.store.update_run(run, kind=EventKind.RESOLVED, by="t", now=NOW)
         return run
 
     def ended(self, number: int, status: RunStatus, **last: Any) -> None:
@@ -106,7 +107,7 @@ class Place:
             self.journal.commit(Transition(key, status, reason="oven cold", lab=3.0, **last))
 
     def steer(self, status: CampaignStatus, reason: str) -> None:
-        self.store.update_campaign(self.history().campaign.evolve(status=status, reason=reason), kind=str(status), by="t", now=NOW)
+        self.store.update_campaign(self.history().campaign.evolve(status=status, reason=reason), kind=EventKind(status), by="t", now=NOW)
 
     def by_loop(self) -> None:
         """Abort as a campaign's loop does that finds it in the ledger."""
@@ -127,7 +128,7 @@ def place(tmp_path: Path) -> Place:
     store.create_campaign(CampaignRecord(name="c", snapshot={"files": {"campaign": FILE}, "path": "/c.toml"}), by="t", now=NOW)
     fence = store.take_up("c", by="t", now=NOW)
     made = Place(lab, store, journal, fence)
-    made.store.update_campaign(made.history().campaign.evolve(status=CampaignStatus.RUNNING), kind="running", by="t", now=NOW)
+    made.store.update_campaign(made.history().campaign.evolve(status=CampaignStatus.RUNNING), kind=EventKind.RUNNING, by="t", now=NOW)
     return made
 
 

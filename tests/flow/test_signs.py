@@ -19,7 +19,7 @@ from orchestrator.commandline import typed
 from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.domain.review import ReviewRequest
-from orchestrator.loop import History
+from orchestrator.history import History
 from orchestrator.ports import Changes
 from tests.store.cases import proposal, queued, request_for
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator.clock import LiveClock
+from orchestrator.domain.events import EventKind
 from orchestrator.domain.lifecycle import MeasurementStatus, RunStatus
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.domain.review import ReviewRequest, ReviewRun
@@ -251,19 +252,19 @@ def by_hand(desk: Desk) -> None:
         (request,) = store.changes("open").requests
         run = ReviewRun(flow_run_id="0195d3c2-aaaa-7000-8000-000000000001", key=f"{request.request_id}-a1")
         request = request.evolve(runs=(run.model_dump(),))
-        store.update_request(request, kind="review-run", by="review", now=now)
+        store.update_request(request, kind=EventKind.REVIEW_RUN, by="review", now=now)
         request = request.evolve(attempt=2)
-        store.update_request(request, kind="review-asked-again", by="review", now=now)
+        store.update_request(request, kind=EventKind.REVIEW_ASKED_AGAIN, by="review", now=now)
         request = request.evolve(attempt=3, complaint="row 1: T = 'warm' is no number")
-        store.update_request(request, kind="answer-unreadable", by="review", now=now)
+        store.update_request(request, kind=EventKind.ANSWER_UNREADABLE, by="review", now=now)
         changes = store.changes("plain")
         accepted = [one for one in changes.measurements if one.status is MeasurementStatus.ACCEPTED]
         doubted = next(one for one in changes.measurements if one.status is MeasurementStatus.QUARANTINED and one.value is not None)
-        store.update_measurement(doubted.evolve(status=MeasurementStatus.ACCEPTED, reason=None), kind="accepted", by="person Ada", now=now)
+        store.update_measurement(doubted.evolve(status=MeasurementStatus.ACCEPTED, reason=None), by="person Ada", now=now)
         retracted = accepted[0].evolve(status=MeasurementStatus.RETRACTED, reason="the lamp was off")
-        store.update_measurement(retracted, kind="retracted", by="person Ada", now=now)
+        store.update_measurement(retracted, by="person Ada", now=now)
         better = accepted[0].evolve(measurement_id="0195d3c2-bbbb-7000-8000-000000000001", revision=2, value=0.5, reduction="person/1")
-        store.update_measurement(better, kind="corrected", by="person Ada", now=now)
+        store.update_measurement(better, by="person Ada", now=now)
         ended = next(one for one in changes.runs if one.run_key == accepted[1].run_key)
         try:
             store.ingest(ended, [accepted[1].evolve(value=0.123)], (), by="campaign", now=now)

@@ -20,6 +20,7 @@ from flows.review.page import PageMaker
 from flows.running.actions import Setup, Steps
 from flows.running.run_loop import Ended, Interrupted, plain_cycle, run_loop
 from orchestrator.clock import LiveClock
+from orchestrator.domain.events import EventKind
 from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.domain.review import Answer, ReviewRequest, Verdict
@@ -170,7 +171,7 @@ def take_up(store: SqlStore, plan: Plan) -> int:
         store.create_campaign(record, by="command", now=now)
     fence = store.take_up(name, by="command", now=now)
     if record.status is CampaignStatus.DRAFT:
-        store.update_campaign(record.evolve(status=CampaignStatus.RUNNING), kind="running", by="command", now=now)
+        store.update_campaign(record.evolve(status=CampaignStatus.RUNNING), kind=EventKind.RUNNING, by="command", now=now)
     return fence
 
 

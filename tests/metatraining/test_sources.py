@@ -21,6 +21,7 @@ from models.meta_learning.audit import mark, overlaps, refuse_if_seen
 from models.meta_learning.checkpoint import PriorFile, save_prior
 from models.tasks import Scale
 from orchestrator.domain.campaign import load_campaign
+from orchestrator.domain.events import EventKind
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
@@ -205,7 +206,7 @@ def told_lab(folder: Path, *, more: str = "", kind: str = "dry") -> None:
         text = CAMPAIGN.format(name=cases.CAMPAIGN, more=more)
         record = CampaignRecord(name=cases.CAMPAIGN, snapshot={"files": {"campaign": text}, "path": str(folder / "x.toml")})
         store.create_campaign(record, by=cases.BY, now=cases.at(0))
-        store.update_campaign(record.evolve(status="running"), kind="started", by=cases.BY, now=cases.at(1))
+        store.update_campaign(record.evolve(status="running"), kind=EventKind.RUNNING, by=cases.BY, now=cases.at(1))
         for number in (1, 2):
             cases.tell_experiment(store, number)
 

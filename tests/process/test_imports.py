@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-LEDGER_AND_MODELS = {"torch", "botorch", "gpytorch", "prefect", "sqlmodel", "sqlalchemy", "alembic"}
+LEDGER_AND_MODELS = {"torch", "botorch", "gpytorch", "prefect", "sqlalchemy", "alembic"}
 SERVER = {"fastapi", "uvicorn", "httpx"}
 DRIVERS = {"asyncua", "serial", "pymodbus", "pint", "scipy", "numpy"}
 

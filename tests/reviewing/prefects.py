@@ -15,7 +15,7 @@ from flows.prefect_server.server import ServerUse
 from flows.ui.review_form import row_field, row_of
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.errors import AthanorError
-from orchestrator.loop import History
+from orchestrator.history import History
 from tests.faults.laboratory import PATIENCE, Laboratory, eventually
 
 UNHAPPY: Final = ("FAILED", "CRASHED")

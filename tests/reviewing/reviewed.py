@@ -16,7 +16,7 @@ from instruments.lab_processes.process_identity import Process
 from instruments.lab_processes.state_files import read_note
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.errors import AthanorError
-from orchestrator.loop import History
+from orchestrator.history import History
 from tests.faults.laboratory import PATIENCE, Laboratory, eventually
 from tests.reviewing.prefects import answered
 

@@ -32,9 +32,11 @@ from instruments.lab_processes.locks import read_holder
 from instruments.lab_processes.process_identity import Process, reap
 from instruments.lab_processes.state_files import read_note
 from orchestrator.clock import Instant, LiveClock
+from orchestrator.domain.events import EventKind
 from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus, ReviewStatus
 from orchestrator.domain.review import ReviewRequest
-from orchestrator.loop import History, Settle
+from orchestrator.history import History
+from orchestrator.loop import Settle
 from orchestrator.store.sql import SqlStore
 from tests.reviewing.prefects import answered
 from tests.reviewing.scripted import CAMPAIGN_FILE, Desk, HandClock, answer
@@ -417,7 +419,7 @@ def test_a_cancelled_form_is_asked_again_and_an_answer_just_before_the_end_of_it
         os.kill(child_of(people), signal.SIGSTOP)  # the form is answered before it is looked at
         submit(second, people)
         closed = request.evolve(status=ReviewStatus.EXPIRED, reason="deadline: expired")
-        people.store.update_request(closed, kind="review-expired", by="deadline", now=LiveClock().now())
+        people.store.update_request(closed, kind=EventKind.REVIEW_EXPIRED, by="deadline", now=LiveClock().now())
         os.kill(child_of(people), signal.SIGCONT)
         wait_for(lambda: state_of(second) == "Cancelled")
         (kept,) = people.history.answers.values()

@@ -12,10 +12,12 @@ from flows.plans.plan import Plan, load_plan
 from flows.running.actions import Setup, Steps
 from flows.running.run_loop import Interrupted
 from orchestrator.clock import LiveClock
+from orchestrator.domain.events import EventKind
 from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.domain.review import Answer, ReviewRequest
-from orchestrator.loop import History, Propose, Review
+from orchestrator.history import History
+from orchestrator.loop import Propose, Review
 from orchestrator.store.sql import SqlStore
 from tests.flow.test_priors_at_work import Bright, lab_folder, train
 from tests.flow.test_steps import NOW
@@ -159,7 +161,7 @@ def asked_on_a_bench(plan: Plan, lab: Lab) -> ReviewRequest:
         record = CampaignRecord(name=name, snapshot=plan.snapshot)
         store.create_campaign(record, by="test", now=NOW)
         fence = store.take_up(name, by="test", now=NOW)
-        store.update_campaign(record.evolve(status=CampaignStatus.RUNNING), kind="running", by="test", now=NOW)
+        store.update_campaign(record.evolve(status=CampaignStatus.RUNNING), kind=EventKind.RUNNING, by="test", now=NOW)
         rules = plan.file.spec.review.evolve(mode="always")
         spec = plan.file.spec.campaign
         setup = Setup(spec, plan.space, plan.objective, plan.policy, plan.recipe, Bright(), store, LiveClock(), fence, "", rules)

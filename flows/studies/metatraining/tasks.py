@@ -14,7 +14,7 @@ from orchestrator.domain.campaign import CampaignFile, parse_campaign
 from orchestrator.domain.parameters import CategoricalParameter
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.errors import BadInput
-from orchestrator.loop import History, observations
+from orchestrator.history import History, observations
 from orchestrator.ports import Observation
 from orchestrator.store.sql import SqlStore
 from orchestrator.tablefile import Row, read_table
