@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from flows.console import console, emit
+from flows.cli.console import console, emit
 from flows.plans.plan import Plan, load_plan
 from instruments.bench.hazards import possible_hazards
 from instruments.bench.parking import park_steps
