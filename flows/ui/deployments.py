@@ -191,6 +191,7 @@ def _carry_campaign(file: str, options: Callable[[], "RunOptions"]) -> State[Any
         Pause: Somebody paused it in the page; the run's process ends, and Resume there starts it again.
     """
     from flows.prefect_view.review_runs import PrefectAsker
+    from flows.running.carry import progress_line
     from flows.running.session import Surroundings, run_campaign
 
     inside = _Inside()
@@ -199,6 +200,9 @@ def _carry_campaign(file: str, options: Callable[[], "RunOptions"]) -> State[Any
         path, wanted = _absolute("file", file), options()
         _lift_own_pause(path, wanted, tell)
         ended = run_campaign(path, wanted, Surroundings(tell, lambda _: nullcontext(), PrefectAsker, inside))
+        if (account := ended.account) is not None:
+            tell(progress_line(account.history, account.objective, account.budget))
+            tell(f"wall seconds: {', '.join(f'{name} {seconds:.1f}' for name, seconds in account.phases.items())}")
         for line in ended.lines():
             tell(line)
         if ended.complaint is not None:

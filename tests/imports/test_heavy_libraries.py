@@ -38,6 +38,8 @@ CASES = {
     "simulators.plant": ("asyncua", "serial", "pymodbus"),
     "flows.cli.main": ("typer",),
     "flows.cli.steering_commands": ("typer",),
+    "flows.running.operations": ("sqlmodel", "sqlalchemy"),
+    "flows.running.review_operations": ("sqlmodel", "sqlalchemy"),
 }
 
 
