@@ -34,7 +34,6 @@ def test_it_loads_nothing_that_it_does_not_need(module: str, unwanted: set[str])
     assert not loaded_by(module) & unwanted
 
 
-@pytest.mark.parametrize()
 @pytest.mark.parametrize("words", ["status", "verify", "review", "pause"])
 def test_a_command_that_a_person_waits_for_loads_no_model_no_instrument_and_no_prefect(words: str, tmp_path: Path) -> None:
     lab = make_lab(tmp_path / "lab", beside=tmp_path / "campaign.toml", kind="live")
