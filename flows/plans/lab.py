@@ -10,7 +10,7 @@ from typing import Final, Literal
 from flows.plans.disk_space import check_room
 from instruments.lab_processes.locks import FileLock
 from instruments.lab_processes.processes import lab_clock, make_own
-from instruments.lab_processes.state_files import LAB, read_note, write_note
+from instruments.lab_processes.state_files import LAB, LATCHED, read_note, write_note
 from orchestrator.clock import Clock, LiveClock, PlantClock
 from orchestrator.errors import BadInput
 from orchestrator.ports import Store
@@ -57,6 +57,11 @@ class Lab:
     def is_unsettled(self) -> bool:
         """Whether its kind is its first run's to settle."""
         return (self.path / _UNSETTLED).exists()
+
+    @property
+    def is_latched(self) -> bool:
+        """Whether its bench was stopped, and not released since."""
+        return (self.path / LATCHED).exists()
 
     def report(self, campaign: str) -> Path:
         """Return where a campaign's report is written."""
@@ -150,6 +155,11 @@ def open_lab(path: Path) -> Lab:
     return Lab(path.resolve(), kind)
 
 
+def labs_in(folder: Path) -> list[Path]:
+    """Return the labs of a folder: itself, and those that `run` and `dry-run` make in it."""
+    return [one for one in (folder, *(folder / name for name in _DEFAULTS.values())) if (one / LAB).exists()]
+
+
 def find_lab(folder: Path | None, *, here: Path) -> Lab:
     """Open the lab that `--lab` names, else the only one here.
 
@@ -158,9 +168,7 @@ def find_lab(folder: Path | None, *, here: Path) -> Lab:
     """
     if folder is not None:
         return open_lab(folder)
-    found = [here / name for name in _DEFAULTS.values() if (here / name / LAB).exists()]
-    if (here / LAB).exists():
-        found.insert(0, here)
+    found = labs_in(here)
     if not found:
         raise BadInput(f"no lab in {here}; name one with --lab DIR")
     if len(found) > 1:

@@ -158,6 +158,11 @@ def prefect_environment(server: ServerUse) -> dict[str, str]:
     return {**safe, **_settings(server.home, server.url), _OWN_HOME: str(server.home)}
 
 
+def prepare_prefect(server: ServerUse) -> None:
+    """Set the environment that Prefect reads when it is first imported, here and in child processes."""
+    os.environ.update({"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING", **prefect_environment(server)})
+
+
 def _settings(home: Path, url: str) -> dict[str, str]:
     return {
         "PREFECT_HOME": str(home),

@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from flows.plans.lab import Lab
-from flows.plans.plan import Plan
 from flows.plans.snapshots import files_of
 from flows.report.data import Circumstances, assemble, process_of
 from flows.report.experiments import Experiment
@@ -16,12 +15,6 @@ from orchestrator.errors import BadInput
 from orchestrator.history import History, observations
 from orchestrator.ports import Observation
 from orchestrator.store.sql import SqlStore
-
-
-def write_report(store: SqlStore, plan: Plan, lab: Lab) -> Path:
-    """Write the report of a plan's campaign and return its path."""
-    record = next(one for one in store.campaigns() if one.name == plan.file.name)
-    return write_report_of(store, record, lab)
 
 
 def write_report_of(store: SqlStore, record: CampaignRecord, lab: Lab, out: Path | None = None) -> Path:

@@ -30,8 +30,8 @@ from prefect.workers.process import ProcessWorker
 
 from flows.plans.lab import open_lab
 from flows.prefect_server.server_users import keep_server
+from flows.prefect_view.stale_review_runs import close_decided_runs
 from flows.ui.deployments import apply
-from flows.ui.stale_review_runs import close_decided_runs
 from instruments.lab_processes.process_identity import Process
 from instruments.lab_processes.state_files import write_note
 from orchestrator.errors import AthanorError

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flows.plans.lab import Lab, make_lab
-from flows.running.settling import Word, settle
+from flows.running.run_operations import Word, close_in_journal
 from instruments.host.journal import Journal
 from instruments.host.journal_records import Transition
 from instruments.lab_processes.locks import FileLock
@@ -41,7 +41,7 @@ def dry(tmp_path: Path) -> Lab:
 
 
 def settled(lab: Lab, verdict: str) -> RunReport:
-    return settle(lab, RECORD, RUN, Word(verdict, "Ada", "I looked"), LiveClock(), bench=None)
+    return close_in_journal(lab, RECORD, RUN, Word(verdict, "Ada", "I looked"), LiveClock(), bench=None, tell=print)
 
 
 def known(lab: Lab) -> RunReport:

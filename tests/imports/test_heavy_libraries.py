@@ -37,7 +37,9 @@ CASES = {
     "policies.registry": ("torch", "botorch"),
     "simulators.plant": ("asyncua", "serial", "pymodbus"),
     "flows.cli.main": ("typer",),
-    "flows.cli.stop": ("asyncua", "serial", "pymodbus", "httpx", "typer"),
+    "flows.cli.steering_commands": ("typer",),
+    "flows.running.operations": ("sqlmodel", "sqlalchemy"),
+    "flows.running.review_operations": ("sqlmodel", "sqlalchemy"),
 }
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli.stop import stop_lab
+from flows.cli import steering_commands
 from flows.plans.lab import make_lab
 from instruments.bench.endpoints import read_endpoints
 from instruments.bench.file import BenchFile, load_bench
@@ -135,7 +135,7 @@ def test_a_bench_file_by_which_nothing_can_be_driven_is_named_in_the_verdict(
 def test_a_stop_that_drives_nothing_exits_with_4_and_says_why_in_its_last_line(live_lab: Path) -> None:
     write_note(live_lab / STARTED, {"bench": places(live_lab, live_lab / "bench.toml", None)})
     with pytest.raises(Fault, match=r"^NOT SAFE: the safe state was NOT driven: bench file .*bench.toml does not exist$") as told:
-        stop_lab(live_lab, by="Ada", reason="smoke")
+        steering_commands.stop(live_lab, by="Ada", reason="smoke")
     assert told.value.exit_code == 4
     assert (live_lab / LATCHED).exists()
 
@@ -150,10 +150,10 @@ def test_a_latch_that_cannot_be_written_is_not_called_safe(lab: Path, monkeypatc
 
 def test_a_lab_without_any_bench_is_no_success(live_lab: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"no bench was ever started in lab .*nothing was driven"):
-        stop_lab(live_lab, by="Ada", reason="smoke")
+        steering_commands.stop(live_lab, by="Ada", reason="smoke")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BadInput, match="nothing was stopped: no lab in"):
-        stop_lab(None, by="Ada", reason="smoke")
+        steering_commands.stop(None, by="Ada", reason="smoke")
 
 
 def test_simulated_devices_that_ended_in_order_leave_nothing_to_make_safe_and_killed_ones_do(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from orchestrator.history import History
 from tests.faults.laboratory import PATIENCE, Laboratory, eventually
 from tests.reviewing.prefects import answered
 
-CHILD: Final = "flows.ui.review_run"
+CHILD: Final = "flows.prefect_view.review_run"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli.people import add_person
+from flows.cli.review_commands import people_add
 from flows.plans.lab import Lab, make_lab
 from flows.plans.plan import Plan, load_plan
 from flows.running.actions import Setup, Steps
@@ -127,7 +127,7 @@ def test_a_request_that_was_answered_elsewhere_meanwhile_is_said_in_one_line(lab
 
 
 def test_a_lab_that_keeps_people_asks_for_a_code_which_is_never_shown(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
-    add_person("Ada", lab=lab.path, by="test", as_json=False)
+    people_add("Ada", lab=lab.path, by="test", as_json=False)
     code = capsys.readouterr().out.splitlines()[1].split()[0]
     with Terminal("review", "ask", lab=lab.path) as terminal:
         terminal.answer(MENU, "a")

@@ -1,6 +1,6 @@
 """A review run: puts one request to people in the Prefect UI and writes their answer to the ledger.
 
-    python -m flows.ui.review_run --lab DIR --campaign NAME --request ID --attempt N --parent PID
+    python -m flows.prefect_view.review_run --lab DIR --campaign NAME --request ID --attempt N --parent PID
 
 One process per attempt at a request. It pauses under a key of its own, and only an answer that Prefect has stored under
 that key counts: a run that was set to Running by other means has no answer, whatever the form's defaults say.
@@ -14,7 +14,6 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -31,10 +30,11 @@ from prefect.states import Cancelled, Completed, Running
 from pydantic import ValidationError
 
 from flows.plans.lab import Lab, clock_of, open_lab
+from flows.plans.ledger import open_store
 from flows.plans.snapshots import files_of
+from flows.prefect_view.review_form import answer_from, form_for
 from flows.review.outcome import Ending, asking, ending, notice
 from flows.review.rendering import markdown
-from flows.ui.review_form import answer_from, form_for
 from orchestrator.domain.events import REVIEW, EventKind
 from orchestrator.domain.records import Proposal
 from orchestrator.domain.review import ReviewRequest, ReviewRun
@@ -257,7 +257,7 @@ def description(request: ReviewRequest, proposals: Sequence[Proposal], units: Ma
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Put one request to people."""
-    parser = argparse.ArgumentParser(prog="python -m flows.ui.review_run", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m flows.prefect_view.review_run", description=main.__doc__)
     parser.add_argument("--lab", type=Path, required=True)
     parser.add_argument("--campaign", required=True)
     parser.add_argument("--request", required=True)
@@ -269,7 +269,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     lab = open_lab(given.lab)
     leave_with(given.parent)
     try:
-        with closing(SqlStore.open(lab.ledger, create=False)) as store:
+        with open_store(lab) as store:
             logger.info("%s", ask(Question(lab, store, given.campaign, given.request, given.attempt, given.timeout)))
     except AthanorError as error:
         logger.error("%s", error)

@@ -7,7 +7,7 @@ from functools import partial
 from flows.plans.lab import Lab, clock_of
 from flows.plans.recipe import Recipe, RecordedRecipe, WiredRecipe
 from flows.plans.snapshots import file_of
-from flows.review.queueing import close_requests
+from flows.review.approvals import close_requests
 from flows.running.recording import Recorder
 from instruments.bench.file import parse_bench
 from instruments.bench.procedure import Procedure
@@ -22,13 +22,13 @@ from orchestrator.history import History
 from orchestrator.ports import Bench, Store
 
 
-def is_settled(history: History) -> bool:
+def nothing_left_open(history: History) -> bool:
     """Say whether nothing of an aborted campaign is left open but what only a person can resolve."""
     waits = any(run.status.is_open or (run.status is RunStatus.COMPLETED and not run.ingested) for run in history.attempts())
     return not waits and not history.open_requests
 
 
-def settle_aborted(store: Store, lab: Lab, record: CampaignRecord, by: str) -> None:
+def close_aborted(store: Store, lab: Lab, record: CampaignRecord, by: str) -> None:
     """Close all that an aborted campaign left open: questions, runs that wait, runs that the bench has or had.
 
     Raises:
@@ -36,14 +36,14 @@ def settle_aborted(store: Store, lab: Lab, record: CampaignRecord, by: str) -> N
     """
     reason = f"campaign {record.status}: {record.reason}"
     close_requests(store, _look(store, record), reason, by=by, now=clock_of(lab, store).now())
-    if not is_settled(_look(store, record)):
+    if not nothing_left_open(_look(store, record)):
         _have_ended(lab, _look(store, record), reason)
         with _bench(lab, record) as bench:
             _recorder(store, lab, record, bench, by).end_all(partial(_look, store, record), reason=reason)
 
 
-def record_word(store: Store, lab: Lab, record: CampaignRecord, run: ExperimentRun, report: RunReport, said: dict[str, str]) -> None:
-    """Record a person's word on an unknown run, as the journal has it."""
+def record_verdict(store: Store, lab: Lab, record: CampaignRecord, run: ExperimentRun, report: RunReport, said: dict[str, str]) -> None:
+    """Record in the ledger what a person said of an unknown run, as the journal has it: `verdict`, `by` and `reason`."""
     with _bench(lab, record) as bench:
         _recorder(store, lab, record, bench, said["by"]).resolve(_look(store, record), run, report, said)
 

@@ -21,9 +21,9 @@ from typing_extensions import override
 
 from flows.plans.lab import Lab, clock_of
 from flows.prefect_server.server import address_now
+from flows.prefect_view.review_run import Question
+from flows.prefect_view.stale_review_runs import close_left_runs, read_answers
 from flows.review.desk import Asker
-from flows.ui.review_run import Question
-from flows.ui.stale_review_runs import close_left_runs, read_answers
 from orchestrator.domain.events import REVIEW, EventKind
 from orchestrator.domain.lifecycle import ReviewStatus
 from orchestrator.domain.review import ReviewRequest
@@ -178,7 +178,7 @@ class PrefectAsker(Asker):
         return Question(self._lab, self._store, self._campaign, request.request_id, request.attempt)
 
     def _start(self, request: ReviewRequest) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-P", "-m", "flows.ui.review_run", "--lab", str(self._lab.path), "--campaign", self._campaign]
+        command = [sys.executable, "-P", "-m", "flows.prefect_view.review_run", "--lab", str(self._lab.path), "--campaign", self._campaign]
         command += ["--request", request.request_id, "--attempt", str(request.attempt), "--parent", str(os.getpid())]
         if self._timeout is not None:
             command += ["--timeout", str(self._timeout)]

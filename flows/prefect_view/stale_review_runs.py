@@ -6,7 +6,6 @@ after the ledger had its answer.
 
 import logging
 from collections.abc import Container, Iterable
-from contextlib import closing
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -15,8 +14,9 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, Fl
 from prefect.client.schemas.objects import TERMINAL_STATES
 
 from flows.plans.lab import Lab
+from flows.plans.ledger import open_store
+from flows.prefect_view.review_run import Question, collect, name_end, tag_of
 from flows.review.outcome import ending
-from flows.ui.review_run import Question, collect, name_end, tag_of
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.history import History
 from orchestrator.store.sql import SqlStore
@@ -82,6 +82,6 @@ def close_decided_runs(lab: Lab) -> None:
     """Close, in all of a lab's campaigns, the forms of requests that were decided while there was no server to tell."""
     if not lab.ledger.exists():
         return
-    with closing(SqlStore.open(lab.ledger, create=False)) as store:
+    with open_store(lab) as store:
         for record in store.campaigns():
             close_left_runs(lab, store, record.name, leave_open=True)

@@ -1,17 +1,16 @@
-"""`athanor meta-train` and `athanor priors`: making priors, looking at them, finding one that fits."""
+"""What people do with priors: make one, look at those of a folder, find one that fits a campaign."""
 
 import time
-from collections.abc import Sequence
-from contextlib import closing
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from flows.console import console, emit
-from flows.plans.lab import Lab, find_lab
+from flows.plans.lab import find_lab, labs_in
+from flows.plans.ledger import open_store
 from flows.report.export import write_atomically
-from flows.studies.metatraining.card import card_markdown, record, summary
-from flows.studies.metatraining.trust import Case, assess, rank
+from flows.studies.metatraining.card import card_markdown, record
+from flows.studies.metatraining.trust import Case, PriorVerdict, assess, rank
 from models.meta_learning.checkpoint import PriorFile, known_priors, load_prior, save_prior
 from models.meta_learning.registry import META_LEARNERS, restore_prior
 from models.threads import use_threads
@@ -20,14 +19,40 @@ from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
 from orchestrator.history import History, observations
 from orchestrator.ports import Observation
-from orchestrator.store.sql import SqlStore
 
 FOLDER: Final = "priors"
 """Where priors are looked for."""
 
 
-def make_prior(file: Path, *, data: Path | None, card: bool, as_json: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class MadePrior:
+    """A prior that was made and written."""
+
+    prior: PriorFile
+    out: Path
+    card: Path
+    """The page with its model card."""
+    seconds: float
+
+    def lines(self) -> Iterator[str]:
+        """Say how well it did on tasks left out, and where it lies."""
+        for target, facts in self.prior.card["targets"].items():
+            for learner in self.prior.learners:
+                kept = record(facts["judged"], learner)
+                if kept["error"] is not None:
+                    error = f"error {kept['error']:.2g} x a fresh GP's (worst task {kept['worst']:.2g}), log score {kept['score']:+.2g}"
+                    yield f"{target}: {learner} on {kept['tasks']} tasks left out: {error}"
+        yield f"{self.out}: prior {self.prior.name}, sha256 {self.prior.sha256}; card {self.card}; {self.seconds:.1f} s"
+
+
+def make_prior(file: Path, *, data: Path | None, card: bool, tell: Callable[[str], object]) -> MadePrior:
     """Train and write a prior and its model card.
+
+    Args:
+        file: The file that describes the prior.
+        data: Folder of recorded tables.
+        card: Whether learners are judged on tasks left out.
+        tell: Is told in a line what is being done.
 
     Raises:
         BadInput: One line that says what is wrong with the file or a source.
@@ -40,58 +65,28 @@ def make_prior(file: Path, *, data: Path | None, card: bool, as_json: bool) -> N
     began = time.monotonic()
 
     def say(line: str) -> None:
-        if not as_json:
-            console.print(f"{time.monotonic() - began:7.1f} s  {line}", markup=False)
+        tell(f"{time.monotonic() - began:7.1f} s  {line}")
 
     meta = load_meta_file(file, data=data)
     made = train(meta, Workshop(META_LEARNERS, restore_prior, FAMILIES, say, card))
     made = replace(made, sha256=save_prior(meta.out, made))
     page = meta.out.with_suffix(".md")
     write_atomically(page, card_markdown(made))
-    seconds = time.monotonic() - began
-    if as_json:
-        emit({"out": str(meta.out), "card": str(page), "seconds": seconds, **summary(made)})
-        return
-    for line in _record_lines(made):
-        console.print(line, markup=False)
-    console.print(f"{meta.out}: prior {made.name}, sha256 {made.sha256}; card {page}; {seconds:.1f} s", markup=False)
+    return MadePrior(made, meta.out, page, time.monotonic() - began)
 
 
-def _record_lines(prior: PriorFile) -> list[str]:
-    found = []
-    for target, facts in prior.card["targets"].items():
-        for learner in prior.learners:
-            kept = record(facts["judged"], learner)
-            if kept["error"] is not None:
-                error = f"error {kept['error']:.2g} x a fresh GP's (worst task {kept['worst']:.2g}), log score {kept['score']:+.2g}"
-                found.append(f"{target}: {learner} on {kept['tasks']} tasks left out: {error}")
-    return found
-
-
-def list_folder(folder: Path, *, as_json: bool) -> None:
-    """Print one line per prior of a folder.
+def priors_in(folder: Path) -> list[dict[str, Any]]:
+    """Describe the priors of a folder; one that cannot be read by its `error`.
 
     Raises:
         BadInput: No such folder.
     """
     if not folder.is_dir():
         raise BadInput(f"there is no folder {folder}; name one, or make a prior with `athanor meta-train`")
-    rows = [_entry(path) for path in known_priors(folder)]
-    if as_json:
-        emit(rows)
-        return
-    for row in rows:
-        what = row["error"] or "{name}: {origin}, targets {targets}, learners {learners}, {tasks} tasks, {rows} rows".format(**_joined(row))
-        console.print(f"{row['path']}: {what}", markup=False)
-    if not rows:
-        console.print(f"{folder}: no priors", markup=False)
+    return [_described(path) for path in known_priors(folder)]
 
 
-def _joined(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: ", ".join(value) if isinstance(value, list) else value for name, value in row.items()}
-
-
-def _entry(path: Path) -> dict[str, Any]:
+def _described(path: Path) -> dict[str, Any]:
     try:
         prior = load_prior(path)
     except BadInput as error:
@@ -110,22 +105,23 @@ def _entry(path: Path) -> dict[str, Any]:
     }
 
 
-def show_card(prior: str, *, as_json: bool) -> None:
-    """Print a prior's model card.
+def named_prior(prior: str) -> PriorFile:
+    """Load a prior by its file, or by its name in ./priors.
 
     Raises:
         BadInput: No such prior, or none that this Athanor reads.
     """
     named = Path(FOLDER) / f"{prior}.pt"
-    found = load_prior(named if not Path(prior).is_file() and named.is_file() else Path(prior))
-    if as_json:
-        emit(summary(found))
-    else:
-        console.print(card_markdown(found), markup=False, end="")
+    return load_prior(named if not Path(prior).is_file() and named.is_file() else Path(prior))
 
 
-def match_campaign(file: Path, priors: Sequence[Path], *, lab: Path | None, as_json: bool) -> None:
-    """Print one line per known prior: how far it is to be trusted for a campaign, and why.
+def match_priors(file: Path, priors: Sequence[Path], *, lab: Path | None) -> tuple[PriorVerdict, ...]:
+    """Say how far each known prior is to be trusted for a campaign, the best first.
+
+    Args:
+        file: The campaign file.
+        priors: The priors; else those of the folders nearby.
+        lab: The lab's folder; None for the one beside the file, where there is one.
 
     Raises:
         BadInput: No prior is known, or the campaign file is wrong.
@@ -138,12 +134,7 @@ def match_campaign(file: Path, priors: Sequence[Path], *, lab: Path | None, as_j
             f"no prior is known: {campaign.path.parent / FOLDER} has none; give --prior PATH, or make one with `athanor meta-train`"
         )
     case = Case(campaign, SearchSpace(parameters=campaign.spec.parameters), _measured(campaign, lab))
-    verdicts = rank([assess(path, case, restore_prior) for path in paths])
-    if as_json:
-        emit([one.document() for one in verdicts])
-        return
-    for one in verdicts:
-        console.print(one.line, markup=False)
+    return tuple(rank([assess(path, case, restore_prior) for path in paths]))
 
 
 def _nearby(campaign: CampaignFile) -> list[Path]:
@@ -155,16 +146,13 @@ def _nearby(campaign: CampaignFile) -> list[Path]:
 
 def _measured(campaign: CampaignFile, folder: Path | None) -> tuple[Observation, ...]:
     """Return what the campaign has measured so far; nothing where it has no lab yet."""
-    lab = _lab(campaign, folder)
-    if lab is None or not lab.ledger.exists():
+    beside = campaign.path.parent
+    if folder is None and not labs_in(beside):
         return ()
-    with closing(SqlStore.open(lab.ledger, read_only=True)) as store:
+    lab = find_lab(folder, here=beside)
+    if not lab.ledger.exists():
+        return ()
+    with open_store(lab, read_only=True) as store:
         if campaign.name not in {record.name for record in store.campaigns()}:
             return ()
         return observations(History.of(store.changes(campaign.name)))
-
-
-def _lab(campaign: CampaignFile, folder: Path | None) -> Lab | None:
-    beside = campaign.path.parent
-    there = [name for name in (".athanor", ".athanor-dry") if (beside / name / "lab.json").exists()]
-    return find_lab(folder, here=beside) if folder is not None or there else None

@@ -28,7 +28,6 @@ READY_SECONDS: Final = 90.0
 STOP_SECONDS: Final = 120.0
 """Wall seconds for the worker to wind its runs down and leave: more than it gives them."""
 _POOL: Final = "athanor"
-_MODULE: Final = "flows.ui.worker"
 _NOTE: Final = "worker.json"
 _POLL_SECONDS: Final = 0.2
 
@@ -44,14 +43,16 @@ class Offer:
 class Service:
     """Server, deployments and worker of one lab; ended in the order runs, worker, server."""
 
-    def __init__(self, lab: Lab, *, tell: Callable[[str], object] = logger.warning) -> None:
+    def __init__(self, lab: Lab, *, worker: str, tell: Callable[[str], object] = logger.warning) -> None:
         """Prepare; nothing is started.
 
         Args:
             lab: The lab.
+            worker: The module that works for it, as a process of its own.
             tell: Is told in a line what becomes of a server that has died under us.
         """
         self._lab = lab
+        self._module = worker
         self._home = lab.prefect_home
         self._server = ServerUse(self._home, tell=tell)
         self._lock = FileLock(self._home / "serve.lock", what="athanor serve", lab=lab.path)
@@ -113,7 +114,7 @@ class Service:
         environment = {**os.environ, "PREFECT_LOGGING_COLORS": "false", **prefect_environment(self._server)}
         with self._log.open("wb") as log:
             return subprocess.Popen(
-                [sys.executable, "-P", "-m", _MODULE, *places, *own],
+                [sys.executable, "-P", "-m", self._module, *places, *own],
                 env=environment,
                 cwd=self._home,
                 stdin=subprocess.PIPE,  # its end tells the worker that this process is gone
