@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from orchestrator.clock import Clock, Instant
 from orchestrator.domain.records import (
@@ -60,6 +60,10 @@ class Knowledge:
     restrictions: tuple[Restriction, ...] = ()
     """Where the next batch may not lie, although the space allows it."""
     as_of: int = 0
+
+
+WITHOUT_PRIOR: Final = "without_prior"
+"""Among a suggestion's details: target -> what the guard of a prior, which knows no history, expects of the same measurement."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from typing import Final
 from flows.cli.status import the_campaign
 from flows.console import console, emit
 from flows.plans.lab import Lab, find_lab
-from flows.plans.plan import policy_again, stored_plan
+from flows.plans.plan import stored_plan
+from flows.plans.policy import policy_of
 from models.threads import use_threads
 from orchestrator.domain.records import Proposal
 from orchestrator.errors import BadInput, Fault
@@ -64,7 +65,7 @@ def _recompute(
     provenance = proposal.provenance
     then = History.of(store.changes_until(record.name, provenance.as_of))
     plan = stored_plan(then.campaign, data=data)  # the files of then: they may have been amended since
-    policy = policy_again(plan, provenance.settings)
+    policy = policy_of(plan, provenance.settings)
     use_threads(provenance.threads)
     suggestions = policy.propose(knowledge(then), count=provenance.count, seed=provenance.seed)
     if provenance.position >= len(suggestions):

@@ -16,9 +16,10 @@ from flows.plans.amendment import former_benches
 from flows.plans.disk_space import check_room
 from flows.plans.lab import Kind, Lab, lab_folder, make_lab
 from flows.plans.plan import Plan, admit, load_plan, recorded_bench
+from flows.plans.policy import policy_of
 from flows.plans.stocks import StockBook
 from flows.prefect_server.server import ServerUse
-from flows.report.write import write_report
+from flows.report.write import write_report_of
 from flows.review.desk import Asker, TerminalOnly
 from flows.review.page import PageMaker
 from flows.running.actions import Setup, Steps
@@ -133,7 +134,7 @@ class _Sitting:
         record = _record(self.store, self.plan)
         if record is not None and record.status is CampaignStatus.FINISHED:
             self._end_processes()  # an earlier command may have died between its last event and this
-            report = write_report(self.store, self.plan, self.lab)
+            report = write_report_of(self.store, record, self.lab)
             if self.options.as_json:
                 emit(_ending(record.name, record.status, record.reason, report))
             else:
@@ -145,6 +146,7 @@ class _Sitting:
             self._carry_on(record, start)
 
     def _carry_on(self, record: CampaignRecord | None, start: Start | None) -> None:
+        policy = policy_of(self.plan)  # before anything is started: a prior that nobody can read is refused
         clock, bench_sha = self._start()
         fence = self._take_up(record, clock)
         with ExitStack() as closing_later:
@@ -153,8 +155,8 @@ class _Sitting:
             general, rules = plan.file.spec.campaign, plan.file.spec.review
             places = (bench, self.store, clock, fence, bench_sha)
             kind, stocks = self.lab.kind if plan.needs_wires else "recorded", StockBook(self.store, plan.file.name)
-            page = PageMaker(plan, plan.policy, kind, self._bench_state, stocks)
-            setup = Setup(general, plan.space, plan.objective, plan.policy, plan.recipe, *places, rules, self._asker(), page)
+            page = PageMaker(plan, policy, kind, self._bench_state, stocks)
+            setup = Setup(general, plan.space, plan.objective, policy, plan.recipe, *places, rules, self._asker(), page)
             self.laps.lap("starting")
             notifier = Notifier.from_environment(self.lab.path)
             closing_later.callback(notifier.close)
@@ -261,12 +263,13 @@ class _Sitting:
     def _conclude(self, ended: Ended, setup: Setup) -> NeedsPerson | None:
         """End the processes of a campaign that is over, write its report, say what happened; return what a person must do."""
         over = ended.status in (CampaignStatus.FINISHED, CampaignStatus.ABORTED)
-        ended = Ended(ended.status, self.store.changes(self.plan.file.name).campaign.reason or ended.reason)
+        record = self.store.changes(self.plan.file.name).campaign
+        ended = Ended(ended.status, record.reason or ended.reason)
         if over or ended.reason in LEFT_IN_PAGE:
             self._end_processes()
         self.laps.lap("parking")
         with console.status("writing the report", spinner=SPINNER):
-            report = write_report(self.store, self.plan, self.lab)
+            report = write_report_of(self.store, record, self.lab)
         self.laps.lap("report")
         if self.options.as_json:
             values = values_by_status(History.of(self.store.changes(self.plan.file.name)))

@@ -115,7 +115,7 @@ def _trust_line(prior: Mapping[str, str], adapted: Sequence[Adaptation]) -> str:
 
 def write_report(campaign: str | None, *, lab: Path | None, out: Path | None = None) -> None:
     """Write a campaign's report, into the lab or where it is wanted, and print its path."""
-    from flows.report.write import write_report_of  # loads the models' libraries, which `status` and `verify` need not wait for
+    from flows.report.write import write_report_of  # loads plotly, which `status` and `verify` need not wait for
 
     found = find_lab(lab, here=Path.cwd())
     with closing(SqlStore.open(found.ledger, read_only=True)) as store:

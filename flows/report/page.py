@@ -182,9 +182,14 @@ def _prior(data: ReportData) -> str:
         note = "1: the prior alone speaks; 0: a model that knows no history."
         parts += [f'<p class="note">{note}</p>', _plot("trust", trust.trust(data, story))]
     if story.pairs:
-        left_out = f" {story.left_out} experiments in between were left out." if story.left_out else ""
-        note = f"Both predict each experiment from what had been measured when it was proposed; bars are 90 % intervals.{left_out}"
+        note = (
+            "Both predicted each experiment from what had been measured when it was proposed; the model without the prior is its guard, "
+            "which knows no history. Bars are 90 % intervals."
+        )
         parts += [f'<p class="note">{note}</p>', trust.comparison(data, story), _plot("prior", trust.predictions(data, story))]
+    if story.alone:
+        why = "an older release proposed it, a person chose its values, or the guard was off"
+        parts.append(_empty(f"{story.alone} predicted experiments are not compared: no guard's prediction is in the ledger ({why})."))
     return "".join(parts)
 
 

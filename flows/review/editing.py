@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flows.plans.plan import Plan, stored_plan
+from flows.plans.policy import policy_of
 from flows.plans.stocks import StockBook
 from flows.review.written import check_written
 from orchestrator.domain.records import Prediction
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.loop import History, knowledge
-from orchestrator.ports import Store
+from orchestrator.ports import Policy, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,7 @@ class Editor:
     """A stored campaign's own limits and model, for values that nobody has sent yet."""
 
     plan: Plan
+    policy: Policy
     history: History
     stocks: StockBook
 
@@ -45,9 +47,10 @@ class Editor:
 
     def predict(self, configuration: Configuration) -> Mapping[str, Prediction]:
         """Say what is expected of a measurement there, from all that is known now; empty where there is no model."""
-        return next(iter(self.plan.policy.predict(knowledge(self.history), [configuration])), {})
+        return next(iter(self.policy.predict(knowledge(self.history), [configuration])), {})
 
 
 def editor_of(history: History, store: Store) -> Editor:
     """Build the editor of a stored campaign, from the files that it goes by; the store is not needed afterwards."""
-    return Editor(stored_plan(history.campaign), history, StockBook(store, history.campaign.name))
+    plan = stored_plan(history.campaign)
+    return Editor(plan, policy_of(plan), history, StockBook(store, history.campaign.name))

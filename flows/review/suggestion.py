@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from flows.plans.plan import Plan
+from flows.plans.policy import policy_of
 from flows.plans.stocks import StockBook
 from flows.review.written import check_written
 from orchestrator.domain.identity import uuid7
@@ -35,7 +36,7 @@ def suggestion(plan: Plan, history: History, stocks: StockBook, values: Mapping[
         raise BadInput(f"a suggestion needs a value for each parameter; {', '.join(missing)} missing")
     times = plan.file.spec.campaign.replicates
     steps = check_written(plan.space, plan.recipe, stocks, history, values, times=times)
-    expected = next(iter(plan.policy.predict(knowledge(history), [values])), {})
+    expected = next(iter(policy_of(plan).predict(knowledge(history), [values])), {})
     return Proposal(
         proposal_id=uuid7(),
         campaign=plan.file.name,

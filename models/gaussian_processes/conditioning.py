@@ -157,6 +157,8 @@ class Adapted(Surrogate):
     parts: tuple[tuple[float, Conditioned], ...]
     """(weight, model); weights sum to one."""
     notes: Mapping[str, Any] = field(default_factory=dict)
+    guard: Conditioned | None = None
+    """What knows the same measurements and no history, whether or not it weighs enough to be a part."""
 
     @property
     @override
@@ -198,3 +200,7 @@ class Adapted(Surrogate):
     @override
     def description(self) -> Mapping[str, Any]:
         return self.notes
+
+    @override
+    def without_prior(self) -> "Adapted | None":
+        return None if self.guard is None else Adapted(self.label, ((1.0, self.guard),))

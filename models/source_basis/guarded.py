@@ -88,7 +88,7 @@ class DefaultPrior(Prior):
         weight = weighed(self.trust, evidence - against, len(Y))
         notes |= {"trust": round(weight * agreement(informed), 4), "weights": {"prior": round(weight, 4), "fresh": round(1 - weight, 4)}}
         notes["evidence"] = round(evidence - against, 3)
-        return Adapted(NAME, _parts(weight, informed, fresh), notes)
+        return Adapted(NAME, _parts(weight, informed, fresh), notes, guard=fresh)
 
     @override
     def state(self) -> dict[str, Any]:

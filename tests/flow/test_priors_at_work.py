@@ -15,6 +15,7 @@ from flows.cli.replay import replay_proposal
 from flows.cli.status import show_status
 from flows.plans.lab import Lab, make_lab
 from flows.plans.plan import Plan, admit, load_plan, stored_plan
+from flows.plans.policy import policy_of
 from flows.plans.stocks import StockBook
 from flows.review.suggestion import suggestion
 from flows.running.actions import Setup, Steps
@@ -88,7 +89,7 @@ def carried(plan: Plan, lab: Lab, *, budget: int, bench: Box | None = None) -> N
         fence = store.take_up(name, by="test", now=NOW)
         store.update_campaign(record.evolve(status=CampaignStatus.RUNNING), kind="running", by="test", now=NOW)
         spec = plan.file.spec.campaign.evolve(budget=budget)
-        carry(Steps(Setup(spec, plan.space, plan.objective, plan.policy, Table(), bench or Bright(), store, LiveClock(), fence)))
+        carry(Steps(Setup(spec, plan.space, plan.objective, policy_of(plan), Table(), bench or Bright(), store, LiveClock(), fence)))
 
 
 def test_a_proposal_from_a_prior_is_replayed_bit_for_bit(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,7 +112,7 @@ def test_a_proposal_by_hand_is_predicted_from_what_is_known(file: Path, tmp_path
         history, stocks = History.of(store.changes(plan.file.name)), StockBook(store, plan.file.name)
     values = history.newest()[0].configuration
     made = suggestion(plan, history, stocks, values, author="Ada", reason="")
-    assert made.provenance.predicted == plan.policy.predict(knowledge(history), [values])[0]
+    assert made.provenance.predicted == policy_of(plan).predict(knowledge(history), [values])[0]
     assert made.provenance.predicted != history.newest()[0].provenance.predicted, "two measurements more are known"
 
 

@@ -32,11 +32,14 @@ CASES = {
     "instruments.supervisor": ("asyncua", "serial", "pymodbus", "httpx"),
     "instruments.host.service": ("asyncua", "serial", "pymodbus", "fastapi", "httpx"),
     "models.gaussian_processes.single_task": ("torch", "botorch"),
-    "models.meta_learning.checkpoint": ("torch", "botorch"),
+    "models.meta_learning.checkpoint": ("torch",),
     "models.inputs.elements": ("pymatgen",),
     "policies.registry": ("torch", "botorch"),
     "simulators.plant": ("asyncua", "serial", "pymodbus"),
+    "policies.settings": (),
     "flows.cli.main": ("typer",),
+    "flows.cli.check": ("torch", "asyncua", "serial", "pymodbus", "typer"),
+    "flows.report.write": ("sqlmodel", "sqlalchemy", "plotly"),
     "flows.cli.stop": ("asyncua", "serial", "pymodbus", "httpx", "typer"),
 }
 
