@@ -11,6 +11,7 @@ from typing import Any, Final
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from flows.report.colours import ACCENT, AMBER, GREEN, GRID, INK, RED
 from flows.report.data import ReportData
 from flows.report.experiments import Comparison, Experiment
 from flows.report.quantities import axis_label, duration, number, objective_label, sign, with_unit
@@ -20,12 +21,6 @@ from orchestrator.domain.records import NORMAL_90
 
 Point = tuple[Any, Any, int]
 """Position, height and number of an experiment."""
-ACCENT: Final = "#2f6db3"
-INK: Final = "#1f2933"
-GRID: Final = "#e6eaef"
-AMBER: Final = "#c77700"
-RED: Final = "#b83227"
-GREEN: Final = "#2c8a57"
 CURVES: Final = (ACCENT, AMBER, GREEN, RED, "#6b4fa0")
 FONT: Final = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 LIGHT_TO_DARK: Final = ((0.0, "#b9d3ee"), (0.5, "#4f8cc9"), (1.0, "#0b2e59"))

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from plotly.offline import get_plotlyjs
 
-from flows.report import figures, tables, trust
+from flows.report import colours, figures, tables, trust
 from flows.report.data import ReportData
 from flows.report.experiments import Result
 from flows.report.prior import label
@@ -30,7 +30,7 @@ SECTIONS: Final = {
     "failures": "What went wrong",
     "time": "Time",
 }
-_SHARE_COLOURS: Final = (figures.ACCENT, figures.AMBER, "#c3ccd5")
+_SHARE_COLOURS: Final = (colours.ACCENT, colours.AMBER, "#c3ccd5")
 
 
 def render_report(data: ReportData) -> str:

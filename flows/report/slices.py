@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from plotly.subplots import make_subplots
 
+from flows.report.colours import AXIS, GREEN, GRID
 from flows.report.data import ReportData
 from flows.report.experiments import Experiment
-from flows.report.figures import GRID, LIGHT_TO_DARK, ROW_HEIGHT, WIDTH, finish, on_top
+from flows.report.figures import LIGHT_TO_DARK, ROW_HEIGHT, WIDTH, finish, on_top
 from flows.report.quantities import alone, axis_label, objective_label, sign
 
 MOST_COLUMNS: Final = 4
@@ -114,7 +115,7 @@ def _draw(figure: Any, panel: Panel, quantity: Quantity, shown: Sequence[Experim
     )
     if quantity.band is not None:
         low, high = quantity.band
-        figure.add_hrect(y0=low, y1=high, fillcolor="#2c8a57", opacity=0.14, line_width=0, layer="below", row=row, col=col)
+        figure.add_hrect(y0=low, y1=high, fillcolor=GREEN, opacity=0.14, line_width=0, layer="below", row=row, col=col)
     figure.update_xaxes(title_text=escape(panel.label), title_standoff=6, nticks=6, row=row, col=col)
     return len(points) - len(some)
 
@@ -132,7 +133,7 @@ def _prepare_categories(figure: Any, panel: Panel, quantity: Quantity, shown: Se
     for place, category in enumerate(panel.categories):
         values = [quantity.value(one) for one in shown if one.configuration.get(panel.column) == category]
         if len(values) >= BOX_NEEDS:
-            box = {"fillcolor": GRID, "line": {"color": "#9aa5b1", "width": 1}, "boxpoints": False, "hoverinfo": "skip"}
+            box = {"fillcolor": GRID, "line": {"color": AXIS, "width": 1}, "boxpoints": False, "hoverinfo": "skip"}
             figure.add_box(x=[place] * len(values), y=values, width=0.8, row=row, col=col, **box)
     figure.update_xaxes(
         tickmode="array",

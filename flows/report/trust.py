@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from flows.report import figures
+from flows.report.colours import ACCENT
 from flows.report.data import ReportData
 from flows.report.prior import Pair, PriorStory, figures_of
 from flows.report.quantities import axis_label, number
@@ -61,7 +62,7 @@ def predictions(data: ReportData, story: PriorStory) -> Any:
 
 
 def _panel(figure: Any, pairs: tuple[Pair, ...], target: Target, *, row: int, col: int, legend: bool) -> None:
-    series = (("without", WITHOUT, [one.without for one in pairs]), ("with the prior", figures.ACCENT, [one.with_prior for one in pairs]))
+    series = (("without", WITHOUT, [one.without for one in pairs]), ("with the prior", ACCENT, [one.with_prior for one in pairs]))
     for name, colour, some in series:
         figure.add_scatter(
             x=[one.predicted.mean for one in some],
