@@ -37,7 +37,8 @@ from models.tasks import Family, MetaLearner, TaskData
 from models.threads import use_threads
 from orchestrator.errors import AthanorError, BadInput
 from orchestrator.ports import Observation, Policy
-from policies.bayesian import BayesianPolicy, BayesianSettings
+from policies.bayesian import BayesianPolicy
+from policies.settings import BayesianSettings
 
 PRIOR_TASKS: Final = 16
 PRIOR_ROWS: Final = 128

@@ -33,7 +33,8 @@ from orchestrator.domain.region import Region
 from orchestrator.domain.restriction import Allowed, Restriction
 from orchestrator.domain.values import Configuration
 from orchestrator.ports import Knowledge
-from policies.bayesian import BayesianPolicy, BayesianSettings
+from policies.bayesian import BayesianPolicy
+from policies.settings import BayesianSettings
 from simulators.chemistry.cdse import CdSeOutcome
 from simulators.chemistry.family import COMPLETED
 

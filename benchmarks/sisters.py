@@ -23,6 +23,7 @@ from typing import Any, Final
 from benchmarks.metrics import best_so_far, experiments_to_top, paired_bootstrap, ratio
 from flows.plans.lab import Lab, make_lab
 from flows.plans.plan import Plan, load_plan, recorded_bench
+from flows.plans.policy import policy_of
 from flows.running.actions import Setup, Steps
 from flows.running.run_loop import plain_cycle, run_loop
 from flows.studies.metatraining.trust import Case, PriorVerdict, assess
@@ -170,7 +171,7 @@ def _carry(plan: Plan, lab: Lab) -> tuple[Observation, ...]:
         running = store.changes(spec.name).campaign.evolve(status=CampaignStatus.RUNNING)
         store.update_campaign(running, kind=EventKind.RUNNING, by="benchmark", now=clock.now())
         bench = recorded_bench(plan, store.changes(spec.name))
-        steps = Steps(Setup(spec, plan.space, plan.objective, plan.policy, plan.recipe, bench, store, clock, fence))
+        steps = Steps(Setup(spec, plan.space, plan.objective, policy_of(plan), plan.recipe, bench, store, clock, fence))
         run_loop(steps, cycle=plain_cycle, observe=lambda _: None, leave=threading.Event())
         return observations(History.of(store.changes(spec.name)))
 

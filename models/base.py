@@ -2,18 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import torch
-from botorch.models.model import Model
-from botorch.posteriors import Posterior
 from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
 from orchestrator.domain.objective import varies
 
-__all__ = ["Learner", "Model", "OneModel", "PlainModel", "Posterior", "Surrogate", "TargetData", "spread_of"]
+Model: TypeAlias = Any
+"""A BoTorch model. botorch has no types, and is not loaded here: who only reads a campaign's files does not wait for it."""
+Posterior: TypeAlias = Any
+"""A BoTorch posterior."""
 
 
 def spread_of(Y: Float[Tensor, " n"], *, correction: int = 1) -> float | None:
@@ -66,6 +67,10 @@ class Surrogate(Protocol):
     def description(self) -> Mapping[str, Any]:
         """Return fitted hyperparameters for people, JSON-able and rounded."""
         ...
+
+    def without_prior(self) -> "Surrogate | None":
+        """Return the model of the same data that knows no history and guards a prior; None where none does."""
+        return None
 
 
 class Learner(Protocol):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from flows.plans.plan import Plan, stored_plan
+from flows.plans.policy import policy_of
 from flows.plans.recipe import Recipe, steps_of
 from flows.plans.stocks import StockBook
 from orchestrator.domain.identity import uuid7
@@ -14,7 +15,7 @@ from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
 from orchestrator.history import History, knowledge
-from orchestrator.ports import Store
+from orchestrator.ports import Policy, Store
 
 BY_HAND: Final = "person/1"
 """What stands for a policy in a hand-made proposal's provenance."""
@@ -49,6 +50,7 @@ class Editor:
     """A stored campaign's own limits and model, for values that nobody has sent yet."""
 
     plan: Plan
+    policy: Policy
     history: History
     stocks: StockBook
 
@@ -68,12 +70,13 @@ class Editor:
 
     def predict(self, configuration: Configuration) -> Mapping[str, Prediction]:
         """Say what is expected of a measurement there, from all that is known now; empty where there is no model."""
-        return next(iter(self.plan.policy.predict(knowledge(self.history), [configuration])), {})
+        return next(iter(self.policy.predict(knowledge(self.history), [configuration])), {})
 
 
 def editor_of(history: History, store: Store) -> Editor:
     """Build the editor of a stored campaign, from the files that it goes by; the store is not needed afterwards."""
-    return Editor(stored_plan(history.campaign), history, StockBook(store, history.campaign.name))
+    plan = stored_plan(history.campaign)
+    return Editor(plan, policy_of(plan), history, StockBook(store, history.campaign.name))
 
 
 def suggestion(editor: Editor, values: Mapping[str, float | str], *, author: str, reason: str) -> Proposal:

@@ -7,7 +7,8 @@ from pathlib import Path
 from flows.plans.amendment import Amendment, amendment_of
 from flows.plans.lab import Lab, clock_of
 from flows.plans.ledger import open_campaign, open_store, refuse_ended, the_campaign
-from flows.plans.plan import load_plan, policy_again, stored_plan
+from flows.plans.plan import load_plan, stored_plan
+from flows.plans.policy import policy_of
 from flows.review.answering import edits_of, values_of
 from flows.review.by_hand import Editor, editor_of, suggestion
 from flows.review.restricting import allowed_of, new_restriction, outside
@@ -179,7 +180,7 @@ def recompute(lab: Lab, campaign: str | None, wanted: str, *, data: Path | None)
         provenance = proposal.provenance
         then = History.of(store.changes_until(name, provenance.as_of))
         plan = stored_plan(then.campaign, data=data)  # the files of then: they may have been amended since
-        policy = policy_again(plan, provenance.settings)
+        policy = policy_of(plan, provenance.settings)
         use_threads(provenance.threads)
         suggestions = policy.propose(knowledge(then), count=provenance.count, seed=provenance.seed)
     if provenance.position >= len(suggestions):

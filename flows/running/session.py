@@ -15,6 +15,7 @@ from flows.plans.disk_space import check_room
 from flows.plans.lab import Kind, Lab, lab_folder, make_lab
 from flows.plans.ledger import ENDED, open_store, unknown_runs
 from flows.plans.plan import Plan, admit, load_plan, recorded_bench
+from flows.plans.policy import policy_of
 from flows.plans.stocks import StockBook
 from flows.prefect_server.server import ServerUse, prepare_prefect
 from flows.report.write import write_report_of
@@ -40,7 +41,7 @@ from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.errors import BadInput, HostError, NeedsPerson
 from orchestrator.history import History
-from orchestrator.ports import Bench, Clock
+from orchestrator.ports import Bench, Clock, Policy
 from orchestrator.store.sql import SqlStore
 from orchestrator.summary import quarantined
 
@@ -196,10 +197,11 @@ class _Session:
             return self._carry_on(record, start)
 
     def _carry_on(self, record: CampaignRecord | None, start: Start | None) -> SessionEnd:
+        policy = policy_of(self.plan)  # before anything is started: a prior that nobody can read is refused
         clock, bench_sha = self._start()
         fence = self._take_up(record, clock)
         with ExitStack() as closing_later:
-            steps = Steps(self._setup(clock, fence, bench_sha, self._bench(fence, closing_later)))
+            steps = Steps(self._setup(policy, clock, fence, bench_sha, self._bench(fence, closing_later)))
             self.laps.lap("starting")
             notifier = Notifier.from_environment(self.lab.path)
             closing_later.callback(notifier.close)
@@ -211,13 +213,13 @@ class _Session:
                     start.has_begun = has_begun(steps.history, fence)
         return self._conclude(ended, steps.setup)
 
-    def _setup(self, clock: Clock, fence: int, bench_sha: str, bench: Bench) -> Setup:
+    def _setup(self, policy: Policy, clock: Clock, fence: int, bench_sha: str, bench: Bench) -> Setup:
         plan = self.plan
         places = (bench, self.store, clock, fence, bench_sha)
         kind = self.lab.kind if plan.needs_wires else "recorded"
-        page = PageMaker(plan, plan.policy, kind, self._bench_state, StockBook(self.store, self.name))
+        page = PageMaker(plan, policy, kind, self._bench_state, StockBook(self.store, self.name))
         general, rules = plan.file.spec.campaign, plan.file.spec.review
-        return Setup(general, plan.space, plan.objective, plan.policy, plan.recipe, *places, rules, self._asker(), page)
+        return Setup(general, plan.space, plan.objective, policy, plan.recipe, *places, rules, self._asker(), page)
 
     def _carried(self, steps: Steps, notifier: Notifier) -> Carried:
         steering = Steering(self.lab, self.name, self.plan.needs_wires)

@@ -140,6 +140,8 @@ class Adapted(Surrogate):
     parts: tuple[tuple[float, Conditioned], ...]
     """(weight, model); weights sum to one."""
     notes: Mapping[str, Any] = field(default_factory=dict)
+    guard: Conditioned | None = None
+    """What knows the same measurements and no history, whether or not it weighs enough to be a part."""
 
     @override
     def posterior(self, X: Float[Tensor, "*b q d"]) -> Posterior:
@@ -176,3 +178,7 @@ class Adapted(Surrogate):
     @override
     def description(self) -> Mapping[str, Any]:
         return self.notes
+
+    @override
+    def without_prior(self) -> "Adapted | None":
+        return None if self.guard is None else Adapted(self.name, ((1.0, self.guard),))

@@ -27,7 +27,6 @@ from orchestrator.domain.campaign import SurrogateSpec
 from orchestrator.domain.objective import Target
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
-from orchestrator.units import convert
 
 _LEAST_WEIGHT: Final = 1e-3
 """Products of components that weigh less are left out: they change no choice and each costs an acquisition function."""
@@ -110,6 +109,12 @@ class AdaptedTargets(Surrogate):
     @override
     def description(self) -> Mapping[str, Any]:
         return {target: dict(part.description()) for target, part in zip(self.targets, self.parts, strict=True)}
+
+    @override
+    def without_prior(self) -> "AdaptedTargets | None":
+        """Return the guards of all targets; None where a target has none."""
+        guards = tuple(guard for part in self.parts if (guard := part.without_prior()) is not None)
+        return replace(self, parts=guards) if len(guards) == len(self.parts) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,29 +208,19 @@ def adapted_learner(file: PriorFile, space: SearchSpace, targets: Sequence[Targe
     Raises:
         BadInput: The prior does not fit: a parameter, category, target, unit or descriptor.
     """
+    fit = file.fit(space, targets, spec.task)
     return AdaptedLearner(
         priors={target.name: _guarded(file.prior(target.name), spec.guard) for target in targets},
-        lift=file.lift(space),
-        task=file.task_vector(spec.task),
+        lift=fit.lift,
+        task=fit.task,
         origin={"name": file.name, "sha256": file.sha256, "origin": file.origin},
-        factors={target.name: _factor(target, file.family(target.name).unit, file.name) for target in targets},
+        factors=fit.factors,
     )
 
 
 def _guarded(prior: Prior, guard: bool) -> Prior:
     """Leave the guard out where that is wanted; priors of other learners have none."""
     return replace(prior, guard=guard) if isinstance(prior, DefaultPrior) else prior
-
-
-def _factor(target: Target, unit: str, prior: str) -> float:
-    """Return how much of the prior's unit the campaign's is."""
-    try:
-        zero, one = (convert(value, target.unit, unit) for value in (0.0, 1.0))
-    except BadInput as error:
-        raise BadInput(f"prior {prior}: target {target.name} is in {unit or '1'} there and in {target.unit or '1'} here") from error
-    if zero != 0.0:
-        raise BadInput(f"prior {prior}: target {target.name} is in {unit} there and in {target.unit} here, which begin elsewhere")
-    return one
 
 
 def fingerprint(data: TargetData) -> str:

@@ -26,6 +26,7 @@ from models.tasks import Family, Prior, TaskData
 from orchestrator.domain.objective import Target
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
+from orchestrator.units import convert
 
 _SCHEMA: Final = 1
 """Grows when an older Athanor could misread a newer file."""
@@ -91,6 +92,18 @@ def task_vector(columns: Sequence[TaskColumn], known: Mapping[str, float | str],
     if missing := [name for name in names if name not in known]:
         raise BadInput(f"{what}: the task descriptor {missing[0]!r} is missing; expected {', '.join(names)}")
     return torch.tensor([number for column in columns for number in column.encode(known[column.name])], dtype=torch.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How a campaign's space, task and targets are those of a prior."""
+
+    lift: Lift
+    """From rows of the campaign's encoding to rows of the prior's."""
+    task: Float[Tensor, " k"]
+    """What is known about the task, as the learners expect it."""
+    factors: Mapping[str, float]
+    """Target -> how much of the prior's unit the campaign's is."""
 
 
 @dataclass(frozen=True)
@@ -177,6 +190,32 @@ class PriorFile:
             BadInput: Something else is known than of the sources.
         """
         return task_vector(self.task_columns, known, what=f"prior {self.name}")
+
+    def fit(self, space: SearchSpace, targets: Sequence[Target], known: Mapping[str, float | str]) -> Fit:
+        """Fit the prior to a campaign; no learner is needed for that.
+
+        Args:
+            space: The campaign's space.
+            targets: The campaign's targets.
+            known: What is known about its task.
+
+        Raises:
+            BadInput: A parameter, category, descriptor, target or unit that does not fit.
+        """
+        units = {target.name: self.family(target.name).unit for target in targets}
+        lifted, task = self.lift(space), self.task_vector(known)
+        return Fit(lifted, task, {target.name: _factor(target, units[target.name], self.name) for target in targets})
+
+
+def _factor(target: Target, unit: str, prior: str) -> float:
+    """Return how much of the prior's unit the campaign's is."""
+    try:
+        zero, one = (convert(value, target.unit, unit) for value in (0.0, 1.0))
+    except BadInput as error:
+        raise BadInput(f"prior {prior}: target {target.name} is in {unit or '1'} there and in {target.unit or '1'} here") from error
+    if zero != 0.0:
+        raise BadInput(f"prior {prior}: target {target.name} is in {unit} there and in {target.unit} here, which begin elsewhere")
+    return one
 
 
 def _flat(prior: PriorFile) -> Flat:

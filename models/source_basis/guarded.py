@@ -72,7 +72,7 @@ class DefaultPrior(Prior):
         weight = weighed(self.trust, evidence - against, len(task.Y))
         notes |= {"trust": round(weight * agreement(informed), 4), "weights": {"prior": round(weight, 4), "fresh": round(1 - weight, 4)}}
         notes["evidence"] = round(evidence - against, 3)
-        return Adapted(_NAME, _parts(weight, informed, fresh), notes)
+        return Adapted(_NAME, _parts(weight, informed, fresh), notes, guard=fresh)
 
     @override
     def state(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from flows.cli.reading_commands import replay
 from flows.cli.status import status
 from flows.plans.lab import Lab, make_lab
 from flows.plans.plan import Plan, admit, load_plan, stored_plan
+from flows.plans.policy import policy_of
 from flows.plans.stocks import StockBook
 from flows.review.by_hand import Editor, suggestion
 from flows.running.actions import Setup, Steps
@@ -89,7 +90,7 @@ def carried(plan: Plan, lab: Lab, *, budget: int, bench: Box | None = None) -> N
         fence = store.take_up(name, by="test", now=NOW)
         store.update_campaign(record.evolve(status=CampaignStatus.RUNNING), kind=EventKind.RUNNING, by="test", now=NOW)
         spec = plan.file.spec.campaign.evolve(budget=budget)
-        carry(Steps(Setup(spec, plan.space, plan.objective, plan.policy, Table(), bench or Bright(), store, LiveClock(), fence)))
+        carry(Steps(Setup(spec, plan.space, plan.objective, policy_of(plan), Table(), bench or Bright(), store, LiveClock(), fence)))
 
 
 def test_a_proposal_from_a_prior_is_replayed_bit_for_bit(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,8 +112,8 @@ def test_a_proposal_by_hand_is_predicted_from_what_is_known(file: Path, tmp_path
     with closing(SqlStore.open(lab.ledger, read_only=True)) as store:
         history, stocks = History.of(store.changes(plan.file.name)), StockBook(store, plan.file.name)
     values = history.newest()[0].configuration
-    made = suggestion(Editor(plan, history, stocks), values, author="Ada", reason="")
-    assert made.provenance.predicted == plan.policy.predict(knowledge(history), [values])[0]
+    made = suggestion(Editor(plan, policy_of(plan), history, stocks), values, author="Ada", reason="")
+    assert made.provenance.predicted == policy_of(plan).predict(knowledge(history), [values])[0]
     assert made.provenance.predicted != history.newest()[0].provenance.predicted, "two measurements more are known"
 
 

@@ -36,6 +36,7 @@ from pathlib import Path
 
 from flows.plans.lab import make_lab
 from flows.plans.plan import load_plan
+from flows.plans.policy import policy_of
 from flows.running.actions import Setup, Steps
 from models.threads import use_threads
 from orchestrator.clock import LiveClock
@@ -126,7 +127,7 @@ def write_prior(lab: Path) -> Path:
     with closing(SqlStore.open(made.ledger, create=True)) as store:
         fence = take_up(store, plan)
         spec = plan.file.spec.campaign.evolve(budget=5)
-        carry(Steps(Setup(spec, plan.space, plan.objective, plan.policy, Table(), Bright(), store, LiveClock(), fence)))
+        carry(Steps(Setup(spec, plan.space, plan.objective, policy_of(plan), Table(), Bright(), store, LiveClock(), fence)))
     return lab
 
 

@@ -9,6 +9,7 @@ import pytest
 from flows.cli.review_commands import people_add
 from flows.plans.lab import Lab, make_lab
 from flows.plans.plan import Plan, load_plan
+from flows.plans.policy import policy_of
 from flows.running.actions import Setup, Steps
 from flows.running.run_loop import Interrupted
 from orchestrator.clock import LiveClock
@@ -164,7 +165,7 @@ def asked_on_a_bench(plan: Plan, lab: Lab) -> ReviewRequest:
         store.update_campaign(record.evolve(status=CampaignStatus.RUNNING), kind=EventKind.RUNNING, by="test", now=NOW)
         rules = plan.file.spec.review.evolve(mode="always")
         spec = plan.file.spec.campaign
-        setup = Setup(spec, plan.space, plan.objective, plan.policy, plan.recipe, Bright(), store, LiveClock(), fence, "", rules)
+        setup = Setup(spec, plan.space, plan.objective, policy_of(plan), plan.recipe, Bright(), store, LiveClock(), fence, "", rules)
         steps = Steps(setup)
         steps.propose(Propose(1))
         steps.review(Review(steps.refresh().newest()))
