@@ -18,9 +18,12 @@ Nothing in an older folder is ever changed or written over, not even to mend it:
 What the store's own methods wrote, since Prefect's page would be needed (`review-run`, `review-asked-again`,
 `answer-unreadable`), a failing bench (`incident`) or no command writes it today (a campaign in draft; `accepted`, `retracted`
 and `corrected` measurements), stands in `campaigns.by_hand`. Answers of the page go through `Store.answer`, as there. In
-`desk` the snapshot's paths are those of the folder given above; nothing is read from there any more, but for the table of
-the recorded campaign. In `prior` the snapshot's path is relative (`campaign.toml`), where `run` writes an absolute one: the
-prior is looked for beside it, so commands are typed in the lab's folder.
+`desk`, `wired` and `killed` the snapshot's paths are those of the folder given above, and nothing is read from there any more;
+the recorded campaign's table is read from ATHANOR_DATA, or its proposals are not computed again.
+In `prior` the snapshot's path is relative (`campaign.toml`), where `run` writes an absolute one: the prior is looked for beside
+it, so commands are typed in the lab's folder.
+
+`frozen.json` keeps a digest of each value and which fields values had: one that comes later does not count, one that goes does.
 """
 
 import json
