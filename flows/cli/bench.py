@@ -8,7 +8,7 @@ from flows.console import console
 from flows.plans.disk_space import check_room
 from flows.plans.lab import lab_folder, make_lab
 from instruments.bench.file import load_bench
-from instruments.lab_processes.processes import ensure_plant, shutdown_plant
+from instruments.lab_processes.plant_process import ensure_plant, shutdown_plant
 from orchestrator.errors import BadInput
 
 

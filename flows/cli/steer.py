@@ -10,12 +10,8 @@ from flows.plans.lab import Lab, clock_of, find_lab
 from flows.review.queueing import lapse_waiting
 from flows.running.settling import Word, settle
 from instruments.bench_client.client import HostClient
-from instruments.lab_processes.processes import (
-    host_alive,
-    shutdown_bench,
-    shutdown_plant,
-    unlatch,
-)
+from instruments.lab_processes.bench_process import host_alive, shutdown_bench, unlatch
+from instruments.lab_processes.plant_process import shutdown_plant
 from instruments.lab_processes.state_files import LATCHED
 from orchestrator.clock import Clock
 from orchestrator.commandline import typed

@@ -8,7 +8,7 @@ from flows.console import console
 from flows.plans.lab import Lab
 from instruments.bench_client.client import HostClient
 from instruments.host.closing import close_without_host, word_alone
-from instruments.lab_processes.processes import start_known_bench
+from instruments.lab_processes.bench_process import start_known_bench
 from orchestrator.clock import Clock
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, RunReport
