@@ -49,7 +49,7 @@ def simulate(
 ) -> None:
     """Start the simulated devices of a bench, and keep them until interrupted."""
     from flows.plans.simulated import start_plant
-    from instruments.lab_processes.processes import shutdown_plant
+    from instruments.lab_processes.plant_process import shutdown_plant
 
     found, endpoints = start_plant(bench, lab=lab, rate=rate, seed=seed)
     for link, endpoint in endpoints.items():

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Final, Literal
 
 from flows.plans.disk_space import check_room
+from instruments.lab_processes.labtime import lab_clock
 from instruments.lab_processes.locks import FileLock
-from instruments.lab_processes.processes import lab_clock, make_own
-from instruments.lab_processes.state_files import LAB, LATCHED, read_note, write_note
+from instruments.lab_processes.started import make_own
+from instruments.lab_processes.state_files import LAB, LATCHED, read_state_file, write_state_file
 from orchestrator.clock import Clock, LiveClock, PlantClock
 from orchestrator.errors import BadInput
 from orchestrator.ports import Store
@@ -103,7 +104,7 @@ def _settle(path: Path, kind: Kind) -> None:
     try:
         with FileLock(path / "settle.lock", what="a starting command", lab=path):
             if (path / _UNSETTLED).exists():
-                write_note(path / LAB, {**read_note(path / LAB), "kind": kind})
+                write_state_file(path / LAB, {**read_state_file(path / LAB), "kind": kind})
                 (path / _UNSETTLED).unlink()
     except OSError as error:
         raise BadInput(f"lab folder {path} cannot be written to: {error.strerror}") from error

@@ -6,7 +6,7 @@ from pathlib import Path
 from flows.plans.disk_space import check_room
 from flows.plans.lab import Lab, lab_folder, make_lab
 from instruments.bench.file import load_bench
-from instruments.lab_processes.processes import ensure_plant
+from instruments.lab_processes.plant_process import ensure_plant
 from orchestrator.errors import BadInput
 
 

@@ -18,7 +18,7 @@ from flows.prefect_server.server import ServerUse, configured_url, prefect_envir
 from flows.prefect_server.server_users import await_end
 from instruments.lab_processes.locks import FileLock
 from instruments.lab_processes.process_identity import last_line
-from instruments.lab_processes.state_files import read_note
+from instruments.lab_processes.state_files import read_state_file
 from orchestrator.errors import Fault
 
 logger = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ class Service:
         (self._home / _NOTE).unlink(missing_ok=True)
         self._worker = self._start_worker()
         deadline = time.monotonic() + READY_SECONDS
-        while (note := read_note(self._home / _NOTE)).get("pid") != self._worker.pid:
+        while (note := read_state_file(self._home / _NOTE)).get("pid") != self._worker.pid:
             self.check()
             if time.monotonic() > deadline:
                 raise Fault(f"the worker was not ready within {READY_SECONDS:g} s; see {self._log}")

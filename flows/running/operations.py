@@ -16,7 +16,8 @@ from flows.plans.snapshots import files_of
 from flows.plans.stocks import StockBook, stock_entries_of
 from flows.report.adaptations import Adaptation, adaptations
 from flows.review.approvals import lapse_waiting
-from instruments.lab_processes.processes import process_table, unlatch
+from instruments.lab_processes.bench_process import unlatch
+from instruments.lab_processes.processes import process_table
 from orchestrator.commandline import typed
 from orchestrator.domain.events import EventKind
 from orchestrator.domain.lifecycle import CampaignStatus

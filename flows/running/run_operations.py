@@ -11,8 +11,9 @@ from flows.running.operations import refuse_repeated
 from flows.running.unattended_runs import close_aborted, nothing_left_open, record_verdict
 from instruments.bench_client.client import HostClient
 from instruments.host.closing import close_without_host, word_alone
+from instruments.lab_processes.bench_process import host_alive, shutdown_bench, start_known_bench
 from instruments.lab_processes.locks import campaign_holder
-from instruments.lab_processes.processes import host_alive, shutdown_bench, shutdown_plant, start_known_bench
+from instruments.lab_processes.plant_process import shutdown_plant
 from orchestrator.clock import Clock
 from orchestrator.domain.events import EventKind
 from orchestrator.domain.lifecycle import CampaignStatus, RunStatus

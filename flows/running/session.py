@@ -29,8 +29,10 @@ from flows.running.notices import Teller
 from flows.running.run_loop import Ended
 from flows.running.steering import LEFT_IN_PAGE, Steering
 from instruments.bench_client.client import HostClient
+from instruments.lab_processes.bench_process import ensure_bench, shutdown_bench
+from instruments.lab_processes.labtime import lab_clock
 from instruments.lab_processes.locks import CampaignLock
-from instruments.lab_processes.processes import ensure_bench, ensure_plant, lab_clock, shutdown_bench, shutdown_plant
+from instruments.lab_processes.plant_process import ensure_plant, shutdown_plant
 from instruments.notification import Notifier
 from models.threads import use_threads
 from orchestrator.clock import LiveClock

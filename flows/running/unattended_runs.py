@@ -13,7 +13,7 @@ from instruments.bench.file import parse_bench
 from instruments.bench.procedure import Procedure
 from instruments.bench_client.client import HostClient
 from instruments.host.unattended import unattended
-from instruments.lab_processes.processes import host_alive, start_known_bench
+from instruments.lab_processes.bench_process import host_alive, start_known_bench
 from orchestrator.commandline import typed
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, RunReport

@@ -30,7 +30,7 @@ from flows.running.actions import Steps
 from flows.running.run_loop import Ended
 from instruments.lab_processes.locks import read_holder
 from instruments.lab_processes.process_identity import Process, reap
-from instruments.lab_processes.state_files import read_note
+from instruments.lab_processes.state_files import read_state_file
 from orchestrator.clock import Instant, LiveClock
 from orchestrator.domain.events import EventKind
 from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus, ReviewStatus
@@ -445,10 +445,10 @@ def test_a_killed_server_is_begun_again_where_it_was_and_an_open_form_can_be_ans
     before = server.url
     with People(lab) as people:
         _, form = people.asked()
-        killed = Process.parse(read_note(server.home / "server.json"))
+        killed = Process.parse(read_state_file(server.home / "server.json"))
         assert killed is not None
         killed.kill()
-        wait_for(lambda: (now := Process.parse(read_note(server.home / "server.json"))) is not None and now != killed)
+        wait_for(lambda: (now := Process.parse(read_state_file(server.home / "server.json"))) is not None and now != killed)
         assert server.url == before
         wait_for(lambda: state_of(form) == "Paused")
         submit(form, people)
