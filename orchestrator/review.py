@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from orchestrator.clock import Instant
 from orchestrator.domain.campaign import ReviewRule, ReviewSpec
+from orchestrator.domain.events import DEADLINE, Actor
 from orchestrator.domain.lifecycle import AnswerStatus, ProposalStatus, ReviewStatus
 from orchestrator.domain.records import Proposal
 from orchestrator.domain.restriction import Restriction
@@ -191,7 +192,7 @@ def _settle_one(
     reasons: Reasons,
     edit: Edit,
 ) -> Proposal:
-    who = f"person {answer.reviewer}"
+    who = Actor.person(answer.reviewer)
     if verdict.verdict == "reject":
         return proposal.evolve(status=ProposalStatus.REJECTED, decided_by=who, reason=verdict.reason, decided_lab=now.lab)
     edits = {column: value for column, value in verdict.edits.items() if value != proposal.configuration.get(column)}
@@ -236,8 +237,7 @@ def _signed(request: ReviewRequest, answer: Answer, proposal: Proposal, people: 
     signers = signers_of(signed)
     if lacks_signature(signed, signers, people):
         return signed
-    names = " and ".join(dict.fromkeys(signers))
-    return signed.evolve(status=ProposalStatus.APPROVED, decided_by=f"person {names}", decided_lab=now.lab)
+    return signed.evolve(status=ProposalStatus.APPROVED, decided_by=Actor.person(*signers), decided_lab=now.lab)
 
 
 def avoided(settled: Settled, spec: ReviewSpec, last_batch: int, names: Iterable[str]) -> tuple[Restriction, ...]:
@@ -256,7 +256,7 @@ def avoided(settled: Settled, spec: ReviewSpec, last_batch: int, names: Iterable
         Restriction(
             restriction_id=name,
             campaign=one.campaign,
-            author=(one.decided_by or "").removeprefix("person "),
+            author=Actor(one.decided_by or "").name,
             reason=f"proposal {one.number} refused: {one.reason}",
             around=one.configuration,
             radius=spec.refusal_radius,
@@ -268,7 +268,7 @@ def avoided(settled: Settled, spec: ReviewSpec, last_batch: int, names: Iterable
 
 def by_rule(proposal: Proposal, spec: ReviewSpec, now: Instant) -> Proposal:
     """Approve a proposal that nobody needs to look at."""
-    return proposal.evolve(status=ProposalStatus.APPROVED, decided_by=f"rule review-{spec.mode}", decided_lab=now.lab)
+    return proposal.evolve(status=ProposalStatus.APPROVED, decided_by=Actor.rule(f"review-{spec.mode}"), decided_lab=now.lab)
 
 
 def by_deadline(request: ReviewRequest, proposals: Mapping[tuple[str, int], Proposal], now: Instant) -> tuple[ReviewRequest, Settled]:
@@ -277,7 +277,7 @@ def by_deadline(request: ReviewRequest, proposals: Mapping[tuple[str, int], Prop
         return request.evolve(overdue=True), Settled()
     status = ProposalStatus.APPROVED if request.on_deadline == "approve" else ProposalStatus.EXPIRED
     asked = [proposals[(one.proposal_id, one.revision)] for one in request.asked]
-    decided = tuple(one.evolve(status=status, decided_by="deadline", decided_lab=now.lab) for one in asked)
+    decided = tuple(one.evolve(status=status, decided_by=DEADLINE, decided_lab=now.lab) for one in asked)
     closed = request.evolve(status=ReviewStatus.EXPIRED, reason=f"deadline: {status}")
     return closed, Settled(decided, decided if status is ProposalStatus.APPROVED else ())
 

@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Final
 
 from orchestrator.domain.lifecycle import MeasurementStatus
-from orchestrator.loop import History
+from orchestrator.history import History
 
 REASONS_SHOWN: Final = 3
 """Reasons of quarantine that a summary names; the export has all."""

@@ -11,15 +11,15 @@ from typing import Any, Final
 
 from flows.plans.plan import Plan, changed_lines
 from flows.plans.snapshots import files_of
+from orchestrator.domain.events import EventKind
 from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import CampaignRecord, ExperimentRun
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
-from orchestrator.loop import History
+from orchestrator.history import History
 from orchestrator.ports import StoredEvent
 
-AMENDED: Final = "amended"
 """Kind of the event."""
 _HASHED: Final = frozenset({"table", "prior"})
 """Files of which the snapshot holds the hash and not the text."""
@@ -42,7 +42,7 @@ class Amendment:
         return {"reason": reason, "difference": list(self.difference), "files": files}
 
 
-def amend(history: History, plan: Plan) -> Amendment:
+def amendment_of(history: History, plan: Plan) -> Amendment:
     """Put today's files in place of those that a campaign has in the ledger.
 
     Args:
@@ -73,7 +73,7 @@ def amend(history: History, plan: Plan) -> Amendment:
 
 def former_benches(events: Iterable[StoredEvent]) -> frozenset[str]:
     """Return the hashes of the bench files that a campaign had before its amendments."""
-    files = (event.payload["details"]["files"] for event in events if event.kind == AMENDED)
+    files = (event.payload["details"]["files"] for event in events if event.kind == EventKind.AMENDED)
     return frozenset(one["bench"]["before"] for one in files if "bench" in one)
 
 

@@ -20,7 +20,7 @@ from orchestrator.domain.parameters import Parameter
 from orchestrator.domain.records import Prediction, Proposal, Step
 from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.values import Configuration, canonical
-from orchestrator.loop import History, best, knowledge, observations
+from orchestrator.history import History, best, knowledge, observations
 from orchestrator.ports import Explanation, Outlook, Policy
 from orchestrator.review import Quantities, why_asked_again
 

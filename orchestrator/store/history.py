@@ -8,20 +8,7 @@ from typing import Any
 from orchestrator.domain.values import canonical
 from orchestrator.errors import BadInput
 from orchestrator.ports import Changes, StoredEvent
-from orchestrator.store.documents import (
-    ANSWERS,
-    CAMPAIGNS,
-    MEASUREMENTS,
-    PROPOSALS,
-    REQUESTS,
-    RESTRICTIONS,
-    RUNS,
-    STATE,
-    Document,
-    Kept,
-    Key,
-    abridge,
-)
+from orchestrator.store.documents import CAMPAIGNS, FOLLOWED, STATE, Document, Kept, Key, abridge
 
 _Rows = dict[tuple[str, Key], tuple[int, Document]]
 
@@ -43,12 +30,7 @@ def rebuild(events: Iterable[StoredEvent], campaign: str, seq: int) -> Changes:
     return Changes(
         seq=seq,
         campaign=_select(rows, CAMPAIGNS)[0],
-        proposals=_select(rows, PROPOSALS),
-        runs=_select(rows, RUNS),
-        measurements=_select(rows, MEASUREMENTS),
-        requests=_select(rows, REQUESTS),
-        answers=_select(rows, ANSWERS),
-        restrictions=_select(rows, RESTRICTIONS),
+        **{name: _select(rows, kept) for name, kept in FOLLOWED.items()},
     )
 
 

@@ -12,7 +12,7 @@ from flows.report.experiments import Experiment, Progress
 from flows.report.svg import best_so_far_svg, markdown_image, progress_markdown, proposal_rows, targets_svg, ticks
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.objective import Objective, Target
-from orchestrator.loop import History
+from orchestrator.history import History
 from orchestrator.ports import Changes
 from tests.report import cases
 

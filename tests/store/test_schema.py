@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import create_engine
 
 from orchestrator.errors import BadInput, StoreError
 from orchestrator.store.documents import STATE
 from orchestrator.store.schema import latest
 from orchestrator.store.sql import SqlStore
-from orchestrator.store.tables import METADATA
+from orchestrator.store.tables import METADATA, TABLES
 from tests.store.cases import BY, at, begin, campaign
 
 
@@ -42,18 +43,35 @@ def execute(path: Path, statement: str) -> None:
         connection.commit()
 
 
+WRITTEN = "select name, sql from sqlite_master where sql is not null"
+
+
+def parts(sql: str) -> list[str]:
+    """A table's columns and constraints; the order of the latter means nothing."""
+    return sorted(line.strip(", \t") for line in sql.replace('"', "").splitlines())
+
+
 def test_the_migrations_make_the_tables_that_the_code_declares(store: SqlStore) -> None:
     with store._engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "render_as_batch": True})
         assert compare_metadata(context, METADATA) == []
 
 
+def test_the_tables_of_migrations_and_code_are_written_alike(path: Path) -> None:
+    declared = create_engine("sqlite://")
+    METADATA.create_all(declared)
+    with closing(sqlite3.connect(path)) as migrated, declared.connect() as connection:
+        found = {name: parts(sql) for name, sql in migrated.execute(WRITTEN) if name != "alembic_version"}
+        assert found == {name: parts(sql) for name, sql in connection.exec_driver_sql(WRITTEN)}
+    declared.dispose()
+
+
 def test_the_searchable_columns_are_fields_of_the_documents() -> None:
     for kept in STATE.values():
-        columns = {column.name for column in METADATA.tables[kept.table].columns}
+        columns = {column.name for column in TABLES[kept.table].columns}
         assert columns == {*kept.key_fields, *kept.columns, "event_seq", "document"}
         assert columns - {"event_seq", "document"} <= set(kept.model.model_fields)
-        keys = {column.name for column in METADATA.tables[kept.table].primary_key}
+        keys = {column.name for column in TABLES[kept.table].primary_key}
         assert keys == set(kept.key_fields)
 
 
