@@ -1,4 +1,4 @@
-"""A ledger in memory, for tests and for studies that need no file."""
+"""A ledger in memory: what SQL is held to, and what tests use that need no file."""
 
 import threading
 from bisect import bisect_right
