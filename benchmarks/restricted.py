@@ -24,8 +24,8 @@ from benchmarks.cdse import prior
 from benchmarks.cdse_pools import inside, pool
 from benchmarks.cdse_race import INITIAL, Race, seed_of
 from benchmarks.metrics import Interval, best_so_far, paired_bootstrap, ratio
+from flows.studies.cdse import cdse_space, simulated_task
 from flows.studies.emission_noise import EmissionNoise
-from flows.studies.families import cdse_space, simulated_task
 from models.gaussian_processes.single_task import GaussianProcessLearner
 from models.threads import use_threads
 from orchestrator.domain.distance import unlike
@@ -33,7 +33,8 @@ from orchestrator.domain.region import Region
 from orchestrator.domain.restriction import Allowed, Restriction
 from orchestrator.domain.values import Configuration
 from orchestrator.ports import Knowledge
-from policies.bayesian import BayesianPolicy, BayesianSettings
+from policies.bayesian import BayesianPolicy
+from policies.settings import BayesianSettings
 from simulators.chemistry.cdse import CdSeOutcome
 from simulators.chemistry.family import COMPLETED
 

@@ -1,18 +1,20 @@
 """What a policy asks of a surrogate, whatever it was made of."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
 
 import torch
-from botorch.models.model import Model
-from botorch.posteriors import Posterior
 from jaxtyping import Float
 from torch import Tensor
+from typing_extensions import override
 
 from orchestrator.domain.objective import varies
 
-__all__ = ["Learner", "Model", "Posterior", "Prior", "Surrogate", "TargetData", "spread_of"]
+Model: TypeAlias = Any
+"""A BoTorch model. botorch has no types, and is not loaded here: who only reads a campaign's files does not wait for it."""
+Posterior: TypeAlias = Any
+"""A BoTorch posterior."""
 
 
 def spread_of(Y: Float[Tensor, " n"], *, correction: int = 1) -> float | None:
@@ -66,6 +68,10 @@ class Surrogate(Protocol):
         """Return fitted hyperparameters for people, JSON-able and rounded."""
         ...
 
+    def without_prior(self) -> "Surrogate | None":
+        """Return the model of the same data that knows no history and guards a prior; None where none does."""
+        return None
+
 
 class Learner(Protocol):
     """Makes a surrogate from what was measured: a Gaussian process, or an adapted prior."""
@@ -89,34 +95,59 @@ class Learner(Protocol):
         ...
 
 
-class Prior(Protocol):
-    """What a meta-learner has learned from a family of tasks: adapts to a new task, of one target."""
+class PlainModel(Model):  # type: ignore[misc]  # botorch is untyped here
+    """A BoTorch model without batches of its own, of one output unless it says otherwise; a subclass predicts."""
+
+    _supports_cache_root = False
 
     @property
-    def name(self) -> str:
-        """Name and version, for example `source-basis/1`."""
-        ...
+    @override
+    def num_outputs(self) -> int:
+        return 1
 
-    def adapt(
+    @property
+    @override
+    def batch_shape(self) -> torch.Size:
+        return torch.Size()
+
+    @override
+    def posterior(
         self,
-        X: Float[Tensor, "n d"],
-        Y: Float[Tensor, " n"],
-        Yvar: Float[Tensor, " n"] | None,
-        task: Float[Tensor, " k"],
-        *,
-        generator: torch.Generator,
-    ) -> Surrogate:
-        """Return a surrogate of the target in its own unit; `n` = 0 is legal, the order of rows does not matter.
+        X: Float[Tensor, "*b q d"],
+        output_indices: list[int] | None = None,
+        observation_noise: bool | Tensor = False,
+        posterior_transform: Any = None,
+    ) -> Posterior:
+        found = self.predict(X, noisy=observation_noise is not False)
+        return found if posterior_transform is None else posterior_transform(found)
 
-        Args:
-            X: Measured configurations in the encoding of the family's space.
-            Y: Measured values, in the target's unit.
-            Yvar: Known variances; None where they are to be inferred.
-            task: What is known about the task; empty where nothing is.
-            generator: Where anything is drawn.
-        """
-        ...
+    def predict(self, X: Float[Tensor, "*b q d"], *, noisy: bool) -> Posterior:
+        """Return the joint posterior; `noisy`: of a new measurement."""
+        raise NotImplementedError
 
-    def state(self) -> dict[str, Any]:
-        """Return tensors, numbers, strings, lists and dicts of them, from which the prior is restored."""
-        ...
+
+@dataclass(frozen=True, slots=True)
+class OneModel(Surrogate):
+    """A surrogate that is one BoTorch model."""
+
+    name: str = field()  # explicit: else the protocol's property is taken for a default
+    model: Model
+
+    @override
+    def posterior(self, X: Float[Tensor, "*b q d"]) -> Posterior:
+        return self.model.posterior(X)
+
+    @override
+    def variance_parts(self, X: Float[Tensor, "n d"]) -> tuple[Float[Tensor, "n m"], Float[Tensor, "n m"]]:
+        points = X.unsqueeze(-2)  # one point per t-batch: only the variances are wanted, not the n x n covariance
+        epistemic = self.model.posterior(points).variance.squeeze(-2)
+        total = self.model.posterior(points, observation_noise=True).variance.squeeze(-2)
+        return epistemic, (total - epistemic).clamp_min(0.0)
+
+    @override
+    def components(self) -> tuple[tuple[float, Model], ...]:
+        return ((1.0, self.model),)
+
+    @override
+    def description(self) -> Mapping[str, Any]:
+        return {}

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from orchestrator.clock import Clock, Instant
 from orchestrator.domain.events import EventKind
@@ -38,6 +38,10 @@ __all__ = [
     "StoredEvent",
     "Suggestion",
 ]
+
+
+WITHOUT_PRIOR: Final = "without_prior"
+"""Among a suggestion's details: target -> what the guard of a prior, which knows no history, expects of the same measurement."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ weighted mean of targets is not Gaussian even where each target is.
 
 import math
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
 
 import torch
 from botorch.acquisition import AcquisitionFunction, LogExpectedImprovement
@@ -21,9 +21,7 @@ from typing_extensions import override
 from models.base import Model, Surrogate
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import Prediction
-from orchestrator.errors import BadInput
-
-Kind = Literal["log-nei", "log-ei"]
+from policies.settings import AcquisitionKind
 
 AVOIDED_RADIUS: Final = 0.1
 """Distance, in encoded units, at which the penalty near an infeasible configuration has faded to a third of its start."""
@@ -67,7 +65,7 @@ class Question:
     pending: Float[Tensor, "p d"]
     """What is running and what the batch has so far, where it may still be proposed: to be improved on too."""
     infeasible: Float[Tensor, "f d"]
-    kind: Kind
+    kind: AcquisitionKind
     samples: int
     seed: int
     expected: Float[Tensor, "e d"] | None = None
@@ -102,7 +100,7 @@ class LogImprovement(Acquisition):
     scale: float
     """What one unit of improvement is, in the objective's own unit."""
     infeasible: Float[Tensor, "f d"]
-    kind: Kind
+    kind: AcquisitionKind
     """What is computed: with experiments pending there is no closed form, and `log-nei` stands in for `log-ei`."""
 
     @override
@@ -119,21 +117,10 @@ class LogImprovement(Acquisition):
         return torch.log((1.0 - near).clamp_min(NEVER)).sum(dim=(-1, -2))
 
 
-def check_kind(kind: Kind, objective: Objective) -> None:
-    """Refuse the analytic acquisition function where the score is not Gaussian.
-
-    Raises:
-        BadInput: `log-ei` with several targets, or one to match.
-    """
-    if kind == "log-ei" and (len(objective.targets) > 1 or objective.targets[0].goal == "match"):
-        shown = ", ".join(f"{target.name} ({target.goal})" for target in objective.targets)
-        raise BadInput(f"acquisition 'log-ei' needs one target to maximise or minimise; got {shown}; expected 'log-nei'")
-
-
 def build(question: Question) -> LogImprovement:
     """Build the acquisition function; the caller holds `repeatable`, since BoTorch draws from the global generator."""
     scale = _spread(question)
-    kind: Kind = "log-nei" if len(question.pending) else question.kind
+    kind: AcquisitionKind = "log-nei" if len(question.pending) else question.kind
     builder = _hopeful if kind == "log-nei" and question.expected is not None else _BUILDERS[kind]
     parts = [(math.log(weight), builder(question, model, scale)) for weight, model in question.surrogate.components()]
     return LogImprovement(tuple(parts), scale, question.infeasible, kind)

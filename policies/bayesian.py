@@ -3,10 +3,9 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 from jaxtyping import Float
-from pydantic import Field
 from torch import Tensor
 from typing_extensions import override
 
@@ -16,14 +15,13 @@ from models.inputs.encoding import Encoding
 from models.inputs.training_data import training_data
 from models.reproducible import repeatable
 from orchestrator.domain.objective import Objective
-from orchestrator.domain.parameters import CompositionParameter
 from orchestrator.domain.records import Prediction
 from orchestrator.domain.region import Region
 from orchestrator.domain.space import SearchSpace
-from orchestrator.domain.values import Configuration, Frozen
+from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
-from orchestrator.ports import Explanation, Knowledge, Observation, Outlook, Policy, Suggestion
-from policies.acquisition import Kind, LogImprovement, Question, Score, build, check_kind, predicted
+from orchestrator.ports import WITHOUT_PRIOR, Explanation, Knowledge, Observation, Outlook, Policy, Suggestion
+from policies.acquisition import LogImprovement, Question, Score, build, predicted
 from policies.enumeration import enumerated
 from policies.explaining import explain_one
 from policies.initial import SobolPolicy
@@ -31,25 +29,10 @@ from policies.optimise import Found, Search
 from policies.options import Open, Options, Rows, best_expected, is_hopeless
 from policies.outlook import best_measured, outlook
 from policies.pool import Pool, candidate_table, done
+from policies.settings import NAMES, BayesianSettings
 
 EXPECTED: Final = 8
 """Where nothing allowed is measured: so many allowed configurations that the surrogate expects most of are to be improved on."""
-
-
-class BayesianSettings(Frozen):
-    """How hard to think."""
-
-    initial: Annotated[int, Field(ge=0)] | None = None
-    """Experiments of the space-filling design; by default none where a prior is adapted, else one more than there are degrees
-    of freedom, at least three."""
-    acquisition: Kind = "log-nei"
-    """`log-nei` copes with noise and any objective; `log-ei` is exact for one target to maximise or minimise."""
-    mc_samples: Annotated[int, Field(ge=16, le=4096)] = 256
-    """Joint samples of the targets (quasi Monte Carlo)."""
-    restarts: Annotated[int, Field(ge=1, le=64)] = 4
-    """Local searches from different starts."""
-    raw_samples: Annotated[int, Field(ge=16, le=16384)] = 256
-    """Points from which the starts are chosen."""
 
 
 @dataclass(frozen=True)
@@ -62,24 +45,22 @@ class BayesianPolicy(Policy):
     learner: Learner = field(default_factory=GaussianProcessLearner)
 
     def __post_init__(self) -> None:
-        check_kind(self.options.acquisition, self.objective)
+        self.options.refuse_unfit(self.objective)
 
     @property
     @override
     def name(self) -> str:
-        return "bayesian/1"
+        return NAMES["bayesian"]
 
     @property
     @override
     def settings(self) -> dict[str, Any]:
-        return {**self.options.model_dump(), "initial": self.initial}
+        return self.options.shown(self.space, needs_measurements=self.learner.needs_measurements)
 
-    @property
+    @cached_property
     def initial(self) -> int:
         """Size of the space-filling design."""
-        if self.options.initial is not None:
-            return self.options.initial
-        return max(3, degrees_of_freedom(self.space) + 1) if self.learner.needs_measurements else 0
+        return int(self.settings["initial"])
 
     @override
     def propose(self, knowledge: Knowledge, *, count: int, seed: int) -> tuple[Suggestion, ...]:
@@ -256,8 +237,10 @@ class BayesianPolicy(Policy):
         }
         if self.learner.identity:
             details["prior"] = dict(self.learner.identity)
-        expected = question.predicted(self._encoding.encode([found.row]))
-        return Suggestion(found.row, self.name, acquisition=found.value, predicted=expected, details=details)
+        x = self._encoding.encode([found.row])
+        if (guard := question.surrogate.without_prior()) is not None:
+            details[WITHOUT_PRIOR] = {name: one.model_dump() for name, one in predicted(guard, question.score, x).items()}
+        return Suggestion(found.row, self.name, acquisition=found.value, predicted=question.predicted(x), details=details)
 
     @cached_property
     def _encoding(self) -> Encoding:
@@ -272,8 +255,3 @@ class BayesianPolicy(Policy):
         """All configurations where they are few."""
         rows = enumerated(self._encoding)
         return Pool(self._encoding, rows) if rows else None
-
-
-def degrees_of_freedom(space: SearchSpace) -> int:
-    """Count what can be varied independently, constraints aside."""
-    return sum(len(parameter.columns) - isinstance(parameter, CompositionParameter) for parameter in space.parameters)

@@ -13,6 +13,7 @@ from orchestrator.ports import Knowledge, Policy, Suggestion
 from policies.initial import suggestion
 from policies.pool import Pool, candidate_table
 from policies.sampling import Counted, RandomPoints, distinct, drawn_width, feasible, too_narrow
+from policies.settings import NAMES
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class RandomPolicy(Policy):
     @property
     @override
     def name(self) -> str:
-        return "random/1"
+        return NAMES["random"]
 
     @property
     @override

@@ -1,26 +1,17 @@
 """Policies by the names that people write in campaign files."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar
-
-from pydantic import ValidationError
+from collections.abc import Mapping
+from typing import Any
 
 from models.base import Learner
 from models.gaussian_processes.single_task import GaussianProcessLearner
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.space import SearchSpace
-from orchestrator.domain.values import Frozen, explain
-from orchestrator.errors import BadInput
 from orchestrator.ports import Policy
-from policies.bayesian import BayesianPolicy, BayesianSettings
+from policies.bayesian import BayesianPolicy
 from policies.initial import SobolPolicy
 from policies.random_search import RandomPolicy
-
-_Settings = TypeVar("_Settings", bound=Frozen)
-
-
-class NoSettings(Frozen):
-    """For policies that have nothing to set."""
+from policies.settings import BayesianSettings, policy_choice
 
 
 def build_policy(
@@ -38,35 +29,7 @@ def build_policy(
     Raises:
         BadInput: Unknown kind or setting, or a setting out of range; names the legal ones.
     """
-    if kind not in _BUILDERS:
-        raise BadInput(f"unknown policy {kind!r}; expected one of {', '.join(_BUILDERS)}")
-    return _BUILDERS[kind](space, objective, settings, learner or GaussianProcessLearner())
-
-
-def _bayesian(space: SearchSpace, objective: Objective, settings: Mapping[str, Any], learner: Learner) -> Policy:
-    return BayesianPolicy(space, objective, _checked("bayesian", BayesianSettings, settings), learner)
-
-
-def _random(space: SearchSpace, _objective: Objective, settings: Mapping[str, Any], _learner: Learner) -> Policy:
-    _checked("random", NoSettings, settings)
-    return RandomPolicy(space)
-
-
-def _sobol(space: SearchSpace, _objective: Objective, settings: Mapping[str, Any], _learner: Learner) -> Policy:
-    _checked("sobol", NoSettings, settings)
-    return SobolPolicy(space)
-
-
-_BUILDERS: Final[Mapping[str, Callable[[SearchSpace, Objective, Mapping[str, Any], Learner], Policy]]] = {
-    "bayesian": _bayesian,
-    "random": _random,
-    "sobol": _sobol,
-}
-
-
-def _checked(kind: str, model: type[_Settings], settings: Mapping[str, Any]) -> _Settings:
-    legal = tuple(model.model_fields) or ("none",)
-    try:
-        return model.model_validate(dict(settings))
-    except ValidationError as error:
-        raise explain(error, what=f"settings of policy {kind!r}", legal={(): legal}) from error
+    chosen = policy_choice(kind, space, objective, settings).chosen
+    if isinstance(chosen, BayesianSettings):
+        return BayesianPolicy(space, objective, chosen, learner or GaussianProcessLearner())
+    return RandomPolicy(space) if kind == "random" else SobolPolicy(space)

@@ -25,13 +25,6 @@ def progress_table(history: History, objective: Objective, budget: int) -> Table
     return table
 
 
-def progress_line(history: History, objective: Objective, budget: int) -> str:
-    """Say in a line how far a campaign is."""
-    runs, found = history.attempts(), best(history, objective)
-    ended = sum(run.status.is_terminal for run in runs)
-    return f"{ended} of {budget} experiments ended, best objective {'-' if found is None else format(found[1], '.4f')}"
-
-
 def _cells(values: Mapping[str, float], objective: Objective) -> list[str]:
     return [f"{values[name]:.4g}" if name in values else "-" for name in objective.names]
 

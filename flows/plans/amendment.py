@@ -43,7 +43,7 @@ class Amendment:
         return {"reason": reason, "difference": list(self.difference), "files": files}
 
 
-def amend(history: History, plan: Plan) -> Amendment:
+def amendment_of(history: History, plan: Plan) -> Amendment:
     """Put today's files in place of those that a campaign has in the ledger.
 
     Args:

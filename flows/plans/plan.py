@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,10 +15,7 @@ from instruments.bench.links import refuse_unhonoured
 from instruments.bench.procedure import Procedure
 from instruments.recorded import RecordedBench
 from instruments.reductions.registry import REDUCTIONS
-from models.base import Learner
-from models.meta_learning.adapted import adapted_learner
 from models.meta_learning.checkpoint import PriorFile, load_prior
-from models.meta_learning.registry import restore_prior
 from orchestrator.commandline import typed
 from orchestrator.datasets import Table, load_table
 from orchestrator.domain.campaign import CampaignFile, load_campaign, parse_campaign
@@ -26,10 +24,10 @@ from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import CampaignRecord, RunRequest
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import AthanorError, BadInput
-from orchestrator.ports import Bench, Changes, Knowledge, Policy
+from orchestrator.ports import Bench, Changes, Knowledge
 from orchestrator.recorded import recorded_pool
 from policies.initial import SobolPolicy
-from policies.registry import build_policy
+from policies.settings import PolicyChoice, policy_choice
 
 ROUND_TRIP_POINTS: Final = 64
 """Sobol points on which `check` proves that the formulation comes back as it went."""
@@ -44,7 +42,7 @@ class Plan:
     file: CampaignFile
     space: SearchSpace
     objective: Objective
-    policy: Policy
+    policy: PolicyChoice
     recipe: Recipe
     bench: BenchFile | None = None
     procedure: Procedure | None = None
@@ -152,27 +150,19 @@ def _bound(file: CampaignFile, prior: PriorFile | None) -> dict[str, str]:
     return campaign_binding(file, None if prior is None else prior.sha256)
 
 
-def policy_again(plan: Plan, settings: Mapping[str, Any]) -> Policy:
-    """Build a plan's policy anew, with the settings that a proposal was made with."""
-    learner = _learner(plan.file, plan.space, plan.prior)
-    return build_policy(plan.file.spec.policy.kind, plan.space, plan.objective, settings, learner)
-
-
-def _policy(file: CampaignFile, space: SearchSpace) -> tuple[Policy, PriorFile | None]:
-    """Build the policy, with the prior that it adapts where there is one."""
-    spec = file.spec.policy
-    policy = build_policy(spec.kind, space, file.objective, spec.settings)
-    if file.prior_path is None:
-        return policy, None
-    prior = load_campaign_prior(file)  # after the policy: what the file itself gets wrong is said first
-    return build_policy(spec.kind, space, file.objective, spec.settings, _learner(file, space, prior)), prior
-
-
-def _learner(file: CampaignFile, space: SearchSpace, prior: PriorFile | None) -> Learner | None:
-    try:
-        return None if prior is None else adapted_learner(prior, space, file.spec.targets, file.spec.surrogate)
-    except BadInput as error:
-        raise BadInput(f"{file.path}: {error}") from error
+def _policy(file: CampaignFile, space: SearchSpace) -> tuple[PolicyChoice, PriorFile | None]:
+    """Check the policy's settings, and the prior that it adapts where there is one; nothing that computes is loaded."""
+    wanted, prior = file.spec.policy, None
+    choice = partial(policy_choice, wanted.kind, space, file.objective, wanted.settings)
+    chosen = choice()
+    if file.prior_path is not None:
+        prior = load_campaign_prior(file)  # after the policy: what the file itself gets wrong is said first
+        chosen = choice(needs_measurements=False)
+        try:
+            prior.fit(space, file.spec.targets, file.spec.surrogate.task)
+        except BadInput as error:
+            raise BadInput(f"{file.path}: {error}") from error
+    return chosen, prior
 
 
 def load_campaign_prior(file: CampaignFile) -> PriorFile:
@@ -185,7 +175,7 @@ def load_campaign_prior(file: CampaignFile) -> PriorFile:
     assert path is not None
     if not path.exists():
         raise BadInput(f"{file.path}: there is no prior {path}; make it with `{typed('meta-train', file.path.parent / 'prior.toml')}`")
-    return load_prior(path, restore=restore_prior)
+    return load_prior(path)
 
 
 def _recorded(file: CampaignFile, data: Path | None) -> Plan:

@@ -18,8 +18,6 @@ BEST_SPECTRA: Final = 3
 """Experiments whose spectra are drawn: more curves in one figure can no longer be told apart."""
 ReadingSource = Callable[[str], tuple[Reading, ...]]
 """Run key -> stored raw readings."""
-PriorTeller = Callable[[tuple[Experiment, ...]], PriorStory | None]
-"""A campaign's experiments -> what its prior brought."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +108,6 @@ def assemble(
     objective: Objective,
     readings: ReadingSource,
     circumstances: Circumstances,
-    *,
-    tell: PriorTeller | None = None,
 ) -> ReportData:
     """Put a report's data together.
 
@@ -121,7 +117,6 @@ def assemble(
         objective: The campaign's targets combined.
         readings: Asked for the raw readings of the best few experiments alone.
         circumstances: What the ledger's tables do not hold.
-        tell: Tells what the prior brought, given the experiments; left out for a campaign without one.
 
     Raises:
         Fault: A run whose proposal is not among the changes.
@@ -130,8 +125,7 @@ def assemble(
     measurements = newest_measurements(changes.measurements)
     experiments = experiments_of(changes, objective, space.columns)
     spectra = tuple(spectrum for one in _leaders(experiments) for spectrum in spectra_of(one.index, readings(one.run.run_key)))
-    story = None if tell is None else tell(experiments)
-    return ReportData(objective, experiments, changes.campaign, space, circumstances, proposals, measurements, spectra, story)
+    return ReportData(objective, experiments, changes.campaign, space, circumstances, proposals, measurements, spectra)
 
 
 def _leaders(experiments: Iterable[Experiment]) -> list[Experiment]:

@@ -11,6 +11,7 @@ from typing import Any, Final
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from flows.report.colours import ACCENT, AMBER, GREEN, GRID, INK, RED
 from flows.report.data import ReportData
 from flows.report.experiments import Comparison, Experiment
 from flows.report.quantities import axis_label, duration, number, objective_label, sign, with_unit
@@ -18,18 +19,22 @@ from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.objective import Target
 from orchestrator.domain.records import NORMAL_90
 
-ACCENT: Final = "#2f6db3"
-INK: Final = "#1f2933"
-GRID: Final = "#e6eaef"
-AMBER: Final = "#c77700"
-RED: Final = "#b83227"
-GREEN: Final = "#2c8a57"
+Point = tuple[Any, Any, int]
+"""Position, height and number of an experiment."""
 CURVES: Final = (ACCENT, AMBER, GREEN, RED, "#6b4fa0")
 FONT: Final = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 LIGHT_TO_DARK: Final = ((0.0, "#b9d3ee"), (0.5, "#4f8cc9"), (1.0, "#0b2e59"))
 """Early experiments are light, late ones dark, also on grey paper."""
+WIDTH: Final = 1100
+"""Pixels of a plot on a wide screen."""
+PROGRESS_HEIGHT: Final = 360
+TARGET_HEIGHT: Final = 190
 ROW_HEIGHT: Final = 230
 """Pixels of one row of panels."""
+SPOT: Final = 4
+"""Pixels: half the width of a mark. Of marks on one spot the eye sees the one on top."""
+MANY: Final = 300
+"""Points of a panel from which on marks beneath others are left out: a browser draws tens of thousands slowly."""
 UNSUCCESSFUL: Final = {
     "infeasible": (AMBER, "diamond-open", (RunStatus.INFEASIBLE,)),
     "failed, aborted or unknown": (RED, "x", (RunStatus.FAILED, RunStatus.ABORTED, RunStatus.UNKNOWN)),
@@ -37,15 +42,17 @@ UNSUCCESSFUL: Final = {
 """Label -> colour, symbol and the statuses that it stands for."""
 
 
-def finish(figure: Any, *, height: int, legend: bool = True) -> Any:
+def finish(figure: Any, *, height: int, legend: bool = True, left_out: int = 0) -> Any:
     """Give a figure the report's look.
 
     Args:
         figure: A plotly figure, changed in place.
         height: In pixels.
         legend: Whether to show one.
+        left_out: Points that are not drawn because they lie beneath others; the page says so.
     """
     figure.update_layout(
+        meta=f"{left_out} points lie within {SPOT} pixels of a later one and are not drawn." if left_out else None,
         template="none",
         height=height,
         showlegend=legend,
@@ -94,9 +101,32 @@ def hover(data: ReportData, experiment: Experiment) -> str:
     return "<br>".join(lines)
 
 
+def on_top(points: Sequence[Point], *, width: float, height: float) -> list[Point]:
+    """Return the points to draw: of many, those beneath later ones are left out.
+
+    Args:
+        points: Position, height and number of the experiment each.
+        width: Of the panel, in pixels.
+        height: Of the panel, in pixels.
+    """
+    if len(points) <= MANY:
+        return list(points)
+    across, up = (_spots([point[axis] for point in points], pixels) for axis, pixels in ((0, width), (1, height)))
+    return list(dict(zip(zip(across, up, strict=True), points, strict=True)).values())
+
+
+def _spots(values: Sequence[Any], pixels: float) -> list[Any]:
+    """Return on which spot of an axis each value lies; a name is its own."""
+    numbers = [value for value in values if isinstance(value, int | float)]
+    low, size = min(numbers, default=0.0), ((max(numbers, default=0.0) - min(numbers, default=0.0)) or 1.0) * SPOT / pixels
+    return [int((value - low) / size) if isinstance(value, int | float) else value for value in values]
+
+
 def progress(data: ReportData) -> Any:
     """Draw the objective over the experiments, the best so far, and where there was none."""
     figure, factor = go.Figure(), sign(data.objective)
+    points = [(one.index, factor * (one.score or 0.0), one.index) for one in data.scored]
+    shown = on_top(points, width=WIDTH, height=PROGRESS_HEIGHT)
     best = data.best_so_far
     figure.add_scatter(
         x=[index for index, _ in best],
@@ -107,22 +137,18 @@ def progress(data: ReportData) -> Any:
         hoverinfo="skip",
     )
     figure.add_scatter(
-        x=[one.index for one in data.scored],
-        y=[factor * (one.score or 0.0) for one in data.scored],
+        x=[x for x, _, _ in shown],
+        y=[y for _, y, _ in shown],
         mode="markers",
         marker={"color": ACCENT, "size": 9},
         name="measured",
-        text=[hover(data, one) for one in data.scored],
-        hovertemplate="%{text}<br>objective %{y:.4g}<extra></extra>",
+        meta=[index for _, _, index in shown],
+        hovertemplate="%{customdata}<br>objective %{y:.4g}<extra></extra>",
     )
-    _mark_unsuccessful(figure, data, floor=_floor([factor * value for value in _scores(data)]))
+    _mark_unsuccessful(figure, data, floor=_floor([y for _, y, _ in points]))
     figure.update_yaxes(title_text=escape(objective_label(data.objective)))
     number_axis(figure, data)
-    return finish(figure, height=360)
-
-
-def _scores(data: ReportData) -> list[float]:
-    return [one.score for one in data.scored if one.score is not None]
+    return finish(figure, height=PROGRESS_HEIGHT, left_out=len(points) - len(shown))
 
 
 def _floor(values: Sequence[float]) -> float:
@@ -143,8 +169,9 @@ def _mark_unsuccessful(figure: Any, data: ReportData, *, floor: float) -> None:
                 mode="markers",
                 marker={"color": colour, "symbol": symbol, "size": 10, "line": {"width": 2, "color": colour}},
                 name=label,
-                text=[f"{hover(data, one)}<br>{escape(one.run.reason or 'no reason recorded')}" for one in marked],
-                hovertemplate="%{text}<extra></extra>",
+                meta=[one.index for one in marked],
+                text=[escape(one.run.reason or "no reason recorded") for one in marked],
+                hovertemplate="%{customdata}<br>%{text}<extra></extra>",
             )
 
 
@@ -152,23 +179,23 @@ def targets(data: ReportData) -> Any:
     """Draw each target over the experiments, with 90 % intervals and the tolerance of a match."""
     rows = len(data.objective.targets)
     figure = make_subplots(rows, 1, shared_xaxes=True, vertical_spacing=0.16 / rows)
-    for row, target in enumerate(data.objective.targets, start=1):
-        _draw_target(figure, data, target, row)
+    left_out = sum(_draw_target(figure, data, target, row) for row, target in enumerate(data.objective.targets, start=1))
     number_axis(figure, data, row=rows, col=1)
-    return finish(figure, height=90 + 190 * rows, legend=False)
+    return finish(figure, height=90 + TARGET_HEIGHT * rows, legend=False, left_out=left_out)
 
 
-def _draw_target(figure: Any, data: ReportData, target: Target, row: int) -> None:
-    shown = [one for one in data.experiments if target.name in one.results]
-    results = [one.results[target.name] for one in shown]
+def _draw_target(figure: Any, data: ReportData, target: Target, row: int) -> int:
+    """Draw one target; return how many points are left out."""
+    found = {one.index: one.results[target.name] for one in data.experiments if target.name in one.results}
+    shown = on_top([(index, result.value, index) for index, result in found.items()], width=WIDTH, height=TARGET_HEIGHT)
     figure.add_scatter(
-        x=[one.index for one in shown],
-        y=[result.value for result in results],
-        error_y={"type": "data", "array": [result.half_width or 0.0 for result in results], "thickness": 1, "width": 3},
+        x=[x for x, _, _ in shown],
+        y=[y for _, y, _ in shown],
+        error_y={"type": "data", "array": [found[index].half_width or 0.0 for _, _, index in shown], "thickness": 1, "width": 3},
         mode="markers",
         marker={"color": ACCENT, "size": 8},
-        text=[hover(data, one) for one in shown],
-        hovertemplate="%{text}<extra></extra>",
+        meta=[index for _, _, index in shown],
+        hovertemplate="%{customdata}<extra></extra>",
         row=row,
         col=1,
     )
@@ -177,6 +204,7 @@ def _draw_target(figure: Any, data: ReportData, target: Target, row: int) -> Non
         figure.add_hrect(y0=low, y1=high, fillcolor=GREEN, opacity=0.16, line_width=0, layer="below", row=row, col=1)
         figure.add_hline(y=target.value, line={"color": GREEN, "dash": "dot", "width": 1.5}, row=row, col=1)
     figure.update_yaxes(title_text=escape(axis_label(target.name, target.unit)), row=row, col=1)
+    return len(found) - len(shown)
 
 
 def calibration(data: ReportData) -> Any:

@@ -1,31 +1,20 @@
 """What a prior brought: how far it was trusted, and its predictions beside those of a model without history.
 
-The model without history is computed here, for each proposal on exactly what was measured when it was made.
+Nothing is fitted here: the model without history is the guard that stood beside the prior when each proposal was made, and
+what it expected is in the ledger with the proposal.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
-from typing import Any, Final
-
-import torch
+from typing import Any
 
 from flows.report.adaptations import Adaptation, adaptations
 from flows.report.experiments import Comparison, Experiment
-from models.gaussian_processes.single_task import GaussianProcessLearner
-from models.inputs.encoding import Encoding
-from models.inputs.training_data import training_data
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import Prediction
-from orchestrator.domain.space import SearchSpace
-from orchestrator.ports import Observation, StoredEvent
-
-MOST_COMPARED: Final = 32
-"""Experiments for which a model without history is fitted: each takes a part of a second, and a report is not waited for."""
-
-KnownAt = Callable[[int], tuple[Observation, ...]]
-"""Ledger sequence number -> what had been measured then."""
+from orchestrator.ports import WITHOUT_PRIOR, StoredEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +35,13 @@ class PriorStory:
     """Whether its tasks were measured, simulated or mixed."""
     adapted: tuple[Adaptation, ...] = ()
     pairs: Mapping[str, tuple[Pair, ...]] = field(default_factory=dict)
-    """By target; experiments before the first measurement have no counterpart."""
-    left_out: int = 0
-    """Experiments that were not compared because there were too many."""
+    """By target."""
+    alone: int = 0
+    """Experiments that were predicted with the prior, but of which no model without history was asked."""
 
 
 def prior_story(
-    identity: Mapping[str, str] | None,
-    events: Iterable[StoredEvent],
-    experiments: Sequence[Experiment],
-    space: SearchSpace,
-    objective: Objective,
-    known_at: KnownAt,
+    identity: Mapping[str, str] | None, events: Iterable[StoredEvent], experiments: Sequence[Experiment], objective: Objective
 ) -> PriorStory | None:
     """Gather what a prior brought; None for a campaign without one.
 
@@ -65,47 +49,29 @@ def prior_story(
         identity: Name, hash and origin, as the campaign's snapshot has them.
         events: Of the campaign.
         experiments: Of the campaign.
-        space: Its search space.
         objective: Its targets combined.
-        known_at: Asked for what each compared proposal was made from.
     """
     if identity is None:
         return None
     informed = [one for one in experiments if one.predicted and one.results]
-    chosen = _spread(informed, MOST_COMPARED)
-    found: dict[str, list[Pair]] = {name: [] for name in objective.names}
-    for one in chosen:
-        provenance = one.approved.provenance
-        known = known_at(provenance.as_of if provenance.predicted_as_of is None else provenance.predicted_as_of)
-        for name, prediction in without_prior(one, Encoding(space), objective, known).items():
-            if name in one.predicted and name in one.results:
-                result = one.results[name]
-                found[name].append(Pair(Comparison(one.index, one.predicted[name], result), Comparison(one.index, prediction, result)))
-    pairs = {name: tuple(some) for name, some in found.items() if some}
-    return PriorStory(identity["name"], identity["sha256"], identity["origin"], adaptations(events), pairs, len(informed) - len(chosen))
+    found = {target: tuple(pair for one in informed if (pair := _pair(one, target)) is not None) for target in objective.names}
+    return PriorStory(
+        identity["name"],
+        identity["sha256"],
+        identity["origin"],
+        adaptations(events),
+        {target: pairs for target, pairs in found.items() if pairs},
+        sum(WITHOUT_PRIOR not in one.approved.provenance.details for one in informed),
+    )
 
 
-def _spread(experiments: Sequence[Experiment], most: int) -> list[Experiment]:
-    """Take at most so many, evenly over the campaign."""
-    if len(experiments) <= most:
-        return list(experiments)
-    return [experiments[round(place * (len(experiments) - 1) / (most - 1))] for place in range(most)]
-
-
-def without_prior(
-    experiment: Experiment, encoding: Encoding, objective: Objective, known: tuple[Observation, ...]
-) -> dict[str, Prediction]:
-    """Predict an approved configuration with a Gaussian process of what was measured, for targets that were."""
-    data = [one for one in training_data(encoding, objective, known) if len(one.Y)]
-    if not data:
-        return {}
-    surrogate = GaussianProcessLearner().fit(data, seed=0)
-    x = encoding.encode([experiment.approved.configuration])
-    with torch.no_grad():
-        means = surrogate.posterior(x).mean[0].tolist()
-        epistemic, aleatoric = surrogate.variance_parts(x)
-    sds = (epistemic + aleatoric)[0].sqrt().tolist()
-    return {one.name: Prediction(mean=one.unit * mean, sd=one.unit * sd) for one, mean, sd in zip(data, means, sds, strict=True)}
+def _pair(one: Experiment, target: str) -> Pair | None:
+    noted = one.approved.provenance.details.get(WITHOUT_PRIOR, {})
+    if not (target in noted and target in one.predicted and target in one.results):
+        return None
+    result = one.results[target]
+    without = Prediction.model_validate(noted[target])
+    return Pair(Comparison(one.index, one.predicted[target], result), Comparison(one.index, without, result))
 
 
 def figures_of(comparisons: Sequence[Comparison]) -> dict[str, float]:

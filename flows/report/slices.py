@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from plotly.subplots import make_subplots
 
+from flows.report.colours import AXIS, GREEN, GRID
 from flows.report.data import ReportData
 from flows.report.experiments import Experiment
-from flows.report.figures import GRID, LIGHT_TO_DARK, ROW_HEIGHT, finish, hover
+from flows.report.figures import LIGHT_TO_DARK, ROW_HEIGHT, WIDTH, finish, on_top
 from flows.report.quantities import alone, axis_label, objective_label, sign
 
 MOST_COLUMNS: Final = 4
@@ -81,11 +82,12 @@ def slices(data: ReportData, quantity: Quantity) -> Any:
     columns = min(MOST_COLUMNS, len(places))
     rows = ceil(len(places) / columns)
     figure = make_subplots(rows, columns, shared_yaxes=True, horizontal_spacing=0.025, vertical_spacing=0.32 / rows)
+    left_out = 0
     for position, panel in enumerate(places):
-        _draw(figure, data, panel, quantity, shown, row=position // columns + 1, col=position % columns + 1)
+        left_out += _draw(figure, panel, quantity, shown, WIDTH / columns, row=position // columns + 1, col=position % columns + 1)
     for row in range(1, rows + 1):
         figure.update_yaxes(title_text=escape(quantity.label), row=row, col=1)
-    return _coloured(finish(figure, height=60 + ROW_HEIGHT * rows, legend=False), data)
+    return _coloured(finish(figure, height=60 + ROW_HEIGHT * rows, legend=False, left_out=left_out), data)
 
 
 def _coloured(figure: Any, data: ReportData) -> Any:
@@ -94,24 +96,28 @@ def _coloured(figure: Any, data: ReportData) -> Any:
     return figure.update_layout(coloraxis={"colorscale": [list(stop) for stop in LIGHT_TO_DARK], "cmin": 1, "cmax": last, "colorbar": bar})
 
 
-def _draw(figure: Any, data: ReportData, panel: Panel, quantity: Quantity, shown: Sequence[Experiment], *, row: int, col: int) -> None:
+def _draw(figure: Any, panel: Panel, quantity: Quantity, shown: Sequence[Experiment], width: float, *, row: int, col: int) -> int:
+    """Draw one panel; return how many points are left out."""
     if panel.categories is not None:
         _prepare_categories(figure, panel, quantity, shown, row=row, col=col)
-    some = [one for one in shown if panel.column in one.configuration]
+    points = [(_position(panel, one), quantity.value(one), one.index) for one in shown if panel.column in one.configuration]
+    some = on_top(points, width=width, height=ROW_HEIGHT)
+    numbers = [index for _, _, index in some]
     figure.add_scatter(
-        x=[_position(panel, one) for one in some],
-        y=[quantity.value(one) for one in some],
+        x=[x for x, _, _ in some],
+        y=[y for _, y, _ in some],
         mode="markers",
-        marker={"color": [one.index for one in some], "coloraxis": "coloraxis", "size": 8, "line": {"color": "white", "width": 0.6}},
-        text=[hover(data, one) for one in some],
-        hovertemplate="%{text}<extra></extra>",
+        marker={"color": numbers, "coloraxis": "coloraxis", "size": 8, "line": {"color": "white", "width": 0.6}},
+        meta=numbers,
+        hovertemplate="%{customdata}<extra></extra>",
         row=row,
         col=col,
     )
     if quantity.band is not None:
         low, high = quantity.band
-        figure.add_hrect(y0=low, y1=high, fillcolor="#2c8a57", opacity=0.14, line_width=0, layer="below", row=row, col=col)
+        figure.add_hrect(y0=low, y1=high, fillcolor=GREEN, opacity=0.14, line_width=0, layer="below", row=row, col=col)
     figure.update_xaxes(title_text=escape(panel.label), title_standoff=6, nticks=6, row=row, col=col)
+    return len(points) - len(some)
 
 
 def _position(panel: Panel, experiment: Experiment) -> float | str:
@@ -127,7 +133,7 @@ def _prepare_categories(figure: Any, panel: Panel, quantity: Quantity, shown: Se
     for place, category in enumerate(panel.categories):
         values = [quantity.value(one) for one in shown if one.configuration.get(panel.column) == category]
         if len(values) >= BOX_NEEDS:
-            box = {"fillcolor": GRID, "line": {"color": "#9aa5b1", "width": 1}, "boxpoints": False, "hoverinfo": "skip"}
+            box = {"fillcolor": GRID, "line": {"color": AXIS, "width": 1}, "boxpoints": False, "hoverinfo": "skip"}
             figure.add_box(x=[place] * len(values), y=values, width=0.8, row=row, col=col, **box)
     figure.update_xaxes(
         tickmode="array",

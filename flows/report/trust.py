@@ -7,9 +7,10 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from flows.report import figures, tables
+from flows.report import figures
+from flows.report.colours import ACCENT
 from flows.report.data import ReportData
-from flows.report.prior import Pair, PriorStory, figures_of, label
+from flows.report.prior import Pair, PriorStory, figures_of
 from flows.report.quantities import axis_label, number
 from orchestrator.domain.objective import Target
 
@@ -17,31 +18,17 @@ WITHOUT: str = "#8a96a3"
 """Colour of predictions that know no history."""
 
 
-def facts(data: ReportData, story: PriorStory) -> str:
-    """Lay out the prior's name, hash and origin, and each change of the leading component."""
-    identity = {"name": story.name, "origin": story.origin}
-    rows = [
-        ("prior", escape(label(identity, simulated_lab=data.circumstances.simulated))),
-        ("sha256", f'<span class="key">{escape(story.sha256)}</span>'),
-        ("adaptations", f"{len(story.adapted)}"),
-    ]
-    for one in story.adapted:
-        for target, (before, now) in one.switched.items():
-            rows.append((f"after {one.experiments}", escape(f"{target}: {now} leads instead of {before}")))
-    return tables.facts(rows)
-
-
-def comparison(data: ReportData, story: PriorStory) -> str:
-    """Lay out errors, intervals and log densities with and without the prior."""
-    rows = []
+def comparison(data: ReportData, story: PriorStory) -> list[tuple[str, ...]]:
+    """Return errors, intervals and log densities with and without the prior."""
+    rows: list[tuple[str, ...]] = []
     for target in data.objective.targets:
         pairs = story.pairs.get(target.name, ())
         for name, some in (("with the prior", [one.with_prior for one in pairs]), ("without", [one.without for one in pairs])):
             if some:
                 found = figures_of(some)
                 shown = (number(found["error"], 3), f"{100 * found['inside']:.0f} %", f"{found['log_density']:.2f}")
-                rows.append((escape(axis_label(target.name, target.unit)), name, str(len(some)), *shown))
-    return tables.table(("target", "model", "experiments", "mean absolute error", "within 90 % interval", "mean log density"), rows)
+                rows.append((axis_label(target.name, target.unit), name, str(len(some)), *shown))
+    return rows
 
 
 def trust(data: ReportData, story: PriorStory) -> Any:
@@ -75,7 +62,7 @@ def predictions(data: ReportData, story: PriorStory) -> Any:
 
 
 def _panel(figure: Any, pairs: tuple[Pair, ...], target: Target, *, row: int, col: int, legend: bool) -> None:
-    series = (("without", WITHOUT, [one.without for one in pairs]), ("with the prior", figures.ACCENT, [one.with_prior for one in pairs]))
+    series = (("without", WITHOUT, [one.without for one in pairs]), ("with the prior", ACCENT, [one.with_prior for one in pairs]))
     for name, colour, some in series:
         figure.add_scatter(
             x=[one.predicted.mean for one in some],

@@ -10,14 +10,14 @@ from typing_extensions import override
 from flows.plans.binding import changes
 from flows.plans.recipe import Recipe, steps_of
 from flows.plans.stocks import StockBook
-from flows.review.queueing import close_requests, proposed_again, queued_run, taken_back
-from flows.review.written import check_written
+from flows.review.approvals import close_requests, proposed_again, queued_run, taken_back, waiting_runs
+from flows.review.by_hand import steps_by_hand
 from orchestrator.clock import Clock
 from orchestrator.domain.campaign import ReviewSpec
 from orchestrator.domain.distance import nearest
 from orchestrator.domain.events import CAMPAIGN, DEADLINE, Actor, EventKind
 from orchestrator.domain.identity import uuid7
-from orchestrator.domain.lifecycle import AnswerStatus, ProposalStatus, ReviewStatus, RunStatus
+from orchestrator.domain.lifecycle import AnswerStatus, ProposalStatus, ReviewStatus
 from orchestrator.domain.records import ExperimentRun, Prediction, Proposal, Provenance
 from orchestrator.domain.review import Answer, Page, Reason, ReviewRequest
 from orchestrator.domain.space import SearchSpace
@@ -170,7 +170,7 @@ class ReviewDesk:
         if (changed := changes(proposal.binding, self.recipe.binding)) is not None:
             raise BadInput(f"what was shown has changed: {changed}")
         values = {**proposal.configuration, **edits}
-        check_written(self.space, self.recipe, self.stocks, history, values, times=proposal.replicates)
+        steps_by_hand(self.space, self.recipe, self.stocks, history, values, times=proposal.replicates)
         revised = self._revised(proposal, values)  # before it is predicted: what refuses is cheap
         return revised.evolve(provenance=self._predicted_anew(history, proposal, values))
 
@@ -214,8 +214,7 @@ class ReviewDesk:
         why = self._why_lapsed(proposal, now.lab)
         if why is None:
             return None
-        key = (run.proposal_id, run.revision)
-        waiting = [one for one in history.runs.values() if (one.proposal_id, one.revision) == key and one.status is RunStatus.QUEUED]
+        waiting = waiting_runs(history).get((run.proposal_id, run.revision), [])
         ended, successor = self._lapsed(proposal, why)
         if successor is not None:
             successor = successor.evolve(replicates=len(waiting))

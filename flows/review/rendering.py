@@ -4,12 +4,12 @@ Nothing is computed or looked up here: what the document holds is what is shown.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from html import escape
 from typing import Any, Final
 
 from markdown_it import MarkdownIt
 
 from flows.report.svg import markdown_image
+from flows.templating import render
 from orchestrator.domain.records import NORMAL_90
 
 Document = Mapping[str, Any]
@@ -25,12 +25,6 @@ _CHANCE: Final = (
     "Intervals hold 90 % of what one new measurement may bring. The chance to beat the best is the share of joint draws of a new "
     "measurement of all targets, from the surrogate's posterior with its noise, whose objective is better than the best one measured so "
     "far that counts."
-)
-_STYLE: Final = (
-    "body{font:15px/1.5 sans-serif;max-width:60em;margin:2em auto;padding:0 1em;color:#1f2933;overflow-wrap:anywhere}"
-    ".wide{overflow-x:auto;margin:1em 0}table{border-collapse:collapse}"
-    "td,th{border:1px solid #cbd2d9;padding:.25em .6em;text-align:left;overflow-wrap:normal}"
-    "img{max-width:100%}"
 )
 
 
@@ -48,15 +42,12 @@ def target_units(page: Document) -> dict[str, str]:
 
 def html(page: Document) -> str:
     """Render a page as one HTML file that needs nothing else."""
-    title = escape(f"Decision page, campaign {page['campaign']}, batch {page.get('batch', '')}")
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     known = parser.validateLink
     parser.validateLink = lambda url: url.startswith(_PICTURE) or known(url)  # type: ignore[method-assign]  # its way to be told
     parser.add_render_rule("table_open", lambda *_: '<div class="wide"><table>\n')
     parser.add_render_rule("table_close", lambda *_: "</table></div>\n")
-    body = parser.render(markdown(page))
-    narrow = '<meta name="viewport" content="width=device-width, initial-scale=1">'
-    return f'<!doctype html><html lang="en"><meta charset="utf-8">{narrow}<title>{title}</title><style>{_STYLE}</style>{body}</html>\n'
+    return render("decision.html", page=page, body=parser.render(markdown(page)))
 
 
 def _head(page: Document) -> Iterator[str]:

@@ -6,8 +6,9 @@ from dataclasses import replace
 from pydantic import ValidationError
 
 from flows.plans.plan import Plan
+from flows.review.approvals import waiting_runs
 from orchestrator.domain.identity import uuid7
-from orchestrator.domain.lifecycle import ProposalStatus, RunStatus
+from orchestrator.domain.lifecycle import ProposalStatus
 from orchestrator.domain.parameters import CategoricalParameter
 from orchestrator.domain.records import Proposal
 from orchestrator.domain.region import Region
@@ -106,6 +107,6 @@ def new_restriction(
 def outside(history: History, space: SearchSpace, restriction: Restriction) -> tuple[Proposal, ...]:
     """Return the proposals that wait, or whose runs do, and lie where later ones may not."""
     region = Region(space, (restriction,))
-    queued = {(run.proposal_id, run.revision) for run in history.runs.values() if run.status is RunStatus.QUEUED}
+    queued = waiting_runs(history)
     waiting = (one for one in history.newest() if one.status is ProposalStatus.PROPOSED or (one.proposal_id, one.revision) in queued)
     return tuple(one for one in waiting if region.complaint(one.configuration) is not None)

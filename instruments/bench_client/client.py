@@ -11,8 +11,8 @@ from typing import Any, Final, Self
 from pydantic import ValidationError
 from typing_extensions import override
 
-from instruments.bench_client.http import Unreached, exchange, parse_object, refusal
-from instruments.lab_processes.state_files import HOST, LATCHED, noted, read_note
+from instruments.lab_processes.http import Unreached, exchange, parse_object, refusal
+from instruments.lab_processes.state_files import HOST, LATCHED, read_lab_state, read_state_file
 from orchestrator.domain.documents import REPORT, REQUEST, read_line
 from orchestrator.domain.records import Reading, RunReport, RunRequest
 from orchestrator.errors import AthanorError, BenchLatched, HostError
@@ -66,7 +66,7 @@ class HostClient(Bench):
     @classmethod
     def of_lab(cls, lab: Path, *, campaign: str = "", fence: int | None = None, restart_within: float = RESTART_WITHIN) -> Self:
         """Talk to the host of a lab. HostError when none was started there."""
-        note = noted(lab, HOST)
+        note = read_lab_state(lab, HOST)
         if "socket" not in note:
             raise HostError(f"lab {lab} has no bench host: {lab / HOST} is not there")
         return cls(note["socket"], fence, campaign=campaign, restart_within=restart_within, lab=lab)
@@ -190,7 +190,7 @@ class HostClient(Bench):
     def _refuse_latched(self) -> None:
         """While latched nobody restarts the host: there is nothing to wait for."""
         if self._lab is not None and (self._lab / LATCHED).exists():
-            reason = read_note(self._lab / LATCHED).get("reason")
+            reason = read_state_file(self._lab / LATCHED).get("reason")
             raise BenchLatched(f"the bench is latched ({reason}) and its host is gone; athanor resume --by NAME --reason TEXT")
 
 

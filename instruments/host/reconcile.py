@@ -116,7 +116,7 @@ class Reconciler:
         self._run = run
         self._interruption = interruption(run, gap)
 
-    def settle(self) -> tuple[JournalStep, ...]:
+    def decide_open_steps(self) -> tuple[JournalStep, ...]:
         """Ask the devices and commit what they say; return the steps to attach to.
 
         Raises:
@@ -141,7 +141,7 @@ class Reconciler:
         if known.step.kind not in ONCE:
             return None
         try:
-            return self._runner.exchange.find(known.step, known.baseline)
+            return self._runner.devices.find(known.step, known.baseline)
         except InstrumentError as error:
             return Finding(Verdict.UNDECIDABLE, {"error": str(error), "sent": error.sent.value})
 

@@ -38,9 +38,9 @@ TOGETHER: Final = 250
 """Permutations looked at at a time, so that memory stays bounded."""
 DEGREE: Final = 2
 """Of the polynomial in a numeric channel's ranks."""
-TIE: Final = 1e-9
+_TIE: Final = 1e-9
 """Explained shares nearer than it are equal: float noise must not decide between them."""
-DEPENDENT: Final = 1e-9
+_DEPENDENT: Final = 1e-9
 """Singular values of a channel's columns, whose lengths are of the order of one, below it are zero but for float noise."""
 FULL_LEVERAGE: Final = 1e-9
 """Least part of the noise that the posterior leaves: more is left in an exact process, and a surrogate whose predicted noise
@@ -166,7 +166,7 @@ def _family_wise(shares: Float[Tensor, "r c"]) -> Float[Tensor, " c"]:
 
 def _tail(sample: Float[Tensor, " r"], at: Float[Tensor, " k"]) -> Float[Tensor, " k"]:
     """Return the part of the sample that reaches each value."""
-    below = torch.searchsorted(sample.sort().values, (at - TIE).contiguous())
+    below = torch.searchsorted(sample.sort().values, (at - _TIE).contiguous())
     return (len(sample) - below).to(sample.dtype) / len(sample)
 
 
@@ -199,7 +199,7 @@ def _indicators(name: str, values: Channel) -> Float[Tensor, "n k"]:
 
 def _orthonormal(columns: Float[Tensor, "n k"]) -> Float[Tensor, "n r"]:
     U, sizes, _ = torch.linalg.svd(columns, full_matrices=False)
-    kept: Tensor = U[:, sizes > DEPENDENT]
+    kept: Tensor = U[:, sizes > _DEPENDENT]
     return kept
 
 

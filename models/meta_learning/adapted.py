@@ -13,37 +13,34 @@ from itertools import product
 from typing import Any, Final
 
 import torch
-from botorch.models.model import Model as BotorchModel
 from botorch.posteriors import GPyTorchPosterior
 from gpytorch.distributions import MultitaskMultivariateNormal, MultivariateNormal
 from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
-from models.base import Learner, Model, Posterior, Prior, Surrogate, TargetData
+from models.base import Learner, Model, PlainModel, Posterior, Surrogate, TargetData
 from models.meta_learning.checkpoint import PriorFile
 from models.source_basis.guarded import DefaultPrior
+from models.tasks import Prior, TaskData
 from orchestrator.domain.campaign import SurrogateSpec
 from orchestrator.domain.objective import Target
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
-from orchestrator.units import convert
 
-LEAST_WEIGHT: Final = 1e-3
+_LEAST_WEIGHT: Final = 1e-3
 """Products of components that weigh less are left out: they change no choice and each costs an acquisition function."""
 KEPT_LIFTS: Final = 8
 """Large tables whose lifted form is kept: a pool in a few blocks."""
-TABLE: Final = 256
+_TABLE: Final = 256
 """Rows from which on a tensor counts as a table that comes again."""
 
 Lifting = Callable[[Tensor], Tensor]
 """From rows of the campaign's encoding to rows of the prior's, differentiably."""
 
 
-class Joined(BotorchModel):  # type: ignore[misc]  # botorch is untyped here
+class Joined(PlainModel):
     """Independent models of all targets, over the campaign's encoding, in multiples of the targets' units."""
-
-    _supports_cache_root = False
 
     def __init__(self, models: Sequence[Model], units: Sequence[float], lifting: Lifting) -> None:
         super().__init__()
@@ -54,23 +51,10 @@ class Joined(BotorchModel):  # type: ignore[misc]  # botorch is untyped here
     def num_outputs(self) -> int:
         return len(self.models)
 
-    @property
     @override
-    def batch_shape(self) -> torch.Size:
-        return torch.Size()
-
-    @override
-    def posterior(
-        self,
-        X: Float[Tensor, "*b q d"],
-        output_indices: list[int] | None = None,
-        observation_noise: bool | Tensor = False,
-        posterior_transform: Any = None,
-    ) -> Posterior:
-        """Return the joint posterior, event shape `*b q m`."""
+    def predict(self, X: Float[Tensor, "*b q d"], *, noisy: bool) -> Posterior:
         Z = self.lifting(X)
-        found = joined((model.posterior(Z, observation_noise=observation_noise) for model in self.models), self.units)
-        return found if posterior_transform is None else posterior_transform(found)
+        return joined((model.posterior(Z, observation_noise=noisy) for model in self.models), self.units)
 
 
 def joined(posteriors: Iterable[Posterior], units: Sequence[float]) -> Posterior:
@@ -118,13 +102,19 @@ class AdaptedTargets(Surrogate):
         """Combine each component of a target with each of the others; what weighs next to nothing is left out."""
         combinations = list(product(*(part.components() for part in self.parts)))
         weighed = [(math.prod(weight for weight, _ in one), [model for _, model in one]) for one in combinations]
-        heavy = [(weight, models) for weight, models in weighed if weight >= LEAST_WEIGHT]
+        heavy = [(weight, models) for weight, models in weighed if weight >= _LEAST_WEIGHT]
         total = math.fsum(weight for weight, _ in heavy)
         return tuple((weight / total, Joined(models, self.units, self.lifting)) for weight, models in heavy)
 
     @override
     def description(self) -> Mapping[str, Any]:
         return {target: dict(part.description()) for target, part in zip(self.targets, self.parts, strict=True)}
+
+    @override
+    def without_prior(self) -> "AdaptedTargets | None":
+        """Return the guards of all targets; None where a target has none."""
+        guards = tuple(guard for part in self.parts if (guard := part.without_prior()) is not None)
+        return replace(self, parts=guards) if len(guards) == len(self.parts) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +127,7 @@ class KeptLift:
 
     def __call__(self, X: Float[Tensor, "*b d"]) -> Float[Tensor, "*b e"]:
         """Lift rows."""
-        if X.requires_grad or len(X) < TABLE:
+        if X.requires_grad or len(X) < _TABLE:
             return self.lift(X)
         pair = self.kept.pop(id(X), None) or (X, self.lift(X))
         while len(self.kept) >= KEPT_LIFTS:
@@ -202,7 +192,8 @@ class AdaptedLearner(Learner):
             raise BadInput(f"the prior has no target {data.name!r}; it has {', '.join(self.priors)}")
         size, generator = self._size(data), torch.Generator().manual_seed(seed)
         variances = None if data.Yvar is None else data.Yvar * size**2
-        return self.priors[data.name].adapt(self.lift(data.X), data.Y * size, variances, self.task, generator=generator)
+        task = TaskData(data.name, self.lift(data.X), data.Y * size, variances, descriptors=self.task)
+        return self.priors[data.name].adapt(task, generator=generator)
 
 
 def adapted_learner(file: PriorFile, space: SearchSpace, targets: Sequence[Target], spec: SurrogateSpec) -> AdaptedLearner:
@@ -217,29 +208,19 @@ def adapted_learner(file: PriorFile, space: SearchSpace, targets: Sequence[Targe
     Raises:
         BadInput: The prior does not fit: a parameter, category, target, unit or descriptor.
     """
+    fit = file.fit(space, targets, spec.task)
     return AdaptedLearner(
         priors={target.name: _guarded(file.prior(target.name), spec.guard) for target in targets},
-        lift=file.lift(space),
-        task=file.task_vector(spec.task),
+        lift=fit.lift,
+        task=fit.task,
         origin={"name": file.name, "sha256": file.sha256, "origin": file.origin},
-        factors={target.name: _factor(target, file.family(target.name).unit, file.name) for target in targets},
+        factors=fit.factors,
     )
 
 
 def _guarded(prior: Prior, guard: bool) -> Prior:
     """Leave the guard out where that is wanted; priors of other learners have none."""
     return replace(prior, guard=guard) if isinstance(prior, DefaultPrior) else prior
-
-
-def _factor(target: Target, unit: str, prior: str) -> float:
-    """Return how much of the prior's unit the campaign's is."""
-    try:
-        zero, one = (convert(value, target.unit, unit) for value in (0.0, 1.0))
-    except BadInput as error:
-        raise BadInput(f"prior {prior}: target {target.name} is in {unit or '1'} there and in {target.unit or '1'} here") from error
-    if zero != 0.0:
-        raise BadInput(f"prior {prior}: target {target.name} is in {unit} there and in {target.unit} here, which begin elsewhere")
-    return one
 
 
 def fingerprint(data: TargetData) -> str:

@@ -17,25 +17,25 @@ from jaxtyping import Float
 from pydantic import ValidationError
 from torch import Tensor
 
-from models.base import Prior
 from models.inputs.encoding import Encoding
 from models.inputs.features import Descriptors, Features
 from models.inputs.lift import Lift, lift
 from models.meta_learning.audit import TaskMark
-from models.meta_learning.packing import Flat, content_hash, pack, unpack
-from models.meta_learning.tasks import Family, TaskData
+from models.meta_learning.packing import Flat, flat_hash, pack, unpack
+from models.tasks import Family, Prior, TaskData
 from orchestrator.domain.objective import Target
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
+from orchestrator.units import convert
 
-SCHEMA: Final = 1
+_SCHEMA: Final = 1
 """Grows when an older Athanor could misread a newer file."""
 _PARTS: Final = ("about", "audit", "card", "descriptors", "space", "targets", "tasks", "trained")
 """Every prior has exactly these, each with its own tensors."""
 _SCHEMA_KEY: Final = "athanor-prior"
 _HASH_KEY: Final = "sha256"
 
-Origin = Literal["measured", "mixed", "simulated"]
+DataOrigin = Literal["measured", "mixed", "simulated"]
 Restore = Callable[[str, Mapping[str, Any], Family], Prior]
 """Name of a learner, state of what it learned, family -> the prior."""
 
@@ -94,6 +94,18 @@ def task_vector(columns: Sequence[TaskColumn], known: Mapping[str, float | str],
     return torch.tensor([number for column in columns for number in column.encode(known[column.name])], dtype=torch.float64)
 
 
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How a campaign's space, task and targets are those of a prior."""
+
+    lift: Lift
+    """From rows of the campaign's encoding to rows of the prior's."""
+    task: Float[Tensor, " k"]
+    """What is known about the task, as the learners expect it."""
+    factors: Mapping[str, float]
+    """Target -> how much of the prior's unit the campaign's is."""
+
+
 @dataclass(frozen=True)
 class PriorFile:
     """What meta-training made: a prior per target and learner, and all that is to be known of them."""
@@ -126,7 +138,7 @@ class PriorFile:
         return tuple(self.trained)
 
     @property
-    def origin(self) -> Origin:
+    def origin(self) -> DataOrigin:
         """Whether the sources were measured, simulated, or both."""
         kinds = {task.fidelity for tasks in self.tasks.values() for task in tasks}
         return "mixed" if len(kinds) > 1 else "simulated" if kinds == {"simulated"} else "measured"
@@ -179,6 +191,32 @@ class PriorFile:
         """
         return task_vector(self.task_columns, known, what=f"prior {self.name}")
 
+    def fit(self, space: SearchSpace, targets: Sequence[Target], known: Mapping[str, float | str]) -> Fit:
+        """Fit the prior to a campaign; no learner is needed for that.
+
+        Args:
+            space: The campaign's space.
+            targets: The campaign's targets.
+            known: What is known about its task.
+
+        Raises:
+            BadInput: A parameter, category, descriptor, target or unit that does not fit.
+        """
+        units = {target.name: self.family(target.name).unit for target in targets}
+        lifted, task = self.lift(space), self.task_vector(known)
+        return Fit(lifted, task, {target.name: _factor(target, units[target.name], self.name) for target in targets})
+
+
+def _factor(target: Target, unit: str, prior: str) -> float:
+    """Return how much of the prior's unit the campaign's is."""
+    try:
+        zero, one = (convert(value, target.unit, unit) for value in (0.0, 1.0))
+    except BadInput as error:
+        raise BadInput(f"prior {prior}: target {target.name} is in {unit or '1'} there and in {target.unit or '1'} here") from error
+    if zero != 0.0:
+        raise BadInput(f"prior {prior}: target {target.name} is in {unit} there and in {target.unit} here, which begin elsewhere")
+    return one
+
 
 def _flat(prior: PriorFile) -> Flat:
     columns = [[column.name, column.low, column.high, [*column.categories]] for column in prior.task_columns]
@@ -200,7 +238,7 @@ def _flat(prior: PriorFile) -> Flat:
         "tasks": {target: [_task_document(task) for task in tasks] for target, tasks in prior.tasks.items()},
         "trained": prior.trained,
     }
-    flat: Flat = {_SCHEMA_KEY: json.dumps(SCHEMA)}
+    flat: Flat = {_SCHEMA_KEY: json.dumps(_SCHEMA)}
     for name in _PARTS:
         flat |= pack(name, parts[name])
     return flat
@@ -225,7 +263,7 @@ def save_prior(path: Path, prior: PriorFile) -> str:
         BadInput: The file cannot be written.
     """
     flat = _flat(prior)
-    sha256 = content_hash(flat)
+    sha256 = flat_hash(flat)
     beside = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -276,14 +314,14 @@ def _check(path: Path, flat: Mapping[str, Tensor | str]) -> None:
     schema = flat[_SCHEMA_KEY]
     if not isinstance(schema, str) or not schema.isdecimal():
         raise BadInput(f"prior {path}: schema {schema!r} is no number")
-    if int(schema) > SCHEMA:
-        raise BadInput(f"prior {path} has schema {schema}, this Athanor reads {SCHEMA}; a newer Athanor made it")
+    if int(schema) > _SCHEMA:
+        raise BadInput(f"prior {path} has schema {schema}, this Athanor reads {_SCHEMA}; a newer Athanor made it")
     known = {*_PARTS, _SCHEMA_KEY, _HASH_KEY}
     if missing := sorted(known - set(flat)):
         raise BadInput(f"prior {path}: {missing[0]!r} is missing")
     if unknown := sorted(name for name in flat if name.partition("/")[0] not in known):
         raise BadInput(f"prior {path}: unknown part {unknown[0]!r}; legal: {', '.join(_PARTS)}")
-    came = content_hash({name: value for name, value in flat.items() if name != _HASH_KEY})
+    came = flat_hash({name: value for name, value in flat.items() if name != _HASH_KEY})
     if came != flat[_HASH_KEY]:
         raise BadInput(f"prior {path} was altered: its content has sha256 {came}; it says {flat[_HASH_KEY]}")
 

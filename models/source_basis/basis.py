@@ -10,8 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from models.inputs.features import Features
-from models.meta_learning.tasks import Fidelity
 from models.source_basis.source_posterior import SourceBank, SourcePosterior
+from models.tasks import Fidelity
 
 FIDELITIES: Final[tuple[Fidelity, ...]] = ("measured", "simulated")
 KEPT: Final = 64

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from flows.cli.run import RunOptions, run_campaign
-from flows.console import fail
+from flows.cli.console import fail
+from flows.cli.run import run_in_terminal
+from flows.running.session import RunOptions
 from orchestrator.errors import AthanorError
 from orchestrator.store.sql import SqlLedger, SqlStore
 
@@ -46,7 +47,7 @@ def carry(file: str, lab: str, rate: float, number: int, when: str) -> int:
     if number:
         die_at(number, when)
     try:
-        run_campaign(Path(file), RunOptions(kind="dry", lab=Path(lab), rate=rate, view=False, as_json=True))
+        run_in_terminal(Path(file), RunOptions(kind="dry", lab=Path(lab), rate=rate, view=False), as_json=True)
     except AthanorError as error:
         fail(str(error))
         return error.exit_code

@@ -8,6 +8,7 @@ from typing import Any, Final
 import pytest
 
 from flows.plans.plan import load_plan
+from flows.plans.policy import policy_of
 from flows.plans.proposing import batch_seed
 from flows.plans.stocks import needed
 from instruments.lab_processes.locks import campaign_holder
@@ -28,7 +29,7 @@ def laboratory(make_laboratory: MakeLaboratory) -> Laboratory:
     """A lab whose selenium suffices for the first experiment and hardly more."""
     found = make_laboratory(budget=2, rate=RATE)
     plan = load_plan(found.file)
-    (one,) = plan.policy.propose(Knowledge(), count=1, seed=batch_seed(plan.file.spec.campaign.seed, 1))
+    (one,) = policy_of(plan).propose(Knowledge(), count=1, seed=batch_seed(plan.file.spec.campaign.seed, 1))
     takes = needed(plan.recipe.expand(one.configuration), plan.recipe.binding)[LOT]
     changed(found.bench, 'lot = "SE-09"\nvolume = "500 mL"', f'lot = "SE-09"\nvolume = "{takes + LITTLE:.4f} mL"')
     return found

@@ -15,8 +15,8 @@ import pytest
 
 from flows.plans.plan import load_plan
 from instruments.bench_client.client import HostClient
+from instruments.lab_processes.bench_process import ensure_bench, shutdown_bench
 from instruments.lab_processes.process_identity import Process
-from instruments.lab_processes.processes import ensure_bench, shutdown_bench
 from orchestrator.domain.events import EventKind
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.records import RunRequest

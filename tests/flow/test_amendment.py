@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli.amend import amend_campaign
-from flows.plans.amendment import amend, former_benches
+from flows.cli.campaign_commands import amend
+from flows.plans.amendment import amendment_of, former_benches
 from flows.plans.lab import make_lab
 from flows.plans.plan import admit, load_plan, stored_plan
 from instruments.lab_processes.locks import CampaignLock
@@ -77,7 +77,7 @@ def propose(file: Path) -> Proposal:
 
 
 def accept(file: Path, reason: str = "a new bottle") -> None:
-    amend_campaign(file, lab=None, data=None, by="Ada", reason=reason, as_json=False)
+    amend(file, lab=None, data=None, by="Ada", reason=reason, as_json=False)
 
 
 def test_an_accepted_change_lets_the_campaign_go_on_and_the_ledger_keeps_both_files(file: Path) -> None:
@@ -184,10 +184,10 @@ def test_a_bench_file_does_not_change_under_a_run_but_a_budget_may(file: Path, s
     bench = file.parent / "bench.toml"
     changed(bench, 'lot = "CD-17"', 'lot = "CD-18"')
     with pytest.raises(BadInput, match="is in hand"):
-        amend(history(file), load_plan(file))
+        amendment_of(history(file), load_plan(file))
     changed(bench, 'lot = "CD-18"', 'lot = "CD-17"')
     changed(file, "budget = 4", "budget = 5")
-    made = amend(history(file), load_plan(file))
+    made = amendment_of(history(file), load_plan(file))
     assert made.difference[-2:] == ("-budget = 4", "+budget = 5")
     assert list(made.hashes) == ["campaign"]
 
@@ -195,4 +195,4 @@ def test_a_bench_file_does_not_change_under_a_run_but_a_budget_may(file: Path, s
 @pytest.mark.parametrize(("by", "reason"), [(" ", "x"), ("Ada", "")])
 def test_who_accepts_and_why_are_needed(file: Path, by: str, reason: str) -> None:
     with pytest.raises(BadInput, match="--by NAME and --reason TEXT"):
-        amend_campaign(file, lab=None, data=None, by=by, reason=reason, as_json=False)
+        amend(file, lab=None, data=None, by=by, reason=reason, as_json=False)

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from flows.cli.steer import abort_campaign, resolve_run, resume_campaign
+from flows.cli.steering_commands import abort, resolve, resume
 from flows.plans.lab import Lab, make_lab
 from flows.plans.stocks import dosed, stock_entries
 from flows.running.actions import Setup, Steps
-from flows.running.ending import record_word
 from flows.running.recording import Recorder
 from flows.running.run_loop import Ended
+from flows.running.unattended_runs import record_verdict
 from instruments.bench.spec import StockSpec
 from instruments.host.journal import Journal
 from instruments.host.journal_records import Transition
@@ -118,7 +118,7 @@ class Place:
             Steps(setup).abort()
 
     def by_command(self) -> None:
-        abort_campaign("c", lab=self.lab.path, by="Ada", reason="lunch")
+        abort("c", lab=self.lab.path, by="Ada", reason="lunch")
 
 
 @pytest.fixture
@@ -239,7 +239,7 @@ def test_a_persons_word_on_a_run_is_recorded_with_all_that_the_journal_knows(
     with unattended(place.lab.path) as bench:
         report = bench.report("r1")
     assert report is not None
-    record_word(place.store, place.lab, place.history().campaign, run, report, {"verdict": verdict, **SAID})
+    record_verdict(place.store, place.lab, place.history().campaign, run, report, {"verdict": verdict, **SAID})
     history = place.history()
     assert [str(one.status) for one in history.runs.values()] == ends
     settled = history.runs["r1"]
@@ -287,7 +287,7 @@ def test_resolve_ends_with_what_the_run_counts_as_and_what_is_to_be_done_next(
     if state == "another":
         place.run(2, RunStatus.UNKNOWN)
     place.steer(CampaignStatus.ABORTED if state == "aborted" else CampaignStatus.PAUSED, state)
-    resolve_run("r1", [verdict], lab=place.lab.path, by="Ada", reason="seen")
+    resolve("r1", verdict == "done", verdict == "not-done", verdict == "discard", lab=place.lab.path, by="Ada", reason="seen")
     last = capsys.readouterr().out.splitlines()[-1]
     assert last.startswith(f"run r1 is settled: {verdict} (seen, by Ada); {told}")
     place.store.close()
@@ -313,7 +313,7 @@ def test_a_campaign_that_is_resumed_after_three_fruitless_runs_pauses_only_after
     for runs in (3, 6, 9):
         assert carry(Steps(setup)).status is CampaignStatus.PAUSED
         assert len(place.history().runs) == runs
-        resume_campaign("c", lab=place.lab.path, by="Ada", reason="seen")
+        resume("c", lab=place.lab.path, by="Ada", reason="seen")
         assert place.history().campaign.forgiven == runs
     place.store.close()
     place.journal.close()

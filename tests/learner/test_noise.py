@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from models.gaussian_processes.noise import fit_noise, restore_noise
-from models.meta_learning.tasks import TaskData, family_scale
+from models.tasks import TaskData, family_scale
 
 
 @pytest.mark.parametrize("repeats", [1, 2])

@@ -14,7 +14,8 @@ from torch import Tensor
 from models.gaussian_processes.single_task import GaussianProcesses
 from models.reproducible import repeatable
 from orchestrator.domain.objective import Objective, Target
-from policies.acquisition import Kind, LogImprovement, Question, Score, build
+from policies.acquisition import LogImprovement, Question, Score, build
+from policies.settings import AcquisitionKind
 
 X = torch.tensor([[0.0], [0.25], [0.5], [0.75], [1.0]], dtype=torch.float64)
 Y = torch.tensor([1.0, 2.0, -1.0, 2.0, 0.5], dtype=torch.float64)
@@ -31,12 +32,12 @@ def surrogate(values: Float[Tensor, " n"] = Y) -> GaussianProcesses:
     with repeatable(0):
         model = SingleTaskGP(X, values.unsqueeze(-1), EXACT.unsqueeze(-1), outcome_transform=Standardize(1))
         fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
-    return GaussianProcesses((model,), ("y",))
+    return GaussianProcesses("gp/1", model, {"y": model})
 
 
 def acquisition(
     objective: Objective,
-    kind: Kind = "log-nei",
+    kind: AcquisitionKind = "log-nei",
     *,
     values: Float[Tensor, " n"] = Y,
     unit: float = 1.0,
@@ -73,14 +74,14 @@ def moments(values: Float[Tensor, " n"] = Y) -> list[tuple[float, float]]:
 
 
 @pytest.mark.parametrize(("kind", "tolerance"), [("log-ei", 1e-3), ("log-nei", 0.15)])
-def test_maximising_one_exact_target_is_expected_improvement(kind: Kind, tolerance: float) -> None:
+def test_maximising_one_exact_target_is_expected_improvement(kind: AcquisitionKind, tolerance: float) -> None:
     best = surrogate().posterior(X.unsqueeze(-2)).mean.detach().max().item()
     expected = [math.log(improvement(mean, sd, best)) for mean, sd in moments()]
     assert agree(values_at(acquisition(MAXIMISE, kind)), expected, tolerance)
 
 
 @pytest.mark.parametrize(("kind", "tolerance"), [("log-ei", 1e-3), ("log-nei", 0.15)])
-def test_minimising_is_maximising_the_negative(kind: Kind, tolerance: float) -> None:
+def test_minimising_is_maximising_the_negative(kind: AcquisitionKind, tolerance: float) -> None:
     minimise = Objective(targets=(Target(name="y", goal="minimise"),))
     best = surrogate().posterior(X.unsqueeze(-2)).mean.detach().min().item()
     expected = [math.log(improvement(-mean, sd, -best)) for mean, sd in moments()]
@@ -110,7 +111,7 @@ def test_the_unit_of_a_target_shifts_the_log_score_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("kind", ["log-nei", "log-ei"])
-def test_a_pending_point_takes_away_what_it_will_tell(kind: Kind) -> None:
+def test_a_pending_point_takes_away_what_it_will_tell(kind: AcquisitionKind) -> None:
     alone = values_at(acquisition(MAXIMISE, kind))
     index = max(range(len(alone)), key=alone.__getitem__)
     pending = values_at(acquisition(MAXIMISE, kind, pending=NEW[index]))

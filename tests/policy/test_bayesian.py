@@ -15,8 +15,8 @@ from orchestrator.domain.records import Prediction
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.ports import Knowledge, Observation
-from policies.bayesian import degrees_of_freedom
 from policies.registry import build_policy
+from policies.settings import degrees_of_freedom
 
 PLANE = SearchSpace(
     parameters=(

@@ -10,8 +10,9 @@ from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.parameters import ContinuousParameter
 from orchestrator.domain.space import SearchSpace
 from orchestrator.ports import Knowledge, Observation
-from policies.bayesian import BayesianPolicy, BayesianSettings
+from policies.bayesian import BayesianPolicy
 from policies.random_search import RandomPolicy
+from policies.settings import BayesianSettings
 
 SPACE = SearchSpace(parameters=tuple(ContinuousParameter(name=name, min=0, max=1) for name in ("x", "z", "idle")))
 OBJECTIVE = Objective(targets=(Target(name="y", goal="maximise"),))

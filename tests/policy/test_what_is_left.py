@@ -17,9 +17,10 @@ from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
 from orchestrator.ports import Knowledge, Observation
-from policies.bayesian import BayesianPolicy, BayesianSettings
+from policies.bayesian import BayesianPolicy
 from policies.pool import told_apart
 from policies.registry import build_policy
+from policies.settings import BayesianSettings
 
 T = ContinuousParameter(name="T", unit="degC", min=200, max=280)
 TAU = ContinuousParameter(name="tau", unit="s", min=20, max=180)

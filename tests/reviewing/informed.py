@@ -6,6 +6,7 @@ from math import exp
 from typing import Any
 
 from flows.plans.plan import Plan
+from flows.plans.policy import policy_of
 from flows.review.page import PageMaker
 from orchestrator.domain.lifecycle import CampaignStatus, ProposalStatus, RunStatus
 from orchestrator.domain.objective import Objective
@@ -107,13 +108,13 @@ class Informed:
 
     def page(self, count: int, *, kind: str = "dry", **changes: Any) -> dict[str, Any]:
         """Make the page of the next batch."""
-        chosen = self.plan.policy.propose(knowledge(self.history), count=count, seed=3)
+        chosen = policy_of(self.plan).propose(knowledge(self.history), count=count, seed=3)
         made = tuple(self.proposal(one, self.runs + index, **changes) for index, one in enumerate(chosen, start=1))
         return self.page_of(made, kind=kind)
 
     def page_of(self, made: tuple[Proposal, ...], *, kind: str = "dry") -> dict[str, Any]:
         """Make the page of given proposals."""
-        maker = PageMaker(self.plan, self.plan.policy, kind, lambda: {"state": "ready"})
+        maker = PageMaker(self.plan, policy_of(self.plan), kind, lambda: {"state": "ready"})
         found: Mapping[str, Quantities] = {
             one.proposal_id: Quantities({**self.plan.recipe.quantities(one.configuration).values, "novelty": 0.1}) for one in made
         }

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.review.withdrawal import withdraw
+from flows.review.approvals import withdraw_approval
 from flows.running.run_loop import Interrupted
 from orchestrator.domain.events import EventKind
 from orchestrator.domain.identity import uuid7
@@ -334,7 +334,7 @@ def test_a_withdrawn_approval_is_not_carried_out_and_the_one_who_writes_first_wi
             history = desk.history
             for number in (1, 2):
                 try:
-                    taken.append(withdraw(desk.store, history, number, by="Ada", reason="no", now=desk.clock.now()).number)
+                    taken.append(withdraw_approval(desk.store, history, number, by="Ada", reason="no", now=desk.clock.now()).number)
                 except BadInput as error:
                     refused.append(str(error))
         return submit(request)  # type: ignore[arg-type]

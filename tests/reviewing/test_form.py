@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from flows.prefect_view.review_form import answer_from, field_names, form_for, row_field, row_of
 from flows.review.answering import edits_of, is_number, shown, values_of, verdicts_of
 from flows.review.restricting import allowed_of
-from flows.ui.review_form import answer_from, field_names, form_for, row_field, row_of
 from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter
 from orchestrator.domain.records import Proposal, Provenance
 from orchestrator.domain.review import Answer, ReviewRequest

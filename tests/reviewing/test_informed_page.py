@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from flows.plans.plan import load_plan
+from flows.plans.policy import policy_of
 from flows.review.page import SCHEMA
 from flows.review.rendering import html, markdown
 from orchestrator.domain.values import canonical
@@ -49,7 +50,7 @@ def test_the_objective_and_the_chance_to_beat_the_best_are_those_of_the_policys_
     assert found is not None
     assert page["best"]["objective"] == pytest.approx(found[1], rel=1e-5)
     for one in page["proposals"]:
-        (outlook,) = campaign.plan.policy.outlook(knowledge(campaign.history), [one["configuration"]])
+        (outlook,) = policy_of(campaign.plan).outlook(knowledge(campaign.history), [one["configuration"]])
         assert one["objective"] == pytest.approx(
             {"mean": outlook.mean, "low": outlook.low, "high": outlook.high, "better": outlook.better}, rel=1e-4
         )
@@ -75,7 +76,7 @@ def test_a_target_that_is_the_objective_itself_is_told_once_with_the_chance(tmp_
 
 def test_what_a_person_wrote_is_told_its_chance_too(campaign: Informed) -> None:
     here = campaign.plan.sample[20]
-    (predicted,) = campaign.plan.policy.predict(knowledge(campaign.history), [here])
+    (predicted,) = policy_of(campaign.plan).predict(knowledge(campaign.history), [here])
     made = campaign.proposal(Suggestion(dict(here), "person", predicted=predicted), 13, author="Ada")
     (entry,) = campaign.page_of((made,))["proposals"]
     assert entry["explanation"] is None

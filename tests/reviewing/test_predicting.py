@@ -7,8 +7,9 @@ from orchestrator.domain.lifecycle import ProposalStatus
 from orchestrator.domain.records import Proposal
 from orchestrator.domain.review import Answer, ReviewRequest
 from orchestrator.history import History, knowledge
-from policies.bayesian import BayesianPolicy, BayesianSettings
+from policies.bayesian import BayesianPolicy
 from policies.random_search import RandomPolicy
+from policies.settings import BayesianSettings
 from tests.flow.test_steps import OBJECTIVE, SPACE
 from tests.reviewing.scripted import Desk, answer, approve
 

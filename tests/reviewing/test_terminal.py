@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli.people import add_person
+from flows.cli.review_commands import people_add
 from flows.plans.lab import Lab, make_lab
 from flows.plans.plan import Plan, load_plan
+from flows.plans.policy import policy_of
 from flows.running.actions import Setup, Steps
 from flows.running.run_loop import Interrupted
 from orchestrator.clock import LiveClock
@@ -127,7 +128,7 @@ def test_a_request_that_was_answered_elsewhere_meanwhile_is_said_in_one_line(lab
 
 
 def test_a_lab_that_keeps_people_asks_for_a_code_which_is_never_shown(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
-    add_person("Ada", lab=lab.path, by="test", as_json=False)
+    people_add("Ada", lab=lab.path, by="test", as_json=False)
     code = capsys.readouterr().out.splitlines()[1].split()[0]
     with Terminal("review", "ask", lab=lab.path) as terminal:
         terminal.answer(MENU, "a")
@@ -164,7 +165,7 @@ def asked_on_a_bench(plan: Plan, lab: Lab) -> ReviewRequest:
         store.update_campaign(record.evolve(status=CampaignStatus.RUNNING), kind=EventKind.RUNNING, by="test", now=NOW)
         rules = plan.file.spec.review.evolve(mode="always")
         spec = plan.file.spec.campaign
-        setup = Setup(spec, plan.space, plan.objective, plan.policy, plan.recipe, Bright(), store, LiveClock(), fence, "", rules)
+        setup = Setup(spec, plan.space, plan.objective, policy_of(plan), plan.recipe, Bright(), store, LiveClock(), fence, "", rules)
         steps = Steps(setup)
         steps.propose(Propose(1))
         steps.review(Review(steps.refresh().newest()))

@@ -15,8 +15,8 @@ from models.inputs.encoding import Encoding
 from models.inputs.features import Features
 from models.meta_learning.adapted import KeptLift, adapted_learner, fingerprint
 from models.meta_learning.checkpoint import PriorFile
-from models.meta_learning.tasks import Family, TaskData
 from models.source_basis.guarded import DefaultLearner
+from models.tasks import Family, TaskData
 from orchestrator.domain.campaign import SurrogateSpec
 from orchestrator.domain.objective import Target
 from orchestrator.errors import BadInput

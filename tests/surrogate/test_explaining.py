@@ -7,15 +7,16 @@ from statistics import NormalDist
 import pytest
 import torch
 
-from models.base import Prior
 from models.explanations.mechanistic import MechanisticPrior, tabulated
 from models.inputs.encoding import Encoding
 from models.inputs.training_data import training_data
 from models.source_basis.guarded import DefaultLearner
+from models.tasks import Prior
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.values import Configuration
-from orchestrator.ports import Knowledge, Observation
-from policies.bayesian import BayesianPolicy, BayesianSettings
+from orchestrator.ports import WITHOUT_PRIOR, Knowledge, Observation
+from policies.bayesian import BayesianPolicy
+from policies.settings import BayesianSettings
 from tests.learner import cases
 from tests.surrogate.family import NARROW, SCALE, YIELD, BumpPrior, learner
 
@@ -116,3 +117,17 @@ def test_the_exploit_share_of_a_mixture_is_that_of_its_parts() -> None:
 def test_the_guards_mixture_is_one_where_it_is_explained() -> None:
     data = training_data(Encoding(NARROW), YIELD, measured(2).observations)
     assert len(learner(priors={"y": guarded()}).fit(data, seed=0).components()) == 2
+
+
+def test_a_proposal_notes_what_the_guard_expects_of_it_and_only_where_there_is_one() -> None:
+    known = measured(5)
+    (one,), (again,) = (policy(guarded()).propose(known, count=1, seed=3) for _ in range(2))
+    assert one == again, "a replay finds it too"
+    data = training_data(Encoding(NARROW), YIELD, known.observations)
+    alone = learner(priors={"y": guarded()}).fit(data, seed=0).without_prior()
+    assert alone is not None
+    x = Encoding(NARROW).encode([one.configuration])
+    assert one.details[WITHOUT_PRIOR]["y"]["mean"] == pytest.approx(data[0].unit * alone.posterior(x).mean.item())
+    assert one.details[WITHOUT_PRIOR]["y"]["mean"] != pytest.approx(one.predicted["y"].mean, rel=1e-3)
+    (unguarded,) = policy(BumpPrior()).propose(known, count=1, seed=3)
+    assert WITHOUT_PRIOR not in unguarded.details

@@ -1,63 +1,53 @@
-"""The report's section on the prior: what it predicted, what a model without history would have, how far it was trusted."""
+"""The report's section on the prior: what it predicted, what its guard did, how far it was trusted."""
 
 from dataclasses import replace
+from typing import Any
 
 from flows.report.adaptations import Adaptation
+from flows.report.experiments import Experiment
 from flows.report.page import render_report
-from flows.report.prior import MOST_COMPARED, PriorStory, figures_of, label, prior_story, without_prior
-from models.inputs.encoding import Encoding
-from orchestrator.ports import Observation
+from flows.report.prior import PriorStory, figures_of, label, prior_story
+from orchestrator.ports import WITHOUT_PRIOR
 from tests.report import cases
 
 IDENTITY = {"name": "cdse-12", "sha256": "cd" * 32, "origin": "simulated"}
+GUARD = {"wavelength": {"mean": 560.0, "sd": 30.0}, "fwhm": {"mean": 40.0, "sd": 9.0}}
 
 
-def known_at(seq: int) -> tuple[Observation, ...]:
-    return tuple(Observation(cases.configuration(number), cases.truth(cases.configuration(number))) for number in range(1, seq))
+def noted(one: Experiment, details: dict[str, Any]) -> Experiment:
+    return replace(one, approved=one.approved.evolve(provenance=one.approved.provenance.evolve(details=details)))
 
 
 def story(**changes: object) -> PriorStory:
-    data = cases.full_report()
-    found = prior_story(IDENTITY, (), data.experiments, cases.SPACE, cases.OBJECTIVE, known_at)
+    experiments = [noted(one, {WITHOUT_PRIOR: GUARD}) for one in cases.full_report().experiments]
+    found = prior_story(IDENTITY, (), experiments, cases.OBJECTIVE)
     assert found is not None
     return replace(found, **changes)  # type: ignore[arg-type]  # fields by name
 
 
 def test_a_campaign_without_a_prior_has_no_story_and_the_page_says_so() -> None:
     data = cases.full_report()
-    assert prior_story(None, (), data.experiments, cases.SPACE, cases.OBJECTIVE, known_at) is None
+    assert prior_story(None, (), data.experiments, cases.OBJECTIVE) is None
     assert "No prior took part" in render_report(data)
 
 
-def test_both_predictions_stand_beside_the_same_result_and_the_first_has_no_counterpart() -> None:
-    pairs = story().pairs["wavelength"]
+def test_both_predictions_stand_beside_the_same_result() -> None:
+    found = story()
+    pairs = found.pairs["wavelength"]
     assert all(pair.with_prior.measured == pair.without.measured for pair in pairs)
     assert all(pair.with_prior.index == pair.without.index for pair in pairs)
-    assert pairs[0].with_prior.index == 2
-    assert any(pair.with_prior.predicted != pair.without.predicted for pair in pairs)
+    assert all(pair.without.predicted.mean == GUARD["wavelength"]["mean"] != pair.with_prior.predicted.mean for pair in pairs)
+    assert "quantum_yield" not in found.pairs
+    assert found.alone == 0
 
 
-def test_a_model_without_history_knows_only_what_had_been_measured() -> None:
-    experiment = cases.full_report().experiments[9]
-    encoding = Encoding(cases.SPACE)
-    early, late = (without_prior(experiment, encoding, cases.OBJECTIVE, known_at(seq)) for seq in (3, 20))
-    true = cases.truth(cases.configuration(10))["wavelength"]
-    assert abs(late["wavelength"].mean - true) < abs(early["wavelength"].mean - true)
-    assert without_prior(experiment, encoding, cases.OBJECTIVE, ()) == {}
-
-
-def test_values_of_a_person_are_compared_with_what_was_known_when_they_were_predicted() -> None:
-    data, asked = cases.full_report(), list[int]()
-
-    def asked_for(seq: int) -> tuple[Observation, ...]:
-        asked.append(seq)
-        return known_at(seq)
-
-    tenth = data.experiments[9]
-    later = tenth.approved.provenance.evolve(predicted_as_of=1000)
-    edited = replace(tenth, approved=tenth.approved.evolve(provenance=later))
-    prior_story(IDENTITY, (), [tenth, edited], cases.SPACE, cases.OBJECTIVE, asked_for)
-    assert asked == [tenth.approved.provenance.as_of, 1000]
+def test_a_ledger_that_does_not_hold_what_the_guard_expected_is_not_compared_and_the_page_says_so() -> None:
+    data = cases.full_report()
+    found = prior_story(IDENTITY, (), data.experiments, cases.OBJECTIVE)
+    assert found is not None
+    assert not found.pairs
+    assert found.alone == 21
+    assert "21 predicted experiments are not compared" in render_report(replace(data, prior=found))
 
 
 def test_the_figures_are_those_of_a_normal_distribution() -> None:
@@ -85,11 +75,3 @@ def test_a_prior_from_simulated_tasks_never_passes_for_measured_in_a_laboratory(
     assert "SIMULATED" in label(IDENTITY, simulated_lab=False)
     assert "not measured in a laboratory" in label(IDENTITY, simulated_lab=False)
     assert "SIMULATED" not in label({**IDENTITY, "origin": "measured"}, simulated_lab=False)
-
-
-def test_long_campaigns_are_compared_at_evenly_spread_experiments() -> None:
-    data = cases.full_report()
-    many = data.experiments * 3
-    found = prior_story(IDENTITY, (), many, cases.SPACE, cases.OBJECTIVE, lambda _seq: ())
-    assert found is not None
-    assert found.left_out == len([one for one in many if one.predicted and one.results]) - MOST_COMPARED

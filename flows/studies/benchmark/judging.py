@@ -32,7 +32,7 @@ class Judgement:
     width: float
 
 
-def judge(surrogate: Surrogate, X: Float[Tensor, "N d"], values: Float[Tensor, " N"], left: Tensor) -> Judgement:
+def judge_surrogate(surrogate: Surrogate, X: Float[Tensor, "N d"], values: Float[Tensor, " N"], left: Tensor) -> Judgement:
     """Judge the predictions of new measurements at the candidates that are left; the whole pool is predicted."""
     weights, means, deviations = predictive(surrogate, X)
     return judge_mixture(weights, means[:, left], deviations[:, left], values[left])

@@ -102,7 +102,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return None if None in values else _rounded(fmean(value for value in values if value is not None))
 
 
-def markdown(prior: PriorFile) -> str:
+def card_markdown(prior: PriorFile) -> str:
     """Write the card for people."""
     card = summary(prior)
     lines = [

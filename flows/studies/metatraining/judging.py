@@ -18,10 +18,10 @@ from gpytorch.mlls import ExactMarginalLogLikelihood
 from jaxtyping import Float
 from torch import Tensor
 
-from models.base import Model, Prior, Surrogate
-from models.meta_learning.tasks import TaskData, family_scale
+from models.base import Model, Surrogate
 from models.peers.baselines import FreshPrior, fresh_gp
 from models.reproducible import repeatable
+from models.tasks import Prior, TaskData, family_scale
 
 SHOTS: Final = (0, 3, 5, 10, 20)
 """Numbers of measurements at which learners are judged."""
@@ -31,7 +31,7 @@ LEAST_QUERIES: Final = 5
 """Fewer rows left over give no figure."""
 POOLED_ROWS: Final = 300
 """Source rows that the pooled baseline sees, drawn evenly over tasks: an exact GP on thousands takes minutes."""
-TAIL: Final = 0.05
+_TAIL: Final = 0.05
 """Below and above the nominal 90 % interval."""
 LEAST_SD: Final = 1e-9
 """Least predicted standard deviation, as a part of the family's spread: a density stays finite."""
@@ -40,13 +40,13 @@ LEAST_SD: Final = 1e-9
 class Predictor(Protocol):
     """Predicts new measurements of one task from some of its rows."""
 
-    def predict(self, support: TaskData, X: Float[Tensor, "q d"], generator: torch.Generator) -> "Mixture | None":
+    def predict(self, support: TaskData, X: Float[Tensor, "q d"], generator: torch.Generator) -> "NormalMixture | None":
         """Predict at `X`; None where nothing can be said."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Mixture:
+class NormalMixture:
     """Predicted density of new measurements: weighted normal distributions, of `k` components at `q` points."""
 
     weights: Float[Tensor, " k"]
@@ -64,12 +64,12 @@ class Mixture:
         return {
             "rmse": float((Y - mean).square().mean().sqrt()),
             "log_score": float(score.mean()),
-            "coverage": float(((below >= TAIL) & (below <= 1 - TAIL)).double().mean()),
+            "coverage": float(((below >= _TAIL) & (below <= 1 - _TAIL)).double().mean()),
             "sd": float((second - mean.square()).clamp_min(0.0).sqrt().mean()),
         }
 
 
-def _mixture(surrogate: Surrogate, X: Float[Tensor, "q d"], least: float) -> Mixture | None:
+def _mixture(surrogate: Surrogate, X: Float[Tensor, "q d"], least: float) -> NormalMixture | None:
     parts = surrogate.components()
     if not parts:
         return None
@@ -78,7 +78,7 @@ def _mixture(surrogate: Surrogate, X: Float[Tensor, "q d"], least: float) -> Mix
         mean = torch.stack([posterior.mean.reshape(-1) for _, posterior in found])
         sd = torch.stack([posterior.variance.reshape(-1).sqrt() for _, posterior in found]).clamp_min(least)
     weights = torch.tensor([weight for weight, _ in found], dtype=mean.dtype)
-    return Mixture(weights / weights.sum(), mean, sd)
+    return NormalMixture(weights / weights.sum(), mean, sd)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +89,9 @@ class Adapting:
     least: float
     """Least standard deviation, in the target's unit."""
 
-    def predict(self, support: TaskData, X: Float[Tensor, "q d"], generator: torch.Generator) -> Mixture | None:
+    def predict(self, support: TaskData, X: Float[Tensor, "q d"], generator: torch.Generator) -> NormalMixture | None:
         """Predict with the adapted surrogate."""
-        adapted = self.prior.adapt(support.X, support.Y, support.Yvar, support.descriptors, generator=generator)
+        adapted = self.prior.adapt(support, generator=generator)
         return _mixture(adapted, X, self.least)
 
 
@@ -113,20 +113,20 @@ class Pooled:
         with validate_input_scaling(False):  # the values are in the family's units, not in these rows' own
             return SingleTaskGP(X, Y.unsqueeze(-1), outcome_transform=None)
 
-    def predict(self, support: TaskData, X: Float[Tensor, "q d"], generator: torch.Generator) -> Mixture | None:  # noqa: ARG002  # draws nothing
+    def predict(self, support: TaskData, X: Float[Tensor, "q d"], generator: torch.Generator) -> NormalMixture | None:  # noqa: ARG002  # draws nothing
         """Predict from sources and support together."""
         model = self._model(torch.cat([self.X, support.X]), torch.cat([self.Y, self.scale.standard(support.Y)]))
         model.load_state_dict(self.model.state_dict())
         return self._mixture(model.eval(), X)
 
-    def _mixture(self, model: Model, X: Tensor) -> Mixture:
+    def _mixture(self, model: Model, X: Tensor) -> NormalMixture:
         with torch.no_grad():
             posterior = model.posterior(X.unsqueeze(-2), observation_noise=True)
         mean = self.scale.level + self.scale.spread * posterior.mean.reshape(1, -1)
         sd = self.scale.spread * posterior.variance.reshape(1, -1).sqrt().clamp_min(LEAST_SD)
-        return Mixture(torch.ones(1, dtype=mean.dtype), mean, sd)
+        return NormalMixture(torch.ones(1, dtype=mean.dtype), mean, sd)
 
-    def sources_alone(self, X: Float[Tensor, "q d"]) -> Mixture:
+    def sources_alone(self, X: Float[Tensor, "q d"]) -> NormalMixture:
         """Predict from the sources."""
         return self._mixture(self.model, X)
 
@@ -137,7 +137,7 @@ class FineTuned:
 
     pooled: Pooled
 
-    def predict(self, support: TaskData, X: Float[Tensor, "q d"], generator: torch.Generator) -> Mixture | None:
+    def predict(self, support: TaskData, X: Float[Tensor, "q d"], generator: torch.Generator) -> NormalMixture | None:
         """Predict the sources' mean plus the residual."""
         base = self.pooled.sources_alone(X)
         if not len(support.Y):
@@ -148,7 +148,7 @@ class FineTuned:
         with torch.no_grad():
             posterior = model.posterior(X.unsqueeze(-2), observation_noise=True)
         sd = posterior.variance.reshape(1, -1).sqrt().clamp_min(LEAST_SD * self.pooled.scale.spread)
-        return Mixture(base.weights, base.mean + posterior.mean.reshape(1, -1), sd)
+        return NormalMixture(base.weights, base.mean + posterior.mean.reshape(1, -1), sd)
 
 
 def baselines(tasks: Sequence[TaskData], generator: torch.Generator) -> dict[str, Predictor]:
@@ -158,7 +158,7 @@ def baselines(tasks: Sequence[TaskData], generator: torch.Generator) -> dict[str
     return {"scratch": Adapting(FreshPrior(), least), "pooled": pooled, "fine-tuned": FineTuned(pooled)}
 
 
-def judge(task: TaskData, predictors: Mapping[str, Predictor], generator: torch.Generator) -> list[dict[str, Any]]:
+def judge_predictors(task: TaskData, predictors: Mapping[str, Predictor], generator: torch.Generator) -> list[dict[str, Any]]:
     """Judge predictors on one task that none of them has seen: one row per number of shots and predictor."""
     order = torch.randperm(len(task.Y), generator=generator)
     query = task.rows(order[max(SHOTS) :][:MOST_QUERIES]) if len(order) >= max(SHOTS) + LEAST_QUERIES else None

@@ -13,7 +13,7 @@ from flows.studies.metatraining.card import record
 from models.inputs.encoding import Encoding
 from models.meta_learning.audit import overlaps, refuse_if_seen
 from models.meta_learning.checkpoint import PriorFile, Restore, load_prior
-from models.meta_learning.tasks import TaskData, family_scale
+from models.tasks import TaskData, family_scale
 from orchestrator.domain.campaign import CampaignFile
 from orchestrator.domain.objective import Target
 from orchestrator.domain.parameters import CategoricalParameter
@@ -38,7 +38,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class PriorVerdict:
     """What is to be said of one prior for one campaign."""
 
     prior: str
@@ -74,23 +74,23 @@ class Verdict:
         return f"{self.prior} ({self.origin}): {'fits' if self.fits else 'does not fit'}; {trust}{'; '.join(self.reasons)}"
 
 
-def assess(path: Path, case: Case, restore: Restore) -> Verdict:
+def assess(path: Path, case: Case, restore: Restore) -> PriorVerdict:
     """Say how far a prior is to be trusted for a campaign, and why."""
     try:
         prior = load_prior(path, restore=restore)
     except BadInput as error:
-        return Verdict(path.stem, path, "unknown", False, (str(error),), {}, 0, {})
+        return PriorVerdict(path.stem, path, "unknown", False, (str(error),), {}, 0, {})
     targets = case.file.objective.targets
     try:
         lift = prior.lift(case.space)
         known = prior.task_vector(case.file.spec.surrogate.task)
         judged = {target.name: _judged(target, prior, case, lift, known) for target in targets}
     except BadInput as error:
-        return Verdict(prior.name, path, prior.origin, False, (str(error),), {}, 0, {})
+        return PriorVerdict(prior.name, path, prior.origin, False, (str(error),), {}, 0, {})
     kept = {name: record(prior.card["targets"][name]["judged"], prior.learners[0]) for name in judged}
     trust = {name: _trust(prior, name, task) for name, task in judged.items()}
     reasons = (*_records(kept), *_coverage(prior, case, lift), *_seen(prior, case, judged))
-    return Verdict(prior.name, path, prior.origin, True, reasons, trust, max(len(task.Y) for task in judged.values()), kept)
+    return PriorVerdict(prior.name, path, prior.origin, True, reasons, trust, max(len(task.Y) for task in judged.values()), kept)
 
 
 def _judged(target: Target, prior: PriorFile, case: Case, lift: Any, known: Float[Tensor, " k"]) -> TaskData:
@@ -117,7 +117,7 @@ def _trust(prior: PriorFile, target: str, task: TaskData) -> float | None:
     if not len(task.Y):
         return None
     generator = torch.Generator().manual_seed(SEED)
-    adapted = prior.prior(target).adapt(task.X, task.Y, task.Yvar, task.descriptors, generator=generator)
+    adapted = prior.prior(target).adapt(task, generator=generator)
     value = adapted.description().get("trust")
     return None if value is None else float(value)
 
@@ -178,10 +178,10 @@ def _seen(prior: PriorFile, case: Case, judged: Mapping[str, TaskData]) -> list[
     return ["audit: it has not seen this campaign"]
 
 
-def rank(verdicts: Sequence[Verdict]) -> list[Verdict]:
+def rank(verdicts: Sequence[PriorVerdict]) -> list[PriorVerdict]:
     """Order priors: those that fit first, by trust where there is one, then by their record."""
 
-    def key(one: Verdict) -> tuple[bool, float, float]:
+    def key(one: PriorVerdict) -> tuple[bool, float, float]:
         known = [value for value in one.trust.values() if value is not None]
         errors = [kept["error"] for kept in one.record.values() if kept["error"] is not None]
         return (not one.fits, -min(known) if known else 0.0, max(errors) if errors else float("inf"))

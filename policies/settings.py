@@ -1,0 +1,102 @@
+"""What people set of a policy, checked without the libraries that it computes with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field, ValidationError
+
+from orchestrator.domain.objective import Objective
+from orchestrator.domain.parameters import CompositionParameter
+from orchestrator.domain.space import SearchSpace
+from orchestrator.domain.values import Frozen, explain
+from orchestrator.errors import BadInput
+
+AcquisitionKind = Literal["log-nei", "log-ei"]
+
+
+class NoSettings(Frozen):
+    """For policies that have nothing to set."""
+
+
+class BayesianSettings(Frozen):
+    """How hard to think."""
+
+    initial: Annotated[int, Field(ge=0)] | None = None
+    """Experiments of the space-filling design; by default none where a prior is adapted, else one more than there are degrees
+    of freedom, at least three."""
+    acquisition: AcquisitionKind = "log-nei"
+    """`log-nei` copes with noise and any objective; `log-ei` is exact for one target to maximise or minimise."""
+    mc_samples: Annotated[int, Field(ge=16, le=4096)] = 256
+    """Joint samples of the targets (quasi Monte Carlo)."""
+    restarts: Annotated[int, Field(ge=1, le=64)] = 4
+    """Local searches from different starts."""
+    raw_samples: Annotated[int, Field(ge=16, le=16384)] = 256
+    """Points from which the starts are chosen."""
+
+    def refuse_unfit(self, objective: Objective) -> None:
+        """Refuse the analytic acquisition function where the score is not Gaussian.
+
+        Raises:
+            BadInput: `log-ei` with several targets, or one to match.
+        """
+        if self.acquisition == "log-ei" and (len(objective.targets) > 1 or objective.targets[0].goal == "match"):
+            shown = ", ".join(f"{target.name} ({target.goal})" for target in objective.targets)
+            raise BadInput(f"acquisition 'log-ei' needs one target to maximise or minimise; got {shown}; expected 'log-nei'")
+
+    def shown(self, space: SearchSpace, *, needs_measurements: bool) -> dict[str, Any]:
+        """Return all settings, with the size of the design."""
+        size = max(3, degrees_of_freedom(space) + 1) if needs_measurements else 0
+        return {**self.model_dump(), "initial": size if self.initial is None else self.initial}
+
+
+def degrees_of_freedom(space: SearchSpace) -> int:
+    """Count what can be varied independently, constraints aside."""
+    return sum(len(parameter.columns) - isinstance(parameter, CompositionParameter) for parameter in space.parameters)
+
+
+NAMES: Final = {"bayesian": "bayesian/1", "random": "random/1", "sobol": "sobol/1"}
+"""Kind in campaign files -> name and version of the policy."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyChoice:
+    """A policy as a campaign file asks for it; nothing of it is built."""
+
+    kind: str
+    chosen: NoSettings | BayesianSettings
+    settings: Mapping[str, Any]
+    """As the policy itself will have them."""
+
+    @property
+    def name(self) -> str:
+        """Name and version of the policy."""
+        return NAMES[self.kind]
+
+
+def policy_choice(
+    kind: str, space: SearchSpace, objective: Objective, settings: Mapping[str, Any], *, needs_measurements: bool = True
+) -> PolicyChoice:
+    """Check a policy's kind and settings.
+
+    Args:
+        kind: Its name.
+        space: What may be varied.
+        objective: What is wanted.
+        settings: The policy's own.
+        needs_measurements: Whether its surrogate does; one that is adapted from a prior does not.
+
+    Raises:
+        BadInput: Unknown kind or setting, or a setting out of range; names the legal ones.
+    """
+    if kind not in NAMES:
+        raise BadInput(f"unknown policy {kind!r}; expected one of {', '.join(NAMES)}")
+    model = BayesianSettings if kind == "bayesian" else NoSettings
+    try:
+        chosen = model.model_validate(dict(settings))
+    except ValidationError as error:
+        raise explain(error, what=f"settings of policy {kind!r}", legal={(): tuple(model.model_fields) or ("none",)}) from error
+    if not isinstance(chosen, BayesianSettings):
+        return PolicyChoice(kind, chosen, {})
+    chosen.refuse_unfit(objective)
+    return PolicyChoice(kind, chosen, chosen.shown(space, needs_measurements=needs_measurements))
