@@ -13,7 +13,7 @@ from instruments.bench.spec import StockSpec
 from orchestrator.domain.lifecycle import Evidence, RunStatus, StepKind
 from orchestrator.domain.records import ExperimentRun, Proposal, Step
 from orchestrator.history import History
-from orchestrator.ports import Store
+from orchestrator.ports import ReadStore
 from orchestrator.textfile import parse_toml
 from orchestrator.units import parse
 
@@ -118,7 +118,7 @@ class StockBook:
     Other campaigns are read once: only one campaign of a lab is carried on at a time.
     """
 
-    def __init__(self, store: Store, campaign: str) -> None:
+    def __init__(self, store: ReadStore, campaign: str) -> None:
         """Read the lab's other campaigns; the ledger is not needed afterwards."""
         others = [History.of(store.changes(record.name)) for record in store.campaigns() if record.name != campaign]
         self._elsewhere = {waiting: _summed(others, waiting=waiting) for waiting in (False, True)}

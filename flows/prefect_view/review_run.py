@@ -41,7 +41,7 @@ from orchestrator.domain.review import ReviewRequest, ReviewRun
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import AthanorError, BadInput
 from orchestrator.history import History
-from orchestrator.store.sql import SqlStore
+from orchestrator.ports import ReadStore, ReviewStore
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class Question:
     """One attempt at a request."""
 
     lab: Lab
-    store: SqlStore
+    store: ReviewStore
     campaign: str
     request_id: str
     attempt: int
@@ -139,7 +139,7 @@ def ask(question: Question) -> str:
     return state.message or state.name or "ended"
 
 
-def publish_page(store: SqlStore, request: ReviewRequest, run_id: UUID) -> str:
+def publish_page(store: ReadStore, request: ReviewRequest, run_id: UUID) -> str:
     """Put the stored decision page into the UI as an artifact; return its address there."""
     page = json.loads(store.page(request.page_sha256 or "").text)
     data = markdown(page) if "evidence" in page else json.dumps(page)
@@ -204,7 +204,7 @@ def name_end(client: SyncPrefectClient, run_id: UUID, ended: Ending) -> State[An
     return Completed(message=ended.said) if ended.is_answered else Cancelled(message=ended.said)
 
 
-def collect(lab: Lab, store: SqlStore, load: Any, flow_run_id: str, key: str) -> str:
+def collect(lab: Lab, store: ReviewStore, load: Any, flow_run_id: str, key: str) -> str:
     """Write the answer that Prefect has stored under a pause's key to the ledger; return what became of it."""
     came = stored_response(flow_run_id, key)
     if came is None:

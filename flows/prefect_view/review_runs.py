@@ -29,7 +29,7 @@ from orchestrator.domain.lifecycle import ReviewStatus
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.errors import AthanorError
 from orchestrator.history import History
-from orchestrator.store.sql import SqlStore
+from orchestrator.ports import ReviewStore
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class _Child:
 class PrefectAsker(Asker):
     """Puts requests to people in the Prefect UI."""
 
-    def __init__(self, lab: Lab, store: SqlStore, campaign: str, *, timeout: int | None = None) -> None:
+    def __init__(self, lab: Lab, store: ReviewStore, campaign: str, *, timeout: int | None = None) -> None:
         """Prepare; nothing is started before the first request.
 
         Args:

@@ -24,7 +24,7 @@ from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration, canonical, digest
 from orchestrator.errors import BadInput, StoreError
 from orchestrator.history import History, knowledge, observations
-from orchestrator.ports import Knowledge, Store
+from orchestrator.ports import Knowledge, ReviewStore
 from orchestrator.review import Quantities, ask, asked_again, avoided, by_deadline, by_rule, decided, reasons_for, settle, why_asked_again
 
 """Who the ledger names for what the loop does by itself."""
@@ -83,7 +83,7 @@ class ReviewDesk:
     spec: ReviewSpec
     space: SearchSpace
     recipe: Recipe
-    store: Store
+    store: ReviewStore
     clock: Clock
     page: PageOf = plain_page
     predict: Predict = nothing_predicted

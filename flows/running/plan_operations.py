@@ -22,7 +22,7 @@ from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.errors import BadInput, Fault, LockHeld
 from orchestrator.history import History, knowledge
-from orchestrator.ports import Store
+from orchestrator.ports import ReadStore
 
 
 def amend(lab: Lab, file: Path, *, data: Path | None, by: str, reason: str) -> Amendment:
@@ -77,7 +77,7 @@ def editor_for(lab: Lab, history: History) -> Editor:
         return editor_of(history, store)
 
 
-def checked_edits(history: History, store: Store, request: ReviewRequest, texts: Sequence[str]) -> Edits:
+def checked_edits(history: History, store: ReadStore, request: ReviewRequest, texts: Sequence[str]) -> Edits:
     """Read edits such as `3:T=210` and refuse at once what the campaign would refuse.
 
     Raises:

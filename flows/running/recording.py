@@ -16,7 +16,7 @@ from orchestrator.domain.lifecycle import CampaignStatus, Evidence, MeasurementS
 from orchestrator.domain.records import ExperimentRun, Measurement, Reading, RunReport
 from orchestrator.errors import BadInput, HostError
 from orchestrator.history import History
-from orchestrator.ports import Bench, Store
+from orchestrator.ports import Bench, RunStore
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class Timings:
 class Recorder:
     """Records runs of one campaign as a bench tells of them."""
 
-    store: Store
+    store: RunStore
     bench: Bench
     clock: Clock
     reducing: Callable[[], tuple[Recipe, Sequence[str]]]

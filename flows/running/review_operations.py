@@ -18,7 +18,7 @@ from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.review import Answer, ReviewRequest
 from orchestrator.errors import BadInput
 from orchestrator.history import History
-from orchestrator.ports import Store
+from orchestrator.ports import ReadStore, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class Decided:
     """Of before."""
 
 
-def no_edits(_history: History, _store: Store, _request: ReviewRequest) -> Edits:
+def no_edits(_history: History, _store: ReadStore, _request: ReviewRequest) -> Edits:
     """Change nothing."""
     return {}
 

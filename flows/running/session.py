@@ -43,8 +43,7 @@ from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.errors import BadInput, HostError, NeedsPerson
 from orchestrator.history import History
-from orchestrator.ports import Bench, Clock, Policy
-from orchestrator.store.sql import SqlStore
+from orchestrator.ports import Bench, Clock, Policy, ReviewStore, Store
 from orchestrator.summary import quarantined
 
 
@@ -69,7 +68,7 @@ class Surroundings:
     """Is told in a line what happens."""
     busy: Callable[[str], AbstractContextManager[object]]
     """Shows what is being done while it lasts."""
-    asker: Callable[[Lab, SqlStore, str], Asker]
+    asker: Callable[[Lab, ReviewStore, str], Asker]
     """Makes what puts a campaign's open requests to people in Prefect's page; called once Prefect's environment is set."""
     carrier: Carrier
 
@@ -176,7 +175,7 @@ class _Session:
 
     plan: Plan
     lab: Lab
-    store: SqlStore
+    store: Store
     options: RunOptions
     server: ServerUse
     laps: _Clockwork
