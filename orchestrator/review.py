@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from orchestrator.clock import Instant
 from orchestrator.domain.campaign import ReviewRule, ReviewSpec
-from orchestrator.domain.events import DEADLINE, Actor
+from orchestrator.domain.events import BY_DEADLINE, Actor
 from orchestrator.domain.lifecycle import AnswerStatus, ProposalStatus, ReviewStatus
 from orchestrator.domain.records import Proposal
 from orchestrator.domain.restriction import Restriction
@@ -67,7 +67,7 @@ def _fired(rule: ReviewRule, found: Quantities) -> Reason | None:
     return Reason(name=rule.name, text=f"{rule.quantity} = {value:.4g} is {limit}") if rule.fires(value) else None
 
 
-def ask(proposal: Proposal, reasons: tuple[Reason, ...]) -> Asked:
+def asked_about(proposal: Proposal, reasons: tuple[Reason, ...]) -> Asked:
     """Return the entry of a request that asks about a proposal."""
     return Asked(
         proposal_id=proposal.proposal_id,
@@ -78,7 +78,7 @@ def ask(proposal: Proposal, reasons: tuple[Reason, ...]) -> Asked:
     )
 
 
-def refusal(request: ReviewRequest, answer: Answer, proposals: Mapping[tuple[str, int], Proposal], lab: float) -> str | None:
+def why_refused(request: ReviewRequest, answer: Answer, proposals: Mapping[tuple[str, int], Proposal], lab: float) -> str | None:
     """Say why an answer does not count, but for who gave it; None when it does.
 
     Args:
@@ -152,7 +152,7 @@ def identify(people: Mapping[str, Person], answer: Answer, code: str | None, *, 
     return person.use(code) or f"the code that came is not one of {answer.reviewer}'s unused ones"
 
 
-def settle(
+def carry_out(
     request: ReviewRequest, answer: Answer, proposals: Mapping[tuple[str, int], Proposal], *, now: Instant, reasons: Reasons, edit: Edit
 ) -> Settled:
     """Carry an answer out on the request's proposals.
@@ -277,7 +277,7 @@ def by_deadline(request: ReviewRequest, proposals: Mapping[tuple[str, int], Prop
         return request.evolve(overdue=True), Settled()
     status = ProposalStatus.APPROVED if request.on_deadline == "approve" else ProposalStatus.EXPIRED
     asked = [proposals[(one.proposal_id, one.revision)] for one in request.asked]
-    decided = tuple(one.evolve(status=status, decided_by=DEADLINE, decided_lab=now.lab) for one in asked)
+    decided = tuple(one.evolve(status=status, decided_by=BY_DEADLINE, decided_lab=now.lab) for one in asked)
     closed = request.evolve(status=ReviewStatus.EXPIRED, reason=f"deadline: {status}")
     return closed, Settled(decided, decided if status is ProposalStatus.APPROVED else ())
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from instruments.bench.spec import StockSpec
-from orchestrator.domain.lifecycle import Evidence, RunStatus, StepKind
+from orchestrator.domain.lifecycle import EvidenceKey, RunStatus, StepKind
 from orchestrator.domain.records import ExperimentRun, Proposal, Step
 from orchestrator.history import History
 from orchestrator.ports import ReadStore
@@ -87,9 +87,9 @@ def dosed(run: ExperimentRun, proposal: Proposal) -> dict[Lot, float]:
     if run.fence is None or run.status is RunStatus.QUEUED:
         return {}
     if run.status is RunStatus.SUPERSEDED:
-        taken = set(run.evidence.get(Evidence.CARRIED_OUT, ()))
+        taken = set(run.evidence.get(EvidenceKey.CARRIED_OUT, ()))
     else:
-        taken = {step.index for step in proposal.steps} - set(run.evidence.get(Evidence.NEVER_SENT, ()))
+        taken = {step.index for step in proposal.steps} - set(run.evidence.get(EvidenceKey.NEVER_SENT, ()))
     return needed((step for step in proposal.steps if step.index in taken), proposal.binding)
 
 

@@ -35,7 +35,7 @@ from flows.plans.snapshots import files_of
 from flows.prefect_view.review_form import answer_from, form_for
 from flows.review.outcome import Ending, asking, ending, notice
 from flows.review.rendering import markdown
-from orchestrator.domain.events import REVIEW, EventKind
+from orchestrator.domain.events import BY_REVIEW, EventKind
 from orchestrator.domain.records import Proposal
 from orchestrator.domain.review import ReviewRequest, ReviewRun
 from orchestrator.domain.space import SearchSpace
@@ -125,7 +125,7 @@ def ask(question: Question) -> str:
         assert context.flow_run is not None
         run_id = context.flow_run.id
         kept = request.evolve(runs=[*(one.model_dump() for one in request.runs), ReviewRun(flow_run_id=str(run_id), key=question.key)])
-        question.store.update_request(kept, kind=EventKind.REVIEW_RUN, by=REVIEW, now=clock_of(question.lab, question.store).now())
+        question.store.update_request(kept, kind=EventKind.REVIEW_RUN, by=BY_REVIEW, now=clock_of(question.lab, question.store).now())
         link = publish_page(question.store, request, run_id)
         units = question.units
         expected = {one.proposal_id: expectation(one, units) for one in proposals}
@@ -216,7 +216,7 @@ def collect(lab: Lab, store: ReviewStore, load: Any, flow_run_id: str, key: str)
         if not request.waits or key != key_of(request.request_id, request.attempt):
             return f"not an answer: {error}; known already, or too late"
         complaint = request.evolve(attempt=request.attempt + 1, complaint=str(error))
-        store.update_request(complaint, kind=EventKind.ANSWER_UNREADABLE, by=REVIEW, now=clock_of(lab, store).now())
+        store.update_request(complaint, kind=EventKind.ANSWER_UNREADABLE, by=BY_REVIEW, now=clock_of(lab, store).now())
         return f"not an answer: {error}; asked again"
     kept = store.answer(answer, code=code or None, now=clock_of(lab, store).now())
     return f"{kept.status}{f': {kept.reason}' if kept.reason else f' from {kept.reviewer}'}"

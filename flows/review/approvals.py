@@ -3,7 +3,7 @@
 from orchestrator.clock import Instant
 from orchestrator.domain.events import Actor, EventKind
 from orchestrator.domain.identity import uuid7
-from orchestrator.domain.lifecycle import Evidence, ProposalStatus, ReviewStatus, RunStatus
+from orchestrator.domain.lifecycle import EvidenceKey, ProposalStatus, ReviewStatus, RunStatus
 from orchestrator.domain.records import ExperimentRun, Proposal
 from orchestrator.errors import BadInput, StoreError
 from orchestrator.history import History
@@ -35,7 +35,7 @@ def waiting_runs(history: History) -> dict[tuple[str, int], list[ExperimentRun]]
 
 def taken_back(run: ExperimentRun, reason: str) -> ExperimentRun:
     """Return a waiting run whose approval has ended: it was never handed over."""
-    return run.evolve(status=RunStatus.SUPERSEDED, reason=reason, evidence={Evidence.NOT_EXECUTED: "never dispatched"})
+    return run.evolve(status=RunStatus.SUPERSEDED, reason=reason, evidence={EvidenceKey.NOT_EXECUTED: "never dispatched"})
 
 
 def lapse_waiting(store: ReviewStore, history: History, why: str, *, by: str, now: Instant) -> int:

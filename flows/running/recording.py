@@ -12,7 +12,7 @@ from instruments.reductions.registry import reduce
 from orchestrator.clock import Clock
 from orchestrator.domain.events import EventKind
 from orchestrator.domain.identity import uuid7
-from orchestrator.domain.lifecycle import CampaignStatus, Evidence, MeasurementStatus, RunStatus, StepStatus
+from orchestrator.domain.lifecycle import CampaignStatus, EvidenceKey, MeasurementStatus, RunStatus, StepStatus
 from orchestrator.domain.records import ExperimentRun, Measurement, Reading, RunReport
 from orchestrator.errors import BadInput, HostError
 from orchestrator.history import History
@@ -75,7 +75,7 @@ class Recorder:
 
     def _may_be_tried_again(self, history: History, run: ExperimentRun) -> bool:
         is_over = history.campaign.status in _OVER
-        return run.status is RunStatus.FAILED and Evidence.NOT_EXECUTED in run.evidence and run.attempt < MAX_ATTEMPTS and not is_over
+        return run.status is RunStatus.FAILED and EvidenceKey.NOT_EXECUTED in run.evidence and run.attempt < MAX_ATTEMPTS and not is_over
 
     def _supersede(self, run: ExperimentRun) -> None:
         """Close an attempt that was not executed, and queue the next one."""
@@ -177,7 +177,7 @@ class Recorder:
             self.lose(run)
         else:
             steps = history.proposals[(run.proposal_id, run.revision)].steps
-            evidence = {Evidence.NOT_EXECUTED: "it never arrived at the bench", Evidence.NEVER_SENT: [step.index for step in steps]}
+            evidence = {EvidenceKey.NOT_EXECUTED: "it never arrived at the bench", EvidenceKey.NEVER_SENT: [step.index for step in steps]}
             self.update(run.evolve(status=RunStatus.ABORTED, reason=_NEVER_BEGUN, evidence=evidence), kind=EventKind.ABORTED)
 
     def lose(self, run: ExperimentRun) -> None:
@@ -206,13 +206,13 @@ def commanded(report: RunReport) -> dict[str, float | str]:
 def never_sent(report: RunReport) -> dict[str, list[int]]:
     """Say which steps of a run that ended early were never sent; what was begun counts as carried out."""
     untouched = [step.index for step in report.steps if step.status in (StepStatus.PLANNED, StepStatus.SKIPPED)]
-    return {Evidence.NEVER_SENT: untouched} if untouched and report.status in _ENDED_EARLY else {}
+    return {EvidenceKey.NEVER_SENT: untouched} if untouched and report.status in _ENDED_EARLY else {}
 
 
 def carried_out(report: RunReport) -> dict[str, list[int]]:
     """Say which steps of a run were carried out, although the run as a whole counts as not executed."""
     done = [step.index for step in report.steps if step.status is StepStatus.DONE]
-    return {Evidence.CARRIED_OUT: done} if done and Evidence.NOT_EXECUTED in report.evidence else {}
+    return {EvidenceKey.CARRIED_OUT: done} if done and EvidenceKey.NOT_EXECUTED in report.evidence else {}
 
 
 def next_attempt(run: ExperimentRun, lab: float) -> ExperimentRun:

@@ -37,7 +37,7 @@ from instruments.notification import Notifier
 from models.threads import use_threads
 from orchestrator.clock import LiveClock
 from orchestrator.commandline import typed
-from orchestrator.domain.events import COMMAND, EventKind
+from orchestrator.domain.events import BY_COMMAND, EventKind
 from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import CampaignRecord
@@ -270,11 +270,11 @@ class _Session:
         if record is None:
             rate = self.options.rate if self.lab.kind == "dry" else 1.0
             record = CampaignRecord(name=self.name, snapshot={**self.plan.snapshot, "rate": rate})
-            self.store.create_campaign(record, by=COMMAND, now=clock.now())
-        fence = self.store.take_up(self.name, by=COMMAND, now=clock.now())
+            self.store.create_campaign(record, by=BY_COMMAND, now=clock.now())
+        fence = self.store.take_up(self.name, by=BY_COMMAND, now=clock.now())
         if record.status is CampaignStatus.DRAFT:
             running = self.store.changes(self.name).campaign.evolve(status=CampaignStatus.RUNNING)
-            self.store.update_campaign(running, kind=EventKind.RUNNING, by=COMMAND, now=clock.now())
+            self.store.update_campaign(running, kind=EventKind.RUNNING, by=BY_COMMAND, now=clock.now())
         return fence
 
     def _bench(self, fence: int, closing_later: ExitStack) -> Bench:

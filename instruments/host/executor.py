@@ -17,7 +17,7 @@ from instruments.host.parts import HostParts
 from instruments.host.reconcile import Reconciler, not_executed_evidence
 from instruments.host.run_ends import RunEnds
 from instruments.host.step_runner import SLICE, StepRunner
-from orchestrator.domain.lifecycle import Evidence, RunStatus, StepStatus
+from orchestrator.domain.lifecycle import EvidenceKey, RunStatus, StepStatus
 from orchestrator.errors import Fault, InstrumentError
 
 logger = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ class Executor:
                 self._run_ends.close_steps(run, reason)
                 lab = self._host.clock.lab()
                 self._host.journal.commit(
-                    Transition(run_key, RunStatus.ABORTED, reason=reason, lab=lab, evidence={Evidence.NOT_EXECUTED: True})
+                    Transition(run_key, RunStatus.ABORTED, reason=reason, lab=lab, evidence={EvidenceKey.NOT_EXECUTED: True})
                 )
 
     def make_safe(self, reason: str, *, asked: bool) -> tuple[safe_state.SafeAction, ...]:
@@ -242,7 +242,7 @@ class Executor:
         try:
             self._host.wires.open(tick=self._tick)
         except InstrumentError as error:
-            raise RunEnded(RunStatus.FAILED, f"the bench could not be woken: {error}", evidence={Evidence.NOT_EXECUTED: True}) from error
+            raise RunEnded(RunStatus.FAILED, f"the bench could not be woken: {error}", evidence={EvidenceKey.NOT_EXECUTED: True}) from error
         self._asleep = False
 
     def _warm_bench(self, run_key: str) -> None:
@@ -251,7 +251,7 @@ class Executor:
             self._parker.warm(f"run {run_key}")
         except InstrumentError as error:
             raise RunEnded(
-                RunStatus.FAILED, f"the bench could not be warmed up: {error}", evidence={Evidence.NOT_EXECUTED: True}
+                RunStatus.FAILED, f"the bench could not be warmed up: {error}", evidence={EvidenceKey.NOT_EXECUTED: True}
             ) from error
         self._host.idle_state.begin_run()
 

@@ -98,7 +98,7 @@ class RunStatus(StrEnum):
         return not self.is_open and self is not RunStatus.UNKNOWN
 
 
-class Evidence(StrEnum):
+class EvidenceKey(StrEnum):
     """What the evidence of a run's end is asked for."""
 
     NOT_EXECUTED = "not_executed"

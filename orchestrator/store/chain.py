@@ -20,7 +20,7 @@ from orchestrator.store.upcasts import ANY, UPCASTS, Payload, Upcast
 
 GENESIS: Final = "0" * 64
 """What stands before the first event."""
-VERSION: Final = 2
+EVENT_VERSION: Final = 2
 """Schema version of the events that this Athanor writes."""
 
 
@@ -87,7 +87,7 @@ def forge(head: tuple[int, str], happening: Happening) -> Link:
     link = Link(
         seq=head[0] + 1,
         kind=happening.kind,
-        version=VERSION,
+        version=EVENT_VERSION,
         campaign=happening.campaign,
         subject=happening.subject,
         payload=write_json(happening.payload, what=what),
@@ -100,7 +100,7 @@ def forge(head: tuple[int, str], happening: Happening) -> Link:
     return replace(link, digest=link.content_digest)
 
 
-def read_payload(link: Link, *, upcasts: Mapping[tuple[str, int], Upcast] = UPCASTS, version: int = VERSION) -> Payload:
+def read_payload(link: Link, *, upcasts: Mapping[tuple[str, int], Upcast] = UPCASTS, version: int = EVENT_VERSION) -> Payload:
     """Read a payload as the given schema version has it."""
     payload: Payload = json.loads(link.payload)
     for old in range(link.version, version):

@@ -19,11 +19,11 @@ from typing_extensions import override
 from orchestrator.errors import BadInput, StoreError
 from orchestrator.store.audit import audit
 from orchestrator.store.chain import GENESIS, Link
-from orchestrator.store.documents import CAMPAIGNS, STATE, KeptReading, Key
+from orchestrator.store.documents import CAMPAIGNS, STATE, KeptReading, RowKey
 from orchestrator.store.engine import clear_errors, find_damage, open_engine, writing
-from orchestrator.store.ledger import Row
+from orchestrator.store.ledger import StateRow
 from orchestrator.store.ledger_store import LedgerStore
-from orchestrator.store.readonly import copy_of, engine_to_read
+from orchestrator.store.readonly import copy_ledger, engine_to_read
 from orchestrator.store.schema import find_schema, latest
 from orchestrator.store.tables import EVENTS, RAW_BYTES, RAW_READINGS, TABLES
 
@@ -73,7 +73,7 @@ class SqlLedger:
         order = [columns[name] for name in STATE[table].key_fields]
         return self._connection.execute(select(columns.document).order_by(*order)).scalars().all()
 
-    def find(self, table: str, key: Key) -> str | None:
+    def find(self, table: str, key: RowKey) -> str | None:
         """Return a row's document."""
         keys = {f"key_{name}": value for name, value in zip(STATE[table].key_fields, key, strict=True)}
         return self._connection.execute(_select(table), keys).scalar()
@@ -108,7 +108,7 @@ class SqlLedger:
         """Add an event."""
         self._connection.execute(insert(EVENTS), asdict(link))
 
-    def put(self, table: str, row: Row) -> None:
+    def put(self, table: str, row: StateRow) -> None:
         """Insert or replace a row."""
         values = {**row.searchable, "document": row.document, "event_seq": row.event_seq}
         keys = {f"key_{name}": row.searchable[name] for name in STATE[table].key_fields}
@@ -125,13 +125,13 @@ class SqlLedger:
     def _has_raw(self, sha256: str) -> bool:
         return self._connection.execute(select(RAW_BYTES.c.sha256).where(RAW_BYTES.c.sha256 == sha256)).first() is not None
 
-    def scan_rows(self, table: str) -> Iterator[Row]:
+    def scan_rows(self, table: str) -> Iterator[StateRow]:
         """Go through a state table."""
         names = [*STATE[table].key_fields, *STATE[table].columns]
         columns = TABLES[table].c
         statement = select(columns.document, columns.event_seq, *(columns[name] for name in names))
         for document, event_seq, *values in self._stream(statement):
-            yield Row(dict(zip(names, values, strict=True)), document, event_seq)
+            yield StateRow(dict(zip(names, values, strict=True)), document, event_seq)
 
     def scan_readings(self) -> Iterator[tuple[int, KeptReading]]:
         """Go through all raw readings with their events' numbers, in the order of these."""
@@ -216,7 +216,7 @@ def _to_read(path: Path, held: ExitStack) -> Engine:
         if schema is None:
             raise StoreError(f"ledger {path} has schema none, this Athanor reads {latest()}; `athanor run` brings it there")
         logger.info("ledger %s has schema %s: a copy is brought to %s and read", path, schema, latest())
-        copy = copy_of(engine, held)
+        copy = copy_ledger(engine, held)
     _upgrade(copy, name=str(path))
     migrated = open_engine(copy, read_only=True)
     held.callback(migrated.dispose)
