@@ -23,11 +23,10 @@ from torch import Tensor
 
 from models.inputs.encoding import Encoding
 from orchestrator.domain.distance import unlike
-from orchestrator.domain.parameters import CompositionParameter
+from orchestrator.domain.parameters.composition import PRESENT
 from orchestrator.domain.values import Configuration
 from policies.acquisition import Acquisition
 from policies.constraints import Continuous, within
-from policies.neighbours import PRESENT, neighbours
 from policies.planes import Planes
 from policies.pool import Blocks, blocks
 from policies.sampling import SobolPoints, drawn_width, feasible
@@ -168,7 +167,7 @@ class Search:
 
     def _steps(self, row: Row) -> Iterator[Row]:
         """Iterate over discrete moves; what several discrete parameters must make up together moves together."""
-        yield from neighbours(self.encoding.region.space, row)
+        yield from self.encoding.region.space.neighbours(row)
         if self._planes.exist:
             yield from map(self.encoding.decode, self._planes.switched(self.encoding.encode([row])[0], SWITCHES))
 
@@ -224,8 +223,8 @@ class Search:
         held = set(range(self.encoding.width)) - set(self.encoding.free)
         if self._planes.exist:
             held |= self._planes.pinned(x)
-        for code, where in zip(self.encoding.region.space.parameters, self.encoding.slices, strict=True):
-            if isinstance(code, CompositionParameter) and code.max_components not in (None, len(code.components)):
+        for code, where in zip(self.encoding.codes, self.encoding.slices, strict=True):
+            if code.few:
                 held |= {index for index in range(where.start, where.stop) if float(x[index]) <= PRESENT}
         return held
 

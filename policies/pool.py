@@ -11,7 +11,6 @@ from torch import Tensor
 
 from models.inputs.encoding import Encoding
 from models.inputs.proximity import parameter_distances
-from orchestrator.domain.distance import least_difference
 from orchestrator.domain.region import Region
 from orchestrator.domain.values import Configuration
 from orchestrator.ports import Knowledge
@@ -87,7 +86,7 @@ def is_new(encoding: Encoding, row: Configuration, others: Float[Tensor, "k d"])
 
 
 def _least(encoding: Encoding) -> Float[Tensor, " p"]:
-    return torch.tensor([least_difference(parameter) for parameter in encoding.space.parameters], dtype=torch.float64)
+    return torch.tensor([parameter.least_difference for parameter in encoding.space.parameters], dtype=torch.float64)
 
 
 def candidate_table(encoding: Encoding) -> Pool:

@@ -9,7 +9,6 @@ from flows.cli.console import console, emit
 from flows.plans.description import described, identities_of
 from flows.plans.plan import Plan, load_plan
 from instruments.bench.parking import park_steps
-from orchestrator.domain.parameters import CompositionParameter, ContinuousParameter, Parameter, legal_values
 from orchestrator.domain.records import Step
 
 
@@ -98,18 +97,11 @@ def _parameter_table(plan: Plan) -> Table:
     for heading in ("name", "unit", "legal values, or goal", "told apart"):
         table.add_column(heading)
     for one in plan.space.parameters:
-        table.add_row(one.name, plan.space.units.get(one.name, ""), legal_values(one), _told_apart(one))
+        table.add_row(one.name, plan.space.units.get(one.name, ""), one.legal_values, one.told_apart)
     for target in plan.objective.targets:
         aim = f"match {target.value:g} +- {target.tolerance:g}" if target.value is not None else target.goal
         table.add_row(target.name, target.unit, aim)
     return table
-
-
-def _told_apart(parameter: Parameter) -> str:
-    """Say what two experiments must differ by where that is not plain from the legal values."""
-    if isinstance(parameter, CompositionParameter):
-        return f"{parameter.resolved or parameter.step:g}"
-    return f"{parameter.resolved:g}" if isinstance(parameter, ContinuousParameter) else ""
 
 
 def _step_table(steps: tuple[Step, ...]) -> Table:

@@ -14,7 +14,6 @@ from flows.plans.snapshots import files_of
 from orchestrator.domain.events import EventKind
 from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
 from orchestrator.domain.objective import Objective
-from orchestrator.domain.parameters import CategoricalParameter
 from orchestrator.domain.records import CampaignRecord, ExperimentRun
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
@@ -109,9 +108,9 @@ def _unreadable(history: History, space: SearchSpace, objective: Objective, plan
     if (before := _targets(objective)) != (after := _targets(plan.objective)):
         yield f"the targets were {', '.join(before)} and are {', '.join(after)}"
     for parameter in plan.space.parameters:
-        if isinstance(parameter, CategoricalParameter):
-            used = {str(one.configuration[parameter.name]) for one in history.newest()}
-            if gone := sorted(used - set(parameter.categories)):
+        for column in (one for one in parameter.columns if one not in parameter.units):
+            used = {str(one.configuration[column]) for one in history.newest()}
+            if gone := sorted(used - set(parameter.names)):
                 yield f"parameter {parameter.name} has no category {gone[0]!r} any more, which was proposed already"
 
 

@@ -12,8 +12,8 @@ from typing import Any, Final, Literal
 from prefect.input import RunInput
 from pydantic import BaseModel, Field, ValidationError, create_model
 
-from flows.review.answering import shown, value_of
-from orchestrator.domain.parameters import CategoricalParameter, DiscreteParameter, Parameter
+from flows.review.answering import value_of
+from orchestrator.domain.parameters import Parameter
 from orchestrator.domain.records import Proposal
 from orchestrator.domain.review import Answer, Asked, ReviewRequest, Verdict
 from orchestrator.domain.space import SearchSpace
@@ -23,8 +23,6 @@ from orchestrator.errors import BadInput
 Choice = Literal["approve", "reject"]
 RESERVED: Final = ("proposal", "verdict", "reason")
 """Fields of a proposal beside the parameters; one of the same name gets an underscore."""
-CHOICES: Final = 30
-"""More legal numbers than these are typed and not chosen from a list."""
 
 
 def field_names(space: SearchSpace) -> dict[str, str]:
@@ -51,7 +49,7 @@ def row_name(asked: Asked) -> str:
 def row_of(asked: Asked, proposal: Proposal, space: SearchSpace, *, expected: str = "") -> dict[str, str]:
     """Return what is filled in of a proposal before anybody sees it: everything but the verdict."""
     names = field_names(space)
-    values = {names[column]: shown(parameter, proposal.configuration[column]) for column, parameter in _columns(space)}
+    values = {names[column]: parameter.shown(proposal.configuration[column]) for column, parameter in _columns(space)}
     return {"proposal": f"{row_name(asked)}{expected}", "reason": "", **values}
 
 
@@ -110,14 +108,8 @@ def _columns(space: SearchSpace) -> Iterator[tuple[str, Parameter]]:
 
 
 def _field(parameter: Parameter, column: str) -> tuple[Any, Any]:
-    match parameter:
-        case CategoricalParameter():
-            return Literal[parameter.categories], Field(title=column, description="one of the names listed")
-        case DiscreteParameter() if len(parameter.values) <= CHOICES:
-            choices = tuple(shown(parameter, value) for value in parameter.values)
-            return Literal[choices], Field(title=column, description=parameter.legal)
-        case _:
-            return str, Field(title=column, description=parameter.legal)
+    field = parameter.field
+    return str if field.choices is None else Literal[field.choices], Field(title=column, description=field.description)
 
 
 def answer_from(
@@ -190,8 +182,7 @@ def _edits(space: SearchSpace, proposal: Proposal, row: Mapping[str, Any], what:
         proposed = proposal.configuration[column]
         came = row.get(names[column], proposed)
         if isinstance(came, str):
-            came = (
-                proposed if came.strip() == shown(parameter, proposed) else value_of(space, column, came.strip(), what=f"{what}: {column}")
-            )
+            kept = came.strip() == parameter.shown(proposed)
+            came = proposed if kept else value_of(space, column, came.strip(), what=f"{what}: {column}")
         if came != proposed:
             yield column, came

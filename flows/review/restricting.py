@@ -9,7 +9,6 @@ from flows.plans.plan import Plan
 from flows.review.approvals import waiting_runs
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import ProposalStatus
-from orchestrator.domain.parameters import CategoricalParameter
 from orchestrator.domain.records import Proposal
 from orchestrator.domain.region import Region
 from orchestrator.domain.restriction import Allowed, Restriction
@@ -28,7 +27,6 @@ def allowed_of(texts: Sequence[str], space: SearchSpace) -> dict[str, Allowed]:
     Raises:
         BadInput: Names the text, and what was expected.
     """
-    names = {column: one.categories for one in space.parameters if isinstance(one, CategoricalParameter) for column in one.columns}
     columns: dict[str, Allowed] = {}
     for text in texts:
         column, equals, value = (part.strip() for part in text.partition("="))
@@ -39,7 +37,7 @@ def allowed_of(texts: Sequence[str], space: SearchSpace) -> dict[str, Allowed]:
         if column in columns:
             raise BadInput(f"--set {text!r}: {column} is named twice")
         try:
-            columns[column] = _names(value, names[column]) if column in names else _range(space, column, value, text)
+            columns[column] = _range(space, column, value, text) if column in space.units else _names(value, space.owners[column].names)
         except ValidationError as error:
             raise explain(error, what=f"--set {text!r}") from error
     if not columns:

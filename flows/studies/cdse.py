@@ -25,7 +25,7 @@ from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
 from orchestrator.ports import Observation
-from policies.sampling import SobolPoints, feasible, latent_width
+from policies.sampling import SobolPoints, feasible
 from simulators.chemistry.cdse import (
     LIGAND_CLASSES,
     PRECURSOR_CLASSES,
@@ -111,8 +111,8 @@ def cdse_configurations(count: int, *, seed: int) -> tuple[dict[str, float | str
     Raises:
         BadInput: The sequence ends before.
     """
-    space = cdse_space()
-    found = tuple(islice(feasible(Encoding(space), SobolPoints(latent_width(space), seed)), count))
+    encoding = Encoding(cdse_space())
+    found = tuple(islice(feasible(encoding, SobolPoints(encoding.latent, seed)), count))
     if len(found) < count:
         raise BadInput(f"family cdse: the space gave {len(found)} feasible points; expected {count}")
     return found

@@ -15,7 +15,7 @@ from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
 from orchestrator.ports import Knowledge, Observation
 from policies.registry import build_policy
-from policies.sampling import SobolPoints, inputs_at, latent_width
+from policies.sampling import SobolPoints
 from tests import strategies
 
 SCORE = Objective(targets=(Target(name="y", goal="maximise"),))
@@ -39,8 +39,9 @@ def allowed(draw: st.DrawFn, parameter: Parameter, inside: Configuration) -> dic
     match parameter:
         case ContinuousParameter() | DiscreteParameter():
             value = float(inside[parameter.name])
-            room = (parameter.max - parameter.min) * draw(st.sampled_from((0.1, 0.5)))
-            return {parameter.name: Allowed(min=max(parameter.min, value - room), max=min(parameter.max, value + room))}
+            low, high = parameter.ends
+            room = (high - low) * draw(st.sampled_from((0.1, 0.5)))
+            return {parameter.name: Allowed(min=max(low, value - room), max=min(high, value + room))}
         case CompositionParameter():
             column = draw(st.sampled_from(parameter.columns))
             return {column: Allowed(max=min(1.0, float(inside[column]) + 0.3))}
@@ -113,7 +114,7 @@ def test_rows_have_the_whole_spaces_scale_whatever_is_restricted(data: st.DataOb
     inside = data.draw(strategies.configurations(space))
     narrow, whole = Encoding(space, known), Encoding(space)
     assert narrow.encode([inside]).equal(whole.encode([inside]))
-    X = inputs_at(narrow, SobolPoints(latent_width(space), seed=0).draw(32))
+    X = narrow.drawn(SobolPoints(narrow.latent, seed=0).draw(32))
     for x in X:
         row = narrow.decode(x)
         assert all(parameter.complaint(row) is None for parameter in narrow.region.space.parameters)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from flows.prefect_view.review_form import answer_from, field_names, form_for, row_field, row_of
-from flows.review.answering import edits_of, is_number, shown, values_of, verdicts_of
+from flows.review.answering import edits_of, is_number, values_of, verdicts_of
 from flows.review.restricting import allowed_of
 from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter
 from orchestrator.domain.records import Proposal, Provenance
@@ -139,7 +139,7 @@ def test_a_field_that_comes_back_as_it_was_shown_is_kept_at_full_precision(x: fl
     for came in (row, {**row, "x": f" {row['x']}\n"}):
         answer, _ = answer_from(request, [asked], space, {FIRST: came, "reviewer": "Ada", "content_hash": ""}, answer_id="a", key="k")
         assert answer.verdicts[0].edits == {}
-    assert [float(shown(several, one)) for one in several.values] == list(several.values), "a number from a list is written in full"
+    assert [float(several.shown(one)) for one in several.values] == list(several.values), "a number from a list is written in full"
 
 
 def test_numbers_are_shown_with_digits_to_decide_by_and_read_with_or_without_a_unit() -> None:
@@ -149,7 +149,7 @@ def test_numbers_are_shown_with_digits_to_decide_by_and_read_with_or_without_a_u
         coarse = SearchSpace(parameters=(SPACE.parameters[0].evolve(resolution=resolution), *SPACE.parameters[1:]))
         assert row_of(REQUEST.asked[0], third, coarse)["T"] == text
     dilute = ContinuousParameter(name="c", unit="mol/L", min=0.004, max=0.025, resolution=0.01)
-    assert [shown(dilute, value) for value in (0.0043, 0.0183, 0.0249)] == ["0.0043", "0.02", "0.02"]  # 0.00 would not be legal
+    assert [dilute.shown(value) for value in (0.0043, 0.0183, 0.0249)] == ["0.0043", "0.02", "0.02"]  # 0.00 would not be legal
     assert edits({"T": "500 K", "mix_a": "0.5", "mix_b": "5e-1"}, {"reason_": "2", "solvent": "TOP"}) == [
         {"T": pytest.approx(226.85), "mix.a": 0.5, "mix.b": 0.5},
         {"reason": 2.0, "solvent": "TOP"},

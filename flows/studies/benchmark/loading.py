@@ -14,7 +14,7 @@ from models.inputs.features import Descriptors, Features
 from models.tasks import Family
 from orchestrator.datasets import DATA_VARIABLE
 from orchestrator.domain.objective import constant_note, varies
-from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter
+from orchestrator.domain.parameters import CompositionParameter, Parameter
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
 from orchestrator.ports import Observation
@@ -140,9 +140,9 @@ class _Reader:
             raise BadInput(f"{row.place}: {complaint}")
         return Observation(configuration, {one.name: row[self._source(one.name)].number() for one in self.spec.targets})
 
-    def _value(self, row: Row, column: str, parameter: object) -> float | str:
+    def _value(self, row: Row, column: str, parameter: Parameter) -> float | str:
         source = self._source(column)
-        if isinstance(parameter, CategoricalParameter):
+        if column not in parameter.units:
             return str(row[source])
         if isinstance(parameter, CompositionParameter) and source not in row.table.columns and source in self.known:
             return 0.0
@@ -156,8 +156,8 @@ def _elements(spec: BenchmarkSpec) -> Descriptors:
     """Return the properties of the components of compositions that say so."""
     found = {}
     for parameter in spec.parameters:
-        if isinstance(parameter, CompositionParameter) and spec.descriptors.get(parameter.name) == ELEMENTS:
-            symbols = {name: element_symbol(name) for name in parameter.components}
+        if spec.descriptors.get(parameter.name) == ELEMENTS:
+            symbols = {name: element_symbol(name) for name in parameter.names}
             if unknown := [name for name, symbol in symbols.items() if symbol is None]:
                 raise BadInput(f"parameter {parameter.name}: component {unknown[0]!r} is no chemical element")
             properties = element_properties([symbol for symbol in symbols.values() if symbol is not None])
@@ -170,7 +170,7 @@ def _described(spec: BenchmarkSpec, rows: Sequence[Row]) -> Descriptors:
     found: dict[str, dict[str, tuple[float, ...]]] = {}
     for parameter in spec.parameters:
         columns = spec.descriptors.get(parameter.name)
-        if not isinstance(parameter, CategoricalParameter) or columns is None or isinstance(columns, str):
+        if columns is None or isinstance(columns, str):
             continue
         table = found.setdefault(parameter.name, {})
         source = spec.data.columns.get(parameter.name, parameter.name)

@@ -11,8 +11,8 @@ from flows.studies.families import SimulatedFamily
 from flows.studies.metatraining.spec import MetaFile, SourceSpec
 from models.tasks import Fidelity
 from orchestrator.domain.campaign import CampaignFile, parse_campaign
-from orchestrator.domain.parameters import CategoricalParameter
 from orchestrator.domain.records import CampaignRecord
+from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
 from orchestrator.history import History, observations
 from orchestrator.ports import Observation
@@ -109,15 +109,10 @@ def _campaigns(file: MetaFile, source: SourceSpec) -> Iterator[RawTask]:
 
 def _campaign_task(source: SourceSpec, record: CampaignRecord, rows: tuple[Observation, ...], fidelity: Fidelity) -> RawTask:
     spec = _file_of(record).spec
-    units = {
-        column: parameter.unit
-        for parameter in spec.parameters
-        if not isinstance(parameter, CategoricalParameter) and parameter.kind != "composition"
-        for column in parameter.columns
-    }
-    units |= {target.name: target.unit for target in spec.targets}
+    space = SearchSpace(parameters=spec.parameters)
+    units = space.units | {target.name: target.unit for target in spec.targets}
     names = tuple(parameter.name for parameter in spec.parameters)
-    categories = {parameter.name: parameter.categories for parameter in spec.parameters if isinstance(parameter, CategoricalParameter)}
+    categories = {column: parameter.names for column, parameter in space.owners.items() if column not in space.units}
     return RawTask(record.name, source, fidelity, rows, source.group_of(record.name), units, names, categories=categories)
 
 

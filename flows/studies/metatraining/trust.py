@@ -16,7 +16,6 @@ from models.meta_learning.checkpoint import PriorFile, Restore, load_prior
 from models.tasks import TaskData, family_scale
 from orchestrator.domain.campaign import CampaignFile
 from orchestrator.domain.objective import Target
-from orchestrator.domain.parameters import CategoricalParameter
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
 from orchestrator.ports import Observation
@@ -141,7 +140,7 @@ def _coverage(prior: PriorFile, case: Case, lift: Any) -> list[str]:
     ends = torch.stack([lift(torch.zeros(width, dtype=X.dtype)), lift(torch.ones(width, dtype=X.dtype))])
     found = []
     for parameter, where in zip(prior.space.parameters, prior.encoding.slices, strict=True):
-        if parameter.kind in ("continuous", "discrete"):
+        if not parameter.names:
             index = where.start
             span = float(ends[1, index] - ends[0, index])
             beyond = max(float(low[index] - ends[0, index]), float(ends[1, index] - high[index]), 0.0) / (span or 1.0)
@@ -155,11 +154,10 @@ def _unused(prior: PriorFile, case: Case, high: Float[Tensor, " d"]) -> list[str
     own = {parameter.name: parameter for parameter in case.space.parameters}
     found = []
     for parameter, where in zip(prior.space.parameters, prior.encoding.slices, strict=True):
-        if parameter.kind in ("continuous", "discrete"):
+        if not parameter.names:
             continue
-        names = parameter.categories if isinstance(parameter, CategoricalParameter) else getattr(parameter, "components", ())
-        here = {name.casefold() for name in getattr(own[parameter.name], "categories", getattr(own[parameter.name], "components", ()))}
-        absent = [name for name, most in zip(names, high[where].tolist(), strict=True) if most <= 0 and name.casefold() in here]
+        here = {name.casefold() for name in own[parameter.name].names}
+        absent = [name for name, most in zip(parameter.names, high[where].tolist(), strict=True) if most <= 0 and name.casefold() in here]
         if absent:
             found.append(f"{parameter.name}: no source has {', '.join(absent)}")
     return found
