@@ -165,7 +165,7 @@ def _in_hand(history: History) -> tuple[Reconcile, ...]:
 
 def _stopped(history: History) -> Iterable[Stop]:
     campaign = history.campaign
-    if campaign.status in (CampaignStatus.FINISHED, CampaignStatus.ABORTED):
+    if campaign.status.is_over:
         yield Stop(campaign.status, campaign.reason or "")
     if any(run.status is RunStatus.UNKNOWN for run in history.runs.values()):
         yield Stop(CampaignStatus.PAUSED, "unknown")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flows.plans.amendment import Amendment, amendment_of
 from flows.plans.lab import Lab, clock_of
-from flows.plans.ledger import open_campaign, open_store, refuse_ended, the_campaign
+from flows.plans.ledger import open_campaign, open_store, the_campaign
 from flows.plans.plan import load_plan, stored_plan
 from flows.plans.policy import policy_of
 from flows.review.answering import edits_of, values_of
@@ -64,7 +64,7 @@ def suggest(lab: Lab, campaign: str | None, values: Sequence[str], *, by: str, r
         BadInput: The campaign has ended, or the values are not legal.
     """
     with open_campaign(lab, campaign) as (store, history):
-        refuse_ended(history.campaign)
+        history.campaign.refuse_ended()
         editor = editor_of(history, store)
         made = suggestion(editor, values_of(values, editor.space), author=by, reason=reason)
         store.add_proposals([made], by=Actor.person(by), now=clock_of(lab, store).now())

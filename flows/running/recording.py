@@ -12,7 +12,7 @@ from instruments.reductions.registry import reduce
 from orchestrator.clock import Clock
 from orchestrator.domain.events import EventKind
 from orchestrator.domain.identity import uuid7
-from orchestrator.domain.lifecycle import CampaignStatus, EvidenceKey, MeasurementStatus, RunStatus, StepStatus
+from orchestrator.domain.lifecycle import EvidenceKey, MeasurementStatus, RunStatus, StepStatus
 from orchestrator.domain.records import ExperimentRun, Measurement, Reading, RunReport
 from orchestrator.errors import BadInput, HostError
 from orchestrator.history import History
@@ -27,7 +27,6 @@ END_POLLS: Final = 60
 POLL_SECONDS: Final = 1.0
 _ENDED_EARLY: Final = (RunStatus.FAILED, RunStatus.INFEASIBLE, RunStatus.ABORTED)
 _IN_HAND: Final = (RunStatus.DISPATCHED, RunStatus.RUNNING)
-_OVER: Final = (CampaignStatus.FINISHED, CampaignStatus.ABORTED)
 _NEVER_BEGUN: Final = "the campaign was aborted before it began"
 
 
@@ -74,7 +73,7 @@ class Recorder:
         return True
 
     def _may_be_tried_again(self, history: History, run: ExperimentRun) -> bool:
-        is_over = history.campaign.status in _OVER
+        is_over = history.campaign.status.is_over
         return run.status is RunStatus.FAILED and EvidenceKey.NOT_EXECUTED in run.evidence and run.attempt < MAX_ATTEMPTS and not is_over
 
     def _supersede(self, run: ExperimentRun) -> None:
@@ -88,9 +87,9 @@ class Recorder:
         settled = settled.evolve(reason=report.reason or said["reason"], evidence={**settled.evidence, **said})
         if settled.status is RunStatus.COMPLETED:
             self.update(settled, kind=EventKind.RESOLVED)
-            if history.campaign.status in _OVER:  # else the campaign ingests it when it goes on
+            if history.campaign.status.is_over:  # else the campaign ingests it when it goes on
                 self.ingest(history, settled)
-        elif said["verdict"] == "not-done" and history.campaign.status not in _OVER:
+        elif said["verdict"] == "not-done" and not history.campaign.status.is_over:
             self._keep_readings(run, lambda: self._supersede(settled))
         else:
             self._keep_readings(run, lambda: self.update(settled, kind=EventKind.RESOLVED))

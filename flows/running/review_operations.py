@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flows.plans.lab import Lab, clock_of
-from flows.plans.ledger import open_campaign, open_store, refuse_ended
+from flows.plans.ledger import open_campaign, open_store
 from flows.review.answering import answer_of, verdicts_of
 from flows.review.approvals import withdraw_approval
 from orchestrator.clock import Clock
@@ -172,4 +172,4 @@ def check_restricting(history: History, by: str) -> None:
     """
     if not by.strip():
         raise BadInput("a restriction needs --by NAME")
-    refuse_ended(history.campaign)
+    history.campaign.refuse_ended()

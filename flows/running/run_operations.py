@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from flows.plans.lab import Lab, clock_of
-from flows.plans.ledger import open_campaign, open_store, refuse_ended, the_campaign, unknown_runs
+from flows.plans.ledger import open_campaign, open_store, the_campaign, unknown_runs
 from flows.running.operations import refuse_repeated
 from flows.running.unattended_runs import close_aborted, nothing_left_open, record_verdict
 from instruments.bench_client.client import HostClient
@@ -65,7 +65,7 @@ def _record_abort(lab: Lab, campaign: str | None, *, by: str, reason: str) -> Ca
         if record.status is CampaignStatus.ABORTED and not nothing_left_open(History.of(store.changes(record.name))):
             return record
         refuse_repeated(record, CampaignStatus.ABORTED)
-        refuse_ended(record)
+        record.refuse_ended()
         aborted = record.evolve(status=CampaignStatus.ABORTED, reason=f"{reason} (by {by})")
         store.update_campaign(aborted, kind=EventKind(aborted.status), by=by, now=clock_of(lab, store).now())
     return aborted

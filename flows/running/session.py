@@ -13,7 +13,7 @@ from pathlib import Path
 from flows.plans.amendment import former_benches
 from flows.plans.disk_space import check_room
 from flows.plans.lab import Kind, Lab, lab_folder, make_lab
-from flows.plans.ledger import ENDED, open_store, unknown_runs
+from flows.plans.ledger import open_store, unknown_runs
 from flows.plans.plan import Plan, admit, load_plan, recorded_bench
 from flows.plans.policy import policy_of
 from flows.plans.stocks import StockBook
@@ -313,7 +313,7 @@ class _Session:
 
     def _conclude(self, ended: Ended, setup: Setup) -> SessionEnd:
         """End the processes of a campaign that is over, write its report, and account for it."""
-        over = ended.status in ENDED
+        over = ended.status.is_over
         history = History.of(self.store.changes(self.name))
         reason = history.campaign.reason or ended.reason
         if over or reason in LEFT_IN_PAGE:

@@ -154,6 +154,11 @@ class CampaignStatus(StrEnum):
     FINISHED = "finished"
     ABORTED = "aborted"
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the campaign never goes on."""
+        return self in (CampaignStatus.FINISHED, CampaignStatus.ABORTED)
+
 
 _P, _R, _S, _M, _C = ProposalStatus, RunStatus, StepStatus, MeasurementStatus, CampaignStatus
 _ENDS: Final = frozenset({_R.COMPLETED, _R.FAILED, _R.INFEASIBLE, _R.ABORTED})

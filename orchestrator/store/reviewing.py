@@ -8,7 +8,6 @@ from orchestrator.domain.lifecycle import (
     RESTRICTION_STEPS,
     REVIEW_STEPS,
     AnswerStatus,
-    CampaignStatus,
     ProposalStatus,
     RestrictionStatus,
     ReviewStatus,
@@ -191,9 +190,7 @@ def record_restriction(writer: EventWriter, restriction: Restriction) -> Restric
     Raises:
         BadInput: The campaign has ended, maybe since somebody looked.
     """
-    campaign = campaign_of(writer.ledger, restriction.campaign)
-    if campaign.status in (CampaignStatus.FINISHED, CampaignStatus.ABORTED):
-        raise BadInput(f"campaign {campaign.name} has ended: {campaign.status} ({campaign.reason})")
+    campaign_of(writer.ledger, restriction.campaign).refuse_ended()
     stored = find_stored(writer.ledger, restriction)
     if stored is None:
         kept = restriction.evolve(number=writer.ledger.highest_number(RESTRICTIONS.table, restriction.campaign) + 1)
