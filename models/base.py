@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
@@ -93,37 +92,6 @@ class Learner(Protocol):
             BadInput: A target without any value, where the learner needs one.
         """
         ...
-
-
-class PlainModel(Model):  # type: ignore[misc]  # botorch is untyped here
-    """A BoTorch model without batches of its own, of one output unless it says otherwise; a subclass predicts."""
-
-    _supports_cache_root = False
-
-    @property
-    @override
-    def num_outputs(self) -> int:
-        return 1
-
-    @property
-    @override
-    def batch_shape(self) -> torch.Size:
-        return torch.Size()
-
-    @override
-    def posterior(
-        self,
-        X: Float[Tensor, "*b q d"],
-        output_indices: list[int] | None = None,
-        observation_noise: bool | Tensor = False,
-        posterior_transform: Any = None,
-    ) -> Posterior:
-        found = self.predict(X, noisy=observation_noise is not False)
-        return found if posterior_transform is None else posterior_transform(found)
-
-    def predict(self, X: Float[Tensor, "*b q d"], *, noisy: bool) -> Posterior:
-        """Return the joint posterior; `noisy`: of a new measurement."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
-from models.base import Model, PlainModel, Posterior, Surrogate
+from models.base import Model, Posterior, Surrogate
+from models.gaussian_processes.plain_model import PlainModel
 from models.tasks import Scale
 
 DIAGONAL_JITTER: Final = 1e-8

@@ -19,7 +19,8 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
-from models.base import Learner, Model, PlainModel, Posterior, Surrogate, TargetData
+from models.base import Learner, Model, Posterior, Surrogate, TargetData
+from models.gaussian_processes.plain_model import PlainModel
 from models.meta_learning.checkpoint import PriorFile
 from models.source_basis.guarded import DefaultPrior
 from models.tasks import Prior, TaskData

@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.nn.functional import softplus
 from typing_extensions import override
 
-from models.base import Model, PlainModel, Posterior
+from models.base import Model, Posterior
+from models.gaussian_processes.plain_model import PlainModel
 
 _LEAST: Final = 1e-9
 """Least fraction or amount in standard units: keeps logarithms of measured zeros finite."""

@@ -14,8 +14,9 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
-from models.base import Model, OneModel, PlainModel, Posterior, Surrogate
+from models.base import Model, OneModel, Posterior, Surrogate
 from models.gaussian_processes.conditioning import in_units
+from models.gaussian_processes.plain_model import PlainModel
 from models.peers.source_gps import drawn_rows, fitted, own_scale
 from models.reproducible import drawn_seed, repeatable
 from models.tasks import Family, MetaLearner, Prior, ReportProgress, Scale, TaskData, family_scale

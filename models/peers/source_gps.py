@@ -13,8 +13,9 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
-from models.base import Model, PlainModel, Posterior, spread_of
+from models.base import Model, Posterior, spread_of
 from models.gaussian_processes.conditioning import in_units
+from models.gaussian_processes.plain_model import PlainModel
 from models.reproducible import drawn_seed, repeatable
 from models.tasks import Family, MetaLearner, Prior, ReportProgress, Scale, TaskData, family_scale
 

@@ -180,6 +180,7 @@ def test_a_golden_proposal_is_computed_again(frozen: Path, lab: Path) -> None:
             continue  # its table's licence keeps it out of this repository
         for number, policy in some(policies).items():
             said = CliRunner().invoke(app, ["replay", number, "--campaign", campaign, "--lab", str(lab), "--json"])
+            assert said.exit_code == 0, f"{said.output}{said.exception}"
             document = json.loads(said.stdout[: said.stdout.rindex("}") + 1])
             if policy.startswith(MODELS):
                 assert document["largest_relative_difference"] <= TOLERANCE, (campaign, number)
