@@ -43,7 +43,7 @@ def audit(ledger: Scanner) -> Iterator[str]:
     yield from _audit_readings(ledger, expected, present)
 
 
-def all_links(ledger: Scanner) -> Iterator[Link]:
+def _all_links(ledger: Scanner) -> Iterator[Link]:
     """Go through all events, a few hundred at a time."""
     since = -(2**62)
     while links := ledger.links(None, since, _AT_ONCE):
@@ -53,7 +53,7 @@ def all_links(ledger: Scanner) -> Iterator[Link]:
 
 def _audit_chain(ledger: Scanner, expected: _Expected) -> Iterator[str]:
     seq, digest = 0, GENESIS
-    for link in all_links(ledger):
+    for link in _all_links(ledger):
         yield from (f"event {missing}: missing" for missing in range(seq + 1, link.seq))
         if not _is_sound(link):
             yield f"event {link.seq}: altered (its content does not have its digest)"

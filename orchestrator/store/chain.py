@@ -5,7 +5,6 @@ rewritten; old ones are read through up-casts. A cut-off tail leaves a sound, sh
 printed in reports and exports, shows it.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,7 +12,7 @@ from datetime import UTC
 from typing import Any, Final
 
 from orchestrator.clock import Instant
-from orchestrator.domain.values import canonical
+from orchestrator.domain.values import canonical, digest
 from orchestrator.errors import StoreError
 from orchestrator.ports import StoredEvent
 from orchestrator.store.upcasts import ANY, UPCASTS, Payload, Upcast
@@ -47,7 +46,7 @@ class Link:
     def content_digest(self) -> str:
         """The sha256 over the previous digest and everything else that the event holds."""
         head = [self.previous, self.seq, self.kind, self.version, self.campaign, self.subject]
-        return text_digest(canonical([*head, self.payload, self.wall, self.lab, self.by]))
+        return digest([*head, self.payload, self.wall, self.lab, self.by])
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +59,6 @@ class Happening:
     payload: Payload
     by: str
     now: Instant
-
-
-def text_digest(text: str) -> str:
-    """Return the sha256 of a text."""
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def write_json(document: Any, *, what: str) -> str:

@@ -40,7 +40,7 @@ from orchestrator.store.history import rebuild
 from orchestrator.store.ingesting import Incident, ingest
 from orchestrator.store.ledger import Reader, Writer
 
-EVENTS_AT_ONCE: Final = 500
+_EVENTS_AT_ONCE: Final = 500
 """Events are read by this many, each time in a transaction of its own: a slow reader must hold nothing open."""
 
 
@@ -91,9 +91,9 @@ class LedgerStore(Store):
     def events(self, campaign: str | None = None, *, since: int = 0) -> Iterator[StoredEvent]:
         while True:
             with self.reading() as ledger:
-                links = ledger.links(campaign, since, EVENTS_AT_ONCE)
+                links = ledger.links(campaign, since, _EVENTS_AT_ONCE)
             yield from map(read_event, links)
-            if len(links) < EVENTS_AT_ONCE:
+            if len(links) < _EVENTS_AT_ONCE:
                 return
             since = links[-1].seq
 
