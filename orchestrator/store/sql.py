@@ -13,7 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Engine, Select, Update, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Engine, Select, bindparam, func, select
+from sqlalchemy.dialects.sqlite import Insert, insert
 from typing_extensions import override
 
 from orchestrator.errors import BadInput, StoreError
@@ -35,20 +36,18 @@ _READING_COLUMNS: Final = [RAW_READINGS.c[column.name] for column in fields(Kept
 _HEAD: Final = select(EVENTS.c.seq, EVENTS.c.digest).order_by(EVENTS.c.seq.desc()).limit(1)
 
 
-def _is_key(table: str) -> list[ColumnElement[bool]]:
+@cache
+def _find(table: str) -> Select[str]:
     columns = TABLES[table].c
-    return [columns[name] == bindparam(f"key_{name}") for name in STATE[table].key_fields]
+    return select(columns.document).where(*(columns[name] == bindparam(name) for name in STATE[table].key_fields))
 
 
 @cache
-def _select(table: str) -> Select[str]:
-    return select(TABLES[table].c.document).where(*_is_key(table))
-
-
-@cache
-def _update(table: str) -> Update:
-    names = [*STATE[table].key_fields, *STATE[table].columns, "document", "event_seq"]
-    return update(TABLES[table]).where(*_is_key(table)).values({name: bindparam(name) for name in names})
+def _put(table: str) -> Insert:
+    """Return the statement that inserts a row, or replaces the one that has its key."""
+    made, kept = insert(TABLES[table]), STATE[table]
+    changed = {name: made.excluded[name] for name in (*kept.columns, "document", "event_seq")}
+    return made.on_conflict_do_update(index_elements=kept.key_fields, set_=changed)
 
 
 class SqlLedger:
@@ -75,8 +74,7 @@ class SqlLedger:
 
     def find(self, table: str, key: RowKey) -> str | None:
         """Return a row's document."""
-        keys = {f"key_{name}": value for name, value in zip(STATE[table].key_fields, key, strict=True)}
-        return self._connection.execute(_select(table), keys).scalar()
+        return self._connection.execute(_find(table), dict(zip(STATE[table].key_fields, key, strict=True))).scalar()
 
     def changed(self, table: str, campaign: str, since: int) -> Sequence[str]:
         """Return documents of a campaign's rows that changed after an event, by walking the index from there."""
@@ -110,20 +108,14 @@ class SqlLedger:
 
     def put(self, table: str, row: StateRow) -> None:
         """Insert or replace a row."""
-        values = {**row.searchable, "document": row.document, "event_seq": row.event_seq}
-        keys = {f"key_{name}": row.searchable[name] for name in STATE[table].key_fields}
-        if self._connection.execute(_update(table), {**keys, **values}).rowcount == 0:
-            self._connection.execute(insert(TABLES[table]), values)
+        self._connection.execute(_put(table), {**row.searchable, "document": row.document, "event_seq": row.event_seq})
 
     def keep(self, reading: KeptReading, raw: bytes, event_seq: int) -> None:
         """Add a raw reading, and its bytes where they are new."""
-        if reading.sha256 and not self._has_raw(reading.sha256):
-            self._connection.execute(insert(RAW_BYTES), {"sha256": reading.sha256, "content": raw})
+        if reading.sha256:
+            self._connection.execute(insert(RAW_BYTES).on_conflict_do_nothing(), {"sha256": reading.sha256, "content": raw})
         values = {"run_key": reading.run_key, "seq": reading.seq, "sha256": reading.sha256}
         self._connection.execute(insert(RAW_READINGS), {**values, "document": reading.document, "event_seq": event_seq})
-
-    def _has_raw(self, sha256: str) -> bool:
-        return self._connection.execute(select(RAW_BYTES.c.sha256).where(RAW_BYTES.c.sha256 == sha256)).first() is not None
 
     def scan_rows(self, table: str) -> Iterator[StateRow]:
         """Go through a state table."""
