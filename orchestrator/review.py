@@ -5,15 +5,18 @@ A request gets one decision. An approval is `by person`, `by rule` or `by deadli
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from orchestrator.clock import Instant
-from orchestrator.domain.campaign import ReviewRule, ReviewSpec
 from orchestrator.domain.events import BY_DEADLINE, Actor
 from orchestrator.domain.lifecycle import AnswerStatus, ProposalStatus, ReviewStatus
 from orchestrator.domain.records import Proposal
 from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.review import Answer, Asked, Person, Reason, ReviewRequest, Signature, Verdict
 from orchestrator.errors import BadInput
+
+if TYPE_CHECKING:  # it loads pint, which takes longer than opening and reading a ledger
+    from orchestrator.domain.campaign import ReviewRule, ReviewSpec
 
 Reasons = Callable[[Proposal], tuple[Reason, ...]]
 """Says why people must look at a revision; empty where they need not."""
@@ -41,7 +44,7 @@ class Settled:
     """Those of them that may be carried out."""
 
 
-def reasons_for(proposal: Proposal, found: Quantities, spec: ReviewSpec) -> tuple[Reason, ...]:
+def reasons_for(proposal: Proposal, found: Quantities, spec: "ReviewSpec") -> tuple[Reason, ...]:
     """Say why people must look at a proposal; a hazard asks in every mode.
 
     Args:
@@ -57,7 +60,7 @@ def reasons_for(proposal: Proposal, found: Quantities, spec: ReviewSpec) -> tupl
     return (*asked, *(reason for rule in spec.when if (reason := _fired(rule, found)) is not None))
 
 
-def _fired(rule: ReviewRule, found: Quantities) -> Reason | None:
+def _fired(rule: "ReviewRule", found: Quantities) -> Reason | None:
     limit = f"above {rule.above:g}" if rule.above is not None else f"below {rule.below:g}"
     if rule.quantity == "hazard":
         return Reason(name=rule.name, text=f"hazards met: {len(found.hazards)}") if rule.fires(len(found.hazards)) else None
@@ -240,7 +243,7 @@ def _signed(request: ReviewRequest, answer: Answer, proposal: Proposal, people: 
     return signed.evolve(status=ProposalStatus.APPROVED, decided_by=Actor.person(*signers), decided_lab=now.lab)
 
 
-def avoided(settled: Settled, spec: ReviewSpec, last_batch: int, names: Iterable[str]) -> tuple[Restriction, ...]:
+def avoided(settled: Settled, spec: "ReviewSpec", last_batch: int, names: Iterable[str]) -> tuple[Restriction, ...]:
     """Return what people's refusals take out of the search for a while.
 
     Args:
@@ -266,7 +269,7 @@ def avoided(settled: Settled, spec: ReviewSpec, last_batch: int, names: Iterable
     )
 
 
-def by_rule(proposal: Proposal, spec: ReviewSpec, now: Instant) -> Proposal:
+def by_rule(proposal: Proposal, spec: "ReviewSpec", now: Instant) -> Proposal:
     """Approve a proposal that nobody needs to look at."""
     return proposal.evolve(status=ProposalStatus.APPROVED, decided_by=Actor.rule(f"review-{spec.mode}"), decided_lab=now.lab)
 

@@ -85,7 +85,7 @@ def test_opening_again_writes_nothing(path: Path) -> None:
 
 
 def test_a_ledger_of_today_opens_and_reads_without_what_takes_long_to_load(path: Path) -> None:
-    heavy = {"alembic", "torch", "prefect", "sqlmodel"}
+    heavy = {"alembic", "torch", "prefect", "sqlmodel", "pint", "numpy"}
     script = f"""
 import sys
 from pathlib import Path
