@@ -7,13 +7,16 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from orchestrator.domain.lifecycle import ProposalStatus, ReviewStatus, RunStatus
-from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, Measurement, Proposal
 from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.review import Answer, ReviewRequest
 from orchestrator.domain.values import Configuration
+
+if TYPE_CHECKING:  # it loads pint, which takes longer than opening and reading a ledger
+    from orchestrator.domain.objective import Objective
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +189,7 @@ def knowledge(history: History) -> Knowledge:
     )
 
 
-def best(history: History, objective: Objective) -> tuple[ExperimentRun, float] | None:
+def best(history: History, objective: "Objective") -> tuple[ExperimentRun, float] | None:
     """Return the run with the highest objective value; None before the first complete measurement."""
     scores = {run_key: objective.score_measured(values) for run_key, values in history.accepted.items()}
     found = max(((score, run_key) for run_key, score in scores.items() if score is not None), default=None)

@@ -18,7 +18,7 @@ from orchestrator.domain.review import Answer, ReviewRequest
 from orchestrator.history import History, best, failures, infeasible, lessons
 from orchestrator.review import undecided
 
-POLL_LAB_SECONDS: Final = 600.0
+_POLL_LAB_SECONDS: Final = 600.0
 """Longest wait for a running experiment before the loop looks again, in lab time; the bench answers earlier."""
 
 
@@ -146,7 +146,7 @@ def _carry_on(history: History, now: Instant, proposing: tuple[Propose, ...]) ->
     if queued or proposing:
         return (*queued, *proposing)
     if given or history.open_requests:
-        return (*given, Wait(now.lab + POLL_LAB_SECONDS))
+        return (*given, Wait(now.lab + _POLL_LAB_SECONDS))
     return (Stop(CampaignStatus.FINISHED, "nothing is left to propose"),)
 
 
@@ -155,7 +155,7 @@ def _wind_down(history: History, now: Instant) -> tuple[Action, ...]:
     if ingests := tuple(Ingest(run) for run in history.attempts() if _to_ingest(run)):
         return ingests
     if given := _in_hand(history):
-        return (*given, Wait(now.lab + POLL_LAB_SECONDS))
+        return (*given, Wait(now.lab + _POLL_LAB_SECONDS))
     return (Stop(CampaignStatus.PAUSED, history.campaign.reason or ""),)
 
 
@@ -165,7 +165,7 @@ def _in_hand(history: History) -> tuple[Reconcile, ...]:
 
 def _stopped(history: History) -> Iterable[Stop]:
     campaign = history.campaign
-    if campaign.status in (CampaignStatus.FINISHED, CampaignStatus.ABORTED):
+    if campaign.status.is_over:
         yield Stop(campaign.status, campaign.reason or "")
     if any(run.status is RunStatus.UNKNOWN for run in history.runs.values()):
         yield Stop(CampaignStatus.PAUSED, "unknown")

@@ -13,7 +13,7 @@ from flows.review.desk import Asker
 from flows.running.session import RunOptions, SessionEnd, Surroundings, run_campaign
 from orchestrator.commandline import typed
 from orchestrator.errors import AthanorError
-from orchestrator.store.sql import SqlStore
+from orchestrator.ports import ReviewStore
 from orchestrator.summary import values_by_status
 
 
@@ -42,7 +42,7 @@ def _busy(what: str) -> AbstractContextManager[object]:
     return console.status(what, spinner=SPINNER)
 
 
-def prefect_asker(lab: Lab, store: SqlStore, campaign: str) -> Asker:
+def prefect_asker(lab: Lab, store: ReviewStore, campaign: str) -> Asker:
     """Return what puts requests to people in Prefect's page."""
     from flows.prefect_view.review_runs import PrefectAsker  # only now is the environment set, which Prefect reads when it is imported
 

@@ -31,12 +31,11 @@ def resume(
     campaign: CampaignArgument = None, lab: LabOption = None, by: ByOption = "operator", reason: ReasonOption = "resumed by hand"
 ) -> None:
     """Lift a pause, and unlatch a stopped bench; `run` then goes on."""
-    from flows.plans.ledger import ENDED
     from flows.running import operations
 
     resumed = operations.resume(the_lab(lab), campaign, by=by, reason=reason)
     record = resumed.campaign
-    if record.status in ENDED:
+    if record.status.is_over:
         console.print(f"the bench is unlatched; campaign {record.name} stays {record.status}")
         return
     console.print(
@@ -107,12 +106,12 @@ def resolve(
 
 def _next(resolved: "Resolved", *, latched: bool) -> str:
     """Say what stands between a resolved run and the campaign's going on."""
-    from flows.plans.ledger import ENDED, unknown_runs
+    from flows.plans.ledger import unknown_runs
 
     campaign = resolved.history.campaign
     if unknown := unknown_runs(resolved.history):
         return f"nobody saw either how run {unknown[0].run_key} ended: `{typed('resolve', unknown[0].run_key)}` settles it"
-    if campaign.status in ENDED:
+    if campaign.status.is_over:
         return f"campaign {campaign.name} has ended: {campaign.status}"
     again = "run the campaign with the same command as before"
     if latched:

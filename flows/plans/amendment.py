@@ -12,7 +12,7 @@ from typing import Any, Final
 from flows.plans.plan import Plan, changed_lines
 from flows.plans.snapshots import files_of
 from orchestrator.domain.events import EventKind
-from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
+from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import CampaignRecord, ExperimentRun
 from orchestrator.domain.space import SearchSpace
@@ -54,7 +54,7 @@ def amendment_of(history: History, plan: Plan) -> Amendment:
             not be read under the new files.
     """
     record = history.campaign
-    if record.status in (CampaignStatus.FINISHED, CampaignStatus.ABORTED):
+    if record.status.is_over:
         raise BadInput(f"campaign {record.name} is {record.status} ({record.reason}): its files are what it was carried out with")
     before, after = record.snapshot["files"], plan.snapshot["files"]
     changed = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))

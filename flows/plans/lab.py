@@ -14,7 +14,7 @@ from instruments.lab_processes.started import make_own
 from instruments.lab_processes.state_files import LAB, LATCHED, read_state_file, write_state_file
 from orchestrator.clock import Clock, LiveClock, PlantClock
 from orchestrator.errors import BadInput
-from orchestrator.ports import Store
+from orchestrator.ports import ReadStore
 
 Kind = Literal["live", "dry"]
 _DEFAULTS: Final[dict[Kind, str]] = {"live": ".athanor", "dry": ".athanor-dry"}
@@ -177,7 +177,7 @@ def find_lab(folder: Path | None, *, here: Path) -> Lab:
     return open_lab(found[0])
 
 
-def clock_of(lab: Lab, store: Store) -> Clock:
+def clock_of(lab: Lab, store: ReadStore) -> Clock:
     """Return the lab's clock; in a dry lab whose plant is gone, lab time goes on from the last event."""
     if lab.endpoints is None:
         return LiveClock()

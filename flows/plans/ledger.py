@@ -2,21 +2,17 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
-from typing import Final
 
 from flows.plans.lab import Lab
-from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
+from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.records import CampaignRecord, ExperimentRun
 from orchestrator.errors import BadInput
 from orchestrator.history import History
-from orchestrator.ports import Store
+from orchestrator.ports import ReadStore, Store
 from orchestrator.store.sql import SqlStore
 
-ENDED: Final = frozenset({CampaignStatus.FINISHED, CampaignStatus.ABORTED})
-"""A campaign in one of these never goes on."""
 
-
-def open_store(lab: Lab, *, create: bool = False, read_only: bool = False) -> AbstractContextManager[SqlStore]:
+def open_store(lab: Lab, *, create: bool = False, read_only: bool = False) -> AbstractContextManager[Store]:
     """Open a lab's ledger for as long as a `with` lasts.
 
     Args:
@@ -31,7 +27,7 @@ def open_store(lab: Lab, *, create: bool = False, read_only: bool = False) -> Ab
     return closing(SqlStore.open(lab.ledger, create=create, read_only=read_only))
 
 
-def the_campaign(store: Store, lab: Lab, name: str | None) -> CampaignRecord:
+def the_campaign(store: ReadStore, lab: Lab, name: str | None) -> CampaignRecord:
     """Return the named campaign, or the only one of the lab.
 
     Raises:
@@ -50,20 +46,10 @@ def the_campaign(store: Store, lab: Lab, name: str | None) -> CampaignRecord:
 
 
 @contextmanager
-def open_campaign(lab: Lab, name: str | None, *, read_only: bool = False) -> Iterator[tuple[SqlStore, History]]:
+def open_campaign(lab: Lab, name: str | None, *, read_only: bool = False) -> Iterator[tuple[Store, History]]:
     """Open a lab's ledger and read a campaign's history."""
     with open_store(lab, read_only=read_only) as store:
         yield store, History.of(store.changes(the_campaign(store, lab, name).name))
-
-
-def refuse_ended(record: CampaignRecord) -> None:
-    """Refuse what only a campaign that goes on can take.
-
-    Raises:
-        BadInput: It has ended.
-    """
-    if record.status in ENDED:
-        raise BadInput(f"campaign {record.name} has ended: {record.status} ({record.reason})")
 
 
 def unknown_runs(history: History) -> list[ExperimentRun]:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from instruments.bench.spec import StockSpec
-from orchestrator.domain.lifecycle import Evidence, RunStatus, StepKind
+from orchestrator.domain.lifecycle import EvidenceKey, RunStatus, StepKind
 from orchestrator.domain.records import ExperimentRun, Proposal, Step
 from orchestrator.history import History
-from orchestrator.ports import Store
+from orchestrator.ports import ReadStore
 from orchestrator.textfile import parse_toml
 from orchestrator.units import parse
 
@@ -87,9 +87,9 @@ def dosed(run: ExperimentRun, proposal: Proposal) -> dict[Lot, float]:
     if run.fence is None or run.status is RunStatus.QUEUED:
         return {}
     if run.status is RunStatus.SUPERSEDED:
-        taken = set(run.evidence.get(Evidence.CARRIED_OUT, ()))
+        taken = set(run.evidence.get(EvidenceKey.CARRIED_OUT, ()))
     else:
-        taken = {step.index for step in proposal.steps} - set(run.evidence.get(Evidence.NEVER_SENT, ()))
+        taken = {step.index for step in proposal.steps} - set(run.evidence.get(EvidenceKey.NEVER_SENT, ()))
     return needed((step for step in proposal.steps if step.index in taken), proposal.binding)
 
 
@@ -118,7 +118,7 @@ class StockBook:
     Other campaigns are read once: only one campaign of a lab is carried on at a time.
     """
 
-    def __init__(self, store: Store, campaign: str) -> None:
+    def __init__(self, store: ReadStore, campaign: str) -> None:
         """Read the lab's other campaigns; the ledger is not needed afterwards."""
         others = [History.of(store.changes(record.name)) for record in store.campaigns() if record.name != campaign]
         self._elsewhere = {waiting: _summed(others, waiting=waiting) for waiting in (False, True)}

@@ -35,13 +35,13 @@ from flows.plans.snapshots import files_of
 from flows.prefect_view.review_form import answer_from, form_for
 from flows.review.outcome import Ending, asking, ending, notice
 from flows.review.rendering import markdown
-from orchestrator.domain.events import REVIEW, EventKind
+from orchestrator.domain.events import BY_REVIEW, EventKind
 from orchestrator.domain.records import Proposal
 from orchestrator.domain.review import ReviewRequest, ReviewRun
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import AthanorError, BadInput
 from orchestrator.history import History
-from orchestrator.store.sql import SqlStore
+from orchestrator.ports import ReadStore, ReviewStore
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class Question:
     """One attempt at a request."""
 
     lab: Lab
-    store: SqlStore
+    store: ReviewStore
     campaign: str
     request_id: str
     attempt: int
@@ -125,7 +125,7 @@ def ask(question: Question) -> str:
         assert context.flow_run is not None
         run_id = context.flow_run.id
         kept = request.evolve(runs=[*(one.model_dump() for one in request.runs), ReviewRun(flow_run_id=str(run_id), key=question.key)])
-        question.store.update_request(kept, kind=EventKind.REVIEW_RUN, by=REVIEW, now=clock_of(question.lab, question.store).now())
+        question.store.update_request(kept, kind=EventKind.REVIEW_RUN, by=BY_REVIEW, now=clock_of(question.lab, question.store).now())
         link = publish_page(question.store, request, run_id)
         units = question.units
         expected = {one.proposal_id: expectation(one, units) for one in proposals}
@@ -139,7 +139,7 @@ def ask(question: Question) -> str:
     return state.message or state.name or "ended"
 
 
-def publish_page(store: SqlStore, request: ReviewRequest, run_id: UUID) -> str:
+def publish_page(store: ReadStore, request: ReviewRequest, run_id: UUID) -> str:
     """Put the stored decision page into the UI as an artifact; return its address there."""
     page = json.loads(store.page(request.page_sha256 or "").text)
     data = markdown(page) if "evidence" in page else json.dumps(page)
@@ -204,7 +204,7 @@ def name_end(client: SyncPrefectClient, run_id: UUID, ended: Ending) -> State[An
     return Completed(message=ended.said) if ended.is_answered else Cancelled(message=ended.said)
 
 
-def collect(lab: Lab, store: SqlStore, load: Any, flow_run_id: str, key: str) -> str:
+def collect(lab: Lab, store: ReviewStore, load: Any, flow_run_id: str, key: str) -> str:
     """Write the answer that Prefect has stored under a pause's key to the ledger; return what became of it."""
     came = stored_response(flow_run_id, key)
     if came is None:
@@ -216,7 +216,7 @@ def collect(lab: Lab, store: SqlStore, load: Any, flow_run_id: str, key: str) ->
         if not request.waits or key != key_of(request.request_id, request.attempt):
             return f"not an answer: {error}; known already, or too late"
         complaint = request.evolve(attempt=request.attempt + 1, complaint=str(error))
-        store.update_request(complaint, kind=EventKind.ANSWER_UNREADABLE, by=REVIEW, now=clock_of(lab, store).now())
+        store.update_request(complaint, kind=EventKind.ANSWER_UNREADABLE, by=BY_REVIEW, now=clock_of(lab, store).now())
         return f"not an answer: {error}; asked again"
     kept = store.answer(answer, code=code or None, now=clock_of(lab, store).now())
     return f"{kept.status}{f': {kept.reason}' if kept.reason else f' from {kept.reviewer}'}"

@@ -24,12 +24,12 @@ from flows.prefect_server.server import address_now
 from flows.prefect_view.review_run import Question
 from flows.prefect_view.stale_review_runs import close_left_runs, read_answers
 from flows.review.desk import Asker
-from orchestrator.domain.events import REVIEW, EventKind
+from orchestrator.domain.events import BY_REVIEW, EventKind
 from orchestrator.domain.lifecycle import ReviewStatus
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.errors import AthanorError
 from orchestrator.history import History
-from orchestrator.store.sql import SqlStore
+from orchestrator.ports import ReviewStore
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class _Child:
 class PrefectAsker(Asker):
     """Puts requests to people in the Prefect UI."""
 
-    def __init__(self, lab: Lab, store: SqlStore, campaign: str, *, timeout: int | None = None) -> None:
+    def __init__(self, lab: Lab, store: ReviewStore, campaign: str, *, timeout: int | None = None) -> None:
         """Prepare; nothing is started before the first request.
 
         Args:
@@ -169,7 +169,7 @@ class PrefectAsker(Asker):
             return  # the loop hands over what became of it
         if any(run.key == question.key for run in now.runs):
             again = now.evolve(attempt=now.attempt + 1)
-            self._store.update_request(again, kind=EventKind.REVIEW_ASKED_AGAIN, by=REVIEW, now=clock_of(self._lab, self._store).now())
+            self._store.update_request(again, kind=EventKind.REVIEW_ASKED_AGAIN, by=BY_REVIEW, now=clock_of(self._lab, self._store).now())
             return
         self._tried[question.key] = time.monotonic()
         self._children[request.request_id] = _Child(self._start(request), request.attempt)

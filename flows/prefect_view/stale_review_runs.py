@@ -19,7 +19,7 @@ from flows.prefect_view.review_run import Question, collect, name_end, tag_of
 from flows.review.outcome import ending
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.history import History
-from orchestrator.store.sql import SqlStore
+from orchestrator.ports import ReviewStore
 
 logger = logging.getLogger(__name__)
 
@@ -46,14 +46,14 @@ def open_runs(client: SyncPrefectClient, request_ids: Iterable[str]) -> list[Ope
     return [OpenRun(run.id, by_tag[tag]) for run in found for tag in run.tags if tag in by_tag]
 
 
-def read_answers(lab: Lab, store: SqlStore, request: ReviewRequest) -> None:
+def read_answers(lab: Lab, store: ReviewStore, request: ReviewRequest) -> None:
     """Write to the ledger what people told any review run of a request; what it holds already changes nothing."""
     load = Question(lab, store, request.campaign, request.request_id, request.attempt).load
     for run in request.runs:
         logger.info("review run %s: %s", run.flow_run_id, collect(lab, store, load, run.flow_run_id, run.key))
 
 
-def close_left_runs(lab: Lab, store: SqlStore, campaign: str, *, held: Container[str] = (), leave_open: bool) -> None:
+def close_left_runs(lab: Lab, store: ReviewStore, campaign: str, *, held: Container[str] = (), leave_open: bool) -> None:
     """Close the review runs of a campaign that nobody waits in any more, whoever began them.
 
     A form can be answered until it is closed, so it is read afterwards; before as well, so that it is shown as answered.

@@ -3,11 +3,11 @@
 from orchestrator.clock import Instant
 from orchestrator.domain.events import Actor, EventKind
 from orchestrator.domain.identity import uuid7
-from orchestrator.domain.lifecycle import Evidence, ProposalStatus, ReviewStatus, RunStatus
+from orchestrator.domain.lifecycle import EvidenceKey, ProposalStatus, ReviewStatus, RunStatus
 from orchestrator.domain.records import ExperimentRun, Proposal
 from orchestrator.errors import BadInput, StoreError
 from orchestrator.history import History
-from orchestrator.ports import Store
+from orchestrator.ports import ReviewStore
 
 
 def queued_run(proposal: Proposal, replicate: int, lab: float) -> ExperimentRun:
@@ -35,10 +35,10 @@ def waiting_runs(history: History) -> dict[tuple[str, int], list[ExperimentRun]]
 
 def taken_back(run: ExperimentRun, reason: str) -> ExperimentRun:
     """Return a waiting run whose approval has ended: it was never handed over."""
-    return run.evolve(status=RunStatus.SUPERSEDED, reason=reason, evidence={Evidence.NOT_EXECUTED: "never dispatched"})
+    return run.evolve(status=RunStatus.SUPERSEDED, reason=reason, evidence={EvidenceKey.NOT_EXECUTED: "never dispatched"})
 
 
-def lapse_waiting(store: Store, history: History, why: str, *, by: str, now: Instant) -> int:
+def lapse_waiting(store: ReviewStore, history: History, why: str, *, by: str, now: Instant) -> int:
     """End all approvals that were not carried out yet, each followed by a revision to be decided anew; return how many."""
     waiting = waiting_runs(history)
     for key, runs in waiting.items():
@@ -55,7 +55,7 @@ def proposed_again(proposal: Proposal) -> Proposal:
     return proposal.evolve(revision=proposal.revision + 1, status=ProposalStatus.PROPOSED, **undecided)
 
 
-def withdraw_approval(store: Store, history: History, number: int, *, by: str, reason: str, now: Instant) -> Proposal:
+def withdraw_approval(store: ReviewStore, history: History, number: int, *, by: str, reason: str, now: Instant) -> Proposal:
     """Take an approval back, until its first run is dispatched; the ledger decides between this and a dispatch at the same moment.
 
     Raises:
@@ -76,7 +76,7 @@ def withdraw_approval(store: Store, history: History, number: int, *, by: str, r
     return ended
 
 
-def close_requests(store: Store, history: History, reason: str, *, by: str, now: Instant) -> None:
+def close_requests(store: ReviewStore, history: History, reason: str, *, by: str, now: Instant) -> None:
     """Close all open requests of a campaign that is over."""
     for request in history.open_requests:
         closed = request.evolve(status=ReviewStatus.CLOSED, reason=reason)

@@ -15,7 +15,7 @@ from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
 from orchestrator.history import History, knowledge
-from orchestrator.ports import Policy, Store
+from orchestrator.ports import Policy, ReadStore
 
 BY_HAND: Final = "person/1"
 """What stands for a policy in a hand-made proposal's provenance."""
@@ -73,7 +73,7 @@ class Editor:
         return next(iter(self.policy.predict(knowledge(self.history), [configuration])), {})
 
 
-def editor_of(history: History, store: Store) -> Editor:
+def editor_of(history: History, store: ReadStore) -> Editor:
     """Build the editor of a stored campaign, from the files that it goes by; the store is not needed afterwards."""
     plan = stored_plan(history.campaign)
     return Editor(plan, policy_of(plan), history, StockBook(store, history.campaign.name))

@@ -15,7 +15,7 @@ from flows.review.by_hand import steps_by_hand
 from orchestrator.clock import Clock
 from orchestrator.domain.campaign import ReviewSpec
 from orchestrator.domain.distance import nearest
-from orchestrator.domain.events import CAMPAIGN, DEADLINE, Actor, EventKind
+from orchestrator.domain.events import BY_CAMPAIGN, BY_DEADLINE, Actor, EventKind
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import AnswerStatus, ProposalStatus, ReviewStatus
 from orchestrator.domain.records import ExperimentRun, Prediction, Proposal, Provenance
@@ -24,8 +24,19 @@ from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration, canonical, digest
 from orchestrator.errors import BadInput, StoreError
 from orchestrator.history import History, knowledge, observations
-from orchestrator.ports import Knowledge, Store
-from orchestrator.review import Quantities, ask, asked_again, avoided, by_deadline, by_rule, decided, reasons_for, settle, why_asked_again
+from orchestrator.ports import Knowledge, ReviewStore
+from orchestrator.review import (
+    Quantities,
+    asked_about,
+    asked_again,
+    avoided,
+    by_deadline,
+    by_rule,
+    carry_out,
+    decided,
+    reasons_for,
+    why_asked_again,
+)
 
 """Who the ledger names for what the loop does by itself."""
 PREDICTED_ANEW: Final = "a person's values, predicted with what was known at ledger event"
@@ -83,7 +94,7 @@ class ReviewDesk:
     spec: ReviewSpec
     space: SearchSpace
     recipe: Recipe
-    store: Store
+    store: ReviewStore
     clock: Clock
     page: PageOf = plain_page
     predict: Predict = nothing_predicted
@@ -111,13 +122,13 @@ class ReviewDesk:
             request_id=uuid7(),
             campaign=self.campaign,
             number=len(history.requests) + 1,
-            asked=tuple(ask(one, (*_again(history, one), *reasons[one.proposal_id])) for one in waiting),
+            asked=tuple(asked_about(one, (*_again(history, one), *reasons[one.proposal_id])) for one in waiting),
             page_sha256=page.sha256,
             opened_lab=now.lab,
             deadline_lab=None if self.spec.deadline is None else now.lab + self.spec.deadline,
             on_deadline=self.spec.on_deadline,
         )
-        self.store.open_request(request, page, by=CAMPAIGN, now=now)
+        self.store.open_request(request, page, by=BY_CAMPAIGN, now=now)
 
     def quantities(self, history: History, proposal: Proposal) -> Quantities:
         """Return what the rules look at."""
@@ -133,7 +144,7 @@ class ReviewDesk:
 
     def _approve_by_rule(self, proposal: Proposal) -> None:
         now = self.clock.now()
-        self.store.decide(by_rule(proposal, self.spec, now), self._runs(proposal, now.lab), by=CAMPAIGN, now=now)
+        self.store.decide(by_rule(proposal, self.spec, now), self._runs(proposal, now.lab), by=BY_CAMPAIGN, now=now)
 
     def _runs(self, proposal: Proposal, lab: float) -> tuple[ExperimentRun, ...]:
         return tuple(queued_run(proposal, replicate, lab) for replicate in range(1, proposal.replicates + 1))
@@ -144,7 +155,7 @@ class ReviewDesk:
         """Carry an answer out; one with an illegal edit is refused whole and the question asked again."""
         now = self.clock.now()
         try:
-            settled = settle(
+            settled = carry_out(
                 request,
                 answer,
                 history.proposals,
@@ -154,7 +165,7 @@ class ReviewDesk:
             )
         except BadInput as error:
             refused = answer.evolve(status=AnswerStatus.REFUSED, reason=str(error))
-            self.store.settle(asked_again(request, str(error)), refused, (), (), by=CAMPAIGN, now=now)
+            self.store.settle(asked_again(request, str(error)), refused, (), (), by=BY_CAMPAIGN, now=now)
             return
         runs = [run for one in settled.approved for run in self._runs(one, now.lab)]
         closed, accepted = decided(request, answer)
@@ -193,16 +204,16 @@ class ReviewDesk:
         now = self.clock.now()
         closed, settled = by_deadline(request, history.proposals, now)
         if closed.status is ReviewStatus.OPEN:
-            self.store.update_request(closed, kind=EventKind.REVIEW_OVERDUE, by=DEADLINE, now=now)
+            self.store.update_request(closed, kind=EventKind.REVIEW_OVERDUE, by=BY_DEADLINE, now=now)
             return
         runs = [run for one in settled.approved for run in self._runs(one, now.lab)]
-        self.store.settle(closed, None, settled.proposals, runs, by=DEADLINE, now=now)
+        self.store.settle(closed, None, settled.proposals, runs, by=BY_DEADLINE, now=now)
 
     # ----------------------------------------------------------------- what ends it
 
     def close(self, history: History, reason: str) -> None:
         """Close all open requests: their campaign is over."""
-        close_requests(self.store, history, reason, by=CAMPAIGN, now=self.clock.now())
+        close_requests(self.store, history, reason, by=BY_CAMPAIGN, now=self.clock.now())
 
     def lapse(self, history: History, run: ExperimentRun) -> str | None:
         """Take an approval back when what it bound has changed or it is too old; return why, None where it holds.
@@ -219,7 +230,7 @@ class ReviewDesk:
         if successor is not None:
             successor = successor.evolve(replicates=len(waiting))
         why = ended.reason or why
-        self.store.take_back(ended, [taken_back(one, why) for one in waiting], successor, by=CAMPAIGN, now=now, reason=why)
+        self.store.take_back(ended, [taken_back(one, why) for one in waiting], successor, by=BY_CAMPAIGN, now=now, reason=why)
         return why
 
     def _lapsed(self, proposal: Proposal, why: str) -> tuple[Proposal, Proposal | None]:
@@ -254,8 +265,8 @@ class ReviewDesk:
             ended, successor = self._lapsed(one, self._why_asked_again(one))
             now = self.clock.now()
             if successor is not None:  # first: a kill in between loses a reason, not a proposal
-                self.store.add_proposals([successor], by=CAMPAIGN, now=now)
-            self.store.decide(ended, (), by=CAMPAIGN, now=now)
+                self.store.add_proposals([successor], by=BY_CAMPAIGN, now=now)
+            self.store.decide(ended, (), by=BY_CAMPAIGN, now=now)
         return True
 
     def _is_stale(self, proposal: Proposal) -> bool:
@@ -269,7 +280,7 @@ class ReviewDesk:
         closed = request.evolve(status=ReviewStatus.CLOSED, reason=f"superseded: {lapsed[0][0].reason}")
         written = [*(ended for ended, _ in lapsed), *(successor for _, successor in lapsed if successor is not None)]
         try:
-            self.store.settle(closed, None, written, (), by=CAMPAIGN, now=self.clock.now())
+            self.store.settle(closed, None, written, (), by=BY_CAMPAIGN, now=self.clock.now())
         except StoreError:
             known = {one.request_id: one for one in self.store.changes(self.campaign).requests}
             if known[request.request_id].answer_id is None:

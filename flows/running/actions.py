@@ -12,7 +12,7 @@ from flows.review.desk import Asker, PageOf, ReviewDesk, TerminalOnly, plain_pag
 from flows.running.recording import Recorder, Timings
 from orchestrator.clock import Clock
 from orchestrator.domain.campaign import GeneralSpec, ReviewSpec
-from orchestrator.domain.events import CAMPAIGN, EventKind
+from orchestrator.domain.events import BY_CAMPAIGN, EventKind
 from orchestrator.domain.lifecycle import CampaignStatus, ProposalStatus, RunStatus
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import ExperimentRun, Proposal, RunReport, RunRequest
@@ -71,7 +71,7 @@ class Steps:
         """What writes runs into the ledger."""
         setup = self.setup
         reducing = (setup.recipe, setup.objective.names)
-        return Recorder(setup.store, setup.bench, setup.clock, lambda: reducing, by=CAMPAIGN, timings=setup.timings)
+        return Recorder(setup.store, setup.bench, setup.clock, lambda: reducing, by=BY_CAMPAIGN, timings=setup.timings)
 
     def refresh(self) -> History:
         """Fold in what changed in the ledger, by us or by anybody else."""
@@ -105,7 +105,7 @@ class Steps:
                 action.count,
             )
         self.setup.timings.add("model", started)
-        self._ledger(lambda: self.setup.store.add_proposals(proposals, by=CAMPAIGN, now=self.setup.clock.now()))
+        self._ledger(lambda: self.setup.store.add_proposals(proposals, by=BY_CAMPAIGN, now=self.setup.clock.now()))
         return proposals
 
     def review(self, action: Review) -> None:
@@ -167,7 +167,7 @@ class Steps:
         if complaint is None:
             return False
         paused = record.evolve(status=CampaignStatus.PAUSED, reason=f"{complaint}; refill, then `athanor amend`")
-        self._ledger(lambda: self.setup.store.update_campaign(paused, kind=EventKind.PAUSED, by=CAMPAIGN, now=self.setup.clock.now()))
+        self._ledger(lambda: self.setup.store.update_campaign(paused, kind=EventKind.PAUSED, by=BY_CAMPAIGN, now=self.setup.clock.now()))
         self.refresh()
         return True
 
@@ -245,7 +245,7 @@ class Steps:
         self.setup.timings.add("model", started)
         self._ledger(
             lambda: self.setup.store.update_campaign(
-                record, kind=EventKind.ADAPTED, by=CAMPAIGN, now=self.setup.clock.now(), payload=payload
+                record, kind=EventKind.ADAPTED, by=BY_CAMPAIGN, now=self.setup.clock.now(), payload=payload
             )
         )
 
@@ -268,7 +268,7 @@ class Steps:
         if self.history.campaign.status is status:
             return
         record = self.history.campaign.evolve(status=status, reason=reason)
-        self._ledger(lambda: self.setup.store.update_campaign(record, kind=EventKind(status), by=CAMPAIGN, now=self.setup.clock.now()))
+        self._ledger(lambda: self.setup.store.update_campaign(record, kind=EventKind(status), by=BY_CAMPAIGN, now=self.setup.clock.now()))
 
     def abort(self) -> None:
         """End every run that waits or that the bench still has, and record how they ended."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flows.plans.amendment import Amendment, amendment_of
 from flows.plans.lab import Lab, clock_of
-from flows.plans.ledger import open_campaign, open_store, refuse_ended, the_campaign
+from flows.plans.ledger import open_campaign, open_store, the_campaign
 from flows.plans.plan import load_plan, stored_plan
 from flows.plans.policy import policy_of
 from flows.review.answering import edits_of, values_of
@@ -22,7 +22,7 @@ from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.errors import BadInput, Fault, LockHeld
 from orchestrator.history import History, knowledge
-from orchestrator.ports import Store
+from orchestrator.ports import ReadStore
 
 
 def amend(lab: Lab, file: Path, *, data: Path | None, by: str, reason: str) -> Amendment:
@@ -64,7 +64,7 @@ def suggest(lab: Lab, campaign: str | None, values: Sequence[str], *, by: str, r
         BadInput: The campaign has ended, or the values are not legal.
     """
     with open_campaign(lab, campaign) as (store, history):
-        refuse_ended(history.campaign)
+        history.campaign.refuse_ended()
         editor = editor_of(history, store)
         made = suggestion(editor, values_of(values, editor.space), author=by, reason=reason)
         store.add_proposals([made], by=Actor.person(by), now=clock_of(lab, store).now())
@@ -77,7 +77,7 @@ def editor_for(lab: Lab, history: History) -> Editor:
         return editor_of(history, store)
 
 
-def checked_edits(history: History, store: Store, request: ReviewRequest, texts: Sequence[str]) -> Edits:
+def checked_edits(history: History, store: ReadStore, request: ReviewRequest, texts: Sequence[str]) -> Edits:
     """Read edits such as `3:T=210` and refuse at once what the campaign would refuse.
 
     Raises:

@@ -12,11 +12,11 @@ from instruments.reductions.registry import reduce
 from orchestrator.clock import Clock
 from orchestrator.domain.events import EventKind
 from orchestrator.domain.identity import uuid7
-from orchestrator.domain.lifecycle import CampaignStatus, Evidence, MeasurementStatus, RunStatus, StepStatus
+from orchestrator.domain.lifecycle import EvidenceKey, MeasurementStatus, RunStatus, StepStatus
 from orchestrator.domain.records import ExperimentRun, Measurement, Reading, RunReport
 from orchestrator.errors import BadInput, HostError
 from orchestrator.history import History
-from orchestrator.ports import Bench, Store
+from orchestrator.ports import Bench, RunStore
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,6 @@ END_POLLS: Final = 60
 POLL_SECONDS: Final = 1.0
 _ENDED_EARLY: Final = (RunStatus.FAILED, RunStatus.INFEASIBLE, RunStatus.ABORTED)
 _IN_HAND: Final = (RunStatus.DISPATCHED, RunStatus.RUNNING)
-_OVER: Final = (CampaignStatus.FINISHED, CampaignStatus.ABORTED)
 _NEVER_BEGUN: Final = "the campaign was aborted before it began"
 
 
@@ -46,7 +45,7 @@ class Timings:
 class Recorder:
     """Records runs of one campaign as a bench tells of them."""
 
-    store: Store
+    store: RunStore
     bench: Bench
     clock: Clock
     reducing: Callable[[], tuple[Recipe, Sequence[str]]]
@@ -74,8 +73,8 @@ class Recorder:
         return True
 
     def _may_be_tried_again(self, history: History, run: ExperimentRun) -> bool:
-        is_over = history.campaign.status in _OVER
-        return run.status is RunStatus.FAILED and Evidence.NOT_EXECUTED in run.evidence and run.attempt < MAX_ATTEMPTS and not is_over
+        is_over = history.campaign.status.is_over
+        return run.status is RunStatus.FAILED and EvidenceKey.NOT_EXECUTED in run.evidence and run.attempt < MAX_ATTEMPTS and not is_over
 
     def _supersede(self, run: ExperimentRun) -> None:
         """Close an attempt that was not executed, and queue the next one."""
@@ -88,9 +87,9 @@ class Recorder:
         settled = settled.evolve(reason=report.reason or said["reason"], evidence={**settled.evidence, **said})
         if settled.status is RunStatus.COMPLETED:
             self.update(settled, kind=EventKind.RESOLVED)
-            if history.campaign.status in _OVER:  # else the campaign ingests it when it goes on
+            if history.campaign.status.is_over:  # else the campaign ingests it when it goes on
                 self.ingest(history, settled)
-        elif said["verdict"] == "not-done" and history.campaign.status not in _OVER:
+        elif said["verdict"] == "not-done" and not history.campaign.status.is_over:
             self._keep_readings(run, lambda: self._supersede(settled))
         else:
             self._keep_readings(run, lambda: self.update(settled, kind=EventKind.RESOLVED))
@@ -177,7 +176,7 @@ class Recorder:
             self.lose(run)
         else:
             steps = history.proposals[(run.proposal_id, run.revision)].steps
-            evidence = {Evidence.NOT_EXECUTED: "it never arrived at the bench", Evidence.NEVER_SENT: [step.index for step in steps]}
+            evidence = {EvidenceKey.NOT_EXECUTED: "it never arrived at the bench", EvidenceKey.NEVER_SENT: [step.index for step in steps]}
             self.update(run.evolve(status=RunStatus.ABORTED, reason=_NEVER_BEGUN, evidence=evidence), kind=EventKind.ABORTED)
 
     def lose(self, run: ExperimentRun) -> None:
@@ -206,13 +205,13 @@ def commanded(report: RunReport) -> dict[str, float | str]:
 def never_sent(report: RunReport) -> dict[str, list[int]]:
     """Say which steps of a run that ended early were never sent; what was begun counts as carried out."""
     untouched = [step.index for step in report.steps if step.status in (StepStatus.PLANNED, StepStatus.SKIPPED)]
-    return {Evidence.NEVER_SENT: untouched} if untouched and report.status in _ENDED_EARLY else {}
+    return {EvidenceKey.NEVER_SENT: untouched} if untouched and report.status in _ENDED_EARLY else {}
 
 
 def carried_out(report: RunReport) -> dict[str, list[int]]:
     """Say which steps of a run were carried out, although the run as a whole counts as not executed."""
     done = [step.index for step in report.steps if step.status is StepStatus.DONE]
-    return {Evidence.CARRIED_OUT: done} if done and Evidence.NOT_EXECUTED in report.evidence else {}
+    return {EvidenceKey.CARRIED_OUT: done} if done and EvidenceKey.NOT_EXECUTED in report.evidence else {}
 
 
 def next_attempt(run: ExperimentRun, lab: float) -> ExperimentRun:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flows.plans.lab import Lab, clock_of
-from flows.plans.ledger import open_campaign, open_store, refuse_ended
+from flows.plans.ledger import open_campaign, open_store
 from flows.review.answering import answer_of, verdicts_of
 from flows.review.approvals import withdraw_approval
 from orchestrator.clock import Clock
@@ -18,7 +18,7 @@ from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.review import Answer, ReviewRequest
 from orchestrator.errors import BadInput
 from orchestrator.history import History
-from orchestrator.ports import Store
+from orchestrator.ports import ReadStore, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class Decided:
     """Of before."""
 
 
-def no_edits(_history: History, _store: Store, _request: ReviewRequest) -> Edits:
+def no_edits(_history: History, _store: ReadStore, _request: ReviewRequest) -> Edits:
     """Change nothing."""
     return {}
 
@@ -172,4 +172,4 @@ def check_restricting(history: History, by: str) -> None:
     """
     if not by.strip():
         raise BadInput("a restriction needs --by NAME")
-    refuse_ended(history.campaign)
+    history.campaign.refuse_ended()

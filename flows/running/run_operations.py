@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from flows.plans.lab import Lab, clock_of
-from flows.plans.ledger import open_campaign, open_store, refuse_ended, the_campaign, unknown_runs
+from flows.plans.ledger import open_campaign, open_store, the_campaign, unknown_runs
 from flows.running.operations import refuse_repeated
 from flows.running.unattended_runs import close_aborted, nothing_left_open, record_verdict
 from instruments.bench_client.client import HostClient
@@ -20,8 +20,7 @@ from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, RunReport
 from orchestrator.errors import AthanorError, BadInput, HostError, LockHeld, NeedsPerson
 from orchestrator.history import History
-from orchestrator.ports import Store
-from orchestrator.store.sql import SqlStore
+from orchestrator.ports import CampaignStore, ReadStore
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +65,7 @@ def _record_abort(lab: Lab, campaign: str | None, *, by: str, reason: str) -> Ca
         if record.status is CampaignStatus.ABORTED and not nothing_left_open(History.of(store.changes(record.name))):
             return record
         refuse_repeated(record, CampaignStatus.ABORTED)
-        refuse_ended(record)
+        record.refuse_ended()
         aborted = record.evolve(status=CampaignStatus.ABORTED, reason=f"{reason} (by {by})")
         store.update_campaign(aborted, kind=EventKind(aborted.status), by=by, now=clock_of(lab, store).now())
     return aborted
@@ -149,7 +148,7 @@ def resolve(lab: Lab, run_key: str, word: Word, *, bench: Path | None, tell: Tel
     return Resolved(history.runs[run_key], history)
 
 
-def _unknown_run(store: SqlStore, run_key: str, lab: Lab) -> tuple[ExperimentRun, CampaignRecord]:
+def _unknown_run(store: ReadStore, run_key: str, lab: Lab) -> tuple[ExperimentRun, CampaignRecord]:
     histories = [History.of(store.changes(record.name)) for record in store.campaigns()]
     for history in histories:
         if (run := history.runs.get(run_key)) is not None:
@@ -160,7 +159,7 @@ def _unknown_run(store: SqlStore, run_key: str, lab: Lab) -> tuple[ExperimentRun
     raise BadInput(f"lab {lab.path} has no run {run_key!r}; unknown there: {', '.join(unknown) or 'none'}")
 
 
-def _lift_pause(store: Store, campaign: str, by: str, clock: Clock) -> None:
+def _lift_pause(store: CampaignStore, campaign: str, by: str, clock: Clock) -> None:
     """Let the campaign go on when no unknown run is left."""
     history = History.of(store.changes(campaign))
     if history.campaign.reason == "unknown" and not unknown_runs(history):

@@ -13,7 +13,7 @@ from pathlib import Path
 from flows.plans.amendment import former_benches
 from flows.plans.disk_space import check_room
 from flows.plans.lab import Kind, Lab, lab_folder, make_lab
-from flows.plans.ledger import ENDED, open_store, unknown_runs
+from flows.plans.ledger import open_store, unknown_runs
 from flows.plans.plan import Plan, admit, load_plan, recorded_bench
 from flows.plans.policy import policy_of
 from flows.plans.stocks import StockBook
@@ -37,14 +37,13 @@ from instruments.notification import Notifier
 from models.threads import use_threads
 from orchestrator.clock import LiveClock
 from orchestrator.commandline import typed
-from orchestrator.domain.events import COMMAND, EventKind
+from orchestrator.domain.events import BY_COMMAND, EventKind
 from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.errors import BadInput, HostError, NeedsPerson
 from orchestrator.history import History
-from orchestrator.ports import Bench, Clock, Policy
-from orchestrator.store.sql import SqlStore
+from orchestrator.ports import Bench, Clock, Policy, ReviewStore, Store
 from orchestrator.summary import quarantined
 
 
@@ -69,7 +68,7 @@ class Surroundings:
     """Is told in a line what happens."""
     busy: Callable[[str], AbstractContextManager[object]]
     """Shows what is being done while it lasts."""
-    asker: Callable[[Lab, SqlStore, str], Asker]
+    asker: Callable[[Lab, ReviewStore, str], Asker]
     """Makes what puts a campaign's open requests to people in Prefect's page; called once Prefect's environment is set."""
     carrier: Carrier
 
@@ -176,7 +175,7 @@ class _Session:
 
     plan: Plan
     lab: Lab
-    store: SqlStore
+    store: Store
     options: RunOptions
     server: ServerUse
     laps: _Clockwork
@@ -271,11 +270,11 @@ class _Session:
         if record is None:
             rate = self.options.rate if self.lab.kind == "dry" else 1.0
             record = CampaignRecord(name=self.name, snapshot={**self.plan.snapshot, "rate": rate})
-            self.store.create_campaign(record, by=COMMAND, now=clock.now())
-        fence = self.store.take_up(self.name, by=COMMAND, now=clock.now())
+            self.store.create_campaign(record, by=BY_COMMAND, now=clock.now())
+        fence = self.store.take_up(self.name, by=BY_COMMAND, now=clock.now())
         if record.status is CampaignStatus.DRAFT:
             running = self.store.changes(self.name).campaign.evolve(status=CampaignStatus.RUNNING)
-            self.store.update_campaign(running, kind=EventKind.RUNNING, by=COMMAND, now=clock.now())
+            self.store.update_campaign(running, kind=EventKind.RUNNING, by=BY_COMMAND, now=clock.now())
         return fence
 
     def _bench(self, fence: int, closing_later: ExitStack) -> Bench:
@@ -314,7 +313,7 @@ class _Session:
 
     def _conclude(self, ended: Ended, setup: Setup) -> SessionEnd:
         """End the processes of a campaign that is over, write its report, and account for it."""
-        over = ended.status in ENDED
+        over = ended.status.is_over
         history = History.of(self.store.changes(self.name))
         reason = history.campaign.reason or ended.reason
         if over or reason in LEFT_IN_PAGE:

@@ -12,7 +12,7 @@ from typing import Final
 from flows.plans.lab import Lab, clock_of
 from flows.plans.ledger import open_store
 from instruments.lab_processes.stop import stop_bench
-from orchestrator.domain.events import PREFECT, EventKind
+from orchestrator.domain.events import BY_PREFECT, EventKind
 from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.errors import AthanorError
@@ -76,7 +76,7 @@ class Steering:
 
     def _stop_bench(self) -> None:
         try:
-            stopped = stop_bench(self.lab.path, reason=f"campaign {self.campaign} was cancelled in Prefect", by=PREFECT)
+            stopped = stop_bench(self.lab.path, reason=f"campaign {self.campaign} was cancelled in Prefect", by=BY_PREFECT)
             for line in stopped.lines:
                 logger.info("cancelled: %s", line)
             logger.log(logging.ERROR if stopped.unsafe else logging.INFO, "cancelled: %s", stopped.verdict)
@@ -89,7 +89,7 @@ class Steering:
             record = store.changes(self.campaign).campaign
             if record.status is CampaignStatus.RUNNING:
                 changed = record.evolve(status=CampaignStatus.PAUSED, reason=reason)
-                store.update_campaign(changed, kind=EventKind.PAUSED, by=PREFECT, now=clock_of(self.lab, store).now())
+                store.update_campaign(changed, kind=EventKind.PAUSED, by=BY_PREFECT, now=clock_of(self.lab, store).now())
                 return True
             return record.status is CampaignStatus.PAUSED
 

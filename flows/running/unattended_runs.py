@@ -19,7 +19,7 @@ from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, RunReport
 from orchestrator.errors import AthanorError, HostError
 from orchestrator.history import History
-from orchestrator.ports import Bench, Store
+from orchestrator.ports import Bench, ReadStore, RunStore, Store
 
 
 def nothing_left_open(history: History) -> bool:
@@ -42,17 +42,17 @@ def close_aborted(store: Store, lab: Lab, record: CampaignRecord, by: str) -> No
             _recorder(store, lab, record, bench, by).end_all(partial(_look, store, record), reason=reason)
 
 
-def record_verdict(store: Store, lab: Lab, record: CampaignRecord, run: ExperimentRun, report: RunReport, said: dict[str, str]) -> None:
+def record_verdict(store: RunStore, lab: Lab, record: CampaignRecord, run: ExperimentRun, report: RunReport, said: dict[str, str]) -> None:
     """Record in the ledger what a person said of an unknown run, as the journal has it: `verdict`, `by` and `reason`."""
     with _bench(lab, record) as bench:
         _recorder(store, lab, record, bench, said["by"]).resolve(_look(store, record), run, report, said)
 
 
-def _look(store: Store, record: CampaignRecord) -> History:
+def _look(store: ReadStore, record: CampaignRecord) -> History:
     return History.of(store.changes(record.name))
 
 
-def _recorder(store: Store, lab: Lab, record: CampaignRecord, bench: Bench, by: str) -> Recorder:
+def _recorder(store: RunStore, lab: Lab, record: CampaignRecord, bench: Bench, by: str) -> Recorder:
     return Recorder(store, bench, clock_of(lab, store), partial(_reducing, record), by)
 
 

@@ -26,7 +26,7 @@ from prefect.types.entrypoint import EntrypointType
 from flows.plans.lab import Kind, Lab, make_lab, open_lab
 from flows.prefect_server.server import home_in_use
 from flows.prefect_server.server_users import keep_server
-from orchestrator.domain.events import PREFECT
+from orchestrator.domain.events import BY_PREFECT
 from orchestrator.errors import AthanorError, BadInput
 from orchestrator.units import parse
 
@@ -270,7 +270,7 @@ def _lift_own_pause(file: Path, options: "RunOptions", tell: Tell) -> None:
     name = load_campaign(file).name
     lab = make_lab(options.lab, beside=file, kind=options.kind)
     if was_paused_in_page(lab, name):
-        resume(lab, name, by=PREFECT, reason="resumed in the page")
+        resume(lab, name, by=BY_PREFECT, reason="resumed in the page")
         tell(f"campaign {name} may go on")
 
 

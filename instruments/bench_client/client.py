@@ -20,12 +20,12 @@ from orchestrator.ports import Bench
 
 logger = logging.getLogger(__name__)
 
-ANSWER_SECONDS: Final = 15.0
+_ANSWER_SECONDS: Final = 15.0
 """Wall seconds for an answer beyond the wait that was asked for: the host journals on a busy disk before it answers."""
 RESTART_WITHIN: Final = 10.0
-BEAT_SECONDS: Final = 2.0
+_BEAT_SECONDS: Final = 2.0
 """Wall seconds of the heartbeat's long-poll: well below any grace time."""
-FENCE_HEADER: Final = "X-Athanor-Fence"
+_FENCE_HEADER: Final = "X-Athanor-Fence"
 _RETRY_SECONDS: Final = 0.2
 _NO_RUN: Final = "none"
 """A run key that never arrives anywhere: the question alone is the heartbeat."""
@@ -57,7 +57,7 @@ class HostClient(Bench):
         self._socket = str(socket_path)
         self._restart_within = restart_within
         self._lab = lab
-        self._headers = {} if fence is None else {FENCE_HEADER: str(fence)}
+        self._headers = {} if fence is None else {_FENCE_HEADER: str(fence)}
         self._fence = fence
         self._campaign = campaign
         self._beats = beats and fence is not None
@@ -171,7 +171,7 @@ class HostClient(Bench):
     def _request(self, method: str, path: str, body: Any = None, *, wait: float = 0.0) -> str | None:
         """Send a request, again while the host may be on its way back; None for 404."""
         deadline = time.monotonic() + self._restart_within
-        timeout = ANSWER_SECONDS + wait
+        timeout = _ANSWER_SECONDS + wait
         while True:
             try:
                 status, text = exchange(self._socket, method, path, body, timeout=timeout, headers=self._headers)
@@ -229,12 +229,12 @@ class Heartbeat:
         while not self._ended.is_set():
             began = time.monotonic()
             self._beat()
-            self._ended.wait(max(0.0, BEAT_SECONDS - (time.monotonic() - began)))
+            self._ended.wait(max(0.0, _BEAT_SECONDS - (time.monotonic() - began)))
 
     def _beat(self) -> None:
         try:
             if self._run_key is not None:
-                report = self._client.report(self._run_key, after=self._revision, wait=BEAT_SECONDS)
+                report = self._client.report(self._run_key, after=self._revision, wait=_BEAT_SECONDS)
                 self._revision = -1 if report is None else report.revision
             self._failing = False
         except AthanorError as error:  # the loop meets the same fault and decides; the heartbeat goes on trying

@@ -7,14 +7,14 @@ from instruments.host.journal import Journal
 from instruments.host.journal_records import JournalRun, JournalStep, Transition
 from instruments.host.unattended import journal_without_host
 from orchestrator.clock import Clock
-from orchestrator.domain.lifecycle import RunStatus, StepStatus
+from orchestrator.domain.lifecycle import EvidenceKey, RunStatus, StepStatus
 from orchestrator.domain.records import RunReport
 from orchestrator.errors import Fault
 
 RUN_ENDED: Final = "run ended: "
 _VERDICTS: Final[dict[str, tuple[RunStatus, str, dict[str, Any]]]] = {
     "done": (RunStatus.FAILED, "executed, result lost", {}),
-    "not-done": (RunStatus.FAILED, "not executed", {"not_executed": True}),
+    "not-done": (RunStatus.FAILED, "not executed", {EvidenceKey.NOT_EXECUTED: True}),
     "discard": (RunStatus.ABORTED, "discarded", {}),
 }
 """What each of a person's verdicts makes of a run: status, reason, evidence."""

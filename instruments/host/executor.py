@@ -17,7 +17,7 @@ from instruments.host.parts import HostParts
 from instruments.host.reconcile import Reconciler, not_executed_evidence
 from instruments.host.run_ends import RunEnds
 from instruments.host.step_runner import SLICE, StepRunner
-from orchestrator.domain.lifecycle import RunStatus, StepStatus
+from orchestrator.domain.lifecycle import EvidenceKey, RunStatus, StepStatus
 from orchestrator.errors import Fault, InstrumentError
 
 logger = logging.getLogger(__name__)
@@ -93,7 +93,9 @@ class Executor:
             if run.status is RunStatus.DISPATCHED and self._in_hand != run_key:
                 self._run_ends.close_steps(run, reason)
                 lab = self._host.clock.lab()
-                self._host.journal.commit(Transition(run_key, RunStatus.ABORTED, reason=reason, lab=lab, evidence={"not_executed": True}))
+                self._host.journal.commit(
+                    Transition(run_key, RunStatus.ABORTED, reason=reason, lab=lab, evidence={EvidenceKey.NOT_EXECUTED: True})
+                )
 
     def make_safe(self, reason: str, *, asked: bool) -> tuple[safe_state.SafeAction, ...]:
         """Drive the safe state now; the next run wakes the bench by its start-up steps.
@@ -240,7 +242,7 @@ class Executor:
         try:
             self._host.wires.open(tick=self._tick)
         except InstrumentError as error:
-            raise RunEnded(RunStatus.FAILED, f"the bench could not be woken: {error}", evidence={"not_executed": True}) from error
+            raise RunEnded(RunStatus.FAILED, f"the bench could not be woken: {error}", evidence={EvidenceKey.NOT_EXECUTED: True}) from error
         self._asleep = False
 
     def _warm_bench(self, run_key: str) -> None:
@@ -248,7 +250,9 @@ class Executor:
         try:
             self._parker.warm(f"run {run_key}")
         except InstrumentError as error:
-            raise RunEnded(RunStatus.FAILED, f"the bench could not be warmed up: {error}", evidence={"not_executed": True}) from error
+            raise RunEnded(
+                RunStatus.FAILED, f"the bench could not be warmed up: {error}", evidence={EvidenceKey.NOT_EXECUTED: True}
+            ) from error
         self._host.idle_state.begin_run()
 
     def _steps(self, runner: StepRunner, run: JournalRun) -> None:

@@ -25,7 +25,7 @@ from orchestrator.errors import Fault
 
 logger = logging.getLogger(__name__)
 
-SCHEMA: Final = 1
+_SCHEMA: Final = 1
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS runs (
@@ -67,10 +67,10 @@ class Journal:
     def _check_schema(self, path: Path) -> None:
         if self.meta("schema") is None:
             with self._transaction():
-                self._put_meta("schema", str(SCHEMA))
+                self._put_meta("schema", str(_SCHEMA))
                 self._put_meta("journal_id", uuid7())
-        if self.meta("schema") != str(SCHEMA):
-            raise Fault(f"journal {path}: schema {self.meta('schema')}; this Athanor knows {SCHEMA}")
+        if self.meta("schema") != str(_SCHEMA):
+            raise Fault(f"journal {path}: schema {self.meta('schema')}; this Athanor knows {_SCHEMA}")
 
     def close(self) -> None:
         """Release the file."""

@@ -96,13 +96,13 @@ class Actor(str):
         return self.partition(" ")[2] or str(self)
 
 
-DEADLINE = Actor("deadline")
+BY_DEADLINE = Actor("deadline")
 """A question's time ran out."""
-CAMPAIGN = Actor("campaign")
+BY_CAMPAIGN = Actor("campaign")
 """The loop."""
-COMMAND = Actor("command")
+BY_COMMAND = Actor("command")
 """A command that begins or takes up a campaign."""
-PREFECT = Actor("prefect")
+BY_PREFECT = Actor("prefect")
 """A button of Prefect's page."""
-REVIEW = Actor("review")
+BY_REVIEW = Actor("review")
 """The flow run that puts a question to people."""

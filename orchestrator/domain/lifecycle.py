@@ -98,7 +98,7 @@ class RunStatus(StrEnum):
         return not self.is_open and self is not RunStatus.UNKNOWN
 
 
-class Evidence(StrEnum):
+class EvidenceKey(StrEnum):
     """What the evidence of a run's end is asked for."""
 
     NOT_EXECUTED = "not_executed"
@@ -153,6 +153,11 @@ class CampaignStatus(StrEnum):
     PAUSED = "paused"
     FINISHED = "finished"
     ABORTED = "aborted"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the campaign never goes on."""
+        return self in (CampaignStatus.FINISHED, CampaignStatus.ABORTED)
 
 
 _P, _R, _S, _M, _C = ProposalStatus, RunStatus, StepStatus, MeasurementStatus, CampaignStatus

@@ -50,7 +50,7 @@ def changed(ledger: Reader, kept: Kept[_Value], campaign: str, since: int = 0) -
     return tuple(map(kept.load, ledger.changed(kept.table, campaign, since)))
 
 
-def find(ledger: Reader, value: _Value) -> _Value | None:
+def find_stored(ledger: Reader, value: _Value) -> _Value | None:
     """Return what the ledger holds under a value's key."""
     kept = kept_of(value)
     return get(ledger, kept, *kept.key(value))
@@ -64,7 +64,7 @@ def name_of(value: Frozen) -> str:
 
 def known(ledger: Reader, value: _Value) -> _Value:
     """Return what the ledger holds under a value's key; StoreError when it holds nothing."""
-    stored = find(ledger, value)
+    stored = find_stored(ledger, value)
     if stored is None:
         raise StoreError(f"{name_of(value)} is not in the ledger")
     return stored
@@ -72,7 +72,7 @@ def known(ledger: Reader, value: _Value) -> _Value:
 
 def check_unknown(ledger: Reader, value: Frozen) -> None:
     """Refuse a key that the ledger holds already."""
-    if find(ledger, value) is not None:
+    if find_stored(ledger, value) is not None:
         raise StoreError(f"{name_of(value)} is in the ledger already")
 
 
@@ -105,7 +105,7 @@ def check_decision(ledger: Reader, proposal: Proposal) -> None:
     stored, what = known(ledger, proposal), name_of(proposal)
     advance(PROPOSAL_STEPS, stored.status, proposal.status, what=what)
     check_same(f"content of {what}", stored.content_hash, proposal.content_hash)
-    edited = find(ledger, proposal.evolve(revision=proposal.revision + 1))
+    edited = find_stored(ledger, proposal.evolve(revision=proposal.revision + 1))
     if edited is not None and proposal.status is ProposalStatus.APPROVED:
         raise StoreError(f"{what} was edited; decide on revision {edited.revision}")
 
@@ -147,7 +147,7 @@ def check_successor(ledger: Reader, run: ExperimentRun, successor: ExperimentRun
 
 def check_correction(ledger: Reader, measurement: Measurement) -> EventKind:
     """Return what happens: a status changes by a legal step; another value is a new revision."""
-    stored, what = find(ledger, measurement), name_of(measurement)
+    stored, what = find_stored(ledger, measurement), name_of(measurement)
     if stored is not None:
         advance(MEASUREMENT_STEPS, stored.status, measurement.status, what=what)
         check_same(f"content of {what}", content(stored), content(measurement))

@@ -16,19 +16,19 @@ from orchestrator.domain.values import Frozen, digest
 from orchestrator.errors import StoreError
 from orchestrator.store.chain import write_json
 
-Value = TypeVar("Value", bound=Frozen)
-Document = dict[str, Any]
-Key = tuple[str | int, ...]
-LAB: Final = ""
+_Value = TypeVar("_Value", bound=Frozen)
+RowDocument = dict[str, Any]
+RowKey = tuple[str | int, ...]
+_LAB: Final = ""
 """What stands for a campaign in events that concern the whole lab."""
 
 
 @dataclass(frozen=True, slots=True)
-class Kept(Generic[Value]):
+class Kept(Generic[_Value]):
     """One table of state and the domain values in it."""
 
     table: str
-    model: type[Value]
+    model: type[_Value]
     key_fields: tuple[str, ...]
     columns: tuple[str, ...]
     """Searchable fields beside the key."""
@@ -43,23 +43,23 @@ class Kept(Generic[Value]):
     is_free: bool = False
     """Whether `LedgerStore.keep` may write it: nothing is checked but the value itself."""
 
-    def key(self, value: Value) -> Key:
+    def key(self, value: _Value) -> RowKey:
         """Return the key of a value's row."""
         return tuple(value.__dict__[name] for name in self.key_fields)
 
-    def campaign(self, value: Value) -> str:
+    def campaign(self, value: _Value) -> str:
         """Return the campaign of a value's events."""
-        return str(value.__dict__[self.owner]) if self.owner else LAB
+        return str(value.__dict__[self.owner]) if self.owner else _LAB
 
-    def key_of(self, document: Mapping[str, Any]) -> Key:
+    def key_of(self, document: Mapping[str, Any]) -> RowKey:
         """Return the key of a document's row."""
         return tuple(document[name] for name in self.key_fields)
 
-    def load(self, text: str) -> Value:
+    def load(self, text: str) -> _Value:
         """Read a row's document."""
         return self.model.model_validate_json(text)
 
-    def searchable(self, document: Mapping[str, Any]) -> Document:
+    def searchable(self, document: Mapping[str, Any]) -> RowDocument:
         """Return key and columns of a document's row."""
         return {name: document[name] for name in (*self.key_fields, *self.columns)}
 
@@ -96,17 +96,17 @@ FOLLOWED: Final[Mapping[str, Kept[Any]]] = {kept.followed_as: kept for kept in S
 _BY_MODEL: Final[Mapping[type[Frozen], Kept[Any]]] = {kept.model: kept for kept in STATE.values()}
 
 
-def kept_of(value: Value) -> Kept[Value]:
+def kept_of(value: _Value) -> Kept[_Value]:
     """Return the table of a value."""
     return _BY_MODEL[type(value)]
 
 
-def document_of(value: Frozen) -> Document:
+def document_of(value: Frozen) -> RowDocument:
     """Return a value's JSON document."""
     return value.model_dump(mode="json")
 
 
-def abridge(document: Document) -> Document:
+def abridge(document: RowDocument) -> RowDocument:
     """Put a digest for a campaign's snapshot, which holds whole files and would otherwise be repeated in each event."""
     snapshot = document.get("snapshot")
     if not snapshot or set(snapshot) == {"sha256"}:

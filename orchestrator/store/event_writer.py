@@ -8,8 +8,8 @@ from orchestrator.clock import Instant
 from orchestrator.domain.events import EventKind
 from orchestrator.domain.values import Frozen
 from orchestrator.store.chain import Happening, forge, write_json
-from orchestrator.store.documents import Document, KeptReading, abridge, document_of, kept_of
-from orchestrator.store.ledger import Row, Writer
+from orchestrator.store.documents import KeptReading, RowDocument, abridge, document_of, kept_of
+from orchestrator.store.ledger import StateRow, Writer
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class EventWriter:
             abridged: The event holds the digest of a snapshot that an earlier event holds in full.
         """
         entries = [(kept_of(value), document_of(value)) for value in values]
-        payload: Document = {"details": dict(details or {}), "documents": {kept.table: [] for kept, _ in entries}}
+        payload: RowDocument = {"details": dict(details or {}), "documents": {kept.table: [] for kept, _ in entries}}
         for kept, document in entries:
             payload["documents"][kept.table].append(abridge(document) if abridged else document)
         if readings:
@@ -54,6 +54,6 @@ class EventWriter:
         self.ledger.append(link)
         for kept, document in entries:
             text = write_json(document, what=kept.table)
-            self.ledger.put(kept.table, Row(kept.searchable(document), text, link.seq))
+            self.ledger.put(kept.table, StateRow(kept.searchable(document), text, link.seq))
         for reading, raw in readings:
             self.ledger.keep(reading, raw, link.seq)

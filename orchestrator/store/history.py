@@ -8,9 +8,9 @@ from typing import Any
 from orchestrator.domain.values import canonical
 from orchestrator.errors import BadInput
 from orchestrator.ports import Changes, StoredEvent
-from orchestrator.store.documents import CAMPAIGNS, FOLLOWED, STATE, Document, Kept, Key, abridge
+from orchestrator.store.documents import CAMPAIGNS, FOLLOWED, STATE, Kept, RowDocument, RowKey, abridge
 
-_Rows = dict[tuple[str, Key], tuple[int, Document]]
+_Rows = dict[tuple[str, RowKey], tuple[int, RowDocument]]
 
 
 def rebuild(events: Iterable[StoredEvent], campaign: str, seq: int) -> Changes:
@@ -34,7 +34,7 @@ def rebuild(events: Iterable[StoredEvent], campaign: str, seq: int) -> Changes:
     )
 
 
-def _whole(document: Document, snapshots: dict[str, Any]) -> Document:
+def _whole(document: RowDocument, snapshots: dict[str, Any]) -> RowDocument:
     """Put a campaign's snapshot, which only one event holds in full, in place of its digest."""
     short = abridge(document)
     if "snapshot" not in short or not short["snapshot"]:

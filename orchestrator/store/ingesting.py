@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from orchestrator.domain.events import EventKind
 from orchestrator.domain.records import ExperimentRun, Measurement, Reading
 from orchestrator.errors import StoreError
-from orchestrator.store.checks import check_run_step, check_same, content, find, known, name_of
-from orchestrator.store.documents import KeptReading, Key, document_of, keep_reading, kept_of
+from orchestrator.store.checks import check_run_step, check_same, content, find_stored, known, name_of
+from orchestrator.store.documents import KeptReading, RowKey, document_of, keep_reading, kept_of
 from orchestrator.store.event_writer import EventWriter
 from orchestrator.store.ledger import Reader
 
@@ -47,11 +47,11 @@ def _new_readings(ledger: Reader, run: ExperimentRun, readings: Sequence[Reading
 
 
 def _new_measurements(ledger: Reader, run: ExperimentRun, measurements: Sequence[Measurement]) -> list[Measurement]:
-    new: dict[Key, Measurement] = {}
+    new: dict[RowKey, Measurement] = {}
     for measurement in measurements:
         what, key = name_of(measurement), kept_of(measurement).key(measurement)
         check_same(f"run of {what}", (run.campaign, run.run_key), (measurement.campaign, measurement.run_key))
-        present = new.get(key) or find(ledger, measurement)
+        present = new.get(key) or find_stored(ledger, measurement)
         if present is None:
             new[key] = measurement
         elif content(present) != content(measurement):

@@ -40,7 +40,7 @@ from orchestrator.store.history import rebuild
 from orchestrator.store.ingesting import Incident, ingest
 from orchestrator.store.ledger import Reader, Writer
 
-EVENTS_AT_ONCE: Final = 500
+_EVENTS_AT_ONCE: Final = 500
 """Events are read by this many, each time in a transaction of its own: a slow reader must hold nothing open."""
 
 
@@ -91,9 +91,9 @@ class LedgerStore(Store):
     def events(self, campaign: str | None = None, *, since: int = 0) -> Iterator[StoredEvent]:
         while True:
             with self.reading() as ledger:
-                links = ledger.links(campaign, since, EVENTS_AT_ONCE)
+                links = ledger.links(campaign, since, _EVENTS_AT_ONCE)
             yield from map(read_event, links)
-            if len(links) < EVENTS_AT_ONCE:
+            if len(links) < _EVENTS_AT_ONCE:
                 return
             since = links[-1].seq
 
@@ -171,16 +171,16 @@ class LedgerStore(Store):
     @override
     def restrict(self, restriction: Restriction, *, by: str, now: Instant) -> Restriction:
         with self._writing(restriction.campaign, by, now) as writer:
-            return reviewing.restrict(writer, restriction)
+            return reviewing.record_restriction(writer, restriction)
 
     # ----------------------------------------------------------------- review
 
     @override
     def decide(self, proposal: Proposal, runs: Sequence[ExperimentRun], *, by: str, now: Instant) -> None:
         with self._writing(proposal.campaign, by, now) as writer:
-            reviewing.decide(writer, proposal)
+            reviewing.record_decision(writer, proposal)
             for run in runs:
-                reviewing.queue(writer, run, proposal)
+                reviewing.record_queued(writer, run, proposal)
 
     @override
     def take_back(
@@ -217,9 +217,9 @@ class LedgerStore(Store):
         now: Instant,
     ) -> None:
         with self._writing(request.campaign, by, now) as writer:
-            reviewing.settle(writer, request, answer, proposals, runs)
+            reviewing.record_settlement(writer, request, answer, proposals, runs)
             for restriction in restrictions:
-                reviewing.restrict(writer, restriction)
+                reviewing.record_restriction(writer, restriction)
 
     @override
     def keep(self, value: Frozen, *, kind: EventKind, by: str, now: Instant, reason: str | None = None) -> None:

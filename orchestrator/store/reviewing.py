@@ -8,7 +8,6 @@ from orchestrator.domain.lifecycle import (
     RESTRICTION_STEPS,
     REVIEW_STEPS,
     AnswerStatus,
-    CampaignStatus,
     ProposalStatus,
     RestrictionStatus,
     ReviewStatus,
@@ -20,7 +19,7 @@ from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.review import Answer, Page, Person, ReviewRequest
 from orchestrator.domain.values import Frozen
 from orchestrator.errors import BadInput, StoreError
-from orchestrator.review import asked_again, identify, refusal
+from orchestrator.review import asked_again, identify, why_refused
 from orchestrator.store.checks import (
     campaign_of,
     changed,
@@ -30,7 +29,7 @@ from orchestrator.store.checks import (
     check_same,
     check_unknown,
     everything,
-    find,
+    find_stored,
     get,
     known,
     name_of,
@@ -48,7 +47,7 @@ def open_request(writer: EventWriter, request: ReviewRequest, page: Page) -> Non
         proposal = _asked(writer.ledger, asked.proposal_id, asked.revision)
         check_same(f"status of {name_of(proposal)}", ProposalStatus.PROPOSED, proposal.status)
         check_same(f"content of {name_of(proposal)}", proposal.content_hash, asked.content_hash)
-    writer.record(EventKind.REVIEW_OPENED, request, *([] if find(writer.ledger, page) else [page]))
+    writer.record(EventKind.REVIEW_OPENED, request, *([] if find_stored(writer.ledger, page) else [page]))
 
 
 def update_request(writer: EventWriter, request: ReviewRequest, kind: EventKind) -> None:
@@ -72,7 +71,7 @@ def record_answer(writer: EventWriter, answer: Answer, code: str | None) -> Answ
 
     The same answer again (a child that was killed after writing, a stored form read twice) changes nothing.
     """
-    if (before := find(writer.ledger, answer)) is not None:
+    if (before := find_stored(writer.ledger, answer)) is not None:
         return before
     request = get(writer.ledger, REQUESTS, answer.request_id)
     if request is None:
@@ -80,7 +79,7 @@ def record_answer(writer: EventWriter, answer: Answer, code: str | None) -> Answ
     people = {person.name: person for person in everything(writer.ledger, PEOPLE)}
     person = identify(people, answer, code, needs=max(one.people for one in request.asked))
     proposals = {(one.proposal_id, one.revision): _asked(writer.ledger, one.proposal_id, one.revision) for one in request.asked}
-    complaint = refusal(request, answer, proposals, writer.now.lab) or (person if isinstance(person, str) else None)
+    complaint = why_refused(request, answer, proposals, writer.now.lab) or (person if isinstance(person, str) else None)
     judged = answer.evolve(status=AnswerStatus.REFUSED, reason=complaint) if complaint else answer
     values: list[Frozen] = [judged, *([person] if isinstance(person, Person) else [])]
     follows = _after_answer(request, judged)
@@ -105,7 +104,7 @@ def _asked(ledger: Reader, proposal_id: str, revision: int) -> Proposal:
     return found
 
 
-def settle(
+def record_settlement(
     writer: EventWriter, request: ReviewRequest, answer: Answer | None, proposals: Sequence[Proposal], runs: Sequence[ExperimentRun]
 ) -> None:
     """Write all that an answer or a deadline brought, in one transaction."""
@@ -122,7 +121,7 @@ def settle(
         _decide(writer, proposal)
     by_key = {(one.proposal_id, one.revision): one for one in proposals}
     for run in runs:
-        queue(writer, run, _given(by_key, run))
+        record_queued(writer, run, _given(by_key, run))
 
 
 def _given(proposals: dict[tuple[str, int], Proposal], run: ExperimentRun) -> Proposal:
@@ -134,7 +133,7 @@ def _given(proposals: dict[tuple[str, int], Proposal], run: ExperimentRun) -> Pr
 
 def _decide(writer: EventWriter, proposal: Proposal) -> None:
     """Write a decision or a signature; a revision that was edited, or expanded anew, first as it was proposed."""
-    if find(writer.ledger, proposal) is None:
+    if find_stored(writer.ledger, proposal) is None:
         plain = proposal.evolve(status=ProposalStatus.PROPOSED, decided_by=None, decided_lab=None, signatures=())
         check_new_revision(writer.ledger, plain)
         details = {"edited by": plain.author} if proposal.signatures else {"expanded anew": True}
@@ -144,16 +143,16 @@ def _decide(writer: EventWriter, proposal: Proposal) -> None:
         if proposal.signatures:
             writer.record(EventKind.SIGNED, proposal)
         return
-    decide(writer, proposal)
+    record_decision(writer, proposal)
 
 
-def decide(writer: EventWriter, proposal: Proposal) -> None:
+def record_decision(writer: EventWriter, proposal: Proposal) -> None:
     """Write a decision on a revision that the ledger holds."""
     check_decision(writer.ledger, proposal)
     writer.record(EventKind(proposal.status), proposal, details={"reason": proposal.reason})
 
 
-def queue(writer: EventWriter, run: ExperimentRun, proposal: Proposal) -> None:
+def record_queued(writer: EventWriter, run: ExperimentRun, proposal: Proposal) -> None:
     """Write a run that an approval gives."""
     check_queued(writer.ledger, run, proposal)
     writer.record(EventKind.QUEUED, run)
@@ -185,16 +184,14 @@ def _waiting(ledger: Reader, proposal: Proposal) -> list[str]:
     return [run.run_key for run in runs if (run.proposal_id, run.revision) == key and run.status is RunStatus.QUEUED]
 
 
-def restrict(writer: EventWriter, restriction: Restriction) -> Restriction:
+def record_restriction(writer: EventWriter, restriction: Restriction) -> Restriction:
     """Write a restriction: a new one under the next free number, or that one is lifted; return it as written.
 
     Raises:
         BadInput: The campaign has ended, maybe since somebody looked.
     """
-    campaign = campaign_of(writer.ledger, restriction.campaign)
-    if campaign.status in (CampaignStatus.FINISHED, CampaignStatus.ABORTED):
-        raise BadInput(f"campaign {campaign.name} has ended: {campaign.status} ({campaign.reason})")
-    stored = find(writer.ledger, restriction)
+    campaign_of(writer.ledger, restriction.campaign).refuse_ended()
+    stored = find_stored(writer.ledger, restriction)
     if stored is None:
         kept = restriction.evolve(number=writer.ledger.highest_number(RESTRICTIONS.table, restriction.campaign) + 1)
         check_same(f"status of new {name_of(kept)}", RestrictionStatus.ACTIVE, kept.status)

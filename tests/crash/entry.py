@@ -17,7 +17,8 @@ from flows.cli.console import fail
 from flows.cli.run import run_in_terminal
 from flows.running.session import RunOptions
 from orchestrator.errors import AthanorError
-from orchestrator.store.sql import SqlLedger, SqlStore
+from orchestrator.store.ledger import Writer
+from orchestrator.store.sql import SqlStore
 
 
 def die_at(number: int, when: str) -> None:
@@ -25,9 +26,9 @@ def die_at(number: int, when: str) -> None:
     original = SqlStore.writing
     seen = 0
 
-    def writing(self: SqlStore) -> AbstractContextManager[SqlLedger]:
+    def writing(self: SqlStore) -> AbstractContextManager[Writer]:
         @contextmanager
-        def wrapped() -> Iterator[SqlLedger]:
+        def wrapped() -> Iterator[Writer]:
             nonlocal seen
             seen += 1
             if seen == number and when == "before":

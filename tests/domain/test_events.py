@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from orchestrator.domain.events import DEADLINE, Actor, EventKind
+from orchestrator.domain.events import BY_DEADLINE, Actor, EventKind
 from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus, MeasurementStatus, ProposalStatus, ReviewStatus, RunStatus
 
 PACKAGES = ("orchestrator", "flows")
@@ -31,4 +31,4 @@ def test_an_actor_is_written_as_ever_and_gives_back_the_name() -> None:
     assert Actor.person("Ada", "Bo Li", "Ada") == "person Ada and Bo Li"
     assert Actor("person Bo Li").name == "Bo Li"
     assert Actor.rule("review-never").name == "review-never"
-    assert DEADLINE.name == str(DEADLINE) == "deadline"
+    assert BY_DEADLINE.name == str(BY_DEADLINE) == "deadline"

@@ -14,9 +14,9 @@ from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.domain.records import CampaignRecord, Reading
 from orchestrator.history import History, knowledge
 from orchestrator.ports import Policy, Store
-from orchestrator.store.memory import MemoryStore
 from policies.registry import build_policy
 from tests.flow.test_steps import NOW, Box, Table, carry
+from tests.store.memory import MemoryStore
 from tests.surrogate.family import NARROW, YIELD, BumpPrior, learner
 
 QUICK = {"mc_samples": 32, "restarts": 1, "raw_samples": 32, "acquisition": "log-ei"}

@@ -23,8 +23,8 @@ from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput, BenchLatched
 from orchestrator.ports import Bench
-from orchestrator.store.memory import MemoryStore
 from policies.random_search import RandomPolicy
+from tests.store.memory import MemoryStore
 
 NOW = Instant(datetime(2026, 1, 1, tzinfo=UTC), 0.0)
 SPACE = SearchSpace(parameters=(ContinuousParameter(name="x", min=0, max=1),))

@@ -9,13 +9,13 @@ from flows.cli import run
 from flows.cli.main import main
 from flows.plans.lab import Lab
 from flows.review.desk import Asker
-from orchestrator.store.sql import SqlStore
+from orchestrator.ports import ReviewStore
 
 
 def shorten(seconds: int) -> None:
     """Have whatever puts requests to people give Prefect this time-out."""
 
-    def prefect_asker(lab: Lab, store: SqlStore, campaign: str) -> Asker:
+    def prefect_asker(lab: Lab, store: ReviewStore, campaign: str) -> Asker:
         from flows.prefect_view.review_runs import PrefectAsker
 
         return PrefectAsker(lab, store, campaign, timeout=seconds)

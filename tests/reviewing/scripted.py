@@ -22,9 +22,9 @@ from orchestrator.errors import LimitError
 from orchestrator.history import History
 from orchestrator.ports import Policy, Store
 from orchestrator.review import Quantities
-from orchestrator.store.memory import MemoryStore
 from policies.random_search import RandomPolicy
 from tests.flow.test_steps import NOW, OBJECTIVE, SPACE, Box, Table
+from tests.store.memory import MemoryStore
 
 CAMPAIGN_FILE: Final = """
 [campaign]

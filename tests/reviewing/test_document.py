@@ -24,10 +24,10 @@ from orchestrator.domain.values import Configuration, canonical, digest
 from orchestrator.history import History
 from orchestrator.loop import Propose, Review
 from orchestrator.ports import Explanation, Knowledge
-from orchestrator.store.memory import MemoryStore
 from policies.random_search import RandomPolicy
 from tests.flow.test_steps import NOW, Box
 from tests.reviewing.eight import eight_parameters
+from tests.store.memory import MemoryStore
 
 
 class Links(HTMLParser):

@@ -15,7 +15,7 @@ from orchestrator.domain.records import Proposal, Provenance
 from orchestrator.domain.review import Answer, ReviewRequest
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
-from orchestrator.review import ask
+from orchestrator.review import asked_about
 from tests.strategies import open_spaces
 
 SPACE = SearchSpace(
@@ -42,7 +42,7 @@ def proposal(number: int) -> Proposal:
 
 
 PROPOSALS = (proposal(1), proposal(2))
-REQUEST = ReviewRequest(request_id="q1", campaign="c", number=1, asked=tuple(ask(one, ()) for one in PROPOSALS), opened_lab=0.0)
+REQUEST = ReviewRequest(request_id="q1", campaign="c", number=1, asked=tuple(asked_about(one, ()) for one in PROPOSALS), opened_lab=0.0)
 
 
 FIRST, SECOND = (row_field(one) for one in REQUEST.asked)
@@ -134,7 +134,7 @@ def test_a_field_that_comes_back_as_it_was_shown_is_kept_at_full_precision(x: fl
     number, several = ContinuousParameter(name="x", min=0, max=1), DiscreteParameter(name="n", values=tuple(listed))
     space = SearchSpace(parameters=(number, several))
     asked = PROPOSALS[0].evolve(configuration={"x": x, "n": max(listed)})
-    request = REQUEST.evolve(asked=[ask(asked, ()).model_dump()])
+    request = REQUEST.evolve(asked=[asked_about(asked, ()).model_dump()])
     row = {**row_of(request.asked[0], asked, space), "verdict": "approve"}
     for came in (row, {**row, "x": f" {row['x']}\n"}):
         answer, _ = answer_from(request, [asked], space, {FIRST: came, "reviewer": "Ada", "content_hash": ""}, answer_id="a", key="k")

@@ -10,7 +10,7 @@ from flows.running.recording import never_sent
 from instruments.bench.spec import StockSpec
 from orchestrator.domain.events import EventKind
 from orchestrator.domain.identity import uuid7
-from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus, Evidence, ProposalStatus, RunStatus, StepKind, StepStatus
+from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus, EvidenceKey, ProposalStatus, RunStatus, StepKind, StepStatus
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, Proposal, Provenance, RunReport, Step, StepReport
 from orchestrator.domain.values import Configuration
 from tests.flow.test_steps import NOW, Box
@@ -99,7 +99,7 @@ def run_of(made: Proposal, **changes: object) -> ExperimentRun:
 def test_a_run_counts_whole_from_the_moment_it_was_handed_over(status: RunStatus) -> None:
     made = proposal()
     assert dosed(run_of(made, status=status, fence=1), made) == {("precursor", "A12"): 2.0}
-    assert dosed(run_of(made, status=status, fence=1, evidence={Evidence.NEVER_SENT: [1]}), made) == {}
+    assert dosed(run_of(made, status=status, fence=1, evidence={EvidenceKey.NEVER_SENT: [1]}), made) == {}
 
 
 def test_what_was_never_handed_over_takes_nothing() -> None:
@@ -112,7 +112,7 @@ def test_what_was_never_handed_over_takes_nothing() -> None:
 @pytest.mark.parametrize("touched", [one for one in StepStatus if one not in (StepStatus.PLANNED, StepStatus.SKIPPED)])
 def test_only_a_step_that_stayed_planned_to_the_end_was_never_sent(touched: StepStatus) -> None:
     steps = (StepReport(0, "a.b", touched), StepReport(1, "pump.dose", StepStatus.SKIPPED), StepReport(2, "pump.dose", StepStatus.PLANNED))
-    assert never_sent(RunReport("k", 1, RunStatus.FAILED, steps=steps)) == {Evidence.NEVER_SENT: [1, 2]}
+    assert never_sent(RunReport("k", 1, RunStatus.FAILED, steps=steps)) == {EvidenceKey.NEVER_SENT: [1, 2]}
     assert never_sent(RunReport("k", 1, RunStatus.UNKNOWN, steps=steps)) == {}
 
 

@@ -15,7 +15,6 @@ from orchestrator.domain.events import EventKind
 from orchestrator.domain.lifecycle import CampaignStatus, MeasurementStatus, ProposalStatus, RunStatus
 from orchestrator.errors import AthanorError
 from orchestrator.ports import Changes, Store
-from orchestrator.store.memory import MemoryLedger, MemoryStore
 from orchestrator.store.sql import SqlStore
 from tests.store.cases import (
     BY,
@@ -30,6 +29,7 @@ from tests.store.cases import (
     tell_execution,
     tell_experiment,
 )
+from tests.store.memory import MemoryLedger, MemoryStore
 
 _Item = TypeVar("_Item")
 numbers = st.integers(1, 2)

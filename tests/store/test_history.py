@@ -4,8 +4,8 @@ from orchestrator.domain.events import EventKind
 from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.errors import BadInput
 from orchestrator.ports import Changes
-from orchestrator.store.memory import MemoryStore
 from tests.store.cases import BY, CAMPAIGN, at, begin, proposal, tell_experiment
+from tests.store.memory import MemoryStore
 
 
 def test_every_moment_of_a_campaign_can_be_seen_again() -> None:

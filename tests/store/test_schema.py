@@ -1,4 +1,6 @@
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,7 +15,7 @@ from orchestrator.store.documents import STATE
 from orchestrator.store.schema import latest
 from orchestrator.store.sql import SqlStore
 from orchestrator.store.tables import METADATA, TABLES
-from tests.store.cases import BY, at, begin, campaign
+from tests.store.cases import BY, CAMPAIGN, at, begin, campaign
 
 
 @pytest.fixture
@@ -80,6 +82,21 @@ def test_opening_again_writes_nothing(path: Path) -> None:
     SqlStore.open(path, create=True).close()
     SqlStore.open(path).close()
     assert everything(path.parent) == before
+
+
+def test_a_ledger_of_today_opens_and_reads_without_what_takes_long_to_load(path: Path) -> None:
+    heavy = {"alembic", "torch", "prefect", "sqlmodel", "pint", "numpy"}
+    script = f"""
+import sys
+from pathlib import Path
+from orchestrator.store.sql import SqlStore
+for read_only in (False, True):
+    with SqlStore.open(Path({str(path)!r}), read_only=read_only) as store:
+        print(*(record.name for record in store.campaigns()))
+print(*{heavy} & set(sys.modules))
+"""
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert told.splitlines() == [CAMPAIGN, CAMPAIGN, ""]
 
 
 def test_a_ledger_of_a_newer_athanor_is_refused_and_left_alone(path: Path) -> None:

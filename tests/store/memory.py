@@ -1,4 +1,4 @@
-"""A ledger in memory, for tests and for studies that need no file."""
+"""A ledger in memory: what SQL is held to, and what tests use that need no file."""
 
 import threading
 from bisect import bisect_right
@@ -12,8 +12,8 @@ from typing_extensions import override
 
 from orchestrator.store.audit import audit
 from orchestrator.store.chain import GENESIS, Link
-from orchestrator.store.documents import CAMPAIGNS, STATE, KeptReading, Key
-from orchestrator.store.ledger import Row
+from orchestrator.store.documents import CAMPAIGNS, STATE, KeptReading, RowKey
+from orchestrator.store.ledger import StateRow
 from orchestrator.store.ledger_store import LedgerStore
 
 _CAMPAIGNS: Final = CAMPAIGNS.table
@@ -24,7 +24,7 @@ class MemoryLedger:
     """What the tables would hold; several stores may share one, as processes share a file."""
 
     links: list[Link] = field(default_factory=list)
-    rows: dict[tuple[str, Key], Row] = field(default_factory=dict)
+    rows: dict[tuple[str, RowKey], StateRow] = field(default_factory=dict)
     readings: dict[tuple[str, int], tuple[int, KeptReading]] = field(default_factory=dict)
     raw: dict[str, bytes] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -36,7 +36,7 @@ class _Transaction:
     def __init__(self, base: MemoryLedger) -> None:
         self._base = base
         self._links: list[Link] = []
-        self._rows: ChainMap[tuple[str, Key], Row] = ChainMap({}, base.rows)
+        self._rows: ChainMap[tuple[str, RowKey], StateRow] = ChainMap({}, base.rows)
         self._readings: ChainMap[tuple[str, int], tuple[int, KeptReading]] = ChainMap({}, base.readings)
         self._raw: ChainMap[str, bytes] = ChainMap({}, base.raw)
 
@@ -58,7 +58,7 @@ class _Transaction:
         mine = {key: row.document for (name, key), row in self._rows.items() if name == table}
         return [document for _, document in sorted(mine.items())]
 
-    def find(self, table: str, key: Key) -> str | None:
+    def find(self, table: str, key: RowKey) -> str | None:
         row = self._rows.get((table, key))
         return None if row is None else row.document
 
@@ -85,7 +85,7 @@ class _Transaction:
     def append(self, link: Link) -> None:
         self._links.append(link)
 
-    def put(self, table: str, row: Row) -> None:
+    def put(self, table: str, row: StateRow) -> None:
         self._rows[table, STATE[table].key_of(row.searchable)] = row
 
     def keep(self, reading: KeptReading, raw: bytes, event_seq: int) -> None:
@@ -93,7 +93,7 @@ class _Transaction:
             self._raw.setdefault(reading.sha256, raw)
         self._readings[reading.run_key, reading.seq] = (event_seq, reading)
 
-    def scan_rows(self, table: str) -> Iterator[Row]:
+    def scan_rows(self, table: str) -> Iterator[StateRow]:
         return (row for (name, _), row in self._rows.items() if name == table)
 
     def scan_readings(self) -> Iterator[tuple[int, KeptReading]]:
