@@ -1,7 +1,7 @@
 """Policies by the names that people write in campaign files."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from pydantic import ValidationError
 
@@ -16,11 +16,17 @@ from policies.bayesian import BayesianPolicy, BayesianSettings
 from policies.initial import SobolPolicy
 from policies.random_search import RandomPolicy
 
-_Settings = TypeVar("_Settings", bound=Frozen)
-
 
 class NoSettings(Frozen):
     """For policies that have nothing to set."""
+
+
+_POLICIES: Final[Mapping[str, tuple[type[Frozen], Callable[[SearchSpace, Objective, Any, Learner], Policy]]]] = {
+    "bayesian": (BayesianSettings, BayesianPolicy),
+    "random": (NoSettings, lambda space, *_: RandomPolicy(space)),
+    "sobol": (NoSettings, lambda space, *_: SobolPolicy(space)),
+}
+"""Name -> its settings, and what builds it from space, objective, settings and learner."""
 
 
 def build_policy(
@@ -38,35 +44,11 @@ def build_policy(
     Raises:
         BadInput: Unknown kind or setting, or a setting out of range; names the legal ones.
     """
-    if kind not in _BUILDERS:
-        raise BadInput(f"unknown policy {kind!r}; expected one of {', '.join(_BUILDERS)}")
-    return _BUILDERS[kind](space, objective, settings, learner or GaussianProcessLearner())
-
-
-def _bayesian(space: SearchSpace, objective: Objective, settings: Mapping[str, Any], learner: Learner) -> Policy:
-    return BayesianPolicy(space, objective, _checked("bayesian", BayesianSettings, settings), learner)
-
-
-def _random(space: SearchSpace, _objective: Objective, settings: Mapping[str, Any], _learner: Learner) -> Policy:
-    _checked("random", NoSettings, settings)
-    return RandomPolicy(space)
-
-
-def _sobol(space: SearchSpace, _objective: Objective, settings: Mapping[str, Any], _learner: Learner) -> Policy:
-    _checked("sobol", NoSettings, settings)
-    return SobolPolicy(space)
-
-
-_BUILDERS: Final[Mapping[str, Callable[[SearchSpace, Objective, Mapping[str, Any], Learner], Policy]]] = {
-    "bayesian": _bayesian,
-    "random": _random,
-    "sobol": _sobol,
-}
-
-
-def _checked(kind: str, model: type[_Settings], settings: Mapping[str, Any]) -> _Settings:
-    legal = tuple(model.model_fields) or ("none",)
+    if kind not in _POLICIES:
+        raise BadInput(f"unknown policy {kind!r}; expected one of {', '.join(_POLICIES)}")
+    model, build = _POLICIES[kind]
     try:
-        return model.model_validate(dict(settings))
+        checked = model.model_validate(dict(settings))
     except ValidationError as error:
-        raise explain(error, what=f"settings of policy {kind!r}", legal={(): legal}) from error
+        raise explain(error, what=f"settings of policy {kind!r}", legal={(): tuple(model.model_fields) or ("none",)}) from error
+    return build(space, objective, checked, learner or GaussianProcessLearner())

@@ -22,7 +22,7 @@ from models.base import Surrogate
 from models.gaussian_processes.conditioning import DIAGONAL_JITTER, Adapted, Conditioned, GaussianProcess, canonical_order
 from models.gaussian_processes.fitting import minimise, negative_log_density
 from models.gaussian_processes.kernels import matern, squared_distances
-from models.source_basis.basis import Memory
+from models.gaussian_processes.table_memory import TableMemory
 from models.tasks import Family, MetaLearner, Prior, ReportProgress, Scale, TaskData, family_scale
 from orchestrator.errors import BadInput
 
@@ -71,7 +71,7 @@ class Tabulated(MeanFunction):
     points: Float[Tensor, "m d"]
     weights: Float[Tensor, " m"]
     level: float
-    _memory: Memory = field(default_factory=Memory, init=False, compare=False, repr=False)
+    _memory: TableMemory = field(default_factory=TableMemory, init=False, compare=False, repr=False)
 
     @override
     def __call__(self, X: Float[Tensor, "*b d"]) -> Float[Tensor, " *b"]:
