@@ -1,7 +1,7 @@
 """What a policy asks of a surrogate, whatever it was made of."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
 import torch
@@ -13,7 +13,18 @@ from typing_extensions import override
 
 from orchestrator.domain.objective import varies
 
-__all__ = ["Learner", "Model", "OneModel", "PlainModel", "Posterior", "Surrogate", "TargetData", "spread_of"]
+__all__ = ["Learner", "Model", "OneModel", "PlainModel", "Posterior", "Surrogate", "TargetData"]
+
+
+def fields_of(value: Any) -> dict[str, Any]:
+    """Return a dataclass's fields by name, as they are (`asdict` copies tensors)."""
+    return {one.name: getattr(value, one.name) for one in fields(value)}
+
+
+def known_variances(uncertainties: Sequence[float | None]) -> Float[Tensor, " n"] | None:
+    """Return the squares of standard uncertainties; None where one is missing, or where there are none."""
+    known = [value**2 for value in uncertainties if value is not None]
+    return torch.tensor(known, dtype=torch.float64) if known and len(known) == len(uncertainties) else None
 
 
 def spread_of(Y: Float[Tensor, " n"], *, correction: int = 1) -> float | None:

@@ -9,7 +9,7 @@ prediction costs microseconds and has gradients.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -59,7 +59,7 @@ class MeanFunction(Protocol):
         ...
 
     def state(self) -> dict[str, Any]:
-        """Return what `restored_table` makes it from."""
+        """Return tensors and numbers that it can be made of again."""
         ...
 
 
@@ -102,11 +102,6 @@ def tabulated(name: str, X: Float[Tensor, "m d"], Y: Float[Tensor, " m"]) -> Tab
     K = matern(squared_distances(points, points) / TABLE_LENGTH**2) + TABLE_NUGGET * torch.eye(len(points), dtype=points.dtype)
     weights = torch.cholesky_solve((values - level).unsqueeze(-1), torch.linalg.cholesky(K)).squeeze(-1)
     return Tabulated(name, points, weights, level)
-
-
-def restored_table(state: Mapping[str, Any]) -> Tabulated:
-    """Restore a table."""
-    return Tabulated(str(state["name"]), state["points"], state["weights"], float(state["level"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,12 +170,6 @@ class MechanisticPrior(Prior):
     def state(self) -> dict[str, Any]:
         scale = {"level": self.scale.level, "spread": self.scale.spread}
         return {"kind": "mechanistic", "scale": scale, "noise_sd": self.noise_sd, "prediction": self.prediction.state()}
-
-
-def restored_mechanistic(state: Mapping[str, Any]) -> MechanisticPrior:
-    """Restore a prior from its state."""
-    scale = Scale(float(state["scale"]["level"]), float(state["scale"]["spread"]))
-    return MechanisticPrior(restored_table(state["prediction"]), scale, float(state["noise_sd"]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ class SourceGPs:
 
     def moments(self, X: Float[Tensor, "n d"]) -> tuple[Float[Tensor, "T n"], Float[Tensor, "T n"]]:
         """Return means and variances of each source's function, in its own standard units."""
-        means, variances = self._memory.get(X, self._moments).mT.chunk(2)
+        means, variances = self._memory.get(X, self._moments).mT.contiguous().chunk(2)
         return means, variances
 
     def _moments(self, X: Float[Tensor, "n d"]) -> Float[Tensor, "n 2T"]:
