@@ -6,10 +6,9 @@ from rich.markdown import Markdown
 from rich.table import Table
 
 from flows.cli.console import console, emit
-from flows.cli.dialogue import expected
 from flows.plans.lab import Lab
 from flows.plans.snapshots import files_of
-from flows.review.outcome import notice, outcome
+from flows.review.outcome import expected, notice, outcome
 from flows.running.review_operations import Seen, look
 from orchestrator.clock import Clock
 from orchestrator.domain.review import ReviewRequest
@@ -96,7 +95,7 @@ def table_of(history: History, request: ReviewRequest) -> Table:
         name = str(one.number) if one.revision == 1 else f"{one.number} rev. {one.revision}"
         values = [value if isinstance(value := proposal.configuration[column], str) else f"{value:.5g}" for column in space.columns]
         table.add_row(
-            name, *values, expected(proposal.provenance.predicted, objective.units), "; ".join(reason.text for reason in one.reasons)
+            name, *values, expected(proposal.provenance.predicted, objective.units) or "-", "; ".join(reason.text for reason in one.reasons)
         )
     return table
 

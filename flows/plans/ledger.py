@@ -17,12 +17,7 @@ ENDED: Final = frozenset({CampaignStatus.FINISHED, CampaignStatus.ABORTED})
 
 
 def open_store(lab: Lab, *, create: bool = False, read_only: bool = False) -> AbstractContextManager[SqlStore]:
-    """Open a lab's ledger for as long as a `with` lasts.
-
-    Args:
-        lab: The lab.
-        create: Make the ledger where it is missing.
-        read_only: Write nothing.
+    """Open a lab's ledger for as long as a `with` lasts; make it where it is missing, or write nothing, where that is said.
 
     Raises:
         BadInput: There is no ledger, and none is to be made.

@@ -6,6 +6,7 @@ Open-source Prefect knows one login and no roles: whoever has it may do everythi
 import base64
 import http.client
 import os
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -64,13 +65,24 @@ def check_login(url: str) -> None:
 
 
 def _status(url: str, login: str | None) -> int:
-    place = urlsplit(url)
     headers = {} if login is None else {"Authorization": f"Basic {base64.b64encode(login.encode()).decode()}"}
-    connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=_ASK_SECONDS)
     try:
-        connection.request("GET", f"{place.path}{_ASKED}", headers=headers)
-        return connection.getresponse().status
+        return status_of(url, _ASKED, headers, seconds=_ASK_SECONDS)
     except (OSError, http.client.HTTPException) as error:
         raise Fault(f"the Prefect server at {url} does not answer: {error}") from error
+
+
+def status_of(url: str, path: str, headers: Mapping[str, str], *, seconds: float) -> int:
+    """Return the HTTP status of a GET below the API's url; by hand, since a proxy in the environment is none of our business.
+
+    Raises:
+        OSError: Nobody answers.
+        http.client.HTTPException: What answers speaks something else.
+    """
+    place = urlsplit(url)
+    connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=seconds)
+    try:
+        connection.request("GET", f"{place.path}{path}", headers=dict(headers))
+        return connection.getresponse().status
     finally:
         connection.close()

@@ -21,9 +21,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
-from urllib.parse import urlsplit
 
-from flows.prefect_server.login import api_login, check_login, client_settings, server_settings
+from flows.prefect_server.login import api_login, check_login, client_settings, server_settings, status_of
 from flows.prefect_server.server_port import choose_port
 from flows.prefect_server.server_users import STOP_SECONDS, lock_is_free, share, tend
 from instruments.lab_processes.locks import FileLock
@@ -232,16 +231,10 @@ def _ready_url(home: Path) -> str | None:
 
 
 def _is_ready(url: str) -> bool:
-    """Ask `/api/ready`; by hand, since a proxy in the environment is none of our business."""
-    place = urlsplit(url)
-    connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=5.0)
     try:
-        connection.request("GET", f"{place.path}/ready")
-        return connection.getresponse().status == 200
+        return status_of(url, "/ready", {}, seconds=5.0) == 200
     except (OSError, http.client.HTTPException):
         return False
-    finally:
-        connection.close()
 
 
 # ---------------------------------------------------------------------- the keeper

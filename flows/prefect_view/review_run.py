@@ -33,7 +33,7 @@ from flows.plans.lab import Lab, clock_of, open_lab
 from flows.plans.ledger import open_store
 from flows.plans.snapshots import files_of
 from flows.prefect_view.review_form import answer_from, form_for
-from flows.review.outcome import Ending, asking, ending, notice
+from flows.review.outcome import Ending, asking, ending, expected, notice
 from flows.review.rendering import markdown
 from orchestrator.domain.records import Proposal
 from orchestrator.domain.review import ReviewRequest, ReviewRun
@@ -236,7 +236,7 @@ def stored_response(flow_run_id: str, key: str) -> dict[str, Any] | None:
 
 def expectation(proposal: Proposal, units: Mapping[str, str] | None = None) -> str:
     """Say in a few words what is expected of a proposal, with 90 % intervals."""
-    told = ", ".join(f"{name} {one.shown((units or {}).get(name, ''))}" for name, one in proposal.provenance.predicted.items())
+    told = expected(proposal.provenance.predicted, units or {})
     return f": {told}" if told else ""
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from orchestrator.domain.lifecycle import AnswerStatus, ProposalStatus, ReviewStatus
-from orchestrator.domain.records import Proposal
+from orchestrator.domain.records import Prediction, Proposal
 from orchestrator.domain.review import Answer, Asked, ReviewRequest, Verdict
 from orchestrator.loop import History
 from orchestrator.review import signers_of, unsigned
@@ -100,11 +100,17 @@ def _became(proposals: Proposals, asked: Asked, verdict: Verdict) -> tuple[str, 
 
 
 def _edits(proposal: Proposal, verdict: Verdict) -> str:
-    return ", ".join(f"{column} {_short(value)}, was {_short(proposal.configuration[column])}" for column, value in verdict.edits.items())
+    return ", ".join(f"{column} {short(value)}, was {short(proposal.configuration[column])}" for column, value in verdict.edits.items())
 
 
-def _short(value: float | str) -> str:
+def short(value: float | str) -> str:
+    """Write a value that stands beside a question or an answer; one that is kept is kept in full."""
     return value if isinstance(value, str) else f"{value:.6g}"
+
+
+def expected(predicted: Mapping[str, Prediction], units: Mapping[str, str]) -> str:
+    """Write what is expected with its 90 % intervals; empty where nobody knows."""
+    return ", ".join(f"{name} {one.shown(units.get(name, ''))}" for name, one in predicted.items())
 
 
 def _name(request: ReviewRequest, told: str) -> str:

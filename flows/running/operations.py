@@ -1,8 +1,8 @@
 """What people do to a campaign and its lab, each act once: the command line, Prefect's page and a script call the same operation.
 
-An operation takes values, returns what came of it, prints nothing, and raises AthanorError. These load no model, no
-instrument library and no Prefect; acts that need more stand in `run_operations`, `review_operations`, `plan_operations`
-and `report_operations`.
+An operation takes values, returns what came of it, prints nothing, and raises AthanorError. `campaign` is a name, or None
+for the only one of the lab; `by` and `reason` go into the ledger. These load no model, no instrument library and no Prefect;
+acts that need more stand in `run_operations`, `review_operations`, `plan_operations` and `report_operations`.
 """
 
 from collections.abc import Mapping, Sequence

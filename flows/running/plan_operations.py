@@ -26,13 +26,6 @@ from orchestrator.ports import Store
 def amend(lab: Lab, file: Path, *, data: Path | None, by: str, reason: str) -> Amendment:
     """Accept files that were changed under an unfinished campaign; return what differs.
 
-    Args:
-        lab: The lab.
-        file: The campaign file.
-        data: Folder of recorded tables, for a recorded campaign.
-        by: Who accepts it.
-        reason: Why.
-
     Raises:
         BadInput: A campaign that is being carried on, or a change that cannot be accepted.
     """
@@ -49,14 +42,7 @@ def amend(lab: Lab, file: Path, *, data: Path | None, by: str, reason: str) -> A
 
 
 def suggest(lab: Lab, campaign: str | None, values: Sequence[str], *, by: str, reason: str) -> Proposal:
-    """Record a hand-made proposal; the campaign has it reviewed as its file says.
-
-    Args:
-        lab: The lab.
-        campaign: Its name; None for the only one.
-        values: `PARAMETER=VALUE`, one for each parameter.
-        by: Who suggests it.
-        reason: Why.
+    """Record a hand-made proposal, `PARAMETER=VALUE` for each parameter; the campaign has it reviewed as its file says.
 
     Raises:
         BadInput: The campaign has ended, or the values are not legal.
@@ -104,15 +90,7 @@ class Restricted:
 
 
 def restrict(lab: Lab, campaign: str | None, values: Sequence[str], *, batches: int | None, by: str, reason: str) -> Restricted:
-    """Fix or narrow parameters for later proposals.
-
-    Args:
-        lab: The lab.
-        campaign: Its name; None for the only one.
-        values: Such as `T=180 degC`, `T=150..180 degC` or `solvent=water,DMF`.
-        batches: For so many batches; None until it is lifted.
-        by: Who says so.
-        reason: Why.
+    """Fix or narrow parameters (`T=180 degC`, `T=150..180 degC`, `solvent=water,DMF`) for so many batches, or until it is lifted.
 
     Raises:
         BadInput: Values that are not legal or leave nothing, no name, or a campaign that has ended.
@@ -155,13 +133,7 @@ class Recomputed:
 
 
 def recompute(lab: Lab, campaign: str | None, wanted: str, *, data: Path | None) -> Recomputed:
-    """Compute a past proposal again from the ledger.
-
-    Args:
-        lab: The lab.
-        campaign: Its name; None for the only one.
-        wanted: The proposal's id, or its number.
-        data: Folder of recorded tables, for a recorded campaign.
+    """Compute a past proposal, named by its id or number, again from the ledger.
 
     Raises:
         BadInput: No such proposal.

@@ -106,14 +106,9 @@ def decide(
     *,
     edits: Callable[[History, Store, ReviewRequest], Edits] = no_edits,
 ) -> Decided:
-    """Answer a request.
+    """Answer a request; where no number is given, the only open one.
 
-    Args:
-        lab: The lab.
-        campaign: Its name; None for the only one.
-        number: The request's; None for the only open one.
-        decision: What the person says.
-        edits: Reads other values that are approved in a proposal's place (`plan_operations.checked_edits`).
+    Other values that are approved in a proposal's place are read by `plan_operations.checked_edits`, which loads the model.
 
     Raises:
         BadInput: The answer is not complete, or not legal.

@@ -1,6 +1,5 @@
 """Acts that end runs: abort a campaign, and resolve a run whose end nobody saw, also where no process carries the campaign."""
 
-import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,8 +19,6 @@ from orchestrator.errors import AthanorError, BadInput, HostError, LockHeld, Nee
 from orchestrator.loop import History
 from orchestrator.ports import Store
 from orchestrator.store.sql import SqlStore
-
-logger = logging.getLogger(__name__)
 
 Tell = Callable[[str], object]
 """Is told in a line what happens, while it happens."""
@@ -126,12 +123,7 @@ class Resolved:
 def resolve(lab: Lab, run_key: str, word: Word, *, bench: Path | None, tell: Tell) -> Resolved:
     """Close a run whose end nobody saw: in the host's journal first, in the ledger second; without a host where none can be had.
 
-    Args:
-        lab: The lab.
-        run_key: The run.
-        word: What a person says of it.
-        bench: The bench file to start a host by; None for what the lab has noted.
-        tell: Is told what is found out.
+    A host is started by the bench file, else by what the lab has noted; `tell` is told what is found out.
 
     Raises:
         BadInput: No such run, or it is not unknown, or the journal knows that it ended otherwise.

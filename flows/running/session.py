@@ -114,11 +114,6 @@ class SessionEnd:
 def run_campaign(file: Path, options: RunOptions, surroundings: Surroundings) -> SessionEnd:
     """Run or resume a campaign until its loop ends.
 
-    Args:
-        file: The campaign file.
-        options: How it is to be run.
-        surroundings: Where it is shown, and who carries it on.
-
     Raises:
         AthanorError: One clear line.
     """

@@ -46,13 +46,7 @@ class MadePrior:
 
 
 def make_prior(file: Path, *, data: Path | None, card: bool, tell: Callable[[str], object]) -> MadePrior:
-    """Train and write a prior and its model card.
-
-    Args:
-        file: The file that describes the prior.
-        data: Folder of recorded tables.
-        card: Whether learners are judged on tasks left out.
-        tell: Is told in a line what is being done.
+    """Train and write a prior and its model card; `tell` is told in a line what is being done.
 
     Raises:
         BadInput: One line that says what is wrong with the file or a source.
@@ -116,12 +110,7 @@ def named_prior(prior: str) -> PriorFile:
 
 
 def match_priors(file: Path, priors: Sequence[Path], *, lab: Path | None) -> tuple[Verdict, ...]:
-    """Say how far each known prior is to be trusted for a campaign, the best first.
-
-    Args:
-        file: The campaign file.
-        priors: The priors; else those of the folders nearby.
-        lab: The lab's folder; None for the one beside the file, where there is one.
+    """Say how far priors, else those of the folders nearby, are to be trusted for a campaign, the best first.
 
     Raises:
         BadInput: No prior is known, or the campaign file is wrong.
