@@ -25,7 +25,7 @@ from orchestrator.review import unsigned
 
 MENU: Final = {"a": "approve", "e": "edit", "r": "reject", "p": "page", "s": "skip", "q": "quit"}
 FOLLOWS: Final = "the campaign carries it out (when it is not running: with its next run)"
-LEFT: Final = "left without an answer; request {} stays open"
+LEFT_OPEN: Final = "left without an answer; request {} stays open"
 
 
 class Talk(Protocol):
@@ -88,19 +88,19 @@ def hold(talk: Talk, matter: Matter) -> str:
     """Ask about everything and hand the answer over; return in a line how it ended."""
     verdicts = decide(talk, matter)
     if verdicts is None:
-        return LEFT.format(matter.request.number)
+        return LEFT_OPEN.format(matter.request.number)
     while (over := matter.over()) is None:
         answer, code = _signed(talk, matter, verdicts)
         talk.say(_summary(matter, answer))
         if not yes(talk, "send?"):
-            return LEFT.format(matter.request.number)
+            return LEFT_OPEN.format(matter.request.number)
         kept = matter.give(answer, code)
         if kept.status is not AnswerStatus.REFUSED:
             asked = {(one.proposal_id, one.revision): one for one in matter.proposals.values()}
             return f"request {matter.request.number}: {said(kept, matter.request, asked)}; {FOLLOWS}"
         talk.say(f"refused: {kept.reason}")
         if matter.over() is None and not yes(talk, "sign again?"):
-            return LEFT.format(matter.request.number)
+            return LEFT_OPEN.format(matter.request.number)
     return f"{over}; nothing of this dialogue counts"
 
 

@@ -9,14 +9,14 @@ from flows.cli.console import console, emit
 from flows.plans.lab import Lab
 from flows.plans.snapshots import files_of
 from flows.review.outcome import expected, notice, outcome
-from flows.running.review_operations import Seen, look
+from flows.running.review_operations import ReviewState, look
 from orchestrator.clock import Clock
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.loop import History
 from orchestrator.review import why_asked_again
 
 
-def list_requests(lab: Lab, campaign: str | None, *, as_json: bool) -> Seen:
+def list_requests(lab: Lab, campaign: str | None, *, as_json: bool) -> ReviewState:
     """Show what waits for people, and return it."""
     seen = look(lab, campaign)
     history = seen.history
@@ -34,7 +34,7 @@ def list_requests(lab: Lab, campaign: str | None, *, as_json: bool) -> Seen:
     return seen
 
 
-def print_request(seen: Seen, request: ReviewRequest) -> None:
+def print_request(seen: ReviewState, request: ReviewRequest) -> None:
     """Print a request's title and what it asks about."""
     console.print(title_of(request, seen.clock, seen.history))
     console.print(table_of(seen.history, request))
@@ -100,7 +100,7 @@ def table_of(history: History, request: ReviewRequest) -> Table:
     return table
 
 
-def print_page(seen: Seen, request: ReviewRequest, page: dict[str, Any]) -> None:
+def print_page(seen: ReviewState, request: ReviewRequest, page: dict[str, Any]) -> None:
     """Print the decision page that belongs to a request."""
     from flows.review import rendering  # loads what draws, which a decision need not wait for
 

@@ -72,7 +72,7 @@ def constrain(
     elif lift is not None:
         from flows.running import review_operations
 
-        _tell_restriction(*review_operations.lift(the_lab(lab), campaign, lift, by=by, reason=reason), (), as_json=as_json)
+        _tell_restriction(*review_operations.lift_restriction(the_lab(lab), campaign, lift, by=by, reason=reason), (), as_json=as_json)
     else:
         from flows.running import plan_operations
 

@@ -76,7 +76,7 @@ def occupation(history: History, doing: str | None) -> str:
 
 
 @dataclass(slots=True)
-class Pulse:
+class GoingOn:
     """Says for how long something has gone on, and when that is to be said again in a log."""
 
     now: Callable[[], float] = time.monotonic
@@ -105,11 +105,11 @@ def _shown(seconds: float) -> str:
 
 
 @dataclass(slots=True)
-class Journal:
+class SignsOfLife:
     """The lines of a campaign where no terminal refreshes them: each request once when it is put, then signs of life."""
 
     places: Places
-    pulse: Pulse = field(default_factory=Pulse)
+    pulse: GoingOn = field(default_factory=GoingOn)
     _put: set[tuple[str, int]] = field(default_factory=set)
 
     def lines(self, history: History, doing: str | None, clock: Clock) -> Iterator[str]:

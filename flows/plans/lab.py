@@ -15,9 +15,9 @@ from orchestrator.clock import Clock, LiveClock, PlantClock
 from orchestrator.errors import BadInput
 from orchestrator.ports import Store
 
-Kind = Literal["live", "dry"]
-_DEFAULTS: Final[dict[Kind, str]] = {"live": ".athanor", "dry": ".athanor-dry"}
-_MADE: Final[dict[Kind | None, str]] = {
+LabKind = Literal["live", "dry"]
+_DEFAULTS: Final[dict[LabKind, str]] = {"live": ".athanor", "dry": ".athanor-dry"}
+_MADE: Final[dict[LabKind | None, str]] = {
     "live": "live, for the real bench (`athanor run`)",
     "dry": "dry, for simulated instruments (`athanor dry-run`)",
     None: "its first run settles whether it is live (`athanor run`) or dry (`athanor dry-run`); --live or --dry says so now",
@@ -31,7 +31,7 @@ class Lab:
     """Where everything of a lab lies."""
 
     path: Path
-    kind: Kind
+    kind: LabKind
 
     @property
     def ledger(self) -> Path:
@@ -68,12 +68,12 @@ class Lab:
         return self.path / "reports" / f"{campaign}.html"
 
 
-def lab_folder(folder: Path | None, *, beside: Path, kind: Kind) -> Path:
+def lab_folder(folder: Path | None, *, beside: Path, kind: LabKind) -> Path:
     """Return where a lab is that `--lab` names; without it, beside the campaign file."""
     return (folder or beside.parent / _DEFAULTS[kind]).resolve()
 
 
-def make_lab(folder: Path | None, *, beside: Path, kind: Kind) -> Lab:
+def make_lab(folder: Path | None, *, beside: Path, kind: LabKind) -> Lab:
     """Open the lab of a `run` or `dry-run`, made when it is not there.
 
     Args:
@@ -98,7 +98,7 @@ def make_lab(folder: Path | None, *, beside: Path, kind: Kind) -> Lab:
     return Lab(path, kind)
 
 
-def _settle(path: Path, kind: Kind) -> None:
+def _settle(path: Path, kind: LabKind) -> None:
     """Let the first run of a lab say of what kind it is."""
     try:
         with FileLock(path / "settle.lock", what="a starting command", lab=path):
@@ -109,7 +109,7 @@ def _settle(path: Path, kind: Kind) -> None:
         raise BadInput(f"lab folder {path} cannot be written to: {error.strerror}") from error
 
 
-def find_or_make_lab(folder: Path | None, *, here: Path, kind: Kind | None, tell: Callable[[str], object]) -> Lab:
+def find_or_make_lab(folder: Path | None, *, here: Path, kind: LabKind | None, tell: Callable[[str], object]) -> Lab:
     """Open a lab as `find_lab` does, or make it where there is none: it may be served, and people registered, before its first run.
 
     Args:

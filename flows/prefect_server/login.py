@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from orchestrator.errors import BadInput, Fault
 
-VARIABLE: Final = "ATHANOR_API_AUTH"
+LOGIN_VARIABLE: Final = "ATHANOR_API_AUTH"
 _ASK_SECONDS: Final = 10.0
 _ASKED: Final = "/admin/version"
 """A cheap question that needs the login; readiness does not."""
@@ -24,12 +24,12 @@ def api_login() -> str | None:
     Raises:
         BadInput: It has another shape; what came is not repeated.
     """
-    given = os.environ.get(VARIABLE)
+    given = os.environ.get(LOGIN_VARIABLE)
     if not given:
         return None
     user, colon, password = given.partition(":")
     if not (user and colon and password and given.isprintable()):
-        raise BadInput(f"{VARIABLE} is no login; expected user:password, both of printable characters")
+        raise BadInput(f"{LOGIN_VARIABLE} is no login; expected user:password, both of printable characters")
     return given
 
 
@@ -56,11 +56,11 @@ def check_login(url: str) -> None:
     """
     login = api_login()
     if _status(url, login) == http.client.UNAUTHORIZED:
-        wrong = f"asks for another login than {VARIABLE}" if login else f"asks for a login; set {VARIABLE} to user:password"
+        wrong = f"asks for another login than {LOGIN_VARIABLE}" if login else f"asks for a login; set {LOGIN_VARIABLE} to user:password"
         raise Fault(f"the Prefect server at {url} {wrong}")
     if login is not None and _status(url, None) != http.client.UNAUTHORIZED:
         raise Fault(
-            f"the Prefect server at {url} asks for no login, though {VARIABLE} is set; end the commands that use it, and begin again"
+            f"the Prefect server at {url} asks for no login, though {LOGIN_VARIABLE} is set; end the commands that use it, and begin again"
         )
 
 

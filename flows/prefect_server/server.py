@@ -32,7 +32,7 @@ from orchestrator.errors import Fault, LockHeld
 
 logger = logging.getLogger(__name__)
 
-READY_SECONDS: Final = 90.0
+_READY_SECONDS: Final = 90.0
 """Wall seconds for a first start with an empty database on a busy machine; 6 to 14 s were measured on an idle one."""
 _POLL_SECONDS: Final = 0.2
 _USERS_POLL_SECONDS: Final = 1.0
@@ -198,7 +198,7 @@ def ensure_server(home: Path) -> str:
         Fault: It does not come up; one line says why.
     """
     starter = FileLock(home / "start.lock", what="a starting command", lab=home)
-    starter.acquire(patience=2 * READY_SECONDS)
+    starter.acquire(patience=2 * _READY_SECONDS)
     try:
         if (url := _ready_url(home)) and not lock_is_free(home / "keeper.lock"):
             return url
@@ -209,7 +209,7 @@ def ensure_server(home: Path) -> str:
 
 
 def _await_server(home: Path, keeper: Process) -> str:
-    deadline = time.monotonic() + READY_SECONDS
+    deadline = time.monotonic() + _READY_SECONDS
     while time.monotonic() < deadline:
         if not keeper.alive:
             reap(keeper.pid)
@@ -219,7 +219,7 @@ def _await_server(home: Path, keeper: Process) -> str:
         if note.get("keeper") == keeper.pid and (url := _ready_url(home)):
             return url
         time.sleep(_POLL_SECONDS)
-    raise Fault(f"the Prefect server was not ready within {READY_SECONDS:g} s; see {home / 'server.log'}")
+    raise Fault(f"the Prefect server was not ready within {_READY_SECONDS:g} s; see {home / 'server.log'}")
 
 
 def _ready_url(home: Path) -> str | None:
@@ -323,7 +323,7 @@ class Keeper:
         return _Server(process, url, child, moved)
 
     def _await_ready(self, server: _Server, users: int) -> None:
-        deadline = time.monotonic() + READY_SECONDS
+        deadline = time.monotonic() + _READY_SECONDS
         while not _is_ready(server.url):
             if not server.alive:
                 raise Fault(self._why(server))

@@ -21,7 +21,7 @@ from typing_extensions import override
 
 from flows.plans.lab import Lab, clock_of
 from flows.prefect_server.server import address_now
-from flows.prefect_view.review_run import Question
+from flows.prefect_view.review_run import ReviewQuestion
 from flows.prefect_view.stale_review_runs import close_left_runs, read_answers
 from flows.review.desk import Asker
 from orchestrator.domain.lifecycle import ReviewStatus
@@ -173,8 +173,8 @@ class PrefectAsker(Asker):
         self._tried[question.key] = time.monotonic()
         self._children[request.request_id] = _Child(self._start(request), request.attempt)
 
-    def _question(self, request: ReviewRequest) -> Question:
-        return Question(self._lab, self._store, self._campaign, request.request_id, request.attempt)
+    def _question(self, request: ReviewRequest) -> ReviewQuestion:
+        return ReviewQuestion(self._lab, self._store, self._campaign, request.request_id, request.attempt)
 
     def _start(self, request: ReviewRequest) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-P", "-m", "flows.prefect_view.review_run", "--lab", str(self._lab.path), "--campaign", self._campaign]

@@ -68,7 +68,7 @@ def editor_of(history: History, store: Store) -> Editor:
     return Editor(stored_plan(history.campaign), history, StockBook(store, history.campaign.name))
 
 
-def suggestion(editor: Editor, values: Mapping[str, float | str], *, author: str, reason: str) -> Proposal:
+def proposal_by_hand(editor: Editor, values: Mapping[str, float | str], *, author: str, reason: str) -> Proposal:
     """Make a proposal of a person's values, expanded and checked like a policy's; its author cannot be the only signer.
 
     Raises:

@@ -26,7 +26,7 @@ from orchestrator.loop import History, knowledge, observations
 from orchestrator.ports import Knowledge, Store
 from orchestrator.review import Quantities, ask, asked_again, avoided, by_deadline, by_rule, decided, reasons_for, settle, why_asked_again
 
-BY: Final = "campaign"
+BY_LOOP: Final = "campaign"
 """Who the ledger names for what the loop does by itself."""
 PREDICTED_ANEW: Final = "a person's values, predicted with what was known at ledger event"
 """What an edited revision says of its prediction."""
@@ -117,7 +117,7 @@ class ReviewDesk:
             deadline_lab=None if self.spec.deadline is None else now.lab + self.spec.deadline,
             on_deadline=self.spec.on_deadline,
         )
-        self.store.open_request(request, page, by=BY, now=now)
+        self.store.open_request(request, page, by=BY_LOOP, now=now)
 
     def quantities(self, history: History, proposal: Proposal) -> Quantities:
         """Return what the rules look at."""
@@ -133,7 +133,7 @@ class ReviewDesk:
 
     def _approve_by_rule(self, proposal: Proposal) -> None:
         now = self.clock.now()
-        self.store.decide(by_rule(proposal, self.spec, now), self._runs(proposal, now.lab), by=BY, now=now)
+        self.store.decide(by_rule(proposal, self.spec, now), self._runs(proposal, now.lab), by=BY_LOOP, now=now)
 
     def _runs(self, proposal: Proposal, lab: float) -> tuple[ExperimentRun, ...]:
         return tuple(queued_run(proposal, replicate, lab) for replicate in range(1, proposal.replicates + 1))
@@ -154,7 +154,7 @@ class ReviewDesk:
             )
         except BadInput as error:
             refused = answer.evolve(status=AnswerStatus.REFUSED, reason=str(error))
-            self.store.settle(asked_again(request, str(error)), refused, (), (), by=BY, now=now)
+            self.store.settle(asked_again(request, str(error)), refused, (), (), by=BY_LOOP, now=now)
             return
         runs = [run for one in settled.approved for run in self._runs(one, now.lab)]
         closed, accepted = decided(request, answer)
@@ -202,7 +202,7 @@ class ReviewDesk:
 
     def close(self, history: History, reason: str) -> None:
         """Close all open requests: their campaign is over."""
-        close_requests(self.store, history, reason, by=BY, now=self.clock.now())
+        close_requests(self.store, history, reason, by=BY_LOOP, now=self.clock.now())
 
     def lapse(self, history: History, run: ExperimentRun) -> str | None:
         """Take an approval back when what it bound has changed or it is too old; return why, None where it holds.
@@ -219,7 +219,7 @@ class ReviewDesk:
         if successor is not None:
             successor = successor.evolve(replicates=len(waiting))
         why = ended.reason or why
-        self.store.take_back(ended, [taken_back(one, why) for one in waiting], successor, by=BY, now=now, reason=why)
+        self.store.take_back(ended, [taken_back(one, why) for one in waiting], successor, by=BY_LOOP, now=now, reason=why)
         return why
 
     def _lapsed(self, proposal: Proposal, why: str) -> tuple[Proposal, Proposal | None]:
@@ -254,8 +254,8 @@ class ReviewDesk:
             ended, successor = self._lapsed(one, self._why_asked_again(one))
             now = self.clock.now()
             if successor is not None:  # first: a kill in between loses a reason, not a proposal
-                self.store.add_proposals([successor], by=BY, now=now)
-            self.store.decide(ended, (), by=BY, now=now)
+                self.store.add_proposals([successor], by=BY_LOOP, now=now)
+            self.store.decide(ended, (), by=BY_LOOP, now=now)
         return True
 
     def _is_stale(self, proposal: Proposal) -> bool:
@@ -269,7 +269,7 @@ class ReviewDesk:
         closed = request.evolve(status=ReviewStatus.CLOSED, reason=f"superseded: {lapsed[0][0].reason}")
         written = [*(ended for ended, _ in lapsed), *(successor for _, successor in lapsed if successor is not None)]
         try:
-            self.store.settle(closed, None, written, (), by=BY, now=self.clock.now())
+            self.store.settle(closed, None, written, (), by=BY_LOOP, now=self.clock.now())
         except StoreError:
             known = {one.request_id: one for one in self.store.changes(self.campaign).requests}
             if known[request.request_id].answer_id is None:

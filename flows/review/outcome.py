@@ -13,7 +13,7 @@ from orchestrator.domain.review import Answer, Asked, ReviewRequest, Verdict
 from orchestrator.loop import History
 from orchestrator.review import signers_of, unsigned
 
-NAME: Final = 180
+NAME_LENGTH: Final = 180
 """Characters of a run's name; whole sentences stand in the form, the log and the last state."""
 Proposals = Mapping[tuple[str, int], Proposal]
 
@@ -115,4 +115,4 @@ def expected(predicted: Mapping[str, Prediction], units: Mapping[str, str]) -> s
 
 def _name(request: ReviewRequest, told: str) -> str:
     name = f"review {request.campaign} request {request.number}{told}"
-    return name if len(name) <= NAME else f"{name[: NAME - 3]}..."
+    return name if len(name) <= NAME_LENGTH else f"{name[: NAME_LENGTH - 3]}..."

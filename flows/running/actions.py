@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from flows.plans.proposing import Proposer
 from flows.plans.recipe import Recipe
-from flows.review.desk import BY, Asker, PageOf, ReviewDesk, TerminalOnly, plain_page
+from flows.review.desk import BY_LOOP, Asker, PageOf, ReviewDesk, TerminalOnly, plain_page
 from flows.running.recording import Recorder, Timings
 from orchestrator.clock import Clock
 from orchestrator.domain.campaign import GeneralSpec, ReviewSpec
@@ -69,7 +69,7 @@ class Steps:
         """What writes runs into the ledger."""
         setup = self.setup
         reducing = (setup.recipe, setup.objective.names)
-        return Recorder(setup.store, setup.bench, setup.clock, lambda: reducing, by=BY, timings=setup.timings)
+        return Recorder(setup.store, setup.bench, setup.clock, lambda: reducing, by=BY_LOOP, timings=setup.timings)
 
     def refresh(self) -> History:
         """Fold in what changed in the ledger, by us or by anybody else."""
@@ -103,7 +103,7 @@ class Steps:
                 action.count,
             )
         self.setup.timings.add("model", started)
-        self._ledger(lambda: self.setup.store.add_proposals(proposals, by=BY, now=self.setup.clock.now()))
+        self._ledger(lambda: self.setup.store.add_proposals(proposals, by=BY_LOOP, now=self.setup.clock.now()))
         return proposals
 
     def review(self, action: Review) -> None:
@@ -165,7 +165,7 @@ class Steps:
         if complaint is None:
             return False
         paused = record.evolve(status=CampaignStatus.PAUSED, reason=f"{complaint}; refill, then `athanor amend`")
-        self._ledger(lambda: self.setup.store.update_campaign(paused, kind="paused", by=BY, now=self.setup.clock.now()))
+        self._ledger(lambda: self.setup.store.update_campaign(paused, kind="paused", by=BY_LOOP, now=self.setup.clock.now()))
         self.refresh()
         return True
 
@@ -241,7 +241,9 @@ class Steps:
         if learned := self.setup.policy.adapt(knowledge(self.history)):
             payload |= self._adaptation(learned, round(time.perf_counter() - started, 4))
         self.setup.timings.add("model", started)
-        self._ledger(lambda: self.setup.store.update_campaign(record, kind="adapted", by=BY, now=self.setup.clock.now(), payload=payload))
+        self._ledger(
+            lambda: self.setup.store.update_campaign(record, kind="adapted", by=BY_LOOP, now=self.setup.clock.now(), payload=payload)
+        )
 
     def _adaptation(self, learned: Mapping[str, Any], seconds: float) -> dict[str, Any]:
         """Describe an adaptation: its version, what it brought, and where another component took the lead."""
@@ -262,7 +264,7 @@ class Steps:
         if self.history.campaign.status is status:
             return
         record = self.history.campaign.evolve(status=status, reason=reason)
-        self._ledger(lambda: self.setup.store.update_campaign(record, kind=str(status), by=BY, now=self.setup.clock.now()))
+        self._ledger(lambda: self.setup.store.update_campaign(record, kind=str(status), by=BY_LOOP, now=self.setup.clock.now()))
 
     def abort(self) -> None:
         """End every run that waits or that the bench still has, and record how they ended."""

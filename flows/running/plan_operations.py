@@ -9,9 +9,9 @@ from flows.plans.lab import Lab, clock_of
 from flows.plans.ledger import open_campaign, open_store, refuse_ended, the_campaign
 from flows.plans.plan import load_plan, policy_again, stored_plan
 from flows.review.answering import edits_of, values_of
-from flows.review.by_hand import Editor, editor_of, suggestion
+from flows.review.by_hand import Editor, editor_of, proposal_by_hand
 from flows.review.restricting import allowed_of, new_restriction, outside
-from flows.running.review_operations import Edits, check_restricting
+from flows.running.review_operations import EditsByNumber, check_restricting
 from instruments.lab_processes.locks import CampaignLock
 from models.threads import use_threads
 from orchestrator.commandline import typed
@@ -50,7 +50,7 @@ def suggest(lab: Lab, campaign: str | None, values: Sequence[str], *, by: str, r
     with open_campaign(lab, campaign) as (store, history):
         refuse_ended(history.campaign)
         editor = editor_of(history, store)
-        made = suggestion(editor, values_of(values, editor.space), author=by, reason=reason)
+        made = proposal_by_hand(editor, values_of(values, editor.space), author=by, reason=reason)
         store.add_proposals([made], by=f"person {by}", now=clock_of(lab, store).now())
     return made
 
@@ -61,7 +61,7 @@ def editor_for(lab: Lab, history: History) -> Editor:
         return editor_of(history, store)
 
 
-def checked_edits(history: History, store: Store, request: ReviewRequest, texts: Sequence[str]) -> Edits:
+def checked_edits(history: History, store: Store, request: ReviewRequest, texts: Sequence[str]) -> EditsByNumber:
     """Read edits such as `3:T=210` and refuse at once what the campaign would refuse.
 
     Raises:

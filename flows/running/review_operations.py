@@ -21,7 +21,7 @@ from orchestrator.ports import Store
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ReviewState:
     """A campaign as somebody who decides sees it."""
 
     lab: Lab
@@ -31,10 +31,10 @@ class Seen:
     """Whether the lab keeps people, who sign with one-time codes."""
 
 
-def look(lab: Lab, campaign: str | None) -> Seen:
+def look(lab: Lab, campaign: str | None) -> ReviewState:
     """Read what waits for people, and all that is known of it."""
     with open_campaign(lab, campaign, read_only=True) as (store, history):
-        return Seen(lab, history, clock_of(lab, store), bool(store.people()))
+        return ReviewState(lab, history, clock_of(lab, store), bool(store.people()))
 
 
 def request_of(history: History, number: int | None) -> ReviewRequest:
@@ -64,7 +64,7 @@ def page_of(lab: Lab, request: ReviewRequest) -> dict[str, Any]:
 
 # ---------------------------------------------------------------------- answers
 
-Edits = Mapping[int, Mapping[str, float | str]]
+EditsByNumber = Mapping[int, Mapping[str, float | str]]
 """New values by the proposal's number."""
 
 
@@ -93,7 +93,7 @@ class Decided:
     """Of before."""
 
 
-def no_edits(_history: History, _store: Store, _request: ReviewRequest) -> Edits:
+def no_edits(_history: History, _store: Store, _request: ReviewRequest) -> EditsByNumber:
     """Change nothing."""
     return {}
 
@@ -104,7 +104,7 @@ def decide(
     number: int | None,
     decision: Decision,
     *,
-    edits: Callable[[History, Store, ReviewRequest], Edits] = no_edits,
+    edits: Callable[[History, Store, ReviewRequest], EditsByNumber] = no_edits,
 ) -> Decided:
     """Answer a request; where no number is given, the only open one.
 
@@ -140,7 +140,7 @@ def withdraw(lab: Lab, campaign: str | None, number: int, *, by: str, reason: st
 # ---------------------------------------------------------------------- restrictions
 
 
-def lift(lab: Lab, campaign: str | None, number: int, *, by: str, reason: str) -> tuple[Restriction, History]:
+def lift_restriction(lab: Lab, campaign: str | None, number: int, *, by: str, reason: str) -> tuple[Restriction, History]:
     """Take a restriction away; return it, and the campaign as it was before.
 
     Raises:

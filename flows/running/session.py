@@ -12,7 +12,7 @@ from pathlib import Path
 
 from flows.plans.amendment import former_benches
 from flows.plans.disk_space import check_room
-from flows.plans.lab import Kind, Lab, lab_folder, make_lab
+from flows.plans.lab import Lab, LabKind, lab_folder, make_lab
 from flows.plans.ledger import ENDED, open_store, unknown_runs
 from flows.plans.plan import Plan, admit, load_plan, recorded_bench
 from flows.plans.stocks import StockBook
@@ -48,7 +48,7 @@ from orchestrator.summary import quarantined
 class RunOptions:
     """How a campaign is to be run."""
 
-    kind: Kind
+    kind: LabKind
     lab: Path | None = None
     data: Path | None = None
     take_over: bool = False

@@ -18,7 +18,7 @@ from orchestrator.errors import AthanorError
 
 logger = logging.getLogger(__name__)
 
-BY: Final = "prefect"
+BY_PAGE: Final = "prefect"
 """Who the ledger names: the page knows one login and no persons."""
 CANCELLED: Final = "cancelled"
 PAUSED_IN_PAGE: Final = "paused in the page"
@@ -76,7 +76,7 @@ class Steering:
 
     def _stop_bench(self) -> None:
         try:
-            stopped = stop_bench(self.lab.path, reason=f"campaign {self.campaign} was cancelled in Prefect", by=BY)
+            stopped = stop_bench(self.lab.path, reason=f"campaign {self.campaign} was cancelled in Prefect", by=BY_PAGE)
             for line in stopped.lines:
                 logger.info("cancelled: %s", line)
             logger.log(logging.ERROR if stopped.unsafe else logging.INFO, "cancelled: %s", stopped.verdict)
@@ -89,7 +89,7 @@ class Steering:
             record = store.changes(self.campaign).campaign
             if record.status is CampaignStatus.RUNNING:
                 changed = record.evolve(status=CampaignStatus.PAUSED, reason=reason)
-                store.update_campaign(changed, kind=str(CampaignStatus.PAUSED), by=BY, now=clock_of(self.lab, store).now())
+                store.update_campaign(changed, kind=str(CampaignStatus.PAUSED), by=BY_PAGE, now=clock_of(self.lab, store).now())
                 return True
             return record.status is CampaignStatus.PAUSED
 

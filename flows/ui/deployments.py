@@ -23,7 +23,7 @@ from prefect.flows import Flow
 from prefect.states import Cancelled, Completed, Failed
 from prefect.types.entrypoint import EntrypointType
 
-from flows.plans.lab import Kind, Lab, make_lab, open_lab
+from flows.plans.lab import Lab, LabKind, make_lab, open_lab
 from flows.prefect_server.server import home_in_use
 from flows.prefect_server.server_users import keep_server
 from orchestrator.errors import AthanorError, BadInput
@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 POOL_TYPE: Final = "process"
 Tell = Callable[[str], object]
 """Is told in a line what happens: the run's log."""
-_KINDS: Final[Mapping[str, Kind]] = {"campaign": "live", "dry-run": "dry"}
+_KINDS: Final[Mapping[str, LabKind]] = {"campaign": "live", "dry-run": "dry"}
 
 
 @flow(name="campaign", persist_result=False)
@@ -261,7 +261,7 @@ class _Inside:
 def _lift_own_pause(file: Path, options: "RunOptions", tell: Tell) -> None:
     """Lift a pause that was made in the page when its run is started again there."""
     from flows.running.operations import resume
-    from flows.running.steering import BY, was_paused_in_page
+    from flows.running.steering import BY_PAGE, was_paused_in_page
     from orchestrator.domain.campaign import load_campaign
 
     if not _was_paused_in_page():
@@ -269,7 +269,7 @@ def _lift_own_pause(file: Path, options: "RunOptions", tell: Tell) -> None:
     name = load_campaign(file).name
     lab = make_lab(options.lab, beside=file, kind=options.kind)
     if was_paused_in_page(lab, name):
-        resume(lab, name, by=BY, reason="resumed in the page")
+        resume(lab, name, by=BY_PAGE, reason="resumed in the page")
         tell(f"campaign {name} may go on")
 
 

@@ -15,7 +15,7 @@ from flows.cli.status import status
 from flows.plans.lab import Lab, make_lab
 from flows.plans.plan import Plan, admit, load_plan, stored_plan
 from flows.plans.stocks import StockBook
-from flows.review.by_hand import Editor, suggestion
+from flows.review.by_hand import Editor, proposal_by_hand
 from flows.running.actions import Setup, Steps
 from flows.studies.priors import make_prior
 from orchestrator.clock import LiveClock
@@ -110,7 +110,7 @@ def test_a_proposal_by_hand_is_predicted_from_what_is_known(file: Path, tmp_path
     with closing(SqlStore.open(lab.ledger, read_only=True)) as store:
         history, stocks = History.of(store.changes(plan.file.name)), StockBook(store, plan.file.name)
     values = history.newest()[0].configuration
-    made = suggestion(Editor(plan, history, stocks), values, author="Ada", reason="")
+    made = proposal_by_hand(Editor(plan, history, stocks), values, author="Ada", reason="")
     assert made.provenance.predicted == plan.policy.predict(knowledge(history), [values])[0]
     assert made.provenance.predicted != history.newest()[0].provenance.predicted, "two measurements more are known"
 

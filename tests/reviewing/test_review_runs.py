@@ -24,7 +24,7 @@ from typing_extensions import override
 from flows.plans.lab import Lab, make_lab
 from flows.prefect_server.server import ServerUse, prefect_environment
 from flows.prefect_view import stale_review_runs
-from flows.prefect_view.review_run import Question, collect, tag_of
+from flows.prefect_view.review_run import ReviewQuestion, collect, tag_of
 from flows.prefect_view.review_runs import PrefectAsker
 from flows.running.actions import Steps
 from flows.running.run_loop import Ended
@@ -274,7 +274,7 @@ def test_an_answer_that_the_ledger_has_already_is_carried_out_and_its_run_shown_
         request, run = people.asked()
         people.leave()
         submit(run, people)
-        question = Question(lab, people.store, "c", request.request_id, request.attempt)
+        question = ReviewQuestion(lab, people.store, "c", request.request_id, request.attempt)
         collect(lab, people.store, question.load, run, question.key)  # the last thing that a child did before it was killed
         assert state_of(run) == "Running"
     with People(lab) as again:
