@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from rich.markdown import Markdown
 from rich.table import Table
 
 from flows.cli.console import console, emit
@@ -102,7 +101,9 @@ def table_of(history: History, request: ReviewRequest) -> Table:
 
 def print_page(seen: ReviewState, request: ReviewRequest, page: dict[str, Any]) -> None:
     """Print the decision page that belongs to a request."""
-    from flows.review import rendering  # loads what draws, which a decision need not wait for
+    from rich.markdown import Markdown
+
+    from flows.review import rendering  # loads what draws, which a list need not wait for
 
     console.print(title_of(request, seen.clock, seen.history) if request.waits else _over(seen.history, request))
     console.print(Markdown(rendering.markdown(page, pictures=False)))

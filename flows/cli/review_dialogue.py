@@ -1,6 +1,5 @@
 """`athanor review ask`: the dialogue on a terminal, over a lab's ledger, which is never held open while a person thinks."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -42,17 +41,6 @@ class Terminal(Talk):
 
 class _Prompt(Prompt):
     prompt_suffix = ""
-
-
-def is_terminal() -> bool:
-    """Whether a person can be asked here."""
-    return sys.stdin.isatty() and sys.stdout.isatty()
-
-
-def refuse_without_terminal() -> None:
-    """Raise BadInput where nobody can be asked."""
-    if not is_terminal():
-        raise BadInput("`athanor review ask` needs a terminal; `athanor review decide` answers without one")
 
 
 def offer(seen: ReviewState) -> None:

@@ -86,7 +86,7 @@ def make_lab(folder: Path | None, *, beside: Path, kind: LabKind) -> Lab:
     """
     path = lab_folder(folder, beside=beside, kind=kind)
     if (path / _UNSETTLED).exists():
-        _settle(path, kind)
+        _fix_kind(path, kind)
     new = not (path / LAB).exists()
     if not new and (found := open_lab(path).kind) != kind:
         raise BadInput(f"lab {path} is {found}; this command needs a {kind} one (another folder for --lab)")
@@ -98,7 +98,7 @@ def make_lab(folder: Path | None, *, beside: Path, kind: LabKind) -> Lab:
     return Lab(path, kind)
 
 
-def _settle(path: Path, kind: LabKind) -> None:
+def _fix_kind(path: Path, kind: LabKind) -> None:
     """Let the first run of a lab say of what kind it is."""
     try:
         with FileLock(path / "settle.lock", what="a starting command", lab=path):

@@ -112,9 +112,9 @@ class Steps:
         self.desk.review(self.history, action.proposals)
         self.setup.timings.add("review", started)
 
-    def settle(self, action: Settle) -> None:
+    def carry_out_answer(self, action: Settle) -> None:
         """Carry out what a person answered."""
-        self._ledger(lambda: self.desk.settle(self.history, action.request, action.answer))
+        self._ledger(lambda: self.desk.carry_out_answer(self.history, action.request, action.answer))
         if any(run.status is RunStatus.QUEUED for run in self.refresh().runs.values()):
             self.setup.bench.warm()
 

@@ -401,7 +401,7 @@ def test_a_decimal_comma_and_an_illegal_edit_are_asked_again_where_people_look_a
             schema = json.loads(api.read_flow_run_input(UUID(third), keys["schema"]))
         assert next(iter(schema["properties"])) == "notice"
         assert "above 0.8" in schema["properties"]["notice"]["description"]
-        monkeypatch.setattr(Steps, "settle", cancelled_first(third, Steps.settle))
+        monkeypatch.setattr(Steps, "carry_out_answer", cancelled_first(third, Steps.carry_out_answer))
         submit(third, people)
         assert people.finish().status is CampaignStatus.FINISHED
         wait_for(lambda: state_of(third) == "Completed")
