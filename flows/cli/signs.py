@@ -61,12 +61,7 @@ def waiting(history: History) -> list[ReviewRequest]:
 
 
 def occupation(history: History, doing: str | None) -> str:
-    """Say in a few words what goes on.
-
-    Args:
-        history: The campaign.
-        doing: What the loop is busy with itself; None while it waits.
-    """
+    """Say in a few words what goes on: what the loop is busy with itself, or what it waits for."""
     on_bench = sum(run.status in _ON_BENCH for run in history.attempts())
     if doing is not None:
         return doing

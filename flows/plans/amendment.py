@@ -9,9 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from flows.plans.ledger import ENDED
 from flows.plans.plan import Plan, changed_lines
 from flows.plans.snapshots import files_of
-from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
+from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.parameters import CategoricalParameter
 from orchestrator.domain.records import CampaignRecord, ExperimentRun
@@ -46,16 +47,12 @@ class Amendment:
 def amendment_of(history: History, plan: Plan) -> Amendment:
     """Put today's files in place of those that a campaign has in the ledger.
 
-    Args:
-        history: The campaign.
-        plan: The files as they are now.
-
     Raises:
         BadInput: The campaign is over, nothing changed, a run is in hand on the bench that changed, or the history could
             not be read under the new files.
     """
     record = history.campaign
-    if record.status in (CampaignStatus.FINISHED, CampaignStatus.ABORTED):
+    if record.status in ENDED:
         raise BadInput(f"campaign {record.name} is {record.status} ({record.reason}): its files are what it was carried out with")
     before, after = record.snapshot["files"], plan.snapshot["files"]
     changed = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))

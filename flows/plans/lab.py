@@ -74,12 +74,7 @@ def lab_folder(folder: Path | None, *, beside: Path, kind: LabKind) -> Path:
 
 
 def make_lab(folder: Path | None, *, beside: Path, kind: LabKind) -> Lab:
-    """Open the lab of a `run` or `dry-run`, made when it is not there.
-
-    Args:
-        folder: What `--lab` named; None for the default beside the campaign file.
-        beside: The campaign file.
-        kind: What the command needs.
+    """Open the lab of a `run` or `dry-run`, made when it is not there: the folder, else the default one beside the campaign file.
 
     Raises:
         BadInput: The folder is a lab of the other kind.
@@ -111,12 +106,6 @@ def _fix_kind(path: Path, kind: LabKind) -> None:
 
 def find_or_make_lab(folder: Path | None, *, here: Path, kind: LabKind | None, tell: Callable[[str], object]) -> Lab:
     """Open a lab as `find_lab` does, or make it where there is none: it may be served, and people registered, before its first run.
-
-    Args:
-        folder: What `--lab` named; None for the only one here.
-        here: Where the command was typed.
-        kind: What was said of it; None where nothing was.
-        tell: Is told in a line what was made.
 
     Raises:
         BadInput: It is of another kind, there are two, or it cannot be made.

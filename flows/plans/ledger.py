@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from typing import Final
 
 from flows.plans.lab import Lab
+from orchestrator.clock import Instant
 from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
 from orchestrator.domain.records import CampaignRecord, ExperimentRun
 from orchestrator.errors import BadInput
@@ -59,6 +60,15 @@ def refuse_ended(record: CampaignRecord) -> None:
     """
     if record.status in ENDED:
         raise BadInput(f"campaign {record.name} has ended: {record.status} ({record.reason})")
+
+
+def record_status(
+    store: Store, record: CampaignRecord, status: CampaignStatus, reason: str | None, *, by: str, now: Instant
+) -> CampaignRecord:
+    """Record that a campaign is paused, aborted or what else, and why; return it as it then is."""
+    changed = record.evolve(status=status, reason=reason)
+    store.update_campaign(changed, kind=str(status), by=by, now=now)
+    return changed
 
 
 def unknown_runs(history: History) -> list[ExperimentRun]:

@@ -48,9 +48,6 @@ def server_settings() -> dict[str, str]:
 def check_login(url: str) -> None:
     """Refuse a server whose login is not the one that was asked for.
 
-    Args:
-        url: Of the API.
-
     Raises:
         Fault: It asks for another login, or for one where none is given, or for none at all.
     """

@@ -47,13 +47,7 @@ class ServerUse:
     """The use of a Prefect server, from `with` to its end; without one, `reason` says why and a campaign runs on."""
 
     def __init__(self, home: Path, *, wanted: bool = True, tell: Callable[[str], object] = logger.warning) -> None:
-        """Prepare; nothing is started.
-
-        Args:
-            home: The server's folder: database, log, locks.
-            wanted: Whether there shall be a server at all.
-            tell: Is told in a line what becomes of a server that has died under us.
-        """
+        """Prepare; nothing is started. `tell` is told in a line what becomes of a server that has died under us."""
         self.home = home.absolute()
         self._wanted = wanted
         self._tell = tell

@@ -44,13 +44,7 @@ class ServedLab:
     """Server, deployments and worker of one lab; ended in the order runs, worker, server."""
 
     def __init__(self, lab: Lab, *, worker: str, tell: Callable[[str], object] = logger.warning) -> None:
-        """Prepare; nothing is started.
-
-        Args:
-            lab: The lab.
-            worker: The module that works for it, as a process of its own.
-            tell: Is told in a line what becomes of a server that has died under us.
-        """
+        """Prepare; nothing is started. `worker` is the module that works for the lab, as a process of its own."""
         self._lab = lab
         self._module = worker
         self._home = lab.prefect_home

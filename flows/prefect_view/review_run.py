@@ -96,11 +96,7 @@ def tag_of(request_id: str) -> str:
 
 
 def leave_with(parent: int) -> None:
-    """End this process soon after its campaign process has gone: the next one asks anew.
-
-    Args:
-        parent: The campaign process; it may have died while this one was loading.
-    """
+    """End this process soon after its campaign process has gone, be it while this one was loading: the next one asks anew."""
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -73,11 +73,8 @@ class PrefectAsker(Asker):
     def __init__(self, lab: Lab, store: SqlStore, campaign: str, *, timeout: int | None = None) -> None:
         """Prepare; nothing is started before the first request.
 
-        Args:
-            lab: Where the ledger lies.
-            store: The campaign's own ledger: what it may not write, its children's questions may not either.
-            campaign: Its name.
-            timeout: Prefect's own time-out of a pause, in wall seconds; None for a month.
+        The store is the campaign's own: what that may not write, its children's questions may not either. The time-out is
+        Prefect's of a pause, in wall seconds; None for a month.
         """
         self._lab = lab
         self._store = store

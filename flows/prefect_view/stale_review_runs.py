@@ -58,12 +58,8 @@ def close_left_runs(lab: Lab, store: SqlStore, campaign: str, *, held: Container
 
     A form can be answered until it is closed, so it is read afterwards; before as well, so that it is shown as answered.
 
-    Args:
-        lab: Where the ledger lies.
-        store: The ledger.
-        campaign: Its name.
-        held: Ids of requests in whose runs a living process waits.
-        leave_open: Leave the forms of open requests: what is answered there meanwhile, the next campaign process reads.
+    Those of `held`, the ids of requests in whose runs a living process waits, are left; so are, where they are to be left
+    open, the forms of open requests: what is answered there meanwhile, the next campaign process reads.
     """
     requests = History.of(store.changes(campaign)).requests
     with get_client(sync_client=True) as client:

@@ -50,11 +50,7 @@ def asking(request: ReviewRequest, proposals: Proposals) -> str:
 def ending(history: History, request: ReviewRequest, flow_run_id: str, *, otherwise: str = "") -> Ending:
     """Return how a request's review run is shown that is over.
 
-    Args:
-        history: The campaign as it is now.
-        request: The request as it is now.
-        flow_run_id: The run.
-        otherwise: What to say where it brought no answer and nothing has become of the request.
+    `otherwise` is said where it brought no answer and nothing has become of the request.
     """
     keys = [f"{run.flow_run_id}/{run.key}" for run in request.runs if run.flow_run_id == flow_run_id]
     own = next((history.answers[key] for key in keys if key in history.answers), None)

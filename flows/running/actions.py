@@ -207,12 +207,7 @@ class Steps:
         return free
 
     def reconcile(self, action: Reconcile, *, wait: float) -> bool:
-        """Ask the bench how a run stands and record it; return whether anything has changed.
-
-        Args:
-            action: The run.
-            wait: Wall seconds to wait for news.
-        """
+        """Ask the bench how a run stands, for so many wall seconds, and record it; return whether anything has changed."""
         run, started = action.run, time.perf_counter()
         report = self.setup.bench.report(run.run_key, after=self._revisions.get(run.run_key, -1), wait=wait)
         self.setup.timings.add("bench", started)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from flows.plans.lab import Lab, clock_of
-from flows.plans.ledger import open_campaign, open_store, refuse_ended, the_campaign, unknown_runs
+from flows.plans.ledger import open_campaign, open_store, record_status, refuse_ended, the_campaign, unknown_runs
 from flows.plans.snapshots import files_of
 from flows.plans.stocks import StockBook, stock_entries_of
 from flows.report.adaptations import Adaptation, adaptations
@@ -40,9 +40,7 @@ def pause(lab: Lab, campaign: str | None, *, by: str, reason: str) -> CampaignRe
         record = the_campaign(store, lab, campaign)
         refuse_repeated(record, CampaignStatus.PAUSED)
         refuse_ended(record)
-        paused = record.evolve(status=CampaignStatus.PAUSED, reason=f"{reason} (by {by})")
-        store.update_campaign(paused, kind=str(paused.status), by=by, now=clock_of(lab, store).now())
-    return paused
+        return record_status(store, record, CampaignStatus.PAUSED, f"{reason} (by {by})", by=by, now=clock_of(lab, store).now())
 
 
 def refuse_repeated(record: CampaignRecord, status: CampaignStatus) -> None:

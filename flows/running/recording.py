@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from flows.plans.ledger import ENDED
 from flows.plans.recipe import Recipe
 from flows.plans.stocks import CARRIED_OUT, NEVER_SENT
 from instruments.reductions.reduced import Reduced
 from instruments.reductions.registry import reduce
 from orchestrator.clock import Clock
 from orchestrator.domain.identity import uuid7
-from orchestrator.domain.lifecycle import CampaignStatus, MeasurementStatus, RunStatus, StepStatus
+from orchestrator.domain.lifecycle import MeasurementStatus, RunStatus, StepStatus
 from orchestrator.domain.records import ExperimentRun, Measurement, Reading, RunReport
 from orchestrator.errors import BadInput, HostError
 from orchestrator.loop import History
@@ -27,7 +28,6 @@ _END_POLLS: Final = 60
 _POLL_SECONDS: Final = 1.0
 _ENDED_EARLY: Final = (RunStatus.FAILED, RunStatus.INFEASIBLE, RunStatus.ABORTED)
 _IN_HAND: Final = (RunStatus.DISPATCHED, RunStatus.RUNNING)
-_OVER: Final = (CampaignStatus.FINISHED, CampaignStatus.ABORTED)
 _NEVER_BEGUN: Final = "the campaign was aborted before it began"
 
 
@@ -74,7 +74,7 @@ class Recorder:
         return True
 
     def _may_be_tried_again(self, history: History, run: ExperimentRun) -> bool:
-        is_over = history.campaign.status in _OVER
+        is_over = history.campaign.status in ENDED
         return run.status is RunStatus.FAILED and "not_executed" in run.evidence and run.attempt < MAX_ATTEMPTS and not is_over
 
     def _supersede(self, run: ExperimentRun) -> None:
@@ -88,9 +88,9 @@ class Recorder:
         settled = settled.evolve(reason=report.reason or said["reason"], evidence={**settled.evidence, **said})
         if settled.status is RunStatus.COMPLETED:
             self.update(settled, kind="resolved")
-            if history.campaign.status in _OVER:  # else the campaign ingests it when it goes on
+            if history.campaign.status in ENDED:  # else the campaign ingests it when it goes on
                 self.ingest(history, settled)
-        elif said["verdict"] == "not-done" and history.campaign.status not in _OVER:
+        elif said["verdict"] == "not-done" and history.campaign.status not in ENDED:
             self._keep_readings(run, lambda: self._supersede(settled))
         else:
             self._keep_readings(run, lambda: self.update(settled, kind="resolved"))
@@ -143,10 +143,6 @@ class Recorder:
 
     def end_all(self, look: Callable[[], History], *, reason: str) -> None:
         """Close every run: what waits is never handed over, what is in hand is ended, what has ended is recorded with its readings.
-
-        Args:
-            look: Returns the history as it is now.
-            reason: Why, for the bench.
 
         Raises:
             HostError: The bench did not end a run in time.

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from flows.plans.lab import Lab, clock_of
-from flows.plans.ledger import open_campaign, open_store, refuse_ended, the_campaign, unknown_runs
+from flows.plans.ledger import open_campaign, open_store, record_status, refuse_ended, the_campaign, unknown_runs
 from flows.running.operations import refuse_repeated
 from flows.running.unattended_runs import close_aborted, nothing_left_open, record_verdict
 from instruments.bench_client.client import HostClient
@@ -62,9 +62,7 @@ def _record_abort(lab: Lab, campaign: str | None, *, by: str, reason: str) -> Ca
             return record
         refuse_repeated(record, CampaignStatus.ABORTED)
         refuse_ended(record)
-        aborted = record.evolve(status=CampaignStatus.ABORTED, reason=f"{reason} (by {by})")
-        store.update_campaign(aborted, kind=str(aborted.status), by=by, now=clock_of(lab, store).now())
-    return aborted
+        return record_status(store, record, CampaignStatus.ABORTED, f"{reason} (by {by})", by=by, now=clock_of(lab, store).now())
 
 
 def _end_runs(lab: Lab, record: CampaignRecord, by: str) -> AthanorError | None:
