@@ -205,7 +205,8 @@ def review_decide(
         by=by,
         approve=approve or (),
         reject=dict(_refusals(reject or ())),
-        rest="approve" if approve_rest else reject_rest,
+        approve_rest=approve_rest,
+        reject_rest=reject_rest,
         comment=comment,
         code=code,
     )

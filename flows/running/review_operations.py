@@ -76,8 +76,10 @@ class Decision:
     approve: Sequence[int] = ()
     reject: Mapping[int, str] = field(default_factory=dict)
     """Reasons by number."""
-    rest: str | None = None
-    """`approve`, or the reason for which all that are not named are refused; None where each must be named."""
+    approve_rest: bool = False
+    """Whether all that are not named are approved."""
+    reject_rest: str | None = None
+    """The reason for which all that are not named are refused."""
     comment: str = ""
     code: str | None = None
     """A one-time code from the person's sheet."""
@@ -116,7 +118,14 @@ def decide(
     with open_campaign(lab, campaign) as (store, history):
         request = request_of(history, number)
         changed = edits(history, store, request)
-        verdicts = verdicts_of(request, approved=decision.approve, rejected=decision.reject, edits=changed, rest=decision.rest)
+        verdicts = verdicts_of(
+            request,
+            approved=decision.approve,
+            rejected=decision.reject,
+            edits=changed,
+            approve_rest=decision.approve_rest,
+            reject_rest=decision.reject_rest,
+        )
         answer = answer_of(request, uuid7(), reviewer=decision.by, verdicts=verdicts, comment=decision.comment)
         return Decided(store.answer(answer, code=decision.code, now=clock_of(lab, store).now()), request, history)
 
