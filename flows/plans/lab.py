@@ -16,6 +16,8 @@ from orchestrator.errors import BadInput
 from orchestrator.ports import Store
 
 LabKind = Literal["live", "dry"]
+Tell = Callable[[str], object]
+"""Is told in a line what happens, while it happens."""
 _DEFAULTS: Final[dict[LabKind, str]] = {"live": ".athanor", "dry": ".athanor-dry"}
 _MADE: Final[dict[LabKind | None, str]] = {
     "live": "live, for the real bench (`athanor run`)",
@@ -104,7 +106,7 @@ def _fix_kind(path: Path, kind: LabKind) -> None:
         raise BadInput(f"lab folder {path} cannot be written to: {error.strerror}") from error
 
 
-def find_or_make_lab(folder: Path | None, *, here: Path, kind: LabKind | None, tell: Callable[[str], object]) -> Lab:
+def find_or_make_lab(folder: Path | None, *, here: Path, kind: LabKind | None, tell: Tell) -> Lab:
     """Open a lab as `find_lab` does, or make it where there is none: it may be served, and people registered, before its first run.
 
     Raises:

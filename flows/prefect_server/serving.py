@@ -7,13 +7,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from flows.plans.lab import Lab
+from flows.plans.lab import Lab, Tell
 from flows.prefect_server.server import ServerUse, configured_url, prefect_environment
 from flows.prefect_server.server_users import await_end
 from instruments.lab_processes.locks import FileLock
@@ -43,7 +42,7 @@ class Offer:
 class ServedLab:
     """Server, deployments and worker of one lab; ended in the order runs, worker, server."""
 
-    def __init__(self, lab: Lab, *, worker: str, tell: Callable[[str], object] = logger.warning) -> None:
+    def __init__(self, lab: Lab, *, worker: str, tell: Tell = logger.warning) -> None:
         """Prepare; nothing is started. `worker` is the module that works for the lab, as a process of its own."""
         self._lab = lab
         self._module = worker

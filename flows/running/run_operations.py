@@ -1,10 +1,9 @@
 """Acts that end runs: abort a campaign, and resolve a run whose end nobody saw, also where no process carries the campaign."""
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from flows.plans.lab import Lab, clock_of
+from flows.plans.lab import Lab, Tell, clock_of
 from flows.plans.ledger import open_campaign, open_store, record_status, refuse_ended, the_campaign, unknown_runs
 from flows.running.operations import refuse_repeated
 from flows.running.unattended_runs import close_aborted, nothing_left_open, record_verdict
@@ -19,9 +18,6 @@ from orchestrator.errors import AthanorError, BadInput, HostError, LockHeld, Nee
 from orchestrator.loop import History
 from orchestrator.ports import Store
 from orchestrator.store.sql import SqlStore
-
-Tell = Callable[[str], object]
-"""Is told in a line what happens, while it happens."""
 
 # ---------------------------------------------------------------------- abort
 

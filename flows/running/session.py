@@ -12,7 +12,7 @@ from pathlib import Path
 
 from flows.plans.amendment import former_benches
 from flows.plans.disk_space import check_room
-from flows.plans.lab import Lab, LabKind, lab_folder, make_lab
+from flows.plans.lab import Lab, LabKind, Tell, lab_folder, make_lab
 from flows.plans.ledger import ENDED, open_store, unknown_runs
 from flows.plans.plan import Plan, admit, load_plan, recorded_bench
 from flows.plans.stocks import StockBook
@@ -61,8 +61,7 @@ class RunOptions:
 class Surroundings:
     """What a session needs of the place where it is held; the outermost layer makes it."""
 
-    tell: Callable[[str], object]
-    """Is told in a line what happens."""
+    tell: Tell
     busy: Callable[[str], AbstractContextManager[object]]
     """Shows what is being done while it lasts."""
     asker: Callable[[Lab, SqlStore, str], Asker]

@@ -1,12 +1,12 @@
 """What people do with priors: make one, look at those of a folder, find one that fits a campaign."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from flows.plans.lab import find_lab, labs_in
+from flows.plans.lab import Tell, find_lab, labs_in
 from flows.plans.ledger import open_store
 from flows.report.export import write_atomically
 from flows.studies.metatraining.card import markdown, record
@@ -45,7 +45,7 @@ class MadePrior:
         yield f"{self.out}: prior {self.prior.name}, sha256 {self.prior.sha256}; card {self.card}; {self.seconds:.1f} s"
 
 
-def make_prior(file: Path, *, data: Path | None, card: bool, tell: Callable[[str], object]) -> MadePrior:
+def make_prior(file: Path, *, data: Path | None, card: bool, tell: Tell) -> MadePrior:
     """Train and write a prior and its model card; `tell` is told in a line what is being done.
 
     Raises:
