@@ -13,7 +13,7 @@ from orchestrator.ports import Knowledge, Policy, Suggestion
 from policies.initial import suggestion
 from policies.pool import Pool, candidate_table
 from policies.sampling import Counted, RandomPoints, distinct, drawn_width, feasible, too_narrow
-from policies.settings import NAMES
+from policies.settings import POLICY_NAMES
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class RandomPolicy(Policy):
     @property
     @override
     def name(self) -> str:
-        return NAMES["random"]
+        return POLICY_NAMES["random"]
 
     @property
     @override

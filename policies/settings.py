@@ -55,7 +55,7 @@ def degrees_of_freedom(space: SearchSpace) -> int:
     return sum(len(parameter.columns) - isinstance(parameter, CompositionParameter) for parameter in space.parameters)
 
 
-NAMES: Final = {"bayesian": "bayesian/1", "random": "random/1", "sobol": "sobol/1"}
+POLICY_NAMES: Final = {"bayesian": "bayesian/1", "random": "random/1", "sobol": "sobol/1"}
 """Kind in campaign files -> name and version of the policy."""
 
 
@@ -71,7 +71,7 @@ class PolicyChoice:
     @property
     def name(self) -> str:
         """Name and version of the policy."""
-        return NAMES[self.kind]
+        return POLICY_NAMES[self.kind]
 
 
 def policy_choice(
@@ -89,8 +89,8 @@ def policy_choice(
     Raises:
         BadInput: Unknown kind or setting, or a setting out of range; names the legal ones.
     """
-    if kind not in NAMES:
-        raise BadInput(f"unknown policy {kind!r}; expected one of {', '.join(NAMES)}")
+    if kind not in POLICY_NAMES:
+        raise BadInput(f"unknown policy {kind!r}; expected one of {', '.join(POLICY_NAMES)}")
     model = BayesianSettings if kind == "bayesian" else NoSettings
     try:
         chosen = model.model_validate(dict(settings))

@@ -33,7 +33,7 @@ ROW_HEIGHT: Final = 230
 """Pixels of one row of panels."""
 SPOT: Final = 4
 """Pixels: half the width of a mark. Of marks on one spot the eye sees the one on top."""
-MANY: Final = 300
+_MANY: Final = 300
 """Points of a panel from which on marks beneath others are left out: a browser draws tens of thousands slowly."""
 UNSUCCESSFUL: Final = {
     "infeasible": (AMBER, "diamond-open", (RunStatus.INFEASIBLE,)),
@@ -109,7 +109,7 @@ def on_top(points: Sequence[Point], *, width: float, height: float) -> list[Poin
         width: Of the panel, in pixels.
         height: Of the panel, in pixels.
     """
-    if len(points) <= MANY:
+    if len(points) <= _MANY:
         return list(points)
     across, up = (_spots([point[axis] for point in points], pixels) for axis, pixels in ((0, width), (1, height)))
     return list(dict(zip(zip(across, up, strict=True), points, strict=True)).values())

@@ -59,7 +59,7 @@ def render_report(data: ReportData) -> str:
         rows=tables.experiment_rows(data),
         unsuccessful=tables.unsuccessful(data),
         shares=_shares(data),
-        durations=tables.durations(data),
+        durations=tables.duration_rows(data),
     )
 
 

@@ -50,7 +50,7 @@ def trust(data: ReportData, story: PriorStory) -> Any:
     return figures.finish(figure, height=260)
 
 
-def predictions(data: ReportData, story: PriorStory) -> Any:
+def compared(data: ReportData, story: PriorStory) -> Any:
     """Draw results over predictions, with the prior in colour and without it in grey, one panel per target."""
     shown = [target for target in data.objective.targets if target.name in story.pairs]
     columns = min(3, len(shown))
