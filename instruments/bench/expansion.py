@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from instruments.bench.duration import rate_of
@@ -19,6 +20,12 @@ _PLAIN: Final = re.compile(r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?(\s+[A-Za-
 _FIELD: Final = re.compile(r"\{(\w+)\}")
 
 
+@lru_cache
+def _checked(text: str) -> Expression:
+    """Return the expression of a text, which is parsed once and not for each configuration."""
+    return Expression(text)
+
+
 @dataclass(frozen=True, slots=True)
 class Argument:
     """One argument as written: a literal, an expression or a text with fields."""
@@ -32,7 +39,7 @@ class Argument:
         """The expression; None for a literal or a text."""
         if self.spec.unit is None or not isinstance(self.raw, str) or _PLAIN.match(self.raw):
             return None
-        return Expression(self.raw)
+        return _checked(self.raw)
 
     @property
     def parameters(self) -> frozenset[str]:
