@@ -8,7 +8,7 @@ from flows.console import console, emit
 from flows.plans.amendment import AMENDED, Amendment, amend
 from flows.plans.lab import clock_of, find_lab
 from flows.plans.plan import load_plan
-from instruments.lab_processes.locks import CampaignLock
+from instruments.lab_processes.campaign_lock import CampaignLock
 from orchestrator.commandline import typed
 from orchestrator.errors import BadInput, LockHeld
 from orchestrator.loop import History

@@ -137,7 +137,7 @@ def _abort_runs(store: SqlStore, lab: Lab, record: CampaignRecord, by: str) -> N
 
 def _is_carried(lab: Lab) -> bool:
     """Say whether a campaign process of the lab is alive: then it closes what it has opened."""
-    from instruments.lab_processes.locks import campaign_holder
+    from instruments.lab_processes.campaign_lock import campaign_holder
 
     return campaign_holder(lab.path) is not None
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from instruments.bench.duration import rate_of
+from instruments.bench.duration import DIFFERENCES, rate_of
 from instruments.bench.file import BenchFile
 from instruments.bench.spec import GapSpec, StepSpec
 from instruments.drivers.protocol import ArgumentSpec, CommandSpec
@@ -159,7 +159,7 @@ class Expansion:
         if spec.until is None:
             return None
         unit = self.bench.channel_units[spec.until.channel]
-        difference = f"delta_{unit}" if unit in ("degC", "degF") else unit
+        difference = DIFFERENCES.get(unit, unit)
         target = next(value for value in arguments.values() if not isinstance(value, str))
         return Until(
             channel=spec.until.channel,

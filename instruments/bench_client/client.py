@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import override
 
-from instruments.lab_processes.http import Unreached, exchange, parse_object, refusal
+from instruments.lab_processes.http import Unreached, exchange, parse_object, refusal_error
 from instruments.lab_processes.state_files import HOST, LATCHED, read_lab_state, read_state_file
 from orchestrator.domain.records import Reading, RunReport, RunRequest
 from orchestrator.errors import AthanorError, BenchLatched, HostError
@@ -23,7 +23,7 @@ from orchestrator.ports import Bench
 
 logger = logging.getLogger(__name__)
 
-ANSWER_SECONDS: Final = 15.0
+_ANSWER_SECONDS: Final = 15.0
 """Wall seconds for an answer beyond the wait that was asked for: the host journals on a busy disk before it answers."""
 RESTART_WITHIN: Final = 10.0
 BEAT_SECONDS: Final = 2.0
@@ -177,7 +177,7 @@ class HostClient(Bench):
     def _request(self, method: str, path: str, body: Any = None, *, wait: float = 0.0) -> str | None:
         """Send a request, again while the host may be on its way back; None for 404."""
         deadline = time.monotonic() + self._restart_within
-        timeout = ANSWER_SECONDS + wait
+        timeout = _ANSWER_SECONDS + wait
         while True:
             try:
                 status, text = exchange(self._socket, method, path, body, timeout=timeout, headers=self._headers)
@@ -190,7 +190,7 @@ class HostClient(Bench):
         if status == 404:
             return None
         if status >= 400:
-            raise refusal(status, text)
+            raise refusal_error(status, text)
         return text
 
     def _refuse_latched(self) -> None:

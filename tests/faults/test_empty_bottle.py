@@ -10,7 +10,7 @@ import pytest
 from flows.plans.plan import load_plan
 from flows.plans.proposing import batch_seed
 from flows.plans.stocks import needed
-from instruments.lab_processes.locks import campaign_holder
+from instruments.lab_processes.campaign_lock import campaign_holder
 from orchestrator.domain.lifecycle import ProposalStatus, RunStatus
 from orchestrator.ports import Knowledge
 from tests.crash.oracle import judge
