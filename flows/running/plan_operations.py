@@ -13,7 +13,7 @@ from flows.review.answering import edits_of, values_of
 from flows.review.by_hand import Editor, editor_of, proposal_by_hand
 from flows.review.restricting import allowed_of, new_restriction, outside
 from flows.running.review_operations import EditsByNumber, check_restricting
-from instruments.lab_processes.locks import CampaignLock
+from instruments.lab_processes.campaign_lock import CampaignLock
 from models.threads import use_threads
 from orchestrator.commandline import typed
 from orchestrator.domain.events import Actor, EventKind

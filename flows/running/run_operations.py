@@ -10,7 +10,7 @@ from flows.running.unattended_runs import close_aborted, nothing_left_open, reco
 from instruments.bench_client.client import HostClient
 from instruments.host.closing import close_without_host, word_alone
 from instruments.lab_processes.bench_process import host_alive, shutdown_bench, start_known_bench
-from instruments.lab_processes.locks import campaign_holder
+from instruments.lab_processes.campaign_lock import campaign_holder
 from instruments.lab_processes.plant_process import shutdown_plant
 from orchestrator.clock import Clock
 from orchestrator.domain.events import EventKind

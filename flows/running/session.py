@@ -30,8 +30,8 @@ from flows.running.run_loop import Ended
 from flows.running.steering import LEFT_IN_PAGE, Steering
 from instruments.bench_client.client import HostClient
 from instruments.lab_processes.bench_process import ensure_bench, shutdown_bench
+from instruments.lab_processes.campaign_lock import CampaignLock
 from instruments.lab_processes.labtime import lab_clock
-from instruments.lab_processes.locks import CampaignLock
 from instruments.lab_processes.plant_process import ensure_plant, shutdown_plant
 from instruments.notification import Notifier
 from models.threads import use_threads
