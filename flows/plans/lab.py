@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final, Literal
 
 from flows.plans.disk_space import check_room
-from instruments.lab_processes.campaign_lock import FileLock
 from instruments.lab_processes.labtime import lab_clock
+from instruments.lab_processes.locks import FileLock
 from instruments.lab_processes.started import make_own
 from instruments.lab_processes.state_files import LAB, LATCHED, read_state_file, write_state_file
 from orchestrator.clock import Clock, LiveClock, PlantClock

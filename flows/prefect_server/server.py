@@ -25,7 +25,7 @@ from typing import Final, Self
 from flows.prefect_server.login import api_login, check_login, client_settings, server_settings, status_of
 from flows.prefect_server.server_port import choose_port
 from flows.prefect_server.server_users import STOP_SECONDS, lock_is_free, share, tend
-from instruments.lab_processes.campaign_lock import FileLock
+from instruments.lab_processes.locks import FileLock
 from instruments.lab_processes.process_identity import Process, last_line, reap, start_detached
 from instruments.lab_processes.state_files import read_state_file, record_exit_reason, write_state_file
 from orchestrator.errors import Fault, LockHeld

@@ -15,7 +15,7 @@ from typing import Final, Self
 from flows.plans.lab import Lab, Tell
 from flows.prefect_server.server import ServerUse, configured_url, prefect_environment
 from flows.prefect_server.server_users import await_end
-from instruments.lab_processes.campaign_lock import FileLock
+from instruments.lab_processes.locks import FileLock
 from instruments.lab_processes.process_identity import last_line
 from instruments.lab_processes.state_files import read_state_file
 from orchestrator.errors import Fault

@@ -37,8 +37,8 @@ from instruments.host.parts import HostParts
 from instruments.host.requests import RequestHandler
 from instruments.host.service import HttpService, JournalChanges, application
 from instruments.lab_processes.bench_copies import keep_copy, relative_to_lab
-from instruments.lab_processes.campaign_lock import FileLock
 from instruments.lab_processes.endpoint_locks import ENDPOINT_LOCKS, EndpointLocks
+from instruments.lab_processes.locks import FileLock
 from instruments.lab_processes.process_identity import Process
 from instruments.lab_processes.state_files import HOST, HOST_ERROR, folder_identity, record_exit_reason, write_state_file
 from orchestrator.clock import Clock, LiveClock

@@ -8,7 +8,7 @@ from typing import Final
 from typing_extensions import override
 
 from instruments.host.journal import Journal
-from instruments.lab_processes.campaign_lock import FileLock
+from instruments.lab_processes.locks import FileLock
 from orchestrator.domain.records import Reading, RunReport, RunRequest
 from orchestrator.errors import HostError
 from orchestrator.ports import Bench

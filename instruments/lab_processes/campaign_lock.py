@@ -8,7 +8,7 @@ from typing import Final
 
 from typing_extensions import override
 
-from instruments.lab_processes.campaign_lock import SILENT_AFTER, FileLock, HeldLock, read_holder, take_over
+from instruments.lab_processes.locks import SILENT_AFTER, FileLock, HeldLock, read_holder, take_over
 from instruments.lab_processes.process_identity import Process
 
 _SIGN_SECONDS: Final = 1.0

@@ -11,7 +11,7 @@ from typing import Final
 
 from typing_extensions import override
 
-from instruments.lab_processes.campaign_lock import FileLock, HeldLock, take_over
+from instruments.lab_processes.locks import FileLock, HeldLock, take_over
 from orchestrator.errors import LockHeld
 
 ENDPOINT_LOCKS: Final = Path("/tmp/athanor-locks")

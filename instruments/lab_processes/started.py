@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from instruments.lab_processes.bench_copies import LAST_COPY
-from instruments.lab_processes.campaign_lock import FileLock
+from instruments.lab_processes.locks import FileLock
 from instruments.lab_processes.process_identity import Process, reap
 from instruments.lab_processes.state_files import (
     ENDPOINTS,

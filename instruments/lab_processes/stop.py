@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from instruments.lab_processes.bench_copies import bench_files, noted_endpoints
-from instruments.lab_processes.campaign_lock import read_holder
 from instruments.lab_processes.http import ask_host, parse_object
+from instruments.lab_processes.locks import read_holder
 from instruments.lab_processes.process_identity import Process
 from instruments.lab_processes.state_files import (
     HOST,

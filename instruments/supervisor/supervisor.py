@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from instruments.lab_processes.campaign_lock import FileLock
 from instruments.lab_processes.http import ask_host
+from instruments.lab_processes.locks import FileLock
 from instruments.lab_processes.process_identity import Process
 from instruments.lab_processes.state_files import (
     HOST,

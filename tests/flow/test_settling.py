@@ -10,7 +10,7 @@ from flows.plans.lab import Lab, make_lab
 from flows.running.run_operations import Word, close_in_journal
 from instruments.host.journal import Journal
 from instruments.host.journal_records import Transition
-from instruments.lab_processes.campaign_lock import FileLock
+from instruments.lab_processes.locks import FileLock
 from instruments.lab_processes.state_files import PLANT, write_state_file
 from orchestrator.clock import LiveClock
 from orchestrator.domain.lifecycle import RunStatus, StepStatus

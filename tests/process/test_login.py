@@ -12,7 +12,7 @@ import pytest
 
 from flows.prefect_server.login import LOGIN_VARIABLE, api_login
 from flows.prefect_server.server import ServerUse, prefect_environment
-from instruments.lab_processes.campaign_lock import read_holder
+from instruments.lab_processes.locks import read_holder
 from instruments.lab_processes.process_identity import Process, reap
 from instruments.lab_processes.state_files import read_state_file
 from orchestrator.errors import BadInput

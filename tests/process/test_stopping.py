@@ -15,7 +15,7 @@ from instruments.bench.endpoints import read_endpoints
 from instruments.bench.file import BenchFile, load_bench
 from instruments.lab_processes.bench_copies import bench_files, keep_copy, kept_copy, last_copy, noted_bench, places
 from instruments.lab_processes.bench_process import ensure_bench, host_alive, shutdown_bench, unlatch
-from instruments.lab_processes.campaign_lock import FileLock
+from instruments.lab_processes.locks import FileLock
 from instruments.lab_processes.plant_process import shutdown_plant
 from instruments.lab_processes.process_identity import Process, reap
 from instruments.lab_processes.processes import process_table

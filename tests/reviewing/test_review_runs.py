@@ -28,7 +28,7 @@ from flows.prefect_view.review_run import ReviewQuestion, collect, tag_of
 from flows.prefect_view.review_runs import PrefectAsker
 from flows.running.actions import Steps
 from flows.running.run_loop import Ended
-from instruments.lab_processes.campaign_lock import read_holder
+from instruments.lab_processes.locks import read_holder
 from instruments.lab_processes.process_identity import Process, reap
 from instruments.lab_processes.state_files import read_state_file
 from orchestrator.clock import Instant, LiveClock
