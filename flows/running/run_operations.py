@@ -45,7 +45,7 @@ def abort(lab: Lab, campaign: str | None, *, by: str, reason: str, tell: Tell) -
     record = _record_abort(lab, campaign, by=by, reason=reason)
     tell(f"campaign {record.name} is aborted")
     complaints = [_end_runs(lab, record, by)]
-    if not _is_carried(lab):  # only now: a run that cannot be ended must not keep the bench from being made safe
+    if not _is_carried(lab):  # whatever was complained of: a run that cannot be ended must not keep the bench from being made safe
         complaints.append(_end_bench(lab))
     with open_campaign(lab, record.name, read_only=True) as (_, history):
         told = tuple(complaint for complaint in complaints if complaint is not None)
