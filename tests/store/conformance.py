@@ -127,6 +127,13 @@ class StoreConformance:
             store.decide(told.proposal.evolve(status=ProposalStatus.REJECTED), [], by=BY, now=at(8))
         assert store.head() == head
 
+    def test_what_has_rules_of_its_own_is_not_written_without_them(self, store: Store) -> None:
+        begin(store)
+        head = store.head()
+        with pytest.raises(StoreError, match="table proposals has rules of its own; nothing was written"):
+            store.keep(proposal(), kind=EventKind.PROPOSED, by=BY, now=at(2))
+        assert store.head() == head
+
     def test_a_decision_binds_what_was_shown(self, store: Store) -> None:
         begin(store)
         store.add_proposals([proposal()], by=BY, now=at(2))
