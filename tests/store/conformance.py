@@ -272,6 +272,7 @@ class StoreConformance:
         store.update_measurement(retracted, by="person Ada", now=at(8))
         better = measurement(told.run, value=520.0, revision=2)
         store.update_measurement(better, by="person Ada", now=at(9))
+        assert kinds(store)[-2:] == ["retracted", "corrected"]
         assert set(store.changes(CAMPAIGN).measurements) == {retracted, better, told.measurements[1]}
         with pytest.raises(Fault, match="retracted cannot become accepted"):
             store.update_measurement(first, by=BY, now=at(10))
