@@ -125,7 +125,11 @@ class ReviewConformance:
 
     def test_a_revocation_is_written_with_its_reason(self, store: Store) -> None:
         store.keep(Person(name="Ada", revoked=True), kind=EventKind.PERSON_REVOKED, by=BY, now=at(2), reason="lost the sheet")
-        assert [(event.kind, event.campaign, event.subject) for event in store.events()] == [("person-revoked: lost the sheet", "", "Ada")]
+        assert [(event.kind, event.campaign, event.subject) for event in store.events()][-1] == (
+            "person-revoked: lost the sheet",
+            "",
+            "Ada",
+        )
 
     def test_only_runs_that_still_wait_are_taken_back(self, store: Store) -> None:
         told = tell_approval(store)
