@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import latency, overhead, policies
+from benchmarks import latency, overhead, policies, waiting
 
 
 def main() -> int:
@@ -13,7 +13,7 @@ def main() -> int:
     parser.add_argument("--pictures", type=Path, default=Path("docs/pictures"))
     options, rest = parser.parse_known_args()
     code = policies.main([*rest, "--pictures", str(options.pictures)])
-    return code or latency.main(["--pictures", str(options.pictures)]) or overhead.main([])
+    return code or latency.main(["--pictures", str(options.pictures)]) or overhead.main([]) or waiting.main([])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How long people wait for a command: `python -m benchmarks.waiting --json OUT [--lab LAB]`.
 
-Medians of repeated calls in fresh processes, wall and processor seconds: help, status, review list, check of the scaffold
+Medians of repeated calls in fresh processes, wall and processor seconds: help, status, review (the list), check of the scaffold
 without and with a prior, the report of a small and of a long campaign with the page's size; and which libraries' own
 imports take how long. The long campaign is written through the store: random configurations, values by a formula.
 """
@@ -138,7 +138,7 @@ def timed(arguments: Sequence[str], repeats: int) -> dict[str, Any]:
     wall, processor = [], []
     for _ in range(repeats):
         began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([*ATHANOR, *arguments], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([*ATHANOR, *arguments], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         wall.append(time.perf_counter() - began)
         processor.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
@@ -164,7 +164,7 @@ def cases(folder: Path, lab: Path | None) -> Iterator[tuple[str, list[str], Path
     demo = lab or labs[SHORT].path
     yield "--help", ["--help"], None
     yield "status", ["status", "--lab", str(demo)], None
-    yield "review list", ["review", "list", "--lab", str(demo)], None
+    yield "review", ["review", "--lab", str(demo)], None
     yield "check", ["check", str(plain)], None
     yield "check, with a prior", ["check", str(known)], None
     short = f"report of {SHORT} experiments" if lab is None else f"report of {lab}"

@@ -1,9 +1,10 @@
 """What a policy asks of a surrogate, whatever it was made of."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Protocol, TypeAlias
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
@@ -14,6 +15,17 @@ Model: TypeAlias = Any
 """A BoTorch model. botorch has no types, and is not loaded here: who only reads a campaign's files does not wait for it."""
 Posterior: TypeAlias = Any
 """A BoTorch posterior."""
+
+
+def fields_of(value: Any) -> dict[str, Any]:
+    """Return a dataclass's fields by name, as they are (`asdict` copies tensors)."""
+    return {one.name: getattr(value, one.name) for one in fields(value)}
+
+
+def known_variances(uncertainties: Sequence[float | None]) -> Float[Tensor, " n"] | None:
+    """Return the squares of standard uncertainties; None where one is missing, or where there are none."""
+    known = [value**2 for value in uncertainties if value is not None]
+    return torch.tensor(known, dtype=torch.float64) if known and len(known) == len(uncertainties) else None
 
 
 def spread_of(Y: Float[Tensor, " n"], *, correction: int = 1) -> float | None:

@@ -185,11 +185,3 @@ def _replicates(task: TaskData) -> tuple[Tensor, Tensor, Tensor]:
     kept = counts > 1
     freedom = (counts[kept] - 1).to(task.Y.dtype)
     return means[kept], squares[kept] / freedom, freedom
-
-
-def replicate_variance(tasks: Sequence[TaskData]) -> float | None:
-    """Return the pooled variance of repeated configurations, in the unit squared; None where nothing was repeated."""
-    found = replicates(tasks)
-    if not len(found.means):
-        return None
-    return float((found.variances * found.freedom).sum() / found.freedom.sum())

@@ -27,7 +27,7 @@ AVOIDED_RADIUS: Final = 0.1
 """Distance, in encoded units, at which the penalty near an infeasible configuration has faded to a third of its start."""
 NEVER: Final = 1e-12
 """Least chance that a configuration known to be infeasible is granted: keeps the logarithm finite."""
-SAMPLER_SEEDS: Final = 2**31
+_SAMPLER_SEEDS: Final = 2**31
 """Sobol samplers take seeds below it."""
 
 
@@ -117,7 +117,7 @@ class LogImprovement(Acquisition):
         return torch.log((1.0 - near).clamp_min(NEVER)).sum(dim=(-1, -2))
 
 
-def build(question: Question) -> LogImprovement:
+def build_acquisition(question: Question) -> LogImprovement:
     """Build the acquisition function; the caller holds `repeatable`, since BoTorch draws from the global generator."""
     scale = _spread(question)
     kind: AcquisitionKind = "log-nei" if len(question.pending) else question.kind
@@ -194,7 +194,7 @@ def _scaled(score: Score, scale: float) -> GenericMCObjective:
 
 
 def _sampler(question: Question) -> SobolQMCNormalSampler:
-    return SobolQMCNormalSampler(torch.Size([question.samples]), seed=question.seed % SAMPLER_SEEDS)
+    return SobolQMCNormalSampler(torch.Size([question.samples]), seed=question.seed % _SAMPLER_SEEDS)
 
 
 def _unless_empty(X: Float[Tensor, "p d"]) -> Float[Tensor, "p d"] | None:

@@ -21,7 +21,7 @@ from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
 from orchestrator.ports import WITHOUT_PRIOR, Explanation, Knowledge, Observation, Outlook, Policy, Suggestion
-from policies.acquisition import LogImprovement, Question, Score, build, predicted
+from policies.acquisition import LogImprovement, Question, Score, build_acquisition, predicted
 from policies.enumeration import enumerated
 from policies.explaining import explain_one
 from policies.initial import SobolPolicy
@@ -29,9 +29,9 @@ from policies.optimise import Found, Search
 from policies.options import Open, Options, Rows, best_expected, is_hopeless
 from policies.outlook import best_measured, outlook
 from policies.pool import Pool, candidate_table, done
-from policies.settings import NAMES, BayesianSettings
+from policies.settings import POLICY_NAMES, BayesianSettings
 
-EXPECTED: Final = 8
+_EXPECTED: Final = 8
 """Where nothing allowed is measured: so many allowed configurations that the surrogate expects most of are to be improved on."""
 
 
@@ -50,7 +50,7 @@ class BayesianPolicy(Policy):
     @property
     @override
     def name(self) -> str:
-        return NAMES["bayesian"]
+        return POLICY_NAMES["bayesian"]
 
     @property
     @override
@@ -166,11 +166,11 @@ class BayesianPolicy(Policy):
         Then what the rows themselves promise is improved on.
         """
         with repeatable(question.seed):
-            acquisition = build(question)
+            acquisition = build_acquisition(question)
             found = options.best(question, acquisition)
         if found is None or question.expected is not None or not (isinstance(options, Rows) and is_hopeless(found, acquisition)):
             return question, acquisition, found
-        best = best_expected(question.surrogate, question.score, options.encoded(question.seed))[:EXPECTED]
+        best = best_expected(question.surrogate, question.score, options.encoded(question.seed))[:_EXPECTED]
         return self._next(replace(question, expected=best), options)
 
     def _fitted(self, knowledge: Knowledge, *, seed: int) -> tuple[Surrogate, Score]:
@@ -205,11 +205,11 @@ class BayesianPolicy(Policy):
         """
         pool = self._pool if self.space.candidates is not None else self._everything
         if pool is None:
-            return best_expected(surrogate, score, self._search(knowledge).everywhere(seed))[:EXPECTED]
+            return best_expected(surrogate, score, self._search(knowledge).everywhere(seed))[:_EXPECTED]
         legal = pool.legal(range(len(pool.rows)), knowledge)
         if not legal:
             raise BadInput(f"none of {len(pool.rows)} configurations keeps to the restrictions")
-        return best_expected(surrogate, score, pool.encoded[legal])[:EXPECTED]
+        return best_expected(surrogate, score, pool.encoded[legal])[:_EXPECTED]
 
     def _options(self, knowledge: Knowledge, taken: Sequence[Configuration]) -> Options:
         """Return what may be proposed next."""

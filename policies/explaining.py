@@ -15,15 +15,15 @@ from models.inputs.proximity import parameter_distances
 from models.reproducible import repeatable
 from orchestrator.domain.values import Configuration
 from orchestrator.ports import Explanation, Suggestion
-from policies.acquisition import Acquisition, Question, build
+from policies.acquisition import Acquisition, Question, build_acquisition
 from policies.optimise import score_all
 
-ALTERNATIVES: Final = 3
-UNLIKE: Final = 0.05
+_ALTERNATIVES: Final = 3
+_UNLIKE: Final = 0.05
 """Least distance (mean over parameters, each over its range) between alternatives, and to the batch: others are the same idea."""
-LOOKED_AT: Final = 2048
+_LOOKED_AT: Final = 2048
 """Rows of a table among which alternatives are looked for."""
-SHARE_SAMPLES: Final = 512
+_SHARE_SAMPLES: Final = 512
 
 
 def explain_one(
@@ -47,10 +47,10 @@ def explain_one(
     seed = question.seed
     x = encoding.encode([batch[index]])
     with repeatable(seed), torch.no_grad():
-        acquisition = build(question)
+        acquisition = build_acquisition(question)
         background = _drawn(everywhere, BACKGROUND, seed)
         found = shapley(_all_values(question, acquisition), x[0], background, players(encoding), seed=seed)
-        alternatives = _alternatives(encoding, question, acquisition, _drawn(options, LOOKED_AT, seed), encoding.encode(batch))
+        alternatives = _alternatives(encoding, question, acquisition, _drawn(options, _LOOKED_AT, seed), encoding.encode(batch))
     names = question.score.objective.names
     labels = (*(f"mean {name}" for name in names), *(f"sd {name}" for name in names), "acquisition")
     factors = (*question.score.units, *question.score.units, 1.0)
@@ -86,7 +86,7 @@ def _exploit_share(question: Question, x: Float[Tensor, "1 d"], seed: int) -> fl
         goal = question.score(question.surrogate.posterior(question.goalposts.unsqueeze(-2)).mean.squeeze(-2)).max()
         gains, excesses = [], []
         for weight, model in question.surrogate.components():
-            sampler = SobolQMCNormalSampler(torch.Size([SHARE_SAMPLES]), seed=seed)
+            sampler = SobolQMCNormalSampler(torch.Size([_SHARE_SAMPLES]), seed=seed)
             excess = question.score(sampler(model.posterior(x)).squeeze(-2)) - goal
             gains.append(weight * float(excess.clamp_min(0.0).mean()))
             excesses.append(weight * float(excess.mean()))
@@ -103,10 +103,10 @@ def _alternatives(
     for index in values.argsort(descending=True, stable=True).tolist():
         row = dict(encoding.decode(X[index]))
         is_legal = encoding.region.is_whole or encoding.region.complaint(row) is None
-        if is_legal and float(parameter_distances(X[index], torch.stack(taken), encoding).mean(dim=1).min()) >= UNLIKE:
+        if is_legal and float(parameter_distances(X[index], torch.stack(taken), encoding).mean(dim=1).min()) >= _UNLIKE:
             taken.append(X[index])
             predicted = question.predicted(X[index : index + 1])
             chosen.append(Suggestion(row, "alternative", acquisition=float(values[index]), predicted=predicted))
-        if len(chosen) == ALTERNATIVES:
+        if len(chosen) == _ALTERNATIVES:
             break
     return tuple(chosen)

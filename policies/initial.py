@@ -14,7 +14,7 @@ from orchestrator.domain.space import SearchSpace
 from orchestrator.ports import Knowledge, Policy, Suggestion
 from policies.pool import Pool, candidate_table, done, spread_out, used
 from policies.sampling import Counted, SobolPoints, distinct, drawn_width, feasible, too_narrow
-from policies.settings import NAMES
+from policies.settings import POLICY_NAMES
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class SobolPolicy(DesignPolicy):
     @property
     @override
     def name(self) -> str:
-        return NAMES["sobol"]
+        return POLICY_NAMES["sobol"]
 
     @override
     def _drawn(self, knowledge: Knowledge, count: int, seed: int) -> list[dict[str, float | str]]:

@@ -1,10 +1,15 @@
 """Where the acquisition is largest: over tables exactly, over open spaces by local search from many feasible starts.
 
 Open spaces alternate as BoTorch's mixed optimiser does: discrete moves to the best legal neighbour, then BoTorch's
-continuous optimiser (L-BFGS-B, or SLSQP under constraints) with the discrete inputs held. Its own
-`optimize_acqf_mixed_alternating` refuses expression constraints and equalities between discrete inputs, which a
-composition on a lattice is, and draws from Python's global generator; here every point looked at is legal as it stands,
-and nothing is rounded afterwards.
+continuous optimiser (L-BFGS-B, or SLSQP under constraints) with the discrete inputs held. Here every point looked at is
+legal as it stands, and nothing is rounded afterwards.
+
+BoTorch's own `optimize_acqf_mixed_alternating` (0.18.1, botorch/optim/optimize_mixed.py) would do instead of this module,
+`policies.planes` and `policies.neighbours` but for two limits. It knows no nonlinear constraints: it hands on
+`nonlinear_inequality_constraints=None`, so that an expression such as the share of the stocks in a flow cannot be kept. And
+it raises "Equality constraints can only be used with continuous degrees of freedom", while the fractions of a composition on
+a lattice are discrete and sum to one. It also draws from Python's global generator. When both limits are lifted, these
+modules can go.
 """
 
 import logging
@@ -33,25 +38,25 @@ from policies.sampling import SobolPoints, drawn_width, feasible
 
 logger = logging.getLogger(__name__)
 
-TIE: Final = 1e-9
+_TIE: Final = 1e-9
 """Scores within this part of each other are equal but for the order of summation."""
-DEPENDENT: Final = 1e-7
+_DEPENDENT: Final = 1e-7
 """Equalities whose weights, of length one, differ by less are one."""
-GAIN: Final = 1e-6
+_GAIN: Final = 1e-6
 """Least gain in the log score for which the search goes on."""
-ROUNDS: Final = 6
+_ROUNDS: Final = 6
 """Alternations between discrete and continuous moves."""
-MOVES: Final = 32
+_MOVES: Final = 32
 """Discrete moves in a row."""
-SWITCHES: Final = 32
+_SWITCHES: Final = 32
 """Nearest values of linked discrete parameters that are looked at in a move."""
-ITERATIONS: Final = 50
+_ITERATIONS: Final = 50
 """Steps of the continuous optimiser per round."""
-NEAR: Final = 0.05
+_NEAR: Final = 0.05
 """Standard deviation, in encoded units, of starts around the best measured points."""
-RETREATS: Final = (0.0, 1e-9, 1e-7, 1e-5, 1e-3, 1e-2, 0.03, 0.1, 0.2, 0.35, 0.5, 0.75)
+_RETREATS: Final = (0.0, 1e-9, 1e-7, 1e-5, 1e-3, 1e-2, 0.03, 0.1, 0.2, 0.35, 0.5, 0.75)
 """How far to step back towards a legal start from an end that float noise put across a constraint, or that is an experiment taken."""
-LOOKS: Final = 16
+_LOOKS: Final = 16
 """Feasible points looked at, per point wanted, for such as the bench tells apart from the experiments taken."""
 
 Row = dict[str, float | str]
@@ -84,7 +89,7 @@ def best_row(acquisition: Acquisition, table: Blocks, open_: Sequence[int], gene
     """
     values = score_blocks(acquisition, table)[list(open_)]
     best = float(values.max())
-    slack = TIE * max(1.0, abs(best)) if math.isfinite(best) else 0.0
+    slack = _TIE * max(1.0, abs(best)) if math.isfinite(best) else 0.0
     equal = (values >= best - slack).nonzero().flatten()
     chosen = int(equal[torch.randint(len(equal), (1,), generator=generator)])
     return open_[chosen], best
@@ -137,7 +142,7 @@ class Search:
         return self.encoding.encode(self._raw(seed))
 
     def _raw(self, seed: int) -> Iterator[Row]:
-        stream = islice(feasible(self.encoding, SobolPoints(drawn_width(self.encoding), seed)), LOOKS * self.raw_samples)
+        stream = islice(feasible(self.encoding, SobolPoints(drawn_width(self.encoding), seed)), _LOOKS * self.raw_samples)
         return islice((row for row in stream if self._is_new(row)), self.raw_samples)
 
     def _is_new(self, row: Row) -> bool:
@@ -150,7 +155,7 @@ class Search:
         """Vary good points: their neighbours, and small steps of what is continuous."""
         for x in around:
             rows = list(self._steps(self.encoding.decode(x)))
-            noise = NEAR * torch.randn(self.raw_samples // 8, len(x), dtype=x.dtype, generator=generator)
+            noise = _NEAR * torch.randn(self.raw_samples // 8, len(x), dtype=x.dtype, generator=generator)
             shifted = x.repeat(len(noise), 1)
             shifted[:, list(self.encoding.free)] += noise[:, list(self.encoding.free)]
             rows += [self.encoding.decode(point) for point in shifted.clamp(*self.encoding.bounds)]
@@ -169,7 +174,7 @@ class Search:
         """Iterate over discrete moves; what several discrete parameters must make up together moves together."""
         yield from self.encoding.region.space.neighbours(row)
         if self._planes.exist:
-            yield from map(self.encoding.decode, self._planes.switched(self.encoding.encode([row])[0], SWITCHES))
+            yield from map(self.encoding.decode, self._planes.switched(self.encoding.encode([row])[0], _SWITCHES))
 
     def _climb_all(self, acquisition: Acquisition, starts: Sequence[Found]) -> list[Found]:
         if self._is_box:
@@ -184,7 +189,7 @@ class Search:
 
     def _climb(self, acquisition: Acquisition, found: Found) -> Found:
         found = self._polish(acquisition, self._move(acquisition, found))
-        for _ in range(ROUNDS - 1):
+        for _ in range(_ROUNDS - 1):
             moved = self._move(acquisition, found)
             if moved is found:
                 break
@@ -193,13 +198,13 @@ class Search:
 
     def _move(self, acquisition: Acquisition, found: Found) -> Found:
         """Go to the best legal neighbour until none is better."""
-        for _ in range(MOVES):
+        for _ in range(_MOVES):
             rows = list(self._within(list(self._on_planes(list(self._steps(found.row))))))
             if not rows:
                 break
             values = score_all(acquisition, self.encoding.encode(rows))
             index = int(values.argmax())
-            if float(values[index]) - found.value < GAIN:
+            if float(values[index]) - found.value < _GAIN:
                 break
             found = Found(rows[index], float(values[index]))
         return found
@@ -238,7 +243,7 @@ class Search:
                 inequality_constraints=self._free_part(self._constraints.inequalities, held),
                 equality_constraints=independent(self._constraints.equalities, held) or None,
                 nonlinear_inequality_constraints=[(inside, True) for inside in self._constraints.nonlinear] or None,
-                options={"maxiter": ITERATIONS},
+                options={"maxiter": _ITERATIONS},
                 fixed_features=held or None,
             )
         except OptimizationGradientError as error:
@@ -254,7 +259,7 @@ class Search:
     def _take(self, acquisition: Acquisition, start: Found, end: Float[Tensor, " d"]) -> Found:
         """Take the end, or the last legal and new point on the way back from it, where it is better than the start."""
         x = self.encoding.encode([start.row])[0]
-        for part in RETREATS:
+        for part in _RETREATS:
             row = self.encoding.decode(end + part * (x - end))
             if self.encoding.region.complaint(row) is None and self._is_new(row):
                 value = float(score_all(acquisition, self.encoding.encode([row])))
@@ -272,7 +277,7 @@ def independent(equalities: list[tuple[Tensor, Tensor, float]], held: Container[
         free = [place for place, index in enumerate(indices.tolist()) if index not in held]
         row[0, indices[free]] = weights[free]
         larger = torch.cat([matrix, row])
-        if int(torch.linalg.matrix_rank(larger, atol=DEPENDENT, rtol=0.0)) > len(kept):
+        if int(torch.linalg.matrix_rank(larger, atol=_DEPENDENT, rtol=0.0)) > len(kept):
             kept.append((indices, weights, level))
             matrix = larger
     return kept

@@ -17,9 +17,9 @@ from orchestrator.domain.objective import Objective
 from orchestrator.ports import Observation, Outlook
 from policies.acquisition import Score
 
-DRAWS: Final = 2048
+_DRAWS: Final = 2048
 """Quasi-random draws of each component: a chance is then known to about a tenth of a per cent of what it is."""
-TAIL: Final = 0.05
+_TAIL: Final = 0.05
 """Of the draws, below the lower end of a 90 % interval and above the upper one."""
 
 
@@ -38,17 +38,17 @@ def outlook(surrogate: Surrogate, score: Score, x: Float[Tensor, "1 d"], best: f
         x: The configuration, encoded.
         best: What is to be beaten; None where nothing was measured yet.
     """
-    draws = draw_sobol_normal_samples(d=len(score.units), n=DRAWS, seed=0, dtype=x.dtype, device=x.device)
+    draws = draw_sobol_normal_samples(d=len(score.units), n=_DRAWS, seed=0, dtype=x.dtype, device=x.device)
     scores, weights = [], []
     with torch.no_grad():
         noise = surrogate.variance_parts(x)[1]
         for weight, model in surrogate.components():
             posterior = model.posterior(x)
             scores.append(score(posterior.mean + (posterior.variance + noise).sqrt() * draws))
-            weights.append(torch.full_like(scores[-1], weight / DRAWS))
+            weights.append(torch.full_like(scores[-1], weight / _DRAWS))
     values, order = torch.cat(scores).sort()
     shares = torch.cat(weights)[order]
     below = shares.cumsum(0)
-    low, high = (float(values[int((below < part).sum())]) for part in (TAIL, 1.0 - TAIL))
+    low, high = (float(values[int((below < part).sum())]) for part in (_TAIL, 1.0 - _TAIL))
     better = None if best is None else float(shares[values > best].sum())
     return Outlook(mean=float((shares * values).sum()), low=low, high=high, better=better)

@@ -3,7 +3,10 @@
 A thin slab counts as a plane: an equality, or bounds so near to each other, or to what the columns can reach, that
 chance finds next to nothing between them. What is discrete is chosen first, among what the planes allow; what is
 continuous is then drawn within the polytope that is left: in the direction of the point that was drawn, from the
-polytope's centre (that of its largest ball), so far that volume counts and not radius. No point is thrown away.
+polytope's centre (that of its largest ball), so far that volume counts and not radius. No point is thrown away: BoTorch's
+mixed optimiser rounds what is discrete and then drops what is off a plane (`sample_feasible_points` of
+botorch/optim/optimize_mixed.py, 0.18.1), which leaves nothing where discrete inputs are part of an equality; its equalities
+are for continuous inputs alone.
 """
 
 import math

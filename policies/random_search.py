@@ -9,7 +9,7 @@ from models.inputs.encoding import Encoding
 from orchestrator.ports import Knowledge
 from policies.initial import DesignPolicy
 from policies.sampling import Counted, RandomPoints, distinct, drawn_width, feasible, too_narrow
-from policies.settings import NAMES
+from policies.settings import POLICY_NAMES
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class RandomPolicy(DesignPolicy):
     @property
     @override
     def name(self) -> str:
-        return NAMES["random"]
+        return POLICY_NAMES["random"]
 
     @override
     def _drawn(self, knowledge: Knowledge, count: int, seed: int) -> list[dict[str, float | str]]:

@@ -49,7 +49,7 @@ class BayesianSettings(Frozen):
         return {**self.model_dump(), "initial": size if self.initial is None else self.initial}
 
 
-NAMES: Final = {"bayesian": "bayesian/1", "random": "random/1", "sobol": "sobol/1"}
+POLICY_NAMES: Final = {"bayesian": "bayesian/1", "random": "random/1", "sobol": "sobol/1"}
 """Kind in campaign files -> name and version of the policy."""
 
 
@@ -65,7 +65,7 @@ class PolicyChoice:
     @property
     def name(self) -> str:
         """Name and version of the policy."""
-        return NAMES[self.kind]
+        return POLICY_NAMES[self.kind]
 
 
 def policy_choice(
@@ -83,8 +83,8 @@ def policy_choice(
     Raises:
         BadInput: Unknown kind or setting, or a setting out of range; names the legal ones.
     """
-    if kind not in NAMES:
-        raise BadInput(f"unknown policy {kind!r}; expected one of {', '.join(NAMES)}")
+    if kind not in POLICY_NAMES:
+        raise BadInput(f"unknown policy {kind!r}; expected one of {', '.join(POLICY_NAMES)}")
     model = BayesianSettings if kind == "bayesian" else NoSettings
     try:
         chosen = model.model_validate(dict(settings))

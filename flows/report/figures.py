@@ -6,21 +6,20 @@ Names that people chose are escaped, for plotly reads tags in text.
 from collections.abc import Callable, Sequence
 from html import escape
 from math import ceil
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from flows.report.colours import ACCENT, AMBER, GREEN, GRID, INK, RED
 from flows.report.data import ReportData
-from flows.report.experiments import Comparison, Experiment
-from flows.report.quantities import axis_label, duration, number, objective_label, sign, with_unit
+from flows.report.experiments import Experiment
+from flows.report.quantities import axis_label, duration, objective_label, sign, with_unit
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.objective import Target
 from orchestrator.domain.records import NORMAL_90
 
-Point = tuple[Any, Any, int]
-"""Position, height and number of an experiment."""
+_What = TypeVar("_What")
 CURVES: Final = (ACCENT, AMBER, GREEN, RED, "#6b4fa0")
 FONT: Final = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 LIGHT_TO_DARK: Final = ((0.0, "#b9d3ee"), (0.5, "#4f8cc9"), (1.0, "#0b2e59"))
@@ -33,7 +32,7 @@ ROW_HEIGHT: Final = 230
 """Pixels of one row of panels."""
 SPOT: Final = 4
 """Pixels: half the width of a mark. Of marks on one spot the eye sees the one on top."""
-MANY: Final = 300
+_MANY: Final = 300
 """Points of a panel from which on marks beneath others are left out: a browser draws tens of thousands slowly."""
 UNSUCCESSFUL: Final = {
     "infeasible": (AMBER, "diamond-open", (RunStatus.INFEASIBLE,)),
@@ -101,15 +100,15 @@ def hover(data: ReportData, experiment: Experiment) -> str:
     return "<br>".join(lines)
 
 
-def on_top(points: Sequence[Point], *, width: float, height: float) -> list[Point]:
+def on_top(points: Sequence[tuple[Any, Any, _What]], *, width: float, height: float) -> list[tuple[Any, Any, _What]]:
     """Return the points to draw: of many, those beneath later ones are left out.
 
     Args:
-        points: Position, height and number of the experiment each.
+        points: Position, height and what it stands for each.
         width: Of the panel, in pixels.
         height: Of the panel, in pixels.
     """
-    if len(points) <= MANY:
+    if len(points) <= _MANY:
         return list(points)
     across, up = (_spots([point[axis] for point in points], pixels) for axis, pixels in ((0, width), (1, height)))
     return list(dict(zip(zip(across, up, strict=True), points, strict=True)).values())
@@ -205,47 +204,6 @@ def _draw_target(figure: Any, data: ReportData, target: Target, row: int) -> int
         figure.add_hline(y=target.value, line={"color": GREEN, "dash": "dot", "width": 1.5}, row=row, col=1)
     figure.update_yaxes(title_text=escape(axis_label(target.name, target.unit)), row=row, col=1)
     return len(found) - len(shown)
-
-
-def calibration(data: ReportData) -> Any:
-    """Draw results over predictions with 90 % intervals, one panel per target."""
-    shown = [target for target in data.objective.targets if data.comparisons(target.name)]
-    columns = min(3, len(shown))
-    rows = ceil(len(shown) / columns)
-    figure = make_subplots(rows, columns, horizontal_spacing=0.1, vertical_spacing=0.22 / rows)
-    for number_, target in enumerate(shown):
-        _draw_comparison(figure, data, target, row=number_ // columns + 1, col=number_ % columns + 1)
-    return finish(figure, height=70 + 330 * rows, legend=False)
-
-
-def _draw_comparison(figure: Any, data: ReportData, target: Target, *, row: int, col: int) -> None:
-    pairs = data.comparisons(target.name)
-    for inside, colour in ((True, ACCENT), (False, RED)):
-        some = [pair for pair in pairs if pair.inside is inside]
-        if some:
-            figure.add_trace(_comparison_trace(some, target, colour, inside=inside), row=row, col=col)
-    ends = [pair.measured.value for pair in pairs] + [pair.predicted.mean + side * pair.half_width for pair in pairs for side in (-1, 1)]
-    line = {"color": "#7b8794", "dash": "dot", "width": 1.5}
-    figure.add_scatter(x=[min(ends), max(ends)], y=[min(ends), max(ends)], mode="lines", line=line, hoverinfo="skip", row=row, col=col)
-    figure.update_xaxes(title_text="predicted " + escape(axis_label(target.name, target.unit)), nticks=6, row=row, col=col)
-    figure.update_yaxes(title_text="measured", nticks=6, row=row, col=col)
-
-
-def _comparison_trace(pairs: Sequence[Comparison], target: Target, colour: str, *, inside: bool) -> Any:
-    unit = target.unit
-    return go.Scatter(
-        x=[pair.predicted.mean for pair in pairs],
-        y=[pair.measured.value for pair in pairs],
-        error_x={"type": "data", "array": [pair.half_width for pair in pairs], "thickness": 1, "width": 3, "color": colour},
-        mode="markers",
-        marker={"color": colour, "size": 8, "symbol": "circle" if inside else "diamond"},
-        text=[
-            f"<b>experiment {pair.index}</b><br>predicted {with_unit(pair.predicted.mean, unit)} "
-            f"± {number(pair.half_width, 3)} (90 %)<br>measured {with_unit(pair.measured.value, unit)}"
-            for pair in pairs
-        ],
-        hovertemplate="%{text}<extra></extra>",
-    )
 
 
 def spectra(data: ReportData) -> Any:

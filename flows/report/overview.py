@@ -15,10 +15,10 @@ from orchestrator.domain.records import ExperimentRun
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.history import History, best
 
-BAR: Final = 20
+_BAR: Final = 20
 """Characters of the progress bar."""
-ARTIFACTS: Final = (("proposals", "all proposals"), ("plot", "plots"), ("progress", "progress"))
-DIGITS: Final = 5
+_ARTIFACTS: Final = (("proposals", "all proposals"), ("plot", "plots"), ("progress", "progress"))
+_DIGITS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +63,10 @@ def overview_markdown(history: History, objective: Objective, budget: int, links
 def _progress_rows(history: History, budget: int) -> list[tuple[str, str]]:
     runs = history.attempts()
     ended = sum(run.status.is_terminal for run in runs)
-    full = min(BAR, BAR * ended // budget)
+    full = min(_BAR, _BAR * ended // budget)
     tally = Counter(run.status for run in runs)
     return [
-        ("experiments", f"{'█' * full}{'░' * (BAR - full)} {ended} of {budget}, {max(0, budget - ended)} left"),
+        ("experiments", f"{'█' * full}{'░' * (_BAR - full)} {ended} of {budget}, {max(0, budget - ended)} left"),
         ("how they ended", ", ".join(f"{tally[one]} {one}" for one in RunStatus if one in tally and one.is_terminal) or "none yet"),
         ("in hand", ", ".join(f"{tally[one]} {one}" for one in RunStatus if one in tally and not one.is_terminal) or "nothing"),
         ("waiting for a decision", ", ".join(_question(one) for one in history.open_requests) or "nothing"),
@@ -99,7 +99,7 @@ def _configuration(history: History, run: ExperimentRun) -> dict[str, float | st
 
 def _leads(campaign: str, links: Links) -> str:
     found = [] if links.flow_run is None else [f"[this flow run]({links.flow_run})"]
-    found += [f"[{text}](/artifacts/key/{campaign}-{name})" for name, text in ARTIFACTS]
+    found += [f"[{text}](/artifacts/key/{campaign}-{name})" for name, text in _ARTIFACTS]
     return f"See {', '.join(found)}. Report, written at the end and by `athanor report`: `{links.report}`"
 
 
@@ -117,4 +117,4 @@ def _value(value: float | str) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "-" if value is None or not isfinite(value) else f"{value:.{DIGITS}g}"
+    return "-" if value is None or not isfinite(value) else f"{value:.{_DIGITS}g}"

@@ -10,6 +10,7 @@ from typing import Any, Final
 from plotly.offline import get_plotlyjs
 
 from flows.report import colours, figures, tables, trust
+from flows.report.comparisons import Series, compared
 from flows.report.data import ReportData
 from flows.report.experiments import Result
 from flows.report.prior import label
@@ -54,12 +55,13 @@ def render_report(data: ReportData) -> str:
         measured=any(one.results for one in data.experiments),
         slices=_slices(data),
         coverage=_coverage(data),
+        calibration=_calibration(data),
         prior_label=None if story is None else label({"name": story.name, "origin": story.origin}, simulated_lab=context.simulated),
         heads=tables.experiment_heads(data),
         rows=tables.experiment_rows(data),
         unsuccessful=tables.unsuccessful(data),
         shares=_shares(data),
-        durations=tables.durations(data),
+        durations=tables.duration_rows(data),
     )
 
 
@@ -125,6 +127,16 @@ def _slices(data: ReportData) -> Iterator[tuple[int, str, Any]]:
     for position, quantity in enumerate(quantities(data)):
         if any(quantity.value(one) is not None for one in data.experiments):
             yield position, quantity.label, slices(data, quantity)
+
+
+def _calibration(data: ReportData) -> Any:
+    """Draw results over predictions; None where there are none."""
+    panels = []
+    for target in data.objective.targets:
+        if pairs := data.comparisons(target.name):
+            inside, outside = ([pair for pair in pairs if pair.inside is side] for side in (True, False))
+            panels.append((target, (Series("inside", colours.ACCENT, inside), Series("outside", colours.RED, outside, "diamond"))))
+    return compared(panels, legend=False) if panels else None
 
 
 def _coverage(data: ReportData) -> list[tuple[str, str]]:

@@ -8,18 +8,18 @@ from typing import Any, Final
 
 from plotly.subplots import make_subplots
 
-from flows.report.colours import AXIS, GREEN, GRID
+from flows.report.colours import FRAME, GREEN, GRID
 from flows.report.data import ReportData
 from flows.report.experiments import Experiment
 from flows.report.figures import LIGHT_TO_DARK, ROW_HEIGHT, WIDTH, finish, on_top
 from flows.report.quantities import alone, axis_label, objective_label, sign
 
-MOST_COLUMNS: Final = 4
-JITTER: Final = 0.28
+_MOST_COLUMNS: Final = 4
+_JITTER: Final = 0.28
 """Half width over which the points of one category are spread, where categories are 1 apart."""
-GOLDEN: Final = 0.6180339887498949
+_GOLDEN: Final = 0.6180339887498949
 """Multiples of it, modulo 1, fill an interval evenly: the same picture each time, without chance."""
-BOX_NEEDS: Final = 5
+_BOX_NEEDS: Final = 5
 """Points of a category below which a box would pretend to a distribution."""
 
 
@@ -88,7 +88,7 @@ def slices(data: ReportData, quantity: Quantity) -> Any:
     """
     shown = [one for one in data.experiments if quantity.value(one) is not None]
     places = panels(data)
-    columns = min(MOST_COLUMNS, len(places))
+    columns = min(_MOST_COLUMNS, len(places))
     rows = ceil(len(places) / columns)
     figure = make_subplots(rows, columns, shared_yaxes=True, horizontal_spacing=0.025, vertical_spacing=0.32 / rows)
     left_out = 0
@@ -135,7 +135,7 @@ def _position(panel: Panel, experiment: Experiment) -> float | str:
     value = experiment.configuration[panel.column]
     if panel.categories is None or value not in panel.categories:
         return value
-    return panel.categories.index(str(value)) + JITTER * (2 * (experiment.index * GOLDEN % 1) - 1)
+    return panel.categories.index(str(value)) + _JITTER * (2 * (experiment.index * _GOLDEN % 1) - 1)
 
 
 def _prepare_categories(figure: Any, panel: Panel, quantity: Quantity, shown: Sequence[Experiment], *, row: int, col: int) -> None:
@@ -143,8 +143,8 @@ def _prepare_categories(figure: Any, panel: Panel, quantity: Quantity, shown: Se
     assert panel.categories is not None
     for place, category in enumerate(panel.categories):
         values = [quantity.value(one) for one in shown if one.configuration.get(panel.column) == category]
-        if len(values) >= BOX_NEEDS:
-            box = {"fillcolor": GRID, "line": {"color": AXIS, "width": 1}, "boxpoints": False, "hoverinfo": "skip"}
+        if len(values) >= _BOX_NEEDS:
+            box = {"fillcolor": GRID, "line": {"color": FRAME, "width": 1}, "boxpoints": False, "hoverinfo": "skip"}
             figure.add_box(x=[place] * len(values), y=values, width=0.8, row=row, col=col, **box)
     figure.update_xaxes(
         tickmode="array",

@@ -9,18 +9,18 @@ from flows.report.quantities import MISSING, alone, axis_label, cell, column_for
 from orchestrator.domain.lifecycle import MeasurementStatus, ProposalStatus, RunStatus
 from orchestrator.domain.records import ExperimentRun, Proposal, Step
 
-Value = float | str | None
+_Value = float | str | None
 """One entry of a layer; None where the layer does not have it."""
-Layer = tuple[str, Sequence[tuple[str, bool]]]
+_Layer = tuple[str, Sequence[tuple[str, bool]]]
 """A quantity, and of each layer the value and whether it is not that of the layer before."""
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class RunCell:
     """One value of an experiment, as shown and as sorted by."""
 
     text: str
-    raw: Value
+    raw: _Value
     kind: str = "n"
     """Class of the cell; `n` for numbers."""
     is_state: bool = False
@@ -31,14 +31,14 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class RunRow:
     """One experiment, and what it opens to."""
 
     is_best: bool
-    cells: tuple[Cell, ...]
+    cells: tuple[RunCell, ...]
     run: ExperimentRun
     facts: Sequence[tuple[str, str]]
-    layers: Sequence[Layer]
+    layers: Sequence[_Layer]
     attempts: Sequence[ExperimentRun]
 
 
@@ -62,31 +62,31 @@ def experiment_heads(data: ReportData) -> list[tuple[str, str]]:
     return [*((text, "") for text in ("#", "proposal", "state")), *((text, "n") for text in numeric)]
 
 
-def experiment_rows(data: ReportData) -> Iterator[Row]:
+def experiment_rows(data: ReportData) -> Iterator[RunRow]:
     """Yield one row per experiment."""
     best = data.best
     formats = {column: column_format(one.configuration.get(column) for one in data.experiments) for column in data.space.columns}
     for one in data.experiments:
         cells = tuple(_cells(data, one, formats))
-        yield Row(one is best, cells, one.run, _facts(data, one), _layers(data, one), one.attempts)
+        yield RunRow(one is best, cells, one.run, _facts(data, one), _layers(data, one), one.attempts)
 
 
-def _cells(data: ReportData, experiment: Experiment, formats: Mapping[str, Callable[[Value], str]]) -> Iterator[Cell]:
+def _cells(data: ReportData, experiment: Experiment, formats: Mapping[str, Callable[[_Value], str]]) -> Iterator[RunCell]:
     approved = experiment.approved
-    yield Cell(str(experiment.index), experiment.index, kind="")
+    yield RunCell(str(experiment.index), experiment.index, kind="")
     name = f"{approved.number}" + (f" rev. {approved.revision}" if approved.revision > 1 else "")
     name += f", replicate {experiment.run.replicate}" if approved.replicates > 1 else ""
-    yield Cell(name, approved.number, kind="")
-    yield Cell(experiment.status, experiment.status, kind="", is_state=True)
+    yield RunCell(name, approved.number, kind="")
+    yield RunCell(experiment.status, experiment.status, kind="", is_state=True)
     for column in data.space.columns:
         value = experiment.configuration.get(column)
-        yield Cell(formats[column](value), value)
+        yield RunCell(formats[column](value), value)
     for target in data.objective.targets:
         result = experiment.results.get(target.name)
         shown = MISSING if result is None else with_uncertainty(result.value, result.half_width)
-        yield Cell(shown, None if result is None else result.value)
+        yield RunCell(shown, None if result is None else result.value)
     if alone(data.objective) is None:
-        yield Cell(MISSING if experiment.score is None else f"{experiment.score:.4f}", experiment.score)
+        yield RunCell(MISSING if experiment.score is None else f"{experiment.score:.4f}", experiment.score)
 
 
 def _facts(data: ReportData, experiment: Experiment) -> list[tuple[str, str]]:
@@ -105,7 +105,7 @@ def _wall(data: ReportData, experiment: Experiment) -> float | None:
     return None if seconds is None else seconds / data.circumstances.process.rate
 
 
-def _layers(data: ReportData, experiment: Experiment) -> list[Layer]:
+def _layers(data: ReportData, experiment: Experiment) -> list[_Layer]:
     """Return proposed, approved, commanded and measured values side by side; what differs from the layer before is marked."""
     units = data.space.units
     run, before, after = experiment.run, experiment.proposed, experiment.approved
@@ -122,13 +122,13 @@ def _layers(data: ReportData, experiment: Experiment) -> list[Layer]:
     ]
 
 
-def _layer(label: str, proposed: Value, approved: Value, commanded: Value, measured: Value) -> Layer:
+def _layer(label: str, proposed: _Value, approved: _Value, commanded: _Value, measured: _Value) -> _Layer:
     """Return one quantity; a changed approval or a command that is not what was approved is marked."""
     changed = (False, _differs(proposed, approved), _differs(approved, commanded), False)
     return label, [(cell(value, 6), mark) for value, mark in zip((proposed, approved, commanded, measured), changed, strict=True)]
 
 
-def _differs(before: Value, after: Value) -> bool:
+def _differs(before: _Value, after: _Value) -> bool:
     """Compare as shown: a last bit lost on the wire's decimal text is no difference."""
     return before is not None and after is not None and cell(before) != cell(after)
 
@@ -164,7 +164,7 @@ def _not_approved(proposals: Iterable[Proposal]) -> Iterator[Unsuccessful]:
             yield Unsuccessful(f"proposal {one.number}, revision {one.revision}", one.status, one.reason, by=one.decided_by)
 
 
-def durations(data: ReportData) -> list[tuple[int, str, str, str]]:
+def duration_rows(data: ReportData) -> list[tuple[int, str, str, str]]:
     """Return number, state, lab and wall time of each experiment; nothing where no time is known."""
     if not any(one.lab_seconds is not None for one in data.experiments):
         return []

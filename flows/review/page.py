@@ -25,7 +25,7 @@ from orchestrator.ports import Explanation, Outlook, Policy
 from orchestrator.review import Quantities, why_asked_again
 
 SCHEMA: Final = 1
-DIGITS: Final = 6
+_DIGITS: Final = 6
 """Significant digits of what is computed for people; values that are decided on stand in full."""
 BenchState = Callable[[], Mapping[str, object]]
 """Says how the bench stands, for people; empty where nobody can say."""
@@ -263,5 +263,5 @@ def _clean(value: Any, *, exact: bool = False) -> Any:
     if isinstance(value, list | tuple):
         return [_clean(one, exact=exact) for one in value]
     if isinstance(value, float):
-        return (value if exact else float(f"{value:.{DIGITS}g}")) if isfinite(value) else None
+        return (value if exact else float(f"{value:.{_DIGITS}g}")) if isfinite(value) else None
     return value

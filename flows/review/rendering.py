@@ -12,14 +12,14 @@ from flows.report.svg import markdown_image
 from flows.templating import render
 from orchestrator.domain.records import NORMAL_90
 
-Document = Mapping[str, Any]
-SHOWN: Final = 5
+_Document = Mapping[str, Any]
+_SHOWN: Final = 5
 """Significant digits of a value that is decided on; the form and the JSON have them all."""
-EXPECTED: Final = 4
+_EXPECTED: Final = 4
 """Significant digits of what a model expects."""
 _PICTURE: Final = "data:image/svg+xml;base64,"
 """Our own drawings; every other address goes by the parser's own rule."""
-RARE: Final = 0.005
+_RARE: Final = 0.005
 """Chances below it, or so near to one, are told as such: they rest on draws."""
 _CHANCE: Final = (
     "Intervals hold 90 % of what one new measurement may bring. The chance to beat the best is the share of joint draws of a new "
@@ -28,19 +28,19 @@ _CHANCE: Final = (
 )
 
 
-def markdown(page: Document, *, pictures: bool = True) -> str:
+def markdown(page: _Document, *, pictures: bool = True) -> str:
     """Render a page as markdown."""
     units = target_units(page)
     return "\n\n".join([*_head(page), *(part for one in page["proposals"] for part in _proposal(one, units, pictures=pictures))])
 
 
-def target_units(page: Document) -> dict[str, str]:
+def target_units(page: _Document) -> dict[str, str]:
     """Return the unit of each target; of pages of earlier releases, which do not list them, what their predictions say."""
     found = {name: one["unit"] for proposal in page["proposals"] for name, one in proposal["expected"].items()}
     return found | {one["name"]: one["unit"] for one in page.get("targets", ())}
 
 
-def html(page: Document) -> str:
+def html(page: _Document) -> str:
     """Render a page as one HTML file that needs nothing else."""
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     known = parser.validateLink
@@ -50,7 +50,7 @@ def html(page: Document) -> str:
     return render("decision.html", page=page, body=parser.render(markdown(page)))
 
 
-def _head(page: Document) -> Iterator[str]:
+def _head(page: _Document) -> Iterator[str]:
     yield f"# Campaign {page['campaign']}, batch {page['batch']}"
     on = {"dry": "**SIMULATED instruments**", "live": "the real bench", "recorded": "recorded data"}[page["on"]]
     evidence = page["evidence"]
@@ -72,7 +72,7 @@ def _head(page: Document) -> Iterator[str]:
         yield _CHANCE
 
 
-def _model(model: Document) -> str:
+def _model(model: _Document) -> str:
     said = [f"Proposed by {model['policy']}"]
     if model["surrogate"]:
         said.append(f"surrogate {model['surrogate']}")
@@ -84,16 +84,16 @@ def _model(model: Document) -> str:
     return "; ".join(said) + "." + (f" Weights of the guard: {'; '.join(trusted)}." if trusted else "")
 
 
-def _weights(weights: Document) -> str:
+def _weights(weights: _Document) -> str:
     return ", ".join(f"{name} {weight:.2f}" for name, weight in weights.items())
 
 
-def _overview(page: Document) -> Iterator[str]:
+def _overview(page: _Document) -> Iterator[str]:
     proposals = page["proposals"]
     yield from _compared([(str(one["number"]), one) for one in proposals], proposals[0], target_units(page), "proposal")
 
 
-def _compared(rows: Sequence[tuple[str, Document]], described: Document, units: Mapping[str, str], label: str) -> Iterator[str]:
+def _compared(rows: Sequence[tuple[str, _Document]], described: _Document, units: Mapping[str, str], label: str) -> Iterator[str]:
     """Lay out configurations beneath each other, and beneath them what is expected of each: one table of both is too wide to read.
 
     Args:
@@ -111,31 +111,31 @@ def _compared(rows: Sequence[tuple[str, Document]], described: Document, units: 
         yield _table([label, *told], [[name, *(say(one) or "-" for say in told.values())] for name, one in rows])
 
 
-def _teller(target: str, unit: str) -> Callable[[Document], str]:
+def _teller(target: str, unit: str) -> Callable[[_Document], str]:
     return lambda one: _interval(one["expected"][target], unit) if target in one["expected"] else ""
 
 
-def _objective(one: Document) -> str:
+def _objective(one: _Document) -> str:
     """Write what is expected of the objective; empty where nobody knows, as on pages of earlier releases, or a target says it."""
     found = one.get("objective")
     return "" if found is None or "mean" not in found else _spread(found["mean"], found["low"], found["high"])
 
 
-def _chance(one: Document) -> str:
+def _chance(one: _Document) -> str:
     found = one.get("objective")
     return "" if found is None or found["better"] is None else percent(found["better"])
 
 
 def percent(share: float) -> str:
     """Write a chance; never as certain what draws cannot make certain."""
-    return "< 1 %" if share < RARE else "> 99 %" if share > 1 - RARE else f"{100 * share:.0f} %"
+    return "< 1 %" if share < _RARE else "> 99 %" if share > 1 - _RARE else f"{100 * share:.0f} %"
 
 
-def _unit(proposal: Document, column: str) -> str:
+def _unit(proposal: _Document, column: str) -> str:
     return next((str(one["unit"]) for one in proposal["parameters"] if one["name"] == column), "")
 
 
-def _headed(proposal: Document, column: str) -> str:
+def _headed(proposal: _Document, column: str) -> str:
     return _with_unit(column, _unit(proposal, column))
 
 
@@ -143,22 +143,22 @@ def _with_unit(name: str, unit: str) -> str:
     return f"{name} / {unit}" if unit else name
 
 
-def _expected(proposal: Document, name: str) -> str:
+def _expected(proposal: _Document, name: str) -> str:
     one = proposal["expected"].get(name)
     return "-" if one is None else _interval(one, one["unit"])
 
 
-def _interval(one: Document, unit: str) -> str:
+def _interval(one: _Document, unit: str) -> str:
     """Write a mean with its 90 % interval; of alternatives, pages of earlier releases have the standard deviation alone."""
     low, high = (one.get(end, one["mean"] + side * NORMAL_90 * one["sd"]) for end, side in (("low", -1), ("high", 1)))
     return f"{_spread(one['mean'], low, high)} {unit}".rstrip()
 
 
 def _spread(mean: float | None, low: float | None, high: float | None) -> str:
-    return f"{_number(mean, EXPECTED)} ({_number(low, EXPECTED)} to {_number(high, EXPECTED)})"
+    return f"{_number(mean, _EXPECTED)} ({_number(low, _EXPECTED)} to {_number(high, _EXPECTED)})"
 
 
-def _proposal(one: Document, units: Mapping[str, str], *, pictures: bool) -> Iterator[str]:
+def _proposal(one: _Document, units: Mapping[str, str], *, pictures: bool) -> Iterator[str]:
     revision = f" revision {one['revision']}" if one["revision"] > 1 else ""
     author = f", by {one['author']}" if one["author"] else ""
     yield f"## Proposal {one['number']}{revision}{author}"
@@ -183,12 +183,12 @@ def _proposal(one: Document, units: Mapping[str, str], *, pictures: bool) -> Ite
         yield from _explanation(one, units, pictures=pictures)
 
 
-def _legal(one: Document, column: str) -> str:
+def _legal(one: _Document, column: str) -> str:
     name = column.partition(".")[0]
     return next((f"{each['legal']} {each['unit']}".strip() for each in one["parameters"] if each["name"] in (column, name)), "")
 
 
-def _practical(one: Document) -> Iterator[str]:
+def _practical(one: _Document) -> Iterator[str]:
     said = []
     if one["lab_seconds"] is not None:
         said.append(_time(one))
@@ -211,7 +211,7 @@ def _practical(one: Document) -> Iterator[str]:
         yield _table(["limit", "nearest value", "limit at", "share of the range"], rows)
 
 
-def _time(one: Document) -> str:
+def _time(one: _Document) -> str:
     """Write the lab time; pages of earlier releases know of waits and holds alone."""
     least = round(one["lab_seconds"] / 60)
     if one.get("more_seconds") is None:
@@ -224,7 +224,7 @@ def _share(value: float | None) -> str:
     return "open" if value is None else f"{100 * value:.0f} %"
 
 
-def _neighbours(one: Document, units: Mapping[str, str]) -> Iterator[str]:
+def _neighbours(one: _Document, units: Mapping[str, str]) -> Iterator[str]:
     if not one["neighbours"]:
         return
     columns, targets = one["columns"], list(one["neighbours"][0]["values"])
@@ -242,7 +242,7 @@ def _neighbours(one: Document, units: Mapping[str, str]) -> Iterator[str]:
     )
 
 
-def _explanation(one: Document, units: Mapping[str, str], *, pictures: bool) -> Iterator[str]:
+def _explanation(one: _Document, units: Mapping[str, str], *, pictures: bool) -> Iterator[str]:
     explanation = one["explanation"]
     if explanation["exploit"] is not None:
         share = 100 * explanation["exploit"]
@@ -275,17 +275,17 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
-def _number(value: float | str | None, digits: int = SHOWN) -> str:
+def _number(value: float | str | None, digits: int = _SHOWN) -> str:
     if value is None:
         return "-"
     return value if isinstance(value, str) else f"{value:.{digits}g}"
 
 
-def _acquisition(one: Document) -> str:
+def _acquisition(one: _Document) -> str:
     return "" if "acquisition" not in one else _number(one["acquisition"])
 
 
-_OUTLOOK: Final[Mapping[str, Callable[[Document], str]]] = {
+_OUTLOOK: Final[Mapping[str, Callable[[_Document], str]]] = {
     "expected objective": _objective,
     "chance to beat the best": _chance,
     "acquisition (log)": _acquisition,

@@ -3,9 +3,10 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
-from instruments.bench.duration import rate_of
+from instruments.bench.duration import DIFFERENCES, rate_of
 from instruments.bench.file import BenchFile
 from instruments.bench.spec import GapSpec, StepSpec
 from instruments.drivers.protocol import ArgumentSpec, CommandSpec
@@ -17,6 +18,12 @@ from orchestrator.units import parse
 
 _PLAIN: Final = re.compile(r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?(\s+[A-Za-z%°µ].*)?\s*$")
 _FIELD: Final = re.compile(r"\{(\w+)\}")
+
+
+@lru_cache
+def _checked(text: str) -> Expression:
+    """Return the expression of a text, which is parsed once and not for each configuration."""
+    return Expression(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +39,7 @@ class Argument:
         """The expression; None for a literal or a text."""
         if self.spec.unit is None or not isinstance(self.raw, str) or _PLAIN.match(self.raw):
             return None
-        return Expression(self.raw)
+        return _checked(self.raw)
 
     @property
     def parameters(self) -> frozenset[str]:
@@ -159,7 +166,7 @@ class Expansion:
         if spec.until is None:
             return None
         unit = self.bench.channel_units[spec.until.channel]
-        difference = f"delta_{unit}" if unit in ("degC", "degF") else unit
+        difference = DIFFERENCES.get(unit, unit)
         target = next(value for value in arguments.values() if not isinstance(value, str))
         return Until(
             channel=spec.until.channel,

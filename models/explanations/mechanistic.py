@@ -9,7 +9,7 @@ prediction costs microseconds and has gradients.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -22,7 +22,7 @@ from models.base import Surrogate
 from models.gaussian_processes.conditioning import DIAGONAL_JITTER, Adapted, Conditioned, GaussianProcess, canonical_order
 from models.gaussian_processes.fitting import minimise, negative_log_density
 from models.gaussian_processes.kernels import matern, squared_distances
-from models.source_basis.basis import Memory
+from models.gaussian_processes.table_memory import TableMemory
 from models.tasks import Family, MetaLearner, Prior, ReportProgress, Scale, TaskData, family_scale
 from orchestrator.errors import BadInput
 
@@ -59,7 +59,7 @@ class MeanFunction(Protocol):
         ...
 
     def state(self) -> dict[str, Any]:
-        """Return what `restored_table` makes it from."""
+        """Return tensors and numbers that it can be made of again."""
         ...
 
 
@@ -71,7 +71,7 @@ class Tabulated(MeanFunction):
     points: Float[Tensor, "m d"]
     weights: Float[Tensor, " m"]
     level: float
-    _memory: Memory = field(default_factory=Memory, init=False, compare=False, repr=False)
+    _memory: TableMemory = field(default_factory=TableMemory, init=False, compare=False, repr=False)
 
     @override
     def __call__(self, X: Float[Tensor, "*b d"]) -> Float[Tensor, " *b"]:
@@ -102,11 +102,6 @@ def tabulated(name: str, X: Float[Tensor, "m d"], Y: Float[Tensor, " m"]) -> Tab
     K = matern(squared_distances(points, points) / TABLE_LENGTH**2) + TABLE_NUGGET * torch.eye(len(points), dtype=points.dtype)
     weights = torch.cholesky_solve((values - level).unsqueeze(-1), torch.linalg.cholesky(K)).squeeze(-1)
     return Tabulated(name, points, weights, level)
-
-
-def restored_table(state: Mapping[str, Any]) -> Tabulated:
-    """Restore a table."""
-    return Tabulated(str(state["name"]), state["points"], state["weights"], float(state["level"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,12 +170,6 @@ class MechanisticPrior(Prior):
     def state(self) -> dict[str, Any]:
         scale = {"level": self.scale.level, "spread": self.scale.spread}
         return {"kind": "mechanistic", "scale": scale, "noise_sd": self.noise_sd, "prediction": self.prediction.state()}
-
-
-def restored_mechanistic(state: Mapping[str, Any]) -> MechanisticPrior:
-    """Restore a prior from its state."""
-    scale = Scale(float(state["scale"]["level"]), float(state["scale"]["spread"]))
-    return MechanisticPrior(restored_table(state["prediction"]), scale, float(state["noise_sd"]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from typing import Final
 
 import torch
 from jaxtyping import Float
+from scipy.stats import rankdata
 from torch import Tensor
 
 from models.base import Surrogate, TargetData
@@ -77,11 +78,6 @@ class Residuals:
     whitened: Float[Tensor, " n"]
     whitening: Float[Tensor, "n n"]
     """From deviations of measurements to independent ones."""
-
-    @staticmethod
-    def independent(values: Float[Tensor, " n"]) -> "Residuals":
-        """Take residuals that go together no more than chance has them, of whatever model."""
-        return Residuals(values, values, torch.eye(len(values), dtype=values.dtype))
 
 
 def residuals(surrogate: Surrogate, data: Sequence[TargetData]) -> tuple[Residuals, ...]:
@@ -205,9 +201,7 @@ def _orthonormal(columns: Float[Tensor, "n k"]) -> Float[Tensor, "n r"]:
 
 def _ranks(values: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
     """Return ranks; equal values share their mean."""
-    ordered = values.sort().values
-    low, high = torch.searchsorted(ordered, values), torch.searchsorted(ordered, values, right=True)
-    return (low + high).to(values.dtype) / 2
+    return torch.from_numpy(rankdata(values.numpy()))
 
 
 def _standard(values: Float[Tensor, " n"]) -> Float[Tensor, " n"]:

@@ -12,7 +12,7 @@ ignores the experiment.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 import torch
@@ -88,13 +88,9 @@ class NoiseModel:
         """Return the model with every sd multiplied."""
         return replace(self, factor=self.factor * factor)
 
-    def state(self) -> dict[str, Any]:
-        """Return what `restore_noise` needs."""
-        return asdict(self)
-
 
 def restore_noise(state: Mapping[str, Any]) -> NoiseModel:
-    """Return the model of a state."""
+    """Return the model that has these fields."""
     return NoiseModel(**{**state, **{name: tuple(state[name]) for name in ("coefficients", "knots", "units")}})
 
 

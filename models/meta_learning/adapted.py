@@ -8,7 +8,6 @@ import hashlib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from itertools import product
 from typing import Any, Final
 
@@ -31,10 +30,6 @@ from orchestrator.errors import BadInput
 
 _LEAST_WEIGHT: Final = 1e-3
 """Products of components that weigh less are left out: they change no choice and each costs an acquisition function."""
-KEPT_LIFTS: Final = 8
-"""Large tables whose lifted form is kept: a pool in a few blocks."""
-_TABLE: Final = 256
-"""Rows from which on a tensor counts as a table that comes again."""
 
 Lifting = Callable[[Tensor], Tensor]
 """From rows of the campaign's encoding to rows of the prior's, differentiably."""
@@ -118,25 +113,6 @@ class AdaptedTargets(Surrogate):
         return replace(self, parts=guards) if len(guards) == len(self.parts) else None
 
 
-@dataclass(frozen=True, slots=True)
-class KeptLift:
-    """A lift that keeps what tables become, so that models see the same tensor each time and may keep what they compute."""
-
-    lift: Lifting
-    kept: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict, compare=False)
-    """id of a table -> the table, which the entry keeps alive, and its lifted form."""
-
-    def __call__(self, X: Float[Tensor, "*b d"]) -> Float[Tensor, "*b e"]:
-        """Lift rows."""
-        if X.requires_grad or len(X) < _TABLE:
-            return self.lift(X)
-        pair = self.kept.pop(id(X), None) or (X, self.lift(X))
-        while len(self.kept) >= KEPT_LIFTS:
-            del self.kept[next(iter(self.kept))]
-        self.kept[id(X)] = pair  # the newest last: what comes again stays
-        return pair[1]
-
-
 @dataclass(frozen=True)
 class AdaptedLearner(Learner):
     """Adapts one prior per target; needs no measurement."""
@@ -152,10 +128,6 @@ class AdaptedLearner(Learner):
     """Target -> how much of the prior's unit the campaign's is; 1 where it is left out."""
     _last: dict[str, tuple[str, Surrogate]] = field(default_factory=dict, init=False, compare=False, repr=False)
     """Target -> hash of the data and what came of them."""
-
-    @cached_property
-    def _kept(self) -> KeptLift:
-        return KeptLift(self.lift)
 
     @property
     @override
@@ -175,7 +147,7 @@ class AdaptedLearner(Learner):
             BadInput: A target that the prior does not know.
         """
         parts = tuple(self._adapted(target) for target in data)
-        return AdaptedTargets(tuple(one.name for one in data), parts, tuple(self._size(one) for one in data), self._kept)
+        return AdaptedTargets(tuple(one.name for one in data), parts, tuple(self._size(one) for one in data), self.lift)
 
     def _size(self, data: TargetData) -> float:
         """Return how much of the prior's unit one is in the data."""

@@ -41,14 +41,10 @@ class TaskMark:
     places: tuple[str, ...]
     """Hash of each configuration, sorted."""
 
-    def document(self) -> dict[str, Any]:
-        """Return a JSON document."""
-        return {"name": self.name, "group": self.group, "content": self.content, "rows": [*self.rows], "places": [*self.places]}
-
     @staticmethod
     def of(document: dict[str, Any]) -> "TaskMark":
         """Restore a mark."""
-        return TaskMark(document["name"], document["group"], document["content"], tuple(document["rows"]), tuple(document["places"]))
+        return TaskMark(**{**document, "rows": tuple(document["rows"]), "places": tuple(document["places"])})
 
 
 def mark(task: TaskData) -> TaskMark:

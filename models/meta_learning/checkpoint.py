@@ -7,7 +7,7 @@ import json
 import pickle
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal, cast
@@ -17,6 +17,7 @@ from jaxtyping import Float
 from pydantic import ValidationError
 from torch import Tensor
 
+from models.base import fields_of
 from models.inputs.encoding import Encoding
 from models.inputs.features import Descriptors, Features
 from models.inputs.lift import Lift, lift
@@ -219,41 +220,28 @@ def _factor(target: Target, unit: str, prior: str) -> float:
 
 
 def _flat(prior: PriorFile) -> Flat:
-    columns = [[column.name, column.low, column.high, [*column.categories]] for column in prior.task_columns]
     about = {
         "name": prior.name,
         "learners": [*prior.learners],
         "versions": dict(prior.versions),
         "seed": prior.seed,
         "origin": prior.origin,
-        "task_columns": columns,
+        "task_columns": [astuple(column) for column in prior.task_columns],
     }
     parts: dict[str, Any] = {
         "about": about,
-        "audit": {target: [one.document() for one in marks] for target, marks in prior.marks.items()},
+        "audit": {target: [fields_of(one) for one in marks] for target, marks in prior.marks.items()},
         "card": prior.card,
         "descriptors": prior.descriptors,
         "space": SearchSpace(parameters=prior.space.parameters).model_dump(mode="json", exclude_none=True),
         "targets": [target.model_dump(mode="json", exclude_none=True) for target in prior.targets],
-        "tasks": {target: [_task_document(task) for task in tasks] for target, tasks in prior.tasks.items()},
+        "tasks": {target: [fields_of(task) for task in tasks] for target, tasks in prior.tasks.items()},
         "trained": prior.trained,
     }
     flat: Flat = {_SCHEMA_KEY: json.dumps(_SCHEMA)}
     for name in _PARTS:
         flat |= pack(name, parts[name])
     return flat
-
-
-def _task_document(task: TaskData) -> dict[str, Any]:
-    return {
-        "name": task.name,
-        "group": task.group,
-        "fidelity": task.fidelity,
-        "X": task.X,
-        "Y": task.Y,
-        "Yvar": task.Yvar,
-        "descriptors": task.descriptors,
-    }
 
 
 def save_prior(path: Path, prior: PriorFile) -> str:

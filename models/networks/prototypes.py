@@ -24,7 +24,6 @@ from models.networks.training import (
     fit_inputs,
     hold_out,
     initial_network,
-    restore_inputs,
     train_module,
     training_rows,
     with_known,
@@ -139,7 +138,7 @@ class Classes:
 
 def restore_prototypes(state: Mapping[str, Any], family: Family) -> ClassPrior:
     """Return the prior of a state."""
-    inputs = restore_inputs(state["inputs"], family)
+    inputs = Inputs(family, **state["inputs"])
     network, prototypes = Network(inputs.size).double().requires_grad_(False), Prototypes(0.5).double().requires_grad_(False)
     network.load_state_dict(state["network"])
     prototypes.load_state_dict(state["prototypes"])

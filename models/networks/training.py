@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from typing_extensions import override
 
+from models.base import fields_of
 from models.gaussian_processes.noise import NoiseModel, fit_noise, restore_noise
 from models.tasks import Family, ReportProgress, Scale, TaskData, TrainingProgress, family_scale
 from orchestrator.errors import BadInput
@@ -125,8 +126,8 @@ class Inputs:
         return (task - self.task_centre) / self.task_width
 
     def state(self) -> dict[str, Tensor]:
-        """Return the tensors that `restore_inputs` needs."""
-        return {name: getattr(self, name) for name in ("centre", "width", "task_centre", "task_width")}
+        """Return all but the family."""
+        return {name: value for name, value in fields_of(self).items() if name != "family"}
 
 
 def fit_inputs(tasks: Sequence[TaskData], family: Family) -> Inputs:
@@ -139,11 +140,6 @@ def fit_inputs(tasks: Sequence[TaskData], family: Family) -> Inputs:
     width = torch.cat(spans)
     spread = (known - known.mean(dim=0)).square().mean(dim=0).sqrt()
     return Inputs(family, F.mean(dim=0), torch.where(width > 0, width, 1.0), known.mean(dim=0), torch.where(spread > 0, spread, 1.0))
-
-
-def restore_inputs(state: Mapping[str, Tensor], family: Family) -> Inputs:
-    """Return the inputs of a state."""
-    return Inputs(family, **state)
 
 
 def with_known(F: Float[Tensor, "*b n f"], known: Float[Tensor, "*b k"]) -> Float[Tensor, "*b n i"]:
@@ -199,12 +195,12 @@ class Sources:
     def state(self) -> dict[str, Any]:
         """Return what `restore_sources` needs."""
         scale = [self.scale.level, self.scale.spread]
-        return {"inputs": self.inputs.state(), "scale": scale, "noise": self.noise.state(), "typical": self.typical}
+        return {"inputs": self.inputs.state(), "scale": scale, "noise": fields_of(self.noise), "typical": self.typical}
 
 
 def restore_sources(state: Mapping[str, Any], family: Family) -> Sources:
     """Return the sources of a state."""
-    return Sources(restore_inputs(state["inputs"], family), Scale(*state["scale"]), restore_noise(state["noise"]), state["typical"])
+    return Sources(Inputs(family, **state["inputs"]), Scale(*state["scale"]), restore_noise(state["noise"]), state["typical"])
 
 
 def learn_sources(tasks: Sequence[TaskData], family: Family) -> Sources:

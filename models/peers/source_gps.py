@@ -16,6 +16,7 @@ from typing_extensions import override
 from models.base import Model, Posterior, spread_of
 from models.gaussian_processes.conditioning import in_units
 from models.gaussian_processes.plain_model import PlainModel
+from models.gaussian_processes.table_memory import TableMemory
 from models.reproducible import drawn_seed, repeatable
 from models.tasks import Family, MetaLearner, Prior, ReportProgress, Scale, TaskData, family_scale
 
@@ -23,14 +24,17 @@ _ROWS: Final = 200
 """So many rows of a source at most, drawn at random: more cost cubically and change its mean little."""
 _FIT_ITERATIONS: Final = 50
 """L-BFGS steps of a fit: the likelihood is flat beyond, and a proposal waits for it."""
-_TABLE: Final = 64
-"""Points from which on predictions are kept: a pool is predicted again at each proposal."""
+
+
+def default_gp(X: Float[Tensor, "n d"], Y: Float[Tensor, " n"]) -> SingleTaskGP:
+    """Return BoTorch's default model, not yet fitted, of values in standard units."""
+    with validate_input_scaling(False):  # it warns of one row, and of values that are standard in other units
+        return SingleTaskGP(X, Y.unsqueeze(-1), outcome_transform=None)
 
 
 def fitted(X: Float[Tensor, "n d"], Y: Float[Tensor, " n"]) -> Model:
     """Fit BoTorch's default model to values in standard units; call it within `repeatable`."""
-    with validate_input_scaling(False):  # it warns of one row, and of values that are standard in other units
-        model = SingleTaskGP(X, Y.unsqueeze(-1), outcome_transform=None)
+    model = default_gp(X, Y)
     mll = ExactMarginalLogLikelihood(model.likelihood, model)
     fit_gpytorch_mll(mll, optimizer_kwargs={"options": {"maxiter": _FIT_ITERATIONS}})
     return model.eval()
@@ -50,13 +54,12 @@ def drawn_rows(task: TaskData, most: int, generator: torch.Generator) -> TaskDat
     return task.rows(torch.randperm(len(task.Y), generator=generator)[:most].sort().values)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class SourceGPs:
-    """Fitted models of the sources, each in its own standard units, with the last pool's predictions kept."""
+    """Fitted models of the sources, each in its own standard units."""
 
     models: tuple[Model, ...]
-    _points: Tensor = field(default_factory=lambda: torch.zeros(0))
-    _moments: tuple[Tensor, Tensor] = field(default_factory=lambda: (torch.zeros(0), torch.zeros(0)))
+    _memory: TableMemory = field(default_factory=TableMemory)
 
     @classmethod
     def fit(cls, tasks: Sequence[TaskData], scale: Scale, generator: torch.Generator) -> "SourceGPs":
@@ -66,14 +69,12 @@ class SourceGPs:
 
     def moments(self, X: Float[Tensor, "n d"]) -> tuple[Float[Tensor, "T n"], Float[Tensor, "T n"]]:
         """Return means and variances of each source's function, in its own standard units."""
-        if torch.equal(X, self._points):
-            return self._moments
-        found = [model.posterior(X.unsqueeze(-2)) for model in self.models]
-        means = torch.stack([one.mean.reshape(-1) for one in found]).detach()
-        variances = torch.stack([one.variance.reshape(-1) for one in found]).detach()
-        if len(X) >= _TABLE:
-            self._points, self._moments = X.clone(), (means, variances)
+        means, variances = self._memory.get(X, self._moments).mT.contiguous().chunk(2)
         return means, variances
+
+    def _moments(self, X: Float[Tensor, "n d"]) -> Float[Tensor, "n 2T"]:
+        found = [model.posterior(X.unsqueeze(-2)) for model in self.models]
+        return torch.stack([*(one.mean.reshape(-1) for one in found), *(one.variance.reshape(-1) for one in found)], dim=-1)
 
     @property
     def noise(self) -> Float[Tensor, " T"]:

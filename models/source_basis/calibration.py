@@ -6,10 +6,10 @@ residuals carry no correction (measured: leave-one-out residuals on the fitted p
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any, Final
+from typing import Final
 
 import torch
 
@@ -45,10 +45,6 @@ class Inflation:
                 part = max(0.0, (x - known[left]) / (known[left + 1] - known[left]))
                 return self.factors[left] + part * (self.factors[left + 1] - self.factors[left])
         return self.factors[-1]
-
-    def state(self) -> Mapping[str, Any]:
-        """Return numbers for a checkpoint."""
-        return {"factors": list(self.factors)}
 
 
 def learn_inflation(tasks: Sequence[TaskData], playing: Sequence[int], play: Play, generator: torch.Generator) -> Inflation:

@@ -18,6 +18,7 @@ from typing import Any, Final
 import torch
 from typing_extensions import override
 
+from models.base import fields_of
 from models.gaussian_processes.conditioning import Adapted, Conditioned
 from models.gaussian_processes.kernels import Layout, neutral_kernel
 from models.gaussian_processes.noise import LEAST_NOISE_SD, NoiseModel
@@ -80,8 +81,8 @@ class DefaultPrior(Prior):
             "informed": self.informed.state(),
             "fresh": self.fresh.state(),
             "trust": self.trust,
-            "informed_inflation": self.informed_inflation.state(),
-            "fresh_inflation": self.fresh_inflation.state(),
+            "informed_inflation": fields_of(self.informed_inflation),
+            "fresh_inflation": fields_of(self.fresh_inflation),
         }
 
 

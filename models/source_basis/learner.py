@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
+from models.base import fields_of
 from models.gaussian_processes.conditioning import Adapted, Conditioned, canonical_order
 from models.gaussian_processes.kernels import FamilyKernel, Layout
 from models.gaussian_processes.noise import NoiseModel, fit_noise, restore_noise
@@ -94,11 +95,11 @@ class SourceBasisPrior(Prior):
             "fidelities": list(basis.fidelities),
             "log_lengths": kernel.log_lengths,
             "shares": kernel.shares,
-            "beliefs": self.beliefs.state(),
+            "beliefs": fields_of(self.beliefs),
             "level": self.scale.level,
             "spread": self.scale.spread,
-            "noise": self.noise.state(),
-            "kinship": None if self.kinship is None else {name: getattr(self.kinship, name) for name in Kinship.__slots__},
+            "noise": fields_of(self.noise),
+            "kinship": None if self.kinship is None else fields_of(self.kinship),
         }
 
 
@@ -122,11 +123,8 @@ def _with_kinship(basis: Basis, kinship: Kinship | None) -> Basis:
     return basis.restricted(range(len(basis.sources)), even)
 
 
-@dataclass(frozen=True, slots=True)
 class SourceBasisLearner(MetaLearner):
     """Learns a source-basis prior."""
-
-    use_descriptors: bool = True
 
     @override
     def meta_train(
@@ -137,7 +135,7 @@ class SourceBasisLearner(MetaLearner):
         basis = Basis(family.features, sources, tuple(task.fidelity for task in tasks))
         played = [_sample(task, generator) for task in tasks]
         others = left_out(tasks)
-        kinship = self._kinship(tasks, basis, played, others)
+        kinship = _kinship(tasks, basis, played, others)
         likes = exemplary(tasks)
         kernel = shared_kernel([sources[index] for index in likes])
         skeleton = Skeleton(family.features, kernel, _with_kinship(basis, kinship))
@@ -146,16 +144,13 @@ class SourceBasisLearner(MetaLearner):
         prior = SourceBasisPrior(skeleton, first, scale, noise, kinship)
         return replace(prior, beliefs=learn_beliefs(_supports(prior, tasks, played, others, generator), first))
 
-    def _kinship(
-        self, tasks: Sequence[TaskData], basis: Basis, played: Sequence[TaskData], others: Sequence[Sequence[int]]
-    ) -> Kinship | None:
-        widths = {len(task.descriptors) for task in tasks}
-        if not self.use_descriptors or widths == {0} or len(widths) > 1:
-            return None
-        values = [(task.Y - source.level) / source.spread for task, source in zip(played, basis.sources, strict=True)]
-        return learn_kinship(
-            torch.stack([task.descriptors for task in tasks]), [basis.functions(task.X) for task in played], values, others
-        )
+
+def _kinship(tasks: Sequence[TaskData], basis: Basis, played: Sequence[TaskData], others: Sequence[Sequence[int]]) -> Kinship | None:
+    widths = {len(task.descriptors) for task in tasks}
+    if widths == {0} or len(widths) > 1:
+        return None
+    values = [(task.Y - source.level) / source.spread for task, source in zip(played, basis.sources, strict=True)]
+    return learn_kinship(torch.stack([task.descriptors for task in tasks]), [basis.functions(task.X) for task in played], values, others)
 
 
 def left_out(tasks: Sequence[TaskData]) -> tuple[tuple[int, ...], ...]:

@@ -52,10 +52,6 @@ class Beliefs:
     means: Float[Tensor, " j"]
     deviations: Float[Tensor, " j"]
 
-    def state(self) -> dict[str, Tensor]:
-        """Return tensors for a checkpoint."""
-        return {name: getattr(self, name) for name in self.__slots__}
-
 
 @dataclass(frozen=True)
 class Skeleton:

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from models.source_basis.learner import SourceBasisLearner
-from models.tasks import Prior, TaskData, replicate_variance
+from models.tasks import Prior, TaskData, replicates
 from tests.learner.cases import family, generator
 from tests.learner.recorded import barrels
 
@@ -57,8 +57,8 @@ def test_the_scatter_of_crossed_barrels_is_predicted_for_numbers_of_struts_never
     seen = []
     for name, judged in tasks.items():
         prior = SourceBasisLearner().meta_train([task for other, task in tasks.items() if other != name], known, generator=generator())
-        pooled = replicate_variance([judged])
-        assert pooled is not None
+        repeated = replicates([judged])
+        pooled = float((repeated.variances * repeated.freedom).sum() / repeated.freedom.sum())
         seen.append(pooled)
         for n in BARREL_ROWS:
             pairs = [_parts(prior, judged, n, seed) for seed in range(BARREL_DRAWS)]

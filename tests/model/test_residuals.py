@@ -68,7 +68,7 @@ def test_residuals_of_an_adapted_prior_are_too_whatever_its_inner_order() -> Non
 
 
 def plain(values: Float[Tensor, " n"]) -> Residuals:
-    return Residuals.independent(values)
+    return Residuals(values, values, torch.eye(len(values), dtype=values.dtype))
 
 
 def by_name(found: tuple[Association, ...]) -> dict[str, Association]:

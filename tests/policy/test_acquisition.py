@@ -14,7 +14,7 @@ from torch import Tensor
 from models.gaussian_processes.single_task import GaussianProcesses
 from models.reproducible import repeatable
 from orchestrator.domain.objective import Objective, Target
-from policies.acquisition import LogImprovement, Question, Score, build
+from policies.acquisition import LogImprovement, Question, Score, build_acquisition
 from policies.settings import AcquisitionKind
 
 X = torch.tensor([[0.0], [0.25], [0.5], [0.75], [1.0]], dtype=torch.float64)
@@ -46,7 +46,7 @@ def acquisition(
 ) -> LogImprovement:
     question = Question(surrogate(values), Score(objective, (unit,)), X, pending, infeasible, kind, samples=2048, seed=1)
     with repeatable(0):
-        return build(question)
+        return build_acquisition(question)
 
 
 def values_at(function: LogImprovement) -> list[float]:

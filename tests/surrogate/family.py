@@ -13,7 +13,7 @@ from models.base import Surrogate
 from models.gaussian_processes.conditioning import Adapted, Conditioned, GaussianProcess
 from models.inputs.encoding import Encoding
 from models.inputs.lift import lift
-from models.meta_learning.adapted import AdaptedLearner, KeptLift
+from models.meta_learning.adapted import AdaptedLearner
 from models.tasks import Prior, Scale, TaskData
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.parameters import ContinuousParameter
@@ -88,7 +88,7 @@ class BumpPrior(Prior):
 def learner(space: SearchSpace = NARROW, priors: Mapping[str, Prior] | None = None) -> AdaptedLearner:
     return AdaptedLearner(
         priors=priors or {"y": BumpPrior()},
-        lift=KeptLift(lift(space, WIDE, what="prior bump")),
+        lift=lift(space, WIDE, what="prior bump"),
         task=torch.zeros(0, dtype=torch.float64),
         origin={"name": "bump", "sha256": "ab" * 32, "origin": "simulated"},
     )

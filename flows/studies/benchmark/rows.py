@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean, median
@@ -60,13 +60,7 @@ def make_row(
 
 
 def _measures(judgements: Mapping[int, Judgement]) -> dict[str, dict[str, float]]:
-    pick: Mapping[str, Callable[[Judgement], float]] = {
-        "coverage": lambda one: one.coverage,
-        "interval_score": lambda one: one.interval_score,
-        "log_score": lambda one: one.log_score,
-        "width": lambda one: one.width,
-    }
-    return {name: {str(count): pick[name](one) for count, one in judgements.items()} for name in MEASURES}
+    return {name: {str(count): asdict(one)[name] for count, one in judgements.items()} for name in MEASURES}
 
 
 def _regrets(running: Sequence[float], scores: Sequence[float]) -> list[float]:

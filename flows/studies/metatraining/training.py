@@ -15,6 +15,7 @@ from flows.studies.metatraining.judging import LEAST_SD, Adapting, baselines, ju
 from flows.studies.metatraining.matching import Matched, match
 from flows.studies.metatraining.spec import MetaFile
 from flows.studies.metatraining.tasks import RawTask, read_tasks
+from models.base import known_variances
 from models.inputs.encoding import Encoding
 from models.inputs.features import Features
 from models.meta_learning.audit import mark, overlaps
@@ -95,13 +96,11 @@ def _tasks_of(
             continue
         if note := constant_note(target.name, target.unit, [row.values[target.name] for row in rows]):
             notes.append(f"{task.label}: {note}; it says nothing of what changes it")
-        known = [row.uncertainties.get(target.name) for row in rows]
-        variances = [value**2 for value in known if value is not None]
         data = TaskData(
             name=task.name,
             X=encoding.encode(row.configuration for row in rows),
             Y=torch.tensor([row.values[target.name] for row in rows], dtype=torch.float64),
-            Yvar=torch.tensor(variances, dtype=torch.float64) if len(variances) == len(rows) else None,
+            Yvar=known_variances([row.uncertainties.get(target.name) for row in rows]),
             group=task.group,
             descriptors=task_vector(columns, task.known, what=task.label),
             fidelity=task.fidelity,

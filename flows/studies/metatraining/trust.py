@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from flows.studies.metatraining.card import record
+from models.base import known_variances
 from models.inputs.encoding import Encoding
 from models.meta_learning.audit import overlaps, refuse_if_seen
 from models.meta_learning.checkpoint import PriorFile, Restore, load_prior
@@ -92,7 +93,7 @@ def assess(path: Path, case: Case, restore: Restore) -> PriorVerdict:
     return PriorVerdict(prior.name, path, prior.origin, True, reasons, trust, max(len(task.Y) for task in judged.values()), kept)
 
 
-def _judged(target: Target, prior: PriorFile, case: Case, lift: Any, known: Float[Tensor, " k"]) -> TaskData:
+def _judged(target: Target, prior: PriorFile, case: Case, lift: Any, descriptors: Float[Tensor, " k"]) -> TaskData:
     """Return what the campaign has measured of a target, in the prior's encoding and unit."""
     unit = prior.family(target.name).unit
     rows = [row for row in case.observations if target.name in row.values]
@@ -101,13 +102,13 @@ def _judged(target: Target, prior: PriorFile, case: Case, lift: Any, known: Floa
         step = abs(convert(1.0, target.unit, unit) - convert(0.0, target.unit, unit))
     except BadInput as error:
         raise BadInput(f"prior {prior.name}: target {target.name} is in {unit or '1'} there and in {target.unit or '1'} here") from error
-    variances = [(step * row.uncertainties[target.name]) ** 2 for row in rows if target.name in row.uncertainties]
+    known = [step * row.uncertainties[target.name] for row in rows if target.name in row.uncertainties]
     return TaskData(
         name=case.file.name,
         X=lift(Encoding(case.space).encode(row.configuration for row in rows)),
         Y=torch.tensor(values, dtype=torch.float64),
-        Yvar=torch.tensor(variances, dtype=torch.float64) if rows and len(variances) == len(rows) else None,
-        descriptors=known,
+        Yvar=known_variances(known) if len(known) == len(rows) else None,
+        descriptors=descriptors,
     )
 
 
