@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from instruments.lab_processes.http import Unreached, exchange, parse_object, refusal_error
 from instruments.lab_processes.state_files import HOST, LATCHED, read_lab_state, read_state_file
-from orchestrator.domain.documents import REPORT, REQUEST, read_line
+from orchestrator.domain.codec import REPORT, REQUEST, read_line
 from orchestrator.domain.records import Reading, RunReport, RunRequest
 from orchestrator.errors import AthanorError, BenchLatched, HostError
 from orchestrator.ports import Bench

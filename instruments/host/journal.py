@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from instruments.host.journal_records import JournalRun, JournalStep, Transition, content_hash
-from orchestrator.domain.documents import REQUEST, read_reading, write_reading
+from orchestrator.domain.codec import REQUEST, read_reading, write_reading
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import RUN_STEPS, STEP_STEPS, RunStatus, StepStatus, advance
 from orchestrator.domain.records import Reading, RunRequest, Step

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.domain.documents import REQUEST
+from orchestrator.domain.codec import REQUEST
 from orchestrator.domain.lifecycle import RunStatus, StepKind, StepStatus
 from orchestrator.domain.records import Reading, RunReport, RunRequest, Step, StepReport
 from orchestrator.domain.values import digest

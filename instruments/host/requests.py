@@ -14,7 +14,7 @@ from instruments.host.heartbeats import SUPERVISOR_SILENCE
 from instruments.host.journal_records import JournalRun, Transition, content_hash
 from instruments.host.parts import HostParts
 from orchestrator.commandline import typed
-from orchestrator.domain.documents import REPORT
+from orchestrator.domain.codec import REPORT
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.records import Reading, RunReport, RunRequest
 from orchestrator.errors import BadInput, HostError, NeedsPerson

@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import ValidationError
 
 from instruments.host.requests import Conflict, Latched, RequestHandler, Unavailable, UnknownKey
-from orchestrator.domain.documents import REPORT, REQUEST, write_line
+from orchestrator.domain.codec import REPORT, REQUEST, write_line
 from orchestrator.domain.records import RunReport
 from orchestrator.domain.values import explain
 from orchestrator.errors import AthanorError, BadInput, InterlockError, LimitError

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final, Generic, TypeVar
 
-from orchestrator.domain.documents import read_reading, write_reading
+from orchestrator.domain.codec import read_reading, write_reading
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, Measurement, Proposal, Reading
 from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.review import Answer, Page, Person, ReviewRequest

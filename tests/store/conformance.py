@@ -127,6 +127,13 @@ class StoreConformance:
             store.decide(told.proposal.evolve(status=ProposalStatus.REJECTED), [], by=BY, now=at(8))
         assert store.head() == head
 
+    def test_what_has_rules_of_its_own_is_not_written_without_them(self, store: Store) -> None:
+        begin(store)
+        head = store.head()
+        with pytest.raises(StoreError, match="table proposals has rules of its own; nothing was written"):
+            store.keep(proposal(), kind=EventKind.PROPOSED, by=BY, now=at(2))
+        assert store.head() == head
+
     def test_a_decision_binds_what_was_shown(self, store: Store) -> None:
         begin(store)
         store.add_proposals([proposal()], by=BY, now=at(2))
@@ -265,6 +272,7 @@ class StoreConformance:
         store.update_measurement(retracted, by="person Ada", now=at(8))
         better = measurement(told.run, value=520.0, revision=2)
         store.update_measurement(better, by="person Ada", now=at(9))
+        assert kinds(store)[-2:] == ["retracted", "corrected"]
         assert set(store.changes(CAMPAIGN).measurements) == {retracted, better, told.measurements[1]}
         with pytest.raises(Fault, match="retracted cannot become accepted"):
             store.update_measurement(first, by=BY, now=at(10))

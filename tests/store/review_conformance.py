@@ -108,10 +108,10 @@ class ReviewConformance:
         store.answer(answer_to(request), code=None, now=at(4))
         run = ReviewRun(flow_run_id="f1", key="k1")
         store.update_request(request.evolve(runs=[run.model_dump()]), kind=EventKind.REVIEW_RUN, by=BY, now=at(5))
-        store.update_request(request, kind=EventKind.REVIEW_RUN, by=BY, now=at(6))
+        store.update_request(request, kind=EventKind.REVIEW_OVERDUE, by=BY, now=at(6))
         (kept,) = store.changes(CAMPAIGN).requests
         assert (kept.answer_id, kept.runs) == ("a1", (run,))
-        assert [event.kind for event in store.events()][-1] == "review-run", "what changes nothing is no event"
+        assert [event.kind for event in store.events()][-1] == EventKind.REVIEW_RUN, "what changes nothing is no event"
 
     def test_a_code_works_once_and_is_never_kept(self, store: Store) -> None:
         (code,) = draw_codes(1)
@@ -122,6 +122,14 @@ class ReviewConformance:
         assert store.answer(answer_to(second, "a2"), code=code, now=at(5)).status is AnswerStatus.REFUSED
         assert store.people()[0].codes == ()
         assert not any(code in str(event.payload) or code.replace("-", "") in str(event.payload) for event in store.events())
+
+    def test_a_revocation_is_written_with_its_reason(self, store: Store) -> None:
+        store.keep(Person(name="Ada", revoked=True), kind=EventKind.PERSON_REVOKED, by=BY, now=at(2), reason="lost the sheet")
+        assert [(event.kind, event.campaign, event.subject) for event in store.events()][-1] == (
+            "person-revoked: lost the sheet",
+            "",
+            "Ada",
+        )
 
     def test_only_runs_that_still_wait_are_taken_back(self, store: Store) -> None:
         told = tell_approval(store)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from orchestrator.domain.documents import read_line, read_reading, write_line, write_reading
+from orchestrator.domain.codec import read_line, read_reading, write_line, write_reading
 from orchestrator.domain.records import Reading
 
 READING = Reading(
