@@ -23,17 +23,17 @@ import torch
 from benchmarks.cdse_pools import pool
 from benchmarks.cdse_race import CENSORED, INITIAL, PoolPolicy, Race, run
 from benchmarks.metrics import Interval
-from flows.studies.benchmark.learners import LEARNERS
-from flows.studies.families import FAMILIES, base_predictions, cdse_space, task_descriptors, task_group
+from flows.studies.benchmark.running import COMPARED_LEARNERS
+from flows.studies.cdse import base_predictions, cdse_space, task_descriptors, task_group
+from flows.studies.families import FAMILIES
 from models.base import Learner
 from models.explanations.mechanistic import MechanisticLearner
 from models.gaussian_processes.single_task import GaussianProcessLearner
 from models.inputs.encoding import Encoding
 from models.inputs.features import Features
 from models.meta_learning.adapted import AdaptedLearner
-from models.meta_learning.protocols import MetaLearner
 from models.meta_learning.randomisation import randomise
-from models.meta_learning.tasks import Family, TaskData
+from models.tasks import Family, MetaLearner, TaskData
 from models.threads import use_threads
 from orchestrator.errors import AthanorError, BadInput
 from orchestrator.ports import Observation, Policy
@@ -154,7 +154,7 @@ def _trained(learner: str, family: str, randomised: bool) -> Mapping[str, Any]:
 
 @lru_cache(maxsize=2)
 def _tasks(family: str) -> tuple[tuple[str, tuple[Observation, ...]], ...]:
-    return FAMILIES[family](PRIOR_TASKS, PRIOR_ROWS, PRIOR_SEED)
+    return FAMILIES[family].draw(PRIOR_TASKS, PRIOR_ROWS, PRIOR_SEED)
 
 
 def _train(learner: str, target: str, tasks: Sequence[TaskData]) -> Any:
@@ -163,7 +163,10 @@ def _train(learner: str, target: str, tasks: Sequence[TaskData]) -> Any:
 
 
 def _learner(name: str, target: str) -> MetaLearner:
-    known: dict[str, Callable[[], MetaLearner]] = {**LEARNERS, "mechanistic": lambda: MechanisticLearner(base_predictions()[target])}
+    known: dict[str, Callable[[], MetaLearner]] = {
+        **COMPARED_LEARNERS,
+        "mechanistic": lambda: MechanisticLearner(base_predictions()[target]),
+    }
     if name not in known:
         raise BadInput(f"learner {name!r} is unknown; known: {', '.join(known)}")
     return known[name]()

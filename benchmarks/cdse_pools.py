@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from flows.studies.families import cdse_configurations, cdse_space, draw_outside, simulated_task
+from flows.studies.cdse import cdse_configurations, cdse_space, draw_outside, simulated_task
 from orchestrator.errors import BadInput
 from simulators.chemistry.cdse import CdSeConstants, CdSeOutcome, draw_task
 from simulators.chemistry.family import COMPLETED

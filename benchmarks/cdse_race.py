@@ -18,8 +18,8 @@ from torch import Tensor
 from typing_extensions import override
 
 from benchmarks.cdse_pools import CdSePool
+from flows.studies.cdse import cdse_space
 from flows.studies.emission_noise import EmissionNoise
-from flows.studies.families import cdse_space
 from models.base import Learner, Surrogate
 from models.inputs.encoding import Encoding
 from models.inputs.training_data import training_data

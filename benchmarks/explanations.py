@@ -28,7 +28,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from models.base import Surrogate, TargetData
-from models.explanations.attribution import BACKGROUND, importance, players, predictions
+from models.explanations.attribution import BACKGROUND, importance, players, predicted_moments
 from models.explanations.residuals import Channel, associations, residuals
 from models.gaussian_processes.single_task import GaussianProcessLearner
 from models.inputs.encoding import Encoding
@@ -38,7 +38,7 @@ from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.parameters import ContinuousParameter
 from orchestrator.domain.space import SearchSpace
 from orchestrator.ports import Observation
-from policies.sampling import SobolPoints, feasible, latent_width
+from policies.sampling import SobolPoints, feasible
 
 SEEDS: Final = 100
 COUNTS: Final = (15, 30, 60)
@@ -85,9 +85,9 @@ def importance_row(count: int, seed: int) -> dict[str, Any]:
     generator = torch.Generator().manual_seed(DESIGNS + seed)
     X = design(count, generator)
     surrogate, data = learn(X, truth(X) + NOISE * torch.randn(count, generator=generator, dtype=torch.float64), seed)
-    points = SobolPoints(latent_width(ENCODING.space), seed)
+    points = SobolPoints(ENCODING.latent, seed)
     background = ENCODING.encode(islice(feasible(ENCODING, points), BACKGROUND))
-    found = data.unit * importance(predictions(surrogate), data.X, background, players(ENCODING))[:, 0]
+    found = data.unit * importance(predicted_moments(surrogate), data.X, background, players(ENCODING))[:, 0]
     return {"measurements": count, "seed": seed, "importance": [float(f"{value:.4g}") for value in found.tolist()]}
 
 

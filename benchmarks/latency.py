@@ -24,12 +24,12 @@ import torch
 
 from benchmarks.pictures import Chart, Line, draw
 from flows.studies.benchmark.replay import log_improvement
-from flows.studies.families import cdse_tasks
+from flows.studies.cdse import cdse_tasks
 from models.inputs.encoding import Encoding
 from models.inputs.features import Features
 from models.meta_learning.adapted import AdaptedLearner
-from models.meta_learning.tasks import Family, TaskData
 from models.source_basis.guarded import DefaultLearner
+from models.tasks import Family, TaskData
 from models.threads import use_threads
 from orchestrator.domain.constraints import ExpressionConstraint
 from orchestrator.domain.objective import Objective, Target
@@ -165,11 +165,11 @@ def time_improvement(case: Case, count: int, *, repeats: int) -> dict[str, Any]:
     """Time adaptation and LogEI on the pool, without a campaign's policy around it; seconds."""
     assert case.learner is not None
     (target,), encoding = case.objective.targets, Encoding(case.space)
-    prior, X, task = case.learner.priors[target.name], encoding.encode(case.space.candidates or ()), torch.zeros(0, dtype=torch.float64)
+    prior, X = case.learner.priors[target.name], encoding.encode(case.space.candidates or ())
 
     def propose(knowledge: Knowledge, seed: int) -> None:
         data = _task("measured", knowledge.observations, encoding, target.name)
-        found = prior.adapt(data.X, data.Y, None, task, generator=torch.Generator().manual_seed(seed))
+        found = prior.adapt(data, generator=torch.Generator().manual_seed(seed))
         log_improvement(found, X, float(data.Y.max())).argmax()
 
     return _timed(case, count, repeats, "LogEI", propose)

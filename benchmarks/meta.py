@@ -13,9 +13,8 @@ from statistics import fmean, median
 from typing import Any, Final
 
 from benchmarks.metrics import Interval, Pairs, floored_ratio, paired_bootstrap, ratio
-from flows.studies.benchmark.learners import LEARNERS
-from flows.studies.benchmark.rows import Results, latest
-from flows.studies.benchmark.running import ANY, Choice, prepare
+from flows.studies.benchmark.rows import Results, latest_rows
+from flows.studies.benchmark.running import ANY_SPLIT, COMPARED_LEARNERS, BenchmarkChoice, prepare
 from flows.studies.benchmark.spec import load_benchmark
 from orchestrator.errors import AthanorError, BadInput
 
@@ -50,7 +49,7 @@ def to_top(row: Row) -> float:
 
 def selected(rows: Sequence[Row], *, leave: str, initial: int) -> list[Row]:
     """Return the rows of a split, those that hold for any included."""
-    return [row for row in rows if row["leave"] in (leave, ANY) and row["initial"] == initial]
+    return [row for row in rows if row["leave"] in (leave, ANY_SPLIT) and row["initial"] == initial]
 
 
 def pairs_of(rows: Sequence[Row], name: str, measure: Measure) -> dict[str, Pairs]:
@@ -65,10 +64,10 @@ def pairs_of(rows: Sequence[Row], name: str, measure: Measure) -> dict[str, Pair
 
 def report(rows: Sequence[Row]) -> str:
     """Write all tables as Markdown: one section per split and number of initial rows."""
-    kept = latest([dict(row) for row in rows])
+    kept = latest_rows([dict(row) for row in rows])
     codes = sorted({str(row["code"]) for row in kept})
     sections = [f"Rows: {len(kept)}; code: {', '.join(codes)}"]
-    leaves = sorted({row["leave"] for row in kept} - {ANY}) or [ANY]
+    leaves = sorted({row["leave"] for row in kept} - {ANY_SPLIT}) or [ANY_SPLIT]
     for leave in leaves:
         for initial in sorted({row["initial"] for row in kept}, reverse=True):
             chosen = selected(kept, leave=leave, initial=initial)
@@ -212,13 +211,13 @@ def run_reduced(out: Path, data: Path | None) -> None:
     results = Results.open(out)
     for name, choice in REDUCED.items():
         file = load_benchmark(EXAMPLES / name)
-        known = prepare(file, data, Choice(**choice, seeds=REDUCED_SEEDS, surrogates=_available(file.spec.run.surrogates)))
+        known = prepare(file, data, BenchmarkChoice(**choice, seeds=REDUCED_SEEDS, surrogates=_available(file.spec.run.surrogates)))
         for row in known.run(results):
             print(f"{row['surrogate']} {row['task']} seed {row['seed']}: {row['regret_area']:.4f}", file=sys.stderr)
 
 
 def _available(wanted: Sequence[str]) -> tuple[str, ...]:
-    return tuple(name for name in wanted if name in LEARNERS)
+    return tuple(name for name in wanted if name in COMPARED_LEARNERS)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -20,6 +20,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from instruments.lab_processes.processes import process_table
+from orchestrator.domain.events import EventKind
 from orchestrator.store.sql import SqlStore
 
 HERE = Path(__file__).parent / "instant"
@@ -82,7 +83,7 @@ def _resident(pid: int) -> int:
 def _figures(lab: Path, budget: int, memory: list[tuple[float, int, int]]) -> dict[str, object]:
     with closing(SqlStore.open(lab / "ledger.db", read_only=True)) as store:
         model = {one.number: one.provenance.seconds for one in store.changes("instant").proposals}
-        ends = [datetime.fromisoformat(event.wall).timestamp() for event in store.events("instant") if event.kind == "ingested"]
+        ends = [datetime.fromisoformat(event.wall).timestamp() for event in store.events("instant") if event.kind == EventKind.INGESTED]
     gaps = [later - earlier - model[number] for number, (earlier, later) in enumerate(pairwise(ends), start=2)]
     tenth = max(1, budget // 10)
     shares = [gaps[start : start + tenth] for start in range(0, len(gaps), tenth)]

@@ -24,8 +24,8 @@ from benchmarks.cdse import prior
 from benchmarks.cdse_pools import inside, pool
 from benchmarks.cdse_race import INITIAL, Race, seed_of
 from benchmarks.metrics import Interval, best_so_far, paired_bootstrap, ratio
+from flows.studies.cdse import cdse_space, simulated_task
 from flows.studies.emission_noise import EmissionNoise
-from flows.studies.families import cdse_space, simulated_task
 from models.gaussian_processes.single_task import GaussianProcessLearner
 from models.threads import use_threads
 from orchestrator.domain.distance import unlike

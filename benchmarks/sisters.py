@@ -21,22 +21,23 @@ from statistics import fmean
 from typing import Any, Final
 
 from benchmarks.metrics import best_so_far, experiments_to_top, paired_bootstrap, ratio
-from flows.cli.priors import make_prior
 from flows.plans.lab import Lab, make_lab
 from flows.plans.plan import Plan, load_plan, recorded_bench
 from flows.plans.policy import policy_of
 from flows.running.actions import Setup, Steps
 from flows.running.run_loop import plain_cycle, run_loop
-from flows.studies.metatraining.trust import Case, Verdict, assess
+from flows.studies.metatraining.trust import Case, PriorVerdict, assess
+from flows.studies.priors import make_prior
 from models.meta_learning.registry import restore_prior
 from models.threads import use_threads
 from orchestrator.clock import LiveClock
 from orchestrator.datasets import Table
 from orchestrator.domain.campaign import load_campaign
+from orchestrator.domain.events import EventKind
 from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.errors import AthanorError
-from orchestrator.loop import History, observations
+from orchestrator.history import History, observations
 from orchestrator.ports import Observation
 from orchestrator.store.sql import SqlStore
 
@@ -127,7 +128,7 @@ def _history(folder: Path, history: str, seed: int, data: Path | None) -> None:
         _carry(replace(plan, table=permuted(plan.table, seed)) if history == "alien" else plan, lab)
     meta = folder / f"{history}.toml"
     meta.write_text(PRIOR.format(history=history) + SPACE, encoding="utf-8")
-    make_prior(meta, data=data, card=True, as_json=False)
+    make_prior(meta, data=data, card=True, tell=print)
 
 
 def _sister(folder: Path, arm: str, seed: int, data: Path | None) -> dict[str, Any]:
@@ -150,7 +151,7 @@ def _sister(folder: Path, arm: str, seed: int, data: Path | None) -> dict[str, A
     }
 
 
-def _verdict(file: Path, plan: Plan, found: Sequence[Observation], prior: Path) -> Verdict:
+def _verdict(file: Path, plan: Plan, found: Sequence[Observation], prior: Path) -> PriorVerdict:
     return assess(prior, Case(load_campaign(file), plan.space, tuple(found)), restore_prior)
 
 
@@ -168,7 +169,7 @@ def _carry(plan: Plan, lab: Lab) -> tuple[Observation, ...]:
         store.create_campaign(CampaignRecord(name=spec.name, snapshot=plan.snapshot), by="benchmark", now=clock.now())
         fence = store.take_up(spec.name, by="benchmark", now=clock.now())
         running = store.changes(spec.name).campaign.evolve(status=CampaignStatus.RUNNING)
-        store.update_campaign(running, kind="running", by="benchmark", now=clock.now())
+        store.update_campaign(running, kind=EventKind.RUNNING, by="benchmark", now=clock.now())
         bench = recorded_bench(plan, store.changes(spec.name))
         steps = Steps(Setup(spec, plan.space, plan.objective, policy_of(plan), plan.recipe, bench, store, clock, fence))
         run_loop(steps, cycle=plain_cycle, observe=lambda _: None, leave=threading.Event())

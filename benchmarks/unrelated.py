@@ -23,12 +23,11 @@ from benchmarks.meta import EXAMPLES, YARDSTICK, area, geometric, pairs_of, read
 from benchmarks.metrics import floored_ratio, paired_bootstrap
 from flows.studies.benchmark.loading import load_suite
 from flows.studies.benchmark.rows import Results
-from flows.studies.benchmark.running import Benchmark, Choice
+from flows.studies.benchmark.running import Benchmark, BenchmarkChoice
 from flows.studies.benchmark.spec import load_benchmark
-from models.base import Prior, Surrogate
-from models.meta_learning.protocols import MetaLearner
-from models.meta_learning.tasks import Family, TaskData
+from models.base import Surrogate
 from models.source_basis.guarded import DefaultLearner
+from models.tasks import Family, MetaLearner, Prior, TaskData
 from models.threads import use_threads
 from orchestrator.errors import AthanorError
 
@@ -92,23 +91,10 @@ class Watched(Prior):
     prior: Prior
     trust: dict[int, float] = field(default_factory=dict)
 
-    @property
     @override
-    def name(self) -> str:
-        return self.prior.name
-
-    @override
-    def adapt(
-        self,
-        X: Float[Tensor, "n d"],
-        Y: Float[Tensor, " n"],
-        Yvar: Float[Tensor, " n"] | None,
-        task: Float[Tensor, " k"],
-        *,
-        generator: torch.Generator,
-    ) -> Surrogate:
-        found = self.prior.adapt(X, Y, Yvar, task, generator=generator)
-        self.trust.setdefault(len(Y), float(found.description()["trust"]))
+    def adapt(self, task: TaskData, *, generator: torch.Generator) -> Surrogate:
+        found = self.prior.adapt(task, generator=generator)
+        self.trust.setdefault(len(task.Y), float(found.description()["trust"]))
         return found
 
     @override
@@ -151,7 +137,7 @@ def run(out: Path, data: Path | None, seeds: int, leave: str) -> None:
         file = load_benchmark(EXAMPLES / name)
         if leave == "group" and file.spec.data.group is None:
             continue
-        choice = Choice(seeds=seeds, surrogates=tuple(SPOILED), tasks=tasks, leave="group" if leave == "group" else "task")
+        choice = BenchmarkChoice(seeds=seeds, surrogates=tuple(SPOILED), tasks=tasks, leave="group" if leave == "group" else "task")
         bench = Benchmark(file, load_suite(file, data), choice, learners())
         for key in bench.missing(results):
             prior = bench.prior(key[0], key[1])

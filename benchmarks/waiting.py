@@ -28,6 +28,7 @@ from typing import Any, Final
 from flows.plans.lab import Lab, make_lab
 from flows.plans.plan import Plan, load_plan
 from orchestrator.clock import Instant
+from orchestrator.domain.events import EventKind
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import CampaignStatus, ProposalStatus, RunStatus
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, Measurement, Prediction, Proposal, Provenance
@@ -69,12 +70,12 @@ def write_campaign(plan: Plan, lab: Lab, count: int) -> None:
         record = CampaignRecord(name=name, snapshot={**plan.snapshot, "budget": count, "rate": 1.0})
         store.create_campaign(record, by=BY, now=now)
         store.take_up(name, by=BY, now=now)
-        store.update_campaign(store.changes(name).campaign.evolve(status=CampaignStatus.RUNNING), kind="running", by=BY, now=now)
+        store.update_campaign(store.changes(name).campaign.evolve(status=CampaignStatus.RUNNING), kind=EventKind.RUNNING, by=BY, now=now)
         for number, one in enumerate(rows, start=1):
             now = Instant(BEGUN + timedelta(seconds=EXPERIMENT_SECONDS * number), EXPERIMENT_SECONDS * number)
             _write_experiment(store, _proposal(plan, one.configuration, number, draw), now, draw)
         done = store.changes(name).campaign.evolve(status=CampaignStatus.FINISHED, reason=f"budget spent: {count} experiments")
-        store.update_campaign(done, kind="finished", by=BY, now=now)
+        store.update_campaign(done, kind=EventKind.FINISHED, by=BY, now=now)
 
 
 def _values(row: Configuration) -> dict[str, float]:
@@ -115,7 +116,7 @@ def _write_experiment(store: SqlStore, proposal: Proposal, now: Instant, draw: r
     sent = {f"{step.do}.{name}": value for step in proposal.steps if step.instrument for name, value in step.arguments.items()}
     for status in (RunStatus.DISPATCHED, RunStatus.RUNNING, RunStatus.COMPLETED):
         run = run.evolve(status=status, commanded=sent, started_lab=now.lab, ended_lab=now.lab + 0.9 * EXPERIMENT_SECONDS)
-        store.update_run(run, kind=str(status), by=BY, now=now)
+        store.update_run(run, kind=EventKind(status), by=BY, now=now)
     measured = [
         Measurement(
             measurement_id=uuid7(),

@@ -1,12 +1,13 @@
 """What a policy asks of a surrogate, whatever it was made of."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import Any, Protocol, TypeAlias
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from typing_extensions import override
 
 from orchestrator.domain.objective import varies
 
@@ -14,6 +15,17 @@ Model: TypeAlias = Any
 """A BoTorch model. botorch has no types, and is not loaded here: who only reads a campaign's files does not wait for it."""
 Posterior: TypeAlias = Any
 """A BoTorch posterior."""
+
+
+def fields_of(value: Any) -> dict[str, Any]:
+    """Return a dataclass's fields by name, as they are (`asdict` copies tensors)."""
+    return {one.name: getattr(value, one.name) for one in fields(value)}
+
+
+def known_variances(uncertainties: Sequence[float | None]) -> Float[Tensor, " n"] | None:
+    """Return the squares of standard uncertainties; None where one is missing, or where there are none."""
+    known = [value**2 for value in uncertainties if value is not None]
+    return torch.tensor(known, dtype=torch.float64) if known and len(known) == len(uncertainties) else None
 
 
 def spread_of(Y: Float[Tensor, " n"], *, correction: int = 1) -> float | None:
@@ -94,34 +106,28 @@ class Learner(Protocol):
         ...
 
 
-class Prior(Protocol):
-    """What a meta-learner has learned from a family of tasks: adapts to a new task, of one target."""
+@dataclass(frozen=True, slots=True)
+class OneModel(Surrogate):
+    """A surrogate that is one BoTorch model."""
 
-    @property
-    def name(self) -> str:
-        """Name and version, for example `source-basis/1`."""
-        ...
+    name: str = field()  # explicit: else the protocol's property is taken for a default
+    model: Model
 
-    def adapt(
-        self,
-        X: Float[Tensor, "n d"],
-        Y: Float[Tensor, " n"],
-        Yvar: Float[Tensor, " n"] | None,
-        task: Float[Tensor, " k"],
-        *,
-        generator: torch.Generator,
-    ) -> Surrogate:
-        """Return a surrogate of the target in its own unit; `n` = 0 is legal, the order of rows does not matter.
+    @override
+    def posterior(self, X: Float[Tensor, "*b q d"]) -> Posterior:
+        return self.model.posterior(X)
 
-        Args:
-            X: Measured configurations in the encoding of the family's space.
-            Y: Measured values, in the target's unit.
-            Yvar: Known variances; None where they are to be inferred.
-            task: What is known about the task; empty where nothing is.
-            generator: Where anything is drawn.
-        """
-        ...
+    @override
+    def variance_parts(self, X: Float[Tensor, "n d"]) -> tuple[Float[Tensor, "n m"], Float[Tensor, "n m"]]:
+        points = X.unsqueeze(-2)  # one point per t-batch: only the variances are wanted, not the n x n covariance
+        epistemic = self.model.posterior(points).variance.squeeze(-2)
+        total = self.model.posterior(points, observation_noise=True).variance.squeeze(-2)
+        return epistemic, (total - epistemic).clamp_min(0.0)
 
-    def state(self) -> dict[str, Any]:
-        """Return tensors, numbers, strings, lists and dicts of them, from which the prior is restored."""
-        ...
+    @override
+    def components(self) -> tuple[tuple[float, Model], ...]:
+        return ((1.0, self.model),)
+
+    @override
+    def description(self) -> Mapping[str, Any]:
+        return {}

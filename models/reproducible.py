@@ -33,3 +33,8 @@ def repeatable(seed: int) -> Iterator[None]:
             logger.debug("numerics: %s", warning.message)
         else:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+
+
+def drawn_seed(generator: torch.Generator) -> int:
+    """Draw a seed for library code that has its own generator."""
+    return int(torch.randint(2**31, (1,), generator=generator))

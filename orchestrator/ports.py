@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from orchestrator.clock import Clock, Instant
+from orchestrator.domain.events import EventKind
 from orchestrator.domain.records import (
     CampaignRecord,
     ExperimentRun,
@@ -17,10 +18,12 @@ from orchestrator.domain.records import (
 )
 from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.review import Answer, Page, Person, ReviewRequest
-from orchestrator.domain.values import Configuration
+from orchestrator.domain.values import Configuration, Frozen
+from orchestrator.history import Changes, Knowledge, Observation
 
 __all__ = [
     "Bench",
+    "CampaignStore",
     "Changes",
     "Clock",
     "Explanation",
@@ -28,38 +31,13 @@ __all__ = [
     "Knowledge",
     "Observation",
     "Policy",
+    "ReadStore",
+    "ReviewStore",
+    "RunStore",
     "Store",
     "StoredEvent",
     "Suggestion",
-    "TaskSource",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """Accepted measurements of one run, at the measured configuration."""
-
-    configuration: Configuration
-    values: Mapping[str, float]
-    """Target -> value; a target without an accepted measurement is absent."""
-    uncertainties: Mapping[str, float] = field(default_factory=dict)
-    """Target -> standard uncertainty, where one is known."""
-
-
-@dataclass(frozen=True, slots=True)
-class Knowledge:
-    """All that a policy's proposal may depend on, beside its seed and settings."""
-
-    observations: tuple[Observation, ...] = ()
-    pending: tuple[Configuration, ...] = ()
-    """Approved or running, not yet measured."""
-    infeasible: tuple[Configuration, ...] = ()
-    """The recipe's fault."""
-    excluded: tuple[Configuration, ...] = ()
-    """Proposed before (in a candidate table: not to be proposed again)."""
-    restrictions: tuple[Restriction, ...] = ()
-    """Where the next batch may not lie, although the space allows it."""
-    as_of: int = 0
 
 
 WITHOUT_PRIOR: Final = "without_prior"
@@ -191,25 +169,12 @@ class Bench(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
-    """Everything of one campaign that changed after a ledger sequence number."""
-
-    seq: int
-    campaign: CampaignRecord
-    proposals: tuple[Proposal, ...] = ()
-    runs: tuple[ExperimentRun, ...] = ()
-    measurements: tuple[Measurement, ...] = ()
-    requests: tuple[ReviewRequest, ...] = ()
-    answers: tuple[Answer, ...] = ()
-    restrictions: tuple[Restriction, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class StoredEvent:
     """One link of the ledger's chain."""
 
     seq: int
     kind: str
+    """An `EventKind`; some go on with `: ` and what somebody said."""
     campaign: str
     subject: str
     payload: Mapping[str, Any]
@@ -220,8 +185,8 @@ class StoredEvent:
     digest: str
 
 
-class Store(Protocol):
-    """The ledger: tables (the state) and hash-chained events (what happened), changed in one transaction each."""
+class ReadStore(Protocol):
+    """Looks into the ledger."""
 
     def changes(self, campaign: str, *, since: int = 0) -> Changes:
         """Return what changed after `since`; BadInput when there is no such campaign."""
@@ -235,6 +200,30 @@ class Store(Protocol):
         """Return all campaigns of the lab."""
         ...
 
+    def readings(self, run_key: str) -> tuple[Reading, ...]:
+        """Return the stored raw readings of a run."""
+        ...
+
+    def page(self, sha256: str) -> Page:
+        """Return a stored decision page; BadInput when there is none."""
+        ...
+
+    def people(self) -> tuple[Person, ...]:
+        """Return all who may or might sign, revoked ones included."""
+        ...
+
+    def events(self, campaign: str | None = None, *, since: int = 0) -> Iterator[StoredEvent]:
+        """Iterate over events in order."""
+        ...
+
+    def head(self) -> tuple[int, str]:
+        """Return the last event's sequence number and hash."""
+        ...
+
+
+class CampaignStore(ReadStore, Protocol):
+    """Begins campaigns and says where they stand."""
+
     def create_campaign(self, record: CampaignRecord, *, by: str, now: Instant) -> None:
         """Begin a campaign."""
         ...
@@ -244,10 +233,14 @@ class Store(Protocol):
         ...
 
     def update_campaign(
-        self, record: CampaignRecord, *, kind: str, by: str, now: Instant, payload: Mapping[str, Any] | None = None
+        self, record: CampaignRecord, *, kind: EventKind, by: str, now: Instant, payload: Mapping[str, Any] | None = None
     ) -> None:
         """Replace a campaign's state by a legal step."""
         ...
+
+
+class ReviewStore(ReadStore, Protocol):
+    """Records what is proposed, and what people and rules decide of it."""
 
     def add_proposals(self, proposals: Sequence[Proposal], *, by: str, now: Instant) -> None:
         """Record a batch in one transaction; a number that is taken becomes the next free one."""
@@ -267,7 +260,7 @@ class Store(Protocol):
         """Record a question to people and the page that they are to see."""
         ...
 
-    def update_request(self, request: ReviewRequest, *, kind: str, by: str, now: Instant) -> None:
+    def update_request(self, request: ReviewRequest, *, kind: EventKind, by: str, now: Instant) -> None:
         """Replace a request's state by a legal step; an answer that came meanwhile stays."""
         ...
 
@@ -293,19 +286,15 @@ class Store(Protocol):
         """Record what is taken out of the search, numbered, or that it is lifted; return it as recorded."""
         ...
 
-    def page(self, sha256: str) -> Page:
-        """Return a stored decision page; BadInput when there is none."""
+    def keep(self, value: Frozen, *, kind: EventKind, by: str, now: Instant, reason: str | None = None) -> None:
+        """Record a value, new or changed, of a table without rules of its own, and why where that is said."""
         ...
 
-    def people(self) -> tuple[Person, ...]:
-        """Return all who may or might sign, revoked ones included."""
-        ...
 
-    def keep_person(self, person: Person, *, kind: str, by: str, now: Instant) -> None:
-        """Record a person, new or changed."""
-        ...
+class RunStore(ReadStore, Protocol):
+    """Records what became of runs and what they measured."""
 
-    def update_run(self, run: ExperimentRun, *, kind: str, by: str, now: Instant, payload: Mapping[str, Any] | None = None) -> None:
+    def update_run(self, run: ExperimentRun, *, kind: EventKind, by: str, now: Instant, payload: Mapping[str, Any] | None = None) -> None:
         """Replace a run's state by a legal step."""
         ...
 
@@ -319,23 +308,13 @@ class Store(Protocol):
         """Record raw readings, measurements and the run's end in one transaction, idempotently."""
         ...
 
-    def update_measurement(
-        self, measurement: Measurement, *, kind: str, by: str, now: Instant, payload: Mapping[str, Any] | None = None
-    ) -> None:
+    def update_measurement(self, measurement: Measurement, *, by: str, now: Instant, payload: Mapping[str, Any] | None = None) -> None:
         """Change a measurement's status by a legal step, or record a correction as its next revision."""
         ...
 
-    def readings(self, run_key: str) -> tuple[Reading, ...]:
-        """Return the stored raw readings of a run."""
-        ...
 
-    def events(self, campaign: str | None = None, *, since: int = 0) -> Iterator[StoredEvent]:
-        """Iterate over events in order."""
-        ...
-
-    def head(self) -> tuple[int, str]:
-        """Return the last event's sequence number and hash."""
-        ...
+class Store(CampaignStore, ReviewStore, RunStore, Protocol):
+    """The ledger: tables (the state) and hash-chained events (what happened), changed in one transaction each."""
 
     def verify(self) -> tuple[str, ...]:
         """Return one line per event or row that was altered, removed, inserted or reordered; empty when sound."""
@@ -343,12 +322,4 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Release the database."""
-        ...
-
-
-class TaskSource(Protocol):
-    """Where meta-learning gets its tasks from."""
-
-    def tasks(self) -> Iterator[tuple[str, tuple[Observation, ...]]]:
-        """Iterate over (task name, its observations)."""
         ...

@@ -5,14 +5,18 @@ A request gets one decision. An approval is `by person`, `by rule` or `by deadli
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from orchestrator.clock import Instant
-from orchestrator.domain.campaign import ReviewRule, ReviewSpec
+from orchestrator.domain.events import BY_DEADLINE, Actor
 from orchestrator.domain.lifecycle import AnswerStatus, ProposalStatus, ReviewStatus
 from orchestrator.domain.records import Proposal
 from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.review import Answer, Asked, Person, Reason, ReviewRequest, Signature, Verdict
 from orchestrator.errors import BadInput
+
+if TYPE_CHECKING:  # it loads pint, which takes longer than opening and reading a ledger
+    from orchestrator.domain.campaign import ReviewRule, ReviewSpec
 
 Reasons = Callable[[Proposal], tuple[Reason, ...]]
 """Says why people must look at a revision; empty where they need not."""
@@ -40,7 +44,7 @@ class Settled:
     """Those of them that may be carried out."""
 
 
-def reasons_for(proposal: Proposal, found: Quantities, spec: ReviewSpec) -> tuple[Reason, ...]:
+def reasons_for(proposal: Proposal, found: Quantities, spec: "ReviewSpec") -> tuple[Reason, ...]:
     """Say why people must look at a proposal; a hazard asks in every mode.
 
     Args:
@@ -56,7 +60,7 @@ def reasons_for(proposal: Proposal, found: Quantities, spec: ReviewSpec) -> tupl
     return (*asked, *(reason for rule in spec.when if (reason := _fired(rule, found)) is not None))
 
 
-def _fired(rule: ReviewRule, found: Quantities) -> Reason | None:
+def _fired(rule: "ReviewRule", found: Quantities) -> Reason | None:
     limit = f"above {rule.above:g}" if rule.above is not None else f"below {rule.below:g}"
     if rule.quantity == "hazard":
         return Reason(name=rule.name, text=f"hazards met: {len(found.hazards)}") if rule.fires(len(found.hazards)) else None
@@ -66,7 +70,7 @@ def _fired(rule: ReviewRule, found: Quantities) -> Reason | None:
     return Reason(name=rule.name, text=f"{rule.quantity} = {value:.4g} is {limit}") if rule.fires(value) else None
 
 
-def ask(proposal: Proposal, reasons: tuple[Reason, ...]) -> Asked:
+def asked_about(proposal: Proposal, reasons: tuple[Reason, ...]) -> Asked:
     """Return the entry of a request that asks about a proposal."""
     return Asked(
         proposal_id=proposal.proposal_id,
@@ -77,7 +81,7 @@ def ask(proposal: Proposal, reasons: tuple[Reason, ...]) -> Asked:
     )
 
 
-def refusal(request: ReviewRequest, answer: Answer, proposals: Mapping[tuple[str, int], Proposal], lab: float) -> str | None:
+def why_refused(request: ReviewRequest, answer: Answer, proposals: Mapping[tuple[str, int], Proposal], lab: float) -> str | None:
     """Say why an answer does not count, but for who gave it; None when it does.
 
     Args:
@@ -151,7 +155,7 @@ def identify(people: Mapping[str, Person], answer: Answer, code: str | None, *, 
     return person.use(code) or f"the code that came is not one of {answer.reviewer}'s unused ones"
 
 
-def settle(
+def carry_out(
     request: ReviewRequest, answer: Answer, proposals: Mapping[tuple[str, int], Proposal], *, now: Instant, reasons: Reasons, edit: Edit
 ) -> Settled:
     """Carry an answer out on the request's proposals.
@@ -191,7 +195,7 @@ def _settle_one(
     reasons: Reasons,
     edit: Edit,
 ) -> Proposal:
-    who = f"person {answer.reviewer}"
+    who = Actor.person(answer.reviewer)
     if verdict.verdict == "reject":
         return proposal.evolve(status=ProposalStatus.REJECTED, decided_by=who, reason=verdict.reason, decided_lab=now.lab)
     edits = {column: value for column, value in verdict.edits.items() if value != proposal.configuration.get(column)}
@@ -236,11 +240,10 @@ def _signed(request: ReviewRequest, answer: Answer, proposal: Proposal, people: 
     signers = signers_of(signed)
     if lacks_signature(signed, signers, people):
         return signed
-    names = " and ".join(dict.fromkeys(signers))
-    return signed.evolve(status=ProposalStatus.APPROVED, decided_by=f"person {names}", decided_lab=now.lab)
+    return signed.evolve(status=ProposalStatus.APPROVED, decided_by=Actor.person(*signers), decided_lab=now.lab)
 
 
-def avoided(settled: Settled, spec: ReviewSpec, last_batch: int, names: Iterable[str]) -> tuple[Restriction, ...]:
+def avoided(settled: Settled, spec: "ReviewSpec", last_batch: int, names: Iterable[str]) -> tuple[Restriction, ...]:
     """Return what people's refusals take out of the search for a while.
 
     Args:
@@ -256,7 +259,7 @@ def avoided(settled: Settled, spec: ReviewSpec, last_batch: int, names: Iterable
         Restriction(
             restriction_id=name,
             campaign=one.campaign,
-            author=(one.decided_by or "").removeprefix("person "),
+            author=Actor(one.decided_by or "").name,
             reason=f"proposal {one.number} refused: {one.reason}",
             around=one.configuration,
             radius=spec.refusal_radius,
@@ -266,9 +269,9 @@ def avoided(settled: Settled, spec: ReviewSpec, last_batch: int, names: Iterable
     )
 
 
-def by_rule(proposal: Proposal, spec: ReviewSpec, now: Instant) -> Proposal:
+def by_rule(proposal: Proposal, spec: "ReviewSpec", now: Instant) -> Proposal:
     """Approve a proposal that nobody needs to look at."""
-    return proposal.evolve(status=ProposalStatus.APPROVED, decided_by=f"rule review-{spec.mode}", decided_lab=now.lab)
+    return proposal.evolve(status=ProposalStatus.APPROVED, decided_by=Actor.rule(f"review-{spec.mode}"), decided_lab=now.lab)
 
 
 def by_deadline(request: ReviewRequest, proposals: Mapping[tuple[str, int], Proposal], now: Instant) -> tuple[ReviewRequest, Settled]:
@@ -277,7 +280,7 @@ def by_deadline(request: ReviewRequest, proposals: Mapping[tuple[str, int], Prop
         return request.evolve(overdue=True), Settled()
     status = ProposalStatus.APPROVED if request.on_deadline == "approve" else ProposalStatus.EXPIRED
     asked = [proposals[(one.proposal_id, one.revision)] for one in request.asked]
-    decided = tuple(one.evolve(status=status, decided_by="deadline", decided_lab=now.lab) for one in asked)
+    decided = tuple(one.evolve(status=status, decided_by=BY_DEADLINE, decided_lab=now.lab) for one in asked)
     closed = request.evolve(status=ReviewStatus.EXPIRED, reason=f"deadline: {status}")
     return closed, Settled(decided, decided if status is ProposalStatus.APPROVED else ())
 

@@ -4,9 +4,9 @@ from collections import Counter
 from typing import Final
 
 from orchestrator.domain.lifecycle import MeasurementStatus
-from orchestrator.loop import History
+from orchestrator.history import History
 
-REASONS_SHOWN: Final = 3
+_REASONS_SHOWN: Final = 3
 """Reasons of quarantine that a summary names; the export has all."""
 
 
@@ -20,6 +20,6 @@ def quarantined(history: History) -> str | None:
     kept = [one for one in history.measurements.values() if one.status is MeasurementStatus.QUARANTINED]
     if not kept:
         return None
-    reasons = Counter(one.reason or "no reason recorded" for one in kept).most_common(REASONS_SHOWN + 1)
-    shown = [f"{count} x {reason}" for reason, count in reasons[:REASONS_SHOWN]] + ["..."] * (len(reasons) > REASONS_SHOWN)
+    reasons = Counter(one.reason or "no reason recorded" for one in kept).most_common(_REASONS_SHOWN + 1)
+    shown = [f"{count} x {reason}" for reason, count in reasons[:_REASONS_SHOWN]] + ["..."] * (len(reasons) > _REASONS_SHOWN)
     return f"{len(kept)} of {len(history.measurements)} values were quarantined: {'; '.join(shown)}"

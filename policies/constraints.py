@@ -11,12 +11,9 @@ from torch import Tensor
 
 from models.inputs.encoding import Encoding
 from models.inputs.proximity import parameter_distances
-from orchestrator.domain.constraints import CONSTRAINT_TOLERANCE, ExpressionConstraint, LinearConstraint
-from orchestrator.domain.parameters import CompositionParameter
+from orchestrator.domain.constraints import Constraint, LinearConstraint
 from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.values import Configuration
-
-Constraint = LinearConstraint | ExpressionConstraint
 
 
 def meets_constraints(encoding: Encoding, X: Float[Tensor, "n d"]) -> Bool[Tensor, " n"]:
@@ -35,11 +32,10 @@ def limits(constraint: Constraint) -> tuple[float, float]:
     return -math.inf if constraint.min is None else constraint.min, math.inf if constraint.max is None else constraint.max
 
 
-def is_equality(constraint: LinearConstraint) -> bool:
-    """Say whether a constraint's bounds are one number, but for rounding."""
-    if constraint.min is None or constraint.max is None:
-        return False
-    return constraint.max - constraint.min <= CONSTRAINT_TOLERANCE * max(abs(constraint.min), abs(constraint.max))
+def linear_constraints(encoding: Encoding) -> list[LinearConstraint]:
+    """Return the constraints that are linear in encoded inputs too: those on no column with a log scale."""
+    linear = (one for one in encoding.region.space.constraints if isinstance(one, LinearConstraint))
+    return [one for one in linear if set(one.coefficients) <= set(encoding.affine)]
 
 
 def linear_row(encoding: Encoding, constraint: LinearConstraint) -> tuple[Float[Tensor, " d"], float]:
@@ -52,7 +48,7 @@ def linear_row(encoding: Encoding, constraint: LinearConstraint) -> tuple[Float[
     return weights, offset
 
 
-def within(encoding: Encoding, rows: Sequence[Configuration]) -> Iterator[dict[str, float | str]]:
+def proposable(encoding: Encoding, rows: Sequence[Configuration]) -> Iterator[dict[str, float | str]]:
     """Iterate over the rows that may be proposed."""
     if rows:
         met = meets_constraints(encoding, encoding.encode(rows))
@@ -70,19 +66,15 @@ class Continuous:
         """Fractions that vary continuously sum to one, and linear constraints whose bounds are one number."""
         sums = [
             (torch.arange(where.start, where.stop), torch.ones(where.stop - where.start, dtype=torch.float64), 1.0)
-            for parameter, where in zip(self.encoding.region.space.parameters, self.encoding.slices, strict=True)
-            if isinstance(parameter, CompositionParameter) and parameter.step is None and parameter.fixed is None
+            for code, where in zip(self.encoding.codes, self.encoding.slices, strict=True)
+            if code.sums_to_one
         ]
-        return [*sums, *(self._plane(one) for one in self._linear if is_equality(one))]
+        return [*sums, *(self._plane(one) for one in linear_constraints(self.encoding) if one.is_equality)]
 
     @cached_property
     def inequalities(self) -> list[tuple[Tensor, Tensor, float]]:
         """Linear constraints as BoTorch wants them: sum of coefficient * input >= bound."""
-        return [side for constraint in self._linear if not is_equality(constraint) for side in self._sides(constraint)]
-
-    @property
-    def _linear(self) -> list[LinearConstraint]:
-        return [constraint for constraint in self.encoding.region.space.constraints if isinstance(constraint, LinearConstraint)]
+        return [side for one in linear_constraints(self.encoding) if not one.is_equality for side in self._sides(one)]
 
     def _plane(self, constraint: LinearConstraint) -> tuple[Tensor, Tensor, float]:
         """Return an equality on the scale of its own inputs, so that the optimiser's tolerance means the same for all."""
@@ -101,16 +93,16 @@ class Continuous:
 
     @cached_property
     def nonlinear(self) -> list[Callable[[Tensor], Tensor]]:
-        """Expression constraints, and distances from what is avoided, as functions of one encoded point that are to be at least zero."""
-        expressions = [constraint for constraint in self.encoding.region.space.constraints if isinstance(constraint, ExpressionConstraint)]
-        apart = [self._apart(one) for one in self.encoding.region.avoided]
-        return [*(side for constraint in expressions for side in self._margins(constraint)), *apart]
+        """All other constraints, and distances from what is avoided, as functions of one encoded point that are to be at least zero."""
+        linear, apart = linear_constraints(self.encoding), [self._apart(one) for one in self.encoding.region.avoided]
+        others = (one for one in self.encoding.region.space.constraints if one not in linear)
+        return [*(side for constraint in others for side in self._margins(constraint)), *apart]
 
     def _apart(self, restriction: Restriction) -> Callable[[Tensor], Tensor]:
         centre = self.encoding.encode([restriction.around])
         return lambda x: parameter_distances(x, centre, self.encoding).mean() - restriction.radius
 
-    def _margins(self, constraint: ExpressionConstraint) -> Iterator[Callable[[Tensor], Tensor]]:
+    def _margins(self, constraint: Constraint) -> Iterator[Callable[[Tensor], Tensor]]:
         low, high = limits(constraint)
         # on the scale of its bounds, so that the optimiser's tolerance means the same for all
         scale = max(abs(bound) for bound in (low, high) if math.isfinite(bound)) or 1.0
@@ -119,6 +111,6 @@ class Continuous:
         if math.isfinite(high):
             yield lambda x: (high - self._value(constraint, x)) / scale
 
-    def _value(self, constraint: ExpressionConstraint, x: Float[Tensor, " d"]) -> Float[Tensor, ""]:
+    def _value(self, constraint: Constraint, x: Float[Tensor, " d"]) -> Float[Tensor, ""]:
         value: Tensor = self.encoding.space.constraint_value(constraint, self.encoding.numbers(x))
         return value

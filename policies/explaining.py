@@ -9,7 +9,7 @@ from botorch.sampling.normal import SobolQMCNormalSampler
 from jaxtyping import Float
 from torch import Tensor
 
-from models.explanations.attribution import BACKGROUND, Value, players, predictions, shapley
+from models.explanations.attribution import BACKGROUND, ExplainedFunctions, players, predicted_moments, shapley
 from models.inputs.encoding import Encoding
 from models.inputs.proximity import parameter_distances
 from models.reproducible import repeatable
@@ -64,8 +64,8 @@ def explain_one(
     )
 
 
-def _all_values(question: Question, acquisition: Acquisition) -> Value:
-    predicted = predictions(question.surrogate)
+def _all_values(question: Question, acquisition: Acquisition) -> ExplainedFunctions:
+    predicted = predicted_moments(question.surrogate)
 
     def value(X: Float[Tensor, "n d"]) -> Float[Tensor, "n m"]:
         return torch.cat([predicted(X), score_all(acquisition, X).unsqueeze(-1)], dim=-1)

@@ -1,6 +1,6 @@
 """Space-filling designs: what to measure before there is a model."""
 
-from collections.abc import Mapping
+from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -18,15 +18,10 @@ from policies.settings import POLICY_NAMES
 
 
 @dataclass(frozen=True)
-class SobolPolicy(Policy):
-    """Fills the feasible region evenly; from a candidate table, draws rows far apart."""
+class DesignPolicy(Policy):
+    """Proposes without a model: draws from the space, or rows of its candidate table."""
 
     space: SearchSpace
-
-    @property
-    @override
-    def name(self) -> str:
-        return POLICY_NAMES["sobol"]
 
     @property
     @override
@@ -44,10 +39,29 @@ class SobolPolicy(Policy):
         Raises:
             BadInput: The constraints leave nothing, or too little to be found.
         """
-        rows = self._sequence(knowledge, count, seed) if self.space.candidates is None else self._draw(knowledge, count, seed)
-        return tuple(suggestion(row, self.name) for row in rows)
+        draw = self._drawn if self.space.candidates is None else self._chosen
+        return tuple(Suggestion(row, self.name) for row in draw(knowledge, count, seed))
 
-    def _sequence(self, knowledge: Knowledge, count: int, seed: int) -> list[dict[str, float | str]]:
+    @abstractmethod
+    def _drawn(self, knowledge: Knowledge, count: int, seed: int) -> list[dict[str, float | str]]:
+        """Draw configurations."""
+
+    @abstractmethod
+    def _chosen(self, knowledge: Knowledge, count: int, seed: int) -> list[dict[str, float | str]]:
+        """Choose rows of the candidate table."""
+
+
+@dataclass(frozen=True)
+class SobolPolicy(DesignPolicy):
+    """Fills the feasible region evenly; from a candidate table, draws rows far apart."""
+
+    @property
+    @override
+    def name(self) -> str:
+        return POLICY_NAMES["sobol"]
+
+    @override
+    def _drawn(self, knowledge: Knowledge, count: int, seed: int) -> list[dict[str, float | str]]:
         # a campaign that asks with one seed walks along one sequence
         # where the region is so narrow that the sequence ends, it begins anew and leaves out what was used
         encoding = Encoding(self.space, knowledge.restrictions)
@@ -60,7 +74,8 @@ class SobolPolicy(Policy):
             raise too_narrow(encoding, count)
         return rows
 
-    def _draw(self, knowledge: Knowledge, count: int, seed: int) -> list[dict[str, float | str]]:
+    @override
+    def _chosen(self, knowledge: Knowledge, count: int, seed: int) -> list[dict[str, float | str]]:
         pool, generator = self._pool, torch.Generator().manual_seed(seed)
         known = used(knowledge)
         left, chosen = pool.left(knowledge), list[dict[str, float | str]]()
@@ -70,8 +85,3 @@ class SobolPolicy(Policy):
             chosen.append(dict(pool.rows[index]))
             left.remove(index)
         return chosen
-
-
-def suggestion(row: Mapping[str, float | str], policy: str, details: Mapping[str, Any] | None = None) -> Suggestion:
-    """Make a suggestion that no model stands behind."""
-    return Suggestion(configuration=dict(row), policy=policy, details=details or {})

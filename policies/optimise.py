@@ -28,11 +28,10 @@ from torch import Tensor
 
 from models.inputs.encoding import Encoding
 from orchestrator.domain.distance import unlike
-from orchestrator.domain.parameters import CompositionParameter
+from orchestrator.domain.parameters.composition import PRESENT
 from orchestrator.domain.values import Configuration
 from policies.acquisition import Acquisition
-from policies.constraints import Continuous, within
-from policies.neighbours import PRESENT, neighbours
+from policies.constraints import Continuous, proposable
 from policies.planes import Planes
 from policies.pool import Blocks, blocks
 from policies.sampling import SobolPoints, drawn_width, feasible
@@ -150,7 +149,7 @@ class Search:
         return unlike(self.encoding.space, row, self.taken)
 
     def _within(self, rows: Sequence[Row]) -> Iterator[Row]:
-        return (row for row in within(self.encoding, rows) if self._is_new(row))
+        return (row for row in proposable(self.encoding, rows) if self._is_new(row))
 
     def _nearby(self, around: Float[Tensor, "k d"], generator: torch.Generator) -> Iterator[Row]:
         """Vary good points: their neighbours, and small steps of what is continuous."""
@@ -173,7 +172,7 @@ class Search:
 
     def _steps(self, row: Row) -> Iterator[Row]:
         """Iterate over discrete moves; what several discrete parameters must make up together moves together."""
-        yield from neighbours(self.encoding.region.space, row)
+        yield from self.encoding.region.space.neighbours(row)
         if self._planes.exist:
             yield from map(self.encoding.decode, self._planes.switched(self.encoding.encode([row])[0], _SWITCHES))
 
@@ -229,8 +228,8 @@ class Search:
         held = set(range(self.encoding.width)) - set(self.encoding.free)
         if self._planes.exist:
             held |= self._planes.pinned(x)
-        for code, where in zip(self.encoding.region.space.parameters, self.encoding.slices, strict=True):
-            if isinstance(code, CompositionParameter) and code.max_components not in (None, len(code.components)):
+        for code, where in zip(self.encoding.codes, self.encoding.slices, strict=True):
+            if code.few:
                 held |= {index for index in range(where.start, where.stop) if float(x[index]) <= PRESENT}
         return held
 

@@ -23,11 +23,11 @@ from scipy.linalg import null_space
 from scipy.optimize import linprog
 from torch import Tensor
 
+from models.inputs.codes import Code
 from models.inputs.encoding import Encoding
 from orchestrator.domain.constraints import LinearConstraint
-from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, Parameter
-from policies.constraints import is_equality, limits, linear_row
-from policies.enumeration import MOST_ROWS, size, values_of
+from policies.constraints import limits, linear_constraints, linear_row
+from policies.enumeration import MOST_ROWS
 
 THIN: Final = 0.02
 """Part of what a sum can reach below which the room between its bounds is a plane's."""
@@ -46,7 +46,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Row:
+class Slab:
     """low <= weights . x <= high on encoded inputs, weights of length one."""
 
     weights: Array
@@ -166,12 +166,11 @@ class Planes:
         return any(row.thin for row in self.rows)
 
     @cached_property
-    def rows(self) -> tuple[Row, ...]:
+    def rows(self) -> tuple[Slab, ...]:
         """All linear constraints; sums of fractions that vary continuously are planes beside others, not by themselves."""
-        linear = [one for one in self.encoding.region.space.constraints if isinstance(one, LinearConstraint)]
-        return tuple(filter(None, map(self._row, linear)))
+        return tuple(filter(None, map(self._row, linear_constraints(self.encoding))))
 
-    def _row(self, constraint: LinearConstraint) -> Row | None:
+    def _row(self, constraint: LinearConstraint) -> Slab | None:
         weights, offset = (linear_row(self.encoding, constraint)[0].numpy(), linear_row(self.encoding, constraint)[1])
         length, (least, most) = float(np.linalg.norm(weights)), self._reach(weights)
         if length == 0.0 or most - least <= NONE * length:
@@ -179,9 +178,9 @@ class Planes:
         low, high = (bound - offset for bound in limits(constraint))
         low, high, slack = max(low, least), min(high, most), SOLVED * (most - least)
         thin = -slack <= high - low <= THIN * (most - least)
-        if is_equality(constraint) or low > high:
+        if constraint.is_equality or low > high:
             low = high = (low + high) / 2 if thin else low
-        return Row(weights / length, low / length, high / length, thin)
+        return Slab(weights / length, low / length, high / length, thin)
 
     def _reach(self, weights: Array, which: Sequence[int] | None = None) -> tuple[float, float]:
         low, high = (bound.numpy() for bound in self.encoding.bounds)
@@ -190,41 +189,35 @@ class Planes:
         return float(ends.min(axis=0).sum()), float(ends.max(axis=0).sum())
 
     @cached_property
-    def _sums(self) -> tuple[Row, ...]:
+    def _sums(self) -> tuple[Slab, ...]:
         made = []
-        for parameter, where in zip(self.encoding.region.space.parameters, self.encoding.slices, strict=True):
-            if isinstance(parameter, CompositionParameter) and parameter.step is None and parameter.fixed is None:
+        for code, where in zip(self.encoding.codes, self.encoding.slices, strict=True):
+            if code.sums_to_one:
                 weights = np.zeros(self.encoding.width)
                 weights[where] = 1 / math.sqrt(where.stop - where.start)
                 level = 1 / math.sqrt(where.stop - where.start)
-                made.append(Row(weights, level, level, thin=True))
+                made.append(Slab(weights, level, level, thin=True))
         return tuple(made)
 
     # ----------------------------------------------------------------- what is discrete
 
     @cached_property
-    def _linked(self) -> list[tuple[Parameter, slice]]:
+    def _linked(self) -> list[tuple[Code, slice]]:
         """The discrete parameters that planes bind."""
-        pairs = zip(self.encoding.region.space.parameters, self.encoding.codes, self.encoding.slices, strict=True)
-        return [
-            (parameter, where)
-            for parameter, code, where in pairs
-            if not code.free
-            and not isinstance(parameter, CategoricalParameter)
-            and any(row.thin and row.weights[where].any() for row in self.rows)
-        ]
+        pairs = zip(self.encoding.codes, self.encoding.slices, strict=True)
+        planes = [row for row in self.rows if row.thin]
+        return [(code, where) for code, where in pairs if not code.free and any(row.weights[where].any() for row in planes)]
 
     @cached_property
     def choices(self) -> Float[Tensor, "c d"] | None:
         """All values of the discrete parameters on planes that some continuous ones go with; None where they are too many."""
         if not self._linked:
             return None
-        codes = dict(zip((where.start for where in self.encoding.slices), self.encoding.codes, strict=True))
         X, open_ = np.zeros((1, self.encoding.width)), {*self.encoding.free, *self._columns}
-        for parameter, where in self._linked:
-            if size(parameter) > MOST_ROWS or len(X) * size(parameter) > MOST_LOOKED_AT:
+        for code, where in self._linked:
+            if code.legal.size > MOST_ROWS or len(X) * code.legal.size > MOST_LOOKED_AT:
                 return None
-            values = np.array([codes[where.start].encode(value) for value in values_of(parameter)])
+            values = np.array([code.encode(value) for value in code.legal.choices()])
             rows = np.repeat(X, len(values), axis=0)
             rows[:, where] = np.tile(values, (len(X), 1))
             open_ -= set(range(where.start, where.stop))
@@ -315,11 +308,8 @@ class Planes:
 
     @cached_property
     def _few(self) -> frozenset[int]:
-        pairs = zip(self.encoding.region.space.parameters, self.encoding.slices, strict=True)
-        few = [(one, where) for one, where in pairs if isinstance(one, CompositionParameter)]
-        return frozenset(
-            index for one, where in few if one.max_components not in (None, len(one.components)) for index in range(where.start, where.stop)
-        )
+        few = (where for code, where in zip(self.encoding.codes, self.encoding.slices, strict=True) if code.few)
+        return frozenset(index for where in few for index in range(where.start, where.stop))
 
     def _solved(self, free: list[int], sums: Sequence[float], level: int | None) -> Polytope | None:
         equal, at, bound, limit = [], [], [], []

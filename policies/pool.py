@@ -11,12 +11,11 @@ from torch import Tensor
 
 from models.inputs.encoding import Encoding
 from models.inputs.proximity import parameter_distances
-from orchestrator.domain.distance import least_difference
 from orchestrator.domain.region import Region
 from orchestrator.domain.values import Configuration
 from orchestrator.ports import Knowledge
 
-BLOCK: Final = 512
+_BLOCK: Final = 512
 """Rows scored at a time; keeps the joint covariances with the measured points in the cache."""
 Blocks = tuple[Float[Tensor, "c 1 d"], ...]
 """A table as t-batches of one point each, cut into blocks."""
@@ -24,7 +23,7 @@ Blocks = tuple[Float[Tensor, "c 1 d"], ...]
 
 def blocks(X: Float[Tensor, "n d"]) -> Blocks:
     """Cut a table into blocks."""
-    return X.unsqueeze(-2).split(BLOCK)  # type: ignore[no-untyped-call,no-any-return]  # torch is partly untyped
+    return X.unsqueeze(-2).split(_BLOCK)  # type: ignore[no-untyped-call,no-any-return]  # torch is partly untyped
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ def is_new(encoding: Encoding, row: Configuration, others: Float[Tensor, "k d"])
 
 
 def _least(encoding: Encoding) -> Float[Tensor, " p"]:
-    return torch.tensor([least_difference(parameter) for parameter in encoding.space.parameters], dtype=torch.float64)
+    return torch.tensor([parameter.least_difference for parameter in encoding.space.parameters], dtype=torch.float64)
 
 
 def candidate_table(encoding: Encoding) -> Pool:

@@ -3,9 +3,8 @@
 import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from itertools import combinations
-from typing import Final, Protocol, assert_never
+from functools import cached_property
+from typing import Final, Protocol
 
 import torch
 from jaxtyping import Float
@@ -13,14 +12,11 @@ from torch import Tensor
 from torch.quasirandom import SobolEngine
 from typing_extensions import override
 
-from models.inputs.encoding import ROUNDING, Code, Encoding
-from orchestrator.domain.constraints import LinearConstraint
+from models.inputs.encoding import Encoding
 from orchestrator.domain.distance import unlike
-from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter, Parameter
-from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
 from orchestrator.ports import Knowledge
-from policies.constraints import meets_constraints
+from policies.constraints import linear_constraints, meets_constraints
 from policies.planes import EXTRA, Planes
 from policies.pool import is_new, used
 
@@ -28,10 +24,8 @@ logger = logging.getLogger(__name__)
 
 MOST_DRAWS: Final = 2**16
 """Points looked at before a space counts as infeasible or too small to be found by chance."""
-BLOCK: Final = 256
+_BLOCK: Final = 256
 """Points drawn at a time; a power of two keeps Sobol's balance."""
-LEAST_AMOUNT: Final = 1e-12
-"""Keeps a sum of amounts above zero where a point lies on the cube's edge."""
 SEED_LIMIT: Final = 2**31
 """Sobol's scrambling takes seeds below it."""
 
@@ -72,73 +66,9 @@ class RandomPoints(Points):
         return torch.rand(count, self.width, dtype=torch.float64, generator=self.generator)
 
 
-def latent_width(space: SearchSpace) -> int:
-    """Return how many uniform numbers `inputs_at` takes, whatever is restricted."""
-    return sum(_latent(parameter) for parameter in space.parameters)
-
-
 def drawn_width(encoding: Encoding) -> int:
     """Return how many uniform numbers `feasible` takes for a point."""
-    return latent_width(encoding.space) + (EXTRA if Planes(encoding).exist else 0)
-
-
-def _latent(parameter: Parameter) -> int:
-    # a composition: one number chooses the components, one per component their amounts
-    return 1 + len(parameter.components) if isinstance(parameter, CompositionParameter) else 1
-
-
-def inputs_at(encoding: Encoding, points: Float[Tensor, "n k"]) -> Float[Tensor, "n d"]:
-    """Map points of the unit cube to encoded configurations that are legal but for constraints and what is avoided."""
-    parts = points.split([_latent(parameter) for parameter in encoding.space.parameters], dim=1)  # type: ignore[no-untyped-call]  # torch
-    pairs = zip(encoding.region.space.parameters, encoding.codes, parts, strict=True)
-    return torch.cat([_inputs_at(legal, code, part) for legal, code, part in pairs], dim=1)
-
-
-def _inputs_at(legal: Parameter, code: Code, U: Float[Tensor, "n w"]) -> Float[Tensor, "n v"]:
-    match legal:
-        case ContinuousParameter():
-            (low,), (high,) = code.bounds
-            return low + U * (high - low)
-        case DiscreteParameter():
-            choices = [code.encode({legal.name: value}) for value in legal.values]
-            return torch.tensor(choices, dtype=U.dtype)[_indices(U[:, 0], len(choices))]
-        case CategoricalParameter():
-            choices = [code.encode({legal.name: name}) for name in legal.categories]
-            return torch.tensor(choices, dtype=U.dtype)[_indices(U[:, 0], len(choices))]
-        case CompositionParameter():
-            return _fractions_at(legal, U)
-    assert_never(legal)
-
-
-def _indices(U: Float[Tensor, "*n"], count: int) -> Tensor:
-    return (U * count).long().clamp_max(count - 1)
-
-
-def _fractions_at(parameter: CompositionParameter, U: Float[Tensor, "n w"]) -> Float[Tensor, "n c"]:
-    """Draw uniformly from the simplex of the components chosen (normalised exponentials), then go to the lattice."""
-    if parameter.fixed is not None:
-        return torch.tensor(parameter.fixed, dtype=U.dtype).expand(len(U), -1)
-    members = _subsets(len(parameter.components), parameter.max_components or len(parameter.components))
-    amounts = (-torch.log1p(-U[:, 1:])).clamp_min(LEAST_AMOUNT) * members[_indices(U[:, 0], len(members))]
-    fractions = amounts / amounts.sum(dim=1, keepdim=True)
-    return fractions if parameter.step is None else _on_lattice(fractions, round(1 / parameter.step))
-
-
-@lru_cache(maxsize=64)
-def _subsets(width: int, most: int) -> Float[Tensor, "s c"]:
-    """Return which components may be present together, each subset of at most `most` once; all where all may be."""
-    if most == width:
-        return torch.ones(1, width, dtype=torch.float64)
-    chosen = [members for size in range(1, most + 1) for members in combinations(range(width), size)]
-    return torch.tensor([[float(index in members) for index in range(width)] for members in chosen], dtype=torch.float64)
-
-
-def _on_lattice(fractions: Float[Tensor, "n c"], parts: int) -> Float[Tensor, "n c"]:
-    """Do for many rows what `models.inputs.encoding.on_lattice` does for one."""
-    exact = fractions * parts
-    counts = (exact + ROUNDING).floor()
-    rank = (counts - exact).argsort(dim=1, stable=True).argsort(dim=1)
-    return (counts + (rank < parts - counts.sum(dim=1, keepdim=True))) / parts
+    return encoding.latent + (EXTRA if Planes(encoding).exist else 0)
 
 
 def feasible(encoding: Encoding, points: Points, *, most: int = MOST_DRAWS) -> Iterator[dict[str, float | str]]:
@@ -149,10 +79,10 @@ def feasible(encoding: Encoding, points: Points, *, most: int = MOST_DRAWS) -> I
     """
     found, region, planes = 0, encoding.region, Planes(encoding)
     if planes.exist and planes.is_empty():
-        shown = "; ".join(one.shown for one in encoding.region.space.constraints if isinstance(one, LinearConstraint))
+        shown = "; ".join(one.shown for one in linear_constraints(encoding))
         raise BadInput(f"infeasible constraints: {shown}: no point within the bounds meets all of them")
-    for _ in range(max(1, most // BLOCK)):
-        X = _legal_at(encoding, planes, points.draw(BLOCK))
+    for _ in range(max(1, most // _BLOCK)):
+        X = _legal_at(encoding, planes, points.draw(_BLOCK))
         for x in X[meets_constraints(encoding, X)]:
             row = encoding.decode(x)
             if region.complaint(row) is None:
@@ -166,9 +96,8 @@ def feasible(encoding: Encoding, points: Points, *, most: int = MOST_DRAWS) -> I
 def _legal_at(encoding: Encoding, planes: Planes, U: Float[Tensor, "n k"]) -> Float[Tensor, "n d"]:
     """Return the configurations at points of the unit cube, on the planes where there are any."""
     if not planes.exist:
-        return inputs_at(encoding, U)
-    width = latent_width(encoding.space)
-    X, there = planes.placed(inputs_at(encoding, U[:, :width]), U[:, width:])
+        return encoding.drawn(U)
+    X, there = planes.placed(encoding.drawn(U[:, : encoding.latent]), U[:, encoding.latent :])
     return X[there]
 
 

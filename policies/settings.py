@@ -7,7 +7,6 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field, ValidationError
 
 from orchestrator.domain.objective import Objective
-from orchestrator.domain.parameters import CompositionParameter
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Frozen, explain
 from orchestrator.errors import BadInput
@@ -46,13 +45,8 @@ class BayesianSettings(Frozen):
 
     def shown(self, space: SearchSpace, *, needs_measurements: bool) -> dict[str, Any]:
         """Return all settings, with the size of the design."""
-        size = max(3, degrees_of_freedom(space) + 1) if needs_measurements else 0
+        size = max(3, space.freedom + 1) if needs_measurements else 0
         return {**self.model_dump(), "initial": size if self.initial is None else self.initial}
-
-
-def degrees_of_freedom(space: SearchSpace) -> int:
-    """Count what can be varied independently, constraints aside."""
-    return sum(len(parameter.columns) - isinstance(parameter, CompositionParameter) for parameter in space.parameters)
 
 
 POLICY_NAMES: Final = {"bayesian": "bayesian/1", "random": "random/1", "sobol": "sobol/1"}

@@ -7,12 +7,14 @@ from hypothesis import strategies as st
 from orchestrator.domain.constraints import ExpressionConstraint, LinearConstraint
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter, Parameter
+from orchestrator.domain.parameters.number import AxisScale
 from orchestrator.domain.space import SearchSpace
 from orchestrator.ports import Observation
 
 UNITS = ("", "mL", "s", "mL/min", "degC")
 PRODUCT_UNITS = ("", "mL", "s", "mL/min")
 """Units that may be multiplied; degC has an offset."""
+SCALES: tuple[AxisScale, ...] = ("linear", "log")
 ELEMENTS = ("Ni", "Fe", "Co", "Mn", "Ce")
 SOLVENTS = ("water", "DMF", "toluene", "THF", "ODE")
 
@@ -24,13 +26,15 @@ def numbers(low: float = -1e3, high: float = 1e3) -> st.SearchStrategy[float]:
 @st.composite
 def continuous_parameters(draw: st.DrawFn, name: str = "x") -> ContinuousParameter:
     low = draw(numbers())
-    return ContinuousParameter(name=name, unit=draw(st.sampled_from(UNITS)), min=low, max=low + draw(numbers(0.01, 500)))
+    scale = draw(st.sampled_from(SCALES)) if low > 0 else "linear"
+    return ContinuousParameter(name=name, unit=draw(st.sampled_from(UNITS)), scale=scale, min=low, max=low + draw(numbers(0.01, 500)))
 
 
 @st.composite
 def discrete_parameters(draw: st.DrawFn, name: str = "x") -> DiscreteParameter:
     values = draw(st.lists(numbers(), min_size=1, max_size=6, unique=True))
-    return DiscreteParameter(name=name, unit=draw(st.sampled_from(UNITS)), values=tuple(values))
+    scale = draw(st.sampled_from(SCALES)) if min(values) > 0 else "linear"
+    return DiscreteParameter(name=name, unit=draw(st.sampled_from(UNITS)), scale=scale, values=tuple(values))
 
 
 @st.composite

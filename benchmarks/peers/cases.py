@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from flows.studies.benchmark.loading import Suite, load_suite
-from flows.studies.benchmark.pools import Pool
+from flows.studies.benchmark.pools import ReplayPool
 from flows.studies.benchmark.replay import initial_candidates
 from flows.studies.benchmark.spec import BenchmarkFile, Leave, load_benchmark
 from flows.studies.benchmark.split import sources_for
 from models.inputs.encoding import Encoding
-from models.meta_learning.tasks import TaskData
+from models.tasks import TaskData
 from orchestrator.domain.parameters import CategoricalParameter, Parameter
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
@@ -47,7 +47,7 @@ def cases_of(file: BenchmarkFile, suite: Suite, *, leave: Leave, tasks: Sequence
         yield case_of(file, suite.pools[task], sources, leave=leave, seeds=seeds)
 
 
-def case_of(file: BenchmarkFile, pool: Pool, sources: Sequence[TaskData], *, leave: Leave, seeds: int) -> Case:
+def case_of(file: BenchmarkFile, pool: ReplayPool, sources: Sequence[TaskData], *, leave: Leave, seeds: int) -> Case:
     """Make the case of one judged task; per seed what is drawn: first experiments, measured values, source rows."""
     run, encoding = file.spec.run, Encoding(file.space)
     return {

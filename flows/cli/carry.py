@@ -1,138 +1,84 @@
-"""Carrying a campaign: its loop in one thread, as a Prefect flow where there is a server, and its progress on the terminal."""
+"""Carrying a campaign on from a terminal: its loop in one thread, as a Prefect flow where there is a server, its progress shown."""
 
 import logging
-import os
 import signal
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from rich.console import Group
 from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
-from typing_extensions import override
 
-from flows.cli.progress import progress_line, progress_table
+from flows.cli.console import SPINNER, console, program
+from flows.cli.progress import progress_table
 from flows.cli.signs import Journal, Places, Pulse, occupation, waiting, waiting_line
-from flows.console import SPINNER, console, program
-from flows.plans.plan import Plan
-from flows.prefect_server.server import ServerUse, prefect_environment
-from flows.report.overview import Shown
-from flows.running.actions import Steps
-from flows.running.malloc_trim import give_back
-from flows.running.notices import Teller
-from flows.running.run_loop import Cycle, Ended, plain_cycle, run_loop
-from flows.running.steering import Steering
+from flows.running.carry import Bare, Body, Carried, Frame
+from flows.running.run_loop import Cycle, Ended, plain_cycle
 from orchestrator.errors import AthanorError
-from orchestrator.loop import History, best
+from orchestrator.history import best
 
 logger = logging.getLogger(__name__)
 
 VIEW_GRACE: Final = 10.0
 """Wall seconds that the view may take to close after the ledger says finished."""
-TASKS_UP_TO: Final = 400
-"""Budget above which Prefect gets no task per cycle: its page cannot show more."""
-
-Body = Callable[[Cycle], None]
-"""Carries the campaign on, each cycle wrapped; puts its outcome aside and never raises."""
 
 
-class Frame(Protocol):
-    """What a campaign's body runs in."""
+class TerminalCarrier:
+    """Carries a campaign on from a terminal until its loop ends."""
 
-    def run(self, body: Body) -> None:
-        """Run the body to its end."""
-        ...
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self.view_lost = False
+        """Whether Prefect did not take the campaign's end: it would then hold the process for minutes."""
 
-    def show(self, history: History) -> None:
-        """Show the history; never waits."""
-        ...
+    def __call__(self, carried: Carried) -> Ended:
+        """Carry the campaign on, and show it meanwhile."""
+        leave, finished = threading.Event(), threading.Event()
+        signal.signal(signal.SIGTERM, lambda *_: leave.set())
+        outcome: list[Ended | Exception] = []
+        frame = _frame(carried, leave)
 
+        def body(cycle: Cycle) -> None:
+            if outcome:  # Prefect failed after the campaign had ended
+                return
+            try:
+                outcome.append(carried.conduct(frame, cycle, leave))
+            except Exception as error:  # handed to the command's own thread
+                outcome.append(error)
+            finished.set()
 
-class Bare(Frame):
-    """No view."""
+        closed = threading.Event()
+        worker = threading.Thread(target=_run, args=(frame, body, closed), name="campaign", daemon=True)
+        worker.start()
+        self._show(carried, leave, finished)
+        worker.join(timeout=VIEW_GRACE)
+        result = outcome[0]
+        self.view_lost = not closed.is_set() and isinstance(result, Ended | AthanorError)
+        if isinstance(result, Exception):
+            raise result
+        return result
 
-    @override
-    def run(self, body: Body) -> None:
-        body(plain_cycle)
-
-    @override
-    def show(self, history: History) -> None:
-        return
-
-
-Outcome = tuple[Ended | AthanorError, bool]
-"""How the loop ended, and whether the view of that was lost."""
-
-
-@dataclass(frozen=True)
-class Carried:
-    """A campaign that is ready to be carried on."""
-
-    steps: Steps
-    plan: Plan
-    server: ServerUse
-    """Prefect's server, or none."""
-    steering: Steering
-    teller: Teller
-    """Tells people what they should know of."""
-    report: Path
-    """Where the campaign's report is written."""
-    quiet: bool
-    """Whether nothing is shown on the terminal."""
-
-    def shown(self) -> Shown:
-        """Return what a view needs to know."""
-        file, objective = self.plan.file, self.plan.objective
-        budget = file.spec.campaign.budget
-        return Shown(file.name, objective, budget, self.report, lambda: progress_line(self.steps.history, objective, budget))
-
-    def conduct(self, frame: Frame, cycle: Cycle, leave: threading.Event) -> Ended:
-        """Run the campaign's loop to its end and show how it ended; cycles are wrapped where the page can show so many."""
-        wrapped = cycle if self.plan.file.spec.campaign.budget <= TASKS_UP_TO else plain_cycle
-
-        def observe(history: History) -> None:
-            frame.show(history)
-            self.teller.tell(history)
-            give_back()
-
-        ended = run_loop(self.steps, cycle=wrapped, observe=observe, leave=leave)
-        frame.show(self.steps.refresh())
-        return ended
-
-
-Carrier = Callable[[Carried], Outcome]
-"""Carries a campaign on: from a terminal, or within a flow run that somebody started in the page."""
-
-
-def carry(carried: Carried) -> Outcome:
-    """Carry a campaign on from a terminal until its loop ends."""
-    leave, finished = threading.Event(), threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: leave.set())
-    outcome: list[Ended | Exception] = []
-    frame = _frame(carried, leave)
-
-    def body(cycle: Cycle) -> None:
-        if outcome:  # Prefect failed after the campaign had ended
-            return
+    def _show(self, carried: Carried, leave: threading.Event, finished: threading.Event) -> None:
+        places = Places(carried.steering.lab.path, lambda: carried.server.ui_url, program())
         try:
-            outcome.append(carried.conduct(frame, cycle, leave))
-        except Exception as error:  # handed to the command's own thread
-            outcome.append(error)
-        finished.set()
+            if self._quiet:
+                finished.wait()
+            elif console.is_terminal:
+                _show_table(carried, places, finished)
+            else:
+                _show_lines(carried, places, finished)
+        except KeyboardInterrupt:
+            leave.set()
+            finished.wait(timeout=VIEW_GRACE)
 
-    closed = threading.Event()
-    worker = threading.Thread(target=_run, args=(frame, body, closed), name="campaign", daemon=True)
-    worker.start()
-    _show(carried, leave, finished)
-    worker.join(timeout=VIEW_GRACE)
-    result = outcome[0]
-    if not isinstance(result, Ended | AthanorError):
-        raise result
-    return result, not closed.is_set()
+
+def _frame(carried: Carried, leave: threading.Event) -> Frame:
+    if carried.server.url is None:
+        return Bare()
+    from flows.prefect_view.campaign_flow import View  # only now is the environment set, which Prefect reads when it is imported
+
+    return View(carried.shown(), carried.steering, leave)
 
 
 def _run(frame: Frame, body: Body, closed: threading.Event) -> None:
@@ -142,34 +88,6 @@ def _run(frame: Frame, body: Body, closed: threading.Event) -> None:
     except Exception as error:  # whatever Prefect raises: the ledger decides, and the campaign goes on without it
         logger.warning("Prefect's view is lost: %s", error)
         body(plain_cycle)
-
-
-def prepare_prefect(server: ServerUse) -> None:
-    """Set the environment that Prefect reads when it is first imported, here and in child processes."""
-    os.environ.update({"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING", **prefect_environment(server)})
-
-
-def _frame(carried: Carried, leave: threading.Event) -> Frame:
-    if carried.server.url is None:
-        return Bare()
-    prepare_prefect(carried.server)
-    from flows.ui.campaign_flow import View  # after the environment is set: importing Prefect reads it
-
-    return View(carried.shown(), carried.steering, leave)
-
-
-def _show(carried: Carried, leave: threading.Event, finished: threading.Event) -> None:
-    places = Places(carried.steering.lab.path, lambda: carried.server.ui_url, program())
-    try:
-        if carried.quiet:
-            finished.wait()
-        elif console.is_terminal:
-            _show_table(carried, places, finished)
-        else:
-            _show_lines(carried, places, finished)
-    except KeyboardInterrupt:
-        leave.set()
-        finished.wait(timeout=VIEW_GRACE)
 
 
 def _show_table(carried: Carried, places: Places, finished: threading.Event) -> None:

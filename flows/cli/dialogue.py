@@ -54,7 +54,7 @@ class Edits(Protocol):
         """Unit of each target."""
         ...
 
-    def check(self, configuration: Configuration, *, times: int) -> None:
+    def check(self, configuration: Configuration, *, times: int) -> object:
         """Refuse with BadInput what the campaign would refuse, of so many runs."""
         ...
 

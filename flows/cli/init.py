@@ -1,17 +1,14 @@
-"""`athanor init`: a lab folder to start from."""
+"""The lab folder that `athanor init` starts from."""
 
 from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from flows.console import console
-from orchestrator.commandline import typed
 from orchestrator.errors import BadInput
 
-_FILES: Final = ("campaign.toml", "prior.toml", "bench.toml", "plant.toml", "README.md")
-
-_NEXT: Final = (("meta-train", "prior.toml"), ("check", "campaign.toml"), ("dry-run", "campaign.toml"))
+SCAFFOLD: Final = ("campaign.toml", "prior.toml", "bench.toml", "plant.toml", "README.md")
+NEXT: Final = (("meta-train", "prior.toml"), ("check", "campaign.toml"), ("dry-run", "campaign.toml"))
 """Commands in their order, and the file of each."""
 
 
@@ -21,19 +18,15 @@ def scaffold(directory: Path) -> None:
     Raises:
         BadInput: A file of that name is there already; nothing is written.
     """
-    taken = [name for name in _FILES if (directory / name).exists()]
+    taken = [name for name in SCAFFOLD if (directory / name).exists()]
     if taken:
         raise BadInput(f"{directory / taken[0]} is there already; expected a folder without it")
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        for name in _FILES:
+        for name in SCAFFOLD:
             (directory / name).write_text(files("flows.cli").joinpath("scaffold", name).read_text(encoding="utf-8"), encoding="utf-8")
     except OSError as error:
-        for name in _FILES:  # none was there before: half of them would only be in the way of the next attempt
+        for name in SCAFFOLD:  # none was there before: half of them would only be in the way of the next attempt
             with suppress(OSError):
                 (directory / name).unlink(missing_ok=True)
         raise BadInput(f"{directory} cannot be written: {error.strerror}") from error
-    console.print(f"{directory}: {', '.join(_FILES)}")
-    console.print("next:")
-    for command, name in _NEXT:
-        console.print(f"  {typed(command, directory / name)}", soft_wrap=True, markup=False)

@@ -1,12 +1,15 @@
 """Options and arguments that several commands share."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 import typer.core
 
 from orchestrator.errors import BadInput
+
+if TYPE_CHECKING:
+    from flows.plans.lab import Lab
 
 LabOption = Annotated[Path | None, typer.Option("--lab", help="Lab folder; else the one beside the file, or the only one here.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
@@ -23,6 +26,22 @@ ReasonOption = Annotated[str, typer.Option("--reason", help="Why.")]
 KindOption = Annotated[
     bool | None, typer.Option("--dry/--live", help="Of what kind the lab is; where there is none, it is made.", show_default=False)
 ]
+
+
+def commands() -> typer.Typer:
+    """Return what a module's commands are registered with; `main` puts them together."""
+    return typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
+def the_lab(folder: Path | None) -> "Lab":
+    """Open the lab that `--lab` names, else the only one here.
+
+    Raises:
+        BadInput: None here, or two.
+    """
+    from flows.plans.lab import find_lab
+
+    return find_lab(folder, here=Path.cwd())
 
 
 def kind_of(dry: bool | None) -> Literal["live", "dry"] | None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from rich.table import Table
 
 from orchestrator.domain.objective import Objective
-from orchestrator.loop import History, accepted, best
+from orchestrator.history import History, best
 
 
 def progress_table(history: History, objective: Objective, budget: int) -> Table:
@@ -15,7 +15,7 @@ def progress_table(history: History, objective: Objective, budget: int) -> Table
     table = Table(title=f"{history.campaign.name}: {ended} of {budget} experiments", title_justify="left", expand=False)
     for heading in ("", "objective", *(f"{target.name} {target.unit}".strip() for target in objective.targets), "status"):
         table.add_column(heading)
-    values = accepted(history)
+    values = history.accepted
     if (found := best(history, objective)) is not None:
         table.add_row("best", f"{found[1]:.4f}", *_cells(values.get(found[0].run_key, {}), objective), str(found[0].status))
     if runs:
@@ -23,13 +23,6 @@ def progress_table(history: History, objective: Objective, budget: int) -> Table
         score = objective.score_measured(last)
         table.add_row("last", "-" if score is None else f"{score:.4f}", *_cells(last, objective), str(runs[-1].status))
     return table
-
-
-def progress_line(history: History, objective: Objective, budget: int) -> str:
-    """Say in a line how far a campaign is."""
-    runs, found = history.attempts(), best(history, objective)
-    ended = sum(run.status.is_terminal for run in runs)
-    return f"{ended} of {budget} experiments ended, best objective {'-' if found is None else format(found[1], '.4f')}"
 
 
 def _cells(values: Mapping[str, float], objective: Objective) -> list[str]:

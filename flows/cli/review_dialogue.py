@@ -1,12 +1,10 @@
 """`athanor review ask`: the dialogue on a terminal, over a lab's ledger, which is never held open while a person thinks."""
 
-import json
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager
+from functools import partial
 from getpass import getpass
-from pathlib import Path
 
 import typer
 from rich.console import RenderableType
@@ -15,17 +13,17 @@ from rich.prompt import Prompt
 from rich.text import Text
 from typing_extensions import override
 
+from flows.cli.console import console
 from flows.cli.dialogue import LEFT, Edits, Matter, Talk, hold
-from flows.cli.review import opened, request_of, table_of, title_of
-from flows.console import console
-from flows.plans.lab import Lab, clock_of
+from flows.cli.review import print_request
+from flows.plans.lab import Lab
 from flows.plans.snapshots import files_of
 from flows.review.answering import is_number
+from flows.running.review_operations import Seen, give, look, page_of, request_of
 from orchestrator.domain.lifecycle import ReviewStatus
-from orchestrator.domain.review import Answer, ReviewRequest
+from orchestrator.domain.review import ReviewRequest
 from orchestrator.errors import BadInput
-from orchestrator.loop import History
-from orchestrator.store.sql import SqlStore
+from orchestrator.history import History
 
 
 class Terminal(Talk):
@@ -51,34 +49,36 @@ def is_terminal() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def offer(campaign: str | None, *, lab: Path | None) -> None:
+def refuse_without_terminal() -> None:
+    """Raise BadInput where nobody can be asked."""
+    if not is_terminal():
+        raise BadInput("`athanor review ask` needs a terminal; `athanor review decide` answers without one")
+
+
+def offer(seen: Seen) -> None:
     """Ask which of the requests just listed is to be decided now; Enter leaves."""
-    with opened(campaign, lab, read_only=True) as (found, _, history):
-        waiting = {one.number: one for one in history.open_requests if one.answer_id is None}
+    waiting = {one.number: one for one in seen.history.open_requests if one.answer_id is None}
     if not waiting:
         return
     with _leaving("left without an answer"):
         request = _chosen(waiting)
         if request is not None:
-            console.print(hold(Terminal(), _matter(found, history, request)), markup=False)
+            console.print(hold(Terminal(), _matter(seen, request)))
 
 
-def ask(number: int | None, campaign: str | None, *, lab: Path | None) -> None:
+def ask(lab: Lab, campaign: str | None, number: int | None) -> None:
     """Lead through a request.
 
     Raises:
-        BadInput: No terminal, no such request, or one that waits no more.
+        BadInput: No such request, or one that waits no more.
     """
-    if not is_terminal():
-        raise BadInput("`athanor review ask` needs a terminal; `athanor review decide` answers without one")
-    with opened(campaign, lab, read_only=True) as (found, store, history):
-        request, clock = request_of(history, number), clock_of(found, store)
-    if (over := _over(history, request)) is not None:
+    seen = look(lab, campaign)
+    request = request_of(seen.history, number)
+    if (over := _over(seen.history, request)) is not None:
         raise BadInput(over)
-    console.print(title_of(request, clock, history), markup=False)
-    console.print(table_of(history, request))
+    print_request(seen, request)
     with _leaving(LEFT.format(request.number)):
-        console.print(hold(Terminal(), _matter(found, history, request)), markup=False)
+        console.print(hold(Terminal(), _matter(seen, request)))
 
 
 def _chosen(waiting: dict[int, ReviewRequest]) -> ReviewRequest | None:
@@ -99,56 +99,39 @@ def _leaving(line: str) -> Iterator[None]:
     try:
         yield
     except (EOFError, KeyboardInterrupt) as error:
-        console.print(f"\n{line}", markup=False)
+        console.print(f"\n{line}")
         raise typer.Exit(130) from error
 
 
-@dataclass(frozen=True, slots=True)
-class _Matters:
-    """What the dialogue asks of the ledger, opened anew each time."""
+def _matter(seen: Seen, request: ReviewRequest) -> Matter:
+    """Put together what is asked; the ledger is opened anew for each look."""
+    lab, history = seen.lab, seen.history
+    space, objective = files_of(history.campaign)
 
-    lab: Lab
-    history: History
-    request: ReviewRequest
-
-    def page(self) -> RenderableType:
+    def page() -> RenderableType:
         from flows.review import rendering  # loads what draws, which a decision need not wait for
 
-        with closing(SqlStore.open(self.lab.ledger, read_only=True)) as store:
-            document = json.loads(store.page(self.request.page_sha256 or "").text)
-        return Markdown(rendering.markdown(document, pictures=False))
+        return Markdown(rendering.markdown(page_of(lab, request), pictures=False))
 
-    def edits(self) -> Edits:
-        from flows.review.editing import editor_of  # loads the models' libraries
+    def edits() -> Edits:
+        from flows.running.plan_operations import editor_for  # loads the models' libraries
 
-        with closing(SqlStore.open(self.lab.ledger, read_only=True)) as store:
-            return editor_of(self.history, store)
+        return editor_for(lab, history)
 
-    def over(self) -> str | None:
-        with closing(SqlStore.open(self.lab.ledger, read_only=True)) as store:
-            now = History.of(store.changes(self.request.campaign))
-        return _over(now, now.requests[self.request.request_id])
+    def over() -> str | None:
+        now = look(lab, request.campaign).history
+        return _over(now, now.requests[request.request_id])
 
-    def give(self, answer: Answer, code: str | None) -> Answer:
-        with closing(SqlStore.open(self.lab.ledger, create=False)) as store:
-            return store.answer(answer, code=code, now=clock_of(self.lab, store).now())
-
-
-def _matter(lab: Lab, history: History, request: ReviewRequest) -> Matter:
-    with closing(SqlStore.open(lab.ledger, read_only=True)) as store:
-        people = store.people()
-    matters = _Matters(lab, history, request)
-    space, objective = files_of(history.campaign)
     return Matter(
         request=request,
         proposals={one.number: history.proposals[(one.proposal_id, one.revision)] for one in request.asked},
         columns=space.columns,
         units=objective.units,
-        needs_code=bool(people),
-        page=matters.page,
-        edits=matters.edits,
-        over=matters.over,
-        give=matters.give,
+        needs_code=seen.needs_code,
+        page=page,
+        edits=edits,
+        over=over,
+        give=partial(give, lab),
     )
 
 

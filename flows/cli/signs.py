@@ -11,7 +11,7 @@ from orchestrator.clock import Clock
 from orchestrator.commandline import typed
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.review import ReviewRequest
-from orchestrator.loop import History
+from orchestrator.history import History
 
 FIRST_SECONDS: Final = 30.0
 """Wall seconds of silence after which a line says what goes on where no terminal refreshes it."""

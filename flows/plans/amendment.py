@@ -11,16 +11,15 @@ from typing import Any, Final
 
 from flows.plans.plan import Plan, changed_lines
 from flows.plans.snapshots import files_of
-from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
+from orchestrator.domain.events import EventKind
+from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.objective import Objective
-from orchestrator.domain.parameters import CategoricalParameter
 from orchestrator.domain.records import CampaignRecord, ExperimentRun
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
-from orchestrator.loop import History
+from orchestrator.history import History
 from orchestrator.ports import StoredEvent
 
-AMENDED: Final = "amended"
 """Kind of the event."""
 _HASHED: Final = frozenset({"table", "prior"})
 """Files of which the snapshot holds the hash and not the text."""
@@ -43,7 +42,7 @@ class Amendment:
         return {"reason": reason, "difference": list(self.difference), "files": files}
 
 
-def amend(history: History, plan: Plan) -> Amendment:
+def amendment_of(history: History, plan: Plan) -> Amendment:
     """Put today's files in place of those that a campaign has in the ledger.
 
     Args:
@@ -55,7 +54,7 @@ def amend(history: History, plan: Plan) -> Amendment:
             not be read under the new files.
     """
     record = history.campaign
-    if record.status in (CampaignStatus.FINISHED, CampaignStatus.ABORTED):
+    if record.status.is_over:
         raise BadInput(f"campaign {record.name} is {record.status} ({record.reason}): its files are what it was carried out with")
     before, after = record.snapshot["files"], plan.snapshot["files"]
     changed = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
@@ -74,7 +73,7 @@ def amend(history: History, plan: Plan) -> Amendment:
 
 def former_benches(events: Iterable[StoredEvent]) -> frozenset[str]:
     """Return the hashes of the bench files that a campaign had before its amendments."""
-    files = (event.payload["details"]["files"] for event in events if event.kind == AMENDED)
+    files = (event.payload["details"]["files"] for event in events if event.kind == EventKind.AMENDED)
     return frozenset(one["bench"]["before"] for one in files if "bench" in one)
 
 
@@ -109,9 +108,9 @@ def _unreadable(history: History, space: SearchSpace, objective: Objective, plan
     if (before := _targets(objective)) != (after := _targets(plan.objective)):
         yield f"the targets were {', '.join(before)} and are {', '.join(after)}"
     for parameter in plan.space.parameters:
-        if isinstance(parameter, CategoricalParameter):
-            used = {str(one.configuration[parameter.name]) for one in history.newest()}
-            if gone := sorted(used - set(parameter.categories)):
+        for column in (one for one in parameter.columns if one not in parameter.units):
+            used = {str(one.configuration[column]) for one in history.newest()}
+            if gone := sorted(used - set(parameter.names)):
                 yield f"parameter {parameter.name} has no category {gone[0]!r} any more, which was proposed already"
 
 

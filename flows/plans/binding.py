@@ -17,7 +17,7 @@ FILE: Final = " file"
 """Ends the name of an entry that holds a whole file's sha256."""
 DIGEST: Final = "sha256:"
 """Begins a value that says nothing to people."""
-SHOWN: Final = 8
+_SHOWN: Final = 8
 """Changes named in a reason; `athanor amend` has shown all of them."""
 _DIGITS: Final = 16
 """Of a section's digest: it explains, the file's own binds."""
@@ -88,8 +88,8 @@ def changes(old: Mapping[str, str], new: Mapping[str, str]) -> str | None:
     """
     changed = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
     told = [name for name in changed if not name.endswith(FILE)] or changed
-    lines = [_told(name, old.get(name), new.get(name)) for name in told[:SHOWN]]
-    more = [f"and {len(told) - SHOWN} more"] if len(told) > SHOWN else []
+    lines = [_told(name, old.get(name), new.get(name)) for name in told[:_SHOWN]]
+    more = [f"and {len(told) - _SHOWN} more"] if len(told) > _SHOWN else []
     return "; ".join([*lines, *more]) or None
 
 

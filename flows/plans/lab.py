@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Final, Literal
 
 from flows.plans.disk_space import check_room
+from instruments.lab_processes.labtime import lab_clock
 from instruments.lab_processes.locks import FileLock
-from instruments.lab_processes.processes import lab_clock, make_own
-from instruments.lab_processes.state_files import LAB, read_note, write_note
+from instruments.lab_processes.started import make_own
+from instruments.lab_processes.state_files import LAB, LATCHED, read_state_file, write_state_file
 from orchestrator.clock import Clock, LiveClock, PlantClock
 from orchestrator.errors import BadInput
-from orchestrator.ports import Store
+from orchestrator.ports import ReadStore
 
 Kind = Literal["live", "dry"]
 _DEFAULTS: Final[dict[Kind, str]] = {"live": ".athanor", "dry": ".athanor-dry"}
@@ -58,6 +59,11 @@ class Lab:
         """Whether its kind is its first run's to settle."""
         return (self.path / _UNSETTLED).exists()
 
+    @property
+    def is_latched(self) -> bool:
+        """Whether its bench was stopped, and not released since."""
+        return (self.path / LATCHED).exists()
+
     def report(self, campaign: str) -> Path:
         """Return where a campaign's report is written."""
         return self.path / "reports" / f"{campaign}.html"
@@ -98,7 +104,7 @@ def _settle(path: Path, kind: Kind) -> None:
     try:
         with FileLock(path / "settle.lock", what="a starting command", lab=path):
             if (path / _UNSETTLED).exists():
-                write_note(path / LAB, {**read_note(path / LAB), "kind": kind})
+                write_state_file(path / LAB, {**read_state_file(path / LAB), "kind": kind})
                 (path / _UNSETTLED).unlink()
     except OSError as error:
         raise BadInput(f"lab folder {path} cannot be written to: {error.strerror}") from error
@@ -150,6 +156,11 @@ def open_lab(path: Path) -> Lab:
     return Lab(path.resolve(), kind)
 
 
+def labs_in(folder: Path) -> list[Path]:
+    """Return the labs of a folder: itself, and those that `run` and `dry-run` make in it."""
+    return [one for one in (folder, *(folder / name for name in _DEFAULTS.values())) if (one / LAB).exists()]
+
+
 def find_lab(folder: Path | None, *, here: Path) -> Lab:
     """Open the lab that `--lab` names, else the only one here.
 
@@ -158,9 +169,7 @@ def find_lab(folder: Path | None, *, here: Path) -> Lab:
     """
     if folder is not None:
         return open_lab(folder)
-    found = [here / name for name in _DEFAULTS.values() if (here / name / LAB).exists()]
-    if (here / LAB).exists():
-        found.insert(0, here)
+    found = labs_in(here)
     if not found:
         raise BadInput(f"no lab in {here}; name one with --lab DIR")
     if len(found) > 1:
@@ -168,7 +177,7 @@ def find_lab(folder: Path | None, *, here: Path) -> Lab:
     return open_lab(found[0])
 
 
-def clock_of(lab: Lab, store: Store) -> Clock:
+def clock_of(lab: Lab, store: ReadStore) -> Clock:
     """Return the lab's clock; in a dry lab whose plant is gone, lab time goes on from the last event."""
     if lab.endpoints is None:
         return LiveClock()

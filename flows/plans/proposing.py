@@ -14,7 +14,7 @@ from orchestrator.domain.campaign import GeneralSpec
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.records import Proposal, Provenance
 from orchestrator.errors import BadInput, NeedsPerson
-from orchestrator.loop import History, knowledge
+from orchestrator.history import History, knowledge
 from orchestrator.ports import Knowledge, Policy, Suggestion
 
 _LIBRARIES: Final = ("athanor", "torch", "botorch", "gpytorch")

@@ -5,27 +5,24 @@ the past. A run counts as soon as it was handed over, and counts whole unless th
 never sent: a bottle that is emptier than the ledger says spoils an experiment, a fuller one costs a refill.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from instruments.bench.spec import StockSpec
-from orchestrator.domain.lifecycle import RunStatus, StepKind
+from orchestrator.domain.lifecycle import EvidenceKey, RunStatus, StepKind
 from orchestrator.domain.records import ExperimentRun, Proposal, Step
-from orchestrator.loop import History
-from orchestrator.ports import Store
+from orchestrator.history import History
+from orchestrator.ports import ReadStore
 from orchestrator.textfile import parse_toml
 from orchestrator.units import parse
 
 Lot = tuple[str, str]
 """A stock's name and its lot."""
-NEVER_SENT: Final = "steps never sent"
-"""In a run's evidence: indices of the steps that the host's journal has as planned to the end."""
-CARRIED_OUT: Final = "steps carried out"
-"""In the evidence of an attempt that counts as not executed: indices of the steps that were done all the same."""
 _SLACK: Final = 1e-9
 """Of the filled volume: what is left may be exactly what is needed."""
 _PREFIX: Final = "stock "
+_LOT: Final = ": lot"
 
 
 def _key(stock: str, part: str) -> str:
@@ -49,33 +46,34 @@ def stock_entries_of(bench: str) -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Filled:
-    """A stock whose doses can be followed, for an instrument delivers it."""
+class BoundStock:
+    """A stock as an approval binds it, whose doses can be followed, for an instrument delivers it."""
 
     name: str
     lot: str
-    volume: float
-    """All that was ever filled in of this lot, in mL."""
+    instrument: str
+    filled: str
+    """The volume of all that was ever filled in of this lot, with its unit."""
+
+    @property
+    def volume(self) -> float:
+        """The same in mL."""
+        return parse(self.filled, "mL", what=f"stock {self.name}, volume")
 
 
-def filled(binding: Mapping[str, str]) -> tuple[Filled, ...]:
-    """Return the stocks that instruments deliver, by what an approval binds today."""
+def bound_stocks(binding: Mapping[str, str]) -> tuple[BoundStock, ...]:
+    """Return the stocks that instruments deliver, by what an approval binds."""
+    names = (key.removeprefix(_PREFIX).removesuffix(_LOT) for key in binding if key.startswith(_PREFIX) and key.endswith(_LOT))
     return tuple(
-        Filled(name, lot, parse(binding[_key(name, "volume")], "mL", what=f"stock {name}, volume")) for name, lot, _ in _delivered(binding)
+        BoundStock(name, binding[_key(name, "lot")], binding[_key(name, "delivered by")], binding.get(_key(name, "volume"), ""))
+        for name in names
+        if _key(name, "delivered by") in binding
     )
-
-
-def _delivered(binding: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
-    """Yield name, lot and instrument of each stock that an instrument delivers."""
-    for key, lot in binding.items():
-        name = key.removeprefix(_PREFIX).removesuffix(": lot")
-        if key == _key(name, "lot") and (instrument := binding.get(_key(name, "delivered by"))) is not None:
-            yield name, lot, instrument
 
 
 def needed(steps: Iterable[Step], binding: Mapping[str, str]) -> dict[Lot, float]:
     """Sum what steps dose of each lot, in mL."""
-    by_instrument = {instrument: (name, lot) for name, lot, instrument in _delivered(binding)}
+    by_instrument = {stock.instrument: (stock.name, stock.lot) for stock in bound_stocks(binding)}
     volumes: dict[Lot, float] = {}
     for step in steps:
         found = by_instrument.get(step.instrument or "")
@@ -89,9 +87,9 @@ def dosed(run: ExperimentRun, proposal: Proposal) -> dict[Lot, float]:
     if run.fence is None or run.status is RunStatus.QUEUED:
         return {}
     if run.status is RunStatus.SUPERSEDED:
-        taken = set(run.evidence.get(CARRIED_OUT, ()))
+        taken = set(run.evidence.get(EvidenceKey.CARRIED_OUT, ()))
     else:
-        taken = {step.index for step in proposal.steps} - set(run.evidence.get(NEVER_SENT, ()))
+        taken = {step.index for step in proposal.steps} - set(run.evidence.get(EvidenceKey.NEVER_SENT, ()))
     return needed((step for step in proposal.steps if step.index in taken), proposal.binding)
 
 
@@ -120,12 +118,12 @@ class StockBook:
     Other campaigns are read once: only one campaign of a lab is carried on at a time.
     """
 
-    def __init__(self, store: Store, campaign: str) -> None:
+    def __init__(self, store: ReadStore, campaign: str) -> None:
         """Read the lab's other campaigns; the ledger is not needed afterwards."""
         others = [History.of(store.changes(record.name)) for record in store.campaigns() if record.name != campaign]
         self._elsewhere = {waiting: _summed(others, waiting=waiting) for waiting in (False, True)}
 
-    def left(self, history: History, binding: Mapping[str, str], *, waiting: bool) -> dict[str, tuple[Filled, float]]:
+    def left(self, history: History, binding: Mapping[str, str], *, waiting: bool) -> dict[str, tuple[BoundStock, float]]:
         """Return by stock what was filled in and how much of it is left, in mL.
 
         Args:
@@ -133,7 +131,7 @@ class StockBook:
             binding: What an approval binds today.
             waiting: Whether approved runs that wait count as if they had been carried out.
         """
-        stocks = filled(binding)
+        stocks = bound_stocks(binding)
         if not stocks:
             return {}
         own, others = _drawn(history.runs.values(), history.proposals, waiting=waiting), self._elsewhere[waiting]

@@ -28,7 +28,7 @@ from flows.prefect_server.server_port import choose_port
 from flows.prefect_server.server_users import STOP_SECONDS, lock_is_free, share, tend
 from instruments.lab_processes.locks import FileLock
 from instruments.lab_processes.process_identity import Process, last_line, reap, start_detached
-from instruments.lab_processes.state_files import leave_word, read_note, write_note
+from instruments.lab_processes.state_files import read_state_file, record_exit_reason, write_state_file
 from orchestrator.errors import Fault, LockHeld
 
 logger = logging.getLogger(__name__)
@@ -100,7 +100,7 @@ class ServerUse:
             self._left = tend(self.home, self._begin_again, self._tell)
 
     def _take(self) -> str:
-        url, note = ensure_server(self.home), read_note(self.home / _NOTE)
+        url, note = ensure_server(self.home), read_state_file(self.home / _NOTE)
         self.moved, self._keeper = note.get("moved"), note.get("keeper")
         return url
 
@@ -143,7 +143,7 @@ def address_now() -> dict[str, str]:
     Empty with the user's own server, and while there is none.
     """
     home = home_in_use()
-    url = read_note(home / _NOTE).get("url") if home else None
+    url = read_state_file(home / _NOTE).get("url") if home else None
     return {"PREFECT_API_URL": url, "PREFECT_UI_URL": url.removesuffix("/api")} if url else {}
 
 
@@ -156,6 +156,11 @@ def prefect_environment(server: ServerUse) -> dict[str, str]:
     if server.url is None or configured_url():
         return {**safe, **client_settings()}
     return {**safe, **_settings(server.home, server.url), _OWN_HOME: str(server.home)}
+
+
+def prepare_prefect(server: ServerUse) -> None:
+    """Set the environment that Prefect reads when it is first imported, here and in child processes."""
+    os.environ.update({"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING", **prefect_environment(server)})
 
 
 def _settings(home: Path, url: str) -> dict[str, str]:
@@ -209,9 +214,9 @@ def _await_server(home: Path, keeper: Process) -> str:
     while time.monotonic() < deadline:
         if not keeper.alive:
             reap(keeper.pid)
-            line = read_note(home / _ERROR).get("error") or last_line(home / "keeper.log")
+            line = read_state_file(home / _ERROR).get("error") or last_line(home / "keeper.log")
             raise Fault(f"the Prefect server did not start: {line}")
-        note = read_note(home / _NOTE)
+        note = read_state_file(home / _NOTE)
         if note.get("keeper") == keeper.pid and (url := _ready_url(home)):
             return url
         time.sleep(_POLL_SECONDS)
@@ -219,7 +224,7 @@ def _await_server(home: Path, keeper: Process) -> str:
 
 
 def _ready_url(home: Path) -> str | None:
-    note = read_note(home / _NOTE)
+    note = read_state_file(home / _NOTE)
     process = Process.parse(note)
     if process is None or not process.alive or not _is_ready(str(note.get("url", ""))):
         return None
@@ -295,7 +300,7 @@ class Keeper:
                 os.close(users)  # last: a new user sees no server any more
 
     def _adopt(self) -> _Server | None:
-        note = read_note(self._home / _NOTE)
+        note = read_state_file(self._home / _NOTE)
         process = Process.parse(note)
         if process is None or not process.alive:
             return None
@@ -332,7 +337,7 @@ class Keeper:
             if self._is_over(users) or time.monotonic() > deadline:
                 raise Fault("the server was not ready in time, or nobody waited for it any more")
             self._stopping.wait(_POLL_SECONDS)
-        write_note(self._home / _NOTE, {**server.process.document(), "url": server.url, "keeper": os.getpid(), "moved": server.moved})
+        write_state_file(self._home / _NOTE, {**server.process.document(), "url": server.url, "keeper": os.getpid(), "moved": server.moved})
 
     def _watch(self, server: _Server, users: int) -> None:
         while not self._is_over(users):
@@ -375,7 +380,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except (Fault, OSError) as error:
         logger.error("%s", error)
-        leave_word(home / _ERROR, {"error": str(error)})
+        record_exit_reason(home / _ERROR, {"error": str(error)})
         return Fault.exit_code
     return 0
 

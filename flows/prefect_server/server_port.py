@@ -5,7 +5,7 @@ import socket
 from pathlib import Path
 from typing import Final
 
-from instruments.lab_processes.state_files import read_note, write_note
+from instruments.lab_processes.state_files import read_state_file, write_state_file
 from orchestrator.errors import Fault
 
 NOTE: Final = "port.json"
@@ -20,13 +20,13 @@ def choose_port(home: Path) -> tuple[int, str | None]:
     Raises:
         Fault: No port is free.
     """
-    known = read_note(home / NOTE).get("port")
+    known = read_state_file(home / NOTE).get("port")
     wanted = known if isinstance(known, int) and 0 < known < 65_536 else _first(home)
     port = next((one for one in (wanted, *_others(wanted)) if _is_free(one)), None)
     if port is None:
         raise Fault(f"no port from {_LOWEST} to {_LOWEST + _COUNT - 1} is free for the Prefect server")
     if port == wanted or known is None:
-        write_note(home / NOTE, {"port": port})
+        write_state_file(home / NOTE, {"port": port})
         return port, None
     return port, f"port {wanted}, which this lab's Prefect UI has otherwise, is taken by another program: it is at {port} this time"
 

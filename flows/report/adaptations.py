@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.domain.events import EventKind
 from orchestrator.ports import StoredEvent
 
 
@@ -25,7 +26,7 @@ class Adaptation:
 
 def adaptations(events: Iterable[StoredEvent]) -> tuple[Adaptation, ...]:
     """Read a campaign's adaptations in their order; where a campaign adapts no prior there is none."""
-    details = (event.payload["details"] for event in events if event.kind == "adapted")
+    details = (event.payload["details"] for event in events if event.kind == EventKind.ADAPTED)
     return tuple(_read(one) for one in details if "fit" in one)
 
 

@@ -13,7 +13,7 @@ from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import ExperimentRun
 from orchestrator.domain.review import ReviewRequest
-from orchestrator.loop import History, accepted, best
+from orchestrator.history import History, best
 
 _BAR: Final = 20
 """Characters of the progress bar."""
@@ -56,7 +56,7 @@ def overview_markdown(history: History, objective: Objective, budget: int, links
     campaign = history.campaign
     state = f"{campaign.status} ({campaign.reason})" if campaign.reason else str(campaign.status)
     parts = [f"# {_text(campaign.name)}: {_text(state)}", _table(_progress_rows(history, budget))]
-    parts += [*map(_text, objective.constant(accepted(history).values())), *_best(history, objective)]
+    parts += [*map(_text, objective.constant(history.accepted.values())), *_best(history, objective)]
     return "\n\n".join([*parts, _leads(campaign.name, links), best_so_far_markdown(history, objective)]) + "\n"
 
 
@@ -85,7 +85,7 @@ def _best(history: History, objective: Objective) -> list[str]:
         return ["## Best so far", "No experiment has a complete measurement yet."]
     run, score = found
     number = [one.run_key for one in history.attempts()].index(run.run_key) + 1
-    measured = accepted(history)[run.run_key]
+    measured = history.accepted[run.run_key]
     rows = [("objective", _number(score))]
     rows += [(axis_label(target.name, target.unit), _number(measured.get(target.name))) for target in objective.targets]
     rows += [(column, _value(value)) for column, value in _configuration(history, run).items()]

@@ -40,6 +40,8 @@ class Panel:
     column: str
     label: str
     categories: tuple[str, ...] | None = None
+    log: bool = False
+    """Whether the axis is logarithmic."""
 
 
 def quantities(data: ReportData) -> tuple[Quantity, ...]:
@@ -66,8 +68,15 @@ def _target_quantity(data: ReportData, position: int) -> Quantity:
 def panels(data: ReportData) -> tuple[Panel, ...]:
     """Return one panel per column: a composition has one per component."""
     units = data.space.units
-    categories = {one.name: one.categories for one in data.space.parameters if one.kind == "categorical"}
-    return tuple(Panel(column, axis_label(column, units.get(column, "")), categories.get(column)) for column in data.space.columns)
+    return tuple(
+        Panel(
+            column,
+            axis_label(column, units.get(column, "")),
+            categories=None if column in units else owner.names,
+            log=owner.on_log_scale,
+        )
+        for column, owner in data.space.owners.items()
+    )
 
 
 def slices(data: ReportData, quantity: Quantity) -> Any:
@@ -117,6 +126,8 @@ def _draw(figure: Any, panel: Panel, quantity: Quantity, shown: Sequence[Experim
         low, high = quantity.band
         figure.add_hrect(y0=low, y1=high, fillcolor=GREEN, opacity=0.14, line_width=0, layer="below", row=row, col=col)
     figure.update_xaxes(title_text=escape(panel.label), title_standoff=6, nticks=6, row=row, col=col)
+    if panel.log:
+        figure.update_xaxes(type="log", row=row, col=col)
     return len(points) - len(some)
 
 

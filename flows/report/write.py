@@ -12,10 +12,10 @@ from flows.report.page import render_report
 from flows.report.prior import label, prior_story
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.errors import BadInput
-from orchestrator.store.sql import SqlStore
+from orchestrator.ports import ReadStore
 
 
-def write_report_of(store: SqlStore, record: CampaignRecord, lab: Lab, out: Path | None = None) -> Path:
+def write_report_of(store: ReadStore, record: CampaignRecord, lab: Lab, out: Path | None = None) -> Path:
     """Write a stored campaign's report and return its path.
 
     Args:

@@ -2,20 +2,15 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from math import floor, log10
-from typing import Any, Final
+from typing import Any
 
 from pydantic import ValidationError
 
-from orchestrator.domain.parameters import CategoricalParameter, ContinuousParameter, DiscreteParameter, Parameter
 from orchestrator.domain.review import Answer, Asked, ReviewRequest, Verdict
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import explain
 from orchestrator.errors import BadInput
 from orchestrator.units import parse
-
-SHOWN: Final = 6
-"""Significant digits of a number that stands in a field or beside a question; one that is kept is kept in full."""
 
 
 def edits_of(texts: Sequence[str], space: SearchSpace) -> dict[int, dict[str, float | str]]:
@@ -68,9 +63,7 @@ def value_of(space: SearchSpace, column: str, value: str, *, what: str) -> float
     """
     if column not in space.columns:
         raise BadInput(f"{what}: there is no parameter {column!r}; there are {', '.join(space.columns)}")
-    if any(column in one.columns for one in space.parameters if isinstance(one, CategoricalParameter)):
-        return value
-    return parse(value, space.units[column], what=what)
+    return parse(value, space.units[column], what=what) if column in space.units else value
 
 
 def verdicts_of(
@@ -150,21 +143,3 @@ def answer_of(request: ReviewRequest, answer_id: str, *, reviewer: str, verdicts
         )
     except ValidationError as error:
         raise explain(error, what="the answer") from error
-
-
-def shown(parameter: Parameter, value: float | str) -> str:
-    """Write a value for people, who may send it back as it is: with the digits that the bench tells apart, or enough to decide by.
-
-    A number from a list is written in full, and a fraction so that what is seen sums to one. Nothing is rounded to what is not legal.
-    """
-    match parameter, value:
-        case _, str():
-            return value
-        case DiscreteParameter(), float():
-            nearest = min(parameter.values, key=lambda legal: abs(legal - value))
-            return short if float(short := f"{nearest:.{SHOWN}g}") == nearest else repr(nearest)
-        case ContinuousParameter(resolution=float(resolution)), float():
-            coarse = f"{value:.{max(0, -floor(log10(resolution)))}f}"
-            return coarse if parameter.complaint({parameter.name: float(coarse)}) is None else f"{value:.{SHOWN}g}"
-        case _:
-            return f"{value:.{SHOWN}g}"

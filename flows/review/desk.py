@@ -10,23 +10,34 @@ from typing_extensions import override
 from flows.plans.binding import changes
 from flows.plans.recipe import Recipe, steps_of
 from flows.plans.stocks import StockBook
-from flows.review.queueing import close_requests, proposed_again, queued_run, taken_back
-from flows.review.written import check_written
+from flows.review.approvals import close_requests, proposed_again, queued_run, taken_back, waiting_runs
+from flows.review.by_hand import steps_by_hand
 from orchestrator.clock import Clock
 from orchestrator.domain.campaign import ReviewSpec
 from orchestrator.domain.distance import nearest
+from orchestrator.domain.events import BY_CAMPAIGN, BY_DEADLINE, Actor, EventKind
 from orchestrator.domain.identity import uuid7
-from orchestrator.domain.lifecycle import AnswerStatus, ProposalStatus, ReviewStatus, RunStatus
+from orchestrator.domain.lifecycle import AnswerStatus, ProposalStatus, ReviewStatus
 from orchestrator.domain.records import ExperimentRun, Prediction, Proposal, Provenance
 from orchestrator.domain.review import Answer, Page, Reason, ReviewRequest
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration, canonical, digest
 from orchestrator.errors import BadInput, StoreError
-from orchestrator.loop import History, knowledge, observations
-from orchestrator.ports import Knowledge, Store
-from orchestrator.review import Quantities, ask, asked_again, avoided, by_deadline, by_rule, decided, reasons_for, settle, why_asked_again
+from orchestrator.history import History, knowledge, observations
+from orchestrator.ports import Knowledge, ReviewStore
+from orchestrator.review import (
+    Quantities,
+    asked_about,
+    asked_again,
+    avoided,
+    by_deadline,
+    by_rule,
+    carry_out,
+    decided,
+    reasons_for,
+    why_asked_again,
+)
 
-BY: Final = "campaign"
 """Who the ledger names for what the loop does by itself."""
 PREDICTED_ANEW: Final = "a person's values, predicted with what was known at ledger event"
 """What an edited revision says of its prediction."""
@@ -83,7 +94,7 @@ class ReviewDesk:
     spec: ReviewSpec
     space: SearchSpace
     recipe: Recipe
-    store: Store
+    store: ReviewStore
     clock: Clock
     page: PageOf = plain_page
     predict: Predict = nothing_predicted
@@ -111,13 +122,13 @@ class ReviewDesk:
             request_id=uuid7(),
             campaign=self.campaign,
             number=len(history.requests) + 1,
-            asked=tuple(ask(one, (*_again(history, one), *reasons[one.proposal_id])) for one in waiting),
+            asked=tuple(asked_about(one, (*_again(history, one), *reasons[one.proposal_id])) for one in waiting),
             page_sha256=page.sha256,
             opened_lab=now.lab,
             deadline_lab=None if self.spec.deadline is None else now.lab + self.spec.deadline,
             on_deadline=self.spec.on_deadline,
         )
-        self.store.open_request(request, page, by=BY, now=now)
+        self.store.open_request(request, page, by=BY_CAMPAIGN, now=now)
 
     def quantities(self, history: History, proposal: Proposal) -> Quantities:
         """Return what the rules look at."""
@@ -133,7 +144,7 @@ class ReviewDesk:
 
     def _approve_by_rule(self, proposal: Proposal) -> None:
         now = self.clock.now()
-        self.store.decide(by_rule(proposal, self.spec, now), self._runs(proposal, now.lab), by=BY, now=now)
+        self.store.decide(by_rule(proposal, self.spec, now), self._runs(proposal, now.lab), by=BY_CAMPAIGN, now=now)
 
     def _runs(self, proposal: Proposal, lab: float) -> tuple[ExperimentRun, ...]:
         return tuple(queued_run(proposal, replicate, lab) for replicate in range(1, proposal.replicates + 1))
@@ -144,7 +155,7 @@ class ReviewDesk:
         """Carry an answer out; one with an illegal edit is refused whole and the question asked again."""
         now = self.clock.now()
         try:
-            settled = settle(
+            settled = carry_out(
                 request,
                 answer,
                 history.proposals,
@@ -154,12 +165,12 @@ class ReviewDesk:
             )
         except BadInput as error:
             refused = answer.evolve(status=AnswerStatus.REFUSED, reason=str(error))
-            self.store.settle(asked_again(request, str(error)), refused, (), (), by=BY, now=now)
+            self.store.settle(asked_again(request, str(error)), refused, (), (), by=BY_CAMPAIGN, now=now)
             return
         runs = [run for one in settled.approved for run in self._runs(one, now.lab)]
         closed, accepted = decided(request, answer)
         kept_away = avoided(settled, self.spec, history.last_batch, iter(uuid7, None))
-        self.store.settle(closed, accepted, settled.proposals, runs, kept_away, by=f"person {answer.reviewer}", now=now)
+        self.store.settle(closed, accepted, settled.proposals, runs, kept_away, by=Actor.person(answer.reviewer), now=now)
 
     def edit(self, history: History, proposal: Proposal, edits: Mapping[str, float | str]) -> Proposal:
         """Make the next revision with other values, expanded and checked anew, and predicted with what is known now.
@@ -170,7 +181,7 @@ class ReviewDesk:
         if (changed := changes(proposal.binding, self.recipe.binding)) is not None:
             raise BadInput(f"what was shown has changed: {changed}")
         values = {**proposal.configuration, **edits}
-        check_written(self.space, self.recipe, self.stocks, history, values, times=proposal.replicates)
+        steps_by_hand(self.space, self.recipe, self.stocks, history, values, times=proposal.replicates)
         revised = self._revised(proposal, values)  # before it is predicted: what refuses is cheap
         return revised.evolve(provenance=self._predicted_anew(history, proposal, values))
 
@@ -193,16 +204,16 @@ class ReviewDesk:
         now = self.clock.now()
         closed, settled = by_deadline(request, history.proposals, now)
         if closed.status is ReviewStatus.OPEN:
-            self.store.update_request(closed, kind="review-overdue", by="deadline", now=now)
+            self.store.update_request(closed, kind=EventKind.REVIEW_OVERDUE, by=BY_DEADLINE, now=now)
             return
         runs = [run for one in settled.approved for run in self._runs(one, now.lab)]
-        self.store.settle(closed, None, settled.proposals, runs, by="deadline", now=now)
+        self.store.settle(closed, None, settled.proposals, runs, by=BY_DEADLINE, now=now)
 
     # ----------------------------------------------------------------- what ends it
 
     def close(self, history: History, reason: str) -> None:
         """Close all open requests: their campaign is over."""
-        close_requests(self.store, history, reason, by=BY, now=self.clock.now())
+        close_requests(self.store, history, reason, by=BY_CAMPAIGN, now=self.clock.now())
 
     def lapse(self, history: History, run: ExperimentRun) -> str | None:
         """Take an approval back when what it bound has changed or it is too old; return why, None where it holds.
@@ -214,13 +225,12 @@ class ReviewDesk:
         why = self._why_lapsed(proposal, now.lab)
         if why is None:
             return None
-        key = (run.proposal_id, run.revision)
-        waiting = [one for one in history.runs.values() if (one.proposal_id, one.revision) == key and one.status is RunStatus.QUEUED]
+        waiting = waiting_runs(history).get((run.proposal_id, run.revision), [])
         ended, successor = self._lapsed(proposal, why)
         if successor is not None:
             successor = successor.evolve(replicates=len(waiting))
         why = ended.reason or why
-        self.store.take_back(ended, [taken_back(one, why) for one in waiting], successor, by=BY, now=now, reason=why)
+        self.store.take_back(ended, [taken_back(one, why) for one in waiting], successor, by=BY_CAMPAIGN, now=now, reason=why)
         return why
 
     def _lapsed(self, proposal: Proposal, why: str) -> tuple[Proposal, Proposal | None]:
@@ -255,8 +265,8 @@ class ReviewDesk:
             ended, successor = self._lapsed(one, self._why_asked_again(one))
             now = self.clock.now()
             if successor is not None:  # first: a kill in between loses a reason, not a proposal
-                self.store.add_proposals([successor], by=BY, now=now)
-            self.store.decide(ended, (), by=BY, now=now)
+                self.store.add_proposals([successor], by=BY_CAMPAIGN, now=now)
+            self.store.decide(ended, (), by=BY_CAMPAIGN, now=now)
         return True
 
     def _is_stale(self, proposal: Proposal) -> bool:
@@ -270,7 +280,7 @@ class ReviewDesk:
         closed = request.evolve(status=ReviewStatus.CLOSED, reason=f"superseded: {lapsed[0][0].reason}")
         written = [*(ended for ended, _ in lapsed), *(successor for _, successor in lapsed if successor is not None)]
         try:
-            self.store.settle(closed, None, written, (), by=BY, now=self.clock.now())
+            self.store.settle(closed, None, written, (), by=BY_CAMPAIGN, now=self.clock.now())
         except StoreError:
             known = {one.request_id: one for one in self.store.changes(self.campaign).requests}
             if known[request.request_id].answer_id is None:

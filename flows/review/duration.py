@@ -8,7 +8,7 @@ from typing import Any, Final
 from instruments.bench.procedure import Procedure
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.records import Step
-from orchestrator.loop import History
+from orchestrator.history import History
 
 LOOKED_AT: Final = 10
 """Last completed runs from which is learnt what comes on top of waits and holds."""

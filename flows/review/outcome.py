@@ -10,7 +10,7 @@ from typing import Final
 from orchestrator.domain.lifecycle import AnswerStatus, ProposalStatus, ReviewStatus
 from orchestrator.domain.records import Proposal
 from orchestrator.domain.review import Answer, Asked, ReviewRequest, Verdict
-from orchestrator.loop import History
+from orchestrator.history import History
 from orchestrator.review import signers_of, unsigned
 
 NAME: Final = 180

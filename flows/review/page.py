@@ -16,11 +16,11 @@ from flows.review.duration import lab_time
 from flows.review.pictures import effects_svg
 from models.inputs.encoding import Encoding
 from models.inputs.proximity import WEAK_EVIDENCE, nearest_measured
-from orchestrator.domain.parameters import Parameter, legal_values
+from orchestrator.domain.parameters import Parameter
 from orchestrator.domain.records import Prediction, Proposal, Step
 from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.values import Configuration, canonical
-from orchestrator.loop import History, best, knowledge, observations
+from orchestrator.history import History, best, knowledge, observations
 from orchestrator.ports import Explanation, Outlook, Policy
 from orchestrator.review import Quantities, why_asked_again
 
@@ -242,7 +242,7 @@ def _restriction(one: Restriction, units: Mapping[str, str]) -> str:
 def _described(parameter: Parameter, units: Mapping[str, str]) -> dict[str, object]:
     """Return name, unit and legal values of a parameter; the values without the unit, which a reader puts behind them."""
     unit = units.get(parameter.name, "")
-    return {"name": parameter.name, "unit": unit, "legal": legal_values(parameter).removesuffix(f" {unit}")}
+    return {"name": parameter.name, "unit": unit, "legal": parameter.legal_values.removesuffix(f" {unit}")}
 
 
 def _expected(predicted: Mapping[str, Prediction], units: Mapping[str, str]) -> dict[str, object]:

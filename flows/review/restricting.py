@@ -6,16 +6,16 @@ from dataclasses import replace
 from pydantic import ValidationError
 
 from flows.plans.plan import Plan
+from flows.review.approvals import waiting_runs
 from orchestrator.domain.identity import uuid7
-from orchestrator.domain.lifecycle import ProposalStatus, RunStatus
-from orchestrator.domain.parameters import CategoricalParameter
+from orchestrator.domain.lifecycle import ProposalStatus
 from orchestrator.domain.records import Proposal
 from orchestrator.domain.region import Region
 from orchestrator.domain.restriction import Allowed, Restriction
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import explain
 from orchestrator.errors import BadInput
-from orchestrator.loop import History, knowledge
+from orchestrator.history import History, knowledge
 from orchestrator.numerals import split
 from orchestrator.units import parse
 from policies.initial import SobolPolicy
@@ -27,7 +27,6 @@ def allowed_of(texts: Sequence[str], space: SearchSpace) -> dict[str, Allowed]:
     Raises:
         BadInput: Names the text, and what was expected.
     """
-    names = {column: one.categories for one in space.parameters if isinstance(one, CategoricalParameter) for column in one.columns}
     columns: dict[str, Allowed] = {}
     for text in texts:
         column, equals, value = (part.strip() for part in text.partition("="))
@@ -38,7 +37,7 @@ def allowed_of(texts: Sequence[str], space: SearchSpace) -> dict[str, Allowed]:
         if column in columns:
             raise BadInput(f"--set {text!r}: {column} is named twice")
         try:
-            columns[column] = _names(value, names[column]) if column in names else _range(space, column, value, text)
+            columns[column] = _range(space, column, value, text) if column in space.units else _names(value, space.owners[column].names)
         except ValidationError as error:
             raise explain(error, what=f"--set {text!r}") from error
     if not columns:
@@ -106,6 +105,6 @@ def new_restriction(
 def outside(history: History, space: SearchSpace, restriction: Restriction) -> tuple[Proposal, ...]:
     """Return the proposals that wait, or whose runs do, and lie where later ones may not."""
     region = Region(space, (restriction,))
-    queued = {(run.proposal_id, run.revision) for run in history.runs.values() if run.status is RunStatus.QUEUED}
+    queued = waiting_runs(history)
     waiting = (one for one in history.newest() if one.status is ProposalStatus.PROPOSED or (one.proposal_id, one.revision) in queued)
     return tuple(one for one in waiting if region.complaint(one.configuration) is not None)

@@ -8,17 +8,19 @@ from typing import Any, Final
 
 from flows.plans.proposing import Proposer
 from flows.plans.recipe import Recipe
-from flows.review.desk import BY, Asker, PageOf, ReviewDesk, TerminalOnly, plain_page
+from flows.review.desk import Asker, PageOf, ReviewDesk, TerminalOnly, plain_page
 from flows.running.recording import Recorder, Timings
 from orchestrator.clock import Clock
 from orchestrator.domain.campaign import GeneralSpec, ReviewSpec
+from orchestrator.domain.events import BY_CAMPAIGN, EventKind
 from orchestrator.domain.lifecycle import CampaignStatus, ProposalStatus, RunStatus
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import ExperimentRun, Proposal, RunReport, RunRequest
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import digest
 from orchestrator.errors import NeedsPerson, StoreError
-from orchestrator.loop import Adapt, Execute, Expire, History, Ingest, Propose, Reconcile, Review, Settle, accepted, knowledge, lessons
+from orchestrator.history import History, knowledge, lessons
+from orchestrator.loop import Adapt, Execute, Expire, Ingest, Propose, Reconcile, Review, Settle
 from orchestrator.ports import Bench, Policy, Store
 
 logger = logging.getLogger(__name__)
@@ -69,7 +71,7 @@ class Steps:
         """What writes runs into the ledger."""
         setup = self.setup
         reducing = (setup.recipe, setup.objective.names)
-        return Recorder(setup.store, setup.bench, setup.clock, lambda: reducing, by=BY, timings=setup.timings)
+        return Recorder(setup.store, setup.bench, setup.clock, lambda: reducing, by=BY_CAMPAIGN, timings=setup.timings)
 
     def refresh(self) -> History:
         """Fold in what changed in the ledger, by us or by anybody else."""
@@ -103,7 +105,7 @@ class Steps:
                 action.count,
             )
         self.setup.timings.add("model", started)
-        self._ledger(lambda: self.setup.store.add_proposals(proposals, by=BY, now=self.setup.clock.now()))
+        self._ledger(lambda: self.setup.store.add_proposals(proposals, by=BY_CAMPAIGN, now=self.setup.clock.now()))
         return proposals
 
     def review(self, action: Review) -> None:
@@ -142,7 +144,7 @@ class Steps:
             return
         run = action.run.evolve(status=RunStatus.DISPATCHED, position=self._allot(action.run), fence=self.setup.fence)
         try:
-            self.recorder.update(run, kind="dispatched")
+            self.recorder.update(run, kind=EventKind.DISPATCHED)
         except StoreError:
             if self._is_waiting(action.run):
                 raise
@@ -165,7 +167,7 @@ class Steps:
         if complaint is None:
             return False
         paused = record.evolve(status=CampaignStatus.PAUSED, reason=f"{complaint}; refill, then `athanor amend`")
-        self._ledger(lambda: self.setup.store.update_campaign(paused, kind="paused", by=BY, now=self.setup.clock.now()))
+        self._ledger(lambda: self.setup.store.update_campaign(paused, kind=EventKind.PAUSED, by=BY_CAMPAIGN, now=self.setup.clock.now()))
         self.refresh()
         return True
 
@@ -236,18 +238,22 @@ class Steps:
         record = self.history.campaign.evolve(adapted=lessons(self.history))
         payload: dict[str, Any] = {"policy": self.setup.policy.name, "lessons": record.adapted}
         started = time.perf_counter()
-        if constant := self.setup.objective.constant(accepted(self.history).values()):
+        if constant := self.setup.objective.constant(self.history.accepted.values()):
             payload["constant"] = [*constant]
         if learned := self.setup.policy.adapt(knowledge(self.history)):
             payload |= self._adaptation(learned, round(time.perf_counter() - started, 4))
         self.setup.timings.add("model", started)
-        self._ledger(lambda: self.setup.store.update_campaign(record, kind="adapted", by=BY, now=self.setup.clock.now(), payload=payload))
+        self._ledger(
+            lambda: self.setup.store.update_campaign(
+                record, kind=EventKind.ADAPTED, by=BY_CAMPAIGN, now=self.setup.clock.now(), payload=payload
+            )
+        )
 
     def _adaptation(self, learned: Mapping[str, Any], seconds: float) -> dict[str, Any]:
         """Describe an adaptation: its version, what it brought, and where another component took the lead."""
         leaders = leaders_of(learned)
         if self._leaders is None:
-            known = (event.payload["details"] for event in self.setup.store.events(self.setup.spec.name) if event.kind == "adapted")
+            known = (event.payload["details"] for event in self.setup.store.events(self.setup.spec.name) if event.kind == EventKind.ADAPTED)
             self._leaders = next((leaders_of(one) for one in reversed(list(known)) if "fit" in one), {})
         switched = {name: [self._leaders[name], now] for name, now in leaders.items() if self._leaders.get(name, now) != now}
         self._leaders = leaders
@@ -262,7 +268,7 @@ class Steps:
         if self.history.campaign.status is status:
             return
         record = self.history.campaign.evolve(status=status, reason=reason)
-        self._ledger(lambda: self.setup.store.update_campaign(record, kind=str(status), by=BY, now=self.setup.clock.now()))
+        self._ledger(lambda: self.setup.store.update_campaign(record, kind=EventKind(status), by=BY_CAMPAIGN, now=self.setup.clock.now()))
 
     def abort(self) -> None:
         """End every run that waits or that the bench still has, and record how they ended."""

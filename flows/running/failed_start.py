@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from instruments.lab_processes.processes import process_table, run_in_hand, shutdown_bench, shutdown_plant
+from instruments.lab_processes.bench_process import run_in_hand, shutdown_bench
+from instruments.lab_processes.plant_process import shutdown_plant
+from instruments.lab_processes.processes import process_table
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.errors import AthanorError, NeedsPerson
-from orchestrator.loop import History
+from orchestrator.history import History
 
 logger = logging.getLogger(__name__)
 

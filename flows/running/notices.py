@@ -6,7 +6,7 @@ from typing import Final
 from instruments.notification import Event, Notifier
 from orchestrator.commandline import typed
 from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
-from orchestrator.loop import History
+from orchestrator.history import History
 
 _ENDS: Final = {
     CampaignStatus.FINISHED: Event.FINISHED,

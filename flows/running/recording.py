@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from flows.plans.recipe import Recipe
-from flows.plans.stocks import CARRIED_OUT, NEVER_SENT
 from instruments.reductions.reduced import Reduced
 from instruments.reductions.registry import reduce
 from orchestrator.clock import Clock
+from orchestrator.domain.events import EventKind
 from orchestrator.domain.identity import uuid7
-from orchestrator.domain.lifecycle import CampaignStatus, MeasurementStatus, RunStatus, StepStatus
+from orchestrator.domain.lifecycle import EvidenceKey, MeasurementStatus, RunStatus, StepStatus
 from orchestrator.domain.records import ExperimentRun, Measurement, Reading, RunReport
 from orchestrator.errors import BadInput, HostError
-from orchestrator.loop import History
-from orchestrator.ports import Bench, Store
+from orchestrator.history import History
+from orchestrator.ports import Bench, RunStore
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,6 @@ END_POLLS: Final = 60
 POLL_SECONDS: Final = 1.0
 _ENDED_EARLY: Final = (RunStatus.FAILED, RunStatus.INFEASIBLE, RunStatus.ABORTED)
 _IN_HAND: Final = (RunStatus.DISPATCHED, RunStatus.RUNNING)
-_OVER: Final = (CampaignStatus.FINISHED, CampaignStatus.ABORTED)
 _NEVER_BEGUN: Final = "the campaign was aborted before it began"
 
 
@@ -46,7 +45,7 @@ class Timings:
 class Recorder:
     """Records runs of one campaign as a bench tells of them."""
 
-    store: Store
+    store: RunStore
     bench: Bench
     clock: Clock
     reducing: Callable[[], tuple[Recipe, Sequence[str]]]
@@ -56,7 +55,7 @@ class Recorder:
 
     # ----------------------------------------------------------------- one run
 
-    def update(self, run: ExperimentRun, *, kind: str) -> None:
+    def update(self, run: ExperimentRun, *, kind: EventKind) -> None:
         """Write a run's next state."""
         self.write(lambda: self.store.update_run(run, kind=kind, by=self.by, now=self.clock.now()))
 
@@ -66,7 +65,7 @@ class Recorder:
             return False
         changed = reported(run, report)
         if report.status not in _ENDED_EARLY:
-            self.update(changed, kind=str(report.status))
+            self.update(changed, kind=EventKind(report.status))
         elif self._may_be_tried_again(history, changed):
             self._keep_readings(run, lambda: self._supersede(changed))
         else:
@@ -74,8 +73,8 @@ class Recorder:
         return True
 
     def _may_be_tried_again(self, history: History, run: ExperimentRun) -> bool:
-        is_over = history.campaign.status in _OVER
-        return run.status is RunStatus.FAILED and "not_executed" in run.evidence and run.attempt < MAX_ATTEMPTS and not is_over
+        is_over = history.campaign.status.is_over
+        return run.status is RunStatus.FAILED and EvidenceKey.NOT_EXECUTED in run.evidence and run.attempt < MAX_ATTEMPTS and not is_over
 
     def _supersede(self, run: ExperimentRun) -> None:
         """Close an attempt that was not executed, and queue the next one."""
@@ -87,13 +86,13 @@ class Recorder:
         settled = reported(run, report)
         settled = settled.evolve(reason=report.reason or said["reason"], evidence={**settled.evidence, **said})
         if settled.status is RunStatus.COMPLETED:
-            self.update(settled, kind="resolved")
-            if history.campaign.status in _OVER:  # else the campaign ingests it when it goes on
+            self.update(settled, kind=EventKind.RESOLVED)
+            if history.campaign.status.is_over:  # else the campaign ingests it when it goes on
                 self.ingest(history, settled)
-        elif said["verdict"] == "not-done" and history.campaign.status not in _OVER:
+        elif said["verdict"] == "not-done" and not history.campaign.status.is_over:
             self._keep_readings(run, lambda: self._supersede(settled))
         else:
-            self._keep_readings(run, lambda: self.update(settled, kind="resolved"))
+            self._keep_readings(run, lambda: self.update(settled, kind=EventKind.RESOLVED))
 
     def _keep_readings(self, run: ExperimentRun, end: Callable[[], None]) -> None:
         """Record what was read of a run, then its end; in this order a kill in between loses nothing."""
@@ -153,7 +152,7 @@ class Recorder:
         """
         for run in look().attempts():
             if run.status is RunStatus.QUEUED:
-                self.update(run.evolve(status=RunStatus.ABORTED, reason=_NEVER_BEGUN), kind="aborted")
+                self.update(run.evolve(status=RunStatus.ABORTED, reason=_NEVER_BEGUN), kind=EventKind.ABORTED)
             elif run.status in _IN_HAND:
                 self._end(look(), run, reason)
         for _ in range(END_POLLS):
@@ -177,13 +176,13 @@ class Recorder:
             self.lose(run)
         else:
             steps = history.proposals[(run.proposal_id, run.revision)].steps
-            evidence = {"not_executed": "it never arrived at the bench", NEVER_SENT: [step.index for step in steps]}
-            self.update(run.evolve(status=RunStatus.ABORTED, reason=_NEVER_BEGUN, evidence=evidence), kind="aborted")
+            evidence = {EvidenceKey.NOT_EXECUTED: "it never arrived at the bench", EvidenceKey.NEVER_SENT: [step.index for step in steps]}
+            self.update(run.evolve(status=RunStatus.ABORTED, reason=_NEVER_BEGUN, evidence=evidence), kind=EventKind.ABORTED)
 
     def lose(self, run: ExperimentRun) -> None:
         """Record that a run was begun, and that its bench knows nothing of it: a person has to say what became of it."""
         reason = "it was begun, but the bench knows nothing of it any more"
-        self.update(run.evolve(status=RunStatus.UNKNOWN, reason=reason), kind=str(RunStatus.UNKNOWN))
+        self.update(run.evolve(status=RunStatus.UNKNOWN, reason=reason), kind=EventKind.UNKNOWN)
 
 
 def reported(run: ExperimentRun, report: RunReport) -> ExperimentRun:
@@ -206,13 +205,13 @@ def commanded(report: RunReport) -> dict[str, float | str]:
 def never_sent(report: RunReport) -> dict[str, list[int]]:
     """Say which steps of a run that ended early were never sent; what was begun counts as carried out."""
     untouched = [step.index for step in report.steps if step.status in (StepStatus.PLANNED, StepStatus.SKIPPED)]
-    return {NEVER_SENT: untouched} if untouched and report.status in _ENDED_EARLY else {}
+    return {EvidenceKey.NEVER_SENT: untouched} if untouched and report.status in _ENDED_EARLY else {}
 
 
 def carried_out(report: RunReport) -> dict[str, list[int]]:
     """Say which steps of a run were carried out, although the run as a whole counts as not executed."""
     done = [step.index for step in report.steps if step.status is StepStatus.DONE]
-    return {CARRIED_OUT: done} if done and "not_executed" in report.evidence else {}
+    return {EvidenceKey.CARRIED_OUT: done} if done and EvidenceKey.NOT_EXECUTED in report.evidence else {}
 
 
 def next_attempt(run: ExperimentRun, lab: float) -> ExperimentRun:

@@ -14,7 +14,8 @@ from typing import Final
 from flows.running.actions import Steps
 from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.errors import BenchLatched, NeedsPerson
-from orchestrator.loop import Action, Adapt, Execute, Expire, History, Ingest, Propose, Reconcile, Review, Settle, Stop, Wait, next_actions
+from orchestrator.history import History
+from orchestrator.loop import Action, Adapt, Execute, Expire, Ingest, Propose, Reconcile, Review, Settle, Stop, Wait, next_actions
 
 logger = logging.getLogger(__name__)
 

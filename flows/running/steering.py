@@ -6,20 +6,19 @@ and a stop: the bench goes to its safe state at once, whatever the campaign's lo
 
 import logging
 import threading
-from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Final
 
 from flows.plans.lab import Lab, clock_of
+from flows.plans.ledger import open_store
 from instruments.lab_processes.stop import stop_bench
+from orchestrator.domain.events import BY_PREFECT, EventKind
 from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.errors import AthanorError
-from orchestrator.store.sql import SqlStore
 
 logger = logging.getLogger(__name__)
 
-BY: Final = "prefect"
 """Who the ledger names: the page knows one login and no persons."""
 CANCELLED: Final = "cancelled"
 PAUSED_IN_PAGE: Final = "paused in the page"
@@ -77,7 +76,7 @@ class Steering:
 
     def _stop_bench(self) -> None:
         try:
-            stopped = stop_bench(self.lab.path, reason=f"campaign {self.campaign} was cancelled in Prefect", by=BY)
+            stopped = stop_bench(self.lab.path, reason=f"campaign {self.campaign} was cancelled in Prefect", by=BY_PREFECT)
             for line in stopped.lines:
                 logger.info("cancelled: %s", line)
             logger.log(logging.ERROR if stopped.unsafe else logging.INFO, "cancelled: %s", stopped.verdict)
@@ -86,11 +85,11 @@ class Steering:
 
     def _record(self, reason: str) -> bool:
         """Write the pause; return whether the campaign is paused, and not over."""
-        with closing(SqlStore.open(self.lab.ledger, create=False)) as store:
+        with open_store(self.lab) as store:
             record = store.changes(self.campaign).campaign
             if record.status is CampaignStatus.RUNNING:
                 changed = record.evolve(status=CampaignStatus.PAUSED, reason=reason)
-                store.update_campaign(changed, kind=str(CampaignStatus.PAUSED), by=BY, now=clock_of(self.lab, store).now())
+                store.update_campaign(changed, kind=EventKind.PAUSED, by=BY_PREFECT, now=clock_of(self.lab, store).now())
                 return True
             return record.status is CampaignStatus.PAUSED
 
@@ -99,7 +98,7 @@ def was_paused_in_page(lab: Lab, campaign: str) -> bool:
     """Say whether a campaign waits for somebody to press Resume in the page."""
     if not lab.ledger.exists():
         return False
-    with closing(SqlStore.open(lab.ledger, read_only=True)) as store:
+    with open_store(lab, read_only=True) as store:
         records: dict[str, CampaignRecord] = {record.name: record for record in store.campaigns()}
     found = records.get(campaign)
     return found is not None and found.status is CampaignStatus.PAUSED and found.reason == PAUSED_IN_PAGE

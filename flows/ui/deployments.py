@@ -1,14 +1,14 @@
-"""What people start in Prefect's page: flows that do exactly what the commands do, in a process of the lab's worker.
+"""What people start in Prefect's page: flows that call the operations that the commands call, in a process of the lab's worker.
 
-Like commands they import what they need when they are called, so that applying deployments loads no model. What a
-command prints goes to the run's log, and what is wrong is the run's last message, in one line.
+Like commands they import what they need when they are called, so that applying deployments loads no model. What is to be
+told goes to the run's log, and what is wrong is the run's last message, in one line.
 """
 
 import logging
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -23,21 +23,23 @@ from prefect.flows import Flow
 from prefect.states import Cancelled, Completed, Failed
 from prefect.types.entrypoint import EntrypointType
 
-from flows.console import LineLog, console
-from flows.plans.lab import Kind, Lab, make_lab
+from flows.plans.lab import Kind, Lab, make_lab, open_lab
 from flows.prefect_server.server import home_in_use
 from flows.prefect_server.server_users import keep_server
+from orchestrator.domain.events import BY_PREFECT
 from orchestrator.errors import AthanorError, BadInput
 from orchestrator.units import parse
 
 if TYPE_CHECKING:
-    from flows.cli.carry import Carried, Outcome
-    from flows.cli.run import RunOptions
-    from flows.running.run_loop import Ended
+    from flows.running.carry import Carried
+    from flows.running.run_loop import Cycle, Ended
+    from flows.running.session import RunOptions
 
 logger = logging.getLogger(__name__)
 
 POOL_TYPE: Final = "process"
+Tell = Callable[[str], object]
+"""Is told in a line what happens: the run's log."""
 _KINDS: Final[Mapping[str, Kind]] = {"campaign": "live", "dry-run": "dry"}
 
 
@@ -50,7 +52,7 @@ def campaign(file: str, lab: str | None = None, data: str | None = None) -> Stat
         lab: Lab folder, by its absolute path; else the one beside the file.
         data: Folder of recorded tables, by its absolute path, for recorded campaigns.
     """
-    from flows.cli.run import RunOptions
+    from flows.running.session import RunOptions
 
     def options() -> RunOptions:
         return RunOptions(kind="live", lab=_optional("lab", lab), data=_optional("data", data))
@@ -68,7 +70,7 @@ def dry_run(file: str, lab: str | None = None, rate: str | float = "300", seed: 
         rate: Lab seconds per wall second. Text: a browser's field for numbers drops a decimal comma without a word.
         seed: Seed of the plant's noise, drift and hidden constants.
     """
-    from flows.cli.run import RunOptions
+    from flows.running.session import RunOptions
 
     def options() -> RunOptions:
         return RunOptions(kind="dry", lab=_optional("lab", lab), rate=parse(rate, "", what="rate"), plant_seed=seed)
@@ -85,9 +87,14 @@ def meta_training(file: str, data: str | None = None, card: bool = True) -> Stat
         data: Folder of recorded tables, by its absolute path.
         card: Whether learners are judged on tasks left out, for the model card.
     """
-    from flows.cli.priors import make_prior
+    from flows.studies.priors import make_prior
 
-    return _as_command(lambda: make_prior(_absolute("file", file), data=_optional("data", data), card=card, as_json=False))
+    def work(tell: Tell) -> None:
+        made = make_prior(_absolute("file", file), data=_optional("data", data), card=card, tell=tell)
+        for line in made.lines():
+            tell(line)
+
+    return _as_command(work)
 
 
 @flow(name="report", persist_result=False)
@@ -98,9 +105,9 @@ def report(lab: str, campaign: str | None = None) -> State[Any]:
         lab: Lab folder, by its absolute path.
         campaign: The campaign; may be left out where the lab has one.
     """
-    from flows.cli.status import write_report
+    from flows.running.report_operations import report as write
 
-    return _as_command(lambda: write_report(campaign, lab=_absolute("lab", lab)))
+    return _as_command(lambda tell: tell(str(write(open_lab(_absolute("lab", lab)), campaign))))
 
 
 FLOWS: Final[tuple[Flow[..., State[Any]], ...]] = (campaign, dry_run, meta_training, report)
@@ -143,21 +150,17 @@ def _optional(name: str, value: str | None) -> Path | None:
 # ---------------------------------------------------------------------- runs
 
 
-@contextmanager
-def _words_in_log() -> Iterator[None]:
-    before = console.file
-    console.file = LineLog(get_run_logger().info)  # type: ignore[assignment]  # rich writes, and nothing more
-    try:
-        yield
-    finally:
-        console.file = before
-
-
-def _as_command(work: Callable[[], None]) -> State[Any]:
+def _as_command(work: Callable[[Tell], object]) -> State[Any]:
     """Do a command's work; return the run's last state."""
-    with _words_in_log(), keep_server(home_in_use()):
+    log = get_run_logger()
+
+    def tell(text: str) -> None:
+        for line in text.splitlines():
+            log.info("%s", line)
+
+    with keep_server(home_in_use()):
         try:
-            work()
+            work(tell)
         except AthanorError as error:
             return _ended(Failed(message=str(error)))
     return Completed()
@@ -188,14 +191,23 @@ def _carry_campaign(file: str, options: Callable[[], "RunOptions"]) -> State[Any
     Raises:
         Pause: Somebody paused it in the page; the run's process ends, and Resume there starts it again.
     """
-    from flows.cli.run import run_campaign
+    from flows.prefect_view.review_runs import PrefectAsker
+    from flows.running.carry import progress_line
+    from flows.running.session import Surroundings, run_campaign
 
     inside = _Inside()
 
-    def work() -> None:
+    def work(tell: Tell) -> None:
         path, wanted = _absolute("file", file), options()
-        _lift_own_pause(path, wanted)
-        run_campaign(path, wanted, inside)
+        _lift_own_pause(path, wanted, tell)
+        ended = run_campaign(path, wanted, Surroundings(tell, lambda _: nullcontext(), PrefectAsker, inside))
+        if (account := ended.account) is not None:
+            tell(progress_line(account.history, account.objective, account.budget))
+            tell(f"wall seconds: {', '.join(f'{name} {seconds:.1f}' for name, seconds in account.phases.items())}")
+        for line in ended.lines():
+            tell(line)
+        if ended.complaint is not None:
+            raise ended.complaint
 
     state = _as_command(work)
     if inside.cancelled:
@@ -221,15 +233,15 @@ class _Inside:
         signal.signal(signal.SIGTERM, lambda *_: self._told.set())
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the worker's terminal is the worker's to answer
 
-    def __call__(self, carried: "Carried") -> "Outcome":
-        from flows.ui.campaign_flow import View
+    def __call__(self, carried: "Carried") -> "Ended":
+        from flows.prefect_view.campaign_flow import View
 
         threading.Thread(target=self._obey, args=(carried,), name="cancel-signal", daemon=True).start()
         view = View(carried.shown(), carried.steering, threading.Event())
         view.adopt_run()
         outcome: list[Ended | AthanorError] = []
 
-        def body(cycle: Callable[[int, Callable[[], None]], None]) -> None:
+        def body(cycle: "Cycle") -> None:
             try:
                 outcome.append(carried.conduct(view, cycle, threading.Event()))
             except AthanorError as error:
@@ -238,17 +250,19 @@ class _Inside:
         said = view.inside(body)
         self.said = said if isinstance(said, str) else ""
         self.cancelled = carried.steering.cancelled
-        return outcome[0], False
+        if isinstance(outcome[0], AthanorError):
+            raise outcome[0]
+        return outcome[0]
 
     def _obey(self, carried: "Carried") -> None:
         self._told.wait()
         carried.steering.cancel()
 
 
-def _lift_own_pause(file: Path, options: "RunOptions") -> None:
+def _lift_own_pause(file: Path, options: "RunOptions", tell: Tell) -> None:
     """Lift a pause that was made in the page when its run is started again there."""
-    from flows.cli.steer import resume_campaign
-    from flows.running.steering import BY, was_paused_in_page
+    from flows.running.operations import resume
+    from flows.running.steering import was_paused_in_page
     from orchestrator.domain.campaign import load_campaign
 
     if not _was_paused_in_page():
@@ -256,7 +270,8 @@ def _lift_own_pause(file: Path, options: "RunOptions") -> None:
     name = load_campaign(file).name
     lab = make_lab(options.lab, beside=file, kind=options.kind)
     if was_paused_in_page(lab, name):
-        resume_campaign(name, lab=lab.path, by=BY, reason="resumed in the page")
+        resume(lab, name, by=BY_PREFECT, reason="resumed in the page")
+        tell(f"campaign {name} may go on")
 
 
 def _was_paused_in_page() -> bool:

@@ -30,10 +30,10 @@ from prefect.workers.process import ProcessWorker
 
 from flows.plans.lab import open_lab
 from flows.prefect_server.server_users import keep_server
+from flows.prefect_view.stale_review_runs import close_decided_runs
 from flows.ui.deployments import apply
-from flows.ui.stale_review_runs import close_decided_runs
 from instruments.lab_processes.process_identity import Process
-from instruments.lab_processes.state_files import write_note
+from instruments.lab_processes.state_files import write_state_file
 from orchestrator.errors import AthanorError
 
 logger = logging.getLogger(__name__)
@@ -130,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             lab = open_lab(given.lab)
             close_decided_runs(lab)
             offered = apply(given.pool, lab, given.suffix)
-            write_note(given.home / READY, {"pid": os.getpid(), "deployments": offered})
+            write_state_file(given.home / READY, {"pid": os.getpid(), "deployments": offered})
             asyncio.run(_live(given.pool))
     except AthanorError as error:
         logger.error("%s", error)

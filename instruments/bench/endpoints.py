@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from instruments.bench.file import BenchFile
 from instruments.lab_processes.labtime import plant_clock
-from instruments.lab_processes.state_files import folder_identity, read_note
+from instruments.lab_processes.state_files import folder_identity, read_state_file
 from orchestrator.errors import BadInput
 
 __all__ = ["aim", "plant_clock", "read_endpoints"]
@@ -20,7 +20,7 @@ def read_endpoints(path: Path) -> dict[str, Any]:
 
     Its ports are links in its own folder: where that was moved since, they are looked for in its new place.
     """
-    document = read_note(path)
+    document = read_state_file(path)
     folder, identity = document.get("folder"), {key: document.get(key) for key in ("device", "inode")}
     if folder is None or folder == str(path.parent.absolute()) or identity != folder_identity(path.parent):
         return document

@@ -3,7 +3,6 @@
 from typing import Any
 
 from instruments.bench.file import BenchFile
-from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.intervals import Interval
@@ -21,10 +20,4 @@ def values_at(bench: BenchFile, configuration: Configuration) -> dict[str, Any]:
 
 def ranges_of(bench: BenchFile, space: SearchSpace) -> dict[str, Interval]:
     """Return the range of each numeric name over the box of all parameters, constraints left aside."""
-    ranges = {name: Interval(value, value) for name, (value, _) in bench.constants.items()}
-    for parameter in space.parameters:
-        if isinstance(parameter, CompositionParameter):
-            ranges |= {column: Interval(0.0, 1.0) for column in parameter.columns}
-        elif not isinstance(parameter, CategoricalParameter):
-            ranges[parameter.name] = Interval(parameter.min, parameter.max)
-    return ranges
+    return {**{name: Interval(value, value) for name, (value, _) in bench.constants.items()}, **space.intervals}

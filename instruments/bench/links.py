@@ -9,7 +9,6 @@ from itertools import combinations
 
 from instruments.bench.file import BenchFile
 from instruments.bench.spec import LinkSpec
-from instruments.drivers.registry import LINK_KINDS, OPTIONS
 from instruments.lab_processes.locks import canonical_endpoint, is_url
 from orchestrator.errors import BadInput
 
@@ -42,11 +41,11 @@ def _unread(bench: BenchFile) -> Iterator[str]:
         if unread := sorted(link.model_fields_set & {"frame", "baud"} if link.kind == "opcua" else ()):
             yield f"link {name}: {unread[0]} belongs to a serial link; an opcua link has a url alone"
     for name, one in bench.spec.instruments.items():
-        needed, link = LINK_KINDS[one.driver], bench.spec.links[one.link]
-        if link.kind != needed:
-            yield f"instrument {name}: driver {one.driver!r} needs a link of kind {needed}; {one.link} is {link.kind}"
-        if needed == "opcua" and one.address is not None:
+        driver, link = bench.driver(name), bench.spec.links[one.link]
+        if link.kind != driver.LINK_KIND:
+            yield f"instrument {name}: driver {one.driver!r} needs a link of kind {driver.LINK_KIND}; {one.link} is {link.kind}"
+        if driver.LINK_KIND == "opcua" and one.address is not None:
             yield f"instrument {name}: address = {one.address} belongs to a serial line; driver {one.driver!r} has none"
-        if strangers := sorted(set(one.options) - OPTIONS.get(one.driver, frozenset())):
-            legal = ", ".join(sorted(OPTIONS.get(one.driver, ()))) or "none"
+        if strangers := sorted(set(one.options) - driver.OPTIONS):
+            legal = ", ".join(sorted(driver.OPTIONS)) or "none"
             yield f"instrument {name}: driver {one.driver!r} has no option {strangers[0]!r}; it has {legal}"

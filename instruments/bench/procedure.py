@@ -167,7 +167,7 @@ class Procedure:
             want, got = configuration[column], back[column]
             assert not isinstance(want, str)
             assert not isinstance(got, str)
-            if abs(want - got) > ROUND_TRIP_TOLERANCE * max(abs(want), RELATIVE_TOLERANCE * self.space.scale(column)):
+            if abs(want - got) > ROUND_TRIP_TOLERANCE * max(abs(want), RELATIVE_TOLERANCE * self.space.largest(column)):
                 return f"[measured] {column}: a configuration with {want:.6g} comes back as {got:.6g} {self.space.units[column]}"
         return None
 

@@ -1,40 +1,34 @@
 """The bench, as a campaign sees it: the host's HTTP interface behind the `Bench` port."""
 
-import base64
 import hashlib
-import json
 import logging
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from typing_extensions import override
 
-from instruments.bench_client.http import Unreached, exchange, parse_object, refusal
-from instruments.lab_processes.state_files import HOST, LATCHED, noted, read_note
+from instruments.lab_processes.http import Unreached, exchange, parse_object, refusal
+from instruments.lab_processes.state_files import HOST, LATCHED, read_lab_state, read_state_file
+from orchestrator.domain.documents import REPORT, REQUEST, read_line
 from orchestrator.domain.records import Reading, RunReport, RunRequest
 from orchestrator.errors import AthanorError, BenchLatched, HostError
 from orchestrator.ports import Bench
 
 logger = logging.getLogger(__name__)
 
-ANSWER_SECONDS: Final = 15.0
+_ANSWER_SECONDS: Final = 15.0
 """Wall seconds for an answer beyond the wait that was asked for: the host journals on a busy disk before it answers."""
 RESTART_WITHIN: Final = 10.0
-BEAT_SECONDS: Final = 2.0
+_BEAT_SECONDS: Final = 2.0
 """Wall seconds of the heartbeat's long-poll: well below any grace time."""
-FENCE_HEADER: Final = "X-Athanor-Fence"
+_FENCE_HEADER: Final = "X-Athanor-Fence"
 _RETRY_SECONDS: Final = 0.2
 _NO_RUN: Final = "none"
 """A run key that never arrives anywhere: the question alone is the heartbeat."""
-
-_REPORT: Final = TypeAdapter(RunReport)
-_REQUEST: Final = TypeAdapter(RunRequest)
 
 
 class HostClient(Bench):
@@ -63,7 +57,7 @@ class HostClient(Bench):
         self._socket = str(socket_path)
         self._restart_within = restart_within
         self._lab = lab
-        self._headers = {} if fence is None else {FENCE_HEADER: str(fence)}
+        self._headers = {} if fence is None else {_FENCE_HEADER: str(fence)}
         self._fence = fence
         self._campaign = campaign
         self._beats = beats and fence is not None
@@ -72,7 +66,7 @@ class HostClient(Bench):
     @classmethod
     def of_lab(cls, lab: Path, *, campaign: str = "", fence: int | None = None, restart_within: float = RESTART_WITHIN) -> Self:
         """Talk to the host of a lab. HostError when none was started there."""
-        note = noted(lab, HOST)
+        note = read_lab_state(lab, HOST)
         if "socket" not in note:
             raise HostError(f"lab {lab} has no bench host: {lab / HOST} is not there")
         return cls(note["socket"], fence, campaign=campaign, restart_within=restart_within, lab=lab)
@@ -81,7 +75,7 @@ class HostClient(Bench):
 
     @override
     def submit(self, request: RunRequest) -> RunReport:
-        content = _REQUEST.dump_python(request, mode="json")
+        content = REQUEST.dump_python(request, mode="json")
         answer = self._request("PUT", f"/runs/{request.run_key}", {k: v for k, v in content.items() if k != "run_key"})
         self._beat(request.run_key)
         return _report(self._required(answer, f"run {request.run_key}"))
@@ -177,7 +171,7 @@ class HostClient(Bench):
     def _request(self, method: str, path: str, body: Any = None, *, wait: float = 0.0) -> str | None:
         """Send a request, again while the host may be on its way back; None for 404."""
         deadline = time.monotonic() + self._restart_within
-        timeout = ANSWER_SECONDS + wait
+        timeout = _ANSWER_SECONDS + wait
         while True:
             try:
                 status, text = exchange(self._socket, method, path, body, timeout=timeout, headers=self._headers)
@@ -196,7 +190,7 @@ class HostClient(Bench):
     def _refuse_latched(self) -> None:
         """While latched nobody restarts the host: there is nothing to wait for."""
         if self._lab is not None and (self._lab / LATCHED).exists():
-            reason = read_note(self._lab / LATCHED).get("reason")
+            reason = read_state_file(self._lab / LATCHED).get("reason")
             raise BenchLatched(f"the bench is latched ({reason}) and its host is gone; athanor resume --by NAME --reason TEXT")
 
 
@@ -235,12 +229,12 @@ class Heartbeat:
         while not self._ended.is_set():
             began = time.monotonic()
             self._beat()
-            self._ended.wait(max(0.0, BEAT_SECONDS - (time.monotonic() - began)))
+            self._ended.wait(max(0.0, _BEAT_SECONDS - (time.monotonic() - began)))
 
     def _beat(self) -> None:
         try:
             if self._run_key is not None:
-                report = self._client.report(self._run_key, after=self._revision, wait=BEAT_SECONDS)
+                report = self._client.report(self._run_key, after=self._revision, wait=_BEAT_SECONDS)
                 self._revision = -1 if report is None else report.revision
             self._failing = False
         except AthanorError as error:  # the loop meets the same fault and decides; the heartbeat goes on trying
@@ -251,24 +245,19 @@ class Heartbeat:
 
 def _report(answer: str) -> RunReport:
     try:
-        return _REPORT.validate_json(answer)
+        return REPORT.validate_json(answer)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise HostError(f"bench host sent no run report: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
 
 
-_READING: Final = TypeAdapter(Reading)
-
-
 def _reading(line: str) -> Reading:
-    """Parse one JSON line; the raw bytes must have the hash that came with them."""
-    document: Mapping[str, Any] = json.loads(line)
-    raw = base64.b64decode(document.get("raw", ""), validate=True)
-    renamed = {"lab" if key == "lab_s" else key: value for key, value in document.items() if key != "raw"}
+    """Read one line; the raw bytes must have the hash that came with them."""
     try:
-        reading = replace(_READING.validate_python(renamed), raw=raw)
-    except ValidationError as error:
+        reading = read_line(line)
+    except ValueError as error:
         raise HostError(f"bench host sent no reading: {line[:120]}") from error
-    if raw and hashlib.sha256(raw).hexdigest() != reading.sha256:
-        raise HostError(f"reading {reading.seq} of {reading.name}: its {len(raw)} raw bytes do not have the hash {reading.sha256}")
+    if reading.raw and hashlib.sha256(reading.raw).hexdigest() != reading.sha256:
+        said = f"its {len(reading.raw)} raw bytes do not have the hash {reading.sha256}"
+        raise HostError(f"reading {reading.seq} of {reading.name}: {said}")
     return reading

@@ -9,8 +9,8 @@ from instruments.bench.file import BenchFile
 from instruments.bench.link_names import LinkName
 from instruments.bench_client.client import HostClient
 from instruments.drivers.protocol import Driver, Identity
+from instruments.lab_processes.bench_process import host_alive
 from instruments.lab_processes.locks import EndpointLocks
-from instruments.lab_processes.processes import host_alive
 from orchestrator.clock import LiveClock
 from orchestrator.errors import AthanorError, BadInput
 

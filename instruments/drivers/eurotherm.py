@@ -12,45 +12,20 @@ here is a setting, so what a restart has undone is sent again.
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Literal, Self
+from typing import Any, ClassVar, Final
 
 from typing_extensions import override
 
-from instruments.drivers.checks import channel_spec, check_number, command_spec, legal_range, make_reading
+from instruments.drivers import eurotherm_map as register
+from instruments.drivers.checks import channel_spec, check_number, legal_range
+from instruments.drivers.device import Act, Device
 from instruments.drivers.eurotherm_link import RegisterLink, RegisterRefused, signed
-from instruments.drivers.eurotherm_map import (
-    AUTO_MANUAL,
-    AUTOMATIC,
-    FAULTS,
-    FIRMWARE,
-    HIGHEST,
-    INSTRUMENT_MODE,
-    LOCAL,
-    LOWEST,
-    MANUAL,
-    MANUAL_OUTPUT,
-    OPERATING,
-    POWER,
-    PROCESS_VALUE,
-    REMOTE,
-    REMOTE_FAIL,
-    REMOTE_SETPOINT,
-    SAFE_SETPOINT,
-    SELECTED,
-    SOURCE,
-    STANDBY,
-    STATUS,
-    TARGET,
-    TYPE,
-    WORKING_SETPOINT,
-)
+from instruments.drivers.eurotherm_options import OVEN_OPTIONS, OvenOptions, modbus_unit
 from instruments.drivers.protocol import (
     ArgumentSpec,
     Call,
     ChannelSpec,
     CommandSpec,
-    Driver,
     Finding,
     Identity,
     Limit,
@@ -64,9 +39,6 @@ from orchestrator.clock import Clock
 from orchestrator.domain.lifecycle import StepKind
 from orchestrator.domain.records import Reading
 from orchestrator.errors import BadInput, DeviceError, InstrumentError, Sent
-from orchestrator.units import parse
-
-__all__ = ["EurothermOven", "RegisterLink"]
 
 logger = logging.getLogger(__name__)
 
@@ -81,42 +53,15 @@ _REGISTER: Final = 0x7FFF
 """The largest signed 16-bit integer."""
 _THERMOCOUPLE: Final = Limit(-200.0, 1372.0)
 """Range of the type K input (3200 series data sheet)."""
-_CHANNELS: Final = {"temperature": PROCESS_VALUE, "working_setpoint": WORKING_SETPOINT, "power": POWER, "status": STATUS}
-OVEN_OPTIONS: Final = frozenset({"setpoint", "safe_temperature", "decimals"})
+_CHANNELS: Final = {
+    "temperature": register.PROCESS_VALUE,
+    "working_setpoint": register.WORKING_SETPOINT,
+    "power": register.POWER,
+    "status": register.STATUS,
+}
 
 
-@dataclass(frozen=True, slots=True)
-class OvenOptions:
-    """The `options` of an oven in the bench file."""
-
-    is_remote: bool
-    """`setpoint`: "remote" (the default), which falls safe by itself, or "local", which does not."""
-    safe: float | None
-    """`safe_temperature` (degC) that a silent host leaves behind; None for the lowest legal one."""
-    decimals: int
-    """`decimals` of the controller's resolution, a part of its configuration: 0, 1 (the default) or 2."""
-
-    @classmethod
-    def of(cls, settings: Settings) -> Self:
-        """Read them.
-
-        Raises:
-            BadInput: An illegal value.
-        """
-        given, name = dict(settings.options), settings.name
-        setpoint, decimals, safe = given.get("setpoint", "remote"), given.get("decimals", 1), given.get("safe_temperature")
-        if setpoint not in ("remote", "local"):
-            raise BadInput(f'{name}: options.setpoint = {setpoint!r}; expected "remote" or "local"')
-        if decimals not in (0, 1, 2) or isinstance(decimals, bool):
-            raise BadInput(f"{name}: options.decimals = {decimals!r}; expected 0, 1 or 2")
-        if safe is None:
-            return cls(setpoint == "remote", None, int(decimals))
-        if setpoint == "local":
-            raise BadInput(f'{name}: options.safe_temperature belongs to setpoint = "remote"; a local setpoint stays where it is')
-        return cls(True, parse(safe, "degC", what=f"{name}: options.safe_temperature"), int(decimals))
-
-
-class EurothermOven(Driver):
+class EurothermOven(Device):
     """Heats to a temperature."""
 
     COMMANDS: ClassVar[Mapping[str, CommandSpec]] = {
@@ -132,6 +77,8 @@ class EurothermOven(Driver):
     }
     SAFE_ACTIONS: ClassVar[frozenset[str]] = frozenset({"off"})
     HAS_WATCHDOG: ClassVar[bool] = True
+    LINK_KIND: ClassVar[str] = "serial"
+    OPTIONS: ClassVar[frozenset[str]] = OVEN_OPTIONS
     LONGEST_QUEUEING: ClassVar[float] = 0.1
     """A frame ends after 3.5 characters of silence and is acted on at once."""
 
@@ -141,30 +88,22 @@ class EurothermOven(Driver):
         Raises:
             BadInput: The bench file gives no address of 1 to 247, or an illegal option.
         """
-        address = _address(settings)
-        self._settings = settings
+        super().__init__(transport, settings, clock)
         self._options = OvenOptions.of(settings)
         self._scale = 10.0**self._options.decimals
-        self._clock = clock
-        self._transport = transport
-        self._link = RegisterLink(transport, settings.name, address)
-        self._device_range: Limit | None = None
+        self._link = RegisterLink(transport, settings.name, modbus_unit(settings))
+        self._configured: Limit | None = None
         self._held: int | None = None
         """The remote setpoint that is refreshed, as the register has it; None for the safe one."""
         self._armed = False
         self._faults_told = 0
-
-    @property
-    @override
-    def settings(self) -> Settings:
-        return self._settings
 
     @classmethod
     @override
     def check_settings(cls, settings: Settings) -> None:
         """Refuse what this controller cannot keep."""
         options, name = OvenOptions.of(settings), settings.name
-        _address(settings)
+        modbus_unit(settings)
         if settings.serial_number is not None:
             message = f"{name}: serial_number = {settings.serial_number!r}, but a Eurotherm controller has no register for one"
             raise BadInput(f"{message}; leave it out (model, register 122, is compared)")
@@ -185,7 +124,7 @@ class EurothermOven(Driver):
         Raises:
             DeviceError: Another model than the bench file names, or the bench file names a serial number.
         """
-        kind, firmware = self._link.optional(TYPE), self._link.optional(FIRMWARE)
+        kind, firmware = self._link.optional(register.TYPE), self._link.optional(register.FIRMWARE)
         identity = Identity(_hex(kind) or "", None, _hex(firmware), None)
         for what, found, wanted in (
             ("model", identity.model, self._settings.model),
@@ -198,10 +137,10 @@ class EurothermOven(Driver):
 
     def _range(self) -> Limit:
         """Get the setpoint range that the controller was configured with, in degC; as wide as a register where it tells none."""
-        high, low = self._link.optional(HIGHEST), self._link.optional(LOWEST)
+        high, low = self._link.optional(register.HIGHEST), self._link.optional(register.LOWEST)
         ends = (-_REGISTER if low is None else low, _REGISTER if high is None else high)
-        self._device_range = Limit(ends[0] / self._scale, ends[1] / self._scale)
-        return self._device_range
+        self._configured = Limit(ends[0] / self._scale, ends[1] / self._scale)
+        return self._configured
 
     # ----------------------------------------------------------------- the watchdog: a remote setpoint that runs out
 
@@ -219,11 +158,11 @@ class EurothermOven(Driver):
             return
         safe = self._safe()
         try:
-            self._link.keep_optional(SELECTED, 0)
-            self._link.keep(SAFE_SETPOINT, safe)
-            self._held = self._link.value(REMOTE_SETPOINT) if self._follows_remote() else safe
-            self._link.write(REMOTE_SETPOINT, self._held)
-            self._link.keep(SOURCE, REMOTE)
+            self._link.keep_optional(register.SELECTED, 0)
+            self._link.keep(register.SAFE_SETPOINT, safe)
+            self._held = self._link.value(register.REMOTE_SETPOINT) if self._follows_remote() else safe
+            self._link.write(register.REMOTE_SETPOINT, self._held)
+            self._link.keep(register.SOURCE, register.REMOTE)
         except RegisterRefused as error:
             if not error.is_absence:
                 raise
@@ -234,14 +173,14 @@ class EurothermOven(Driver):
 
     def _follows_remote(self) -> bool:
         """Say whether the controller works by a fresh remote setpoint, and is not off."""
-        is_on = self._link.optional(INSTRUMENT_MODE) in (None, OPERATING) and self._link.optional(AUTO_MANUAL) in (None, AUTOMATIC)
-        return is_on and self._link.value(SOURCE) == REMOTE and not self._status() & 1 << REMOTE_FAIL
+        is_on = self._link.optional(register.INSTRUMENT_MODE) in (None, register.OPERATING) and self._link.optional(
+            register.AUTO_MANUAL
+        ) in (None, register.AUTOMATIC)
+        return is_on and self._link.value(register.SOURCE) == register.REMOTE and not self._status() & 1 << register.REMOTE_FAIL
 
     def _safe(self) -> int:
         """Return the safe temperature as the register has it."""
-        legal = legal_range(
-            self._settings, self.COMMANDS["set_temperature"].arguments["temperature"], "temperature", self._device_range or self._range()
-        )
+        legal = self.limit("set_temperature", "temperature")
         assert legal is not None
         safe = legal.low if self._options.safe is None else self._options.safe
         return self._counts(check_number(f"{self._settings.name}: safe_temperature", safe, "degC", legal))
@@ -249,7 +188,7 @@ class EurothermOven(Driver):
     def _await_remote(self) -> None:
         """Wait until the remote setpoint holds."""
         until = time.monotonic() + _CLEARS
-        while self._status() & 1 << REMOTE_FAIL:
+        while self._status() & 1 << register.REMOTE_FAIL:
             if time.monotonic() > until:
                 message = f"{self._settings.name}: a remote setpoint was written, but it still reports remote setpoint fail; not heated"
                 raise DeviceError(message, sent=Sent.YES)
@@ -266,65 +205,60 @@ class EurothermOven(Driver):
             return
         status = self._status()
         self._refuse_trip(status)
-        self._link.write(REMOTE_SETPOINT, self._safe() if self._held is None else self._held)
+        self._link.write(register.REMOTE_SETPOINT, self._safe() if self._held is None else self._held)
         self._tell_faults(status)
 
     def _refuse_trip(self, status: int) -> None:
-        if self._armed and status & 1 << REMOTE_FAIL:
+        if self._armed and status & 1 << register.REMOTE_FAIL:
             self._armed = False
             message = f"{self._settings.name}: its remote setpoint ran out or was lost, and it went to its safe local setpoint"
             raise DeviceError(message, sent=Sent.YES)
 
     def _tell_faults(self, status: int) -> None:
-        known, self._faults_told = self._faults_told, sum(status & 1 << bit for bit in FAULTS)
+        known, self._faults_told = self._faults_told, sum(status & 1 << bit for bit in register.FAULTS)
         if self._faults_told & ~known:
             raise DeviceError(f"{self._settings.name}: {_faults(status)}", sent=Sent.YES)
 
     def _status(self) -> int:
-        return self._link.value(STATUS)
+        return self._link.value(register.STATUS)
 
     # ----------------------------------------------------------------- commands
 
     @override
-    def limit(self, command: str, argument: str) -> Limit | None:
-        spec = self.COMMANDS.get(command)
-        if argument != "temperature" or spec is None:
-            return None
-        return legal_range(self._settings, spec.arguments.get(argument), argument, self._device_range or self._range())
-
-    @override
-    def check(self, call: Call) -> None:
-        spec = command_spec(self._settings, self.COMMANDS, call)
-        for name, argument in spec.arguments.items():
-            what = f"{self._settings.name}.{call.command} {name}"
-            check_number(what, call.arguments[name], argument.unit or "", self.limit(call.command, name))
+    def _device_range(self, argument: str) -> Limit | None:
+        return (self._configured or self._range()) if argument == "temperature" else None
 
     @override
     def baseline(self, call: Call) -> Mapping[str, Any]:
         return {
             "setpoint": self._link.value(self._setpoint_register) / self._scale,
-            "source": self._link.optional(SOURCE),
-            "instrument_mode": self._link.optional(INSTRUMENT_MODE),
-            "auto_manual": self._link.optional(AUTO_MANUAL),
-            "manual_output": self._link.optional(MANUAL_OUTPUT),
+            "source": self._link.optional(register.SOURCE),
+            "instrument_mode": self._link.optional(register.INSTRUMENT_MODE),
+            "auto_manual": self._link.optional(register.AUTO_MANUAL),
+            "manual_output": self._link.optional(register.MANUAL_OUTPUT),
             "status": self._status(),
             "wall": self._clock.now().wall.isoformat(),
         }
 
     @property
     def _setpoint_register(self) -> int:
-        return REMOTE_SETPOINT if self._options.is_remote else TARGET
+        return register.REMOTE_SETPOINT if self._options.is_remote else register.TARGET
 
     @override
     def perform(self, call: Call) -> Mapping[str, float | str]:
         if call.command == "set_temperature":
             self._range()
-        self.check(call)
-        acts: Mapping[str, Callable[[Call], Mapping[str, float | str]]] = {
-            "set_temperature": self._set_temperature,
-            "off": lambda _: self._off(),
-        }
-        return acts[call.command](call)
+        return super().perform(call)
+
+    @property
+    @override
+    def _commands(self) -> Mapping[str, Act]:
+        return {"set_temperature": self._set_temperature, "off": lambda _: self._off()}
+
+    @property
+    @override
+    def _safe_actions(self) -> Mapping[str, Callable[[], object]]:
+        return {"off": self._off}
 
     def _set_temperature(self, call: Call) -> Mapping[str, float | str]:
         """Set the setpoint, in degC within bench file, data sheet and controller, then operation in the automatic mode.
@@ -338,17 +272,17 @@ class EurothermOven(Driver):
         if self._options.is_remote:
             self._set_remote(counts, status)
         else:
-            self._link.keep(TARGET, counts)
-            self._link.keep_optional(SOURCE, LOCAL)
-        self._link.keep_optional(INSTRUMENT_MODE, OPERATING)
-        self._link.keep_optional(AUTO_MANUAL, AUTOMATIC)
+            self._link.keep(register.TARGET, counts)
+            self._link.keep_optional(register.SOURCE, register.LOCAL)
+        self._link.keep_optional(register.INSTRUMENT_MODE, register.OPERATING)
+        self._link.keep_optional(register.AUTO_MANUAL, register.AUTOMATIC)
         return {"temperature": counts / self._scale}
 
     def _set_remote(self, counts: int, status: int) -> None:
-        if not self._armed or status & 1 << REMOTE_FAIL:
+        if not self._armed or status & 1 << register.REMOTE_FAIL:
             logger.warning("%s: its remote setpoint was not in use or had run out; armed again", self._settings.name)
             self.arm()
-        self._link.write(REMOTE_SETPOINT, counts)
+        self._link.write(register.REMOTE_SETPOINT, counts)
         self._held = counts
         self._await_remote()
 
@@ -359,7 +293,7 @@ class EurothermOven(Driver):
         """
         self._held = None
         try:
-            self._link.write(INSTRUMENT_MODE, STANDBY)
+            self._link.write(register.INSTRUMENT_MODE, register.STANDBY)
         except InstrumentError as error:
             logger.warning("%s: no standby, so manual without output: %s", self._settings.name, error)
             self._manual_without_output()
@@ -368,9 +302,9 @@ class EurothermOven(Driver):
     def _manual_without_output(self) -> None:
         """Set the manual mode first: a controller may take its present output over when it changes; the output even without it."""
         try:
-            self._link.write(AUTO_MANUAL, MANUAL)
+            self._link.write(register.AUTO_MANUAL, register.MANUAL)
         finally:
-            self._link.write(MANUAL_OUTPUT, 0)
+            self._link.write(register.MANUAL_OUTPUT, 0)
 
     def _counts(self, temperature: float) -> int:
         return round(temperature * self._scale)
@@ -384,18 +318,18 @@ class EurothermOven(Driver):
         """Decide by the readback: every command here is a setting."""
         found = self.baseline(call)
         evidence = {"found": dict(found), "baseline": dict(baseline)}
-        is_off = found["instrument_mode"] == STANDBY or (found["auto_manual"] == MANUAL and found["manual_output"] == 0)
+        is_off = found["instrument_mode"] == register.STANDBY or (found["auto_manual"] == register.MANUAL and found["manual_output"] == 0)
         done = is_off
         if call.command == "set_temperature":
             wanted = self._counts(float(call.arguments["temperature"])) / self._scale
-            done = not is_off and found["auto_manual"] in (None, AUTOMATIC) and found["setpoint"] == wanted and self._holds(found)
+            done = not is_off and found["auto_manual"] in (None, register.AUTOMATIC) and found["setpoint"] == wanted and self._holds(found)
         return Finding(Verdict.FINISHED if done else Verdict.NOT_EXECUTED, evidence)
 
     def _holds(self, found: Mapping[str, Any]) -> bool:
         """Say whether the setpoint that was read is the one that the controller follows."""
         if self._options.is_remote:
-            return bool(found["source"] == REMOTE) and not found["status"] & 1 << REMOTE_FAIL
-        return found["source"] in (None, LOCAL)
+            return bool(found["source"] == register.REMOTE) and not found["status"] & 1 << register.REMOTE_FAIL
+        return found["source"] in (None, register.LOCAL)
 
     # ----------------------------------------------------------------- reading
 
@@ -409,44 +343,25 @@ class EurothermOven(Driver):
         found = [self._value(channel) for channel in channels]
         status = self._status()
         self._refuse_trip(status)
-        suspect = bool(_faults(status)) or (self._options.is_remote and bool(status & 1 << REMOTE_FAIL))
+        suspect = bool(_faults(status)) or (self._options.is_remote and bool(status & 1 << register.REMOTE_FAIL))
         return tuple(
-            self._reading(channel, value, raw, "bad" if suspect and channel != "status" else "good")
+            self._reading(channel, raw, value, "bad" if suspect and channel != "status" else "good")
             for channel, (value, raw) in zip(channels, found, strict=True)
         )
 
     def _value(self, channel: str) -> tuple[float, bytes]:
         """Get one channel with the frame that it was read from; in standby the power is none, whatever the register says."""
         channel_spec(self._settings, self.CHANNELS, channel)
-        if channel == "power" and self._link.optional(INSTRUMENT_MODE) == STANDBY:
-            return 0.0, self._link.read(INSTRUMENT_MODE)[1]
-        (register,), raw = self._link.read(_CHANNELS.get(channel, self._setpoint_register))
+        if channel == "power" and self._link.optional(register.INSTRUMENT_MODE) == register.STANDBY:
+            return 0.0, self._link.read(register.INSTRUMENT_MODE)[1]
+        (word,), raw = self._link.read(_CHANNELS.get(channel, self._setpoint_register))
         if channel == "status":
-            return float(register), raw
-        return signed(register) / (_PERCENT if channel == "power" else self._scale), raw
-
-    def _reading(self, channel: str, value: float, raw: bytes, quality: Literal["good", "bad"]) -> Reading:
-        return make_reading(self._settings, self._clock, channel, self.CHANNELS[channel].unit, raw, value, quality)
+            return float(word), raw
+        return signed(word) / (_PERCENT if channel == "power" else self._scale), raw
 
     @override
     def cancel(self, call: Call) -> None:
         """Do nothing: no command here goes on by itself."""
-
-    @override
-    def make_safe(self, action: str) -> None:
-        if action not in self.SAFE_ACTIONS:
-            raise BadInput(f"{self._settings.name} has no safe action {action!r}; it has {', '.join(sorted(self.SAFE_ACTIONS))}")
-        self._off()
-
-    @override
-    def close(self) -> None:
-        self._transport.close()
-
-
-def _address(settings: Settings) -> int:
-    if settings.address is None or not 1 <= settings.address <= 247:
-        raise BadInput(f"{settings.name}: address {settings.address!r}; a Modbus unit has one of 1 to 247")
-    return settings.address
 
 
 def _hex(register: int | None) -> str | None:
@@ -455,4 +370,4 @@ def _hex(register: int | None) -> str | None:
 
 def _faults(status: int) -> str:
     """Name the faults of a status; empty where there is none."""
-    return " and ".join(text for bit, text in FAULTS.items() if status & 1 << bit)
+    return " and ".join(text for bit, text in register.FAULTS.items() if status & 1 << bit)

@@ -13,7 +13,8 @@ from typing import Any, ClassVar, Final
 
 from typing_extensions import override
 
-from instruments.drivers.checks import channel_spec, check_number, command_spec, legal_range
+from instruments.drivers.checks import channel_spec
+from instruments.drivers.device import Act, Device
 from instruments.drivers.lads_paths import UnitPaths, di, lads
 from instruments.drivers.lads_results import Result, ResultTable, node_reading
 from instruments.drivers.protocol import (
@@ -21,10 +22,8 @@ from instruments.drivers.protocol import (
     Call,
     ChannelSpec,
     CommandSpec,
-    Driver,
     Finding,
     Identity,
-    Limit,
     Outcome,
     Progress,
     Settings,
@@ -39,7 +38,7 @@ from orchestrator.errors import BadInput, DeviceError, InstrumentError, LinkErro
 logger = logging.getLogger(__name__)
 
 _COMPLETED: Final = "completed"
-_SETTLE: Final = 5.0
+_FOLLOWS: Final = 5.0
 """Wall seconds within which a device takes over a setting or leaves a state after a method."""
 _START: Final = 1.0
 """Wall seconds within which an acknowledged start shows in state or result."""
@@ -52,7 +51,7 @@ _STOPPED, _RUNNING, _ABORTED = "Stopped", "Running", "Aborted"
 _AT_REST: Final = frozenset({_STOPPED, _ABORTED})
 
 
-class LadsUnit(Driver):
+class LadsUnit(Device):
     """One functional unit of a LADS device, and its lamp."""
 
     COMMANDS: ClassVar[Mapping[str, CommandSpec]] = {
@@ -64,6 +63,8 @@ class LadsUnit(Driver):
     CHANNELS: ClassVar[Mapping[str, ChannelSpec]] = {"state": ChannelSpec(""), "lamp": ChannelSpec("")}
     SAFE_ACTIONS: ClassVar[frozenset[str]] = frozenset({"abort", "lamp-off"})
     HAS_WATCHDOG: ClassVar[bool] = True
+    LINK_KIND: ClassVar[str] = "opcua"
+    OPTIONS: ClassVar[frozenset[str]] = frozenset({"device", "unit"})
     LONGEST_QUEUEING: ClassVar[float] = _LONGEST_SESSION + _MARGIN
     """A server may carry out a request of a client that has vanished until that client's session has ended."""
 
@@ -73,16 +74,10 @@ class LadsUnit(Driver):
         Raises:
             BadInput: The bench file does not name both.
         """
+        super().__init__(transport, settings, clock)
         self._paths = _paths(settings)
-        self._settings = settings
-        self._clock = clock
         self._transport = transport
         self._results = ResultTable(transport, self._paths.results)
-
-    @property
-    @override
-    def settings(self) -> Settings:
-        return self._settings
 
     @classmethod
     @override
@@ -142,18 +137,6 @@ class LadsUnit(Driver):
             self._transport.call(self._paths.device, Name("Kick"), [])
 
     @override
-    def limit(self, command: str, argument: str) -> Limit | None:
-        spec = self.COMMANDS.get(command)
-        return legal_range(self._settings, spec.arguments.get(argument) if spec else None, argument)
-
-    @override
-    def check(self, call: Call) -> None:
-        command_spec(self._settings, self.COMMANDS, call)
-        for name, value in call.arguments.items():
-            if not isinstance(value, str):
-                check_number(f"{self._settings.name}.{call.command} {name}", value, "", self.limit(call.command, name))
-
-    @override
     def baseline(self, call: Call) -> Mapping[str, Any]:
         """Get power-up, state, the results there are, and for how long the server remembers this session."""
         now = self._clock.now().wall
@@ -167,16 +150,20 @@ class LadsUnit(Driver):
             "wall": now.isoformat(),
         }
 
+    @property
     @override
-    def perform(self, call: Call) -> Mapping[str, float | str]:
-        self.check(call)
-        acts: Mapping[str, Callable[[Call], Mapping[str, float | str]]] = {
+    def _commands(self) -> Mapping[str, Act]:
+        return {
             "run_program": self._run_program,
             "lamp_on": lambda _: self._set_lamp(on=True),
             "lamp_off": lambda _: self._set_lamp(on=False),
             "clear": lambda _: self._clear(),
         }
-        return acts[call.command](call)
+
+    @property
+    @override
+    def _safe_actions(self) -> Mapping[str, Callable[[], object]]:
+        return {"abort": self._abort, "lamp-off": lambda: self._set_lamp(on=False)}
 
     def _run_program(self, call: Call) -> Mapping[str, float | str]:
         """Run a program template under our run key, once."""
@@ -243,11 +230,11 @@ class LadsUnit(Driver):
         """Set the lamp, and compare both what the device wants and what is."""
         self._transport.write(self._lamp("TargetValue"), on)
 
-        def settled() -> bool:
+        def follows() -> bool:
             target, current = self._transport.read([self._lamp("TargetValue"), self._lamp("CurrentValue")])
             return target.value is on and current.value is on and "bad" not in (target.quality, current.quality)
 
-        if not _within(_SETTLE, settled):
+        if not _within(_FOLLOWS, follows):
             message = f"{self._settings.name} acknowledged lamp {'on' if on else 'off'} but its lamp does not follow"
             raise DeviceError(message, sent=Sent.YES)
         return {}
@@ -256,7 +243,7 @@ class LadsUnit(Driver):
         """Set an aborted unit to Stopped."""
         if self._state() == _ABORTED:
             self._transport.call(self._paths.state, lads("Clear"), [])
-        if not _within(_SETTLE, lambda: self._state() == _STOPPED):
+        if not _within(_FOLLOWS, lambda: self._state() == _STOPPED):
             raise DeviceError(f"{self._settings.name} is {self._state()} after Clear; expected Stopped", sent=Sent.YES)
         return {}
 
@@ -362,7 +349,7 @@ class LadsUnit(Driver):
             if not self._is_at_rest():
                 raise
             logger.info("%s: nothing to abort: %s", self._settings.name, error)
-        if not _within(_SETTLE, self._is_at_rest):
+        if not _within(_FOLLOWS, self._is_at_rest):
             raise DeviceError(f"{self._settings.name} acknowledged Abort but does not come to rest", sent=Sent.YES)
 
     def _is_at_rest(self) -> bool:
@@ -371,17 +358,6 @@ class LadsUnit(Driver):
         except DeviceError as error:
             logger.warning("%s: state unknown, taken as running: %s", self._settings.name, error)
             return False
-
-    @override
-    def make_safe(self, action: str) -> None:
-        actions: Mapping[str, Callable[[], object]] = {"abort": self._abort, "lamp-off": lambda: self._set_lamp(on=False)}
-        if action not in actions:
-            raise BadInput(f"{self._settings.name} has no safe action {action!r}; it has {', '.join(sorted(actions))}")
-        actions[action]()
-
-    @override
-    def close(self) -> None:
-        self._transport.close()
 
 
 def _paths(settings: Settings) -> UnitPaths:

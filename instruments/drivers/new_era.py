@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 
 from typing_extensions import override
 
-from instruments.drivers.checks import channel_spec, check_number, command_spec, legal_range, make_reading
+from instruments.drivers.device import Act, Device
 from instruments.drivers.new_era_protocol import (
     ALARMS,
     DIRECTION,
@@ -32,7 +32,6 @@ from instruments.drivers.protocol import (
     Call,
     ChannelSpec,
     CommandSpec,
-    Driver,
     Finding,
     Identity,
     Limit,
@@ -67,7 +66,7 @@ _MOVES: Final = {"I": 1.0, "W": -1.0}
 _STATES: Final = {"I": "infusing", "W": "withdrawing", "S": "stopped", "P": "paused", "A": "alarm"}
 
 
-class NewEraPump(Driver):
+class NewEraPump(Device):
     """Infuses volumes at flows."""
 
     COMMANDS: ClassVar[Mapping[str, CommandSpec]] = {
@@ -83,6 +82,7 @@ class NewEraPump(Driver):
     }
     SAFE_ACTIONS: ClassVar[frozenset[str]] = frozenset({"stop"})
     HAS_WATCHDOG: ClassVar[bool] = True
+    LINK_KIND: ClassVar[str] = "serial"
     LONGEST_QUEUEING: ClassVar[float] = 0.5
     """The pump drops a command whose bytes are more than 0.5 s apart, and acts on a whole one at once."""
 
@@ -92,18 +92,10 @@ class NewEraPump(Driver):
         Raises:
             BadInput: The bench file gives no address of 0 to 99, or a watchdog that the pump cannot keep.
         """
-        address = _address(settings)
-        self._settings = settings
-        self._clock = clock
-        self._transport = transport
-        self._link = PumpLink(transport, settings.name, address)
+        super().__init__(transport, settings, clock)
+        self._link = PumpLink(transport, settings.name, _address(settings))
         self._alarms_when_armed: int | None = None
         self._alarms_told = 0
-
-    @property
-    @override
-    def settings(self) -> Settings:
-        return self._settings
 
     @classmethod
     @override
@@ -146,8 +138,7 @@ class NewEraPump(Driver):
         reply = self._link.send_repeatable(command, NOTHING)
         if reply.alarm is not None:
             reply = self._link.send_repeatable(command, NOTHING)
-        self._link.check_refusal(command, reply)
-        self._link.check_alarm(command, reply)
+        self._link.check_acknowledged(command, reply)
         self._link.safe_mode = seconds > 0
         if (reply.raw[1] < ord("0")) != self._link.safe_mode:
             raise DeviceError(f"{self._settings.name} acknowledged {command} but kept its mode", sent=Sent.YES)
@@ -178,18 +169,6 @@ class NewEraPump(Driver):
             raise DeviceError(f"{self._settings.name} reported an alarm{self._alarm_text()}", sent=Sent.YES)
 
     @override
-    def limit(self, command: str, argument: str) -> Limit | None:
-        spec = self.COMMANDS.get(command)
-        return legal_range(self._settings, spec.arguments.get(argument) if spec else None, argument)
-
-    @override
-    def check(self, call: Call) -> None:
-        spec = command_spec(self._settings, self.COMMANDS, call)
-        for name, argument in spec.arguments.items():
-            what = f"{self._settings.name}.{call.command} {name}"
-            check_number(what, call.arguments[name], argument.unit or "", self.limit(call.command, name))
-
-    @override
     def baseline(self, call: Call) -> Mapping[str, Any]:
         """Get the run state, the totaliser and the version; before a dose the totaliser is cleared first (see above).
 
@@ -211,23 +190,21 @@ class NewEraPump(Driver):
             "wall": self._clock.now().wall.isoformat(),
         }
 
+    @property
     @override
-    def perform(self, call: Call) -> Mapping[str, float | str]:
-        self.check(call)
-        acts: Mapping[str, Callable[[Call], Mapping[str, float | str]]] = {
-            "set_flow": self._set_flow,
-            "dose": self._dose,
-            "stop": lambda _: self._stop(),
-        }
-        return acts[call.command](call)
+    def _commands(self) -> Mapping[str, Act]:
+        return {"set_flow": self._set_flow, "dose": self._dose, "stop": lambda _: self._stop()}
+
+    @property
+    @override
+    def _safe_actions(self) -> Mapping[str, Callable[[], object]]:
+        return {"stop": self._stop}
 
     def _set_flow(self, call: Call) -> Mapping[str, float | str]:
         """Set the flow, 0.001 to 20 mL/min, and compare the readback."""
         text = self._number(call, "flow")
         self._refuse_alarms(Sent.NO)
-        self._set(f"RAT{text}MM")
-        match, _ = self._link.ask("RAT", RATE)
-        self._compare("flow", text, amount(match), "mL/min")
+        self._link.set_number("RAT", text, suffix="MM")
         self._refuse_alarms(Sent.YES)
         return {"flow": float(text)}
 
@@ -238,22 +215,18 @@ class NewEraPump(Driver):
             self._prepare_dose(text)
         except InstrumentError as error:
             raise type(error)(f"{error}; the dose was not started", sent=Sent.NO) from error
-        reply = self._link.send("RUN", NOTHING)
-        self._link.check_refusal("RUN", reply)
-        self._link.check_alarm("RUN", reply)
+        self._link.check_acknowledged("RUN", self._link.send("RUN", NOTHING))
         self._confirm_running()
         return {"volume": float(text)}
 
     def _prepare_dose(self, text: str) -> None:
         """Set direction and volume and clear the totaliser; all of it may be repeated."""
-        self._set("DIRINF")
+        self._link.set("DIRINF")
         match, _ = self._link.ask("DIR", DIRECTION)
         if match[0] != "INF":
             raise DeviceError(f"{self._settings.name} acknowledged DIRINF but is set to {match[0]}", sent=Sent.YES)
-        self._set("VOLML")
-        self._set(f"VOL{text}")
-        match, _ = self._link.ask("VOL", VOLUME)
-        self._compare("volume", text, amount(match), "mL")
+        self._link.set("VOLML")
+        self._link.set_number("VOL", text)
         totals = self._clear()
         if totals.prompt != "S":
             state = _STATES.get(totals.prompt, totals.prompt)
@@ -272,7 +245,7 @@ class NewEraPump(Driver):
             raise DeviceError(message + self._alarm_text(), sent=Sent.YES)
 
     def _clear(self) -> Totals:
-        self._set("CLDINF")
+        self._link.set("CLDINF")
         totals = self._link.totals()
         if totals.infused >= _ZERO and totals.prompt == "S":
             message = f"{self._settings.name} acknowledged CLDINF but its totaliser is at {totals.infused:g} mL"
@@ -300,7 +273,7 @@ class NewEraPump(Driver):
     def _outcome_of(self, totals: Totals, target: float) -> Outcome:
         if totals.prompt == "I":
             return Outcome(Progress.RUNNING)
-        reading = make_reading(self._settings, self._clock, "dispensed", "mL", totals.raw, totals.infused)
+        reading = self._reading("dispensed", totals.raw, totals.infused)
         if _complete(totals, target):
             return Outcome(Progress.FINISHED, "completed", (reading,))
         self._alarms_told = self._link.alarm_count
@@ -379,33 +352,17 @@ class NewEraPump(Driver):
         return readings
 
     def _read(self, channel: str) -> Reading:
-        unit = channel_spec(self._settings, self.CHANNELS, channel).unit
         if channel in ("flow", "flow_setpoint"):
             match, reply = self._link.ask("RAT", RATE)
             share = 1.0 if channel == "flow_setpoint" else _MOVES.get(reply.prompt, 0.0)
-            return make_reading(self._settings, self._clock, channel, unit, reply.raw, share * amount(match))
+            return self._reading(channel, reply.raw, share * amount(match))
         totals = self._link.totals()
         value = totals.infused if channel == "dispensed" else _STATES.get(totals.prompt, totals.prompt)
-        return make_reading(self._settings, self._clock, channel, unit, totals.raw, value)
+        return self._reading(channel, totals.raw, value)
 
     @override
     def cancel(self, call: Call) -> None:
         self._stop()
-
-    @override
-    def make_safe(self, action: str) -> None:
-        if action not in self.SAFE_ACTIONS:
-            raise BadInput(f"{self._settings.name} has no safe action {action!r}; it has {', '.join(sorted(self.SAFE_ACTIONS))}")
-        self._stop()
-
-    @override
-    def close(self) -> None:
-        self._transport.close()
-
-    def _set(self, command: str) -> None:
-        reply = self._link.send_repeatable(command, NOTHING)
-        self._link.check_refusal(command, reply)
-        self._link.check_alarm(command, reply)
 
     def _number(self, call: Call, argument: str) -> str:
         """Write an argument in the pump's format; a value that the format turns to zero is refused."""
@@ -416,11 +373,6 @@ class NewEraPump(Driver):
         if abs(float(text) - value) > _COARSE * value:
             logger.warning("%s: %s %g is sent as %s, the pump's nearest number", self._settings.name, argument, value, text)
         return text
-
-    def _compare(self, what: str, text: str, readback: float, unit: str) -> None:
-        if abs(readback - float(text)) > resolution(text):
-            message = f"{self._settings.name} acknowledged {what} {text} {unit} but reads back {readback:g} {unit}"
-            raise DeviceError(message, sent=Sent.YES)
 
     def _refuse_alarms(self, sent: Sent) -> None:
         """Raise DeviceError for alarms that nobody was told of, once; where they undid the watchdog, arm it again."""

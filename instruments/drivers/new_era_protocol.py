@@ -27,6 +27,7 @@ VOLUME: Final = re.compile(r"(?P<number>\d*\.?\d+|\d+\.)(?P<unit>UL|ML)")
 DISPENSED: Final = re.compile(r"I(?P<infused>\d*\.?\d+|\d+\.)W(?P<withdrawn>\d*\.?\d+|\d+\.)(?P<unit>UL|ML)")
 DIRECTION: Final = re.compile(r"INF|WDR")
 
+_NUMBERS: Final = {"RAT": (RATE, "flow", "mL/min"), "VOL": (VOLUME, "volume", "mL")}
 _UNITS: Final = {"UM": "uL/min", "MM": "mL/min", "UH": "uL/h", "MH": "mL/h", "UL": "uL", "ML": "mL"}
 _REFUSALS: Final = {
     "?": "does not know it",
@@ -115,6 +116,19 @@ class PumpLink:
             return self.send(command, shape)
         return self.send(command, shape) if reply.data == _DAMAGED else reply
 
+    def set(self, command: str) -> None:
+        """Send a state-setting command, once more when its reply was lost; raises when it is not acknowledged."""
+        self.check_acknowledged(command, self.send_repeatable(command, NOTHING))
+
+    def set_number(self, name: str, text: str, *, suffix: str = "") -> None:
+        """Set the flow ("RAT") or the volume ("VOL") and compare the readback; DeviceError when it is another one."""
+        shape, what, unit = _NUMBERS[name]
+        self.set(f"{name}{text}{suffix}")
+        match, _ = self.ask(name, shape)
+        if abs(amount(match) - float(text)) > resolution(text):
+            message = f"{self._name} acknowledged {what} {text} {unit} but reads back {amount(match):g} {unit}"
+            raise DeviceError(message, sent=Sent.YES)
+
     def ask(self, command: str, shape: re.Pattern[str]) -> tuple[re.Match[str], PumpReply]:
         """Send a query, once more when its reply was lost or was an alarm.
 
@@ -145,8 +159,9 @@ class PumpLink:
             said = _REFUSALS.get(reply.data, "refused")
             raise DeviceError(f"{self._name} answered {reply.data!r} to {command}: it {said}", sent=Sent.YES)
 
-    def check_alarm(self, command: str, reply: PumpReply) -> None:
-        """Raise DeviceError when the reply is an alarm instead of an acknowledgement."""
+    def check_acknowledged(self, command: str, reply: PumpReply) -> None:
+        """Raise as `check_refusal` does, and DeviceError when the reply is an alarm instead of an acknowledgement."""
+        self.check_refusal(command, reply)
         if reply.alarm is not None:
             said = ALARMS.get(reply.alarm, "unknown alarm")
             raise DeviceError(f"{self._name} answered alarm {reply.alarm} ({said}) to {command}", sent=Sent.MAYBE)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, Protocol
 
+from orchestrator.clock import Clock
 from orchestrator.domain.lifecycle import StepKind
 from orchestrator.domain.records import Reading
 
@@ -151,6 +152,14 @@ class Driver(Protocol):
     """Whether the device itself falls safe when we fall silent."""
     LONGEST_QUEUEING: ClassVar[float]
     """Wall seconds that the device may hold a command back before it acts on it."""
+    LINK_KIND: ClassVar[str]
+    """The kind of link that it works on: `serial` or `opcua`."""
+    OPTIONS: ClassVar[frozenset[str]] = frozenset()
+    """What it reads of `options` in a bench file."""
+
+    def __init__(self, transport: Any, settings: Settings, clock: Clock) -> None:
+        """Bind one device of an open wire; nothing is sent. BadInput when the bench file's settings do not fit."""
+        ...
 
     @property
     def settings(self) -> Settings:

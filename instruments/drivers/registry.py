@@ -1,9 +1,9 @@
 """Names of drivers and links, and how they are built: the one place that knows which driver needs which wire."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
-from instruments.drivers.eurotherm import OVEN_OPTIONS, EurothermOven
+from instruments.drivers.eurotherm import EurothermOven
 from instruments.drivers.lads import LadsUnit
 from instruments.drivers.new_era import NewEraPump
 from instruments.drivers.protocol import Driver, Settings
@@ -14,16 +14,6 @@ from orchestrator.clock import Clock
 from orchestrator.errors import BadInput
 
 DRIVERS: Final[Mapping[str, type[Driver]]] = {
-    "new-era": NewEraPump,
-    "eurotherm-modbus": EurothermOven,
-    "lads": LadsUnit,
-}
-LINK_KINDS: Final[Mapping[str, str]] = {"new-era": "serial", "eurotherm-modbus": "serial", "lads": "opcua"}
-"""The kind of link that each driver works on."""
-OPTIONS: Final[Mapping[str, frozenset[str]]] = {"eurotherm-modbus": OVEN_OPTIONS, "lads": frozenset({"device", "unit"})}
-"""What each driver reads of `options`; nothing where it is not listed."""
-
-_BUILDERS: Final[Mapping[str, Callable[[Any, Settings, Clock], Driver]]] = {
     "new-era": NewEraPump,
     "eurotherm-modbus": EurothermOven,
     "lads": LadsUnit,
@@ -57,8 +47,8 @@ def build_driver(name: str, transport: Transport, settings: Settings, clock: Clo
     Raises:
         BadInput: No driver of this name, or it needs another kind of wire or further settings.
     """
-    if name not in _BUILDERS:
-        raise BadInput(f"{settings.name}: unknown driver {name!r}; known are {', '.join(sorted(_BUILDERS))}")
-    if transport.kind != LINK_KINDS[name]:
-        raise BadInput(f"{settings.name}: driver {name!r} needs a link of kind {LINK_KINDS[name]}, got {transport.kind}")
-    return _BUILDERS[name](transport, settings, clock)
+    if name not in DRIVERS:
+        raise BadInput(f"{settings.name}: unknown driver {name!r}; known are {', '.join(sorted(DRIVERS))}")
+    if transport.kind != (needed := DRIVERS[name].LINK_KIND):
+        raise BadInput(f"{settings.name}: driver {name!r} needs a link of kind {needed}, got {transport.kind}")
+    return DRIVERS[name](transport, settings, clock)

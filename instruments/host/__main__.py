@@ -28,17 +28,18 @@ from instruments.bench.endpoints import aim, plant_clock, read_endpoints
 from instruments.bench.file import BenchFile, load_bench
 from instruments.bench.parking import park_steps
 from instruments.bench.wires import Connect, Wires
-from instruments.host.executor import Executor, LifeSign, NotSafe
-from instruments.host.heartbeats import Pulse
-from instruments.host.idle_state import Rest
+from instruments.host.executor import Executor, NotSafe
+from instruments.host.heartbeats import Heartbeats, LastLifeTime
+from instruments.host.idle_state import IdleState
 from instruments.host.journal import Journal
 from instruments.host.latch import Latch
-from instruments.host.requests import Desk
-from instruments.host.service import Changes, Service, build
+from instruments.host.parts import HostParts
+from instruments.host.requests import RequestHandler
+from instruments.host.service import Changes, Service, application
 from instruments.lab_processes.bench_copies import keep_copy, within
 from instruments.lab_processes.locks import ENDPOINT_LOCKS, EndpointLocks, FileLock
 from instruments.lab_processes.process_identity import Process
-from instruments.lab_processes.state_files import HOST, HOST_ERROR, folder_identity, leave_word, write_note
+from instruments.lab_processes.state_files import HOST, HOST_ERROR, folder_identity, record_exit_reason, write_state_file
 from orchestrator.clock import Clock, LiveClock
 from orchestrator.domain.identity import uuid7
 from orchestrator.errors import AthanorError, BadInput, Fault
@@ -83,7 +84,7 @@ def main(arguments: Sequence[str] | None = None, parts: Parts | None = None) -> 
             return _serve(lab, bench, endpoints, parts or Parts(), held)
     except (AthanorError, OSError, sqlite3.Error) as error:
         logger.critical("%s", error)
-        leave_word(lab / HOST_ERROR, {"error": str(error), "kind": type(error).__name__})
+        record_exit_reason(lab / HOST_ERROR, {"error": str(error), "kind": type(error).__name__})
         return error.exit_code if isinstance(error, AthanorError) else Fault.exit_code
 
 
@@ -111,22 +112,19 @@ def _serve(lab: Path, bench_path: Path, endpoints: Path | None, parts: Parts, he
     keep_copy(lab, bench.path.name, bench.files, sha256=bench.sha256)
     journal = parts.journal(lab / "journal.sqlite")
     held.callback(journal.close)
-    life = LifeSign(lab / "host.life", clock)
-    held.callback(life.close)
-    pulse = Pulse()
-    wires = Wires(bench, parts.connect, clock, lambda: pulse.supervised)
+    last_life = LastLifeTime(lab / "host.life", clock)
+    held.callback(last_life.close)
+    heartbeats = Heartbeats()
+    wires = Wires(bench, parts.connect, clock, lambda: heartbeats.supervised)
     wires.start()
     held.callback(wires.close)
     wires.open()
     latch = Latch(lab, journal)
-    rest = Rest(journal, bench.sha256)
+    idle_state = IdleState(journal, bench.sha256)
     if latch.state is not None:  # whoever latched it while no host lived has driven the safe state
-        rest.make_safe(latch.reason, asked=True, key=latch.state.get("key"))
-    executor = Executor(bench, journal, wires, clock, pulse, latch, life, rest)
-    leaving = threading.Event()
-    boot = uuid7()
-    desk = Desk(bench, journal, wires, executor, pulse, latch, rest, boot=boot, leave=leaving.set)
-    return _live(lab, desk, journal, executor, leaving, held, {"bench_sha256": bench.sha256, "boot": boot})
+        idle_state.make_safe(latch.reason, asked=True, key=latch.state.get("key"))
+    host = HostParts(bench, journal, wires, clock, heartbeats, latch, last_life, idle_state)
+    return _live(lab, host, held)
 
 
 def _aimed(bench: BenchFile, endpoints: Path | None) -> tuple[BenchFile, Clock]:
@@ -150,13 +148,13 @@ def _moving_along(bench: BenchFile) -> BenchFile:
     return replace(bench, spec=bench.spec.model_copy(update={"links": links}))
 
 
-def _live(
-    lab: Path, desk: Desk, journal: Journal, executor: Executor, leaving: threading.Event, held: ExitStack, note: dict[str, str]
-) -> int:
+def _live(lab: Path, host: HostParts, held: ExitStack) -> int:
+    executor, leaving, boot = Executor(host), threading.Event(), uuid7()
+    handler = RequestHandler(host, executor, boot=boot, leave=leaving.set)
     changes = Changes()
-    journal.on_change(changes.notify)
+    host.journal.on_change(changes.notify)
     path = socket_path(lab)
-    service = Service(build(desk, changes), _listen(path))
+    service = Service(application(handler, changes), _listen(path))
     service.start()
     held.callback(path.unlink, missing_ok=True)
     held.callback(service.close)
@@ -164,7 +162,7 @@ def _live(
     executor.start()
     _await_ready(executor, leaving)
     if executor.ready.is_set():
-        write_note(lab / HOST, {**Process.this().document(), "socket": str(path), **note})
+        write_state_file(lab / HOST, {**Process.this().document(), "socket": str(path), "bench_sha256": host.bench.sha256, "boot": boot})
         logger.info("ready on %s", path)
     _await_end(executor, leaving)
     executor.leave()

@@ -1,26 +1,26 @@
-"""How a run's books are closed in the journal alone: by the host, or by a person's word where there can be no host."""
+"""How a run ends in the journal alone: by the host, or by a person's word where there can be no host."""
 
 from pathlib import Path
 from typing import Any, Final
 
 from instruments.host.journal import Journal
 from instruments.host.journal_records import JournalRun, JournalStep, Transition
-from instruments.lab_processes.locks import FileLock
+from instruments.host.unattended import journal_without_host
 from orchestrator.clock import Clock
-from orchestrator.domain.lifecycle import RunStatus, StepStatus
+from orchestrator.domain.lifecycle import EvidenceKey, RunStatus, StepStatus
 from orchestrator.domain.records import RunReport
 from orchestrator.errors import Fault
 
 RUN_ENDED: Final = "run ended: "
 _VERDICTS: Final[dict[str, tuple[RunStatus, str, dict[str, Any]]]] = {
     "done": (RunStatus.FAILED, "executed, result lost", {}),
-    "not-done": (RunStatus.FAILED, "not executed", {"not_executed": True}),
+    "not-done": (RunStatus.FAILED, "not executed", {EvidenceKey.NOT_EXECUTED: True}),
     "discard": (RunStatus.ABORTED, "discarded", {}),
 }
 """What each of a person's verdicts makes of a run: status, reason, evidence."""
 
 
-class Closing:
+class JournalEnds:
     """Ends of runs and their steps in a journal."""
 
     def __init__(self, journal: Journal, clock: Clock) -> None:
@@ -65,7 +65,7 @@ def word_alone(run_key: str, verdict: str, said: dict[str, Any], clock: Clock) -
 
 
 def close_without_host(lab: Path, run_key: str, verdict: str, said: dict[str, Any], clock: Clock) -> RunReport:
-    """Settle a run by a person's word in the place of the lab's host; no device is asked.
+    """End a run by a person's word in the place of the lab's host; no device is asked.
 
     Args:
         lab: The lab folder.
@@ -80,15 +80,12 @@ def close_without_host(lab: Path, run_key: str, verdict: str, said: dict[str, An
     Raises:
         LockHeld: A host owns the journal.
     """
-    with FileLock(lab / "host.lock", what="resolve", lab=lab):
-        journal = Journal(lab / "journal.sqlite")
-        try:
-            run = journal.run(run_key)
-            if run is None:
-                return word_alone(run_key, verdict, said, clock)
-            if not run.status.is_terminal:
-                journal.note("resolved", {"run": run_key, "without": "a host", **said})
-                Closing(journal, clock).close_as(run, verdict, said)
-            return Closing(journal, clock).run(run_key).report()
-        finally:
-            journal.close()
+    with journal_without_host(lab, what="resolve") as journal:
+        run = None if journal is None else journal.run(run_key)
+        if journal is None or run is None:
+            return word_alone(run_key, verdict, said, clock)
+        ends = JournalEnds(journal, clock)
+        if not run.status.is_terminal:
+            journal.note("resolved", {"run": run_key, "without": "a host", **said})
+            ends.close_as(run, verdict, said)
+        return ends.run(run_key).report()

@@ -62,7 +62,7 @@ class Tools:
 
 
 @dataclass(slots=True)
-class Exchange:
+class DeviceAccess:
     """The devices, as one run sees them."""
 
     tools: Tools

@@ -1,32 +1,23 @@
 """One thread that executes one run at a time, in the order of arrival, and looks after an idle bench."""
 
 import logging
-import math
-import os
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 from instruments.bench import safe_state
-from instruments.bench.file import BenchFile
 from instruments.bench.parking import park_steps
 from instruments.bench.procedure import classify
-from instruments.bench.wires import Wires
 from instruments.host.device_access import ONCE, RunEnded, Tools
 from instruments.host.gate import Gate
-from instruments.host.heartbeats import Pulse
-from instruments.host.idle_state import Rest
-from instruments.host.journal import Journal
 from instruments.host.journal_records import JournalRun, Transition
-from instruments.host.latch import Latch
 from instruments.host.parker import Parker
+from instruments.host.parts import HostParts
 from instruments.host.reconcile import Reconciler, not_executed_evidence
-from instruments.host.run_ends import Books
+from instruments.host.run_ends import RunEnds
 from instruments.host.step_runner import SLICE, StepRunner
-from orchestrator.clock import Clock
-from orchestrator.domain.lifecycle import RunStatus, StepStatus
+from orchestrator.domain.lifecycle import EvidenceKey, RunStatus, StepStatus
 from orchestrator.errors import Fault, InstrumentError
 
 logger = logging.getLogger(__name__)
@@ -39,59 +30,20 @@ class NotSafe(Fault):
     """The host ends, and could not bring the bench into its safe state: somebody else has to."""
 
 
-class LifeSign:
-    """The file that tells the next life of the host when this one ended, in lab seconds.
-
-    Not synced: it has to survive a kill, and after a power cut an older value only makes the gap look longer.
-    """
-
-    def __init__(self, path: Path, clock: Clock) -> None:
-        """Read what the last life left; None when there was none."""
-        self._clock = clock
-        self._written = 0.0
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        text = os.pread(self._descriptor, 64, 0).decode("ascii", errors="replace")
-        self.last = float(text) if text.strip() else None
-
-    def beat(self) -> None:
-        """Write the lab time, a few times a second at most."""
-        if time.monotonic() - self._written >= SLICE:
-            self._written = time.monotonic()
-            os.pwrite(self._descriptor, f"{self._clock.lab():032.6f}".encode(), 0)
-
-    def gap(self) -> float:
-        """Return the lab seconds since the last life; infinite when unknown or when the lab's clock was started anew."""
-        now = self._clock.lab()
-        return math.inf if self.last is None or now < self.last else now - self.last
-
-    def close(self) -> None:
-        """Release the file."""
-        os.close(self._descriptor)
-
-
 class Executor:
     """Executes runs; everything that acts on the bench for a run happens in its thread."""
 
-    def __init__(
-        self, bench: BenchFile, journal: Journal, wires: Wires, clock: Clock, pulse: Pulse, latch: Latch, life: LifeSign, rest: Rest
-    ) -> None:
+    def __init__(self, host: HostParts) -> None:
         """Prepare; `start` begins with reconciliation."""
-        self._bench = bench
-        self._journal = journal
-        self._wires = wires
-        self._clock = clock
-        self._pulse = pulse
-        self._latch = latch
-        self._life = life
-        self._rest = rest
+        self._host = host
         self._turn = time.monotonic()
-        self._gap = life.gap()
+        self._gap = host.last_life.gap()
         self._asleep = False
         self._rechecked = time.monotonic()
         self._in_hand: str | None = None
         self._leaving = threading.Event()
         self._alarm = threading.Event()
-        self._settling = threading.Lock()
+        self._verdict_lock = threading.Lock()
         self._handover = threading.Lock()
         self._upkeep = threading.Lock()
         """Held while an idle bench is parked, warmed up or made safe: one of them at a time."""
@@ -100,9 +52,9 @@ class Executor:
         self.left = threading.Event()
         """Set when the thread has ended, by itself or because it was told to."""
         self.died: BaseException | None = None
-        self._tools = Tools(bench, journal, wires, clock, Gate(bench), self._tick, self._checkpoint, self._pause)
-        self._books = Books(self._tools)
-        self._parker = Parker(self._tools, rest, park_steps(bench))
+        self._tools = Tools(host.bench, host.journal, host.wires, host.clock, Gate(host.bench), self._tick, self._checkpoint, self._pause)
+        self._run_ends = RunEnds(self._tools)
+        self._parker = Parker(self._tools, host.idle_state, park_steps(host.bench))
         self._thread = threading.Thread(target=self._run, name="executor", daemon=True)
 
     # ----------------------------------------------------------------- from other threads
@@ -137,11 +89,13 @@ class Executor:
     def drop(self, run_key: str, reason: str) -> None:
         """Abort a run that still waits; one that has begun ends by its own checkpoints."""
         with self._handover:
-            run = self._books.run(run_key)
+            run = self._run_ends.run(run_key)
             if run.status is RunStatus.DISPATCHED and self._in_hand != run_key:
-                self._books.close_steps(run, reason)
-                lab = self._clock.lab()
-                self._journal.commit(Transition(run_key, RunStatus.ABORTED, reason=reason, lab=lab, evidence={"not_executed": True}))
+                self._run_ends.close_steps(run, reason)
+                lab = self._host.clock.lab()
+                self._host.journal.commit(
+                    Transition(run_key, RunStatus.ABORTED, reason=reason, lab=lab, evidence={EvidenceKey.NOT_EXECUTED: True})
+                )
 
     def make_safe(self, reason: str, *, asked: bool) -> tuple[safe_state.SafeAction, ...]:
         """Drive the safe state now; the next run wakes the bench by its start-up steps.
@@ -151,9 +105,9 @@ class Executor:
             asked: Whether somebody asked for it or is told of its cause; else the supervisor tells of it.
         """
         self._asleep = True
-        results = safe_state.drive(self._bench, self._wires)
-        self._rest.make_safe(reason, asked=asked)
-        self._journal.note("safe-state", {"reason": reason, "actions": [one.document() for one in results]})
+        results = safe_state.drive(self._host.bench, self._host.wires)
+        self._host.idle_state.make_safe(reason, asked=asked)
+        self._host.journal.note("safe-state", {"reason": reason, "actions": [one.document() for one in results]})
         return results
 
     def make_idle_bench_safe(self, reason: str) -> tuple[safe_state.SafeAction, ...]:
@@ -163,7 +117,7 @@ class Executor:
 
     def warm(self) -> bool:
         """Warm a parked bench up as soon as the thread gets to it; return whether there is anything to do."""
-        if self._rest.parked is None:
+        if self._host.idle_state.parked is None:
             return False
         self._warmth_wanted.set()
         self.wake()
@@ -175,14 +129,14 @@ class Executor:
         Raises:
             Fault: The run is not unknown any more.
         """
-        with self._settling:
-            run = self._books.run(run_key)
+        with self._verdict_lock:
+            run = self._run_ends.run(run_key)
             if run.status is not RunStatus.UNKNOWN:
                 raise Fault(f"run {run_key} is {run.status}; only an unknown run can be resolved")
             said = {"verdict": verdict, "reason": reason, "by": by}
-            self._journal.note("resolved", {"run": run_key, **said})
-            if verdict != "done" or not self._books.adopt_late(run, {"resolved": said}):
-                self._books.close_as(run, verdict, said)
+            self._host.journal.note("resolved", {"run": run_key, **said})
+            if verdict != "done" or not self._run_ends.adopt_late(run, {"resolved": said}):
+                self._run_ends.close_as(run, verdict, said)
         self.wake()
 
     # ----------------------------------------------------------------- the thread
@@ -209,7 +163,7 @@ class Executor:
 
     def _tick(self) -> None:
         self._turn = time.monotonic()
-        self._life.beat()
+        self._host.last_life.beat()
 
     def _pause(self, wall_seconds: float) -> None:
         self.ready.set()  # what takes longer than a question or two is waited for while already answering
@@ -221,32 +175,32 @@ class Executor:
         self._tick()
 
     def _ends_now(self) -> bool:
-        return self._leaving.is_set() or self._latch.state is not None or self._abort_reason() is not None
+        return self._leaving.is_set() or self._host.latch.state is not None or self._abort_reason() is not None
 
     def _abort_reason(self) -> str | None:
-        return None if self._in_hand is None else self._journal.abort_reason(self._in_hand)
+        return None if self._in_hand is None else self._host.journal.abort_reason(self._in_hand)
 
     def _checkpoint(self) -> None:
         """Raise RunEnded when somebody wants the run in hand to end."""
         self._tick()
         if (reason := self._abort_reason()) is not None:
             raise RunEnded(RunStatus.ABORTED, reason)
-        if self._latch.state is not None:
-            raise RunEnded(RunStatus.ABORTED, self._latch.reason)
+        if self._host.latch.state is not None:
+            raise RunEnded(RunStatus.ABORTED, self._host.latch.reason)
         if self._leaving.is_set():
             raise RunEnded(RunStatus.FAILED, "interrupted: the bench host was told to leave")
-        for complaint in self._wires.take_complaints().values():
+        for complaint in self._host.wires.take_complaints().values():
             raise RunEnded(RunStatus.FAILED, complaint)
 
     # ----------------------------------------------------------------- runs
 
     def _next_run(self) -> bool:
         """Execute the run that waits longest; none begins on a latched bench, beside an unknown, or with nobody there."""
-        attended = self._pulse.campaign_silence <= self._bench.spec.bench.grace
-        if self._latch.state is not None or not attended or self._journal.runs(RunStatus.UNKNOWN):
+        attended = self._host.heartbeats.campaign_silence <= self._host.bench.spec.bench.grace
+        if self._host.latch.state is not None or not attended or self._host.journal.runs(RunStatus.UNKNOWN):
             return False
         with self._handover:
-            waiting = self._journal.runs(RunStatus.DISPATCHED)
+            waiting = self._host.journal.runs(RunStatus.DISPATCHED)
             self._in_hand = waiting[0].run_key if waiting else None
         if waiting:
             self._execute(waiting[0].run_key, self._begin)
@@ -254,9 +208,9 @@ class Executor:
 
     def _execute(self, run_key: str, work: Callable[[StepRunner, JournalRun], None]) -> None:
         """Do the outermost part of a run: whatever happens in it is recorded, and the bench is left safe."""
-        run = self._books.run(run_key)
+        run = self._run_ends.run(run_key)
         self._in_hand = run_key
-        self._pulse.worked()
+        self._host.heartbeats.worked()
         runner = StepRunner(self._tools, run.request)
         try:
             work(runner, run)
@@ -271,14 +225,14 @@ class Executor:
             raise
         finally:
             self._in_hand = None
-            self._pulse.worked()
+            self._host.heartbeats.worked()
             self._parker.begin_idle()
 
     def _begin(self, runner: StepRunner, run: JournalRun) -> None:
         self._checkpoint()
         self._wake_bench()
         self._warm_bench(run.run_key)
-        self._journal.commit(Transition(run.run_key, RunStatus.RUNNING, lab=self._clock.lab()))
+        self._host.journal.commit(Transition(run.run_key, RunStatus.RUNNING, lab=self._host.clock.lab()))
         self._steps(runner, run)
 
     def _wake_bench(self) -> None:
@@ -286,9 +240,9 @@ class Executor:
         if not self._asleep:
             return
         try:
-            self._wires.open(tick=self._tick)
+            self._host.wires.open(tick=self._tick)
         except InstrumentError as error:
-            raise RunEnded(RunStatus.FAILED, f"the bench could not be woken: {error}", evidence={"not_executed": True}) from error
+            raise RunEnded(RunStatus.FAILED, f"the bench could not be woken: {error}", evidence={EvidenceKey.NOT_EXECUTED: True}) from error
         self._asleep = False
 
     def _warm_bench(self, run_key: str) -> None:
@@ -296,8 +250,10 @@ class Executor:
         try:
             self._parker.warm(f"run {run_key}")
         except InstrumentError as error:
-            raise RunEnded(RunStatus.FAILED, f"the bench could not be warmed up: {error}", evidence={"not_executed": True}) from error
-        self._rest.begin_run()
+            raise RunEnded(
+                RunStatus.FAILED, f"the bench could not be warmed up: {error}", evidence={EvidenceKey.NOT_EXECUTED: True}
+            ) from error
+        self._host.idle_state.begin_run()
 
     def _steps(self, runner: StepRunner, run: JournalRun) -> None:
         for known in run.steps:
@@ -307,64 +263,64 @@ class Executor:
 
     def _complete(self, runner: StepRunner) -> None:
         runner.finish_doses()
-        run = self._books.run(runner.request.run_key)
-        status, reason = classify(self._bench, run.evidence.get("code"), self._journal.readings(run.run_key))
+        run = self._run_ends.run(runner.request.run_key)
+        status, reason = classify(self._host.bench, run.evidence.get("code"), self._host.journal.readings(run.run_key))
         if status is not RunStatus.COMPLETED:
             raise RunEnded(status, reason or "")
-        self._journal.commit(Transition(run.run_key, status, lab=self._clock.lab()))
+        self._host.journal.commit(Transition(run.run_key, status, lab=self._host.clock.lab()))
         logger.info("run %s is completed", run.run_key)
 
     def _end_early(self, ended: RunEnded) -> None:
-        """Cancel what runs, drive the safe state, then close the run's books."""
-        run = self._books.run(self._in_hand or "")
+        """Cancel what runs, drive the safe state, then record the end."""
+        run = self._run_ends.run(self._in_hand or "")
         evidence = ended.evidence or (not_executed_evidence(run) if run.status is RunStatus.DISPATCHED else {})
         logger.warning("run %s ends %s: %s", run.run_key, ended.status, ended.reason)
-        self._books.cancel(run)
+        self._run_ends.cancel(run)
         self.make_safe(f"run {run.run_key} ended {ended.status}: {ended.reason}", asked=True)
         if ended.status is not RunStatus.UNKNOWN:
-            self._books.close_steps(run, ended.reason)
-        lab = self._clock.lab()
-        self._journal.commit(Transition(run.run_key, ended.status, reason=ended.reason, lab=lab, evidence=evidence))
+            self._run_ends.close_steps(run, ended.reason)
+        lab = self._host.clock.lab()
+        self._host.journal.commit(Transition(run.run_key, ended.status, reason=ended.reason, lab=lab, evidence=evidence))
 
     # ----------------------------------------------------------------- after an interruption
 
     def _recover(self) -> None:
-        for run in self._journal.runs(RunStatus.RUNNING):
+        for run in self._host.journal.runs(RunStatus.RUNNING):
             self._execute(run.run_key, self._resume)
         self._recheck_unknown()
 
     def _resume(self, runner: StepRunner, run: JournalRun) -> None:
         logger.warning("run %s was interrupted %.1f lab s ago", run.run_key, self._gap)
         self._checkpoint()
-        self._books.raise_old_end(run)
-        attach = Reconciler(runner, run, self._gap).settle()
-        run = self._books.run(run.run_key)
+        self._run_ends.raise_old_end(run)
+        attach = Reconciler(runner, run, self._gap).decide_open_steps()
+        run = self._run_ends.run(run.run_key)
         busy = {known.step.instrument for known in attach if known.step.kind in ONCE}
         runner.reassert([known for known in run.steps if known.is_setting and known.step.instrument not in busy])
         self.ready.set()
         for known in attach:
             runner.attach(known)
-        self._steps(runner, self._books.run(run.run_key))
+        self._steps(runner, self._run_ends.run(run.run_key))
 
     def _recheck_unknown(self) -> None:
         self._rechecked = time.monotonic()
-        for run in self._journal.runs(RunStatus.UNKNOWN):
-            with self._settling:
-                if self._books.run(run.run_key).status is RunStatus.UNKNOWN:
-                    self._books.adopt_late(run, {})
+        for run in self._host.journal.runs(RunStatus.UNKNOWN):
+            with self._verdict_lock:
+                if self._run_ends.run(run.run_key).status is RunStatus.UNKNOWN:
+                    self._run_ends.adopt_late(run, {})
 
     # ----------------------------------------------------------------- an idle bench
 
     def _attend(self) -> None:
         if time.monotonic() - self._rechecked > RECHECK_EVERY:
             self._recheck_unknown()
-        for complaint in self._wires.take_complaints().values():
+        for complaint in self._host.wires.take_complaints().values():
             self.make_safe(complaint, asked=False)  # the next run arms everything anew
-        times = self._bench.spec.bench
-        if self._pulse.silence > times.grace and not self._asleep:
+        times = self._host.bench.spec.bench
+        if self._host.heartbeats.silence > times.grace and not self._asleep:
             self.make_safe(f"no campaign for {times.grace:g} s", asked=False)
         self._look_after_settings()
-        if self._pulse.silence > times.idle_exit:
+        if self._host.heartbeats.silence > times.idle_exit:
             logger.info("no work for %g s: leaving", times.idle_exit)
             self._leaving.set()
 
@@ -373,7 +329,7 @@ class Executor:
         with self._upkeep:
             wanted = self._warmth_wanted.is_set()
             self._warmth_wanted.clear()
-            if self._latch.state is not None or self._leaving.is_set():
+            if self._host.latch.state is not None or self._leaving.is_set():
                 return
             try:
                 if wanted:
@@ -382,5 +338,5 @@ class Executor:
                     self._parker.park()
             except (InstrumentError, RunEnded) as error:
                 doing = "warmed up" if wanted else "parked"
-                self._journal.note("upkeep-failed", {"doing": doing, "reason": str(error)})
+                self._host.journal.note("upkeep-failed", {"doing": doing, "reason": str(error)})
                 self.make_safe(f"the bench could not be {doing}: {error}", asked=self._ends_now())

@@ -54,7 +54,7 @@ class _State:
 _STATE: Final = TypeAdapter(_State)
 
 
-class Rest:
+class IdleState:
     """Whether the bench is parked or safe; each change is one durable commit. Safe to use from several threads."""
 
     def __init__(self, journal: Journal, bench_sha256: str) -> None:

@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, cast
 
-from instruments.host.journal_records import REQUEST, JournalRun, JournalStep, Transition, content_hash
+from instruments.host.journal_records import JournalRun, JournalStep, Transition, content_hash
+from orchestrator.domain.documents import REQUEST, read_reading, write_reading
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import RUN_STEPS, STEP_STEPS, RunStatus, StepStatus, advance
 from orchestrator.domain.records import Reading, RunRequest, Step
@@ -24,7 +25,7 @@ from orchestrator.errors import Fault
 
 logger = logging.getLogger(__name__)
 
-SCHEMA: Final = 1
+_SCHEMA: Final = 1
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS runs (
@@ -66,10 +67,10 @@ class Journal:
     def _check_schema(self, path: Path) -> None:
         if self.meta("schema") is None:
             with self._transaction():
-                self._put_meta("schema", str(SCHEMA))
+                self._put_meta("schema", str(_SCHEMA))
                 self._put_meta("journal_id", uuid7())
-        if self.meta("schema") != str(SCHEMA):
-            raise Fault(f"journal {path}: schema {self.meta('schema')}; this Athanor knows {SCHEMA}")
+        if self.meta("schema") != str(_SCHEMA):
+            raise Fault(f"journal {path}: schema {self.meta('schema')}; this Athanor knows {_SCHEMA}")
 
     def close(self) -> None:
         """Release the file."""
@@ -120,7 +121,7 @@ class Journal:
     def _arrive(self, request: RunRequest, transition: Transition) -> None:
         self._connection.execute(
             "INSERT INTO runs (run_key, request, content, status, evidence, revision) VALUES (?, ?, ?, ?, '{}', 1)",
-            (request.run_key, _request_text(request), content_hash(request), transition.to.value),
+            (request.run_key, canonical(REQUEST.dump_python(request, mode="json")), content_hash(request), transition.to.value),
         )
         self._connection.executemany(
             "INSERT INTO steps (run_key, number, status, sent, baseline) VALUES (?, ?, ?, '{}', '{}')",
@@ -170,7 +171,8 @@ class Journal:
         row = self._row("SELECT COALESCE(MAX(seq), 0) AS last FROM readings WHERE run_key = ?", (transition.run_key,))
         first = 1 + (row["last"] if row is not None else 0)
         self._connection.executemany(
-            "INSERT INTO readings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO readings VALUES (:run_key, :seq, :step, :instrument, :channel, :unit, :quality, :wall, :lab, :value, :numbers, "
+            ":text, :raw, :sha256)",
             [_reading_row(transition.run_key, first + n, one) for n, one in enumerate(transition.readings)],
         )
 
@@ -306,10 +308,6 @@ class Journal:
         )
 
 
-def _request_text(request: RunRequest) -> str:
-    return canonical(REQUEST.dump_python(request, mode="json"))
-
-
 def _step(step: Step, row: sqlite3.Row) -> JournalStep:
     return JournalStep(
         step=step,
@@ -322,38 +320,19 @@ def _step(step: Step, row: sqlite3.Row) -> JournalStep:
     )
 
 
-def _reading_row(run_key: str, seq: int, one: Reading) -> tuple[Any, ...]:
-    return (
-        run_key,
-        seq,
-        one.step,
-        one.instrument,
-        one.channel,
-        one.unit,
-        one.quality,
-        one.wall.isoformat(),
-        one.lab,
-        one.value,
-        None if one.array is None else json.dumps(one.array),
-        one.text,
-        one.raw,
-        one.sha256 or hashlib.sha256(one.raw).hexdigest(),
-    )
+def _reading_row(run_key: str, seq: int, one: Reading) -> dict[str, Any]:
+    document = write_reading(one)
+    numbers = document.pop("array")
+    return {
+        **document,
+        "run_key": run_key,
+        "seq": seq,
+        "numbers": None if numbers is None else json.dumps(numbers),
+        "raw": one.raw,
+        "sha256": one.sha256 or hashlib.sha256(one.raw).hexdigest(),
+    }
 
 
 def _reading(row: sqlite3.Row) -> Reading:
-    return Reading(
-        step=row["step"],
-        instrument=row["instrument"],
-        channel=row["channel"],
-        unit=row["unit"],
-        quality=row["quality"],
-        wall=datetime.fromisoformat(row["wall"]),
-        lab=row["lab"],
-        value=row["value"],
-        array=None if row["numbers"] is None else tuple(json.loads(row["numbers"])),
-        text=row["text"],
-        raw=row["raw"],
-        sha256=row["sha256"],
-        seq=row["seq"],
-    )
+    numbers = row["numbers"]
+    return read_reading({**dict(row), "array": None if numbers is None else json.loads(numbers)}, seq=row["seq"], raw=row["raw"])

@@ -1,18 +1,13 @@
 """What the journal holds: runs, their steps, and the transitions between their states."""
 
-import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
-from pydantic import TypeAdapter
-
+from orchestrator.domain.documents import REQUEST
 from orchestrator.domain.lifecycle import RunStatus, StepKind, StepStatus
 from orchestrator.domain.records import Reading, RunReport, RunRequest, Step, StepReport
 from orchestrator.domain.values import digest
-
-REQUEST: Final = TypeAdapter(RunRequest)
-REPORT: Final = TypeAdapter(RunReport)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,22 +87,3 @@ def content_hash(request: RunRequest) -> str:
     """Return the hash of what a run key stands for; a process that takes a campaign up raises the fence alone."""
     document = REQUEST.dump_python(request, mode="json")
     return digest({key: value for key, value in document.items() if key != "fence"})
-
-
-def reading_line(one: Reading) -> dict[str, Any]:
-    """Return a reading as the JSON object that travels: raw bytes in base64, lab seconds as `lab_s`."""
-    return {
-        "seq": one.seq,
-        "step": one.step,
-        "instrument": one.instrument,
-        "channel": one.channel,
-        "value": one.value,
-        "array": None if one.array is None else list(one.array),
-        "text": one.text,
-        "unit": one.unit,
-        "quality": one.quality,
-        "wall": one.wall.isoformat(),
-        "lab_s": one.lab,
-        "raw": base64.b64encode(one.raw).decode(),
-        "sha256": one.sha256,
-    }

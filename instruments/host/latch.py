@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from instruments.host.journal import Journal
-from instruments.lab_processes.state_files import LATCHED, read_note, write_note
+from instruments.lab_processes.state_files import LATCHED, read_state_file, write_state_file
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ class Latch:
         self._journal = journal
         self._state: dict[str, Any] | None = None
         if self._path.exists():
-            self._remember(read_note(self._path) or {"reason": "latched", "by": "unknown"})
+            self._remember(read_state_file(self._path) or {"reason": "latched", "by": "unknown"})
         elif journal.meta(_KEY) is not None:
             journal.note("unlatched", {"while": "no host lived", "was": json.loads(journal.meta(_KEY) or "{}")})
             journal.set_meta(_KEY, None)
@@ -55,7 +55,7 @@ class Latch:
         if self._state is None:
             state = {"reason": reason, "by": by, "wall": datetime.now(UTC).isoformat()}
             self._state = state  # nothing new begins, even when the disk is full
-            write_note(self._path, state)
+            write_state_file(self._path, state)
             self._remember(state)
             logger.warning("latched by %s: %s", by, reason)
 

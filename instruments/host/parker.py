@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from instruments.drivers.protocol import Call, Driver
-from instruments.host.device_access import Exchange, Tools
-from instruments.host.idle_state import Rest
+from instruments.host.device_access import DeviceAccess, Tools
+from instruments.host.idle_state import IdleState
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.records import RunRequest, Step
 
@@ -22,16 +22,16 @@ _OPEN: Final = (RunStatus.DISPATCHED, RunStatus.RUNNING, RunStatus.UNKNOWN)
 class Parker:
     """Carries out the park steps of a bench, and undoes them."""
 
-    def __init__(self, tools: Tools, rest: Rest, steps: Sequence[Step]) -> None:
+    def __init__(self, tools: Tools, idle_state: IdleState, steps: Sequence[Step]) -> None:
         """Prepare; the idle time counts from now.
 
         Args:
             tools: As for a run.
-            rest: What the bench rests in.
+            idle_state: What the bench rests in.
             steps: The idle settings.
         """
         self._tools = tools
-        self._rest = rest
+        self._idle_state = idle_state
         self._steps = tuple(steps)
         self._after = tools.bench.spec.bench.park_after
         self._idle_since = tools.clock.lab()
@@ -43,8 +43,8 @@ class Parker:
     @property
     def due(self) -> bool:
         """Whether nothing runs or waits, and the bench has been idle for so long; a safe bench is never parked."""
-        parked = self._rest.parked
-        if self._after is None or self._rest.safe is not None or self._rest.is_parked:
+        parked = self._idle_state.parked
+        if self._after is None or self._idle_state.safe is not None or self._idle_state.is_parked:
             return False
         interrupted = parked is not None and parked.phase == "parking"
         if not interrupted and self._tools.clock.lab() - self._idle_since < self._after:
@@ -58,13 +58,13 @@ class Parker:
             InstrumentError: A setting could not be made.
             RunEnded: The host leaves, or the bench was stopped or has an alarm.
         """
-        known = self._rest.parked
+        known = self._idle_state.parked
         before = known.before if known is not None else self._standing()
-        self._rest.begin_parking(before, lab=self._tools.clock.lab())
+        self._idle_state.begin_parking(before, lab=self._tools.clock.lab())
         self._note("parking", before=_shown(before), steps=_shown(self._steps))
         sent = self._send(self._steps)
         self._note("parked", sent=sent)  # before it counts: a kill in between repeats settings, and hides none
-        self._rest.advance("parked")
+        self._idle_state.advance("parked")
 
     def warm(self, why: str) -> None:
         """Make the settings again that stood before parking; nothing on a bench that is not parked.
@@ -72,14 +72,14 @@ class Parker:
         Raises:
             InstrumentError, RunEnded: As in `park`.
         """
-        parked = self._rest.parked
+        parked = self._idle_state.parked
         if parked is None:
             return
-        self._rest.advance("warming")
+        self._idle_state.advance("warming")
         self._note("warming", why=why, steps=_shown(parked.before))
         sent = self._send(parked.before)
         self._note("warmed", sent=sent)
-        self._rest.end_parking()
+        self._idle_state.end_parking()
         self.begin_idle()
 
     def _standing(self) -> tuple[Step, ...]:
@@ -93,12 +93,12 @@ class Parker:
 
     def _send(self, steps: Sequence[Step]) -> list[dict[str, Any]]:
         request = RunRequest("upkeep", "upkeep", 1, "", 0, self._tools.bench.sha256, tuple(steps))
-        exchange = Exchange(self._tools, request)
+        devices = DeviceAccess(self._tools, request)
         sent = []
         for step in steps:
             self._tools.checkpoint()
-            self._tools.gate.check_step(step, exchange.read)
-            made = exchange.patiently(step, _setting(exchange.call(step)))
+            self._tools.gate.check_step(step, devices.read)
+            made = devices.patiently(step, _setting(devices.call(step)))
             sent.append({"do": step.do, "sent": dict(made)})
         return sent
 

@@ -11,7 +11,7 @@ from instruments.drivers.protocol import Finding, Outcome, Progress, Verdict
 from instruments.host.device_access import ONCE, RunEnded
 from instruments.host.journal_records import JournalRun, JournalStep
 from instruments.host.step_runner import StepRunner
-from orchestrator.domain.lifecycle import RunStatus, StepKind, StepStatus
+from orchestrator.domain.lifecycle import EvidenceKey, RunStatus, StepKind, StepStatus
 from orchestrator.errors import InstrumentError
 
 logger = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ class Reconciler:
         self._run = run
         self._interruption = interruption(run, gap)
 
-    def settle(self) -> tuple[JournalStep, ...]:
+    def decide_open_steps(self) -> tuple[JournalStep, ...]:
         """Ask the devices and commit what they say; return the steps to attach to.
 
         Raises:
@@ -141,7 +141,7 @@ class Reconciler:
         if known.step.kind not in ONCE:
             return None
         try:
-            return self._runner.exchange.find(known.step, known.baseline)
+            return self._runner.devices.find(known.step, known.baseline)
         except InstrumentError as error:
             return Finding(Verdict.UNDECIDABLE, {"error": str(error), "sent": error.sent.value})
 
@@ -171,7 +171,7 @@ def not_executed_evidence(run: JournalRun, found: Sequence[_Found] = ()) -> dict
     if any(_may_have_happened(one) and one.step.index not in proven for one in once):
         return {}
     findings = {str(one.known.step.index): dict(one.finding.evidence) for one in found if one.finding is not None}
-    return {"not_executed": True, "findings": findings}
+    return {EvidenceKey.NOT_EXECUTED: True, "findings": findings}
 
 
 def _may_have_happened(one: JournalStep) -> bool:

@@ -8,16 +8,13 @@ from dataclasses import asdict
 from typing import Any, ClassVar, Final
 
 from instruments.bench import safe_state
-from instruments.bench.file import BenchFile
-from instruments.bench.wires import Wires
 from instruments.host.executor import Executor
 from instruments.host.gate import Gate
-from instruments.host.heartbeats import SUPERVISOR_SILENCE, Pulse
-from instruments.host.idle_state import Rest
-from instruments.host.journal import Journal
-from instruments.host.journal_records import REPORT, Transition, content_hash
-from instruments.host.latch import Latch
+from instruments.host.heartbeats import SUPERVISOR_SILENCE
+from instruments.host.journal_records import JournalRun, Transition, content_hash
+from instruments.host.parts import HostParts
 from orchestrator.commandline import typed
+from orchestrator.domain.documents import REPORT
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.records import Reading, RunReport, RunRequest
 from orchestrator.errors import BadInput, HostError, NeedsPerson
@@ -52,45 +49,23 @@ class Latched(NeedsPerson):
     status: ClassVar[int] = 423
 
 
-class Desk:
+class RequestHandler:
     """Answers for the host; safe to call from several threads."""
 
-    def __init__(
-        self,
-        bench: BenchFile,
-        journal: Journal,
-        wires: Wires,
-        executor: Executor,
-        pulse: Pulse,
-        latch: Latch,
-        rest: Rest,
-        *,
-        boot: str,
-        leave: Callable[[], None],
-    ) -> None:
-        """Wire the host's parts together.
+    def __init__(self, host: HostParts, executor: Executor, *, boot: str, leave: Callable[[], None]) -> None:
+        """Prepare.
 
         Args:
-            bench: What may be executed here.
-            journal: The memory.
-            wires: All links.
+            host: The host's parts.
             executor: Does the work.
-            pulse: Signs of life.
-            latch: Whether the bench is stopped.
-            rest: Whether the bench is parked or safe.
             boot: Identifies this life of the host.
             leave: Ends the host.
         """
-        self._bench = bench
-        self._journal = journal
-        self._wires = wires
+        self._host = host
         self._executor = executor
-        self._pulse = pulse
-        self._latch = latch
-        self._rest = rest
         self._boot = boot
         self._leave = leave
-        self._gate = Gate(bench)
+        self._gate = Gate(host.bench)
         self._lock = threading.Lock()
 
     # ----------------------------------------------------------------- runs
@@ -104,23 +79,25 @@ class Desk:
         """
         with self._lock:
             self._check_fence(request.campaign, request.fence)
-            known = self._journal.content(request.run_key)
+            known = self._host.journal.content(request.run_key)
             if known is None:
                 self._check_new(request)
-                self._journal.commit(Transition(request.run_key, RunStatus.DISPATCHED, request=request))
+                self._host.journal.commit(Transition(request.run_key, RunStatus.DISPATCHED, request=request))
             elif known != content_hash(request):
                 raise Conflict(f"run {request.run_key} arrived before with other content")
-            self._journal.raise_fence(request.campaign, request.fence)
-        self._pulse.campaign_heard()
-        self._pulse.worked()
+            self._host.journal.raise_fence(request.campaign, request.fence)
+        self._host.heartbeats.campaign_heard()
+        self._host.heartbeats.worked()
         self._executor.wake()
         return self.report(request.run_key)
 
     def _check_new(self, request: RunRequest) -> None:
-        if request.bench_sha256 != self._bench.sha256:
-            raise Conflict(f"run {request.run_key} is for bench file {request.bench_sha256[:12]}; this host has {self._bench.sha256[:12]}")
+        if request.bench_sha256 != self._host.bench.sha256:
+            raise Conflict(
+                f"run {request.run_key} is for bench file {request.bench_sha256[:12]}; this host has {self._host.bench.sha256[:12]}"
+            )
         self._check_free()
-        for unknown in self._journal.runs(RunStatus.UNKNOWN):
+        for unknown in self._host.journal.runs(RunStatus.UNKNOWN):
             key = unknown.run_key
             line = f"{typed('resolve', key)} --done | --not-done | --discard --reason TEXT --by NAME"
             raise Unavailable(f"run {key} is unknown ({unknown.reason}); settle it first: {line}")
@@ -128,17 +105,19 @@ class Desk:
         self._gate.check_run(request.steps)
 
     def _check_free(self) -> None:
-        if self._latch.state is not None:
-            raise Latched(f"{self._latch.reason}; athanor resume --by NAME --reason TEXT")
+        if self._host.latch.state is not None:
+            raise Latched(f"{self._host.latch.reason}; athanor resume --by NAME --reason TEXT")
 
     def _check_supervised(self, consequence: str) -> None:
-        if not self._pulse.supervised:
-            silence = f"no supervisor's question for {self._pulse.supervisor_silence:.0f} s"
+        if not self._host.heartbeats.supervised:
+            silence = f"no supervisor's question for {self._host.heartbeats.supervisor_silence:.0f} s"
             raise Unavailable(f"{silence}; expected one within {SUPERVISOR_SILENCE:g} s: {consequence}")
 
     def _check_fence(self, campaign: str, fence: int) -> None:
-        if fence < self._journal.fence(campaign):
-            raise Conflict(f"campaign {campaign}: fence {fence} is older than {self._journal.fence(campaign)}; another process took over")
+        if fence < self._host.journal.fence(campaign):
+            raise Conflict(
+                f"campaign {campaign}: fence {fence} is older than {self._host.journal.fence(campaign)}; another process took over"
+            )
 
     def check_fence(self, run_key: str, fence: int | None) -> None:
         """Refuse an older campaign process; a request without a number comes from a person.
@@ -147,52 +126,49 @@ class Desk:
             UnknownKey: No such run.
             Conflict: The number is older than the highest seen.
         """
-        campaign = self._campaign_of(run_key)
+        campaign = self._known(run_key).request.campaign
         if fence is not None:
             self._check_fence(campaign, fence)
-            self._journal.raise_fence(campaign, fence)
-            self._pulse.campaign_heard()
+            self._host.journal.raise_fence(campaign, fence)
+            self._host.heartbeats.campaign_heard()
 
     def heartbeat(self, run_key: str, fence: int | None) -> None:
         """Note that a campaign process lives; an older one counts for nothing."""
-        run = self._journal.run(run_key)
-        if fence is not None and (run is None or fence >= self._journal.fence(run.request.campaign)):
-            self._pulse.campaign_heard()
+        run = self._host.journal.run(run_key)
+        if fence is not None and (run is None or fence >= self._host.journal.fence(run.request.campaign)):
+            self._host.heartbeats.campaign_heard()
 
-    def _campaign_of(self, run_key: str) -> str:
-        run = self._journal.run(run_key)
+    def _known(self, run_key: str) -> JournalRun:
+        run = self._host.journal.run(run_key)
         if run is None:
             raise UnknownKey(f"run {run_key} never arrived at this bench host")
-        return run.request.campaign
+        return run
 
     def report(self, run_key: str) -> RunReport:
         """Return what is known of a run; UnknownKey when it never arrived."""
-        run = self._journal.run(run_key)
-        if run is None:
-            raise UnknownKey(f"run {run_key} never arrived at this bench host")
-        return run.report()
+        return self._known(run_key).report()
 
     def revision(self, run_key: str) -> int | None:
         """Return a run's revision; None when it never arrived."""
-        return self._journal.revision(run_key)
+        return self._host.journal.revision(run_key)
 
     def readings(self, run_key: str, *, after: int) -> tuple[Reading, ...]:
         """Return a run's readings; UnknownKey when it never arrived."""
-        self._campaign_of(run_key)
-        return self._journal.readings(run_key, after=after)
+        self._known(run_key)
+        return self._host.journal.readings(run_key, after=after)
 
     def stored(self, run_key: str) -> None:
         """Forget the readings of a run that has ended: the ledger has them."""
         report = self.report(run_key)
         if not report.status.is_terminal:
             raise Conflict(f"run {run_key} is {report.status}; readings are deleted only after its end")
-        self._journal.stored(run_key)
+        self._host.journal.stored(run_key)
 
     def abort(self, run_key: str, *, reason: str) -> RunReport:
         """End a run now; one that has ended stays as it is."""
         with self._lock:
             if not self.report(run_key).status.is_terminal:
-                self._journal.request_abort(run_key, reason=reason)
+                self._host.journal.request_abort(run_key, reason=reason)
                 self._executor.drop(run_key, reason)
         self._executor.wake()
         return self.report(run_key)
@@ -213,26 +189,26 @@ class Desk:
 
     def stop(self, *, reason: str, by: str) -> dict[str, Any]:
         """Latch, end everything and drive the safe state past all queues; works in every state."""
-        self._latch.set(reason=reason, by=by)
-        self._wires.halt()
+        self._host.latch.set(reason=reason, by=by)
+        self._host.wires.halt()
         self._executor.wake()
-        actions = safe_state.drive(self._bench, self._wires)
-        self._rest.make_safe(self._latch.reason, asked=True)
+        actions = safe_state.drive(self._host.bench, self._host.wires)
+        self._host.idle_state.make_safe(self._host.latch.reason, asked=True)
         with self._lock:
-            for run in self._journal.runs(RunStatus.DISPATCHED, RunStatus.RUNNING):
-                self._journal.request_abort(run.run_key, reason=self._latch.reason)
-                self._executor.drop(run.run_key, self._latch.reason)
+            for run in self._host.journal.runs(RunStatus.DISPATCHED, RunStatus.RUNNING):
+                self._host.journal.request_abort(run.run_key, reason=self._host.latch.reason)
+                self._executor.drop(run.run_key, self._host.latch.reason)
         self._executor.wake()
         documents = [one.document() for one in actions]
-        self._journal.note("stopped", {"reason": reason, "by": by, "actions": documents})
-        return {"latched": self._latch.state, "safe_state": documents}
+        self._host.journal.note("stopped", {"reason": reason, "by": by, "actions": documents})
+        return {"latched": self._host.latch.state, "safe_state": documents}
 
     def unlatch(self, *, reason: str, by: str) -> None:
         """Free a latched bench, by a person with a name and a reason."""
         if not reason.strip() or not by.strip():
             raise BadInput("to resume a latched bench takes a reason and a name")
-        self._latch.clear(reason=reason, by=by)
-        self._wires.release()
+        self._host.latch.clear(reason=reason, by=by)
+        self._host.wires.release()
         self._executor.wake()
 
     def make_safe(self) -> dict[str, Any]:
@@ -251,8 +227,8 @@ class Desk:
         if campaign and fence is not None:
             with self._lock:
                 self._check_fence(campaign, fence)
-                self._journal.raise_fence(campaign, fence)
-            self._pulse.campaign_heard()
+                self._host.journal.raise_fence(campaign, fence)
+            self._host.heartbeats.campaign_heard()
         self._check_free()
         self._check_supervised("not warmed up")
         return {"warming": self._executor.warm()}
@@ -265,32 +241,32 @@ class Desk:
     def alive(self, *, supervisor: bool) -> dict[str, Any]:
         """Return the ages of all threads; the supervisor's question is its own sign of life."""
         if supervisor:
-            self._pulse.supervisor_asked()
+            self._host.heartbeats.supervisor_asked()
         return {
             "boot": self._boot,
             "ready": self._executor.ready.is_set(),
-            "latched": self._latch.state is not None,
+            "latched": self._host.latch.state is not None,
             "run": self._executor.in_hand,
-            "attended": self._pulse.silence <= self._bench.spec.bench.grace,
-            "parked": self._rest.is_parked,
-            "safe_state": self._rest.document()["safe"],
+            "attended": self._host.heartbeats.silence <= self._host.bench.spec.bench.grace,
+            "parked": self._host.idle_state.is_parked,
+            "safe_state": self._host.idle_state.document()["safe"],
             "executor_age_s": self._executor.age,
-            "wires": self._wires.ages,
+            "wires": self._host.wires.ages,
         }
 
     def status(self) -> dict[str, Any]:
         """Return what people want to know."""
-        runs = self._journal.runs(*RunStatus)[-_SHOWN_RUNS:]
+        runs = self._host.journal.runs(*RunStatus)[-_SHOWN_RUNS:]
         return {
             **self.alive(supervisor=False),
             "pid": os.getpid(),
-            "bench": self._bench.spec.bench.name,
-            "bench_sha256": self._bench.sha256,
-            "latch": self._latch.state,
-            "supervised": self._pulse.supervised,
-            "parking": self._rest.document()["parked"],
-            "campaign_silence_s": self._pulse.campaign_silence,
-            "identities": {name: asdict(one) for name, one in self._wires.identities.items()},
+            "bench": self._host.bench.spec.bench.name,
+            "bench_sha256": self._host.bench.sha256,
+            "latch": self._host.latch.state,
+            "supervised": self._host.heartbeats.supervised,
+            "parking": self._host.idle_state.document()["parked"],
+            "campaign_silence_s": self._host.heartbeats.campaign_silence,
+            "identities": {name: asdict(one) for name, one in self._host.wires.identities.items()},
             "runs": [REPORT.dump_python(run.report(), mode="json") for run in runs],
-            "notes": [{"kind": kind, **detail} for kind, detail in self._journal.notes()[-_SHOWN_RUNS:]],
+            "notes": [{"kind": kind, **detail} for kind, detail in self._host.journal.notes()[-_SHOWN_RUNS:]],
         }

@@ -1,12 +1,12 @@
-"""How a run's books are closed with its devices: early, or late by what its program brought meanwhile."""
+"""How a run ends with its devices: early, or late by what its program brought meanwhile."""
 
 import logging
 from typing import Any, Final
 
 from instruments.bench.procedure import classify
 from instruments.drivers.protocol import Outcome, Verdict
-from instruments.host.closing import RUN_ENDED, Closing
-from instruments.host.device_access import ONCE, Exchange, RunEnded, Tools
+from instruments.host.closing import RUN_ENDED, JournalEnds
+from instruments.host.device_access import ONCE, DeviceAccess, RunEnded, Tools
 from instruments.host.journal_records import JournalRun, JournalStep
 from instruments.host.step_runner import StepRunner
 from orchestrator.domain.lifecycle import RunStatus, StepKind, StepStatus
@@ -18,7 +18,7 @@ CANCEL_SECONDS: Final = 5.0
 """Wall seconds that a device may take to cancel a dose or a program before the safe state is driven anyway."""
 
 
-class Books(Closing):
+class RunEnds(JournalEnds):
     """Ends of runs, in the journal and on the devices."""
 
     def __init__(self, tools: Tools) -> None:
@@ -29,13 +29,13 @@ class Books(Closing):
 
     def cancel(self, run: JournalRun) -> None:
         """End the doses and programs that run on the devices, as well as it goes."""
-        exchange = Exchange(self._tools, run.request)
+        devices = DeviceAccess(self._tools, run.request)
         for known in run.steps:
             if known.is_open and known.step.kind in ONCE:
-                self._cancel(exchange, known)
+                self._cancel(devices, known)
 
-    def _cancel(self, exchange: Exchange, known: JournalStep) -> None:
-        instrument, call = known.step.instrument or "", exchange.call(known.step)
+    def _cancel(self, devices: DeviceAccess, known: JournalStep) -> None:
+        instrument, call = known.step.instrument or "", devices.call(known.step)
         try:
             self._tools.wires.of(instrument).attempt(instrument, lambda driver: driver.cancel(call), seconds=CANCEL_SECONDS)
         except InstrumentError as error:
@@ -65,12 +65,12 @@ class Books(Closing):
 
     def adopt_late(self, run: JournalRun, evidence: dict[str, Any]) -> bool:
         """Close an unknown run by what its program has brought meanwhile; return whether that settled it."""
-        exchange = Exchange(self._tools, run.request)
+        devices = DeviceAccess(self._tools, run.request)
         for known in run.steps:
             if known.step.kind is not StepKind.PROGRAM or not (known.is_open or known.status is StepStatus.UNKNOWN):
                 continue
             try:
-                finding = exchange.find_now(known.step, known.baseline)
+                finding = devices.find_now(known.step, known.baseline)
             except InstrumentError as error:
                 logger.warning("run %s: %s cannot be asked: %s", run.run_key, known.step.do, error)
                 continue

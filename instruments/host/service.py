@@ -1,7 +1,6 @@
-"""The host's HTTP API on its unix socket; thin: every decision is the desk's."""
+"""The host's HTTP API on its unix socket; thin: every decision is the request handler's."""
 
 import asyncio
-import json
 import logging
 import socket
 import threading
@@ -9,12 +8,12 @@ import time
 from typing import Annotated, Any, Final
 
 import uvicorn
-from fastapi import Body, FastAPI, Request
+from fastapi import APIRouter, Body, FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import ValidationError
 
-from instruments.host.journal_records import REPORT, REQUEST, reading_line
-from instruments.host.requests import Conflict, Desk, Latched, Unavailable, UnknownKey
+from instruments.host.requests import Conflict, Latched, RequestHandler, Unavailable, UnknownKey
+from orchestrator.domain.documents import REPORT, REQUEST, write_line
 from orchestrator.domain.records import RunReport
 from orchestrator.domain.values import explain
 from orchestrator.errors import AthanorError, BadInput, InterlockError, LimitError
@@ -80,82 +79,96 @@ class Changes:
         return not self._closed
 
 
-def build(desk: Desk, changes: Changes) -> FastAPI:
-    """Return the API."""
-    app = FastAPI(title="Athanor bench host", docs_url=None, redoc_url=None, openapi_url=None)
+class Endpoints:
+    """What is answered under which path."""
 
-    @app.exception_handler(AthanorError)
-    def refuse(_: Request, error: AthanorError) -> JSONResponse:
-        return JSONResponse({"error": str(error), "kind": type(error).__name__}, _STATUS.get(type(error), 500))
+    def __init__(self, handler: RequestHandler, changes: Changes) -> None:
+        """Prepare; `router` has all paths."""
+        self._handler = handler
+        self._changes = changes
+        self.router = APIRouter()
+        for method, path, endpoint in (
+            ("PUT", "/runs/{run_key}", self._submit),
+            ("GET", "/runs/{run_key}", self._run),
+            ("GET", "/runs/{run_key}/readings", self._readings),
+            ("POST", "/runs/{run_key}/stored", self._stored),
+            ("POST", "/runs/{run_key}/abort", self._abort),
+            ("POST", "/runs/{run_key}/resolve", self._resolve),
+            ("POST", "/stop", self._stop),
+            ("POST", "/unlatch", self._unlatch),
+            ("POST", "/safe-state", self._make_safe),
+            ("POST", "/warm", self._warm),
+            ("POST", "/shutdown", self._shut_down),
+            ("GET", "/alive", self._alive),
+            ("GET", "/status", self._status),
+        ):
+            self.router.add_api_route(path, endpoint, methods=[method])
 
-    @app.put("/runs/{run_key}")
-    def submit(run_key: str, document: Document) -> JSONResponse:
+    def _submit(self, run_key: str, document: Document) -> JSONResponse:
         try:
             request = REQUEST.validate_python({**document, "run_key": run_key})
         except ValidationError as error:
             raise explain(error, what=f"run {run_key}") from error
-        return _report(desk.submit(request))
+        return _report(self._handler.submit(request))
 
-    @app.get("/runs/{run_key}")
-    async def report(run_key: str, request: Request, after: int = -1, wait: float = 0.0) -> JSONResponse:
+    async def _run(self, run_key: str, request: Request, after: int = -1, wait: float = 0.0) -> JSONResponse:
         number = _fence(request)
         end = time.monotonic() + min(wait, LONGEST_POLL)
-        desk.heartbeat(run_key, number)
-        while (revision := desk.revision(run_key)) is not None and revision <= after and (left := end - time.monotonic()) > 0:
-            if not await changes.wait(left):
+        self._handler.heartbeat(run_key, number)
+        while (revision := self._handler.revision(run_key)) is not None and revision <= after and (left := end - time.monotonic()) > 0:
+            if not await self._changes.wait(left):
                 break
-            desk.heartbeat(run_key, number)
-        return _report(desk.report(run_key))
+            self._handler.heartbeat(run_key, number)
+        return _report(self._handler.report(run_key))
 
-    @app.get("/runs/{run_key}/readings")
-    def readings(run_key: str, after: int = 0) -> PlainTextResponse:
-        lines = [json.dumps(reading_line(one)) + "\n" for one in desk.readings(run_key, after=after)]
+    def _readings(self, run_key: str, after: int = 0) -> PlainTextResponse:
+        lines = [write_line(one) + "\n" for one in self._handler.readings(run_key, after=after)]
         return PlainTextResponse("".join(lines), media_type="application/x-ndjson")
 
-    @app.post("/runs/{run_key}/stored")
-    def stored(run_key: str, request: Request, document: Document) -> JSONResponse:
-        desk.check_fence(run_key, _fence(request, document))
-        desk.stored(run_key)
+    def _stored(self, run_key: str, request: Request, document: Document) -> JSONResponse:
+        self._handler.check_fence(run_key, _fence(request, document))
+        self._handler.stored(run_key)
         return JSONResponse({"stored": run_key})
 
-    @app.post("/runs/{run_key}/abort")
-    def abort(run_key: str, request: Request, document: Document) -> JSONResponse:
-        desk.check_fence(run_key, _fence(request, document))
-        return _report(desk.abort(run_key, reason=_text(document, "reason")))
+    def _abort(self, run_key: str, request: Request, document: Document) -> JSONResponse:
+        self._handler.check_fence(run_key, _fence(request, document))
+        return _report(self._handler.abort(run_key, reason=_text(document, "reason")))
 
-    @app.post("/runs/{run_key}/resolve")
-    def resolve(run_key: str, document: Document) -> JSONResponse:
+    def _resolve(self, run_key: str, document: Document) -> JSONResponse:
         verdict, reason, by = (_text(document, key) for key in ("verdict", "reason", "by"))
-        return _report(desk.resolve(run_key, verdict=verdict, reason=reason, by=by))
+        return _report(self._handler.resolve(run_key, verdict=verdict, reason=reason, by=by))
 
-    @app.post("/stop")
-    def stop(document: Document) -> JSONResponse:
-        return JSONResponse(desk.stop(reason=str(document.get("reason", "stop")), by=str(document.get("by", "unnamed"))))
+    def _stop(self, document: Document) -> JSONResponse:
+        return JSONResponse(self._handler.stop(reason=str(document.get("reason", "stop")), by=str(document.get("by", "unnamed"))))
 
-    @app.post("/unlatch")
-    def unlatch(document: Document) -> JSONResponse:
-        desk.unlatch(reason=_text(document, "reason"), by=_text(document, "by"))
+    def _unlatch(self, document: Document) -> JSONResponse:
+        self._handler.unlatch(reason=_text(document, "reason"), by=_text(document, "by"))
         return JSONResponse({"latched": None})
 
-    @app.post("/safe-state")
-    def make_safe() -> JSONResponse:
-        return JSONResponse(desk.make_safe())
+    def _make_safe(self) -> JSONResponse:
+        return JSONResponse(self._handler.make_safe())
 
-    @app.post("/warm")
-    def warm(request: Request, document: Document) -> JSONResponse:
-        return JSONResponse(desk.warm(campaign=str(document.get("campaign", "")), fence=_fence(request, document)))
+    def _warm(self, request: Request, document: Document) -> JSONResponse:
+        return JSONResponse(self._handler.warm(campaign=str(document.get("campaign", "")), fence=_fence(request, document)))
 
-    @app.post("/shutdown")
-    def shut_down() -> JSONResponse:
-        return JSONResponse(desk.shut_down())
+    def _shut_down(self) -> JSONResponse:
+        return JSONResponse(self._handler.shut_down())
 
-    @app.get("/alive")
-    async def alive(supervisor: bool = False) -> JSONResponse:
-        return JSONResponse(desk.alive(supervisor=supervisor))
+    async def _alive(self, supervisor: bool = False) -> JSONResponse:
+        return JSONResponse(self._handler.alive(supervisor=supervisor))
 
-    @app.get("/status")
-    def status() -> JSONResponse:
-        return JSONResponse(desk.status())
+    def _status(self) -> JSONResponse:
+        return JSONResponse(self._handler.status())
+
+
+def application(handler: RequestHandler, changes: Changes) -> FastAPI:
+    """Return the API."""
+    app = FastAPI(title="Athanor bench host", docs_url=None, redoc_url=None, openapi_url=None)
+    app.include_router(Endpoints(handler, changes).router)
+
+    @app.exception_handler(AthanorError)
+    def refuse(_: Request, error: AthanorError) -> JSONResponse:
+        return JSONResponse({"error": str(error), "kind": type(error).__name__}, _STATUS.get(type(error), 500))
 
     return app
 

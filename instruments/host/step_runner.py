@@ -8,7 +8,7 @@ from typing import Any, Final, NoReturn
 
 from instruments.bench.procedure import carried_by_doses, classify
 from instruments.drivers.protocol import Finding, Outcome, Progress, Verdict
-from instruments.host.device_access import ONCE, RESENDABLE, RESENDS, Exchange, RunEnded, Tools, instrument_of
+from instruments.host.device_access import ONCE, RESENDABLE, RESENDS, DeviceAccess, RunEnded, Tools, instrument_of
 from instruments.host.journal_records import JournalStep, Transition
 from orchestrator.domain.lifecycle import RunStatus, StepKind, StepStatus
 from orchestrator.domain.records import Reading, RunRequest, Step, Until
@@ -31,13 +31,13 @@ class StepRunner:
 
     tools: Tools
     request: RunRequest
-    exchange: Exchange = field(init=False)
+    devices: DeviceAccess = field(init=False)
     _doses: dict[int, tuple[Step, Mapping[str, Any]]] = field(default_factory=dict)
     """Doses that run on the devices while the procedure goes on."""
     _doses_asked: float = 0.0
 
     def __post_init__(self) -> None:
-        self.exchange = Exchange(self.tools, self.request)
+        self.devices = DeviceAccess(self.tools, self.request)
 
     # ----------------------------------------------------------------- entry points
 
@@ -100,19 +100,19 @@ class StepRunner:
         done = {one.step.instrument: one.step for one in steps if one.status is StepStatus.DONE}
         for step in sorted(latest.values(), key=lambda one: one.index):
             logger.warning("run %s: step %d %s is set again", self.request.run_key, step.index, step.do)
-            self.tools.gate.check_step(step, self.exchange.read)
+            self.tools.gate.check_step(step, self.devices.read)
             self._set(step)
             if step is done.get(step.instrument) and step.until is not None:
                 self._reach(step.until, self.tools.clock.lab())
 
     def _set(self, step: Step) -> None:
-        call = self.exchange.call(step)
-        self.exchange.patiently(step, lambda driver: driver.perform(call))
+        call = self.devices.call(step)
+        self.devices.patiently(step, lambda driver: driver.perform(call))
 
     def _restore(self) -> None:
         """Make the settings again of instruments whose link was opened anew; those with a dose under way keep theirs."""
         busy = {step.instrument for step, _ in self._doses.values()}
-        stale, self.exchange.reopened = self.exchange.reopened - busy, self.exchange.reopened & busy
+        stale, self.devices.reopened = self.devices.reopened - busy, self.devices.reopened & busy
         run = self.tools.journal.run(self.request.run_key)
         if stale and run is not None:
             self.reassert([one for one in run.steps if one.is_setting and one.step.instrument in stale])
@@ -129,11 +129,11 @@ class StepRunner:
     def _nap(self, wall_seconds: float) -> None:
         self.tools.pause(wall_seconds)
         self.tools.checkpoint()
-        if self.exchange.reopened:
+        if self.devices.reopened:
             self._restore()
 
     def _record(self, step: Step) -> None:
-        readings = self.exchange.read(step.channels)
+        readings = self.devices.read(step.channels)
         self._refuse_ended_doses(step)
         self.commit(step, StepStatus.DONE, readings=_of_step(readings, step))
 
@@ -169,16 +169,16 @@ class StepRunner:
             InstrumentError: It was not carried out.
             RunEnded: Nobody can tell whether it was.
         """
-        call, exchange = self.exchange.call(step), self.exchange
+        call, devices = self.devices.call(step), self.devices
         left = RESENDS
         while True:
             self.tools.checkpoint()
-            self.tools.gate.check_step(step, exchange.read)
-            exchange.on(step, lambda driver: driver.check(call))
-            baseline = exchange.again(instrument_of(step), lambda driver: driver.baseline(call))
+            self.tools.gate.check_step(step, devices.read)
+            devices.on(step, lambda driver: driver.check(call))
+            baseline = devices.again(instrument_of(step), lambda driver: driver.baseline(call))
             self.commit(step, StepStatus.INTENT, baseline=baseline)
             try:
-                sent = exchange.on(step, lambda driver: driver.perform(call))
+                sent = devices.on(step, lambda driver: driver.perform(call))
             except InstrumentError as error:
                 if self._was_executed(step, baseline, error):
                     self.commit(step, StepStatus.SENT, reason=str(error), sent=step.arguments)
@@ -187,7 +187,7 @@ class StepRunner:
                     raise
                 left -= 1
                 self.commit(step, StepStatus.PLANNED, reason=f"sent again after: {error}")
-                exchange.recover(step, error)
+                devices.recover(step, error)
                 continue
             self.commit(step, StepStatus.SENT, sent=sent)
             return baseline
@@ -197,7 +197,7 @@ class StepRunner:
         self.tools.checkpoint()
         if step.kind not in ONCE or error.sent is Sent.NO:
             return False
-        finding = self.exchange.find(step, baseline)
+        finding = self.devices.find(step, baseline)
         if finding.verdict is Verdict.UNDECIDABLE:
             raise self.undecided(step, str(error), finding)
         note = {"run": self.request.run_key, "step": step.index, **_document(finding), "error": str(error)}
@@ -230,7 +230,7 @@ class StepRunner:
     def _reach(self, until: Until, started: float) -> Reading:
         inside_since: float | None = None
         while True:
-            (reading,) = self.exchange.read((until.channel,))
+            (reading,) = self.devices.read((until.channel,))
             now = self.tools.clock.lab()
             if reading.value is None or reading.quality != "good" or abs(reading.value - until.target) > until.within:
                 inside_since = None
@@ -255,16 +255,16 @@ class StepRunner:
 
     def _outcome(self, step: Step, baseline: Mapping[str, Any]) -> Outcome:
         """Ask how a dose or a program stands; after a lost link, decide by reconciliation."""
-        call, exchange = self.exchange.call(step), self.exchange
+        call, devices = self.devices.call(step), self.devices
         try:
-            return exchange.again(instrument_of(step), lambda driver: driver.outcome(call, baseline))
+            return devices.again(instrument_of(step), lambda driver: driver.outcome(call, baseline))
         except RESENDABLE as error:
             logger.warning("run %s, step %d %s: %s", self.request.run_key, step.index, step.do, error)
-        finding = exchange.patiently(step, lambda driver: driver.reconcile(call, baseline))
+        finding = devices.patiently(step, lambda driver: driver.reconcile(call, baseline))
         if finding.verdict is Verdict.RUNNING:
             return Outcome(Progress.RUNNING)
         if finding.verdict is Verdict.FINISHED:
-            return finding.outcome or exchange.on(step, lambda driver: driver.outcome(call, baseline))
+            return finding.outcome or devices.on(step, lambda driver: driver.outcome(call, baseline))
         raise self.undecided(step, "after a lost link the device does not say what became of it", finding)
 
     def adopt(self, step: Step, outcome: Outcome) -> None:

@@ -1,8 +1,9 @@
 """A bench whose host is gone, as its journal tells of it: what has ended can be fetched without touching a wire."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Final
 
 from typing_extensions import override
 
@@ -12,7 +13,25 @@ from orchestrator.domain.records import Reading, RunReport, RunRequest
 from orchestrator.errors import HostError
 from orchestrator.ports import Bench
 
-_JOURNAL = "journal.sqlite"
+_JOURNAL: Final = "journal.sqlite"
+
+
+@contextmanager
+def journal_without_host(lab: Path, *, what: str) -> Iterator[Journal | None]:
+    """Open a lab's journal in the place of its host; None where there never was one.
+
+    Args:
+        lab: The lab folder.
+        what: What opens it, for whoever finds the host's lock held meanwhile.
+
+    Raises:
+        LockHeld: A host owns the journal.
+    """
+    if not (lab / _JOURNAL).exists():
+        yield None
+        return
+    with FileLock(lab / "host.lock", what=what, lab=lab), closing(Journal(lab / _JOURNAL)) as journal:
+        yield journal
 
 
 @contextmanager
@@ -22,15 +41,8 @@ def unattended(lab: Path) -> Iterator["UnattendedBench"]:
     Raises:
         LockHeld: A host owns the journal.
     """
-    if not (lab / _JOURNAL).exists():
-        yield UnattendedBench(None)
-        return
-    with FileLock(lab / "host.lock", what="a command that reads the journal", lab=lab):
-        journal = Journal(lab / _JOURNAL)
-        try:
-            yield UnattendedBench(journal)
-        finally:
-            journal.close()
+    with journal_without_host(lab, what="a command that reads the journal") as journal:
+        yield UnattendedBench(journal)
 
 
 class UnattendedBench(Bench):

@@ -10,7 +10,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from instruments.lab_processes.state_files import ENDPOINTS, LAB, PLANT, STARTED, SUPERVISOR, noted, read_note, write_note
+from instruments.lab_processes.state_files import (
+    ENDPOINTS,
+    LAB,
+    PLANT,
+    STARTED,
+    SUPERVISOR,
+    read_lab_state,
+    read_state_file,
+    write_state_file,
+)
 from orchestrator.errors import Fault
 
 _COPIES: Final = Path("host") / "bench"
@@ -34,7 +43,7 @@ def keep_copy(lab: Path, name: str, files: Mapping[str, bytes], *, sha256: str) 
     try:
         for path, content in files.items():
             _keep(folder / path, content)
-        write_note(lab / LAST_COPY, {"bench": str(_COPIES / sha256 / name)})
+        write_state_file(lab / LAST_COPY, {"bench": str(_COPIES / sha256 / name)})
     except OSError as error:
         raise Fault(f"the bench file cannot be copied to {folder}: {error.strerror}") from error
     return folder / name
@@ -60,7 +69,7 @@ def copy_of(lab: Path, name: str, sha256: str) -> Path | None:
 
 def last_copy(lab: Path) -> Path | None:
     """Return the copy of the bench file whose host took the wires last; None when none was kept."""
-    name = noted(lab, LAST_COPY).get("bench")
+    name = read_lab_state(lab, LAST_COPY).get("bench")
     return lab / name if isinstance(name, str) else None
 
 
@@ -79,7 +88,7 @@ def places(lab: Path, bench: Path, endpoints: Path | None) -> dict[str, str]:
 
 
 def _noted_places(lab: Path) -> dict[str, Any]:
-    notes = (noted(lab, SUPERVISOR), noted(lab, STARTED).get("bench"))
+    notes = (read_lab_state(lab, SUPERVISOR), read_lab_state(lab, STARTED).get("bench"))
     return next((note for note in notes if isinstance(note, dict) and isinstance(note.get("bench"), str)), {})
 
 
@@ -91,7 +100,7 @@ def noted_bench(lab: Path) -> Path | None:
 
 def noted_endpoints(lab: Path) -> Path | None:
     """Return where the wires of a lab's bench end: at its plant's in a dry lab; None where the bench file says it."""
-    if read_note(lab / LAB).get("kind") == "dry":
+    if read_state_file(lab / LAB).get("kind") == "dry":
         return lab / PLANT / ENDPOINTS
     endpoints = _noted_places(lab).get("endpoints")
     return Path(os.path.normpath(lab / endpoints)) if endpoints else None

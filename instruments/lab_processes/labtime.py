@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from instruments.lab_processes.state_files import read_note
+from instruments.lab_processes.state_files import read_state_file
 from orchestrator.clock import Clock, LiveClock, PlantClock
 from orchestrator.errors import BadInput
 
@@ -28,11 +28,11 @@ def lab_clock(endpoints: Path | None) -> Clock:
 
 def lab_rate(endpoints: Path | None) -> float:
     """Return lab seconds per wall second: 1 in a live lab, and in a dry one whose plant never ran."""
-    return float(read_note(endpoints).get("rate", 1.0)) if endpoints else 1.0
+    return float(read_state_file(endpoints).get("rate", 1.0)) if endpoints else 1.0
 
 
 def _read(endpoints: Path) -> dict[str, Any]:
-    document = read_note(endpoints)
+    document = read_state_file(endpoints)
     if not document:
         raise BadInput(f"no plant has run in this lab: {endpoints} is not there or cannot be read")
     return document

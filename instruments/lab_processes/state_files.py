@@ -26,7 +26,7 @@ PLANT: Final = "plant"
 ENDPOINTS: Final = "endpoints.json"
 
 
-def write_note(path: Path, document: Any) -> None:
+def write_state_file(path: Path, document: Any) -> None:
     """Write a file that readers see whole or not at all, and that survives a power cut."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
@@ -41,16 +41,16 @@ def write_note(path: Path, document: Any) -> None:
         raise
 
 
-def leave_word(path: Path, document: Any) -> None:
+def record_exit_reason(path: Path, document: Any) -> None:
     """Write a note that tells why a process ends; on a full disk the log has to do."""
     try:
-        write_note(path, document)
+        write_state_file(path, document)
     except OSError as error:
         logger.error("%s could not be written: %s", path, error)
 
 
-def read_note(path: Path) -> dict[str, Any]:
-    """Read a file that `write_note` wrote; empty when there is none or it is no JSON object."""
+def read_state_file(path: Path) -> dict[str, Any]:
+    """Read a file that `write_state_file` wrote; empty when there is none or it is no JSON object."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -66,13 +66,13 @@ def folder_identity(folder: Path) -> dict[str, int]:
 
 def is_copy(lab: Path) -> bool:
     """Say whether a lab folder is a copy of the one in which its notes were written."""
-    identity = read_note(lab / LAB)
+    identity = read_state_file(lab / LAB)
     return any(identity.get(key, now) != now for key, now in folder_identity(lab).items()) if identity else False
 
 
-def noted(lab: Path, name: str) -> dict[str, Any]:
+def read_lab_state(lab: Path, name: str) -> dict[str, Any]:
     """Read a note of a lab's own processes; empty when there is none, or when it is another lab's."""
-    return {} if is_copy(lab) else read_note(lab / name)
+    return {} if is_copy(lab) else read_state_file(lab / name)
 
 
 def write_latch(lab: Path, *, reason: str, by: str, lines: Sequence[str] = (), key: str | None = None) -> None:
@@ -89,6 +89,6 @@ def write_latch(lab: Path, *, reason: str, by: str, lines: Sequence[str] = (), k
         return
     note = {"reason": reason, "by": by, "wall": datetime.now(UTC).isoformat(), "safe_state": list(lines), **({"key": key} if key else {})}
     try:
-        write_note(lab / LATCHED, note)
+        write_state_file(lab / LATCHED, note)
     except OSError:
         logger.exception("bench could not be latched (%s)", reason)

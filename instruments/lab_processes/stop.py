@@ -13,11 +13,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from instruments.bench_client.http import ask, parse_object
 from instruments.lab_processes.bench_copies import bench_files, noted_endpoints
+from instruments.lab_processes.http import ask, parse_object
 from instruments.lab_processes.locks import read_holder
 from instruments.lab_processes.process_identity import Process
-from instruments.lab_processes.state_files import HOST, LAB, LATCHED, PLANT, STARTED, SUPERVISOR, is_copy, noted, read_note, write_latch
+from instruments.lab_processes.state_files import (
+    HOST,
+    LAB,
+    LATCHED,
+    PLANT,
+    STARTED,
+    SUPERVISOR,
+    is_copy,
+    read_lab_state,
+    read_state_file,
+    write_latch,
+)
 from orchestrator.errors import AthanorError, BadInput
 
 logger = logging.getLogger(__name__)
@@ -63,7 +74,7 @@ def stop_bench(lab: Path, *, reason: str, by: str, bench: Path | None = None, an
         BadInput: No bench was ever started in this lab.
     """
     lab = lab.absolute()
-    if is_copy(lab) and (bench is None or read_note(lab / LAB).get("kind") == "dry"):
+    if is_copy(lab) and (bench is None or read_state_file(lab / LAB).get("kind") == "dry"):
         return Stopped((), (f"nothing was stopped or driven from {lab}, {_COPY}",))
     obeyed, lines = _ask_host(lab, reason, by, answer_within)
     unsafe: tuple[str, ...] = ()
@@ -86,7 +97,7 @@ def stop_bench(lab: Path, *, reason: str, by: str, bench: Path | None = None, an
 
 def _ask_host(lab: Path, reason: str, by: str, within: float) -> tuple[bool, list[str]]:
     """Let the host stop the bench; return whether all of it is safe now, and what happened."""
-    note = noted(lab, HOST)
+    note = read_lab_state(lab, HOST)
     process = Process.parse(note)
     if process is None or not process.alive or process.suspended:
         return False, []
@@ -130,13 +141,13 @@ def _forget_dead(lab: Path) -> None:
 
 def supervisor_of(lab: Path) -> Process | None:
     """Return a lab's live supervisor, also one that has just been started."""
-    notes = (noted(lab, SUPERVISOR), noted(lab, STARTED).get("supervisor"))
+    notes = (read_lab_state(lab, SUPERVISOR), read_lab_state(lab, STARTED).get("supervisor"))
     return next((process for note in notes if (process := Process.parse(note)) and process.alive), None)
 
 
 def host_of(lab: Path) -> Process | None:
     """Return a lab's live bench host, also one that is not ready yet."""
-    process = Process.parse(noted(lab, HOST))
+    process = Process.parse(read_lab_state(lab, HOST))
     if process and process.alive:
         return process
     holder = read_holder(lab / "host.lock")

@@ -18,7 +18,7 @@ from pathlib import Path
 from instruments.bench.connect import connect
 from instruments.bench.file import BenchFile, load_bench
 from instruments.lab_processes.bench_copies import copy_of, noted_bench, places, within
-from instruments.lab_processes.state_files import HOST_ERROR, leave_word
+from instruments.lab_processes.state_files import HOST_ERROR, record_exit_reason
 from instruments.lab_processes.stop import Stopped, outcome
 from instruments.notification import Notifier
 from instruments.supervisor.safe_state_without_host import LastResort, drive_in_turn
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _supervise(Path(), bench, within(Path(), endpoints), stopping)
     except (AthanorError, OSError) as error:
         logger.critical("%s", error)
-        leave_word(Path(HOST_ERROR), {"error": str(error)})
+        record_exit_reason(Path(HOST_ERROR), {"error": str(error)})
         return error.exit_code if isinstance(error, AthanorError) else Fault.exit_code
 
 

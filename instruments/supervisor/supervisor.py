@@ -16,10 +16,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from instruments.bench_client.http import ask
+from instruments.lab_processes.http import ask
 from instruments.lab_processes.locks import FileLock
 from instruments.lab_processes.process_identity import Process
-from instruments.lab_processes.state_files import HOST, HOST_ERROR, LATCHED, NOT_SAFE, SUPERVISOR, read_note, write_latch, write_note
+from instruments.lab_processes.state_files import (
+    HOST,
+    HOST_ERROR,
+    LATCHED,
+    NOT_SAFE,
+    SUPERVISOR,
+    read_state_file,
+    write_latch,
+    write_state_file,
+)
 from instruments.lab_processes.stop import Stopped
 from instruments.notification import Event, Notifier
 from orchestrator.domain.identity import uuid7
@@ -138,7 +147,7 @@ class Supervisor:
         """
         with FileLock(self._lab / "supervisor.lock", what="supervisor", lab=self._lab):
             self._ever_ready = (self._lab / SUPERVISOR).exists()  # the last one left no clean bench behind
-            write_note(self._lab / SUPERVISOR, {**Process.this().document(), **note})
+            write_state_file(self._lab / SUPERVISOR, {**Process.this().document(), **note})
             try:
                 self._watch(stopping)
             except _Leave as leave:
@@ -158,7 +167,7 @@ class Supervisor:
                 self._give_up(host, complaint)
 
     def _adopt(self) -> Host | None:
-        process = Process.parse(read_note(self._lab / HOST))
+        process = Process.parse(read_state_file(self._lab / HOST))
         if process is None or not process.alive:
             return None
         logger.warning("adopting host %d, whose supervisor is gone", process.pid)
@@ -192,7 +201,7 @@ class Supervisor:
             raise _Leave(0, f"host {host.process.pid} left by itself")
         logger.error("host %d died (code %s) in run %s", host.process.pid, code, self._run)
         self._take_over_unsafe(host)
-        refused = read_note(self._lab / HOST_ERROR).get("error")
+        refused = read_state_file(self._lab / HOST_ERROR).get("error")
         self._last_death = refused or f"the one before died with code {code}"
         if refused and not self._ever_ready:
             raise _Leave(4, f"the host refused to start: {refused}")
@@ -209,7 +218,7 @@ class Supervisor:
 
     def _take_over_unsafe(self, host: Host) -> None:
         """Drive the safe state in the place of a host that has left and could not."""
-        error = read_note(self._lab / HOST_ERROR)
+        error = read_state_file(self._lab / HOST_ERROR)
         if error.get("kind") == NOT_SAFE:
             self._give_up(host, str(error.get("error")))
 
@@ -233,7 +242,7 @@ class Supervisor:
         return None
 
     def _ask(self, host: Host) -> dict[str, Any] | None:
-        note = read_note(self._lab / HOST)
+        note = read_state_file(self._lab / HOST)
         if note.get("pid") != host.process.pid or note.get("start_ticks") != host.process.start_ticks:
             return None  # not written yet, or by an earlier host
         if not self._ready:
@@ -289,7 +298,7 @@ class Supervisor:
         raise _Leave(3, f"bench latched: {reason}")
 
     def _shut_down(self, host: Host) -> None:
-        socket_path = str(read_note(self._lab / HOST).get("socket", ""))
+        socket_path = str(read_state_file(self._lab / HOST).get("socket", ""))
         try:
             ask(socket_path, "POST", "/shutdown", {}, timeout=self._times.shutdown)
         except HostError as error:

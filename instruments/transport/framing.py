@@ -10,6 +10,7 @@ tells the modes apart: a digit begins a basic reply, anything below "0" is a len
 """
 
 import re
+from binascii import crc_hqx
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -39,27 +40,17 @@ class PumpReply:
     """The whole frame."""
 
 
-def crc16_ccitt(payload: bytes) -> int:
-    """Compute the CRC-16 of polynomial 0x1021 that starts at 0 (check value of "123456789": 0x31C3)."""
-    crc = 0
-    for byte in payload:
-        crc ^= byte << 8
-        for _ in range(8):
-            crc = (crc << 1 ^ 0x1021 if crc & 0x8000 else crc << 1) & 0xFFFF
-    return crc
-
-
 def basic_request(address: int, command: str) -> bytes:
     """Frame a command for the basic mode."""
     return f"{address}{command}".encode("ascii") + CR
 
 
 def safe_frame(payload: bytes) -> bytes:
-    """Frame a payload of at most 43 bytes for the safe mode."""
+    """Frame a payload of at most 43 bytes for the safe mode; its CRC has the polynomial 0x1021 and starts at 0."""
     length = len(payload) + _SAFE_OVERHEAD
     if length > _LONGEST:
         raise ValueError(f"a safe frame carries at most {_LONGEST - _SAFE_OVERHEAD} bytes, got {len(payload)}")
-    return bytes((STX, length)) + payload + crc16_ccitt(payload).to_bytes(2, "big") + bytes((ETX,))
+    return bytes((STX, length)) + payload + crc_hqx(payload, 0).to_bytes(2, "big") + bytes((ETX,))
 
 
 def safe_request(address: int, command: str) -> bytes:
@@ -141,7 +132,7 @@ def _reply(frame: bytes) -> PumpReply | None:
 
 def _safe_payload(frame: bytes) -> bytes | None:
     payload, crc, end = frame[2:-3], frame[-3:-1], frame[-1]
-    return payload if end == ETX and crc16_ccitt(payload).to_bytes(2, "big") == crc else None
+    return payload if end == ETX and crc_hqx(payload, 0).to_bytes(2, "big") == crc else None
 
 
 def rtu_reply_of(size: int, intact: Callable[[bytes], bool], begins: bytes) -> Callable[[bytes], bytes | None]:

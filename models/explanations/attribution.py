@@ -28,7 +28,7 @@ from models.base import Surrogate
 from models.inputs.encoding import Encoding
 from orchestrator.errors import BadInput
 
-Value = Callable[[Float[Tensor, "n d"]], Float[Tensor, "n m"]]
+ExplainedFunctions = Callable[[Float[Tensor, "n d"]], Float[Tensor, "n m"]]
 """Several functions of a configuration at once, so that all are asked at the same points."""
 
 BACKGROUND: Final = 64
@@ -39,7 +39,7 @@ COALITIONS: Final = 2**MOST_EXACT
 """Coalitions looked at beyond that: no more work than the largest exact case."""
 LEAST_PAIRS: Final = 16
 """Pairs of orders drawn at least, however many players there are: a standard error of fewer says little."""
-ROWS: Final = 2**10
+ROWS_TOGETHER: Final = 2**10
 """Rows handed over at a time: memory stays bounded whatever the number of coalitions, and a Gaussian process is fastest then."""
 
 
@@ -69,7 +69,7 @@ class Attribution:
 class _Game:
     """What coalitions are worth at one point."""
 
-    value: Value
+    value: ExplainedFunctions
     x: Float[Tensor, " d"]
     background: Float[Tensor, "b d"]
     owned: Float[Tensor, "p d"]
@@ -81,7 +81,7 @@ class _Game:
 
     def worth(self, coalitions: Float[Tensor, "c p"]) -> Float[Tensor, "c m"]:
         """Return v(S) of coalitions given as zeros and ones."""
-        together = max(1, ROWS // len(self.background))
+        together = max(1, ROWS_TOGETHER // len(self.background))
         with torch.no_grad():
             return torch.cat([self._worth(part) for part in coalitions.split(together)])  # type: ignore[no-untyped-call]  # torch
 
@@ -98,7 +98,7 @@ def players(encoding: Encoding) -> tuple[Player, ...]:
     return tuple(Player(parameter.name, tuple(range(where.start, where.stop))) for parameter, where in pairs)
 
 
-def predictions(surrogate: Surrogate) -> Value:
+def predicted_moments(surrogate: Surrogate) -> ExplainedFunctions:
     """Return the surrogate as a function: the means of all targets, then the standard deviations that experiments would reduce."""
 
     def value(X: Float[Tensor, "n d"]) -> Float[Tensor, "n 2m"]:
@@ -109,7 +109,7 @@ def predictions(surrogate: Surrogate) -> Value:
 
 
 def shapley(
-    value: Value, x: Float[Tensor, " d"], background: Float[Tensor, "b d"], group: Sequence[Player], *, seed: int = 0
+    value: ExplainedFunctions, x: Float[Tensor, " d"], background: Float[Tensor, "b d"], group: Sequence[Player], *, seed: int = 0
 ) -> Attribution:
     """Attribute the functions at `x`, less their mean over the background, to the players.
 
@@ -117,7 +117,7 @@ def shapley(
     nothing to chance in functions of single players and of pairs.
 
     Args:
-        value: The functions; called with at most `ROWS` rows, or one background, at a time.
+        value: The functions; called with at most `ROWS_TOGETHER` rows, or one background, at a time.
         x: The point explained, encoded.
         background: What it is compared with: feasible points, encoded.
         group: Players that own each column once.
@@ -132,7 +132,7 @@ def shapley(
 
 
 def importance(
-    value: Value, X: Float[Tensor, "n d"], background: Float[Tensor, "b d"], group: Sequence[Player], *, seed: int = 0
+    value: ExplainedFunctions, X: Float[Tensor, "n d"], background: Float[Tensor, "b d"], group: Sequence[Player], *, seed: int = 0
 ) -> Float[Tensor, "p m"]:
     """Return each player's mean absolute Shapley value over points, for example all that were measured."""
     if not len(X):

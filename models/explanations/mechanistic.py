@@ -9,7 +9,7 @@ prediction costs microseconds and has gradients.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -18,10 +18,12 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
-from models.base import Prior, Surrogate
-from models.gaussian_processes.conditioning import JITTER, Adapted, Conditioned, Process, canonical_order
-from models.meta_learning.protocols import MetaLearner
-from models.meta_learning.tasks import Family, Scale, TaskData, family_scale
+from models.base import Surrogate
+from models.gaussian_processes.conditioning import DIAGONAL_JITTER, Adapted, Conditioned, GaussianProcess, canonical_order
+from models.gaussian_processes.fitting import minimise, negative_log_density
+from models.gaussian_processes.kernels import matern, squared_distances
+from models.gaussian_processes.table_memory import TableMemory
+from models.tasks import Family, MetaLearner, Prior, ReportProgress, Scale, TaskData, family_scale
 from orchestrator.errors import BadInput
 
 LEVEL_SD: Final = 0.5
@@ -33,19 +35,18 @@ WIDTHS: Final = (0.7, 0.5, 1.0)
 """Standard deviations of these logarithms: few points then move them little."""
 STEPS: Final = 25
 """L-BFGS steps for three hyperparameters."""
-LEAST_NOISE: Final = 1e-3
+_LEAST_NOISE: Final = 1e-3
 """Standard units; keeps factors of near-equal rows finite."""
 TABLE_LENGTH: Final = 0.5
 """Length scale of the table's interpolation, in encoded units: with a thousand points neighbours are about 0.2 apart."""
 TABLE_NUGGET: Final = 1e-4
 """Relative to the table's variance: smooths the simulator's own steps, about one per cent of the spread."""
 MANY: Final = 64
-KEPT: Final = 128
-"""Predictions of so many rows are kept, for so many tensors: a pool is predicted again at each proposal."""
+"""Rows from which on predictions are kept: a pool is predicted again at each proposal."""
 LEAST_POINTS: Final = 16
 
 
-class Prediction(Protocol):
+class MeanFunction(Protocol):
     """What a simulator predicts over a family's encoded inputs."""
 
     @property
@@ -58,34 +59,28 @@ class Prediction(Protocol):
         ...
 
     def state(self) -> dict[str, Any]:
-        """Return what `restored_table` makes it from."""
+        """Return tensors and numbers that it can be made of again."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Tabulated(Prediction):
+class Tabulated(MeanFunction):
     """A simulator's predictions at `m` points, interpolated by a Matern-5/2 kernel."""
 
     name: str = field()  # explicit: else the protocol's property is taken for a default
     points: Float[Tensor, "m d"]
     weights: Float[Tensor, " m"]
     level: float
-    _known: dict[tuple[int, ...], tuple[Tensor, Tensor]] = field(default_factory=dict, init=False, compare=False, repr=False)
-    """Address, version and shape of many rows -> the rows, which the entry keeps alive, and their predictions."""
+    _memory: TableMemory = field(default_factory=TableMemory, init=False, compare=False, repr=False)
 
     @override
     def __call__(self, X: Float[Tensor, "*b d"]) -> Float[Tensor, " *b"]:
         if X.requires_grad or X.shape[:-1].numel() < MANY:
-            return self._predicted(X)
-        key = (X.data_ptr(), X._version, *X.shape, *X.stride())  # noqa: SLF001 - rows that were changed in place are other rows
-        if key not in self._known:
-            while len(self._known) >= KEPT:
-                del self._known[next(iter(self._known))]
-            self._known[key] = (X, self._predicted(X))
-        return self._known[key][1]
+            return self._predicted(X).squeeze(-1)
+        return self._memory.get(X, self._predicted).squeeze(-1)
 
-    def _predicted(self, X: Float[Tensor, "*b d"]) -> Float[Tensor, " *b"]:
-        found: Tensor = matern(X, self.points, TABLE_LENGTH) @ self.weights
+    def _predicted(self, X: Float[Tensor, "*b d"]) -> Float[Tensor, "*b 1"]:
+        found: Tensor = matern(squared_distances(X, self.points) / TABLE_LENGTH**2) @ self.weights.unsqueeze(-1)
         return self.level + found
 
     @override
@@ -104,28 +99,16 @@ def tabulated(name: str, X: Float[Tensor, "m d"], Y: Float[Tensor, " m"]) -> Tab
     if len(values) < LEAST_POINTS:
         raise BadInput(f"mechanistic mean {name}: {len(values)} predictions; expected at least {LEAST_POINTS}")
     level = float(values.mean())
-    K = matern(points, points, TABLE_LENGTH) + TABLE_NUGGET * torch.eye(len(points), dtype=points.dtype)
+    K = matern(squared_distances(points, points) / TABLE_LENGTH**2) + TABLE_NUGGET * torch.eye(len(points), dtype=points.dtype)
     weights = torch.cholesky_solve((values - level).unsqueeze(-1), torch.linalg.cholesky(K)).squeeze(-1)
     return Tabulated(name, points, weights, level)
 
 
-def restored_table(state: Mapping[str, Any]) -> Tabulated:
-    """Restore a table."""
-    return Tabulated(str(state["name"]), state["points"], state["weights"], float(state["level"]))
-
-
-def matern(X: Float[Tensor, "*b n d"], Z: Float[Tensor, "*b m d"], length: Float[Tensor, ""] | float) -> Float[Tensor, "*b n m"]:
-    """Compute the Matern-5/2 correlation of points of the unit cube."""
-    squared = (X.unsqueeze(-2) - Z.unsqueeze(-3)).square().sum(dim=-1)
-    r = (5.0 * squared / length**2 + 1e-16).sqrt()  # the root's slope is infinite at zero
-    return (1.0 + r + r.square() / 3.0) * torch.exp(-r)
-
-
 @dataclass(frozen=True, slots=True)
-class MechanisticProcess(Process):
+class MechanisticProcess(GaussianProcess):
     """The Gaussian prior of the module's formula, in standard units."""
 
-    prediction: Prediction
+    prediction: MeanFunction
     scale: Scale
     hyper: Float[Tensor, " 3"]
     """Logarithms of amplitude, length scale and noise deviation."""
@@ -137,7 +120,7 @@ class MechanisticProcess(Process):
     @override
     def covariance(self, X: Float[Tensor, "*b n d"], Z: Float[Tensor, "*b m d"]) -> Float[Tensor, "*b n m"]:
         slope = SLOPE_SD**2 * self.mean(X).unsqueeze(-1) * self.mean(Z).unsqueeze(-2)
-        return LEVEL_SD**2 + slope + (2.0 * self.hyper[0]).exp() * matern(X, Z, self.hyper[1].exp())
+        return LEVEL_SD**2 + slope + (2.0 * self.hyper[0]).exp() * matern(squared_distances(X, Z) * (-2.0 * self.hyper[1]).exp())
 
     @override
     def variance(self, X: Float[Tensor, "*b n d"]) -> Float[Tensor, "*b n"]:
@@ -145,57 +128,43 @@ class MechanisticProcess(Process):
 
     @override
     def noise(self, X: Float[Tensor, "*b n d"]) -> Float[Tensor, "*b n"]:
-        return ((2.0 * self.hyper[2]).exp() + LEAST_NOISE**2).expand(X.shape[:-1])
+        return ((2.0 * self.hyper[2]).exp() + _LEAST_NOISE**2).expand(X.shape[:-1])
 
 
 @dataclass(frozen=True, slots=True)
 class MechanisticPrior(Prior):
     """Adapts level, slope, residual and noise to a task; knows of the sources only their scale and noise."""
 
-    prediction: Prediction
+    prediction: MeanFunction
     scale: Scale
     noise_sd: float
     """Standard units; where the noise's prior is centred."""
-    name: str = "mechanistic/1"
 
     @override
-    def adapt(
-        self,
-        X: Float[Tensor, "n d"],
-        Y: Float[Tensor, " n"],
-        Yvar: Float[Tensor, " n"] | None,
-        task: Float[Tensor, " k"],
-        *,
-        generator: torch.Generator,
-    ) -> Surrogate:
-        order = canonical_order(X, Y)
-        X, Y = X[order], self.scale.standard(Y[order])
-        stated = torch.zeros_like(Y) if Yvar is None else Yvar[order] / self.scale.spread**2
+    def adapt(self, task: TaskData, *, generator: torch.Generator) -> Surrogate:
+        task = task.rows(canonical_order(task.X, task.Y))
+        X, Y, stated = task.X, self.scale.standard(task.Y), self.scale.stated(task)
         centre = torch.tensor([*CENTRE[:2], math.log(self.noise_sd)], dtype=torch.float64)
         hyper = self._fitted(X, Y, stated, centre) if len(Y) else centre
         process = MechanisticProcess(self.prediction, self.scale, hyper)
         model = Conditioned(process, X, Y, torch.maximum(process.noise(X), stated), scale=self.scale)
         amplitude, length, noise = (float(f"{value:.4g}") for value in hyper.exp().tolist())
         notes = {"mean": self.prediction.name, "amplitude": amplitude, "length_scale": length, "noise_sd": noise, "points": len(Y)}
-        return Adapted(self.name, ((1.0, model),), notes)
+        return Adapted("mechanistic/1", ((1.0, model),), notes)
 
     def _fitted(
         self, X: Float[Tensor, "n d"], Y: Float[Tensor, " n"], stated: Float[Tensor, " n"], centre: Float[Tensor, " 3"]
     ) -> Float[Tensor, " 3"]:
         """Maximise the posterior of the hyperparameters, from their prior's centre."""
         widths = torch.tensor(WIDTHS, dtype=torch.float64)
-        moves = torch.zeros(3, dtype=torch.float64, requires_grad=True)
-        optimiser = torch.optim.LBFGS([moves], max_iter=STEPS, line_search_fn="strong_wolfe")
 
-        def loss() -> Tensor:
-            optimiser.zero_grad()
+        def loss(moves: Tensor) -> Tensor:
             process = MechanisticProcess(self.prediction, self.scale, centre + widths * moves)
-            value = 0.5 * moves.square().sum() - _evidence(process, X, Y, stated)
-            value.backward()  # type: ignore[no-untyped-call]  # torch is partly untyped
-            return value
+            K = process.covariance(X, X)
+            noise = torch.maximum(process.noise(X), stated) + DIAGONAL_JITTER * float(K.detach().diagonal().max().clamp_min(1.0))
+            return negative_log_density(K + torch.diag(noise), Y - process.mean(X)) + 0.5 * moves.square().sum()
 
-        optimiser.step(loss)  # type: ignore[no-untyped-call]  # torch is partly untyped
-        return (centre + widths * moves).detach()
+        return centre + widths * minimise(loss, torch.zeros(3, dtype=torch.float64), max_iter=STEPS)
 
     @override
     def state(self) -> dict[str, Any]:
@@ -203,32 +172,18 @@ class MechanisticPrior(Prior):
         return {"kind": "mechanistic", "scale": scale, "noise_sd": self.noise_sd, "prediction": self.prediction.state()}
 
 
-def _evidence(process: MechanisticProcess, X: Float[Tensor, "n d"], Y: Float[Tensor, " n"], stated: Float[Tensor, " n"]) -> Tensor:
-    K = process.covariance(X, X)
-    noise = torch.maximum(process.noise(X), stated) + JITTER * float(K.detach().diagonal().max().clamp_min(1.0))
-    factor = torch.linalg.cholesky(K + torch.diag(noise))
-    half = torch.linalg.solve_triangular(factor, (Y - process.mean(X)).unsqueeze(-1), upper=False)
-    found: Tensor = -0.5 * half.square().sum() - factor.diagonal().log().sum()
-    return found
-
-
-def restored_mechanistic(state: Mapping[str, Any]) -> MechanisticPrior:
-    """Restore a prior from its state."""
-    scale = Scale(float(state["scale"]["level"]), float(state["scale"]["spread"]))
-    return MechanisticPrior(restored_table(state["prediction"]), scale, float(state["noise_sd"]))
-
-
 @dataclass(frozen=True, slots=True)
 class MechanisticLearner(MetaLearner):
     """Takes a simulator's word for the mean; a row of its own in every table, never part of a default."""
 
-    prediction: Prediction
-    name: str = "mechanistic"
+    prediction: MeanFunction
 
     @override
-    def meta_train(self, tasks: Sequence[TaskData], family: Family, *, generator: torch.Generator) -> Prior:
+    def meta_train(
+        self, tasks: Sequence[TaskData], family: Family, *, generator: torch.Generator, report: ReportProgress | None = None
+    ) -> Prior:
         """Learn scale and noise from the sources, and nothing else."""
         scale = family_scale(tasks)
-        known = [task.Yvar.mean() for task in tasks if task.Yvar is not None and len(task.Yvar)]
-        stated = float(torch.stack(known).mean().sqrt()) / scale.spread if known else math.exp(CENTRE[2])
-        return MechanisticPrior(self.prediction, scale, max(stated, LEAST_NOISE))
+        known = [scale.stated(task).mean() for task in tasks if task.Yvar is not None and len(task.Yvar)]
+        stated = float(torch.stack(known).mean().sqrt()) if known else math.exp(CENTRE[2])
+        return MechanisticPrior(self.prediction, scale, max(stated, _LEAST_NOISE))

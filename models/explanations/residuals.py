@@ -25,6 +25,7 @@ from typing import Final
 
 import torch
 from jaxtyping import Float
+from scipy.stats import rankdata
 from torch import Tensor
 
 from models.base import Surrogate, TargetData
@@ -38,9 +39,9 @@ TOGETHER: Final = 250
 """Permutations looked at at a time, so that memory stays bounded."""
 DEGREE: Final = 2
 """Of the polynomial in a numeric channel's ranks."""
-TIE: Final = 1e-9
+_TIE: Final = 1e-9
 """Explained shares nearer than it are equal: float noise must not decide between them."""
-DEPENDENT: Final = 1e-9
+_DEPENDENT: Final = 1e-9
 """Singular values of a channel's columns, whose lengths are of the order of one, below it are zero but for float noise."""
 FULL_LEVERAGE: Final = 1e-9
 """Least part of the noise that the posterior leaves: more is left in an exact process, and a surrogate whose predicted noise
@@ -77,11 +78,6 @@ class Residuals:
     whitened: Float[Tensor, " n"]
     whitening: Float[Tensor, "n n"]
     """From deviations of measurements to independent ones."""
-
-    @staticmethod
-    def independent(values: Float[Tensor, " n"]) -> "Residuals":
-        """Take residuals that go together no more than chance has them, of whatever model."""
-        return Residuals(values, values, torch.eye(len(values), dtype=values.dtype))
 
 
 def residuals(surrogate: Surrogate, data: Sequence[TargetData]) -> tuple[Residuals, ...]:
@@ -166,7 +162,7 @@ def _family_wise(shares: Float[Tensor, "r c"]) -> Float[Tensor, " c"]:
 
 def _tail(sample: Float[Tensor, " r"], at: Float[Tensor, " k"]) -> Float[Tensor, " k"]:
     """Return the part of the sample that reaches each value."""
-    below = torch.searchsorted(sample.sort().values, (at - TIE).contiguous())
+    below = torch.searchsorted(sample.sort().values, (at - _TIE).contiguous())
     return (len(sample) - below).to(sample.dtype) / len(sample)
 
 
@@ -199,15 +195,13 @@ def _indicators(name: str, values: Channel) -> Float[Tensor, "n k"]:
 
 def _orthonormal(columns: Float[Tensor, "n k"]) -> Float[Tensor, "n r"]:
     U, sizes, _ = torch.linalg.svd(columns, full_matrices=False)
-    kept: Tensor = U[:, sizes > DEPENDENT]
+    kept: Tensor = U[:, sizes > _DEPENDENT]
     return kept
 
 
 def _ranks(values: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
     """Return ranks; equal values share their mean."""
-    ordered = values.sort().values
-    low, high = torch.searchsorted(ordered, values), torch.searchsorted(ordered, values, right=True)
-    return (low + high).to(values.dtype) / 2
+    return torch.from_numpy(rankdata(values.numpy()))
 
 
 def _standard(values: Float[Tensor, " n"]) -> Float[Tensor, " n"]:

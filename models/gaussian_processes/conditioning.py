@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import torch
-from botorch.models.model import Model as BotorchModel
 from botorch.posteriors import GPyTorchPosterior
 from gpytorch.distributions import MultivariateNormal
 from jaxtyping import Float
@@ -17,15 +16,16 @@ from torch import Tensor
 from typing_extensions import override
 
 from models.base import Model, Posterior, Surrogate
-from models.meta_learning.tasks import Scale
+from models.gaussian_processes.plain_model import PlainModel
+from models.tasks import Scale
 
-JITTER: Final = 1e-8
+DIAGONAL_JITTER: Final = 1e-8
 """Added to the diagonal, relative to the largest prior variance: keeps the factor of near-equal rows finite."""
 LEAST_VARIANCE: Final = 1e-12
 """Predicted variances in standard units are at least this: rounding must not make one negative."""
 
 
-class Process(Protocol):
+class GaussianProcess(Protocol):
     """A Gaussian prior over functions in standard units; `n`, `m` points."""
 
     def mean(self, X: Float[Tensor, "*b n d"]) -> Float[Tensor, "*b n"]:
@@ -59,7 +59,13 @@ def canonical_order(X: Float[Tensor, "n d"], Y: Float[Tensor, " n"]) -> Tensor:
     return order
 
 
-class Conditioned(BotorchModel):  # type: ignore[misc]  # botorch is untyped here
+def in_units(scale: Scale, mean: Float[Tensor, "*b q"], covariance: Float[Tensor, "*b q q"], inflation: float = 1.0) -> Posterior:
+    """Return a normal posterior in the target's unit; `inflation`: factor on every standard deviation."""
+    size = scale.spread * inflation
+    return GPyTorchPosterior(MultivariateNormal(scale.level + scale.spread * mean, size**2 * covariance))
+
+
+class Conditioned(PlainModel):
     """A process conditioned on support rows, in the target's units.
 
     Args:
@@ -71,11 +77,9 @@ class Conditioned(BotorchModel):  # type: ignore[misc]  # botorch is untyped her
             own noise says it.
     """
 
-    _supports_cache_root = False
-
     def __init__(
         self,
-        process: Process,
+        process: GaussianProcess,
         X: Float[Tensor, "n d"],
         Y: Float[Tensor, " n"],
         noise: Float[Tensor, " n"],
@@ -90,19 +94,9 @@ class Conditioned(BotorchModel):  # type: ignore[misc]  # botorch is untyped her
         self.X, self.Y, self.support_noise = X[order], Y[order], noise[order]
         if len(X):
             K = process.covariance(self.X, self.X)
-            jitter = JITTER * float(K.diagonal().max().clamp_min(1.0))
+            jitter = DIAGONAL_JITTER * float(K.diagonal().max().clamp_min(1.0))
             self.factor = torch.linalg.cholesky(K + torch.diag(self.support_noise + jitter))
             self.weights = torch.cholesky_solve((self.Y - process.mean(self.X)).unsqueeze(-1), self.factor).squeeze(-1)
-
-    @property
-    @override
-    def num_outputs(self) -> int:
-        return 1
-
-    @property
-    @override
-    def batch_shape(self) -> torch.Size:
-        return torch.Size()
 
     def moments(self, X: Float[Tensor, "*b n d"]) -> tuple[Float[Tensor, "*b n"], Float[Tensor, "*b n"]]:
         """Return means and variances point by point, in standard units, before inflation."""
@@ -125,14 +119,7 @@ class Conditioned(BotorchModel):  # type: ignore[misc]  # botorch is untyped her
         return mean, covariance
 
     @override
-    def posterior(
-        self,
-        X: Float[Tensor, "*b q d"],
-        output_indices: list[int] | None = None,
-        observation_noise: bool | Tensor = False,
-        posterior_transform: Any = None,
-    ) -> Posterior:
-        """Return the joint posterior, of a new measurement with `observation_noise`."""
+    def predict(self, X: Float[Tensor, "*b q d"], *, noisy: bool) -> Posterior:
         if X.shape[-2] == 1:  # a large pool is scored point by point
             mean, variance = (part.squeeze(-1) for part in self.moments(X))
             covariance = variance.unsqueeze(-1).unsqueeze(-1)
@@ -140,30 +127,22 @@ class Conditioned(BotorchModel):  # type: ignore[misc]  # botorch is untyped her
         else:
             mean, covariance = self.joint(X)
             covariance = covariance + LEAST_VARIANCE * torch.eye(X.shape[-2], dtype=X.dtype, device=X.device)
-        if observation_noise is not False:
+        if noisy:
             noise = self.process.noise(X) if self.aleatoric is None else self.aleatoric(mean)
             covariance = covariance + torch.diag_embed(noise)
-        size = self.scale.spread * self.inflation
-        found = GPyTorchPosterior(MultivariateNormal(self.scale.level + self.scale.spread * mean, size**2 * covariance))
-        return found if posterior_transform is None else posterior_transform(found)
+        return in_units(self.scale, mean, covariance, self.inflation)
 
 
 @dataclass(frozen=True, slots=True)
 class Adapted(Surrogate):
     """A surrogate of one target: one conditioned process, or a weighted mixture of several."""
 
-    label: str
-    """Its name and version."""
+    name: str = field()  # explicit: else the protocol's property is taken for a default
     parts: tuple[tuple[float, Conditioned], ...]
     """(weight, model); weights sum to one."""
     notes: Mapping[str, Any] = field(default_factory=dict)
     guard: Conditioned | None = None
     """What knows the same measurements and no history, whether or not it weighs enough to be a part."""
-
-    @property
-    @override
-    def name(self) -> str:
-        return self.label
 
     @override
     def posterior(self, X: Float[Tensor, "*b q d"]) -> Posterior:
@@ -203,4 +182,4 @@ class Adapted(Surrogate):
 
     @override
     def without_prior(self) -> "Adapted | None":
-        return None if self.guard is None else Adapted(self.label, ((1.0, self.guard),))
+        return None if self.guard is None else Adapted(self.name, ((1.0, self.guard),))

@@ -18,7 +18,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from models.inputs.features import Features
-from orchestrator.domain.parameters import CategoricalParameter
 
 TINY: Final = 1e-20
 """Squared distances below it count as it: keeps the root's slope finite, and zero for equal points."""
@@ -54,8 +53,8 @@ class Layout:
     def of(features: Features) -> "Layout":
         """Lay out the features of a family."""
         blocks: list[int] = []
-        for parameter, where in zip(features.encoding.space.parameters, features.groups, strict=True):
-            one_hot = isinstance(parameter, CategoricalParameter) and parameter.name not in features.descriptors
+        for code, where in zip(features.encoding.codes, features.groups, strict=True):
+            one_hot = code.one_hot and code.parameter.name not in features.descriptors
             first = max(blocks, default=-1) + 1
             blocks += [first if one_hot else first + index for index in range(where.stop - where.start)]
         return Layout(tuple(blocks), features.groups)

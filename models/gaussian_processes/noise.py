@@ -11,26 +11,27 @@ ignores the experiment.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from models.meta_learning.tasks import Scale, TaskData, replicates
+from models.gaussian_processes.fitting import minimise
+from models.tasks import Scale, TaskData, replicates
 
-Origin = Literal["replicates", "residuals"]
-Shape = Literal["size", "bins"]
+NoiseOrigin = Literal["replicates", "residuals"]
+NoiseShape = Literal["size", "bins"]
 
-LEAST_DEVIATION: Final = 0.01
+LEAST_NOISE_SD: Final = 0.01
 """Least sd, as a part of the family's spread: no bench repeats itself better than that, and factors stay well conditioned."""
-FLOOR_PART: Final[Mapping[Origin, float]] = {"replicates": 0.25, "residuals": 0.5}
+FLOOR_PART: Final[Mapping[NoiseOrigin, float]] = {"replicates": 0.25, "residuals": 0.5}
 """The sd is nowhere less than this part of the pooled one: three zeros in a row are no proof of certainty."""
 ENOUGH_REPLICATES: Final = 10
 """Degrees of freedom from which replicates alone decide: their pooled sd is then known to about a fifth."""
-ROWS: Final = 200
+_ROWS: Final = 200
 """Rows per task that the quick process looks at; an eigendecomposition of that size takes some milliseconds."""
 LENGTHS: Final = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 """Length scales that the quick process chooses from, as parts of the root mean square distance of the rows."""
@@ -41,7 +42,7 @@ SMALL: Final = 1e-12
 MOST_BINS: Final = 5
 PER_BIN: Final = 30
 """Degrees of freedom per bin: its pooled sd is then known to an eighth."""
-ITERATIONS: Final = 60
+_ITERATIONS: Final = 60
 """L-BFGS steps for two numbers."""
 
 
@@ -49,7 +50,7 @@ ITERATIONS: Final = 60
 class NoiseModel:
     """Standard deviation of one measurement as a function of what it measures, in standard units."""
 
-    shape: Shape
+    shape: NoiseShape
     coefficients: tuple[float, ...]
     """size: a, c of sd = a + c |y - zero|; bins: logarithms of the variance at the knots."""
     knots: tuple[float, ...]
@@ -58,7 +59,7 @@ class NoiseModel:
     """Where zero of the target's own unit lies in the family's standard units."""
     floor: float
     """Least sd in the family's standard units."""
-    origin: Origin
+    origin: NoiseOrigin
     units: tuple[float, float] = (0.0, 1.0)
     """Level and spread of the units that it speaks, in the family's standard units."""
     factor: float = 1.0
@@ -87,13 +88,9 @@ class NoiseModel:
         """Return the model with every sd multiplied."""
         return replace(self, factor=self.factor * factor)
 
-    def state(self) -> dict[str, Any]:
-        """Return what `restore_noise` needs."""
-        return asdict(self)
-
 
 def restore_noise(state: Mapping[str, Any]) -> NoiseModel:
-    """Return the model of a state."""
+    """Return the model that has these fields."""
     return NoiseModel(**{**state, **{name: tuple(state[name]) for name in ("coefficients", "knots", "units")}})
 
 
@@ -118,7 +115,7 @@ class _Evidence:
     def pooled(self) -> float:
         """Noise variance over all, at least the least."""
         mean = (self.freedom * (self.squares - self.latent)).sum() / self.freedom.sum()
-        return max(float(mean), LEAST_DEVIATION**2)
+        return max(float(mean), LEAST_NOISE_SD**2)
 
     def rows(self, index: Tensor) -> "_Evidence":
         """Return some of the rows."""
@@ -126,7 +123,7 @@ class _Evidence:
 
     def loss(self, variance: Float[Tensor, " r"]) -> Float[Tensor, ""]:
         """Return the negative log likelihood of noise variances, less a constant."""
-        total = self.latent + variance.clamp_min(LEAST_DEVIATION**2)
+        total = self.latent + variance.clamp_min(LEAST_NOISE_SD**2)
         return 0.5 * (self.freedom * (total.log() + self.squares / total)).sum()
 
 
@@ -140,18 +137,18 @@ def fit_noise(tasks: Sequence[TaskData], scale: Scale) -> NoiseModel:
     repeated = _Evidence(scale.standard(found.means), found.variances / scale.spread**2, found.freedom, torch.zeros_like(found.means))
     enough = float(repeated.freedom.sum()) >= ENOUGH_REPLICATES
     evidence = repeated if enough else _joined([_residuals(task, scale) for task in tasks])
-    origin: Origin = "replicates" if enough else "residuals"
+    origin: NoiseOrigin = "replicates" if enough else "residuals"
     stated = [math.sqrt(float(task.Yvar.mean())) / scale.spread for task in tasks if task.Yvar is not None]
-    floor = max(LEAST_DEVIATION, FLOOR_PART[origin] * math.sqrt(evidence.pooled), min(stated, default=0.0))
+    floor = max(LEAST_NOISE_SD, FLOOR_PART[origin] * math.sqrt(evidence.pooled), min(stated, default=0.0))
     zero = -scale.level / scale.spread
     shape, coefficients, knots = _best(evidence, zero)
     return NoiseModel(shape, coefficients, knots, zero, floor, origin)
 
 
-def _best(evidence: _Evidence, zero: float) -> tuple[Shape, tuple[float, ...], tuple[float, ...]]:
+def _best(evidence: _Evidence, zero: float) -> tuple[NoiseShape, tuple[float, ...], tuple[float, ...]]:
     """Return the shape of least BIC, with its coefficients and knots."""
     price = 0.5 * math.log(len(evidence.means))
-    found: list[tuple[float, Shape, tuple[float, ...], tuple[float, ...]]] = []
+    found: list[tuple[float, NoiseShape, tuple[float, ...], tuple[float, ...]]] = []
     found.append((float(evidence.loss(torch.full_like(evidence.means, evidence.pooled))), "size", (math.sqrt(evidence.pooled), 0.0), ()))
     base, slope = _sloped(evidence, zero)
     size = (evidence.means - zero).abs()
@@ -173,7 +170,8 @@ def _sloped(evidence: _Evidence, zero: float) -> tuple[float, float]:
     def loss(theta: Tensor) -> Tensor:
         return evidence.loss((theta[0].exp() + theta[1].exp() * size).square())
 
-    theta = _minimise(loss, [math.log(half), math.log(half / max(float(size.mean()), LEAST_DEVIATION))])
+    start = [math.log(half), math.log(half / max(float(size.mean()), LEAST_NOISE_SD))]
+    theta = minimise(loss, torch.tensor(start, dtype=torch.float64), max_iter=_ITERATIONS).tolist()
     base, slope = math.exp(theta[0]), math.exp(theta[1])
     seen = (evidence.freedom * (base + slope * size).square()).sum() / evidence.freedom.sum()
     factor = math.sqrt(evidence.pooled / float(seen))
@@ -186,24 +184,9 @@ def _binned(evidence: _Evidence, count: int) -> tuple[tuple[float, ...], tuple[f
     return tuple(float(part.means.mean()) for part in parts), tuple(math.log(part.pooled) for part in parts)
 
 
-def _minimise(loss: Callable[[Tensor], Tensor], start: Sequence[float]) -> list[float]:
-    theta = torch.tensor(start, dtype=torch.float64, requires_grad=True)
-    optimiser = torch.optim.LBFGS([theta], max_iter=ITERATIONS, line_search_fn="strong_wolfe")
-
-    def closure() -> Tensor:
-        optimiser.zero_grad()
-        value = loss(theta)
-        value.backward()  # type: ignore[no-untyped-call]  # torch's own
-        return value
-
-    optimiser.step(closure)  # type: ignore[no-untyped-call]  # torch's own
-    found: list[float] = theta.detach().tolist()
-    return found
-
-
 def _residuals(task: TaskData, scale: Scale) -> _Evidence:
     """Return squared leave-one-out residuals of a quick process, with the variance that it expected without noise."""
-    rows = torch.linspace(0, len(task.Y) - 1, min(ROWS, len(task.Y))).round().long()
+    rows = torch.linspace(0, len(task.Y) - 1, min(_ROWS, len(task.Y))).round().long()
     X, y = task.X[rows], scale.standard(task.Y[rows])
     level = y.mean()
     distances = torch.cdist(X, X, compute_mode="donot_use_mm_for_euclid_dist")

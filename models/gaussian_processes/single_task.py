@@ -20,11 +20,10 @@ from gpytorch.constraints import GreaterThan
 from gpytorch.likelihoods import GaussianLikelihood
 from gpytorch.mlls import ExactMarginalLogLikelihood
 from gpytorch.priors import LogNormalPrior
-from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
-from models.base import Learner, Model, Posterior, Surrogate, TargetData, spread_of
+from models.base import Learner, Model, OneModel, TargetData, spread_of
 from models.reproducible import repeatable
 from orchestrator.errors import BadInput
 
@@ -35,45 +34,19 @@ _NOISE_SCALE: Final = 1.0
 """BoTorch's log-normal prior of the noise variance in standardised units."""
 GUESSED_SPREAD: Final = 0.1
 """Spread of a target of which one value is known, as a part of that value, where nobody states one."""
-FIT_ITERATIONS: Final = 100
+_FIT_ITERATIONS: Final = 100
 """L-BFGS steps for a handful of hyperparameters; the likelihood is flat beyond."""
 
 
 @dataclass(frozen=True, slots=True)
-class GaussianProcesses(Surrogate):
+class GaussianProcesses(OneModel):
     """Independent Gaussian processes, one per target."""
 
-    models: tuple[Model, ...]
-    names: tuple[str, ...]
-
-    @property
-    @override
-    def name(self) -> str:
-        return "gp/1"
-
-    @property
-    def model(self) -> Model:
-        """The BoTorch model of all targets."""
-        return self.models[0] if len(self.models) == 1 else ModelListGP(*self.models)
-
-    @override
-    def posterior(self, X: Float[Tensor, "*b q d"]) -> Posterior:
-        return self.model.posterior(X)
-
-    @override
-    def variance_parts(self, X: Float[Tensor, "n d"]) -> tuple[Float[Tensor, "n m"], Float[Tensor, "n m"]]:
-        # one point per t-batch: only the variances are wanted, not the n x n covariance
-        epistemic = self.model.posterior(X.unsqueeze(-2)).variance.squeeze(-2)
-        total = self.model.posterior(X.unsqueeze(-2), observation_noise=True).variance.squeeze(-2)
-        return epistemic, (total - epistemic).clamp_min(0.0)
-
-    @override
-    def components(self) -> tuple[tuple[float, Model], ...]:
-        return ((1.0, self.model),)
+    targets: Mapping[str, Model]
 
     @override
     def description(self) -> Mapping[str, Any]:
-        return {name: _describe(model) for name, model in zip(self.names, self.models, strict=True)}
+        return {name: _describe(model) for name, model in self.targets.items()}
 
 
 class _Level(Standardize):  # type: ignore[misc]  # botorch is untyped here
@@ -117,7 +90,9 @@ class GaussianProcessLearner(Learner):
             if not len(target.Y):
                 raise BadInput(f"target {target.name}: no measurement to learn from; expected at least one")
         with repeatable(seed):
-            return GaussianProcesses(tuple(_fit_one(target) for target in data), tuple(target.name for target in data))
+            models = [_fit_one(target) for target in data]
+        joint = models[0] if len(models) == 1 else ModelListGP(*models)
+        return GaussianProcesses("gp/1", joint, {target.name: model for target, model in zip(data, models, strict=True)})
 
 
 def _fit_one(data: TargetData) -> Model:
@@ -125,7 +100,7 @@ def _fit_one(data: TargetData) -> Model:
     # the check warns of one-row and constant targets, and of readbacks just outside the unit cube: all are legal here
     with validate_input_scaling(False):
         model = SingleTaskGP(data.X, data.Y.unsqueeze(-1), likelihood=_likelihood(data, level), outcome_transform=level)
-    fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model), optimizer_kwargs={"options": {"maxiter": FIT_ITERATIONS}})
+    fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model), optimizer_kwargs={"options": {"maxiter": _FIT_ITERATIONS}})
     return model
 
 

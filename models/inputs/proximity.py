@@ -13,7 +13,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from models.inputs.encoding import Encoding
-from orchestrator.domain.parameters import ContinuousParameter, DiscreteParameter
 
 WEAK_EVIDENCE: Final = 30
 """Below so many measurements explanations are marked as weakly founded: `benchmarks/explanations.py` says how often they err."""
@@ -47,10 +46,5 @@ def nearest_measured(point: Float[Tensor, " d"], measured: Float[Tensor, "n d"],
 def parameter_distances(point: Float[Tensor, " d"], others: Float[Tensor, "n d"], encoding: Encoding) -> Float[Tensor, "n p"]:
     """Return distances parameter by parameter."""
     differences = (others - point).abs()
-    pairs = zip(encoding.space.parameters, encoding.slices, strict=True)
-    return torch.stack([differences[:, where].sum(dim=1) / _sides(parameter) for parameter, where in pairs], dim=1)
-
-
-def _sides(parameter: object) -> int:
-    # what leaves one category or component enters another, and would be counted twice
-    return 1 if isinstance(parameter, ContinuousParameter | DiscreteParameter) else 2
+    pairs = zip(encoding.codes, encoding.slices, strict=True)
+    return torch.stack([differences[:, where].sum(dim=1) / code.counted for code, where in pairs], dim=1)

@@ -8,41 +8,35 @@ import hashlib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from itertools import product
 from typing import Any, Final
 
 import torch
-from botorch.models.model import Model as BotorchModel
 from botorch.posteriors import GPyTorchPosterior
 from gpytorch.distributions import MultitaskMultivariateNormal, MultivariateNormal
 from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
-from models.base import Learner, Model, Posterior, Prior, Surrogate, TargetData
+from models.base import Learner, Model, Posterior, Surrogate, TargetData
+from models.gaussian_processes.plain_model import PlainModel
 from models.meta_learning.checkpoint import PriorFile
 from models.source_basis.guarded import DefaultPrior
+from models.tasks import Prior, TaskData
 from orchestrator.domain.campaign import SurrogateSpec
 from orchestrator.domain.objective import Target
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
 
-LEAST_WEIGHT: Final = 1e-3
+_LEAST_WEIGHT: Final = 1e-3
 """Products of components that weigh less are left out: they change no choice and each costs an acquisition function."""
-KEPT_LIFTS: Final = 8
-"""Large tables whose lifted form is kept: a pool in a few blocks."""
-TABLE: Final = 256
-"""Rows from which on a tensor counts as a table that comes again."""
 
 Lifting = Callable[[Tensor], Tensor]
 """From rows of the campaign's encoding to rows of the prior's, differentiably."""
 
 
-class Joined(BotorchModel):  # type: ignore[misc]  # botorch is untyped here
+class Joined(PlainModel):
     """Independent models of all targets, over the campaign's encoding, in multiples of the targets' units."""
-
-    _supports_cache_root = False
 
     def __init__(self, models: Sequence[Model], units: Sequence[float], lifting: Lifting) -> None:
         super().__init__()
@@ -53,23 +47,10 @@ class Joined(BotorchModel):  # type: ignore[misc]  # botorch is untyped here
     def num_outputs(self) -> int:
         return len(self.models)
 
-    @property
     @override
-    def batch_shape(self) -> torch.Size:
-        return torch.Size()
-
-    @override
-    def posterior(
-        self,
-        X: Float[Tensor, "*b q d"],
-        output_indices: list[int] | None = None,
-        observation_noise: bool | Tensor = False,
-        posterior_transform: Any = None,
-    ) -> Posterior:
-        """Return the joint posterior, event shape `*b q m`."""
+    def predict(self, X: Float[Tensor, "*b q d"], *, noisy: bool) -> Posterior:
         Z = self.lifting(X)
-        found = joined((model.posterior(Z, observation_noise=observation_noise) for model in self.models), self.units)
-        return found if posterior_transform is None else posterior_transform(found)
+        return joined((model.posterior(Z, observation_noise=noisy) for model in self.models), self.units)
 
 
 def joined(posteriors: Iterable[Posterior], units: Sequence[float]) -> Posterior:
@@ -117,7 +98,7 @@ class AdaptedTargets(Surrogate):
         """Combine each component of a target with each of the others; what weighs next to nothing is left out."""
         combinations = list(product(*(part.components() for part in self.parts)))
         weighed = [(math.prod(weight for weight, _ in one), [model for _, model in one]) for one in combinations]
-        heavy = [(weight, models) for weight, models in weighed if weight >= LEAST_WEIGHT]
+        heavy = [(weight, models) for weight, models in weighed if weight >= _LEAST_WEIGHT]
         total = math.fsum(weight for weight, _ in heavy)
         return tuple((weight / total, Joined(models, self.units, self.lifting)) for weight, models in heavy)
 
@@ -130,25 +111,6 @@ class AdaptedTargets(Surrogate):
         """Return the guards of all targets; None where a target has none."""
         guards = tuple(guard for part in self.parts if (guard := part.without_prior()) is not None)
         return replace(self, parts=guards) if len(guards) == len(self.parts) else None
-
-
-@dataclass(frozen=True, slots=True)
-class KeptLift:
-    """A lift that keeps what tables become, so that models see the same tensor each time and may keep what they compute."""
-
-    lift: Lifting
-    kept: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict, compare=False)
-    """id of a table -> the table, which the entry keeps alive, and its lifted form."""
-
-    def __call__(self, X: Float[Tensor, "*b d"]) -> Float[Tensor, "*b e"]:
-        """Lift rows."""
-        if X.requires_grad or len(X) < TABLE:
-            return self.lift(X)
-        pair = self.kept.pop(id(X), None) or (X, self.lift(X))
-        while len(self.kept) >= KEPT_LIFTS:
-            del self.kept[next(iter(self.kept))]
-        self.kept[id(X)] = pair  # the newest last: what comes again stays
-        return pair[1]
 
 
 @dataclass(frozen=True)
@@ -166,10 +128,6 @@ class AdaptedLearner(Learner):
     """Target -> how much of the prior's unit the campaign's is; 1 where it is left out."""
     _last: dict[str, tuple[str, Surrogate]] = field(default_factory=dict, init=False, compare=False, repr=False)
     """Target -> hash of the data and what came of them."""
-
-    @cached_property
-    def _kept(self) -> KeptLift:
-        return KeptLift(self.lift)
 
     @property
     @override
@@ -189,7 +147,7 @@ class AdaptedLearner(Learner):
             BadInput: A target that the prior does not know.
         """
         parts = tuple(self._adapted(target) for target in data)
-        return AdaptedTargets(tuple(one.name for one in data), parts, tuple(self._size(one) for one in data), self._kept)
+        return AdaptedTargets(tuple(one.name for one in data), parts, tuple(self._size(one) for one in data), self.lift)
 
     def _size(self, data: TargetData) -> float:
         """Return how much of the prior's unit one is in the data."""
@@ -207,7 +165,8 @@ class AdaptedLearner(Learner):
             raise BadInput(f"the prior has no target {data.name!r}; it has {', '.join(self.priors)}")
         size, generator = self._size(data), torch.Generator().manual_seed(seed)
         variances = None if data.Yvar is None else data.Yvar * size**2
-        return self.priors[data.name].adapt(self.lift(data.X), data.Y * size, variances, self.task, generator=generator)
+        task = TaskData(data.name, self.lift(data.X), data.Y * size, variances, descriptors=self.task)
+        return self.priors[data.name].adapt(task, generator=generator)
 
 
 def adapted_learner(file: PriorFile, space: SearchSpace, targets: Sequence[Target], spec: SurrogateSpec) -> AdaptedLearner:

@@ -13,12 +13,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from models.meta_learning.tasks import Scale, TaskData
+from models.tasks import Scale, TaskData
 from orchestrator.errors import BadInput
 
-DIGITS: Final = 9
+_DIGITS: Final = 9
 """Encoded inputs and values are rounded to so many significant digits before they are hashed: float noise is no difference."""
-NEAR: Final = 1e-3
+_NEAR: Final = 1e-3
 """Rows this near in every encoded input, and in the value in units of the sources' spread, are the same measurement written
 with fewer digits, or its replicate."""
 COPIED: Final = 0.5
@@ -41,14 +41,10 @@ class TaskMark:
     places: tuple[str, ...]
     """Hash of each configuration, sorted."""
 
-    def document(self) -> dict[str, Any]:
-        """Return a JSON document."""
-        return {"name": self.name, "group": self.group, "content": self.content, "rows": [*self.rows], "places": [*self.places]}
-
     @staticmethod
     def of(document: dict[str, Any]) -> "TaskMark":
         """Restore a mark."""
-        return TaskMark(document["name"], document["group"], document["content"], tuple(document["rows"]), tuple(document["places"]))
+        return TaskMark(**{**document, "rows": tuple(document["rows"]), "places": tuple(document["places"])})
 
 
 def mark(task: TaskData) -> TaskMark:
@@ -59,7 +55,7 @@ def mark(task: TaskData) -> TaskMark:
 
 
 def _hash(values: Iterable[float]) -> str:
-    text = " ".join(f"{value + 0.0:.{DIGITS}g}" if abs(value) > 10.0**-DIGITS else "0" for value in values)
+    text = " ".join(f"{value + 0.0:.{_DIGITS}g}" if abs(value) > 10.0**-_DIGITS else "0" for value in values)
     return hashlib.sha256(text.encode()).hexdigest()[:SHORT]
 
 
@@ -72,7 +68,7 @@ class Overlap:
     same: int
     """Judged measurements found there: configuration and value."""
     near: int
-    """Judged measurements found there within `NEAR`, the same ones included."""
+    """Judged measurements found there within `_NEAR`, the same ones included."""
     places: int
     """Judged configurations found there."""
     of: int
@@ -110,8 +106,8 @@ def _stacked(task: TaskData, scale: Scale) -> Float[Tensor, "n c"]:
 
 
 def _near(rows: Float[Tensor, "n c"], others: Float[Tensor, "m c"]) -> Tensor:
-    """Say of each row whether another one is within `NEAR` in every column."""
-    return torch.stack([((others - row).abs() <= NEAR).all(dim=-1).any() for row in rows]) if len(rows) else torch.zeros(0)
+    """Say of each row whether another one is within `_NEAR` in every column."""
+    return torch.stack([((others - row).abs() <= _NEAR).all(dim=-1).any() for row in rows]) if len(rows) else torch.zeros(0)
 
 
 def refuse_if_seen(

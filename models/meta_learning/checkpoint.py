@@ -7,7 +7,7 @@ import json
 import pickle
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal, cast
@@ -17,26 +17,26 @@ from jaxtyping import Float
 from pydantic import ValidationError
 from torch import Tensor
 
-from models.base import Prior
+from models.base import fields_of
 from models.inputs.encoding import Encoding
 from models.inputs.features import Descriptors, Features
 from models.inputs.lift import Lift, lift
 from models.meta_learning.audit import TaskMark
-from models.meta_learning.packing import Flat, content_hash, pack, unpack
-from models.meta_learning.tasks import Family, TaskData
+from models.meta_learning.packing import Flat, flat_hash, pack, unpack
+from models.tasks import Family, Prior, TaskData
 from orchestrator.domain.objective import Target
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
 from orchestrator.units import convert
 
-SCHEMA: Final = 1
+_SCHEMA: Final = 1
 """Grows when an older Athanor could misread a newer file."""
 _PARTS: Final = ("about", "audit", "card", "descriptors", "space", "targets", "tasks", "trained")
 """Every prior has exactly these, each with its own tensors."""
 _SCHEMA_KEY: Final = "athanor-prior"
 _HASH_KEY: Final = "sha256"
 
-Origin = Literal["measured", "mixed", "simulated"]
+DataOrigin = Literal["measured", "mixed", "simulated"]
 Restore = Callable[[str, Mapping[str, Any], Family], Prior]
 """Name of a learner, state of what it learned, family -> the prior."""
 
@@ -139,7 +139,7 @@ class PriorFile:
         return tuple(self.trained)
 
     @property
-    def origin(self) -> Origin:
+    def origin(self) -> DataOrigin:
         """Whether the sources were measured, simulated, or both."""
         kinds = {task.fidelity for tasks in self.tasks.values() for task in tasks}
         return "mixed" if len(kinds) > 1 else "simulated" if kinds == {"simulated"} else "measured"
@@ -220,41 +220,28 @@ def _factor(target: Target, unit: str, prior: str) -> float:
 
 
 def _flat(prior: PriorFile) -> Flat:
-    columns = [[column.name, column.low, column.high, [*column.categories]] for column in prior.task_columns]
     about = {
         "name": prior.name,
         "learners": [*prior.learners],
         "versions": dict(prior.versions),
         "seed": prior.seed,
         "origin": prior.origin,
-        "task_columns": columns,
+        "task_columns": [astuple(column) for column in prior.task_columns],
     }
     parts: dict[str, Any] = {
         "about": about,
-        "audit": {target: [one.document() for one in marks] for target, marks in prior.marks.items()},
+        "audit": {target: [fields_of(one) for one in marks] for target, marks in prior.marks.items()},
         "card": prior.card,
         "descriptors": prior.descriptors,
         "space": SearchSpace(parameters=prior.space.parameters).model_dump(mode="json", exclude_none=True),
         "targets": [target.model_dump(mode="json", exclude_none=True) for target in prior.targets],
-        "tasks": {target: [_task_document(task) for task in tasks] for target, tasks in prior.tasks.items()},
+        "tasks": {target: [fields_of(task) for task in tasks] for target, tasks in prior.tasks.items()},
         "trained": prior.trained,
     }
-    flat: Flat = {_SCHEMA_KEY: json.dumps(SCHEMA)}
+    flat: Flat = {_SCHEMA_KEY: json.dumps(_SCHEMA)}
     for name in _PARTS:
         flat |= pack(name, parts[name])
     return flat
-
-
-def _task_document(task: TaskData) -> dict[str, Any]:
-    return {
-        "name": task.name,
-        "group": task.group,
-        "fidelity": task.fidelity,
-        "X": task.X,
-        "Y": task.Y,
-        "Yvar": task.Yvar,
-        "descriptors": task.descriptors,
-    }
 
 
 def save_prior(path: Path, prior: PriorFile) -> str:
@@ -264,7 +251,7 @@ def save_prior(path: Path, prior: PriorFile) -> str:
         BadInput: The file cannot be written.
     """
     flat = _flat(prior)
-    sha256 = content_hash(flat)
+    sha256 = flat_hash(flat)
     beside = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -315,14 +302,14 @@ def _check(path: Path, flat: Mapping[str, Tensor | str]) -> None:
     schema = flat[_SCHEMA_KEY]
     if not isinstance(schema, str) or not schema.isdecimal():
         raise BadInput(f"prior {path}: schema {schema!r} is no number")
-    if int(schema) > SCHEMA:
-        raise BadInput(f"prior {path} has schema {schema}, this Athanor reads {SCHEMA}; a newer Athanor made it")
+    if int(schema) > _SCHEMA:
+        raise BadInput(f"prior {path} has schema {schema}, this Athanor reads {_SCHEMA}; a newer Athanor made it")
     known = {*_PARTS, _SCHEMA_KEY, _HASH_KEY}
     if missing := sorted(known - set(flat)):
         raise BadInput(f"prior {path}: {missing[0]!r} is missing")
     if unknown := sorted(name for name in flat if name.partition("/")[0] not in known):
         raise BadInput(f"prior {path}: unknown part {unknown[0]!r}; legal: {', '.join(_PARTS)}")
-    came = content_hash({name: value for name, value in flat.items() if name != _HASH_KEY})
+    came = flat_hash({name: value for name, value in flat.items() if name != _HASH_KEY})
     if came != flat[_HASH_KEY]:
         raise BadInput(f"prior {path} was altered: its content has sha256 {came}; it says {flat[_HASH_KEY]}")
 

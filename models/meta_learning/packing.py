@@ -16,11 +16,11 @@ from orchestrator.domain.values import canonical
 
 TENSOR: Final = "$tensor"
 """Key of a JSON object that stands for a tensor: its value is the tensor's name."""
-NUMBER: Final = "$number"
+_NUMBER: Final = "$number"
 """Key of a JSON object that stands for an infinity or not-a-number, which JSON lacks."""
 
 Flat = dict[str, Tensor | str]
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 def pack(name: str, value: Any) -> Flat:
@@ -43,7 +43,7 @@ def _outline(path: str, value: Any, tensors: dict[str, Tensor]) -> Any:
             tensors[path] = value.detach().cpu().contiguous().clone()
             return {TENSOR: path}
         case float() if not math.isfinite(value):
-            return {NUMBER: repr(value)}
+            return {_NUMBER: repr(value)}
         case None | bool() | int() | float() | str():
             return value
         case Mapping():
@@ -54,7 +54,7 @@ def _outline(path: str, value: Any, tensors: dict[str, Tensor]) -> Any:
 
 
 def _text(path: str, key: object) -> str:
-    if not isinstance(key, str) or key in (TENSOR, NUMBER):
+    if not isinstance(key, str) or key in (TENSOR, _NUMBER):
         raise TypeError(f"{path}: {key!r} is no legal key; expected text")
     return key
 
@@ -77,18 +77,18 @@ def _restore(value: Any, flat: Mapping[str, Tensor | str]) -> Any:
         return value
     if set(value) == {TENSOR}:
         return _of_type(flat[value[TENSOR]], Tensor)
-    if set(value) == {NUMBER}:
-        return float(value[NUMBER])
+    if set(value) == {_NUMBER}:
+        return float(value[_NUMBER])
     return {key: _restore(part, flat) for key, part in value.items()}
 
 
-def _of_type(value: object, wanted: type[T]) -> T:
+def _of_type(value: object, wanted: type[_T]) -> _T:
     if not isinstance(value, wanted):
         raise TypeError(f"a {type(value).__name__} stands where a {wanted.__name__} belongs")
     return value
 
 
-def content_hash(flat: Mapping[str, Tensor | str]) -> str:
+def flat_hash(flat: Mapping[str, Tensor | str]) -> str:
     """Return the sha256 over sorted names, types, shapes and bytes."""
     total = hashlib.sha256()
     for name, value in sorted(flat.items()):

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from models.meta_learning.tasks import TaskData
+from models.tasks import TaskData
 from orchestrator.errors import BadInput
 
 MOST_OUTLIERS: Final = 0.5

@@ -3,15 +3,13 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from models.base import Prior
-from models.meta_learning.protocols import Trainable
-from models.meta_learning.tasks import Family
 from models.networks import deep_kernel, maml
 from models.source_basis.guarded import DefaultLearner, restore_default
 from models.source_basis.learner import SourceBasisLearner, restore_source_basis
+from models.tasks import Family, MetaLearner, Prior
 from orchestrator.errors import BadInput
 
-LEARNERS: Final[Mapping[str, Callable[[], Trainable]]] = {
+META_LEARNERS: Final[Mapping[str, Callable[[], MetaLearner]]] = {
     "default": DefaultLearner,
     "source-basis": SourceBasisLearner,
     "deep-kernel": deep_kernel.DeepKernel,
@@ -23,9 +21,9 @@ LEARNERS: Final[Mapping[str, Callable[[], Trainable]]] = {
 _RESTORERS: Final[Mapping[str, Callable[[Mapping[str, Any], Family], Prior]]] = {
     "default": restore_default,
     "source-basis": restore_source_basis,
-    "deep-kernel": deep_kernel.restore,
-    "anil": maml.restore,
-    "maml": maml.restore,
+    "deep-kernel": deep_kernel.restore_deep_kernel,
+    "anil": maml.restore_gradient_prior,
+    "maml": maml.restore_gradient_prior,
 }
 
 

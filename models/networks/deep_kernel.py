@@ -14,39 +14,29 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from typing_extensions import override
 
-from models.base import Prior, Surrogate
-from models.gaussian_processes.conditioning import Adapted, canonical_order
-from models.gaussian_processes.noise import NoiseModel, restore_noise
-from models.meta_learning.tasks import Family, Scale, TaskData
-from models.networks.process import (
-    NAMES,
-    Embedding,
-    Hyper,
-    Hyperparameters,
-    NetworkProcess,
-    combine,
-    conditioned,
-    minimise,
-    query_loss,
-    squared_distances,
-    support_units,
-)
+from models.base import Surrogate
+from models.gaussian_processes.conditioning import Adapted
+from models.gaussian_processes.fitting import minimise, negative_log_density
+from models.gaussian_processes.kernels import squared_distances
+from models.networks.process import NAMES, Embedding, Hyper, Hyperparameters, Support, combine, query_loss
 from models.networks.training import (
     Batch,
-    Inputs,
     Network,
-    Plan,
-    Progress,
-    Report,
+    Sources,
+    TrainingPlan,
     curve_of,
     curve_state,
+    hold_out,
     initial_network,
-    prepare,
-    restore_inputs,
-    train,
+    learn_sources,
+    restore_sources,
+    train_module,
+    training_rows,
+    with_known,
 )
+from models.tasks import Family, MetaLearner, Prior, ReportProgress, TaskData, TrainingProgress
 
-NAME: Final = "deep-kernel/1"
+_NAME: Final = "deep-kernel/1"
 LEAST_FITTED: Final = 4
 """Points from which the seven numbers move: fewer say nothing about them."""
 FIT_STEPS: Final = 8
@@ -66,25 +56,17 @@ REPLICATED_FREEDOM: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class DeepKernel:
+class DeepKernel(MetaLearner):
     """Trains one network with its kernel."""
 
-    plan: Plan = field(default_factory=Plan)
+    plan: TrainingPlan = field(default_factory=TrainingPlan)
 
-    @property
-    def name(self) -> str:
-        """Name and version."""
-        return NAME
-
+    @override
     def meta_train(
-        self, tasks: Sequence[TaskData], family: Family, *, generator: torch.Generator, report: Report | None = None
+        self, tasks: Sequence[TaskData], family: Family, *, generator: torch.Generator, report: ReportProgress | None = None
     ) -> "DeepKernelPrior":
-        """Train on source tasks.
-
-        Raises:
-            BadInput: No task, or nothing that varies.
-        """
-        sources = prepare(tasks, family, generator)
+        sources = learn_sources(tasks, family)
+        rows = hold_out(training_rows(tasks, sources.inputs, sources.scale), generator)
         network = initial_network(sources.inputs.size, generator)
         hyper = Hyperparameters(len(sources.inputs.centre))
 
@@ -94,102 +76,63 @@ class DeepKernel:
             raw = batch.F * (-values["widths"]).exp()
             return query_loss(Embedding(features, raw, mean), values, batch, sources)
 
-        curve = train(nn.ModuleList([network, hyper]), loss, sources.split, self.plan, generator, report)
+        curve = train_module(nn.ModuleList([network, hyper]), loss, rows, self.plan, generator, report)
         numbers = {name: value.detach().double().flatten() for name, value in hyper.read().items()}
         numbers = {name: value if name == "widths" else value.squeeze(0) for name, value in numbers.items()}
-        return DeepKernelPrior(
-            sources.inputs, sources.scale, sources.noise, sources.typical, network.double().requires_grad_(False), numbers, tuple(curve)
-        )
+        return DeepKernelPrior(sources, network.double().requires_grad_(False), numbers, curve)
 
 
 @dataclass(frozen=True, slots=True)
 class DeepKernelPrior(Prior):
     """A trained network with its kernel."""
 
-    inputs: Inputs
-    scale: Scale
-    noise: NoiseModel
-    typical: float
+    sources: Sources
     network: Network
     hyper: Hyper
-    curve: tuple[Progress, ...]
-
-    @property
-    @override
-    def name(self) -> str:
-        return NAME
+    curve: tuple[TrainingProgress, ...]
 
     @override
-    def adapt(
-        self,
-        X: Float[Tensor, "n d"],
-        Y: Float[Tensor, " n"],
-        Yvar: Float[Tensor, " n"] | None,
-        task: Float[Tensor, " k"],
-        *,
-        generator: torch.Generator,
-    ) -> Surrogate:
-        order = canonical_order(X, Y)
-        X, Y = X[order], Y[order]
-        y = self.scale.standard(Y)
-        within, units = support_units(self.scale, y)
-        z, noise, typical = within.standard(y), self.noise.within(within), self.typical / within.spread**2
-        known = self.inputs.known(task)
-        least = torch.zeros_like(Y) if Yvar is None else Yvar[order] / units.spread**2
+    def adapt(self, task: TaskData, *, generator: torch.Generator) -> Surrogate:
+        support = Support.of(task, self.sources)
+
+        def embed(X: Tensor) -> Embedding:
+            F = self.sources.inputs.rows(X)
+            features, mean = self.network(with_known(F, support.known))
+            return Embedding(features, F * (-self.hyper["widths"]).exp(), mean)
+
         hyper = self.hyper
-        if len(z) >= LEAST_FITTED:
-            hyper = self._fitted(self._embed(X, known), z, torch.maximum(torch.full_like(z, typical), least))
-        process = NetworkProcess(lambda points: self._embed(points, known), hyper, noise.times(math.exp(0.5 * float(hyper["noise"]))))
-        model = conditioned(process, X, z, typical, least, units)
+        if len(support.z) >= LEAST_FITTED:
+            noise = torch.maximum(torch.full_like(support.z, support.typical), support.stated)
+            hyper = self._fitted(embed(support.X), support.z, noise)
+        model = support.condition(embed, hyper, math.exp(0.5 * float(hyper["noise"])))
         numbers = {name: round(float(hyper[name]), 4) for name in NAMES}
-        return Adapted(NAME, ((1.0, model),), notes={**numbers, "points": len(z)})
-
-    def _embed(self, X: Float[Tensor, "*b n d"], known: Float[Tensor, " k"]) -> Embedding:
-        F = self.inputs.rows(X)
-        features, mean = self.network(torch.cat([F, known.expand(*F.shape[:-1], len(known))], dim=-1))
-        return Embedding(features, F * (-self.hyper["widths"]).exp(), mean)
+        return Adapted(_NAME, ((1.0, model),), notes={**numbers, "points": len(support.z)})
 
     def _fitted(self, found: Embedding, z: Float[Tensor, " n"], noise: Float[Tensor, " n"]) -> Hyper:
         """Return the numbers of greatest posterior density."""
         learned, raw = squared_distances(found.features, found.features), squared_distances(found.raw, found.raw)
         centre = torch.stack([self.hyper[name] for name in NAMES])
         freedom = torch.tensor([FREEDOM[name] for name in NAMES], dtype=z.dtype)
-        if self.noise.origin == "replicates":
+        if self.sources.noise.origin == "replicates":
             freedom[NAMES.index("noise")] = REPLICATED_FREEDOM
-        moved = torch.zeros(len(NAMES), dtype=z.dtype, requires_grad=True)
 
-        def loss() -> Tensor:
+        def loss(moved: Tensor) -> Tensor:
             hyper = dict(zip(NAMES, (centre + freedom * moved).unbind(), strict=True))
             K = combine(hyper, learned, raw) + torch.diag(hyper["noise"].exp() * noise)
-            factor = torch.linalg.cholesky(K)
-            half = torch.linalg.solve_triangular(factor, (z - hyper["gain"] * found.mean).unsqueeze(-1), upper=False)
-            density: Tensor = 0.5 * half.square().sum() + factor.diagonal().log().sum() + 0.5 * moved.square().sum()
-            return density
+            return negative_log_density(K, z - hyper["gain"] * found.mean) + 0.5 * moved.square().sum()
 
-        minimise(loss, moved, FIT_STEPS)
-        values = (centre + freedom * moved.detach()).unbind()
-        return {**self.hyper, **dict(zip(NAMES, values, strict=True))}
+        moved = minimise(loss, torch.zeros_like(centre), max_iter=FIT_STEPS, max_eval=2 * FIT_STEPS, tolerance_change=1e-4)
+        return {**self.hyper, **dict(zip(NAMES, (centre + freedom * moved).unbind(), strict=True))}
 
     @override
     def state(self) -> dict[str, Any]:
-        return {
-            "name": NAME,
-            "inputs": self.inputs.state(),
-            "scale": [self.scale.level, self.scale.spread],
-            "noise": self.noise.state(),
-            "typical": self.typical,
-            "network": dict(self.network.state_dict()),
-            "hyper": dict(self.hyper),
-            "curve": curve_state(self.curve),
-        }
+        network, hyper, curve = dict(self.network.state_dict()), dict(self.hyper), curve_state(self.curve)
+        return {"name": _NAME, **self.sources.state(), "network": network, "hyper": hyper, "curve": curve}
 
 
-def restore(state: Mapping[str, Any], family: Family) -> DeepKernelPrior:
+def restore_deep_kernel(state: Mapping[str, Any], family: Family) -> DeepKernelPrior:
     """Return the prior of a state."""
-    inputs = restore_inputs(state["inputs"], family)
-    network = Network(inputs.size).double().requires_grad_(False)
+    sources = restore_sources(state, family)
+    network = Network(sources.inputs.size).double().requires_grad_(False)
     network.load_state_dict(state["network"])
-    noise = restore_noise(state["noise"])
-    return DeepKernelPrior(
-        inputs, Scale(*state["scale"]), noise, state["typical"], network, state["hyper"], tuple(curve_of(state["curve"]))
-    )
+    return DeepKernelPrior(sources, network, state["hyper"], curve_of(state["curve"]))

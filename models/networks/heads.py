@@ -5,10 +5,9 @@ legal by construction. A penalty leaves the outputs free and only lowers a train
 """
 
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import torch
-from botorch.models.model import Model as BotorchModel
 from botorch.posteriors import TransformedPosterior
 from jaxtyping import Float
 from torch import Tensor
@@ -16,8 +15,9 @@ from torch.nn.functional import softplus
 from typing_extensions import override
 
 from models.base import Model, Posterior
+from models.gaussian_processes.plain_model import PlainModel
 
-LEAST: Final = 1e-9
+_LEAST: Final = 1e-9
 """Least fraction or amount in standard units: keeps logarithms of measured zeros finite."""
 
 
@@ -29,7 +29,7 @@ class Head(Protocol):
         ...
 
     def free(self, Y: Float[Tensor, "*b m"]) -> Float[Tensor, "*b k"]:
-        """Return the free numbers of legal outputs; outputs on the edge are moved inside by `LEAST`."""
+        """Return the free numbers of legal outputs; outputs on the edge are moved inside by `_LEAST`."""
         ...
 
     def penalty(self, Y: Float[Tensor, "*b m"]) -> Float[Tensor, " *b"]:
@@ -47,7 +47,7 @@ class Simplex(Head):
 
     @override
     def free(self, Y: Float[Tensor, "*b m"]) -> Float[Tensor, "*b k"]:
-        logs = Y.clamp_min(LEAST).log()
+        logs = Y.clamp_min(_LEAST).log()
         return logs[..., :-1] - logs[..., -1:]
 
     @override
@@ -61,11 +61,11 @@ class Positive(Head):
 
     @override
     def __call__(self, Z: Float[Tensor, "*b k"]) -> Float[Tensor, "*b m"]:
-        return softplus(Z) + LEAST
+        return softplus(Z) + _LEAST
 
     @override
     def free(self, Y: Float[Tensor, "*b m"]) -> Float[Tensor, "*b k"]:
-        amount = (Y - LEAST).clamp_min(LEAST)
+        amount = (Y - _LEAST).clamp_min(_LEAST)
         return amount + torch.log(-torch.expm1(-amount))
 
     @override
@@ -83,7 +83,7 @@ class Monotone(Head):
 
     @override
     def free(self, Y: Float[Tensor, "*b m"]) -> Float[Tensor, "*b k"]:
-        rises = Y.diff(dim=-1).clamp_min(LEAST)
+        rises = Y.diff(dim=-1).clamp_min(_LEAST)
         return torch.cat([Y[..., :1], rises + torch.log(-torch.expm1(-rises))], dim=-1)
 
     @override
@@ -91,10 +91,8 @@ class Monotone(Head):
         return (-Y.diff(dim=-1)).clamp_min(0.0).square().sum(dim=-1)
 
 
-class Constrained(BotorchModel):  # type: ignore[misc]  # botorch is untyped here
+class Constrained(PlainModel):
     """A model of free numbers, seen through a head: its samples are legal outputs; only samples are defined, no moments."""
-
-    _supports_cache_root = False
 
     def __init__(self, model: Model, head: Head) -> None:
         super().__init__()
@@ -105,21 +103,6 @@ class Constrained(BotorchModel):  # type: ignore[misc]  # botorch is untyped her
     def num_outputs(self) -> int:
         return int(self.head(torch.zeros(1, self.model.num_outputs, dtype=torch.float64)).shape[-1])
 
-    @property
     @override
-    def batch_shape(self) -> torch.Size:
-        shape: torch.Size = self.model.batch_shape
-        return shape
-
-    @override
-    def posterior(
-        self,
-        X: Float[Tensor, "*b q d"],
-        output_indices: list[int] | None = None,
-        observation_noise: bool | Tensor = False,
-        posterior_transform: Any = None,
-    ) -> Posterior:
-        """Return the joint posterior of legal outputs."""
-        free = self.model.posterior(X, observation_noise=observation_noise)
-        found = TransformedPosterior(free, sample_transform=self.head)
-        return found if posterior_transform is None else posterior_transform(found)
+    def predict(self, X: Float[Tensor, "*b q d"], *, noisy: bool) -> Posterior:
+        return TransformedPosterior(self.model.posterior(X, observation_noise=noisy), sample_transform=self.head)

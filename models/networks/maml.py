@@ -16,25 +16,25 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 from typing_extensions import override
 
-from models.base import Prior, Surrogate
-from models.gaussian_processes.conditioning import Adapted, canonical_order
-from models.gaussian_processes.noise import NoiseModel, restore_noise
-from models.meta_learning.tasks import Family, Scale, TaskData
-from models.networks.process import Embedding, Hyper, Hyperparameters, NetworkProcess, conditioned, query_loss, support_scale, support_units
+from models.base import Surrogate
+from models.gaussian_processes.conditioning import Adapted, Conditioned
+from models.networks.process import Embedding, Hyper, Hyperparameters, Support, query_loss, support_scale
 from models.networks.training import (
     Batch,
-    Inputs,
     Network,
-    Plan,
-    Progress,
-    Report,
+    Sources,
+    TrainingPlan,
     curve_of,
     curve_state,
+    hold_out,
     initial_network,
-    prepare,
-    restore_inputs,
-    train,
+    learn_sources,
+    restore_sources,
+    train_module,
+    training_rows,
+    with_known,
 )
+from models.tasks import Family, MetaLearner, Prior, ReportProgress, TaskData, TrainingProgress
 
 Weights = Mapping[str, Tensor]
 Moves = Literal["head", "all"]
@@ -47,7 +47,7 @@ FIRST_SIZE: Final[Mapping[Moves, float]] = {"head": 0.05, "all": 0.02}
 MEMBERS: Final = 5
 
 
-class Adaptation(nn.Module):
+class _OuterLoop(nn.Module):
     """What the outer loop learns: members' weights, step sizes and kernels."""
 
     def __init__(self, networks: Sequence[Network], features: int, moves: Moves) -> None:
@@ -109,29 +109,21 @@ def adapted_embedding(
 
 
 @dataclass(frozen=True, slots=True)
-class _GradientLearner:
+class _GradientLearner(MetaLearner):
     """Shared by both learners."""
 
-    plan: Plan
+    plan: TrainingPlan
     members: int = MEMBERS
     moves: Moves = "head"
 
-    @property
-    def name(self) -> str:
-        """Name and version."""
-        return _NAMES[self.moves]
-
+    @override
     def meta_train(
-        self, tasks: Sequence[TaskData], family: Family, *, generator: torch.Generator, report: Report | None = None
+        self, tasks: Sequence[TaskData], family: Family, *, generator: torch.Generator, report: ReportProgress | None = None
     ) -> "GradientPrior":
-        """Train on source tasks.
-
-        Raises:
-            BadInput: No task, or nothing that varies.
-        """
-        sources = prepare(tasks, family, generator)
+        sources = learn_sources(tasks, family)
+        rows = hold_out(training_rows(tasks, sources.inputs, sources.scale), generator)
         networks = [initial_network(sources.inputs.size, generator) for _ in range(self.members)]
-        module = Adaptation(networks, len(sources.inputs.centre), self.moves)
+        module = _OuterLoop(networks, len(sources.inputs.centre), self.moves)
 
         def loss(batch: Batch) -> Tensor:
             level, spread = support_scale(batch.y[:, : batch.support])
@@ -142,10 +134,10 @@ class _GradientLearner:
             raw = batch.F * (-hyper["widths"].unsqueeze(-2)).exp()
             return query_loss(Embedding(features, raw, mean), hyper, batch, sources)
 
-        curve = train(module, loss, sources.split, self.plan, generator, report)
+        curve = train_module(module, loss, rows, self.plan, generator, report)
         weights, sizes = ({name: value.detach().double() for name, value in part.items()} for part in module.read())
         hyper = {name: value.detach().double().squeeze(1) for name, value in module.hyper.read().items()}
-        return GradientPrior(self.moves, sources.inputs, sources.scale, sources.noise, sources.typical, weights, sizes, hyper, tuple(curve))
+        return GradientPrior(self.moves, sources, weights, sizes, hyper, curve)
 
 
 _NAMES: Final[Mapping[Moves, str]] = {"head": "anil/1", "all": "maml/1"}
@@ -155,7 +147,7 @@ _NAMES: Final[Mapping[Moves, str]] = {"head": "anil/1", "all": "maml/1"}
 class Anil(_GradientLearner):
     """Adapts the head of each network; the body was trained for that."""
 
-    plan: Plan = field(default_factory=lambda: Plan(steps=300, more=120, episodes=12))
+    plan: TrainingPlan = field(default_factory=lambda: TrainingPlan(steps=300, more=120, episodes=12))
     moves: Moves = "head"
 
 
@@ -163,7 +155,7 @@ class Anil(_GradientLearner):
 class Maml(_GradientLearner):
     """Adapts every tensor of each network."""
 
-    plan: Plan = field(default_factory=lambda: Plan(steps=250, more=80, episodes=8))
+    plan: TrainingPlan = field(default_factory=lambda: TrainingPlan(steps=250, more=80, episodes=8))
     moves: Moves = "all"
 
 
@@ -172,97 +164,47 @@ class GradientPrior(Prior):
     """Networks that adapt in a few gradient steps, each with its kernel."""
 
     moves: Moves
-    inputs: Inputs
-    scale: Scale
-    noise: NoiseModel
-    typical: float
+    sources: Sources
     weights: Weights
     """First dimension: members."""
     sizes: Weights
     hyper: Hyper
-    curve: tuple[Progress, ...]
-
-    @property
-    @override
-    def name(self) -> str:
-        return _NAMES[self.moves]
+    curve: tuple[TrainingProgress, ...]
 
     @override
-    def adapt(
-        self,
-        X: Float[Tensor, "n d"],
-        Y: Float[Tensor, " n"],
-        Yvar: Float[Tensor, " n"] | None,
-        task: Float[Tensor, " k"],
-        *,
-        generator: torch.Generator,
-    ) -> Surrogate:
-        order = canonical_order(X, Y)
-        X, y = X[order], self.scale.standard(Y[order])
-        within, units = support_units(self.scale, y)
-        z, noise, typical = within.standard(y), self.noise.within(within), self.typical / within.spread**2
-        least = torch.zeros_like(y) if Yvar is None else Yvar[order] / units.spread**2
-        known = self.inputs.known(task)
-        members = self._adapted(_joined(self.inputs.rows(X), known), z)
-        processes = [self._process(index, member, known, noise) for index, member in enumerate(members)]
-        parts = tuple((1.0 / len(members), conditioned(one, X, z, typical, least, units)) for one in processes)
-        return Adapted(self.name, parts, notes={"members": len(members), "points": len(z)})
-
-    def _adapted(self, F: Float[Tensor, "n i"], z: Float[Tensor, " n"]) -> list[dict[str, Tensor]]:
-        """Return each member's weights after the inner loop."""
-        network = _shape(self.inputs)
-        count = len(next(iter(self.weights.values())))
+    def adapt(self, task: TaskData, *, generator: torch.Generator) -> Surrogate:
+        support, network = Support.of(task, self.sources), self._network()
+        F = with_known(self.sources.inputs.rows(support.X), support.known)
         moved: Weights = self.weights
-        if len(z):
-            moved = vmap(lambda weights, sizes: inner_loop(network, weights, sizes, F, z))(dict(self.weights), dict(self.sizes))
-        return [{name: value[index].detach() for name, value in moved.items()} for index in range(count)]
+        if len(support.z):
+            moved = vmap(lambda weights, sizes: inner_loop(network, weights, sizes, F, support.z))(dict(self.weights), dict(self.sizes))
+        members = len(next(iter(moved.values())))
+        models = [self._member(support, index, {name: value[index].detach() for name, value in moved.items()}) for index in range(members)]
+        notes = {"members": members, "points": len(support.z)}
+        return Adapted(_NAMES[self.moves], tuple((1.0 / members, model) for model in models), notes)
 
-    def _process(self, index: int, weights: Weights, known: Float[Tensor, " k"], noise: NoiseModel) -> NetworkProcess:
-        network = _shape(self.inputs)
+    def _network(self) -> Network:
+        """Return a network without weights of its own: they are handed in."""
+        return Network(self.sources.inputs.size).to(device="meta")
+
+    def _member(self, support: Support, index: int, weights: Weights) -> Conditioned:
+        network = self._network()
         hyper = {name: value[index].squeeze() if name != "widths" else value[index] for name, value in self.hyper.items()}
 
         def embed(X: Tensor) -> Embedding:
-            F = self.inputs.rows(X)
-            features, mean = functional_call(network, dict(weights), (_joined(F, known),))
+            F = self.sources.inputs.rows(X)
+            features, mean = functional_call(network, dict(weights), (with_known(F, support.known),))
             return Embedding(features, F * (-hyper["widths"]).exp(), mean)
 
-        return NetworkProcess(embed, hyper, noise.times(float((0.5 * hyper["noise"]).exp())))
+        return support.condition(embed, hyper, float((0.5 * hyper["noise"]).exp()))
 
     @override
     def state(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "moves": self.moves,
-            "inputs": self.inputs.state(),
-            "scale": [self.scale.level, self.scale.spread],
-            "noise": self.noise.state(),
-            "typical": self.typical,
-            "weights": dict(self.weights),
-            "sizes": dict(self.sizes),
-            "hyper": dict(self.hyper),
-            "curve": curve_state(self.curve),
-        }
+        learned = {"weights": dict(self.weights), "sizes": dict(self.sizes), "hyper": dict(self.hyper), "curve": curve_state(self.curve)}
+        return {"name": _NAMES[self.moves], "moves": self.moves, **self.sources.state(), **learned}
 
 
-def _shape(inputs: Inputs) -> Network:
-    """Return a network without weights of its own: they are handed in."""
-    return Network(inputs.size).to(device="meta")
-
-
-def _joined(F: Float[Tensor, "*b n f"], known: Float[Tensor, " k"]) -> Float[Tensor, "*b n i"]:
-    return torch.cat([F, known.expand(*F.shape[:-1], len(known))], dim=-1)
-
-
-def restore(state: Mapping[str, Any], family: Family) -> GradientPrior:
+def restore_gradient_prior(state: Mapping[str, Any], family: Family) -> GradientPrior:
     """Return the prior of a state."""
-    return GradientPrior(
-        state["moves"],
-        restore_inputs(state["inputs"], family),
-        Scale(*state["scale"]),
-        restore_noise(state["noise"]),
-        state["typical"],
-        state["weights"],
-        state["sizes"],
-        state["hyper"],
-        tuple(curve_of(state["curve"])),
-    )
+    sources, curve = restore_sources(state, family), curve_of(state["curve"])
+    return GradientPrior(state["moves"], sources, state["weights"], state["sizes"], state["hyper"], curve)

@@ -16,10 +16,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from typing_extensions import override
 
-from models.gaussian_processes.conditioning import Conditioned, Process
+from models.gaussian_processes.conditioning import Conditioned, GaussianProcess, canonical_order
+from models.gaussian_processes.kernels import matern, squared_distances
 from models.gaussian_processes.noise import NoiseModel
-from models.meta_learning.tasks import Scale
 from models.networks.training import Batch, Sources
+from models.tasks import Scale, TaskData
 
 NAMES: Final = ("features", "raw", "constant", "length", "raw_length", "gain", "noise")
 """The seven numbers that a campaign may move: logarithms of variances and lengths, the mean's gain, the logarithm of the
@@ -30,8 +31,6 @@ SPREAD_ROWS: Final = 8.0
 """Rows that the family's spread counts for when a support's spread is estimated."""
 TRAINING_JITTER: Final = 1e-4
 """Added to the diagonal in float32, in standard units: far below any noise variance that training sees."""
-TINY: Final = 1e-20
-"""Squared distances below it count as it: keeps the root's slope finite, and zero for equal points."""
 HALF_LOG_TAU: Final = 0.5 * math.log(2 * math.pi)
 
 Hyper = Mapping[str, Tensor]
@@ -52,18 +51,6 @@ class Hyperparameters(nn.Module):
         return dict(self.values.items())
 
 
-def matern(squared: Float[Tensor, "*b n m"]) -> Float[Tensor, "*b n m"]:
-    """Return the Matern-5/2 correlation at squared distances in length scales."""
-    r = (5.0 * squared.clamp_min(TINY)).sqrt()
-    return (1.0 + r + r.square() / 3.0) * torch.exp(-r)
-
-
-def squared_distances(A: Float[Tensor, "*b n f"], B: Float[Tensor, "*b m f"]) -> Float[Tensor, "*b n m"]:
-    """Return squared distances; expanded, since what is lost (1e-16 of the squared norms) is less than the jitter."""
-    squares = A.square().sum(dim=-1).unsqueeze(-1) + B.square().sum(dim=-1).unsqueeze(-2)
-    return (squares - 2.0 * A @ B.mT).clamp_min(0.0)
-
-
 def combine(hyper: Hyper, learned: Float[Tensor, "*b n m"], raw: Float[Tensor, "*b n m"]) -> Float[Tensor, "*b n m"]:
     """Return covariances at squared distances of features and of raw inputs."""
     a, b, c, length, raw_length = (hyper[name][..., None, None] for name in NAMES[:5])
@@ -82,7 +69,7 @@ class Embedding:
 
 
 @dataclass(frozen=True, slots=True)
-class NetworkProcess(Process):
+class NetworkProcess(GaussianProcess):
     """The process of one network with given numbers, float64."""
 
     embed: Callable[[Tensor], Embedding]
@@ -118,12 +105,6 @@ def support_scale(y: Float[Tensor, "*b n"]) -> tuple[Float[Tensor, "*b 1"], Floa
     return level, ((squares + SPREAD_ROWS) / (n + SPREAD_ROWS)).sqrt()
 
 
-def support_units(scale: Scale, y: Float[Tensor, " n"]) -> tuple[Scale, Scale]:
-    """Return a support's units: in the family's standard ones, and in the target's."""
-    level, spread = (float(part) for part in support_scale(y))
-    return Scale(level, spread), Scale(scale.level + scale.spread * level, scale.spread * spread)
-
-
 def query_loss(found: Embedding, hyper: Hyper, batch: Batch, sources: Sources) -> Float[Tensor, ""]:
     """Return the mean negative log density of the query rows given the support, each row by itself.
 
@@ -151,35 +132,44 @@ def query_loss(found: Embedding, hyper: Hyper, batch: Batch, sources: Sources) -
     return (0.5 * (deviation + total.log()) + HALF_LOG_TAU + spread.log()).mean()
 
 
-def conditioned(
-    process: NetworkProcess, X: Float[Tensor, "n d"], z: Float[Tensor, " n"], typical: float, least: Float[Tensor, " n"], units: Scale
-) -> Conditioned:
-    """Condition a process on support rows, in two passes: how much a row scatters depends on what is predicted there.
+@dataclass(frozen=True, slots=True)
+class Support:
+    """What a campaign has measured, in units of its own level and spread."""
 
-    Args:
-        process: In the support's units.
-        X: Support rows.
-        z: Their values, in these units.
-        typical: Variance of a measurement before anything is predicted.
-        least: Known variances of the rows; the noise is never below.
-        units: From the support's units to the target's.
-    """
-    with torch.no_grad():
-        flat = process.hyper["noise"].exp() * torch.full_like(z, typical)
-        first = Conditioned(process, X, z, torch.maximum(flat, least), scale=units)
-        noise = process.noise_model.variance(first.moments(X)[0]) if len(z) else flat
-    return Conditioned(process, X, z, torch.maximum(noise, least), scale=units, aleatoric=process.noise_model.variance)
+    X: Float[Tensor, "n d"]
+    z: Float[Tensor, " n"]
+    known: Float[Tensor, " k"]
+    """What is known about the task, scaled."""
+    units: Scale
+    """From the support's units to the target's."""
+    noise: NoiseModel
+    typical: float
+    """Variance of a measurement before anything is predicted."""
+    stated: Float[Tensor, " n"]
+    """Known variances of the rows; the noise is never below."""
 
+    @staticmethod
+    def of(task: TaskData, sources: Sources) -> "Support":
+        """Scale a task's rows, in an order that does not depend on the one they came in."""
+        task, family = task.rows(canonical_order(task.X, task.Y)), sources.scale
+        y = family.standard(task.Y)
+        level, spread = (float(part) for part in support_scale(y))
+        own, units = Scale(level, spread), Scale(family.level + family.spread * level, family.spread * spread)
+        known, noise, typical = sources.inputs.known(task.descriptors), sources.noise.within(own), sources.typical / spread**2
+        return Support(task.X, own.standard(y), known, units, noise, typical, units.stated(task))
 
-def minimise(loss: Callable[[], Tensor], moved: Float[Tensor, " p"], steps: int) -> None:
-    """Move a few numbers to the least loss by L-BFGS."""
-    optimiser = torch.optim.LBFGS([moved], max_iter=steps, max_eval=2 * steps, tolerance_change=1e-4, line_search_fn="strong_wolfe")
+    def condition(self, embed: Callable[[Tensor], Embedding], hyper: Hyper, factor: float) -> Conditioned:
+        """Condition the process of a network, in two passes: how much a row scatters depends on what is predicted there.
 
-    def closure() -> Tensor:
-        optimiser.zero_grad()
-        value = loss()
-        value.backward()  # type: ignore[no-untyped-call]  # torch's own
-        return value
-
-    with torch.enable_grad():
-        optimiser.step(closure)  # type: ignore[no-untyped-call]  # torch's own
+        Args:
+            embed: From encoded configurations.
+            hyper: The numbers, of this campaign.
+            factor: On every deviation of the noise.
+        """
+        process = NetworkProcess(embed, hyper, self.noise.times(factor))
+        variance = process.noise_model.variance
+        with torch.no_grad():
+            flat = hyper["noise"].exp() * torch.full_like(self.z, self.typical)
+            first = Conditioned(process, self.X, self.z, torch.maximum(flat, self.stated), scale=self.units)
+            noise = variance(first.moments(self.X)[0]) if len(self.z) else flat
+        return Conditioned(process, self.X, self.z, torch.maximum(noise, self.stated), scale=self.units, aleatoric=variance)

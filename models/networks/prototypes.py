@@ -13,27 +13,25 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from models.meta_learning.tasks import Family, TaskData
 from models.networks.training import (
     FEATURES,
     Batch,
     Inputs,
     Network,
-    Plan,
-    Progress,
-    Report,
-    Rows,
+    TrainingPlan,
     curve_of,
     curve_state,
     fit_inputs,
+    hold_out,
     initial_network,
-    restore_inputs,
-    split,
-    train,
+    train_module,
+    training_rows,
+    with_known,
 )
+from models.tasks import Family, ReportProgress, Scale, TaskData, TrainingProgress
 from orchestrator.errors import BadInput
 
-NAME: Final = "prototypes/1"
+_NAME: Final = "prototypes/1"
 BASE_ROWS: Final = 2.0
 """Rows that the sources' base rate counts for before training."""
 
@@ -67,15 +65,10 @@ class Prototypes(nn.Module):
 class PrototypeLearner:
     """Learns features in which classes lie apart."""
 
-    plan: Plan = field(default_factory=lambda: Plan(steps=300, more=100, augment=False))
-
-    @property
-    def name(self) -> str:
-        """Name and version."""
-        return NAME
+    plan: TrainingPlan = field(default_factory=lambda: TrainingPlan(steps=300, more=100, augment=False))
 
     def meta_train(
-        self, tasks: Sequence[TaskData], family: Family, *, generator: torch.Generator, report: Report | None = None
+        self, tasks: Sequence[TaskData], family: Family, *, generator: torch.Generator, report: ReportProgress | None = None
     ) -> "ClassPrior":
         """Train on source tasks whose `Y` are labels, 0 or 1.
 
@@ -86,7 +79,7 @@ class PrototypeLearner:
         if not len(labels) or not bool(((labels == 0) | (labels == 1)).all()) or labels.min() == labels.max():
             raise BadInput("prototypes need source tasks with labels 0 and 1, some of each; expected Y of 0 or 1")
         inputs = fit_inputs(tasks, family)
-        rows = [Rows(inputs.rows(task.X).float(), inputs.known(task.descriptors).float(), task.Y.float()) for task in tasks]
+        rows = training_rows(tasks, inputs, Scale(0.0, 1.0))
         network, prototypes = initial_network(inputs.size, generator), Prototypes(float(labels.mean()))
 
         def loss(batch: Batch) -> Tensor:
@@ -95,8 +88,8 @@ class PrototypeLearner:
             logits = prototypes.logits(features[:, :n], batch.y[:, :n], features[:, n:])
             return binary_cross_entropy_with_logits(logits, batch.y[:, n:])
 
-        curve = train(nn.ModuleList([network, prototypes]), loss, split(rows, generator), self.plan, generator, report)
-        return ClassPrior(inputs, network.double().requires_grad_(False), prototypes.double().requires_grad_(False), tuple(curve))
+        curve = train_module(nn.ModuleList([network, prototypes]), loss, hold_out(rows, generator), self.plan, generator, report)
+        return ClassPrior(inputs, network.double().requires_grad_(False), prototypes.double().requires_grad_(False), curve)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +99,7 @@ class ClassPrior:
     inputs: Inputs
     network: Network
     prototypes: Prototypes
-    curve: tuple[Progress, ...]
-
-    @property
-    def name(self) -> str:
-        """Name and version."""
-        return NAME
+    curve: tuple[TrainingProgress, ...]
 
     def adapt(self, X: Float[Tensor, "n d"], labels: Float[Tensor, " n"], task: Float[Tensor, " k"]) -> "Classes":
         """Return the chances of class one for a task with these labels; `n` = 0 is legal."""
@@ -120,14 +108,13 @@ class ClassPrior:
 
     def features(self, X: Float[Tensor, "*b d"], known: Float[Tensor, " k"]) -> Float[Tensor, "*b 8"]:
         """Return learned features of encoded configurations."""
-        F = self.inputs.rows(X)
-        found: Tensor = self.network(torch.cat([F, known.expand(*F.shape[:-1], len(known))], dim=-1))[0]
+        found: Tensor = self.network(with_known(self.inputs.rows(X), known))[0]
         return found
 
     def state(self) -> dict[str, Any]:
         """Return what `restore` needs."""
         return {
-            "name": NAME,
+            "name": _NAME,
             "inputs": self.inputs.state(),
             "network": dict(self.network.state_dict()),
             "prototypes": dict(self.prototypes.state_dict()),
@@ -149,10 +136,10 @@ class Classes:
         return torch.sigmoid(self.prior.prototypes.logits(self.support, self.labels, self.prior.features(X, self.known)))
 
 
-def restore(state: Mapping[str, Any], family: Family) -> ClassPrior:
+def restore_prototypes(state: Mapping[str, Any], family: Family) -> ClassPrior:
     """Return the prior of a state."""
-    inputs = restore_inputs(state["inputs"], family)
+    inputs = Inputs(family, **state["inputs"])
     network, prototypes = Network(inputs.size).double().requires_grad_(False), Prototypes(0.5).double().requires_grad_(False)
     network.load_state_dict(state["network"])
     prototypes.load_state_dict(state["prototypes"])
-    return ClassPrior(inputs, network, prototypes, tuple(curve_of(state["curve"])))
+    return ClassPrior(inputs, network, prototypes, curve_of(state["curve"]))

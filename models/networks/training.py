@@ -8,7 +8,7 @@ seconds; everything that a campaign computes afterwards is float64.
 import copy
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from typing import Any, Final
 
 import torch
@@ -16,8 +16,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from typing_extensions import override
 
-from models.gaussian_processes.noise import NoiseModel, fit_noise
-from models.meta_learning.tasks import Family, Scale, TaskData, family_scale
+from models.base import fields_of
+from models.gaussian_processes.noise import NoiseModel, fit_noise, restore_noise
+from models.tasks import Family, ReportProgress, Scale, TaskData, TrainingProgress, family_scale
 from orchestrator.errors import BadInput
 
 HIDDEN: Final = 64
@@ -37,22 +38,7 @@ HELD_OUT_PART: Final = 0.15
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a training is."""
-
-    step: int
-    steps: int
-    training_loss: float
-    """Mean negative log density of query rows since the last report, in standard units."""
-    held_out_loss: float
-    """The same on episodes of held-out tasks (of held-out rows, where there are few tasks)."""
-
-
-Report = Callable[[Progress], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
+class TrainingPlan:
     """How long and how gently to train."""
 
     steps: int = 450
@@ -140,8 +126,8 @@ class Inputs:
         return (task - self.task_centre) / self.task_width
 
     def state(self) -> dict[str, Tensor]:
-        """Return the tensors that `restore_inputs` needs."""
-        return {"centre": self.centre, "width": self.width, "task_centre": self.task_centre, "task_width": self.task_width}
+        """Return all but the family."""
+        return {name: value for name, value in fields_of(self).items() if name != "family"}
 
 
 def fit_inputs(tasks: Sequence[TaskData], family: Family) -> Inputs:
@@ -156,13 +142,13 @@ def fit_inputs(tasks: Sequence[TaskData], family: Family) -> Inputs:
     return Inputs(family, F.mean(dim=0), torch.where(width > 0, width, 1.0), known.mean(dim=0), torch.where(spread > 0, spread, 1.0))
 
 
-def restore_inputs(state: Mapping[str, Tensor], family: Family) -> Inputs:
-    """Return the inputs of a state."""
-    return Inputs(family, state["centre"], state["width"], state["task_centre"], state["task_width"])
+def with_known(F: Float[Tensor, "*b n f"], known: Float[Tensor, "*b k"]) -> Float[Tensor, "*b n i"]:
+    """Return what the network sees: features beside what is known about the task."""
+    return torch.cat([F, known.expand(*F.shape[:-1], known.shape[-1])], dim=-1)
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class TrainingRows:
     """One source task, ready for training, float32."""
 
     F: Float[Tensor, "n f"]
@@ -185,16 +171,15 @@ class Batch:
     @property
     def inputs(self) -> Float[Tensor, "b n i"]:
         """What the network sees."""
-        known = self.known.unsqueeze(-2).expand(*self.F.shape[:-1], self.known.shape[-1])
-        return torch.cat([self.F, known], dim=-1)
+        return with_known(self.F, self.known.unsqueeze(-2))
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
     """What is trained on, and what decides which weights are kept."""
 
-    training: tuple[Rows, ...]
-    held_out: tuple[Rows, ...]
+    training: tuple[TrainingRows, ...]
+    held_out: tuple[TrainingRows, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,19 +191,32 @@ class Sources:
     noise: NoiseModel
     typical: float
     """Mean variance of one measurement of the sources."""
-    split: Split
+
+    def state(self) -> dict[str, Any]:
+        """Return what `restore_sources` needs."""
+        scale = [self.scale.level, self.scale.spread]
+        return {"inputs": self.inputs.state(), "scale": scale, "noise": fields_of(self.noise), "typical": self.typical}
 
 
-def prepare(tasks: Sequence[TaskData], family: Family, generator: torch.Generator) -> Sources:
-    """Scale the tasks and hold some out: whole tasks where there are enough, else a part of each one's rows."""
+def restore_sources(state: Mapping[str, Any], family: Family) -> Sources:
+    """Return the sources of a state."""
+    return Sources(Inputs(family, **state["inputs"]), Scale(*state["scale"]), restore_noise(state["noise"]), state["typical"])
+
+
+def learn_sources(tasks: Sequence[TaskData], family: Family) -> Sources:
+    """Learn scales and noise."""
     scale, inputs = family_scale(tasks), fit_inputs(tasks, family)
     noise = fit_noise(tasks, scale)
-    rows = [Rows(inputs.rows(task.X).float(), inputs.known(task.descriptors).float(), scale.standard(task.Y).float()) for task in tasks]
     typical = float(noise.variance(torch.cat([scale.standard(task.Y) for task in tasks])).mean())
-    return Sources(inputs, scale, noise, typical, split(rows, generator))
+    return Sources(inputs, scale, noise, typical)
 
 
-def split(rows: Sequence[Rows], generator: torch.Generator) -> Split:
+def training_rows(tasks: Sequence[TaskData], inputs: Inputs, scale: Scale) -> list[TrainingRows]:
+    """Make tasks ready for training."""
+    return [TrainingRows(inputs.rows(one.X).float(), inputs.known(one.descriptors).float(), scale.standard(one.Y).float()) for one in tasks]
+
+
+def hold_out(rows: Sequence[TrainingRows], generator: torch.Generator) -> Split:
     """Hold out whole tasks where there are enough, else a part of each one's rows."""
     if len(rows) >= ENOUGH_TASKS:
         order = torch.randperm(len(rows), generator=generator).tolist()
@@ -228,7 +226,7 @@ def split(rows: Sequence[Rows], generator: torch.Generator) -> Split:
     return Split(tuple(part for part, _ in parts), tuple(part for _, part in parts))
 
 
-def _parted(rows: Rows, generator: torch.Generator) -> tuple[Rows, Rows]:
+def _parted(rows: TrainingRows, generator: torch.Generator) -> tuple[TrainingRows, TrainingRows]:
     order = torch.randperm(len(rows.y), generator=generator)
     count = max(LEAST_EPISODE, round(HELD_OUT_PART * len(order)))
     out, kept = order[:count], order[count:] if len(order) >= 2 * LEAST_EPISODE else order
@@ -236,10 +234,12 @@ def _parted(rows: Rows, generator: torch.Generator) -> tuple[Rows, Rows]:
 
 
 LEAST_EPISODE: Final = 4
-"""Rows of the smallest episode: two of support, two of query."""
+"""TrainingRows of the smallest episode: two of support, two of query."""
 
 
-def draw(tasks: Sequence[Rows], plan: Plan, generator: torch.Generator, *, support: int | None = None, plain: bool = False) -> Batch:
+def draw(
+    tasks: Sequence[TrainingRows], plan: TrainingPlan, generator: torch.Generator, *, support: int | None = None, plain: bool = False
+) -> Batch:
     """Draw episodes of one size; `plain` ones keep their level and scale and tell what is known of their task."""
     least = min(len(task.y) for task in tasks)
     n = min(_support(plan, generator) if support is None else support, least // 2)
@@ -254,7 +254,7 @@ def draw(tasks: Sequence[Rows], plan: Plan, generator: torch.Generator, *, suppo
     return Batch(torch.stack([task.F[rows] for task, rows in picked]), known, gain * y + offset, gain, offset, n)
 
 
-def _support(plan: Plan, generator: torch.Generator) -> int:
+def _support(plan: TrainingPlan, generator: torch.Generator) -> int:
     where, empty = torch.rand(2, generator=generator).tolist()
     return 0 if empty < EMPTY_PART else int(math.exp(math.log(2) + where * math.log((plan.most_support + 1) / 2)))
 
@@ -262,39 +262,43 @@ def _support(plan: Plan, generator: torch.Generator) -> int:
 Loss = Callable[[Batch], Tensor]
 
 
-def train(module: nn.Module, loss: Loss, rows: Split, plan: Plan, generator: torch.Generator, report: Report | None) -> list[Progress]:
+def train_module(
+    module: nn.Module, loss: Loss, rows: Split, plan: TrainingPlan, generator: torch.Generator, report: ReportProgress | None
+) -> tuple[TrainingProgress, ...]:
     """Train until the held-out episodes get no better, go back to the best weights, then go on with all rows.
 
     Returns:
         The learning curve; its last entries, of the second part, have seen what was held out.
     """
     judges = [draw(rows.held_out, replace(plan, episodes=plan.held_out // 3), generator, support=n, plain=True) for n in (3, 8, 20)]
+    curve: list[TrainingProgress] = []
 
     def held_out() -> float:
         with torch.no_grad():
             return float(torch.stack([loss(judge) for judge in judges]).mean())
 
-    curve: list[Progress] = []
-    steps = plan.steps + plan.more
-    best, since, kept = held_out(), 0, copy.deepcopy(module.state_dict())
-    for step, seen in _steps(module, loss, rows.training, plan, generator):
-        curve.append(Progress(step, steps, seen, held_out()))
+    def look(step: int, seen: float) -> float:
+        curve.append(TrainingProgress(step, plan.steps + plan.more, seen, held_out()))
         if report is not None:
             report(curve[-1])
-        if curve[-1].held_out_loss < best:
-            best, since, kept = curve[-1].held_out_loss, 0, copy.deepcopy(module.state_dict())
+        return curve[-1].held_out_loss
+
+    best, since, kept = held_out(), 0, copy.deepcopy(module.state_dict())
+    for step, seen in _steps(module, loss, rows.training, plan, generator):
+        if (found := look(step, seen)) < best:
+            best, since, kept = found, 0, copy.deepcopy(module.state_dict())
         elif 2 * step > plan.steps and (since := since + 1) >= plan.patience:
             break
     module.load_state_dict(kept)
     all_rows = (*rows.training, *rows.held_out)
     for step, seen in _steps(module, loss, all_rows, replace(plan, steps=plan.more, rate=plan.rate / 3), generator):
-        curve.append(Progress(plan.steps + step, steps, seen, held_out()))
-        if report is not None:
-            report(curve[-1])
-    return curve
+        look(plan.steps + step, seen)
+    return tuple(curve)
 
 
-def _steps(module: nn.Module, loss: Loss, tasks: Sequence[Rows], plan: Plan, generator: torch.Generator) -> Iterator[tuple[int, float]]:
+def _steps(
+    module: nn.Module, loss: Loss, tasks: Sequence[TrainingRows], plan: TrainingPlan, generator: torch.Generator
+) -> Iterator[tuple[int, float]]:
     """Take the plan's steps by AdamW with one cycle of the rate; yield now and then with the mean loss since."""
     optimiser = torch.optim.AdamW(module.parameters(), lr=plan.rate, weight_decay=plan.decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, plan.rate, total_steps=plan.steps)
@@ -307,7 +311,7 @@ def _steps(module: nn.Module, loss: Loss, tasks: Sequence[Rows], plan: Plan, gen
             seen.clear()
 
 
-def _step(module: nn.Module, loss: Tensor, optimiser: torch.optim.Optimizer, plan: Plan) -> float:
+def _step(module: nn.Module, loss: Tensor, optimiser: torch.optim.Optimizer, plan: TrainingPlan) -> float:
     optimiser.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]  # torch's own
     nn.utils.clip_grad_norm_(module.parameters(), plan.clip)
@@ -315,11 +319,11 @@ def _step(module: nn.Module, loss: Tensor, optimiser: torch.optim.Optimizer, pla
     return float(loss.detach())
 
 
-def curve_state(curve: Sequence[Progress]) -> list[list[float]]:
+def curve_state(curve: Sequence[TrainingProgress]) -> list[list[float]]:
     """Return a learning curve as rows of step, steps, training loss and held-out loss."""
-    return [[one.step, one.steps, one.training_loss, one.held_out_loss] for one in curve]
+    return [list(astuple(one)) for one in curve]
 
 
-def curve_of(state: Sequence[Sequence[Any]]) -> list[Progress]:
+def curve_of(state: Sequence[Sequence[Any]]) -> tuple[TrainingProgress, ...]:
     """Return the learning curve of a state."""
-    return [Progress(int(step), int(steps), float(training), float(held_out)) for step, steps, training, held_out in state]
+    return tuple(TrainingProgress(*row) for row in state)

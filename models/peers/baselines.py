@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
@@ -18,13 +18,12 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
-from models.base import Model, Posterior, Prior, Surrogate
-from models.meta_learning.protocols import MetaLearner, OneModel, drawn_seed
-from models.meta_learning.tasks import Family, Scale, TaskData, family_scale
+from models.base import Model, OneModel, Posterior, Surrogate
 from models.peers.multi_task import MultiTaskLearner
-from models.peers.rgpe import RankingLearner
-from models.peers.source_gps import Pointwise, SourceGPs
-from models.reproducible import repeatable
+from models.peers.rgpe import RankingPrior
+from models.peers.source_gps import Pointwise, SourceGPs, SourcesLearner, SourcesPrior
+from models.reproducible import drawn_seed, repeatable
+from models.tasks import Family, MetaLearner, Prior, ReportProgress, Scale, TaskData
 
 WITHOUT_HISTORY: Final = frozenset({"random", "fresh-gp"})
 """Names of baselines whose priors do not look at their sources."""
@@ -53,22 +52,11 @@ class NoModel(Surrogate):
         return {}
 
 
-@dataclass(frozen=True, slots=True)
 class RandomPrior(Prior):
     """Adapts to nothing."""
 
-    name: str = "random/1"
-
     @override
-    def adapt(
-        self,
-        X: Float[Tensor, "n d"],
-        Y: Float[Tensor, " n"],
-        Yvar: Float[Tensor, " n"] | None,
-        task: Float[Tensor, " k"],
-        *,
-        generator: torch.Generator,
-    ) -> Surrogate:
+    def adapt(self, task: TaskData, *, generator: torch.Generator) -> Surrogate:
         return NoModel()
 
     @override
@@ -76,30 +64,15 @@ class RandomPrior(Prior):
         return {}
 
 
-@dataclass(frozen=True, slots=True)
-class FreshPrior(Prior):
-    """BoTorch's SingleTaskGP with its defaults, fitted to the support alone."""
-
-    name: str = "fresh-gp/1"
+class FreshPrior(RandomPrior):
+    """At random as long as there is no support, then BoTorch's SingleTaskGP with its defaults, fitted to that alone."""
 
     @override
-    def adapt(
-        self,
-        X: Float[Tensor, "n d"],
-        Y: Float[Tensor, " n"],
-        Yvar: Float[Tensor, " n"] | None,
-        task: Float[Tensor, " k"],
-        *,
-        generator: torch.Generator,
-    ) -> Surrogate:
-        if not len(Y):
+    def adapt(self, task: TaskData, *, generator: torch.Generator) -> Surrogate:
+        if not len(task.Y):
             return NoModel()
         with repeatable(drawn_seed(generator)):
-            return OneModel(self.name, fresh_gp(X, Y))
-
-    @override
-    def state(self) -> dict[str, Any]:
-        return {}
+            return OneModel("fresh-gp/1", fresh_gp(task.X, task.Y))
 
 
 def fresh_gp(X: Float[Tensor, "n d"], Y: Float[Tensor, " n"]) -> Model:
@@ -115,15 +88,16 @@ def fresh_gp(X: Float[Tensor, "n d"], Y: Float[Tensor, " n"]) -> Model:
 class Without(MetaLearner):
     """A baseline that does not look at the sources."""
 
-    name: str = field()  # explicit: else the protocol's property is taken for a default
     prior: Prior
 
     @override
-    def meta_train(self, tasks: Sequence[TaskData], family: Family, *, generator: torch.Generator) -> Prior:
+    def meta_train(
+        self, tasks: Sequence[TaskData], family: Family, *, generator: torch.Generator, report: ReportProgress | None = None
+    ) -> Prior:
         return self.prior
 
 
-class Copied(Pointwise):
+class CopiedMean(Pointwise):
     """The mean of the standardised sources' predictions, the same whatever was measured."""
 
     def __init__(self, sources: SourceGPs, scale: Scale) -> None:
@@ -141,56 +115,19 @@ class Copied(Pointwise):
         return float(self.sources.noise.mean())
 
 
-@dataclass(frozen=True, slots=True)
-class CopyPrior(Prior):
-    """Fitted sources; its surrogate does not depend on the support."""
-
-    sources: SourceGPs
-    scale: Scale
-
-    @property
-    @override
-    def name(self) -> str:
-        return "copy/1"
+class CopyPrior(SourcesPrior):
+    """Its surrogate does not depend on the support."""
 
     @override
-    def adapt(
-        self,
-        X: Float[Tensor, "n d"],
-        Y: Float[Tensor, " n"],
-        Yvar: Float[Tensor, " n"] | None,
-        task: Float[Tensor, " k"],
-        *,
-        generator: torch.Generator,
-    ) -> Surrogate:
-        return OneModel(self.name, Copied(self.sources, self.scale))
-
-    @override
-    def state(self) -> dict[str, Any]:
-        return {"level": self.scale.level, "spread": self.scale.spread, "sources": self.sources.state}
-
-
-@dataclass(frozen=True, slots=True)
-class CopyLearner(MetaLearner):
-    """Fits the sources once."""
-
-    @property
-    @override
-    def name(self) -> str:
-        return "copy"
-
-    @override
-    def meta_train(self, tasks: Sequence[TaskData], family: Family, *, generator: torch.Generator) -> Prior:
-        scale = family_scale(tasks)
-        with repeatable(drawn_seed(generator)):
-            return CopyPrior(SourceGPs.fit(tasks, scale, generator), scale)
+    def adapt(self, task: TaskData, *, generator: torch.Generator) -> Surrogate:
+        return OneModel("copy/1", CopiedMean(self.sources, self.scale))
 
 
 BASELINES: Final[Mapping[str, Callable[[], MetaLearner]]] = {
-    "random": lambda: Without("random", RandomPrior()),
-    "copy": CopyLearner,
-    "fresh-gp": lambda: Without("fresh-gp", FreshPrior()),
+    "random": lambda: Without(RandomPrior()),
+    "copy": lambda: SourcesLearner(CopyPrior),
+    "fresh-gp": lambda: Without(FreshPrior()),
     "multi-task-gp": MultiTaskLearner,
-    "rgpe": RankingLearner,
+    "rgpe": lambda: SourcesLearner(RankingPrior),
 }
 """Name -> what makes the learner."""

@@ -1,28 +1,27 @@
 """Ranking-weighted ensemble of Gaussian processes [Feurer2018]: sources and target weighed by how well they rank the target's data."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
-from models.base import Model, Prior, Surrogate
-from models.meta_learning.protocols import MetaLearner, OneModel, drawn_seed
-from models.meta_learning.tasks import Family, Scale, TaskData, family_scale
-from models.peers.source_gps import Pointwise, SourceGPs, fitted, own_scale
-from models.reproducible import repeatable
+from models.base import Model, OneModel, Surrogate
+from models.peers.source_gps import Pointwise, SourceGPs, SourcesPrior, fitted, own_scale
+from models.reproducible import drawn_seed, repeatable
+from models.tasks import Scale, TaskData
 
+_NAME: Final = "rgpe/1"
 SAMPLES: Final = 256
 """Draws of the functions whose rankings are compared."""
-LEAST: Final = 3
+_LEAST: Final = 3
 """With fewer measurements rankings say nothing: sources and target weigh the same."""
 DILUTION: Final = 0.95
 """A source whose median loss exceeds this quantile of the target's own loss is dropped, so that many bad sources do not
 take the weight by chance."""
-JITTER: Final = 1e-6
+_JITTER: Final = 1e-6
 """Added to the sources' covariances at the measured points, in standard units."""
 
 
@@ -50,58 +49,21 @@ class Ensemble(Pointwise):
         return float(self.weights @ known)
 
 
-@dataclass(frozen=True, slots=True)
-class RankingPrior(Prior):
+class RankingPrior(SourcesPrior):
     """Fitted sources, to be weighed."""
 
-    sources: SourceGPs
-    scale: Scale
-
-    @property
     @override
-    def name(self) -> str:
-        return "rgpe/1"
-
-    @override
-    def adapt(
-        self,
-        X: Float[Tensor, "n d"],
-        Y: Float[Tensor, " n"],
-        Yvar: Float[Tensor, " n"] | None,
-        task: Float[Tensor, " k"],
-        *,
-        generator: torch.Generator,
-    ) -> Surrogate:
-        scale, count = own_scale(Y, self.scale), len(self.sources.models)
-        if not len(Y):
-            return OneModel(self.name, Ensemble(self.sources, None, torch.full((count,), 1 / count, dtype=torch.float64), scale))
-        values = scale.standard(Y)
+    def adapt(self, task: TaskData, *, generator: torch.Generator) -> Surrogate:
+        scale, count = own_scale(task.Y, self.scale), len(self.sources.models)
+        if not len(task.Y):
+            return OneModel(_NAME, Ensemble(self.sources, None, torch.full((count,), 1 / count, dtype=torch.float64), scale))
+        values = scale.standard(task.Y)
         with repeatable(drawn_seed(generator)):
-            target = fitted(X, values)
+            target = fitted(task.X, values)
             weights = torch.full((count + 1,), 1 / (count + 1), dtype=torch.float64)
-            if len(Y) >= LEAST:
-                weights = ranking_weights(self.sources.models, target, X, values, generator=generator)
-        return OneModel(self.name, Ensemble(self.sources, target, weights, scale))
-
-    @override
-    def state(self) -> dict[str, Any]:
-        return {"level": self.scale.level, "spread": self.scale.spread, "sources": self.sources.state}
-
-
-@dataclass(frozen=True, slots=True)
-class RankingLearner(MetaLearner):
-    """Fits the sources once."""
-
-    @property
-    @override
-    def name(self) -> str:
-        return "rgpe"
-
-    @override
-    def meta_train(self, tasks: Sequence[TaskData], family: Family, *, generator: torch.Generator) -> Prior:
-        scale = family_scale(tasks)
-        with repeatable(drawn_seed(generator)):
-            return RankingPrior(SourceGPs.fit(tasks, scale, generator), scale)
+            if len(values) >= _LEAST:
+                weights = ranking_weights(self.sources.models, target, task.X, values, generator=generator)
+        return OneModel(_NAME, Ensemble(self.sources, target, weights, scale))
 
 
 def ranking_weights(
@@ -132,7 +94,7 @@ def _joint(model: Model, X: Float[Tensor, "n d"]) -> tuple[Tensor, Tensor]:
 
 def _draw(mean: Float[Tensor, " n"], covariance: Float[Tensor, "n n"], generator: torch.Generator) -> Float[Tensor, "s n"]:
     # eigenvalues instead of a Cholesky factor: posteriors at rows of the source itself are nearly singular
-    values, vectors = torch.linalg.eigh(covariance + JITTER * torch.eye(len(mean), dtype=mean.dtype))
+    values, vectors = torch.linalg.eigh(covariance + _JITTER * torch.eye(len(mean), dtype=mean.dtype))
     noise = torch.randn(SAMPLES, len(mean), generator=generator, dtype=mean.dtype)
     drawn: Tensor = mean + (noise * values.clamp_min(0.0).sqrt()) @ vectors.mT
     return drawn

@@ -1,6 +1,6 @@
 """The sources of a prior as functions: their averages, and the sets that random weights mix."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final
@@ -9,37 +9,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from models.gaussian_processes.table_memory import TableMemory
 from models.inputs.features import Features
-from models.meta_learning.tasks import Fidelity
 from models.source_basis.source_posterior import SourceBank, SourcePosterior
+from models.tasks import Fidelity
 
 FIDELITIES: Final[tuple[Fidelity, ...]] = ("measured", "simulated")
-KEPT: Final = 64
-"""Tables whose source functions are remembered; a pool of candidates is asked for again at each proposal."""
-
-
-@dataclass
-class Memory:
-    """Source functions of tables that were asked for before.
-
-    By whole tables, not by rows: a row's last digits depend on the table that it was computed in, and a proposal that is
-    computed again must find the same digits.
-    """
-
-    tables: dict[bytes, Tensor] = field(default_factory=dict)
-
-    def get(self, X: Float[Tensor, "*b n d"], compute: Callable[[Tensor], Tensor]) -> Float[Tensor, "*b n t"]:
-        """Return what `compute` gives for a table, from memory where it is there."""
-        flat = X.detach().reshape(-1, X.shape[-1]).contiguous()
-        key = flat.numpy().tobytes()
-        found = self.tables.pop(key, None)
-        if found is None:
-            if len(self.tables) >= KEPT:
-                del self.tables[next(iter(self.tables))]
-            with torch.no_grad():
-                found = compute(flat)
-        self.tables[key] = found  # last: what was not asked for longest goes first
-        return found.reshape(*X.shape[:-1], found.shape[-1])
 
 
 @dataclass(frozen=True)
@@ -53,7 +28,7 @@ class Basis:
     """Weights of an average by what is known about the tasks; None where nothing is."""
     chosen: tuple[int, ...] | None = None
     """Sources in use; all where None."""
-    memory: Memory = field(default_factory=Memory, compare=False, repr=False)
+    memory: TableMemory = field(default_factory=TableMemory, compare=False, repr=False)
 
     @cached_property
     def _sets(self) -> tuple[tuple[str, list[int]], ...]:

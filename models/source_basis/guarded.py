@@ -16,21 +16,19 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 from typing_extensions import override
 
-from models.base import Prior
+from models.base import fields_of
 from models.gaussian_processes.conditioning import Adapted, Conditioned
 from models.gaussian_processes.kernels import Layout, neutral_kernel
-from models.gaussian_processes.noise import LEAST_DEVIATION, NoiseModel
-from models.meta_learning.calibration import Inflation, learn_inflation
-from models.meta_learning.tasks import Family, Scale, TaskData
+from models.gaussian_processes.noise import LEAST_NOISE_SD, NoiseModel
 from models.source_basis.basis import Basis
-from models.source_basis.learner import SourceBasisLearner, SourceBasisPrior, describe, left_out, restore_source_basis
+from models.source_basis.calibration import Inflation, learn_inflation
+from models.source_basis.learner import SourceBasisLearner, SourceBasisPrior, left_out, restore_source_basis, variance_notes
 from models.source_basis.process import REACHES, Beliefs, Skeleton, agreement
+from models.tasks import Family, MetaLearner, Prior, ReportProgress, Scale, TaskData
 
-NAME: Final = "default/1"
+_NAME: Final = "default/1"
 FRESH_LEVEL_DEVIATION: Final = 1.0
 """Of the fresh process's level, in the family's standard units."""
 FRESH_VARIANCES: Final = (-2.5, -0.7, -2.0, -2.0)
@@ -39,11 +37,11 @@ FRESH_DEVIATION: Final = 0.5
 """Of those logarithms. Vaguer beliefs let a few flat values shrink all variances: such a process is sure of itself after
 five measurements, wins the evidence while nothing happens, and needs its intervals doubled, which then lead proposals."""
 FRESH_NOISE_DEVIATION: Final = 1.5
-GUESSED_NOISE: Final = NoiseModel("size", (0.1, 0.0), (), 0.0, LEAST_DEVIATION, "residuals")
+GUESSED_NOISE: Final = NoiseModel("size", (0.1, 0.0), (), 0.0, LEAST_NOISE_SD, "residuals")
 """Its noise where nothing was ever repeated: a tenth of the family's spread, to begin with."""
 CLIP: Final = 3.0
 """Most that one measurement may add to or take from the evidence, on average: a few outliers do not decide."""
-LEAST_WEIGHT: Final = 0.02
+_LEAST_WEIGHT: Final = 0.02
 """A part that weighs less is left out: it changes no choice and costs an acquisition function."""
 EXAMINED: Final = 10
 """Measurements at which the sources are asked whether the prior helped them."""
@@ -63,32 +61,19 @@ class DefaultPrior(Prior):
     fresh_inflation: Inflation
     guard: bool = True
 
-    @property
     @override
-    def name(self) -> str:
-        return NAME
-
-    @override
-    def adapt(
-        self,
-        X: Float[Tensor, "n d"],
-        Y: Float[Tensor, " n"],
-        Yvar: Float[Tensor, " n"] | None,
-        task: Float[Tensor, " k"],
-        *,
-        generator: torch.Generator,
-    ) -> Adapted:
-        informed, evidence = self.informed.conditioned(X, Y, Yvar, task)
-        informed.inflation = self.informed_inflation.at(len(Y))
-        notes = {**describe(informed), "inflation": round(informed.inflation, 4)}
+    def adapt(self, task: TaskData, *, generator: torch.Generator) -> Adapted:
+        informed, evidence = self.informed.conditioned(task)
+        informed.inflation = self.informed_inflation.at(len(task.Y))
+        notes = {**variance_notes(informed), "inflation": round(informed.inflation, 4)}
         if not self.guard:
-            return Adapted(NAME, ((1.0, informed),), {**notes, "trust": round(agreement(informed), 4), "weights": {"prior": 1.0}})
-        fresh, against = self.fresh.conditioned(X, Y, Yvar, task)
-        fresh.inflation = self.fresh_inflation.at(len(Y))
-        weight = weighed(self.trust, evidence - against, len(Y))
+            return Adapted(_NAME, ((1.0, informed),), {**notes, "trust": round(agreement(informed), 4), "weights": {"prior": 1.0}})
+        fresh, against = self.fresh.conditioned(task)
+        fresh.inflation = self.fresh_inflation.at(len(task.Y))
+        weight = weighed(self.trust, evidence - against, len(task.Y))
         notes |= {"trust": round(weight * agreement(informed), 4), "weights": {"prior": round(weight, 4), "fresh": round(1 - weight, 4)}}
         notes["evidence"] = round(evidence - against, 3)
-        return Adapted(NAME, _parts(weight, informed, fresh), notes, guard=fresh)
+        return Adapted(_NAME, _parts(weight, informed, fresh), notes, guard=fresh)
 
     @override
     def state(self) -> dict[str, Any]:
@@ -96,8 +81,8 @@ class DefaultPrior(Prior):
             "informed": self.informed.state(),
             "fresh": self.fresh.state(),
             "trust": self.trust,
-            "informed_inflation": self.informed_inflation.state(),
-            "fresh_inflation": self.fresh_inflation.state(),
+            "informed_inflation": fields_of(self.informed_inflation),
+            "fresh_inflation": fields_of(self.fresh_inflation),
         }
 
 
@@ -108,9 +93,9 @@ def weighed(trust: float, evidence: float, n: int) -> float:
 
 
 def _parts(weight: float, informed: Conditioned, fresh: Conditioned) -> tuple[tuple[float, Conditioned], ...]:
-    if weight < LEAST_WEIGHT:
+    if weight < _LEAST_WEIGHT:
         return ((1.0, fresh),)
-    if weight > 1.0 - LEAST_WEIGHT:
+    if weight > 1.0 - _LEAST_WEIGHT:
         return ((1.0, informed),)
     return ((weight, informed), (1.0 - weight, fresh))
 
@@ -133,37 +118,23 @@ def fresh_prior(informed: SourceBasisPrior, family: Family) -> SourceBasisPrior:
 
 
 @dataclass(frozen=True, slots=True)
-class DefaultLearner:
+class DefaultLearner(MetaLearner):
     """Learns the default prior."""
 
-    @property
-    def name(self) -> str:
-        """Name and version."""
-        return NAME
-
+    @override
     def meta_train(
-        self,
-        tasks: Sequence[TaskData],
-        family: Family,
-        *,
-        generator: torch.Generator,
-        report: Callable[[Any], None] | None = None,
+        self, tasks: Sequence[TaskData], family: Family, *, generator: torch.Generator, report: ReportProgress | None = None
     ) -> DefaultPrior:
-        """Learn from source tasks.
-
-        Raises:
-            BadInput: No task, or nothing varies.
-        """
         informed = SourceBasisLearner().meta_train(tasks, family, generator=generator, report=report)
         fresh = fresh_prior(informed, family)
         others = left_out(tasks)
         playing = [index for index, rest in enumerate(others) if rest]
 
         def strict(index: int, support: TaskData) -> tuple[Conditioned, float]:
-            return informed.restricted(others[index]).conditioned(support.X, support.Y, support.Yvar, support.descriptors)
+            return informed.restricted(others[index]).conditioned(support)
 
         def plain(_index: int, support: TaskData) -> tuple[Conditioned, float]:
-            return fresh.conditioned(support.X, support.Y, support.Yvar, support.descriptors)
+            return fresh.conditioned(support)
 
         return DefaultPrior(
             informed,

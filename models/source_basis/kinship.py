@@ -15,7 +15,7 @@ from jaxtyping import Float
 from scipy.optimize import minimize
 from torch import Tensor
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
+_Array = np.ndarray[Any, np.dtype[np.float64]]
 
 FLOOR: Final = 0.02
 """Added to the unexplained share of a task's variance: a task that is explained to 98 % asks for no more."""
@@ -68,7 +68,7 @@ def learn_kinship(
     first = Kinship(torch.ones_like(low), descriptors, low, torch.where(span > 0, span, 1.0))
     usable = [index for index, rest in enumerate(others) if rest]
 
-    def loss(logs: Array) -> float:
+    def loss(logs: _Array) -> float:
         kin = Kinship(torch.tensor(logs).exp(), first.descriptors, first.low, first.span)
         misfits = [_misfit(functions[one] @ kin.weights(descriptors[one], others[one]), values[one]) for one in usable]
         return float(np.mean(misfits)) + SHRINKAGE * float(np.mean(logs**2))

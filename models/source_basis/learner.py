@@ -6,7 +6,7 @@ of variances is fixed before the first experiment, conditioning is exact, weight
 points, and history that does not fit fades. Nothing is standardised by three points: level and spread are the family's.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -15,18 +15,16 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
-from models.base import Prior
+from models.base import fields_of
 from models.gaussian_processes.conditioning import Adapted, Conditioned, canonical_order
 from models.gaussian_processes.kernels import FamilyKernel, Layout
 from models.gaussian_processes.noise import NoiseModel, fit_noise, restore_noise
-from models.inputs.features import Features
-from models.meta_learning.tasks import Family, Scale, TaskData, exemplary, family_scale
 from models.source_basis.basis import Basis
 from models.source_basis.kinship import Kinship, learn_kinship
 from models.source_basis.process import Beliefs, ComponentProcess, Evidence, Skeleton, first_beliefs, learn_beliefs, most_probable
-from models.source_basis.source_posterior import SourcePosterior, fit_source, restore_source, shared_kernel
+from models.source_basis.source_posterior import fit_source, restore_source, shared_kernel
+from models.tasks import Family, MetaLearner, Prior, ReportProgress, Scale, TaskData, exemplary, family_scale
 
-NAME: Final = "source-basis/1"
 SUPPORT_SIZES: Final = (5, 10, 20, 40)
 """Sizes of the supports from which a source's numbers are learned."""
 LEARNED_ROWS: Final = 300
@@ -45,51 +43,36 @@ class SourceBasisPrior(Prior):
     noise: NoiseModel
     kinship: Kinship | None
 
-    @property
     @override
-    def name(self) -> str:
-        return NAME
+    def adapt(self, task: TaskData, *, generator: torch.Generator) -> Adapted:
+        model, likelihood = self.conditioned(task)
+        return Adapted("source-basis/1", ((1.0, model),), {**variance_notes(model), "log_likelihood": round(likelihood, 3)})
 
-    @override
-    def adapt(
-        self,
-        X: Float[Tensor, "n d"],
-        Y: Float[Tensor, " n"],
-        Yvar: Float[Tensor, " n"] | None,
-        task: Float[Tensor, " k"],
-        *,
-        generator: torch.Generator,
-    ) -> Adapted:
-        model, likelihood = self.conditioned(X, Y, Yvar, task)
-        return Adapted(NAME, ((1.0, model),), {**describe(model), "log_likelihood": round(likelihood, 3)})
-
-    def conditioned(
-        self, X: Float[Tensor, "n d"], Y: Float[Tensor, " n"], Yvar: Float[Tensor, " n"] | None, task: Float[Tensor, " k"]
-    ) -> tuple[Conditioned, float]:
+    def conditioned(self, task: TaskData) -> tuple[Conditioned, float]:
         """Return the adapted process and the log likelihood of the support in standard units."""
-        skeleton = self._for(task)
-        order = canonical_order(X, Y)
-        X, Y, Yvar = X[order], Y[order], None if Yvar is None else Yvar[order]
-        y = self.scale.standard(Y)
-        noise = self._support_noise(skeleton, X, y, Yvar)
+        skeleton = self.skeleton_for(task.descriptors)
+        task = task.rows(canonical_order(task.X, task.Y))
+        y, noise = self.scale.standard(task.Y), self._support_noise(skeleton, task)
         logs, likelihood = self.beliefs.means, 0.0
         if len(y) >= LEAST_SUPPORT:
-            logs, likelihood = most_probable(Evidence.of(skeleton, X, y, noise), self.beliefs)
+            logs, likelihood = most_probable(Evidence.of(skeleton, task.X, y, noise), self.beliefs)
         process = ComponentProcess(skeleton, self.beliefs, logs)
         factor = float(logs[-1].exp())
-        model = Conditioned(process, X, y, factor * noise, scale=self.scale, aleatoric=lambda mean: factor * self.noise.variance(mean))
+        model = Conditioned(process, task.X, y, factor * noise, scale=self.scale, aleatoric=lambda mean: factor * self.noise.variance(mean))
         return model, likelihood
 
-    def _support_noise(self, skeleton: Skeleton, X: Tensor, y: Float[Tensor, " n"], Yvar: Tensor | None) -> Float[Tensor, " n"]:
+    def _support_noise(self, skeleton: Skeleton, task: TaskData) -> Float[Tensor, " n"]:
         """Return each row's noise variance: at the mean that a first look gives, and never below what the rows state."""
+        y = self.scale.standard(task.Y)
         level = self.noise.variance(torch.zeros_like(y))
         if len(y):
-            first = Conditioned(ComponentProcess(skeleton, self.beliefs, self.beliefs.means), X, y, level, scale=self.scale)
+            first = Conditioned(ComponentProcess(skeleton, self.beliefs, self.beliefs.means), task.X, y, level, scale=self.scale)
             with torch.no_grad():
                 level = self.noise.variance(first.moments(first.X)[0])
-        return level if Yvar is None else torch.maximum(level, Yvar / self.scale.spread**2)
+        return torch.maximum(level, self.scale.stated(task))
 
-    def _for(self, task: Float[Tensor, " k"]) -> Skeleton:
+    def skeleton_for(self, task: Float[Tensor, " k"]) -> Skeleton:
+        """Return the skeleton with the kin of a task of which this is known."""
         basis = self.skeleton.basis
         if self.kinship is None:
             return self.skeleton
@@ -112,11 +95,11 @@ class SourceBasisPrior(Prior):
             "fidelities": list(basis.fidelities),
             "log_lengths": kernel.log_lengths,
             "shares": kernel.shares,
-            "beliefs": self.beliefs.state(),
+            "beliefs": fields_of(self.beliefs),
             "level": self.scale.level,
             "spread": self.scale.spread,
-            "noise": self.noise.state(),
-            "kinship": None if self.kinship is None else {name: getattr(self.kinship, name) for name in Kinship.__slots__},
+            "noise": fields_of(self.noise),
+            "kinship": None if self.kinship is None else fields_of(self.kinship),
         }
 
 
@@ -140,36 +123,19 @@ def _with_kinship(basis: Basis, kinship: Kinship | None) -> Basis:
     return basis.restricted(range(len(basis.sources)), even)
 
 
-@dataclass(frozen=True, slots=True)
-class SourceBasisLearner:
+class SourceBasisLearner(MetaLearner):
     """Learns a source-basis prior."""
 
-    use_descriptors: bool = True
-
-    @property
-    def name(self) -> str:
-        """Name and version."""
-        return NAME
-
+    @override
     def meta_train(
-        self,
-        tasks: Sequence[TaskData],
-        family: Family,
-        *,
-        generator: torch.Generator,
-        report: Callable[[Any], None] | None = None,  # noqa: ARG002 - all learners have it; this one is done in seconds
+        self, tasks: Sequence[TaskData], family: Family, *, generator: torch.Generator, report: ReportProgress | None = None
     ) -> SourceBasisPrior:
-        """Learn from source tasks.
-
-        Raises:
-            BadInput: No task, or nothing varies.
-        """
         scale, layout = family_scale(tasks), Layout.of(family.features)
         sources = tuple(fit_source(task, family.features(task.X), layout, generator) for task in tasks)
         basis = Basis(family.features, sources, tuple(task.fidelity for task in tasks))
         played = [_sample(task, generator) for task in tasks]
         others = left_out(tasks)
-        kinship = self._kinship(tasks, basis, played, others)
+        kinship = _kinship(tasks, basis, played, others)
         likes = exemplary(tasks)
         kernel = shared_kernel([sources[index] for index in likes])
         skeleton = Skeleton(family.features, kernel, _with_kinship(basis, kinship))
@@ -178,16 +144,13 @@ class SourceBasisLearner:
         prior = SourceBasisPrior(skeleton, first, scale, noise, kinship)
         return replace(prior, beliefs=learn_beliefs(_supports(prior, tasks, played, others, generator), first))
 
-    def _kinship(
-        self, tasks: Sequence[TaskData], basis: Basis, played: Sequence[TaskData], others: Sequence[Sequence[int]]
-    ) -> Kinship | None:
-        widths = {len(task.descriptors) for task in tasks}
-        if not self.use_descriptors or widths == {0} or len(widths) > 1:
-            return None
-        values = [(task.Y - source.level) / source.spread for task, source in zip(played, basis.sources, strict=True)]
-        return learn_kinship(
-            torch.stack([task.descriptors for task in tasks]), [basis.functions(task.X) for task in played], values, others
-        )
+
+def _kinship(tasks: Sequence[TaskData], basis: Basis, played: Sequence[TaskData], others: Sequence[Sequence[int]]) -> Kinship | None:
+    widths = {len(task.descriptors) for task in tasks}
+    if widths == {0} or len(widths) > 1:
+        return None
+    values = [(task.Y - source.level) / source.spread for task, source in zip(played, basis.sources, strict=True)]
+    return learn_kinship(torch.stack([task.descriptors for task in tasks]), [basis.functions(task.X) for task in played], values, others)
 
 
 def left_out(tasks: Sequence[TaskData]) -> tuple[tuple[int, ...], ...]:
@@ -221,7 +184,7 @@ def _supports(
     for task, rows, rest in zip(tasks, played, others, strict=True):
         if not rest:
             continue
-        skeleton = prior.restricted(rest)._for(task.descriptors)  # noqa: SLF001 - the same class's business
+        skeleton = prior.restricted(rest).skeleton_for(task.descriptors)
         found.append([_support(prior, skeleton, rows, size, generator) for size in SUPPORT_SIZES])
     return found
 
@@ -233,12 +196,9 @@ def _support(prior: SourceBasisPrior, skeleton: Skeleton, task: TaskData, size: 
     return Evidence.of(skeleton, some.X, y, noise)
 
 
-def describe(model: Conditioned) -> dict[str, Any]:
+def variance_notes(model: Conditioned) -> dict[str, Any]:
     """Return variances of the components, rounded, for people."""
     process = model.process
     assert isinstance(process, ComponentProcess)
     names = process.skeleton.names
     return {"variances": {name: float(f"{value:.3g}") for name, value in zip(names, process.logs.exp().tolist(), strict=True)}}
-
-
-__all__ = ["Features", "SourceBasisLearner", "SourceBasisPrior", "SourcePosterior", "describe", "left_out", "restore_source_basis"]

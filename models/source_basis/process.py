@@ -22,22 +22,22 @@ from scipy.optimize import minimize
 from torch import Tensor
 from typing_extensions import override
 
-from models.gaussian_processes.conditioning import Conditioned, Process
+from models.gaussian_processes.conditioning import Conditioned, GaussianProcess
 from models.gaussian_processes.kernels import FamilyKernel
 from models.inputs.features import Features
 from models.source_basis.basis import Basis
 
 REACHES: Final = (0.35, 1.0, 2.8)
 """Multiples of the family's length scales at which free functions vary: a task may be rougher or smoother than its kin."""
-FIT_ITERATIONS: Final = 40
-JITTER: Final = 1e-6
+_FIT_ITERATIONS: Final = 40
+_JITTER: Final = 1e-6
 """Added to the diagonal while fitting, in standard units."""
 FAILED: Final = 1e9
 """Loss where a factor does not exist: the line search turns back."""
 LARGEST_LOG: Final = 50.0
 """A first step along a steep slope may try larger variances, whose exponentials overflow."""
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
+_Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +51,6 @@ class Beliefs:
     coefficient_deviations: Float[Tensor, " c"]
     means: Float[Tensor, " j"]
     deviations: Float[Tensor, " j"]
-
-    def state(self) -> dict[str, Tensor]:
-        """Return tensors for a checkpoint."""
-        return {name: getattr(self, name) for name in self.__slots__}
 
 
 @dataclass(frozen=True)
@@ -97,7 +93,7 @@ class Skeleton:
 
 
 @dataclass(frozen=True)
-class ComponentProcess(Process):
+class ComponentProcess(GaussianProcess):
     """The process with given variances."""
 
     skeleton: Skeleton
@@ -157,11 +153,11 @@ class ComponentProcess(Process):
 class Evidence:
     """A support as the fit sees it, in standard units: `n` rows, `c` columns, `k` components."""
 
-    y: Array
-    columns: Array
-    components: Array
+    y: _Array
+    columns: _Array
+    components: _Array
     """k n n: covariance of each component at variance one."""
-    noise: Array
+    noise: _Array
     """Variance of each row at factor one."""
 
     @staticmethod
@@ -173,7 +169,7 @@ class Evidence:
             components = torch.stack([*(functions @ functions.mT for functions in sets), *skeleton.free(A, A)])
         return Evidence(y.numpy(), columns.numpy(), components.numpy(), noise.numpy())
 
-    def loss(self, coefficients: Array, logs: Array, *, fixed: Array | float = 0.0) -> tuple[float, Array, Array]:
+    def loss(self, coefficients: _Array, logs: _Array, *, fixed: _Array | float = 0.0) -> tuple[float, _Array, _Array]:
         """Return the negative log likelihood (constant left out) and its gradients by coefficients and logarithms.
 
         Args:
@@ -185,7 +181,7 @@ class Evidence:
             return FAILED, np.zeros_like(coefficients), np.zeros_like(logs)
         variances = np.exp(logs)
         noise = variances[-1] * self.noise
-        K = fixed + np.tensordot(variances[:-1], self.components, axes=1) + np.diag(noise + JITTER)
+        K = fixed + np.tensordot(variances[:-1], self.components, axes=1) + np.diag(noise + _JITTER)
         try:
             factor = np.linalg.cholesky(K)
         except np.linalg.LinAlgError:
@@ -209,12 +205,12 @@ def most_probable(evidence: Evidence, beliefs: Beliefs) -> tuple[Float[Tensor, "
     fixed = half @ half.T
     location, width = beliefs.means.numpy(), beliefs.deviations.numpy()
 
-    def loss(logs: Array) -> tuple[float, Array]:
+    def loss(logs: _Array) -> tuple[float, _Array]:
         value, _, slope = evidence.loss(coefficients, logs, fixed=fixed)
         z = (logs - location) / width
         return value + 0.5 * float(z @ z), slope + z / width
 
-    found = minimize(loss, location, jac=True, method="L-BFGS-B", options={"maxiter": FIT_ITERATIONS})
+    found = minimize(loss, location, jac=True, method="L-BFGS-B", options={"maxiter": _FIT_ITERATIONS})
     likelihood = -evidence.loss(coefficients, found.x, fixed=fixed)[0] - 0.5 * len(evidence.y) * float(np.log(2 * np.pi))
     return torch.tensor(found.x, dtype=torch.float64), likelihood
 
@@ -241,7 +237,7 @@ def agreement(model: Conditioned) -> float:
         mean = mean + variance * (column @ model.weights)
         half = torch.linalg.solve_triangular(model.factor, column.unsqueeze(-1), upper=False)
         variance = variance - variance.square() * half.square().sum()
-    return max(0.0, 2.0 * float(torch.special.ndtr(mean / variance.clamp_min(JITTER).sqrt())) - 1.0)
+    return max(0.0, 2.0 * float(torch.special.ndtr(mean / variance.clamp_min(_JITTER).sqrt())) - 1.0)
 
 
 FIRST_AVERAGE: Final = 1
@@ -257,12 +253,12 @@ REPLICATED_NOISE_DEVIATION: Final = 0.2
 """Normal priors before any source has spoken, on the scale of the numbers."""
 PSEUDO_TASKS: Final = 2
 """The first priors' spreads, halved, count for so many tasks when spreads are estimated from a few."""
-LEAST_DEVIATION: Final = 0.1
+_LEAST_DEVIATION: Final = 0.1
 LEAST_COEFFICIENT_DEVIATION: Final = 0.4
 LEAST_LEVEL_DEVIATION: Final = 1.0
 """Priors' spreads are at least these: a handful of sources that agree is no proof that the next task will. The level's is
 as wide as the fresh process's: campaigns measured where it was good, so that a new task's first rows lie far below."""
-ROUNDS: Final = 3
+_ROUNDS: Final = 3
 """Rounds of empirical Bayes; the third changes little."""
 
 
@@ -290,21 +286,21 @@ def learn_beliefs(tasks: Sequence[Sequence[Evidence]], first: Beliefs) -> Belief
     first_location = torch.cat([first.coefficient_means, first.means]).numpy()
     first_width = torch.cat([first.coefficient_deviations, first.deviations]).numpy()
     location, width = first_location, first_width
-    for _ in range(ROUNDS if tasks else 0):
+    for _ in range(_ROUNDS if tasks else 0):
         modes = np.stack([_mode(supports, location, width, count) for supports in tasks])
         location = modes.mean(axis=0)
         squares = ((modes - location) ** 2).sum(axis=0) + PSEUDO_TASKS * (0.5 * first_width) ** 2
-        least = np.where(np.arange(len(location)) < count, LEAST_COEFFICIENT_DEVIATION, LEAST_DEVIATION)
+        least = np.where(np.arange(len(location)) < count, LEAST_COEFFICIENT_DEVIATION, _LEAST_DEVIATION)
         least[0] = LEAST_LEVEL_DEVIATION
         width = np.maximum(np.sqrt(squares / (len(modes) + PSEUDO_TASKS)), least)
     mean, deviation = torch.tensor(location, dtype=torch.float64), torch.tensor(width, dtype=torch.float64)
     return Beliefs(mean[:count], deviation[:count], mean[count:], deviation[count:])
 
 
-def _mode(supports: Sequence[Evidence], location: Array, width: Array, count: int) -> Array:
+def _mode(supports: Sequence[Evidence], location: _Array, width: _Array, count: int) -> _Array:
     """Return the most probable numbers of one task, given all of its supports."""
 
-    def loss(theta: Array) -> tuple[float, Array]:
+    def loss(theta: _Array) -> tuple[float, _Array]:
         z = (theta - location) / width
         value, slope = 0.5 * float(z @ z), z / width
         for support in supports:
@@ -312,5 +308,5 @@ def _mode(supports: Sequence[Evidence], location: Array, width: Array, count: in
             value, slope = value + more, slope + np.concatenate([by_coefficients, by_logs])
         return value, slope
 
-    found: Array = minimize(loss, location, jac=True, method="L-BFGS-B", options={"maxiter": FIT_ITERATIONS}).x
+    found: _Array = minimize(loss, location, jac=True, method="L-BFGS-B", options={"maxiter": _FIT_ITERATIONS}).x
     return found

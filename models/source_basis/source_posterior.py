@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from models.base import spread_of
+from models.gaussian_processes.fitting import minimise, negative_log_density
 from models.gaussian_processes.kernels import FamilyKernel, Layout, matern, squared_distances
-from models.meta_learning.tasks import TaskData
+from models.tasks import TaskData
 
 FIT_ROWS: Final = 240
 """Rows from which a source's hyperparameters are fitted: they are known well by then, and the cost is cubic."""
@@ -20,7 +21,7 @@ KEPT_ROWS: Final = 400
 """Rows of a source that its mean is computed from."""
 ROWS_AT_ONCE: Final = 256
 """Rows of a table that all sources' means are computed of together: more no longer fit into a processor's cache."""
-FIT_ITERATIONS: Final = 60
+_FIT_ITERATIONS: Final = 60
 LENGTH_SPREAD: Final = 1.0
 AMPLITUDE_SPREAD: Final = 1.5
 """Standard deviations of the normal priors on the logarithms of length scales and of variances."""
@@ -28,7 +29,7 @@ NOISE_LOCATION: Final = -2.5
 PRODUCT_LOCATION: Final = -0.5
 ADDITIVE_LOCATION: Final = -1.5
 """Means of the normal priors on logarithms of variances, of a source in its own standard units."""
-LEAST_NOISE: Final = 1e-4
+_LEAST_NOISE: Final = 1e-4
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def fit_source(task: TaskData, features: Float[Tensor, "n f"], layout: Layout, g
     kernel = FamilyKernel(layout, lengths, _shares(amplitudes))
     rows = kernel.scaled(features[kept])
     K = _covariance(layout, amplitudes, rows, rows)
-    weights = torch.linalg.solve(K + (float(noise) + LEAST_NOISE) * torch.eye(len(kept), dtype=K.dtype), y[kept])
+    weights = torch.linalg.solve(K + (float(noise) + _LEAST_NOISE) * torch.eye(len(kept), dtype=K.dtype), y[kept])
     return SourcePosterior(task.name, kernel, amplitudes, float(noise), features[kept], weights, level, spread)
 
 
@@ -157,24 +158,12 @@ def _fit(F: Float[Tensor, "n f"], y: Float[Tensor, " n"], layout: Layout) -> Flo
         ]
     )
     width = torch.where(torch.arange(len(location)) < layout.lengths, LENGTH_SPREAD, AMPLITUDE_SPREAD)
-    theta = location.clone().requires_grad_()
     eye, blocks = torch.eye(len(y), dtype=dtype), list(layout.blocks)
 
-    def loss() -> Tensor:
+    def loss(theta: Tensor) -> Tensor:
         lengths, amplitudes, noise = _read(theta, layout)
         A = F * torch.exp(-lengths)[blocks]
-        factor = torch.linalg.cholesky(_covariance(layout, amplitudes, A, A) + (noise + LEAST_NOISE) * eye)
-        solved = torch.linalg.solve_triangular(factor, y.unsqueeze(-1), upper=False)
-        misfit: Tensor = 0.5 * solved.square().sum() + factor.diagonal().log().sum() + 0.5 * ((theta - location) / width).square().sum()
-        return misfit
+        misfit = negative_log_density(_covariance(layout, amplitudes, A, A) + (noise + _LEAST_NOISE) * eye, y)
+        return misfit + 0.5 * ((theta - location) / width).square().sum()
 
-    optimiser = torch.optim.LBFGS([theta], max_iter=FIT_ITERATIONS, line_search_fn="strong_wolfe", tolerance_change=1e-4)
-
-    def closure() -> Tensor:
-        optimiser.zero_grad()
-        value = loss()
-        value.backward()  # type: ignore[no-untyped-call]  # torch leaves it so
-        return value
-
-    optimiser.step(closure)  # type: ignore[no-untyped-call]  # torch leaves it so
-    return theta.detach()
+    return minimise(loss, location, max_iter=_FIT_ITERATIONS, tolerance_change=1e-4)

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, mo
 
 from orchestrator.domain.constraints import Constraint
 from orchestrator.domain.objective import Objective, Target
-from orchestrator.domain.parameters import CategoricalParameter, Parameter
+from orchestrator.domain.parameters import Parameter
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Frozen, explain
 from orchestrator.errors import BadInput
@@ -301,10 +301,9 @@ def read_candidates(text: str, parameters: tuple[Any, ...], *, what: str, dialec
     Raises:
         BadInput: Not a table, a missing column, a cell that is no number, or an illegal value; names the line.
     """
-    names = {column: isinstance(one, CategoricalParameter) for one in parameters for column in one.columns}
     rows = []
     for row in parse_table(text, what=what, dialect=dialect).rows:
-        values = {column: str(row[column]) if is_name else row[column].number() for column, is_name in names.items()}
+        values = {column: row[column].number() if column in one.units else str(row[column]) for one in parameters for column in one.columns}
         if complaint := next((found for one in parameters if (found := one.complaint(values))), None):
             raise BadInput(f"{row.place}: {complaint}")
         rows.append(values)

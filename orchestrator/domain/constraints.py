@@ -28,6 +28,13 @@ class LinearConstraint(Frozen):
         return self
 
     @property
+    def is_equality(self) -> bool:
+        """Whether the bounds are one number, but for rounding."""
+        if self.min is None or self.max is None:
+            return False
+        return self.max - self.min <= CONSTRAINT_TOLERANCE * max(abs(self.min), abs(self.max))
+
+    @property
     def label(self) -> str:
         """What a message calls it."""
         return " + ".join(f"{factor:g} {column}" for column, factor in self.coefficients.items())

@@ -98,6 +98,17 @@ class RunStatus(StrEnum):
         return not self.is_open and self is not RunStatus.UNKNOWN
 
 
+class EvidenceKey(StrEnum):
+    """What the evidence of a run's end is asked for."""
+
+    NOT_EXECUTED = "not_executed"
+    """Nothing of it was carried out, or a person said so: it may be tried again. The value says how that is known."""
+    NEVER_SENT = "steps never sent"
+    """Indices of the steps that the host's journal has as planned to the end."""
+    CARRIED_OUT = "steps carried out"
+    """Of an attempt that counts as not executed: indices of the steps that were done all the same."""
+
+
 class StepStatus(StrEnum):
     """Where a step of a run stands in the bench host's journal."""
 
@@ -142,6 +153,11 @@ class CampaignStatus(StrEnum):
     PAUSED = "paused"
     FINISHED = "finished"
     ABORTED = "aborted"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the campaign never goes on."""
+        return self in (CampaignStatus.FINISHED, CampaignStatus.ABORTED)
 
 
 _P, _R, _S, _M, _C = ProposalStatus, RunStatus, StepStatus, MeasurementStatus, CampaignStatus

@@ -16,6 +16,7 @@ from orchestrator.domain.lifecycle import (
 )
 from orchestrator.domain.review import Signature
 from orchestrator.domain.values import Frozen, digest
+from orchestrator.errors import BadInput
 
 
 class Until(Frozen):
@@ -227,6 +228,11 @@ class CampaignRecord(Frozen):
     """Failed runs, and runs without an accepted value, that a person had seen when the campaign was last resumed."""
     forgiven_infeasible: int = 0
     """Infeasible runs that a person had seen then."""
+
+    def refuse_ended(self) -> None:
+        """Refuse what only a campaign that goes on can take; BadInput when it has ended."""
+        if self.status.is_over:
+            raise BadInput(f"campaign {self.name} has ended: {self.status} ({self.reason})")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints, model_validator
 from orchestrator.domain.lifecycle import AnswerStatus, ReviewStatus
 from orchestrator.domain.values import Frozen, digest
 
-CODE_LENGTH: Final = 10
+_CODE_LENGTH: Final = 10
 """Letters of a one-time code: 50 bits, so that guessing one of forty takes longer than a deadline."""
 _ALPHABET: Final = "23456789abcdefghjkmnpqrstuvwxyz"
 """Letters and digits that nobody takes for one another."""
@@ -179,8 +179,8 @@ class Person(Frozen):
 
 def draw_codes(count: int) -> tuple[str, ...]:
     """Draw one-time codes, written in two groups for reading aloud."""
-    drawn = ("".join(secrets.choice(_ALPHABET) for _ in range(CODE_LENGTH)) for _ in range(count))
-    return tuple(f"{one[: CODE_LENGTH // 2]}-{one[CODE_LENGTH // 2 :]}" for one in drawn)
+    drawn = ("".join(secrets.choice(_ALPHABET) for _ in range(_CODE_LENGTH)) for _ in range(count))
+    return tuple(f"{one[: _CODE_LENGTH // 2]}-{one[_CODE_LENGTH // 2 :]}" for one in drawn)
 
 
 def normal(code: str) -> str:

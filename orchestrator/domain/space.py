@@ -7,16 +7,10 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from orchestrator.domain.constraints import CONSTRAINT_TOLERANCE, Constraint, ExpressionConstraint, LinearConstraint, between
-from orchestrator.domain.parameters import (
-    RELATIVE_TOLERANCE,
-    CategoricalParameter,
-    CompositionParameter,
-    ContinuousParameter,
-    DiscreteParameter,
-    Parameter,
-)
+from orchestrator.domain.parameters import RELATIVE_TOLERANCE, Parameter
 from orchestrator.domain.values import Configuration, Frozen
 from orchestrator.errors import BadInput
+from orchestrator.intervals import Interval
 
 
 class SearchSpace(Frozen):
@@ -46,6 +40,11 @@ class SearchSpace(Frozen):
                 raise ValueError(
                     f"constraint {constraint.label!r}: {unknown[0]!r} is no numeric column; known: {', '.join(self.numeric_columns)}"
                 )
+            logs = [column for column in constraint.coefficients if self.owners[column].on_log_scale]
+            if logs and constraint.is_equality:
+                raise ValueError(
+                    f"constraint {constraint.shown!r}: {logs[0]} is on a log scale, where a sum cannot be held; expected a range"
+                )
             return
         shadowed = sorted(set(constraint.constants) & set(self.columns))
         if shadowed:
@@ -68,17 +67,30 @@ class SearchSpace(Frozen):
     @cached_property
     def units(self) -> dict[str, str]:
         """Unit of each numeric column."""
-        return {
-            column: "" if isinstance(parameter, CompositionParameter) else parameter.unit
-            for parameter in self.parameters
-            if not isinstance(parameter, CategoricalParameter)
-            for column in parameter.columns
-        }
+        return {column: unit for parameter in self.parameters for column, unit in parameter.units.items()}
 
-    def scale(self, column: str) -> float:
+    @cached_property
+    def intervals(self) -> dict[str, Interval]:
+        """Range of each numeric column, constraints left aside."""
+        return {column: interval for parameter in self.parameters for column, interval in parameter.intervals.items()}
+
+    @cached_property
+    def owners(self) -> dict[str, Parameter]:
+        """The parameter of each column."""
+        return {column: parameter for parameter in self.parameters for column in parameter.columns}
+
+    @property
+    def freedom(self) -> int:
+        """How much can be varied independently, constraints aside."""
+        return sum(parameter.freedom for parameter in self.parameters)
+
+    def largest(self, column: str) -> float:
         """Return the largest legal size of a numeric column, in its unit."""
-        (owner,) = (one for one in self.parameters if column in one.columns)
-        return max(abs(owner.min), abs(owner.max)) if isinstance(owner, ContinuousParameter | DiscreteParameter) else 1.0
+        return max(abs(self.intervals[column].low), abs(self.intervals[column].high))
+
+    def neighbours(self, configuration: Configuration) -> Iterator[dict[str, float | str]]:
+        """Iterate over configurations that differ in one discrete choice; constraints are not looked at."""
+        return ({**configuration, **change} for parameter in self.parameters for change in parameter.neighbours(configuration))
 
     @cached_property
     def numeric_columns(self) -> tuple[str, ...]:

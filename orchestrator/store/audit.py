@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from orchestrator.domain.values import canonical
 from orchestrator.store.chain import GENESIS, Link, read_payload
-from orchestrator.store.documents import STATE, Document, Kept, KeptReading, Key, abridge
-from orchestrator.store.ledger import Row, Scanner
+from orchestrator.store.documents import STATE, Kept, KeptReading, RowDocument, RowKey, abridge
+from orchestrator.store.ledger import Scanner, StateRow
 from orchestrator.store.upcasts import Payload
 
 _AT_ONCE: Final = 500
@@ -26,7 +26,7 @@ _AT_ONCE: Final = 500
 class _Expected:
     """What the tables must hold by the events gone through so far."""
 
-    rows: dict[tuple[str, Key], tuple[int, bytes]] = field(default_factory=dict)
+    rows: dict[tuple[str, RowKey], tuple[int, bytes]] = field(default_factory=dict)
     """Table and key -> number of the last event that changed the row, digest of its document."""
     readings: dict[int, bytes] = field(default_factory=dict)
     """Number of the event -> digest over the numbers and digests of the readings that it recorded."""
@@ -43,7 +43,7 @@ def audit(ledger: Scanner) -> Iterator[str]:
     yield from _audit_readings(ledger, expected, present)
 
 
-def all_links(ledger: Scanner) -> Iterator[Link]:
+def _all_links(ledger: Scanner) -> Iterator[Link]:
     """Go through all events, a few hundred at a time."""
     since = -(2**62)
     while links := ledger.links(None, since, _AT_ONCE):
@@ -53,7 +53,7 @@ def all_links(ledger: Scanner) -> Iterator[Link]:
 
 def _audit_chain(ledger: Scanner, expected: _Expected) -> Iterator[str]:
     seq, digest = 0, GENESIS
-    for link in all_links(ledger):
+    for link in _all_links(ledger):
         yield from (f"event {missing}: missing" for missing in range(seq + 1, link.seq))
         if not _is_sound(link):
             yield f"event {link.seq}: altered (its content does not have its digest)"
@@ -83,13 +83,13 @@ def _expect(link: Link, expected: _Expected) -> Iterator[str]:
         expected.readings[link.seq] = _digest_of_readings(readings)
 
 
-def _rows_of(seq: int, payload: Payload) -> Iterator[tuple[tuple[str, Key], tuple[int, bytes]]]:
+def _rows_of(seq: int, payload: Payload) -> Iterator[tuple[tuple[str, RowKey], tuple[int, bytes]]]:
     for table, documents in payload["documents"].items():
         for document in documents:
             yield (table, STATE[table].key_of(document)), (seq, _digest(document))
 
 
-def _digest(document: Document) -> bytes:
+def _digest(document: RowDocument) -> bytes:
     return sha256(canonical(abridge(document)).encode()).digest()
 
 
@@ -108,11 +108,11 @@ def _audit_rows(ledger: Scanner, kept: Kept[Any], expected: _Expected) -> Iterat
             yield f"{table} {_joined(key)}: missing; event {seq} recorded it"
 
 
-def _joined(key: Key) -> str:
+def _joined(key: RowKey) -> str:
     return "/".join(map(str, key))
 
 
-def _fault(kept: Kept[Any], row: Row, expected: tuple[int, bytes] | None) -> str | None:
+def _fault(kept: Kept[Any], row: StateRow, expected: tuple[int, bytes] | None) -> str | None:
     if expected is None:
         return "extra; no event recorded it"
     seq, digest = expected

@@ -5,7 +5,6 @@ rewritten; old ones are read through up-casts. A cut-off tail leaves a sound, sh
 printed in reports and exports, shows it.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,14 +12,14 @@ from datetime import UTC
 from typing import Any, Final
 
 from orchestrator.clock import Instant
-from orchestrator.domain.values import canonical
+from orchestrator.domain.values import canonical, digest
 from orchestrator.errors import StoreError
 from orchestrator.ports import StoredEvent
 from orchestrator.store.upcasts import ANY, UPCASTS, Payload, Upcast
 
 GENESIS: Final = "0" * 64
 """What stands before the first event."""
-VERSION: Final = 2
+EVENT_VERSION: Final = 2
 """Schema version of the events that this Athanor writes."""
 
 
@@ -47,7 +46,7 @@ class Link:
     def content_digest(self) -> str:
         """The sha256 over the previous digest and everything else that the event holds."""
         head = [self.previous, self.seq, self.kind, self.version, self.campaign, self.subject]
-        return text_digest(canonical([*head, self.payload, self.wall, self.lab, self.by]))
+        return digest([*head, self.payload, self.wall, self.lab, self.by])
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +59,6 @@ class Happening:
     payload: Payload
     by: str
     now: Instant
-
-
-def text_digest(text: str) -> str:
-    """Return the sha256 of a text."""
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def write_json(document: Any, *, what: str) -> str:
@@ -87,7 +81,7 @@ def forge(head: tuple[int, str], happening: Happening) -> Link:
     link = Link(
         seq=head[0] + 1,
         kind=happening.kind,
-        version=VERSION,
+        version=EVENT_VERSION,
         campaign=happening.campaign,
         subject=happening.subject,
         payload=write_json(happening.payload, what=what),
@@ -100,7 +94,7 @@ def forge(head: tuple[int, str], happening: Happening) -> Link:
     return replace(link, digest=link.content_digest)
 
 
-def read_payload(link: Link, *, upcasts: Mapping[tuple[str, int], Upcast] = UPCASTS, version: int = VERSION) -> Payload:
+def read_payload(link: Link, *, upcasts: Mapping[tuple[str, int], Upcast] = UPCASTS, version: int = EVENT_VERSION) -> Payload:
     """Read a payload as the given schema version has it."""
     payload: Payload = json.loads(link.payload)
     for old in range(link.version, version):

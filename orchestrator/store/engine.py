@@ -17,20 +17,17 @@ from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from orchestrator.errors import StoreError
 
-BUSY_SECONDS: Final = 30.0
+_BUSY_SECONDS: Final = 30.0
 """Wall seconds for which a writer waits for its turn; a transaction takes milliseconds."""
 _BEGIN: Final = "athanor_begin"
 
 
-def open_engine(
-    path: Path, *, read_only: bool, busy_seconds: float = BUSY_SECONDS, references: bool = True, immutable: bool = False
-) -> Engine:
+def open_engine(path: Path, *, read_only: bool, references: bool = True, immutable: bool = False) -> Engine:
     """Make an engine; nothing is opened before the first connection.
 
     Args:
         path: The file.
         read_only: Write nothing.
-        busy_seconds: Wall seconds for which a writer waits for its turn.
         references: Whether each statement must keep them. A migration puts a table in the place of another, which drops rows
             that others refer to; it checks them all before its commit. SQLite heeds this only outside a transaction.
         immutable: Nobody writes to the file, and nothing can be written beside it: no lock, no log.
@@ -38,7 +35,7 @@ def open_engine(
     uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}{'&immutable=1' if immutable else ''}"
 
     def connect() -> sqlite3.Connection:
-        return sqlite3.connect(uri, uri=True, timeout=busy_seconds, check_same_thread=False)
+        return sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, check_same_thread=False)
 
     # A creator, because a URL would decode the quoted path once too often.
     engine = create_engine("sqlite+pysqlite://", creator=connect, poolclass=QueuePool)

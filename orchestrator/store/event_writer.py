@@ -5,35 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.clock import Instant
+from orchestrator.domain.events import EventKind
 from orchestrator.domain.values import Frozen
 from orchestrator.store.chain import Happening, forge, write_json
-from orchestrator.store.documents import Document, Kept, KeptReading, abridge, document_of
-from orchestrator.store.ledger import Row, Writer
+from orchestrator.store.documents import KeptReading, RowDocument, abridge, document_of, kept_of
+from orchestrator.store.ledger import StateRow, Writer
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A domain value that a transaction writes."""
-
-    kept: Kept[Any]
-    value: Frozen
-    abridged: bool = False
-    """The event holds the digest of a snapshot that an earlier event holds in full."""
-
-    @property
-    def document(self) -> Document:
-        """The row's document."""
-        return document_of(self.value)
-
-    @property
-    def recorded(self) -> Document:
-        """The event's document."""
-        return abridge(self.document) if self.abridged else self.document
-
-
-@dataclass(frozen=True, slots=True)
-class Pen:
-    """One transaction's hand: who writes, and when."""
+class EventWriter:
+    """Writes in one transaction: who, and when."""
 
     ledger: Writer
     by: str
@@ -41,33 +22,38 @@ class Pen:
 
     def record(
         self,
-        kind: str,
-        campaign: str,
-        subject: str,
-        entries: Sequence[Entry] = (),
-        *,
+        kind: EventKind,
+        *values: Frozen,
+        about: Frozen | None = None,
+        said: str | None = None,
         details: Mapping[str, Any] | None = None,
         readings: Sequence[tuple[KeptReading, bytes]] = (),
+        abridged: bool = False,
     ) -> None:
-        """Append one event and bring the tables to what it says."""
-        payload: Document = {"details": dict(details or {}), "documents": _by_table(entries)}
+        """Append one event and bring the tables to what it says.
+
+        Args:
+            kind: What happened.
+            values: The new state.
+            about: What the event is about, where that is not the first of the values.
+            said: What a person said, where the kind is written with it.
+            details: What no table holds.
+            readings: Raw readings and the device's bytes.
+            abridged: The event holds the digest of a snapshot that an earlier event holds in full.
+        """
+        entries = [(kept_of(value), document_of(value)) for value in values]
+        payload: RowDocument = {"details": dict(details or {}), "documents": {kept.table: [] for kept, _ in entries}}
+        for kept, document in entries:
+            payload["documents"][kept.table].append(abridge(document) if abridged else document)
         if readings:
-            payload["readings"] = {str(kept.seq): kept.digest for kept, _ in readings}
-        link = forge(self.ledger.head(), Happening(kind, campaign, subject, payload, self.by, self.now))
+            payload["readings"] = {str(reading.seq): reading.digest for reading, _ in readings}
+        subject = about or values[0]
+        written, of = str(kind) if said is None else f"{kind}: {said}", kept_of(subject)
+        happening = Happening(written, of.campaign(subject), str(of.key(subject)[0]), payload, self.by, self.now)
+        link = forge(self.ledger.head(), happening)
         self.ledger.append(link)
-        for entry in entries:
-            self._put(entry, link.seq)
-        for kept, raw in readings:
-            self.ledger.keep(kept, raw, link.seq)
-
-    def _put(self, entry: Entry, event_seq: int) -> None:
-        document = entry.document
-        text = write_json(document, what=entry.kept.table)
-        self.ledger.put(entry.kept.table, Row(entry.kept.searchable(document), text, event_seq))
-
-
-def _by_table(entries: Sequence[Entry]) -> dict[str, list[Document]]:
-    documents: dict[str, list[Document]] = {}
-    for entry in entries:
-        documents.setdefault(entry.kept.table, []).append(entry.recorded)
-    return documents
+        for kept, document in entries:
+            text = write_json(document, what=kept.table)
+            self.ledger.put(kept.table, StateRow(kept.searchable(document), text, link.seq))
+        for reading, raw in readings:
+            self.ledger.keep(reading, raw, link.seq)

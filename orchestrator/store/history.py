@@ -8,22 +8,9 @@ from typing import Any
 from orchestrator.domain.values import canonical
 from orchestrator.errors import BadInput
 from orchestrator.ports import Changes, StoredEvent
-from orchestrator.store.documents import (
-    ANSWERS,
-    CAMPAIGNS,
-    MEASUREMENTS,
-    PROPOSALS,
-    REQUESTS,
-    RESTRICTIONS,
-    RUNS,
-    STATE,
-    Document,
-    Kept,
-    Key,
-    abridge,
-)
+from orchestrator.store.documents import CAMPAIGNS, FOLLOWED, STATE, Kept, RowDocument, RowKey, abridge
 
-_Rows = dict[tuple[str, Key], tuple[int, Document]]
+_Rows = dict[tuple[str, RowKey], tuple[int, RowDocument]]
 
 
 def rebuild(events: Iterable[StoredEvent], campaign: str, seq: int) -> Changes:
@@ -43,16 +30,11 @@ def rebuild(events: Iterable[StoredEvent], campaign: str, seq: int) -> Changes:
     return Changes(
         seq=seq,
         campaign=_select(rows, CAMPAIGNS)[0],
-        proposals=_select(rows, PROPOSALS),
-        runs=_select(rows, RUNS),
-        measurements=_select(rows, MEASUREMENTS),
-        requests=_select(rows, REQUESTS),
-        answers=_select(rows, ANSWERS),
-        restrictions=_select(rows, RESTRICTIONS),
+        **{name: _select(rows, kept) for name, kept in FOLLOWED.items()},
     )
 
 
-def _whole(document: Document, snapshots: dict[str, Any]) -> Document:
+def _whole(document: RowDocument, snapshots: dict[str, Any]) -> RowDocument:
     """Put a campaign's snapshot, which only one event holds in full, in place of its digest."""
     short = abridge(document)
     if "snapshot" not in short or not short["snapshot"]:

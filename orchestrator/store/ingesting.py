@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
+from orchestrator.domain.events import EventKind
 from orchestrator.domain.records import ExperimentRun, Measurement, Reading
 from orchestrator.errors import StoreError
-from orchestrator.store.checks import check_run_step, check_same, content, find, known, name_of
-from orchestrator.store.documents import MEASUREMENTS, RUNS, KeptReading, Key, document_of, keep_reading
-from orchestrator.store.event_writer import Entry, Pen
+from orchestrator.store.checks import check_run_step, check_same, content, find_stored, known, name_of
+from orchestrator.store.documents import KeptReading, RowKey, document_of, keep_reading, kept_of
+from orchestrator.store.event_writer import EventWriter
 from orchestrator.store.ledger import Reader
 
 
@@ -14,23 +15,22 @@ class Incident(StoreError):
     """Other content came under a key that the ledger knows; recorded as an event."""
 
 
-def ingest(pen: Pen, run: ExperimentRun, measurements: Sequence[Measurement], readings: Sequence[Reading]) -> None:
+def ingest(writer: EventWriter, run: ExperimentRun, measurements: Sequence[Measurement], readings: Sequence[Reading]) -> None:
     """Write what is new; nothing, not even an event, when all of it is known.
 
     Raises:
         Incident: Other content came under a known key.
     """
-    stored = known(pen.ledger, RUNS, run)
-    new_readings = _new_readings(pen.ledger, run, readings)
-    new_measurements = _new_measurements(pen.ledger, run, measurements)
+    stored = known(writer.ledger, run)
+    new_readings = _new_readings(writer.ledger, run, readings)
+    new_measurements = _new_measurements(writer.ledger, run, measurements)
     same_end = document_of(stored) == document_of(run)
     if stored.ingested and not same_end:
-        raise Incident(f"{name_of(RUNS, run)} came again with another end: {run.status}, {stored.status} expected")
+        raise Incident(f"{name_of(run)} came again with another end: {run.status}, {stored.status} expected")
     if same_end and not new_readings and not new_measurements:
         return
     check_run_step(stored, run)
-    entries = [Entry(RUNS, run), *(Entry(MEASUREMENTS, measurement) for measurement in new_measurements)]
-    pen.record("ingested", run.campaign, run.run_key, entries, readings=new_readings)
+    writer.record(EventKind.INGESTED, run, *new_measurements, readings=new_readings)
 
 
 def _new_readings(ledger: Reader, run: ExperimentRun, readings: Sequence[Reading]) -> list[tuple[KeptReading, bytes]]:
@@ -40,18 +40,18 @@ def _new_readings(ledger: Reader, run: ExperimentRun, readings: Sequence[Reading
         kept = keep_reading(run.run_key, reading)
         stored = present.setdefault(kept.seq, kept)
         if stored != kept:
-            raise Incident(f"reading {kept.seq} of {name_of(RUNS, run)} came again with other content")
+            raise Incident(f"reading {kept.seq} of {name_of(run)} came again with other content")
         if stored is kept:
             new.append((kept, reading.raw))
     return new
 
 
 def _new_measurements(ledger: Reader, run: ExperimentRun, measurements: Sequence[Measurement]) -> list[Measurement]:
-    new: dict[Key, Measurement] = {}
+    new: dict[RowKey, Measurement] = {}
     for measurement in measurements:
-        what, key = name_of(MEASUREMENTS, measurement), MEASUREMENTS.key(measurement)
+        what, key = name_of(measurement), kept_of(measurement).key(measurement)
         check_same(f"run of {what}", (run.campaign, run.run_key), (measurement.campaign, measurement.run_key))
-        present = new.get(key) or find(ledger, MEASUREMENTS, measurement)
+        present = new.get(key) or find_stored(ledger, measurement)
         if present is None:
             new[key] = measurement
         elif content(present) != content(measurement):

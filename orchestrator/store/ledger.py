@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from orchestrator.store.chain import Link
-from orchestrator.store.documents import KeptReading, Key
+from orchestrator.store.documents import KeptReading, RowKey
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class StateRow:
     """A row of a state table."""
 
     searchable: Mapping[str, Any]
@@ -34,7 +34,7 @@ class Reader(Protocol):
         """Return all documents of a small table, in the order of their keys."""
         ...
 
-    def find(self, table: str, key: Key) -> str | None:
+    def find(self, table: str, key: RowKey) -> str | None:
         """Return a row's document."""
         ...
 
@@ -62,7 +62,7 @@ class Scanner(Protocol):
         """Return the next events in order."""
         ...
 
-    def scan_rows(self, table: str) -> Iterator[Row]:
+    def scan_rows(self, table: str) -> Iterator[StateRow]:
         """Go through a state table."""
         ...
 
@@ -82,7 +82,7 @@ class Writer(Reader, Protocol):
         """Add an event."""
         ...
 
-    def put(self, table: str, row: Row) -> None:
+    def put(self, table: str, row: StateRow) -> None:
         """Insert or replace a row."""
         ...
 

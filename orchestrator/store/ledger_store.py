@@ -5,50 +5,42 @@ transaction is carried out (`orchestrator.store.ledger`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final, Self
 
 from typing_extensions import override
 
 from orchestrator.clock import Instant
+from orchestrator.domain.events import Actor, EventKind
 from orchestrator.domain.lifecycle import CAMPAIGN_STEPS, RunStatus, advance
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, Measurement, Proposal, Reading
 from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.review import Answer, Page, Person, ReviewRequest
-from orchestrator.errors import StoreError
+from orchestrator.domain.values import Frozen
+from orchestrator.errors import BadInput, StoreError
 from orchestrator.ports import Changes, Store, StoredEvent
 from orchestrator.store import reviewing
 from orchestrator.store.chain import read_event
 from orchestrator.store.checks import (
     campaign_of,
+    changed,
     check_correction,
-    check_decision,
     check_new_revision,
-    check_queued,
     check_run_step,
     check_successor,
+    everything,
+    get,
     known,
     no_campaign,
     numbered,
 )
-from orchestrator.store.documents import (
-    ANSWERS,
-    CAMPAIGNS,
-    MEASUREMENTS,
-    PAGES,
-    PEOPLE,
-    PROPOSALS,
-    REQUESTS,
-    RESTRICTIONS,
-    RUNS,
-    load_reading,
-)
-from orchestrator.store.event_writer import Entry, Pen
+from orchestrator.store.documents import CAMPAIGNS, FOLLOWED, PAGES, PEOPLE, kept_of, load_reading
+from orchestrator.store.event_writer import EventWriter
 from orchestrator.store.history import rebuild
 from orchestrator.store.ingesting import Incident, ingest
 from orchestrator.store.ledger import Reader, Writer
 
-EVENTS_AT_ONCE: Final = 500
+_EVENTS_AT_ONCE: Final = 500
 """Events are read by this many, each time in a transaction of its own: a slow reader must hold nothing open."""
 
 
@@ -78,12 +70,7 @@ class LedgerStore(Store):
             return Changes(
                 seq=ledger.head()[0],
                 campaign=campaign_of(ledger, campaign),
-                proposals=tuple(PROPOSALS.load(text) for text in ledger.changed(PROPOSALS.table, campaign, since)),
-                runs=tuple(RUNS.load(text) for text in ledger.changed(RUNS.table, campaign, since)),
-                measurements=tuple(MEASUREMENTS.load(text) for text in ledger.changed(MEASUREMENTS.table, campaign, since)),
-                requests=tuple(REQUESTS.load(text) for text in ledger.changed(REQUESTS.table, campaign, since)),
-                answers=tuple(ANSWERS.load(text) for text in ledger.changed(ANSWERS.table, campaign, since)),
-                restrictions=tuple(RESTRICTIONS.load(text) for text in ledger.changed(RESTRICTIONS.table, campaign, since)),
+                **{name: changed(ledger, kept, campaign, since) for name, kept in FOLLOWED.items()},
             )
 
     @override
@@ -93,7 +80,7 @@ class LedgerStore(Store):
     @override
     def campaigns(self) -> tuple[CampaignRecord, ...]:
         with self.reading() as ledger:
-            return tuple(CAMPAIGNS.load(text) for text in ledger.everything(CAMPAIGNS.table))
+            return everything(ledger, CAMPAIGNS)
 
     @override
     def readings(self, run_key: str) -> tuple[Reading, ...]:
@@ -104,9 +91,9 @@ class LedgerStore(Store):
     def events(self, campaign: str | None = None, *, since: int = 0) -> Iterator[StoredEvent]:
         while True:
             with self.reading() as ledger:
-                links = ledger.links(campaign, since, EVENTS_AT_ONCE)
+                links = ledger.links(campaign, since, _EVENTS_AT_ONCE)
             yield from map(read_event, links)
-            if len(links) < EVENTS_AT_ONCE:
+            if len(links) < _EVENTS_AT_ONCE:
                 return
             since = links[-1].seq
 
@@ -116,82 +103,106 @@ class LedgerStore(Store):
             return ledger.head()
 
     @override
+    def page(self, sha256: str) -> Page:
+        with self.reading() as ledger:
+            found = get(ledger, PAGES, sha256)
+        if found is None:
+            raise BadInput(f"there is no decision page {sha256!r} in this ledger")
+        return found
+
+    @override
+    def people(self) -> tuple[Person, ...]:
+        with self.reading() as ledger:
+            return everything(ledger, PEOPLE)
+
+    @contextmanager
+    def _writing(self, campaign: str, by: str, now: Instant) -> Iterator[EventWriter]:
+        """Write about a campaign that no other process has taken up meanwhile."""
+        with self.writing() as ledger:
+            self._guard(ledger, campaign)
+            yield EventWriter(ledger, by, now)
+
+    def _guard(self, ledger: Reader, campaign: str) -> None:
+        """Refuse when another process has taken the campaign up; a store that never did may write a person's requests."""
+        fence, own = ledger.fence(campaign), self._fences.get(campaign)
+        if fence is None:
+            raise no_campaign(ledger, campaign)
+        if own is not None and fence > own:
+            raise StoreError(f"campaign {campaign} was taken up by another process (fence {fence} > {own})")
+
+    # ----------------------------------------------------------------- campaigns
+
+    @override
     def create_campaign(self, record: CampaignRecord, *, by: str, now: Instant) -> None:
         with self.writing() as ledger:
             if ledger.fence(record.name) is not None:
                 raise StoreError(f"campaign {record.name} is in the ledger already")
-            Pen(ledger, by, now).record("campaign-created", record.name, record.name, [Entry(CAMPAIGNS, record)])
+            EventWriter(ledger, by, now).record(EventKind.CAMPAIGN_CREATED, record)
 
     @override
     def take_up(self, campaign: str, *, by: str, now: Instant) -> int:
         with self.writing() as ledger:
             stored = campaign_of(ledger, campaign)
             taken = stored.evolve(fence=stored.fence + 1)
-            entry = Entry(CAMPAIGNS, taken, abridged=True)
-            Pen(ledger, by, now).record("campaign-taken-up", campaign, campaign, [entry], details={"fence": taken.fence})
+            details = {"fence": taken.fence}
+            EventWriter(ledger, by, now).record(EventKind.CAMPAIGN_TAKEN_UP, taken, details=details, abridged=True)
         self._fences[campaign] = taken.fence
         return taken.fence
 
     @override
     def update_campaign(
-        self, record: CampaignRecord, *, kind: str, by: str, now: Instant, payload: Mapping[str, Any] | None = None
+        self, record: CampaignRecord, *, kind: EventKind, by: str, now: Instant, payload: Mapping[str, Any] | None = None
     ) -> None:
-        with self.writing() as ledger:
-            self._guard(ledger, record.name)
-            stored = campaign_of(ledger, record.name)
+        with self._writing(record.name, by, now) as writer:
+            stored = campaign_of(writer.ledger, record.name)
             if record.status != stored.status:
                 advance(CAMPAIGN_STEPS, stored.status, record.status, what=f"campaign {record.name}")
             kept = record.evolve(fence=stored.fence)  # only `take_up` moves it: the record may have been read before
-            entry = Entry(CAMPAIGNS, kept, abridged=kept.snapshot == stored.snapshot)
-            Pen(ledger, by, now).record(kind, record.name, record.name, [entry], details=payload)
+            writer.record(kind, kept, details=payload, abridged=kept.snapshot == stored.snapshot)
 
     @override
     def add_proposals(self, proposals: Sequence[Proposal], *, by: str, now: Instant) -> None:
         with self.writing() as ledger:
-            pen = Pen(ledger, by, now)
             for proposal in proposals:
                 self._guard(ledger, proposal.campaign)
                 check_new_revision(ledger, proposal)
-                entry = Entry(PROPOSALS, numbered(ledger, proposal))
-                pen.record("proposed", proposal.campaign, proposal.proposal_id, [entry])
+                EventWriter(ledger, by, now).record(EventKind.PROPOSED, numbered(ledger, proposal))
+
+    @override
+    def restrict(self, restriction: Restriction, *, by: str, now: Instant) -> Restriction:
+        with self._writing(restriction.campaign, by, now) as writer:
+            return reviewing.record_restriction(writer, restriction)
+
+    # ----------------------------------------------------------------- review
 
     @override
     def decide(self, proposal: Proposal, runs: Sequence[ExperimentRun], *, by: str, now: Instant) -> None:
-        with self.writing() as ledger:
-            self._guard(ledger, proposal.campaign)
-            check_decision(ledger, proposal)
-            pen = Pen(ledger, by, now)
-            entry = Entry(PROPOSALS, proposal)
-            pen.record(proposal.status, proposal.campaign, proposal.proposal_id, [entry], details={"reason": proposal.reason})
+        with self._writing(proposal.campaign, by, now) as writer:
+            reviewing.record_decision(writer, proposal)
             for run in runs:
-                check_queued(ledger, run, proposal)
-                pen.record("queued", run.campaign, run.run_key, [Entry(RUNS, run)])
+                reviewing.record_queued(writer, run, proposal)
 
     @override
     def take_back(
         self, proposal: Proposal, runs: Sequence[ExperimentRun], successor: Proposal | None, *, by: str, now: Instant, reason: str
     ) -> None:
-        with self.writing() as ledger:
-            self._guard(ledger, proposal.campaign)
-            reviewing.take_back(Pen(ledger, by, now), proposal, runs, successor, reason)
+        with self._writing(proposal.campaign, by, now) as writer:
+            reviewing.take_back(writer, proposal, runs, successor, reason)
 
     @override
     def open_request(self, request: ReviewRequest, page: Page, *, by: str, now: Instant) -> None:
-        with self.writing() as ledger:
-            self._guard(ledger, request.campaign)
-            reviewing.open_request(Pen(ledger, by, now), request, page)
+        with self._writing(request.campaign, by, now) as writer:
+            reviewing.open_request(writer, request, page)
 
     @override
-    def update_request(self, request: ReviewRequest, *, kind: str, by: str, now: Instant) -> None:
-        with self.writing() as ledger:
-            self._guard(ledger, request.campaign)
-            reviewing.update_request(Pen(ledger, by, now), request, kind)
+    def update_request(self, request: ReviewRequest, *, kind: EventKind, by: str, now: Instant) -> None:
+        with self._writing(request.campaign, by, now) as writer:
+            reviewing.update_request(writer, request, kind)
 
     @override
     def answer(self, answer: Answer, *, code: str | None, now: Instant) -> Answer:
-        with self.writing() as ledger:
-            self._guard(ledger, answer.campaign)
-            return reviewing.record_answer(Pen(ledger, f"person {answer.reviewer}", now), answer, code)
+        with self._writing(answer.campaign, Actor.person(answer.reviewer), now) as writer:
+            return reviewing.record_answer(writer, answer, code)
 
     @override
     def settle(
@@ -205,84 +216,52 @@ class LedgerStore(Store):
         by: str,
         now: Instant,
     ) -> None:
-        with self.writing() as ledger:
-            self._guard(ledger, request.campaign)
-            pen = Pen(ledger, by, now)
-            reviewing.settle(pen, request, answer, proposals, runs)
+        with self._writing(request.campaign, by, now) as writer:
+            reviewing.record_settlement(writer, request, answer, proposals, runs)
             for restriction in restrictions:
-                reviewing.restrict(pen, restriction)
+                reviewing.record_restriction(writer, restriction)
 
     @override
-    def restrict(self, restriction: Restriction, *, by: str, now: Instant) -> Restriction:
+    def keep(self, value: Frozen, *, kind: EventKind, by: str, now: Instant, reason: str | None = None) -> None:
+        kept = kept_of(value)
+        if not kept.is_free:
+            raise StoreError(f"table {kept.table} has rules of its own; nothing was written")
         with self.writing() as ledger:
-            self._guard(ledger, restriction.campaign)
-            return reviewing.restrict(Pen(ledger, by, now), restriction)
+            if kept.owner:
+                self._guard(ledger, kept.campaign(value))
+            EventWriter(ledger, by, now).record(kind, value, said=reason)
+
+    # ----------------------------------------------------------------- runs
 
     @override
-    def page(self, sha256: str) -> Page:
-        with self.reading() as ledger:
-            return reviewing.load(ledger, PAGES, sha256)
-
-    @override
-    def people(self) -> tuple[Person, ...]:
-        with self.reading() as ledger:
-            return tuple(map(PEOPLE.load, ledger.everything(PEOPLE.table)))
-
-    @override
-    def keep_person(self, person: Person, *, kind: str, by: str, now: Instant) -> None:
-        with self.writing() as ledger:
-            reviewing.keep_person(Pen(ledger, by, now), person, kind)
-
-    @override
-    def update_run(self, run: ExperimentRun, *, kind: str, by: str, now: Instant, payload: Mapping[str, Any] | None = None) -> None:
+    def update_run(self, run: ExperimentRun, *, kind: EventKind, by: str, now: Instant, payload: Mapping[str, Any] | None = None) -> None:
         if run.status is RunStatus.SUPERSEDED:
             raise StoreError(f"run {run.run_key} can be superseded only together with its next attempt")
-        with self.writing() as ledger:
-            self._guard(ledger, run.campaign)
-            check_run_step(known(ledger, RUNS, run), run)
-            Pen(ledger, by, now).record(kind, run.campaign, run.run_key, [Entry(RUNS, run)], details=payload)
+        with self._writing(run.campaign, by, now) as writer:
+            check_run_step(known(writer.ledger, run), run)
+            writer.record(kind, run, details=payload)
 
     @override
     def supersede(self, run: ExperimentRun, successor: ExperimentRun, *, by: str, now: Instant) -> None:
-        with self.writing() as ledger:
-            self._guard(ledger, run.campaign)
-            check_run_step(known(ledger, RUNS, run), run)
-            check_successor(ledger, run, successor)
-            pen = Pen(ledger, by, now)
-            details = {"evidence": run.evidence, "successor": successor.run_key}
-            pen.record("superseded", run.campaign, run.run_key, [Entry(RUNS, run)], details=details)
-            pen.record("queued", run.campaign, successor.run_key, [Entry(RUNS, successor)])
+        with self._writing(run.campaign, by, now) as writer:
+            check_run_step(known(writer.ledger, run), run)
+            check_successor(writer.ledger, run, successor)
+            writer.record(EventKind.SUPERSEDED, run, details={"evidence": run.evidence, "successor": successor.run_key})
+            writer.record(EventKind.QUEUED, successor)
 
     @override
     def ingest(
         self, run: ExperimentRun, measurements: Sequence[Measurement], readings: Sequence[Reading], *, by: str, now: Instant
     ) -> None:
         try:
-            with self.writing() as ledger:
-                self._guard(ledger, run.campaign)
-                ingest(Pen(ledger, by, now), run, measurements, readings)
+            with self._writing(run.campaign, by, now) as writer:
+                ingest(writer, run, measurements, readings)
         except Incident as incident:
-            self._record_incident(run, str(incident), by=by, now=now)
+            with self.writing() as ledger:
+                EventWriter(ledger, by, now).record(EventKind.INCIDENT, about=run, details={"what": str(incident)})
             raise
 
     @override
-    def update_measurement(
-        self, measurement: Measurement, *, kind: str, by: str, now: Instant, payload: Mapping[str, Any] | None = None
-    ) -> None:
-        with self.writing() as ledger:
-            self._guard(ledger, measurement.campaign)
-            check_correction(ledger, measurement)
-            subject, entry = measurement.run_key, Entry(MEASUREMENTS, measurement)
-            Pen(ledger, by, now).record(kind, measurement.campaign, subject, [entry], details=payload)
-
-    def _guard(self, ledger: Reader, campaign: str) -> None:
-        """Refuse when another process has taken the campaign up; a store that never did may write a person's requests."""
-        fence, own = ledger.fence(campaign), self._fences.get(campaign)
-        if fence is None:
-            raise no_campaign(ledger, campaign)
-        if own is not None and fence > own:
-            raise StoreError(f"campaign {campaign} was taken up by another process (fence {fence} > {own})")
-
-    def _record_incident(self, run: ExperimentRun, what: str, *, by: str, now: Instant) -> None:
-        with self.writing() as ledger:
-            Pen(ledger, by, now).record("incident", run.campaign, run.run_key, details={"what": what})
+    def update_measurement(self, measurement: Measurement, *, by: str, now: Instant, payload: Mapping[str, Any] | None = None) -> None:
+        with self._writing(measurement.campaign, by, now) as writer:
+            writer.record(check_correction(writer.ledger, measurement), measurement, details=payload)

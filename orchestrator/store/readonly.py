@@ -49,7 +49,7 @@ def engine_to_read(path: Path, held: ExitStack) -> Engine:
     return other
 
 
-def copy_of(engine: Engine, held: ExitStack) -> Path:
+def copy_ledger(engine: Engine, held: ExitStack) -> Path:
     """Copy what an engine reads, as of one moment, into a temporary folder."""
     target = temporary(held) / "ledger.db"
     with closing(engine.raw_connection()) as source, closing(sqlite3.connect(target)) as copy:

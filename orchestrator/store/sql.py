@@ -13,136 +13,114 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Engine, Select, Update, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Engine, Select, bindparam, func, select
+from sqlalchemy.dialects.sqlite import Insert, insert
 from typing_extensions import override
 
 from orchestrator.errors import BadInput, StoreError
 from orchestrator.store.audit import audit
 from orchestrator.store.chain import GENESIS, Link
-from orchestrator.store.documents import CAMPAIGNS, STATE, KeptReading, Key
+from orchestrator.store.documents import CAMPAIGNS, STATE, KeptReading, RowKey
 from orchestrator.store.engine import clear_errors, find_damage, open_engine, writing
-from orchestrator.store.ledger import Row
+from orchestrator.store.ledger import StateRow
 from orchestrator.store.ledger_store import LedgerStore
-from orchestrator.store.readonly import copy_of, engine_to_read
-from orchestrator.store.schema import find_schema, latest, upgrade
-from orchestrator.store.tables import METADATA
+from orchestrator.store.readonly import copy_ledger, engine_to_read
+from orchestrator.store.schema import find_schema, latest
+from orchestrator.store.tables import EVENTS, RAW_BYTES, RAW_READINGS, TABLES
 
 logger = logging.getLogger(__name__)
 
 _ROWS_AT_ONCE: Final = 500
-_EVENTS, _READINGS, _RAW = (METADATA.tables[name] for name in ("events", "raw_readings", "raw_bytes"))
-_LINK_COLUMNS: Final = [_EVENTS.c[column.name] for column in fields(Link)]
-_READING_COLUMNS: Final = [_READINGS.c[column.name] for column in fields(KeptReading)]
-_HEAD: Final = select(_EVENTS.c.seq, _EVENTS.c.digest).order_by(_EVENTS.c.seq.desc()).limit(1)
-
-
-def _is_key(table: str) -> list[ColumnElement[bool]]:
-    columns = METADATA.tables[table].c
-    return [columns[name] == bindparam(f"key_{name}") for name in STATE[table].key_fields]
+_LINK_COLUMNS: Final = [EVENTS.c[column.name] for column in fields(Link)]
+_READING_COLUMNS: Final = [RAW_READINGS.c[column.name] for column in fields(KeptReading)]
+_HEAD: Final = select(EVENTS.c.seq, EVENTS.c.digest).order_by(EVENTS.c.seq.desc()).limit(1)
 
 
 @cache
-def _select(table: str) -> Select[str]:
-    return select(METADATA.tables[table].c.document).where(*_is_key(table))
+def _find(table: str) -> Select[str]:
+    columns = TABLES[table].c
+    return select(columns.document).where(*(columns[name] == bindparam(name) for name in STATE[table].key_fields))
 
 
 @cache
-def _update(table: str) -> Update:
-    names = [*STATE[table].key_fields, *STATE[table].columns, "document", "event_seq"]
-    return update(METADATA.tables[table]).where(*_is_key(table)).values({name: bindparam(name) for name in names})
+def _put(table: str) -> Insert:
+    """Return the statement that inserts a row, or replaces the one that has its key."""
+    made, kept = insert(TABLES[table]), STATE[table]
+    changed = {name: made.excluded[name] for name in (*kept.columns, "document", "event_seq")}
+    return made.on_conflict_do_update(index_elements=kept.key_fields, set_=changed)
 
 
-class SqlLedger:
-    """One transaction on a connection."""
+class _Transaction:
+    """One transaction on a connection: an `orchestrator.store.ledger.Writer` and `Scanner`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def head(self) -> tuple[int, str]:
-        """Return the last event's sequence number and digest."""
         row = self._connection.execute(_HEAD).first()
         return (row.seq, row.digest) if row else (0, GENESIS)
 
     def fence(self, campaign: str) -> int | None:
-        """Return a campaign's fencing number; None when there is no such campaign."""
-        table = METADATA.tables[CAMPAIGNS.table]
+        table = TABLES[CAMPAIGNS.table]
         return self._connection.execute(select(table.c.fence).where(table.c.name == campaign)).scalar()
 
     def everything(self, table: str) -> Sequence[str]:
-        """Return all documents of a small table, in the order of their keys."""
-        columns = METADATA.tables[table].c
+        columns = TABLES[table].c
         order = [columns[name] for name in STATE[table].key_fields]
         return self._connection.execute(select(columns.document).order_by(*order)).scalars().all()
 
-    def find(self, table: str, key: Key) -> str | None:
-        """Return a row's document."""
-        keys = {f"key_{name}": value for name, value in zip(STATE[table].key_fields, key, strict=True)}
-        return self._connection.execute(_select(table), keys).scalar()
+    def find(self, table: str, key: RowKey) -> str | None:
+        return self._connection.execute(_find(table), dict(zip(STATE[table].key_fields, key, strict=True))).scalar()
 
     def changed(self, table: str, campaign: str, since: int) -> Sequence[str]:
-        """Return documents of a campaign's rows that changed after an event, by walking the index from there."""
-        columns = METADATA.tables[table].c
+        """Walk the index of campaign and event from there."""
+        columns = TABLES[table].c
         order = [columns.event_seq, *(columns[name] for name in STATE[table].key_fields)]
         statement = select(columns.document).where(columns.campaign == campaign, columns.event_seq > since)
         return self._connection.execute(statement.order_by(*order)).scalars().all()
 
     def highest_number(self, table: str, campaign: str) -> int:
-        """Return the highest number that a table of a campaign's numbered things holds; 0 where it holds none."""
-        columns = METADATA.tables[table].c
+        columns = TABLES[table].c
         return self._connection.execute(select(func.max(columns.number)).where(columns.campaign == campaign)).scalar() or 0
 
     def links(self, campaign: str | None, since: int, limit: int) -> Sequence[Link]:
-        """Return the next events in order."""
-        statement = select(*_LINK_COLUMNS).where(_EVENTS.c.seq > since).order_by(_EVENTS.c.seq).limit(limit)
+        statement = select(*_LINK_COLUMNS).where(EVENTS.c.seq > since).order_by(EVENTS.c.seq).limit(limit)
         if campaign is not None:
-            statement = statement.where(_EVENTS.c.campaign == campaign)
+            statement = statement.where(EVENTS.c.campaign == campaign)
         return [Link(*row) for row in self._connection.execute(statement)]
 
     def readings(self, run_key: str) -> Sequence[tuple[KeptReading, bytes]]:
-        """Return a run's raw readings in order."""
-        joined = _READINGS.outerjoin(_RAW, _READINGS.c.sha256 == _RAW.c.sha256)
-        statement = select(*_READING_COLUMNS, _RAW.c.content).select_from(joined)
-        statement = statement.where(_READINGS.c.run_key == run_key).order_by(_READINGS.c.seq)
+        joined = RAW_READINGS.outerjoin(RAW_BYTES, RAW_READINGS.c.sha256 == RAW_BYTES.c.sha256)
+        statement = select(*_READING_COLUMNS, RAW_BYTES.c.content).select_from(joined)
+        statement = statement.where(RAW_READINGS.c.run_key == run_key).order_by(RAW_READINGS.c.seq)
         return [(KeptReading(*row[:-1]), row[-1] or b"") for row in self._connection.execute(statement)]
 
     def append(self, link: Link) -> None:
-        """Add an event."""
-        self._connection.execute(insert(_EVENTS), asdict(link))
+        self._connection.execute(insert(EVENTS), asdict(link))
 
-    def put(self, table: str, row: Row) -> None:
-        """Insert or replace a row."""
-        values = {**row.searchable, "document": row.document, "event_seq": row.event_seq}
-        keys = {f"key_{name}": row.searchable[name] for name in STATE[table].key_fields}
-        if self._connection.execute(_update(table), {**keys, **values}).rowcount == 0:
-            self._connection.execute(insert(METADATA.tables[table]), values)
+    def put(self, table: str, row: StateRow) -> None:
+        self._connection.execute(_put(table), {**row.searchable, "document": row.document, "event_seq": row.event_seq})
 
     def keep(self, reading: KeptReading, raw: bytes, event_seq: int) -> None:
-        """Add a raw reading, and its bytes where they are new."""
-        if reading.sha256 and not self._has_raw(reading.sha256):
-            self._connection.execute(insert(_RAW), {"sha256": reading.sha256, "content": raw})
+        if reading.sha256:
+            self._connection.execute(insert(RAW_BYTES).on_conflict_do_nothing(), {"sha256": reading.sha256, "content": raw})
         values = {"run_key": reading.run_key, "seq": reading.seq, "sha256": reading.sha256}
-        self._connection.execute(insert(_READINGS), {**values, "document": reading.document, "event_seq": event_seq})
+        self._connection.execute(insert(RAW_READINGS), {**values, "document": reading.document, "event_seq": event_seq})
 
-    def _has_raw(self, sha256: str) -> bool:
-        return self._connection.execute(select(_RAW.c.sha256).where(_RAW.c.sha256 == sha256)).first() is not None
-
-    def scan_rows(self, table: str) -> Iterator[Row]:
-        """Go through a state table."""
+    def scan_rows(self, table: str) -> Iterator[StateRow]:
         names = [*STATE[table].key_fields, *STATE[table].columns]
-        columns = METADATA.tables[table].c
+        columns = TABLES[table].c
         statement = select(columns.document, columns.event_seq, *(columns[name] for name in names))
         for document, event_seq, *values in self._stream(statement):
-            yield Row(dict(zip(names, values, strict=True)), document, event_seq)
+            yield StateRow(dict(zip(names, values, strict=True)), document, event_seq)
 
     def scan_readings(self) -> Iterator[tuple[int, KeptReading]]:
-        """Go through all raw readings with their events' numbers, in the order of these."""
-        statement = select(_READINGS.c.event_seq, *_READING_COLUMNS).order_by(_READINGS.c.event_seq)
+        statement = select(RAW_READINGS.c.event_seq, *_READING_COLUMNS).order_by(RAW_READINGS.c.event_seq)
         for event_seq, *values in self._stream(statement):
             yield event_seq, KeptReading(*values)
 
     def scan_raw(self) -> Iterator[tuple[str, bytes]]:
-        """Go through all raw bytes with their digests."""
-        return ((sha256, content) for sha256, content in self._stream(select(_RAW.c.sha256, _RAW.c.content)))
+        return ((sha256, content) for sha256, content in self._stream(select(RAW_BYTES.c.sha256, RAW_BYTES.c.content)))
 
     def _stream(self, statement: Select[Any]) -> Iterator[Sequence[Any]]:
         return iter(self._connection.execute(statement, execution_options={"yield_per": _ROWS_AT_ONCE}))
@@ -179,20 +157,20 @@ class SqlStore(LedgerStore):
 
     @override
     @contextmanager
-    def reading(self) -> Iterator[SqlLedger]:
+    def reading(self) -> Iterator[_Transaction]:
         with clear_errors(self._path), self._engine.begin() as connection:
-            yield SqlLedger(connection)
+            yield _Transaction(connection)
 
     @override
     @contextmanager
-    def writing(self) -> Iterator[SqlLedger]:
+    def writing(self) -> Iterator[_Transaction]:
         with clear_errors(self._path), self._writer.begin() as connection:
-            yield SqlLedger(connection)
+            yield _Transaction(connection)
 
     @override
     def verify(self) -> tuple[str, ...]:
         with clear_errors(self._path), self._engine.begin() as connection:
-            return (*find_damage(connection), *audit(SqlLedger(connection)))
+            return (*find_damage(connection), *audit(_Transaction(connection)))
 
     @override
     def close(self) -> None:
@@ -217,7 +195,7 @@ def _to_read(path: Path, held: ExitStack) -> Engine:
         if schema is None:
             raise StoreError(f"ledger {path} has schema none, this Athanor reads {latest()}; `athanor run` brings it there")
         logger.info("ledger %s has schema %s: a copy is brought to %s and read", path, schema, latest())
-        copy = copy_of(engine, held)
+        copy = copy_ledger(engine, held)
     _upgrade(copy, name=str(path))
     migrated = open_engine(copy, read_only=True)
     held.callback(migrated.dispose)
@@ -225,14 +203,9 @@ def _to_read(path: Path, held: ExitStack) -> Engine:
 
 
 def _upgrade(path: Path, *, name: str) -> None:
-    """Bring a ledger to today's schema, with the references switched off while tables are put in the place of others."""
-    engine = open_engine(path, read_only=False, references=False)
-    try:
-        with clear_errors(path), writing(engine).begin() as connection:
-            find_schema(connection, name=name)
-            upgrade(connection)
-    finally:
-        engine.dispose()
+    from orchestrator.store.upgrading import upgrade  # late: Alembic takes as long to load as all else that a reader needs
+
+    upgrade(path, name=name)
 
 
 def _look(path: Path) -> str | None:

@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from models.meta_learning.tasks import Scale
 from models.peers.rgpe import leave_one_out, ranking_loss, ranking_weights
 from models.peers.source_gps import Pointwise, fitted, own_scale
 from models.reproducible import repeatable
+from models.tasks import Scale
 
 
 def wave(shift: float, count: int = 12) -> tuple[torch.Tensor, torch.Tensor]:

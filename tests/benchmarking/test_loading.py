@@ -1,10 +1,9 @@
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from flows.cli.benchmark import BenchmarkOptions, run_benchmark
+from flows.cli.study_commands import benchmark
 from flows.studies.benchmark.loading import load_suite
 from flows.studies.benchmark.spec import load_benchmark
 from flows.studies.benchmark.split import sources_for
@@ -103,11 +102,11 @@ def test_the_example_files_are_sound(path: Path) -> None:
 
 def test_the_command_keeps_rows_in_a_file_and_computes_none_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_family(tmp_path)
-    options = BenchmarkOptions(tmp_path, 1, "random", "one", None, None, fresh=False)
+    file = benchmark_file(tmp_path).path
     for _ in range(2):
-        run_benchmark(benchmark_file(tmp_path).path, tmp_path / "out.json", options)
+        benchmark(file, tmp_path / "out.json", tmp_path, seeds=1, surrogates="random", tasks="one")
     printed = capsys.readouterr().out
     assert "0 rows are there" in printed
     assert "1 rows are there, 0 of them of another version of the code; 0 to compute" in printed
     with pytest.raises(BadInput, match="--leave nothing is unknown"):
-        run_benchmark(benchmark_file(tmp_path).path, tmp_path / "out.json", replace(options, leave="nothing"))
+        benchmark(file, tmp_path / "out.json", tmp_path, leave="nothing")

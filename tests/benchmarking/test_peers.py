@@ -10,9 +10,9 @@ from typing_extensions import override
 from benchmarks.peers.cases import case_of, cases_of, drawn
 from benchmarks.peers.replaying import Case, Draw, Entrant, Kept, Measured, replay
 from flows.studies.benchmark.loading import load_suite
-from flows.studies.benchmark.replay import Course, Replay, initial_candidates
+from flows.studies.benchmark.replay import Replay, ReplayCourse, initial_candidates
 from flows.studies.benchmark.rows import Results, make_row
-from models.meta_learning.tasks import TaskData
+from models.tasks import TaskData
 from tests.benchmarking.family import benchmark_file, write_family
 
 
@@ -79,7 +79,7 @@ def test_a_peers_row_counts_what_our_rows_count(tmp_path: Path, goal: str) -> No
     pool = load_suite(file, tmp_path).pools["one"]
     first = initial_candidates("one", 1, of=12, count=3)
     chosen = (*first, *(index for index in range(12) if index not in first))[:8]
-    course, found = Course(seed=1, initial=3, budget=8), Replay(chosen, (1.0,), (1.0,), {})
+    course, found = ReplayCourse(seed=1, initial=3, budget=8), Replay(chosen, (1.0,), (1.0,), {})
     ours = make_row(("next", "one", 1, "group", 3), pool, course, found, {}, sign=case["sign"], code="next-1")
     timed = {"latency_s", "latency_worst_s", "latency_cpu_s"}
     assert {name: value for name, value in ours.items() if name not in {*timed, "random_support"}} == {

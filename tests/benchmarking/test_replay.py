@@ -6,13 +6,11 @@ import pytest
 import torch
 from typing_extensions import override
 
-from flows.studies.benchmark.replay import Course, choose, generator_for, initial_candidates, replay
+from flows.studies.benchmark.replay import ReplayCourse, choose, generator_for, initial_candidates, replay_pool
 from flows.studies.benchmark.rows import Results
-from flows.studies.benchmark.running import Benchmark, Choice, prepare
-from models.base import Prior
-from models.meta_learning.protocols import MetaLearner
-from models.meta_learning.tasks import Family, TaskData
+from flows.studies.benchmark.running import Benchmark, BenchmarkChoice, prepare
 from models.peers.baselines import BASELINES, NoModel
+from models.tasks import Family, MetaLearner, Prior, ReportProgress, TaskData
 from orchestrator.errors import BadInput
 from tests.benchmarking.family import benchmark_file, small_suite, write_family
 
@@ -23,18 +21,15 @@ class Recording(MetaLearner):
 
     seen: list[tuple[str, ...]]
 
-    @property
     @override
-    def name(self) -> str:
-        return "recording"
-
-    @override
-    def meta_train(self, tasks: Sequence[TaskData], family: Family, *, generator: torch.Generator) -> Prior:
+    def meta_train(
+        self, tasks: Sequence[TaskData], family: Family, *, generator: torch.Generator, report: ReportProgress | None = None
+    ) -> Prior:
         self.seen.append(tuple(task.name for task in tasks))
         return BASELINES["copy"]().meta_train(tasks, family, generator=generator)
 
 
-def bench(folder: Path, choice: Choice, **changes: str) -> Benchmark:
+def bench(folder: Path, choice: BenchmarkChoice, **changes: str) -> Benchmark:
     write_family(folder)
     return prepare(benchmark_file(folder, **changes), folder, choice)
 
@@ -53,7 +48,7 @@ def test_every_baseline_replays_without_asking_twice_and_repeatably(name: str, i
 
     def once() -> tuple[int, ...]:
         prior = BASELINES[name]().meta_train(sources, suite.family, generator=torch.Generator().manual_seed(0))
-        return replay(prior, suite.pools["one"], Course(seed=1, initial=initial, budget=6)).chosen
+        return replay_pool(prior, suite.pools["one"], ReplayCourse(seed=1, initial=initial, budget=6)).chosen
 
     chosen = once()
     assert len(set(chosen)) == len(chosen) == 6
@@ -63,7 +58,7 @@ def test_every_baseline_replays_without_asking_twice_and_repeatably(name: str, i
 def test_without_initial_rows_a_surrogate_without_history_opens_with_three_random_ones(tmp_path: Path) -> None:
     pool = small_suite(tmp_path).pools["one"]
     prior = BASELINES["fresh-gp"]().meta_train((), small_suite(tmp_path).family, generator=torch.Generator())
-    found = replay(prior, pool, Course(seed=4, initial=0, budget=5))
+    found = replay_pool(prior, pool, ReplayCourse(seed=4, initial=0, budget=5))
     assert list(found.chosen[:3]) == initial_candidates("one", 4, of=12, count=3)
     assert len(found.latencies) == 2
 
@@ -77,14 +72,14 @@ def test_random_choice_takes_only_what_is_left_and_uses_the_generator() -> None:
 def test_a_prior_is_trained_once_per_judged_task_and_never_sees_it_or_its_group(tmp_path: Path) -> None:
     write_family(tmp_path)
     learner = Recording([])
-    base = bench(tmp_path, Choice(surrogates=("copy",), leave="group"))
-    made = Benchmark(base.file, base.suite, Choice(surrogates=("recording",), leave="group"), {"recording": lambda: learner})
+    base = bench(tmp_path, BenchmarkChoice(surrogates=("copy",), leave="group"))
+    made = Benchmark(base.file, base.suite, BenchmarkChoice(surrogates=("recording",), leave="group"), {"recording": lambda: learner})
     list(made.run(Results(tmp_path / "out.json")))
     assert learner.seen == [("three",), ("three",)]
 
 
 def test_rows_are_resumed_by_key_and_computed_again_only_when_asked(tmp_path: Path) -> None:
-    made = bench(tmp_path, Choice(surrogates=("random",)))
+    made = bench(tmp_path, BenchmarkChoice(surrogates=("random",)))
     results = Results.open(tmp_path / "out.json")
     first = list(made.run(results))
     assert len(first) == 4
@@ -92,15 +87,15 @@ def test_rows_are_resumed_by_key_and_computed_again_only_when_asked(tmp_path: Pa
     again = Results.open(tmp_path / "out.json")
     assert again.rows == first
     assert made.missing(again) == []
-    fresh = bench(tmp_path, Choice(surrogates=("random",), fresh=True))
+    fresh = bench(tmp_path, BenchmarkChoice(surrogates=("random",), fresh=True))
     assert len(fresh.missing(again)) == 4
 
 
 def test_a_learners_row_of_other_code_is_kept_and_counts_as_missing(tmp_path: Path) -> None:
-    made = bench(tmp_path, Choice(surrogates=("copy",), seeds=1))
-    learner = Benchmark(made.file, made.suite, Choice(surrogates=("mine",), seeds=1), {"mine": BASELINES["copy"]}, code="new")
+    made = bench(tmp_path, BenchmarkChoice(surrogates=("copy",), seeds=1))
+    learner = Benchmark(made.file, made.suite, BenchmarkChoice(surrogates=("mine",), seeds=1), {"mine": BASELINES["copy"]}, code="new")
     results = Results.open(tmp_path / "out.json")
-    old = Benchmark(made.file, made.suite, Choice(surrogates=("mine",), seeds=1), {"mine": BASELINES["copy"]}, code="old")
+    old = Benchmark(made.file, made.suite, BenchmarkChoice(surrogates=("mine",), seeds=1), {"mine": BASELINES["copy"]}, code="old")
     list(old.run(results))
     assert len(learner.missing(results)) == 2
     list(learner.run(results))
@@ -108,7 +103,7 @@ def test_a_learners_row_of_other_code_is_kept_and_counts_as_missing(tmp_path: Pa
 
 
 def test_regret_falls_to_zero_when_the_best_candidate_is_found(tmp_path: Path) -> None:
-    made = bench(tmp_path, Choice(surrogates=("fresh-gp",), seeds=1, tasks=("one",)))
+    made = bench(tmp_path, BenchmarkChoice(surrogates=("fresh-gp",), seeds=1, tasks=("one",)))
     row = made.row(next(made.keys()))
     assert len(row["best_so_far"]) == row["budget"] == 8
     assert row["regret"] == sorted(row["regret"], reverse=True)
@@ -120,12 +115,12 @@ def test_regret_falls_to_zero_when_the_best_candidate_is_found(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("choice", "line"),
     [
-        (Choice(surrogates=("nobody",)), "surrogate 'nobody' is unknown; known: random"),
-        (Choice(tasks=("three",)), "task 'three' is not judged"),
-        (Choice(initial=8), "leaves nothing after 8 initial rows"),
+        (BenchmarkChoice(surrogates=("nobody",)), "surrogate 'nobody' is unknown; known: random"),
+        (BenchmarkChoice(tasks=("three",)), "task 'three' is not judged"),
+        (BenchmarkChoice(initial=8), "leaves nothing after 8 initial rows"),
     ],
 )
-def test_what_cannot_be_run_is_refused_before_anything_is_computed(tmp_path: Path, choice: Choice, line: str) -> None:
+def test_what_cannot_be_run_is_refused_before_anything_is_computed(tmp_path: Path, choice: BenchmarkChoice, line: str) -> None:
     with pytest.raises(BadInput, match=line):
         bench(tmp_path, choice)
 

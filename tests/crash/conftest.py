@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from instruments.lab_processes.plant_process import shutdown_plant
 from instruments.lab_processes.process_identity import Process
-from instruments.lab_processes.processes import process_table, shutdown_plant
+from instruments.lab_processes.processes import process_table
 from tests.crash.campaigns import quick_campaign
 
 

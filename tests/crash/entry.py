@@ -13,10 +13,12 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from flows.cli.run import RunOptions, run_campaign
-from flows.console import fail
+from flows.cli.console import fail
+from flows.cli.run import run_in_terminal
+from flows.running.session import RunOptions
 from orchestrator.errors import AthanorError
-from orchestrator.store.sql import SqlLedger, SqlStore
+from orchestrator.store.ledger import Writer
+from orchestrator.store.sql import SqlStore
 
 
 def die_at(number: int, when: str) -> None:
@@ -24,9 +26,9 @@ def die_at(number: int, when: str) -> None:
     original = SqlStore.writing
     seen = 0
 
-    def writing(self: SqlStore) -> AbstractContextManager[SqlLedger]:
+    def writing(self: SqlStore) -> AbstractContextManager[Writer]:
         @contextmanager
-        def wrapped() -> Iterator[SqlLedger]:
+        def wrapped() -> Iterator[Writer]:
             nonlocal seen
             seen += 1
             if seen == number and when == "before":
@@ -46,7 +48,7 @@ def carry(file: str, lab: str, rate: float, number: int, when: str) -> int:
     if number:
         die_at(number, when)
     try:
-        run_campaign(Path(file), RunOptions(kind="dry", lab=Path(lab), rate=rate, view=False, as_json=True))
+        run_in_terminal(Path(file), RunOptions(kind="dry", lab=Path(lab), rate=rate, view=False), as_json=True)
     except AthanorError as error:
         fail(str(error))
         return error.exit_code

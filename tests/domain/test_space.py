@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from orchestrator.domain.constraints import ExpressionConstraint, LinearConstraint
 from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter
+from orchestrator.domain.parameters.kind import FormField
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
@@ -221,6 +222,13 @@ def test_a_changed_key_means_a_changed_configuration(data: st.DataObject) -> Non
     left, right = data.draw(strategies.configurations(space)), data.draw(strategies.configurations(space))
     if space.key(left) == space.key(right):
         assert all(left[column] == pytest.approx(right[column], rel=1e-11, abs=0) for column in space.numeric_columns)
+
+
+def test_values_are_listed_wherever_people_read_what_is_legal() -> None:
+    few = DiscreteParameter(name="n", unit="mL", values=(1, 2, 4))
+    assert (few.legal, few.legal_values, few.field) == (listed := "one of 1, 2, 4 mL", listed, FormField(listed, ("1", "2", "4")))
+    many = DiscreteParameter(name="n", values=tuple(range(31)))
+    assert (many.field.choices, many.legal) == (None, f"one of {', '.join(map(str, range(31)))}")
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from flows.studies.cdse import cdse_conditions, cdse_configurations, cdse_space, cdse_tasks, task_descriptors, task_group
 from flows.studies.emission_noise import EmissionNoise
-from flows.studies.families import cdse_conditions, cdse_configurations, cdse_space, cdse_tasks, task_descriptors, task_group
 from models.explanations.mechanistic import MechanisticLearner, tabulated
 from models.inputs.encoding import Encoding
 from models.inputs.features import Features
 from models.meta_learning.randomisation import randomise
-from models.meta_learning.tasks import Family, TaskData
+from models.tasks import Family, TaskData
 from orchestrator.errors import BadInput
 from simulators.chemistry.cdse import CdSeConstants, CdSeOutcome, draw_task, simulate
 from simulators.chemistry.cdse_batch import simulate_many, simulate_pairs
@@ -81,6 +81,6 @@ def test_a_mechanistic_mean_beats_a_constant_on_a_simulated_task() -> None:
     source = TaskData("base", X, base[known])
     learner = MechanisticLearner(tabulated("base/1", X, base[known]))
     prior = learner.meta_train([source], Family(Features(Encoding(cdse_space())), "wavelength"), generator=torch.Generator())
-    surrogate = prior.adapt(X[:6], Y[:6], None, torch.zeros(0), generator=torch.Generator())
+    surrogate = prior.adapt(TaskData("judged", X[:6], Y[:6]), generator=torch.Generator())
     error = (surrogate.posterior(X[6:].unsqueeze(-2)).mean.flatten() - Y[6:]).square().mean().sqrt()
     assert float(error) < 0.5 * float((Y[6:] - Y[:6].mean()).square().mean().sqrt())

@@ -15,8 +15,10 @@ from typing import Any, Final
 
 from flows.plans.lab import make_lab
 from instruments.bench.file import load_bench
+from instruments.lab_processes.bench_process import ensure_bench
+from instruments.lab_processes.plant_process import ensure_plant, shutdown_plant
 from instruments.lab_processes.process_identity import Process, reap
-from instruments.lab_processes.processes import ensure_bench, ensure_plant, process_table, shutdown_plant
+from instruments.lab_processes.processes import process_table
 from orchestrator.domain.records import ExperimentRun
 from orchestrator.ports import Changes
 from orchestrator.store.sql import SqlStore

@@ -9,8 +9,8 @@ from typing import Final
 
 import pytest
 
+from instruments.lab_processes.bench_process import shutdown_bench
 from instruments.lab_processes.process_identity import Process
-from instruments.lab_processes.processes import shutdown_bench
 from tests.crash.campaigns import athanor
 from tests.faults.conftest import MakeLaboratory
 from tests.faults.laboratory import Ended, Laboratory

@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 
 import pytest
 
-from instruments.drivers.eurotherm import RegisterLink
+from instruments.drivers.eurotherm_link import RegisterLink
 from instruments.drivers.new_era import NewEraPump
 from instruments.drivers.protocol import ArgumentSpec, Call, CommandSpec, Limit, Settings
 from instruments.transport.serial import SerialTransport

@@ -15,8 +15,9 @@ import pytest
 
 from flows.plans.plan import load_plan
 from instruments.bench_client.client import HostClient
+from instruments.lab_processes.bench_process import ensure_bench, shutdown_bench
 from instruments.lab_processes.process_identity import Process
-from instruments.lab_processes.processes import ensure_bench, shutdown_bench
+from orchestrator.domain.events import EventKind
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.records import RunRequest
 from orchestrator.errors import HostError
@@ -131,4 +132,4 @@ def test_a_campaign_started_twice_is_refused_by_the_name_of_the_first_and_taken_
 def take_ups(laboratory: Laboratory) -> list[datetime]:
     """Return when campaign processes took the campaign up, each with a fence of its own."""
     with closing(SqlStore.open(laboratory.lab / "ledger.db", read_only=True)) as store:
-        return [datetime.fromisoformat(event.wall) for event in store.events(CAMPAIGN) if event.kind == "campaign-taken-up"]
+        return [datetime.fromisoformat(event.wall) for event in store.events(CAMPAIGN) if event.kind == EventKind.CAMPAIGN_TAKEN_UP]

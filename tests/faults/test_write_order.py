@@ -16,8 +16,8 @@ import pytest
 
 from flows.plans.plan import load_plan
 from instruments.bench_client.client import HostClient
-from instruments.bench_client.http import ask
-from instruments.lab_processes.state_files import HOST, read_note
+from instruments.lab_processes.http import ask
+from instruments.lab_processes.state_files import HOST, read_state_file
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.records import RunRequest
@@ -117,7 +117,7 @@ def traced_host(laboratory: Laboratory, trace: Path) -> Iterator[None]:
     over = threading.Event()
     watcher = threading.Thread(target=watch, args=(laboratory.lab, over))
     try:
-        eventually(lambda: strace.poll() is not None or bool(read_note(laboratory.lab / HOST)), "the host")
+        eventually(lambda: strace.poll() is not None or bool(read_state_file(laboratory.lab / HOST)), "the host")
         watcher.start()
         yield
         laboratory.process("host").ask_to_end(PATIENCE)
@@ -133,7 +133,7 @@ def traced_host(laboratory: Laboratory, trace: Path) -> Iterator[None]:
 def watch(lab: Path, over: threading.Event) -> None:
     while not over.wait(0.5):
         try:
-            ask(str(read_note(lab / HOST).get("socket", "")), "GET", "/alive?supervisor=1", timeout=5.0)
+            ask(str(read_state_file(lab / HOST).get("socket", "")), "GET", "/alive?supervisor=1", timeout=5.0)
         except AthanorError:
             continue  # it leaves; the test waits for its end
 

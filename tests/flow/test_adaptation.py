@@ -9,13 +9,14 @@ from flows.report.adaptations import adaptations
 from flows.running.actions import Setup, Steps, leaders_of
 from orchestrator.clock import LiveClock
 from orchestrator.domain.campaign import GeneralSpec
+from orchestrator.domain.events import EventKind
 from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.domain.records import CampaignRecord, Reading
-from orchestrator.loop import History, knowledge
+from orchestrator.history import History, knowledge
 from orchestrator.ports import Policy, Store
-from orchestrator.store.memory import MemoryStore
 from policies.registry import build_policy
 from tests.flow.test_steps import NOW, Box, Table, carry
+from tests.store.memory import MemoryStore
 from tests.surrogate.family import NARROW, YIELD, BumpPrior, learner
 
 QUICK = {"mc_samples": 32, "restarts": 1, "raw_samples": 32, "acquisition": "log-ei"}
@@ -37,7 +38,7 @@ def begun() -> MemoryStore:
     store = MemoryStore()
     store.create_campaign(CampaignRecord(name="c"), by="test", now=NOW)
     store.take_up("c", by="test", now=NOW)
-    store.update_campaign(CampaignRecord(name="c", status=CampaignStatus.RUNNING), kind="running", by="test", now=NOW)
+    store.update_campaign(CampaignRecord(name="c", status=CampaignStatus.RUNNING), kind=EventKind.RUNNING, by="test", now=NOW)
     return store
 
 
@@ -47,7 +48,7 @@ def steps_on(store: Store, *, budget: int = 3) -> Steps:
 
 
 def details(store: Store) -> list[Mapping[str, Any]]:
-    return [event.payload["details"] for event in store.events("c") if event.kind == "adapted"]
+    return [event.payload["details"] for event in store.events("c") if event.kind == EventKind.ADAPTED]
 
 
 def test_each_adaptation_is_recorded_with_version_trust_and_time() -> None:

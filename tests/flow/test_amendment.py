@@ -5,16 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli.amend import amend_campaign
-from flows.plans.amendment import AMENDED, amend, former_benches
+from flows.cli.campaign_commands import amend
+from flows.plans.amendment import amendment_of, former_benches
 from flows.plans.lab import make_lab
 from flows.plans.plan import admit, load_plan, stored_plan
 from instruments.lab_processes.locks import CampaignLock
+from orchestrator.domain.events import EventKind
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import CampaignStatus, ProposalStatus, RunStatus
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, Proposal, Provenance
 from orchestrator.errors import BadInput
-from orchestrator.loop import History
+from orchestrator.history import History
 from orchestrator.store.sql import SqlStore
 from tests.crash.campaigns import quick_campaign
 from tests.flow.test_steps import NOW
@@ -45,7 +46,7 @@ def file(tmp_path: Path) -> Path:
         plan = load_plan(file)
         record = CampaignRecord(name=plan.file.name, snapshot={**plan.snapshot, "rate": 300.0})
         store.create_campaign(record, by="test", now=NOW)
-        store.update_campaign(record.evolve(status=CampaignStatus.RUNNING), kind="running", by="test", now=NOW)
+        store.update_campaign(record.evolve(status=CampaignStatus.RUNNING), kind=EventKind.RUNNING, by="test", now=NOW)
     return file
 
 
@@ -76,7 +77,7 @@ def propose(file: Path) -> Proposal:
 
 
 def accept(file: Path, reason: str = "a new bottle") -> None:
-    amend_campaign(file, lab=None, data=None, by="Ada", reason=reason, as_json=False)
+    amend(file, lab=None, data=None, by="Ada", reason=reason, as_json=False)
 
 
 def test_an_accepted_change_lets_the_campaign_go_on_and_the_ledger_keeps_both_files(file: Path) -> None:
@@ -93,7 +94,7 @@ def test_an_accepted_change_lets_the_campaign_go_on_and_the_ledger_keeps_both_fi
     assert admit(kept, now) is kept
     assert (kept.status, kept.snapshot["rate"]) == (CampaignStatus.RUNNING, 300.0)
     with opened(file) as store:
-        (event,) = [one for one in store.events() if one.kind == AMENDED]
+        (event,) = [one for one in store.events() if one.kind == EventKind.AMENDED]
         then = store.changes_until(kept.name, began).campaign
         assert store.verify() == ()
         assert former_benches(store.events(kept.name)) == {before.recipe.binding["bench file"].removeprefix("sha256:")}
@@ -119,7 +120,7 @@ def test_another_name_is_another_campaign(file: Path) -> None:
 def test_what_has_ended_keeps_its_files(file: Path, status: CampaignStatus) -> None:
     with opened(file) as store:
         ended = store.changes("cdse-600").campaign.evolve(status=status, reason="enough")
-        store.update_campaign(ended, kind=str(status), by="test", now=NOW)
+        store.update_campaign(ended, kind=EventKind(status), by="test", now=NOW)
     changed(file, "budget = 4", "budget = 5")
     with pytest.raises(BadInput, match=rf"is {status} \(enough\)"):
         accept(file)
@@ -172,9 +173,9 @@ def in_hand(made: Proposal, file: Path, status: RunStatus) -> None:
     run = ExperimentRun(run_key=uuid7(), run_id="r", campaign="cdse-600", proposal_id=made.proposal_id, revision=1)
     with opened(file) as store:
         store.decide(made.evolve(status=ProposalStatus.APPROVED, decided_by="rule x"), [run], by="test", now=NOW)
-        store.update_run(run.evolve(status=RunStatus.DISPATCHED, fence=1), kind="dispatched", by="test", now=NOW)
+        store.update_run(run.evolve(status=RunStatus.DISPATCHED, fence=1), kind=EventKind.DISPATCHED, by="test", now=NOW)
         if status is not RunStatus.DISPATCHED:
-            store.update_run(run.evolve(status=status, fence=1), kind=str(status), by="test", now=NOW)
+            store.update_run(run.evolve(status=status, fence=1), kind=EventKind(status), by="test", now=NOW)
 
 
 @pytest.mark.parametrize("status", [RunStatus.DISPATCHED, RunStatus.RUNNING, RunStatus.UNKNOWN, RunStatus.COMPLETED])
@@ -183,10 +184,10 @@ def test_a_bench_file_does_not_change_under_a_run_but_a_budget_may(file: Path, s
     bench = file.parent / "bench.toml"
     changed(bench, 'lot = "CD-17"', 'lot = "CD-18"')
     with pytest.raises(BadInput, match="is in hand"):
-        amend(history(file), load_plan(file))
+        amendment_of(history(file), load_plan(file))
     changed(bench, 'lot = "CD-18"', 'lot = "CD-17"')
     changed(file, "budget = 4", "budget = 5")
-    made = amend(history(file), load_plan(file))
+    made = amendment_of(history(file), load_plan(file))
     assert made.difference[-2:] == ("-budget = 4", "+budget = 5")
     assert list(made.hashes) == ["campaign"]
 
@@ -194,4 +195,4 @@ def test_a_bench_file_does_not_change_under_a_run_but_a_budget_may(file: Path, s
 @pytest.mark.parametrize(("by", "reason"), [(" ", "x"), ("Ada", "")])
 def test_who_accepts_and_why_are_needed(file: Path, by: str, reason: str) -> None:
     with pytest.raises(BadInput, match="--by NAME and --reason TEXT"):
-        amend_campaign(file, lab=None, data=None, by=by, reason=reason, as_json=False)
+        amend(file, lab=None, data=None, by=by, reason=reason, as_json=False)

@@ -8,7 +8,7 @@ from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.domain.review import ReviewRun
-from orchestrator.loop import History, best
+from orchestrator.history import History, best
 from orchestrator.ports import Changes
 from tests.report import cases
 from tests.store.cases import proposal, request_for

@@ -10,20 +10,21 @@ import pytest
 from typing_extensions import override
 
 from flows.cli.init import scaffold
-from flows.cli.priors import make_prior
-from flows.cli.replay import replay_proposal
-from flows.cli.status import show_status
+from flows.cli.reading_commands import replay
+from flows.cli.status import status
 from flows.plans.lab import Lab, make_lab
 from flows.plans.plan import Plan, admit, load_plan, stored_plan
 from flows.plans.policy import policy_of
 from flows.plans.stocks import StockBook
-from flows.review.suggestion import suggestion
+from flows.review.by_hand import Editor, suggestion
 from flows.running.actions import Setup, Steps
+from flows.studies.priors import make_prior
 from orchestrator.clock import LiveClock
+from orchestrator.domain.events import EventKind
 from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.domain.records import CampaignRecord, Reading
 from orchestrator.errors import BadInput
-from orchestrator.loop import History, knowledge
+from orchestrator.history import History, knowledge
 from orchestrator.store.sql import SqlStore
 from tests.flow.test_steps import NOW, Box, Table, carry
 
@@ -69,7 +70,7 @@ def train(file: Path, *, seed: int) -> None:
     recipe = file.parent / "prior.toml"
     text = recipe.read_text()
     recipe.write_text(text[: text.index("[[sources]]")] + SOURCES.format(seed=seed))
-    make_prior(recipe, data=None, card=False, as_json=True)
+    make_prior(recipe, data=None, card=False, tell=print)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +88,7 @@ def carried(plan: Plan, lab: Lab, *, budget: int, bench: Box | None = None) -> N
         record = CampaignRecord(name=name, snapshot=plan.snapshot)
         store.create_campaign(record, by="test", now=NOW)
         fence = store.take_up(name, by="test", now=NOW)
-        store.update_campaign(record.evolve(status=CampaignStatus.RUNNING), kind="running", by="test", now=NOW)
+        store.update_campaign(record.evolve(status=CampaignStatus.RUNNING), kind=EventKind.RUNNING, by="test", now=NOW)
         spec = plan.file.spec.campaign.evolve(budget=budget)
         carry(Steps(Setup(spec, plan.space, plan.objective, policy_of(plan), Table(), bench or Bright(), store, LiveClock(), fence)))
 
@@ -97,11 +98,11 @@ def test_a_proposal_from_a_prior_is_replayed_bit_for_bit(file: Path, tmp_path: P
     carried(load_plan(file), lab, budget=5)
     for number in ("1", "2", "3", "4", "5"):
         capsys.readouterr()
-        replay_proposal(number, None, lab=lab.path, data=None, as_json=True)
+        replay(number, None, lab=lab.path, data=None, as_json=True)
         document = json.loads(capsys.readouterr().out)
         assert document["identical"]
         assert document["stored"] == document["computed"]
-    show_status(None, lab=lab.path, as_json=False)
+    status(None, lab=lab.path, as_json=False)
     assert "prior cdse (measured" in capsys.readouterr().out
 
 
@@ -111,7 +112,7 @@ def test_a_proposal_by_hand_is_predicted_from_what_is_known(file: Path, tmp_path
     with closing(SqlStore.open(lab.ledger, read_only=True)) as store:
         history, stocks = History.of(store.changes(plan.file.name)), StockBook(store, plan.file.name)
     values = history.newest()[0].configuration
-    made = suggestion(plan, history, stocks, values, author="Ada", reason="")
+    made = suggestion(Editor(plan, policy_of(plan), history, stocks), values, author="Ada", reason="")
     assert made.provenance.predicted == policy_of(plan).predict(knowledge(history), [values])[0]
     assert made.provenance.predicted != history.newest()[0].provenance.predicted, "two measurements more are known"
 
@@ -128,7 +129,7 @@ class Dark(Box):
 def test_a_target_that_has_not_varied_is_named_by_status(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lab = make_lab(tmp_path / "lab", beside=file, kind="dry")
     carried(load_plan(file), lab, budget=2, bench=Dark())
-    show_status(None, lab=lab.path, as_json=False)
+    status(None, lab=lab.path, as_json=False)
     assert "quantum_yield is constant: 2 values of 0.25, which differ by float noise at most" in " ".join(capsys.readouterr().out.split())
 
 

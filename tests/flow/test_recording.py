@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from flows.cli.steer import abort_campaign, resolve_run, resume_campaign
+from flows.cli.steering_commands import abort, resolve, resume
 from flows.plans.lab import Lab, make_lab
 from flows.plans.stocks import dosed, stock_entries
 from flows.running.actions import Setup, Steps
-from flows.running.ending import record_word
 from flows.running.recording import Recorder
 from flows.running.run_loop import Ended
+from flows.running.unattended_runs import record_verdict
 from instruments.bench.spec import StockSpec
 from instruments.host.journal import Journal
 from instruments.host.journal_records import Transition
@@ -22,13 +22,14 @@ from instruments.host.unattended import unattended
 from instruments.lab_processes.bench_copies import keep_copy
 from orchestrator.clock import LiveClock
 from orchestrator.domain.campaign import GeneralSpec
+from orchestrator.domain.events import EventKind
 from orchestrator.domain.lifecycle import CampaignStatus, ProposalStatus, RunStatus, StepKind, StepStatus
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.parameters import ContinuousParameter
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, Proposal, Provenance, Reading, RunRequest, Step
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput, HostError
-from orchestrator.loop import History
+from orchestrator.history import History
 from orchestrator.store.sql import SqlStore
 from policies.random_search import RandomPolicy
 from tests.flow.test_steps import NOW, Box, Table, carry
@@ -89,7 +90,7 @@ class Place:
         for step in (RunStatus.DISPATCHED, RunStatus.RUNNING, status):
             if status is not RunStatus.QUEUED and run.status is not status:
                 run = run.evolve(status=step, fence=self.fence)
-                self.store.update_run(run, kind=str(step), by="t", now=NOW)
+                self.store.update_run(run, kind=EventKind.RESOLVED, by="t", now=NOW)
         return run
 
     def ended(self, number: int, status: RunStatus, **last: Any) -> None:
@@ -106,7 +107,7 @@ class Place:
             self.journal.commit(Transition(key, status, reason="oven cold", lab=3.0, **last))
 
     def steer(self, status: CampaignStatus, reason: str) -> None:
-        self.store.update_campaign(self.history().campaign.evolve(status=status, reason=reason), kind=str(status), by="t", now=NOW)
+        self.store.update_campaign(self.history().campaign.evolve(status=status, reason=reason), kind=EventKind(status), by="t", now=NOW)
 
     def by_loop(self) -> None:
         """Abort as a campaign's loop does that finds it in the ledger."""
@@ -117,7 +118,7 @@ class Place:
             Steps(setup).abort()
 
     def by_command(self) -> None:
-        abort_campaign("c", lab=self.lab.path, by="Ada", reason="lunch")
+        abort("c", lab=self.lab.path, by="Ada", reason="lunch")
 
 
 @pytest.fixture
@@ -127,7 +128,7 @@ def place(tmp_path: Path) -> Place:
     store.create_campaign(CampaignRecord(name="c", snapshot={"files": {"campaign": FILE}, "path": "/c.toml"}), by="t", now=NOW)
     fence = store.take_up("c", by="t", now=NOW)
     made = Place(lab, store, journal, fence)
-    made.store.update_campaign(made.history().campaign.evolve(status=CampaignStatus.RUNNING), kind="running", by="t", now=NOW)
+    made.store.update_campaign(made.history().campaign.evolve(status=CampaignStatus.RUNNING), kind=EventKind.RUNNING, by="t", now=NOW)
     return made
 
 
@@ -238,7 +239,7 @@ def test_a_persons_word_on_a_run_is_recorded_with_all_that_the_journal_knows(
     with unattended(place.lab.path) as bench:
         report = bench.report("r1")
     assert report is not None
-    record_word(place.store, place.lab, place.history().campaign, run, report, {"verdict": verdict, **SAID})
+    record_verdict(place.store, place.lab, place.history().campaign, run, report, {"verdict": verdict, **SAID})
     history = place.history()
     assert [str(one.status) for one in history.runs.values()] == ends
     settled = history.runs["r1"]
@@ -286,7 +287,7 @@ def test_resolve_ends_with_what_the_run_counts_as_and_what_is_to_be_done_next(
     if state == "another":
         place.run(2, RunStatus.UNKNOWN)
     place.steer(CampaignStatus.ABORTED if state == "aborted" else CampaignStatus.PAUSED, state)
-    resolve_run("r1", [verdict], lab=place.lab.path, by="Ada", reason="seen")
+    resolve("r1", verdict == "done", verdict == "not-done", verdict == "discard", lab=place.lab.path, by="Ada", reason="seen")
     last = capsys.readouterr().out.splitlines()[-1]
     assert last.startswith(f"run r1 is settled: {verdict} (seen, by Ada); {told}")
     place.store.close()
@@ -312,7 +313,7 @@ def test_a_campaign_that_is_resumed_after_three_fruitless_runs_pauses_only_after
     for runs in (3, 6, 9):
         assert carry(Steps(setup)).status is CampaignStatus.PAUSED
         assert len(place.history().runs) == runs
-        resume_campaign("c", lab=place.lab.path, by="Ada", reason="seen")
+        resume("c", lab=place.lab.path, by="Ada", reason="seen")
         assert place.history().campaign.forgiven == runs
     place.store.close()
     place.journal.close()

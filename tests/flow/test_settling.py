@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from flows.plans.lab import Lab, make_lab
-from flows.running.settling import Word, settle
+from flows.running.run_operations import Word, close_in_journal
 from instruments.host.journal import Journal
 from instruments.host.journal_records import Transition
 from instruments.lab_processes.locks import FileLock
-from instruments.lab_processes.state_files import PLANT, write_note
+from instruments.lab_processes.state_files import PLANT, write_state_file
 from orchestrator.clock import LiveClock
 from orchestrator.domain.lifecycle import RunStatus, StepStatus
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, RunReport
@@ -36,12 +36,12 @@ def dry(tmp_path: Path) -> Lab:
     ):
         journal.commit(Transition("k", to, step, lab=1.0))
     journal.close()
-    write_note(lab.path / PLANT / "endpoints.json", {"pid": 1})
+    write_state_file(lab.path / PLANT / "endpoints.json", {"pid": 1})
     return lab
 
 
 def settled(lab: Lab, verdict: str) -> RunReport:
-    return settle(lab, RECORD, RUN, Word(verdict, "Ada", "I looked"), LiveClock(), bench=None)
+    return close_in_journal(lab, RECORD, RUN, Word(verdict, "Ada", "I looked"), LiveClock(), bench=None, tell=print)
 
 
 def known(lab: Lab) -> RunReport:

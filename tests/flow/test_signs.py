@@ -11,15 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typing_extensions import override
 
-from flows.cli.init import scaffold
+from flows.cli.console import console
+from flows.cli.file_commands import init
 from flows.cli.signs import FIRST_SECONDS, LONGEST_SECONDS, Journal, Places, Pulse, occupation, waiting_line
-from flows.console import console
 from orchestrator.clock import Clock, Instant
 from orchestrator.commandline import typed
 from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.domain.review import ReviewRequest
-from orchestrator.loop import History
+from orchestrator.history import History
 from orchestrator.ports import Changes
 from tests.store.cases import proposal, queued, request_for
 
@@ -127,7 +127,7 @@ def test_an_experiment_on_the_bench_is_what_goes_on() -> None:
 def test_what_people_wrote_is_never_taken_for_markup(tmp_path: Path) -> None:
     folder = tmp_path / "it's [/b] :smile: $x"
     with console.capture() as shown:
-        scaffold(folder)
+        init(folder)
     lines = shown.get().splitlines()
     assert lines[0].startswith(f"{folder}: ")
     assert shlex.split(lines[-1]) == ["athanor", "dry-run", str(folder / "campaign.toml")]

@@ -14,6 +14,7 @@ from flows.running.actions import Setup, Steps
 from flows.running.run_loop import Ended, plain_cycle, run_loop
 from orchestrator.clock import Instant, LiveClock
 from orchestrator.domain.campaign import GeneralSpec
+from orchestrator.domain.events import EventKind
 from orchestrator.domain.lifecycle import CampaignStatus, MeasurementStatus, RunStatus, StepKind, StepStatus
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.parameters import ContinuousParameter
@@ -22,8 +23,8 @@ from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput, BenchLatched
 from orchestrator.ports import Bench
-from orchestrator.store.memory import MemoryStore
 from policies.random_search import RandomPolicy
+from tests.store.memory import MemoryStore
 
 NOW = Instant(datetime(2026, 1, 1, tzinfo=UTC), 0.0)
 SPACE = SearchSpace(parameters=(ContinuousParameter(name="x", min=0, max=1),))
@@ -103,7 +104,7 @@ def steps_over(bench: Bench, recipe: Recipe | None = None, **spec: object) -> St
     store = MemoryStore()
     store.create_campaign(CampaignRecord(name="c"), by="test", now=NOW)
     fence = store.take_up("c", by="test", now=NOW)
-    store.update_campaign(CampaignRecord(name="c", status=CampaignStatus.RUNNING), kind="running", by="test", now=NOW)
+    store.update_campaign(CampaignRecord(name="c", status=CampaignStatus.RUNNING), kind=EventKind.RUNNING, by="test", now=NOW)
     general = GeneralSpec.model_validate({"name": "c", "bench": "b", "budget": 4, **spec})
     return Steps(Setup(general, SPACE, OBJECTIVE, RandomPolicy(SPACE), recipe or Table(), bench, store, LiveClock(), fence))
 

@@ -4,7 +4,7 @@ from flows.running.notices import Teller
 from instruments.notification import Event, Notifier
 from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
 from orchestrator.domain.records import CampaignRecord
-from orchestrator.loop import History
+from orchestrator.history import History
 from orchestrator.ports import Changes
 from tests.store.cases import proposal, queued, request_for
 

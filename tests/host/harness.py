@@ -24,13 +24,13 @@ import httpx
 from typing_extensions import override
 
 from instruments.bench.wires import Connect
-from instruments.bench_client.http import ask
 from instruments.drivers.protocol import Driver
 from instruments.drivers.registry import DRIVERS
 from instruments.host.__main__ import Parts, main
 from instruments.host.journal import Journal
 from instruments.host.journal_records import Transition
-from instruments.lab_processes.state_files import HOST, read_note, write_note
+from instruments.lab_processes.http import ask
+from instruments.lab_processes.state_files import HOST, read_state_file, write_state_file
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import RunStatus, StepKind
 from orchestrator.domain.records import Step, Until
@@ -164,7 +164,7 @@ class Bench:
         self.bench_file.write_text(BENCH.format(**{key: getattr(self, key) for key in ("grace", "idle_exit", "park_after", "park_steps")}))
         links = {name: {"port": str(self.folder / name)} for name in ("heat", "flow", "analysis")}
         document = {"bench_sha256": self.sha256, "t0_monotonic": time.monotonic(), "rate": self.rate, "endpoints": links}
-        write_note(self.folder / "endpoints.json", document)
+        write_state_file(self.folder / "endpoints.json", document)
 
     @property
     def bench_file(self) -> Path:
@@ -218,7 +218,7 @@ class Bench:
 
     def ask(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         """Ask the host; raises what `ask` raises."""
-        return ask(str(read_note(self.lab / HOST).get("socket", "")), method, path, body, timeout=PATIENCE)
+        return ask(str(read_state_file(self.lab / HOST).get("socket", "")), method, path, body, timeout=PATIENCE)
 
     def answers(self, path: str) -> dict[str, Any]:
         """Ask the host; empty when it gives no answer."""
@@ -234,13 +234,13 @@ class Bench:
 
     def refused(self, method: str, path: str, body: Any = None) -> tuple[int, str]:
         """Ask for something that the host refuses; return the status and its line."""
-        with httpx.Client(transport=httpx.HTTPTransport(uds=read_note(self.lab / HOST)["socket"]), timeout=PATIENCE) as client:
+        with httpx.Client(transport=httpx.HTTPTransport(uds=read_state_file(self.lab / HOST)["socket"]), timeout=PATIENCE) as client:
             answer = client.request(method, f"http://bench{path}", json=body)
         return answer.status_code, str(answer.json()["error"])
 
     def readings(self, run_key: str) -> list[dict[str, Any]]:
         """Return a run's readings as they travel."""
-        with httpx.Client(transport=httpx.HTTPTransport(uds=read_note(self.lab / HOST)["socket"]), timeout=PATIENCE) as client:
+        with httpx.Client(transport=httpx.HTTPTransport(uds=read_state_file(self.lab / HOST)["socket"]), timeout=PATIENCE) as client:
             text = client.get(f"http://bench/runs/{run_key}/readings").text
         return [json.loads(line) for line in text.splitlines()]
 

@@ -6,16 +6,16 @@ import sys
 import time
 from pathlib import Path
 
-from instruments.bench_client.http import ask
 from instruments.lab_processes.bench_copies import last_copy
+from instruments.lab_processes.http import ask
 from instruments.lab_processes.process_identity import Process
-from instruments.lab_processes.state_files import HOST, HOST_ERROR, NOT_SAFE, read_note, write_note
+from instruments.lab_processes.state_files import HOST, HOST_ERROR, NOT_SAFE, read_state_file, write_state_file
 from tests.host.harness import PATIENCE, Bench, request, steps, until
 
 
 def test_a_ready_host_says_in_the_lab_who_and_where_it_is(bench: Bench) -> None:
     bench.start()
-    note = read_note(bench.lab / HOST)
+    note = read_state_file(bench.lab / HOST)
     process = Process.parse(note)
     assert process is not None
     assert bench.host is not None
@@ -58,7 +58,7 @@ def test_a_host_that_leaves_and_cannot_make_the_bench_safe_says_so(bench: Bench)
     bench.world.absent("pump_b", gone=True)
     assert bench.ask("POST", "/shutdown", {}) == {"leaving": True}
     assert bench.end() == 4
-    error = read_note(bench.lab / HOST_ERROR)
+    error = read_state_file(bench.lab / HOST_ERROR)
     assert error["kind"] == NOT_SAFE
     assert "not done was: pump_b.stop: NOT DONE: link flow (" in error["error"]
     assert "pump_b is silent" in error["error"]
@@ -145,7 +145,7 @@ def test_a_bench_that_was_latched_while_no_host_lived_ends_the_interrupted_run(b
     bench.start(at=18, before=True)
     bench.submit(wanted)
     bench.end()
-    write_note(bench.lab / "latched.json", {"reason": "host died", "by": "supervisor"})
+    write_state_file(bench.lab / "latched.json", {"reason": "host died", "by": "supervisor"})
     bench.start()
     report = bench.await_end(wanted["run_key"])
     assert (report["status"], report["reason"]) == ("aborted", "bench latched by supervisor: host died")
@@ -156,7 +156,7 @@ def test_an_absent_device_ends_the_start_with_one_line(bench: Bench) -> None:
     bench.world.absent("pump_b", gone=True)
     bench.start(wait=False)
     assert bench.end() == 4
-    note = read_note(bench.lab / HOST_ERROR)
+    note = read_state_file(bench.lab / HOST_ERROR)
     assert note["kind"] == "LinkError"
     assert note["error"] == f"link flow ({bench.folder / 'flow'}), pump_b: pump_b is silent"
     bench.world.absent("pump_b", gone=False)
@@ -181,17 +181,17 @@ def test_one_wire_has_one_host(bench: Bench, tmp_path: Path) -> None:
     first = bench.host
     bench.start(wait=False)
     assert bench.end() == 4
-    assert "is held by process" in read_note(bench.lab / HOST_ERROR)["error"]
+    assert "is held by process" in read_state_file(bench.lab / HOST_ERROR)["error"]
     assert first is not None
     assert first.is_alive()
 
 
 def test_endpoints_of_another_bench_file_are_refused(bench: Bench) -> None:
-    document = read_note(bench.folder / "endpoints.json")
-    write_note(bench.folder / "endpoints.json", {**document, "bench_sha256": "0" * 64})
+    document = read_state_file(bench.folder / "endpoints.json")
+    write_state_file(bench.folder / "endpoints.json", {**document, "bench_sha256": "0" * 64})
     bench.start(wait=False)
     assert bench.end() == 1
-    assert "is of bench file 000000000000" in read_note(bench.lab / HOST_ERROR)["error"]
+    assert "is of bench file 000000000000" in read_state_file(bench.lab / HOST_ERROR)["error"]
 
 
 def test_without_a_supervisor_no_new_run_is_taken_and_no_watchdog_is_fed(bench: Bench) -> None:
@@ -217,11 +217,11 @@ def test_the_module_runs_by_itself_and_prints_nothing(tmp_path: Path) -> None:
 
 def test_a_host_that_is_killed_lets_the_next_one_in_at_once(bench: Bench) -> None:
     bench.start()
-    socket = read_note(bench.lab / HOST)["socket"]
+    socket = read_state_file(bench.lab / HOST)["socket"]
     assert bench.host is not None
     assert bench.host.pid is not None
     os.kill(bench.host.pid, signal.SIGKILL)
     bench.end()
     bench.start()
-    assert read_note(bench.lab / HOST)["socket"] == socket
+    assert read_state_file(bench.lab / HOST)["socket"] == socket
     assert ask(socket, "GET", "/alive", timeout=PATIENCE)["ready"]

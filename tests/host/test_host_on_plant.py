@@ -12,7 +12,7 @@ from typing_extensions import override
 from instruments.bench.connect import connect
 from instruments.bench.file import load_bench
 from instruments.bench.procedure import Procedure
-from instruments.lab_processes.state_files import read_note, write_note
+from instruments.lab_processes.state_files import read_state_file, write_state_file
 from orchestrator.domain.campaign import load_campaign
 from orchestrator.domain.records import Step
 from orchestrator.errors import HostError
@@ -43,8 +43,8 @@ class PlantBench(Bench):
     def write_files(self) -> None:
         text = (CDSE / "bench.toml").read_text().replace(POSITIONS, f"{POSITIONS}\n{self.park_after}\n")
         self.bench_file.write_text(f"{text}\n{self.park_steps}")
-        document = read_note(self.folder / "plant" / "endpoints.json")
-        write_note(self.folder / "endpoints.json", {**document, "bench_sha256": self.sha256})
+        document = read_state_file(self.folder / "plant" / "endpoints.json")
+        write_state_file(self.folder / "endpoints.json", {**document, "bench_sha256": self.sha256})
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from instruments.bench_client.client import HostClient
-from instruments.lab_processes.state_files import HOST, read_note, write_latch
+from instruments.lab_processes.state_files import HOST, read_state_file, write_latch
 from orchestrator.errors import BenchLatched, HostError
 from tests.host.harness import Bench, request, steps, until
 
@@ -107,7 +107,7 @@ def test_a_campaign_may_warm_the_bench_before_it_hands_a_run_over(parking: Bench
     parking.start()
     run_and_park(parking)
     stood = parking.notes("parking")[-1]
-    with HostClient(read_note(parking.lab / HOST)["socket"], 1, campaign="c", beats=False) as client:
+    with HostClient(read_state_file(parking.lab / HOST)["socket"], 1, campaign="c", beats=False) as client:
         assert client.warm()
     until(lambda: parking.notes("parking")[-1] != stood, "parked again, since no run came")
     warmed = parking.notes("warmed")[-1]
@@ -156,7 +156,7 @@ def test_a_stopped_bench_is_not_parked_and_a_parked_one_that_is_stopped_is_safe(
     assert not is_parked(parking)
     assert parking.refused("POST", "/warm", {})[0] == 423
     with pytest.raises(BenchLatched):
-        HostClient(read_note(parking.lab / HOST)["socket"], 1, campaign="c", beats=False).warm()
+        HostClient(read_state_file(parking.lab / HOST)["socket"], 1, campaign="c", beats=False).warm()
     parking.wait_lab(3 * 120.0)
     parking.ask("POST", "/unlatch", {"reason": "no smoke", "by": "Ada"})
     parking.wait_lab(3 * 120.0)
@@ -233,7 +233,7 @@ def test_a_campaign_that_waits_for_a_person_before_its_first_run_is_heard(tmp_pa
     bench = Bench(tmp_path, grace=4.0)
     try:
         bench.start()
-        with HostClient(read_note(bench.lab / HOST)["socket"], 1, campaign="c") as client:
+        with HostClient(read_state_file(bench.lab / HOST)["socket"], 1, campaign="c") as client:
             client.attend()
             until(lambda: bench.ask("GET", "/status")["campaign_silence_s"] > 1.5, "some silence")
             until(lambda: bench.ask("GET", "/status")["campaign_silence_s"] < 1.0, "a heartbeat without a run")
@@ -262,7 +262,7 @@ def test_a_host_does_not_start_with_park_steps_that_the_bench_forbids(parking: B
     parking.write_files()
     parking.start(wait=False)
     assert parking.end() == 1
-    assert "allowed 20 to 300 degC" in read_note(parking.lab / "host-error.json")["error"]
+    assert "allowed 20 to 300 degC" in read_state_file(parking.lab / "host-error.json")["error"]
 
 
 def test_a_safe_state_that_was_told_of_while_no_host_lived_keeps_its_name(parking: Bench) -> None:

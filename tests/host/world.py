@@ -97,6 +97,7 @@ class FakeDriver(Driver):
     CHANNELS: ClassVar[Mapping[str, ChannelSpec]] = {}
     SAFE_ACTIONS: ClassVar[frozenset[str]] = frozenset({"stop"})
     HAS_WATCHDOG: ClassVar[bool] = True
+    LINK_KIND: ClassVar[str] = "serial"
     LONGEST_QUEUEING: ClassVar[float] = 0.0
 
     def __init__(self, world: World, settings: Settings, clock: Clock) -> None:

@@ -13,8 +13,8 @@ HEAVY = (
     "asyncua",
     "serial",
     "pymodbus",
-    "sqlmodel",
     "sqlalchemy",
+    "alembic",
     "fastapi",
     "httpx",
     "plotly",
@@ -26,7 +26,7 @@ CASES = {
     "orchestrator.loop": (),
     "orchestrator.domain.campaign": (),
     "orchestrator.safety": (),
-    "orchestrator.store.sql": ("sqlmodel", "sqlalchemy"),
+    "orchestrator.store.sql": ("sqlalchemy",),
     "instruments.bench.procedure": ("asyncua", "serial", "pymodbus"),
     "instruments.lab_processes.stop": ("asyncua", "serial", "pymodbus", "httpx"),
     "instruments.supervisor": ("asyncua", "serial", "pymodbus", "httpx"),
@@ -38,9 +38,10 @@ CASES = {
     "simulators.plant": ("asyncua", "serial", "pymodbus"),
     "policies.settings": (),
     "flows.cli.main": ("typer",),
-    "flows.cli.check": ("torch", "asyncua", "serial", "pymodbus", "typer"),
-    "flows.report.write": ("sqlmodel", "sqlalchemy", "plotly"),
-    "flows.cli.stop": ("asyncua", "serial", "pymodbus", "httpx", "typer"),
+    "flows.cli.steering_commands": ("typer",),
+    "flows.running.operations": ("sqlalchemy",),
+    "flows.running.review_operations": ("sqlalchemy",),
+    "flows.report.write": ("sqlalchemy", "plotly"),
 }
 
 

@@ -10,7 +10,7 @@ import torch
 
 from models.inputs.encoding import Encoding
 from models.inputs.features import Features
-from models.meta_learning.tasks import Family, TaskData
+from models.tasks import Family, TaskData
 from orchestrator.datasets import DATA_VARIABLE, Row, describe, load_table
 from orchestrator.domain.parameters import CategoricalParameter, ContinuousParameter
 from orchestrator.domain.space import SearchSpace

@@ -7,10 +7,11 @@ from botorch.acquisition.logei import qLogNoisyExpectedImprovement
 from botorch.optim import optimize_acqf
 from botorch.sampling.normal import SobolQMCNormalSampler
 
-from models.base import Prior, Surrogate
+from models.base import Surrogate
 from models.gaussian_processes.conditioning import Adapted, Conditioned
 from models.reproducible import repeatable
-from tests.learner.cases import LEARNERS, NOTHING, family, generator, tasks
+from models.tasks import Prior
+from tests.learner.cases import LEARNERS, family, generator, tasks
 
 
 @cache
@@ -26,7 +27,7 @@ def prior(request: pytest.FixtureRequest) -> Prior:
 
 def adapted(prior: Prior, n: int = 6) -> Surrogate:
     task = tasks()[0].rows(range(n))
-    return prior.adapt(task.X, task.Y, None, NOTHING, generator=generator())
+    return prior.adapt(task, generator=generator())
 
 
 def points(*shape: int) -> torch.Tensor:
@@ -76,7 +77,7 @@ def test_the_weights_of_the_components_sum_to_one(prior: Prior) -> None:
 def test_the_order_of_support_rows_changes_nothing(prior: Prior) -> None:
     task = tasks()[0].rows(range(8))
     back = task.rows(list(reversed(range(8))))
-    one, other = (prior.adapt(t.X, t.Y, None, NOTHING, generator=generator()).posterior(points(9, 1)) for t in (task, back))
+    one, other = (prior.adapt(t, generator=generator()).posterior(points(9, 1)) for t in (task, back))
     assert torch.allclose(one.mean, other.mean, atol=1e-6, rtol=0)
     assert torch.allclose(one.variance, other.variance, atol=1e-6, rtol=0)
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from models.gaussian_processes.conditioning import Conditioned
-from models.meta_learning.tasks import Scale
 from models.source_basis.learner import SourceBasisLearner, SourceBasisPrior
 from models.source_basis.process import ComponentProcess
+from models.tasks import Scale
 from tests.learner.cases import family, generator, tasks
 
 MOST_ROWS = 12

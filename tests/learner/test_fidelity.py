@@ -5,10 +5,9 @@ import math
 import torch
 from torch import Tensor
 
-from models.base import Prior
-from models.meta_learning.tasks import TaskData
 from models.source_basis.guarded import DefaultLearner
-from tests.learner.cases import NOTHING, family, generator
+from models.tasks import Prior, TaskData
+from tests.learner.cases import family, generator
 
 MEASURED, SIMULATED, JUDGED = 3, 20, 6
 ROWS = 24
@@ -51,7 +50,7 @@ def error(prior: Prior, index: int, n: int) -> float:
         drawn = torch.Generator().manual_seed(1000 * index + draw)
         A = torch.rand(n, 2, generator=drawn, dtype=torch.float64)
         Y = truth(A, index) + 0.5 * torch.randn(n, generator=drawn, dtype=torch.float64)
-        mean = prior.adapt(A, Y, None, NOTHING, generator=generator()).posterior(X.unsqueeze(-2)).mean.flatten()
+        mean = prior.adapt(TaskData("judged", A, Y), generator=generator()).posterior(X.unsqueeze(-2)).mean.flatten()
         found.append(float((mean - truth(X, index)).square().mean()))
     return math.sqrt(sum(found) / len(found))
 

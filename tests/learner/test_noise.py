@@ -1,10 +1,11 @@
 import math
+from dataclasses import asdict
 
 import pytest
 import torch
 
 from models.gaussian_processes.noise import fit_noise, restore_noise
-from models.meta_learning.tasks import TaskData, family_scale
+from models.tasks import TaskData, family_scale
 
 
 @pytest.mark.parametrize("repeats", [1, 2])
@@ -20,4 +21,4 @@ def test_the_scatter_of_a_simulator_is_learned_within_a_quarter(repeats: int) ->
     values = torch.linspace(-3.0, 3.0, 13, dtype=torch.float64)
     ratio = model.deviation(scale.standard(values)) * scale.spread / (0.3 + 0.2 * values.abs())
     assert float(ratio.log().abs().max()) < math.log(1.25)
-    assert torch.equal(restore_noise(model.state()).deviation(values), model.deviation(values))
+    assert torch.equal(restore_noise(asdict(model)).deviation(values), model.deviation(values))

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy
 
-from models.meta_learning.tasks import Family, TaskData
 from models.networks.prototypes import ClassPrior, PrototypeLearner
+from models.tasks import Family, TaskData
 from tests.learner.cases import NOTHING, generator
 from tests.learner.recorded import couplings
 

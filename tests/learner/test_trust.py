@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from models.meta_learning.tasks import TaskData
 from models.source_basis.guarded import DefaultLearner
-from tests.learner.cases import NOTHING, family, generator, tasks
+from models.tasks import TaskData
+from tests.learner.cases import family, generator, tasks
 
 MEASURED, DRAWS, SOURCES = 10, 10, 5
 OFTEN = 0.9
@@ -33,7 +33,7 @@ def test_trust_after_ten_measurements_is_on_the_right_side_of_a_half(spoil: Call
     right = 0
     for draw in range(DRAWS):
         rows = torch.randperm(len(judged.Y), generator=torch.Generator().manual_seed(draw))[:MEASURED]
-        trust = prior.adapt(judged.X[rows], judged.Y[rows], None, NOTHING, generator=generator()).description()["trust"]
+        trust = prior.adapt(judged.rows(rows), generator=generator()).description()["trust"]
         print(f"{spoil.__name__}: trust {trust}")
         right += (trust > 0.5) == trusted
     assert right >= OFTEN * DRAWS

@@ -4,10 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.base import Prior
-from models.meta_learning.tasks import TaskData, replicate_variance
 from models.source_basis.learner import SourceBasisLearner
-from tests.learner.cases import NOTHING, family, generator
+from models.tasks import Prior, TaskData, replicates
+from tests.learner.cases import family, generator
 from tests.learner.recorded import barrels
 
 A, C = 0.3, 0.2
@@ -36,7 +35,7 @@ def test_scatter_that_grows_with_the_value_is_told_apart_from_ignorance() -> Non
     found = []
     for n in sizes:
         task = measured.rows(order[:n])
-        surrogate = prior.adapt(task.X, task.Y, None, NOTHING, generator=generator())
+        surrogate = prior.adapt(task, generator=generator())
         found.append([part.squeeze(-1).sqrt() for part in surrogate.variance_parts(X)])
     expected = A + C * truth(X, 5).abs()
     for n, (_, aleatoric) in zip(sizes, found, strict=True):
@@ -58,8 +57,8 @@ def test_the_scatter_of_crossed_barrels_is_predicted_for_numbers_of_struts_never
     seen = []
     for name, judged in tasks.items():
         prior = SourceBasisLearner().meta_train([task for other, task in tasks.items() if other != name], known, generator=generator())
-        pooled = replicate_variance([judged])
-        assert pooled is not None
+        repeated = replicates([judged])
+        pooled = float((repeated.variances * repeated.freedom).sum() / repeated.freedom.sum())
         seen.append(pooled)
         for n in BARREL_ROWS:
             pairs = [_parts(prior, judged, n, seed) for seed in range(BARREL_DRAWS)]
@@ -78,6 +77,6 @@ def _parts(prior: Prior, judged: TaskData, n: int, seed: int) -> tuple[float, fl
     support = judged.rows(torch.randperm(len(judged.Y), generator=torch.Generator().manual_seed(seed))[:n])
     used = {tuple(row) for row in support.X.tolist()}
     held = judged.rows([index for index, row in enumerate(judged.X.tolist()) if tuple(row) not in used])
-    surrogate = prior.adapt(support.X, support.Y, None, NOTHING, generator=generator())
+    surrogate = prior.adapt(support, generator=generator())
     epistemic, aleatoric = surrogate.variance_parts(held.X)
     return float(epistemic.mean()), float(aleatoric.mean())

@@ -10,22 +10,8 @@ from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import CampaignStatus, MeasurementStatus, ProposalStatus, RunStatus
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, Measurement, Proposal, Provenance
-from orchestrator.loop import (
-    Adapt,
-    Execute,
-    History,
-    Ingest,
-    Propose,
-    Reconcile,
-    Review,
-    Stop,
-    Wait,
-    best,
-    counts,
-    knowledge,
-    next_actions,
-    observations,
-)
+from orchestrator.history import History, best, counts, knowledge, observations
+from orchestrator.loop import Adapt, Execute, Ingest, Propose, Reconcile, Review, Stop, Wait, next_actions
 from orchestrator.ports import Changes
 from orchestrator.summary import quarantined
 

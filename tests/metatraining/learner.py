@@ -9,16 +9,15 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
-from models.base import Prior, Surrogate
-from models.gaussian_processes.conditioning import Adapted, Conditioned, Process
-from models.meta_learning.tasks import Family, Scale, TaskData, family_scale
-from models.networks.training import Progress
+from models.base import Surrogate
+from models.gaussian_processes.conditioning import Adapted, Conditioned, GaussianProcess
+from models.tasks import Family, Prior, Scale, TaskData, TrainingProgress, family_scale
 
 NOISE: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class Bell(Process):
+class Bell(GaussianProcess):
     """A squared-exponential kernel around zero."""
 
     length: float
@@ -48,25 +47,12 @@ class BellPrior(Prior):
     scale: Scale
     length: Tensor
 
-    @property
     @override
-    def name(self) -> str:
-        return "bell/1"
-
-    @override
-    def adapt(
-        self,
-        X: Float[Tensor, "n d"],
-        Y: Float[Tensor, " n"],
-        Yvar: Float[Tensor, " n"] | None,
-        task: Float[Tensor, " k"],
-        *,
-        generator: torch.Generator,
-    ) -> Surrogate:
-        noise = torch.full_like(Y, NOISE)
-        model = Conditioned(Bell(float(self.length)), X, self.scale.standard(Y), noise, scale=self.scale)
+    def adapt(self, task: TaskData, *, generator: torch.Generator) -> Surrogate:
+        y = self.scale.standard(task.Y)
+        model = Conditioned(Bell(float(self.length)), task.X, y, torch.full_like(y, NOISE), scale=self.scale)
         # trust: how near the measured level is to the sources'
-        miss = float(self.scale.standard(Y).mean().abs()) if len(Y) else 0.0
+        miss = float(y.mean().abs()) if len(y) else 0.0
         return Adapted("bell/1", ((1.0, model),), {"trust": 1.0 / (1.0 + miss)})
 
     @override
@@ -81,18 +67,16 @@ class BellPrior(Prior):
 class BellLearner:
     """Takes level and spread from the sources."""
 
-    name = "bell"
-
     def meta_train(
         self,
         tasks: Sequence[TaskData],
         family: Family,  # noqa: ARG002  # part of the interface
         *,
         generator: torch.Generator,
-        report: Callable[[Progress], None] | None = None,
+        report: Callable[[TrainingProgress], None] | None = None,
     ) -> Prior:
         if report is not None:
-            report(Progress(1, 2, 1.5, 1.25))
+            report(TrainingProgress(1, 2, 1.5, 1.25))
         return BellPrior(family_scale(tasks), 0.5 + 0.1 * torch.rand((), generator=generator, dtype=torch.float64))
 
 

@@ -14,8 +14,8 @@ from typing_extensions import override
 from models.inputs.encoding import Encoding
 from models.meta_learning.audit import mark
 from models.meta_learning.checkpoint import PriorFile, TaskColumn, load_prior, save_prior, task_vector
-from models.meta_learning.packing import Flat, content_hash, pack, unpack
-from models.meta_learning.tasks import Scale, TaskData
+from models.meta_learning.packing import Flat, flat_hash, pack, unpack
+from models.tasks import Scale, TaskData
 from orchestrator.domain.objective import Target
 from orchestrator.domain.parameters import CategoricalParameter, ContinuousParameter
 from orchestrator.domain.space import SearchSpace
@@ -70,8 +70,7 @@ def test_a_prior_comes_back_from_its_file_bit_for_bit(tmp_path: Path) -> None:
         assert new.Yvar is None
     assert save_prior(tmp_path / "again.pt", after) == sha256
     X = torch.rand(4, 3, dtype=torch.float64)
-    none = torch.zeros(0, dtype=torch.float64)
-    pair = [one.prior("yield").adapt(X, X[:, 0], None, none, generator=torch.Generator()) for one in (before, after)]
+    pair = [one.prior("yield").adapt(TaskData("new", X, X[:, 0]), generator=torch.Generator()) for one in (before, after)]
     assert torch.equal(*(one.posterior(X.unsqueeze(-2)).mean for one in pair))
 
 
@@ -90,8 +89,8 @@ def test_the_hash_sees_names_types_shapes_and_values() -> None:
         {"a": torch.tensor([0.0, 0.0, 0.0, -0.0]), "b": "text"},
         {"a": torch.zeros(4), "b": "texts"},
     ]
-    assert len({content_hash(one) for one in (base, *others)}) == 6
-    assert content_hash(base) == content_hash(dict(reversed(base.items())))
+    assert len({flat_hash(one) for one in (base, *others)}) == 6
+    assert flat_hash(base) == flat_hash(dict(reversed(base.items())))
 
 
 def test_a_state_of_all_kinds_comes_back() -> None:
@@ -173,7 +172,7 @@ def test_consistent_parts_that_make_no_sense_together_are_refused(tmp_path: Path
     save_prior(tmp_path / "small.pt", some_prior())
     content = torch.load(tmp_path / "small.pt", weights_only=True)
     content["space"] = '{"parameters":[]}'
-    content["sha256"] = content_hash({name: value for name, value in content.items() if name != "sha256"})
+    content["sha256"] = flat_hash({name: value for name, value in content.items() if name != "sha256"})
     torch.save(content, tmp_path / "bad.pt")
     with pytest.raises(BadInput, match="cannot be understood") as caught:
         load_prior(tmp_path / "bad.pt")

@@ -23,7 +23,7 @@ def _widened(draw: st.DrawFn, own: Parameter) -> Parameter:
     if isinstance(own, CompositionParameter):
         return CompositionParameter(name=own.name, components=tuple(draw(st.permutations((*own.components, "Zn")))))
     unit = OTHER_UNITS[own.unit] if draw(st.booleans()) else own.unit
-    low = convert(own.min, own.unit, unit) - draw(strategies.numbers(-5, 5))
+    low = convert(own.ends[0], own.unit, unit) - draw(strategies.numbers(-5, 5))
     return ContinuousParameter(name=own.name, unit=unit, min=low, max=low + draw(strategies.numbers(0.1, 500)))
 
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from flows.plans.lab import make_lab
-from flows.studies.metatraining.card import markdown, summary
+from flows.studies.families import SimulatedFamily
+from flows.studies.metatraining.card import card_markdown, summary
 from flows.studies.metatraining.matching import match
-from flows.studies.metatraining.sources import SimulatedFamily
 from flows.studies.metatraining.spec import load_meta_file
 from flows.studies.metatraining.tasks import read_tasks
 from flows.studies.metatraining.training import Workshop, train
@@ -19,8 +19,9 @@ from flows.studies.metatraining.trust import Case, assess
 from models.inputs.elements import element_properties, element_symbol
 from models.meta_learning.audit import mark, overlaps, refuse_if_seen
 from models.meta_learning.checkpoint import PriorFile, save_prior
-from models.meta_learning.tasks import Scale
+from models.tasks import Scale
 from orchestrator.domain.campaign import load_campaign
+from orchestrator.domain.events import EventKind
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
@@ -103,7 +104,7 @@ def test_a_source_whose_target_is_constant_is_named_on_the_card(tmp_path: Path) 
     assert summary(prior)["targets"]["y"]["spread"] == pytest.approx(1.66e-12, rel=0.01)
     (note,) = summary(prior)["notes"]
     assert "task u: y is constant: 2 values of 5e-12 mL" in note
-    assert f"- Note: {note}" in markdown(prior)
+    assert f"- Note: {note}" in card_markdown(prior)
 
 
 def test_a_parameter_that_a_source_does_not_have_needs_a_constant(tmp_path: Path) -> None:
@@ -205,7 +206,7 @@ def told_lab(folder: Path, *, more: str = "", kind: str = "dry") -> None:
         text = CAMPAIGN.format(name=cases.CAMPAIGN, more=more)
         record = CampaignRecord(name=cases.CAMPAIGN, snapshot={"files": {"campaign": text}, "path": str(folder / "x.toml")})
         store.create_campaign(record, by=cases.BY, now=cases.at(0))
-        store.update_campaign(record.evolve(status="running"), kind="started", by=cases.BY, now=cases.at(1))
+        store.update_campaign(record.evolve(status="running"), kind=EventKind.RUNNING, by=cases.BY, now=cases.at(1))
         for number in (1, 2):
             cases.tell_experiment(store, number)
 
@@ -250,7 +251,7 @@ def test_the_same_file_gives_the_same_prior_bit_for_bit_and_its_card_says_what_i
     pair = [train(load_meta_file(tmp_path / "meta.toml"), workshop) for _ in range(2)]
     assert save_prior(tmp_path / "a.pt", pair[0]) == save_prior(tmp_path / "b.pt", pair[1])
     assert "y: bell learns from 3 tasks, 48 rows" in lines
-    page, card = markdown(pair[0]), summary(pair[0])
+    page, card = card_markdown(pair[0]), summary(pair[0])
     assert "contains the sources' rows" in page
     assert "| t1 | – | 16 | measured |" in page
     facts = card["targets"]["y"]

@@ -11,7 +11,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from models.base import TargetData
-from models.explanations.attribution import MOST_EXACT, ROWS, Player, Value, importance, players, predictions, shapley
+from models.explanations.attribution import (
+    MOST_EXACT,
+    ROWS_TOGETHER,
+    ExplainedFunctions,
+    Player,
+    importance,
+    players,
+    predicted_moments,
+    shapley,
+)
 from models.gaussian_processes.single_task import GaussianProcessLearner
 from models.inputs.encoding import Encoding
 from orchestrator.errors import BadInput
@@ -28,7 +37,7 @@ def singles(width: int) -> tuple[Player, ...]:
     return tuple(Player(f"x{index}", (index,)) for index in range(width))
 
 
-def waves(width: int, outputs: int = 1, seed: int = 7) -> Value:
+def waves(width: int, outputs: int = 1, seed: int = 7) -> ExplainedFunctions:
     """A smooth function in which every input meets every other."""
     directions = 4 * (points(width, outputs, seed) - 0.5)
     return lambda X: torch.sin(X @ directions + 0.3) * torch.exp(X @ directions.flip(0) / 4)
@@ -141,7 +150,7 @@ def test_twelve_players_are_exact_and_asked_in_pieces() -> None:
     found = shapley(watched, x, background, singles(MOST_EXACT))
     assert found.errors is None
     assert sum(sizes) == 2**MOST_EXACT * 64
-    assert max(sizes) <= ROWS
+    assert max(sizes) <= ROWS_TOGETHER
     close(found.values.sum(dim=0), value(x.unsqueeze(0))[0] - value(background).mean(dim=0))
 
 
@@ -196,8 +205,8 @@ def test_a_surrogate_is_explained_in_mean_and_deviation_at_once() -> None:
     with torch.no_grad():
         posterior = surrogate.posterior(x)
         expected = torch.cat([posterior.mean, posterior.variance.sqrt()], dim=-1)
-        close(predictions(surrogate)(x), expected, 1e-6)
-    found = shapley(predictions(surrogate), x[0], points(64, 2, 3), singles(2))
+        close(predicted_moments(surrogate)(x), expected, 1e-6)
+    found = shapley(predicted_moments(surrogate), x[0], points(64, 2, 3), singles(2))
     assert found.values.shape == (2, 4)
     close(found.values.sum(dim=0) + found.base, expected[0], 1e-6)
     assert not found.values.requires_grad

@@ -53,7 +53,7 @@ def fit(*data: TargetData) -> GaussianProcesses:
 def test_the_posterior_is_the_closed_form_at_the_fitted_hyperparameters() -> None:
     X, Y, Yvar, X_new = column(0.0, 0.3, 0.9), row(1.0, 3.0, 2.0), row(0.01, 0.04, 0.01), column(0.1, 0.5)
     surrogate = fit(TargetData("y", X, Y, Yvar))
-    model = surrogate.models[0]
+    model = surrogate.model
     length, scale = model.covar_module.lengthscale.item(), Y.std()
     mean = Y.mean() + scale * model.mean_module.constant.detach()
 

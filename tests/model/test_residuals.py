@@ -11,7 +11,7 @@ from models.base import Surrogate, TargetData
 from models.explanations.residuals import ALPHA, PERMUTATIONS, Association, Channel, Residuals, associations, residuals
 from models.gaussian_processes.conditioning import Adapted, Conditioned
 from models.gaussian_processes.single_task import GaussianProcessLearner
-from models.meta_learning.tasks import Scale
+from models.tasks import Scale
 from orchestrator.errors import BadInput
 from tests.metatraining.learner import NOISE, Bell
 
@@ -43,7 +43,7 @@ def test_residuals_of_a_gaussian_process_are_those_of_predictions_from_all_other
     X, Y = measured()
     data = [TargetData("y", X, Y), TargetData("z", X[:9], -Y[:9])]
     surrogate = GaussianProcessLearner().fit(data, seed=0)
-    for found, model, target in zip(residuals(surrogate, data), surrogate.models, data, strict=True):
+    for found, model, target in zip(residuals(surrogate, data), surrogate.targets.values(), data, strict=True):
         with torch.no_grad():
             K = model.covar_module(target.X).to_dense()
             z = model.train_targets - model.mean_module.constant
@@ -68,7 +68,7 @@ def test_residuals_of_an_adapted_prior_are_too_whatever_its_inner_order() -> Non
 
 
 def plain(values: Float[Tensor, " n"]) -> Residuals:
-    return Residuals.independent(values)
+    return Residuals(values, values, torch.eye(len(values), dtype=values.dtype))
 
 
 def by_name(found: tuple[Association, ...]) -> dict[str, Association]:

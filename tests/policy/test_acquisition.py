@@ -32,7 +32,7 @@ def surrogate(values: Float[Tensor, " n"] = Y) -> GaussianProcesses:
     with repeatable(0):
         model = SingleTaskGP(X, values.unsqueeze(-1), EXACT.unsqueeze(-1), outcome_transform=Standardize(1))
         fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
-    return GaussianProcesses((model,), ("y",))
+    return GaussianProcesses("gp/1", model, {"y": model})
 
 
 def acquisition(

@@ -16,7 +16,6 @@ from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.ports import Knowledge, Observation
 from policies.registry import build_policy
-from policies.settings import degrees_of_freedom
 
 PLANE = SearchSpace(
     parameters=(
@@ -202,4 +201,4 @@ def test_degrees_of_freedom_count_a_composition_without_its_last_share() -> None
     space = SearchSpace.model_validate(
         {"parameters": [{"kind": "composition", "name": "a", "components": ["Ni", "Fe", "Co"]}, PLANE.parameters[0]]}
     )
-    assert degrees_of_freedom(space) == 3
+    assert space.freedom == 3

@@ -8,7 +8,7 @@ import pytest
 PROGRAM = """
 import sys
 import {module}
-heavy = ("asyncua", "serial", "pymodbus", "fastapi", "uvicorn", "httpx", "sqlmodel", "sqlalchemy", "prefect", "typer", "rich", "plotly")
+heavy = ("asyncua", "serial", "pymodbus", "fastapi", "uvicorn", "httpx", "sqlalchemy", "prefect", "typer", "rich", "plotly")
 print(",".join(name for name in heavy if name in sys.modules))
 """
 

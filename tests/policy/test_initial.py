@@ -14,7 +14,7 @@ from orchestrator.ports import Knowledge, Observation
 from policies.initial import SobolPolicy
 from policies.pool import spread_out
 from policies.random_search import RandomPolicy
-from policies.sampling import SobolPoints, inputs_at, latent_width
+from policies.sampling import SobolPoints
 from tests import strategies
 
 SQUARE = SearchSpace(parameters=(ContinuousParameter(name="x", min=0, max=1), ContinuousParameter(name="y", min=0, max=1)))
@@ -71,7 +71,8 @@ def test_a_batch_holds_each_point_of_a_small_space_once_and_a_later_one_repeats_
 def test_few_components_are_present_where_few_may_be_and_each_set_of_them_is_drawn() -> None:
     alloy = CompositionParameter(name="alloy", components=("Ni", "Fe", "Co"), max_components=2)
     space = SearchSpace(parameters=(alloy,))
-    X = inputs_at(Encoding(space), SobolPoints(latent_width(space), seed=0).draw(256))
+    encoding = Encoding(space)
+    X = encoding.drawn(SobolPoints(encoding.latent, seed=0).draw(256))
     present = {tuple((row > 0).tolist()) for row in X}
     assert len(present) == 6
     assert all(1 <= sum(mask) <= 2 for mask in present)
@@ -79,7 +80,8 @@ def test_few_components_are_present_where_few_may_be_and_each_set_of_them_is_dra
 
 def test_fractions_are_uniform_on_the_simplex() -> None:
     space = SearchSpace(parameters=(CompositionParameter(name="alloy", components=("Ni", "Fe", "Co")),))
-    X = inputs_at(Encoding(space), SobolPoints(latent_width(space), seed=0).draw(4096))
+    encoding = Encoding(space)
+    X = encoding.drawn(SobolPoints(encoding.latent, seed=0).draw(4096))
     assert X.mean(dim=0).tolist() == pytest.approx([1 / 3] * 3, abs=0.01)
     # a flat Dirichlet over three: variance 2 / (9 * 4)
     assert X.var(dim=0).tolist() == pytest.approx([1 / 18] * 3, rel=0.05)

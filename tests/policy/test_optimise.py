@@ -13,8 +13,7 @@ from models.inputs.encoding import Encoding
 from orchestrator.domain.constraints import ExpressionConstraint, LinearConstraint
 from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter, Parameter
 from orchestrator.domain.space import SearchSpace
-from policies.enumeration import enumerated, lattice, size
-from policies.neighbours import neighbours
+from policies.enumeration import enumerated
 from policies.optimise import Found, Search, best_row
 from policies.pool import blocks
 from tests import strategies
@@ -114,13 +113,13 @@ def test_a_small_finite_space_is_listed_completely(data: st.DataObject) -> None:
     space = SearchSpace(parameters=parameters)
     rows = enumerated(Encoding(space))
     assert rows is not None
-    assert len(rows) == math.prod(size(parameter) for parameter in parameters)
+    assert len(rows) == math.prod(parameter.size for parameter in parameters)
     assert len({space.key(row) for row in rows}) == len(rows)
     assert space.key(data.draw(strategies.configurations(space))) in {space.key(row) for row in rows}
 
 
 def test_a_lattice_of_three_components_in_tenths_has_66_points() -> None:
-    assert len(list(lattice(FREE.evolve(step=0.1)))) == 66
+    assert len(list(FREE.evolve(step=0.1).choices())) == 66
 
 
 def test_infinite_and_huge_spaces_are_not_listed() -> None:
@@ -142,7 +141,7 @@ def test_a_lattice_too_large_to_list_is_climbed_without_rounding() -> None:
 def test_neighbours_differ_in_one_parameter_and_are_whole_configurations(data: st.DataObject) -> None:
     space = data.draw(strategies.open_spaces())
     row = data.draw(strategies.configurations(space))
-    for other in neighbours(space, row):
+    for other in space.neighbours(row):
         changed = [one.name for one in space.parameters if any(row[column] != other[column] for column in one.columns)]
         assert len(changed) == 1
         assert set(other) == set(space.columns)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from models.inputs.encoding import Encoding
 from orchestrator.domain.distance import unlike
 from orchestrator.domain.objective import Objective, Target
-from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter, Parameter
+from orchestrator.domain.parameters import ContinuousParameter, Parameter
 from orchestrator.domain.region import Region
 from orchestrator.domain.restriction import Allowed, Restriction
 from orchestrator.domain.space import SearchSpace
@@ -15,7 +15,7 @@ from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
 from orchestrator.ports import Knowledge, Observation
 from policies.registry import build_policy
-from policies.sampling import SobolPoints, inputs_at, latent_width
+from policies.sampling import SobolPoints
 from tests import strategies
 
 SCORE = Objective(targets=(Target(name="y", goal="maximise"),))
@@ -26,24 +26,21 @@ PLANE = SearchSpace(parameters=(ContinuousParameter(name="a", min=0, max=10), Co
 
 def fixed(parameter: Parameter, inside: Configuration) -> dict[str, Allowed]:
     """Hold a parameter where a configuration has it."""
-    if isinstance(parameter, CategoricalParameter):
-        return {parameter.name: Allowed(names=(str(inside[parameter.name]),))}
-    return {column: Allowed(min=float(inside[column]), max=float(inside[column])) for column in parameter.columns}
+    values = {column: inside[column] for column in parameter.columns}
+    return {one: Allowed(names=(value,)) if isinstance(value, str) else Allowed(min=value, max=value) for one, value in values.items()}
 
 
 @st.composite
 def allowed(draw: st.DrawFn, parameter: Parameter, inside: Configuration) -> dict[str, Allowed]:
     """Fix a parameter, or narrow it so that a configuration stays within."""
-    if draw(st.booleans()) or isinstance(parameter, CategoricalParameter):
+    if draw(st.booleans()) or not parameter.units:
         return fixed(parameter, inside)
-    match parameter:
-        case ContinuousParameter() | DiscreteParameter():
-            value = float(inside[parameter.name])
-            room = (parameter.max - parameter.min) * draw(st.sampled_from((0.1, 0.5)))
-            return {parameter.name: Allowed(min=max(parameter.min, value - room), max=min(parameter.max, value + room))}
-        case CompositionParameter():
-            column = draw(st.sampled_from(parameter.columns))
-            return {column: Allowed(max=min(1.0, float(inside[column]) + 0.3))}
+    column = draw(st.sampled_from(parameter.columns))
+    low, high, value = parameter.intervals[column].low, parameter.intervals[column].high, float(inside[column])
+    if len(parameter.columns) > 1:
+        return {column: Allowed(max=min(high, value + 0.3))}
+    room = (high - low) * draw(st.sampled_from((0.1, 0.5)))
+    return {column: Allowed(min=max(low, value - room), max=min(high, value + room))}
 
 
 @st.composite
@@ -113,7 +110,7 @@ def test_rows_have_the_whole_spaces_scale_whatever_is_restricted(data: st.DataOb
     inside = data.draw(strategies.configurations(space))
     narrow, whole = Encoding(space, known), Encoding(space)
     assert narrow.encode([inside]).equal(whole.encode([inside]))
-    X = inputs_at(narrow, SobolPoints(latent_width(space), seed=0).draw(32))
+    X = narrow.drawn(SobolPoints(narrow.latent, seed=0).draw(32))
     for x in X:
         row = narrow.decode(x)
         assert all(parameter.complaint(row) is None for parameter in narrow.region.space.parameters)

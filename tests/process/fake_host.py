@@ -23,7 +23,7 @@ from typing import Any
 from typing_extensions import override
 
 from instruments.lab_processes.process_identity import Process
-from instruments.lab_processes.state_files import HOST, HOST_ERROR, LATCHED, NOT_SAFE, read_note, write_note
+from instruments.lab_processes.state_files import HOST, HOST_ERROR, LATCHED, NOT_SAFE, read_state_file, write_state_file
 
 RAW = b"\x02" + b"00S0.123" + b"\x03"
 READING = {
@@ -96,7 +96,7 @@ class _Handler(BaseHTTPRequestHandler):
         host.asked.append(("GET", self.path, self.headers.get("X-Athanor-Fence")))
         if path == "/alive":
             wanted = {"boot": "b", "ready": True, "latched": (host.lab / LATCHED).exists(), "run": None, "executor_age_s": 0.0}
-            self._answer(200, {**wanted, "wires": {}, **read_note(host.lab / "fake.json")})
+            self._answer(200, {**wanted, "wires": {}, **read_state_file(host.lab / "fake.json")})
         elif path.endswith("/readings"):
             self._answer(200, "".join(json.dumps(one) + "\n" for one in host.readings))
         elif path.removeprefix("/runs/") in host.runs:
@@ -122,9 +122,9 @@ class _Handler(BaseHTTPRequestHandler):
         body = self._body()
         self.server.asked.append(("POST", self.path, body))
         if self.path == "/stop":
-            wanted = read_note(self.server.lab / "fake.json")
+            wanted = read_state_file(self.server.lab / "fake.json")
             if wanted.get("latches", True):
-                write_note(self.server.lab / LATCHED, {"reason": body["reason"], "by": body["by"]})
+                write_state_file(self.server.lab / LATCHED, {"reason": body["reason"], "by": body["by"]})
             done = [{"instrument": "oven", "action": "off", "done": True, "reason": None}]
             self._answer(200, {"latched": {}, "safe_state": wanted.get("safe_state", done)})
         elif self.path == "/unlatch":
@@ -144,11 +144,11 @@ def main() -> int:
     parser.add_argument("--lab", type=Path, required=True)
     os.chdir(parser.parse_known_args()[0].lab)  # like the real one, it stays in a lab that is moved
     lab = Path()
-    mode = read_note(lab / "fake.json").get("start")
+    mode = read_state_file(lab / "fake.json").get("start")
     with (lab / "starts.txt").open("a") as file:
         file.write(f"{os.getpid()}\n")
     if mode == "refuse":
-        write_note(lab / HOST_ERROR, {"error": "pump_cd is not there"})
+        write_state_file(lab / HOST_ERROR, {"error": "pump_cd is not there"})
         return 4
     if mode == "crash":
         return 9
@@ -158,11 +158,11 @@ def main() -> int:
     host = FakeHost(folder / "s", lab)
     host.start()
     bench_sha256 = hashlib.sha256((lab / "bench.toml").read_bytes()).hexdigest() if (lab / "bench.toml").exists() else ""
-    write_note(lab / HOST, {**Process.this().document(), "socket": str(folder / "s"), "bench_sha256": bench_sha256, "boot": "b"})
+    write_state_file(lab / HOST, {**Process.this().document(), "socket": str(folder / "s"), "bench_sha256": bench_sha256, "boot": "b"})
     host.leaving.wait()
-    unsafe = read_note(lab / "fake.json").get("unsafe")
+    unsafe = read_state_file(lab / "fake.json").get("unsafe")
     if unsafe:
-        write_note(lab / HOST_ERROR, {"error": unsafe, "kind": NOT_SAFE})
+        write_state_file(lab / HOST_ERROR, {"error": unsafe, "kind": NOT_SAFE})
     host.stop()
     folder.rmdir()
     (lab / HOST).unlink()

@@ -12,7 +12,7 @@ import threading
 import time
 from pathlib import Path
 
-from instruments.lab_processes.state_files import write_note
+from instruments.lab_processes.state_files import write_state_file
 
 
 def main() -> int:
@@ -30,7 +30,7 @@ def main() -> int:
         named = {"bench_sha256": chosen.bench_sha256, "seed": chosen.seed, "rate": chosen.rate}
         places = {"pumps": {"port": str(chosen.folder / "pumps.tty")}, "platform": {"url": "opc.tcp://127.0.0.1:1/x"}}
         document = {**named, "pid": os.getpid(), "boot_id": str(os.getpid()), "t0_monotonic": time.monotonic(), "endpoints": places}
-        write_note(chosen.folder / "endpoints.json", document)
+        write_state_file(chosen.folder / "endpoints.json", document)
         stopping.wait()
     return 0
 

@@ -12,17 +12,11 @@ import pytest
 
 from instruments.bench.file import load_bench
 from instruments.bench_client.client import HostClient
+from instruments.lab_processes.bench_process import BenchProcess, ensure_bench, shutdown_bench, unlatch
+from instruments.lab_processes.plant_process import ensure_plant, shutdown_plant
 from instruments.lab_processes.process_identity import Process, reap
-from instruments.lab_processes.processes import (
-    BenchProcess,
-    ensure_bench,
-    ensure_plant,
-    process_table,
-    shutdown_bench,
-    shutdown_plant,
-    unlatch,
-)
-from instruments.lab_processes.state_files import LATCHED, SUPERVISOR, read_note
+from instruments.lab_processes.processes import process_table
+from instruments.lab_processes.state_files import LATCHED, SUPERVISOR, read_state_file
 from instruments.lab_processes.stop import stop_bench
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import StepKind, StepStatus
@@ -84,13 +78,13 @@ def test_the_supervisor_makes_a_heating_bench_safe_past_a_suspended_host(lab: Pa
     assert time.monotonic() - began < 1.5 * limit  # restart_within is kept on an idle machine
     eventually(lambda: process_table(lab)["supervisor"] is None)
     assert not host.process.alive
-    assert "gave no answer" in read_note(lab / LATCHED)["reason"]
-    assert all(line.endswith(": done") for line in read_note(lab / LATCHED)["safe_state"])
+    assert "gave no answer" in read_state_file(lab / LATCHED)["reason"]
+    assert all(line.endswith(": done") for line in read_state_file(lab / LATCHED)["safe_state"])
 
 
 def test_stop_makes_a_heating_bench_safe_past_suspended_host_and_supervisor(lab: Path, plant: Path, host: BenchProcess) -> None:
     heat(lab)
-    supervisor = Process.parse(read_note(lab / SUPERVISOR))
+    supervisor = Process.parse(read_state_file(lab / SUPERVISOR))
     assert supervisor is not None
     for process in (supervisor, host.process):
         assert process.signal(signal.SIGSTOP)
@@ -103,7 +97,7 @@ def test_stop_makes_a_heating_bench_safe_past_suspended_host_and_supervisor(lab:
     assert lines[:2] == (f"supervisor {supervisor.pid} killed", f"host {host.process.pid} killed")
     assert all(line.endswith(": done") for line in lines[2:])
     assert made_safe(plant, seen) >= {"oven", "pump_l"}
-    assert read_note(lab / LATCHED)["by"] == "Ada"
+    assert read_state_file(lab / LATCHED)["by"] == "Ada"
 
 
 def test_a_bench_follows_its_lab_when_that_is_moved(lab: Path, plant: Path, host: BenchProcess, tmp_path: Path) -> None:

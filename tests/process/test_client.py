@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from instruments.bench_client.client import HostClient
-from instruments.lab_processes.state_files import HOST, LATCHED, write_note
+from instruments.lab_processes.state_files import HOST, LATCHED, write_state_file
 from orchestrator.domain.lifecycle import RunStatus, StepKind
 from orchestrator.domain.records import RunRequest, Step
 from orchestrator.errors import HostError, NeedsPerson
@@ -119,8 +119,8 @@ def test_a_host_that_stays_away_is_an_error_that_names_its_socket(tmp_path: Path
 
 
 def test_nobody_waits_for_the_host_of_a_latched_bench(lab: Path, tmp_path: Path) -> None:
-    write_note(lab / HOST, {"socket": str(tmp_path / "nobody")})
-    write_note(lab / LATCHED, {"reason": "host died twice", "by": "supervisor"})
+    write_state_file(lab / HOST, {"socket": str(tmp_path / "nobody")})
+    write_state_file(lab / LATCHED, {"reason": "host died twice", "by": "supervisor"})
     with HostClient.of_lab(lab, restart_within=600.0) as client, pytest.raises(NeedsPerson, match=r"latched .host died twice"):
         client.report("k1")
 

@@ -2,10 +2,14 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-LEDGER_AND_MODELS = {"torch", "botorch", "gpytorch", "prefect", "sqlmodel", "sqlalchemy", "alembic"}
+from flows.plans.lab import make_lab
+from orchestrator.store.sql import SqlStore
+
+LEDGER_AND_MODELS = {"torch", "botorch", "gpytorch", "prefect", "sqlalchemy", "alembic"}
 SERVER = {"fastapi", "uvicorn", "httpx"}
 DRIVERS = {"asyncua", "serial", "pymodbus", "pint", "scipy", "numpy"}
 
@@ -28,3 +32,16 @@ def loaded_by(module: str) -> set[str]:
 )
 def test_it_loads_nothing_that_it_does_not_need(module: str, unwanted: set[str]) -> None:
     assert not loaded_by(module) & unwanted
+
+
+@pytest.mark.parametrize("words", ["status", "verify", "review", "pause"])
+def test_a_command_that_a_person_waits_for_loads_no_model_no_instrument_and_no_prefect(words: str, tmp_path: Path) -> None:
+    lab = make_lab(tmp_path / "lab", beside=tmp_path / "campaign.toml", kind="live")
+    SqlStore.open(lab.ledger).close()
+    program = "import atexit, sys; from flows.cli.main import main; atexit.register(lambda: print('loaded', *sys.modules)); main()"
+    command = [sys.executable, "-c", program, words, "--lab", str(lab.path)]
+    said = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert said.returncode == (0 if words == "verify" else 1), said.stderr
+    assert said.stderr in ("", f"athanor: lab {lab.path} has no campaign yet; `run` or `dry-run` begins one\n")
+    loaded = {name.partition(".")[0] for name in said.stdout.partition("loaded")[2].split()}
+    assert not loaded & {"torch", "botorch", "gpytorch", "prefect", "plotly", "asyncua", "serial", "pymodbus", "pymatgen", *SERVER}

@@ -36,6 +36,8 @@ class Fake:
     SAFE_ACTIONS: ClassVar[frozenset[str]] = frozenset()
     HAS_WATCHDOG: ClassVar[bool] = False
     LONGEST_QUEUEING: ClassVar[float] = 0.0
+    LINK_KIND: ClassVar[str] = "serial"
+    OPTIONS: ClassVar[frozenset[str]] = frozenset()
 
     @property
     def settings(self) -> Settings:

@@ -14,7 +14,7 @@ from flows.prefect_server.login import VARIABLE, api_login
 from flows.prefect_server.server import ServerUse, prefect_environment
 from instruments.lab_processes.locks import read_holder
 from instruments.lab_processes.process_identity import Process, reap
-from instruments.lab_processes.state_files import read_note
+from instruments.lab_processes.state_files import read_state_file
 from orchestrator.errors import BadInput
 
 LOGIN = "ada:countess-of-lovelace"
@@ -53,7 +53,7 @@ def test_only_who_has_the_login_gets_an_answer_and_it_is_written_nowhere(home: P
         assert [asked(server.url, login) for login in (None, "ada:countess", LOGIN)] == [401, 401, 200]
         answer = a_client(server)
         assert answer.stdout.strip() == "0", answer.stderr
-        process = Process.parse(read_note(home / "server.json"))
+        process = Process.parse(read_state_file(home / "server.json"))
         keeper = read_holder(home / "keeper.lock")
         assert process is not None
         assert keeper is not None

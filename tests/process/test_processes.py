@@ -13,20 +13,12 @@ import pytest
 
 from instruments.bench_client.client import HostClient
 from instruments.lab_processes.bench_copies import noted_bench
+from instruments.lab_processes.bench_process import BenchProcess, ensure_bench, host_alive, shutdown_bench, unlatch
+from instruments.lab_processes.labtime import lab_clock, lab_rate
+from instruments.lab_processes.plant_process import ensure_plant, shutdown_plant
 from instruments.lab_processes.process_identity import Process, reap
-from instruments.lab_processes.processes import (
-    BenchProcess,
-    ensure_bench,
-    ensure_plant,
-    host_alive,
-    lab_clock,
-    lab_rate,
-    process_table,
-    shutdown_bench,
-    shutdown_plant,
-    unlatch,
-)
-from instruments.lab_processes.state_files import HOST, LATCHED, STARTED, SUPERVISOR, read_note, write_note
+from instruments.lab_processes.processes import process_table
+from instruments.lab_processes.state_files import HOST, LATCHED, STARTED, SUPERVISOR, read_state_file, write_state_file
 from instruments.lab_processes.stop import stop_bench
 from orchestrator.clock import LiveClock
 from orchestrator.errors import BadInput, Fault, HostError, NeedsPerson
@@ -68,12 +60,12 @@ def test_a_bench_is_started_adopted_and_ended_without_a_trace(lab: Path, bench: 
     assert not first.process.alive
     assert not Path(first.socket).exists()
     assert process_table(lab) == dict.fromkeys(["campaign", "host", "supervisor", "plant", "prefect"])
-    assert "supervisor" not in read_note(lab / STARTED)
+    assert "supervisor" not in read_state_file(lab / STARTED)
 
 
 def test_commands_that_start_at_once_get_one_supervisor_and_one_host(lab: Path, bench: Path) -> None:
     program = (
-        "import sys, pathlib; from instruments.lab_processes.processes import ensure_bench; lab = pathlib.Path(sys.argv[1]);"
+        "import sys, pathlib; from instruments.lab_processes.bench_process import ensure_bench; lab = pathlib.Path(sys.argv[1]);"
         "print(ensure_bench(lab, lab / 'bench.toml', supervisor=('tests.process.fake_supervisor',)).process.pid)"
     )
     with ThreadPoolExecutor(3) as pool:
@@ -94,25 +86,25 @@ def test_the_table_of_processes_names_pid_and_start(lab: Path, bench: Path) -> N
 
 
 def test_a_host_that_cannot_start_is_told_with_its_own_line(lab: Path, bench: Path) -> None:
-    write_note(lab / "fake.json", {"start": "refuse"})
+    write_state_file(lab / "fake.json", {"start": "refuse"})
     with pytest.raises(HostError, match="the bench host did not start: pump_cd is not there"):
         ensure(lab)
 
 
 def test_the_host_of_a_killed_supervisor_goes_on_under_a_new_one(lab: Path, bench: Path) -> None:
     first = ensure(lab)
-    supervisor = Process.parse(read_note(lab / SUPERVISOR))
+    supervisor = Process.parse(read_state_file(lab / SUPERVISOR))
     assert supervisor is not None
     assert supervisor.kill()
     assert ensure(lab) == first
-    assert Process.parse(read_note(lab / SUPERVISOR)) != supervisor
+    assert Process.parse(read_state_file(lab / SUPERVISOR)) != supervisor
     shutdown_bench(lab)
     assert not first.process.alive
 
 
 def test_a_bench_whose_supervisor_was_killed_is_ended_all_the_same(lab: Path, bench: Path) -> None:
     found = ensure(lab)
-    supervisor = Process.parse(read_note(lab / SUPERVISOR))
+    supervisor = Process.parse(read_state_file(lab / SUPERVISOR))
     assert supervisor is not None
     assert supervisor.kill()
     shutdown_bench(lab)
@@ -130,7 +122,7 @@ def test_a_changed_bench_file_gets_a_new_host_when_the_old_one_is_idle(lab: Path
 
 def test_a_changed_bench_file_is_refused_in_the_middle_of_a_run(lab: Path, bench: Path) -> None:
     first = ensure(lab)
-    write_note(lab / "fake.json", {"run": "key-1"})
+    write_state_file(lab / "fake.json", {"run": "key-1"})
     bench.write_text("[bench]\nname = 'other'\n")
     with pytest.raises(NeedsPerson, match="while run key-1 is carried out"):
         ensure(lab)
@@ -171,14 +163,14 @@ def test_stop_asks_the_host_and_resume_unlatches_it(lab: Path, bench: Path) -> N
 
 
 def test_a_latch_is_lifted_also_while_no_host_lives(lab: Path) -> None:
-    write_note(lab / LATCHED, {"reason": "smoke", "by": "Ada"})
+    write_state_file(lab / LATCHED, {"reason": "smoke", "by": "Ada"})
     assert unlatch(lab, by="Ada", reason="aired")
     assert not (lab / LATCHED).exists()
 
 
 def test_stop_kills_what_hangs_and_latches_even_when_the_wires_cannot_be_driven(lab: Path, bench: Path) -> None:
     found = ensure(lab)
-    supervisor = Process.parse(read_note(lab / SUPERVISOR))
+    supervisor = Process.parse(read_state_file(lab / SUPERVISOR))
     assert supervisor is not None
     for process in (supervisor, found.process):
         assert process.signal(signal.SIGSTOP)
@@ -187,7 +179,7 @@ def test_stop_kills_what_hangs_and_latches_even_when_the_wires_cannot_be_driven(
     reap(supervisor.pid)
     assert stopped.lines == (f"supervisor {supervisor.pid} killed", f"host {found.process.pid} killed")
     assert "the safe state was NOT driven: " in stopped.verdict  # this bench file names no wires
-    assert read_note(lab / LATCHED)["reason"] == "smoke"
+    assert read_state_file(lab / LATCHED)["reason"] == "smoke"
 
 
 def test_stop_in_a_lab_that_never_had_a_bench_says_so(lab: Path) -> None:
@@ -261,6 +253,6 @@ def test_a_dry_lab_tells_the_plants_time_and_a_live_one_the_real(lab: Path) -> N
 
 
 def test_the_note_of_a_dead_host_is_not_taken_for_a_host(lab: Path) -> None:
-    write_note(lab / HOST, {"pid": os.getpid(), "start_ticks": 1, "started": "", "socket": "/nowhere"})
+    write_state_file(lab / HOST, {"pid": os.getpid(), "start_ticks": 1, "started": "", "socket": "/nowhere"})
     assert process_table(lab)["host"] is None
     assert not host_alive(lab)

@@ -17,7 +17,7 @@ import pytest
 from flows.prefect_server.server import ServerUse, prefect_environment
 from instruments.lab_processes.locks import read_holder
 from instruments.lab_processes.process_identity import Process, reap
-from instruments.lab_processes.state_files import read_note
+from instruments.lab_processes.state_files import read_state_file
 from tests.process.conftest import eventually
 
 _USE = (
@@ -59,7 +59,7 @@ def test_two_commands_at_once_get_one_server_which_ends_with_its_last_user_howev
         url = said(first)
         assert url.startswith("http://127.0.0.1:")
         assert said(second) == url
-        server = Process.parse(read_note(home / "server.json"))
+        server = Process.parse(read_state_file(home / "server.json"))
         assert server is not None
         first.kill()
         time.sleep(2.5)  # two looks of the keeper

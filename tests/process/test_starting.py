@@ -14,8 +14,8 @@ from flows.cli.init import scaffold
 from flows.plans import disk_space
 from flows.plans.disk_space import check_room
 from flows.running.failed_start import failed_start_leaves_nothing
-from instruments.lab_processes.processes import ensure_plant, shutdown_plant
-from instruments.lab_processes.state_files import STARTED, read_note, write_note
+from instruments.lab_processes.plant_process import ensure_plant, shutdown_plant
+from instruments.lab_processes.state_files import STARTED, read_state_file, write_state_file
 from orchestrator.errors import BadInput, Fault, NeedsPerson
 from tests.crash.campaigns import athanor, quick_campaign
 from tests.process.conftest import eventually, marked
@@ -140,10 +140,10 @@ def test_a_plant_that_no_later_command_could_find_is_ended_at_once(lab: Path) ->
 
 
 def test_a_note_that_cannot_be_written_leaves_the_old_one_and_no_draft(tmp_path: Path) -> None:
-    write_note(tmp_path / "note.json", {"old": True})
+    write_state_file(tmp_path / "note.json", {"old": True})
     with file_size_limit(10), pytest.raises(OSError, match="File too large"):
-        write_note(tmp_path / "note.json", {"new": "x" * 1000})
-    assert read_note(tmp_path / "note.json") == {"old": True}
+        write_state_file(tmp_path / "note.json", {"new": "x" * 1000})
+    assert read_state_file(tmp_path / "note.json") == {"old": True}
     assert [one.name for one in tmp_path.iterdir()] == ["note.json"]
 
 

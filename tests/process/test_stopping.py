@@ -9,14 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli.stop import stop_lab
+from flows.cli import steering_commands
 from flows.plans.lab import make_lab
 from instruments.bench.endpoints import read_endpoints
 from instruments.bench.file import BenchFile, load_bench
 from instruments.lab_processes.bench_copies import bench_files, copy_of, keep_copy, last_copy, noted_bench, places
+from instruments.lab_processes.bench_process import ensure_bench, host_alive, shutdown_bench, unlatch
 from instruments.lab_processes.locks import FileLock
+from instruments.lab_processes.plant_process import shutdown_plant
 from instruments.lab_processes.process_identity import Process, reap
-from instruments.lab_processes.processes import ensure_bench, host_alive, process_table, shutdown_bench, shutdown_plant, unlatch
+from instruments.lab_processes.processes import process_table
 from instruments.lab_processes.state_files import (
     HOST,
     LAB,
@@ -26,8 +28,8 @@ from instruments.lab_processes.state_files import (
     SUPERVISOR,
     folder_identity,
     is_copy,
-    read_note,
-    write_note,
+    read_state_file,
+    write_state_file,
 )
 from instruments.lab_processes.stop import Stopped, outcome, stop_bench
 from instruments.supervisor import safe_state_without_host
@@ -65,7 +67,7 @@ def started(lab: Path) -> Process:
 
 def stop(lab: Path) -> Stopped:
     stopped = stop_bench(lab, reason="smoke", by="Ada")
-    if process := Process.parse(read_note(lab / STARTED).get("supervisor")):
+    if process := Process.parse(read_state_file(lab / STARTED).get("supervisor")):
         reap(process.pid)
     return stopped
 
@@ -75,17 +77,17 @@ def stop(lab: Path) -> Stopped:
 
 def test_a_host_that_obeys_in_part_is_replaced_and_what_is_not_safe_stands_in_the_verdict(lab: Path) -> None:
     host = started(lab)
-    write_note(lab / "fake.json", {"safe_state": [DONE, MISSED]})
+    write_state_file(lab / "fake.json", {"safe_state": [DONE, MISSED]})
     stopped = stop(lab)
     assert f"host {host.pid} did not make the bench safe: pump_l.stop: NOT DONE: no reply" in stopped.lines
     assert not host.alive
     assert stopped.verdict.startswith("NOT SAFE: the safe state was NOT driven: ")  # the fake bench file has no wires
-    assert read_note(lab / LATCHED)["by"] == "Ada"
+    assert read_state_file(lab / LATCHED)["by"] == "Ada"
 
 
 def test_a_host_without_any_safe_action_did_not_make_the_bench_safe(lab: Path) -> None:
     host = started(lab)
-    write_note(lab / "fake.json", {"safe_state": []})
+    write_state_file(lab / "fake.json", {"safe_state": []})
     stopped = stop(lab)
     assert f"host {host.pid} did not make the bench safe: it drove no safe action" in stopped.lines
     assert stopped.unsafe
@@ -93,7 +95,7 @@ def test_a_host_without_any_safe_action_did_not_make_the_bench_safe(lab: Path) -
 
 def test_a_host_of_another_user_is_not_said_to_be_ended(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     host = started(lab)
-    write_note(lab / "fake.json", {"safe_state": [MISSED]})
+    write_state_file(lab / "fake.json", {"safe_state": [MISSED]})
 
     def refuse(process: Process, within: float = 0.0) -> bool:
         raise PermissionError(process.pid, within)
@@ -133,9 +135,9 @@ def test_a_bench_file_by_which_nothing_can_be_driven_is_named_in_the_verdict(
 
 
 def test_a_stop_that_drives_nothing_exits_with_4_and_says_why_in_its_last_line(live_lab: Path) -> None:
-    write_note(live_lab / STARTED, {"bench": places(live_lab, live_lab / "bench.toml", None)})
+    write_state_file(live_lab / STARTED, {"bench": places(live_lab, live_lab / "bench.toml", None)})
     with pytest.raises(Fault, match=r"^NOT SAFE: the safe state was NOT driven: bench file .*bench.toml does not exist$") as told:
-        stop_lab(live_lab, by="Ada", reason="smoke")
+        steering_commands.stop(live_lab, by="Ada", reason="smoke")
     assert told.value.exit_code == 4
     assert (live_lab / LATCHED).exists()
 
@@ -143,17 +145,17 @@ def test_a_stop_that_drives_nothing_exits_with_4_and_says_why_in_its_last_line(l
 def test_a_latch_that_cannot_be_written_is_not_called_safe(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started(lab)
     monkeypatch.setattr("instruments.lab_processes.stop.write_latch", lambda *_, **__: None)
-    write_note(lab / "fake.json", {"latches": False})
+    write_state_file(lab / "fake.json", {"latches": False})
     assert "the bench is not latched" in stop_bench(lab, reason="smoke", by="Ada").verdict
     shutdown_bench(lab)
 
 
 def test_a_lab_without_any_bench_is_no_success(live_lab: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"no bench was ever started in lab .*nothing was driven"):
-        stop_lab(live_lab, by="Ada", reason="smoke")
+        steering_commands.stop(live_lab, by="Ada", reason="smoke")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BadInput, match="nothing was stopped: no lab in"):
-        stop_lab(None, by="Ada", reason="smoke")
+        steering_commands.stop(None, by="Ada", reason="smoke")
 
 
 def test_simulated_devices_that_ended_in_order_leave_nothing_to_make_safe_and_killed_ones_do(tmp_path: Path) -> None:
@@ -162,7 +164,7 @@ def test_simulated_devices_that_ended_in_order_leave_nothing_to_make_safe_and_ki
     assert stop(lab).unsafe == ()
     ports = {name: {"port": str(tmp_path / name)} for name in ("pumps", "oven")}
     links = {**ports, "platform": {"url": "opc.tcp://127.0.0.1:9"}}
-    write_note(lab / PLANT / "endpoints.json", {"t0_monotonic": 0.0, "rate": 1.0, "endpoints": links})
+    write_state_file(lab / PLANT / "endpoints.json", {"t0_monotonic": 0.0, "rate": 1.0, "endpoints": links})
     assert set(stop(lab).unsafe) >= {"oven.off", "pump_cd.stop", "platform.abort"}
 
 
@@ -208,7 +210,7 @@ def test_a_bench_file_that_was_broken_since_its_host_began_does_not_keep_the_ben
     file.write_text(BENCH.read_text())
     bench = load_bench(file)
     kept = keep_copy(lab, file.name, bench.files, sha256=bench.sha256)
-    write_note(lab / STARTED, {"bench": places(lab, file, None)})
+    write_state_file(lab / STARTED, {"bench": places(lab, file, None)})
     file.write_text("x = = 1")
     assert bench_files(lab) == (kept, file)
     assert load_bench(kept).sha256 == bench.sha256
@@ -222,7 +224,7 @@ def test_a_bench_file_that_was_broken_since_its_host_began_does_not_keep_the_ben
 def test_a_bench_that_was_started_from_the_copy_keeps_the_place_of_its_file(tmp_path: Path) -> None:
     lab, file = tmp_path / "lab", tmp_path / "bench.toml"
     kept = keep_copy(lab, file.name, {file.name: b"x"}, sha256="ab")
-    write_note(lab / STARTED, {"bench": places(lab, file, None)})
+    write_state_file(lab / STARTED, {"bench": places(lab, file, None)})
     assert places(lab, kept, None) == {"bench": "../bench.toml"}
 
 
@@ -230,29 +232,29 @@ def test_a_bench_that_was_started_from_the_copy_keeps_the_place_of_its_file(tmp_
 
 
 def test_a_moved_lab_is_itself_and_a_copied_one_is_not(live_lab: Path, tmp_path: Path) -> None:
-    note = read_note(live_lab / LAB)
+    note = read_state_file(live_lab / LAB)
     assert note == {"kind": "live", "id": note["id"], **folder_identity(live_lab)}
     moved = live_lab.rename(tmp_path / "moved")
     assert not is_copy(moved)
     assert make_lab(moved, beside=moved, kind="live").path == moved
-    assert read_note(moved / LAB) == note
+    assert read_state_file(moved / LAB) == note
     shutil.copytree(moved, tmp_path / "copied")
     assert is_copy(tmp_path / "copied")
 
 
 def test_a_lab_of_before_learns_which_folder_it_is_and_stays_what_it_was(tmp_path: Path) -> None:
-    write_note(tmp_path / "lab" / LAB, {"kind": "dry"})
+    write_state_file(tmp_path / "lab" / LAB, {"kind": "dry"})
     with pytest.raises(BadInput, match="is dry; this command needs a live one"):
         make_lab(tmp_path / "lab", beside=tmp_path, kind="live")
-    note = read_note(make_lab(tmp_path / "lab", beside=tmp_path, kind="dry").path / LAB)
+    note = read_state_file(make_lab(tmp_path / "lab", beside=tmp_path, kind="dry").path / LAB)
     assert note == {"kind": "dry", "id": note["id"], **folder_identity(tmp_path / "lab")}
 
 
 def test_what_a_lab_notes_moves_with_it(tmp_path: Path) -> None:
     lab = tmp_path / "old" / "lab"
     keep_copy(lab, "bench.toml", {"bench.toml": b"x"}, sha256="ab")
-    write_note(lab / STARTED, {"bench": places(lab, tmp_path / "old" / "bench.toml", lab / PLANT / "endpoints.json")})
-    write_note(lab / SUPERVISOR, places(lab, Path("/elsewhere/bench.toml"), None))
+    write_state_file(lab / STARTED, {"bench": places(lab, tmp_path / "old" / "bench.toml", lab / PLANT / "endpoints.json")})
+    write_state_file(lab / SUPERVISOR, places(lab, Path("/elsewhere/bench.toml"), None))
     moved = (tmp_path / "old").rename(tmp_path / "new") / "lab"
     assert last_copy(moved) == copy_of(moved, "bench.toml", "ab")
     assert noted_bench(moved) == Path("/elsewhere/bench.toml")
@@ -265,7 +267,7 @@ def test_the_ports_of_a_plant_are_found_where_its_folder_was_moved_and_not_where
     folder.mkdir()
     links = {"pumps": {"port": str(folder / "pumps.tty")}, "platform": {"url": "opc.tcp://127.0.0.1:9"}}
     document = {"folder": str(folder), **folder_identity(folder), "endpoints": links}
-    write_note(folder / "endpoints.json", document)
+    write_state_file(folder / "endpoints.json", document)
     shutil.copytree(folder, tmp_path / "copied")
     moved = folder.rename(tmp_path / "moved")
     assert read_endpoints(tmp_path / "copied" / "endpoints.json") == document
@@ -274,8 +276,8 @@ def test_the_ports_of_a_plant_are_found_where_its_folder_was_moved_and_not_where
 
 def test_nothing_of_the_original_is_stopped_steered_or_ended_from_a_copy(live_lab: Path, tmp_path: Path) -> None:
     host = started(live_lab)
-    note = read_note(live_lab / STARTED)
-    write_note(live_lab / STARTED, {**note, "plant": Process.this().document()})
+    note = read_state_file(live_lab / STARTED)
+    write_state_file(live_lab / STARTED, {**note, "plant": Process.this().document()})
     copied = tmp_path / "copied"
     with FileLock(live_lab / "host.lock", what="bench host", lab=live_lab):  # the name in it is copied too
         shutil.copytree(live_lab, copied, symlinks=True)
@@ -289,14 +291,14 @@ def test_nothing_of_the_original_is_stopped_steered_or_ended_from_a_copy(live_la
     assert not unlatch(copied, by="Ada", reason="aired")
     assert host.alive
     make_lab(copied, beside=tmp_path, kind="live")  # a command that begins something there: now it is a lab of its own
-    assert read_note(copied / LAB)["id"] != read_note(live_lab / LAB)["id"]
+    assert read_state_file(copied / LAB)["id"] != read_state_file(live_lab / LAB)["id"]
     assert not (copied / HOST).exists()
     assert process_table(copied)["host"] is None
     with pytest.raises(BadInput, match="no bench was ever started"):
         stop_bench(copied, reason="smoke", by="Ada")
     assert host.alive
     assert host_alive(live_lab)
-    write_note(live_lab / STARTED, note)
+    write_state_file(live_lab / STARTED, note)
     shutdown_bench(live_lab)
 
 
@@ -316,7 +318,7 @@ def test_the_processes_of_a_moved_lab_are_still_its_own(live_lab: Path, tmp_path
 
 def test_a_bench_whose_host_was_killed_is_driven_before_it_counts_as_ended(lab: Path) -> None:
     host = started(lab)
-    supervisor = Process.parse(read_note(lab / SUPERVISOR))
+    supervisor = Process.parse(read_state_file(lab / SUPERVISOR))
     assert supervisor is not None
     assert supervisor.kill()
     reap(supervisor.pid)
@@ -327,7 +329,7 @@ def test_a_bench_whose_host_was_killed_is_driven_before_it_counts_as_ended(lab: 
 
 def test_an_end_whose_safe_state_was_not_done_is_no_clean_end(lab: Path) -> None:
     started(lab)
-    write_note(lab / "fake.json", {"unsafe": "not done was: oven.off"})
+    write_state_file(lab / "fake.json", {"unsafe": "not done was: oven.off"})
     with pytest.raises(HostError, match=r"did not shut down cleanly and is latched: not done was: oven.off; since then: oven.off: done"):
         shutdown_bench(lab)
 

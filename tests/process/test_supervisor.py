@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from instruments.lab_processes.process_identity import Process
-from instruments.lab_processes.state_files import HOST, HOST_ERROR, LATCHED, SUPERVISOR, read_note, write_note
+from instruments.lab_processes.state_files import HOST, HOST_ERROR, LATCHED, SUPERVISOR, read_state_file, write_state_file
 from instruments.lab_processes.stop import Stopped
 from instruments.notification import Notifier
 from instruments.supervisor.supervisor import Supervisor, Times, start_host
@@ -63,7 +63,7 @@ class Watched:
 
     @property
     def host(self) -> Process | None:
-        return Process.parse(read_note(self.lab / HOST))
+        return Process.parse(read_state_file(self.lab / HOST))
 
     def ready(self, *, but: Process | None = None) -> Process:
         eventually(lambda: self.host is not None and self.host.alive and self.host != but)
@@ -112,7 +112,7 @@ def test_a_dead_host_is_started_again_at_once_and_nothing_is_latched(watch: Call
 
 def test_a_host_that_dies_twice_in_one_run_is_replaced_by_the_safe_state(watch: Callable[[Times], Watched]) -> None:
     watched = watch(PATIENT)
-    write_note(watched.lab / "fake.json", {"run": "key-1"})
+    write_state_file(watched.lab / "fake.json", {"run": "key-1"})
     first = watched.ready()
     watched.settled()
     kill(first)
@@ -120,7 +120,7 @@ def test_a_host_that_dies_twice_in_one_run_is_replaced_by_the_safe_state(watch: 
     watched.settled()
     kill(second)
     assert watched.ended() == 3
-    latched = read_note(watched.lab / LATCHED)
+    latched = read_state_file(watched.lab / LATCHED)
     assert (latched["reason"], latched["by"]) == ("host died 2 times in run key-1", "supervisor")
     assert latched["safe_state"] == ["oven.off: done"]
     ((title, body),) = watched.told
@@ -134,7 +134,7 @@ def test_two_deaths_in_two_runs_do_not_latch_the_bench(watch: Callable[[Times], 
     watched = watch(PATIENT)
     host: Process | None = None
     for key in ("key-1", "key-2"):
-        write_note(watched.lab / "fake.json", {"run": key})
+        write_state_file(watched.lab / "fake.json", {"run": key})
         host = watched.ready(but=host)
         watched.settled()
         kill(host)
@@ -153,7 +153,7 @@ def test_a_suspended_host_is_killed_and_the_bench_is_safe_in_the_declared_time(w
     assert not host_alive
     assert not host.alive
     assert when - began < QUICK.restart_within
-    assert "gave no answer" in read_note(watched.lab / LATCHED)["reason"]
+    assert "gave no answer" in read_state_file(watched.lab / LATCHED)["reason"]
 
 
 @pytest.mark.parametrize(
@@ -162,49 +162,49 @@ def test_a_suspended_host_is_killed_and_the_bench_is_safe_in_the_declared_time(w
 def test_a_host_whose_thread_stands_still_is_killed(watch: Callable[[Times], Watched], symptom: dict[str, object], words: str) -> None:
     watched = watch(PATIENT)
     host = watched.ready()
-    write_note(watched.lab / "fake.json", symptom)
+    write_state_file(watched.lab / "fake.json", symptom)
     assert watched.ended() == 3
     assert not host.alive
     assert len(watched.driven) == 1
-    assert words in read_note(watched.lab / LATCHED)["reason"]
+    assert words in read_state_file(watched.lab / LATCHED)["reason"]
 
 
 def test_a_restarted_host_that_hangs_is_replaced_by_the_safe_state(watch: Callable[[Times], Watched]) -> None:
     watched = watch(HASTY)
     host = watched.ready()
-    write_note(watched.lab / "fake.json", {"start": "hang"})
+    write_state_file(watched.lab / "fake.json", {"start": "hang"})
     kill(host)
     assert watched.ended() == 3
-    assert "was not ready in time" in read_note(watched.lab / LATCHED)["reason"]
+    assert "was not ready in time" in read_state_file(watched.lab / LATCHED)["reason"]
     assert len(watched.driven) == 1
 
 
 def test_a_restarted_host_that_crashes_on_and_on_is_replaced_by_the_safe_state(watch: Callable[[Times], Watched]) -> None:
     watched = watch(HASTY)
     host = watched.ready()
-    write_note(watched.lab / "fake.json", {"start": "crash"})
+    write_state_file(watched.lab / "fake.json", {"start": "crash"})
     kill(host)
     assert watched.ended() == 3
-    assert "code 9" in read_note(watched.lab / LATCHED)["reason"]
+    assert "code 9" in read_state_file(watched.lab / LATCHED)["reason"]
     assert len((watched.lab / "starts.txt").read_text().splitlines()) > 2
 
 
 def test_a_host_that_refuses_its_first_start_leaves_the_bench_untouched(lab: Path, watch: Callable[[Times], Watched]) -> None:
-    write_note(lab / "fake.json", {"start": "refuse"})
+    write_state_file(lab / "fake.json", {"start": "refuse"})
     watched = watch(PATIENT)
     assert watched.ended() == 4
     assert watched.driven == []
     assert not (lab / LATCHED).exists()
-    assert read_note(lab / HOST_ERROR) == {"error": "pump_cd is not there"}
+    assert read_state_file(lab / HOST_ERROR) == {"error": "pump_cd is not there"}
 
 
 def test_after_an_unclean_end_a_refusing_host_leads_to_the_safe_state(lab: Path, watch: Callable[[Times], Watched]) -> None:
-    write_note(lab / SUPERVISOR, {"pid": 1, "start_ticks": 1, "started": "long ago"})
-    write_note(lab / "fake.json", {"start": "refuse"})
+    write_state_file(lab / SUPERVISOR, {"pid": 1, "start_ticks": 1, "started": "long ago"})
+    write_state_file(lab / "fake.json", {"start": "refuse"})
     watched = watch(Times(restart_within=1.0, question=0.5))
     assert watched.ended() == 3
     assert len(watched.driven) == 1
-    assert "pump_cd is not there" in read_note(lab / LATCHED)["reason"]
+    assert "pump_cd is not there" in read_state_file(lab / LATCHED)["reason"]
 
 
 def test_a_host_that_leaves_by_itself_ends_the_supervisor(watch: Callable[[Times], Watched]) -> None:
@@ -214,8 +214,8 @@ def test_a_host_that_leaves_by_itself_ends_the_supervisor(watch: Callable[[Times
         [
             sys.executable,
             "-c",
-            "import sys; from instruments.bench_client.http import ask; ask(sys.argv[1], 'POST', '/shutdown', {}, timeout=20)",
-            read_note(watched.lab / HOST)["socket"],
+            "import sys; from instruments.lab_processes.http import ask; ask(sys.argv[1], 'POST', '/shutdown', {}, timeout=20)",
+            read_state_file(watched.lab / HOST)["socket"],
         ],
         check=True,
     )
@@ -229,7 +229,7 @@ SAFE = {"key": "entering 1", "reason": "no campaign for 60 s", "asked": False, "
 def test_a_safe_state_that_the_host_drove_by_itself_is_told_once_also_by_the_next_supervisor(
     lab: Path, watch: Callable[[Times], Watched]
 ) -> None:
-    write_note(lab / "fake.json", {"safe_state": SAFE, "attended": True})
+    write_state_file(lab / "fake.json", {"safe_state": SAFE, "attended": True})
     first = watch(PATIENT)
     first.ready()
     eventually(lambda: first.told)
@@ -245,7 +245,7 @@ def test_a_safe_state_that_the_host_drove_by_itself_is_told_once_also_by_the_nex
     second = watch(PATIENT)
     second.ready()
     second.settled()
-    write_note(lab / "fake.json", {"safe_state": {**SAFE, "key": "entering 2", "reason": "alarm"}, "attended": True})
+    write_state_file(lab / "fake.json", {"safe_state": {**SAFE, "key": "entering 2", "reason": "alarm"}, "attended": True})
     eventually(lambda: second.told)
     assert [title.rpartition(": ")[2] for title, _ in second.told] == ["alarm"]
 
@@ -254,12 +254,12 @@ def test_a_safe_state_that_a_live_campaign_knows_of_is_told_only_when_the_campai
     lab: Path, watch: Callable[[Times], Watched]
 ) -> None:
     asked = {**SAFE, "asked": True, "reason": "run k ended failed"}
-    write_note(lab / "fake.json", {"safe_state": asked, "attended": True})
+    write_state_file(lab / "fake.json", {"safe_state": asked, "attended": True})
     watched = watch(PATIENT)
     watched.ready()
     watched.settled()
     assert watched.told == []
-    write_note(lab / "fake.json", {"safe_state": asked, "attended": False})
+    write_state_file(lab / "fake.json", {"safe_state": asked, "attended": False})
     eventually(lambda: watched.told)
     watched.settled()
     assert len(watched.told) == 1
@@ -269,21 +269,21 @@ def test_on_a_latched_bench_nothing_is_restarted(watch: Callable[[Times], Watche
     watched = watch(PATIENT)
     host = watched.ready()
     watched.settled()
-    write_note(watched.lab / LATCHED, {"reason": "smoke", "by": "Ada"})
+    write_state_file(watched.lab / LATCHED, {"reason": "smoke", "by": "Ada"})
     kill(host)
     assert watched.ended() == 3
     assert len((watched.lab / "starts.txt").read_text().splitlines()) == 1
-    assert read_note(watched.lab / LATCHED)["by"] == "Ada"
+    assert read_state_file(watched.lab / LATCHED)["by"] == "Ada"
 
 
 def test_the_safe_state_is_driven_in_the_place_of_a_host_that_left_and_could_not(watch: Callable[[Times], Watched]) -> None:
     watched = watch(QUICK)
     watched.ready()
-    write_note(watched.lab / "fake.json", {"unsafe": "not done was: oven.off"})
+    write_state_file(watched.lab / "fake.json", {"unsafe": "not done was: oven.off"})
     watched.stopping.set()
     assert watched.ended() == 3
     assert [alive for _, alive in watched.driven] == [False]
-    assert read_note(watched.lab / LATCHED)["reason"] == "not done was: oven.off"
+    assert read_state_file(watched.lab / LATCHED)["reason"] == "not done was: oven.off"
 
 
 def test_a_lab_has_one_supervisor(lab: Path, watch: Callable[[Times], Watched]) -> None:
@@ -295,7 +295,7 @@ def test_a_lab_has_one_supervisor(lab: Path, watch: Callable[[Times], Watched]) 
 
 def test_the_host_of_a_killed_supervisor_is_adopted(lab: Path, watch: Callable[[Times], Watched]) -> None:
     orphan = start_host(lab, [sys.executable, "-m", "tests.process.fake_host", "--lab", str(lab)])
-    eventually(lambda: read_note(lab / HOST).get("pid") == orphan.pid)
+    eventually(lambda: read_state_file(lab / HOST).get("pid") == orphan.pid)
     watched = watch(PATIENT)
     watched.settled()
     watched.stopping.set()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli.people import add_person
+from flows.cli.review_commands import people_add
 from flows.plans.lab import clock_of, find_or_make_lab, make_lab, open_lab
 from flows.prefect_server.server_port import NOTE, choose_port
 from instruments.host.journal import Journal
@@ -22,7 +22,8 @@ from orchestrator.store.sql import SqlStore
 from tests.host.test_journal import a_request
 
 _NOISE = (
-    "import logging, pathlib, sys, threading; from flows.console import fail, log_to; log_to(pathlib.Path(sys.argv[1]));"
+    "import logging, pathlib, sys, threading; from flows.cli.console import fail; from flows.running.log_file import log_to;"
+    " log_to(pathlib.Path(sys.argv[1]));"
     "from prefect import flow; logging.getLogger('prefect.events').warning('unable to connect'); logging.getLogger('flows.x').info('ours');"
     "thread = threading.Thread(target=lambda: 1 / 0); thread.start(); thread.join(); fail('the one line')"
 )
@@ -86,7 +87,7 @@ def test_a_broken_note_of_a_port_is_written_anew(tmp_path: Path, text: str) -> N
 def test_a_person_may_be_registered_before_the_first_run_which_settles_the_labs_kind(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    add_person("Ada", lab=tmp_path / "lab", by="a test", as_json=False)
+    people_add("Ada", lab=tmp_path / "lab", by="a test", as_json=False)
     assert f"lab {tmp_path / 'lab'} is made: its first run settles whether it is live" in capsys.readouterr().out
     assert open_lab(tmp_path / "lab").is_unsettled
     lab = make_lab(tmp_path / "lab", beside=tmp_path, kind="dry")
@@ -121,7 +122,7 @@ def test_without_a_name_the_only_lab_here_is_meant_or_the_one_of_the_kind(tmp_pa
 
 
 def test_the_json_of_a_new_person_says_which_lab_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    add_person("Ada", lab=tmp_path / "lab", by="a test", as_json=True, kind="dry")
+    people_add("Ada", lab=tmp_path / "lab", by="a test", as_json=True, dry=True)
     told = json.loads(capsys.readouterr().out)
     assert (told["lab"], told["kind"], len(told["codes"])) == (str(tmp_path / "lab"), "dry", 40)
 

@@ -14,9 +14,9 @@ from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.parameters import CategoricalParameter, ContinuousParameter
 from orchestrator.domain.space import SearchSpace
 from orchestrator.ports import Store
-from orchestrator.store.memory import MemoryStore
 from tests.report.document import parse
 from tests.store.cases import CAMPAIGN, START, begin, tell_execution, tell_experiment
+from tests.store.memory import MemoryStore
 
 SPACE = SearchSpace(
     parameters=(ContinuousParameter(name="T", unit="degC", min=200, max=280), CategoricalParameter(name="solvent", categories=("ODE",)))

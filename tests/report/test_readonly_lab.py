@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli.status import export_tables, show_status, verify_ledger, write_report
+from flows.cli.reading_commands import export, report, verify
+from flows.cli.status import status
 from orchestrator.errors import BadInput
 from tests.store.readonly import mounted
 from tests.store.test_readonly import OLD
@@ -28,20 +29,20 @@ def archive(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_an_archive_is_looked_at_verified_exported_and_reported(archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    show_status(None, lab=archive, as_json=True)
+    status(None, lab=archive, as_json=True)
     document = json.loads(capsys.readouterr().out)
     assert document["values"] == {"accepted": 1, "quarantined": 5, "retracted": 1}
-    show_status(None, lab=archive, as_json=False)
+    status(None, lab=archive, as_json=False)
     assert "5 of 7 values were quarantined: 1 x Reference without a value" in capsys.readouterr().out
-    verify_ledger(lab=archive, as_json=False)
+    verify(lab=archive, as_json=False)
     assert "is sound: 29 events" in capsys.readouterr().out
-    export_tables(None, tmp_path / "out", lab=archive)
+    export(tmp_path / "out", lab=archive)
     with (tmp_path / "out" / "measurements.csv").open(newline="") as file:
         assert [row["value"] for row in csv.DictReader(file)].count("") == 3
     with pytest.raises(BadInput, match=r"report .*dots.html cannot be written: Read-only file system; another place: --out FILE"):
-        write_report(None, lab=archive)
-    write_report(None, lab=archive, out=tmp_path / "report.html")
-    write_report(None, lab=archive, out=tmp_path / "out")
+        report(None, lab=archive)
+    report(None, lab=archive, out=tmp_path / "report.html")
+    report(None, lab=archive, out=tmp_path / "out")
     text = (tmp_path / "report.html").read_text()
     assert "experiment 2, quantum_yield without a value" in text
     assert (tmp_path / "out" / "dots.html").stat().st_size > 0

@@ -4,24 +4,23 @@ The product's is a month. It is handed over here, in this process, as soon as Pr
 """
 
 import sys
-from functools import partial
-from importlib import import_module
 
 from flows.cli import run
-from flows.cli.carry import prepare_prefect
 from flows.cli.main import main
-from flows.prefect_server.server import ServerUse
+from flows.plans.lab import Lab
+from flows.review.desk import Asker
+from orchestrator.ports import ReviewStore
 
 
 def shorten(seconds: int) -> None:
     """Have whatever puts requests to people give Prefect this time-out."""
 
-    def prepared(server: ServerUse) -> None:
-        prepare_prefect(server)
-        asking = import_module("flows.ui.review_runs")
-        asking.PrefectAsker = partial(asking.PrefectAsker, timeout=seconds)  # type: ignore[attr-defined]  # a class as a factory
+    def prefect_asker(lab: Lab, store: ReviewStore, campaign: str) -> Asker:
+        from flows.prefect_view.review_runs import PrefectAsker
 
-    run.prepare_prefect = prepared  # type: ignore[attr-defined]  # where the command looks it up
+        return PrefectAsker(lab, store, campaign, timeout=seconds)
+
+    run.prefect_asker = prefect_asker  # where the command looks it up
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from orchestrator.domain.lifecycle import CampaignStatus, ProposalStatus, RunSta
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, Measurement, Proposal, Provenance
 from orchestrator.domain.values import Configuration
-from orchestrator.loop import History, knowledge
+from orchestrator.history import History, knowledge
 from orchestrator.ports import Changes, Suggestion
 from orchestrator.review import Quantities
 

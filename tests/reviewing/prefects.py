@@ -12,10 +12,10 @@ import httpx
 
 from flows.plans.snapshots import files_of
 from flows.prefect_server.server import ServerUse
-from flows.ui.review_form import row_field, row_of
+from flows.prefect_view.review_form import row_field, row_of
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.errors import AthanorError
-from orchestrator.loop import History
+from orchestrator.history import History
 from tests.faults.laboratory import PATIENCE, Laboratory, eventually
 
 UNHAPPY: Final = ("FAILED", "CRASHED")

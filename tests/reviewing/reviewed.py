@@ -13,14 +13,14 @@ from typing import Any, Final
 import httpx
 
 from instruments.lab_processes.process_identity import Process
-from instruments.lab_processes.state_files import read_note
+from instruments.lab_processes.state_files import read_state_file
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.errors import AthanorError
-from orchestrator.loop import History
+from orchestrator.history import History
 from tests.faults.laboratory import PATIENCE, Laboratory, eventually
 from tests.reviewing.prefects import answered
 
-CHILD: Final = "flows.ui.review_run"
+CHILD: Final = "flows.prefect_view.review_run"
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Reviewed:
     def ask(self, method: str, path: str, document: Any = None, *, login: bool = True) -> httpx.Response:
         """Send a request as the page does; a busy database is asked again, as a person would."""
         auth = httpx.BasicAuth(*self.login.split(":", 1)) if login and self.login else None
-        url = read_note(self.lab / "prefect" / "server.json").get("url", "http://127.0.0.1:9")  # no server: nobody listens there
+        url = read_state_file(self.lab / "prefect" / "server.json").get("url", "http://127.0.0.1:9")  # no server: nobody listens there
         end = time.monotonic() + PATIENCE
         while True:
             answer = httpx.request(method, f"{url}{path}", json=document, auth=auth, timeout=PATIENCE)
@@ -130,7 +130,7 @@ class Reviewed:
 
     def server(self) -> Process:
         """Return Prefect's server."""
-        found = Process.of(int(read_note(self.lab / "prefect" / "server.json")["pid"]))
+        found = Process.of(int(read_state_file(self.lab / "prefect" / "server.json")["pid"]))
         assert found is not None
         return found
 

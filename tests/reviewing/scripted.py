@@ -12,18 +12,19 @@ from flows.running.actions import Setup, Steps
 from flows.running.run_loop import Ended, plain_cycle, run_loop
 from orchestrator.clock import Clock, Instant
 from orchestrator.domain.campaign import GeneralSpec, ReviewSpec
+from orchestrator.domain.events import EventKind
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.domain.records import CampaignRecord, Step
 from orchestrator.domain.review import Answer, ReviewRequest, Verdict
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import LimitError
-from orchestrator.loop import History
+from orchestrator.history import History
 from orchestrator.ports import Policy, Store
 from orchestrator.review import Quantities
-from orchestrator.store.memory import MemoryStore
 from policies.random_search import RandomPolicy
 from tests.flow.test_steps import NOW, OBJECTIVE, SPACE, Box, Table
+from tests.store.memory import MemoryStore
 
 CAMPAIGN_FILE: Final = """
 [campaign]
@@ -131,7 +132,7 @@ class Desk(Asker):
         if not self.store.campaigns():
             record = CampaignRecord(name="c", snapshot=dict(self.snapshot))
             self.store.create_campaign(record, by="test", now=NOW)
-            self.store.update_campaign(record.evolve(status=CampaignStatus.RUNNING), kind="running", by="test", now=NOW)
+            self.store.update_campaign(record.evolve(status=CampaignStatus.RUNNING), kind=EventKind.RUNNING, by="test", now=NOW)
         fence = self.store.take_up("c", by="test", now=NOW)
         rules = ReviewSpec.model_validate({"mode": "always", **self.rules})
         return Steps(

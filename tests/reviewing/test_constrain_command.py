@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from flows.cli.constrain import constrain
-from flows.cli.status import show_status
+from flows.cli.review_commands import constrain
+from flows.cli.status import status
 from flows.plans.lab import make_lab
 from flows.plans.plan import load_plan
 from orchestrator.clock import Instant
@@ -37,12 +37,12 @@ def test_restrictions_are_added_listed_and_lifted(lab: Path, capsys: pytest.Capt
     assert added.returncode == 0, added.stderr
     assert "restriction 1 (active, by Ada: oven drifts): T = 236..238 degC; tau = 30 s" in " ".join(added.stdout.split())
     listing: dict[str, Any] = {"batches": None, "lab": lab, "as_json": True}
-    constrain(None, (), lift=None, by="", reason="", **listing)
+    constrain(None, None, lift=None, by="", reason="", **listing)
     (row,) = json.loads(capsys.readouterr().out)["restrictions"]
     assert row["columns"]["T"] == {"min": 236.0, "max": 238.0, "names": []}
-    show_status(None, lab=lab, as_json=False)
+    status(None, lab=lab, as_json=False)
     assert "restriction 1: T = 236..238 degC; tau = 30 s" in capsys.readouterr().out
-    constrain(None, (), lift=1, by="Bob", reason="mended", **listing)
+    constrain(None, None, lift=1, by="Bob", reason="mended", **listing)
     lifted = json.loads(capsys.readouterr().out)
     assert (lifted["status"], lifted["lifted"]) == ("lifted", "mended")
     with closing(SqlStore.open(lab / "ledger.db", read_only=True)) as store:
@@ -75,4 +75,4 @@ def test_nobody_in_particular_restricts_nothing(lab: Path) -> None:
     with pytest.raises(BadInput, match="--by NAME"):
         constrain(None, ["T=236"], batches=None, lift=None, lab=lab, by=" ", reason="", as_json=False)
     with pytest.raises(BadInput, match="has no restriction 7; it has none"):
-        constrain(None, (), batches=None, lift=7, lab=lab, by="Ada", reason="", as_json=False)
+        constrain(None, None, batches=None, lift=7, lab=lab, by="Ada", reason="", as_json=False)

@@ -2,8 +2,9 @@
 
 import pytest
 
-from flows.review.withdrawal import withdraw
+from flows.review.approvals import withdraw_approval
 from flows.running.run_loop import Interrupted
+from orchestrator.domain.events import EventKind
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus, ProposalStatus, ReviewStatus, RunStatus
 from orchestrator.domain.records import Proposal, Provenance
@@ -145,7 +146,7 @@ def people(desk: Desk, *names: str) -> dict[str, list[str]]:
     sheets = {}
     for name in names:
         sheets[name] = list(draw_codes(8))
-        desk.store.keep_person(Person(name=name).with_codes(tuple(sheets[name])), kind="person-added", by="test", now=desk.clock.now())
+        desk.store.keep(Person(name=name).with_codes(tuple(sheets[name])), kind=EventKind.PERSON_ADDED, by="test", now=desk.clock.now())
     return sheets
 
 
@@ -171,7 +172,7 @@ def test_a_used_code_a_revoked_person_and_a_stranger_are_refused() -> None:
             desk.codes["Ada"] = sheet["Ada"][0].upper()
             assert "not one of Ada's unused" in (desk.give(answer(request)).reason or "")
             bob = next(one for one in desk.store.people() if one.name == "Bob")
-            desk.store.keep_person(bob.evolve(revoked=True), kind="person-revoked", by="test", now=desk.clock.now())
+            desk.store.keep(bob.evolve(revoked=True), kind=EventKind.PERSON_REVOKED, by="test", now=desk.clock.now())
             desk.codes["Bob"] = sheet["Bob"][0]
             assert "was revoked" in (desk.give(answer(request, by="Bob")).reason or "")
             assert "unknown here" in (desk.give(answer(request, by="Eve")).reason or "")
@@ -333,7 +334,7 @@ def test_a_withdrawn_approval_is_not_carried_out_and_the_one_who_writes_first_wi
             history = desk.history
             for number in (1, 2):
                 try:
-                    taken.append(withdraw(desk.store, history, number, by="Ada", reason="no", now=desk.clock.now()).number)
+                    taken.append(withdraw_approval(desk.store, history, number, by="Ada", reason="no", now=desk.clock.now()).number)
                 except BadInput as error:
                     refused.append(str(error))
         return submit(request)  # type: ignore[arg-type]

@@ -16,16 +16,18 @@ from flows.review.page import PageMaker
 from flows.review.rendering import html, markdown
 from flows.running.actions import Setup, Steps
 from orchestrator.clock import LiveClock
+from orchestrator.domain.events import EventKind
 from orchestrator.domain.lifecycle import CampaignStatus, ProposalStatus, RunStatus
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, Prediction, Proposal, Provenance
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.domain.values import Configuration, canonical, digest
-from orchestrator.loop import History, Propose, Review
+from orchestrator.history import History
+from orchestrator.loop import Propose, Review
 from orchestrator.ports import Explanation, Knowledge
-from orchestrator.store.memory import MemoryStore
 from policies.random_search import RandomPolicy
 from tests.flow.test_steps import NOW, Box
 from tests.reviewing.eight import eight_parameters
+from tests.store.memory import MemoryStore
 
 
 class Links(HTMLParser):
@@ -51,7 +53,7 @@ def asked(plan: Plan) -> tuple[ReviewRequest, dict[str, Any], str]:
     store, name = MemoryStore(), plan.file.name
     record = CampaignRecord(name=name, snapshot=plan.snapshot)
     store.create_campaign(record, by="test", now=NOW)
-    store.update_campaign(record.evolve(status=CampaignStatus.RUNNING), kind="running", by="test", now=NOW)
+    store.update_campaign(record.evolve(status=CampaignStatus.RUNNING), kind=EventKind.RUNNING, by="test", now=NOW)
     spec = plan.file.spec
     page = PageMaker(plan, policy_of(plan), "dry", lambda: {"state": "ready"}, StockBook(store, name))
     setup = Setup(

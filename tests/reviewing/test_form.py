@@ -7,15 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from flows.review.answering import edits_of, is_number, shown, values_of, verdicts_of
+from flows.prefect_view.review_form import answer_from, field_names, form_for, row_field, row_of
+from flows.review.answering import edits_of, is_number, values_of, verdicts_of
 from flows.review.restricting import allowed_of
-from flows.ui.review_form import answer_from, field_names, form_for, row_field, row_of
 from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter
 from orchestrator.domain.records import Proposal, Provenance
 from orchestrator.domain.review import Answer, ReviewRequest
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
-from orchestrator.review import ask
+from orchestrator.review import asked_about
 from tests.strategies import open_spaces
 
 SPACE = SearchSpace(
@@ -42,7 +42,7 @@ def proposal(number: int) -> Proposal:
 
 
 PROPOSALS = (proposal(1), proposal(2))
-REQUEST = ReviewRequest(request_id="q1", campaign="c", number=1, asked=tuple(ask(one, ()) for one in PROPOSALS), opened_lab=0.0)
+REQUEST = ReviewRequest(request_id="q1", campaign="c", number=1, asked=tuple(asked_about(one, ()) for one in PROPOSALS), opened_lab=0.0)
 
 
 FIRST, SECOND = (row_field(one) for one in REQUEST.asked)
@@ -134,12 +134,12 @@ def test_a_field_that_comes_back_as_it_was_shown_is_kept_at_full_precision(x: fl
     number, several = ContinuousParameter(name="x", min=0, max=1), DiscreteParameter(name="n", values=tuple(listed))
     space = SearchSpace(parameters=(number, several))
     asked = PROPOSALS[0].evolve(configuration={"x": x, "n": max(listed)})
-    request = REQUEST.evolve(asked=[ask(asked, ()).model_dump()])
+    request = REQUEST.evolve(asked=[asked_about(asked, ()).model_dump()])
     row = {**row_of(request.asked[0], asked, space), "verdict": "approve"}
     for came in (row, {**row, "x": f" {row['x']}\n"}):
         answer, _ = answer_from(request, [asked], space, {FIRST: came, "reviewer": "Ada", "content_hash": ""}, answer_id="a", key="k")
         assert answer.verdicts[0].edits == {}
-    assert [float(shown(several, one)) for one in several.values] == list(several.values), "a number from a list is written in full"
+    assert [float(several.shown(one)) for one in several.values] == list(several.values), "a number from a list is written in full"
 
 
 def test_numbers_are_shown_with_digits_to_decide_by_and_read_with_or_without_a_unit() -> None:
@@ -149,7 +149,7 @@ def test_numbers_are_shown_with_digits_to_decide_by_and_read_with_or_without_a_u
         coarse = SearchSpace(parameters=(SPACE.parameters[0].evolve(resolution=resolution), *SPACE.parameters[1:]))
         assert row_of(REQUEST.asked[0], third, coarse)["T"] == text
     dilute = ContinuousParameter(name="c", unit="mol/L", min=0.004, max=0.025, resolution=0.01)
-    assert [shown(dilute, value) for value in (0.0043, 0.0183, 0.0249)] == ["0.0043", "0.02", "0.02"]  # 0.00 would not be legal
+    assert [dilute.shown(value) for value in (0.0043, 0.0183, 0.0249)] == ["0.0043", "0.02", "0.02"]  # 0.00 would not be legal
     assert edits({"T": "500 K", "mix_a": "0.5", "mix_b": "5e-1"}, {"reason_": "2", "solvent": "TOP"}) == [
         {"T": pytest.approx(226.85), "mix.a": 0.5, "mix.b": 0.5},
         {"reason": 2.0, "solvent": "TOP"},

@@ -11,7 +11,7 @@ from flows.plans.policy import policy_of
 from flows.review.page import SCHEMA
 from flows.review.rendering import html, markdown
 from orchestrator.domain.values import canonical
-from orchestrator.loop import best, knowledge
+from orchestrator.history import best, knowledge
 from orchestrator.ports import Suggestion
 from tests.crash.campaigns import quick_campaign
 from tests.reviewing.informed import LAB_SECONDS, Informed

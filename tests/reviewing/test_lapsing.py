@@ -6,8 +6,8 @@ from typing import Final
 import pytest
 
 from flows.plans.binding import bench_binding, changes
+from flows.prefect_view.review_run import description
 from flows.running.run_loop import Interrupted
-from flows.ui.review_run import description
 from instruments.bench.file import BenchFile, parse_bench
 from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus, ProposalStatus, ReviewStatus
 from orchestrator.domain.review import ReviewRequest

@@ -18,7 +18,7 @@ from flows.cli.init import scaffold
 from orchestrator.domain.lifecycle import AnswerStatus, ProposalStatus, RunStatus
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.errors import AthanorError
-from orchestrator.loop import History
+from orchestrator.history import History
 from orchestrator.store.sql import SqlStore
 from tests.faults.laboratory import CAMPAIGN, Laboratory, eventually
 from tests.report.browser import browser, missing

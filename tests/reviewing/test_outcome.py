@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from flows.cli.dialogue import said
-from flows.cli.review import list_requests, show_page
+from flows.cli.review import list_requests
+from flows.cli.review_commands import review_show
 from flows.plans.lab import make_lab
 from flows.review import rendering
 from flows.review.outcome import NAME, Ending, asking, ending, notice
@@ -137,8 +138,8 @@ def test_the_terminal_says_why_the_last_answer_was_refused(
     script = in_turn(lambda request: answer(request, approve(request, 0, x=1.5), approve(request, 1)), lambda _: None)
     with closing(SqlStore.open(lab.ledger)) as store, pytest.raises(Interrupted):
         Desk(script, store=store, snapshot=snapshot, clock=HandClock()).run()
-    list_requests(None, lab=lab.path, as_json=False)
+    list_requests(lab, None, as_json=False)
     assert "last answer refused: proposal 1: x = 1.5 is outside 0 to 1" in capsys.readouterr().out
     monkeypatch.setattr(rendering, "markdown", lambda *_, **__: "the page")
-    show_page(None, None, lab=lab.path, as_json=False, html=None)
+    review_show(None, None, lab=lab.path)
     assert "last answer refused: proposal 1: x = 1.5 is outside 0 to 1" in capsys.readouterr().out

@@ -6,7 +6,7 @@ from flows.running.run_loop import Ended
 from orchestrator.domain.lifecycle import ProposalStatus
 from orchestrator.domain.records import Proposal
 from orchestrator.domain.review import Answer, ReviewRequest
-from orchestrator.loop import History, knowledge
+from orchestrator.history import History, knowledge
 from policies.bayesian import BayesianPolicy
 from policies.random_search import RandomPolicy
 from policies.settings import BayesianSettings

@@ -11,7 +11,7 @@ from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus, Restrict
 from orchestrator.domain.restriction import Allowed, Restriction
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.errors import NeedsPerson
-from orchestrator.loop import History, knowledge
+from orchestrator.history import History, knowledge
 from policies.random_search import RandomPolicy
 from tests.flow.test_steps import SPACE
 from tests.reviewing.scripted import Desk, answer, approve, in_turn, reject

@@ -23,18 +23,20 @@ from typing_extensions import override
 
 from flows.plans.lab import Lab, make_lab
 from flows.prefect_server.server import ServerUse, prefect_environment
+from flows.prefect_view import stale_review_runs
+from flows.prefect_view.review_run import Question, collect, tag_of
+from flows.prefect_view.review_runs import PrefectAsker
 from flows.running.actions import Steps
 from flows.running.run_loop import Ended
-from flows.ui import stale_review_runs
-from flows.ui.review_run import Question, collect, tag_of
-from flows.ui.review_runs import PrefectAsker
 from instruments.lab_processes.locks import read_holder
 from instruments.lab_processes.process_identity import Process, reap
-from instruments.lab_processes.state_files import read_note
+from instruments.lab_processes.state_files import read_state_file
 from orchestrator.clock import Instant, LiveClock
+from orchestrator.domain.events import EventKind
 from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus, ReviewStatus
 from orchestrator.domain.review import ReviewRequest
-from orchestrator.loop import History, Settle
+from orchestrator.history import History
+from orchestrator.loop import Settle
 from orchestrator.store.sql import SqlStore
 from tests.reviewing.prefects import answered
 from tests.reviewing.scripted import CAMPAIGN_FILE, Desk, HandClock, answer
@@ -345,7 +347,7 @@ def test_a_child_whose_campaign_died_while_it_was_loading_asks_nobody(lab: Lab) 
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     words = ["--lab", str(lab.path), "--campaign", "c", "--request", request.request_id, "--attempt", "2", "--parent", str(gone.pid)]
-    child = subprocess.run([sys.executable, "-m", "flows.ui.review_run", *words], timeout=PATIENCE, check=False)
+    child = subprocess.run([sys.executable, "-m", "flows.prefect_view.review_run", *words], timeout=PATIENCE, check=False)
     assert child.returncode == 0
     with closing(SqlStore.open(lab.ledger, read_only=True)) as store:
         assert [len(one.runs) for one in History.of(store.changes("c")).requests.values()] == [1]
@@ -417,7 +419,7 @@ def test_a_cancelled_form_is_asked_again_and_an_answer_just_before_the_end_of_it
         os.kill(child_of(people), signal.SIGSTOP)  # the form is answered before it is looked at
         submit(second, people)
         closed = request.evolve(status=ReviewStatus.EXPIRED, reason="deadline: expired")
-        people.store.update_request(closed, kind="review-expired", by="deadline", now=LiveClock().now())
+        people.store.update_request(closed, kind=EventKind.REVIEW_EXPIRED, by="deadline", now=LiveClock().now())
         os.kill(child_of(people), signal.SIGCONT)
         wait_for(lambda: state_of(second) == "Cancelled")
         (kept,) = people.history.answers.values()
@@ -443,10 +445,10 @@ def test_a_killed_server_is_begun_again_where_it_was_and_an_open_form_can_be_ans
     before = server.url
     with People(lab) as people:
         _, form = people.asked()
-        killed = Process.parse(read_note(server.home / "server.json"))
+        killed = Process.parse(read_state_file(server.home / "server.json"))
         assert killed is not None
         killed.kill()
-        wait_for(lambda: (now := Process.parse(read_note(server.home / "server.json"))) is not None and now != killed)
+        wait_for(lambda: (now := Process.parse(read_state_file(server.home / "server.json"))) is not None and now != killed)
         assert server.url == before
         wait_for(lambda: state_of(form) == "Paused")
         submit(form, people)

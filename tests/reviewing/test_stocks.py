@@ -5,11 +5,12 @@ from typing import Final
 import pytest
 from typing_extensions import override
 
-from flows.plans.stocks import NEVER_SENT, StockBook, dosed, stock_entries
+from flows.plans.stocks import StockBook, dosed, stock_entries
 from flows.running.recording import never_sent
 from instruments.bench.spec import StockSpec
+from orchestrator.domain.events import EventKind
 from orchestrator.domain.identity import uuid7
-from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus, ProposalStatus, RunStatus, StepKind, StepStatus
+from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus, EvidenceKey, ProposalStatus, RunStatus, StepKind, StepStatus
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, Proposal, Provenance, RunReport, Step, StepReport
 from orchestrator.domain.values import Configuration
 from tests.flow.test_steps import NOW, Box
@@ -44,7 +45,9 @@ def test_a_run_whose_stock_does_not_suffice_pauses_the_campaign_and_a_new_lot_le
     assert desk.history.campaign.reason == "stock precursor: 1 mL left of lot A12, run needs 2 mL; refill, then `athanor amend`"
     assert len(desk.box.requests) == 2
     assert sorted(run.status for run in desk.history.runs.values()) == ["completed"] * 2 + ["queued"] * 2
-    desk.store.update_campaign(desk.history.campaign.evolve(status=CampaignStatus.RUNNING, reason=None), kind="resumed", by="t", now=NOW)
+    desk.store.update_campaign(
+        desk.history.campaign.evolve(status=CampaignStatus.RUNNING, reason=None), kind=EventKind.RESUMED, by="t", now=NOW
+    )
     again = Desk(in_turn(answer), general={"budget": 4, "batch": 4}, recipe=Dosing(lot="A13"), store=desk.store)
     assert again.run().status is CampaignStatus.FINISHED
     assert len(again.box.requests) == 2
@@ -56,7 +59,9 @@ def test_a_larger_volume_of_the_same_lot_counts_what_was_dosed_before() -> None:
     desk = Desk(in_turn(answer), general={"budget": 4, "batch": 4}, recipe=Dosing())
     desk.run()
     for volume, left, status in (("7.9 mL", "1.9", CampaignStatus.PAUSED), ("8 mL", "", CampaignStatus.FINISHED)):
-        desk.store.update_campaign(desk.history.campaign.evolve(status=CampaignStatus.RUNNING, reason=None), kind="on", by="t", now=NOW)
+        desk.store.update_campaign(
+            desk.history.campaign.evolve(status=CampaignStatus.RUNNING, reason=None), kind=EventKind.RESUMED, by="t", now=NOW
+        )
         again = Desk(in_turn(answer), general={"budget": 4, "batch": 4}, recipe=Dosing(volume=volume), store=desk.store)
         assert again.run().status is status
         assert left in (again.history.campaign.reason or "")
@@ -94,7 +99,7 @@ def run_of(made: Proposal, **changes: object) -> ExperimentRun:
 def test_a_run_counts_whole_from_the_moment_it_was_handed_over(status: RunStatus) -> None:
     made = proposal()
     assert dosed(run_of(made, status=status, fence=1), made) == {("precursor", "A12"): 2.0}
-    assert dosed(run_of(made, status=status, fence=1, evidence={NEVER_SENT: [1]}), made) == {}
+    assert dosed(run_of(made, status=status, fence=1, evidence={EvidenceKey.NEVER_SENT: [1]}), made) == {}
 
 
 def test_what_was_never_handed_over_takes_nothing() -> None:
@@ -107,7 +112,7 @@ def test_what_was_never_handed_over_takes_nothing() -> None:
 @pytest.mark.parametrize("touched", [one for one in StepStatus if one not in (StepStatus.PLANNED, StepStatus.SKIPPED)])
 def test_only_a_step_that_stayed_planned_to_the_end_was_never_sent(touched: StepStatus) -> None:
     steps = (StepReport(0, "a.b", touched), StepReport(1, "pump.dose", StepStatus.SKIPPED), StepReport(2, "pump.dose", StepStatus.PLANNED))
-    assert never_sent(RunReport("k", 1, RunStatus.FAILED, steps=steps)) == {NEVER_SENT: [1, 2]}
+    assert never_sent(RunReport("k", 1, RunStatus.FAILED, steps=steps)) == {EvidenceKey.NEVER_SENT: [1, 2]}
     assert never_sent(RunReport("k", 1, RunStatus.UNKNOWN, steps=steps)) == {}
 
 
@@ -139,7 +144,7 @@ def test_runs_of_other_campaigns_count_on_the_same_lot_alone() -> None:
         run = run_of(made)
         desk.store.decide(made.evolve(status=ProposalStatus.APPROVED, decided_by="rule x"), [run], by="test", now=NOW)
         assert StockBook(desk.store, "c").left(desk.history, desk.recipe.binding, waiting=True)["precursor"][1] == 8.0
-        desk.store.update_run(run.evolve(status=RunStatus.DISPATCHED, fence=1), kind="dispatched", by="test", now=NOW)
+        desk.store.update_run(run.evolve(status=RunStatus.DISPATCHED, fence=1), kind=EventKind.DISPATCHED, by="test", now=NOW)
     book = StockBook(desk.store, "c")
     assert book.left(desk.history, desk.recipe.binding, waiting=False)["precursor"][1] == 8.0
     assert book.lines(desk.history, desk.recipe.binding) == {"stock precursor": "8 of 10 mL left of lot A12"}

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli import steer
-from flows.cli.steer import resume_campaign
+from flows.cli.steering_commands import resume
 from flows.plans.lab import make_lab
+from flows.running import operations
 from flows.running.run_loop import Ended
 from orchestrator.domain.lifecycle import CampaignStatus, ProposalStatus
 from orchestrator.errors import BadInput
@@ -29,8 +29,8 @@ def test_what_was_approved_before_a_stop_is_asked_again_with_that_reason(
 ) -> None:
     lab, desk = stopped(tmp_path)
     before = [one for one in desk.history.runs.values() if one.status == "queued"]
-    monkeypatch.setattr(steer, "unlatch", lambda *_, **__: was_latched)
-    resume_campaign(None, lab=lab, by="Bob", reason="hood is fixed")
+    monkeypatch.setattr(operations, "unlatch", lambda *_, **__: was_latched)
+    resume(None, lab=lab, by="Bob", reason="hood is fixed")
     desk.box.latched = False
     again = Desk(in_turn(lambda request: answer(request, by="Cleo")), store=desk.store)
     assert again.run().status is CampaignStatus.FINISHED
@@ -49,11 +49,11 @@ def test_what_was_approved_before_a_stop_is_asked_again_with_that_reason(
 
 def test_a_running_campaign_on_a_working_bench_is_not_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lab, desk = stopped(tmp_path)
-    monkeypatch.setattr(steer, "unlatch", lambda *_, **__: True)
-    resume_campaign(None, lab=lab, by="Bob", reason="fixed")
-    monkeypatch.setattr(steer, "unlatch", lambda *_, **__: False)
+    monkeypatch.setattr(operations, "unlatch", lambda *_, **__: True)
+    resume(None, lab=lab, by="Bob", reason="fixed")
+    monkeypatch.setattr(operations, "unlatch", lambda *_, **__: False)
     with pytest.raises(BadInput, match="not paused"):
-        resume_campaign(None, lab=lab, by="Bob", reason="fixed")
+        resume(None, lab=lab, by="Bob", reason="fixed")
     desk.store.close()
 
 
@@ -63,7 +63,7 @@ def test_a_bench_is_released_after_a_campaigns_end_which_stays_its_end(
     lab = make_lab(tmp_path / "lab", beside=tmp_path / "campaign.toml", kind="live")
     desk = Desk(in_turn(answer), store=SqlStore.open(lab.ledger))
     assert desk.run().status is CampaignStatus.FINISHED
-    monkeypatch.setattr(steer, "unlatch", lambda *_, **__: True)
-    resume_campaign(None, lab=lab.path, by="Bob", reason="hood is fixed")
+    monkeypatch.setattr(operations, "unlatch", lambda *_, **__: True)
+    resume(None, lab=lab.path, by="Bob", reason="hood is fixed")
     assert capsys.readouterr().out == f"the bench is unlatched; campaign {desk.history.campaign.name} stays finished\n"
     desk.store.close()

@@ -6,17 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli.people import add_person
+from flows.cli.review_commands import people_add
 from flows.plans.lab import Lab, make_lab
 from flows.plans.plan import Plan, load_plan
 from flows.plans.policy import policy_of
 from flows.running.actions import Setup, Steps
 from flows.running.run_loop import Interrupted
 from orchestrator.clock import LiveClock
+from orchestrator.domain.events import EventKind
 from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.domain.review import Answer, ReviewRequest
-from orchestrator.loop import History, Propose, Review
+from orchestrator.history import History
+from orchestrator.loop import Propose, Review
 from orchestrator.store.sql import SqlStore
 from tests.flow.test_priors_at_work import Bright, lab_folder, train
 from tests.flow.test_steps import NOW
@@ -126,7 +128,7 @@ def test_a_request_that_was_answered_elsewhere_meanwhile_is_said_in_one_line(lab
 
 
 def test_a_lab_that_keeps_people_asks_for_a_code_which_is_never_shown(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
-    add_person("Ada", lab=lab.path, by="test", as_json=False)
+    people_add("Ada", lab=lab.path, by="test", as_json=False)
     code = capsys.readouterr().out.splitlines()[1].split()[0]
     with Terminal("review", "ask", lab=lab.path) as terminal:
         terminal.answer(MENU, "a")
@@ -160,7 +162,7 @@ def asked_on_a_bench(plan: Plan, lab: Lab) -> ReviewRequest:
         record = CampaignRecord(name=name, snapshot=plan.snapshot)
         store.create_campaign(record, by="test", now=NOW)
         fence = store.take_up(name, by="test", now=NOW)
-        store.update_campaign(record.evolve(status=CampaignStatus.RUNNING), kind="running", by="test", now=NOW)
+        store.update_campaign(record.evolve(status=CampaignStatus.RUNNING), kind=EventKind.RUNNING, by="test", now=NOW)
         rules = plan.file.spec.review.evolve(mode="always")
         spec = plan.file.spec.campaign
         setup = Setup(spec, plan.space, plan.objective, policy_of(plan), plan.recipe, Bright(), store, LiveClock(), fence, "", rules)

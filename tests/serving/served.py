@@ -17,7 +17,7 @@ import httpx
 from flows.plans.lab import make_lab
 from flows.prefect_server.login import VARIABLE
 from instruments.lab_processes.process_identity import Process
-from instruments.lab_processes.state_files import read_note
+from instruments.lab_processes.state_files import read_state_file
 from tests.faults.laboratory import PATIENCE, Event, Laboratory, eventually
 
 LOGIN: Final = "ada:countess-of-lovelace"
@@ -133,7 +133,7 @@ class Served:
 
     def process(self, note: str) -> Process:
         """Return the process of a note in the server's folder."""
-        found = Process.of(int(read_note(self.home / note)["pid"]))
+        found = Process.of(int(read_state_file(self.home / note)["pid"]))
         assert found is not None
         return found
 

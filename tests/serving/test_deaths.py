@@ -10,7 +10,7 @@ from typing import Final
 import httpx
 import pytest
 
-from instruments.lab_processes.state_files import read_note
+from instruments.lab_processes.state_files import read_state_file
 from orchestrator.domain.lifecycle import RunStatus
 from tests.faults.laboratory import PATIENCE, Laboratory, eventually
 from tests.serving.conftest import Serve
@@ -46,7 +46,7 @@ def test_a_campaign_in_a_terminal_obeys_a_cancel_as_well(tmp_path: Path) -> None
     try:
         command = in_terminal(laboratory)
         eventually(lambda: laboratory.is_heating() or command.poll() is not None, "heating")
-        url = read_note(laboratory.lab / "prefect" / "server.json")["url"]
+        url = read_state_file(laboratory.lab / "prefect" / "server.json")["url"]
         (run,) = httpx.post(f"{url}/flow_runs/filter", json={}, timeout=PATIENCE).json()
         cancelling = {"state": {"type": "CANCELLING", "name": "Cancelling"}}
         httpx.post(f"{url}/flow_runs/{run['id']}/set_state", json=cancelling, timeout=PATIENCE).raise_for_status()

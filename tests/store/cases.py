@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import Any
 
 from orchestrator.clock import Instant
+from orchestrator.domain.events import EventKind
 from orchestrator.domain.lifecycle import CampaignStatus, ProposalStatus, RunStatus, StepKind
 from orchestrator.domain.records import (
     CampaignRecord,
@@ -109,7 +110,7 @@ class Told:
 def begin(store: Store, name: str = CAMPAIGN) -> CampaignRecord:
     store.create_campaign(campaign(name), by=BY, now=at(0))
     running = campaign(name).evolve(status=CampaignStatus.RUNNING)
-    store.update_campaign(running, kind="started", by=BY, now=at(1))
+    store.update_campaign(running, kind=EventKind.RUNNING, by=BY, now=at(1))
     return running
 
 
@@ -124,9 +125,9 @@ def tell_approval(store: Store, number: int = 1, *, name: str = CAMPAIGN) -> Tol
 def tell_execution(store: Store, number: int = 1, *, name: str = CAMPAIGN) -> Told:
     told = tell_approval(store, number, name=name)
     dispatched = told.run.evolve(status=RunStatus.DISPATCHED, position="A1")
-    store.update_run(dispatched, kind="dispatched", by=BY, now=at(4))
+    store.update_run(dispatched, kind=EventKind.DISPATCHED, by=BY, now=at(4))
     running = dispatched.evolve(status=RunStatus.RUNNING, started_lab=4.5)
-    store.update_run(running, kind="running", by=BY, now=at(5))
+    store.update_run(running, kind=EventKind.RUNNING, by=BY, now=at(5))
     return Told(told.proposal, running)
 
 

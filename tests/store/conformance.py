@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from orchestrator.domain.events import EventKind
 from orchestrator.domain.lifecycle import CampaignStatus, MeasurementStatus, ProposalStatus, RunStatus
 from orchestrator.errors import BadInput, Fault, StoreError
 from orchestrator.ports import Store
@@ -90,7 +91,7 @@ class StoreConformance:
             lambda: store.changes("dot"),
             lambda: store.take_up("dot", by=BY, now=at(0)),
             lambda: store.add_proposals([proposal(name="dot")], by=BY, now=at(0)),
-            lambda: store.update_campaign(campaign("dot"), kind="x", by=BY, now=at(0)),
+            lambda: store.update_campaign(campaign("dot"), kind=EventKind.RUNNING, by=BY, now=at(0)),
         ):
             with pytest.raises(BadInput, match=r"no campaign 'dot' in this ledger; it holds dots"):
                 ask()
@@ -107,7 +108,7 @@ class StoreConformance:
         assert [event.seq for event in events] == list(range(1, len(events) + 1))
         assert [event.previous for event in events] == [GENESIS, *(event.digest for event in events[:-1])]
         assert store.head() == (events[-1].seq, events[-1].digest)
-        story = ["campaign-created", "started", "proposed", "approved", "queued", "dispatched", "running", "ingested"]
+        story = ["campaign-created", "running", "proposed", "approved", "queued", "dispatched", "running", "ingested"]
         assert [event.kind for event in events] == story
         assert (events[3].by, events[3].subject, events[3].lab) == ("person Ada", "dots-p1", 3.0)
         assert events[3].wall == "2026-01-02T03:04:08+00:00"
@@ -116,12 +117,12 @@ class StoreConformance:
     def test_illegal_steps_leave_no_trace(self, store: Store) -> None:
         running = begin(store)
         told = tell_experiment(store)
-        store.update_campaign(running.evolve(status=CampaignStatus.FINISHED), kind="finished", by=BY, now=at(7))
+        store.update_campaign(running.evolve(status=CampaignStatus.FINISHED), kind=EventKind.FINISHED, by=BY, now=at(7))
         head = store.head()
         with pytest.raises(Fault, match="campaign dots: finished cannot become running"):
-            store.update_campaign(running, kind="resumed", by=BY, now=at(8))
+            store.update_campaign(running, kind=EventKind.RESUMED, by=BY, now=at(8))
         with pytest.raises(Fault, match="completed cannot become running"):
-            store.update_run(told.run.evolve(status=RunStatus.RUNNING), kind="running", by=BY, now=at(8))
+            store.update_run(told.run.evolve(status=RunStatus.RUNNING), kind=EventKind.RUNNING, by=BY, now=at(8))
         with pytest.raises(Fault, match="approved cannot become rejected"):
             store.decide(told.proposal.evolve(status=ProposalStatus.REJECTED), [], by=BY, now=at(8))
         assert store.head() == head
@@ -171,14 +172,14 @@ class StoreConformance:
         begin(store)
         told = tell_approval(store)
         dispatched = told.run.evolve(status=RunStatus.DISPATCHED)
-        store.update_run(dispatched, kind="dispatched", by=BY, now=at(4))
+        store.update_run(dispatched, kind=EventKind.DISPATCHED, by=BY, now=at(4))
         closed = dispatched.evolve(status=RunStatus.SUPERSEDED)
         second = queued(told.proposal, attempt=2)
         with pytest.raises(StoreError, match="without evidence"):
             store.supersede(closed, second, by=BY, now=at(5))
         shown = closed.evolve(evidence={"host": "never heard of it"})
         with pytest.raises(StoreError, match="only together with its next attempt"):
-            store.update_run(shown, kind="superseded", by=BY, now=at(5))
+            store.update_run(shown, kind=EventKind.SUPERSEDED, by=BY, now=at(5))
         with pytest.raises(StoreError, match="identity of the next attempt"):
             store.supersede(shown, queued(told.proposal, attempt=3), by=BY, now=at(5))
         store.supersede(shown, second, by=BY, now=at(5))
@@ -261,25 +262,25 @@ class StoreConformance:
         told = tell_experiment(store)
         first = told.measurements[0]
         retracted = first.evolve(status=MeasurementStatus.RETRACTED, reason="lamp was off")
-        store.update_measurement(retracted, kind="retracted", by="person Ada", now=at(8))
+        store.update_measurement(retracted, by="person Ada", now=at(8))
         better = measurement(told.run, value=520.0, revision=2)
-        store.update_measurement(better, kind="corrected", by="person Ada", now=at(9))
+        store.update_measurement(better, by="person Ada", now=at(9))
         assert set(store.changes(CAMPAIGN).measurements) == {retracted, better, told.measurements[1]}
         with pytest.raises(Fault, match="retracted cannot become accepted"):
-            store.update_measurement(first, kind="accepted", by=BY, now=at(10))
+            store.update_measurement(first, by=BY, now=at(10))
         changed = better.evolve(value=1.0, status=MeasurementStatus.QUARANTINED)
         with pytest.raises(StoreError, match="content of measurement"):
-            store.update_measurement(changed, kind="quarantined", by=BY, now=at(10))
+            store.update_measurement(changed, by=BY, now=at(10))
         with pytest.raises(StoreError, match="wavelength/1/3 is not in the ledger"):
-            store.update_measurement(measurement(told.run, revision=4), kind="corrected", by=BY, now=at(10))
+            store.update_measurement(measurement(told.run, revision=4), by=BY, now=at(10))
         with pytest.raises(StoreError, match="a first revision comes by ingest"):
-            store.update_measurement(measurement(told.run, "size"), kind="corrected", by=BY, now=at(10))
+            store.update_measurement(measurement(told.run, "size"), by=BY, now=at(10))
 
     def test_results_after_a_retraction_come_again_in_peace(self, store: Store) -> None:
         begin(store)
         told = tell_experiment(store)
         retracted = told.measurements[0].evolve(status=MeasurementStatus.RETRACTED, reason="lamp was off")
-        store.update_measurement(retracted, kind="retracted", by="person Ada", now=at(8))
+        store.update_measurement(retracted, by="person Ada", now=at(8))
         head = store.head()
         store.ingest(told.run, told.measurements, told.readings, by=BY, now=at(9))
         assert store.head() == head
@@ -293,13 +294,13 @@ class StoreConformance:
         ended = told.run.evolve(status=RunStatus.COMPLETED)
         head = store.head()
         writes: tuple[Callable[[], object], ...] = (
-            lambda: store.update_campaign(running, kind="adapted", by=BY, now=at(7)),
+            lambda: store.update_campaign(running, kind=EventKind.ADAPTED, by=BY, now=at(7)),
             lambda: store.add_proposals([proposal(2)], by=BY, now=at(7)),
             lambda: store.decide(told.proposal, [], by=BY, now=at(7)),
-            lambda: store.update_run(ended, kind="completed", by=BY, now=at(7)),
+            lambda: store.update_run(ended, kind=EventKind.COMPLETED, by=BY, now=at(7)),
             lambda: store.supersede(ended, told.run, by=BY, now=at(7)),
             lambda: store.ingest(ended, [], [], by=BY, now=at(7)),
-            lambda: store.update_measurement(measurement(ended), kind="x", by=BY, now=at(7)),
+            lambda: store.update_measurement(measurement(ended), by=BY, now=at(7)),
         )
         for write in writes:
             with pytest.raises(StoreError, match=r"campaign dots was taken up by another process \(fence 2 > 1\)"):
@@ -314,7 +315,7 @@ class StoreConformance:
         command = ledgers.open()
         store.take_up(CAMPAIGN, by="campaign", now=at(2))
         paused = running.evolve(status=CampaignStatus.PAUSED, reason="pause")
-        command.update_campaign(paused, kind="paused", by="person Ada", now=at(3), payload={"why": "lunch"})
+        command.update_campaign(paused, kind=EventKind.PAUSED, by="person Ada", now=at(3), payload={"why": "lunch"})
         changes = store.changes(CAMPAIGN)
         assert changes.campaign == paused.evolve(fence=1), "an older record does not take the fence back"
         event = list(store.events(CAMPAIGN))[-1]
@@ -325,7 +326,7 @@ class StoreConformance:
         running = begin(store)
         store.take_up(CAMPAIGN, by=BY, now=at(2))
         changed = running.evolve(snapshot={"campaign.toml": "budget = 4\n"})
-        store.update_campaign(changed, kind="changed", by=BY, now=at(3))
+        store.update_campaign(changed, kind=EventKind.AMENDED, by=BY, now=at(3))
         held = [event.payload["documents"]["campaigns"][0]["snapshot"] for event in store.events()]
         assert [set(snapshot) == {"sha256"} for snapshot in held] == [False, True, True, False]
         assert store.changes(CAMPAIGN).campaign == changed.evolve(fence=1)
@@ -335,12 +336,12 @@ class StoreConformance:
         head = store.head()
         for odd in ({"x": math.nan}, {"x": object()}, {"x": "\ud800"}):
             with pytest.raises(StoreError, match="cannot be written as JSON"):
-                store.update_campaign(running, kind="odd", by=BY, now=at(2), payload=odd)
+                store.update_campaign(running, kind=EventKind.ADAPTED, by=BY, now=at(2), payload=odd)
         assert store.head() == head
 
     def test_many_events_are_read_in_order(self, store: Store) -> None:
         running = begin(store)
         for number in range(1010):
-            store.update_campaign(running, kind="tick", by=BY, now=at(number))
+            store.update_campaign(running, kind=EventKind.ADAPTED, by=BY, now=at(number))
         assert [event.seq for event in store.events(CAMPAIGN)] == list(range(1, 1013))
         assert len(list(store.events(CAMPAIGN, since=12))) == 1000

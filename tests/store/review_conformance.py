@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from orchestrator.domain.events import EventKind
 from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus, ProposalStatus, RestrictionStatus, ReviewStatus, RunStatus
 from orchestrator.domain.review import Person, ReviewRun, draw_codes
 from orchestrator.errors import BadInput, Fault, StoreError
@@ -106,15 +107,15 @@ class ReviewConformance:
         _, request, _ = tell_request(store)
         store.answer(answer_to(request), code=None, now=at(4))
         run = ReviewRun(flow_run_id="f1", key="k1")
-        store.update_request(request.evolve(runs=[run.model_dump()]), kind="review-run", by=BY, now=at(5))
-        store.update_request(request, kind="nothing", by=BY, now=at(6))
+        store.update_request(request.evolve(runs=[run.model_dump()]), kind=EventKind.REVIEW_RUN, by=BY, now=at(5))
+        store.update_request(request, kind=EventKind.REVIEW_RUN, by=BY, now=at(6))
         (kept,) = store.changes(CAMPAIGN).requests
         assert (kept.answer_id, kept.runs) == ("a1", (run,))
         assert [event.kind for event in store.events()][-1] == "review-run", "what changes nothing is no event"
 
     def test_a_code_works_once_and_is_never_kept(self, store: Store) -> None:
         (code,) = draw_codes(1)
-        store.keep_person(Person(name="Ada").with_codes((code,)), kind="person-added", by=BY, now=at(2))
+        store.keep(Person(name="Ada").with_codes((code,)), kind=EventKind.PERSON_ADDED, by=BY, now=at(2))
         _, request, _ = tell_request(store)
         assert store.answer(answer_to(request, "a1"), code=code, now=at(4)).status is AnswerStatus.RECEIVED
         _, second, _ = tell_request(store, 2)
@@ -131,11 +132,11 @@ class ReviewConformance:
         changes = store.changes(CAMPAIGN)
         assert (changes.runs, changes.proposals) == ((superseded,), (ended, successor))
         with pytest.raises(Fault):
-            store.update_run(told.run.evolve(status=RunStatus.DISPATCHED), kind="dispatched", by=BY, now=at(6))
+            store.update_run(told.run.evolve(status=RunStatus.DISPATCHED), kind=EventKind.DISPATCHED, by=BY, now=at(6))
 
     def test_a_dispatched_run_cannot_be_taken_back(self, store: Store) -> None:
         told = tell_approval(store)
-        store.update_run(told.run.evolve(status=RunStatus.DISPATCHED), kind="dispatched", by=BY, now=at(4))
+        store.update_run(told.run.evolve(status=RunStatus.DISPATCHED), kind=EventKind.DISPATCHED, by=BY, now=at(4))
         ended = told.proposal.evolve(status=ProposalStatus.WITHDRAWN)
         for runs in ((), (told.run.evolve(status=RunStatus.SUPERSEDED),)):
             with pytest.raises(StoreError, match=r"waiting runs|no run that still waits"):
@@ -164,7 +165,7 @@ class ReviewConformance:
         running = store.changes(CAMPAIGN).campaign
         for status in (CampaignStatus.RUNNING, CampaignStatus.FINISHED):
             if running.status is not status:
-                store.update_campaign(running.evolve(status=status, reason="budget spent"), kind=str(status), by=BY, now=at(4))
+                store.update_campaign(running.evolve(status=status, reason="budget spent"), kind=EventKind(status), by=BY, now=at(4))
         with pytest.raises(BadInput, match=r"has ended: finished \(budget spent\)"):
             store.restrict(restriction("r1"), by=BY, now=at(5))
         assert store.changes(CAMPAIGN).restrictions == ()

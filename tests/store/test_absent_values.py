@@ -17,7 +17,7 @@ from flows.plans.snapshots import files_of
 from flows.report.export import export_campaign
 from orchestrator.domain.lifecycle import MeasurementStatus
 from orchestrator.errors import StoreError
-from orchestrator.loop import History, observations
+from orchestrator.history import History, observations
 from orchestrator.store.schema import latest
 from orchestrator.store.sql import SqlStore
 from orchestrator.summary import quarantined
@@ -87,7 +87,7 @@ def test_a_migrated_ledger_is_learnt_from_exported_and_written_to(migrated: SqlS
         cells = {(row["run_key"], row["target"], int(row["revision"])): row["value"] for row in csv.DictReader(file)}
     assert cells == {key: "" if value is None else str(value) for key, value in VALUES.items()}
     seen = next(one for one in changes.measurements if one.value == 512.0)
-    migrated.update_measurement(seen.evolve(status=MeasurementStatus.RETRACTED), kind="retracted", by=BY, now=at(9))
+    migrated.update_measurement(seen.evolve(status=MeasurementStatus.RETRACTED), by=BY, now=at(9))
     assert migrated.verify() == ()
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.domain.events import EventKind
 from orchestrator.store.sql import SqlStore
 from tests.store.cases import BY, at, begin, campaign, tell_experiment
 
@@ -100,7 +101,7 @@ def test_an_inserted_event_is_named(ledger: Path) -> None:
 def test_an_event_put_before_the_first_is_named(ledger: Path) -> None:
     store = SqlStore.open(ledger)
     head = store.head()
-    store.update_campaign(store.campaigns()[0], kind="tick", by=BY, now=at(9))
+    store.update_campaign(store.campaigns()[0], kind=EventKind.ADAPTED, by=BY, now=at(9))
     store.close()
     tamper(ledger, f"update events set seq = -1 where seq = {head[0] + 1}")
     assert faults(ledger)[0].startswith("event -1: altered")

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import StoreError
-from orchestrator.store.chain import GENESIS, VERSION, Happening, Link, forge, read_event, read_payload
+from orchestrator.store.chain import EVENT_VERSION, GENESIS, Happening, Link, forge, read_event, read_payload
 from orchestrator.store.upcasts import ANY, UPCASTS, Upcast
 from tests.store.cases import at
 
@@ -23,7 +23,7 @@ def test_the_digest_covers_every_field_and_the_event_before() -> None:
     changed = [
         replace(sealed, seq=2),
         replace(sealed, kind="queued"),
-        replace(sealed, version=VERSION + 1),
+        replace(sealed, version=EVENT_VERSION + 1),
         replace(sealed, campaign="wires"),
         replace(sealed, subject="run-2"),
         replace(sealed, payload='{"x":1.1}'),
@@ -60,7 +60,7 @@ def test_an_old_event_is_read_through_its_kinds_upcasts_in_turn() -> None:
 
 
 def test_no_upcast_leads_beyond_todays_version() -> None:
-    assert all(old < VERSION for _, old in UPCASTS)
+    assert all(old < EVENT_VERSION for _, old in UPCASTS)
 
 
 def test_an_event_shows_what_was_written() -> None:

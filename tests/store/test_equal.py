@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from typing_extensions import override
 
+from orchestrator.domain.events import EventKind
 from orchestrator.domain.lifecycle import CampaignStatus, MeasurementStatus, ProposalStatus, RunStatus
 from orchestrator.errors import AthanorError
 from orchestrator.ports import Changes, Store
-from orchestrator.store.memory import MemoryLedger, MemoryStore
 from orchestrator.store.sql import SqlStore
 from tests.store.cases import (
     BY,
@@ -29,6 +29,7 @@ from tests.store.cases import (
     tell_execution,
     tell_experiment,
 )
+from tests.store.memory import MemoryLedger, MemoryStore
 
 _Item = TypeVar("_Item")
 numbers = st.integers(1, 2)
@@ -64,7 +65,7 @@ class TwoStores(RuleBasedStateMachine):
         if status is CampaignStatus.DRAFT:
             self.both(handle, lambda store: store.create_campaign(record, by=BY, now=at(0)))
         payload = {"why": why}
-        self.both(handle, lambda store: store.update_campaign(record, kind=status, by=why, now=at(1), payload=payload))
+        self.both(handle, lambda store: store.update_campaign(record, kind=EventKind.PAUSED, by=why, now=at(1), payload=payload))
 
     @rule(handle=st.integers(0, 1))
     def take_up(self, handle: int) -> None:
@@ -89,7 +90,7 @@ class TwoStores(RuleBasedStateMachine):
         if known is None:
             return
         run = known.evolve(status=status, evidence={"note": note} if note else {})
-        self.both(handle, lambda store: store.update_run(run, kind=status, by=BY, now=at(5)))
+        self.both(handle, lambda store: store.update_run(run, kind=EventKind.RESOLVED, by=BY, now=at(5)))
         after = run.evolve(
             run_key=f"{run.run_id}-a{run.attempt + 1}",
             attempt=run.attempt + 1,
@@ -113,7 +114,7 @@ class TwoStores(RuleBasedStateMachine):
         if known is None:
             return
         other = known.evolve(status=status, revision=known.revision + step)
-        self.both(handle, lambda store: store.update_measurement(other, kind=status, by=BY, now=at(8)))
+        self.both(handle, lambda store: store.update_measurement(other, by=BY, now=at(8)))
 
     def known(self) -> Changes:
         return self.memory[0].changes(CAMPAIGN)

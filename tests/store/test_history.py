@@ -1,10 +1,11 @@
 import pytest
 
+from orchestrator.domain.events import EventKind
 from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.errors import BadInput
 from orchestrator.ports import Changes
-from orchestrator.store.memory import MemoryStore
 from tests.store.cases import BY, CAMPAIGN, at, begin, proposal, tell_experiment
+from tests.store.memory import MemoryStore
 
 
 def test_every_moment_of_a_campaign_can_be_seen_again() -> None:
@@ -19,7 +20,7 @@ def test_every_moment_of_a_campaign_can_be_seen_again() -> None:
     store.add_proposals([proposal(9), proposal(8)], by=BY, now=at(20))
     begin(store, "wires")
     changed = running.evolve(snapshot={"campaign.toml": "budget = 4\n"}, status=CampaignStatus.PAUSED)
-    store.update_campaign(changed, kind="paused", by=BY, now=at(30))
+    store.update_campaign(changed, kind=EventKind.PAUSED, by=BY, now=at(30))
     seen.append(store.changes(CAMPAIGN))
     assert [store.changes_until(CAMPAIGN, moment.seq) for moment in seen] == seen
 

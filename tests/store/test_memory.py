@@ -2,8 +2,8 @@ import pytest
 from typing_extensions import override
 
 from orchestrator.ports import Store
-from orchestrator.store.memory import MemoryLedger, MemoryStore
 from tests.store.conformance import Ledgers, StoreConformance
+from tests.store.memory import MemoryLedger, MemoryStore
 from tests.store.review_conformance import ReviewConformance
 
 

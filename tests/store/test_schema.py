@@ -1,4 +1,6 @@
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -6,13 +8,14 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import create_engine
 
 from orchestrator.errors import BadInput, StoreError
 from orchestrator.store.documents import STATE
 from orchestrator.store.schema import latest
 from orchestrator.store.sql import SqlStore
-from orchestrator.store.tables import METADATA
-from tests.store.cases import BY, at, begin, campaign
+from orchestrator.store.tables import METADATA, TABLES
+from tests.store.cases import BY, CAMPAIGN, at, begin, campaign
 
 
 @pytest.fixture
@@ -42,18 +45,35 @@ def execute(path: Path, statement: str) -> None:
         connection.commit()
 
 
+WRITTEN = "select name, sql from sqlite_master where sql is not null"
+
+
+def parts(sql: str) -> list[str]:
+    """A table's columns and constraints; the order of the latter means nothing."""
+    return sorted(line.strip(", \t") for line in sql.replace('"', "").splitlines())
+
+
 def test_the_migrations_make_the_tables_that_the_code_declares(store: SqlStore) -> None:
     with store._engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "render_as_batch": True})
         assert compare_metadata(context, METADATA) == []
 
 
+def test_the_tables_of_migrations_and_code_are_written_alike(path: Path) -> None:
+    declared = create_engine("sqlite://")
+    METADATA.create_all(declared)
+    with closing(sqlite3.connect(path)) as migrated, declared.connect() as connection:
+        found = {name: parts(sql) for name, sql in migrated.execute(WRITTEN) if name != "alembic_version"}
+        assert found == {name: parts(sql) for name, sql in connection.exec_driver_sql(WRITTEN)}
+    declared.dispose()
+
+
 def test_the_searchable_columns_are_fields_of_the_documents() -> None:
     for kept in STATE.values():
-        columns = {column.name for column in METADATA.tables[kept.table].columns}
+        columns = {column.name for column in TABLES[kept.table].columns}
         assert columns == {*kept.key_fields, *kept.columns, "event_seq", "document"}
         assert columns - {"event_seq", "document"} <= set(kept.model.model_fields)
-        keys = {column.name for column in METADATA.tables[kept.table].primary_key}
+        keys = {column.name for column in TABLES[kept.table].primary_key}
         assert keys == set(kept.key_fields)
 
 
@@ -62,6 +82,21 @@ def test_opening_again_writes_nothing(path: Path) -> None:
     SqlStore.open(path, create=True).close()
     SqlStore.open(path).close()
     assert everything(path.parent) == before
+
+
+def test_a_ledger_of_today_opens_and_reads_without_what_takes_long_to_load(path: Path) -> None:
+    heavy = {"alembic", "torch", "prefect", "sqlmodel", "pint", "numpy"}
+    script = f"""
+import sys
+from pathlib import Path
+from orchestrator.store.sql import SqlStore
+for read_only in (False, True):
+    with SqlStore.open(Path({str(path)!r}), read_only=read_only) as store:
+        print(*(record.name for record in store.campaigns()))
+print(*{heavy} & set(sys.modules))
+"""
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert told.splitlines() == [CAMPAIGN, CAMPAIGN, ""]
 
 
 def test_a_ledger_of_a_newer_athanor_is_refused_and_left_alone(path: Path) -> None:

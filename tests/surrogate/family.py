@@ -9,12 +9,12 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
-from models.base import Prior, Surrogate
-from models.gaussian_processes.conditioning import Adapted, Conditioned, Process
+from models.base import Surrogate
+from models.gaussian_processes.conditioning import Adapted, Conditioned, GaussianProcess
 from models.inputs.encoding import Encoding
 from models.inputs.lift import lift
-from models.meta_learning.adapted import AdaptedLearner, KeptLift
-from models.meta_learning.tasks import Scale
+from models.meta_learning.adapted import AdaptedLearner
+from models.tasks import Prior, Scale, TaskData
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.parameters import ContinuousParameter
 from orchestrator.domain.space import SearchSpace
@@ -37,7 +37,7 @@ NOISE = 0.01
 
 
 @dataclass(frozen=True)
-class Bump(Process):
+class Bump(GaussianProcess):
     """A known mean and a kernel of squared distances."""
 
     height: float
@@ -69,24 +69,11 @@ class BumpPrior(Prior):
     calls: tuple[list[int], ...] = ()
     """Where the sizes of the data are noted that it was adapted to."""
 
-    @property
     @override
-    def name(self) -> str:
-        return "bump/1"
-
-    @override
-    def adapt(
-        self,
-        X: Float[Tensor, "n d"],
-        Y: Float[Tensor, " n"],
-        Yvar: Float[Tensor, " n"] | None,
-        task: Float[Tensor, " k"],
-        *,
-        generator: torch.Generator,
-    ) -> Surrogate:
+    def adapt(self, task: TaskData, *, generator: torch.Generator) -> Surrogate:
         for noted in self.calls:
-            noted.append(len(Y))
-        z = SCALE.standard(Y)
+            noted.append(len(task.Y))
+        X, z = task.X, SCALE.standard(task.Y)
         models = [Conditioned(Bump(height), X, z, torch.full_like(z, NOISE), scale=SCALE) for height in (self.height, 0.0)]
         evidence = torch.tensor([-0.5 * float((z - Bump(height).mean(X)).square().sum()) for height in (self.height, 0.0)])
         kin, alien = torch.softmax(evidence, dim=0).tolist()
@@ -101,7 +88,7 @@ class BumpPrior(Prior):
 def learner(space: SearchSpace = NARROW, priors: Mapping[str, Prior] | None = None) -> AdaptedLearner:
     return AdaptedLearner(
         priors=priors or {"y": BumpPrior()},
-        lift=KeptLift(lift(space, WIDE, what="prior bump")),
+        lift=lift(space, WIDE, what="prior bump"),
         task=torch.zeros(0, dtype=torch.float64),
         origin={"name": "bump", "sha256": "ab" * 32, "origin": "simulated"},
     )

@@ -7,16 +7,15 @@ from dataclasses import replace
 import pytest
 import torch
 from pydantic import ValidationError
-from torch import Tensor
 
 from models.base import TargetData
 from models.gaussian_processes.conditioning import Conditioned
 from models.inputs.encoding import Encoding
 from models.inputs.features import Features
-from models.meta_learning.adapted import KeptLift, adapted_learner, fingerprint
+from models.meta_learning.adapted import adapted_learner, fingerprint
 from models.meta_learning.checkpoint import PriorFile
-from models.meta_learning.tasks import Family, TaskData
 from models.source_basis.guarded import DefaultLearner
+from models.tasks import Family, TaskData
 from orchestrator.domain.campaign import SurrogateSpec
 from orchestrator.domain.objective import Target
 from orchestrator.errors import BadInput
@@ -104,21 +103,6 @@ def test_any_change_of_the_data_changes_their_fingerprint() -> None:
         TargetData("y", one.X, one.Y, torch.full_like(one.Y, 0.1), unit=one.unit),
     )
     assert len({fingerprint(other) for other in (one, *variants)}) == 5
-
-
-def test_tables_are_lifted_once_and_rows_for_gradients_each_time() -> None:
-    lifted: list[int] = []
-
-    def doubled(X: Tensor) -> Tensor:
-        lifted.append(len(X))
-        return 2 * X
-
-    kept, table = KeptLift(doubled), torch.rand(600, 1, 2, dtype=torch.float64)
-    assert kept(table) is kept(table)
-    for _ in range(2):
-        kept(torch.rand(300, 1, 2, dtype=torch.float64).requires_grad_())
-        kept(torch.rand(3, 1, 2, dtype=torch.float64))
-    assert lifted == [600, 300, 3, 300, 3]
 
 
 def prior_file(*, unit: str = "%", column: bool = False) -> PriorFile:

@@ -7,11 +7,11 @@ from statistics import NormalDist
 import pytest
 import torch
 
-from models.base import Prior
 from models.explanations.mechanistic import MechanisticPrior, tabulated
 from models.inputs.encoding import Encoding
 from models.inputs.training_data import training_data
 from models.source_basis.guarded import DefaultLearner
+from models.tasks import Prior
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.values import Configuration
 from orchestrator.ports import WITHOUT_PRIOR, Knowledge, Observation

@@ -5,16 +5,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.studies.benchmark.pools import Pool, make_pool
-from flows.studies.benchmark.simulated import simulated_tasks
-from flows.studies.benchmark.spec import ELEMENTS, BenchmarkFile, BenchmarkSpec
+from flows.studies.benchmark.pools import ReplayPool, make_pool
+from flows.studies.benchmark.spec import ELEMENTS, BenchmarkFile, BenchmarkSpec, DataSpec
+from flows.studies.families import FAMILIES, TaskObservations
 from models.inputs.elements import element_properties, element_symbol
 from models.inputs.encoding import Encoding
 from models.inputs.features import Descriptors, Features
-from models.meta_learning.tasks import Family
+from models.tasks import Family
 from orchestrator.datasets import DATA_VARIABLE
 from orchestrator.domain.objective import constant_note, varies
-from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter
+from orchestrator.domain.parameters import CompositionParameter, Parameter
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
 from orchestrator.ports import Observation
@@ -29,7 +29,7 @@ class Suite:
     """A family, all its tasks, and which of them are judged."""
 
     family: Family
-    pools: Mapping[str, Pool]
+    pools: Mapping[str, ReplayPool]
     """Task -> its pool, in the data's order."""
     judged: tuple[str, ...]
 
@@ -54,7 +54,7 @@ def load_suite(file: BenchmarkFile, data: Path | None = None) -> Suite:
     spec, space = file.spec, file.space
     encoding = Encoding(space)
     if spec.data.family is not None:
-        named: Observed = [(name, _group(spec, name), rows) for name, rows in simulated_tasks(spec.data)]
+        named: Observed = [(name, _group(spec, name), rows) for name, rows in _simulated(spec.data.family, spec.data)]
         features = Features(encoding, _elements(spec))
     else:
         tables = {name: _table(spec, name, data) for name in spec.data.files}
@@ -67,7 +67,13 @@ def load_suite(file: BenchmarkFile, data: Path | None = None) -> Suite:
     return Suite(family, pools, spec.split.judge)
 
 
-def _check(file: BenchmarkFile, pools: Mapping[str, Pool]) -> None:
+def _simulated(family: str, spec: DataSpec) -> TaskObservations:
+    if family not in FAMILIES:
+        raise BadInput(f"data.family = {family!r} is unknown; known: {', '.join(FAMILIES)}")
+    return FAMILIES[family].draw(spec.tasks or 0, spec.pool or 0, spec.seed)
+
+
+def _check(file: BenchmarkFile, pools: Mapping[str, ReplayPool]) -> None:
     for name in file.spec.split.judge:
         if name not in pools:
             raise BadInput(f"{file.path}: judged task {name!r} is not in the data; there are {', '.join(pools)}")
@@ -134,9 +140,9 @@ class _Reader:
             raise BadInput(f"{row.place}: {complaint}")
         return Observation(configuration, {one.name: row[self._source(one.name)].number() for one in self.spec.targets})
 
-    def _value(self, row: Row, column: str, parameter: object) -> float | str:
+    def _value(self, row: Row, column: str, parameter: Parameter) -> float | str:
         source = self._source(column)
-        if isinstance(parameter, CategoricalParameter):
+        if column not in parameter.units:
             return str(row[source])
         if isinstance(parameter, CompositionParameter) and source not in row.table.columns and source in self.known:
             return 0.0
@@ -150,8 +156,8 @@ def _elements(spec: BenchmarkSpec) -> Descriptors:
     """Return the properties of the components of compositions that say so."""
     found = {}
     for parameter in spec.parameters:
-        if isinstance(parameter, CompositionParameter) and spec.descriptors.get(parameter.name) == ELEMENTS:
-            symbols = {name: element_symbol(name) for name in parameter.components}
+        if spec.descriptors.get(parameter.name) == ELEMENTS:
+            symbols = {name: element_symbol(name) for name in parameter.names}
             if unknown := [name for name, symbol in symbols.items() if symbol is None]:
                 raise BadInput(f"parameter {parameter.name}: component {unknown[0]!r} is no chemical element")
             properties = element_properties([symbol for symbol in symbols.values() if symbol is not None])
@@ -164,7 +170,7 @@ def _described(spec: BenchmarkSpec, rows: Sequence[Row]) -> Descriptors:
     found: dict[str, dict[str, tuple[float, ...]]] = {}
     for parameter in spec.parameters:
         columns = spec.descriptors.get(parameter.name)
-        if not isinstance(parameter, CategoricalParameter) or columns is None or isinstance(columns, str):
+        if columns is None or isinstance(columns, str):
             continue
         table = found.setdefault(parameter.name, {})
         source = spec.data.columns.get(parameter.name, parameter.name)

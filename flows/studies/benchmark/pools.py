@@ -10,14 +10,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from models.inputs.encoding import Encoding
-from models.meta_learning.tasks import TaskData
+from models.tasks import TaskData
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.values import Configuration
 from orchestrator.ports import Observation
 
 
 @dataclass(frozen=True)
-class Pool:
+class ReplayPool:
     """One task: every experiment that may be asked for; scores are larger where better.
 
     Shapes: `N` distinct candidates, `d` encoded inputs.
@@ -48,7 +48,7 @@ class Pool:
         return TaskData(name=self.name, X=self.X.repeat_interleave(counts, dim=0), Y=values, group=self.group)
 
 
-def make_pool(name: str, group: str | None, observations: Sequence[Observation], *, encoding: Encoding, objective: Objective) -> Pool:
+def make_pool(name: str, group: str | None, observations: Sequence[Observation], *, encoding: Encoding, objective: Objective) -> ReplayPool:
     """Gather observations by configuration, in the order in which configurations first occur."""
     found: dict[tuple[float | str, ...], list[float]] = {}
     first: dict[tuple[float | str, ...], Configuration] = {}
@@ -56,4 +56,6 @@ def make_pool(name: str, group: str | None, observations: Sequence[Observation],
         key = encoding.space.key(one.configuration)
         first.setdefault(key, one.configuration)
         found.setdefault(key, []).append(float(objective.score(one.values)))
-    return Pool(name, group, tuple(first.values()), encoding.encode(first.values()), tuple(tuple(values) for values in found.values()))
+    return ReplayPool(
+        name, group, tuple(first.values()), encoding.encode(first.values()), tuple(tuple(values) for values in found.values())
+    )

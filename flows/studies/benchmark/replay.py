@@ -12,10 +12,11 @@ from botorch.acquisition import LogExpectedImprovement
 from jaxtyping import Float
 from torch import Tensor
 
-from flows.studies.benchmark.judging import Judgement, judge
-from flows.studies.benchmark.pools import Pool
-from models.base import Prior, Surrogate
+from flows.studies.benchmark.judging import Judgement, judge_surrogate
+from flows.studies.benchmark.pools import ReplayPool
+from models.base import Surrogate
 from models.reproducible import repeatable
+from models.tasks import Prior, TaskData
 from orchestrator.errors import Fault
 
 OPENING: Final = 3
@@ -39,7 +40,7 @@ class Replay:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class ReplayCourse:
     """How a replay goes."""
 
     seed: int
@@ -59,7 +60,7 @@ def generator_for(task: str, seed: int, number: int, purpose: str = "proposal") 
     return torch.Generator().manual_seed(drawn)
 
 
-def replay(prior: Prior, pool: Pool, course: Course) -> Replay:
+def replay_pool(prior: Prior, pool: ReplayPool, course: ReplayCourse) -> Replay:
     """Replay a campaign until its budget is used up.
 
     A prior whose state is empty has no history: without initial rows it opens with random ones.
@@ -87,7 +88,7 @@ def replay(prior: Prior, pool: Pool, course: Course) -> Replay:
     return Replay(tuple(chosen), tuple(latencies), tuple(processor), judgements)
 
 
-def judge_random_support(prior: Prior, pool: Pool, *, seed: int) -> dict[int, Judgement]:
+def judge_random_support(prior: Prior, pool: ReplayPool, *, seed: int) -> dict[int, Judgement]:
     """Judge predictions from randomly chosen support points, the same ones for all surrogates."""
     order = random.Random(f"{pool.name}/{seed}/support").sample(range(len(pool.candidates)), min(max(JUDGED_AT), len(pool.candidates)))
     values = pool.measured(seed)
@@ -99,9 +100,9 @@ def judge_random_support(prior: Prior, pool: Pool, *, seed: int) -> dict[int, Ju
     return found
 
 
-def adapted(prior: Prior, pool: Pool, values: Float[Tensor, " N"], chosen: list[int], generator: torch.Generator) -> Surrogate:
+def adapted(prior: Prior, pool: ReplayPool, values: Float[Tensor, " N"], chosen: list[int], generator: torch.Generator) -> Surrogate:
     """Adapt a prior to what was measured."""
-    return prior.adapt(pool.X[chosen], values[chosen], None, torch.zeros(0, dtype=torch.float64), generator=generator)
+    return prior.adapt(TaskData(pool.name, pool.X[chosen], values[chosen]), generator=generator)
 
 
 def choose(
@@ -147,9 +148,9 @@ def log_improvement(surrogate: Surrogate, X: Float[Tensor, "N d"], best: float |
     return total
 
 
-def _judged(surrogate: Surrogate, pool: Pool, values: Float[Tensor, " N"], chosen: list[int]) -> dict[int, Judgement]:
+def _judged(surrogate: Surrogate, pool: ReplayPool, values: Float[Tensor, " N"], chosen: list[int]) -> dict[int, Judgement]:
     left = torch.ones(len(pool.candidates), dtype=torch.bool)
     left[chosen] = False
     if not surrogate.components() or not left.any():
         return {}
-    return {len(chosen): judge(surrogate, pool.X, values, left)}
+    return {len(chosen): judge_surrogate(surrogate, pool.X, values, left)}

@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean, median
@@ -12,12 +12,12 @@ from typing import Any, Final
 import models
 import policies
 from flows.studies.benchmark.judging import Judgement
-from flows.studies.benchmark.pools import Pool
-from flows.studies.benchmark.replay import Course, Replay
+from flows.studies.benchmark.pools import ReplayPool
+from flows.studies.benchmark.replay import Replay, ReplayCourse
 from orchestrator.errors import BadInput
 
-Row = dict[str, Any]
-Key = tuple[str, str, int, str, int]
+ResultRow = dict[str, Any]
+RowKey = tuple[str, str, int, str, int]
 
 KEY: Final = ("surrogate", "task", "seed", "leave", "initial")
 """What makes a row one of its kind."""
@@ -34,7 +34,9 @@ def code_version() -> str:
     return f"{version('athanor')}+{digest.hexdigest()[:12]}"
 
 
-def make_row(key: Key, pool: Pool, course: Course, found: Replay, on_random: Mapping[int, Judgement], *, sign: float, code: str) -> Row:
+def make_row(
+    key: RowKey, pool: ReplayPool, course: ReplayCourse, found: Replay, on_random: Mapping[int, Judgement], *, sign: float, code: str
+) -> ResultRow:
     """Make the row of a replay; `sign` turns scores back into the target's values."""
     scores = [pool.scores[index] for index in found.chosen]
     running = [max(scores[: number + 1]) for number in range(len(scores))]
@@ -58,13 +60,7 @@ def make_row(key: Key, pool: Pool, course: Course, found: Replay, on_random: Map
 
 
 def _measures(judgements: Mapping[int, Judgement]) -> dict[str, dict[str, float]]:
-    pick: Mapping[str, Callable[[Judgement], float]] = {
-        "coverage": lambda one: one.coverage,
-        "interval_score": lambda one: one.interval_score,
-        "log_score": lambda one: one.log_score,
-        "width": lambda one: one.width,
-    }
-    return {name: {str(count): pick[name](one) for count, one in judgements.items()} for name in MEASURES}
+    return {name: {str(count): asdict(one)[name] for count, one in judgements.items()} for name in MEASURES}
 
 
 def _regrets(running: Sequence[float], scores: Sequence[float]) -> list[float]:
@@ -79,7 +75,7 @@ def _to_top(running: Sequence[float], scores: Sequence[float], part: float, init
     return None if reached is None else max(0, reached - initial)
 
 
-def key_of(row: Mapping[str, Any]) -> Key:
+def row_key(row: Mapping[str, Any]) -> RowKey:
     """Return what makes the row one of its kind."""
     return (str(row["surrogate"]), str(row["task"]), int(row["seed"]), str(row["leave"]), int(row["initial"]))
 
@@ -89,7 +85,7 @@ class Results:
     """A JSON file of rows that grows by one at a time and is whole at any moment."""
 
     path: Path
-    rows: list[Row] = field(default_factory=list)
+    rows: list[ResultRow] = field(default_factory=list)
     _lines: list[str] = field(default_factory=list)
 
     @classmethod
@@ -104,18 +100,18 @@ class Results:
         try:
             rows = list(json.loads(path.read_text(encoding="utf-8"))["rows"])
             for row in rows:
-                key_of(row)
+                row_key(row)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise BadInput(f"results file {path} holds no benchmark rows ({type(error).__name__}: {error})") from error
         return cls(path, rows, [json.dumps(row) for row in rows])
 
-    def done(self, *, code: str | None) -> set[Key]:
+    def done(self, *, code: str | None) -> set[RowKey]:
         """Return the keys of the rows that are there, of one version of the code where it is given."""
-        return {key_of(row) for row in self.rows if code is None or row["code"] == code}
+        return {row_key(row) for row in self.rows if code is None or row["code"] == code}
 
-    def add(self, row: Row) -> None:
+    def add(self, row: ResultRow) -> None:
         """Append a row; one of the same key and code is replaced."""
-        same = [index for index, old in enumerate(self.rows) if key_of(old) == key_of(row) and old["code"] == row["code"]]
+        same = [index for index, old in enumerate(self.rows) if row_key(old) == row_key(row) and old["code"] == row["code"]]
         for index in reversed(same):
             del self.rows[index], self._lines[index]
         self.rows.append(row)
@@ -129,6 +125,6 @@ class Results:
         partial.replace(self.path)
 
 
-def latest(rows: Iterable[Row]) -> list[Row]:
+def latest_rows(rows: Iterable[ResultRow]) -> list[ResultRow]:
     """Keep of each key the row that was computed last."""
-    return list({key_of(row): row for row in rows}.values())
+    return list({row_key(row): row for row in rows}.values())

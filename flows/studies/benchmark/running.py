@@ -6,23 +6,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from flows.studies.benchmark.learners import LEARNERS
 from flows.studies.benchmark.loading import Suite, load_suite
-from flows.studies.benchmark.replay import Course, generator_for, judge_random_support, replay
-from flows.studies.benchmark.rows import Key, Results, Row, code_version, make_row
+from flows.studies.benchmark.replay import ReplayCourse, generator_for, judge_random_support, replay_pool
+from flows.studies.benchmark.rows import ResultRow, Results, RowKey, code_version, make_row
 from flows.studies.benchmark.spec import BenchmarkFile, Leave
 from flows.studies.benchmark.split import sources_for
-from models.base import Prior
-from models.meta_learning.protocols import MetaLearner
+from models.meta_learning.registry import META_LEARNERS
 from models.peers.baselines import BASELINES, WITHOUT_HISTORY
+from models.tasks import MetaLearner, Prior
 from orchestrator.errors import BadInput
 
-ANY: Final = "any"
+COMPARED_LEARNERS: Final[Mapping[str, Callable[[], MetaLearner]]] = {**BASELINES, **META_LEARNERS}
+"""Name -> what makes the learner: the baselines, and whatever learns from history."""
+ANY_SPLIT: Final = "any"
 """What stands for the split of a surrogate that uses no history: its rows hold for each."""
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class BenchmarkChoice:
     """What the command line changes of a file; None: as the file says."""
 
     seeds: int | None = None
@@ -40,8 +41,8 @@ class Benchmark:
 
     file: BenchmarkFile
     suite: Suite
-    choice: Choice
-    learners: Mapping[str, Callable[[], MetaLearner]] = field(default_factory=lambda: LEARNERS)
+    choice: BenchmarkChoice
+    learners: Mapping[str, Callable[[], MetaLearner]] = field(default_factory=lambda: COMPARED_LEARNERS)
     code: str = field(default_factory=code_version)
     _priors: dict[tuple[str, str], Prior] = field(default_factory=dict)
 
@@ -78,33 +79,33 @@ class Benchmark:
         """Random rows at the start."""
         return self.file.spec.run.initial if self.choice.initial is None else self.choice.initial
 
-    def keys(self) -> Iterator[Key]:
+    def keys(self) -> Iterator[RowKey]:
         """Iterate over all rows that are wanted, seed by seed, so that what is there at any moment is paired."""
         seeds = self.choice.seeds or self.file.spec.run.seeds
         for seed, task, name in itertools.product(range(seeds), self.tasks, self.surrogates):
-            yield (name, task, seed, ANY if name in WITHOUT_HISTORY else self.leave, self.initial)
+            yield (name, task, seed, ANY_SPLIT if name in WITHOUT_HISTORY else self.leave, self.initial)
 
-    def missing(self, results: Results) -> list[Key]:
+    def missing(self, results: Results) -> list[RowKey]:
         """Return what is to be computed: a baseline's row holds whatever the code, a learner's for its own code."""
         if self.choice.fresh:
             return list(self.keys())
         whatever, current = results.done(code=None), results.done(code=self.code)
         return [key for key in self.keys() if key not in (whatever if key[0] in BASELINES else current)]
 
-    def run(self, results: Results) -> Iterator[Row]:
+    def run(self, results: Results) -> Iterator[ResultRow]:
         """Compute and keep each missing row."""
         for key in self.missing(results):
             row = self.row(key)
             results.add(row)
             yield row
 
-    def row(self, key: Key) -> Row:
+    def row(self, key: RowKey) -> ResultRow:
         """Compute one row."""
         name, task, seed, _, initial = key
         pool, prior = self.suite.pools[task], self.prior(name, task)
         run = self.file.spec.run
-        course = Course(seed=seed, initial=initial, budget=run.experiments(task), batch=run.batch)
-        found, on_random = replay(prior, pool, course), judge_random_support(prior, pool, seed=seed)
+        course = ReplayCourse(seed=seed, initial=initial, budget=run.experiments(task), batch=run.batch)
+        found, on_random = replay_pool(prior, pool, course), judge_random_support(prior, pool, seed=seed)
         targets = self.file.spec.targets
         sign = -1.0 if len(targets) == 1 and targets[0].goal == "minimise" and not targets[0].scaled else 1.0
         return make_row(key, pool, course, found, on_random, sign=sign, code=self.code)
@@ -118,7 +119,7 @@ class Benchmark:
         return self._priors[name, task]
 
 
-def prepare(file: BenchmarkFile, data: Path | None, choice: Choice) -> Benchmark:
+def prepare(file: BenchmarkFile, data: Path | None, choice: BenchmarkChoice) -> Benchmark:
     """Load all tasks and check what is asked for.
 
     Raises:

@@ -1,6 +1,5 @@
 """The benchmark file: where tasks come from, which are judged, what is left out, and what is run."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -149,21 +148,12 @@ def load_benchmark(path: Path) -> BenchmarkFile:
     Raises:
         BadInput: One line that names the key, what came and what is legal.
     """
-    return BenchmarkFile(path, parse_benchmark(read_toml(path, what=f"benchmark file {path}"), what=str(path)))
-
-
-def parse_benchmark(document: Mapping[str, Any], *, what: str) -> BenchmarkSpec:
-    """Check a benchmark's document.
-
-    Raises:
-        BadInput: One line that names the key, what came and what is legal.
-    """
+    document = read_toml(path, what=f"benchmark file {path}")
     try:
-        spec = BenchmarkSpec.model_validate(dict(document))
-        SearchSpace(parameters=spec.parameters)
-        Objective(targets=spec.targets)
+        file = BenchmarkFile(path, BenchmarkSpec.model_validate(document))
+        file.space, file.objective  # noqa: B018  # their own checks
     except ValidationError as error:
-        raise explain(error, what=what) from error
+        raise explain(error, what=str(path)) from error
     except BadInput as error:
-        raise BadInput(f"{what}: {error}") from error
-    return spec
+        raise BadInput(f"{path}: {error}") from error
+    return file

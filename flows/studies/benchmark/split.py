@@ -5,16 +5,16 @@ from typing import Final
 
 import torch
 
-from flows.studies.benchmark.pools import Pool
+from flows.studies.benchmark.pools import ReplayPool
 from flows.studies.benchmark.spec import Identical, Leave
-from models.meta_learning.tasks import LEAST_ROWS, TaskData
+from models.tasks import LEAST_ROWS, TaskData
 from orchestrator.errors import BadInput
 
 EQUAL: Final = 1e-9
 """Encoded inputs that differ by less are equal: they went through decimal text."""
 
 
-def sources_for(pools: Mapping[str, Pool], judged: str, *, leave: Leave, identical: Identical) -> tuple[TaskData, ...]:
+def sources_for(pools: Mapping[str, ReplayPool], judged: str, *, leave: Leave, identical: Identical) -> tuple[TaskData, ...]:
     """Return the tasks on which a prior may be trained that is then scored on `judged`.
 
     Raises:
@@ -34,7 +34,7 @@ def sources_for(pools: Mapping[str, Pool], judged: str, *, leave: Leave, identic
     return tuple(found)
 
 
-def without_rows_of(task: TaskData, judged: Pool) -> TaskData:
+def without_rows_of(task: TaskData, judged: ReplayPool) -> TaskData:
     """Drop a source's rows that have the parameters of a judged candidate."""
     there = {tuple(row) for row in (judged.X / EQUAL).round().tolist()}
     rows = (task.X / EQUAL).round().tolist()

@@ -102,7 +102,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return None if None in values else _rounded(fmean(value for value in values if value is not None))
 
 
-def markdown(prior: PriorFile) -> str:
+def card_markdown(prior: PriorFile) -> str:
     """Write the card for people."""
     card = summary(prior)
     lines = [
@@ -115,7 +115,7 @@ def markdown(prior: PriorFile) -> str:
         "",
         "| parameter | kind | range |",
         "|---|---|---|",
-        *(_row(one["name"], one["kind"], _range(one)) for one in card["parameters"]),
+        *(_row(one.name, one.kind, one.legal_values) for one in prior.space.parameters),
         "",
         *(f"- {name}: compared by {count} properties, not by name." for name, count in card["described"].items()),
         *(f"- Task descriptor: {name}." for name in card["task_descriptors"]),
@@ -124,17 +124,6 @@ def markdown(prior: PriorFile) -> str:
     for name, facts in card["targets"].items():
         lines += ["", *_target(name, facts)]
     return "\n".join(lines) + "\n"
-
-
-def _range(one: Mapping[str, Any]) -> str:
-    match one["kind"]:
-        case "continuous":
-            return f"{one['min']:g} to {one['max']:g} {one['unit']}".rstrip()
-        case "discrete":
-            return f"{', '.join(f'{value:g}' for value in one['values'])} {one['unit']}".rstrip()
-        case "categorical":
-            return ", ".join(one["categories"])
-    return f"fractions of {', '.join(one['components'])}"
 
 
 def _row(*cells: object) -> str:

@@ -12,16 +12,17 @@ from typing import Any, Final, Protocol
 
 import torch
 from botorch import fit_gpytorch_mll
-from botorch.models import SingleTaskGP
-from botorch.settings import validate_input_scaling
 from gpytorch.mlls import ExactMarginalLogLikelihood
 from jaxtyping import Float
 from torch import Tensor
+from torch.distributions import MixtureSameFamily
 
-from models.base import Model, Prior, Surrogate
-from models.meta_learning.tasks import TaskData, family_scale
+from flows.studies.predicted import normal_mixture, predicted_parts
+from models.base import Model
 from models.peers.baselines import FreshPrior, fresh_gp
-from models.reproducible import repeatable
+from models.peers.source_gps import default_gp
+from models.reproducible import drawn_seed, repeatable
+from models.tasks import Prior, TaskData, family_scale
 
 SHOTS: Final = (0, 3, 5, 10, 20)
 """Numbers of measurements at which learners are judged."""
@@ -31,7 +32,7 @@ LEAST_QUERIES: Final = 5
 """Fewer rows left over give no figure."""
 POOLED_ROWS: Final = 300
 """Source rows that the pooled baseline sees, drawn evenly over tasks: an exact GP on thousands takes minutes."""
-TAIL: Final = 0.05
+_TAIL: Final = 0.05
 """Below and above the nominal 90 % interval."""
 LEAST_SD: Final = 1e-9
 """Least predicted standard deviation, as a part of the family's spread: a density stays finite."""
@@ -40,45 +41,21 @@ LEAST_SD: Final = 1e-9
 class Predictor(Protocol):
     """Predicts new measurements of one task from some of its rows."""
 
-    def predict(self, support: TaskData, X: Float[Tensor, "q d"], generator: torch.Generator) -> "Mixture | None":
+    def predict(self, support: TaskData, X: Float[Tensor, "q d"], generator: torch.Generator) -> MixtureSameFamily | None:
         """Predict at `X`; None where nothing can be said."""
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Mixture:
-    """Predicted density of new measurements: weighted normal distributions, of `k` components at `q` points."""
-
-    weights: Float[Tensor, " k"]
-    mean: Float[Tensor, "k q"]
-    sd: Float[Tensor, "k q"]
-
-    def figures(self, Y: Float[Tensor, " q"]) -> dict[str, float]:
-        """Return root-mean-square error, mean log density, share within the 90 % interval, mean deviation."""
-        mean = self.weights @ self.mean
-        second = self.weights @ (self.sd.square() + self.mean.square())
-        z = (Y - self.mean) / self.sd
-        density = -0.5 * z.square() - self.sd.log() - 0.5 * math.log(2 * math.pi)
-        score = torch.logsumexp(self.weights.log().unsqueeze(-1) + density, dim=0)
-        below = self.weights @ torch.special.ndtr(z)
-        return {
-            "rmse": float((Y - mean).square().mean().sqrt()),
-            "log_score": float(score.mean()),
-            "coverage": float(((below >= TAIL) & (below <= 1 - TAIL)).double().mean()),
-            "sd": float((second - mean.square()).clamp_min(0.0).sqrt().mean()),
-        }
-
-
-def _mixture(surrogate: Surrogate, X: Float[Tensor, "q d"], least: float) -> Mixture | None:
-    parts = surrogate.components()
-    if not parts:
-        return None
-    with torch.no_grad():
-        found = [(weight, model.posterior(X.unsqueeze(-2), observation_noise=True)) for weight, model in parts if weight > 0]
-        mean = torch.stack([posterior.mean.reshape(-1) for _, posterior in found])
-        sd = torch.stack([posterior.variance.reshape(-1).sqrt() for _, posterior in found]).clamp_min(least)
-    weights = torch.tensor([weight for weight, _ in found], dtype=mean.dtype)
-    return Mixture(weights / weights.sum(), mean, sd)
+def _figures(mixture: MixtureSameFamily, Y: Float[Tensor, " q"]) -> dict[str, float | None]:
+    """Return root-mean-square error, mean log density, share within the 90 % interval, mean deviation."""
+    below = mixture.cdf(Y)  # type: ignore[no-untyped-call]  # torch's own
+    figures = {
+        "rmse": (Y - mixture.mean).square().mean().sqrt(),
+        "log_score": mixture.log_prob(Y).mean(),  # type: ignore[no-untyped-call]  # torch's own
+        "coverage": ((below >= _TAIL) & (below <= 1 - _TAIL)).double().mean(),
+        "sd": mixture.stddev.mean(),
+    }
+    return {name: float(f"{value:.5g}") if math.isfinite(value) else None for name, value in figures.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +66,13 @@ class Adapting:
     least: float
     """Least standard deviation, in the target's unit."""
 
-    def predict(self, support: TaskData, X: Float[Tensor, "q d"], generator: torch.Generator) -> Mixture | None:
+    def predict(self, support: TaskData, X: Float[Tensor, "q d"], generator: torch.Generator) -> MixtureSameFamily | None:
         """Predict with the adapted surrogate."""
-        adapted = self.prior.adapt(support.X, support.Y, support.Yvar, support.descriptors, generator=generator)
-        return _mixture(adapted, X, self.least)
+        adapted = self.prior.adapt(support, generator=generator)
+        if not adapted.components():
+            return None
+        weights, means, deviations = predicted_parts(adapted, X)
+        return normal_mixture(weights, means, deviations.clamp_min(self.least))
 
 
 class Pooled:
@@ -104,31 +84,27 @@ class Pooled:
         chosen = [task.rows(torch.randperm(len(task.Y), generator=generator)[:each]) for task in tasks]
         self.X = torch.cat([task.X for task in chosen])
         self.Y = torch.cat([self.scale.standard(task.Y) for task in chosen])
-        self.model = self._model(self.X, self.Y)
-        with repeatable(int(torch.randint(2**31, (1,), generator=generator))):
+        self.model = default_gp(self.X, self.Y)
+        with repeatable(drawn_seed(generator)):
             fit_gpytorch_mll(ExactMarginalLogLikelihood(self.model.likelihood, self.model))
         self.model.eval()
 
-    def _model(self, X: Tensor, Y: Tensor) -> Model:
-        with validate_input_scaling(False):  # the values are in the family's units, not in these rows' own
-            return SingleTaskGP(X, Y.unsqueeze(-1), outcome_transform=None)
-
-    def predict(self, support: TaskData, X: Float[Tensor, "q d"], generator: torch.Generator) -> Mixture | None:  # noqa: ARG002  # draws nothing
+    def predict(self, support: TaskData, X: Float[Tensor, "q d"], generator: torch.Generator) -> MixtureSameFamily | None:  # noqa: ARG002  # draws nothing
         """Predict from sources and support together."""
-        model = self._model(torch.cat([self.X, support.X]), torch.cat([self.Y, self.scale.standard(support.Y)]))
+        model = default_gp(torch.cat([self.X, support.X]), torch.cat([self.Y, self.scale.standard(support.Y)]))
         model.load_state_dict(self.model.state_dict())
-        return self._mixture(model.eval(), X)
+        return normal_mixture(torch.ones(1, dtype=X.dtype), *self.moments(X, model.eval()))
 
-    def _mixture(self, model: Model, X: Tensor) -> Mixture:
-        with torch.no_grad():
-            posterior = model.posterior(X.unsqueeze(-2), observation_noise=True)
-        mean = self.scale.level + self.scale.spread * posterior.mean.reshape(1, -1)
-        sd = self.scale.spread * posterior.variance.reshape(1, -1).sqrt().clamp_min(LEAST_SD)
-        return Mixture(torch.ones(1, dtype=mean.dtype), mean, sd)
+    def moments(self, X: Float[Tensor, "q d"], model: Model) -> tuple[Float[Tensor, "1 q"], Float[Tensor, "1 q"]]:
+        """Return means and standard deviations of new measurements, in the target's unit."""
+        mean, sd = _moments(model, X)
+        return self.scale.level + self.scale.spread * mean, self.scale.spread * sd.clamp_min(LEAST_SD)
 
-    def sources_alone(self, X: Float[Tensor, "q d"]) -> Mixture:
-        """Predict from the sources."""
-        return self._mixture(self.model, X)
+
+def _moments(model: Model, X: Float[Tensor, "q d"]) -> tuple[Float[Tensor, "1 q"], Float[Tensor, "1 q"]]:
+    with torch.no_grad():
+        posterior = model.posterior(X.unsqueeze(-2), observation_noise=True)
+    return posterior.mean.reshape(1, -1), posterior.variance.reshape(1, -1).sqrt()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,18 +113,15 @@ class FineTuned:
 
     pooled: Pooled
 
-    def predict(self, support: TaskData, X: Float[Tensor, "q d"], generator: torch.Generator) -> Mixture | None:
+    def predict(self, support: TaskData, X: Float[Tensor, "q d"], generator: torch.Generator) -> MixtureSameFamily | None:
         """Predict the sources' mean plus the residual."""
-        base = self.pooled.sources_alone(X)
-        if not len(support.Y):
-            return base
-        missed = support.Y - self.pooled.sources_alone(support.X).mean[0]
-        with repeatable(int(torch.randint(2**31, (1,), generator=generator))), torch.enable_grad():
-            model = fresh_gp(support.X, missed)
-        with torch.no_grad():
-            posterior = model.posterior(X.unsqueeze(-2), observation_noise=True)
-        sd = posterior.variance.reshape(1, -1).sqrt().clamp_min(LEAST_SD * self.pooled.scale.spread)
-        return Mixture(base.weights, base.mean + posterior.mean.reshape(1, -1), sd)
+        mean, sd = self.pooled.moments(X, self.pooled.model)
+        if len(support.Y):
+            missed = support.Y - self.pooled.moments(support.X, self.pooled.model)[0][0]
+            with repeatable(drawn_seed(generator)), torch.enable_grad():
+                more, sd = _moments(fresh_gp(support.X, missed), X)
+            mean, sd = mean + more, sd.clamp_min(LEAST_SD * self.pooled.scale.spread)
+        return normal_mixture(torch.ones(1, dtype=mean.dtype), mean, sd)
 
 
 def baselines(tasks: Sequence[TaskData], generator: torch.Generator) -> dict[str, Predictor]:
@@ -158,7 +131,7 @@ def baselines(tasks: Sequence[TaskData], generator: torch.Generator) -> dict[str
     return {"scratch": Adapting(FreshPrior(), least), "pooled": pooled, "fine-tuned": FineTuned(pooled)}
 
 
-def judge(task: TaskData, predictors: Mapping[str, Predictor], generator: torch.Generator) -> list[dict[str, Any]]:
+def judge_predictors(task: TaskData, predictors: Mapping[str, Predictor], generator: torch.Generator) -> list[dict[str, Any]]:
     """Judge predictors on one task that none of them has seen: one row per number of shots and predictor."""
     order = torch.randperm(len(task.Y), generator=generator)
     query = task.rows(order[max(SHOTS) :][:MOST_QUERIES]) if len(order) >= max(SHOTS) + LEAST_QUERIES else None
@@ -170,9 +143,5 @@ def judge(task: TaskData, predictors: Mapping[str, Predictor], generator: torch.
         for name, one in predictors.items():
             found = one.predict(task.rows(order[:shots]), left.X, generator)
             if found is not None:
-                rows.append({"task": task.name, "group": task.group, "shots": shots, "learner": name, **_rounded(found.figures(left.Y))})
+                rows.append({"task": task.name, "group": task.group, "shots": shots, "learner": name, **_figures(found, left.Y)})
     return rows
-
-
-def _rounded(figures: Mapping[str, float]) -> dict[str, float | None]:
-    return {name: float(f"{value:.5g}") if math.isfinite(value) else None for name, value in figures.items()}

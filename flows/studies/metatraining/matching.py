@@ -145,12 +145,8 @@ class _Reader:
         if own not in row.configuration:
             return [(one.name, self._constant(one))]
         value = row.configuration[own]
-        return [
-            (
-                one.name,
-                str(value) if isinstance(one, CategoricalParameter) else self._convert(own, value, self._unit(own, one.unit), one.unit),
-            )
-        ]
+        unit = one.units.get(one.name)
+        return [(one.name, str(value) if unit is None else self._convert(own, value, self._unit(own, unit), unit))]
 
     def _unit(self, own: str, default: str) -> str:
         return self.task.units.get(own, default)
@@ -160,10 +156,9 @@ class _Reader:
         if one.name not in constants:
             has = ", ".join(sorted(self.task.columns))
             raise BadInput(f"{self.task.label}: it has no {one.name!r}; rename one of {has}, or give {one.name} a value in constants")
-        if isinstance(one, CategoricalParameter):
+        if one.name not in one.units:
             return str(constants[one.name])
-        unit = "" if isinstance(one, CompositionParameter) else one.unit
-        return parse(constants[one.name], unit, what=f"{self.task.label}, constants: {one.name}")
+        return parse(constants[one.name], one.units[one.name], what=f"{self.task.label}, constants: {one.name}")
 
     def _fractions(self, one: CompositionParameter, row: Observation) -> Iterable[tuple[str, float]]:
         own = self._own[one.name] or self._constant_fractions(one)

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from models.meta_learning.tasks import Fidelity
+from models.tasks import Fidelity
 from orchestrator.domain.objective import Target
 from orchestrator.domain.parameters import Parameter
 from orchestrator.domain.space import SearchSpace
@@ -16,7 +16,7 @@ from orchestrator.errors import BadInput
 from orchestrator.tablefile import Dialect
 from orchestrator.textfile import read_toml
 
-Kind = Literal["campaigns", "family", "files"]
+SourceKind = Literal["campaigns", "family", "files"]
 
 
 class PriorSpec(Frozen):
@@ -95,7 +95,7 @@ class SourceSpec(Dialect):
         return self
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> SourceKind:
         """What the tasks are drawn from."""
         return "campaigns" if self.campaigns is not None else "family" if self.family is not None else "files"
 

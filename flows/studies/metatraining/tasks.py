@@ -1,22 +1,21 @@
 """Reading tasks from where they are: ledgers, simulated families, tables; still in the source's own names and units."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from flows.plans.lab import open_lab
-from flows.studies.metatraining.sources import SimulatedFamily
+from flows.plans.ledger import open_store
+from flows.studies.families import SimulatedFamily
 from flows.studies.metatraining.spec import MetaFile, SourceSpec
-from models.meta_learning.tasks import Fidelity
+from models.tasks import Fidelity
 from orchestrator.domain.campaign import CampaignFile, parse_campaign
-from orchestrator.domain.parameters import CategoricalParameter
 from orchestrator.domain.records import CampaignRecord
+from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
-from orchestrator.loop import History, observations
+from orchestrator.history import History, observations
 from orchestrator.ports import Observation
-from orchestrator.store.sql import SqlStore
 from orchestrator.tablefile import Row, read_table
 
 ALL: Final = "*"
@@ -99,7 +98,7 @@ def _campaigns(file: MetaFile, source: SourceSpec) -> Iterator[RawTask]:
     fidelity: Fidelity = "measured" if lab.kind == "live" else "simulated"
     if source.fidelity == "measured" and fidelity == "simulated":
         raise BadInput(f"{file.path}: source {source.label}: lab {lab.path} is dry; it cannot count as measured")
-    with closing(SqlStore.open(lab.ledger, read_only=True)) as store:
+    with open_store(lab, read_only=True) as store:
         records = {record.name: record for record in store.campaigns()}
         for name in records if source.campaigns == (ALL,) else source.campaigns or ():
             if name not in records:
@@ -110,15 +109,10 @@ def _campaigns(file: MetaFile, source: SourceSpec) -> Iterator[RawTask]:
 
 def _campaign_task(source: SourceSpec, record: CampaignRecord, rows: tuple[Observation, ...], fidelity: Fidelity) -> RawTask:
     spec = _file_of(record).spec
-    units = {
-        column: parameter.unit
-        for parameter in spec.parameters
-        if not isinstance(parameter, CategoricalParameter) and parameter.kind != "composition"
-        for column in parameter.columns
-    }
-    units |= {target.name: target.unit for target in spec.targets}
+    space = SearchSpace(parameters=spec.parameters)
+    units = space.units | {target.name: target.unit for target in spec.targets}
     names = tuple(parameter.name for parameter in spec.parameters)
-    categories = {parameter.name: parameter.categories for parameter in spec.parameters if isinstance(parameter, CategoricalParameter)}
+    categories = {column: parameter.names for column, parameter in space.owners.items() if column not in space.units}
     return RawTask(record.name, source, fidelity, rows, source.group_of(record.name), units, names, categories=categories)
 
 

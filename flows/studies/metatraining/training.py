@@ -10,19 +10,18 @@ from typing import Any, Final
 
 import torch
 
-from flows.studies.metatraining.judging import LEAST_SD, Adapting, baselines, judge
+from flows.studies.families import SimulatedFamily
+from flows.studies.metatraining.judging import LEAST_SD, Adapting, baselines, judge_predictors
 from flows.studies.metatraining.matching import Matched, match
-from flows.studies.metatraining.sources import SimulatedFamily
 from flows.studies.metatraining.spec import MetaFile
 from flows.studies.metatraining.tasks import RawTask, read_tasks
-from models.base import Prior
+from models.base import known_variances
 from models.inputs.encoding import Encoding
 from models.inputs.features import Features
 from models.meta_learning.audit import mark, overlaps
 from models.meta_learning.checkpoint import PriorFile, Restore, TaskColumn, task_vector
-from models.meta_learning.protocols import Trainable
 from models.meta_learning.randomisation import randomise
-from models.meta_learning.tasks import LEAST_ROWS, Family, TaskData, family_scale, folds
+from models.tasks import LEAST_ROWS, Family, MetaLearner, Prior, TaskData, family_scale, folds
 from orchestrator.domain.objective import Target, constant_note
 from orchestrator.domain.values import canonical
 from orchestrator.errors import BadInput
@@ -45,7 +44,7 @@ Curve = list[dict[str, float]]
 class Workshop:
     """What training needs beside the file."""
 
-    learners: Mapping[str, Callable[[], Trainable]]
+    learners: Mapping[str, Callable[[], MetaLearner]]
     restore: Restore
     families: Mapping[str, SimulatedFamily] = field(default_factory=dict)
     say: Say = field(default=logger.info)
@@ -97,13 +96,11 @@ def _tasks_of(
             continue
         if note := constant_note(target.name, target.unit, [row.values[target.name] for row in rows]):
             notes.append(f"{task.label}: {note}; it says nothing of what changes it")
-        known = [row.uncertainties.get(target.name) for row in rows]
-        variances = [value**2 for value in known if value is not None]
         data = TaskData(
             name=task.name,
             X=encoding.encode(row.configuration for row in rows),
             Y=torch.tensor([row.values[target.name] for row in rows], dtype=torch.float64),
-            Yvar=torch.tensor(variances, dtype=torch.float64) if len(variances) == len(rows) else None,
+            Yvar=known_variances([row.uncertainties.get(target.name) for row in rows]),
             group=task.group,
             descriptors=task_vector(columns, task.known, what=task.label),
             fidelity=task.fidelity,
@@ -221,4 +218,4 @@ class _Training:
             generator = self._generator("left out", learner, target.name, *names)
             prior = self.workshop.learners[learner]().meta_train(sources, self._family(target), generator=generator)
             predictors[learner] = Adapting(prior, least)
-        return [row for task in judged for row in judge(task, predictors, self._generator("judge", target.name, task.name))]
+        return [row for task in judged for row in judge_predictors(task, predictors, self._generator("judge", target.name, task.name))]

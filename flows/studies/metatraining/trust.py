@@ -10,13 +10,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from flows.studies.metatraining.card import record
+from models.base import known_variances
 from models.inputs.encoding import Encoding
 from models.meta_learning.audit import overlaps, refuse_if_seen
 from models.meta_learning.checkpoint import PriorFile, Restore, load_prior
-from models.meta_learning.tasks import TaskData, family_scale
+from models.tasks import TaskData, family_scale
 from orchestrator.domain.campaign import CampaignFile
 from orchestrator.domain.objective import Target
-from orchestrator.domain.parameters import CategoricalParameter
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
 from orchestrator.ports import Observation
@@ -38,7 +38,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class PriorVerdict:
     """What is to be said of one prior for one campaign."""
 
     prior: str
@@ -74,26 +74,26 @@ class Verdict:
         return f"{self.prior} ({self.origin}): {'fits' if self.fits else 'does not fit'}; {trust}{'; '.join(self.reasons)}"
 
 
-def assess(path: Path, case: Case, restore: Restore) -> Verdict:
+def assess(path: Path, case: Case, restore: Restore) -> PriorVerdict:
     """Say how far a prior is to be trusted for a campaign, and why."""
     try:
         prior = load_prior(path, restore=restore)
     except BadInput as error:
-        return Verdict(path.stem, path, "unknown", False, (str(error),), {}, 0, {})
+        return PriorVerdict(path.stem, path, "unknown", False, (str(error),), {}, 0, {})
     targets = case.file.objective.targets
     try:
         lift = prior.lift(case.space)
         known = prior.task_vector(case.file.spec.surrogate.task)
         judged = {target.name: _judged(target, prior, case, lift, known) for target in targets}
     except BadInput as error:
-        return Verdict(prior.name, path, prior.origin, False, (str(error),), {}, 0, {})
+        return PriorVerdict(prior.name, path, prior.origin, False, (str(error),), {}, 0, {})
     kept = {name: record(prior.card["targets"][name]["judged"], prior.learners[0]) for name in judged}
     trust = {name: _trust(prior, name, task) for name, task in judged.items()}
     reasons = (*_records(kept), *_coverage(prior, case, lift), *_seen(prior, case, judged))
-    return Verdict(prior.name, path, prior.origin, True, reasons, trust, max(len(task.Y) for task in judged.values()), kept)
+    return PriorVerdict(prior.name, path, prior.origin, True, reasons, trust, max(len(task.Y) for task in judged.values()), kept)
 
 
-def _judged(target: Target, prior: PriorFile, case: Case, lift: Any, known: Float[Tensor, " k"]) -> TaskData:
+def _judged(target: Target, prior: PriorFile, case: Case, lift: Any, descriptors: Float[Tensor, " k"]) -> TaskData:
     """Return what the campaign has measured of a target, in the prior's encoding and unit."""
     unit = prior.family(target.name).unit
     rows = [row for row in case.observations if target.name in row.values]
@@ -102,13 +102,13 @@ def _judged(target: Target, prior: PriorFile, case: Case, lift: Any, known: Floa
         step = abs(convert(1.0, target.unit, unit) - convert(0.0, target.unit, unit))
     except BadInput as error:
         raise BadInput(f"prior {prior.name}: target {target.name} is in {unit or '1'} there and in {target.unit or '1'} here") from error
-    variances = [(step * row.uncertainties[target.name]) ** 2 for row in rows if target.name in row.uncertainties]
+    known = [step * row.uncertainties[target.name] for row in rows if target.name in row.uncertainties]
     return TaskData(
         name=case.file.name,
         X=lift(Encoding(case.space).encode(row.configuration for row in rows)),
         Y=torch.tensor(values, dtype=torch.float64),
-        Yvar=torch.tensor(variances, dtype=torch.float64) if rows and len(variances) == len(rows) else None,
-        descriptors=known,
+        Yvar=known_variances(known) if len(known) == len(rows) else None,
+        descriptors=descriptors,
     )
 
 
@@ -117,7 +117,7 @@ def _trust(prior: PriorFile, target: str, task: TaskData) -> float | None:
     if not len(task.Y):
         return None
     generator = torch.Generator().manual_seed(SEED)
-    adapted = prior.prior(target).adapt(task.X, task.Y, task.Yvar, task.descriptors, generator=generator)
+    adapted = prior.prior(target).adapt(task, generator=generator)
     value = adapted.description().get("trust")
     return None if value is None else float(value)
 
@@ -141,7 +141,7 @@ def _coverage(prior: PriorFile, case: Case, lift: Any) -> list[str]:
     ends = torch.stack([lift(torch.zeros(width, dtype=X.dtype)), lift(torch.ones(width, dtype=X.dtype))])
     found = []
     for parameter, where in zip(prior.space.parameters, prior.encoding.slices, strict=True):
-        if parameter.kind in ("continuous", "discrete"):
+        if not parameter.names:
             index = where.start
             span = float(ends[1, index] - ends[0, index])
             beyond = max(float(low[index] - ends[0, index]), float(ends[1, index] - high[index]), 0.0) / (span or 1.0)
@@ -155,11 +155,10 @@ def _unused(prior: PriorFile, case: Case, high: Float[Tensor, " d"]) -> list[str
     own = {parameter.name: parameter for parameter in case.space.parameters}
     found = []
     for parameter, where in zip(prior.space.parameters, prior.encoding.slices, strict=True):
-        if parameter.kind in ("continuous", "discrete"):
+        if not parameter.names:
             continue
-        names = parameter.categories if isinstance(parameter, CategoricalParameter) else getattr(parameter, "components", ())
-        here = {name.casefold() for name in getattr(own[parameter.name], "categories", getattr(own[parameter.name], "components", ()))}
-        absent = [name for name, most in zip(names, high[where].tolist(), strict=True) if most <= 0 and name.casefold() in here]
+        here = {name.casefold() for name in own[parameter.name].names}
+        absent = [name for name, most in zip(parameter.names, high[where].tolist(), strict=True) if most <= 0 and name.casefold() in here]
         if absent:
             found.append(f"{parameter.name}: no source has {', '.join(absent)}")
     return found
@@ -178,10 +177,10 @@ def _seen(prior: PriorFile, case: Case, judged: Mapping[str, TaskData]) -> list[
     return ["audit: it has not seen this campaign"]
 
 
-def rank(verdicts: Sequence[Verdict]) -> list[Verdict]:
+def rank(verdicts: Sequence[PriorVerdict]) -> list[PriorVerdict]:
     """Order priors: those that fit first, by trust where there is one, then by their record."""
 
-    def key(one: Verdict) -> tuple[bool, float, float]:
+    def key(one: PriorVerdict) -> tuple[bool, float, float]:
         known = [value for value in one.trust.values() if value is not None]
         errors = [kept["error"] for kept in one.record.values() if kept["error"] is not None]
         return (not one.fits, -min(known) if known else 0.0, max(errors) if errors else float("inf"))

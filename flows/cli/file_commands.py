@@ -1,0 +1,68 @@
+"""Commands for a lab's files, before anything runs: init, check, simulate."""
+
+import signal
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.console import console
+from flows.cli.options import DataOption, FileArgument, JsonOption, LabOption, commands
+
+app = commands()
+
+
+@app.command()
+def init(directory: Annotated[Path, typer.Argument(help="A new folder.")]) -> None:
+    """Scaffold a lab folder: campaign.toml, bench.toml, plant.toml, README."""
+    from flows.cli.init import NEXT, SCAFFOLD, scaffold
+    from orchestrator.commandline import typed
+
+    scaffold(directory)
+    console.print(f"{directory}: {', '.join(SCAFFOLD)}")
+    console.print("next:")
+    for command, name in NEXT:
+        console.print(f"  {typed(command, directory / name)}")
+
+
+@app.command()
+def check(
+    file: FileArgument,
+    connect: Annotated[bool, typer.Option("--connect", help="Read the devices too; write nothing.")] = False,
+    lab: LabOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Validate a campaign offline; print what would be done, limits, time, reagents and cost."""
+    from flows.cli.check import check_file
+
+    check_file(file, connect=connect, lab=lab, data=data, as_json=as_json)
+
+
+@app.command()
+def simulate(
+    bench: Annotated[Path, typer.Argument(help="The bench file.")],
+    lab: LabOption = None,
+    rate: Annotated[float, typer.Option("--rate", help="Lab seconds per wall second.")] = 1.0,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of noise, drift and hidden constants.")] = 0,
+) -> None:
+    """Start the simulated devices of a bench, and keep them until interrupted."""
+    from flows.plans.simulated import start_plant
+    from instruments.lab_processes.plant_process import shutdown_plant
+
+    found, endpoints = start_plant(bench, lab=lab, rate=rate, seed=seed)
+    for link, endpoint in endpoints.items():
+        console.print(f"{link}: {endpoint}")
+    console.print(f"simulated devices run at {rate:g} lab seconds per second in lab {found.path}; Ctrl-C ends them")
+    _until_told()
+    shutdown_plant(found.path)
+
+
+def _until_told() -> None:
+    leave = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: leave.set())
+    try:
+        leave.wait()
+    except KeyboardInterrupt:
+        return

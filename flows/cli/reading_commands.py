@@ -1,0 +1,112 @@
+"""Commands that only read a ledger: report, export, replay, verify; and serve, which shows it in the page."""
+
+import signal
+import threading
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from flows.cli.console import console, emit
+from flows.cli.options import CampaignArgument, DataOption, JsonOption, KindOption, LabOption, commands, kind_of, the_lab
+from orchestrator.errors import Fault
+
+app = commands()
+
+TOLERANCE: Final = 1e-6
+"""Relative difference that another device class or library version may make."""
+_LOOK_SECONDS: Final = 1.0
+
+
+@app.command()
+def report(
+    campaign: CampaignArgument = None,
+    lab: LabOption = None,
+    out: Annotated[Path | None, typer.Option("--out", help="File or folder; else the lab's own folder.")] = None,
+) -> None:
+    """Write a campaign's report, one self-contained HTML page, and print its path."""
+    from flows.running import report_operations
+
+    console.print(str(report_operations.report(the_lab(lab), campaign, out)))
+
+
+@app.command()
+def export(
+    out: Annotated[Path, typer.Option("--out", help="Folder for runs.csv, proposals.csv and measurements.csv.")],
+    campaign: CampaignArgument = None,
+    lab: LabOption = None,
+) -> None:
+    """Write a campaign as CSV files."""
+    from flows.running import report_operations
+
+    for path in report_operations.export(the_lab(lab), campaign, out):
+        console.print(str(path))
+
+
+@app.command()
+def replay(
+    proposal: Annotated[str, typer.Argument(help="A proposal's id, or its number in the campaign.")],
+    campaign: Annotated[str | None, typer.Option("--campaign", help="The campaign, where the lab has several.")] = None,
+    lab: LabOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compute a past proposal again and compare."""
+    from flows.running import plan_operations
+
+    found = plan_operations.recompute(the_lab(lab), campaign, proposal, data=data)
+    number, largest = found.proposal.number, found.largest_difference
+    if as_json:
+        emit(
+            {
+                "proposal": found.proposal.proposal_id,
+                "number": number,
+                "stored": found.proposal.configuration,
+                "computed": dict(found.again),
+                "identical": found.identical,
+                "largest_relative_difference": largest,
+            }
+        )
+    else:
+        console.print(f"proposal {number}: {'identical, bit for bit' if found.identical else f'largest relative difference {largest:.3g}'}")
+    if largest > TOLERANCE:
+        raise Fault(f"proposal {number} comes out differently: largest relative difference {largest:.3g}; expected at most {TOLERANCE:g}")
+
+
+@app.command()
+def verify(lab: LabOption = None, as_json: JsonOption = False) -> None:
+    """Check the ledger: any altered, removed, inserted or reordered event, any row that disagrees."""
+    from flows.running import operations
+
+    found = operations.verify(the_lab(lab))
+    if as_json:
+        emit({"ledger": str(found.ledger), "events": found.events, "head": found.head, "complaints": found.complaints})
+    else:
+        for complaint in found.complaints:
+            console.print(complaint)
+    found.refuse_damaged()
+    if not as_json:
+        console.print(f"ledger {found.ledger} is sound: {found.events} events, head {found.head}")
+
+
+@app.command()
+def serve(lab: LabOption = None, dry: KindOption = None) -> None:
+    """Serve a lab's Prefect UI, with a worker for what is started there, until interrupted."""
+    from flows.plans.lab import find_or_make_lab
+    from flows.prefect_server.serving import Service
+    from flows.running.log_file import log_to
+
+    found = find_or_make_lab(lab, here=Path.cwd(), kind=kind_of(dry), tell=console.print)
+    log_to(found.path / "serve.log")
+    leave = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):  # also where they were ignored when this command began
+        signal.signal(number, lambda *_: leave.set())
+    with Service(found, worker="flows.ui.worker", tell=console.print) as service:
+        console.print(f"Prefect UI: {service.ui_url}")
+        if service.moved is not None:
+            console.print(service.moved)
+        offer = service.start()
+        console.print(f"to be started there: {', '.join(offer.deployments)}  (Ctrl-C cancels what runs, and ends all)")
+        while not leave.wait(_LOOK_SECONDS):
+            service.check()
+        console.print("ending: runs are cancelled, then worker and server leave")

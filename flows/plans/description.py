@@ -1,0 +1,67 @@
+"""What a campaign would do, offline: its limits, its time, its reagents and their cost; and which devices answer."""
+
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from flows.plans.plan import Plan
+from instruments.bench.hazards import possible_hazards
+from instruments.bench.parking import park_steps
+from instruments.bench_client.identify import read_identities
+from orchestrator.errors import BadInput
+from orchestrator.units import parse
+
+
+def identities_of(plan: Plan, lab: Path | None) -> dict[str, str]:
+    """Read each device's identity; through the live host where there is one, else under the bench's locks."""
+    if plan.bench is None:
+        raise BadInput(f"{plan.file.path}: a recorded campaign has no devices; --connect has nothing to read")
+    folder = lab if lab is not None else plan.file.path.parent / ".athanor"
+    return read_identities(plan.bench, folder)
+
+
+def described(plan: Plan) -> dict[str, Any]:
+    """Return what can be said of a campaign before a device moves, as a JSON document."""
+    spec = plan.file.spec.campaign
+    described: dict[str, Any] = {
+        "campaign": spec.name,
+        "place": plan.place,
+        "budget": spec.budget,
+        "parameters": [parameter.model_dump() for parameter in plan.space.parameters],
+        "constraints": [constraint.shown for constraint in plan.space.constraints],
+        "targets": [target.model_dump(exclude_none=True) for target in plan.objective.targets],
+        "policy": {"name": plan.policy.name, **plan.policy.settings},
+        "prior": plan.prior_identity,
+        "candidates": len(plan.space.candidates) if plan.space.candidates is not None else None,
+    }
+    if plan.bench is not None and plan.procedure is not None:
+        described |= _estimates(plan)
+    return described
+
+
+def _estimates(plan: Plan) -> dict[str, Any]:
+    """Mean lab time, reagents and cost over the sampled feasible configurations, and what is without a watchdog."""
+    assert plan.bench is not None
+    assert plan.procedure is not None
+    budget, expanded = plan.file.spec.campaign.budget, [plan.procedure.expand(one) for one in plan.sample]
+    durations = [plan.procedure.duration(steps, before) for steps, before in zip(expanded, [(), *expanded], strict=False)]
+    reaching = [one.reaching for one in durations]
+    stocks = plan.bench.spec.stocks
+    reagents = [plan.procedure.reagents(steps) for steps in expanded]
+    used = {name: budget * fmean(one.volumes.get(name, 0.0) for one in reagents) for name in stocks}
+    return {
+        "lab_hours": budget * fmean(one.least for one in durations) / 3600,
+        "heating_hours": None if None in reaching else budget * fmean(one for one in reaching if one is not None) / 3600,
+        "reagents_mL": used,
+        "reagents_there_mL": {name: parse(stock.volume, "mL", what=f"stock {name}") for name, stock in stocks.items()},
+        "cost": budget * fmean(one.cost or 0.0 for one in reagents) if plan.bench.prices else None,
+        "currency": plan.bench.currency,
+        "without_price": sorted(set(stocks) - set(plan.bench.prices)),
+        "hazards": list(possible_hazards(plan.bench, plan.space)),
+        "park": [step.model_dump(mode="json") for step in park_steps(plan.bench)],
+        "limits": {name: [limit.low, limit.high, limit.unit] for name, limit in plan.bench.envelope.limits.items()},
+        "without_watchdog": [
+            name for name, one in plan.bench.spec.instruments.items() if one.watchdog is None or not plan.bench.driver(name).HAS_WATCHDOG
+        ],
+        "example": {"configuration": plan.sample[0], "steps": [step.model_dump(mode="json") for step in expanded[0]]},
+    }

@@ -1,0 +1,57 @@
+"""A lab's ledger, opened, and a campaign found in it."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+
+from flows.plans.lab import Lab
+from orchestrator.domain.lifecycle import RunStatus
+from orchestrator.domain.records import CampaignRecord, ExperimentRun
+from orchestrator.errors import BadInput
+from orchestrator.history import History
+from orchestrator.ports import ReadStore, Store
+from orchestrator.store.sql import SqlStore
+
+
+def open_store(lab: Lab, *, create: bool = False, read_only: bool = False) -> AbstractContextManager[Store]:
+    """Open a lab's ledger for as long as a `with` lasts.
+
+    Args:
+        lab: The lab.
+        create: Make the ledger where it is missing.
+        read_only: Write nothing.
+
+    Raises:
+        BadInput: There is no ledger, and none is to be made.
+        StoreError: It is damaged, no ledger, or of a newer schema.
+    """
+    return closing(SqlStore.open(lab.ledger, create=create, read_only=read_only))
+
+
+def the_campaign(store: ReadStore, lab: Lab, name: str | None) -> CampaignRecord:
+    """Return the named campaign, or the only one of the lab.
+
+    Raises:
+        BadInput: None of that name, or several to choose from.
+    """
+    records = {record.name: record for record in store.campaigns()}
+    if name is None and len(records) == 1:
+        return next(iter(records.values()))
+    if not records:
+        raise BadInput(f"lab {lab.path} has no campaign yet; `run` or `dry-run` begins one")
+    if name is None:
+        raise BadInput(f"lab {lab.path} has {len(records)} campaigns; name one of: {', '.join(records)}")
+    if name not in records:
+        raise BadInput(f"lab {lab.path} has no campaign {name!r}; it has {', '.join(records)}")
+    return records[name]
+
+
+@contextmanager
+def open_campaign(lab: Lab, name: str | None, *, read_only: bool = False) -> Iterator[tuple[Store, History]]:
+    """Open a lab's ledger and read a campaign's history."""
+    with open_store(lab, read_only=read_only) as store:
+        yield store, History.of(store.changes(the_campaign(store, lab, name).name))
+
+
+def unknown_runs(history: History) -> list[ExperimentRun]:
+    """Return the runs whose end nobody saw: a person has to say what became of them."""
+    return [run for run in history.runs.values() if run.status is RunStatus.UNKNOWN]

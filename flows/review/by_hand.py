@@ -1,0 +1,112 @@
+"""What a person changes or suggests: checked at once as the campaign will check it, and predicted as the campaign will predict it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from flows.plans.plan import Plan, stored_plan
+from flows.plans.policy import policy_of
+from flows.plans.recipe import Recipe, steps_of
+from flows.plans.stocks import StockBook
+from orchestrator.domain.identity import uuid7
+from orchestrator.domain.records import Prediction, Proposal, Provenance, Step
+from orchestrator.domain.region import Region
+from orchestrator.domain.space import SearchSpace
+from orchestrator.domain.values import Configuration
+from orchestrator.errors import BadInput
+from orchestrator.history import History, knowledge
+from orchestrator.ports import Policy, ReadStore
+
+BY_HAND: Final = "person/1"
+"""What stands for a policy in a hand-made proposal's provenance."""
+
+
+def steps_by_hand(
+    space: SearchSpace, recipe: Recipe, stocks: StockBook, history: History, values: Configuration, *, times: int
+) -> tuple[Step, ...]:
+    """Return the steps of a configuration that a person edited or made.
+
+    Args:
+        space: The campaign's search space.
+        recipe: Its bench's procedure.
+        stocks: What is left of its bench's stocks.
+        history: The campaign so far.
+        values: What the person wrote, whole.
+        times: How many runs it would give.
+
+    Raises:
+        BadInput: A value, constraint, restriction, limit, interlock or stock that does not allow it; names it.
+    """
+    space.check(values)
+    Region(space, history.restricted(history.last_batch)).check_columns(values)
+    steps = steps_of(recipe, values)
+    if (complaint := stocks.complaint(history, recipe.binding, steps, times=times)) is not None:
+        raise BadInput(complaint)
+    return steps
+
+
+@dataclass(frozen=True, slots=True)
+class Editor:
+    """A stored campaign's own limits and model, for values that nobody has sent yet."""
+
+    plan: Plan
+    policy: Policy
+    history: History
+    stocks: StockBook
+
+    @property
+    def space(self) -> SearchSpace:
+        """The campaign's search space, with what its bench can reach."""
+        return self.plan.space
+
+    @property
+    def units(self) -> Mapping[str, str]:
+        """Unit of each target."""
+        return self.plan.objective.units
+
+    def check(self, configuration: Configuration, *, times: int) -> tuple[Step, ...]:
+        """Refuse with BadInput what the campaign would refuse, of so many runs; return its steps."""
+        return steps_by_hand(self.plan.space, self.plan.recipe, self.stocks, self.history, configuration, times=times)
+
+    def predict(self, configuration: Configuration) -> Mapping[str, Prediction]:
+        """Say what is expected of a measurement there, from all that is known now; empty where there is no model."""
+        return next(iter(self.policy.predict(knowledge(self.history), [configuration])), {})
+
+
+def editor_of(history: History, store: ReadStore) -> Editor:
+    """Build the editor of a stored campaign, from the files that it goes by; the store is not needed afterwards."""
+    plan = stored_plan(history.campaign)
+    return Editor(plan, policy_of(plan), history, StockBook(store, history.campaign.name))
+
+
+def suggestion(editor: Editor, values: Mapping[str, float | str], *, author: str, reason: str) -> Proposal:
+    """Make a proposal of a person's values, expanded and checked like a policy's.
+
+    Args:
+        editor: The campaign's.
+        values: A value for every column of the search space.
+        author: Who suggests it: they cannot be the only signer.
+        reason: Why.
+
+    Raises:
+        BadInput: No name, a column without value, or a value, constraint, limit or stock that does not allow it.
+    """
+    plan, history = editor.plan, editor.history
+    if not author.strip():
+        raise BadInput("a suggestion needs --by NAME")
+    if missing := [column for column in plan.space.columns if column not in values]:
+        raise BadInput(f"a suggestion needs a value for each parameter; {', '.join(missing)} missing")
+    times = plan.file.spec.campaign.replicates
+    steps = editor.check(values, times=times)
+    return Proposal(
+        proposal_id=uuid7(),
+        campaign=plan.file.name,
+        number=max((one.number for one in history.newest()), default=0) + 1,
+        configuration=dict(values),
+        steps=steps,
+        binding=dict(plan.recipe.binding),
+        replicates=times,
+        author=author.strip(),
+        reason=reason or None,
+        provenance=Provenance(policy=BY_HAND, as_of=history.seq, seed=0, batch=0, predicted=dict(editor.predict(values))),
+    )

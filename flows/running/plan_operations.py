@@ -1,0 +1,191 @@
+"""What people do for which a campaign's own files and model are needed: amend, suggest, edit, restrict, compute again."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.plans.amendment import Amendment, amendment_of
+from flows.plans.lab import Lab, clock_of
+from flows.plans.ledger import open_campaign, open_store, the_campaign
+from flows.plans.plan import load_plan, stored_plan
+from flows.plans.policy import policy_of
+from flows.review.answering import edits_of, values_of
+from flows.review.by_hand import Editor, editor_of, suggestion
+from flows.review.restricting import allowed_of, new_restriction, outside
+from flows.running.review_operations import Edits, check_restricting
+from instruments.lab_processes.locks import CampaignLock
+from models.threads import use_threads
+from orchestrator.commandline import typed
+from orchestrator.domain.events import Actor, EventKind
+from orchestrator.domain.records import Proposal
+from orchestrator.domain.restriction import Restriction
+from orchestrator.domain.review import ReviewRequest
+from orchestrator.errors import BadInput, Fault, LockHeld
+from orchestrator.history import History, knowledge
+from orchestrator.ports import ReadStore
+
+
+def amend(lab: Lab, file: Path, *, data: Path | None, by: str, reason: str) -> Amendment:
+    """Accept files that were changed under an unfinished campaign; return what differs.
+
+    Args:
+        lab: The lab.
+        file: The campaign file.
+        data: Folder of recorded tables, for a recorded campaign.
+        by: Who accepts it.
+        reason: Why.
+
+    Raises:
+        BadInput: A campaign that is being carried on, or a change that cannot be accepted.
+    """
+    plan = load_plan(file, data=data)
+    name = plan.file.name
+    try:
+        with CampaignLock(lab.path, name), open_store(lab) as store:
+            made = amendment_of(History.of(store.changes(the_campaign(store, lab, name).name)), plan)
+            now = clock_of(lab, store).now()
+            store.update_campaign(made.record, kind=EventKind.AMENDED, by=Actor.person(by), now=now, payload=made.payload(reason))
+    except LockHeld as error:
+        raise BadInput(f"campaign {name} is being carried on; `{typed('pause', name)}`, wait for its end, then amend: {error}") from error
+    return made
+
+
+def suggest(lab: Lab, campaign: str | None, values: Sequence[str], *, by: str, reason: str) -> Proposal:
+    """Record a hand-made proposal; the campaign has it reviewed as its file says.
+
+    Args:
+        lab: The lab.
+        campaign: Its name; None for the only one.
+        values: `PARAMETER=VALUE`, one for each parameter.
+        by: Who suggests it.
+        reason: Why.
+
+    Raises:
+        BadInput: The campaign has ended, or the values are not legal.
+    """
+    with open_campaign(lab, campaign) as (store, history):
+        history.campaign.refuse_ended()
+        editor = editor_of(history, store)
+        made = suggestion(editor, values_of(values, editor.space), author=by, reason=reason)
+        store.add_proposals([made], by=Actor.person(by), now=clock_of(lab, store).now())
+    return made
+
+
+def editor_for(lab: Lab, history: History) -> Editor:
+    """Return what judges and predicts values that a person types, as the campaign would."""
+    with open_store(lab, read_only=True) as store:
+        return editor_of(history, store)
+
+
+def checked_edits(history: History, store: ReadStore, request: ReviewRequest, texts: Sequence[str]) -> Edits:
+    """Read edits such as `3:T=210` and refuse at once what the campaign would refuse.
+
+    Raises:
+        BadInput: Names the proposal, and what is not legal.
+    """
+    editor = editor_of(history, store)
+    edits = edits_of(texts, editor.space)
+    for one in (one for one in request.asked if one.number in edits):
+        proposal = history.proposals[(one.proposal_id, one.revision)]
+        try:
+            editor.check({**proposal.configuration, **edits[one.number]}, times=proposal.replicates)
+        except BadInput as error:
+            raise BadInput(f"proposal {one.number}: {error}") from error
+    return edits
+
+
+@dataclass(frozen=True, slots=True)
+class Restricted:
+    """A restriction that was recorded."""
+
+    restriction: Restriction
+    outside: tuple[Proposal, ...]
+    """What waits already and lies where later proposals may not."""
+    history: History
+    """The campaign as it was before."""
+
+
+def restrict(lab: Lab, campaign: str | None, values: Sequence[str], *, batches: int | None, by: str, reason: str) -> Restricted:
+    """Fix or narrow parameters for later proposals.
+
+    Args:
+        lab: The lab.
+        campaign: Its name; None for the only one.
+        values: Such as `T=180 degC`, `T=150..180 degC` or `solvent=water,DMF`.
+        batches: For so many batches; None until it is lifted.
+        by: Who says so.
+        reason: Why.
+
+    Raises:
+        BadInput: Values that are not legal or leave nothing, no name, or a campaign that has ended.
+    """
+    with open_campaign(lab, campaign) as (store, history):
+        check_restricting(history, by)
+        now = clock_of(lab, store).now()
+        plan = stored_plan(history.campaign)
+        made = new_restriction(plan, history, allowed_of(values, plan.space), author=by, reason=reason, batches=batches)
+        return Restricted(store.restrict(made, by=Actor.person(by), now=now), outside(history, plan.space, made), history)
+
+
+# ---------------------------------------------------------------------- computing again
+
+
+@dataclass(frozen=True, slots=True)
+class Recomputed:
+    """A past proposal, and what the policy proposes today from what was known then."""
+
+    proposal: Proposal
+    again: Mapping[str, float | str]
+
+    @property
+    def identical(self) -> bool:
+        """Whether both are the same, bit for bit."""
+        return dict(self.proposal.configuration) == dict(self.again)
+
+    @property
+    def largest_difference(self) -> float:
+        """The largest relative difference of a column; infinite where a name differs."""
+        return max(self._differences(), default=0.0)
+
+    def _differences(self) -> Iterator[float]:
+        for column, old in self.proposal.configuration.items():
+            new = self.again[column]
+            if isinstance(old, str) or isinstance(new, str):
+                yield 0.0 if old == new else float("inf")
+            else:
+                yield abs(old - new) / max(abs(old), 1e-300) if old != new else 0.0
+
+
+def recompute(lab: Lab, campaign: str | None, wanted: str, *, data: Path | None) -> Recomputed:
+    """Compute a past proposal again from the ledger.
+
+    Args:
+        lab: The lab.
+        campaign: Its name; None for the only one.
+        wanted: The proposal's id, or its number.
+        data: Folder of recorded tables, for a recorded campaign.
+
+    Raises:
+        BadInput: No such proposal.
+        Fault: The policy gives fewer proposals than then.
+    """
+    with open_campaign(lab, campaign, read_only=True) as (store, history):
+        name = history.campaign.name
+        newest = next((one for one in history.newest() if wanted in (one.proposal_id, str(one.number))), None)
+        if newest is None:
+            raise BadInput(f"campaign {name} has no proposal {wanted!r}; it has numbers 1 to {len(history.newest())}")
+        proposal = history.proposals[(newest.proposal_id, 1)]  # later revisions are people's edits, or expanded anew
+        if proposal.author is not None:
+            raise BadInput(f"proposal {proposal.number} was suggested by {proposal.author}; there is nothing to compute again")
+        provenance = proposal.provenance
+        then = History.of(store.changes_until(name, provenance.as_of))
+        plan = stored_plan(then.campaign, data=data)  # the files of then: they may have been amended since
+        policy = policy_of(plan, provenance.settings)
+        use_threads(provenance.threads)
+        suggestions = policy.propose(knowledge(then), count=provenance.count, seed=provenance.seed)
+    if provenance.position >= len(suggestions):
+        raise Fault(
+            f"proposal {proposal.number} comes out differently: the policy gives {len(suggestions)} of {provenance.count} proposals of its "
+            f"batch; expected one at position {provenance.position + 1}"
+        )
+    return Recomputed(proposal, suggestions[provenance.position].configuration)

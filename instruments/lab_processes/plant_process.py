@@ -1,0 +1,99 @@
+"""Starting, finding and ending a lab's plant, the process of its simulated devices."""
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from instruments.lab_processes.process_identity import Process, last_line, reap, start_detached
+from instruments.lab_processes.started import PLANT_SECONDS, POLL_SECONDS, READY_SECONDS, forget_started, remember_or_end, starting
+from instruments.lab_processes.state_files import ENDPOINTS, PLANT, STARTED, read_lab_state, read_state_file, write_state_file
+from instruments.lab_processes.stop import plant_lives
+from orchestrator.errors import BadInput, Fault
+
+_PLANT: Final = ("simulators.plant",)
+
+
+def ensure_plant(
+    lab: Path,
+    plant_file: Path,
+    *,
+    bench_sha256: str,
+    seed: int,
+    rate: float,
+    formerly: Collection[str] = (),
+    plant: Sequence[str] = _PLANT,
+) -> dict[str, str]:
+    """Adopt the lab's running plant, or start one, and wait until its devices answer.
+
+    Args:
+        lab: The lab folder.
+        plant_file: What describes the simulated devices.
+        bench_sha256: Hash of the bench file that they belong to.
+        seed: Of chemistry and faults.
+        rate: Lab seconds per wall second.
+        formerly: Hashes of bench files in whose place this one was put: a plant outlives that, as a laboratory does.
+        plant: Module and first arguments of the plant; another one in tests only.
+
+    Returns:
+        Port or url of each link.
+
+    Raises:
+        BadInput: The running plant has another bench file, seed or rate.
+        Fault: The plant did not start; with its own last line.
+    """
+    lab = lab.absolute()
+    wanted = {"bench_sha256": bench_sha256, "seed": seed, "rate": float(rate)}
+    with starting(lab):
+        note = read_state_file(lab / PLANT / ENDPOINTS)
+        if note and plant_lives(lab):
+            if note.get("bench_sha256") in formerly and note["bench_sha256"] != bench_sha256:
+                note = {**note, "bench_sha256": bench_sha256}
+                write_state_file(lab / PLANT / ENDPOINTS, note)
+            _compare(note, wanted)
+        else:
+            note = _start_plant(lab, plant_file.absolute(), wanted, plant)
+    return {link: str(one.get("port", one.get("url"))) for link, one in note["endpoints"].items()}
+
+
+def _compare(running: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    for name, value in wanted.items():
+        if running.get(name) != value:
+            what = {"bench_sha256": "bench file (sha256)"}.get(name, name)
+            raise BadInput(
+                f"the lab's plant runs with {what} {_short(running.get(name))}; this command wants {_short(value)}; "
+                "use another lab, or end the campaign that uses it"
+            )
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)[:12]
+
+
+def _start_plant(lab: Path, plant_file: Path, wanted: Mapping[str, Any], module: Sequence[str]) -> dict[str, Any]:
+    folder = lab / PLANT
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / ENDPOINTS).unlink(missing_ok=True)
+    arguments = ["--plant", str(plant_file), "--folder", str(folder), "--bench-sha256", wanted["bench_sha256"]]
+    numbers = ["--seed", str(wanted["seed"]), "--rate", repr(wanted["rate"])]
+    process = start_detached([*module, *arguments, *numbers], lab / "plant.log")
+    remember_or_end(lab, process, plant=process.document())
+    deadline = time.monotonic() + READY_SECONDS
+    while not (note := read_state_file(folder / ENDPOINTS)):
+        if not process.alive or time.monotonic() > deadline:
+            process.kill()
+            reap(process.pid)
+            raise Fault(f"the simulated devices did not start: {last_line(lab / 'plant.log')}")
+        time.sleep(POLL_SECONDS)
+    return note
+
+
+def shutdown_plant(lab: Path) -> None:
+    """End the plant that commands of this lab started, and await its death."""
+    lab = lab.absolute()
+    with starting(lab):
+        process = Process.parse(read_lab_state(lab, STARTED).get("plant"))
+        if process is not None:
+            process.terminate(PLANT_SECONDS)
+            reap(process.pid)
+            forget_started(lab, "plant")

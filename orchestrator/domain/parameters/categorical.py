@@ -1,0 +1,71 @@
+"""One of a few names."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+from typing_extensions import override
+
+from orchestrator.domain.parameters.kind import FormField, ParameterKind
+from orchestrator.domain.restriction import Allowed
+from orchestrator.domain.values import Configuration
+from orchestrator.errors import BadInput
+
+
+class CategoricalParameter(ParameterKind):
+    """One of a few names."""
+
+    kind: Literal["categorical"] = "categorical"
+    categories: Annotated[tuple[str, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(set(self.categories)) < len(self.categories):
+            raise ValueError(f"parameter {self.name}: a category is listed twice in {list(self.categories)}")
+        return self
+
+    @property
+    @override
+    def names(self) -> tuple[str, ...]:
+        return self.categories
+
+    @property
+    @override
+    def legal(self) -> str:
+        return f"one of {self._listed}"
+
+    @property
+    def _listed(self) -> str:
+        return ", ".join(self.categories)
+
+    @override
+    def complaint(self, configuration: Configuration) -> str | None:
+        value = configuration[self.name]
+        return None if value in self.categories else f"{self.name} = {value!r} is none of {self._listed}"
+
+    @property
+    @override
+    def size(self) -> float:
+        return len(self.categories)
+
+    @override
+    def choices(self) -> Iterator[Configuration]:
+        return ({self.name: category} for category in self.categories)
+
+    @override
+    def difference(self, one: Configuration, other: Configuration) -> float:
+        return float(one[self.name] != other[self.name])
+
+    @override
+    def narrowed(self, allowed: Mapping[str, Allowed]) -> "CategoricalParameter":
+        mine = allowed[self.name]
+        left = [name for name in self.categories if name in mine.names]
+        strangers = [name for name in mine.names if name not in self.categories]
+        if strangers or not left:
+            raise BadInput(f"{self.name} = {strangers[0] if strangers else mine.shown()}: expected some of {self._listed}")
+        return self.evolve(categories=left)
+
+    @property
+    @override
+    def field(self) -> FormField:
+        return FormField("one of the names listed", self.categories)

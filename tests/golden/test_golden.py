@@ -1,0 +1,228 @@
+"""Ledgers that Athanor wrote on other days read back as they were: `write.py` says how they came about, and how to add one."""
+
+import csv
+import io
+import json
+import os
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from typer.testing import CliRunner
+
+from flows.cli.main import app
+from orchestrator.clock import LiveClock
+from orchestrator.domain.events import EventKind
+from orchestrator.store.sql import SqlStore
+from tests.golden.frozen import LABS, read, read_after_abort, thaw, typed
+
+KINDS: Final = frozenset(
+    {
+        "campaign-created",
+        "campaign-taken-up",
+        "running",
+        "paused",
+        "resumed",
+        "finished",
+        "aborted",
+        "adapted",
+        "amended",
+        "proposed",
+        "approved",
+        "rejected",
+        "expired",
+        "withdrawn",
+        "lapsed",
+        "signed",
+        "queued",
+        "dispatched",
+        "completed",
+        "unknown",
+        "resolved",
+        "superseded",
+        "ingested",
+        "incident",
+        "review-opened",
+        "review-open",
+        "review-run",
+        "review-asked-again",
+        "review-overdue",
+        "review-decided",
+        "review-expired",
+        "review-closed",
+        "answer-received",
+        "answer-refused",
+        "answer-unreadable",
+        "restricted",
+        "restriction-lifted",
+        "person-added",
+        "person-revoked",
+    }
+)
+"""All kinds of events that the code could write on the day of the first golden ledgers; a revocation's reason stands behind its kind."""
+STATUSES: Final = {
+    "campaigns": {"draft", "running", "paused", "finished", "aborted"},
+    "proposals": {"proposed", "approved", "rejected", "expired", "withdrawn", "lapsed"},
+    "runs": {"queued", "dispatched", "running", "completed", "failed", "infeasible", "aborted", "unknown", "superseded"},
+    "measurements": {"accepted", "quarantined", "retracted"},
+    "review_requests": {"open", "decided", "expired", "closed"},
+    "answers": {"received", "accepted", "refused"},
+    "restrictions": {"active", "lifted"},
+}
+"""By table."""
+TOLERANCE: Final = 1e-6
+"""Largest relative difference of a proposal that a model chose: another processor sums in another order, and the search for the
+best point ends where that stops mattering. It is what `athanor replay` itself allows; what no model chose is bit for bit."""
+REDUCTION: Final = 1e-9
+"""Largest relative difference of a value that is reduced from its spectra anew: another processor's last digits."""
+MODELS: Final = ("bayesian/",)
+"""Policies that ask a model; all others only draw or look up."""
+RECORDED: Final = "crossed-barrel"
+REPORTED: Final = ("asked", "left", "plain", "cdse-600")
+"""Reports take time."""
+
+every_lab = pytest.mark.parametrize("frozen", LABS, ids=lambda lab: f"{lab.parent.name}-{lab.name}")
+
+
+def told(frozen: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((frozen / "frozen.json").read_text())
+    return document
+
+
+def column(frozen: Path, table: str, name: str) -> set[str]:
+    text = f"select distinct {name} from {table}"
+    with closing(SqlStore.open(frozen / "ledger.db", read_only=True)) as store, store._engine.connect() as connection:
+        return {str(value) for (value,) in connection.exec_driver_sql(text)}
+
+
+@pytest.fixture(scope="module")
+def thawed(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, Path]:
+    """All labs on disk again, to be read only."""
+    folder = tmp_path_factory.mktemp("golden")
+    return {frozen: thaw(frozen, folder / frozen.parent.name / frozen.name) for frozen in LABS}
+
+
+@pytest.fixture
+def lab(thawed: dict[Path, Path], frozen: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """One lab, with its folder as the place where commands are typed."""
+    monkeypatch.chdir(thawed[frozen])
+    return thawed[frozen]
+
+
+def test_every_kind_of_event_every_table_and_every_status_is_in_some_golden_ledger(thawed: dict[Path, Path]) -> None:
+    found = {kind for frozen in LABS for kind in told(frozen)["kinds"]}
+    assert set(EventKind) >= found >= KINDS
+    for table, statuses in STATUSES.items():
+        assert set().union(*(column(lab, table, "status") for lab in thawed.values())) == statuses, table
+    for table in ("people", "pages", "raw_bytes", "raw_readings"):
+        assert any(column(lab, table, "1") for lab in thawed.values()), table
+
+
+@every_lab
+def test_a_golden_ledger_is_sound_and_every_value_in_it_reads_back_as_it_was(frozen: Path, lab: Path) -> None:
+    was = told(frozen)
+    now = read(lab / "ledger.db", was["fields"])
+    assert now.pop("campaigns") == was["campaigns"]
+    assert now == {name: was[name] for name in now}
+    assert "is sound" in typed("verify", "--lab", str(lab))
+
+
+@every_lab
+def test_a_golden_campaign_is_exported_byte_for_byte(frozen: Path, lab: Path, tmp_path: Path) -> None:
+    for campaign in told(frozen)["campaigns"]:
+        typed("export", campaign, "--out", str(tmp_path / campaign), "--lab", str(lab))
+        tables = sorted((frozen / "export" / campaign).glob("*.csv"))
+        assert len(tables) == 3
+        for table in tables:
+            with table.open(newline="") as file:
+                was = file.read()
+            with (tmp_path / campaign / table.name).open(newline="") as file:
+                assert restricted(file.read(), was) == was, table
+
+
+def restricted(now: str, was: str) -> str:
+    """Return a table with the columns of an older one alone, in the order that they have now: new ones may come between them."""
+    old, rows = next(csv.reader(io.StringIO(was))), list(csv.DictReader(io.StringIO(now)))
+    text = io.StringIO(newline="")
+    heads = [head for head in next(csv.reader(io.StringIO(now))) if head in old]
+    writer = csv.DictWriter(text, heads, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+@every_lab
+def test_a_golden_campaign_is_shown_and_reported(frozen: Path, lab: Path, tmp_path: Path) -> None:
+    for campaign, was in told(frozen)["campaigns"].items():
+        status = json.loads(typed("status", campaign, "--lab", str(lab), "--json"))
+        assert sum(count for name, count in status["counts"].items() if name.startswith("runs_")) == len(was["runs"])
+        requests = json.loads(typed("review", "--campaign", campaign, "--lab", str(lab), "--json"))["requests"]
+        assert [one["number"] for one in requests] == status["requests"]
+        for request in requests:
+            assert typed("review", "show", str(request["number"]), "--campaign", campaign, "--lab", str(lab))
+        typed("constrain", campaign, "--lab", str(lab))
+        if campaign in REPORTED:
+            assert typed("report", campaign, "--out", str(tmp_path / f"{campaign}.html"), "--lab", str(lab))
+    typed("people", "list", "--lab", str(lab))
+
+
+def some(policies: dict[str, str]) -> dict[str, str]:
+    """Return the last proposal of each policy, which most of the history went into: all of them take long."""
+    last = {policy: number for number, policy in policies.items()}
+    return {number: policy for policy, number in last.items()}
+
+
+@every_lab
+def test_a_golden_proposal_is_computed_again(frozen: Path, lab: Path) -> None:
+    for campaign, policies in told(frozen)["replays"].items():
+        if campaign == RECORDED and not os.environ.get("ATHANOR_DATA"):
+            continue  # its table's licence keeps it out of this repository
+        for number, policy in some(policies).items():
+            said = CliRunner().invoke(app, ["replay", number, "--campaign", campaign, "--lab", str(lab), "--json"])
+            assert said.exit_code == 0, f"{said.output}{said.exception}"
+            document = json.loads(said.stdout[: said.stdout.rindex("}") + 1])
+            if policy.startswith(MODELS):
+                assert document["largest_relative_difference"] <= TOLERANCE, (campaign, number)
+            else:
+                assert document["identical"], (campaign, number)
+
+
+@every_lab
+def test_a_golden_ledger_goes_on(frozen: Path, lab: Path, tmp_path: Path) -> None:
+    copy = thaw(frozen, tmp_path / "lab")
+    was = told(frozen)
+    with closing(SqlStore.open(copy / "ledger.db")) as store:
+        store.take_up(next(iter(was["campaigns"])), by="test", now=LiveClock().now())
+    assert f"is sound: {was['head'][0] + 1} events" in typed("verify", "--lab", str(copy))
+
+
+def test_a_golden_campaign_that_was_left_in_mid_flight_is_steered_on(thawed: dict[Path, Path], tmp_path: Path) -> None:
+    for frozen in (one for one in LABS if "left" in told(one)["campaigns"]):
+        copy = str(thaw(frozen, tmp_path / frozen.parent.name))
+        typed("pause", "open", "--by", "Ada", "--lab", copy)
+        typed("resume", "open", "--by", "Ada", "--lab", copy)
+        typed("abort", "open", "--by", "Ada", "--lab", copy)
+        typed("abort", "left", "--by", "Ada", "--lab", copy)
+        status = json.loads(typed("status", "left", "--lab", copy, "--json"))
+        assert {name for name in status["counts"] if name.startswith("runs_")} == {"runs_aborted", "runs_completed", "runs_unknown"}
+        for run in status["unknown"]:
+            typed("resolve", run, "--discard", "--by", "Ada", "--reason", "gone", "--lab", copy)
+        assert "is sound" in typed("verify", "--lab", copy)
+
+
+def test_a_result_that_only_the_journal_of_a_golden_lab_has_comes_into_the_ledger(tmp_path: Path) -> None:
+    for frozen in (one for one in LABS if one.name == "killed"):
+        was = told(frozen)
+        after, wanted = read_after_abort(frozen, tmp_path / frozen.parent.name), was["after abort"]
+        assert after["readings"] == wanted["readings"]
+        assert [one[:2] for one in after["values"]] == [one[:2] for one in wanted["values"]]
+        assert numbers(after["values"]) == pytest.approx(numbers(wanted["values"]), rel=REDUCTION)
+        (before,) = (one["readings"] for one in was["campaigns"].values())
+        assert after["readings"] != before
+
+
+def numbers(rows: list[list[str]]) -> list[float]:
+    """Return value and standard uncertainty of accepted measurements, one after the other."""
+    assert all(status == "accepted" for *_, status in rows)
+    return [float(text) for _, _, value, uncertainty, _ in rows for text in (value, uncertainty)]
