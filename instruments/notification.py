@@ -22,14 +22,14 @@ from typing import Final, Self
 
 logger = logging.getLogger(__name__)
 
-VARIABLE: Final = "ATHANOR_NOTIFY"
+_VARIABLE: Final = "ATHANOR_NOTIFY"
 SENT_FOLDER: Final = "notified"
 """Below the lab: an empty file for each message that an address was given, so that no restart tells it again."""
 SEND_SECONDS: Final = 20.0
 """Wall seconds for one message; apprise itself waits 4 s for a connection and 4 s for each part of an answer."""
 RETRY_PAUSES: Final = (10.0, 60.0)
 """Wall seconds before a message that did not arrive is sent again."""
-CLOSE_SECONDS: Final = 5.0
+_CLOSE_SECONDS: Final = 5.0
 """Wall seconds that a process waits at its end for messages under way."""
 QUEUE_LENGTH: Final = 100
 """More than a campaign tells in a night; what comes on top is dropped, with a line in the log."""
@@ -82,10 +82,10 @@ class Notifier:
     @classmethod
     def from_environment(cls, lab: Path | None = None, *, send: Send = send_by_apprise) -> Self:
         """Take the addresses from ATHANOR_NOTIFY and remember in a lab what was sent."""
-        found = [one for one in _BETWEEN.split(os.environ.get(VARIABLE, "").strip(" \t\n,")) if one]
+        found = [one for one in _BETWEEN.split(os.environ.get(_VARIABLE, "").strip(" \t\n,")) if one]
         addresses = [one for one in found if "://" in one]
         if len(addresses) < len(found):
-            logger.warning("%s: what stands first is no address; expected one like 'json://host:port'", VARIABLE)
+            logger.warning("%s: what stands first is no address; expected one like 'json://host:port'", _VARIABLE)
         return cls(addresses, None if lab is None else lab / SENT_FOLDER, send=send)
 
     def notify(self, event: Event, title: str, body: str, *, key: str) -> None:
@@ -104,7 +104,7 @@ class Notifier:
             for lane in self._lanes:
                 lane.put(_Message(key, f"Athanor ({event}): {title}", body))
 
-    def close(self, within: float = CLOSE_SECONDS) -> None:
+    def close(self, within: float = _CLOSE_SECONDS) -> None:
         """Wait for messages under way, for so many wall seconds in all; what has not arrived is given up."""
         end = time.monotonic() + within
         for lane in self._lanes:

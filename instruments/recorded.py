@@ -8,7 +8,7 @@ campaign that was killed anywhere is answered as if it had never been.
 import hashlib
 import logging
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from threading import Lock
 from typing import Final
@@ -19,13 +19,12 @@ from orchestrator.clock import Clock, Instant, LiveClock
 from orchestrator.datasets import Table
 from orchestrator.domain.lifecycle import RunStatus, StepKind, StepStatus
 from orchestrator.domain.objective import Objective
-from orchestrator.domain.parameters import Parameter
 from orchestrator.domain.records import Reading, RunReport, RunRequest, Step, StepReport
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration, canonical, digest
 from orchestrator.errors import BadInput, HostError
 from orchestrator.ports import Bench
-from orchestrator.recorded import Recorded, recorded_pool, recorded_space
+from orchestrator.recorded import Recorded, recorded_pool
 
 logger = logging.getLogger(__name__)
 
@@ -180,13 +179,6 @@ def steps_for(configuration: Configuration, units: Mapping[str, str] | None = No
         units: Unit of each numeric column, as `SearchSpace.units`, to be shown beside the values.
     """
     return (Step(index=0, do=MEASURE, kind=StepKind.PROGRAM, arguments=dict(configuration), units=dict(units or {})),)
-
-
-def recorded_candidates(
-    table: Table, parameters: Sequence[Parameter], columns: Mapping[str, str] | None = None
-) -> tuple[dict[str, float | str], ...]:
-    """Return a table's distinct configurations, in the file's order, in the parameters' names and units."""
-    return recorded_space(table, parameters, columns=columns).candidates or ()
 
 
 def _configuration(request: RunRequest) -> dict[str, float | str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Instant:
+class Moment:
     """One moment on both clocks."""
 
     lab: float
@@ -22,10 +22,10 @@ class LabClock:
     t0_monotonic: float
     rate: float
 
-    def now(self) -> Instant:
+    def now(self) -> Moment:
         """Get the present moment."""
         wall = time.monotonic()
-        return Instant((wall - self.t0_monotonic) * self.rate, wall)
+        return Moment((wall - self.t0_monotonic) * self.rate, wall)
 
     def wall_at(self, lab: float) -> float:
         """Convert lab seconds to the monotonic clock (s)."""

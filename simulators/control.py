@@ -63,11 +63,11 @@ class Repair(_Op):
 Operation = Ping | Dump | Inject | Clear | Repair
 _OPERATION: TypeAdapter[Operation] = TypeAdapter(Annotated[Operation, Field(discriminator="op")])
 
-Answer = Callable[[Operation], dict[str, Any]]
+_Answer = Callable[[Operation], dict[str, Any]]
 """Does an operation and gives the answer's fields; raises ValueError for a refusal."""
 
 
-def socket_path(folder: Path) -> Path:
+def back_door_path(folder: Path) -> Path:
     """Name the back door's socket of a plant folder; short enough for a unix socket's 107 bytes."""
     base = Path(environ.get("XDG_RUNTIME_DIR") or gettempdir()) / f"athanor-{getuid()}"
     return base / f"{sha256(str(folder.resolve()).encode()).hexdigest()[:12]}.plant.sock"
@@ -76,7 +76,7 @@ def socket_path(folder: Path) -> Path:
 class BackDoor:
     """Listens on the unix socket; its folder is the user's own."""
 
-    def __init__(self, path: Path, answer: Answer) -> None:
+    def __init__(self, path: Path, answer: _Answer) -> None:
         self.path = path
         self._answer = answer
         self._server: asyncio.Server | None = None

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from typing_extensions import override
 
-from simulators.clock import Instant
+from simulators.clock import Moment
 from simulators.oven import Oven
 from simulators.serial_line import LineProtocol, Request
 
@@ -26,8 +26,8 @@ SILENCE = 0.1
 """s (wall); bytes of an unfinished frame are dropped after it. The standard's 3.5 characters would be 2 ms, less than a
 busy machine's scheduling."""
 
-FIRMWARE = 0x0214
-INSTRUMENT_TYPE = 0x3216
+_FIRMWARE = 0x0214
+_INSTRUMENT_TYPE = 0x3216
 
 
 def crc16(data: bytes) -> bytes:
@@ -61,22 +61,8 @@ class OvenRequest(Request):
         """Get the function code."""
         return self.frame[1]
 
-    @property
     @override
-    def device(self) -> str:
-        return self.oven.name
-
-    @property
-    @override
-    def text(self) -> str:
-        if self.function == READ:
-            return "read {} {}".format(*self._words())
-        if self.function in (WRITE, WRITE_SEVERAL):
-            return f"write {self._words()[0]} {' '.join(str(_signed(word)) for word in self._written())}"
-        return f"function {self.function}"
-
-    @override
-    def execute(self, now: Instant) -> bytes:
+    def execute(self, now: Moment) -> bytes:
         self.oven.advance(now)
         if self.function == READ:
             return self._read()
@@ -94,16 +80,8 @@ class OvenRequest(Request):
     def is_refusal(self, reply: bytes) -> bool:
         return self.function in (WRITE, WRITE_SEVERAL) and reply[1:3] == bytes([self.function | 0x80, ILLEGAL_VALUE])
 
-    def _words(self) -> tuple[int, int]:
-        first, second = struct.unpack(">HH", self.frame[2:6])
-        return int(first), int(second)
-
-    def _written(self) -> tuple[int, ...]:
-        data = self.frame[4:6] if self.function == WRITE else self.frame[7:-2]
-        return struct.unpack(f">{len(data) // 2}H", data)
-
     def _read(self) -> bytes:
-        first, count = self._words()
+        first, count = _words(self.frame)
         if not 1 <= count <= LARGEST_READ:
             return self._exception(ILLEGAL_VALUE)
         registers = _registers(self.oven, self.unit)
@@ -112,9 +90,9 @@ class OvenRequest(Request):
         words = [registers[address]() for address in range(first, first + count)]
         return self._sealed(bytes([self.unit, READ, 2 * count]) + struct.pack(f">{count}H", *words))
 
-    def _write(self, now: Instant) -> bytes:
-        first, count = self._words()
-        words = self._written()
+    def _write(self, now: Moment) -> bytes:
+        first, count = _words(self.frame)
+        words = _written(self.frame)
         if self.function == WRITE_SEVERAL and not count == len(words) == self.frame[6] / 2:
             return self._exception(ILLEGAL_VALUE)
         if any(address not in _WRITES for address in range(first, first + len(words))):
@@ -129,6 +107,25 @@ class OvenRequest(Request):
 
     def _sealed(self, body: bytes) -> bytes:
         return body + crc16(body)
+
+
+def _words(frame: bytes) -> tuple[int, int]:
+    first, second = struct.unpack(">HH", frame[2:6])
+    return int(first), int(second)
+
+
+def _written(frame: bytes) -> tuple[int, ...]:
+    data = frame[4:6] if frame[1] == WRITE else frame[7:-2]
+    return struct.unpack(f">{len(data) // 2}H", data)
+
+
+def _in_words(frame: bytes) -> str:
+    """Say what a request asks for."""
+    if frame[1] == READ:
+        return "read {} {}".format(*_words(frame))
+    if frame[1] in (WRITE, WRITE_SEVERAL):
+        return f"write {_words(frame)[0]} {' '.join(str(_signed(word)) for word in _written(frame))}"
+    return f"function {frame[1]}"
 
 
 def _registers(oven: Oven, unit: int) -> dict[int, Callable[[], int]]:
@@ -150,10 +147,10 @@ def _registers(oven: Oven, unit: int) -> dict[int, Callable[[], int]]:
         34: lambda: _tenths(100.0 * body.power_at_break),
         35: lambda: _tenths(oven.rate_limit),
         75: lambda: _status(oven),
-        107: lambda: FIRMWARE,
+        107: lambda: _FIRMWARE,
         111: lambda: _tenths(body.highest_setpoint),
         112: lambda: _tenths(body.lowest_setpoint),
-        122: lambda: INSTRUMENT_TYPE,
+        122: lambda: _INSTRUMENT_TYPE,
         131: lambda: unit,
         199: lambda: int(oven.is_standby),
         258: lambda: int(oven.sensor_broken),
@@ -167,64 +164,40 @@ def _status(oven: Oven) -> int:
     return sum(int(raised) << bit for bit, raised in bits.items())
 
 
-def _write_target(oven: Oven, now: Instant, tenths: int) -> bool:
-    return oven.set_target(now, tenths / 10.0)
+Write = Callable[[Oven, Moment, int], bool]
+"""Takes a register's new value; False where it is illegal."""
 
 
-def _write_power(oven: Oven, now: Instant, tenths: int) -> bool:
-    return oven.set_manual_power(now, tenths / 1000.0)
+def _switch(act: Callable[[Oven, Moment, bool], None]) -> Write:
+    """Make a register that takes 0 and 1."""
+
+    def write(oven: Oven, now: Moment, value: int) -> bool:
+        if value not in (0, 1):
+            return False
+        act(oven, now, value == 1)
+        return True
+
+    return write
 
 
-def _write_selected(oven: Oven, now: Instant, which: int) -> bool:
-    if which not in (0, 1):
-        return False
-    oven.select_local(now, which)
-    return True
-
-
-def _write_remote(oven: Oven, now: Instant, tenths: int) -> bool:
-    return oven.set_remote(now, tenths / 10.0)
-
-
-def _write_rate_limit(oven: Oven, now: Instant, tenths: int) -> bool:
+def _write_rate_limit(oven: Oven, now: Moment, tenths: int) -> bool:
     if tenths < 0:
         return False
     oven.set_rate_limit(now, tenths / 10.0)
     return True
 
 
-def _write_standby(oven: Oven, now: Instant, mode: int) -> bool:
-    if mode not in (0, 1):  # 2, the configuration mode, is left to the front panel
-        return False
-    oven.set_standby(now, standby=mode == 1)
-    return True
-
-
-def _write_mode(oven: Oven, now: Instant, mode: int) -> bool:
-    if mode not in (0, 1):
-        return False
-    oven.set_mode(now, manual=mode == 1)
-    return True
-
-
-def _write_source(oven: Oven, now: Instant, source: int) -> bool:
-    if source not in (0, 1):
-        return False
-    oven.ask_for_remote(now, remote=source == 1)
-    return True
-
-
-_WRITES: dict[int, Callable[[Oven, Instant, int], bool]] = {
-    2: _write_target,
-    3: _write_power,
-    15: _write_selected,
+_WRITES: dict[int, Write] = {
+    2: lambda oven, now, tenths: oven.set_target(now, tenths / 10.0),
+    3: lambda oven, now, tenths: oven.set_manual_power(now, tenths / 1000.0),
+    15: _switch(lambda oven, now, second: oven.select_local(now, int(second))),
     24: lambda oven, now, tenths: oven.set_local(now, 0, tenths / 10.0),
     25: lambda oven, now, tenths: oven.set_local(now, 1, tenths / 10.0),
-    26: _write_remote,
+    26: lambda oven, now, tenths: oven.set_remote(now, tenths / 10.0),
     35: _write_rate_limit,
-    199: _write_standby,
-    273: _write_mode,
-    276: _write_source,
+    199: _switch(lambda oven, now, on: oven.set_standby(now, standby=on)),  # 2, the configuration mode, is left to the front panel
+    273: _switch(lambda oven, now, on: oven.set_mode(now, manual=on)),
+    276: _switch(lambda oven, now, on: oven.ask_for_remote(now, remote=on)),
 }
 
 
@@ -232,24 +205,19 @@ class EurothermLine(LineProtocol):
     """One controller on one line; frames for other units and frames with a bad CRC are not answered."""
 
     def __init__(self, unit: int, oven: Oven) -> None:
+        super().__init__(SILENCE)
         self._unit = unit
         self._oven = oven
-        self._buffer = b""
-        self._last_byte = 0.0
 
     @override
-    def feed(self, data: bytes, now: Instant) -> list[Request]:
-        if now.wall - self._last_byte > SILENCE:
-            self._buffer = b""
-        self._last_byte = now.wall
-        self._buffer += data
+    def _take(self) -> list[Request]:
         requests: list[Request] = []
         while (length := _frame_length(self._buffer)) is not None:
             frame, self._buffer = self._buffer[:length], self._buffer[length:]
             if crc16(frame[:-2]) != frame[-2:]:
                 self._buffer = b""
             elif frame[0] == self._unit:
-                requests.append(OvenRequest(self._unit, self._oven, frame))
+                requests.append(OvenRequest(self._oven.name, _in_words(frame), self._unit, self._oven, frame))
         return requests
 
 

@@ -9,10 +9,10 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from simulators.truth import Event, Record
+from simulators.truth import PhysicalEvent, Record
 
 
-class Kind(StrEnum):
+class FaultKind(StrEnum):
     """What goes wrong."""
 
     NO_REPLY = "no-reply"
@@ -41,11 +41,18 @@ class Kind(StrEnum):
 
 
 PLATFORM_KINDS = frozenset(
-    {Kind.WRONG_TEMPLATE, Kind.START_REPLY_LOST, Kind.PROGRAM_FAILURE, Kind.ABORT_MID_RUN, Kind.BAD_STATUS, Kind.POWER_CYCLE}
+    {
+        FaultKind.WRONG_TEMPLATE,
+        FaultKind.START_REPLY_LOST,
+        FaultKind.PROGRAM_FAILURE,
+        FaultKind.ABORT_MID_RUN,
+        FaultKind.BAD_STATUS,
+        FaultKind.POWER_CYCLE,
+    }
 )
-SERIAL_KINDS = frozenset(Kind) - PLATFORM_KINDS | {Kind.POWER_CYCLE}
-PUMP_KINDS = SERIAL_KINDS - {Kind.SENSOR_BREAK}
-BODILY_KINDS = frozenset({Kind.POWER_CYCLE, Kind.STALL, Kind.SENSOR_BREAK})
+SERIAL_KINDS = frozenset(FaultKind) - PLATFORM_KINDS | {FaultKind.POWER_CYCLE}
+PUMP_KINDS = SERIAL_KINDS - {FaultKind.SENSOR_BREAK}
+BODILY_KINDS = frozenset({FaultKind.POWER_CYCLE, FaultKind.STALL, FaultKind.SENSOR_BREAK})
 """Faults that need no command to happen."""
 
 
@@ -55,7 +62,7 @@ class FaultSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     device: str
-    fault: Kind
+    fault: FaultKind
     pattern: str = "*"
     """Shell pattern over the command's text: `RUN`, `RAT*`, `write 2 *`, `start Characterise`."""
     nth: int = Field(default=1, ge=1)
@@ -104,7 +111,7 @@ class FaultBook:
         """List the armed faults."""
         return tuple(armed.spec for armed in self._armed)
 
-    def take(self, device: str, command: str, kinds: frozenset[Kind] = frozenset(Kind)) -> FaultSpec | None:
+    def take(self, device: str, command: str, kinds: frozenset[FaultKind] = frozenset(FaultKind)) -> FaultSpec | None:
         """Find the fault that hits this command, if any; it is then recorded."""
         for armed in self._armed:
             if armed.spec.device == device and armed.spec.fault in kinds and self._hits(armed, command):
@@ -130,4 +137,4 @@ class FaultBook:
 
     def _note(self, spec: FaultSpec, phase: str, command: str) -> None:
         values = {"fault": spec.fault.value, "phase": phase, "command": command}
-        self._record(Event(self._lab_now(), spec.device, "fault", values))
+        self._record(PhysicalEvent(self._lab_now(), spec.device, "fault", values))

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulators.chemistry.family import Recipe
-from simulators.history import History
+from simulators.chemistry.family import Passage
+from simulators.history import Trace
 
 PLUG = 0.05
 """Half length of a plug relative to the tube: axial dispersion mixes what enters within it."""
@@ -19,14 +19,14 @@ PLUG = 0.05
 TEMPERATURE_POINTS = 129
 """Points of the mean temperature over the passage; the oven's trace bends on a scale of seconds."""
 
-SECONDS_PER_DAY = 86_400.0
+_SECONDS_PER_DAY = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
 class Feed:
     """One pump's liquid on its way into the tube."""
 
-    flow: History
+    flow: Trace
     """mL/min over lab time."""
 
     species: Mapping[str, float]
@@ -41,7 +41,7 @@ class Tube:
     """mL."""
 
     feeds: tuple[Feed, ...]
-    trace: History
+    trace: Trace
     """Oven temperature (degC) over lab time."""
 
     temperature_offset: float = 0.0
@@ -50,19 +50,19 @@ class Tube:
     fouling: float = 0.0
     """Share of the volume that deposits take per lab day."""
 
-    def sample(self, t: float) -> Recipe | None:
+    def sample(self, t: float) -> Passage | None:
         """Find what the last plug that left before lab time t went through; None when nothing of it ever left."""
         leaves = self._last_flow(t)
         if leaves is None:
             return None
-        volume = self.volume * max(1.0 - self.fouling * t / SECONDS_PER_DAY, 0.0)
+        volume = self.volume * max(1.0 - self.fouling * t / _SECONDS_PER_DAY, 0.0)
         entered = self._time_before(leaves, volume)
         if entered is None:
             return None
         earliest = self._time_before(leaves, volume * (1.0 + PLUG))
         latest = self._time_before(leaves, volume * (1.0 - PLUG))
         mixed = self._mixture(entered if earliest is None else earliest, entered if latest is None else latest)
-        return Recipe(self._mean_temperature(entered, leaves), leaves - entered, mixed)
+        return Passage(self._mean_temperature(entered, leaves), leaves - entered, mixed)
 
     def _flows(self, t: float) -> list[float]:
         return [max(feed.flow.held(t), 0.0) for feed in self.feeds]

@@ -3,12 +3,12 @@
 from bisect import bisect_right
 from dataclasses import dataclass, field
 
-MOST_POINTS = 20_000
+_MOST_POINTS = 20_000
 """Older points than this many are forgotten; a tube looks back over a few residence times only."""
 
 
 @dataclass(slots=True)
-class History:
+class Trace:
     """A value over lab time (s), appended in order of time."""
 
     times: list[float] = field(default_factory=list)
@@ -21,8 +21,8 @@ class History:
             return
         self.times.append(t)
         self.values.append(value)
-        if len(self.times) > MOST_POINTS:
-            del self.times[: MOST_POINTS // 2], self.values[: MOST_POINTS // 2]
+        if len(self.times) > _MOST_POINTS:
+            del self.times[: _MOST_POINTS // 2], self.values[: _MOST_POINTS // 2]
 
     def held(self, t: float) -> float:
         """Get the last value at or before t, 0 before the first point: a step function."""

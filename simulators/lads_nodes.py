@@ -10,8 +10,8 @@ from asyncua.server.server import Server
 
 from simulators.synthesis_platform import TEMPLATES, State
 
-DI = "http://opcfoundation.org/UA/DI/"
-LADS = "http://opcfoundation.org/UA/LADS/"
+_DI = "http://opcfoundation.org/UA/DI/"
+_LADS = "http://opcfoundation.org/UA/LADS/"
 PLATFORM = "urn:athanor:platform"
 
 UNECE = {"nm": (5_131_604, "nanometre"), "s": (5_457_219, "second"), "1": (4_404_529, "one"), "counts": (-1, "counts")}
@@ -42,7 +42,7 @@ class Names:
 
 
 @dataclass(frozen=True, slots=True)
-class Structures:
+class StructureTypes:
     """The classes that asyncua makes of the LADS structures."""
 
     key_value: type[Any]
@@ -100,7 +100,7 @@ class PlatformNodes:
     """The nodes that live, with their namespaces."""
 
     names: Names
-    structures: Structures
+    structures: StructureTypes
     device: Node
     health: HealthNodes
     functions: FunctionNodes
@@ -111,18 +111,18 @@ class PlatformNodes:
 async def build_namespaces(server: Server) -> Names:
     """Register the namespaces; their order is nobody's business."""
     own = await server.register_namespace(PLATFORM)
-    di = await server.register_namespace(DI)
-    lads = await server.register_namespace(LADS)
+    di = await server.register_namespace(_DI)
+    lads = await server.register_namespace(_LADS)
     return Names(di, lads, own)
 
 
-async def build_structures(server: Server, names: Names) -> Structures:
+async def build_structures(server: Server, names: Names) -> StructureTypes:
     """Define KeyValueType and SampleInfoType, so that clients can load them from the server."""
     key_value = await _structure(server, names, "KeyValueType", ("Key", "Value"))
     sample_info = await _structure(server, names, "SampleInfoType", ("ContainerId", "SampleId", "Position", "CustomData"))
     await server.load_data_type_definitions()
     classes = {cls.__name__: cls for cls in ua.extension_objects_by_datatype.values()}
-    return Structures(classes["KeyValueType"], classes["SampleInfoType"], key_value, sample_info)
+    return StructureTypes(classes["KeyValueType"], classes["SampleInfoType"], key_value, sample_info)
 
 
 async def _structure(server: Server, names: Names, name: str, members: tuple[str, ...]) -> ua.NodeId:
@@ -153,7 +153,7 @@ async def add_unit(node: Node, unit: str) -> None:
     await node.add_property(ua.NodeId(), ua.QualifiedName("EngineeringUnits", 0), information)
 
 
-async def build_platform(server: Server, names: Names, structures: Structures, serial_number: str) -> PlatformNodes:
+async def build_platform(server: Server, names: Names, structures: StructureTypes, serial_number: str) -> PlatformNodes:
     """Build DeviceSet/SynthesisPlatform with its one functional unit, Analyser."""
     device = await folder(await folder(server.nodes.objects, names.di_name("DeviceSet")), names.own_name("SynthesisPlatform"))
     await _identification(device, names, serial_number)

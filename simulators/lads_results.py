@@ -7,7 +7,7 @@ from asyncua.common.node import Node
 from asyncua.ua.status_codes import StatusCodes
 
 from simulators.lads_nodes import Names, PlatformNodes, add_unit, folder, variable
-from simulators.synthesis_platform import Result
+from simulators.synthesis_platform import ProgramResult
 
 UNITS = {
     "Wavelength": "nm",
@@ -23,12 +23,12 @@ UNITS = {
 
 BAD_SAMPLE = ua.StatusCode(ua.UInt32(StatusCodes.BadDeviceFailure))
 
-NEVER = datetime(1601, 1, 1, tzinfo=UTC)
+_NEVER = datetime(1601, 1, 1, tzinfo=UTC)
 """OPC-UA's null DateTime."""
 
 
 def _when(stamp: str | None) -> datetime:
-    return NEVER if stamp is None else datetime.fromisoformat(stamp)
+    return _NEVER if stamp is None else datetime.fromisoformat(stamp)
 
 
 class ResultNodes:
@@ -40,7 +40,7 @@ class ResultNodes:
         self._variables = variables
 
     @classmethod
-    async def build(cls, nodes: PlatformNodes, result: Result) -> "ResultNodes":
+    async def build(cls, nodes: PlatformNodes, result: ProgramResult) -> "ResultNodes":
         """Make the object with all that is known at the start of a program."""
         names, text = nodes.names, ua.VariantType.String
         top = await folder(nodes.programs.results, names.own_name(result.run_id))
@@ -54,11 +54,11 @@ class ResultNodes:
             await variable(top, names.lads_name(name), value, text)
         await _arguments(top, nodes, result)
         await variable(top, names.lads_name("Started"), _when(result.started), ua.VariantType.DateTime)
-        stopped = await variable(top, names.lads_name("Stopped"), NEVER, ua.VariantType.DateTime)
+        stopped = await variable(top, names.lads_name("Stopped"), _NEVER, ua.VariantType.DateTime)
         outcome = await variable(top, names.own_name("Outcome"), "", text)
         return cls(stopped, outcome, await folder(top, names.lads_name("VariableSet")))
 
-    async def complete(self, names: Names, result: Result) -> None:
+    async def complete(self, names: Names, result: ProgramResult) -> None:
         """Fill in the end of a program; `Stopped` comes last, by it clients know that the rest is there."""
         for name, value in result.variables.items():
             node = await variable(self._variables, names.own_name(name), value, ua.VariantType.Double)
@@ -69,7 +69,7 @@ class ResultNodes:
         await self._stopped.write_value(_when(result.stopped), ua.VariantType.DateTime)
 
 
-async def _arguments(top: Node, nodes: PlatformNodes, result: Result) -> None:
+async def _arguments(top: Node, nodes: PlatformNodes, result: ProgramResult) -> None:
     """Show what StartProgram was called with."""
     classes, kind = nodes.structures, ua.VariantType.ExtensionObject
     pairs = [classes.key_value(Key=key, Value=value) for key, value in result.order.properties]

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from simulators.chemistry.family import COMPLETED, NO_PARTICLES, Chemistry, Recipe, nothing
+from simulators.chemistry.family import COMPLETED, NO_PARTICLES, Chemistry, Passage, nothing
 from simulators.flow_tube import Tube
 from simulators.spectra import WAVELENGTHS, Recording, Spectrometer
-from simulators.synthesis_platform import SATURATED, Result, Variables
-from simulators.truth import Event, Record, Value
+from simulators.synthesis_platform import SATURATED, ProgramResult, Variables
+from simulators.truth import PhysicalEvent, Record, TruthValue
 
 Measuring = Callable[[], tuple[str, Variables]]
 """A long computation without side effects: gives outcome and variables."""
@@ -17,17 +17,17 @@ PLACE = "tube"
 """Name of the tube in the ground truth."""
 
 
-def _values(recipe: Recipe | None) -> dict[str, Value]:
+def _values(recipe: Passage | None) -> dict[str, TruthValue]:
     """Say what a vial was filled with; None: nothing had passed the tube yet."""
     if recipe is None:
         return {"filled": False}
     concentrations = {f"{species}_mol_per_l": value for species, value in sorted(recipe.concentrations.items())}
-    passage: dict[str, Value] = {"temperature_degc": recipe.temperature, "residence_time_s": recipe.residence_time}
+    passage: dict[str, TruthValue] = {"temperature_degc": recipe.temperature, "residence_time_s": recipe.residence_time}
     return {"filled": True, **passage, **concentrations}
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class Analyser:
     """What stands behind the platform's sampler."""
 
     tube: Tube
@@ -35,15 +35,15 @@ class Bench:
     spectrometer: Spectrometer
     record: Record
 
-    def fill(self, result: Result, lab: float) -> Measuring:
+    def fill(self, result: ProgramResult, lab: float) -> Measuring:
         """Catch the plug that leaves the tube at lab time (s); give the measurement, to be computed elsewhere."""
         if result.ran_template != "Characterise":
             return lambda: (COMPLETED, {})
         recipe = self.tube.sample(lab)
-        self.record(Event(lab, PLACE, "sample", _values(recipe), result.order.task_id))
+        self.record(PhysicalEvent(lab, PLACE, "sample", _values(recipe), result.order.task_id))
         return lambda: self._measure(recipe, result, lab)
 
-    def _measure(self, recipe: Recipe | None, result: Result, lab: float) -> tuple[str, Variables]:
+    def _measure(self, recipe: Passage | None, result: ProgramResult, lab: float) -> tuple[str, Variables]:
         product = nothing(NO_PARTICLES) if recipe is None else self.chemistry.synthesise(recipe)
         recording = self.spectrometer.record(product, result.integration_time, lab, result.number)
         outcome = SATURATED if recording.saturated and product.reason == COMPLETED else product.reason

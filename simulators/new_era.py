@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 from typing_extensions import override
 
-from simulators.clock import Instant
+from simulators.clock import Moment
 from simulators.serial_line import LineProtocol, Request
 from simulators.syringe_pump import SyringePump
 
 STX, ETX, CR = 0x02, 0x03, 0x0D
-FIRMWARE = "NE1000V3.928"
+_FIRMWARE = "NE1000V3.928"
 
 INTER_BYTE_TIMEOUT = 0.5
 """s (wall); an unfinished packet older than this is discarded (manual, "Safe mode")."""
@@ -51,7 +51,7 @@ def parse_number(text: str) -> float | None:
     return float(text)
 
 
-def safe_frame(text: str) -> bytes:
+def safe_packet(text: str) -> bytes:
     """Wrap text for the safe mode."""
     payload = text.encode("ascii")
     crc = binascii.crc_hqx(payload, 0)
@@ -78,21 +78,10 @@ class PumpRequest(Request):
 
     address: int
     pump: SyringePump
-    command: str
     packet: Packet
 
-    @property
     @override
-    def device(self) -> str:
-        return self.pump.name
-
-    @property
-    @override
-    def text(self) -> str:
-        return self.command
-
-    @override
-    def execute(self, now: Instant) -> bytes:
+    def execute(self, now: Moment) -> bytes:
         self.pump.advance(now)
         if not self.packet.is_valid or self.packet.is_safe != bool(self.pump.safe_seconds):
             return self._reply(BAD_PACKET)
@@ -100,7 +89,7 @@ class PumpRequest(Request):
         if self.pump.alarm is not None:
             alarm, self.pump.alarm = self.pump.alarm, None
             return self._frame(f"{self.address:02d}A?{alarm}")
-        return self._reply(_carry_out(self.pump, now, self.command))
+        return self._reply(_carry_out(self.pump, now, self.text))
 
     @override
     def acknowledge(self) -> bytes:
@@ -114,24 +103,19 @@ class PumpRequest(Request):
         return self._frame(f"{self.address:02d}{self.pump.motion}{data}")
 
     def _frame(self, text: str) -> bytes:
-        return safe_frame(text) if self.pump.safe_seconds else basic_frame(text)
+        return safe_packet(text) if self.pump.safe_seconds else basic_frame(text)
 
 
 class NewEraLine(LineProtocol):
     """Several addressed pumps on one pair of wires; a pump in basic mode does not see safe packets."""
 
     def __init__(self, pumps: Mapping[int, SyringePump]) -> None:
+        super().__init__(INTER_BYTE_TIMEOUT)
         self._pumps = dict(pumps)
-        self._buffer = b""
-        self._last_byte = 0.0
 
     @override
-    def feed(self, data: bytes, now: Instant) -> list[Request]:
-        if now.wall - self._last_byte > INTER_BYTE_TIMEOUT:
-            self._buffer = b""
-        self._last_byte = now.wall
-        self._buffer += data
-        packets, self._buffer = split(self._buffer)
+    def _take(self) -> list[Request]:
+        packets, self._buffer = split_packets(self._buffer)
         return [request for packet in packets if (request := self._address(packet)) is not None]
 
     def _address(self, packet: Packet) -> Request | None:
@@ -140,10 +124,10 @@ class NewEraLine(LineProtocol):
         pump = self._pumps.get(address)
         if match is None or pump is None or (packet.is_safe and not pump.safe_seconds):
             return None
-        return PumpRequest(address, pump, match["name"] + match["argument"], packet)
+        return PumpRequest(pump.name, match["name"] + match["argument"], address, pump, packet)
 
 
-def split(buffer: bytes) -> tuple[list[Packet], bytes]:
+def split_packets(buffer: bytes) -> tuple[list[Packet], bytes]:
     """Take complete packets off the front; give them and the rest."""
     packets = []
     while buffer:
@@ -182,7 +166,7 @@ def _take_safe(buffer: bytes) -> tuple[Packet | None, int] | None:
     return Packet(payload.decode("ascii", "replace").upper(), is_safe=True, is_valid=is_valid), length + 1
 
 
-def _carry_out(pump: SyringePump, now: Instant, command: str) -> str:
+def _carry_out(pump: SyringePump, now: Moment, command: str) -> str:
     """Carry out one command; give the reply's data, `?...` for an error."""
     if not command:
         return ""
@@ -190,11 +174,11 @@ def _carry_out(pump: SyringePump, now: Instant, command: str) -> str:
     return UNKNOWN if handler is None else handler(pump, now, command[3:])
 
 
-def _version(_pump: SyringePump, _now: Instant, argument: str) -> str:
-    return UNKNOWN if argument else FIRMWARE
+def _version(_pump: SyringePump, _now: Moment, argument: str) -> str:
+    return UNKNOWN if argument else _FIRMWARE
 
 
-def _diameter(pump: SyringePump, now: Instant, argument: str) -> str:
+def _diameter(pump: SyringePump, now: Moment, argument: str) -> str:
     if not argument:
         return four_digits(pump.diameter)
     if pump.moving:
@@ -203,14 +187,14 @@ def _diameter(pump: SyringePump, now: Instant, argument: str) -> str:
     return "" if value is not None and pump.set_diameter(now, value) else OUT_OF_RANGE
 
 
-def _rate(pump: SyringePump, now: Instant, argument: str) -> str:
+def _rate(pump: SyringePump, now: Moment, argument: str) -> str:
     if not argument:
         return four_digits(pump.rate) + "MM"
     value = parse_number(argument.removesuffix("MM"))
     return "" if value is not None and pump.set_rate(now, value) else OUT_OF_RANGE
 
 
-def _volume(pump: SyringePump, now: Instant, argument: str) -> str:
+def _volume(pump: SyringePump, now: Moment, argument: str) -> str:
     if not argument:
         return four_digits(pump.target) + "ML"
     if pump.moving:
@@ -221,7 +205,7 @@ def _volume(pump: SyringePump, now: Instant, argument: str) -> str:
     return "" if value is not None and pump.set_volume(now, value) else OUT_OF_RANGE
 
 
-def _direction(pump: SyringePump, now: Instant, argument: str) -> str:
+def _direction(pump: SyringePump, now: Moment, argument: str) -> str:
     if not argument:
         return "WDR" if pump.withdraws else "INF"
     if argument not in ("INF", "WDR"):
@@ -232,7 +216,7 @@ def _direction(pump: SyringePump, now: Instant, argument: str) -> str:
     return ""
 
 
-def _run(pump: SyringePump, now: Instant, argument: str) -> str:
+def _run(pump: SyringePump, now: Moment, argument: str) -> str:
     if argument:
         return UNKNOWN
     if pump.moving:
@@ -241,18 +225,18 @@ def _run(pump: SyringePump, now: Instant, argument: str) -> str:
     return ""
 
 
-def _stop(pump: SyringePump, now: Instant, argument: str) -> str:
+def _stop(pump: SyringePump, now: Moment, argument: str) -> str:
     if argument:
         return UNKNOWN
     pump.stop(now)
     return ""
 
 
-def _dispensed(pump: SyringePump, _now: Instant, argument: str) -> str:
+def _dispensed(pump: SyringePump, _now: Moment, argument: str) -> str:
     return UNKNOWN if argument else f"I{four_digits(pump.infused)}W{four_digits(pump.withdrawn)}ML"
 
 
-def _clear(pump: SyringePump, now: Instant, argument: str) -> str:
+def _clear(pump: SyringePump, now: Moment, argument: str) -> str:
     clear = {"INF": pump.clear_infused, "WDR": pump.clear_withdrawn}.get(argument)
     if clear is None:
         return UNKNOWN
@@ -262,7 +246,7 @@ def _clear(pump: SyringePump, now: Instant, argument: str) -> str:
     return ""
 
 
-def _safe_mode(pump: SyringePump, now: Instant, argument: str) -> str:
+def _safe_mode(pump: SyringePump, now: Moment, argument: str) -> str:
     if not argument:
         return str(pump.safe_seconds)
     if not argument.isdigit() or int(argument) > LONGEST_TIMEOUT:
@@ -271,7 +255,7 @@ def _safe_mode(pump: SyringePump, now: Instant, argument: str) -> str:
     return ""
 
 
-_TABLE: dict[str, Callable[[SyringePump, Instant, str], str]] = {
+_TABLE: dict[str, Callable[[SyringePump, Moment, str], str]] = {
     "VER": _version,
     "DIA": _diameter,
     "RAT": _rate,

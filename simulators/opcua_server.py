@@ -17,15 +17,15 @@ from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.status_codes import StatusCodes
 
 from simulators.clock import LabClock
-from simulators.faults import PLATFORM_KINDS, FaultBook, FaultSpec, Kind
+from simulators.faults import PLATFORM_KINDS, FaultBook, FaultKind, FaultSpec
 from simulators.lads_nodes import PlatformNodes, build_namespaces, build_platform, build_structures
 from simulators.lads_results import ResultNodes
-from simulators.measurement import Bench
-from simulators.synthesis_platform import Order, Refusal, Result, Sample, State, SynthesisPlatform
+from simulators.measurement import Analyser
+from simulators.synthesis_platform import Order, ProgramResult, Refusal, Sample, State, SynthesisPlatform
 
 logger = logging.getLogger(__name__)
 
-HOST = "127.0.0.1"
+_HOST = "127.0.0.1"
 PATH = "/athanor/platform"
 BEAT = 1.0
 """Wall s between heartbeats."""
@@ -36,7 +36,7 @@ BIND_ATTEMPTS = 5
 WARM = 24.0
 """degC of the spectrometer's housing."""
 
-STATUS = {
+_STATUS = {
     Refusal.EXISTS: ua.StatusCode(ua.UInt32(StatusCodes.BadEntryExists)),
     Refusal.STATE: ua.StatusCode(ua.UInt32(StatusCodes.BadInvalidState)),
     Refusal.ARGUMENT: ua.StatusCode(ua.UInt32(StatusCodes.BadInvalidArgument)),
@@ -50,7 +50,7 @@ class PlatformServer:
     def __init__(
         self,
         platform: SynthesisPlatform,
-        bench: Bench,
+        bench: Analyser,
         faults: FaultBook,
         clock: LabClock,
         serial_number: str,
@@ -65,7 +65,7 @@ class PlatformServer:
         self._touched = touched
         self._server = Server()
         self._nodes: PlatformNodes | None = None
-        self._shown: dict[str, tuple[ResultNodes, Result]] = {}
+        self._shown: dict[str, tuple[ResultNodes, ProgramResult]] = {}
         self._showing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self.url = ""
@@ -97,7 +97,7 @@ class PlatformServer:
 
     async def _listen(self) -> None:
         for attempt in range(BIND_ATTEMPTS):
-            self.url = f"opc.tcp://{HOST}:{_free_port()}{PATH}"
+            self.url = f"opc.tcp://{_HOST}:{_free_port()}{PATH}"
             self._server.set_endpoint(self.url)
             try:
                 await self._server.start()
@@ -151,21 +151,21 @@ class PlatformServer:
         order = Order(template.Value or "", pairs, job.Value or "", task.Value or "", samples)
         answer = self._start_on_device(order)
         if isinstance(answer, Refusal):
-            return STATUS[answer]
+            return _STATUS[answer]
         await asyncio.shield(self._spawn(self._show()))
         return [ua.Variant(answer.run_id, ua.VariantType.String)]
 
-    def _start_on_device(self, order: Order) -> Result | Refusal:
+    def _start_on_device(self, order: Order) -> ProgramResult | Refusal:
         """Change the device; no await may come before this has ended."""
         now = self._clock.now()
         fault = self._faults.take(self._platform.name, f"start {order.template}", PLATFORM_KINDS)
         kind = None if fault is None else fault.fault
-        if kind is Kind.POWER_CYCLE:
+        if kind is FaultKind.POWER_CYCLE:
             self._platform.power_cycle(now)
-        answer = self._platform.start(order, now, confused=kind is Kind.WRONG_TEMPLATE)
-        if isinstance(answer, Result) and answer is self._platform.active:
+        answer = self._platform.start(order, now, confused=kind is FaultKind.WRONG_TEMPLATE)
+        if isinstance(answer, ProgramResult) and answer is self._platform.active:
             self._spawn(self._carry_out(answer, fault))
-        if kind is Kind.START_REPLY_LOST:
+        if kind is FaultKind.START_REPLY_LOST:
             self._drop_connections()
         self._touched()
         return answer
@@ -177,7 +177,7 @@ class PlatformServer:
             if client.transport is not None:
                 client.transport.abort()
 
-    async def _carry_out(self, result: Result, fault: FaultSpec | None) -> None:
+    async def _carry_out(self, result: ProgramResult, fault: FaultSpec | None) -> None:
         """Run a program: the vial is filled at once, the result is there when the program has lasted its time."""
         since, ends = self._platform.active_since, self._platform.ends_at
         measuring = self._bench.fill(result, since)
@@ -187,14 +187,14 @@ class PlatformServer:
             return
         kind = None if fault is None else fault.fault
         now = self._clock.now()
-        if fault is not None and kind is Kind.PROGRAM_FAILURE:
+        if fault is not None and kind is FaultKind.PROGRAM_FAILURE:
             self._platform.finish(fault.code, {}, now)
-        elif kind is Kind.ABORT_MID_RUN:
+        elif kind is FaultKind.ABORT_MID_RUN:
             self._platform.abort(now, "fault")
         elif self._platform.fate:
             self._platform.finish(self._platform.fate, {}, now)
         else:
-            self._platform.finish(outcome, variables, now, bad_status=kind is Kind.BAD_STATUS)
+            self._platform.finish(outcome, variables, now, bad_status=kind is FaultKind.BAD_STATUS)
         await self._show()
 
     async def _stop(self, _parent: ua.NodeId) -> ua.StatusCode:
@@ -207,7 +207,7 @@ class PlatformServer:
 
     async def _clear(self, _parent: ua.NodeId) -> ua.StatusCode:
         refusal = self._platform.clear(self._clock.now())
-        return await self._changed() if refusal is None else STATUS[refusal]
+        return await self._changed() if refusal is None else _STATUS[refusal]
 
     async def _kick(self, _parent: ua.NodeId) -> ua.StatusCode:
         self._platform.kick(self._clock.now())
@@ -289,5 +289,5 @@ def _argument(name: str, data_type: ua.NodeId, rank: int = -1) -> ua.Argument:
 
 def _free_port() -> int:
     with socket.socket() as probe:
-        probe.bind((HOST, 0))
+        probe.bind((_HOST, 0))
         return int(probe.getsockname()[1])

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulators.clock import Instant
-from simulators.history import History
-from simulators.truth import Event, Record, Value
+from simulators.clock import Moment
+from simulators.history import Trace
+from simulators.truth import PhysicalEvent, Record, TruthValue
 
 FINE_STEP = 1.0
 """Lab s; longest piece while the working set point moves or the output may leave a limit."""
@@ -89,7 +89,7 @@ class Oven:
         self.heater_dead = False
         self.temperature = body.ambient
         """degC, the true one."""
-        self.trace = History()
+        self.trace = Trace()
         """True temperature (degC) over lab time."""
         self._record_to = record
         self._rng = rng
@@ -130,13 +130,13 @@ class Oven:
             return self.body.highest_input
         return self.temperature + float(self._rng.normal(0.0, self.body.noise))
 
-    def advance(self, now: Instant) -> None:
+    def advance(self, now: Moment) -> None:
         """Integrate to `now` and fall back to the local set point when that is due."""
         self._integrate(now.lab)
         if self.fails_at is not None and now.wall >= self.fails_at:
             self._fail(now.lab)
 
-    def set_local(self, now: Instant, which: int, target: float) -> bool:
+    def set_local(self, now: Moment, which: int, target: float) -> bool:
         """Set a retained set point (degC); False outside the limits."""
         if not self._is_legal(target):
             return False
@@ -146,20 +146,20 @@ class Oven:
         self._record(now.lab, "setpoint", **{f"sp{which + 1}_degc": target, "retained_writes": self.retained_writes})
         return True
 
-    def set_target(self, now: Instant, target: float) -> bool:
+    def set_target(self, now: Moment, target: float) -> bool:
         """Set the local set point that is selected (degC), which is retained; False outside the limits."""
         if not self.set_local(now, self.selected, target):
             return False
         self._record(now.lab, "setpoint", target_degc=target)
         return True
 
-    def select_local(self, now: Instant, which: int) -> None:
+    def select_local(self, now: Moment, which: int) -> None:
         """Select one of the two local set points."""
         self.selected = which
         self._retarget()
         self._record(now.lab, "setpoint", selected_local=which + 1)
 
-    def set_remote(self, now: Instant, target: float) -> bool:
+    def set_remote(self, now: Moment, target: float) -> bool:
         """Set or refresh the remote set point (degC), which clears its failure; False outside the limits."""
         if not self._is_legal(target):
             return False
@@ -169,7 +169,7 @@ class Oven:
         self._retarget()
         return True
 
-    def ask_for_remote(self, now: Instant, *, remote: bool) -> None:
+    def ask_for_remote(self, now: Moment, *, remote: bool) -> None:
         """Ask for the remote set point, or for the local one."""
         self.is_remote = remote
         self.remote_failed = remote and self._written_at is None
@@ -189,13 +189,13 @@ class Oven:
         self._retarget()
         self._record(lab, "safe-state", cause="watchdog", temperature_degc=self.temperature, local_degc=self.target)
 
-    def set_rate_limit(self, now: Instant, limit: float) -> None:
+    def set_rate_limit(self, now: Moment, limit: float) -> None:
         """Set the ramp of the working set point (degC per lab minute), 0 = off."""
         self.rate_limit = limit
         self._retarget()
         self._record(now.lab, "setpoint", rate_limit_degc_per_min=limit)
 
-    def set_manual_power(self, now: Instant, power: float) -> bool:
+    def set_manual_power(self, now: Moment, power: float) -> bool:
         """Set the output of the manual mode, 0 to 1; False outside."""
         if not 0.0 <= power <= 1.0:
             return False
@@ -204,7 +204,7 @@ class Oven:
         self._note_heater_off(now.lab)
         return True
 
-    def set_mode(self, now: Instant, *, manual: bool) -> None:
+    def set_mode(self, now: Moment, *, manual: bool) -> None:
         """Set manual or automatic mode; the ramp starts from the present temperature."""
         if self.is_manual and not manual:
             self._begin_ramp()
@@ -212,7 +212,7 @@ class Oven:
         self._record(now.lab, "setpoint", mode="manual" if manual else "automatic")
         self._note_heater_off(now.lab)
 
-    def set_standby(self, now: Instant, *, standby: bool) -> None:
+    def set_standby(self, now: Moment, *, standby: bool) -> None:
         """Set standby, in which all outputs are off, or go on; the ramp starts from the present temperature."""
         if self.is_standby and not standby:
             self._begin_ramp()
@@ -224,22 +224,22 @@ class Oven:
         if self.rate_limit:
             self.working = self.temperature
 
-    def stall(self, now: Instant) -> None:
+    def stall(self, now: Moment) -> None:
         """Break the heating element: the output still shows power, but no heat comes."""
         self.advance(now)
         self.heater_dead = True
 
-    def break_sensor(self, now: Instant) -> None:
+    def break_sensor(self, now: Moment) -> None:
         """Break the sensor: the process value no longer says anything."""
         self.advance(now)
         self.sensor_broken = True
 
-    def repair(self, now: Instant) -> None:
+    def repair(self, now: Moment) -> None:
         """Replace the heating element and the sensor."""
         self.advance(now)
         self.heater_dead = self.sensor_broken = False
 
-    def power_cycle(self, now: Instant) -> None:
+    def power_cycle(self, now: Moment) -> None:
         """Cut the power: the remote set point is lost; local set points and modes are kept."""
         self.advance(now)
         self.remote, self._written_at = 0.0, None
@@ -249,7 +249,7 @@ class Oven:
             self._begin_ramp()
         self._record(now.lab, "boot")
 
-    def describe(self) -> dict[str, Value]:
+    def describe(self) -> dict[str, TruthValue]:
         """Give the true state, for the back door."""
         return {
             "temperature_degc": self.temperature,
@@ -304,5 +304,5 @@ class Oven:
         self.working += min(max(self.target - self.working, -reach), reach)
         return True
 
-    def _record(self, lab: float, event: str, **values: Value) -> None:
-        self._record_to(Event(lab, self.name, event, values))
+    def _record(self, lab: float, event: str, **values: TruthValue) -> None:
+        self._record_to(PhysicalEvent(lab, self.name, event, values))

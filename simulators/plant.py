@@ -26,11 +26,11 @@ import numpy as np
 from orchestrator.errors import AthanorError, BadInput
 from simulators.chemistry.cdse import CdSeChemistry, CdSeConstants, draw_task
 from simulators.clock import LabClock
-from simulators.control import BackDoor, Clear, Inject, Operation, Ping, Repair, socket_path
+from simulators.control import BackDoor, Clear, Inject, Operation, Ping, Repair, back_door_path
 from simulators.eurotherm import EurothermLine
 from simulators.faults import BODILY_KINDS, FaultBook
 from simulators.flow_tube import Feed, Tube
-from simulators.measurement import Bench
+from simulators.measurement import Analyser
 from simulators.new_era import NewEraLine
 from simulators.opcua_server import PlatformServer
 from simulators.oven import Oven, OvenBody
@@ -45,7 +45,7 @@ from simulators.truth import GroundTruth
 logger = logging.getLogger(__name__)
 
 BAUD = 19_200
-HIGHEST_RATE = 10_000.0
+_HIGHEST_RATE = 10_000.0
 """Lab seconds per wall second; beyond it a lab second is shorter than the event loop's turn."""
 
 IDEAL = SpectrometerTraits(gain_spread=0.0, dark_drift=0.0, wavelength_drift=0.0, absorbance_noise=0.0, conversion_noise=0.0, outliers=0.0)
@@ -85,9 +85,9 @@ class Plant:
         self._server = PlatformServer(
             self._platform, self._build_bench(truth), self._faults, self._clock, platform.serial_number, touched=self.touch
         )
-        self._door = BackDoor(socket_path(run.folder), self._answer)
+        self._door = BackDoor(back_door_path(run.folder), self._answer)
 
-    def _build_bench(self, truth: GroundTruth) -> Bench:
+    def _build_bench(self, truth: GroundTruth) -> Analyser:
         plant, environment = self._run.plant, self._run.plant.environment
         feeds = tuple(Feed(self._pumps[name].flow, section.stock) for name, section in plant.pumps.items())
         tube = Tube(plant.tube.volume_ml, feeds, self._oven.trace, environment.oven_offset_degc, plant.tube.fouling_per_day)
@@ -95,7 +95,7 @@ class Plant:
         constants = CdSeConstants() if seed is None else draw_task(np.random.default_rng(seed))
         traits = replace(SpectrometerTraits(), outliers=environment.outliers) if environment.noise else IDEAL
         spectrometer = Spectrometer(self._run.seed, traits, Dye())
-        return Bench(tube, CdSeChemistry(constants, plant.tube.segmented), spectrometer, truth.record)
+        return Analyser(tube, CdSeChemistry(constants, plant.tube.segmented), spectrometer, truth.record)
 
     def _build_lines(self) -> dict[str, SerialServer]:
         return {name: self._build_line(name, link) for name, link in self._run.plant.links.items() if isinstance(link, SerialLinkSection)}
@@ -255,8 +255,8 @@ def _arguments(argv: Sequence[str] | None) -> PlantRun:
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     parser.add_argument("--rate", type=float, default=1.0, metavar="R", help="lab seconds per wall second")
     given = parser.parse_args(argv)
-    if not 0.0 < given.rate <= HIGHEST_RATE:
-        raise BadInput(f"--rate {given.rate}: expected more than 0 and at most {HIGHEST_RATE:g}")
+    if not 0.0 < given.rate <= _HIGHEST_RATE:
+        raise BadInput(f"--rate {given.rate}: expected more than 0 and at most {_HIGHEST_RATE:g}")
     if given.seed < 0:
         raise BadInput(f"--seed {given.seed}: expected 0 or more")
     return PlantRun(load_plant_file(given.plant), given.folder.resolve(), given.bench_sha256, given.seed, given.rate)

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from simulators.clock import Instant, LabClock
-from simulators.faults import BODILY_KINDS, SERIAL_KINDS, FaultBook, FaultSpec, Kind
+from simulators.clock import LabClock, Moment
+from simulators.faults import BODILY_KINDS, SERIAL_KINDS, FaultBook, FaultKind, FaultSpec
 from simulators.serial_line import LineProtocol, Request
 
 logger = logging.getLogger(__name__)
@@ -22,26 +22,26 @@ BITS_PER_BYTE = 10
 class SerialBody(Protocol):
     """What may happen to a serial device whatever its commands."""
 
-    def power_cycle(self, now: Instant) -> None:
+    def power_cycle(self, now: Moment) -> None:
         """Cut the power for a moment."""
         ...
 
-    def stall(self, now: Instant) -> None:
+    def stall(self, now: Moment) -> None:
         """Break what moves or heats."""
         ...
 
-    def break_sensor(self, now: Instant) -> None:
+    def break_sensor(self, now: Moment) -> None:
         """Break what measures, where there is such a thing."""
         ...
 
-    def repair(self, now: Instant) -> None:
+    def repair(self, now: Moment) -> None:
         """Mend it."""
         ...
 
 
-def strike(body: SerialBody, kind: Kind, now: Instant) -> None:
+def strike(body: SerialBody, kind: FaultKind, now: Moment) -> None:
     """Let a bodily fault happen."""
-    happen = {Kind.POWER_CYCLE: body.power_cycle, Kind.STALL: body.stall, Kind.SENSOR_BREAK: body.break_sensor}[kind]
+    happen = {FaultKind.POWER_CYCLE: body.power_cycle, FaultKind.STALL: body.stall, FaultKind.SENSOR_BREAK: body.break_sensor}[kind]
     happen(now)
 
 
@@ -102,35 +102,35 @@ class SerialServer:
 
     def _serve(self, request: Request) -> None:
         fault = self._faults.take(request.device, request.text, SERIAL_KINDS)
-        delay = 0.0 if fault is None or fault.fault is not Kind.LATE_REPLY else fault.delay_s
+        delay = 0.0 if fault is None or fault.fault is not FaultKind.LATE_REPLY else fault.delay_s
         self._send(self._answer(request, fault), delay)
 
     def _answer(self, request: Request, fault: FaultSpec | None) -> bytes:
         """Carry a request out as the fault lets it, and give the bytes that reach the client."""
         now = self._clock.now()
         kind = None if fault is None else fault.fault
-        if kind in (Kind.NO_REPLY, Kind.REQUEST_LOST):
+        if kind in (FaultKind.NO_REPLY, FaultKind.REQUEST_LOST):
             return b""
         if kind is not None and kind in BODILY_KINDS:
             strike(self._bodies[request.device], kind, now)
-        if kind is Kind.POWER_CYCLE:
+        if kind is FaultKind.POWER_CYCLE:
             return b""
-        if fault is not None and kind is Kind.ACKNOWLEDGE_AND_IGNORE:
+        if fault is not None and kind is FaultKind.ACKNOWLEDGE_AND_IGNORE:
             return self._ignore(request, fault, now)
         return self._damage(request.execute(now), kind)
 
-    def _ignore(self, request: Request, fault: FaultSpec, now: Instant) -> bytes:
+    def _ignore(self, request: Request, fault: FaultSpec, now: Moment) -> bytes:
         if fault.only == "any":
             return request.acknowledge()
         reply = request.execute(now)
         return request.acknowledge() if request.is_refusal(reply) else reply
 
-    def _damage(self, reply: bytes, kind: Kind | None) -> bytes:
-        if kind is Kind.REPLY_LOST or not reply:
+    def _damage(self, reply: bytes, kind: FaultKind | None) -> bytes:
+        if kind is FaultKind.REPLY_LOST or not reply:
             return b""
-        if kind is Kind.HALF_FRAME:
+        if kind is FaultKind.HALF_FRAME:
             return reply[: len(reply) // 2]
-        return self._faults.flip(reply) if kind is Kind.BYTE_FLIP else reply
+        return self._faults.flip(reply) if kind is FaultKind.BYTE_FLIP else reply
 
     def _send(self, reply: bytes, delay: float) -> None:
         if not reply:

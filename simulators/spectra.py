@@ -21,8 +21,8 @@ FULL_SCALE = 65_535.0
 BRIGHTNESS = 6.7e7
 """Counts nm / s of a perfect emitter that absorbs everything: a usual sample gives half of full scale in 0.1 s."""
 
-FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
-SECONDS_PER_DAY = 86_400.0
+_FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
+_SECONDS_PER_DAY = 86_400.0
 WALK_STEP = 3600.0
 """Lab s between the steps of a random walk."""
 
@@ -140,15 +140,15 @@ class Spectrometer:
 
     def _drift(self, lab: float, stream: int) -> float:
         """Compute days + random walk at a lab time; the walk's steps are fixed by the seed."""
-        days = lab / SECONDS_PER_DAY
+        days = lab / _SECONDS_PER_DAY
         steps = np.random.default_rng([self._seed, stream]).standard_normal(int(lab // WALK_STEP))
-        return days + self.traits.walk * math.sqrt(WALK_STEP / SECONDS_PER_DAY) * float(steps.sum())
+        return days + self.traits.walk * math.sqrt(WALK_STEP / _SECONDS_PER_DAY) * float(steps.sum())
 
     def _emission(self, absorbance: float, quantum_yield: float, peak: float, fwhm: float, lab: float) -> Array:
         """Compute the light per nm (counts / s / nm) of a Gaussian line."""
         if quantum_yield <= 0.0 or fwhm <= 0.0:
             return np.zeros_like(WAVELENGTHS)
-        sigma = fwhm / FWHM_PER_SIGMA
+        sigma = fwhm / _FWHM_PER_SIGMA
         shape = np.exp(-((WAVELENGTHS - peak - self.wavelength_error(lab)) ** 2) / (2.0 * sigma**2))
         absorbed = 1.0 - 10.0**-absorbance
         line: Array = self._gain * BRIGHTNESS * absorbed * quantum_yield * shape / (sigma * math.sqrt(2.0 * math.pi))

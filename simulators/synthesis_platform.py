@@ -4,17 +4,18 @@ It knows nothing of OPC-UA; the server shows its state and calls its methods. Li
 (without `stopped`), `finish` or an abort fills it, sets `stopped` last and only then changes the state.
 """
 
-import json
 import re
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
-from simulators.clock import Instant
-from simulators.truth import Event, Record, Value
+from pydantic import TypeAdapter
+
+from simulators.clock import Moment
+from simulators.truth import PhysicalEvent, Record, TruthValue
 
 TEMPLATES = {"Rinse": "1.0", "Characterise": "1.0"}
 """Program templates with their versions; the first is what a confused device runs instead of an unknown one."""
@@ -75,7 +76,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class ProgramResult:
     """One program's result; `variables` come when it ends."""
 
     run_id: str
@@ -99,6 +100,9 @@ class Result:
         return float(dict(self.order.properties)["integration_time"])
 
 
+_RESULT: TypeAdapter[ProgramResult] = TypeAdapter(ProgramResult)
+
+
 class ResultShelf:
     """Keeps results on disk, a file each, so that they outlive the device's power."""
 
@@ -106,31 +110,23 @@ class ResultShelf:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
 
-    def load(self) -> list[Result]:
+    def load(self) -> list[ProgramResult]:
         """Read all results in the order of their making."""
-        results = [_from_json(json.loads(path.read_text())) for path in self._folder.glob("*.json")]
+        results = [_RESULT.validate_json(path.read_bytes()) for path in self._folder.glob("*.json")]
         return sorted(results, key=lambda result: result.number)
 
-    def save(self, result: Result) -> None:
+    def save(self, result: ProgramResult) -> None:
         """Write one result; the file is whole or the old one."""
         path = self._folder / f"{result.run_id}.json"
         draft = path.with_suffix(".tmp")
-        draft.write_text(json.dumps(asdict(result)))
+        draft.write_bytes(_RESULT.dump_json(result))
         draft.replace(path)
-
-
-def _from_json(data: Mapping[str, object]) -> Result:
-    raw = json.loads(json.dumps(data))
-    order = raw.pop("order")
-    properties = tuple((key, value) for key, value in order.pop("properties"))
-    samples = tuple(Sample(**sample) for sample in order.pop("samples"))
-    return Result(order=Order(properties=properties, samples=samples, **order), **raw)
 
 
 class SynthesisPlatform:
     """State of the platform; calls change it at once and report what they did."""
 
-    def __init__(self, name: str, shelf: ResultShelf, record: Record, now: Instant) -> None:
+    def __init__(self, name: str, shelf: ResultShelf, record: Record, now: Moment) -> None:
         self.name = name
         self.state = State.STOPPED
         self.boot_id = uuid.uuid4().hex
@@ -139,7 +135,7 @@ class SynthesisPlatform:
         self.watchdog_seconds = 0.0
         """Wall s, 0 = off."""
         self.results = {result.run_id: result for result in shelf.load()}
-        self.active: Result | None = None
+        self.active: ProgramResult | None = None
         self.active_since = 0.0
         """Lab s."""
         self.fate = ""
@@ -165,7 +161,7 @@ class SynthesisPlatform:
         """Get the lab time (s) at which the running program has lasted its time."""
         return None if self.active is None else self.active_since + DURATIONS[self.active.ran_template]
 
-    def start(self, order: Order, now: Instant, *, confused: bool = False) -> Result | Refusal:
+    def start(self, order: Order, now: Moment, *, confused: bool = False) -> ProgramResult | Refusal:
         """Start a program, or name the known one of this task; a confused device takes any template for its first."""
         known = next((result for result in self.results.values() if result.order.task_id == order.task_id), None)
         if known is not None:
@@ -177,18 +173,18 @@ class SynthesisPlatform:
         ran = next(iter(TEMPLATES)) if confused else order.template
         return self._begin(order, ran, now)
 
-    def _start_again(self, known: Result, order: Order, now: Instant) -> Result | Refusal:
+    def _start_again(self, known: ProgramResult, order: Order, now: Moment) -> ProgramResult | Refusal:
         if known.order != order:
             return Refusal.EXISTS
         self._record(now.lab, "start-repeated", known.order.task_id, run_id=known.run_id)
         return known
 
-    def _begin(self, order: Order, ran: str, now: Instant) -> Result:
+    def _begin(self, order: Order, ran: str, now: Moment) -> ProgramResult:
         used = bool(self.used_positions & {sample.position for sample in order.samples})
         number = 1 + max((result.number for result in self.results.values()), default=0)
         stamp = datetime.now(UTC)
         run_id = f"{stamp:%Y%m%d-%H%M%S}-{number:05d}-{ran}"
-        result = Result(run_id, number, order, ran, stamp.isoformat())
+        result = ProgramResult(run_id, number, order, ran, stamp.isoformat())
         self.active, self.active_since, self.state = result, now.lab, State.RUNNING
         self.lamp, self.fate = True, POSITION_USED if used else ""
         self._keep(result)
@@ -204,23 +200,23 @@ class SynthesisPlatform:
         )
         return result
 
-    def finish(self, outcome: str, variables: Variables, now: Instant, *, bad_status: bool = False) -> None:
+    def finish(self, outcome: str, variables: Variables, now: Moment, *, bad_status: bool = False) -> None:
         """End the running program: fill the result, set its end, then change the state."""
         self._close(outcome, variables, now, State.STOPPED, "finish", bad_status=bad_status)
 
-    def stop(self, now: Instant) -> None:
+    def stop(self, now: Moment) -> None:
         """Stop the running program, if any, and be Stopped."""
         self._record(now.lab, "safe-state", cause="stop command")
         if self.active is not None:
             self._close(ABORTED, {}, now, State.STOPPED, "abort")
 
-    def abort(self, now: Instant, cause: str = "abort command") -> None:
+    def abort(self, now: Moment, cause: str = "abort command") -> None:
         """Abort the running program at once; without one there is nothing to abort."""
         self._record(now.lab, "safe-state", cause=cause)
         if self.active is not None:
             self._close(ABORTED, {}, now, State.ABORTED, "abort")
 
-    def clear(self, now: Instant) -> Refusal | None:
+    def clear(self, now: Moment) -> Refusal | None:
         """Leave Aborted."""
         if self.state is State.RUNNING:
             return Refusal.STATE
@@ -228,29 +224,29 @@ class SynthesisPlatform:
         self._record(now.lab, "setpoint", cleared=True)
         return None
 
-    def set_lamp(self, now: Instant, *, on: bool) -> None:
+    def set_lamp(self, now: Moment, *, on: bool) -> None:
         """Set the excitation lamp."""
         self.lamp = on
         self._record(now.lab, "setpoint", lamp=on)
 
-    def set_watchdog(self, now: Instant, seconds: float) -> None:
+    def set_watchdog(self, now: Moment, seconds: float) -> None:
         """Set the communication watchdog (wall s, 0 = off) and start its time."""
         self.watchdog_seconds = seconds
         self._kicked_at = now.wall
         self._record(now.lab, "setpoint", watchdog_s=seconds)
 
-    def kick(self, now: Instant) -> None:
+    def kick(self, now: Moment) -> None:
         """Show the watchdog that the client lives."""
         self._kicked_at = now.wall
 
-    def advance(self, now: Instant) -> None:
+    def advance(self, now: Moment) -> None:
         """Let the watchdog lapse when it is due: program and lamp end; its time starts anew with the next kick."""
         if self.lapses_at is not None and now.wall >= self.lapses_at:
             self._kicked_at = None
             self.lamp = False
             self.abort(now, "watchdog")
 
-    def power_cycle(self, now: Instant) -> None:
+    def power_cycle(self, now: Moment) -> None:
         """Cut the power: a running program is lost, results stay, the boot id is new."""
         self.boot_id, self.booted = uuid.uuid4().hex, now
         self.watchdog_seconds, self.lamp = 0.0, False
@@ -258,7 +254,7 @@ class SynthesisPlatform:
         if self.active is not None:
             self._close(ABORTED, {}, now, State.STOPPED, "abort")
 
-    def describe(self) -> dict[str, Value]:
+    def describe(self) -> dict[str, TruthValue]:
         """Give the true state, for the back door."""
         return {
             "state": self.state.value,
@@ -270,14 +266,14 @@ class SynthesisPlatform:
             "used_positions": ",".join(sorted(self.used_positions)),
         }
 
-    def _close_interrupted(self, now: Instant) -> None:
+    def _close_interrupted(self, now: Moment) -> None:
         """Mark results that an earlier power cut left open."""
         for result in tuple(self.results.values()):
             if result.stopped is None:
                 self._keep(replace(result, outcome=ABORTED, stopped=datetime.now(UTC).isoformat()))
                 self._record(now.lab, "abort", result.order.task_id, run_id=result.run_id, outcome=ABORTED)
 
-    def _close(self, outcome: str, variables: Variables, now: Instant, state: State, event: str, *, bad_status: bool = False) -> None:
+    def _close(self, outcome: str, variables: Variables, now: Moment, state: State, event: str, *, bad_status: bool = False) -> None:
         if self.active is None:
             raise RuntimeError(f"platform {self.name}: no program is running")
         result, self.active = self.active, None
@@ -287,12 +283,12 @@ class SynthesisPlatform:
         self.state = state
         self._record(now.lab, event, result.order.task_id, run_id=result.run_id, outcome=outcome)
 
-    def _keep(self, result: Result) -> None:
+    def _keep(self, result: ProgramResult) -> None:
         self.results[result.run_id] = result
         self._shelf.save(result)
 
-    def _record(self, lab: float, event: str, run_key: str | None = None, **values: Value) -> None:
-        self._record_to(Event(lab, self.name, event, values, run_key))
+    def _record(self, lab: float, event: str, run_key: str | None = None, **values: TruthValue) -> None:
+        self._record_to(PhysicalEvent(lab, self.name, event, values, run_key))
 
 
 def _is_complete(order: Order) -> bool:

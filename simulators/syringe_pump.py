@@ -2,12 +2,12 @@
 
 from enum import StrEnum
 
-from simulators.clock import Instant
-from simulators.history import History
-from simulators.truth import Event, Record, Value
+from simulators.clock import Moment
+from simulators.history import Trace
+from simulators.truth import PhysicalEvent, Record, TruthValue
 
-LOWEST_RATE = 0.001
-HIGHEST_RATE = 20.0
+_LOWEST_RATE = 0.001
+_HIGHEST_RATE = 20.0
 """mL/min, of the simulated syringe."""
 
 LARGEST_VOLUME = 9999.0
@@ -57,7 +57,7 @@ class SyringePump:
         """Set at power-up, as on the real pump."""
         self.safe_seconds = 0
         """Wall seconds of the communication time-out, 0 = basic mode."""
-        self.flow = History()
+        self.flow = Trace()
         """mL/min that really leaves the syringe (negative when withdrawing), over lab time."""
         self._record_to = record
         self._moved_at = 0.0
@@ -80,7 +80,7 @@ class SyringePump:
         """Get the wall time (s) at which the pump stops unless it hears something."""
         return None if self._heard_at is None or not self.safe_seconds else self._heard_at + self.safe_seconds
 
-    def advance(self, now: Instant) -> None:
+    def advance(self, now: Moment) -> None:
         """Move to `now`: pump what is due, end the dose, trip the communication time-out."""
         if self.times_out_at is not None and now.wall >= self.times_out_at:
             self._heard_at = None
@@ -108,13 +108,13 @@ class SyringePump:
         self._dosed += volume
         self._moved_at = lab
 
-    def heard(self, now: Instant) -> None:
+    def heard(self, now: Moment) -> None:
         """Note a valid packet: the communication time-out starts anew."""
         self._heard_at = now.wall
 
-    def set_rate(self, now: Instant, rate: float) -> bool:
+    def set_rate(self, now: Moment, rate: float) -> bool:
         """Set the rate (mL/min); False when out of range."""
-        if not LOWEST_RATE <= rate <= HIGHEST_RATE:
+        if not _LOWEST_RATE <= rate <= _HIGHEST_RATE:
             return False
         self.rate = rate
         if self.moving:
@@ -122,7 +122,7 @@ class SyringePump:
         self._record(now.lab, "setpoint", rate_ml_per_min=rate)
         return True
 
-    def set_volume(self, now: Instant, volume: float) -> bool:
+    def set_volume(self, now: Moment, volume: float) -> bool:
         """Set the volume per run (mL), 0 = without end; False when out of range."""
         if not 0.0 <= volume <= LARGEST_VOLUME:
             return False
@@ -131,7 +131,7 @@ class SyringePump:
         self._record(now.lab, "setpoint", volume_ml=volume)
         return True
 
-    def set_diameter(self, now: Instant, diameter: float) -> bool:
+    def set_diameter(self, now: Moment, diameter: float) -> bool:
         """Set the syringe's inside diameter (mm); False when out of range."""
         if not DIAMETERS[0] <= diameter <= DIAMETERS[1]:
             return False
@@ -139,12 +139,12 @@ class SyringePump:
         self._record(now.lab, "setpoint", diameter_mm=diameter)
         return True
 
-    def set_withdraws(self, now: Instant, *, withdraws: bool) -> None:
+    def set_withdraws(self, now: Moment, *, withdraws: bool) -> None:
         """Set the direction."""
         self.withdraws = withdraws
         self._record(now.lab, "setpoint", direction="withdraw" if withdraws else "infuse")
 
-    def run(self, now: Instant) -> None:
+    def run(self, now: Moment) -> None:
         """Start a dose, or go on with a paused one."""
         if self.motion is not Motion.PAUSED:
             self._left, self._dosed = self.target, 0.0
@@ -152,7 +152,7 @@ class SyringePump:
         self._note_flow(now.lab)
         self._record(now.lab, "dose", phase="start", rate_ml_per_min=self.rate, target_ml=self.target)
 
-    def stop(self, now: Instant) -> None:
+    def stop(self, now: Moment) -> None:
         """Stop: a moving pump pauses, a paused one stops for good."""
         if self.moving:
             self._halt(now.lab, Motion.PAUSED, "stop command")
@@ -160,34 +160,34 @@ class SyringePump:
             self.motion = Motion.STOPPED
         self._record(now.lab, "safe-state", cause="stop command")
 
-    def clear_infused(self, now: Instant) -> None:
+    def clear_infused(self, now: Moment) -> None:
         """Set the infused total to zero."""
         self._record(now.lab, "setpoint", cleared_infused_ml=self.infused)
         self.infused = 0.0
 
-    def clear_withdrawn(self, now: Instant) -> None:
+    def clear_withdrawn(self, now: Moment) -> None:
         """Set the withdrawn total to zero."""
         self._record(now.lab, "setpoint", cleared_withdrawn_ml=self.withdrawn)
         self.withdrawn = 0.0
 
-    def set_safe_mode(self, now: Instant, seconds: int) -> None:
+    def set_safe_mode(self, now: Moment, seconds: int) -> None:
         """Set the communication time-out (wall s); 0 leaves safe mode."""
         self.safe_seconds = seconds
         self._record(now.lab, "setpoint", safe_mode_s=seconds)
 
-    def stall(self, now: Instant) -> None:
+    def stall(self, now: Moment) -> None:
         """Block the motor: a moving pump stops with an alarm."""
         self.advance(now)
         self._raise_alarm(now.lab, Alarm.STALLED)
 
-    def break_sensor(self, now: Instant) -> None:
+    def break_sensor(self, now: Moment) -> None:
         """Do nothing: it measures nothing."""
 
-    def repair(self, now: Instant) -> None:
+    def repair(self, now: Moment) -> None:
         """Free the motor; the alarm stays until it is acknowledged."""
         self.advance(now)
 
-    def power_cycle(self, now: Instant) -> None:
+    def power_cycle(self, now: Moment) -> None:
         """Cut the power: motion and totals are lost; rate, volume, diameter and the safe mode are kept.
 
         The communication time-out starts with the next valid packet (manual, "Safe mode").
@@ -198,7 +198,7 @@ class SyringePump:
         self._heard_at = None
         self._record(now.lab, "boot")
 
-    def describe(self) -> dict[str, Value]:
+    def describe(self) -> dict[str, TruthValue]:
         """Give the true state, for the back door."""
         return {
             "motion": self.motion.value,
@@ -227,5 +227,5 @@ class SyringePump:
         sign = {Motion.INFUSING: 1.0, Motion.WITHDRAWING: -1.0}.get(self.motion, 0.0)
         self.flow.append(lab, sign * self.rate)
 
-    def _record(self, lab: float, event: str, **values: Value) -> None:
-        self._record_to(Event(lab, self.name, event, values))
+    def _record(self, lab: float, event: str, **values: TruthValue) -> None:
+        self._record_to(PhysicalEvent(lab, self.name, event, values))

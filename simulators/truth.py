@@ -13,11 +13,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-Value = str | float | bool | None
+TruthValue = str | float | bool | None
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class PhysicalEvent:
     """Something that physically happened, or was ordered, at one device."""
 
     t: float
@@ -25,11 +25,11 @@ class Event:
 
     device: str
     event: str
-    values: Mapping[str, Value] = field(default_factory=dict)
+    values: Mapping[str, TruthValue] = field(default_factory=dict)
     run_key: str | None = None
 
 
-Record = Callable[[Event], None]
+Record = Callable[[PhysicalEvent], None]
 """Where devices report what they did."""
 
 
@@ -45,7 +45,7 @@ class GroundTruth:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def record(self, event: Event) -> None:
+    def record(self, event: PhysicalEvent) -> None:
         """Append one event; an unbuffered single write, so that a killed plant leaves whole lines."""
         line = {
             "t": round(event.t, 6),

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from flows.cli.console import SPINNER, console, program
 from flows.cli.progress import progress_table
-from flows.cli.signs import Journal, Places, Pulse, occupation, waiting, waiting_line
+from flows.cli.signs import GoingOn, Places, SignsOfLife, occupation, waiting, waiting_line
 from flows.running.carry import Bare, Body, Carried, Frame
 from flows.running.run_loop import Cycle, Ended, plain_cycle
 from orchestrator.errors import AthanorError
@@ -93,7 +93,7 @@ def _run(frame: Frame, body: Body, closed: threading.Event) -> None:
 def _show_table(carried: Carried, places: Places, finished: threading.Event) -> None:
     """Keep the progress on the terminal up to date, with what goes on below it, and what waits for whom."""
     steps, plan = carried.steps, carried.plan
-    spinner, pulse = Spinner(SPINNER), Pulse()
+    spinner, pulse = Spinner(SPINNER), GoingOn()
 
     def shown() -> Group:
         history = steps.history
@@ -107,7 +107,7 @@ def _show_table(carried: Carried, places: Places, finished: threading.Event) -> 
 
 def _show_lines(carried: Carried, places: Places, finished: threading.Event) -> None:
     """Print a line per ended experiment where there is no terminal, what waits for people, and signs of life."""
-    steps, plan, journal = carried.steps, carried.plan, Journal(places)
+    steps, plan, journal = carried.steps, carried.plan, SignsOfLife(places)
     shown: set[str] = set()
     over = False
     while not over:

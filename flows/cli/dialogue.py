@@ -12,6 +12,7 @@ from typing import Final, Literal, Protocol
 from rich.console import RenderableType
 
 from flows.review.answering import answer_of, value_of, verdict_on
+from flows.review.outcome import expected, short
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import AnswerStatus
 from orchestrator.domain.parameters import Parameter
@@ -24,9 +25,7 @@ from orchestrator.review import unsigned
 
 MENU: Final = {"a": "approve", "e": "edit", "r": "reject", "p": "page", "s": "skip", "q": "quit"}
 FOLLOWS: Final = "the campaign carries it out (when it is not running: with its next run)"
-LEFT: Final = "left without an answer; request {} stays open"
-SHOWN: Final = 6
-"""Significant digits of a value that stands beside a question; one that is kept is kept in full."""
+LEFT_OPEN: Final = "left without an answer; request {} stays open"
 
 
 class Talk(Protocol):
@@ -89,19 +88,19 @@ def hold(talk: Talk, matter: Matter) -> str:
     """Ask about everything and hand the answer over; return in a line how it ended."""
     verdicts = decide(talk, matter)
     if verdicts is None:
-        return LEFT.format(matter.request.number)
+        return LEFT_OPEN.format(matter.request.number)
     while (over := matter.over()) is None:
         answer, code = _signed(talk, matter, verdicts)
         talk.say(_summary(matter, answer))
         if not yes(talk, "send?"):
-            return LEFT.format(matter.request.number)
+            return LEFT_OPEN.format(matter.request.number)
         kept = matter.give(answer, code)
         if kept.status is not AnswerStatus.REFUSED:
             asked = {(one.proposal_id, one.revision): one for one in matter.proposals.values()}
             return f"request {matter.request.number}: {said(kept, matter.request, asked)}; {FOLLOWS}"
         talk.say(f"refused: {kept.reason}")
         if matter.over() is None and not yes(talk, "sign again?"):
-            return LEFT.format(matter.request.number)
+            return LEFT_OPEN.format(matter.request.number)
     return f"{over}; nothing of this dialogue counts"
 
 
@@ -167,8 +166,8 @@ def _headline(asked: Asked, proposal: Proposal, matter: Matter) -> str:
     signed = [one.person for one in proposal.signatures if one.content_hash == asked.content_hash]
     needs = f"; {asked.people} persons must sign" if asked.people > 1 else ""
     signers = f"; signed by {' and '.join(signed)}" if signed else ""
-    values = ", ".join(f"{column} {shown(proposal.configuration[column])}" for column in matter.columns)
-    told = expected(proposal.provenance.predicted, matter.units)
+    values = ", ".join(f"{column} {short(proposal.configuration[column])}" for column in matter.columns)
+    told = expected(proposal.provenance.predicted, matter.units) or "-"
     return f"\nproposal {asked.number}{revision}{needs}{signers}: {values}; expected, with 90 % intervals: {told}"
 
 
@@ -225,8 +224,8 @@ def _values(talk: Talk, space: SearchSpace, parameter: Parameter, values: Mappin
 
 def _value(talk: Talk, space: SearchSpace, column: str, current: float | str, legal: str) -> float | str:
     while True:
-        typed = talk.ask(f"  {column} ({legal}) [{shown(current)}]: ")
-        if typed in ("", shown(current)):
+        typed = talk.ask(f"  {column} ({legal}) [{short(current)}]: ")
+        if typed in ("", short(current)):
             return current
         try:
             return value_of(space, column, typed, what=column)
@@ -234,18 +233,8 @@ def _value(talk: Talk, space: SearchSpace, column: str, current: float | str, le
             talk.say(f"refused: {error}")
 
 
-def shown(value: float | str) -> str:
-    """Write a value for people."""
-    return value if isinstance(value, str) else f"{value:.{SHOWN}g}"
-
-
-def expected(predicted: Mapping[str, Prediction], units: Mapping[str, str]) -> str:
-    """Write what is expected with its 90 % intervals, a dash where nobody knows."""
-    return ", ".join(f"{name} {one.shown(units.get(name, ''))}" for name, one in predicted.items()) or "-"
-
-
 def _changes(proposal: Proposal, changed: Mapping[str, float | str]) -> str:
-    return ", ".join(f"{column} {shown(value)} (was {shown(proposal.configuration[column])})" for column, value in changed.items())
+    return ", ".join(f"{column} {short(value)} (was {short(proposal.configuration[column])})" for column, value in changed.items())
 
 
 def _foreseen(now: Mapping[str, Prediction], before: Mapping[str, Prediction], units: Mapping[str, str]) -> str:

@@ -93,7 +93,7 @@ def verify(lab: LabOption = None, as_json: JsonOption = False) -> None:
 def serve(lab: LabOption = None, dry: KindOption = None) -> None:
     """Serve a lab's Prefect UI, with a worker for what is started there, until interrupted."""
     from flows.plans.lab import find_or_make_lab
-    from flows.prefect_server.serving import Service
+    from flows.prefect_server.serving import ServedLab
     from flows.running.log_file import log_to
 
     found = find_or_make_lab(lab, here=Path.cwd(), kind=kind_of(dry), tell=console.print)
@@ -101,7 +101,7 @@ def serve(lab: LabOption = None, dry: KindOption = None) -> None:
     leave = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):  # also where they were ignored when this command began
         signal.signal(number, lambda *_: leave.set())
-    with Service(found, worker="flows.ui.worker", tell=console.print) as service:
+    with ServedLab(found, worker="flows.ui.worker", tell=console.print) as service:
         console.print(f"Prefect UI: {service.ui_url}")
         if service.moved is not None:
             console.print(service.moved)

@@ -2,22 +2,20 @@
 
 from typing import Any
 
-from rich.markdown import Markdown
 from rich.table import Table
 
 from flows.cli.console import console, emit
-from flows.cli.dialogue import expected
 from flows.plans.lab import Lab
 from flows.plans.snapshots import files_of
-from flows.review.outcome import notice, outcome
-from flows.running.review_operations import Seen, look
+from flows.review.outcome import expected, notice, outcome
+from flows.running.review_operations import ReviewState, look
 from orchestrator.clock import Clock
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.history import History
 from orchestrator.review import why_asked_again
 
 
-def list_requests(lab: Lab, campaign: str | None, *, as_json: bool) -> Seen:
+def list_requests(lab: Lab, campaign: str | None, *, as_json: bool) -> ReviewState:
     """Show what waits for people, and return it."""
     seen = look(lab, campaign)
     history = seen.history
@@ -35,7 +33,7 @@ def list_requests(lab: Lab, campaign: str | None, *, as_json: bool) -> Seen:
     return seen
 
 
-def print_request(seen: Seen, request: ReviewRequest) -> None:
+def print_request(seen: ReviewState, request: ReviewRequest) -> None:
     """Print a request's title and what it asks about."""
     console.print(title_of(request, seen.clock, seen.history))
     console.print(table_of(seen.history, request))
@@ -96,14 +94,16 @@ def table_of(history: History, request: ReviewRequest) -> Table:
         name = str(one.number) if one.revision == 1 else f"{one.number} rev. {one.revision}"
         values = [value if isinstance(value := proposal.configuration[column], str) else f"{value:.5g}" for column in space.columns]
         table.add_row(
-            name, *values, expected(proposal.provenance.predicted, objective.units), "; ".join(reason.text for reason in one.reasons)
+            name, *values, expected(proposal.provenance.predicted, objective.units) or "-", "; ".join(reason.text for reason in one.reasons)
         )
     return table
 
 
-def print_page(seen: Seen, request: ReviewRequest, page: dict[str, Any]) -> None:
+def print_page(seen: ReviewState, request: ReviewRequest, page: dict[str, Any]) -> None:
     """Print the decision page that belongs to a request."""
-    from flows.review import rendering  # loads what draws, which a decision need not wait for
+    from rich.markdown import Markdown
+
+    from flows.review import rendering  # loads what draws, which a list need not wait for
 
     console.print(title_of(request, seen.clock, seen.history) if request.waits else _over(seen.history, request))
     console.print(Markdown(rendering.markdown(page, pictures=False)))

@@ -1,5 +1,6 @@
 """Commands by which people decide: suggest, constrain, review and people. Each imports what it needs when it is called."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -72,7 +73,7 @@ def constrain(
     elif lift is not None:
         from flows.running import review_operations
 
-        _tell_restriction(*review_operations.lift(the_lab(lab), campaign, lift, by=by, reason=reason), (), as_json=as_json)
+        _tell_restriction(*review_operations.lift_restriction(the_lab(lab), campaign, lift, by=by, reason=reason), (), as_json=as_json)
     else:
         from flows.running import plan_operations
 
@@ -127,19 +128,26 @@ def review(context: typer.Context, campaign: CampaignOption = None, lab: LabOpti
         hand_on(context, context.invoked_subcommand)
         return
     from flows.cli.review import list_requests
-    from flows.cli.review_dialogue import is_terminal, offer
 
     seen = list_requests(the_lab(lab), campaign, as_json=as_json)
-    if is_terminal() and not as_json:
+    if _is_terminal() and not as_json:
+        from flows.cli.review_dialogue import offer
+
         offer(seen)
+
+
+def _is_terminal() -> bool:
+    """Whether a person can be asked here."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 @review_app.command(name="ask")
 def review_ask(number: RequestArgument = None, campaign: CampaignOption = None, lab: LabOption = None) -> None:
     """Decide a request in a dialogue on the terminal: question by question, and nothing is sent before you say so."""
-    from flows.cli.review_dialogue import ask, refuse_without_terminal
+    if not _is_terminal():
+        raise BadInput("`athanor review ask` needs a terminal; `athanor review decide` answers without one")
+    from flows.cli.review_dialogue import ask
 
-    refuse_without_terminal()
     ask(the_lab(lab), campaign, number)
 
 
@@ -197,7 +205,8 @@ def review_decide(
         by=by,
         approve=approve or (),
         reject=dict(_refusals(reject or ())),
-        rest="approve" if approve_rest else reject_rest,
+        approve_rest=approve_rest,
+        reject_rest=reject_rest,
         comment=comment,
         code=code,
     )

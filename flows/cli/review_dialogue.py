@@ -1,6 +1,5 @@
 """`athanor review ask`: the dialogue on a terminal, over a lab's ledger, which is never held open while a person thinks."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -14,12 +13,12 @@ from rich.text import Text
 from typing_extensions import override
 
 from flows.cli.console import console
-from flows.cli.dialogue import LEFT, Edits, Matter, Talk, hold
+from flows.cli.dialogue import LEFT_OPEN, Edits, Matter, Talk, hold
 from flows.cli.review import print_request
 from flows.plans.lab import Lab
 from flows.plans.snapshots import files_of
 from flows.review.answering import is_number
-from flows.running.review_operations import Seen, give, look, page_of, request_of
+from flows.running.review_operations import ReviewState, give, look, page_of, request_of
 from orchestrator.domain.lifecycle import ReviewStatus
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.errors import BadInput
@@ -44,18 +43,7 @@ class _Prompt(Prompt):
     prompt_suffix = ""
 
 
-def is_terminal() -> bool:
-    """Whether a person can be asked here."""
-    return sys.stdin.isatty() and sys.stdout.isatty()
-
-
-def refuse_without_terminal() -> None:
-    """Raise BadInput where nobody can be asked."""
-    if not is_terminal():
-        raise BadInput("`athanor review ask` needs a terminal; `athanor review decide` answers without one")
-
-
-def offer(seen: Seen) -> None:
+def offer(seen: ReviewState) -> None:
     """Ask which of the requests just listed is to be decided now; Enter leaves."""
     waiting = {one.number: one for one in seen.history.open_requests if one.answer_id is None}
     if not waiting:
@@ -77,7 +65,7 @@ def ask(lab: Lab, campaign: str | None, number: int | None) -> None:
     if (over := _over(seen.history, request)) is not None:
         raise BadInput(over)
     print_request(seen, request)
-    with _leaving(LEFT.format(request.number)):
+    with _leaving(LEFT_OPEN.format(request.number)):
         console.print(hold(Terminal(), _matter(seen, request)))
 
 
@@ -103,7 +91,7 @@ def _leaving(line: str) -> Iterator[None]:
         raise typer.Exit(130) from error
 
 
-def _matter(seen: Seen, request: ReviewRequest) -> Matter:
+def _matter(seen: ReviewState, request: ReviewRequest) -> Matter:
     """Put together what is asked; the ledger is opened anew for each look."""
     lab, history = seen.lab, seen.history
     space, objective = files_of(history.campaign)

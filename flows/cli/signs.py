@@ -61,12 +61,7 @@ def waiting(history: History) -> list[ReviewRequest]:
 
 
 def occupation(history: History, doing: str | None) -> str:
-    """Say in a few words what goes on.
-
-    Args:
-        history: The campaign.
-        doing: What the loop is busy with itself; None while it waits.
-    """
+    """Say in a few words what goes on: what the loop is busy with itself, or what it waits for."""
     on_bench = sum(run.status in _ON_BENCH for run in history.attempts())
     if doing is not None:
         return doing
@@ -76,7 +71,7 @@ def occupation(history: History, doing: str | None) -> str:
 
 
 @dataclass(slots=True)
-class Pulse:
+class GoingOn:
     """Says for how long something has gone on, and when that is to be said again in a log."""
 
     now: Callable[[], float] = time.monotonic
@@ -105,11 +100,11 @@ def _shown(seconds: float) -> str:
 
 
 @dataclass(slots=True)
-class Journal:
+class SignsOfLife:
     """The lines of a campaign where no terminal refreshes them: each request once when it is put, then signs of life."""
 
     places: Places
-    pulse: Pulse = field(default_factory=Pulse)
+    pulse: GoingOn = field(default_factory=GoingOn)
     _put: set[tuple[str, int]] = field(default_factory=set)
 
     def lines(self, history: History, doing: str | None, clock: Clock) -> Iterator[str]:

@@ -45,10 +45,6 @@ class Amendment:
 def amendment_of(history: History, plan: Plan) -> Amendment:
     """Put today's files in place of those that a campaign has in the ledger.
 
-    Args:
-        history: The campaign.
-        plan: The files as they are now.
-
     Raises:
         BadInput: The campaign is over, nothing changed, a run is in hand on the bench that changed, or the history could
             not be read under the new files.

@@ -16,9 +16,11 @@ from orchestrator.clock import Clock, LiveClock, PlantClock
 from orchestrator.errors import BadInput
 from orchestrator.ports import ReadStore
 
-Kind = Literal["live", "dry"]
-_DEFAULTS: Final[dict[Kind, str]] = {"live": ".athanor", "dry": ".athanor-dry"}
-_MADE: Final[dict[Kind | None, str]] = {
+LabKind = Literal["live", "dry"]
+Tell = Callable[[str], object]
+"""Is told in a line what happens, while it happens."""
+_DEFAULTS: Final[dict[LabKind, str]] = {"live": ".athanor", "dry": ".athanor-dry"}
+_MADE: Final[dict[LabKind | None, str]] = {
     "live": "live, for the real bench (`athanor run`)",
     "dry": "dry, for simulated instruments (`athanor dry-run`)",
     None: "its first run settles whether it is live (`athanor run`) or dry (`athanor dry-run`); --live or --dry says so now",
@@ -32,7 +34,7 @@ class Lab:
     """Where everything of a lab lies."""
 
     path: Path
-    kind: Kind
+    kind: LabKind
 
     @property
     def ledger(self) -> Path:
@@ -69,25 +71,20 @@ class Lab:
         return self.path / "reports" / f"{campaign}.html"
 
 
-def lab_folder(folder: Path | None, *, beside: Path, kind: Kind) -> Path:
+def lab_folder(folder: Path | None, *, beside: Path, kind: LabKind) -> Path:
     """Return where a lab is that `--lab` names; without it, beside the campaign file."""
     return (folder or beside.parent / _DEFAULTS[kind]).resolve()
 
 
-def make_lab(folder: Path | None, *, beside: Path, kind: Kind) -> Lab:
-    """Open the lab of a `run` or `dry-run`, made when it is not there.
-
-    Args:
-        folder: What `--lab` named; None for the default beside the campaign file.
-        beside: The campaign file.
-        kind: What the command needs.
+def make_lab(folder: Path | None, *, beside: Path, kind: LabKind) -> Lab:
+    """Open the lab of a `run` or `dry-run`, made when it is not there: the folder, else the default one beside the campaign file.
 
     Raises:
         BadInput: The folder is a lab of the other kind.
     """
     path = lab_folder(folder, beside=beside, kind=kind)
     if (path / _UNSETTLED).exists():
-        _settle(path, kind)
+        _fix_kind(path, kind)
     new = not (path / LAB).exists()
     if not new and (found := open_lab(path).kind) != kind:
         raise BadInput(f"lab {path} is {found}; this command needs a {kind} one (another folder for --lab)")
@@ -99,7 +96,7 @@ def make_lab(folder: Path | None, *, beside: Path, kind: Kind) -> Lab:
     return Lab(path, kind)
 
 
-def _settle(path: Path, kind: Kind) -> None:
+def _fix_kind(path: Path, kind: LabKind) -> None:
     """Let the first run of a lab say of what kind it is."""
     try:
         with FileLock(path / "settle.lock", what="a starting command", lab=path):
@@ -110,14 +107,8 @@ def _settle(path: Path, kind: Kind) -> None:
         raise BadInput(f"lab folder {path} cannot be written to: {error.strerror}") from error
 
 
-def find_or_make_lab(folder: Path | None, *, here: Path, kind: Kind | None, tell: Callable[[str], object]) -> Lab:
+def find_or_make_lab(folder: Path | None, *, here: Path, kind: LabKind | None, tell: Tell) -> Lab:
     """Open a lab as `find_lab` does, or make it where there is none: it may be served, and people registered, before its first run.
-
-    Args:
-        folder: What `--lab` named; None for the only one here.
-        here: Where the command was typed.
-        kind: What was said of it; None where nothing was.
-        tell: Is told in a line what was made.
 
     Raises:
         BadInput: It is of another kind, there are two, or it cannot be made.

@@ -4,21 +4,18 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 
 from flows.plans.lab import Lab
-from orchestrator.domain.lifecycle import RunStatus
+from orchestrator.clock import Instant
+from orchestrator.domain.events import EventKind
+from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
 from orchestrator.domain.records import CampaignRecord, ExperimentRun
 from orchestrator.errors import BadInput
 from orchestrator.history import History
-from orchestrator.ports import ReadStore, Store
+from orchestrator.ports import CampaignStore, ReadStore, Store
 from orchestrator.store.sql import SqlStore
 
 
 def open_store(lab: Lab, *, create: bool = False, read_only: bool = False) -> AbstractContextManager[Store]:
-    """Open a lab's ledger for as long as a `with` lasts.
-
-    Args:
-        lab: The lab.
-        create: Make the ledger where it is missing.
-        read_only: Write nothing.
+    """Open a lab's ledger for as long as a `with` lasts; make it where it is missing, or write nothing, where that is said.
 
     Raises:
         BadInput: There is no ledger, and none is to be made.
@@ -50,6 +47,15 @@ def open_campaign(lab: Lab, name: str | None, *, read_only: bool = False) -> Ite
     """Open a lab's ledger and read a campaign's history."""
     with open_store(lab, read_only=read_only) as store:
         yield store, History.of(store.changes(the_campaign(store, lab, name).name))
+
+
+def record_status(
+    store: CampaignStore, record: CampaignRecord, status: CampaignStatus, reason: str | None, *, by: str, now: Instant
+) -> CampaignRecord:
+    """Record that a campaign is paused, aborted or what else, and why; return it as it then is."""
+    changed = record.evolve(status=status, reason=reason)
+    store.update_campaign(changed, kind=EventKind(status), by=by, now=now)
+    return changed
 
 
 def unknown_runs(history: History) -> list[ExperimentRun]:

@@ -11,13 +11,7 @@ from orchestrator.errors import BadInput
 
 
 def start_plant(bench: Path, *, lab: Path | None, rate: float, seed: int) -> tuple[Lab, Mapping[str, str]]:
-    """Start the plant of a bench; return its lab and its endpoints by link.
-
-    Args:
-        bench: The bench file.
-        lab: The lab's folder; None for the one beside the file.
-        rate: Lab seconds per wall second.
-        seed: Of noise, drift and hidden constants.
+    """Start the plant of a bench at so many lab seconds per wall second; return its lab and its endpoints by link.
 
     Raises:
         BadInput: The bench file names no plant.

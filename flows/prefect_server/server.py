@@ -21,9 +21,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
-from urllib.parse import urlsplit
 
-from flows.prefect_server.login import api_login, check_login, client_settings, server_settings
+from flows.prefect_server.login import api_login, check_login, client_settings, server_settings, status_of
 from flows.prefect_server.server_port import choose_port
 from flows.prefect_server.server_users import STOP_SECONDS, lock_is_free, share, tend
 from instruments.lab_processes.locks import FileLock
@@ -33,7 +32,7 @@ from orchestrator.errors import Fault, LockHeld
 
 logger = logging.getLogger(__name__)
 
-READY_SECONDS: Final = 90.0
+_READY_SECONDS: Final = 90.0
 """Wall seconds for a first start with an empty database on a busy machine; 6 to 14 s were measured on an idle one."""
 _POLL_SECONDS: Final = 0.2
 _USERS_POLL_SECONDS: Final = 1.0
@@ -48,13 +47,7 @@ class ServerUse:
     """The use of a Prefect server, from `with` to its end; without one, `reason` says why and a campaign runs on."""
 
     def __init__(self, home: Path, *, wanted: bool = True, tell: Callable[[str], object] = logger.warning) -> None:
-        """Prepare; nothing is started.
-
-        Args:
-            home: The server's folder: database, log, locks.
-            wanted: Whether there shall be a server at all.
-            tell: Is told in a line what becomes of a server that has died under us.
-        """
+        """Prepare; nothing is started. `tell` is told in a line what becomes of a server that has died under us."""
         self.home = home.absolute()
         self._wanted = wanted
         self._tell = tell
@@ -199,7 +192,7 @@ def ensure_server(home: Path) -> str:
         Fault: It does not come up; one line says why.
     """
     starter = FileLock(home / "start.lock", what="a starting command", lab=home)
-    starter.acquire(patience=2 * READY_SECONDS)
+    starter.acquire(patience=2 * _READY_SECONDS)
     try:
         if (url := _ready_url(home)) and not lock_is_free(home / "keeper.lock"):
             return url
@@ -210,7 +203,7 @@ def ensure_server(home: Path) -> str:
 
 
 def _await_server(home: Path, keeper: Process) -> str:
-    deadline = time.monotonic() + READY_SECONDS
+    deadline = time.monotonic() + _READY_SECONDS
     while time.monotonic() < deadline:
         if not keeper.alive:
             reap(keeper.pid)
@@ -220,7 +213,7 @@ def _await_server(home: Path, keeper: Process) -> str:
         if note.get("keeper") == keeper.pid and (url := _ready_url(home)):
             return url
         time.sleep(_POLL_SECONDS)
-    raise Fault(f"the Prefect server was not ready within {READY_SECONDS:g} s; see {home / 'server.log'}")
+    raise Fault(f"the Prefect server was not ready within {_READY_SECONDS:g} s; see {home / 'server.log'}")
 
 
 def _ready_url(home: Path) -> str | None:
@@ -232,16 +225,10 @@ def _ready_url(home: Path) -> str | None:
 
 
 def _is_ready(url: str) -> bool:
-    """Ask `/api/ready`; by hand, since a proxy in the environment is none of our business."""
-    place = urlsplit(url)
-    connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=5.0)
     try:
-        connection.request("GET", f"{place.path}/ready")
-        return connection.getresponse().status == 200
+        return status_of(url, "/ready", {}, seconds=5.0) == 200
     except (OSError, http.client.HTTPException):
         return False
-    finally:
-        connection.close()
 
 
 # ---------------------------------------------------------------------- the keeper
@@ -330,7 +317,7 @@ class Keeper:
         return _Server(process, url, child, moved)
 
     def _await_ready(self, server: _Server, users: int) -> None:
-        deadline = time.monotonic() + READY_SECONDS
+        deadline = time.monotonic() + _READY_SECONDS
         while not _is_ready(server.url):
             if not server.alive:
                 raise Fault(self._why(server))

@@ -52,13 +52,7 @@ def share(home: Path) -> int:
 def tend(home: Path, begin_again: Callable[[], str], tell: Callable[[str], object]) -> threading.Event:
     """Have a home's server begun again whenever it has died under its user: its page is wanted for as long as that one lives.
 
-    Args:
-        home: The server's folder.
-        begin_again: Begins it and says where it is.
-        tell: Is told in a line what happens.
-
-    Returns:
-        What ends this.
+    `begin_again` begins it and says where it is; the event that is returned ends this.
     """
     left = threading.Event()
     threading.Thread(target=_tend, args=(home, begin_again, tell, left), name="prefect-server", daemon=True).start()

@@ -7,13 +7,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from flows.plans.lab import Lab
+from flows.plans.lab import Lab, Tell
 from flows.prefect_server.server import ServerUse, configured_url, prefect_environment
 from flows.prefect_server.server_users import await_end
 from instruments.lab_processes.locks import FileLock
@@ -23,9 +22,9 @@ from orchestrator.errors import Fault
 
 logger = logging.getLogger(__name__)
 
-READY_SECONDS: Final = 90.0
+_READY_SECONDS: Final = 90.0
 """Wall seconds for the worker to apply its deployments on a busy machine; 5 to 10 s were measured."""
-STOP_SECONDS: Final = 120.0
+_STOP_SECONDS: Final = 120.0
 """Wall seconds for the worker to wind its runs down and leave: more than it gives them."""
 _POOL: Final = "athanor"
 _NOTE: Final = "worker.json"
@@ -40,17 +39,11 @@ class Offer:
     deployments: tuple[str, ...]
 
 
-class Service:
+class ServedLab:
     """Server, deployments and worker of one lab; ended in the order runs, worker, server."""
 
-    def __init__(self, lab: Lab, *, worker: str, tell: Callable[[str], object] = logger.warning) -> None:
-        """Prepare; nothing is started.
-
-        Args:
-            lab: The lab.
-            worker: The module that works for it, as a process of its own.
-            tell: Is told in a line what becomes of a server that has died under us.
-        """
+    def __init__(self, lab: Lab, *, worker: str, tell: Tell = logger.warning) -> None:
+        """Prepare; nothing is started. `worker` is the module that works for the lab, as a process of its own."""
         self._lab = lab
         self._module = worker
         self._home = lab.prefect_home
@@ -91,11 +84,11 @@ class Service:
         """
         (self._home / _NOTE).unlink(missing_ok=True)
         self._worker = self._start_worker()
-        deadline = time.monotonic() + READY_SECONDS
+        deadline = time.monotonic() + _READY_SECONDS
         while (note := read_state_file(self._home / _NOTE)).get("pid") != self._worker.pid:
             self.check()
             if time.monotonic() > deadline:
-                raise Fault(f"the worker was not ready within {READY_SECONDS:g} s; see {self._log}")
+                raise Fault(f"the worker was not ready within {_READY_SECONDS:g} s; see {self._log}")
             time.sleep(_POLL_SECONDS)
         return Offer(self.ui_url, tuple(note["deployments"]))
 
@@ -138,9 +131,9 @@ class Service:
         if worker.poll() is None:
             worker.send_signal(signal.SIGTERM)
         try:
-            worker.wait(STOP_SECONDS)
+            worker.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            logger.error("the worker did not end within %g s and is killed", STOP_SECONDS)
+            logger.error("the worker did not end within %g s and is killed", _STOP_SECONDS)
             worker.kill()
             worker.wait()
         if worker.stdin is not None:

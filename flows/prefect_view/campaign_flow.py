@@ -42,13 +42,7 @@ class View:
     """One flow run of a campaign, its artifacts, and the way in which a press in the page reaches the campaign."""
 
     def __init__(self, shown: Shown, steering: Steering, leave: threading.Event) -> None:
-        """Prepare.
-
-        Args:
-            shown: The campaign.
-            steering: Carries a pause or a cancel out.
-            leave: Set when the process was asked to leave: the flow run then ends as cancelled.
-        """
+        """Prepare; `leave` is set when the process was asked to leave: the flow run then ends as cancelled."""
         self._shown = shown
         self._campaign = shown.campaign
         self._steering = steering
@@ -59,11 +53,7 @@ class View:
         self._flow_run_id: UUID | None = None
 
     def run(self, body: Callable[[Cycle], None]) -> None:
-        """Run a campaign's body as a flow of its own; raises what Prefect raises when it cannot begin or report the end.
-
-        Args:
-            body: Carries the campaign on, each cycle's work wrapped by the given callable.
-        """
+        """Run a campaign's body as a flow of its own; raises what Prefect raises when it cannot begin or report the end."""
 
         @flow(name="campaign", flow_run_name=self._campaign, validate_parameters=False, persist_result=False)
         def campaign() -> State[Any] | str:
@@ -210,12 +200,7 @@ class View:
 
 
 def close_stale_runs(campaign: str, *, but: UUID | None = None) -> int:
-    """Mark flow runs of a campaign whose process is gone as crashed; return how many there were.
-
-    Args:
-        campaign: What its runs are called.
-        but: The run that goes on with the campaign.
-    """
+    """Mark flow runs of a campaign whose process is gone as crashed, but the one that goes on with it; return how many there were."""
     with get_client(sync_client=True) as client:
         found = client.read_flow_runs(
             flow_run_filter=FlowRunFilter(

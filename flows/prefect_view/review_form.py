@@ -20,7 +20,7 @@ from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import explain
 from orchestrator.errors import BadInput
 
-Choice = Literal["approve", "reject"]
+_Choice = Literal["approve", "reject"]
 RESERVED: Final = ("proposal", "verdict", "reason")
 """Fields of a proposal beside the parameters; one of the same name gets an underscore."""
 
@@ -97,7 +97,7 @@ def _row_model(space: SearchSpace, page: str) -> type[BaseModel]:
     return create_model(
         "Row",
         proposal=(str, Field(description=f"{what}. [Decision page]({page})" if page else what)),
-        verdict=(Choice, Field(description="approve as it stands or as edited below, or reject with a reason")),
+        verdict=(_Choice, Field(description="approve as it stands or as edited below, or reject with a reason")),
         reason=(str, Field(default="", description="needed to reject")),
         **parameters,
     )

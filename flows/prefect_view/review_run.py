@@ -33,7 +33,7 @@ from flows.plans.lab import Lab, clock_of, open_lab
 from flows.plans.ledger import open_store
 from flows.plans.snapshots import files_of
 from flows.prefect_view.review_form import answer_from, form_for
-from flows.review.outcome import Ending, asking, ending, notice
+from flows.review.outcome import Ending, asking, ending, expected, notice
 from flows.review.rendering import markdown
 from orchestrator.domain.events import BY_REVIEW, EventKind
 from orchestrator.domain.records import Proposal
@@ -47,14 +47,14 @@ logger = logging.getLogger(__name__)
 
 PAUSE_SECONDS: Final = 30 * 86400
 """Prefect's own time-out: long, since the campaign's deadline decides."""
-POLL_SECONDS: Final = 2
-SETTLE_SECONDS: Final = 0.5
+_POLL_SECONDS: Final = 2
+_ANSWER_POLL_SECONDS: Final = 0.5
 """How often the ledger is asked what came of an answer."""
-PARENT_SECONDS: Final = 1.0
+_PARENT_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True)
-class Question:
+class ReviewQuestion:
     """One attempt at a request."""
 
     lab: Lab
@@ -83,10 +83,10 @@ class Question:
     @property
     def key(self) -> str:
         """The pause's key: never used twice."""
-        return key_of(self.request_id, self.attempt)
+        return pause_key(self.request_id, self.attempt)
 
 
-def key_of(request_id: str, attempt: int) -> str:
+def pause_key(request_id: str, attempt: int) -> str:
     """Return the key of the pause in which a request is put to people for the n-th time."""
     return f"{request_id}-a{attempt}"
 
@@ -97,21 +97,17 @@ def tag_of(request_id: str) -> str:
 
 
 def leave_with(parent: int) -> None:
-    """End this process soon after its campaign process has gone: the next one asks anew.
-
-    Args:
-        parent: The campaign process; it may have died while this one was loading.
-    """
+    """End this process soon after its campaign process has gone, be it while this one was loading: the next one asks anew."""
 
     def watch() -> None:
         while os.getppid() == parent:
-            time.sleep(PARENT_SECONDS)
+            time.sleep(_PARENT_SECONDS)
         os._exit(0)
 
     threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
-def ask(question: Question) -> str:
+def ask_in_page(question: ReviewQuestion) -> str:
     """Put a request to people as a flow run that pauses; return how it ended."""
     request, proposals, space = question.load()
     if not request.waits:
@@ -155,11 +151,11 @@ def publish_page(store: ReadStore, request: ReviewRequest, run_id: UUID) -> str:
     return f"{os.environ.get('PREFECT_UI_URL', '')}/artifacts/artifact/{kept.id}"
 
 
-def _pause(question: Question, form: Any, run_id: UUID) -> State[Any]:
+def _pause(question: ReviewQuestion, form: Any, run_id: UUID) -> State[Any]:
     over = threading.Event()
     threading.Thread(target=_wake_cancelled, args=(run_id, over), name="cancelled", daemon=True).start()
     try:
-        pause_flow_run(wait_for_input=form, key=question.key, timeout=question.timeout, poll_interval=POLL_SECONDS)
+        pause_flow_run(wait_for_input=form, key=question.key, timeout=question.timeout, poll_interval=_POLL_SECONDS)
     except FlowPauseTimeout:
         with get_client(sync_client=True) as client:
             client.set_flow_run_state(run_id, Running(), force=True)
@@ -174,7 +170,7 @@ def _pause(question: Question, form: Any, run_id: UUID) -> State[Any]:
 def _wake_cancelled(run_id: UUID, over: threading.Event) -> None:
     """Let a pause go on whose run is cancelled: a pause looks only for a run that runs, and a form may have been submitted just before."""
     with get_client(sync_client=True) as client:
-        while not over.wait(POLL_SECONDS):
+        while not over.wait(_POLL_SECONDS):
             try:
                 state = client.read_flow_run(run_id).state
                 if state is not None and (state.is_cancelling() or state.is_final()) and not over.is_set():
@@ -183,14 +179,14 @@ def _wake_cancelled(run_id: UUID, over: threading.Event) -> None:
                 logger.warning("flow run %s cannot be looked at: %s", run_id, error)
 
 
-def _told(question: Question, run_id: UUID) -> State[Any]:
+def _told(question: ReviewQuestion, run_id: UUID) -> State[Any]:
     """Read what people submitted, wait until it is carried out, and show in the run what came of it."""
     said = collect(question.lab, question.store, question.load, str(run_id), question.key)
     get_run_logger().info("%s", said)
     while (
         request := (history := question.history()).requests[question.request_id]
     ).settles and request.answer_id == f"{run_id}/{question.key}":
-        time.sleep(SETTLE_SECONDS)
+        time.sleep(_ANSWER_POLL_SECONDS)
     ended = ending(history, request, str(run_id), otherwise=said)
     if ended.said != said:
         get_run_logger().info("%s", ended.said)
@@ -213,7 +209,7 @@ def collect(lab: Lab, store: ReviewStore, load: Any, flow_run_id: str, key: str)
     try:
         answer, code = answer_from(request, proposals, space, came, answer_id=f"{flow_run_id}/{key}", key=key)
     except BadInput as error:
-        if not request.waits or key != key_of(request.request_id, request.attempt):
+        if not request.waits or key != pause_key(request.request_id, request.attempt):
             return f"not an answer: {error}; known already, or too late"
         complaint = request.evolve(attempt=request.attempt + 1, complaint=str(error))
         store.update_request(complaint, kind=EventKind.ANSWER_UNREADABLE, by=BY_REVIEW, now=clock_of(lab, store).now())
@@ -237,7 +233,7 @@ def stored_response(flow_run_id: str, key: str) -> dict[str, Any] | None:
 
 def expectation(proposal: Proposal, units: Mapping[str, str] | None = None) -> str:
     """Say in a few words what is expected of a proposal, with 90 % intervals."""
-    told = ", ".join(f"{name} {one.shown((units or {}).get(name, ''))}" for name, one in proposal.provenance.predicted.items())
+    told = expected(proposal.provenance.predicted, units or {})
     return f": {told}" if told else ""
 
 
@@ -270,7 +266,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     leave_with(given.parent)
     try:
         with open_store(lab) as store:
-            logger.info("%s", ask(Question(lab, store, given.campaign, given.request, given.attempt, given.timeout)))
+            logger.info("%s", ask_in_page(ReviewQuestion(lab, store, given.campaign, given.request, given.attempt, given.timeout)))
     except AthanorError as error:
         logger.error("%s", error)
         return error.exit_code

@@ -21,7 +21,7 @@ from typing_extensions import override
 
 from flows.plans.lab import Lab, clock_of
 from flows.prefect_server.server import address_now
-from flows.prefect_view.review_run import Question
+from flows.prefect_view.review_run import ReviewQuestion
 from flows.prefect_view.stale_review_runs import close_left_runs, read_answers
 from flows.review.desk import Asker
 from orchestrator.domain.events import BY_REVIEW, EventKind
@@ -74,11 +74,8 @@ class PrefectAsker(Asker):
     def __init__(self, lab: Lab, store: ReviewStore, campaign: str, *, timeout: int | None = None) -> None:
         """Prepare; nothing is started before the first request.
 
-        Args:
-            lab: Where the ledger lies.
-            store: The campaign's own ledger: what it may not write, its children's questions may not either.
-            campaign: Its name.
-            timeout: Prefect's own time-out of a pause, in wall seconds; None for a month.
+        The store is the campaign's own: what that may not write, its children's questions may not either. The time-out is
+        Prefect's of a pause, in wall seconds; None for a month.
         """
         self._lab = lab
         self._store = store
@@ -174,8 +171,8 @@ class PrefectAsker(Asker):
         self._tried[question.key] = time.monotonic()
         self._children[request.request_id] = _Child(self._start(request), request.attempt)
 
-    def _question(self, request: ReviewRequest) -> Question:
-        return Question(self._lab, self._store, self._campaign, request.request_id, request.attempt)
+    def _question(self, request: ReviewRequest) -> ReviewQuestion:
+        return ReviewQuestion(self._lab, self._store, self._campaign, request.request_id, request.attempt)
 
     def _start(self, request: ReviewRequest) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-P", "-m", "flows.prefect_view.review_run", "--lab", str(self._lab.path), "--campaign", self._campaign]

@@ -15,7 +15,7 @@ from prefect.client.schemas.objects import TERMINAL_STATES
 
 from flows.plans.lab import Lab
 from flows.plans.ledger import open_store
-from flows.prefect_view.review_run import Question, collect, name_end, tag_of
+from flows.prefect_view.review_run import ReviewQuestion, collect, name_end, tag_of
 from flows.review.outcome import ending
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.history import History
@@ -48,7 +48,7 @@ def open_runs(client: SyncPrefectClient, request_ids: Iterable[str]) -> list[Ope
 
 def read_answers(lab: Lab, store: ReviewStore, request: ReviewRequest) -> None:
     """Write to the ledger what people told any review run of a request; what it holds already changes nothing."""
-    load = Question(lab, store, request.campaign, request.request_id, request.attempt).load
+    load = ReviewQuestion(lab, store, request.campaign, request.request_id, request.attempt).load
     for run in request.runs:
         logger.info("review run %s: %s", run.flow_run_id, collect(lab, store, load, run.flow_run_id, run.key))
 
@@ -58,12 +58,8 @@ def close_left_runs(lab: Lab, store: ReviewStore, campaign: str, *, held: Contai
 
     A form can be answered until it is closed, so it is read afterwards; before as well, so that it is shown as answered.
 
-    Args:
-        lab: Where the ledger lies.
-        store: The ledger.
-        campaign: Its name.
-        held: Ids of requests in whose runs a living process waits.
-        leave_open: Leave the forms of open requests: what is answered there meanwhile, the next campaign process reads.
+    Those of `held`, the ids of requests in whose runs a living process waits, are left; so are, where they are to be left
+    open, the forms of open requests: what is answered there meanwhile, the next campaign process reads.
     """
     requests = History.of(store.changes(campaign)).requests
     with get_client(sync_client=True) as client:

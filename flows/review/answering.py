@@ -72,7 +72,8 @@ def verdicts_of(
     approved: Sequence[int],
     rejected: Mapping[int, str],
     edits: Mapping[int, Mapping[str, float | str]],
-    rest: str | None,
+    approve_rest: bool = False,
+    reject_rest: str | None = None,
 ) -> tuple[Verdict, ...]:
     """Return one verdict per row of a request.
 
@@ -81,7 +82,8 @@ def verdicts_of(
         approved: Numbers of approved proposals.
         rejected: Reasons by number of refused proposals.
         edits: New values by number; an edited proposal is approved as edited.
-        rest: `approve`, or the reason for which all others are refused; None when each must be named.
+        approve_rest: Whether all others are approved.
+        reject_rest: The reason for which all others are refused; else each must be named.
 
     Raises:
         BadInput: A number that is not asked about, named twice, or not named at all.
@@ -94,11 +96,11 @@ def verdicts_of(
     if twice := sorted({number for number in named if named.count(number) > 1} | (set(edits) & set(rejected))):
         raise BadInput(f"proposal {twice[0]} is both approved and refused")
     missing = sorted(set(asked) - set(named) - set(edits))
-    if missing and rest is None:
+    if missing and not approve_rest and reject_rest is None:
         raise BadInput(
             f"request {request.number}: nothing is said of proposal {_numbers(missing)}; a decision is on all of {_numbers(asked)}"
         )
-    refused = {**rejected, **(dict.fromkeys(missing, rest) if rest not in (None, "approve") else {})}
+    refused = {**rejected, **(dict.fromkeys(missing, reject_rest) if reject_rest is not None else {})}
     return tuple(verdict_on(one, refused=refused.get(number), edits=edits.get(number, {})) for number, one in asked.items())
 
 

@@ -24,15 +24,7 @@ BY_HAND: Final = "person/1"
 def steps_by_hand(
     space: SearchSpace, recipe: Recipe, stocks: StockBook, history: History, values: Configuration, *, times: int
 ) -> tuple[Step, ...]:
-    """Return the steps of a configuration that a person edited or made.
-
-    Args:
-        space: The campaign's search space.
-        recipe: Its bench's procedure.
-        stocks: What is left of its bench's stocks.
-        history: The campaign so far.
-        values: What the person wrote, whole.
-        times: How many runs it would give.
+    """Return the steps of a whole configuration that a person edited or made, and of which so many runs would be made.
 
     Raises:
         BadInput: A value, constraint, restriction, limit, interlock or stock that does not allow it; names it.
@@ -79,14 +71,8 @@ def editor_of(history: History, store: ReadStore) -> Editor:
     return Editor(plan, policy_of(plan), history, StockBook(store, history.campaign.name))
 
 
-def suggestion(editor: Editor, values: Mapping[str, float | str], *, author: str, reason: str) -> Proposal:
-    """Make a proposal of a person's values, expanded and checked like a policy's.
-
-    Args:
-        editor: The campaign's.
-        values: A value for every column of the search space.
-        author: Who suggests it: they cannot be the only signer.
-        reason: Why.
+def proposal_by_hand(editor: Editor, values: Mapping[str, float | str], *, author: str, reason: str) -> Proposal:
+    """Make a proposal of a person's values, expanded and checked like a policy's; its author cannot be the only signer.
 
     Raises:
         BadInput: No name, a column without value, or a value, constraint, limit or stock that does not allow it.

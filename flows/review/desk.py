@@ -151,7 +151,7 @@ class ReviewDesk:
 
     # ----------------------------------------------------------------- what came of it
 
-    def settle(self, history: History, request: ReviewRequest, answer: Answer) -> None:
+    def carry_out_answer(self, history: History, request: ReviewRequest, answer: Answer) -> None:
         """Carry an answer out; one with an illegal edit is refused whole and the question asked again."""
         now = self.clock.now()
         try:

@@ -10,7 +10,7 @@ from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.records import Step
 from orchestrator.history import History
 
-LOOKED_AT: Final = 10
+_LOOKED_AT: Final = 10
 """Last completed runs from which is learnt what comes on top of waits and holds."""
 
 
@@ -23,7 +23,7 @@ def lab_time(procedure: Procedure, history: History, steps: Sequence[Step], befo
     """
     found = procedure.duration(steps, before)
     untils = [step.until for step in steps if step.until is not None]
-    surplus = list(islice(_surplus(procedure, history), LOOKED_AT))
+    surplus = list(islice(_surplus(procedure, history), _LOOKED_AT))
     more: float | None
     if found.reaching is not None and untils:
         more, source = found.reaching, "heating, at the rates that the bench file declares"

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from orchestrator.domain.lifecycle import AnswerStatus, ProposalStatus, ReviewStatus
-from orchestrator.domain.records import Proposal
+from orchestrator.domain.records import Prediction, Proposal
 from orchestrator.domain.review import Answer, Asked, ReviewRequest, Verdict
 from orchestrator.history import History
 from orchestrator.review import signers_of, unsigned
 
-NAME: Final = 180
+NAME_LENGTH: Final = 180
 """Characters of a run's name; whole sentences stand in the form, the log and the last state."""
 Proposals = Mapping[tuple[str, int], Proposal]
 
@@ -50,11 +50,7 @@ def asking(request: ReviewRequest, proposals: Proposals) -> str:
 def ending(history: History, request: ReviewRequest, flow_run_id: str, *, otherwise: str = "") -> Ending:
     """Return how a request's review run is shown that is over.
 
-    Args:
-        history: The campaign as it is now.
-        request: The request as it is now.
-        flow_run_id: The run.
-        otherwise: What to say where it brought no answer and nothing has become of the request.
+    `otherwise` is said where it brought no answer and nothing has become of the request.
     """
     keys = [f"{run.flow_run_id}/{run.key}" for run in request.runs if run.flow_run_id == flow_run_id]
     own = next((history.answers[key] for key in keys if key in history.answers), None)
@@ -100,13 +96,19 @@ def _became(proposals: Proposals, asked: Asked, verdict: Verdict) -> tuple[str, 
 
 
 def _edits(proposal: Proposal, verdict: Verdict) -> str:
-    return ", ".join(f"{column} {_short(value)}, was {_short(proposal.configuration[column])}" for column, value in verdict.edits.items())
+    return ", ".join(f"{column} {short(value)}, was {short(proposal.configuration[column])}" for column, value in verdict.edits.items())
 
 
-def _short(value: float | str) -> str:
+def short(value: float | str) -> str:
+    """Write a value that stands beside a question or an answer; one that is kept is kept in full."""
     return value if isinstance(value, str) else f"{value:.6g}"
+
+
+def expected(predicted: Mapping[str, Prediction], units: Mapping[str, str]) -> str:
+    """Write what is expected with its 90 % intervals; empty where nobody knows."""
+    return ", ".join(f"{name} {one.shown(units.get(name, ''))}" for name, one in predicted.items())
 
 
 def _name(request: ReviewRequest, told: str) -> str:
     name = f"review {request.campaign} request {request.number}{told}"
-    return name if len(name) <= NAME else f"{name[: NAME - 3]}..."
+    return name if len(name) <= NAME_LENGTH else f"{name[: NAME_LENGTH - 3]}..."

@@ -71,15 +71,7 @@ def _range(space: SearchSpace, column: str, value: str, text: str) -> Allowed:
 def new_restriction(
     plan: Plan, history: History, columns: Mapping[str, Allowed], *, author: str, reason: str, batches: int | None
 ) -> Restriction:
-    """Make a restriction that leaves the policy something to propose.
-
-    Args:
-        plan: The campaign's files.
-        history: The campaign so far.
-        columns: What is left of columns.
-        author: Who says so.
-        reason: Why.
-        batches: For how many batches from now; None until it is lifted.
+    """Make a restriction, for so many batches from now or until it is lifted, that leaves the policy something to propose.
 
     Raises:
         BadInput: No name, an illegal value, or nothing is left of the space.

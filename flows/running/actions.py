@@ -114,9 +114,9 @@ class Steps:
         self.desk.review(self.history, action.proposals)
         self.setup.timings.add("review", started)
 
-    def settle(self, action: Settle) -> None:
+    def carry_out_answer(self, action: Settle) -> None:
         """Carry out what a person answered."""
-        self._ledger(lambda: self.desk.settle(self.history, action.request, action.answer))
+        self._ledger(lambda: self.desk.carry_out_answer(self.history, action.request, action.answer))
         if any(run.status is RunStatus.QUEUED for run in self.refresh().runs.values()):
             self.setup.bench.warm()
 
@@ -209,12 +209,7 @@ class Steps:
         return free
 
     def reconcile(self, action: Reconcile, *, wait: float) -> bool:
-        """Ask the bench how a run stands and record it; return whether anything has changed.
-
-        Args:
-            action: The run.
-            wait: Wall seconds to wait for news.
-        """
+        """Ask the bench how a run stands, for so many wall seconds, and record it; return whether anything has changed."""
         run, started = action.run, time.perf_counter()
         report = self.setup.bench.report(run.run_key, after=self._revisions.get(run.run_key, -1), wait=wait)
         self.setup.timings.add("bench", started)

@@ -10,8 +10,8 @@ from typing import Final
 
 from typing_extensions import override
 
-LOG_BYTES: Final = 1_000_000
-LOG_FILES: Final = 3
+_LOG_BYTES: Final = 1_000_000
+_LOG_FILES: Final = 3
 
 
 class LineLog(io.TextIOBase):
@@ -46,7 +46,7 @@ def log_to(path: Path) -> None:
 
     So does what libraries write to standard error themselves: Prefect's threads, whose server is away, would bury the progress.
     """
-    handler = CalmHandler(path, maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8", delay=True)
+    handler = CalmHandler(path, maxBytes=_LOG_BYTES, backupCount=_LOG_FILES, encoding="utf-8", delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # the view's client would log every request

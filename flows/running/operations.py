@@ -1,8 +1,8 @@
 """What people do to a campaign and its lab, each act once: the command line, Prefect's page and a script call the same operation.
 
-An operation takes values, returns what came of it, prints nothing, and raises AthanorError. These load no model, no
-instrument library and no Prefect; acts that need more stand in `run_operations`, `review_operations`, `plan_operations`
-and `report_operations`.
+An operation takes values, returns what came of it, prints nothing, and raises AthanorError. `campaign` is a name, or None
+for the only one of the lab; `by` and `reason` go into the ledger. These load no model, no instrument library and no Prefect;
+acts that need more stand in `run_operations`, `review_operations`, `plan_operations` and `report_operations`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from flows.plans.lab import Lab, clock_of
-from flows.plans.ledger import open_campaign, open_store, the_campaign, unknown_runs
+from flows.plans.ledger import open_campaign, open_store, record_status, the_campaign, unknown_runs
 from flows.plans.snapshots import files_of
 from flows.plans.stocks import StockBook, stock_entries_of
 from flows.report.adaptations import Adaptation, adaptations
@@ -42,9 +42,7 @@ def pause(lab: Lab, campaign: str | None, *, by: str, reason: str) -> CampaignRe
         record = the_campaign(store, lab, campaign)
         refuse_repeated(record, CampaignStatus.PAUSED)
         record.refuse_ended()
-        paused = record.evolve(status=CampaignStatus.PAUSED, reason=f"{reason} (by {by})")
-        store.update_campaign(paused, kind=EventKind(paused.status), by=by, now=clock_of(lab, store).now())
-    return paused
+        return record_status(store, record, CampaignStatus.PAUSED, f"{reason} (by {by})", by=by, now=clock_of(lab, store).now())
 
 
 def refuse_repeated(record: CampaignRecord, status: CampaignStatus) -> None:

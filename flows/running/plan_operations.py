@@ -10,10 +10,10 @@ from flows.plans.ledger import open_campaign, open_store, the_campaign
 from flows.plans.plan import load_plan, stored_plan
 from flows.plans.policy import policy_of
 from flows.review.answering import edits_of, values_of
-from flows.review.by_hand import Editor, editor_of, suggestion
+from flows.review.by_hand import Editor, editor_of, proposal_by_hand
 from flows.review.restricting import allowed_of, new_restriction, outside
-from flows.running.review_operations import Edits, check_restricting
-from instruments.lab_processes.locks import CampaignLock
+from flows.running.review_operations import EditsByNumber, check_restricting
+from instruments.lab_processes.campaign_lock import CampaignLock
 from models.threads import use_threads
 from orchestrator.commandline import typed
 from orchestrator.domain.events import Actor, EventKind
@@ -27,13 +27,6 @@ from orchestrator.ports import ReadStore
 
 def amend(lab: Lab, file: Path, *, data: Path | None, by: str, reason: str) -> Amendment:
     """Accept files that were changed under an unfinished campaign; return what differs.
-
-    Args:
-        lab: The lab.
-        file: The campaign file.
-        data: Folder of recorded tables, for a recorded campaign.
-        by: Who accepts it.
-        reason: Why.
 
     Raises:
         BadInput: A campaign that is being carried on, or a change that cannot be accepted.
@@ -51,14 +44,7 @@ def amend(lab: Lab, file: Path, *, data: Path | None, by: str, reason: str) -> A
 
 
 def suggest(lab: Lab, campaign: str | None, values: Sequence[str], *, by: str, reason: str) -> Proposal:
-    """Record a hand-made proposal; the campaign has it reviewed as its file says.
-
-    Args:
-        lab: The lab.
-        campaign: Its name; None for the only one.
-        values: `PARAMETER=VALUE`, one for each parameter.
-        by: Who suggests it.
-        reason: Why.
+    """Record a hand-made proposal, `PARAMETER=VALUE` for each parameter; the campaign has it reviewed as its file says.
 
     Raises:
         BadInput: The campaign has ended, or the values are not legal.
@@ -66,7 +52,7 @@ def suggest(lab: Lab, campaign: str | None, values: Sequence[str], *, by: str, r
     with open_campaign(lab, campaign) as (store, history):
         history.campaign.refuse_ended()
         editor = editor_of(history, store)
-        made = suggestion(editor, values_of(values, editor.space), author=by, reason=reason)
+        made = proposal_by_hand(editor, values_of(values, editor.space), author=by, reason=reason)
         store.add_proposals([made], by=Actor.person(by), now=clock_of(lab, store).now())
     return made
 
@@ -77,7 +63,7 @@ def editor_for(lab: Lab, history: History) -> Editor:
         return editor_of(history, store)
 
 
-def checked_edits(history: History, store: ReadStore, request: ReviewRequest, texts: Sequence[str]) -> Edits:
+def checked_edits(history: History, store: ReadStore, request: ReviewRequest, texts: Sequence[str]) -> EditsByNumber:
     """Read edits such as `3:T=210` and refuse at once what the campaign would refuse.
 
     Raises:
@@ -106,15 +92,7 @@ class Restricted:
 
 
 def restrict(lab: Lab, campaign: str | None, values: Sequence[str], *, batches: int | None, by: str, reason: str) -> Restricted:
-    """Fix or narrow parameters for later proposals.
-
-    Args:
-        lab: The lab.
-        campaign: Its name; None for the only one.
-        values: Such as `T=180 degC`, `T=150..180 degC` or `solvent=water,DMF`.
-        batches: For so many batches; None until it is lifted.
-        by: Who says so.
-        reason: Why.
+    """Fix or narrow parameters (`T=180 degC`, `T=150..180 degC`, `solvent=water,DMF`) for so many batches, or until it is lifted.
 
     Raises:
         BadInput: Values that are not legal or leave nothing, no name, or a campaign that has ended.
@@ -157,13 +135,7 @@ class Recomputed:
 
 
 def recompute(lab: Lab, campaign: str | None, wanted: str, *, data: Path | None) -> Recomputed:
-    """Compute a past proposal again from the ledger.
-
-    Args:
-        lab: The lab.
-        campaign: Its name; None for the only one.
-        wanted: The proposal's id, or its number.
-        data: Folder of recorded tables, for a recorded campaign.
+    """Compute a past proposal, named by its id or number, again from the ledger.
 
     Raises:
         BadInput: No such proposal.

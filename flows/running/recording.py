@@ -22,9 +22,9 @@ logger = logging.getLogger(__name__)
 
 MAX_ATTEMPTS: Final = 3
 """A run whose attempts were each proven not executed is tried so often; then it has failed."""
-END_POLLS: Final = 60
+_END_POLLS: Final = 60
 """So often the bench is asked, for a second each, how the runs ended that it was told to end."""
-POLL_SECONDS: Final = 1.0
+_POLL_SECONDS: Final = 1.0
 _ENDED_EARLY: Final = (RunStatus.FAILED, RunStatus.INFEASIBLE, RunStatus.ABORTED)
 _IN_HAND: Final = (RunStatus.DISPATCHED, RunStatus.RUNNING)
 _NEVER_BEGUN: Final = "the campaign was aborted before it began"
@@ -143,10 +143,6 @@ class Recorder:
     def end_all(self, look: Callable[[], History], *, reason: str) -> None:
         """Close every run: what waits is never handed over, what is in hand is ended, what has ended is recorded with its readings.
 
-        Args:
-            look: Returns the history as it is now.
-            reason: Why, for the bench.
-
         Raises:
             HostError: The bench did not end a run in time.
         """
@@ -155,12 +151,12 @@ class Recorder:
                 self.update(run.evolve(status=RunStatus.ABORTED, reason=_NEVER_BEGUN), kind=EventKind.ABORTED)
             elif run.status in _IN_HAND:
                 self._end(look(), run, reason)
-        for _ in range(END_POLLS):
+        for _ in range(_END_POLLS):
             history = look()
             in_hand = [run for run in history.attempts() if run.status in _IN_HAND]
             if not in_hand:
                 break
-            if (report := self.bench.report(in_hand[0].run_key, wait=POLL_SECONDS)) is not None:
+            if (report := self.bench.report(in_hand[0].run_key, wait=_POLL_SECONDS)) is not None:
                 self.record(history, in_hand[0], report)
         for run in look().attempts():
             if run.status in _IN_HAND:

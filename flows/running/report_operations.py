@@ -10,12 +10,7 @@ from flows.report.write import write_report_of
 
 
 def report(lab: Lab, campaign: str | None, out: Path | None = None) -> Path:
-    """Write a campaign's report, one self-contained HTML page, into the lab or where it is wanted; return its path.
-
-    Args:
-        lab: The lab.
-        campaign: Its name; None for the only one.
-        out: File or folder.
+    """Write a campaign's report, one self-contained HTML page, into the lab or to a file or folder; return its path.
 
     Raises:
         BadInput: The file cannot be written.

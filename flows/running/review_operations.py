@@ -22,7 +22,7 @@ from orchestrator.ports import ReadStore, Store
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ReviewState:
     """A campaign as somebody who decides sees it."""
 
     lab: Lab
@@ -32,10 +32,10 @@ class Seen:
     """Whether the lab keeps people, who sign with one-time codes."""
 
 
-def look(lab: Lab, campaign: str | None) -> Seen:
+def look(lab: Lab, campaign: str | None) -> ReviewState:
     """Read what waits for people, and all that is known of it."""
     with open_campaign(lab, campaign, read_only=True) as (store, history):
-        return Seen(lab, history, clock_of(lab, store), bool(store.people()))
+        return ReviewState(lab, history, clock_of(lab, store), bool(store.people()))
 
 
 def request_of(history: History, number: int | None) -> ReviewRequest:
@@ -65,7 +65,7 @@ def page_of(lab: Lab, request: ReviewRequest) -> dict[str, Any]:
 
 # ---------------------------------------------------------------------- answers
 
-Edits = Mapping[int, Mapping[str, float | str]]
+EditsByNumber = Mapping[int, Mapping[str, float | str]]
 """New values by the proposal's number."""
 
 
@@ -77,8 +77,10 @@ class Decision:
     approve: Sequence[int] = ()
     reject: Mapping[int, str] = field(default_factory=dict)
     """Reasons by number."""
-    rest: str | None = None
-    """`approve`, or the reason for which all that are not named are refused; None where each must be named."""
+    approve_rest: bool = False
+    """Whether all that are not named are approved."""
+    reject_rest: str | None = None
+    """The reason for which all that are not named are refused."""
     comment: str = ""
     code: str | None = None
     """A one-time code from the person's sheet."""
@@ -94,7 +96,7 @@ class Decided:
     """Of before."""
 
 
-def no_edits(_history: History, _store: ReadStore, _request: ReviewRequest) -> Edits:
+def no_edits(_history: History, _store: ReadStore, _request: ReviewRequest) -> EditsByNumber:
     """Change nothing."""
     return {}
 
@@ -105,16 +107,11 @@ def decide(
     number: int | None,
     decision: Decision,
     *,
-    edits: Callable[[History, Store, ReviewRequest], Edits] = no_edits,
+    edits: Callable[[History, Store, ReviewRequest], EditsByNumber] = no_edits,
 ) -> Decided:
-    """Answer a request.
+    """Answer a request; where no number is given, the only open one.
 
-    Args:
-        lab: The lab.
-        campaign: Its name; None for the only one.
-        number: The request's; None for the only open one.
-        decision: What the person says.
-        edits: Reads other values that are approved in a proposal's place (`plan_operations.checked_edits`).
+    Other values that are approved in a proposal's place are read by `plan_operations.checked_edits`, which loads the model.
 
     Raises:
         BadInput: The answer is not complete, or not legal.
@@ -122,7 +119,14 @@ def decide(
     with open_campaign(lab, campaign) as (store, history):
         request = request_of(history, number)
         changed = edits(history, store, request)
-        verdicts = verdicts_of(request, approved=decision.approve, rejected=decision.reject, edits=changed, rest=decision.rest)
+        verdicts = verdicts_of(
+            request,
+            approved=decision.approve,
+            rejected=decision.reject,
+            edits=changed,
+            approve_rest=decision.approve_rest,
+            reject_rest=decision.reject_rest,
+        )
         answer = answer_of(request, uuid7(), reviewer=decision.by, verdicts=verdicts, comment=decision.comment)
         return Decided(store.answer(answer, code=decision.code, now=clock_of(lab, store).now()), request, history)
 
@@ -146,7 +150,7 @@ def withdraw(lab: Lab, campaign: str | None, number: int, *, by: str, reason: st
 # ---------------------------------------------------------------------- restrictions
 
 
-def lift(lab: Lab, campaign: str | None, number: int, *, by: str, reason: str) -> tuple[Restriction, History]:
+def lift_restriction(lab: Lab, campaign: str | None, number: int, *, by: str, reason: str) -> tuple[Restriction, History]:
     """Take a restriction away; return it, and the campaign as it was before.
 
     Raises:

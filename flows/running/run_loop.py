@@ -132,7 +132,7 @@ def _carry_out(steps: Steps, action: Action) -> None:
         case Review():
             steps.review(action)
         case Settle():
-            steps.settle(action)
+            steps.carry_out_answer(action)
         case Expire():
             steps.expire(action)
         case Execute():

@@ -1,18 +1,16 @@
 """Acts that end runs: abort a campaign, and resolve a run whose end nobody saw, also where no process carries the campaign."""
 
-import logging
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from flows.plans.lab import Lab, clock_of
-from flows.plans.ledger import open_campaign, open_store, the_campaign, unknown_runs
+from flows.plans.lab import Lab, Tell, clock_of
+from flows.plans.ledger import open_campaign, open_store, record_status, the_campaign, unknown_runs
 from flows.running.operations import refuse_repeated
 from flows.running.unattended_runs import close_aborted, nothing_left_open, record_verdict
 from instruments.bench_client.client import HostClient
 from instruments.host.closing import close_without_host, word_alone
 from instruments.lab_processes.bench_process import host_alive, shutdown_bench, start_known_bench
-from instruments.lab_processes.locks import campaign_holder
+from instruments.lab_processes.campaign_lock import campaign_holder
 from instruments.lab_processes.plant_process import shutdown_plant
 from orchestrator.clock import Clock
 from orchestrator.domain.events import EventKind
@@ -21,11 +19,6 @@ from orchestrator.domain.records import CampaignRecord, ExperimentRun, RunReport
 from orchestrator.errors import AthanorError, BadInput, HostError, LockHeld, NeedsPerson
 from orchestrator.history import History
 from orchestrator.ports import CampaignStore, ReadStore
-
-logger = logging.getLogger(__name__)
-
-Tell = Callable[[str], object]
-"""Is told in a line what happens, while it happens."""
 
 # ---------------------------------------------------------------------- abort
 
@@ -66,9 +59,7 @@ def _record_abort(lab: Lab, campaign: str | None, *, by: str, reason: str) -> Ca
             return record
         refuse_repeated(record, CampaignStatus.ABORTED)
         record.refuse_ended()
-        aborted = record.evolve(status=CampaignStatus.ABORTED, reason=f"{reason} (by {by})")
-        store.update_campaign(aborted, kind=EventKind(aborted.status), by=by, now=clock_of(lab, store).now())
-    return aborted
+        return record_status(store, record, CampaignStatus.ABORTED, f"{reason} (by {by})", by=by, now=clock_of(lab, store).now())
 
 
 def _end_runs(lab: Lab, record: CampaignRecord, by: str) -> AthanorError | None:
@@ -127,12 +118,7 @@ class Resolved:
 def resolve(lab: Lab, run_key: str, word: Word, *, bench: Path | None, tell: Tell) -> Resolved:
     """Close a run whose end nobody saw: in the host's journal first, in the ledger second; without a host where none can be had.
 
-    Args:
-        lab: The lab.
-        run_key: The run.
-        word: What a person says of it.
-        bench: The bench file to start a host by; None for what the lab has noted.
-        tell: Is told what is found out.
+    A host is started by the bench file, else by what the lab has noted; `tell` is told what is found out.
 
     Raises:
         BadInput: No such run, or it is not unknown, or the journal knows that it ended otherwise.

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from flows.plans.amendment import former_benches
 from flows.plans.disk_space import check_room
-from flows.plans.lab import Kind, Lab, lab_folder, make_lab
+from flows.plans.lab import Lab, LabKind, Tell, lab_folder, make_lab
 from flows.plans.ledger import open_store, unknown_runs
 from flows.plans.plan import Plan, admit, load_plan, recorded_bench
 from flows.plans.policy import policy_of
@@ -30,8 +30,8 @@ from flows.running.run_loop import Ended
 from flows.running.steering import LEFT_IN_PAGE, Steering
 from instruments.bench_client.client import HostClient
 from instruments.lab_processes.bench_process import ensure_bench, shutdown_bench
+from instruments.lab_processes.campaign_lock import CampaignLock
 from instruments.lab_processes.labtime import lab_clock
-from instruments.lab_processes.locks import CampaignLock
 from instruments.lab_processes.plant_process import ensure_plant, shutdown_plant
 from instruments.notification import Notifier
 from models.threads import use_threads
@@ -51,7 +51,7 @@ from orchestrator.summary import quarantined
 class RunOptions:
     """How a campaign is to be run."""
 
-    kind: Kind
+    kind: LabKind
     lab: Path | None = None
     data: Path | None = None
     take_over: bool = False
@@ -64,8 +64,7 @@ class RunOptions:
 class Surroundings:
     """What a session needs of the place where it is held; the outermost layer makes it."""
 
-    tell: Callable[[str], object]
-    """Is told in a line what happens."""
+    tell: Tell
     busy: Callable[[str], AbstractContextManager[object]]
     """Shows what is being done while it lasts."""
     asker: Callable[[Lab, ReviewStore, str], Asker]
@@ -116,11 +115,6 @@ class SessionEnd:
 
 def run_campaign(file: Path, options: RunOptions, surroundings: Surroundings) -> SessionEnd:
     """Run or resume a campaign until its loop ends.
-
-    Args:
-        file: The campaign file.
-        options: How it is to be run.
-        surroundings: Where it is shown, and who carries it on.
 
     Raises:
         AthanorError: One clear line.

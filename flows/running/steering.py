@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from flows.plans.lab import Lab, clock_of
-from flows.plans.ledger import open_store
+from flows.plans.ledger import open_store, record_status
 from instruments.lab_processes.stop import stop_bench
-from orchestrator.domain.events import BY_PREFECT, EventKind
+from orchestrator.domain.events import BY_PREFECT
 from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.errors import AthanorError
@@ -88,8 +88,7 @@ class Steering:
         with open_store(self.lab) as store:
             record = store.changes(self.campaign).campaign
             if record.status is CampaignStatus.RUNNING:
-                changed = record.evolve(status=CampaignStatus.PAUSED, reason=reason)
-                store.update_campaign(changed, kind=EventKind.PAUSED, by=BY_PREFECT, now=clock_of(self.lab, store).now())
+                record_status(store, record, CampaignStatus.PAUSED, reason, by=BY_PREFECT, now=clock_of(self.lab, store).now())
                 return True
             return record.status is CampaignStatus.PAUSED
 

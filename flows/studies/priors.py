@@ -1,12 +1,12 @@
 """What people do with priors: make one, look at those of a folder, find one that fits a campaign."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from flows.plans.lab import find_lab, labs_in
+from flows.plans.lab import Tell, find_lab, labs_in
 from flows.plans.ledger import open_store
 from flows.report.export import write_atomically
 from flows.studies.metatraining.card import card_markdown, record
@@ -45,14 +45,8 @@ class MadePrior:
         yield f"{self.out}: prior {self.prior.name}, sha256 {self.prior.sha256}; card {self.card}; {self.seconds:.1f} s"
 
 
-def make_prior(file: Path, *, data: Path | None, card: bool, tell: Callable[[str], object]) -> MadePrior:
-    """Train and write a prior and its model card.
-
-    Args:
-        file: The file that describes the prior.
-        data: Folder of recorded tables.
-        card: Whether learners are judged on tasks left out.
-        tell: Is told in a line what is being done.
+def make_prior(file: Path, *, data: Path | None, card: bool, tell: Tell) -> MadePrior:
+    """Train and write a prior and its model card; `tell` is told in a line what is being done.
 
     Raises:
         BadInput: One line that says what is wrong with the file or a source.
@@ -116,12 +110,7 @@ def named_prior(prior: str) -> PriorFile:
 
 
 def match_priors(file: Path, priors: Sequence[Path], *, lab: Path | None) -> tuple[PriorVerdict, ...]:
-    """Say how far each known prior is to be trusted for a campaign, the best first.
-
-    Args:
-        file: The campaign file.
-        priors: The priors; else those of the folders nearby.
-        lab: The lab's folder; None for the one beside the file, where there is one.
+    """Say how far priors, else those of the folders nearby, are to be trusted for a campaign, the best first.
 
     Raises:
         BadInput: No prior is known, or the campaign file is wrong.

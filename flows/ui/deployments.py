@@ -23,7 +23,7 @@ from prefect.flows import Flow
 from prefect.states import Cancelled, Completed, Failed
 from prefect.types.entrypoint import EntrypointType
 
-from flows.plans.lab import Kind, Lab, make_lab, open_lab
+from flows.plans.lab import Lab, LabKind, Tell, make_lab, open_lab
 from flows.prefect_server.server import home_in_use
 from flows.prefect_server.server_users import keep_server
 from orchestrator.domain.events import BY_PREFECT
@@ -38,9 +38,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 POOL_TYPE: Final = "process"
-Tell = Callable[[str], object]
-"""Is told in a line what happens: the run's log."""
-_KINDS: Final[Mapping[str, Kind]] = {"campaign": "live", "dry-run": "dry"}
+_KINDS: Final[Mapping[str, LabKind]] = {"campaign": "live", "dry-run": "dry"}
 
 
 @flow(name="campaign", persist_result=False)

@@ -17,7 +17,7 @@ def connect(bench: BenchFile, link: str, clock: Clock) -> Mapping[str, Driver]:
         BadInput: An instrument's settings do not fit its driver.
     """
     spec = bench.spec.links[link]
-    with LinkName(link, spec.endpoint).told():
+    with LinkName(link, spec.endpoint).prefixing_errors():
         transport = open_link(kind=spec.kind, port=spec.port, url=spec.url, frame=spec.frame, baud=spec.baud)
     return {
         name: build_driver(one.driver, transport, bench.settings(name), clock)

@@ -10,7 +10,7 @@ from instruments.lab_processes.labtime import plant_clock
 from instruments.lab_processes.state_files import folder_identity, read_state_file
 from orchestrator.errors import BadInput
 
-__all__ = ["aim", "plant_clock", "read_endpoints"]
+__all__ = ["at_plant", "plant_clock", "read_endpoints"]
 
 _KEYS: Final = frozenset({"port", "url"})
 
@@ -33,7 +33,7 @@ def _moved(entry: Mapping[str, str], old: Path, new: Path) -> dict[str, str]:
     return {**entry, "port": str(new / port.relative_to(old))} if port.is_relative_to(old) else dict(entry)
 
 
-def aim(bench: BenchFile, document: Mapping[str, Any]) -> BenchFile:
+def at_plant(bench: BenchFile, document: Mapping[str, Any]) -> BenchFile:
     """Return the bench with each link's port or url from a plant's document; its hash stays that of the file.
 
     Raises:

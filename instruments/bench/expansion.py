@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-from instruments.bench.duration import rate_of
+from instruments.bench.duration import DIFFERENCES, rate_of
 from instruments.bench.file import BenchFile
 from instruments.bench.spec import GapSpec, StepSpec
 from instruments.drivers.protocol import ArgumentSpec, CommandSpec
@@ -166,7 +166,7 @@ class Expansion:
         if spec.until is None:
             return None
         unit = self.bench.channel_units[spec.until.channel]
-        difference = f"delta_{unit}" if unit in ("degC", "degF") else unit
+        difference = DIFFERENCES.get(unit, unit)
         target = next(value for value in arguments.values() if not isinstance(value, str))
         return Until(
             channel=spec.until.channel,

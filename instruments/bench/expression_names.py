@@ -10,14 +10,14 @@ from orchestrator.intervals import Interval
 
 def units_of(bench: BenchFile, space: SearchSpace) -> dict[str, str]:
     """Return the unit of each name."""
-    return {**{name: unit for name, (_, unit) in bench.constants.items()}, **space.units}
+    return {**bench.constant_units, **space.units}
 
 
 def values_at(bench: BenchFile, configuration: Configuration) -> dict[str, Any]:
     """Return the value of each name at a configuration, in its unit."""
-    return {**{name: value for name, (value, _) in bench.constants.items()}, **configuration}
+    return {**bench.constant_values, **configuration}
 
 
 def ranges_of(bench: BenchFile, space: SearchSpace) -> dict[str, Interval]:
     """Return the range of each numeric name over the box of all parameters, constraints left aside."""
-    return {**{name: Interval(value, value) for name, (value, _) in bench.constants.items()}, **space.intervals}
+    return {**{name: Interval(value, value) for name, value in bench.constant_values.items()}, **space.intervals}

@@ -14,7 +14,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from instruments.bench.prices import Price
-from instruments.bench.spec import BenchSpec, GeneralSpec, HazardSpec, ParkSpec, StockSpec
+from instruments.bench.spec import BenchGeneralSpec, BenchSpec, HazardSpec, ParkSpec, StockSpec
 from instruments.drivers.protocol import Driver, Limit, Settings
 from instruments.drivers.registry import DRIVERS
 from orchestrator.domain.values import explain
@@ -26,7 +26,7 @@ from orchestrator.units import parse, unit
 
 _LEGAL: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {
     (): tuple(BenchSpec.model_fields),
-    ("bench",): tuple(GeneralSpec.model_fields),
+    ("bench",): tuple(BenchGeneralSpec.model_fields),
     ("procedure", "steps"): ("do", "with", "channels", "until", "interrupted"),
     ("stocks", "*"): tuple(StockSpec.model_fields),
     ("hazards",): tuple(HazardSpec.model_fields),
@@ -65,6 +65,16 @@ class BenchFile:
                 value = parse(raw, "mol/L", what=f"stock {stock}, {species}")
                 table[f"stocks.{stock}.{species}"] = (value, "mol/L")
         return table
+
+    @cached_property
+    def constant_values(self) -> dict[str, float]:
+        """Value of each of `constants`."""
+        return {name: value for name, (value, _) in self.constants.items()}
+
+    @cached_property
+    def constant_units(self) -> dict[str, str]:
+        """Unit of each of `constants`."""
+        return {name: unit for name, (_, unit) in self.constants.items()}
 
     def driver(self, instrument: str) -> type[Driver]:
         """Return the driver class of an instrument."""

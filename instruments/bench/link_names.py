@@ -23,7 +23,7 @@ class LinkName:
         return f"link {self.link} ({self.endpoint})"
 
     @contextmanager
-    def told(self, instrument: str | None = None) -> Iterator[None]:
+    def prefixing_errors(self, instrument: str | None = None) -> Iterator[None]:
         """Let a wire's error begin with the link, and the instrument that was spoken to; what has begun so already is left."""
         try:
             yield

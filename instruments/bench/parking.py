@@ -16,8 +16,7 @@ def park_steps(bench: BenchFile) -> tuple[Step, ...]:
     Raises:
         BadInput: A step that is no setting of an instrument, an unknown name, wrong dimensions, or a value beyond its limits.
     """
-    expansion = Expansion(bench, {name: unit for name, (_, unit) in bench.constants.items()}, what="park step")
-    values = {name: value for name, (value, _) in bench.constants.items()}
+    expansion = Expansion(bench, bench.constant_units, what="park step")
     steps = []
     for index, written in enumerate(bench.spec.park.steps):
         what = f"park step {index + 1} ({written.do})"
@@ -26,7 +25,7 @@ def park_steps(bench: BenchFile) -> tuple[Step, ...]:
         spec, command = expansion.prepare(index, StepSpec.model_validate({"do": written.do, "with": written.arguments}))
         if command.kind is not StepKind.STATE_SETTING:
             raise BadInput(f"{what} is of kind {command.kind}; expected a setting: parking doses and runs nothing")
-        steps.append(expansion.step(index, spec, command, values))
+        steps.append(expansion.step(index, spec, command, bench.constant_values))
     try:
         replace(bench.envelope, interlocks=()).check(steps)  # they judge what is read when the bench is parked
     except AthanorError as error:

@@ -90,7 +90,7 @@ class Procedure:
                 raise BadInput(f"[measured] {column}: {error}") from error
 
     def _check_interlocks(self) -> None:
-        units = {**{name: unit for name, (_, unit) in self.bench.constants.items()}, **self.bench.channel_units}
+        units = {**self.bench.constant_units, **self.bench.channel_units}
         for interlock in self.bench.envelope.interlocks:
             try:
                 Expression(interlock.expression).check(units, interlock.unit)
@@ -145,12 +145,13 @@ class Procedure:
                 raise BadInput(f"[measured] {column}: the last reading of {bad[0]} is of bad quality")
 
     def _measured_from(self, readbacks: Mapping[str, float], proposed: Configuration) -> dict[str, float | str]:
-        constants = {name: value for name, (value, _) in self.bench.constants.items()}
-        units = {**{name: unit for name, (_, unit) in self.bench.constants.items()}, **self.bench.channel_units}
+        units = {**self.bench.constant_units, **self.bench.channel_units}
         measured = dict(proposed)
         for column, text in self.bench.spec.measured.items():
             if column in measured:
-                measured[column] = float(Expression(text).evaluate({**constants, **readbacks}, units, self.space.units[column]))
+                measured[column] = float(
+                    Expression(text).evaluate({**self.bench.constant_values, **readbacks}, units, self.space.units[column])
+                )
         return measured
 
     def round_trip_complaint(self, configuration: Configuration) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from instruments.bench.file import BenchFile
 from instruments.bench.wires import Wires
-from instruments.lab_processes.stop import shown
+from instruments.lab_processes.stop import action_line
 from orchestrator.errors import InstrumentError
 
 logger = logging.getLogger(__name__)
@@ -29,10 +29,10 @@ class SafeAction:
         """Return it as a JSON object."""
         return asdict(self)
 
-
-def line(action: SafeAction) -> str:
-    """Say in one line what became of a safe action."""
-    return shown(action.document())
+    @property
+    def line(self) -> str:
+        """What became of it, for people."""
+        return action_line(self.document())
 
 
 def declared(bench: BenchFile) -> Iterator[tuple[str, str]]:

@@ -198,7 +198,7 @@ class ParkSpec(Frozen):
     steps: tuple[ParkStepSpec, ...] = ()
 
 
-class GeneralSpec(Frozen):
+class BenchGeneralSpec(Frozen):
     """What concerns the bench as a whole; times are wall seconds, but for `park_after`."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
@@ -224,7 +224,7 @@ class GeneralSpec(Frozen):
 class BenchSpec(Frozen):
     """A whole bench file."""
 
-    bench: GeneralSpec
+    bench: BenchGeneralSpec
     constants: dict[str, str | float] = Field(default_factory=dict)
     links: Annotated[dict[Annotated[str, Field(pattern=_NAME)], LinkSpec], Field(min_length=1)]
     instruments: Annotated[dict[Annotated[str, Field(pattern=_NAME)], InstrumentSpec], Field(min_length=1)]

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeVar
+from functools import partial
+from typing import Final, TypeVar
 
 from instruments.bench.file import BenchFile
 from instruments.bench.link_names import LinkName
@@ -18,21 +19,17 @@ from orchestrator.errors import DeviceError, InstrumentError, LinkError, Sent
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 IDLE_TURN: Final = 0.25
 """Wall seconds after which an idle wire thread turns once more, so that its age tells a dead thread from an idle one."""
-CLOSE_SECONDS: Final = 5.0
+_CLOSE_SECONDS: Final = 5.0
 """Wall seconds that the last exchange on a wire may take at the end; a wedged driver does not keep the host alive."""
 REFRESHES_PER_WATCHDOG: Final = 3
 """A watchdog is fed at least every third of its time: two lost refreshes do no harm."""
 
 
-class Connect(Protocol):
-    """Opens one link and builds the drivers of all instruments on it."""
-
-    def __call__(self, bench: BenchFile, link: str, clock: Clock) -> Mapping[str, Driver]:
-        """Return the drivers by instrument; LinkError when the link cannot be opened."""
-        ...
+Connect = Callable[[BenchFile, str, Clock], Mapping[str, Driver]]
+"""Opens a link of a bench and builds the drivers of all instruments on it, by name; LinkError when it cannot be opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +88,7 @@ class Wire:
         """
         _await(self._submit(self._open, urgent=True), tick)
 
-    def call(self, instrument: str, work: Callable[[Driver], T], *, urgent: bool = False, tick: Callable[[], None] | None = None) -> T:
+    def call(self, instrument: str, work: Callable[[Driver], _T], *, urgent: bool = False, tick: Callable[[], None] | None = None) -> _T:
         """Do something with a driver in the wire's thread and wait for it.
 
         Args:
@@ -105,7 +102,7 @@ class Wire:
         """
         return _await(self._submit(lambda: self._asked(instrument, work), urgent=urgent), tick)
 
-    def attempt(self, instrument: str, work: Callable[[Driver], T], *, seconds: float) -> T:
+    def attempt(self, instrument: str, work: Callable[[Driver], _T], *, seconds: float) -> _T:
         """Do something urgent, waiting for at most so many wall seconds.
 
         Raises:
@@ -142,18 +139,12 @@ class Wire:
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-        self._thread.join(CLOSE_SECONDS)
+        self._thread.join(_CLOSE_SECONDS)
 
-    def _submit(self, work: Callable[[], T], *, urgent: bool) -> Future[T]:
-        future: Future[T] = Future()
+    def _submit(self, work: Callable[[], _T], *, urgent: bool) -> Future[_T]:
+        future: Future[_T] = Future()
 
-        def run() -> None:
-            try:
-                future.set_result(work())
-            except BaseException as error:  # handed to the caller, whatever it is
-                future.set_exception(error)
-
-        job = _Job(run, future.set_exception)
+        job = _Job(partial(fulfil, future, work), future.set_exception)
         with self._changed:
             if self._closing or (self._halted and not urgent):
                 job.fail(LinkError(f"{self.name} is {'closed' if self._closing else 'halted'}", sent=Sent.NO))
@@ -187,9 +178,9 @@ class Wire:
         self._close_drivers()
         drivers = self._connect()
         try:
-            identities = {name: self._told(driver, driver.identify) for name, driver in drivers.items()}
+            identities = {name: self._prefixed(driver, driver.identify) for name, driver in drivers.items()}
             for driver in drivers.values():
-                self._told(driver, driver.arm)
+                self._prefixed(driver, driver.arm)
         except InstrumentError:
             for driver in drivers.values():
                 driver.close()
@@ -197,12 +188,12 @@ class Wire:
         self._drivers, self.identities = drivers, identities
         self._refreshed = time.monotonic()
 
-    def _asked(self, instrument: str, work: Callable[[Driver], T]) -> T:
+    def _asked(self, instrument: str, work: Callable[[Driver], _T]) -> _T:
         driver = self._driver(instrument)
-        return self._told(driver, lambda: work(driver))
+        return self._prefixed(driver, lambda: work(driver))
 
-    def _told(self, driver: Driver, ask: Callable[[], T]) -> T:
-        with self.name.told(driver.settings.name):
+    def _prefixed(self, driver: Driver, ask: Callable[[], _T]) -> _T:
+        with self.name.prefixing_errors(driver.settings.name):
             return ask()
 
     def _driver(self, instrument: str) -> Driver:
@@ -227,7 +218,7 @@ class Wire:
 
     def _refresh(self, driver: Driver) -> None:
         try:
-            self._told(driver, driver.refresh)
+            self._prefixed(driver, driver.refresh)
         except DeviceError as error:
             logger.error("%s: %s", driver.settings.name, error)
             with self._changed:
@@ -240,10 +231,9 @@ class Wires:
     """All links of a bench."""
 
     def __init__(self, bench: BenchFile, connect: Connect, clock: Clock, supervised: Callable[[], bool]) -> None:
-        """Prepare one wire per link that an instrument hangs on."""
         used = dict.fromkeys(spec.link for spec in bench.spec.instruments.values())
         names = {link: LinkName(link, bench.spec.links[link].endpoint) for link in used}
-        self._wires = {link: Wire(names[link], _opener(connect, bench, link, clock), supervised) for link in used}
+        self._wires = {link: Wire(names[link], partial(connect, bench, link, clock), supervised) for link in used}
         self._link_of = {name: spec.link for name, spec in bench.spec.instruments.items()}
 
     def start(self) -> None:
@@ -296,11 +286,15 @@ class Wires:
             wire.close()
 
 
-def _opener(connect: Connect, bench: BenchFile, link: str, clock: Clock) -> Callable[[], Mapping[str, Driver]]:
-    return lambda: connect(bench, link, clock)
+def fulfil(future: Future[_T], work: Callable[[], _T]) -> None:
+    """Do something and hand its result, or whatever it raises, to the one who waits for it."""
+    try:
+        future.set_result(work())
+    except BaseException as error:
+        future.set_exception(error)
 
 
-def _await(future: Future[T], tick: Callable[[], None] | None) -> T:
+def _await(future: Future[_T], tick: Callable[[], None] | None) -> _T:
     while True:
         try:
             return future.result(timeout=IDLE_TURN)

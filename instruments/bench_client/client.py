@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 from pydantic import ValidationError
 from typing_extensions import override
 
-from instruments.lab_processes.http import Unreached, exchange, parse_object, refusal
+from instruments.lab_processes.http import Unreached, exchange, parse_object, refusal_error
 from instruments.lab_processes.state_files import HOST, LATCHED, read_lab_state, read_state_file
 from orchestrator.domain.documents import REPORT, REQUEST, read_line
 from orchestrator.domain.records import Reading, RunReport, RunRequest
@@ -184,7 +184,7 @@ class HostClient(Bench):
         if status == 404:
             return None
         if status >= 400:
-            raise refusal(status, text)
+            raise refusal_error(status, text)
         return text
 
     def _refuse_latched(self) -> None:

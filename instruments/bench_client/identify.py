@@ -1,6 +1,7 @@
 """Reading a bench's devices without running anything: for `check --connect`."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,9 @@ from instruments.bench.connect import connect
 from instruments.bench.file import BenchFile
 from instruments.bench.link_names import LinkName
 from instruments.bench_client.client import HostClient
-from instruments.drivers.protocol import Driver, Identity
+from instruments.drivers.protocol import Driver
 from instruments.lab_processes.bench_process import host_alive
-from instruments.lab_processes.locks import EndpointLocks
+from instruments.lab_processes.endpoint_locks import EndpointLocks
 from orchestrator.clock import LiveClock
 from orchestrator.errors import AthanorError, BadInput
 
@@ -37,16 +38,12 @@ def _ask_all(bench: BenchFile) -> dict[str, str]:
         drivers: Mapping[str, Driver] = connect(bench, link, LiveClock())
         try:
             for name, driver in drivers.items():
-                with LinkName(link, bench.spec.links[link].endpoint).told(name):
-                    found[name] = _shown(_document(driver.identify()))
+                with LinkName(link, bench.spec.links[link].endpoint).prefixing_errors(name):
+                    found[name] = _shown(asdict(driver.identify()))
         finally:
             for driver in drivers.values():
                 driver.close()
     return {name: found[name] for name in bench.spec.instruments}
-
-
-def _document(identity: Identity) -> dict[str, Any]:
-    return {"model": identity.model, "serial_number": identity.serial_number, "firmware": identity.firmware}
 
 
 def _shown(identity: Mapping[str, Any]) -> str:

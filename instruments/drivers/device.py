@@ -22,7 +22,6 @@ class Device(Driver):
     """One device behind one transport."""
 
     def __init__(self, transport: Transport, settings: Settings, clock: Clock) -> None:
-        """Nothing is sent."""
         self._wire = transport
         self._settings = settings
         self._clock = clock

@@ -45,7 +45,6 @@ class RegisterLink:
     """Reads and writes holding registers of one unit."""
 
     def __init__(self, transport: LineTransport, name: str, unit: int) -> None:
-        """Bind a unit; nothing is sent."""
         self._transport = transport
         self._name = name
         self._unit = unit

@@ -16,7 +16,7 @@ from typing_extensions import override
 from instruments.drivers.checks import channel_spec
 from instruments.drivers.device import Act, Device
 from instruments.drivers.lads_paths import UnitPaths, di, lads
-from instruments.drivers.lads_results import Result, ResultTable, node_reading
+from instruments.drivers.lads_results import LadsResult, ResultTable, node_reading
 from instruments.drivers.protocol import (
     ArgumentSpec,
     Call,
@@ -267,7 +267,7 @@ class LadsUnit(Device):
         result = self._results.find(call.run_key)
         return result is not None and result.stopped is not None
 
-    def _outcome_of(self, call: Call, result: Result, *, going_on: bool, state: str) -> Outcome:
+    def _outcome_of(self, call: Call, result: LadsResult, *, going_on: bool, state: str) -> Outcome:
         if result.template != call.arguments["template"]:
             return Outcome(Progress.FAILED, "wrong-template")
         if going_on or (result.stopped is None and state not in _AT_REST):
@@ -277,7 +277,7 @@ class LadsUnit(Device):
         finished = result.outcome in (None, _COMPLETED)
         return Outcome(Progress.FINISHED if finished else Progress.FAILED, result.outcome or None, self._readings(result))
 
-    def _readings(self, result: Result) -> tuple[Reading, ...]:
+    def _readings(self, result: LadsResult) -> tuple[Reading, ...]:
         found = self._results.variables(result)
         return tuple(node_reading(self._settings, self._clock, name, value, unit) for name, value, unit in found)
 
@@ -301,7 +301,7 @@ class LadsUnit(Device):
             return Finding(verdict, evidence, outcome)
         return Finding(Verdict.NOT_EXECUTED if _unmoved(evidence, baseline) else Verdict.UNDECIDABLE, evidence)
 
-    def _evidence(self, baseline: Mapping[str, Any], state: str, run_id: str, result: Result | None) -> dict[str, Any]:
+    def _evidence(self, baseline: Mapping[str, Any], state: str, run_id: str, result: LadsResult | None) -> dict[str, Any]:
         age = (self._clock.now().wall - datetime.fromisoformat(str(baseline["wall"]))).total_seconds()
         granted = float(baseline.get("granted_session") or 0.0)
         return {

@@ -18,7 +18,7 @@ _UNIT_NAMES: Final[Mapping[str, str]] = {"°C": "degC", "°F": "degF", "%": "per
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class LadsResult:
     """What a result object says of its run."""
 
     path: NodePath
@@ -35,7 +35,6 @@ class ResultTable:
     """Finds results by our task id without asking for known ones again: a task id never changes."""
 
     def __init__(self, transport: NodeTransport, results: NodePath) -> None:
-        """Bind a ResultSet; nothing is read."""
         self._transport = transport
         self._results = results
         self._tasks: dict[NodePath, str] = {}
@@ -51,13 +50,13 @@ class ResultTable:
         self._tasks |= {path: _text(value) for path, value in zip(fresh, values, strict=True)}
         return tuple(self._tasks[path] for path in paths)
 
-    def find(self, task: str) -> Result | None:
+    def find(self, task: str) -> LadsResult | None:
         """Get the result that carries a task id."""
         self.tasks()
         path = next((path for path, known in self._tasks.items() if known == task), None)
         return self._read(path) if path is not None else None
 
-    def variables(self, result: Result) -> tuple[tuple[str, NodeValue, str], ...]:
+    def variables(self, result: LadsResult) -> tuple[tuple[str, NodeValue, str], ...]:
         """Get name, value and unit of every variable of a result."""
         paths = self._transport.variables((*result.path, lads("VariableSet")))
         units = [(*path, Name("EngineeringUnits", BASE)) for path in paths]
@@ -66,7 +65,7 @@ class ResultTable:
         values = self._transport.read(paths)
         return tuple((path[-1].name, value, names.get(unit, "")) for path, unit, value in zip(paths, units, values, strict=True))
 
-    def _read(self, path: NodePath) -> Result:
+    def _read(self, path: NodePath) -> LadsResult:
         names = [lads(name) for name in ("SupervisoryTaskId", "SupervisoryJobId", "ProgramTemplate", "DeviceProgramRunId", "Stopped")]
         outcome = (*path, Name("Outcome"))
         has_outcome = self._transport.exists(outcome)
@@ -74,7 +73,7 @@ class ResultTable:
         values = self._transport.read(paths)
         texts = [_text(value) for value in values]
         stopped = values[4].value if isinstance(values[4].value, datetime) else None
-        return Result(path, texts[0], texts[1], texts[2], texts[3], stopped, texts[5] if has_outcome else None)
+        return LadsResult(path, texts[0], texts[1], texts[2], texts[3], stopped, texts[5] if has_outcome else None)
 
 
 def unit_name(value: NodeValue) -> str:

@@ -19,7 +19,7 @@ from instruments.drivers.new_era_protocol import (
     DIRECTION,
     NOTHING,
     RATE,
-    VERSION,
+    VERSION_REPLY,
     VOLUME,
     PumpLink,
     Totals,
@@ -63,7 +63,6 @@ _STOPS: Final = 3
 """STP pauses first and stops at the second time; one more for a lost one."""
 _MOVES: Final = {"I": 1.0, "W": -1.0}
 """Direction of the flow by run state; in every other one there is none."""
-_STATES: Final = {"I": "infusing", "W": "withdrawing", "S": "stopped", "P": "paused", "A": "alarm"}
 
 
 class NewEraPump(Device):
@@ -112,7 +111,7 @@ class NewEraPump(Device):
         Raises:
             DeviceError: Another model than the bench file names, or the bench file names a serial number.
         """
-        match, _ = self._link.ask("VER", VERSION)
+        match, _ = self._link.ask("VER", VERSION_REPLY)
         name, wanted = self._settings.name, self._settings.model
         if wanted is not None and wanted != match["model"]:
             raise DeviceError(f"{name}: the pump says {match['model']}; the bench file expects {wanted}", sent=Sent.NO)
@@ -142,11 +141,11 @@ class NewEraPump(Device):
         self._link.safe_mode = seconds > 0
         if (reply.raw[1] < ord("0")) != self._link.safe_mode:
             raise DeviceError(f"{self._settings.name} acknowledged {command} but kept its mode", sent=Sent.YES)
-        self._link.ask("VER", VERSION)
+        self._link.ask("VER", VERSION_REPLY)
         self._alarms_when_armed = self._link.alarm_count
 
     def _find_mode(self) -> bool:
-        self._link.ask("VER", VERSION)
+        self._link.ask("VER", VERSION_REPLY)
         return self._link.safe_mode
 
     def _arm_again(self) -> None:
@@ -176,7 +175,7 @@ class NewEraPump(Device):
             DeviceError: The totaliser does not clear, or an alarm came up that nobody was told of.
         """
         totals = self._link.totals()
-        match, _ = self._link.ask("VER", VERSION)
+        match, _ = self._link.ask("VER", VERSION_REPLY)
         self._refuse_alarms(Sent.NO)
         cleared = call.command == "dose" and totals.prompt == "S"
         if cleared:
@@ -229,8 +228,7 @@ class NewEraPump(Device):
         self._link.set_number("VOL", text)
         totals = self._clear()
         if totals.prompt != "S":
-            state = _STATES.get(totals.prompt, totals.prompt)
-            raise DeviceError(f"{self._settings.name} is {state}; expected it stopped before a dose", sent=Sent.NO)
+            raise DeviceError(f"{self._settings.name} is {totals.state}; expected it stopped before a dose", sent=Sent.NO)
         self._refuse_alarms(Sent.NO)
 
     def _confirm_running(self) -> None:
@@ -240,8 +238,7 @@ class NewEraPump(Device):
         except LinkError as error:
             raise LinkError(f"{error}; RUN was acknowledged before", sent=Sent.YES) from error
         if totals.prompt != "I" and totals.infused < _ZERO:
-            state = _STATES.get(totals.prompt, totals.prompt)
-            message = f"{self._settings.name} acknowledged RUN but is {state} with nothing dispensed"
+            message = f"{self._settings.name} acknowledged RUN but is {totals.state} with nothing dispensed"
             raise DeviceError(message + self._alarm_text(), sent=Sent.YES)
 
     def _clear(self) -> Totals:
@@ -259,8 +256,7 @@ class NewEraPump(Device):
             totals = self._link.totals()
             if totals.prompt == "S":
                 return {}
-        state = _STATES.get(totals.prompt, totals.prompt)
-        raise DeviceError(f"{self._settings.name} acknowledged STP but is {state}", sent=Sent.YES)
+        raise DeviceError(f"{self._settings.name} acknowledged STP but is {totals.state}", sent=Sent.YES)
 
     @override
     def outcome(self, call: Call, baseline: Mapping[str, Any]) -> Outcome:
@@ -311,7 +307,7 @@ class NewEraPump(Device):
         text = pump_number(float(call.arguments["volume"]))
         match, _ = self._link.ask("VOL", VOLUME)
         evidence |= {"target": float(text), "volume": amount(match)}
-        if "R" in self._link.alarms or self._link.ask("VER", VERSION)[0][0] != baseline.get("version"):
+        if "R" in self._link.alarms or self._link.ask("VER", VERSION_REPLY)[0][0] != baseline.get("version"):
             return Finding(Verdict.UNDECIDABLE, evidence)
         if totals.prompt == "I" and abs(amount(match) - float(text)) <= resolution(text):
             return Finding(Verdict.RUNNING, evidence, Outcome(Progress.RUNNING))
@@ -357,7 +353,7 @@ class NewEraPump(Device):
             share = 1.0 if channel == "flow_setpoint" else _MOVES.get(reply.prompt, 0.0)
             return self._reading(channel, reply.raw, share * amount(match))
         totals = self._link.totals()
-        value = totals.infused if channel == "dispensed" else _STATES.get(totals.prompt, totals.prompt)
+        value = totals.infused if channel == "dispensed" else totals.state
         return self._reading(channel, totals.raw, value)
 
     @override

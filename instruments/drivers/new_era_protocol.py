@@ -21,7 +21,7 @@ PROBE_DEADLINE: Final = 0.5
 """Wall seconds for each attempt to find a lost pump; together they stay far below what a watcher takes for a hang."""
 
 NOTHING: Final = re.compile(r"")
-VERSION: Final = re.compile(r"(?P<model>NE\d+[A-Z]*)V(?P<firmware>\d+(?:\.\d+)?)")
+VERSION_REPLY: Final = re.compile(r"(?P<model>NE\d+[A-Z]*)V(?P<firmware>\d+(?:\.\d+)?)")
 RATE: Final = re.compile(r"(?P<number>\d*\.?\d+|\d+\.)(?P<unit>UM|MM|UH|MH)")
 VOLUME: Final = re.compile(r"(?P<number>\d*\.?\d+|\d+\.)(?P<unit>UL|ML)")
 DISPENSED: Final = re.compile(r"I(?P<infused>\d*\.?\d+|\d+\.)W(?P<withdrawn>\d*\.?\d+|\d+\.)(?P<unit>UL|ML)")
@@ -42,6 +42,7 @@ ALARMS: Final = {
     "E": "program error",
     "O": "program phase out of range",
 }
+_STATES: Final = {"I": "infusing", "W": "withdrawing", "S": "stopped", "P": "paused", "A": "alarm"}
 _DAMAGED: Final = "?COM"
 _DIGITS: Final = 4
 
@@ -69,6 +70,11 @@ class Totals:
     """mL since it was cleared."""
     raw: bytes
 
+    @property
+    def state(self) -> str:
+        """The run state in words."""
+        return _STATES.get(self.prompt, self.prompt)
+
 
 def amount(match: re.Match[str], group: str = "number") -> float:
     """Return a number of a reply in mL or mL/min."""
@@ -80,7 +86,6 @@ class PumpLink:
     """Sends commands to one address and keeps what the pump said unasked: its mode and its alarms."""
 
     def __init__(self, transport: LineTransport, name: str, address: int) -> None:
-        """Bind an address; nothing is sent."""
         self._transport = transport
         self._name = name
         self._address = address
@@ -195,14 +200,14 @@ class PumpLink:
         heard: LinkError | None = None
         for request in self._probes():
             try:
-                reply = self._exchange(request, VERSION, PROBE_DEADLINE, 0.0)
+                reply = self._exchange(request, VERSION_REPLY, PROBE_DEADLINE, 0.0)
                 self.safe_mode = reply.raw[1] < ord("0")
-                if VERSION.fullmatch(reply.data) is None:  # an alarm, or a basic packet that a pump in safe mode complains of
-                    reply = self._exchange(self._frame("VER"), VERSION, PROBE_DEADLINE, 0.0)
+                if VERSION_REPLY.fullmatch(reply.data) is None:  # an alarm, or a basic packet that a pump in safe mode complains of
+                    reply = self._exchange(self._frame("VER"), VERSION_REPLY, PROBE_DEADLINE, 0.0)
             except LinkError as error:
                 heard = error
                 continue
-            if VERSION.fullmatch(reply.data) is not None:
+            if VERSION_REPLY.fullmatch(reply.data) is not None:
                 self._in_step = True
                 return
         message = f"{self._name} (address {self._address}) does not answer VER in either mode; the command was not sent"

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Final
 
 from instruments.bench.connect import connect
-from instruments.bench.endpoints import aim, plant_clock, read_endpoints
+from instruments.bench.endpoints import at_plant, plant_clock, read_endpoints
 from instruments.bench.file import BenchFile, load_bench
 from instruments.bench.parking import park_steps
 from instruments.bench.wires import Connect, Wires
@@ -35,9 +35,10 @@ from instruments.host.journal import Journal
 from instruments.host.latch import Latch
 from instruments.host.parts import HostParts
 from instruments.host.requests import RequestHandler
-from instruments.host.service import Changes, Service, application
-from instruments.lab_processes.bench_copies import keep_copy, within
-from instruments.lab_processes.locks import ENDPOINT_LOCKS, EndpointLocks, FileLock
+from instruments.host.service import HttpService, JournalChanges, application
+from instruments.lab_processes.bench_copies import keep_copy, relative_to_lab
+from instruments.lab_processes.endpoint_locks import ENDPOINT_LOCKS, EndpointLocks
+from instruments.lab_processes.locks import FileLock
 from instruments.lab_processes.process_identity import Process
 from instruments.lab_processes.state_files import HOST, HOST_ERROR, folder_identity, record_exit_reason, write_state_file
 from orchestrator.clock import Clock, LiveClock
@@ -46,8 +47,8 @@ from orchestrator.errors import AthanorError, BadInput, Fault
 
 logger = logging.getLogger(__name__)
 
-LOG_BYTES: Final = 1_000_000
-LOG_FILES: Final = 3
+_LOG_BYTES: Final = 1_000_000
+_LOG_FILES: Final = 3
 LONGEST_SOCKET_PATH: Final = 107
 """Bytes of a unix socket's path on Linux."""
 LOCK_PATIENCE: Final = 2.0
@@ -57,7 +58,7 @@ _TURN: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Replaceable:
     """What a test of the host may replace; the product never does."""
 
     journal: Callable[[Path], Journal] = Journal
@@ -65,7 +66,7 @@ class Parts:
     lock_folder: Path = ENDPOINT_LOCKS
 
 
-def main(arguments: Sequence[str] | None = None, parts: Parts | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, replaceable: Replaceable | None = None) -> int:
     """Run the bench host of one lab until it is told to leave; return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m instruments.host", description=__doc__, add_help=True)
     parser.add_argument("--lab", type=Path, required=True)
@@ -81,7 +82,7 @@ def main(arguments: Sequence[str] | None = None, parts: Parts | None = None) -> 
         _log_to(lab / "host.log")
         (lab / HOST_ERROR).unlink(missing_ok=True)
         with ExitStack() as held:
-            return _serve(lab, bench, endpoints, parts or Parts(), held)
+            return _serve(lab, bench, endpoints, replaceable or Replaceable(), held)
     except (AthanorError, OSError, sqlite3.Error) as error:
         logger.critical("%s", error)
         record_exit_reason(lab / HOST_ERROR, {"error": str(error), "kind": type(error).__name__})
@@ -92,13 +93,13 @@ _ENDING: Final = frozenset({signal.SIGTERM, signal.SIGINT})
 
 
 def _log_to(path: Path) -> None:
-    handler = RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8")
+    handler = RotatingFileHandler(path, maxBytes=_LOG_BYTES, backupCount=_LOG_FILES, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.getLogger("asyncua").setLevel(logging.ERROR)  # the transport reports a lost link; asyncua would at every attempt
 
 
-def _serve(lab: Path, bench_path: Path, endpoints: Path | None, parts: Parts, held: ExitStack) -> int:
+def _serve(lab: Path, bench_path: Path, endpoints: Path | None, replaceable: Replaceable, held: ExitStack) -> int:
     bench, clock = _aimed(load_bench(bench_path), endpoints)
     bench.check_instruments()
     park_steps(bench)  # what is wrong with them is said before a wire is touched
@@ -106,16 +107,16 @@ def _serve(lab: Path, bench_path: Path, endpoints: Path | None, parts: Parts, he
     lock.acquire(patience=LOCK_PATIENCE)
     held.callback(lock.release)
     used = dict.fromkeys(spec.link for spec in bench.spec.instruments.values())
-    locks = EndpointLocks([bench.spec.links[link].endpoint for link in used], what="bench host", lab=lab, folder=parts.lock_folder)
+    locks = EndpointLocks([bench.spec.links[link].endpoint for link in used], what="bench host", lab=lab, folder=replaceable.lock_folder)
     locks.acquire(patience=LOCK_PATIENCE)
     held.callback(locks.release)
     keep_copy(lab, bench.path.name, bench.files, sha256=bench.sha256)
-    journal = parts.journal(lab / "journal.sqlite")
+    journal = replaceable.journal(lab / "journal.sqlite")
     held.callback(journal.close)
     last_life = LastLifeTime(lab / "host.life", clock)
     held.callback(last_life.close)
     heartbeats = Heartbeats()
-    wires = Wires(bench, parts.connect, clock, lambda: heartbeats.supervised)
+    wires = Wires(bench, replaceable.connect, clock, lambda: heartbeats.supervised)
     wires.start()
     held.callback(wires.close)
     wires.open()
@@ -139,22 +140,25 @@ def _aimed(bench: BenchFile, endpoints: Path | None) -> tuple[BenchFile, Clock]:
     if document.get("bench_sha256") != bench.sha256:
         theirs = str(document.get("bench_sha256", "nothing"))[:12]
         raise BadInput(f"{endpoints} is of bench file {theirs}; {bench.path} is {bench.sha256[:12]}")
-    return _moving_along(aim(bench, document)), plant_clock(document)
+    return _moving_along(at_plant(bench, document)), plant_clock(document)
 
 
 def _moving_along(bench: BenchFile) -> BenchFile:
     """Name a plant's ports by their way from the lab, where the host stands: links are opened anew after the lab was moved."""
-    links = {name: link.evolve(port=str(within(Path(), Path(link.port)))) if link.port else link for name, link in bench.spec.links.items()}
+    links = {
+        name: link.evolve(port=str(relative_to_lab(Path(), Path(link.port)))) if link.port else link
+        for name, link in bench.spec.links.items()
+    }
     return replace(bench, spec=bench.spec.model_copy(update={"links": links}))
 
 
 def _live(lab: Path, host: HostParts, held: ExitStack) -> int:
     executor, leaving, boot = Executor(host), threading.Event(), uuid7()
     handler = RequestHandler(host, executor, boot=boot, leave=leaving.set)
-    changes = Changes()
+    changes = JournalChanges()
     host.journal.on_change(changes.notify)
     path = socket_path(lab)
-    service = Service(application(handler, changes), _listen(path))
+    service = HttpService(application(handler, changes), _listen(path))
     service.start()
     held.callback(path.unlink, missing_ok=True)
     held.callback(service.close)

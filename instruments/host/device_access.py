@@ -19,10 +19,10 @@ from orchestrator.errors import InstrumentError, LinkError, OutcomeUnknown, Prot
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 RESENDS: Final = 2
 """How often a command that certainly did nothing, or that may be repeated, is sent again."""
-JITTER: Final = (0.05, 0.25)
+_JITTER: Final = (0.05, 0.25)
 """Wall seconds between attempts, drawn at random, so that two hosts on one bus do not repeat in step."""
 RECONNECT_FOR: Final = 30.0
 """Wall seconds for which a lost link under a running dose or program is opened anew before a person is asked."""
@@ -75,12 +75,12 @@ class DeviceAccess:
         request = self.request
         return Call(step.command, step.arguments, request.run_key, request.campaign, request.position)
 
-    def on(self, step: Step, work: Callable[[Driver], T]) -> T:
+    def on(self, step: Step, work: Callable[[Driver], _T]) -> _T:
         """Do something with a step's driver once."""
         instrument = instrument_of(step)
         return self.tools.wires.of(instrument).call(instrument, work, tick=self.tools.tick)
 
-    def again(self, instrument: str, work: Callable[[Driver], T]) -> T:
+    def again(self, instrument: str, work: Callable[[Driver], _T]) -> _T:
         """Ask something that changes nothing, again after a silent or garbled answer."""
         wire = self.tools.wires.of(instrument)
         for left in reversed(range(RESENDS + 1)):
@@ -91,7 +91,7 @@ class DeviceAccess:
                 if left == 0:
                     raise
                 logger.warning("run %s: asking %s again after: %s", self.request.run_key, instrument, error)
-                self.tools.pause(random.uniform(*JITTER))
+                self.tools.pause(random.uniform(*_JITTER))
                 if left == 1 and isinstance(error, LinkError):
                     self._open_again(instrument)
         raise AssertionError  # the loop returns or raises
@@ -111,7 +111,7 @@ class DeviceAccess:
             readings += self.again(instrument, _reading(names))
         return tuple(readings)
 
-    def patiently(self, step: Step, work: Callable[[Driver], T]) -> T:
+    def patiently(self, step: Step, work: Callable[[Driver], _T]) -> _T:
         """Ask, or set, through a lost link, opening it anew.
 
         Raises:
@@ -131,7 +131,7 @@ class DeviceAccess:
 
     def recover(self, step: Step, error: InstrumentError) -> None:
         """Pause after an error, and open the link anew when it was lost."""
-        self.tools.pause(random.uniform(*JITTER))
+        self.tools.pause(random.uniform(*_JITTER))
         self.tools.checkpoint()
         if isinstance(error, LinkError):
             self._open_again(instrument_of(step))

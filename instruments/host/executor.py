@@ -153,7 +153,7 @@ class Executor:
                     self._alarm.wait(SLICE)
             missed = [one for one in self.make_safe("the host leaves", asked=True) if not one.done]
             if missed:
-                self.died = NotSafe("when the host left, not done was: " + "; ".join(map(safe_state.line, missed)))
+                self.died = NotSafe("when the host left, not done was: " + "; ".join(one.line for one in missed))
         except BaseException as error:
             logger.exception("the executor died")
             self.died = error

@@ -32,7 +32,7 @@ class Next(StrEnum):
     """Nobody can tell from here: a person decides."""
 
 
-def decide(kind: StepKind, status: StepStatus, verdict: Verdict | None, *, may_go_on: bool) -> Next:
+def decide_step(kind: StepKind, status: StepStatus, verdict: Verdict | None, *, may_go_on: bool) -> Next:
     """Decide about one open step.
 
     Args:
@@ -111,7 +111,6 @@ class Reconciler:
     """Settles all open steps of one run with the devices."""
 
     def __init__(self, runner: StepRunner, run: JournalRun, gap: float) -> None:
-        """Prepare; asks nothing yet."""
         self._runner = runner
         self._run = run
         self._interruption = interruption(run, gap)
@@ -125,7 +124,7 @@ class Reconciler:
         found = [_Found(one, self._find(one)) for one in self._run.steps if one.is_open]
         program_done = any(_is_finished_program(one) for one in found)
         go_on = self._interruption.may_go_on or program_done
-        nexts = [(one, decide(one.known.step.kind, one.known.status, _verdict(one), may_go_on=go_on)) for one in found]
+        nexts = [(one, decide_step(one.known.step.kind, one.known.status, _verdict(one), may_go_on=go_on)) for one in found]
         self._adopt([one for one, then in nexts if then is Next.ADOPT])
         for one, then in nexts:
             if then is Next.ASK:

@@ -34,10 +34,10 @@ _STATUS: Final[dict[type[AthanorError], int]] = {
 TURN: Final = 1.0
 """Wall seconds after which a long-poll looks by itself: a change between its look and its wait is seen late, not never."""
 FENCE_HEADERS: Final = ("X-Athanor-Fence", "Athanor-Fence")
-Document = Annotated[dict[str, Any], Body(default_factory=dict)]
+_Document = Annotated[dict[str, Any], Body(default_factory=dict)]
 
 
-class Changes:
+class JournalChanges:
     """Wakes long-polls when the journal changes."""
 
     def __init__(self) -> None:
@@ -82,8 +82,7 @@ class Changes:
 class Endpoints:
     """What is answered under which path."""
 
-    def __init__(self, handler: RequestHandler, changes: Changes) -> None:
-        """Prepare; `router` has all paths."""
+    def __init__(self, handler: RequestHandler, changes: JournalChanges) -> None:
         self._handler = handler
         self._changes = changes
         self.router = APIRouter()
@@ -104,7 +103,7 @@ class Endpoints:
         ):
             self.router.add_api_route(path, endpoint, methods=[method])
 
-    def _submit(self, run_key: str, document: Document) -> JSONResponse:
+    def _submit(self, run_key: str, document: _Document) -> JSONResponse:
         try:
             request = REQUEST.validate_python({**document, "run_key": run_key})
         except ValidationError as error:
@@ -125,30 +124,30 @@ class Endpoints:
         lines = [write_line(one) + "\n" for one in self._handler.readings(run_key, after=after)]
         return PlainTextResponse("".join(lines), media_type="application/x-ndjson")
 
-    def _stored(self, run_key: str, request: Request, document: Document) -> JSONResponse:
+    def _stored(self, run_key: str, request: Request, document: _Document) -> JSONResponse:
         self._handler.check_fence(run_key, _fence(request, document))
         self._handler.stored(run_key)
         return JSONResponse({"stored": run_key})
 
-    def _abort(self, run_key: str, request: Request, document: Document) -> JSONResponse:
+    def _abort(self, run_key: str, request: Request, document: _Document) -> JSONResponse:
         self._handler.check_fence(run_key, _fence(request, document))
         return _report(self._handler.abort(run_key, reason=_text(document, "reason")))
 
-    def _resolve(self, run_key: str, document: Document) -> JSONResponse:
+    def _resolve(self, run_key: str, document: _Document) -> JSONResponse:
         verdict, reason, by = (_text(document, key) for key in ("verdict", "reason", "by"))
         return _report(self._handler.resolve(run_key, verdict=verdict, reason=reason, by=by))
 
-    def _stop(self, document: Document) -> JSONResponse:
+    def _stop(self, document: _Document) -> JSONResponse:
         return JSONResponse(self._handler.stop(reason=str(document.get("reason", "stop")), by=str(document.get("by", "unnamed"))))
 
-    def _unlatch(self, document: Document) -> JSONResponse:
+    def _unlatch(self, document: _Document) -> JSONResponse:
         self._handler.unlatch(reason=_text(document, "reason"), by=_text(document, "by"))
         return JSONResponse({"latched": None})
 
     def _make_safe(self) -> JSONResponse:
         return JSONResponse(self._handler.make_safe())
 
-    def _warm(self, request: Request, document: Document) -> JSONResponse:
+    def _warm(self, request: Request, document: _Document) -> JSONResponse:
         return JSONResponse(self._handler.warm(campaign=str(document.get("campaign", "")), fence=_fence(request, document)))
 
     def _shut_down(self) -> JSONResponse:
@@ -161,7 +160,7 @@ class Endpoints:
         return JSONResponse(self._handler.status())
 
 
-def application(handler: RequestHandler, changes: Changes) -> FastAPI:
+def application(handler: RequestHandler, changes: JournalChanges) -> FastAPI:
     """Return the API."""
     app = FastAPI(title="Athanor bench host", docs_url=None, redoc_url=None, openapi_url=None)
     app.include_router(Endpoints(handler, changes).router)
@@ -196,7 +195,7 @@ def _text(document: dict[str, Any], key: str) -> str:
     return value
 
 
-class Service:
+class HttpService:
     """Serves the API in a thread of its own until closed."""
 
     def __init__(self, app: FastAPI, listening: socket.socket) -> None:

@@ -61,7 +61,7 @@ def _keep(path: Path, content: bytes) -> None:
     draft.replace(path)
 
 
-def copy_of(lab: Path, name: str, sha256: str) -> Path | None:
+def kept_copy(lab: Path, name: str, sha256: str) -> Path | None:
     """Return the copy of one bench file; None when no host has kept one."""
     path = lab / _COPIES / sha256 / name
     return path if path.exists() else None
@@ -73,7 +73,7 @@ def last_copy(lab: Path) -> Path | None:
     return lab / name if isinstance(name, str) else None
 
 
-def within(lab: Path, path: Path | None) -> Path | None:
+def relative_to_lab(lab: Path, path: Path | None) -> Path | None:
     """Return a path by its way from a lab's folder where it lies in it: then it moves with the lab."""
     folder = lab.absolute()
     return lab / path.relative_to(folder) if path is not None and path.is_relative_to(folder) else path

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Final
 
 from instruments.lab_processes.bench_copies import bench_files, places
-from instruments.lab_processes.http import ask
+from instruments.lab_processes.http import ask_host
 from instruments.lab_processes.process_identity import Process, last_line, reap, start_detached
-from instruments.lab_processes.started import POLL_SECONDS, READY_SECONDS, forget_started, remember_or_end, starting
+from instruments.lab_processes.started import START_POLL_SECONDS, START_SECONDS, forget_started, remember_or_end, starting
 from instruments.lab_processes.state_files import (
     HOST,
     HOST_ERROR,
@@ -78,7 +78,7 @@ def _sha256(bench: Path) -> str:
 def _replace_other_bench(lab: Path, wanted: str, endpoints: Path | None) -> None:
     """End a host of another bench file, or of a plant that has died: it could not do anything for us."""
     note = read_lab_state(lab, HOST)
-    if _process(lab, HOST) is None:
+    if Process.living(note) is None:
         return
     started_on = read_lab_state(lab, STARTED).get("plant_boot")
     if started_on is not None and started_on != _plant_boot(endpoints):
@@ -90,7 +90,7 @@ def _replace_other_bench(lab: Path, wanted: str, endpoints: Path | None) -> None
         for name in (SUPERVISOR, HOST):
             (lab / name).unlink(missing_ok=True)
     elif note.get("bench_sha256") != wanted:
-        run = ask(str(note["socket"]), "GET", "/alive", timeout=5.0).get("run")
+        run = ask_host(str(note["socket"]), "GET", "/alive", timeout=5.0).get("run")
         if run is not None:
             raise NeedsPerson(f"the bench file was changed while run {run} is carried out; wait for its end, or `athanor abort`")
         logger.info("the bench file was changed: the idle host leaves")
@@ -110,24 +110,25 @@ def _start_supervisor(lab: Path, bench: Path, endpoints: Path | None, module: Se
 
 
 def _await_host(lab: Path, supervisor: Process) -> BenchProcess:
-    deadline = time.monotonic() + READY_SECONDS
+    deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        if _process(lab, SUPERVISOR) == supervisor and (found := _answering(lab)):
+        if Process.living(read_lab_state(lab, SUPERVISOR)) == supervisor and (found := _answering(lab)):
             return found
         if not supervisor.alive:
             reap(supervisor.pid)
             line = read_state_file(lab / HOST_ERROR).get("error") or last_line(lab / "supervisor.log")
             raise HostError(f"the bench host did not start: {line}")
-        time.sleep(POLL_SECONDS)
-    raise HostError(f"the bench host was not ready within {READY_SECONDS:g} s; see {lab / 'supervisor.log'}")
+        time.sleep(START_POLL_SECONDS)
+    raise HostError(f"the bench host was not ready within {START_SECONDS:g} s; see {lab / 'supervisor.log'}")
 
 
 def _answering(lab: Path) -> BenchProcess | None:
-    note, process = read_lab_state(lab, HOST), _process(lab, HOST)
+    note = read_lab_state(lab, HOST)
+    process = Process.living(note)
     if process is None:
         return None
     try:
-        answer = ask(str(note.get("socket", "")), "GET", "/alive", timeout=2.0)
+        answer = ask_host(str(note.get("socket", "")), "GET", "/alive", timeout=2.0)
     except NeedsPerson:
         answer = {}
     except HostError:
@@ -147,7 +148,7 @@ def run_in_hand(lab: Path) -> str | None:
     if (found := _answering(lab.absolute())) is None:
         return None
     try:
-        run = ask(found.socket, "GET", "/alive", timeout=5.0).get("run")
+        run = ask_host(found.socket, "GET", "/alive", timeout=5.0).get("run")
     except AthanorError:
         return None
     return None if run is None else str(run)
@@ -166,9 +167,9 @@ def unlatch(lab: Path, *, by: str, reason: str) -> bool:
         (lab / LATCHED).unlink(missing_ok=True)
         logger.warning("unlatched by %s: %s", by, reason)
         return latched
-    latched = latched or bool(ask(found.socket, "GET", "/alive", timeout=5.0).get("latched"))
+    latched = latched or bool(ask_host(found.socket, "GET", "/alive", timeout=5.0).get("latched"))
     if latched:
-        ask(found.socket, "POST", "/unlatch", {"by": by, "reason": reason}, timeout=10.0)
+        ask_host(found.socket, "POST", "/unlatch", {"by": by, "reason": reason}, timeout=10.0)
     return latched
 
 
@@ -234,13 +235,8 @@ def _end_bench(lab: Path) -> None:
 def _end_orphan(lab: Path, host: Process) -> bool:
     """End a host whose supervisor was killed."""
     try:
-        ask(str(read_lab_state(lab, HOST).get("socket", "")), "POST", "/shutdown", {}, timeout=SHUTDOWN_SECONDS)
+        ask_host(str(read_lab_state(lab, HOST).get("socket", "")), "POST", "/shutdown", {}, timeout=SHUTDOWN_SECONDS)
     except AthanorError as error:
         logger.warning("%s", error)
         return False
     return host.wait(SHUTDOWN_SECONDS) and read_state_file(lab / HOST_ERROR).get("kind") != NOT_SAFE
-
-
-def _process(lab: Path, note: str) -> Process | None:
-    process = Process.parse(read_lab_state(lab, note))
-    return process if process and process.alive else None

@@ -65,7 +65,7 @@ def exchange(
         connection.close()
 
 
-def ask(socket_path: str, method: str, path: str, body: Any = None, *, timeout: float) -> dict[str, Any]:
+def ask_host(socket_path: str, method: str, path: str, body: Any = None, *, timeout: float) -> dict[str, Any]:
     """Ask a host once and return its JSON answer.
 
     Raises:
@@ -75,7 +75,7 @@ def ask(socket_path: str, method: str, path: str, body: Any = None, *, timeout: 
     """
     status, text = exchange(socket_path, method, path, body, timeout=timeout)
     if status >= 400:
-        raise refusal(status, text)
+        raise refusal_error(status, text)
     return parse_object(text)
 
 
@@ -88,7 +88,7 @@ def parse_object(text: str) -> dict[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-def refusal(status: int, text: str) -> AthanorError:
+def refusal_error(status: int, text: str) -> AthanorError:
     """Turn a refused request into an error with the host's own line."""
     document = parse_object(text)
     line = document.get("detail", document.get("error", text.strip()))

@@ -23,16 +23,9 @@ def plant_clock(document: Mapping[str, Any]) -> Clock:
 
 def lab_clock(endpoints: Path | None) -> Clock:
     """Return a lab's clock: real time for a live lab, the plant's for a dry one (BadInput when it has none)."""
-    return LiveClock() if endpoints is None else plant_clock(_read(endpoints))
-
-
-def lab_rate(endpoints: Path | None) -> float:
-    """Return lab seconds per wall second: 1 in a live lab, and in a dry one whose plant never ran."""
-    return float(read_state_file(endpoints).get("rate", 1.0)) if endpoints else 1.0
-
-
-def _read(endpoints: Path) -> dict[str, Any]:
+    if endpoints is None:
+        return LiveClock()
     document = read_state_file(endpoints)
     if not document:
         raise BadInput(f"no plant has run in this lab: {endpoints} is not there or cannot be read")
-    return document
+    return plant_clock(document)

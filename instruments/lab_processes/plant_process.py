@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from instruments.lab_processes.process_identity import Process, last_line, reap, start_detached
-from instruments.lab_processes.started import PLANT_SECONDS, POLL_SECONDS, READY_SECONDS, forget_started, remember_or_end, starting
+from instruments.lab_processes.started import PLANT_SECONDS, START_POLL_SECONDS, START_SECONDS, forget_started, remember_or_end, starting
 from instruments.lab_processes.state_files import ENDPOINTS, PLANT, STARTED, read_lab_state, read_state_file, write_state_file
 from instruments.lab_processes.stop import plant_lives
 from orchestrator.errors import BadInput, Fault
@@ -78,13 +78,13 @@ def _start_plant(lab: Path, plant_file: Path, wanted: Mapping[str, Any], module:
     numbers = ["--seed", str(wanted["seed"]), "--rate", repr(wanted["rate"])]
     process = start_detached([*module, *arguments, *numbers], lab / "plant.log")
     remember_or_end(lab, process, plant=process.document())
-    deadline = time.monotonic() + READY_SECONDS
+    deadline = time.monotonic() + START_SECONDS
     while not (note := read_state_file(folder / ENDPOINTS)):
         if not process.alive or time.monotonic() > deadline:
             process.kill()
             reap(process.pid)
             raise Fault(f"the simulated devices did not start: {last_line(lab / 'plant.log')}")
-        time.sleep(POLL_SECONDS)
+        time.sleep(START_POLL_SECONDS)
     return note
 
 

@@ -1,6 +1,9 @@
 """Which process is meant: a pid together with its start time, so that a reused pid is never signalled or trusted.
 
-Also how processes are started that outlive the one that starts them.
+Read from /proc and bound by pidfd, not by psutil (7.2): its `create_time` moves with every step of the wall clock, so that
+what one process noted another would not find again; it signals by pid after a check, which a reused pid can slip through;
+and its `wait` reaps children, whose exit code tells the supervisor how a host ended. Also how processes are started that
+outlive the one that starts them.
 """
 
 import os
@@ -8,7 +11,8 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -77,6 +81,12 @@ class Process:
                 return cls(pid, ticks, str(document.get("started", "")))
         return None
 
+    @classmethod
+    def living(cls, document: Any) -> Self | None:
+        """Read what `document` wrote; None unless that very process still runs."""
+        process = cls.parse(document)
+        return process if process and process.alive else None
+
     def document(self) -> dict[str, Any]:
         """Return the JSON form."""
         return asdict(self)
@@ -99,32 +109,33 @@ class Process:
 
     def signal(self, number: signal.Signals) -> bool:
         """Send a signal to this process and no other; return False when it is dead."""
-        try:
-            descriptor = os.pidfd_open(self.pid)
-        except ProcessLookupError:
-            return False
-        try:
-            if not self.alive:  # asked after the descriptor is bound: the pid cannot change its meaning any more
+        with self._descriptor() as descriptor:
+            try:
+                if descriptor is not None:
+                    signal.pidfd_send_signal(descriptor, number)
+            except ProcessLookupError:
                 return False
-            signal.pidfd_send_signal(descriptor, number)
-        except ProcessLookupError:
-            return False
-        finally:
-            os.close(descriptor)
-        return True
+            return descriptor is not None
 
     def wait(self, within: float) -> bool:
         """Wait up to `within` seconds for its death; return whether it is dead."""
-        try:
-            descriptor = os.pidfd_open(self.pid)
-        except ProcessLookupError:
-            return True
-        try:
-            if not self.alive:
+        with self._descriptor() as descriptor:
+            if descriptor is None:
                 return True
             poller = select.poll()
             poller.register(descriptor, select.POLLIN)
             return bool(poller.poll(within * 1000))
+
+    @contextmanager
+    def _descriptor(self) -> Iterator[int | None]:
+        """Open a file descriptor of this very process; None when it is dead."""
+        try:
+            descriptor = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            yield None
+            return
+        try:
+            yield descriptor if self.alive else None  # asked once it is bound: the pid cannot change its meaning any more
         finally:
             os.close(descriptor)
 

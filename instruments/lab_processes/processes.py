@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from instruments.lab_processes.locks import campaign_holder, read_holder
+from instruments.lab_processes.campaign_lock import campaign_holder
+from instruments.lab_processes.locks import read_holder
 from instruments.lab_processes.process_identity import Process
 from instruments.lab_processes.state_files import ENDPOINTS, PLANT, read_state_file
 from instruments.lab_processes.stop import host_of, plant_lives, supervisor_of

@@ -32,12 +32,12 @@ from orchestrator.errors import Fault
 
 logger = logging.getLogger(__name__)
 
-READY_SECONDS: Final = 60.0
+START_SECONDS: Final = 60.0
 """Wall seconds for a bench or a plant to come up on a busy machine; the supervisor gives up long before."""
-POLL_SECONDS: Final = 0.05
+START_POLL_SECONDS: Final = 0.05
 PLANT_SECONDS: Final = 15.0
 """Wall seconds that a plant, or what has just been started, may take to end."""
-_STARTER_PATIENCE: Final = 2 * READY_SECONDS
+_STARTER_PATIENCE: Final = 2 * START_SECONDS
 _START_LOCK: Final = "start.lock"
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from instruments.lab_processes.bench_copies import bench_files, noted_endpoints
-from instruments.lab_processes.http import ask, parse_object
+from instruments.lab_processes.http import ask_host, parse_object
 from instruments.lab_processes.locks import read_holder
 from instruments.lab_processes.process_identity import Process
 from instruments.lab_processes.state_files import (
@@ -33,13 +33,13 @@ from orchestrator.errors import AthanorError, BadInput
 
 logger = logging.getLogger(__name__)
 
-ANSWER_SECONDS: Final = 8.0
+_ANSWER_SECONDS: Final = 8.0
 """Wall seconds that the host may take for its own safe state before it is killed."""
 _COPY: Final = (
     "the copy of another lab: `athanor stop --lab DIR` stops that one; "
     "where that one is gone, `athanor stop --bench FILE` drives a bench by its file"
 )
-DRIVE_SECONDS: Final = 120.0
+_DRIVE_SECONDS: Final = 120.0
 """Wall seconds for opening all wires and two tries of each action by two bench files, with every wire hanging."""
 
 
@@ -60,7 +60,7 @@ class Stopped:
         return "the bench is safe and latched; `athanor resume --by NAME --reason TEXT` unlatches it"
 
 
-def stop_bench(lab: Path, *, reason: str, by: str, bench: Path | None = None, answer_within: float = ANSWER_SECONDS) -> Stopped:
+def stop_bench(lab: Path, *, reason: str, by: str, bench: Path | None = None, answer_within: float = _ANSWER_SECONDS) -> Stopped:
     """Drive a lab's bench to its safe state and latch it.
 
     Args:
@@ -98,21 +98,21 @@ def stop_bench(lab: Path, *, reason: str, by: str, bench: Path | None = None, an
 def _ask_host(lab: Path, reason: str, by: str, within: float) -> tuple[bool, list[str]]:
     """Let the host stop the bench; return whether all of it is safe now, and what happened."""
     note = read_lab_state(lab, HOST)
-    process = Process.parse(note)
-    if process is None or not process.alive or process.suspended:
+    process = Process.living(note)
+    if process is None or process.suspended:
         return False, []
     try:
-        answer = ask(str(note.get("socket", "")), "POST", "/stop", {"reason": reason, "by": by}, timeout=within)
+        answer = ask_host(str(note.get("socket", "")), "POST", "/stop", {"reason": reason, "by": by}, timeout=within)
     except AthanorError as error:
         return False, [f"host {process.pid} did not stop the bench: {error}"]
     actions = answer.get("safe_state") or []
     if actions and all(one["done"] for one in actions):
-        return True, [f"host {process.pid} drove the safe state and latched the bench", *map(shown, actions)]
-    missed = [shown(one) for one in actions if not one["done"]] or ["it drove no safe action"]
+        return True, [f"host {process.pid} drove the safe state and latched the bench", *map(action_line, actions)]
+    missed = [action_line(one) for one in actions if not one["done"]] or ["it drove no safe action"]
     return False, [f"host {process.pid} did not make the bench safe: {one}" for one in missed]
 
 
-def shown(action: dict[str, Any]) -> str:
+def action_line(action: dict[str, Any]) -> str:
     """Say in one line what became of a safe action."""
     became = "done" if action["done"] else f"NOT DONE: {action['reason']}"
     return f"{_name(action)}: {became}"
@@ -142,13 +142,12 @@ def _forget_dead(lab: Path) -> None:
 def supervisor_of(lab: Path) -> Process | None:
     """Return a lab's live supervisor, also one that has just been started."""
     notes = (read_lab_state(lab, SUPERVISOR), read_lab_state(lab, STARTED).get("supervisor"))
-    return next((process for note in notes if (process := Process.parse(note)) and process.alive), None)
+    return next((process for note in notes if (process := Process.living(note))), None)
 
 
 def host_of(lab: Path) -> Process | None:
     """Return a lab's live bench host, also one that is not ready yet."""
-    process = Process.parse(read_lab_state(lab, HOST))
-    if process and process.alive:
+    if process := Process.living(read_lab_state(lab, HOST)):
         return process
     holder = read_holder(lab / "host.lock")
     return holder.process if holder else None
@@ -172,15 +171,15 @@ def _drive(lab: Path, files: Sequence[Path]) -> Stopped:
     if endpoints is not None and not endpoints.exists() and not plant_lives(lab):
         return Stopped(("the simulated devices of this dry lab have ended: there is nothing left to make safe",))
     try:
-        return outcome(drive_safe_state(lab, files, endpoints))
+        return stopped_from(drive_safe_state(lab, files, endpoints))
     except (OSError, subprocess.TimeoutExpired) as error:
-        return outcome({"refused": str(error)})
+        return stopped_from({"refused": str(error)})
 
 
-def outcome(document: dict[str, Any]) -> Stopped:
+def stopped_from(document: dict[str, Any]) -> Stopped:
     """Read what became of a safe state that was driven without a host."""
     actions = document.get("actions", [])
-    lines = (*document.get("notes", []), *map(shown, actions))
+    lines = (*document.get("notes", []), *map(action_line, actions))
     if actions:
         return Stopped(lines, tuple(_name(one) for one in actions if not one["done"]))
     return Stopped(lines, (f"the safe state was NOT driven: {document.get('refused', 'its process left no word')}",))
@@ -203,7 +202,7 @@ def drive_safe_state(lab: Path, files: Sequence[Path], endpoints: Path | None = 
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=DRIVE_SECONDS,
+        timeout=_DRIVE_SECONDS,
         start_new_session=True,  # a Ctrl-C here does not end it
         check=False,
     )

@@ -20,7 +20,7 @@ from scipy.optimize import OptimizeWarning, curve_fit
 from instruments.reductions.reduced import Reduced
 from orchestrator.domain.records import Reading
 
-Array = NDArray[np.float64]
+_Array = NDArray[np.float64]
 
 SATURATION: Final = 65535.0
 """Counts at which the converter is full."""
@@ -69,9 +69,9 @@ class Peak:
 class Net:
     """A spectrum without its dark level."""
 
-    wavelength: Array
+    wavelength: _Array
     """nm, shape (n,)."""
-    counts: Array
+    counts: _Array
     """Shape (n,)."""
     noise: float
     """Standard deviation of a pixel that sees no light, dark spectrum's own noise included."""
@@ -121,7 +121,7 @@ def integral(net: Net) -> tuple[float, float]:
     return float(np.sum(counts * step)), math.hypot(counting, net.level_sd * float(np.sum(step)))
 
 
-def _net(wavelength: Array, light: Array, dark: Array) -> Net:
+def _net(wavelength: _Array, light: _Array, dark: _Array) -> Net:
     """Take the dark spectrum off, and what is left of its level where nothing is emitted."""
     counts = light - dark
     raw = Net(wavelength, counts, _difference_noise(counts), 0.0, np.ones_like(counts, dtype=bool))
@@ -135,7 +135,7 @@ def _net(wavelength: Array, light: Array, dark: Array) -> Net:
     return Net(wavelength, counts - level, max(noise, 1.0), noise / math.sqrt(quiet.size), ~wings)
 
 
-def _difference_noise(counts: Array) -> float:
+def _difference_noise(counts: _Array) -> float:
     """Estimate a pixel's noise from second differences of the quieter half of a spectrum."""
     second = np.abs(np.diff(counts, 2)) / math.sqrt(6.0)
     return max(1.4826 * float(np.median(np.sort(second)[: second.size // 2 + 1])), 1.0)
@@ -174,11 +174,11 @@ def _fit(net: Net, guess: Peak, *, weighted: bool) -> Peak | None:
     return Peak(height, centre, abs(sigma), float(spread[1]), float(spread[2]), misfit) if sane else None
 
 
-def _gaussian(x: Array, height: float, centre: float, sigma: float) -> Array:
+def _gaussian(x: _Array, height: float, centre: float, sigma: float) -> _Array:
     return np.asarray(height * np.exp(-0.5 * ((x - centre) / sigma) ** 2))
 
 
-def _quantum_yield(by_channel: Mapping[str, Reading], net: Net, dark: Array, reason: str | None) -> Reduced:
+def _quantum_yield(by_channel: Mapping[str, Reading], net: Net, dark: _Array, reason: str | None) -> Reduced:
     complaint = _complaint(by_channel, _RELATIVE)
     if complaint is not None:
         return _nothing("quantum_yield", complaint, by_channel)
@@ -230,7 +230,7 @@ def _doubt(by_channel: Mapping[str, Reading], names: Sequence[str]) -> str | Non
     return "; ".join(poor) or None
 
 
-def _unfit(what: str, counts: Array, peak: Peak, net: Net) -> str | None:
+def _unfit(what: str, counts: _Array, peak: Peak, net: Net) -> str | None:
     if (saturated := _saturated(what, counts)) is not None:
         return saturated
     if peak.height < _LEAST_SIGNAL * net.noise:
@@ -240,7 +240,7 @@ def _unfit(what: str, counts: Array, peak: Peak, net: Net) -> str | None:
     return None
 
 
-def _saturated(what: str, counts: Array) -> str | None:
+def _saturated(what: str, counts: _Array) -> str | None:
     full = int(np.count_nonzero(counts >= SATURATION))
     return f"{what} spectrum saturated at {full} wavelengths" if full else None
 

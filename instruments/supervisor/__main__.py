@@ -17,11 +17,11 @@ from pathlib import Path
 
 from instruments.bench.connect import connect
 from instruments.bench.file import BenchFile, load_bench
-from instruments.lab_processes.bench_copies import copy_of, noted_bench, places, within
+from instruments.lab_processes.bench_copies import kept_copy, noted_bench, places, relative_to_lab
 from instruments.lab_processes.state_files import HOST_ERROR, record_exit_reason
-from instruments.lab_processes.stop import Stopped, outcome
+from instruments.lab_processes.stop import Stopped, stopped_from
 from instruments.notification import Notifier
-from instruments.supervisor.safe_state_without_host import LastResort, drive_in_turn
+from instruments.supervisor.safe_state_without_host import SafeStateWithoutHost, drive_in_turn
 from instruments.supervisor.supervisor import Supervisor, Times, start_host
 from orchestrator.errors import AthanorError, Fault
 
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     bench, endpoints = chosen.bench.absolute(), chosen.endpoints and chosen.endpoints.absolute()
     os.chdir(chosen.lab)  # the lab may be moved while we watch: here it stays "."
     try:
-        return _supervise(Path(), bench, within(Path(), endpoints), stopping)
+        return _supervise(Path(), bench, relative_to_lab(Path(), endpoints), stopping)
     except (AthanorError, OSError) as error:
         logger.critical("%s", error)
         record_exit_reason(Path(HOST_ERROR), {"error": str(error)})
@@ -58,8 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _supervise(lab: Path, bench: Path, endpoints: Path | None, stopping: threading.Event) -> int:
-    def prepared(file: BenchFile) -> LastResort:
-        return LastResort.prepare(file, connect, lab=lab, what="supervisor", endpoints=endpoints)
+    def prepared(file: BenchFile) -> SafeStateWithoutHost:
+        return SafeStateWithoutHost.prepare(file, connect, lab=lab, what="supervisor", endpoints=endpoints)
 
     safe_state = prepared(load_bench(bench))
 
@@ -68,7 +68,7 @@ def _supervise(lab: Path, bench: Path, endpoints: Path | None, stopping: threadi
         return start_host(lab, host_command(lab.absolute(), file.absolute(), endpoints and endpoints.absolute()))
 
     def drive() -> Stopped:
-        return outcome(drive_in_turn([lambda: safe_state, lambda: prepared(load_bench(noted_bench(lab) or bench))]).document())
+        return stopped_from(drive_in_turn([lambda: safe_state, lambda: prepared(load_bench(noted_bench(lab) or bench))]).document())
 
     notifier = Notifier.from_environment(lab)
     supervisor = Supervisor(lab, start, drive, Times(safe_state.bench.spec.bench.restart_within), notifier)
@@ -84,7 +84,7 @@ def same_bench(lab: Path, bench: BenchFile) -> Path:
         same = load_bench(bench.path).sha256 == bench.sha256
     except AthanorError:
         same = False
-    return bench.path if same else copy_of(lab, bench.path.name, bench.sha256) or bench.path
+    return bench.path if same else kept_copy(lab, bench.path.name, bench.sha256) or bench.path
 
 
 if __name__ == "__main__":

@@ -20,17 +20,18 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
 
 from instruments.bench.connect import connect
-from instruments.bench.endpoints import aim, plant_clock, read_endpoints
+from instruments.bench.endpoints import at_plant, plant_clock, read_endpoints
 from instruments.bench.file import BenchFile, load_bench
 from instruments.bench.link_names import LinkName
 from instruments.bench.safe_state import ACTION_SECONDS, SafeAction, declared
-from instruments.bench.wires import Connect
+from instruments.bench.wires import Connect, fulfil
 from instruments.drivers.protocol import Driver
-from instruments.lab_processes.locks import ENDPOINT_LOCKS, EndpointLocks
+from instruments.lab_processes.endpoint_locks import ENDPOINT_LOCKS, EndpointLocks
 from orchestrator.clock import Clock, LiveClock
 from orchestrator.errors import AthanorError, Fault, LinkError, Sent
 
@@ -40,7 +41,7 @@ _PASSES: Final = 2
 """What failed is tried once more after everything else was tried."""
 
 
-class _Lane:
+class _LinkThread:
     """One wire in a daemon thread: takes its lock, opens it, and does one thing after another."""
 
     def __init__(self, link: LinkName, open_link: Callable[[], Mapping[str, Driver]], lock: EndpointLocks) -> None:
@@ -51,7 +52,7 @@ class _Lane:
         self._refused: Exception | None = None
         self._hangs = False
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name=f"last-resort-{link.link}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"safe-state-{link.link}", daemon=True)
 
     def start(self) -> None:
         """Start the thread, which opens the wire first."""
@@ -74,7 +75,7 @@ class _Lane:
             self._lock.release()
             self._refused = error
 
-    def forgive(self) -> None:
+    def try_again(self) -> None:
         """Begin another pass: wait once more, and open once more where that was refused."""
         self._hangs = False
         if self._refused is not None:
@@ -85,7 +86,7 @@ class _Lane:
         if self._hangs:  # the one before waited already: the next wire's turn
             return SafeAction(instrument, action, done=False, reason=f"{self._link} hangs")
         future: Future[None] = Future()
-        self._jobs.put(lambda: _settle(future, lambda: self._make_safe(instrument, action)))
+        self._jobs.put(partial(fulfil, future, partial(self._make_safe, instrument, action)))
         try:
             future.result(timeout=seconds)
         except NotYet:
@@ -96,7 +97,7 @@ class _Lane:
         return SafeAction(instrument, action, done=True)
 
     def _make_safe(self, instrument: str, action: str) -> None:
-        with self._link.told(instrument):
+        with self._link.prefixing_errors(instrument):
             self._driver(instrument).make_safe(action)
 
     def _driver(self, instrument: str) -> Driver:
@@ -111,17 +112,8 @@ class _Lane:
         self._thread.join(seconds)
 
 
-def _settle(future: Future[None], work: Callable[[], None]) -> None:
-    try:
-        work()
-    except BaseException as error:  # handed to the caller, whatever it is
-        future.set_exception(error)
-    else:
-        future.set_result(None)
-
-
 @dataclass(frozen=True, slots=True)
-class LastResort:
+class SafeStateWithoutHost:
     """Everything needed to drive a bench safe, held in memory."""
 
     bench: BenchFile
@@ -152,40 +144,36 @@ class LastResort:
         """
         bench, clock = self._aimed()
         results = {wanted: SafeAction(*wanted, done=False) for wanted in declared(bench) if only(wanted[0])}
-        lanes = self._lanes(bench, clock, {name for name, _ in results})
+        threads = self._start_threads(bench, clock, {name for name, _ in results})
         try:
             for number in range(_PASSES):
-                for lane in lanes.values() if number else ():
-                    lane.forgive()
+                for thread in threads.values() if number else ():
+                    thread.try_again()
                 for wanted in [wanted for wanted, result in results.items() if not result.done]:
-                    lane = lanes[bench.spec.instruments[wanted[0]].link]
-                    results[wanted] = lane.make_safe(*wanted, seconds=seconds)
+                    thread = threads[bench.spec.instruments[wanted[0]].link]
+                    results[wanted] = thread.make_safe(*wanted, seconds=seconds)
         finally:
-            for lane in lanes.values():
-                lane.finish(seconds)
+            for thread in threads.values():
+                thread.finish(seconds)
         return tuple(results.values())
 
     def _aimed(self) -> tuple[BenchFile, Clock]:
         if self.endpoints is None:
             return self.bench, LiveClock()
         document = read_endpoints(self.endpoints) or self.known  # a plant that was started again has other ports
-        return aim(self.bench, document), plant_clock(document)
+        return at_plant(self.bench, document), plant_clock(document)
 
-    def _lanes(self, bench: BenchFile, clock: Clock, instruments: Collection[str]) -> dict[str, _Lane]:
-        lanes = {}
+    def _start_threads(self, bench: BenchFile, clock: Clock, instruments: Collection[str]) -> dict[str, _LinkThread]:
+        threads = {}
         for link in dict.fromkeys(spec.link for name, spec in bench.spec.instruments.items() if name in instruments):
             endpoint = bench.spec.links[link].endpoint
             lock = EndpointLocks([endpoint], what=self.what, lab=self.lab, folder=self.lock_folder)
-            lanes[link] = _Lane(LinkName(link, endpoint), _opener(self.connect, bench, link, clock), lock)
-            lanes[link].start()
-        return lanes
+            threads[link] = _LinkThread(LinkName(link, endpoint), partial(self.connect, bench, link, clock), lock)
+            threads[link].start()
+        return threads
 
 
-def _opener(connect: Connect, bench: BenchFile, link: str, clock: Clock) -> Callable[[], Mapping[str, Driver]]:
-    return lambda: connect(bench, link, clock)
-
-
-Prepared = Callable[[], LastResort]
+Prepared = Callable[[], SafeStateWithoutHost]
 """Reads a bench file, when it is its turn."""
 
 
@@ -213,28 +201,28 @@ def drive_in_turn(files: Sequence[Prepared]) -> Driven:
         if driven.actions and all(one.done for one in driven.actions):
             break
         try:
-            resort = prepare()
-            if resort.bench.sha256 not in used:
-                driven = _go_on(driven, resort)
-            used.add(resort.bench.sha256)
+            safe_state = prepare()
+            if safe_state.bench.sha256 not in used:
+                driven = _go_on(driven, safe_state)
+            used.add(safe_state.bench.sha256)
         except AthanorError as error:
             driven = replace(driven, notes=(*driven.notes, str(error)))
     return driven
 
 
-def _go_on(before: Driven, resort: LastResort) -> Driven:
+def _go_on(before: Driven, safe_state: SafeStateWithoutHost) -> Driven:
     """Drive what is not done yet: everything at first, then the instruments that failed, and those on the links that failed."""
-    bench, failed = resort.bench, {one.instrument for one in before.actions if not one.done}
+    bench, failed = safe_state.bench, {one.instrument for one in before.actions if not one.done}
     if not before.actions:
         if not list(declared(bench)):
             return replace(before, notes=(*before.notes, f"bench file {bench.path} declares no safe action"))
-        actions = resort.drive()
+        actions = safe_state.drive()
         without = [name for name, spec in bench.spec.instruments.items() if not spec.safe_state]
         notes = (*before.notes, *(f"{name}: no safe action is declared for it" for name in without))
         links = frozenset(bench.spec.instruments[one.instrument].link for one in actions if not one.done)
         return Driven(actions, notes, links)
     links = before.failed_links | {spec.link for name, spec in bench.spec.instruments.items() if name in failed}
-    again = {(one.instrument, one.action): one for one in resort.drive(only=lambda name: bench.spec.instruments[name].link in links)}
+    again = {(one.instrument, one.action): one for one in safe_state.drive(only=lambda name: bench.spec.instruments[name].link in links)}
     known = {(one.instrument, one.action) for one in before.actions}
     actions = tuple(_better(one, again.get((one.instrument, one.action)), bench.path) for one in before.actions)
     return replace(before, actions=(*actions, *(one for key, one in again.items() if key not in known)))
@@ -255,7 +243,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
 
     def prepared(file: Path) -> Prepared:
-        return lambda: LastResort.prepare(load_bench(file), connect, lab=chosen.lab, what="stop", endpoints=chosen.endpoints)
+        return lambda: SafeStateWithoutHost.prepare(load_bench(file), connect, lab=chosen.lab, what="stop", endpoints=chosen.endpoints)
 
     driven = drive_in_turn([prepared(file) for file in chosen.bench])
     sys.stdout.write(json.dumps(driven.document()) + "\n")

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from instruments.lab_processes.http import ask
+from instruments.lab_processes.http import ask_host
 from instruments.lab_processes.locks import FileLock
 from instruments.lab_processes.process_identity import Process
 from instruments.lab_processes.state_files import (
@@ -167,8 +167,8 @@ class Supervisor:
                 self._give_up(host, complaint)
 
     def _adopt(self) -> Host | None:
-        process = Process.parse(read_state_file(self._lab / HOST))
-        if process is None or not process.alive:
+        process = Process.living(read_state_file(self._lab / HOST))
+        if process is None:
             return None
         logger.warning("adopting host %d, whose supervisor is gone", process.pid)
         self._become_ready()
@@ -248,7 +248,7 @@ class Supervisor:
         if not self._ready:
             self._become_ready()
         try:
-            answer = ask(str(note.get("socket", "")), "GET", "/alive?supervisor=1", timeout=self._times.question)
+            answer = ask_host(str(note.get("socket", "")), "GET", "/alive?supervisor=1", timeout=self._times.question)
         except AthanorError as error:
             logger.debug("%s", error)
             return None
@@ -300,7 +300,7 @@ class Supervisor:
     def _shut_down(self, host: Host) -> None:
         socket_path = str(read_state_file(self._lab / HOST).get("socket", ""))
         try:
-            ask(socket_path, "POST", "/shutdown", {}, timeout=self._times.shutdown)
+            ask_host(socket_path, "POST", "/shutdown", {}, timeout=self._times.shutdown)
         except HostError as error:
             if host.alive and self._ready:
                 self._give_up(host, f"host {host.process.pid} does not shut down: {error}")

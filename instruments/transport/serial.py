@@ -10,11 +10,9 @@ import os
 import termios
 import threading
 import time
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import serial
 from typing_extensions import override
@@ -32,20 +30,9 @@ _BABBLE: Final = 8192
 """More bytes than any exchange brings: the line is not what it should be."""
 _PATIENCE: Final = 2.0
 """Seconds within which a line must fall quiet before it is written to."""
-_RING: Final = 512
 _SIZES: Final = {"7": serial.SEVENBITS, "8": serial.EIGHTBITS}
 _STOPS: Final = {"1": serial.STOPBITS_ONE, "2": serial.STOPBITS_TWO}
 _LOST: Final = (serial.SerialException, OSError, termios.error)
-
-
-@dataclass(frozen=True, slots=True)
-class Traffic:
-    """Bytes that went over the line."""
-
-    at: float
-    """Monotonic seconds."""
-    direction: Literal["sent", "received", "stale"]
-    data: bytes
 
 
 class SerialTransport(LineTransport):
@@ -66,7 +53,6 @@ class SerialTransport(LineTransport):
         self._name, self._baud, self._frame = port, baud, frame
         self._closed = False
         self._lock = threading.Lock()
-        self._traffic: deque[Traffic] = deque(maxlen=_RING)
         self._quiet_from = 0.0
         self._port: serial.SerialBase | None = _open(port, baud, frame)
 
@@ -74,10 +60,6 @@ class SerialTransport(LineTransport):
     @override
     def kind(self) -> str:
         return "serial"
-
-    def traffic(self) -> tuple[Traffic, ...]:
-        """Return the last bytes in both directions, oldest first."""
-        return tuple(self._traffic)
 
     @override
     def exchange(self, request: bytes, reply_of: ReplyOf, *, deadline: float, worst_reply: float) -> bytes:
@@ -95,10 +77,9 @@ class SerialTransport(LineTransport):
 
     def _exchange(self, port: serial.SerialBase, request: bytes, reply_of: ReplyOf, deadline: float, worst: float) -> bytes:
         with self._mapped("before sending", Sent.NO):
-            self._settle(port)
+            self._await_quiet(port)
         with self._mapped(f"while sending {request!r}", Sent.MAYBE):
             port.write(request)
-            self._note("sent", request)
         sent_at = time.monotonic()
         with self._mapped(f"while waiting for the reply to {request!r}", Sent.MAYBE):
             received, reply = self._receive(port, reply_of, sent_at + deadline)
@@ -113,7 +94,6 @@ class SerialTransport(LineTransport):
         buffer = b""
         while (now := time.monotonic()) < until and len(buffer) < _BABBLE:
             if chunk := _chunk(port):
-                self._note("received", chunk)
                 buffer += chunk
                 if (reply := reply_of(buffer)) is not None:
                     return buffer, reply
@@ -121,7 +101,7 @@ class SerialTransport(LineTransport):
                 time.sleep(_TICK)  # a URL handler that does not wait by itself
         return buffer, None
 
-    def _settle(self, port: serial.SerialBase) -> None:
+    def _await_quiet(self, port: serial.SerialBase) -> None:
         """Wait out the replies that may still come, then drop whatever has arrived unasked."""
         while time.monotonic() < self._quiet_from:
             self._drop(_chunk(port))
@@ -133,11 +113,7 @@ class SerialTransport(LineTransport):
 
     def _drop(self, stale: bytes) -> None:
         if stale:
-            self._note("stale", stale)
             logger.warning("%s: dropped %d stale bytes %r", self._name, len(stale), stale[:60])
-
-    def _note(self, direction: Literal["sent", "received", "stale"], data: bytes) -> None:
-        self._traffic.append(Traffic(time.monotonic(), direction, data))
 
     @contextmanager
     def _mapped(self, when: str, sent: Sent) -> Iterator[None]:

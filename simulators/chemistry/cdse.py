@@ -20,8 +20,8 @@ from simulators.chemistry.family import (
     LOW_CONVERSION,
     NO_PARTICLES,
     Chemistry,
+    Passage,
     Product,
-    Recipe,
     nothing,
 )
 from simulators.chemistry.growth import Kinetics, Mixture, fresh_mixture, grow, solid
@@ -224,10 +224,10 @@ def quantum_yield(conditions: CdSeConditions, constants: CdSeConstants, diameter
 
 def simulate(conditions: CdSeConditions, constants: CdSeConstants) -> CdSeOutcome:
     """Compute one synthesis, about 50 ms; many at once are quicker by `simulators.chemistry.cdse_batch`."""
-    return outcome(mixed_product(conditions, constants), conditions, constants)
+    return outcome_of(mixed_product(conditions, constants), conditions, constants)
 
 
-def outcome(mixture: Mixture, conditions: CdSeConditions, constants: CdSeConstants) -> CdSeOutcome:
+def outcome_of(mixture: Mixture, conditions: CdSeConditions, constants: CdSeConstants) -> CdSeOutcome:
     """Judge what leaves the tube; a failure has a reason code and no optical values that would mislead."""
     if mixture.radii.size == 0:
         return CdSeOutcome(NO_PARTICLES)
@@ -255,7 +255,7 @@ class CdSeChemistry(Chemistry):
         return frozenset({"Cd", "Se", "L"})
 
     @override
-    def synthesise(self, recipe: Recipe) -> Product:
+    def synthesise(self, recipe: Passage) -> Product:
         cadmium, selenium = recipe.concentrations.get("Cd", 0.0), recipe.concentrations.get("Se", 0.0)
         if cadmium <= 0.0 or selenium <= 0.0:
             return nothing(NO_PARTICLES)

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from simulators.chemistry.cdse import CdSeConditions, CdSeConstants, CdSeOutcome, blended, kinetics, outcome, residence_times
-from simulators.chemistry.growth_batch import Course, grow_many
+from simulators.chemistry.cdse import CdSeConditions, CdSeConstants, CdSeOutcome, blended, kinetics, outcome_of, residence_times
+from simulators.chemistry.growth_batch import GrowthCourse, grow_many
 
 
 def simulate_many(conditions: Sequence[CdSeConditions], constants: CdSeConstants) -> tuple[CdSeOutcome, ...]:
@@ -15,10 +15,11 @@ def simulate_pairs(pairs: Sequence[tuple[CdSeConditions, CdSeConstants]]) -> tup
     """Compute syntheses each under hidden constants of its own."""
     stages = grow_many([_course(conditions, constants) for conditions, constants in pairs])
     return tuple(
-        outcome(blended(conditions, reached), conditions, constants) for (conditions, constants), reached in zip(pairs, stages, strict=True)
+        outcome_of(blended(conditions, reached), conditions, constants)
+        for (conditions, constants), reached in zip(pairs, stages, strict=True)
     )
 
 
-def _course(conditions: CdSeConditions, constants: CdSeConstants) -> Course:
+def _course(conditions: CdSeConditions, constants: CdSeConstants) -> GrowthCourse:
     times = tuple(time for time, _ in residence_times(conditions))
-    return Course(kinetics(conditions, constants), 1e3 * conditions.selenium, times)
+    return GrowthCourse(kinetics(conditions, constants), 1e3 * conditions.selenium, times)

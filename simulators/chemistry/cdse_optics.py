@@ -22,7 +22,7 @@ REFERENCE_WAVELENGTH = 520.0
 INTRINSIC_FWHM = 22.0
 """nm, of a sample without size spread."""
 
-FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
+_FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
 
 _WAVELENGTHS = np.linspace(*EXCITON_RANGE, 3001)
 
@@ -52,7 +52,7 @@ def emission(mixture: Mixture) -> tuple[float, float, float]:
     exciton = first_exciton(mean)
     shift = STOKES_AT_520 - STOKES_SLOPE * (exciton - REFERENCE_WAVELENGTH)
     inside = min(max(exciton, EXCITON_RANGE[0]), EXCITON_RANGE[1])
-    width = math.hypot(INTRINSIC_FWHM, FWHM_PER_SIGMA * spread * exciton_slope(inside))
+    width = math.hypot(INTRINSIC_FWHM, _FWHM_PER_SIGMA * spread * exciton_slope(inside))
     return exciton + shift, width, mean
 
 

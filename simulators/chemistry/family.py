@@ -12,7 +12,7 @@ BROAD = "broad"
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class Passage:
     """What really happened to a plug of liquid on its way through the tube."""
 
     temperature: float
@@ -61,6 +61,6 @@ class Chemistry(Protocol):
         """Name every species that a stock may bring."""
         ...
 
-    def synthesise(self, recipe: Recipe) -> Product:
+    def synthesise(self, recipe: Passage) -> Product:
         """Compute what the recipe gives; noise is the analyser's matter."""
         ...

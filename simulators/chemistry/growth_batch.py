@@ -45,7 +45,7 @@ Mask = NDArray[np.bool_]
 
 LANES: Final = 512
 """Mixtures in work at a time."""
-BLOCK: Final = 128
+_BLOCK: Final = 128
 """Lanes advanced together: their arrays fit a core's second-level cache, and numpy's cost per call is spread thin."""
 SORT_EVERY: Final = 64
 """Steps after which lanes are sorted by their number of cohorts, so that a block is as wide as it needs to be."""
@@ -63,7 +63,7 @@ _NAMES: Final = tuple(one.name for one in fields(Kinetics))
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class GrowthCourse:
     """One mixture to grow, and when to look at it."""
 
     kinetics: Kinetics
@@ -73,7 +73,7 @@ class Course:
     """Rising times (s)."""
 
 
-def grow_many(courses: Sequence[Course], lanes: int = LANES) -> tuple[tuple[Mixture, ...], ...]:
+def grow_many(courses: Sequence[GrowthCourse], lanes: int = LANES) -> tuple[tuple[Mixture, ...], ...]:
     """Grow many mixtures; give each at its times, as `grow` from one time to the next would."""
     work = _Lanes(courses, min(lanes, len(courses)))
     for turn in count():
@@ -88,7 +88,7 @@ def grow_many(courses: Sequence[Course], lanes: int = LANES) -> tuple[tuple[Mixt
 class _Lanes:
     """All lanes in work; `b` lanes, `c` slots."""
 
-    def __init__(self, courses: Sequence[Course], size: int) -> None:
+    def __init__(self, courses: Sequence[GrowthCourse], size: int) -> None:
         self.courses = courses
         self.found: list[list[Mixture]] = [[] for _ in courses]
         self.waiting = iter(range(len(courses)))
@@ -115,8 +115,8 @@ class _Lanes:
 
     def advance(self) -> None:
         """Try one step in every lane, then serve those that reached their time."""
-        for start in range(0, self.course.size, BLOCK):
-            self._advance(slice(start, start + BLOCK))
+        for start in range(0, self.course.size, _BLOCK):
+            self._advance(slice(start, start + _BLOCK))
         for lane in np.flatnonzero(self.time >= self.until):
             self._next_time(int(lane))
         if (self.course < 0).any():

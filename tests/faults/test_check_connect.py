@@ -18,7 +18,7 @@ from tests.faults.laboratory import Ended, Laboratory
 PORTS: Final = {"oven": "/dev/serial/by-id/usb-oven", "pumps": "/dev/serial/by-id/usb-pumps", "platform": "opc.tcp://platform.lab:4840"}
 HOLDER: Final = """
 import sys, time
-from instruments.lab_processes.locks import EndpointLocks
+from instruments.lab_processes.endpoint_locks import EndpointLocks
 with EndpointLocks([sys.argv[1]], what="a person's script"):
     print("held", flush=True)
     time.sleep(600)

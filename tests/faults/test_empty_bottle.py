@@ -11,7 +11,7 @@ from flows.plans.plan import load_plan
 from flows.plans.policy import policy_of
 from flows.plans.proposing import batch_seed
 from flows.plans.stocks import needed
-from instruments.lab_processes.locks import campaign_holder
+from instruments.lab_processes.campaign_lock import campaign_holder
 from orchestrator.domain.lifecycle import ProposalStatus, RunStatus
 from orchestrator.ports import Knowledge
 from tests.crash.oracle import judge

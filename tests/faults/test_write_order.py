@@ -16,7 +16,7 @@ import pytest
 
 from flows.plans.plan import load_plan
 from instruments.bench_client.client import HostClient
-from instruments.lab_processes.http import ask
+from instruments.lab_processes.http import ask_host
 from instruments.lab_processes.state_files import HOST, read_state_file
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import RunStatus
@@ -133,7 +133,7 @@ def traced_host(laboratory: Laboratory, trace: Path) -> Iterator[None]:
 def watch(lab: Path, over: threading.Event) -> None:
     while not over.wait(0.5):
         try:
-            ask(str(read_state_file(lab / HOST).get("socket", "")), "GET", "/alive?supervisor=1", timeout=5.0)
+            ask_host(str(read_state_file(lab / HOST).get("socket", "")), "GET", "/alive?supervisor=1", timeout=5.0)
         except AthanorError:
             continue  # it leaves; the test waits for its end
 

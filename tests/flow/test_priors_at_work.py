@@ -16,7 +16,7 @@ from flows.plans.lab import Lab, make_lab
 from flows.plans.plan import Plan, admit, load_plan, stored_plan
 from flows.plans.policy import policy_of
 from flows.plans.stocks import StockBook
-from flows.review.by_hand import Editor, suggestion
+from flows.review.by_hand import Editor, proposal_by_hand
 from flows.running.actions import Setup, Steps
 from flows.studies.priors import make_prior
 from orchestrator.clock import LiveClock
@@ -112,7 +112,7 @@ def test_a_proposal_by_hand_is_predicted_from_what_is_known(file: Path, tmp_path
     with closing(SqlStore.open(lab.ledger, read_only=True)) as store:
         history, stocks = History.of(store.changes(plan.file.name)), StockBook(store, plan.file.name)
     values = history.newest()[0].configuration
-    made = suggestion(Editor(plan, policy_of(plan), history, stocks), values, author="Ada", reason="")
+    made = proposal_by_hand(Editor(plan, policy_of(plan), history, stocks), values, author="Ada", reason="")
     assert made.provenance.predicted == policy_of(plan).predict(knowledge(history), [values])[0]
     assert made.provenance.predicted != history.newest()[0].provenance.predicted, "two measurements more are known"
 

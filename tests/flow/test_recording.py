@@ -11,6 +11,7 @@ import pytest
 from flows.cli.steering_commands import abort, resolve, resume
 from flows.plans.lab import Lab, make_lab
 from flows.plans.stocks import dosed, stock_entries
+from flows.running import operations, run_operations
 from flows.running.actions import Setup, Steps
 from flows.running.recording import Recorder
 from flows.running.run_loop import Ended
@@ -301,6 +302,23 @@ def test_an_abort_names_the_run_whose_end_nobody_saw(place: Place, capsys: pytes
         "campaign c is aborted",
         "nobody saw how run r1 ended: `athanor resolve r1` settles it",
     ]
+    place.store.close()
+    place.journal.close()
+
+
+def test_an_operation_tells_and_returns_what_came_of_it_and_prints_nothing(place: Place, capfd: pytest.CaptureFixture[str]) -> None:
+    told: list[str] = []
+    place.run(1, RunStatus.UNKNOWN)
+    paused = operations.pause(place.lab, None, by="Ada", reason="lunch")
+    assert (paused.status, paused.reason) == (CampaignStatus.PAUSED, "lunch (by Ada)")
+    with pytest.raises(BadInput, match="the outcome of run r1 is unknown"):
+        operations.resume(place.lab, None, by="Ada", reason="back")
+    aborted = run_operations.abort(place.lab, None, by="Ada", reason="enough", tell=told.append)
+    assert (aborted.campaign.reason, aborted.complaints, [run.run_key for run in aborted.unknown]) == ("enough (by Ada)", (), ["r1"])
+    assert operations.standing(place.lab, "c").history.campaign == place.history().campaign
+    assert operations.verify(place.lab).complaints == ()
+    assert told == ["campaign c is aborted"]
+    assert capfd.readouterr() == ("", "")
     place.store.close()
     place.journal.close()
 

@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from flows.cli.console import console
 from flows.cli.file_commands import init
-from flows.cli.signs import FIRST_SECONDS, LONGEST_SECONDS, Journal, Places, Pulse, occupation, waiting_line
+from flows.cli.signs import FIRST_SECONDS, LONGEST_SECONDS, GoingOn, Places, SignsOfLife, occupation, waiting_line
 from orchestrator.clock import Clock, Instant
 from orchestrator.commandline import typed
 from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
@@ -89,7 +89,7 @@ def test_a_request_without_a_deadline_one_overdue_and_one_answered_wrongly_say_s
 
 def test_a_log_has_each_question_once_and_then_signs_of_life_ever_more_rarely() -> None:
     hand, (request, _) = Hand(), request_for(proposal())
-    journal, said = Journal(places(), Pulse(hand)), []
+    journal, said = SignsOfLife(places(), GoingOn(hand)), []
     for second in range(7200):
         hand.seconds = float(second)
         said += [(second, line) for line in journal.lines(history(request), None, Noon())]
@@ -101,7 +101,7 @@ def test_a_log_has_each_question_once_and_then_signs_of_life_ever_more_rarely() 
 
 
 def test_a_question_that_is_asked_again_is_said_again_and_an_answered_one_no_more() -> None:
-    journal, (request, _) = Journal(places(), Pulse(Hand())), request_for(proposal())
+    journal, (request, _) = SignsOfLife(places(), GoingOn(Hand())), request_for(proposal())
     assert len(list(journal.lines(history(request), None, Noon()))) == 1
     assert list(journal.lines(history(request), None, Noon())) == []
     assert len(list(journal.lines(history(request.evolve(attempt=2, complaint="stale")), None, Noon()))) == 1
@@ -110,7 +110,7 @@ def test_a_question_that_is_asked_again_is_said_again_and_an_answered_one_no_mor
 
 def test_a_proposal_that_takes_a_minute_shows_its_seconds() -> None:
     hand = Hand()
-    pulse = Pulse(hand)
+    pulse = GoingOn(hand)
     doing = occupation(history(), "asking the policy for proposals")
     assert pulse.beat(doing) == "asking the policy for proposals, for 0 s"
     hand.seconds = 61.0

@@ -26,10 +26,10 @@ from typing_extensions import override
 from instruments.bench.wires import Connect
 from instruments.drivers.protocol import Driver
 from instruments.drivers.registry import DRIVERS
-from instruments.host.__main__ import Parts, main
+from instruments.host.__main__ import Replaceable, main
 from instruments.host.journal import Journal
 from instruments.host.journal_records import Transition
-from instruments.lab_processes.http import ask
+from instruments.lab_processes.http import ask_host
 from instruments.lab_processes.state_files import HOST, read_state_file, write_state_file
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import RunStatus, StepKind
@@ -138,7 +138,7 @@ class DeadlyJournal(Journal):
 def run_host(arguments: Sequence[str], at: int | str | None, before: bool, locks: Path, opened: Connect) -> None:
     """Be a bench host; the entry point of the child."""
     journal = Journal if at is None else partial(DeadlyJournal, at=at, before=before)
-    sys.exit(main(arguments, Parts(journal=journal, connect=opened, lock_folder=locks)))
+    sys.exit(main(arguments, Replaceable(journal=journal, connect=opened, lock_folder=locks)))
 
 
 @dataclass(slots=True)
@@ -218,7 +218,7 @@ class Bench:
 
     def ask(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         """Ask the host; raises what `ask` raises."""
-        return ask(str(read_state_file(self.lab / HOST).get("socket", "")), method, path, body, timeout=PATIENCE)
+        return ask_host(str(read_state_file(self.lab / HOST).get("socket", "")), method, path, body, timeout=PATIENCE)
 
     def answers(self, path: str) -> dict[str, Any]:
         """Ask the host; empty when it gives no answer."""

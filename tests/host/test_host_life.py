@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from instruments.lab_processes.bench_copies import last_copy
-from instruments.lab_processes.http import ask
+from instruments.lab_processes.http import ask_host
 from instruments.lab_processes.process_identity import Process
 from instruments.lab_processes.state_files import HOST, HOST_ERROR, NOT_SAFE, read_state_file, write_state_file
 from tests.host.harness import PATIENCE, Bench, request, steps, until
@@ -224,4 +224,4 @@ def test_a_host_that_is_killed_lets_the_next_one_in_at_once(bench: Bench) -> Non
     bench.end()
     bench.start()
     assert read_state_file(bench.lab / HOST)["socket"] == socket
-    assert ask(socket, "GET", "/alive", timeout=PATIENCE)["ready"]
+    assert ask_host(socket, "GET", "/alive", timeout=PATIENCE)["ready"]

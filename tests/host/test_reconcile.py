@@ -5,7 +5,7 @@ import pytest
 
 from instruments.drivers.protocol import Verdict
 from instruments.host.journal_records import JournalRun, JournalStep
-from instruments.host.reconcile import Next, decide, interruption, not_executed_evidence
+from instruments.host.reconcile import Next, decide_step, interruption, not_executed_evidence
 from orchestrator.domain.lifecycle import RunStatus, StepKind, StepStatus
 from orchestrator.domain.records import RunRequest, Step
 
@@ -32,8 +32,8 @@ INTENT, SENT, ACKED = StepStatus.INTENT, StepStatus.SENT, StepStatus.ACKNOWLEDGE
 def test_what_may_happen_only_once_is_decided_by_evidence(
     kind: StepKind, status: StepStatus, verdict: Verdict | None, go_on: Next, give_up: Next
 ) -> None:
-    assert decide(kind, status, verdict, may_go_on=True) is go_on
-    assert decide(kind, status, verdict, may_go_on=False) is give_up
+    assert decide_step(kind, status, verdict, may_go_on=True) is go_on
+    assert decide_step(kind, status, verdict, may_go_on=False) is give_up
 
 
 @pytest.mark.parametrize(
@@ -47,8 +47,8 @@ def test_what_may_happen_only_once_is_decided_by_evidence(
     ],
 )
 def test_what_may_be_repeated_is_repeated_unless_the_gap_was_too_long(kind: StepKind, status: StepStatus, go_on: Next) -> None:
-    assert decide(kind, status, None, may_go_on=True) is go_on
-    assert decide(kind, status, None, may_go_on=False) is Next.GIVE_UP
+    assert decide_step(kind, status, None, may_go_on=True) is go_on
+    assert decide_step(kind, status, None, may_go_on=False) is Next.GIVE_UP
 
 
 Rule = Literal["abort", "continue"] | float

@@ -93,7 +93,7 @@ def test_a_port_that_cannot_be_opened_is_named_with_its_link(tmp_path: Path) -> 
 
 def test_a_name_that_was_said_is_not_said_again() -> None:
     def twice() -> Any:
-        with PUMPS.told(), PUMPS.told("pump_se"):
+        with PUMPS.prefixing_errors(), PUMPS.prefixing_errors("pump_se"):
             raise SILENT
 
     with pytest.raises(LinkError) as caught:

@@ -6,11 +6,11 @@ import pytest
 
 from instruments.drivers.protocol import Call, Driver, Settings
 from instruments.drivers.registry import DRIVERS, build_driver, open_link
-from instruments.transport.scripted import ScriptedTransport
 from orchestrator.errors import BadInput
 from tests.instrument.cases import CLOCK, call, oven_settings, platform_settings, pump_settings
 from tests.instrument.conformance import DriverConformance
 from tests.instrument.running_plant import RunningPlant, running_plant
+from tests.instrument.scripted import ScriptedTransport
 
 
 @pytest.fixture(scope="module")

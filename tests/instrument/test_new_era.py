@@ -7,12 +7,12 @@ import pytest
 from instruments.drivers.new_era import NewEraPump
 from instruments.drivers.new_era_protocol import pump_number
 from instruments.drivers.protocol import Progress, Settings, Verdict
-from instruments.transport.scripted import ScriptedTransport
 from instruments.transport.serial import SerialTransport
 from orchestrator.errors import BadInput, DeviceError, LimitError, LinkError, ProtocolError, Sent
 from orchestrator.safety import SetpointLimit
 from tests.instrument.cases import CLOCK, call, pump_settings
 from tests.instrument.peer import peer_on
+from tests.instrument.scripted import ScriptedTransport
 from tests.simulator.transcript import read_dialogues
 
 TRANSCRIPTS = Path(__file__).parents[1] / "transcripts" / "new_era.txt"

@@ -10,12 +10,11 @@ from typing import Any, ClassVar
 
 import pytest
 
-from instruments.bench.endpoints import aim
+from instruments.bench.endpoints import at_plant
 from instruments.bench.file import BenchFile, load_bench
-from instruments.bench.safe_state import line
 from instruments.drivers.protocol import Call, ChannelSpec, CommandSpec, Driver, Finding, Identity, Limit, Outcome, Settings
-from instruments.lab_processes.locks import EndpointLocks
-from instruments.supervisor.safe_state_without_host import LastResort
+from instruments.lab_processes.endpoint_locks import EndpointLocks
+from instruments.supervisor.safe_state_without_host import SafeStateWithoutHost
 from orchestrator.clock import Clock
 from orchestrator.domain.records import Reading
 from orchestrator.errors import BadInput, DeviceError, LinkError, Sent
@@ -120,8 +119,8 @@ def wiring() -> Wiring:
 
 
 @pytest.fixture
-def resort(wiring: Wiring, tmp_path: Path) -> LastResort:
-    made = LastResort.prepare(load_bench(BENCH), wiring, lab=tmp_path, what="stop")
+def resort(wiring: Wiring, tmp_path: Path) -> SafeStateWithoutHost:
+    made = SafeStateWithoutHost.prepare(load_bench(BENCH), wiring, lab=tmp_path, what="stop")
     return replace(made, lock_folder=tmp_path / "locks")
 
 
@@ -136,34 +135,34 @@ def declared(bench: BenchFile) -> list[str]:
     return [f"{name}.{action}" for name, one in bench.spec.instruments.items() for action in one.safe_state]
 
 
-def test_the_safe_actions_go_out_in_the_order_of_the_bench_file(resort: LastResort, wiring: Wiring) -> None:
+def test_the_safe_actions_go_out_in_the_order_of_the_bench_file(resort: SafeStateWithoutHost, wiring: Wiring) -> None:
     results = resort.drive()
     assert wiring.actions == declared(resort.bench)
-    assert [line(one) for one in results] == [f"{action}: done" for action in declared(resort.bench)]
+    assert [one.line for one in results] == [f"{action}: done" for action in declared(resort.bench)]
     assert {entry for entry in wiring.log if "closed" in entry} == {f"{name} closed" for name in resort.bench.spec.instruments}
 
 
-def test_a_device_that_fails_once_is_tried_again_after_the_others(resort: LastResort, wiring: Wiring) -> None:
+def test_a_device_that_fails_once_is_tried_again_after_the_others(resort: SafeStateWithoutHost, wiring: Wiring) -> None:
     wiring.failures["oven"] = 1
     assert all(one.done for one in resort.drive())
     assert wiring.actions[-1] == "oven.off"
 
 
-def test_a_link_that_opens_at_the_second_try_is_still_driven(resort: LastResort, wiring: Wiring) -> None:
+def test_a_link_that_opens_at_the_second_try_is_still_driven(resort: SafeStateWithoutHost, wiring: Wiring) -> None:
     wiring.refusals["pumps"] = 1
     assert all(one.done for one in resort.drive())
 
 
-def test_what_could_not_be_driven_is_told_with_its_reason(resort: LastResort, wiring: Wiring) -> None:
+def test_what_could_not_be_driven_is_told_with_its_reason(resort: SafeStateWithoutHost, wiring: Wiring) -> None:
     wiring.refusals["pumps"] = 9
-    lines = [line(one) for one in resort.drive()]
+    lines = [one.line for one in resort.drive()]
     assert "pump_se.stop: NOT DONE: link pumps (/dev/serial/by-id/usb-pumps) cannot be opened: pumps is unplugged" in lines
     assert "oven.off: done" in lines
     assert "platform.abort: done" in lines
 
 
 def test_a_wire_that_hangs_does_not_keep_the_others_from_their_safe_state(
-    resort: LastResort, wiring: Wiring, stuck: threading.Event
+    resort: SafeStateWithoutHost, wiring: Wiring, stuck: threading.Event
 ) -> None:
     wiring.hanging["oven"] = stuck
     began = time.monotonic()
@@ -174,7 +173,7 @@ def test_a_wire_that_hangs_does_not_keep_the_others_from_their_safe_state(
     assert results["platform.abort"].done
 
 
-def test_a_wire_that_a_running_process_owns_is_left_to_it(resort: LastResort, wiring: Wiring, tmp_path: Path) -> None:
+def test_a_wire_that_a_running_process_owns_is_left_to_it(resort: SafeStateWithoutHost, wiring: Wiring, tmp_path: Path) -> None:
     port = resort.bench.spec.links["oven"].endpoint
     with EndpointLocks([port], what="a probe", folder=tmp_path / "locks"):
         results = {one.instrument: one for one in resort.drive(seconds=10.0)}
@@ -184,10 +183,10 @@ def test_a_wire_that_a_running_process_owns_is_left_to_it(resort: LastResort, wi
     assert "oven.off" not in wiring.actions
 
 
-def test_a_dry_bench_is_driven_at_the_plants_endpoints_alone(resort: LastResort) -> None:
+def test_a_dry_bench_is_driven_at_the_plants_endpoints_alone(resort: SafeStateWithoutHost) -> None:
     with pytest.raises(BadInput, match=r"link \w+ has no entry in the plant's endpoints"):
-        aim(resort.bench, {"endpoints": {"pumps": {"port": "/tmp/x"}}})
+        at_plant(resort.bench, {"endpoints": {"pumps": {"port": "/tmp/x"}}})
     places = {"pumps": {"port": "/a"}, "oven": {"port": "/b"}, "platform": {"url": "opc.tcp://127.0.0.1:9"}}
-    aimed = aim(resort.bench, {"endpoints": places})
+    aimed = at_plant(resort.bench, {"endpoints": places})
     assert [link.endpoint for _, link in sorted(aimed.spec.links.items())] == ["/b", "opc.tcp://127.0.0.1:9", "/a"]
     assert aimed.sha256 == resort.bench.sha256

@@ -12,11 +12,18 @@ from pathlib import Path
 
 import pytest
 
-from instruments.lab_processes.locks import CampaignLock, EndpointLocks, FileLock, campaign_holder, canonical_endpoint, take_over
+from instruments.lab_processes.campaign_lock import CampaignLock, campaign_holder
+from instruments.lab_processes.endpoint_locks import EndpointLocks, canonical_endpoint
+from instruments.lab_processes.locks import FileLock, take_over
 from instruments.lab_processes.process_identity import Process, is_alive, start_ticks
 from orchestrator.errors import LockHeld
 
-_HEAD = "import pathlib, sys, threading, time\nfrom instruments.lab_processes.locks import *\nlab = pathlib.Path(sys.argv[1])\n"
+_HEAD = """
+import pathlib, sys, threading, time
+from instruments.lab_processes.campaign_lock import *
+from instruments.lab_processes.endpoint_locks import *
+lab = pathlib.Path(sys.argv[1])
+"""
 _TAIL = "print('held', flush=True)\ntime.sleep(600)\n"
 _CAMPAIGN = _HEAD + "CampaignLock(lab, 'demo').acquire()\n" + _TAIL
 _PLAIN = _HEAD + "FileLock(lab / 'x.lock', what='a test', lab=lab).acquire()\n" + _TAIL

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from flows.prefect_server.login import VARIABLE, api_login
+from flows.prefect_server.login import LOGIN_VARIABLE, api_login
 from flows.prefect_server.server import ServerUse, prefect_environment
 from instruments.lab_processes.locks import read_holder
 from instruments.lab_processes.process_identity import Process, reap
@@ -26,7 +26,7 @@ _CLIENT = (
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    for name in ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING", "ATHANOR_PREFECT_HOME", VARIABLE):
+    for name in ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING", "ATHANOR_PREFECT_HOME", LOGIN_VARIABLE):
         monkeypatch.delenv(name, raising=False)
     folder = tmp_path / "prefect"
     yield folder
@@ -47,7 +47,7 @@ def a_client(server: ServerUse) -> subprocess.CompletedProcess[str]:
 
 
 def test_only_who_has_the_login_gets_an_answer_and_it_is_written_nowhere(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(VARIABLE, LOGIN)
+    monkeypatch.setenv(LOGIN_VARIABLE, LOGIN)
     with ServerUse(home) as server:
         assert server.url is not None, server.reason
         assert [asked(server.url, login) for login in (None, "ada:countess", LOGIN)] == [401, 401, 200]
@@ -64,32 +64,32 @@ def test_only_who_has_the_login_gets_an_answer_and_it_is_written_nowhere(home: P
 
 
 def test_a_server_with_another_login_than_asked_is_refused_in_one_line(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(VARIABLE, LOGIN)
+    monkeypatch.setenv(LOGIN_VARIABLE, LOGIN)
     with ServerUse(home) as server:
         assert server.url is not None, server.reason
         said = []
         for other in ("ada:babbage", None):
-            monkeypatch.setenv(VARIABLE, other) if other else monkeypatch.delenv(VARIABLE)
+            monkeypatch.setenv(LOGIN_VARIABLE, other) if other else monkeypatch.delenv(LOGIN_VARIABLE)
             with ServerUse(home) as refused:
                 assert refused.url is None
                 said.append(str(refused.reason))
-        assert said[0] == f"the Prefect server at {server.url} asks for another login than {VARIABLE}"
-        assert said[1] == f"the Prefect server at {server.url} asks for a login; set {VARIABLE} to user:password"
+        assert said[0] == f"the Prefect server at {server.url} asks for another login than {LOGIN_VARIABLE}"
+        assert said[1] == f"the Prefect server at {server.url} asks for a login; set {LOGIN_VARIABLE} to user:password"
     assert LOGIN not in json.dumps(said)
 
 
 def test_a_server_without_a_login_is_refused_where_one_is_asked_for(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with ServerUse(home) as server:
         assert server.url is not None, server.reason
-        monkeypatch.setenv(VARIABLE, LOGIN)
+        monkeypatch.setenv(LOGIN_VARIABLE, LOGIN)
         with ServerUse(home) as refused:
             assert refused.url is None
-            assert f"asks for no login, though {VARIABLE} is set" in str(refused.reason)
+            assert f"asks for no login, though {LOGIN_VARIABLE} is set" in str(refused.reason)
 
 
 @pytest.mark.parametrize("given", ["secret", ":secret", "ada:", "ada:se\ncret"])
 def test_a_login_of_another_shape_is_refused_without_being_repeated(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
-    monkeypatch.setenv(VARIABLE, given)
+    monkeypatch.setenv(LOGIN_VARIABLE, given)
     with pytest.raises(BadInput, match="expected user:password") as refused:
         api_login()
     assert "cret" not in str(refused.value)

@@ -14,7 +14,7 @@ import pytest
 from instruments.bench_client.client import HostClient
 from instruments.lab_processes.bench_copies import noted_bench
 from instruments.lab_processes.bench_process import BenchProcess, ensure_bench, host_alive, shutdown_bench, unlatch
-from instruments.lab_processes.labtime import lab_clock, lab_rate
+from instruments.lab_processes.labtime import lab_clock
 from instruments.lab_processes.plant_process import ensure_plant, shutdown_plant
 from instruments.lab_processes.process_identity import Process, reap
 from instruments.lab_processes.processes import process_table
@@ -244,9 +244,7 @@ def test_a_dry_lab_tells_the_plants_time_and_a_live_one_the_real(lab: Path) -> N
     before, wall = clock.lab(), time.monotonic()
     time.sleep(0.2)
     assert clock.lab() - before == pytest.approx(60.0 * (time.monotonic() - wall), rel=0.2)
-    assert lab_rate(endpoints) == 60.0
     assert lab_clock(None) == LiveClock()
-    assert lab_rate(None) == 1.0
     with pytest.raises(BadInput, match="no plant has run"):
         lab_clock(lab / "other.json")
     shutdown_plant(lab)

@@ -13,7 +13,7 @@ from flows.cli import steering_commands
 from flows.plans.lab import make_lab
 from instruments.bench.endpoints import read_endpoints
 from instruments.bench.file import BenchFile, load_bench
-from instruments.lab_processes.bench_copies import bench_files, copy_of, keep_copy, last_copy, noted_bench, places
+from instruments.lab_processes.bench_copies import bench_files, keep_copy, kept_copy, last_copy, noted_bench, places
 from instruments.lab_processes.bench_process import ensure_bench, host_alive, shutdown_bench, unlatch
 from instruments.lab_processes.locks import FileLock
 from instruments.lab_processes.plant_process import shutdown_plant
@@ -31,10 +31,10 @@ from instruments.lab_processes.state_files import (
     read_state_file,
     write_state_file,
 )
-from instruments.lab_processes.stop import Stopped, outcome, stop_bench
+from instruments.lab_processes.stop import Stopped, stop_bench, stopped_from
 from instruments.supervisor import safe_state_without_host
 from instruments.supervisor.__main__ import same_bench
-from instruments.supervisor.safe_state_without_host import LastResort, drive_in_turn
+from instruments.supervisor.safe_state_without_host import SafeStateWithoutHost, drive_in_turn
 from orchestrator.errors import BadInput, Fault, HostError
 from tests.process.conftest import eventually
 from tests.process.test_last_resort import BENCH, Wiring
@@ -129,7 +129,7 @@ def test_a_bench_file_by_which_nothing_can_be_driven_is_named_in_the_verdict(
     file.write_text(BENCH.read_text())
     broken(file)
     assert safe_state_without_host.main(["--lab", str(tmp_path), "--bench", str(file)]) == 4
-    verdict = outcome(json.loads(capsys.readouterr().out)).verdict
+    verdict = stopped_from(json.loads(capsys.readouterr().out)).verdict
     assert verdict.startswith("NOT SAFE: the safe state was NOT driven: ")
     assert words in verdict
 
@@ -171,8 +171,8 @@ def test_simulated_devices_that_ended_in_order_leave_nothing_to_make_safe_and_ki
 # ---------------------------------------------------------------------- by which bench file
 
 
-def resort(bench: BenchFile, wiring: Wiring, lab: Path) -> LastResort:
-    return replace(LastResort.prepare(bench, wiring, lab=lab, what="stop"), lock_folder=lab / "locks")
+def resort(bench: BenchFile, wiring: Wiring, lab: Path) -> SafeStateWithoutHost:
+    return replace(SafeStateWithoutHost.prepare(bench, wiring, lab=lab, what="stop"), lock_folder=lab / "locks")
 
 
 def test_the_copy_is_gone_by_first_and_todays_file_for_what_it_does_not_reach(tmp_path: Path) -> None:
@@ -256,7 +256,7 @@ def test_what_a_lab_notes_moves_with_it(tmp_path: Path) -> None:
     write_state_file(lab / STARTED, {"bench": places(lab, tmp_path / "old" / "bench.toml", lab / PLANT / "endpoints.json")})
     write_state_file(lab / SUPERVISOR, places(lab, Path("/elsewhere/bench.toml"), None))
     moved = (tmp_path / "old").rename(tmp_path / "new") / "lab"
-    assert last_copy(moved) == copy_of(moved, "bench.toml", "ab")
+    assert last_copy(moved) == kept_copy(moved, "bench.toml", "ab")
     assert noted_bench(moved) == Path("/elsewhere/bench.toml")
     (moved / SUPERVISOR).unlink()
     assert noted_bench(moved) == tmp_path / "new" / "bench.toml"

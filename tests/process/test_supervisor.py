@@ -214,7 +214,7 @@ def test_a_host_that_leaves_by_itself_ends_the_supervisor(watch: Callable[[Times
         [
             sys.executable,
             "-c",
-            "import sys; from instruments.lab_processes.http import ask; ask(sys.argv[1], 'POST', '/shutdown', {}, timeout=20)",
+            "import sys; from instruments.lab_processes.http import ask_host; ask_host(sys.argv[1], 'POST', '/shutdown', {}, timeout=20)",
             read_state_file(watched.lab / HOST)["socket"],
         ],
         check=True,

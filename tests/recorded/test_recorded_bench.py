@@ -2,7 +2,7 @@ from collections.abc import Iterable, Sequence
 
 import pytest
 
-from instruments.recorded import RecordedBench, recorded_candidates, steps_for
+from instruments.recorded import RecordedBench, steps_for
 from orchestrator.domain.lifecycle import RunStatus, StepStatus
 from orchestrator.domain.records import RunRequest, Step
 from orchestrator.errors import BadInput, HostError
@@ -142,8 +142,3 @@ def test_nothing_on_a_table_is_ever_unknown() -> None:
         table.resolve("k", verdict="done", reason="seen", by="A")
     with pytest.raises(BadInput, match="run n is not known"):
         table.resolve("n", verdict="done", reason="seen", by="A")
-
-
-def test_candidates_are_the_distinct_rows_in_the_files_order() -> None:
-    rows = recorded_candidates(small_table(), small_space().parameters)
-    assert [row["x"] for row in rows] == pytest.approx([0.1, 0.2, 0.3])

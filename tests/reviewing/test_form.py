@@ -278,12 +278,15 @@ def test_the_number_of_a_proposal_has_no_other_spelling() -> None:
 
 def test_a_decision_in_the_terminal_is_on_all_that_was_asked() -> None:
     def verdicts(**said: Any) -> list[tuple[str, str, str | None]]:
-        given = {"approved": (), "rejected": {}, "edits": {}, "rest": None, **said}
+        given = {"approved": (), "rejected": {}, "edits": {}, **said}
         return [(one.proposal_id, one.verdict, one.reason) for one in verdicts_of(REQUEST, **given)]
 
     assert verdicts(approved=[1], rejected={2: "hot"}) == [("p1", "approve", None), ("p2", "reject", "hot")]
-    assert verdicts(rest="approve") == [("p1", "approve", None), ("p2", "approve", None)]
-    assert verdicts(edits={1: {"T": 210.0}}, rest="too hot") == [("p1", "approve", None), ("p2", "reject", "too hot")]
+    assert verdicts(approve_rest=True) == [("p1", "approve", None), ("p2", "approve", None)]
+    assert verdicts(edits={1: {"T": 210.0}}, reject_rest="too hot") == [("p1", "approve", None), ("p2", "reject", "too hot")]
+    assert verdicts(approved=[1], reject_rest="approve") == [("p1", "approve", None), ("p2", "reject", "approve")], (
+        "a reason, not a verdict"
+    )
     for wrong, said in (
         ({"approved": [1]}, "nothing is said of proposal 2"),
         ({"approved": [1, 2, 3]}, "proposal 3 is not in request 1"),

@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from flows.prefect_server.login import VARIABLE
+from flows.prefect_server.login import LOGIN_VARIABLE
 from instruments.lab_processes.process_identity import Process
 from orchestrator.domain.lifecycle import AnswerStatus, RunStatus
 from tests.crash.oracle import judge
@@ -25,7 +25,7 @@ Begin = Callable[[int], Reviewed]
 @pytest.fixture
 def begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Begin]:
     """Make a lab whose Prefect API asks for a login, for a budget; whatever still runs at the end is killed."""
-    monkeypatch.setenv(VARIABLE, LOGIN)
+    monkeypatch.setenv(LOGIN_VARIABLE, LOGIN)
     made: list[Reviewed] = []
 
     def make(budget: int) -> Reviewed:

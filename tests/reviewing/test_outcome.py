@@ -11,7 +11,7 @@ from flows.cli.review import list_requests
 from flows.cli.review_commands import review_show
 from flows.plans.lab import make_lab
 from flows.review import rendering
-from flows.review.outcome import NAME, Ending, asking, ending, notice
+from flows.review.outcome import NAME_LENGTH, Ending, asking, ending, notice
 from flows.running.run_loop import Interrupted
 from orchestrator.domain.lifecycle import ReviewStatus
 from orchestrator.domain.review import Answer, ReviewRequest, ReviewRun
@@ -126,7 +126,7 @@ def test_a_runs_name_stays_a_name_however_much_was_wrong() -> None:
     desk = Desk(in_turn(answer))
     desk.run()
     long = desk.asked[0].evolve(complaint="proposal 1: " + "x" * 500)
-    assert len(asking(long, desk.history.proposals)) == NAME
+    assert len(asking(long, desk.history.proposals)) == NAME_LENGTH
     assert notice(long, desk.history.proposals).endswith("x" * 500), "the form has it whole"
 
 

@@ -24,7 +24,7 @@ from typing_extensions import override
 from flows.plans.lab import Lab, make_lab
 from flows.prefect_server.server import ServerUse, prefect_environment
 from flows.prefect_view import stale_review_runs
-from flows.prefect_view.review_run import Question, collect, tag_of
+from flows.prefect_view.review_run import ReviewQuestion, collect, tag_of
 from flows.prefect_view.review_runs import PrefectAsker
 from flows.running.actions import Steps
 from flows.running.run_loop import Ended
@@ -276,7 +276,7 @@ def test_an_answer_that_the_ledger_has_already_is_carried_out_and_its_run_shown_
         request, run = people.asked()
         people.leave()
         submit(run, people)
-        question = Question(lab, people.store, "c", request.request_id, request.attempt)
+        question = ReviewQuestion(lab, people.store, "c", request.request_id, request.attempt)
         collect(lab, people.store, question.load, run, question.key)  # the last thing that a child did before it was killed
         assert state_of(run) == "Running"
     with People(lab) as again:
@@ -403,7 +403,7 @@ def test_a_decimal_comma_and_an_illegal_edit_are_asked_again_where_people_look_a
             schema = json.loads(api.read_flow_run_input(UUID(third), keys["schema"]))
         assert next(iter(schema["properties"])) == "notice"
         assert "above 0.8" in schema["properties"]["notice"]["description"]
-        monkeypatch.setattr(Steps, "settle", cancelled_first(third, Steps.settle))
+        monkeypatch.setattr(Steps, "carry_out_answer", cancelled_first(third, Steps.carry_out_answer))
         submit(third, people)
         assert people.finish().status is CampaignStatus.FINISHED
         wait_for(lambda: state_of(third) == "Completed")

@@ -15,7 +15,7 @@ from typing import Any, Final
 import httpx
 
 from flows.plans.lab import make_lab
-from flows.prefect_server.login import VARIABLE
+from flows.prefect_server.login import LOGIN_VARIABLE
 from instruments.lab_processes.process_identity import Process
 from instruments.lab_processes.state_files import read_state_file
 from tests.faults.laboratory import PATIENCE, Event, Laboratory, eventually
@@ -51,7 +51,7 @@ class Served:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
         command = subprocess.Popen(
             [sys.executable, "-m", "flows.cli.main", "serve", "--lab", str(laboratory.lab)],
-            env={**environment, VARIABLE: LOGIN},
+            env={**environment, LOGIN_VARIABLE: LOGIN},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

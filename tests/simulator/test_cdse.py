@@ -17,7 +17,7 @@ from simulators.chemistry.cdse import (
     simulate,
 )
 from simulators.chemistry.cdse_optics import YU_2003, diameter, first_exciton
-from simulators.chemistry.family import Recipe
+from simulators.chemistry.family import Passage
 from simulators.chemistry.growth import (
     METASTABLE_BELOW,
     Kinetics,
@@ -166,5 +166,5 @@ def test_a_task_is_drawn_again_from_the_same_seed_and_differs_for_another() -> N
 
 
 def test_a_tube_without_one_of_the_precursors_makes_no_particles() -> None:
-    recipe = Recipe(250.0, 60.0, {"Cd": 0.02, "L": 1.0})
+    recipe = Passage(250.0, 60.0, {"Cd": 0.02, "L": 1.0})
     assert CdSeChemistry(CdSeConstants()).synthesise(recipe).reason == "no-particles"

@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymodbus.framer.rtu import FramerRTU
 
-from simulators.clock import Instant
+from simulators.clock import Moment
 from simulators.eurotherm import EurothermLine, crc16
 from simulators.oven import Oven, OvenBody
-from simulators.truth import Event
+from simulators.truth import PhysicalEvent
 
 
-def ignore(event: Event) -> None:
+def ignore(event: PhysicalEvent) -> None:
     pass
 
 
@@ -23,7 +23,7 @@ class Rig:
         self.wall = 1.0
 
     def send(self, data: bytes) -> bytes:
-        now = Instant(0.0, self.wall)
+        now = Moment(0.0, self.wall)
         return b"".join(request.execute(now) for request in self.line.feed(data, now))
 
     def ask(self, text: str) -> str:
@@ -156,10 +156,10 @@ def test_a_broken_sensor_shows_in_bit_5_and_takes_the_power_away() -> None:
     rig.ask("01 06 00 02 07 d0")
     rig.ask("01 06 01 11 00 00")
     assert rig.oven.power > 0.0
-    rig.oven.break_sensor(Instant(0.0, rig.wall))
+    rig.oven.break_sensor(Moment(0.0, rig.wall))
     assert (status(rig), rig.oven.power) == (1 << 5, 0.0)
     assert rig.ask("01 03 00 01 00 01") == "01 03 02 35 98"  # 1372.0 degC, the end of the input's range
-    rig.oven.repair(Instant(0.0, rig.wall))
+    rig.oven.repair(Moment(0.0, rig.wall))
     assert status(rig) == 0
 
 
@@ -184,5 +184,5 @@ def test_a_power_cut_loses_the_remote_set_point_and_keeps_the_local_one() -> Non
     rig = Rig()
     for request in ("01 06 00 18 01 2c", "01 06 00 1a 07 d0", "01 06 01 14 00 01"):
         rig.ask(request)
-    rig.oven.power_cycle(Instant(0.0, rig.wall))
+    rig.oven.power_cycle(Moment(0.0, rig.wall))
     assert (rig.oven.target, bool(status(rig) & 1 << 14)) == (30.0, True)

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from simulators.faults import PLATFORM_KINDS, SERIAL_KINDS, FaultBook, FaultSpec, Kind
-from simulators.truth import Event
+from simulators.faults import PLATFORM_KINDS, SERIAL_KINDS, FaultBook, FaultKind, FaultSpec
+from simulators.truth import PhysicalEvent
 
 
 class Rig:
     def __init__(self, seed: int = 0) -> None:
-        self.events: list[Event] = []
+        self.events: list[PhysicalEvent] = []
         self.book = FaultBook(self.events.append, lambda: 12.5, np.random.default_rng(seed))
 
     def arm(self, **fields: object) -> None:
@@ -46,7 +46,7 @@ def test_another_device_and_another_kind_are_left_alone() -> None:
     rig = Rig()
     rig.arm()
     assert rig.hits("RUN", device="oven") == [False]
-    assert rig.book.take("pump", "RUN", PLATFORM_KINDS - {Kind.POWER_CYCLE}) is None
+    assert rig.book.take("pump", "RUN", PLATFORM_KINDS - {FaultKind.POWER_CYCLE}) is None
     assert rig.hits("RUN") == [True]
 
 
@@ -75,7 +75,7 @@ def test_a_flipped_byte_changes_one_bit() -> None:
 
 
 def test_every_kind_belongs_to_a_device() -> None:
-    assert frozenset(Kind) == PLATFORM_KINDS | SERIAL_KINDS
+    assert frozenset(FaultKind) == PLATFORM_KINDS | SERIAL_KINDS
 
 
 @pytest.mark.parametrize("fields", [{"nth": 0}, {"probability": 0.0}, {"probability": 1.5}, {"delay_s": -1.0}, {"fault": "gremlin"}])

@@ -7,24 +7,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulators.flow_tube import Feed, Tube
-from simulators.history import History
+from simulators.history import Trace
 
 CD, SE, LIGAND = {"Cd": 0.12}, {"Se": 0.06}, {"L": 4.0}
 
 
-def history(*points: tuple[float, float]) -> History:
-    made = History()
+def history(*points: tuple[float, float]) -> Trace:
+    made = Trace()
     for t, value in points:
         made.append(t, value)
     return made
 
 
-def tube(*flows: History, trace: History | None = None) -> Tube:
+def tube(*flows: Trace, trace: Trace | None = None) -> Tube:
     feeds = tuple(Feed(flow, species) for flow, species in zip(flows, (CD, SE, LIGAND), strict=True))
     return Tube(2.0, feeds, trace or history((0.0, 240.0)))
 
 
-def steady(rate: float) -> History:
+def steady(rate: float) -> Trace:
     return history((10.0, rate))
 
 
@@ -82,11 +82,11 @@ def test_deposits_shorten_the_residence_time_with_the_days() -> None:
 
 
 def test_without_any_flow_there_is_nothing_to_catch() -> None:
-    assert tube(History(), History(), History()).sample(100.0) is None
+    assert tube(Trace(), Trace(), Trace()).sample(100.0) is None
 
 
 def test_a_long_history_forgets_its_beginning_only() -> None:
-    made = History()
+    made = Trace()
     for t in range(50_000):
         made.append(float(t), math.sin(t))
     assert len(made.times) <= 20_000

@@ -15,10 +15,10 @@ from simulators.eurotherm import EurothermLine
 from simulators.faults import FaultBook
 from simulators.oven import Oven, OvenBody
 from simulators.serial_server import SerialServer
-from simulators.truth import Event
+from simulators.truth import PhysicalEvent
 
 
-def _ignore(event: Event) -> None:
+def _ignore(event: PhysicalEvent) -> None:
     pass
 
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulators.clock import Instant
-from simulators.new_era import NewEraLine, four_digits, parse_number, safe_frame, split
+from simulators.clock import Moment
+from simulators.new_era import NewEraLine, four_digits, parse_number, safe_packet, split_packets
 from simulators.syringe_pump import Alarm, Motion, SyringePump
-from simulators.truth import Event
+from simulators.truth import PhysicalEvent
 from tests.simulator.transcript import Dialogue, read_dialogues
 
 DIALOGUES = read_dialogues(Path(__file__).parent.parent / "transcripts" / "new_era.txt")
@@ -19,14 +19,14 @@ class Rig:
     """Pumps 1 and 2 on a line, and a hand on both clocks."""
 
     def __init__(self) -> None:
-        self.events: list[Event] = []
+        self.events: list[PhysicalEvent] = []
         self.pumps = {address: SyringePump(f"pump {address}", self.events.append) for address in (1, 2)}
         self.line = NewEraLine(self.pumps)
         self.lab = self.wall = 0.0
 
     @property
-    def now(self) -> Instant:
-        return Instant(self.lab, self.wall)
+    def now(self) -> Moment:
+        return Moment(self.lab, self.wall)
 
     def send(self, data: bytes) -> bytes:
         return b"".join(request.execute(self.now) for request in self.line.feed(data, self.now))
@@ -54,7 +54,7 @@ def test_the_pump_answers_as_in_the_transcript(dialogue: Dialogue) -> None:
 
 
 def test_the_packet_that_leaves_safe_mode_is_the_one_printed_in_the_manual() -> None:
-    assert safe_frame("SAF0") == b"\x02\x08SAF0\x55\x43\x03"
+    assert safe_packet("SAF0") == b"\x02\x08SAF0\x55\x43\x03"
 
 
 def test_a_dose_ends_by_itself_after_its_volume() -> None:
@@ -116,15 +116,15 @@ def test_silence_in_safe_mode_stops_the_pump_and_raises_the_time_out_alarm() -> 
     rig = Rig().ready()
     rig.ask("1RAT1MM")
     rig.ask("1SAF5")
-    rig.send(safe_frame("1RUN"))
+    rig.send(safe_packet("1RUN"))
     rig.wait(lab=30.0, wall=4.9)
     assert rig.pumps[1].motion is Motion.INFUSING
     rig.wait(lab=1.0, wall=0.2)
     assert (rig.pumps[1].motion, rig.pumps[1].alarm) == (Motion.STOPPED, Alarm.TIME_OUT)
     assert rig.events[-1].event == "safe-state"
     assert rig.events[-1].values["cause"] == "watchdog"
-    assert rig.send(safe_frame("1")) == safe_frame("01A?T")
-    assert rig.send(safe_frame("1")) == safe_frame("01S")
+    assert rig.send(safe_packet("1")) == safe_packet("01A?T")
+    assert rig.send(safe_packet("1")) == safe_packet("01S")
 
 
 def test_packets_to_another_pump_do_not_feed_this_ones_time_out() -> None:
@@ -143,7 +143,7 @@ def test_the_time_out_starts_anew_only_with_the_next_packet() -> None:
     rig.pumps[1].alarm = None
     rig.wait(lab=0.0, wall=60.0)
     assert rig.pumps[1].alarm is None
-    rig.send(safe_frame("1"))
+    rig.send(safe_packet("1"))
     rig.wait(lab=0.0, wall=6.0)
     assert rig.pumps[1].alarm is Alarm.TIME_OUT
 
@@ -200,9 +200,9 @@ def test_a_written_number_is_read_back_within_its_last_digit(value: float) -> No
 
 @given(st.lists(st.sampled_from(["1VER", "1RAT5MM", "2DIS", "1"]), min_size=1, max_size=5), st.data())
 def test_packets_are_found_whatever_the_chunks(commands: list[str], data: st.DataObject) -> None:
-    stream = b"".join(safe_frame(command) if data.draw(st.booleans()) else command.encode() + b"\r" for command in commands)
+    stream = b"".join(safe_packet(command) if data.draw(st.booleans()) else command.encode() + b"\r" for command in commands)
     cut = data.draw(st.integers(min_value=0, max_value=len(stream)))
-    first, rest = split(stream[:cut])
-    second, left = split(rest + stream[cut:])
+    first, rest = split_packets(stream[:cut])
+    second, left = split_packets(rest + stream[cut:])
     assert [packet.text for packet in first + second] == commands
     assert left == b""

@@ -5,24 +5,24 @@ import math
 import numpy as np
 import pytest
 
-from simulators.clock import Instant
+from simulators.clock import Moment
 from simulators.oven import Oven, OvenBody
-from simulators.truth import Event
+from simulators.truth import PhysicalEvent
 
 BODY = OvenBody(noise=0.0)
 
 
-def ignore(event: Event) -> None:
+def ignore(event: PhysicalEvent) -> None:
     pass
 
 
-def make_oven() -> tuple[Oven, list[Event]]:
-    events: list[Event] = []
+def make_oven() -> tuple[Oven, list[PhysicalEvent]]:
+    events: list[PhysicalEvent] = []
     return Oven("oven", BODY, events.append, np.random.default_rng(0)), events
 
 
-def at(lab: float, wall: float = 0.0) -> Instant:
-    return Instant(lab, wall)
+def at(lab: float, wall: float = 0.0) -> Moment:
+    return Moment(lab, wall)
 
 
 def heated(target: float) -> Oven:

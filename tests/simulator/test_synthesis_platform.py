@@ -5,29 +5,29 @@ from pathlib import Path
 
 import pytest
 
-from simulators.clock import Instant
-from simulators.synthesis_platform import Order, Refusal, Result, ResultShelf, Sample, State, SynthesisPlatform
-from simulators.truth import Event
+from simulators.clock import Moment
+from simulators.synthesis_platform import Order, ProgramResult, Refusal, ResultShelf, Sample, State, SynthesisPlatform
+from simulators.truth import PhysicalEvent
 
 ORDER = Order("Characterise", (("integration_time", "0.1"),), "campaign", "task-1", (Sample("rack", "s1", "A1"),))
-NOW = Instant(0.0, 0.0)
+NOW = Moment(0.0, 0.0)
 
 
 class Rig:
     def __init__(self, folder: Path) -> None:
-        self.events: list[Event] = []
+        self.events: list[PhysicalEvent] = []
         self.folder = folder
         self.platform = self.boot()
 
     def boot(self) -> SynthesisPlatform:
         return SynthesisPlatform("platform", ResultShelf(self.folder), self.events.append, NOW)
 
-    def start(self, order: Order = ORDER) -> Result:
+    def start(self, order: Order = ORDER) -> ProgramResult:
         result = self.platform.start(order, NOW)
-        assert isinstance(result, Result)
+        assert isinstance(result, ProgramResult)
         return result
 
-    def named(self, event: str) -> list[Event]:
+    def named(self, event: str) -> list[PhysicalEvent]:
         return [each for each in self.events if each.event == event]
 
 
@@ -60,7 +60,7 @@ def test_a_running_or_aborted_platform_starts_nothing(rig: Rig) -> None:
     assert rig.platform.state is State.ABORTED
     assert rig.platform.start(other, NOW) is Refusal.STATE
     assert rig.platform.clear(NOW) is None
-    assert isinstance(rig.platform.start(other, NOW), Result)
+    assert isinstance(rig.platform.start(other, NOW), ProgramResult)
 
 
 @pytest.mark.parametrize(
@@ -133,17 +133,17 @@ def test_stop_and_abort_end_the_program_and_may_be_repeated(rig: Rig, end: str) 
 def test_the_watchdog_aborts_the_program_and_switches_the_lamp_off(rig: Rig) -> None:
     rig.platform.set_watchdog(NOW, 5.0)
     rig.start()
-    rig.platform.kick(Instant(10.0, 3.0))
-    rig.platform.advance(Instant(20.0, 7.9))
+    rig.platform.kick(Moment(10.0, 3.0))
+    rig.platform.advance(Moment(20.0, 7.9))
     assert rig.platform.state is State.RUNNING
-    rig.platform.advance(Instant(30.0, 8.1))
+    rig.platform.advance(Moment(30.0, 8.1))
     assert (rig.platform.state, rig.platform.lamp) == (State.ABORTED, False)
     assert rig.named("safe-state")[-1].values["cause"] == "watchdog"
 
 
 def test_a_confused_device_runs_another_template(rig: Rig) -> None:
     result = rig.platform.start(ORDER, NOW, confused=True)
-    assert isinstance(result, Result)
+    assert isinstance(result, ProgramResult)
     assert result.ran_template != "Characterise"
 
 

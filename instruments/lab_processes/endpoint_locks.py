@@ -1,0 +1,103 @@
+"""One lock per wire, for all labs and users of the machine: two labs could name one device."""
+
+import fcntl
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Final
+
+from typing_extensions import override
+
+from instruments.lab_processes.locks import FileLock, HeldLock, take_over
+from orchestrator.errors import LockHeld
+
+ENDPOINT_LOCKS: Final = Path("/tmp/athanor-locks")
+"""The one folder that all users and labs of a machine share; no environment variable may move it."""
+
+
+class EndpointLocks(HeldLock):
+    """One lock per wire, for all labs and users of the machine: two labs could name one device."""
+
+    def __init__(self, endpoints: Iterable[str], *, what: str, lab: Path | None = None, folder: Path = ENDPOINT_LOCKS) -> None:
+        """Name the wires.
+
+        Args:
+            endpoints: Serial ports' paths and OPC-UA urls.
+            what: What the holder is.
+            lab: The holder's lab.
+            folder: Where the lock files lie; another one in tests only.
+        """
+        self._folder = folder
+        names = sorted({canonical_endpoint(endpoint) for endpoint in endpoints})  # one order for all: no deadlock
+        self._locks = [FileLock(folder / _file_name(name), what=f"{what} on {name}", lab=lab, shared_machine=True) for name in names]
+        self._held = ExitStack()
+
+    @override
+    def acquire(self, *, patience: float = 0.0) -> None:
+        """Take all of them or none. LockHeld names the holder."""
+        self._take(lambda lock: lock.acquire(patience=patience))
+
+    def take_over(self, *, patience: float = 2.0) -> None:
+        """Take all of them, killing suspended holders; a running one is never displaced (LockHeld)."""
+        self._take(lambda lock: _take_patiently(lock, patience))
+
+    def _take(self, take: Callable[[FileLock], None]) -> None:
+        _make_shared_folder(self._folder)
+        with ExitStack() as taken:
+            taken.callback(os.close, _guard(self._folder))
+            for lock in self._locks:
+                take(lock)
+                taken.callback(lock.release)
+            self._held = taken.pop_all()
+
+    @override
+    def release(self) -> None:
+        """Give all back; may be repeated."""
+        self._held.close()
+
+
+def _take_patiently(lock: FileLock, patience: float) -> None:
+    try:
+        lock.acquire(patience=patience)
+    except LockHeld:
+        take_over(lock)
+
+
+_THIS_MACHINE: Final = re.compile(r"^(localhost|ip6-localhost|\[(0*:)+0*1\])\.?(?=:|$)")
+"""The names of the loopback address."""
+
+
+def is_url(endpoint: str) -> bool:
+    """Whether an endpoint is a url, and not a port's path."""
+    return re.match(r"^[a-z][a-z0-9+.-]*://", endpoint, re.IGNORECASE) is not None
+
+
+def canonical_endpoint(endpoint: str) -> str:
+    """Return the one name of a wire: the real path of a port, a url in lower case without its closing slash."""
+    if is_url(endpoint):
+        scheme, _, rest = endpoint.lower().partition("://")
+        host, slash, path_in = rest.partition("?")[0].rstrip("/").partition("/")
+        return f"{scheme}://{_THIS_MACHINE.sub('127.0.0.1', host)}{slash}{path_in}"
+    path = Path(endpoint)
+    real = path.resolve()
+    # A pseudo-terminal's number is given anew when its plant has died, while a host may still hold the old lock.
+    return str(path.parent.resolve() / path.name if real.is_relative_to("/dev/pts") else real)
+
+
+def _file_name(endpoint: str) -> str:
+    return f"{hashlib.sha256(endpoint.encode()).hexdigest()[:32]}.lock"
+
+
+def _make_shared_folder(folder: Path) -> None:
+    with suppress(FileExistsError):
+        folder.mkdir()
+        folder.chmod(0o1777)  # sticky: nobody removes the lock file of another
+
+
+def _guard(folder: Path) -> int:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)  # tidying services leave a locked folder's old files alone (tmpfiles.d(5))
+    return descriptor
