@@ -6,7 +6,7 @@ from datetime import datetime
 from math import fsum
 from typing import Final
 
-from flows.report.experiments import Experiment, Progress, experiments_of, newest_measurements
+from flows.report.experiments import CampaignProgress, Experiment, experiments_of, newest_measurements
 from flows.report.prior import PriorStory
 from flows.report.spectra import Spectrum, spectra_of
 from orchestrator.domain.objective import Objective
@@ -21,7 +21,7 @@ ReadingSource = Callable[[str], tuple[Reading, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Process:
+class WorkPeriod:
     """When the work was done, and how fast lab time passed."""
 
     started: datetime | None = None
@@ -39,7 +39,7 @@ class Process:
         return (self.ended - self.started).total_seconds()
 
 
-def process_of(events: Iterable[StoredEvent], *, rate: float = 1.0) -> Process:
+def process_of(events: Iterable[StoredEvent], *, rate: float = 1.0) -> WorkPeriod:
     """Take the earliest and the latest time of a campaign's events; a clock that was set back makes no negative duration.
 
     Args:
@@ -47,7 +47,7 @@ def process_of(events: Iterable[StoredEvent], *, rate: float = 1.0) -> Process:
         rate: Lab seconds per wall second.
     """
     walls = [datetime.fromisoformat(event.wall) for event in events]
-    return Process(min(walls), max(walls), rate) if walls else Process(rate=rate)
+    return WorkPeriod(min(walls), max(walls), rate) if walls else WorkPeriod(rate=rate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +64,13 @@ class Circumstances:
     """When the report is made."""
     budget: int | None = None
     """Experiments that the campaign may carry out; None where there is no limit."""
-    process: Process = field(default_factory=Process)
+    process: WorkPeriod = field(default_factory=WorkPeriod)
     notes: Mapping[str, str] = field(default_factory=dict)
     """Further facts to print, label -> text, such as the prior and where it came from."""
 
 
 @dataclass(frozen=True, slots=True)
-class ReportData(Progress):
+class ReportData(CampaignProgress):
     """Everything that a report shows."""
 
     campaign: CampaignRecord

@@ -14,7 +14,7 @@ from orchestrator.ports import Changes
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class TargetResult:
     """Accepted value of one target of one experiment."""
 
     value: float
@@ -42,7 +42,7 @@ class Experiment:
     """The revision that was carried out."""
     columns: tuple[str, ...]
     """Columns of the search space."""
-    results: Mapping[str, Result] = field(default_factory=dict)
+    results: Mapping[str, TargetResult] = field(default_factory=dict)
     """By target; a target without an accepted measurement is absent."""
     score: float | None = None
     """Objective value, larger is better; None where a target is missing."""
@@ -85,7 +85,7 @@ class Comparison:
 
     index: int
     predicted: Prediction
-    measured: Result
+    measured: TargetResult
 
     @property
     def half_width(self) -> float:
@@ -99,7 +99,7 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class CampaignProgress:
     """The experiments of a campaign, judged by its objective."""
 
     objective: Objective
@@ -196,17 +196,17 @@ def _experiment(
     return Experiment(0, attempts, first, approved, columns, results, score)
 
 
-def _results(accepted: list[Measurement]) -> dict[str, Result]:
+def _results(accepted: list[Measurement]) -> dict[str, TargetResult]:
     """Average replicate measurements of one experiment by target."""
     by_target = groupby(sorted(accepted, key=lambda one: one.target), key=lambda one: one.target)
     return {target: _mean(list(group)) for target, group in by_target}
 
 
-def _mean(measurements: list[Measurement]) -> Result:
+def _mean(measurements: list[Measurement]) -> TargetResult:
     count = len(measurements)
     known = [one.uncertainty for one in measurements if one.uncertainty is not None]
     uncertainty = sqrt(fsum(u * u for u in known)) / count if len(known) == count else None
-    return Result(fsum(one.accepted for one in measurements if one.accepted is not None) / count, uncertainty)
+    return TargetResult(fsum(one.accepted for one in measurements if one.accepted is not None) / count, uncertainty)
 
 
 def _score(experiment: Experiment) -> float:

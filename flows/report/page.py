@@ -12,7 +12,7 @@ from plotly.offline import get_plotlyjs
 from flows.report import colours, figures, tables, trust
 from flows.report.comparisons import Series, compared
 from flows.report.data import ReportData
-from flows.report.experiments import Result
+from flows.report.experiments import TargetResult
 from flows.report.prior import label
 from flows.report.quantities import MISSING, axis_label, duration, number, objective_label, sign, with_uncertainty, with_unit
 from flows.report.slices import quantities, slices
@@ -115,7 +115,7 @@ def _best(data: ReportData) -> dict[str, Any] | None:
     }
 
 
-def _result(target: Target, result: Result) -> str:
+def _result(target: Target, result: TargetResult) -> str:
     text = with_uncertainty(result.value, result.half_width)
     unit = with_unit(result.value, target.unit).partition(" ")[2]
     within = {True: ", within tolerance", False: ", outside tolerance", None: ""}[target.within(result.value)]

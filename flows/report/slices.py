@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
-from math import ceil
+from math import ceil, log10
 from typing import Any, Final
 
 from plotly.subplots import make_subplots
@@ -109,11 +109,11 @@ def _draw(figure: Any, panel: Panel, quantity: Quantity, shown: Sequence[Experim
     """Draw one panel; return how many points are left out."""
     if panel.categories is not None:
         _prepare_categories(figure, panel, quantity, shown, row=row, col=col)
-    points = [(_position(panel, one), quantity.value(one), one.index) for one in shown if panel.column in one.configuration]
-    some = on_top(points, width=width, height=ROW_HEIGHT)
-    numbers = [index for _, _, index in some]
+    here = [one for one in shown if panel.column in one.configuration]
+    some = on_top([(_along(panel, one), quantity.value(one), one) for one in here], width=width, height=ROW_HEIGHT)
+    numbers = [one.index for _, _, one in some]
     figure.add_scatter(
-        x=[x for x, _, _ in some],
+        x=[_position(panel, one) for _, _, one in some],
         y=[y for _, y, _ in some],
         mode="markers",
         marker={"color": numbers, "coloraxis": "coloraxis", "size": 8, "line": {"color": "white", "width": 0.6}},
@@ -128,7 +128,13 @@ def _draw(figure: Any, panel: Panel, quantity: Quantity, shown: Sequence[Experim
     figure.update_xaxes(title_text=escape(panel.label), title_standoff=6, nticks=6, row=row, col=col)
     if panel.log:
         figure.update_xaxes(type="log", row=row, col=col)
-    return len(points) - len(some)
+    return len(here) - len(some)
+
+
+def _along(panel: Panel, experiment: Experiment) -> float | str:
+    """Return how far along the axis an experiment is drawn."""
+    position = _position(panel, experiment)
+    return log10(position) if panel.log and isinstance(position, int | float) and position > 0 else position
 
 
 def _position(panel: Panel, experiment: Experiment) -> float | str:

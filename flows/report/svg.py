@@ -13,7 +13,7 @@ from math import ceil, floor, isfinite, log10
 from typing import Any, Final
 
 from flows.report import colours
-from flows.report.experiments import Progress, experiments_of
+from flows.report.experiments import CampaignProgress, experiments_of
 from flows.report.quantities import axis_label, number, objective_label, sign
 from flows.templating import render
 from orchestrator.domain.lifecycle import RunStatus
@@ -53,7 +53,7 @@ class _Panel:
     """Heights between which the background is shaded."""
 
 
-def best_so_far_svg(data: Progress) -> str:
+def best_so_far_svg(data: CampaignProgress) -> str:
     """Draw the objective and the best so far over the experiments; failures are marked on the bottom edge."""
     factor = sign(data.objective)
     points = [(float(one.index), factor * (one.score or 0.0)) for one in data.scored]
@@ -64,12 +64,12 @@ def best_so_far_svg(data: Progress) -> str:
     return _picture([_Panel(title, points, line, crosses=[*infeasible, *failed])], last=len(data.experiments))
 
 
-def targets_svg(data: Progress) -> str:
+def targets_svg(data: CampaignProgress) -> str:
     """Draw each target over the experiments, with the tolerance of a match shaded."""
     return _picture([_target_panel(data, target) for target in data.objective.targets], last=len(data.experiments))
 
 
-def _target_panel(data: Progress, target: Target) -> _Panel:
+def _target_panel(data: CampaignProgress, target: Target) -> _Panel:
     points = [(float(one.index), one.results[target.name].value) for one in data.experiments if target.name in one.results]
     band = None
     if target.value is not None and target.tolerance is not None:
@@ -94,11 +94,11 @@ def best_so_far_markdown(history: History, objective: Objective) -> str:
     return markdown_image(best_so_far_svg(_progress(history, objective)), alt="best so far")
 
 
-def _progress(history: History, objective: Objective) -> Progress:
+def _progress(history: History, objective: Objective) -> CampaignProgress:
     changes = Changes(
         history.seq, history.campaign, tuple(history.proposals.values()), tuple(history.runs.values()), tuple(history.measurements.values())
     )
-    return Progress(objective, experiments_of(changes, objective, ()))
+    return CampaignProgress(objective, experiments_of(changes, objective, ()))
 
 
 def proposal_rows(history: History, objective: Objective, *, units: Mapping[str, str] | None = None) -> list[dict[str, str | float | None]]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from math import cos, exp, sin
 from typing import Any
 
-from flows.report.data import Circumstances, Process, ReportData, assemble
+from flows.report.data import Circumstances, ReportData, WorkPeriod, assemble
 from orchestrator.domain.lifecycle import CampaignStatus, MeasurementStatus, ProposalStatus, RunStatus, StepKind
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter
@@ -59,7 +59,7 @@ def circumstances(**changes: Any) -> Circumstances:
         "head": HEAD,
         "made": ENDED,
         "budget": 24,
-        "process": Process(BEGUN, ENDED, 30.0),
+        "process": WorkPeriod(BEGUN, ENDED, 30.0),
         "notes": {"prior": "cdse-2026-02, from simulated tasks"},
     }
     return Circumstances(**{**fields, **changes})

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.report.data import Process, ReportData, assemble, process_of
+from flows.report.data import ReportData, WorkPeriod, assemble, process_of
 from flows.report.quantities import MISSING, column_format, duration, number, with_uncertainty, with_unit
 from orchestrator.domain.lifecycle import MeasurementStatus, RunStatus
 from orchestrator.errors import Fault
@@ -120,7 +120,7 @@ def test_readings_are_asked_for_the_best_experiments_alone() -> None:
 def test_the_times_of_a_campaign_are_those_of_its_earliest_and_latest_event() -> None:
     events = [StoredEvent(seq, "kind", "c", "s", {}, f"2026-03-02T08:{seq:02d}:00+00:00", 0.0, "by", "", "") for seq in (10, 25, 11)]
     assert process_of(events, rate=5.0).seconds == 900.0
-    assert process_of([], rate=5.0) == Process(rate=5.0)
+    assert process_of([], rate=5.0) == WorkPeriod(rate=5.0)
 
 
 def test_a_spectrum_is_the_sample_minus_the_dark_level_with_its_peak() -> None:

@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+import plotly.graph_objects as go
 import pytest
 
 from flows.report.data import ReportData, assemble
+from flows.report.figures import finish, on_top
 from flows.report.page import SECTIONS, render_report
 from orchestrator.domain.lifecycle import CampaignStatus, ProposalStatus, RunStatus
 from orchestrator.domain.objective import Objective, Target
@@ -192,3 +194,16 @@ def test_names_and_reasons_cannot_inject_anything() -> None:
     assert "'bold'" in document.text
     assert "<script>window.broken" not in html
     assert not any(name.startswith("on") for _, attributes in document.tags for name in attributes)
+
+
+def test_of_many_points_on_one_spot_the_latest_is_drawn_and_a_few_are_drawn_all() -> None:
+    many = [(number % 10, 0.5, number) for number in range(1000)]
+    assert [number for _, _, number in on_top(many, width=100, height=100)] == list(range(990, 1000))
+    assert on_top(many[:20], width=100, height=100) == many[:20]
+    assert len(on_top([(str(x), y, number) for x, y, number in many], width=100, height=100)) == 10, "names are spots of their own"
+
+
+def test_the_page_says_how_many_points_are_not_drawn() -> None:
+    figure = finish(go.Figure(), height=100, left_out=7)
+    assert figure.layout.meta == "7 points lie within 4 pixels of a later one and are not drawn."
+    assert finish(go.Figure(), height=100).layout.meta is None

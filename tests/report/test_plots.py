@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from flows.report.experiments import Experiment, Progress
+from flows.report.experiments import CampaignProgress, Experiment
 from flows.report.svg import best_so_far_svg, markdown_image, progress_markdown, proposal_rows, targets_svg, ticks
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.objective import Objective, Target
@@ -20,11 +20,11 @@ SVG = "{http://www.w3.org/2000/svg}"
 LIMIT = 100_000
 
 
-def full() -> Progress:
+def full() -> CampaignProgress:
     return cases.full_report()
 
 
-def many(count: int, targets: int = 4) -> Progress:
+def many(count: int, targets: int = 4) -> CampaignProgress:
     """A long campaign of several targets."""
     objective = Objective(targets=tuple(Target(name=f"t{n}", goal="maximise", low=0, high=1) for n in range(targets)))
     first = cases.full_report().experiments[0]
@@ -42,7 +42,7 @@ def many(count: int, targets: int = 4) -> Progress:
         )
         for index in range(1, count + 1)
     ]
-    return Progress(objective, tuple(experiments))
+    return CampaignProgress(objective, tuple(experiments))
 
 
 def texts(svg: str) -> list[str]:
@@ -79,7 +79,7 @@ def test_a_target_to_minimise_alone_is_drawn_as_itself() -> None:
 
 
 def test_a_campaign_without_results_is_an_empty_frame_that_says_so() -> None:
-    empty = Progress(cases.OBJECTIVE, ())
+    empty = CampaignProgress(cases.OBJECTIVE, ())
     for svg in (best_so_far_svg(empty), targets_svg(empty)):
         assert circles(svg) == []
         assert any(text.endswith("(none yet)") for text in texts(svg))
@@ -89,7 +89,7 @@ def test_equal_values_are_drawn() -> None:
     data = full()
     one = data.experiments[0]
     same = tuple(replace(one, index=index, score=0.5) for index in (1, 2, 3))
-    assert len({height for _, height in circles(best_so_far_svg(Progress(data.objective, same)))}) == 1
+    assert len({height for _, height in circles(best_so_far_svg(CampaignProgress(data.objective, same)))}) == 1
 
 
 @pytest.mark.parametrize("count", [1, 2, 24, 5000])
