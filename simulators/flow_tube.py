@@ -64,15 +64,12 @@ class Tube:
         mixed = self._mixture(entered if earliest is None else earliest, entered if latest is None else latest)
         return Passage(self._mean_temperature(entered, leaves), leaves - entered, mixed)
 
-    def _flows(self, t: float) -> list[float]:
-        return [max(feed.flow.held(t), 0.0) for feed in self.feeds]
-
     def _pieces(self, t: float) -> Iterator[tuple[float, float, list[float]]]:
         """Give (start, end, flows) of constant flow, backwards from t."""
         changes = sorted({time for feed in self.feeds for time in feed.flow.times if time < t}, reverse=True)
         end = t
         for start in changes:
-            yield start, end, self._flows(start)
+            yield start, end, [max(feed.flow.held(start), 0.0) for feed in self.feeds]
             end = start
 
     def _last_flow(self, t: float) -> float | None:

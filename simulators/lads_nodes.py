@@ -52,60 +52,36 @@ class StructureTypes:
 
 
 @dataclass(frozen=True, slots=True)
-class HealthNodes:
-    """Signs of life of the device."""
-
-    boot_id: Node
-    uptime: Node
-    heartbeat: Node
-    watchdog: Node
-
-
-@dataclass(frozen=True, slots=True)
-class FunctionNodes:
-    """The unit's lamp and thermometer."""
-
-    lamp_target: Node
-    lamp_current: Node
-    temperature: Node
-
-
-@dataclass(frozen=True, slots=True)
-class StateNodes:
-    """The unit's state machine."""
-
-    machine: Node
-    """The object that bears the methods."""
-
-    current: Node
-    number: Node
-    """`CurrentState/Id`."""
-
-    ids: dict[State, ua.NodeId]
-
-
-@dataclass(frozen=True, slots=True)
-class ProgramNodes:
-    """The active program and the results."""
-
-    template: Node
-    run_id: Node
-    runtime: Node
-    results: Node
-    version: Node
-
-
-@dataclass(frozen=True, slots=True)
 class PlatformNodes:
     """The nodes that live, with their namespaces."""
 
     names: Names
     structures: StructureTypes
     device: Node
-    health: HealthNodes
-    functions: FunctionNodes
-    state: StateNodes
-    programs: ProgramNodes
+
+    boot_id: Node
+    uptime: Node
+    heartbeat: Node
+    watchdog: Node
+
+    lamp_target: Node
+    lamp_current: Node
+    temperature: Node
+
+    machine: Node
+    """The unit's state machine, which bears the methods."""
+    state: Node
+    """Its `CurrentState`."""
+    state_id: Node
+    """`CurrentState/Id`."""
+    state_ids: dict[State, ua.NodeId]
+
+    template: Node
+    run_id: Node
+    """Of the active program, as its template."""
+    runtime: Node
+    results: Node
+    version: Node
 
 
 async def build_namespaces(server: Server) -> Names:
@@ -158,64 +134,65 @@ async def build_platform(server: Server, names: Names, structures: StructureType
     device = await folder(await folder(server.nodes.objects, names.di_name("DeviceSet")), names.own_name("SynthesisPlatform"))
     await _identification(device, names, serial_number)
     unit = await folder(await folder(device, names.lads_name("FunctionalUnitSet")), names.own_name("Analyser"))
+    machine, state_ids = await _state_machine(unit, names)
     nodes = PlatformNodes(
-        names=names,
-        structures=structures,
-        device=device,
-        health=await _health(device, names),
-        functions=await _functions(unit, names),
-        state=await _state_machine(unit, names),
-        programs=await _programs(unit, names),
+        names,
+        structures,
+        device,
+        state_ids=state_ids,
+        **await _health(device, names),
+        **await _functions(unit, names),
+        **machine,
+        **await _programs(unit, names),
     )
-    await nodes.health.watchdog.set_writable()
-    await nodes.functions.lamp_target.set_writable()
+    await nodes.watchdog.set_writable()
+    await nodes.lamp_target.set_writable()
     return nodes
 
 
-async def _health(device: Node, names: Names) -> HealthNodes:
+async def _health(device: Node, names: Names) -> dict[str, Node]:
     number = ua.VariantType.Double
-    return HealthNodes(
-        boot_id=await variable(device, names.own_name("BootId"), "", ua.VariantType.String),
-        uptime=await variable(device, names.own_name("UptimeSeconds"), 0.0, number),
-        heartbeat=await variable(device, names.own_name("Heartbeat"), 0, ua.VariantType.UInt32),
-        watchdog=await variable(device, names.own_name("WatchdogTimeout"), 0.0, number),
-    )
+    return {
+        "boot_id": await variable(device, names.own_name("BootId"), "", ua.VariantType.String),
+        "uptime": await variable(device, names.own_name("UptimeSeconds"), 0.0, number),
+        "heartbeat": await variable(device, names.own_name("Heartbeat"), 0, ua.VariantType.UInt32),
+        "watchdog": await variable(device, names.own_name("WatchdogTimeout"), 0.0, number),
+    }
 
 
-async def _functions(unit: Node, names: Names) -> FunctionNodes:
+async def _functions(unit: Node, names: Names) -> dict[str, Node]:
     functions = await folder(unit, names.lads_name("FunctionSet"))
     lamp = await folder(functions, names.own_name("Lamp"))
     thermometer = await folder(functions, names.own_name("SpectrometerTemperature"))
-    return FunctionNodes(
-        lamp_target=await variable(lamp, names.lads_name("TargetValue"), False, ua.VariantType.Boolean),
-        lamp_current=await variable(lamp, names.lads_name("CurrentValue"), False, ua.VariantType.Boolean),
-        temperature=await variable(thermometer, names.lads_name("SensorValue"), 0.0, ua.VariantType.Double),
-    )
+    return {
+        "lamp_target": await variable(lamp, names.lads_name("TargetValue"), False, ua.VariantType.Boolean),
+        "lamp_current": await variable(lamp, names.lads_name("CurrentValue"), False, ua.VariantType.Boolean),
+        "temperature": await variable(thermometer, names.lads_name("SensorValue"), 0.0, ua.VariantType.Double),
+    }
 
 
-async def _state_machine(unit: Node, names: Names) -> StateNodes:
+async def _state_machine(unit: Node, names: Names) -> tuple[dict[str, Node], dict[State, ua.NodeId]]:
     machine = await folder(unit, names.lads_name("FunctionalUnitState"))
     text = ua.LocalizedText(State.STOPPED)
     current = await variable(machine, ua.QualifiedName("CurrentState", 0), text, ua.VariantType.LocalizedText)
     ids = {state: (await folder(machine, names.lads_name(state))).nodeid for state in State}
-    place = ua.QualifiedName("Id", 0)
-    number = await current.add_property(ua.NodeId(), place, ids[State.STOPPED], ua.VariantType.NodeId)
-    return StateNodes(machine, current, number, ids)
+    number = await current.add_property(ua.NodeId(), ua.QualifiedName("Id", 0), ids[State.STOPPED], ua.VariantType.NodeId)
+    return {"machine": machine, "state": current, "state_id": number}, ids
 
 
-async def _programs(unit: Node, names: Names) -> ProgramNodes:
+async def _programs(unit: Node, names: Names) -> dict[str, Node]:
     manager = await folder(unit, names.lads_name("ProgramManager"))
     await _templates(manager, names)
     active = await folder(manager, names.lads_name("ActiveProgram"))
     results = await folder(manager, names.lads_name("ResultSet"))
     text = ua.VariantType.String
-    return ProgramNodes(
-        template=await variable(active, names.lads_name("CurrentProgramTemplate"), "", text),
-        run_id=await variable(active, names.lads_name("DeviceProgramRunId"), "", text),
-        runtime=await variable(active, names.lads_name("CurrentRuntime"), 0.0, ua.VariantType.Double),
-        results=results,
-        version=await results.add_property(ua.NodeId(), ua.QualifiedName("NodeVersion", 0), "0", text),
-    )
+    return {
+        "template": await variable(active, names.lads_name("CurrentProgramTemplate"), "", text),
+        "run_id": await variable(active, names.lads_name("DeviceProgramRunId"), "", text),
+        "runtime": await variable(active, names.lads_name("CurrentRuntime"), 0.0, ua.VariantType.Double),
+        "results": results,
+        "version": await results.add_property(ua.NodeId(), ua.QualifiedName("NodeVersion", 0), "0", text),
+    }
 
 
 async def _identification(device: Node, names: Names, serial_number: str) -> None:

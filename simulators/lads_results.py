@@ -43,7 +43,7 @@ class ResultNodes:
     async def build(cls, nodes: PlatformNodes, result: ProgramResult) -> "ResultNodes":
         """Make the object with all that is known at the start of a program."""
         names, text = nodes.names, ua.VariantType.String
-        top = await folder(nodes.programs.results, names.own_name(result.run_id))
+        top = await folder(nodes.results, names.own_name(result.run_id))
         texts = {
             "SupervisoryJobId": result.order.job_id,
             "SupervisoryTaskId": result.order.task_id,

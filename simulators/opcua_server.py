@@ -129,9 +129,9 @@ class PlatformServer:
         ]
         start = lads("StartProgram")
         fresh = ua.NodeId(NamespaceIndex=start.NamespaceIndex)
-        await nodes.state.machine.add_method(fresh, start, self._start_program, inputs, [_argument("DeviceProgramRunId", text)])
+        await nodes.machine.add_method(fresh, start, self._start_program, inputs, [_argument("DeviceProgramRunId", text)])
         for name, method in (("Stop", self._stop), ("Abort", self._abort), ("Clear", self._clear)):
-            await nodes.state.machine.add_method(fresh, lads(name), method, [], [])
+            await nodes.machine.add_method(fresh, lads(name), method, [], [])
         kick = nodes.names.own_name("Kick")
         await nodes.device.add_method(ua.NodeId(NamespaceIndex=kick.NamespaceIndex), kick, self._kick, [], [])
 
@@ -228,9 +228,9 @@ class PlatformServer:
             if not status.is_good():
                 continue
             value = written.Value.Value.Value
-            if written.NodeId == nodes.functions.lamp_target.nodeid:
+            if written.NodeId == nodes.lamp_target.nodeid:
                 self._platform.set_lamp(now, on=bool(value))
-            elif written.NodeId == nodes.health.watchdog.nodeid and value >= 0.0:
+            elif written.NodeId == nodes.watchdog.nodeid and value >= 0.0:
                 self._platform.set_watchdog(now, float(value))
         await self._changed()
 
@@ -252,21 +252,21 @@ class PlatformServer:
                 await view.complete(nodes.names, result)
             self._shown[run_id] = view, result
             if shown is None:
-                await nodes.programs.version.write_value(str(len(self._shown)), ua.VariantType.String)
+                await nodes.version.write_value(str(len(self._shown)), ua.VariantType.String)
 
     async def _show_state(self, nodes: PlatformNodes) -> None:
         platform = self._platform
         state, active = platform.state, platform.active
         text, number = ua.VariantType.String, ua.VariantType.Double
-        await nodes.health.boot_id.write_value(platform.boot_id, text)
-        await nodes.health.watchdog.write_value(platform.watchdog_seconds, number)
-        await nodes.functions.lamp_target.write_value(platform.lamp, ua.VariantType.Boolean)
-        await nodes.functions.lamp_current.write_value(platform.lamp, ua.VariantType.Boolean)
+        await nodes.boot_id.write_value(platform.boot_id, text)
+        await nodes.watchdog.write_value(platform.watchdog_seconds, number)
+        await nodes.lamp_target.write_value(platform.lamp, ua.VariantType.Boolean)
+        await nodes.lamp_current.write_value(platform.lamp, ua.VariantType.Boolean)
         if active is not None:
-            await nodes.programs.template.write_value(active.ran_template, text)
-            await nodes.programs.run_id.write_value(active.run_id, text)
-        await nodes.state.number.write_value(nodes.state.ids[state], ua.VariantType.NodeId)
-        await nodes.state.current.write_value(ua.LocalizedText(state.value), ua.VariantType.LocalizedText)
+            await nodes.template.write_value(active.ran_template, text)
+            await nodes.run_id.write_value(active.run_id, text)
+        await nodes.state_id.write_value(nodes.state_ids[state], ua.VariantType.NodeId)
+        await nodes.state.write_value(ua.LocalizedText(state.value), ua.VariantType.LocalizedText)
 
     async def _beat(self) -> None:
         """Count the heartbeat and refresh what changes with time alone."""
@@ -275,11 +275,11 @@ class PlatformServer:
         nodes, platform, beats = self._nodes, self._platform, 0
         while True:
             now, beats = self._clock.now(), beats + 1
-            await nodes.health.heartbeat.write_value(beats & 0xFFFFFFFF, ua.VariantType.UInt32)
-            await nodes.health.uptime.write_value(now.lab - platform.booted.lab, ua.VariantType.Double)
-            await nodes.functions.temperature.write_value(WARM + (6.0 if platform.lamp else 0.0), ua.VariantType.Double)
+            await nodes.heartbeat.write_value(beats & 0xFFFFFFFF, ua.VariantType.UInt32)
+            await nodes.uptime.write_value(now.lab - platform.booted.lab, ua.VariantType.Double)
+            await nodes.temperature.write_value(WARM + (6.0 if platform.lamp else 0.0), ua.VariantType.Double)
             if platform.state is State.RUNNING:
-                await nodes.programs.runtime.write_value(1e3 * (now.lab - platform.active_since), ua.VariantType.Double)
+                await nodes.runtime.write_value(1e3 * (now.lab - platform.active_since), ua.VariantType.Double)
             await asyncio.sleep(BEAT)
 
 

@@ -81,7 +81,7 @@ class Plant:
         shelf = ResultShelf(run.folder / "results")
         name, platform = run.plant.platform
         self._platform = SynthesisPlatform(name, shelf, truth.record, self._clock.now())
-        self._lines = self._build_lines()
+        self._lines = {name: self._build_line(name, link) for name, link in run.plant.links.items() if isinstance(link, SerialLinkSection)}
         self._server = PlatformServer(
             self._platform, self._build_bench(truth), self._faults, self._clock, platform.serial_number, touched=self.touch
         )
@@ -96,9 +96,6 @@ class Plant:
         traits = replace(SpectrometerTraits(), outliers=environment.outliers) if environment.noise else IDEAL
         spectrometer = Spectrometer(self._run.seed, traits, Dye())
         return Analyser(tube, CdSeChemistry(constants, plant.tube.segmented), spectrometer, truth.record)
-
-    def _build_lines(self) -> dict[str, SerialServer]:
-        return {name: self._build_line(name, link) for name, link in self._run.plant.links.items() if isinstance(link, SerialLinkSection)}
 
     def _build_line(self, name: str, link: SerialLinkSection) -> SerialServer:
         pumps = {pump.address: self._pumps[key] for key, pump in self._run.plant.pumps.items() if pump.link == name}
@@ -183,7 +180,10 @@ class Plant:
         if isinstance(operation, Clear):
             self._faults.clear(operation.device)
             return {}
-        return self._repair(operation.device) if isinstance(operation, Repair) else self._states()
+        if isinstance(operation, Repair):
+            self._body(operation.device).repair(self._clock.now())
+            return {}
+        return self._states()
 
     def _inject(self, operation: Inject) -> dict[str, Any]:
         fault, now = operation.fault, self._clock.now()
@@ -199,10 +199,6 @@ class Plant:
             strike(self._body(fault.device), fault.fault, now)
         self.touch()
         return {"pending": len(self._faults.pending())}
-
-    def _repair(self, device: str) -> dict[str, Any]:
-        self._body(device).repair(self._clock.now())
-        return {}
 
     def _body(self, device: str) -> SerialBody:
         bodies: dict[str, SerialBody] = {**self._pumps, self._oven.name: self._oven}

@@ -128,7 +128,8 @@ class PlantFile(_Section):
             link = self.links.get(device.link)
             wanted = "opcua" if isinstance(device, PlatformSection) else "serial"
             if link is None or link.kind != wanted:
-                raise ValueError(f"device {name} needs a link of kind {wanted}, but '{device.link}' is {_kind(link)}")
+                found = "not declared" if link is None else link.kind
+                raise ValueError(f"device {name} needs a link of kind {wanted}, but '{device.link}' is {found}")
         return self
 
     @model_validator(mode="after")
@@ -157,10 +158,6 @@ def check_fault(plant: PlantFile, fault: FaultSpec) -> None:
     legal = PLATFORM_KINDS if isinstance(device, PlatformSection) else PUMP_KINDS if isinstance(device, PumpSection) else SERIAL_KINDS
     if fault.fault not in legal:
         raise ValueError(f"device {fault.device} cannot have fault '{fault.fault}'; legal: {', '.join(sorted(legal))}")
-
-
-def _kind(link: SerialLinkSection | OpcUaLinkSection | None) -> str:
-    return "not declared" if link is None else link.kind
 
 
 def load_plant_file(path: Path) -> PlantFile:

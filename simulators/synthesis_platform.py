@@ -293,10 +293,8 @@ class SynthesisPlatform:
 
 def _is_complete(order: Order) -> bool:
     """Tell whether an order has a task and, for a measurement, vials in legal positions and legal properties."""
-    return bool(order.task_id) and (order.template != "Characterise" or _is_measurable(order))
-
-
-def _is_measurable(order: Order) -> bool:
+    if order.template != "Characterise" or not order.task_id:
+        return bool(order.task_id)
     positions = [sample.position for sample in order.samples]
     return bool(positions) and all(POSITION.fullmatch(position) for position in positions) and _legal_properties(dict(order.properties))
 

@@ -89,7 +89,8 @@ class Expansion:
         for argument in arguments_of(spec, command):
             self._check_argument(argument, what)
         for channel in (*spec.channels, *((spec.until.channel,) if spec.until else ())):
-            self._check_channel(channel, what)
+            if channel not in self.bench.channel_units:
+                raise BadInput(f"{what}: unknown channel {channel!r}; known: {', '.join(sorted(self.bench.channel_units))}")
         if spec.until is not None and spec.until.rate is not None:
             rate_of(spec.until.rate, self.bench.channel_units[spec.until.channel], what=what)
         return spec, command
@@ -123,10 +124,6 @@ class Expansion:
         unknown = sorted(argument.parameters - set(self.columns)) if argument.spec.unit is None else []
         if unknown:
             raise BadInput(f"{where}: {{{unknown[0]}}} is no parameter; declared: {', '.join(self.columns)}")
-
-    def _check_channel(self, channel: str, what: str) -> None:
-        if channel not in self.bench.channel_units:
-            raise BadInput(f"{what}: unknown channel {channel!r}; known: {', '.join(sorted(self.bench.channel_units))}")
 
     # ----------------------------------------------------------------- computing
 

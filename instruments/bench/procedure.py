@@ -23,7 +23,6 @@ from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
 from orchestrator.expressions import Expression
 from orchestrator.intervals import Interval
-from orchestrator.safety import SetpointLimit
 
 ROUND_TRIP_TOLERANCE: Final = 1e-6
 """Relative to the column's range: formulation is exact arithmetic, only float noise may remain."""
@@ -107,7 +106,9 @@ class Procedure:
                 limit = self.bench.envelope.limits.get(f"{spec.do.partition('.')[0]}.{argument.name}")
                 if limit is None or argument.expression is None or not argument.parameters & set(self.space.columns):
                     continue
-                low, high = self._binding_limits(argument.expression, limit)
+                bounds = argument.expression.evaluate(self._ranges, self._units, limit.unit)
+                low = limit.low if bounds.low < limit.low else None
+                high = limit.high if bounds.high > limit.high else None
                 if low is None and high is None:
                     continue
                 constants = {name: pair for name, pair in self.bench.constants.items() if name in argument.parameters}
@@ -115,11 +116,6 @@ class Procedure:
                     expression=argument.expression.text, unit=limit.unit, min=low, max=high, constants=constants
                 )
         return tuple(found.values())
-
-    def _binding_limits(self, expression: Expression, limit: SetpointLimit) -> tuple[float | None, float | None]:
-        """Return the limits that the expression may pass somewhere in the box of all parameters."""
-        bounds = expression.evaluate(self._ranges, self._units, limit.unit)
-        return limit.low if bounds.low < limit.low else None, limit.high if bounds.high > limit.high else None
 
     @cached_property
     def _ranges(self) -> dict[str, Interval]:

@@ -15,10 +15,6 @@ Seconds = Annotated[float, Field(gt=0)]
 _NAME: Final = r"^[a-z][a-z0-9_]*$"
 
 
-def _seconds(value: Any, what: str) -> Any:
-    return parse(value, "s", what=what) if isinstance(value, str) else value
-
-
 class LinkSpec(Frozen):
     """One wire."""
 
@@ -218,7 +214,7 @@ class BenchGeneralSpec(Frozen):
     @field_validator("grace", "restart_within", "idle_exit", "park_after", mode="before")
     @classmethod
     def _times(cls, value: Any) -> Any:
-        return _seconds(value, "bench times")
+        return parse(value, "s", what="bench times") if isinstance(value, str) else value
 
 
 class BenchSpec(Frozen):

@@ -164,11 +164,13 @@ def _live(lab: Path, host: HostParts, held: ExitStack) -> int:
     held.callback(service.close)
     held.callback(changes.close)
     executor.start()
-    _await_ready(executor, leaving)
+    while not executor.ready.is_set() and not _ends(executor, leaving):
+        executor.ready.wait(_TURN / 10)
     if executor.ready.is_set():
         write_state_file(lab / HOST, {**Process.this().document(), "socket": str(path), "bench_sha256": host.bench.sha256, "boot": boot})
         logger.info("ready on %s", path)
-    _await_end(executor, leaving)
+    while not _ends(executor, leaving):
+        pass
     executor.leave()
     executor.join(LEAVE_SECONDS)
     (lab / HOST).unlink(missing_ok=True)
@@ -178,16 +180,6 @@ def _live(lab: Path, host: HostParts, held: ExitStack) -> int:
         raise Fault(f"the executor died: {executor.died}") from executor.died
     logger.info("left")
     return 0
-
-
-def _await_ready(executor: Executor, leaving: threading.Event) -> None:
-    while not executor.ready.is_set() and not _ends(executor, leaving):
-        executor.ready.wait(_TURN / 10)
-
-
-def _await_end(executor: Executor, leaving: threading.Event) -> None:
-    while not _ends(executor, leaving):
-        pass
 
 
 def _ends(executor: Executor, leaving: threading.Event) -> bool:

@@ -80,6 +80,11 @@ class DeviceAccess:
         instrument = instrument_of(step)
         return self.tools.wires.of(instrument).call(instrument, work, tick=self.tools.tick)
 
+    def set(self, step: Step) -> Mapping[str, float | str]:
+        """Send a setting, through a lost link too; return what was sent."""
+        call = self.call(step)
+        return self.patiently(step, lambda driver: driver.perform(call))
+
     def again(self, instrument: str, work: Callable[[Driver], _T]) -> _T:
         """Ask something that changes nothing, again after a silent or garbled answer."""
         wire = self.tools.wires.of(instrument)

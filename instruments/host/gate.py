@@ -1,6 +1,6 @@
 """The last check before the wire: known commands, limits and interlocks of the bench file that the host read itself."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from instruments.bench.file import BenchFile
@@ -76,7 +76,8 @@ class Gate:
         """
         self._limits.check([step])
         channels = self._interlock_channels(step)
-        values = _good(read(channels)) if channels else {}
+        readings = read(channels) if channels else ()
+        values = {one.name: one.value for one in readings if one.value is not None and one.quality == "good"}
         for complaint in self._bench.envelope.interlock_complaints(step, values):
             raise InterlockError(f"step {step.index} {step.do}: {complaint}")
 
@@ -84,7 +85,3 @@ class Gate:
         locks = [one for one in self._bench.envelope.interlocks if one.before == step.do]
         names = {name for one in locks for name in Expression(one.expression).names}
         return tuple(sorted(names & set(self._bench.channel_units)))
-
-
-def _good(readings: Sequence[Reading]) -> Mapping[str, float]:
-    return {one.name: one.value for one in readings if one.value is not None and one.quality == "good"}

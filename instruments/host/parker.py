@@ -5,10 +5,9 @@ and waits for nothing: the procedure itself waits for what it needs.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
-from instruments.drivers.protocol import Call, Driver
 from instruments.host.device_access import DeviceAccess, Tools
 from instruments.host.idle_state import IdleState
 from orchestrator.domain.lifecycle import RunStatus
@@ -23,13 +22,7 @@ class Parker:
     """Carries out the park steps of a bench, and undoes them."""
 
     def __init__(self, tools: Tools, idle_state: IdleState, steps: Sequence[Step]) -> None:
-        """Prepare; the idle time counts from now.
-
-        Args:
-            tools: As for a run.
-            idle_state: What the bench rests in.
-            steps: The idle settings.
-        """
+        """Prepare, with the idle settings in `steps`; the idle time counts from now."""
         self._tools = tools
         self._idle_state = idle_state
         self._steps = tuple(steps)
@@ -98,17 +91,12 @@ class Parker:
         for step in steps:
             self._tools.checkpoint()
             self._tools.gate.check_step(step, devices.read)
-            made = devices.patiently(step, _setting(devices.call(step)))
-            sent.append({"do": step.do, "sent": dict(made)})
+            sent.append({"do": step.do, "sent": dict(devices.set(step))})
         return sent
 
     def _note(self, kind: str, **detail: Any) -> None:
         logger.info("%s: %s", kind, detail)
         self._tools.journal.note(kind, {"lab": self._tools.clock.lab(), **detail})
-
-
-def _setting(call: Call) -> Callable[[Driver], Mapping[str, float | str]]:
-    return lambda driver: driver.perform(call)
 
 
 def _shown(steps: Sequence[Step]) -> list[dict[str, Any]]:

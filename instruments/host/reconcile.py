@@ -122,7 +122,7 @@ class Reconciler:
             RunEnded: Unknown, interrupted for too long, or ended by the device meanwhile.
         """
         found = [_Found(one, self._find(one)) for one in self._run.steps if one.is_open]
-        program_done = any(_is_finished_program(one) for one in found)
+        program_done = any(one.known.step.kind is StepKind.PROGRAM and _verdict(one) is Verdict.FINISHED for one in found)
         go_on = self._interruption.may_go_on or program_done
         nexts = [(one, decide_step(one.known.step.kind, one.known.status, _verdict(one), may_go_on=go_on)) for one in found]
         self._adopt([one for one, then in nexts if then is Next.ADOPT])
@@ -130,7 +130,8 @@ class Reconciler:
             if then is Next.ASK:
                 raise self._runner.undecided(one.known.step, "the device does not say what became of it", one.finding)
         if not go_on:
-            self._give_up(nexts)
+            evidence = not_executed_evidence(self._run, found)
+            raise RunEnded(RunStatus.FAILED, self._interruption.reason, evidence=evidence)
         for one, then in nexts:
             if then is Next.REPEAT:
                 self._runner.commit(one.known.step, StepStatus.PLANNED, reason="not executed before the interruption")
@@ -150,17 +151,9 @@ class Reconciler:
                 outcome = one.finding.outcome or Outcome(Progress.FINISHED)
                 self._runner.adopt(one.known.step, outcome)
 
-    def _give_up(self, nexts: Sequence[tuple[_Found, Next]]) -> None:
-        evidence = not_executed_evidence(self._run, [one for one, _ in nexts])
-        raise RunEnded(RunStatus.FAILED, self._interruption.reason, evidence=evidence)
-
 
 def _verdict(one: _Found) -> Verdict | None:
     return one.finding.verdict if one.finding is not None else None
-
-
-def _is_finished_program(one: _Found) -> bool:
-    return one.known.step.kind is StepKind.PROGRAM and _verdict(one) is Verdict.FINISHED
 
 
 def not_executed_evidence(run: JournalRun, found: Sequence[_Found] = ()) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from instruments.bench import safe_state
 from instruments.host.executor import Executor
@@ -28,39 +28,24 @@ _SHOWN_RUNS: Final = 20
 class Conflict(HostError):
     """Other content under a known key, another bench file, an older fence, or not in this state."""
 
-    status: ClassVar[int] = 409
-
 
 class UnknownKey(HostError):
     """No such run ever arrived here."""
-
-    status: ClassVar[int] = 404
 
 
 class Unavailable(HostError):
     """No new run now: an unknown one is open, or nobody supervises the host."""
 
-    status: ClassVar[int] = 503
-
 
 class Latched(NeedsPerson):
     """The bench was stopped; a person has to resume it."""
-
-    status: ClassVar[int] = 423
 
 
 class RequestHandler:
     """Answers for the host; safe to call from several threads."""
 
     def __init__(self, host: HostParts, executor: Executor, *, boot: str, leave: Callable[[], None]) -> None:
-        """Prepare.
-
-        Args:
-            host: The host's parts.
-            executor: Does the work.
-            boot: Identifies this life of the host.
-            leave: Ends the host.
-        """
+        """Prepare; `boot` identifies this life of the host, `leave` ends it."""
         self._host = host
         self._executor = executor
         self._boot = boot

@@ -26,10 +26,10 @@ _STATUS: Final[dict[type[AthanorError], int]] = {
     BadInput: 400,
     LimitError: 400,
     InterlockError: 400,
-    UnknownKey: UnknownKey.status,
-    Conflict: Conflict.status,
-    Latched: Latched.status,
-    Unavailable: Unavailable.status,
+    UnknownKey: 404,
+    Conflict: 409,
+    Latched: 423,
+    Unavailable: 503,
 }
 TURN: Final = 1.0
 """Wall seconds after which a long-poll looks by itself: a change between its look and its wait is seen late, not never."""

@@ -101,13 +101,9 @@ class StepRunner:
         for step in sorted(latest.values(), key=lambda one: one.index):
             logger.warning("run %s: step %d %s is set again", self.request.run_key, step.index, step.do)
             self.tools.gate.check_step(step, self.devices.read)
-            self._set(step)
+            self.devices.set(step)
             if step is done.get(step.instrument) and step.until is not None:
                 self._reach(step.until, self.tools.clock.lab())
-
-    def _set(self, step: Step) -> None:
-        call = self.devices.call(step)
-        self.devices.patiently(step, lambda driver: driver.perform(call))
 
     def _restore(self) -> None:
         """Make the settings again of instruments whose link was opened anew; those with a dose under way keep theirs."""

@@ -32,7 +32,8 @@ class EndpointLocks(HeldLock):
         """
         self._folder = folder
         names = sorted({canonical_endpoint(endpoint) for endpoint in endpoints})  # one order for all: no deadlock
-        self._locks = [FileLock(folder / _file_name(name), what=f"{what} on {name}", lab=lab, shared_machine=True) for name in names]
+        files = {name: folder / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.lock" for name in names}
+        self._locks = [FileLock(file, what=f"{what} on {name}", lab=lab, shared_machine=True) for name, file in files.items()]
         self._held = ExitStack()
 
     @override
@@ -85,10 +86,6 @@ def canonical_endpoint(endpoint: str) -> str:
     real = path.resolve()
     # A pseudo-terminal's number is given anew when its plant has died, while a host may still hold the old lock.
     return str(path.parent.resolve() / path.name if real.is_relative_to("/dev/pts") else real)
-
-
-def _file_name(endpoint: str) -> str:
-    return f"{hashlib.sha256(endpoint.encode()).hexdigest()[:32]}.lock"
 
 
 def _make_shared_folder(folder: Path) -> None:

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from instruments.host.closing import close_without_host
 from instruments.host.journal import Journal
 from instruments.host.journal_records import Transition, content_hash
+from orchestrator.clock import LiveClock
 from orchestrator.domain.lifecycle import RUN_STEPS, STEP_STEPS, RunStatus, StepKind, StepStatus
 from orchestrator.domain.records import Reading, RunRequest, Step
 from orchestrator.errors import Fault
@@ -153,3 +155,10 @@ def test_a_killed_process_leaves_exactly_what_it_had_committed(tmp_path: Path, a
     run = journal.run("k")
     assert (run is not None and run.steps[1].baseline == {"boot": "7"}) is (revision >= 3)
     journal.close()
+
+
+def test_a_word_on_a_run_of_a_lab_without_a_journal_ends_it_and_makes_none(tmp_path: Path) -> None:
+    said = {"verdict": "discard", "by": "Ada", "reason": "spilled"}
+    report = close_without_host(tmp_path, "run-1", "discard", said, LiveClock())
+    assert (report.status, report.evidence["resolved"]) == (RunStatus.ABORTED, said)
+    assert not (tmp_path / "journal.sqlite").exists()
