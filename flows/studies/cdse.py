@@ -49,8 +49,6 @@ NOISE_STREAM: Final = 7
 
 CDSE_UNITS: Final = {"T": "degC", "tau": "s", "c_se": "mol/L", "ratio": "", "wavelength": "nm", "fwhm": "nm", "quantum_yield": ""}
 
-_Tasks = tuple[tuple[str, tuple[Observation, ...]], ...]
-
 
 @dataclass(frozen=True, slots=True)
 class SimulatedTask:
@@ -133,20 +131,14 @@ def measured(task: SimulatedTask, generator: np.random.Generator, noise: Emissio
     return tuple(chain.observe(row, outcome, generator) for row, outcome in pairs if outcome.reason == COMPLETED)
 
 
-def cdse_tasks(count: int, rows: int, seed: int, *, start: int = 0) -> _Tasks:
+def cdse_tasks(
+    count: int, rows: int, seed: int, *, start: int = 0, segmented: bool = False
+) -> tuple[tuple[str, tuple[Observation, ...]], ...]:
     """Draw CdSe tasks with measurements of `wavelength` and `fwhm` (nm) and `quantum_yield`; see `cdse_simulated`.
 
     Of the rows those that fail are left out, so that tasks have somewhat fewer.
     """
-    return _measured_all(cdse_simulated(count, rows, seed, start=start), seed)
-
-
-def cdse_segmented_tasks(count: int, rows: int, seed: int, *, start: int = 0) -> _Tasks:
-    """Draw the same tasks as `cdse_tasks` does, in gas-segmented flow."""
-    return _measured_all(cdse_simulated(count, rows, seed, start=start, segmented=True), seed)
-
-
-def _measured_all(tasks: Iterator[SimulatedTask], seed: int) -> _Tasks:
+    tasks = cdse_simulated(count, rows, seed, start=start, segmented=segmented)
     return tuple((task.name, measured(task, np.random.default_rng([seed, NOISE_STREAM, _number(task.name)]))) for task in tasks)
 
 

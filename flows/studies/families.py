@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
-from flows.studies.cdse import CDSE_UNITS, cdse_segmented_tasks, cdse_tasks, task_classes, task_group
+from flows.studies.cdse import CDSE_UNITS, cdse_tasks, task_classes, task_group
 from orchestrator.ports import Observation
 
 TaskObservations = tuple[tuple[str, tuple[Observation, ...]], ...]
@@ -27,8 +28,12 @@ class SimulatedFamily:
     """Task -> what a chemist knows of it before the first experiment."""
 
 
+def _cdse(draw: Callable[[int, int, int], TaskObservations]) -> SimulatedFamily:
+    return SimulatedFamily(draw, CDSE_UNITS, ("T", "tau", "c_se", "ratio"), task_group, task_classes)
+
+
 FAMILIES: Final[Mapping[str, SimulatedFamily]] = {
-    name: SimulatedFamily(draw, CDSE_UNITS, ("T", "tau", "c_se", "ratio"), task_group, task_classes)
-    for name, draw in (("cdse", cdse_tasks), ("cdse-segmented", cdse_segmented_tasks))
+    "cdse": _cdse(cdse_tasks),
+    "cdse-segmented": _cdse(partial(cdse_tasks, segmented=True)),
 }
 """Name -> family."""

@@ -11,7 +11,7 @@ prediction costs microseconds and has gradients.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import torch
 from jaxtyping import Float
@@ -46,35 +46,19 @@ MANY: Final = 64
 LEAST_POINTS: Final = 16
 
 
-class MeanFunction(Protocol):
-    """What a simulator predicts over a family's encoded inputs."""
-
-    @property
-    def name(self) -> str:
-        """Name and version, for example `cdse-base/1`."""
-        ...
-
-    def __call__(self, X: Float[Tensor, "*b d"]) -> Float[Tensor, " *b"]:
-        """Predict the target in its unit, differentiably."""
-        ...
-
-    def state(self) -> dict[str, Any]:
-        """Return tensors and numbers that it can be made of again."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
-class Tabulated(MeanFunction):
+class Tabulated:
     """A simulator's predictions at `m` points, interpolated by a Matern-5/2 kernel."""
 
-    name: str = field()  # explicit: else the protocol's property is taken for a default
+    name: str
+    """Name and version, for example `cdse-base/1`."""
     points: Float[Tensor, "m d"]
     weights: Float[Tensor, " m"]
     level: float
     _memory: TableMemory = field(default_factory=TableMemory, init=False, compare=False, repr=False)
 
-    @override
     def __call__(self, X: Float[Tensor, "*b d"]) -> Float[Tensor, " *b"]:
+        """Predict the target in its unit, differentiably."""
         if X.requires_grad or X.shape[:-1].numel() < MANY:
             return self._predicted(X).squeeze(-1)
         return self._memory.get(X, self._predicted).squeeze(-1)
@@ -83,8 +67,8 @@ class Tabulated(MeanFunction):
         found: Tensor = matern(squared_distances(X, self.points) / TABLE_LENGTH**2) @ self.weights.unsqueeze(-1)
         return self.level + found
 
-    @override
     def state(self) -> dict[str, Any]:
+        """Return tensors and numbers that it can be made of again."""
         return {"name": self.name, "points": self.points, "weights": self.weights, "level": self.level}
 
 
@@ -108,7 +92,7 @@ def tabulated(name: str, X: Float[Tensor, "m d"], Y: Float[Tensor, " m"]) -> Tab
 class MechanisticProcess(GaussianProcess):
     """The Gaussian prior of the module's formula, in standard units."""
 
-    prediction: MeanFunction
+    prediction: Tabulated
     scale: Scale
     hyper: Float[Tensor, " 3"]
     """Logarithms of amplitude, length scale and noise deviation."""
@@ -135,7 +119,7 @@ class MechanisticProcess(GaussianProcess):
 class MechanisticPrior(Prior):
     """Adapts level, slope, residual and noise to a task; knows of the sources only their scale and noise."""
 
-    prediction: MeanFunction
+    prediction: Tabulated
     scale: Scale
     noise_sd: float
     """Standard units; where the noise's prior is centred."""
@@ -176,7 +160,7 @@ class MechanisticPrior(Prior):
 class MechanisticLearner(MetaLearner):
     """Takes a simulator's word for the mean; a row of its own in every table, never part of a default."""
 
-    prediction: MeanFunction
+    prediction: Tabulated
 
     @override
     def meta_train(

@@ -55,12 +55,9 @@ class Joined(PlainModel):
 
 def joined(posteriors: Iterable[Posterior], units: Sequence[float]) -> Posterior:
     """Join posteriors of single targets, each in its unit, to one of all, in multiples of the given units."""
-    scaled = [_divided(one.distribution, unit) for one, unit in zip(posteriors, units, strict=True)]
+    pairs = ((one.distribution, unit) for one, unit in zip(posteriors, units, strict=True))
+    scaled = [MultivariateNormal(normal.mean / unit, normal.covariance_matrix / unit**2) for normal, unit in pairs]
     return GPyTorchPosterior(scaled[0] if len(scaled) == 1 else MultitaskMultivariateNormal.from_independent_mvns(scaled))
-
-
-def _divided(normal: MultivariateNormal, unit: float) -> MultivariateNormal:
-    return MultivariateNormal(normal.mean / unit, normal.covariance_matrix / unit**2)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,20 +21,17 @@ from models.gaussian_processes.kernels import squared_distances
 from models.networks.process import NAMES, Embedding, Hyper, Hyperparameters, Support, combine, query_loss
 from models.networks.training import (
     Batch,
+    LearningCurve,
     Network,
     Sources,
     TrainingPlan,
-    curve_of,
-    curve_state,
-    hold_out,
     initial_network,
-    learn_sources,
+    prepare_sources,
     restore_sources,
     train_module,
-    training_rows,
     with_known,
 )
-from models.tasks import Family, MetaLearner, Prior, ReportProgress, TaskData, TrainingProgress
+from models.tasks import Family, MetaLearner, Prior, ReportProgress, TaskData
 
 _NAME: Final = "deep-kernel/1"
 LEAST_FITTED: Final = 4
@@ -65,8 +62,7 @@ class DeepKernel(MetaLearner):
     def meta_train(
         self, tasks: Sequence[TaskData], family: Family, *, generator: torch.Generator, report: ReportProgress | None = None
     ) -> "DeepKernelPrior":
-        sources = learn_sources(tasks, family)
-        rows = hold_out(training_rows(tasks, sources.inputs, sources.scale), generator)
+        sources, rows = prepare_sources(tasks, family, generator)
         network = initial_network(sources.inputs.size, generator)
         hyper = Hyperparameters(len(sources.inputs.centre))
 
@@ -89,7 +85,7 @@ class DeepKernelPrior(Prior):
     sources: Sources
     network: Network
     hyper: Hyper
-    curve: tuple[TrainingProgress, ...]
+    curve: LearningCurve
 
     @override
     def adapt(self, task: TaskData, *, generator: torch.Generator) -> Surrogate:
@@ -126,7 +122,7 @@ class DeepKernelPrior(Prior):
 
     @override
     def state(self) -> dict[str, Any]:
-        network, hyper, curve = dict(self.network.state_dict()), dict(self.hyper), curve_state(self.curve)
+        network, hyper, curve = dict(self.network.state_dict()), dict(self.hyper), self.curve
         return {"name": _NAME, **self.sources.state(), "network": network, "hyper": hyper, "curve": curve}
 
 
@@ -135,4 +131,4 @@ def restore_deep_kernel(state: Mapping[str, Any], family: Family) -> DeepKernelP
     sources = restore_sources(state, family)
     network = Network(sources.inputs.size).double().requires_grad_(False)
     network.load_state_dict(state["network"])
-    return DeepKernelPrior(sources, network, state["hyper"], curve_of(state["curve"]))
+    return DeepKernelPrior(sources, network, state["hyper"], state["curve"])

@@ -21,20 +21,17 @@ from models.gaussian_processes.conditioning import Adapted, Conditioned
 from models.networks.process import Embedding, Hyper, Hyperparameters, Support, query_loss, support_scale
 from models.networks.training import (
     Batch,
+    LearningCurve,
     Network,
     Sources,
     TrainingPlan,
-    curve_of,
-    curve_state,
-    hold_out,
     initial_network,
-    learn_sources,
+    prepare_sources,
     restore_sources,
     train_module,
-    training_rows,
     with_known,
 )
-from models.tasks import Family, MetaLearner, Prior, ReportProgress, TaskData, TrainingProgress
+from models.tasks import Family, MetaLearner, Prior, ReportProgress, TaskData
 
 Weights = Mapping[str, Tensor]
 Moves = Literal["head", "all"]
@@ -120,8 +117,7 @@ class _GradientLearner(MetaLearner):
     def meta_train(
         self, tasks: Sequence[TaskData], family: Family, *, generator: torch.Generator, report: ReportProgress | None = None
     ) -> "GradientPrior":
-        sources = learn_sources(tasks, family)
-        rows = hold_out(training_rows(tasks, sources.inputs, sources.scale), generator)
+        sources, rows = prepare_sources(tasks, family, generator)
         networks = [initial_network(sources.inputs.size, generator) for _ in range(self.members)]
         module = _OuterLoop(networks, len(sources.inputs.centre), self.moves)
 
@@ -169,7 +165,7 @@ class GradientPrior(Prior):
     """First dimension: members."""
     sizes: Weights
     hyper: Hyper
-    curve: tuple[TrainingProgress, ...]
+    curve: LearningCurve
 
     @override
     def adapt(self, task: TaskData, *, generator: torch.Generator) -> Surrogate:
@@ -200,11 +196,11 @@ class GradientPrior(Prior):
 
     @override
     def state(self) -> dict[str, Any]:
-        learned = {"weights": dict(self.weights), "sizes": dict(self.sizes), "hyper": dict(self.hyper), "curve": curve_state(self.curve)}
+        learned = {"weights": dict(self.weights), "sizes": dict(self.sizes), "hyper": dict(self.hyper), "curve": self.curve}
         return {"name": _NAMES[self.moves], "moves": self.moves, **self.sources.state(), **learned}
 
 
 def restore_gradient_prior(state: Mapping[str, Any], family: Family) -> GradientPrior:
     """Return the prior of a state."""
-    sources, curve = restore_sources(state, family), curve_of(state["curve"])
+    sources, curve = restore_sources(state, family), state["curve"]
     return GradientPrior(state["moves"], sources, state["weights"], state["sizes"], state["hyper"], curve)

@@ -17,18 +17,16 @@ from models.networks.training import (
     FEATURES,
     Batch,
     Inputs,
+    LearningCurve,
     Network,
     TrainingPlan,
-    curve_of,
-    curve_state,
     fit_inputs,
     hold_out,
     initial_network,
     train_module,
-    training_rows,
     with_known,
 )
-from models.tasks import Family, ReportProgress, Scale, TaskData, TrainingProgress
+from models.tasks import Family, ReportProgress, Scale, TaskData
 from orchestrator.errors import BadInput
 
 _NAME: Final = "prototypes/1"
@@ -79,7 +77,6 @@ class PrototypeLearner:
         if not len(labels) or not bool(((labels == 0) | (labels == 1)).all()) or labels.min() == labels.max():
             raise BadInput("prototypes need source tasks with labels 0 and 1, some of each; expected Y of 0 or 1")
         inputs = fit_inputs(tasks, family)
-        rows = training_rows(tasks, inputs, Scale(0.0, 1.0))
         network, prototypes = initial_network(inputs.size, generator), Prototypes(float(labels.mean()))
 
         def loss(batch: Batch) -> Tensor:
@@ -88,7 +85,8 @@ class PrototypeLearner:
             logits = prototypes.logits(features[:, :n], batch.y[:, :n], features[:, n:])
             return binary_cross_entropy_with_logits(logits, batch.y[:, n:])
 
-        curve = train_module(nn.ModuleList([network, prototypes]), loss, hold_out(rows, generator), self.plan, generator, report)
+        rows = hold_out(tasks, inputs, Scale(0.0, 1.0), generator)
+        curve = train_module(nn.ModuleList([network, prototypes]), loss, rows, self.plan, generator, report)
         return ClassPrior(inputs, network.double().requires_grad_(False), prototypes.double().requires_grad_(False), curve)
 
 
@@ -99,7 +97,7 @@ class ClassPrior:
     inputs: Inputs
     network: Network
     prototypes: Prototypes
-    curve: tuple[TrainingProgress, ...]
+    curve: LearningCurve
 
     def adapt(self, X: Float[Tensor, "n d"], labels: Float[Tensor, " n"], task: Float[Tensor, " k"]) -> "Classes":
         """Return the chances of class one for a task with these labels; `n` = 0 is legal."""
@@ -118,7 +116,7 @@ class ClassPrior:
             "inputs": self.inputs.state(),
             "network": dict(self.network.state_dict()),
             "prototypes": dict(self.prototypes.state_dict()),
-            "curve": curve_state(self.curve),
+            "curve": self.curve,
         }
 
 
@@ -142,4 +140,4 @@ def restore_prototypes(state: Mapping[str, Any], family: Family) -> ClassPrior:
     network, prototypes = Network(inputs.size).double().requires_grad_(False), Prototypes(0.5).double().requires_grad_(False)
     network.load_state_dict(state["network"])
     prototypes.load_state_dict(state["prototypes"])
-    return ClassPrior(inputs, network, prototypes, curve_of(state["curve"]))
+    return ClassPrior(inputs, network, prototypes, state["curve"])

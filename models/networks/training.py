@@ -203,21 +203,17 @@ def restore_sources(state: Mapping[str, Any], family: Family) -> Sources:
     return Sources(Inputs(family, **state["inputs"]), Scale(*state["scale"]), restore_noise(state["noise"]), state["typical"])
 
 
-def learn_sources(tasks: Sequence[TaskData], family: Family) -> Sources:
-    """Learn scales and noise."""
+def prepare_sources(tasks: Sequence[TaskData], family: Family, generator: torch.Generator) -> tuple[Sources, Split]:
+    """Learn scales and noise, and hold out some of the tasks, scaled."""
     scale, inputs = family_scale(tasks), fit_inputs(tasks, family)
     noise = fit_noise(tasks, scale)
     typical = float(noise.variance(torch.cat([scale.standard(task.Y) for task in tasks])).mean())
-    return Sources(inputs, scale, noise, typical)
+    return Sources(inputs, scale, noise, typical), hold_out(tasks, inputs, scale, generator)
 
 
-def training_rows(tasks: Sequence[TaskData], inputs: Inputs, scale: Scale) -> list[TrainingRows]:
-    """Make tasks ready for training."""
-    return [TrainingRows(inputs.rows(one.X).float(), inputs.known(one.descriptors).float(), scale.standard(one.Y).float()) for one in tasks]
-
-
-def hold_out(rows: Sequence[TrainingRows], generator: torch.Generator) -> Split:
+def hold_out(tasks: Sequence[TaskData], inputs: Inputs, scale: Scale, generator: torch.Generator) -> Split:
     """Hold out whole tasks where there are enough, else a part of each one's rows."""
+    rows = [TrainingRows(inputs.rows(one.X).float(), inputs.known(one.descriptors).float(), scale.standard(one.Y).float()) for one in tasks]
     if len(rows) >= ENOUGH_TASKS:
         order = torch.randperm(len(rows), generator=generator).tolist()
         count = max(1, round(HELD_OUT_PART * len(rows)))
@@ -260,28 +256,31 @@ def _support(plan: TrainingPlan, generator: torch.Generator) -> int:
 
 
 Loss = Callable[[Batch], Tensor]
+LearningCurve = list[list[float]]
+"""Rows of step, steps, training loss and held-out loss."""
 
 
 def train_module(
     module: nn.Module, loss: Loss, rows: Split, plan: TrainingPlan, generator: torch.Generator, report: ReportProgress | None
-) -> tuple[TrainingProgress, ...]:
+) -> LearningCurve:
     """Train until the held-out episodes get no better, go back to the best weights, then go on with all rows.
 
     Returns:
-        The learning curve; its last entries, of the second part, have seen what was held out.
+        Its last entries, of the second part, have seen what was held out.
     """
     judges = [draw(rows.held_out, replace(plan, episodes=plan.held_out // 3), generator, support=n, plain=True) for n in (3, 8, 20)]
-    curve: list[TrainingProgress] = []
+    curve: LearningCurve = []
 
     def held_out() -> float:
         with torch.no_grad():
             return float(torch.stack([loss(judge) for judge in judges]).mean())
 
     def look(step: int, seen: float) -> float:
-        curve.append(TrainingProgress(step, plan.steps + plan.more, seen, held_out()))
+        progress = TrainingProgress(step, plan.steps + plan.more, seen, held_out())
+        curve.append([*astuple(progress)])
         if report is not None:
-            report(curve[-1])
-        return curve[-1].held_out_loss
+            report(progress)
+        return progress.held_out_loss
 
     best, since, kept = held_out(), 0, copy.deepcopy(module.state_dict())
     for step, seen in _steps(module, loss, rows.training, plan, generator):
@@ -293,7 +292,7 @@ def train_module(
     all_rows = (*rows.training, *rows.held_out)
     for step, seen in _steps(module, loss, all_rows, replace(plan, steps=plan.more, rate=plan.rate / 3), generator):
         look(plan.steps + step, seen)
-    return tuple(curve)
+    return curve
 
 
 def _steps(
@@ -317,13 +316,3 @@ def _step(module: nn.Module, loss: Tensor, optimiser: torch.optim.Optimizer, pla
     nn.utils.clip_grad_norm_(module.parameters(), plan.clip)
     optimiser.step()
     return float(loss.detach())
-
-
-def curve_state(curve: Sequence[TrainingProgress]) -> list[list[float]]:
-    """Return a learning curve as rows of step, steps, training loss and held-out loss."""
-    return [list(astuple(one)) for one in curve]
-
-
-def curve_of(state: Sequence[Sequence[Any]]) -> tuple[TrainingProgress, ...]:
-    """Return the learning curve of a state."""
-    return tuple(TrainingProgress(*row) for row in state)
