@@ -38,14 +38,15 @@ class Interval:
 
     def __mul__(self, other: "Interval | float") -> "Interval":
         one = self._of(other)
-        corners = [left * right for left in (self.low, self.high) for right in (one.low, one.high)]
-        return Interval(min(corners), max(corners))
+        corners = [left * right if left and right else 0.0 for left in (self.low, self.high) for right in (one.low, one.high)]
+        return Interval(min(corners), max(corners))  # an infinite end is never reached: 0 times it is 0, as in IEEE 1788-2015
 
     def __truediv__(self, other: "Interval | float") -> "Interval":
         one = self._of(other)
         if one.low <= 0.0 <= one.high:
             return Interval(-math.inf, math.inf)
-        return self * Interval(1.0 / one.high, 1.0 / one.low)
+        corners = [left / right for left in (self.low, self.high) for right in (one.low, one.high)]
+        return Interval(min(corners), max(corners))
 
     def __rtruediv__(self, other: float) -> "Interval":
         return self._of(other) / self

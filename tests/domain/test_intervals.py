@@ -28,6 +28,12 @@ def test_the_bounds_contain_every_value(a: float, b: float, c: float, d: float, 
     assert bounds.low - slack <= value <= bounds.high + slack
 
 
+def test_ends_at_infinity_and_tiny_divisors_give_bounds_and_not_nan() -> None:
+    assert Interval(0.0, 0.0) / Interval(5e-324, 5e-324) == Interval(0.0, 0.0)
+    assert Interval(0.0, 1.0) * (Interval(1.0, 1.0) / Interval(-1.0, 1.0)) == Interval(-math.inf, math.inf)
+    assert Interval(0.0, 0.0) * Interval(-math.inf, math.inf) == Interval(0.0, 0.0)
+
+
 @given(numbers, numbers, st.floats(0, 1), st.integers(-4, 4))
 def test_powers_are_contained_too(a: float, b: float, s: float, exponent: int) -> None:
     base = Interval(min(a, b), max(a, b))
