@@ -19,7 +19,7 @@ _SHOWN: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class RecordedRow:
     """One experiment of a table."""
 
     number: int
@@ -33,7 +33,7 @@ class Table:
     """The rows of one file that belong to one task."""
 
     dataset: Dataset
-    rows: tuple[Row, ...]
+    rows: tuple[RecordedRow, ...]
     task: Mapping[str, float | str] = field(default_factory=dict)
     """The filter that chose the rows: file column -> entry."""
 
@@ -124,9 +124,9 @@ def load_table(name: str, data_dir: Path | None = None, task: Mapping[str, float
     return _choose(Table(dataset, rows), task or {})
 
 
-def _read(dataset: Dataset, path: Path) -> Iterator[Row]:
+def _read(dataset: Dataset, path: Path) -> Iterator[RecordedRow]:
     for number, row in enumerate(read_table(path, what=str(path)).rows, start=1):
-        yield Row(number, {one.name: str(row[one.name]) if one.text else row[one.name].number() for one in dataset.columns})
+        yield RecordedRow(number, {one.name: str(row[one.name]) if one.text else row[one.name].number() for one in dataset.columns})
 
 
 def _choose(table: Table, task: Mapping[str, float | str]) -> Table:

@@ -7,7 +7,7 @@ from functools import cached_property
 from pydantic import ValidationError
 
 from orchestrator.catalogue import CATALOGUE, Column, Dataset
-from orchestrator.datasets import Row, Table
+from orchestrator.datasets import RecordedRow, Table
 from orchestrator.domain.constraints import Constraint
 from orchestrator.domain.objective import Target
 from orchestrator.domain.parameters import Parameter
@@ -130,7 +130,7 @@ class _Reader:
     absent: float | None = None
     """The value of a column that this file does not have."""
 
-    def __call__(self, row: Row) -> float | str:
+    def __call__(self, row: RecordedRow) -> float | str:
         if self.absent is not None:
             return self.absent
         value = row.values[self.column.name]

@@ -59,14 +59,14 @@ _RETREATS: Final = (0.0, 1e-9, 1e-7, 1e-5, 1e-3, 1e-2, 0.03, 0.1, 0.2, 0.35, 0.5
 _LOOKS: Final = 16
 """Feasible points looked at, per point wanted, for such as the bench tells apart from the experiments taken."""
 
-Row = dict[str, float | str]
+_Row = dict[str, float | str]
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """A configuration and its score."""
 
-    row: Row
+    row: _Row
     value: float
 
 
@@ -141,17 +141,17 @@ class Search:
         """
         return self.encoding.encode(self._raw(seed))
 
-    def _raw(self, seed: int) -> Iterator[Row]:
+    def _raw(self, seed: int) -> Iterator[_Row]:
         stream = islice(feasible(self.encoding, SobolPoints(drawn_width(self.encoding), seed)), _LOOKS * self.raw_samples)
         return islice((row for row in stream if self._is_new(row)), self.raw_samples)
 
-    def _is_new(self, row: Row) -> bool:
+    def _is_new(self, row: _Row) -> bool:
         return unlike(self.encoding.space, row, self.taken)
 
-    def _within(self, rows: Sequence[Row]) -> Iterator[Row]:
+    def _within(self, rows: Sequence[_Row]) -> Iterator[_Row]:
         return (row for row in proposable(self.encoding, rows) if self._is_new(row))
 
-    def _nearby(self, around: Float[Tensor, "k d"], generator: torch.Generator) -> Iterator[Row]:
+    def _nearby(self, around: Float[Tensor, "k d"], generator: torch.Generator) -> Iterator[_Row]:
         """Vary good points: their neighbours, and small steps of what is continuous."""
         for x in around:
             rows = list(self._steps(self.encoding.decode(x)))
@@ -161,7 +161,7 @@ class Search:
             rows += [self.encoding.decode(point) for point in shifted.clamp(*self.encoding.bounds)]
             yield from self._within(list(self._on_planes(rows)))
 
-    def _on_planes(self, rows: Sequence[Row]) -> Iterator[Row]:
+    def _on_planes(self, rows: Sequence[_Row]) -> Iterator[_Row]:
         """Bring rows that left the planes of linear equalities back onto them."""
         if not self._planes.exist:
             yield from rows
@@ -170,7 +170,7 @@ class Search:
             if (mended := self._planes.mended(x)) is not None:
                 yield self.encoding.decode(mended)
 
-    def _steps(self, row: Row) -> Iterator[Row]:
+    def _steps(self, row: _Row) -> Iterator[_Row]:
         """Iterate over discrete moves; what several discrete parameters must make up together moves together."""
         yield from self.encoding.region.space.neighbours(row)
         if self._planes.exist:

@@ -86,7 +86,7 @@ class Matter:
 
 def hold(talk: Talk, matter: Matter) -> str:
     """Ask about everything and hand the answer over; return in a line how it ended."""
-    verdicts = decide(talk, matter)
+    verdicts = ask_decision(talk, matter)
     if verdicts is None:
         return LEFT_OPEN.format(matter.request.number)
     while (over := matter.over()) is None:
@@ -123,7 +123,7 @@ def yes(talk: Talk, question: str) -> bool:
 # ---------------------------------------------------------------------- one proposal after the other
 
 
-def decide(talk: Talk, matter: Matter) -> tuple[Verdict, ...] | None:
+def ask_decision(talk: Talk, matter: Matter) -> tuple[Verdict, ...] | None:
     """Ask about each proposal, skipped ones again after the others; None where the person quits."""
     found: dict[int, Verdict] = {}
     waiting = deque(matter.request.asked)

@@ -107,7 +107,7 @@ def show_prior(prior: Annotated[str, typer.Argument(help="A prior's file, or its
 
 
 @priors_app.command(name="match")
-def match_priors(
+def priors_match(
     file: FileArgument,
     lab: LabOption = None,
     prior: Annotated[list[Path] | None, typer.Option("--prior", help="A prior; may be repeated. Else those of ./priors.")] = None,

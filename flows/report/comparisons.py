@@ -10,7 +10,7 @@ from plotly.subplots import make_subplots
 
 from flows.report.experiments import Comparison
 from flows.report.figures import WIDTH, finish, on_top
-from flows.report.quantities import axis_label, number, with_unit
+from flows.report.quantities import axis_label, short_number, with_unit
 from orchestrator.domain.objective import Target
 
 _MOST_COLUMNS: Final = 3
@@ -66,7 +66,7 @@ def _draw(figure: Any, target: Target, series: Series, *, width: float, legend: 
 def _told(pair: Comparison, unit: str) -> str:
     return (
         f"<b>experiment {pair.index}</b><br>predicted {with_unit(pair.predicted.mean, unit)} "
-        f"± {number(pair.half_width, 3)} (90 %)<br>measured {with_unit(pair.measured.value, unit)}"
+        f"± {short_number(pair.half_width, 3)} (90 %)<br>measured {with_unit(pair.measured.value, unit)}"
     )
 
 

@@ -21,7 +21,7 @@ FORMAT: Final = "athanor-export/1"
 LEDGER: Final = "ledger.json"
 """Names the campaign, the ledger's head and the hash of each file written."""
 
-Row = dict[str, Any]
+_Row = dict[str, Any]
 
 
 def export_campaign(changes: Changes, space: SearchSpace, objective: Objective, head: tuple[int, str], out: Path) -> tuple[Path, ...]:
@@ -135,7 +135,7 @@ def runs_csv(changes: Changes, space: SearchSpace, objective: Objective) -> str:
     return _csv(heads, rows)
 
 
-def _run_row(experiment: Experiment, run: ExperimentRun, objective: Objective) -> Row:
+def _run_row(experiment: Experiment, run: ExperimentRun, objective: Objective) -> _Row:
     last = run is experiment.run
     return {
         "run_key": run.run_key,
@@ -168,9 +168,9 @@ def proposals_csv(changes: Changes, space: SearchSpace, objective: Objective) ->
     return _csv(heads, [_proposal_row(one, objective) for one in ordered])
 
 
-def _proposal_row(proposal: Proposal, objective: Objective) -> Row:
+def _proposal_row(proposal: Proposal, objective: Objective) -> _Row:
     provenance = proposal.provenance
-    row: Row = proposal.model_dump(include={"proposal_id", "number", "revision", "status", "decided_by", "reason", "replicates"})
+    row: _Row = proposal.model_dump(include={"proposal_id", "number", "revision", "status", "decided_by", "reason", "replicates"})
     row |= provenance.model_dump(include={"policy", "batch", "as_of", "seed", "acquisition", "seconds"})
     row |= {"content_hash": proposal.content_hash, **proposal.configuration}
     for name in objective.names:
@@ -189,7 +189,7 @@ def measurements_csv(changes: Changes, objective: Objective) -> str:
     return _csv(heads, [_measurement_row(one, units, runs) for one in ordered])
 
 
-def _measurement_row(measurement: Measurement, units: Mapping[str, str], runs: Mapping[str, str]) -> Row:
+def _measurement_row(measurement: Measurement, units: Mapping[str, str], runs: Mapping[str, str]) -> _Row:
     return {
         **measurement.model_dump(exclude={"campaign", "raw_sha256"}),
         "run_id": runs.get(measurement.run_key),
@@ -198,11 +198,11 @@ def _measurement_row(measurement: Measurement, units: Mapping[str, str], runs: M
     }
 
 
-def _prefixed(layer: str, values: Mapping[str, Any]) -> Row:
+def _prefixed(layer: str, values: Mapping[str, Any]) -> _Row:
     return {f"{layer}.{name}": value for name, value in values.items()}
 
 
-def _csv(heads: Sequence[str], rows: Iterable[Row]) -> str:
+def _csv(heads: Sequence[str], rows: Iterable[_Row]) -> str:
     """Write rows with a line feed after each; a key that is no column is an error."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, heads, lineterminator="\n")

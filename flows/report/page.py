@@ -14,7 +14,7 @@ from flows.report.comparisons import Series, compared
 from flows.report.data import ReportData
 from flows.report.experiments import TargetResult
 from flows.report.prior import label
-from flows.report.quantities import MISSING, axis_label, duration, number, objective_label, sign, with_uncertainty, with_unit
+from flows.report.quantities import MISSING, axis_label, duration, objective_label, short_number, sign, with_uncertainty, with_unit
 from flows.report.slices import quantities, slices
 from flows.templating import render
 from orchestrator.domain.lifecycle import RunStatus
@@ -67,7 +67,7 @@ def render_report(data: ReportData) -> str:
 
 def _cards(data: ReportData) -> list[tuple[str, str]]:
     best = data.best
-    found = MISSING if best is None else number(sign(data.objective) * (best.score or 0.0))
+    found = MISSING if best is None else short_number(sign(data.objective) * (best.score or 0.0))
     used, budget = len(data.ended), data.circumstances.budget
     return [
         (found, f"best {objective_label(data.objective)}" + (f", experiment {best.index}" if best else "")),
@@ -85,16 +85,16 @@ def _campaign(data: ReportData) -> list[tuple[str, str]]:
         ("bench", data.circumstances.bench),
         ("begun", _moment(process.started)),
         ("last event", _moment(process.ended)),
-        ("lab clock", "real time" if process.rate == 1 else f"{number(process.rate)} lab seconds per second"),
+        ("lab clock", "real time" if process.rate == 1 else f"{short_number(process.rate)} lab seconds per second"),
     ]
 
 
 def _aim(target: Target, *, alone: bool) -> str:
     """Put a target's goal into words."""
-    weight = "" if alone else f", weight {number(target.weight)}"
+    weight = "" if alone else f", weight {short_number(target.weight)}"
     if target.value is not None and target.tolerance is not None:
-        return f"match {number(target.value)} ± {with_unit(target.tolerance, target.unit)}{weight}"
-    scale = f", scale {number(target.low)} to {with_unit(target.high, target.unit)}" if target.scaled else ""
+        return f"match {short_number(target.value)} ± {with_unit(target.tolerance, target.unit)}{weight}"
+    scale = f", scale {short_number(target.low)} to {with_unit(target.high, target.unit)}" if target.scaled else ""
     return f"{target.goal}{scale}{weight}"
 
 

@@ -23,7 +23,7 @@ def axis_label(name: str, unit: str) -> str:
     return f"{name} ({unit_label(unit)})" if unit_label(unit) else name
 
 
-def number(value: float | None, digits: int = 4) -> str:
+def short_number(value: float | None, digits: int = 4) -> str:
     """Write a number with so many significant digits, without trailing zeros; powers of ten only far from one."""
     if value is None or not isfinite(value):
         return MISSING
@@ -45,14 +45,14 @@ def column_format(values: Iterable[float | str | None]) -> Callable[[float | str
     sizes = [abs(value) for value in values if isinstance(value, int | float) and isfinite(value) and value]
     if not sizes or not 1e-3 <= max(sizes) < 1e7 or min(sizes) < MANY_DECADES * max(sizes):
         return cell
-    decimals = max(len(number(size).partition(".")[2]) for size in sizes)
+    decimals = max(len(short_number(size).partition(".")[2]) for size in sizes)
     decimals = min(decimals, max(0, 3 - floor(log10(max(sizes)))))
     return lambda value: f"{value:.{decimals}f}" if isinstance(value, int | float) else cell(value)
 
 
 def cell(value: float | str | None, digits: int = 4) -> str:
     """Write a configuration's entry."""
-    return value if isinstance(value, str) else number(value, digits)
+    return value if isinstance(value, str) else short_number(value, digits)
 
 
 def with_unit(value: float | str | None, unit: str, digits: int = 4) -> str:
@@ -64,7 +64,7 @@ def with_unit(value: float | str | None, unit: str, digits: int = 4) -> str:
 def with_uncertainty(value: float, uncertainty: float | None) -> str:
     """Write a value to the place of its uncertainty's second digit, for example `523.4 ± 1.2`."""
     if uncertainty is None or uncertainty <= 0 or not 1e-6 <= uncertainty < 1e6:
-        return number(value)
+        return short_number(value)
     decimals = max(0, 1 - floor(log10(uncertainty)))
     return f"{value:.{decimals}f} ± {uncertainty:.{decimals}f}"
 
@@ -74,9 +74,9 @@ def duration(seconds: float | None) -> str:
     if seconds is None:
         return MISSING
     if seconds < 1:
-        return f"{number(seconds * 1000, 3)} ms"
+        return f"{short_number(seconds * 1000, 3)} ms"
     if seconds < 60:
-        return f"{number(seconds, 3)} s"
+        return f"{short_number(seconds, 3)} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
         return f"{minutes} min {rest} s" if rest else f"{minutes} min"

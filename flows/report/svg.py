@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from flows.report import colours
 from flows.report.experiments import CampaignProgress, experiments_of
-from flows.report.quantities import axis_label, number, objective_label, sign
+from flows.report.quantities import axis_label, objective_label, short_number, sign
 from flows.templating import render
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.objective import Objective, Target
@@ -170,7 +170,7 @@ def _frame(panel: _Panel, scale: _Scale, budget: int) -> dict[str, Any]:
         "top": scale.offset + _TOP,
         "bottom": scale.bottom,
         "band": panel.band and tuple(map(scale.y, panel.band)),
-        "heights": [(scale.y(value), number(value)) for value in ticks(scale.low, scale.high, count=6)],
+        "heights": [(scale.y(value), short_number(value)) for value in ticks(scale.low, scale.high, count=6)],
         "numbers": [(scale.x(value), int(value)) for value in ticks(1, scale.last, count=10) if value == int(value)],
         "steps": _steps(panel, scale),
         "dots": [(scale.x(x), scale.y(y)) for x, y in shown],

@@ -10,7 +10,7 @@ from flows.report.colours import ACCENT
 from flows.report.comparisons import Series, compared
 from flows.report.data import ReportData
 from flows.report.prior import PriorStory, figures_of
-from flows.report.quantities import axis_label, number
+from flows.report.quantities import axis_label, short_number
 
 WITHOUT: str = "#8a96a3"
 """Colour of predictions that know no history."""
@@ -24,7 +24,7 @@ def comparison(data: ReportData, story: PriorStory) -> list[tuple[str, ...]]:
         for name, some in (("with the prior", [one.with_prior for one in pairs]), ("without", [one.without for one in pairs])):
             if some:
                 found = figures_of(some)
-                shown = (number(found["error"], 3), f"{100 * found['inside']:.0f} %", f"{found['log_density']:.2f}")
+                shown = (short_number(found["error"], 3), f"{100 * found['inside']:.0f} %", f"{found['log_density']:.2f}")
                 rows.append((axis_label(target.name, target.unit), name, str(len(some)), *shown))
     return rows
 

@@ -32,7 +32,7 @@ from instruments.drivers.protocol import (
     Outcome,
     Progress,
     Settings,
-    Verdict,
+    StepVerdict,
 )
 from instruments.transport.base import LineTransport
 from orchestrator.clock import Clock
@@ -323,7 +323,7 @@ class EurothermOven(Device):
         if call.command == "set_temperature":
             wanted = self._counts(float(call.arguments["temperature"])) / self._scale
             done = not is_off and found["auto_manual"] in (None, register.AUTOMATIC) and found["setpoint"] == wanted and self._holds(found)
-        return Finding(Verdict.FINISHED if done else Verdict.NOT_EXECUTED, evidence)
+        return Finding(StepVerdict.FINISHED if done else StepVerdict.NOT_EXECUTED, evidence)
 
     def _holds(self, found: Mapping[str, Any]) -> bool:
         """Say whether the setpoint that was read is the one that the controller follows."""

@@ -27,7 +27,7 @@ from instruments.drivers.protocol import (
     Outcome,
     Progress,
     Settings,
-    Verdict,
+    StepVerdict,
 )
 from instruments.transport.base import Name, NodePath, NodeTransport, NodeValue, Structure, Structures
 from orchestrator.clock import Clock
@@ -297,9 +297,9 @@ class LadsUnit(Device):
         if result is not None:
             going_on = state == _RUNNING and run_id == result.run_id
             outcome = self._outcome_of(call, result, going_on=going_on, state=state)
-            verdict = Verdict.RUNNING if outcome.progress is Progress.RUNNING else Verdict.FINISHED
+            verdict = StepVerdict.RUNNING if outcome.progress is Progress.RUNNING else StepVerdict.FINISHED
             return Finding(verdict, evidence, outcome)
-        return Finding(Verdict.NOT_EXECUTED if _unmoved(evidence, baseline) else Verdict.UNDECIDABLE, evidence)
+        return Finding(StepVerdict.NOT_EXECUTED if _unmoved(evidence, baseline) else StepVerdict.UNDECIDABLE, evidence)
 
     def _evidence(self, baseline: Mapping[str, Any], state: str, run_id: str, result: LadsResult | None) -> dict[str, Any]:
         age = (self._clock.now().wall - datetime.fromisoformat(str(baseline["wall"]))).total_seconds()
@@ -319,7 +319,7 @@ class LadsUnit(Device):
         state, lamp = self._state(), self._value(self._lamp("CurrentValue")).value
         done = state == _STOPPED if call.command == "clear" else lamp is (call.command == "lamp_on")
         evidence = {"state": state, "lamp": lamp, "baseline": dict(baseline)}
-        return Finding(Verdict.FINISHED if done else Verdict.NOT_EXECUTED, evidence)
+        return Finding(StepVerdict.FINISHED if done else StepVerdict.NOT_EXECUTED, evidence)
 
     @override
     def read(self, channels: Sequence[str]) -> tuple[Reading, ...]:

@@ -38,7 +38,7 @@ from instruments.drivers.protocol import (
     Outcome,
     Progress,
     Settings,
-    Verdict,
+    StepVerdict,
 )
 from instruments.transport.base import LineTransport
 from orchestrator.clock import Clock
@@ -295,7 +295,7 @@ class NewEraPump(Device):
         if call.command == "dose":
             return self._reconcile_dose(call, baseline, totals, evidence)
         done = totals.prompt == "S" if call.command == "stop" else self._has_flow(call, evidence)
-        return Finding(Verdict.FINISHED if done else Verdict.NOT_EXECUTED, evidence)
+        return Finding(StepVerdict.FINISHED if done else StepVerdict.NOT_EXECUTED, evidence)
 
     def _has_flow(self, call: Call, evidence: dict[str, Any]) -> bool:
         match, _ = self._link.ask("RAT", RATE)
@@ -308,16 +308,16 @@ class NewEraPump(Device):
         match, _ = self._link.ask("VOL", VOLUME)
         evidence |= {"target": float(text), "volume": amount(match)}
         if "R" in self._link.alarms or self._link.ask("VER", VERSION_REPLY)[0][0] != baseline.get("version"):
-            return Finding(Verdict.UNDECIDABLE, evidence)
+            return Finding(StepVerdict.UNDECIDABLE, evidence)
         if totals.prompt == "I" and abs(amount(match) - float(text)) <= resolution(text):
-            return Finding(Verdict.RUNNING, evidence, Outcome(Progress.RUNNING))
+            return Finding(StepVerdict.RUNNING, evidence, Outcome(Progress.RUNNING))
         if totals.prompt != "S" or baseline.get("cleared") is not True:
-            return Finding(Verdict.UNDECIDABLE, evidence)
+            return Finding(StepVerdict.UNDECIDABLE, evidence)
         if _complete(totals, float(text)):
-            return Finding(Verdict.FINISHED, evidence, self._outcome_of(totals, float(text)))
+            return Finding(StepVerdict.FINISHED, evidence, self._outcome_of(totals, float(text)))
         if totals.infused < _ZERO and self._would_show(evidence):
-            return Finding(Verdict.NOT_EXECUTED, evidence)
-        return Finding(Verdict.UNDECIDABLE, evidence)
+            return Finding(StepVerdict.NOT_EXECUTED, evidence)
+        return Finding(StepVerdict.UNDECIDABLE, evidence)
 
     def _would_show(self, evidence: dict[str, Any]) -> bool:
         """Say whether a dose that ended by an alarm must have moved the totaliser.

@@ -115,7 +115,7 @@ class Outcome:
     """What it brought, once finished; raw bytes included."""
 
 
-class Verdict(StrEnum):
+class StepVerdict(StrEnum):
     """What evidence says of a step whose end nobody saw."""
 
     FINISHED = "finished"
@@ -132,7 +132,7 @@ class Verdict(StrEnum):
 class Finding:
     """A verdict and what it stands on."""
 
-    verdict: Verdict
+    verdict: StepVerdict
     evidence: Mapping[str, Any]
     outcome: Outcome | None = None
     """For a finished or failed program: what it brought."""

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 from instruments.bench.file import BenchFile
 from instruments.bench.wires import Wires
-from instruments.drivers.protocol import Call, Driver, Finding, Verdict
+from instruments.drivers.protocol import Call, Driver, Finding, StepVerdict
 from instruments.host.gate import Gate
 from instruments.host.journal import Journal
 from orchestrator.clock import Clock
@@ -160,7 +160,7 @@ class DeviceAccess:
         call = self.call(step)
         finding = self.patiently(step, lambda driver: driver.reconcile(call, baseline))
         queueing = self.tools.bench.driver(instrument_of(step)).LONGEST_QUEUEING
-        if finding.verdict is Verdict.NOT_EXECUTED and queueing > 0:
+        if finding.verdict is StepVerdict.NOT_EXECUTED and queueing > 0:
             self.tools.pause(queueing)
             finding = self.patiently(step, lambda driver: driver.reconcile(call, baseline))
         return finding

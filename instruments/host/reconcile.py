@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from instruments.drivers.protocol import Finding, Outcome, Progress, Verdict
+from instruments.drivers.protocol import Finding, Outcome, Progress, StepVerdict
 from instruments.host.device_access import ONCE, RunEnded
 from instruments.host.journal_records import JournalRun, JournalStep
 from instruments.host.step_runner import StepRunner
@@ -32,7 +32,7 @@ class Next(StrEnum):
     """Nobody can tell from here: a person decides."""
 
 
-def decide_step(kind: StepKind, status: StepStatus, verdict: Verdict | None, *, may_go_on: bool) -> Next:
+def decide_step(kind: StepKind, status: StepStatus, verdict: StepVerdict | None, *, may_go_on: bool) -> Next:
     """Decide about one open step.
 
     Args:
@@ -49,15 +49,15 @@ def decide_step(kind: StepKind, status: StepStatus, verdict: Verdict | None, *, 
     return Next.ATTACH if attachable else Next.REPEAT
 
 
-def _decide_once(status: StepStatus, verdict: Verdict | None, *, may_go_on: bool) -> Next:
-    if verdict is Verdict.FINISHED:
+def _decide_once(status: StepStatus, verdict: StepVerdict | None, *, may_go_on: bool) -> Next:
+    if verdict is StepVerdict.FINISHED:
         return Next.ADOPT
-    contradiction = verdict is Verdict.NOT_EXECUTED and status is StepStatus.ACKNOWLEDGED
-    if verdict in (None, Verdict.UNDECIDABLE) or contradiction:
+    contradiction = verdict is StepVerdict.NOT_EXECUTED and status is StepStatus.ACKNOWLEDGED
+    if verdict in (None, StepVerdict.UNDECIDABLE) or contradiction:
         return Next.ASK
     if not may_go_on:
         return Next.GIVE_UP
-    return Next.ATTACH if verdict is Verdict.RUNNING else Next.REPEAT
+    return Next.ATTACH if verdict is StepVerdict.RUNNING else Next.REPEAT
 
 
 def allowed_gap(step: JournalStep) -> float:
@@ -122,7 +122,7 @@ class Reconciler:
             RunEnded: Unknown, interrupted for too long, or ended by the device meanwhile.
         """
         found = [_Found(one, self._find(one)) for one in self._run.steps if one.is_open]
-        program_done = any(one.known.step.kind is StepKind.PROGRAM and _verdict(one) is Verdict.FINISHED for one in found)
+        program_done = any(one.known.step.kind is StepKind.PROGRAM and _verdict(one) is StepVerdict.FINISHED for one in found)
         go_on = self._interruption.may_go_on or program_done
         nexts = [(one, decide_step(one.known.step.kind, one.known.status, _verdict(one), may_go_on=go_on)) for one in found]
         self._adopt([one for one, then in nexts if then is Next.ADOPT])
@@ -143,7 +143,7 @@ class Reconciler:
         try:
             return self._runner.devices.find(known.step, known.baseline)
         except InstrumentError as error:
-            return Finding(Verdict.UNDECIDABLE, {"error": str(error), "sent": error.sent.value})
+            return Finding(StepVerdict.UNDECIDABLE, {"error": str(error), "sent": error.sent.value})
 
     def _adopt(self, found: Sequence[_Found]) -> None:
         for one in found:
@@ -152,13 +152,13 @@ class Reconciler:
                 self._runner.adopt(one.known.step, outcome)
 
 
-def _verdict(one: _Found) -> Verdict | None:
+def _verdict(one: _Found) -> StepVerdict | None:
     return one.finding.verdict if one.finding is not None else None
 
 
 def not_executed_evidence(run: JournalRun, found: Sequence[_Found] = ()) -> dict[str, Any]:
     """Return the evidence that nothing which may happen only once has happened in a run; empty when something has."""
-    proven = {one.known.step.index for one in found if _verdict(one) is Verdict.NOT_EXECUTED}
+    proven = {one.known.step.index for one in found if _verdict(one) is StepVerdict.NOT_EXECUTED}
     once = [one for one in run.steps if one.step.kind in ONCE]
     if any(_may_have_happened(one) and one.step.index not in proven for one in once):
         return {}

@@ -4,7 +4,7 @@ import logging
 from typing import Any, Final
 
 from instruments.bench.procedure import classify
-from instruments.drivers.protocol import Outcome, Verdict
+from instruments.drivers.protocol import Outcome, StepVerdict
 from instruments.host.closing import RUN_ENDED, JournalEnds
 from instruments.host.device_access import ONCE, DeviceAccess, RunEnded, Tools
 from instruments.host.journal_records import JournalRun, JournalStep
@@ -74,7 +74,7 @@ class RunEnds(JournalEnds):
             except InstrumentError as error:
                 logger.warning("run %s: %s cannot be asked: %s", run.run_key, known.step.do, error)
                 continue
-            if finding.verdict is Verdict.FINISHED and finding.outcome is not None:
+            if finding.verdict is StepVerdict.FINISHED and finding.outcome is not None:
                 self._close_adopted(run, known, finding.outcome, evidence)
                 return True
         return False

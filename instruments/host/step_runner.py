@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, NoReturn
 
 from instruments.bench.procedure import carried_by_doses, classify
-from instruments.drivers.protocol import Finding, Outcome, Progress, Verdict
+from instruments.drivers.protocol import Finding, Outcome, Progress, StepVerdict
 from instruments.host.device_access import ONCE, RESENDABLE, RESENDS, DeviceAccess, RunEnded, Tools, instrument_of
 from instruments.host.journal_records import JournalStep, Transition
 from orchestrator.domain.lifecycle import RunStatus, StepKind, StepStatus
@@ -194,11 +194,11 @@ class StepRunner:
         if step.kind not in ONCE or error.sent is Sent.NO:
             return False
         finding = self.devices.find(step, baseline)
-        if finding.verdict is Verdict.UNDECIDABLE:
+        if finding.verdict is StepVerdict.UNDECIDABLE:
             raise self.undecided(step, str(error), finding)
         note = {"run": self.request.run_key, "step": step.index, **_document(finding), "error": str(error)}
         self.tools.journal.note("reconciled", note)
-        return finding.verdict is not Verdict.NOT_EXECUTED
+        return finding.verdict is not StepVerdict.NOT_EXECUTED
 
     def undecided(self, step: Step, reason: str, finding: Finding | None = None) -> RunEnded:
         """Mark a step unknown; the returned exception ends the run."""
@@ -257,9 +257,9 @@ class StepRunner:
         except RESENDABLE as error:
             logger.warning("run %s, step %d %s: %s", self.request.run_key, step.index, step.do, error)
         finding = devices.patiently(step, lambda driver: driver.reconcile(call, baseline))
-        if finding.verdict is Verdict.RUNNING:
+        if finding.verdict is StepVerdict.RUNNING:
             return Outcome(Progress.RUNNING)
-        if finding.verdict is Verdict.FINISHED:
+        if finding.verdict is StepVerdict.FINISHED:
             return finding.outcome or devices.on(step, lambda driver: driver.outcome(call, baseline))
         raise self.undecided(step, "after a lost link the device does not say what became of it", finding)
 

@@ -222,7 +222,7 @@ def quantum_yield(conditions: CdSeConditions, constants: CdSeConstants, diameter
     return constants.brightest * covered * stoichiometry * small * hot
 
 
-def simulate(conditions: CdSeConditions, constants: CdSeConstants) -> CdSeOutcome:
+def simulate_one(conditions: CdSeConditions, constants: CdSeConstants) -> CdSeOutcome:
     """Compute one synthesis, about 50 ms; many at once are quicker by `simulators.chemistry.cdse_batch`."""
     return outcome_of(mixed_product(conditions, constants), conditions, constants)
 
@@ -261,6 +261,6 @@ class CdSeChemistry(Chemistry):
             return nothing(NO_PARTICLES)
         ligand = recipe.concentrations.get("L", 0.0)
         conditions = CdSeConditions(recipe.temperature, recipe.residence_time, selenium, ligand, cadmium / selenium, self.segmented)
-        made = simulate(conditions, self.constants)
+        made = simulate_one(conditions, self.constants)
         absorbance = EXTINCTION * 1e3 * selenium * made.conversion
         return Product(made.reason, made.conversion, made.emission_nm, made.fwhm_nm, made.quantum_yield, absorbance)

@@ -1,4 +1,4 @@
-"""Many CdSe syntheses at once: the outcomes of `simulators.chemistry.cdse.simulate`, some tens of times as fast."""
+"""Many CdSe syntheses at once: the outcomes of `simulators.chemistry.cdse.simulate_one`, some tens of times as fast."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from simulators.chemistry.growth_batch import GrowthCourse, grow_many
 
 
 def simulate_many(conditions: Sequence[CdSeConditions], constants: CdSeConstants) -> tuple[CdSeOutcome, ...]:
-    """Compute syntheses under the same hidden constants; each as `simulate` would, to rounding."""
+    """Compute syntheses under the same hidden constants; each as `simulate_one` would, to rounding."""
     return simulate_pairs([(one, constants) for one in conditions])
 
 

@@ -12,14 +12,14 @@ from models.inputs.features import Features
 from models.meta_learning.randomisation import randomise
 from models.tasks import Family, TaskData
 from orchestrator.errors import BadInput
-from simulators.chemistry.cdse import CdSeConstants, CdSeOutcome, draw_task, simulate
+from simulators.chemistry.cdse import CdSeConstants, CdSeOutcome, draw_task, simulate_one
 from simulators.chemistry.cdse_batch import simulate_many, simulate_pairs
 
 
 def test_simulating_many_at_once_gives_what_one_by_one_gives() -> None:
     rows = cdse_configurations(100, seed=3)
     pairs = [(cdse_conditions(row), draw_task(np.random.default_rng([1, i]))) for i, row in enumerate(rows)]
-    alone, batched = [simulate(*pair) for pair in pairs], simulate_pairs(pairs)
+    alone, batched = [simulate_one(*pair) for pair in pairs], simulate_pairs(pairs)
     apart = [abs(one.emission_nm - other.emission_nm) for one, other in zip(alone, batched, strict=True)]
     # most agree to rounding; the others amplify it, one by one as here (see growth_batch)
     assert np.quantile(apart, 0.6) < 1e-8

@@ -3,7 +3,7 @@ from typing import Literal
 
 import pytest
 
-from instruments.drivers.protocol import Verdict
+from instruments.drivers.protocol import StepVerdict
 from instruments.host.journal_records import JournalRun, JournalStep
 from instruments.host.reconcile import Next, decide_step, interruption, not_executed_evidence
 from orchestrator.domain.lifecycle import RunStatus, StepKind, StepStatus
@@ -16,21 +16,21 @@ INTENT, SENT, ACKED = StepStatus.INTENT, StepStatus.SENT, StepStatus.ACKNOWLEDGE
 @pytest.mark.parametrize(
     ("status", "verdict", "go_on", "give_up"),
     [
-        (INTENT, Verdict.FINISHED, Next.ADOPT, Next.ADOPT),
-        (SENT, Verdict.FINISHED, Next.ADOPT, Next.ADOPT),
-        (ACKED, Verdict.FINISHED, Next.ADOPT, Next.ADOPT),
-        (INTENT, Verdict.RUNNING, Next.ATTACH, Next.GIVE_UP),
-        (ACKED, Verdict.RUNNING, Next.ATTACH, Next.GIVE_UP),
-        (INTENT, Verdict.NOT_EXECUTED, Next.REPEAT, Next.GIVE_UP),
-        (SENT, Verdict.NOT_EXECUTED, Next.REPEAT, Next.GIVE_UP),
-        (ACKED, Verdict.NOT_EXECUTED, Next.ASK, Next.ASK),  # it was acknowledged: the device contradicts itself
-        (INTENT, Verdict.UNDECIDABLE, Next.ASK, Next.ASK),
-        (ACKED, Verdict.UNDECIDABLE, Next.ASK, Next.ASK),
+        (INTENT, StepVerdict.FINISHED, Next.ADOPT, Next.ADOPT),
+        (SENT, StepVerdict.FINISHED, Next.ADOPT, Next.ADOPT),
+        (ACKED, StepVerdict.FINISHED, Next.ADOPT, Next.ADOPT),
+        (INTENT, StepVerdict.RUNNING, Next.ATTACH, Next.GIVE_UP),
+        (ACKED, StepVerdict.RUNNING, Next.ATTACH, Next.GIVE_UP),
+        (INTENT, StepVerdict.NOT_EXECUTED, Next.REPEAT, Next.GIVE_UP),
+        (SENT, StepVerdict.NOT_EXECUTED, Next.REPEAT, Next.GIVE_UP),
+        (ACKED, StepVerdict.NOT_EXECUTED, Next.ASK, Next.ASK),  # it was acknowledged: the device contradicts itself
+        (INTENT, StepVerdict.UNDECIDABLE, Next.ASK, Next.ASK),
+        (ACKED, StepVerdict.UNDECIDABLE, Next.ASK, Next.ASK),
         (INTENT, None, Next.ASK, Next.ASK),
     ],
 )
 def test_what_may_happen_only_once_is_decided_by_evidence(
-    kind: StepKind, status: StepStatus, verdict: Verdict | None, go_on: Next, give_up: Next
+    kind: StepKind, status: StepStatus, verdict: StepVerdict | None, go_on: Next, give_up: Next
 ) -> None:
     assert decide_step(kind, status, verdict, may_go_on=True) is go_on
     assert decide_step(kind, status, verdict, may_go_on=False) is give_up

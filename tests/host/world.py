@@ -28,7 +28,7 @@ from instruments.drivers.protocol import (
     Outcome,
     Progress,
     Settings,
-    Verdict,
+    StepVerdict,
 )
 from orchestrator.clock import Clock
 from orchestrator.domain.lifecycle import StepKind
@@ -181,11 +181,11 @@ class FakeDriver(Driver):
             evidence = {"boot": device.get("boot", 1), "count": sum(device.get("executions", {}).values())}
             done = device.get("executions", {}).get(call.run_key, 0) > 0
         if evidence["boot"] != baseline.get("boot"):
-            return Finding(Verdict.UNDECIDABLE, evidence)
+            return Finding(StepVerdict.UNDECIDABLE, evidence)
         if not done:
-            return Finding(Verdict.NOT_EXECUTED, evidence)
+            return Finding(StepVerdict.NOT_EXECUTED, evidence)
         outcome = self.outcome(call, baseline)
-        return Finding(Verdict.RUNNING if outcome.progress is Progress.RUNNING else Verdict.FINISHED, evidence, outcome)
+        return Finding(StepVerdict.RUNNING if outcome.progress is Progress.RUNNING else StepVerdict.FINISHED, evidence, outcome)
 
     @override
     def read(self, channels: Sequence[str]) -> tuple[Reading, ...]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from instruments.drivers.protocol import Call, Driver, Outcome, Progress, Settings, Verdict
+from instruments.drivers.protocol import Call, Driver, Outcome, Progress, Settings, StepVerdict
 from instruments.drivers.registry import build_driver
 from instruments.reductions.registry import reduce
 from orchestrator.errors import DeviceError, LimitError, LinkError, Sent
@@ -95,24 +95,28 @@ def test_a_dose_runs_to_its_end_once(plant: RunningPlant, pump: Driver) -> None:
     pump.perform(call("set_flow", flow=5.0))
     ask = call("dose", volume=1.25)
     baseline = pump.baseline(ask)
-    assert pump.reconcile(ask, baseline).verdict is Verdict.NOT_EXECUTED
+    assert pump.reconcile(ask, baseline).verdict is StepVerdict.NOT_EXECUTED
     before = _doses(plant)
     assert pump.read(["flow"])[0].value == 0.0
     assert pump.perform(ask) == {"volume": 1.25}
     assert pump.read(["flow"])[0].value == 5.0
-    assert pump.reconcile(ask, baseline).verdict is Verdict.RUNNING
+    assert pump.reconcile(ask, baseline).verdict is StepVerdict.RUNNING
     outcome = _end(pump, ask, baseline)
     assert (outcome.progress, outcome.code, outcome.readings[0].value) == (Progress.FINISHED, "completed", 1.25)
-    assert pump.reconcile(ask, baseline).verdict is Verdict.FINISHED
+    assert pump.reconcile(ask, baseline).verdict is StepVerdict.FINISHED
     assert pump.read(["flow"])[0].value == 0.0
     assert _doses(plant) - before == 1
 
 
 @pytest.mark.parametrize(
     ("fault", "verdict"),
-    [("reply-lost-after-execution", Verdict.RUNNING), ("request-lost", Verdict.NOT_EXECUTED), ("half-frame", Verdict.RUNNING)],
+    [
+        ("reply-lost-after-execution", StepVerdict.RUNNING),
+        ("request-lost", StepVerdict.NOT_EXECUTED),
+        ("half-frame", StepVerdict.RUNNING),
+    ],
 )
-def test_a_run_without_reply_is_decided_by_the_totaliser(plant: RunningPlant, pump: Driver, fault: str, verdict: Verdict) -> None:
+def test_a_run_without_reply_is_decided_by_the_totaliser(plant: RunningPlant, pump: Driver, fault: str, verdict: StepVerdict) -> None:
     pump.perform(call("set_flow", flow=0.5))
     ask = call("dose", volume=2.0)
     baseline, before = pump.baseline(ask), _doses(plant)
@@ -121,7 +125,7 @@ def test_a_run_without_reply_is_decided_by_the_totaliser(plant: RunningPlant, pu
         pump.perform(ask)
     assert caught.value.sent is not Sent.NO
     assert pump.reconcile(ask, baseline).verdict is verdict
-    assert _doses(plant) - before == (verdict is Verdict.RUNNING)
+    assert _doses(plant) - before == (verdict is StepVerdict.RUNNING)
 
 
 def test_an_acknowledged_and_ignored_run_is_noticed(plant: RunningPlant, pump: Driver) -> None:
@@ -130,7 +134,7 @@ def test_an_acknowledged_and_ignored_run_is_noticed(plant: RunningPlant, pump: D
     plant.inject("pump_cd", "acknowledge-and-ignore", pattern="RUN")
     with pytest.raises(DeviceError):
         pump.perform(ask)
-    assert pump.reconcile(ask, baseline).verdict is Verdict.NOT_EXECUTED
+    assert pump.reconcile(ask, baseline).verdict is StepVerdict.NOT_EXECUTED
 
 
 def test_an_acknowledged_and_ignored_flow_is_noticed(plant: RunningPlant, pump: Driver) -> None:
@@ -162,7 +166,7 @@ def test_a_power_cut_in_the_middle_of_a_dose_is_a_failure_and_never_repeated(pla
     plant.inject("pump_cd", "power-cycle", now=True)
     outcome = _end(pump, ask, baseline)
     assert (outcome.progress, outcome.code) == (Progress.FAILED, "reset")
-    assert pump.reconcile(ask, baseline).verdict is Verdict.UNDECIDABLE
+    assert pump.reconcile(ask, baseline).verdict is StepVerdict.UNDECIDABLE
 
 
 def test_a_stalled_dose_is_a_failure(plant: RunningPlant, pump: Driver) -> None:
@@ -280,10 +284,10 @@ def test_a_program_runs_once_and_brings_every_variable(plant: RunningPlant, plat
     ask = _program("whole")
     baseline = platform.baseline(ask)
     platform.perform(ask)
-    assert platform.reconcile(ask, baseline).verdict is Verdict.RUNNING
+    assert platform.reconcile(ask, baseline).verdict is StepVerdict.RUNNING
     outcome = _end(platform, ask, baseline)
     finding = platform.reconcile(ask, baseline)
-    assert finding.verdict is Verdict.FINISHED
+    assert finding.verdict is StepVerdict.FINISHED
     assert finding.outcome is not None
     assert [one.raw for one in finding.outcome.readings] == [one.raw for one in outcome.readings]
     by_channel = {reading.channel: reading for reading in outcome.readings}
@@ -300,12 +304,12 @@ def test_a_start_whose_reply_is_lost_is_found_by_its_task(plant: RunningPlant, p
     with pytest.raises(LinkError) as caught:
         platform.perform(ask)
     assert caught.value.sent is Sent.MAYBE
-    assert _eventually(lambda: platform.reconcile(ask, baseline).verdict) in (Verdict.RUNNING, Verdict.FINISHED)
+    assert _eventually(lambda: platform.reconcile(ask, baseline).verdict) in (StepVerdict.RUNNING, StepVerdict.FINISHED)
     _end(platform, ask, baseline)
     assert len([one for one in plant.truth("platform", "start") if one.get("run_key") == ask.run_key]) == 1
 
 
-def _eventually(ask: Callable[[], Verdict]) -> Verdict:
+def _eventually(ask: Callable[[], StepVerdict]) -> StepVerdict:
     until = time.monotonic() + LIMIT
     while True:
         try:
@@ -368,10 +372,10 @@ def test_a_platform_that_lost_its_power_in_the_middle_is_never_started_again(pla
     ask = _program("cut")
     baseline = platform.baseline(ask)
     plant.inject("platform", "power-cycle", now=True)
-    assert platform.reconcile(ask, baseline).verdict is Verdict.UNDECIDABLE
+    assert platform.reconcile(ask, baseline).verdict is StepVerdict.UNDECIDABLE
     later = platform.baseline(ask)
     platform.perform(ask)
     plant.inject("platform", "power-cycle", now=True)
     outcome = _end(platform, ask, later)
     assert outcome.progress is Progress.FAILED
-    assert platform.reconcile(ask, later).verdict is Verdict.FINISHED
+    assert platform.reconcile(ask, later).verdict is StepVerdict.FINISHED

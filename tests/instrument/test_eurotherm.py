@@ -10,7 +10,7 @@ import pytest
 
 from instruments.drivers import eurotherm
 from instruments.drivers.eurotherm import EurothermOven
-from instruments.drivers.protocol import Limit, Settings, Verdict
+from instruments.drivers.protocol import Limit, Settings, StepVerdict
 from orchestrator.errors import BadInput, DeviceError, LimitError, Sent
 from tests.instrument.cases import CLOCK, call, oven_settings
 from tests.instrument.modbus_peer import Peer, serving
@@ -104,7 +104,7 @@ def test_a_temperature_is_a_remote_setpoint_over_a_safe_local_one(build: Build) 
     assert (peer.now[24], peer.now[26], peer.now[276]) == (300, 300, 1)
     driver.perform(call("set_temperature", temperature=180.0))
     assert peer.written == [(24, 300), (26, 300), (276, 1), (26, 1800), (199, 0), (273, 0)]
-    assert driver.reconcile(call("set_temperature", temperature=180.0), {}).verdict is Verdict.FINISHED
+    assert driver.reconcile(call("set_temperature", temperature=180.0), {}).verdict is StepVerdict.FINISHED
 
 
 def test_the_eeprom_is_written_once_however_long_a_campaign_lasts(build: Build) -> None:
@@ -214,7 +214,7 @@ def test_a_model_without_the_optional_registers_works_all_the_same(build: Build)
     driver.refresh()
     assert (peer.now[24], peer.now[26], peer.now[276]) == (300, 1800, 1)
     assert driver.limit("set_temperature", "temperature") == Limit(20.0, 280.0)
-    assert driver.reconcile(call("set_temperature", temperature=180.0), {}).verdict is Verdict.FINISHED
+    assert driver.reconcile(call("set_temperature", temperature=180.0), {}).verdict is StepVerdict.FINISHED
 
 
 @pytest.mark.parametrize("missing", [24, 26, 276])

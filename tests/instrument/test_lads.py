@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from instruments.drivers.lads import LadsUnit
-from instruments.drivers.protocol import Progress, Verdict
+from instruments.drivers.protocol import Progress, StepVerdict
 from instruments.transport.base import Structure, Structures
 from orchestrator.errors import DeviceError, LinkError, Sent
 from tests.instrument.cases import CLOCK, RUN, call, platform_settings
@@ -118,28 +118,28 @@ def test_a_run_without_a_result_goes_on_while_the_unit_runs_and_is_lost_after() 
 def test_not_executed_needs_the_same_power_up_unmoved_counts_and_a_unit_at_rest() -> None:
     nodes = unit()
     driver = _driver(nodes)
-    assert driver.reconcile(PROGRAM, _baseline(driver)).verdict is Verdict.NOT_EXECUTED
+    assert driver.reconcile(PROGRAM, _baseline(driver)).verdict is StepVerdict.NOT_EXECUTED
     for change in ({"boot_id": "boot-0"}, {"results": 5}, {"active_run": "run-0"}, {"state": "Running"}, {"boot_id": None}):
-        assert driver.reconcile(PROGRAM, _baseline(driver, **change)).verdict is Verdict.UNDECIDABLE
+        assert driver.reconcile(PROGRAM, _baseline(driver, **change)).verdict is StepVerdict.UNDECIDABLE
     baseline = _baseline(driver)
     run(nodes, "Rinse")
-    assert driver.reconcile(PROGRAM, baseline).verdict is Verdict.UNDECIDABLE
+    assert driver.reconcile(PROGRAM, baseline).verdict is StepVerdict.UNDECIDABLE
 
 
 def test_a_device_without_a_boot_id_never_proves_that_nothing_happened() -> None:
     nodes = unit()
     del nodes.values[f"{TOP}/BootId"]
     driver = _driver(nodes)
-    assert driver.reconcile(PROGRAM, _baseline(driver)).verdict is Verdict.UNDECIDABLE
+    assert driver.reconcile(PROGRAM, _baseline(driver)).verdict is StepVerdict.UNDECIDABLE
 
 
 def test_a_server_that_keeps_sessions_for_long_is_believed_only_when_they_are_over() -> None:
     nodes = unit()
     nodes.granted = 600.0
     driver = _driver(nodes)
-    assert driver.reconcile(PROGRAM, _baseline(driver, age=60.0)).verdict is Verdict.UNDECIDABLE
-    assert driver.reconcile(PROGRAM, _baseline(driver, age=620.0)).verdict is Verdict.NOT_EXECUTED
-    assert driver.reconcile(PROGRAM, _baseline(driver, age=-5.0)).verdict is Verdict.UNDECIDABLE
+    assert driver.reconcile(PROGRAM, _baseline(driver, age=60.0)).verdict is StepVerdict.UNDECIDABLE
+    assert driver.reconcile(PROGRAM, _baseline(driver, age=620.0)).verdict is StepVerdict.NOT_EXECUTED
+    assert driver.reconcile(PROGRAM, _baseline(driver, age=-5.0)).verdict is StepVerdict.UNDECIDABLE
 
 
 def test_a_finished_program_of_ours_is_adopted_however_long_the_gap() -> None:
@@ -149,7 +149,7 @@ def test_a_finished_program_of_ours_is_adopted_however_long_the_gap() -> None:
     put_result(nodes, RUN)
     finish(nodes, RUN, {"Outcome": "completed"})
     finding = driver.reconcile(PROGRAM, baseline)
-    assert finding.verdict is Verdict.FINISHED
+    assert finding.verdict is StepVerdict.FINISHED
     assert finding.outcome is not None
     assert finding.outcome.code == "completed"
     assert json.dumps(finding.evidence)

@@ -6,7 +6,7 @@ import pytest
 
 from instruments.drivers.new_era import NewEraPump
 from instruments.drivers.new_era_protocol import pump_number
-from instruments.drivers.protocol import Progress, Settings, Verdict
+from instruments.drivers.protocol import Progress, Settings, StepVerdict
 from instruments.transport.serial import SerialTransport
 from orchestrator.errors import BadInput, DeviceError, LimitError, LinkError, ProtocolError, Sent
 from orchestrator.safety import SetpointLimit
@@ -148,22 +148,22 @@ def test_a_totaliser_that_does_not_clear_is_an_error() -> None:
         pump.baseline(call("dose", volume=1.5))
 
 
-RECONCILED: list[tuple[Lines, Verdict]] = [
-    ([("DIS", "SI0.000W0.000ML"), ("VOL", "S1.500ML"), ("VER", "SNE1000V3.928")], Verdict.NOT_EXECUTED),
-    ([("DIS", "SI1.500W0.000ML"), ("VOL", "S1.500ML"), ("VER", "SNE1000V3.928")], Verdict.FINISHED),
-    ([("DIS", "SI1.488W0.000ML"), ("VOL", "S1.500ML"), ("VER", "SNE1000V3.928")], Verdict.FINISHED),
-    ([("DIS", "II0.700W0.000ML"), ("VOL", "I1.500ML"), ("VER", "INE1000V3.928")], Verdict.RUNNING),
-    ([("DIS", "II0.700W0.000ML"), ("VOL", "I9.000ML"), ("VER", "INE1000V3.928")], Verdict.UNDECIDABLE),
-    ([("DIS", "SI0.700W0.000ML"), ("VOL", "S1.500ML"), ("VER", "SNE1000V3.928")], Verdict.UNDECIDABLE),
-    ([("DIS", "PI0.700W0.000ML"), ("VOL", "P1.500ML"), ("VER", "PNE1000V3.928")], Verdict.UNDECIDABLE),
-    ([("DIS", "SI0.000W0.000ML"), ("VOL", "S1.500ML"), ("VER", "SNE1000V4.000")], Verdict.UNDECIDABLE),
-    ([("DIS", "A?R"), ("DIS", "SI0.000W0.000ML"), ("VOL", "S1.500ML")], Verdict.UNDECIDABLE),
-    ([("DIS", "A?S"), ("DIS", "SI0.000W0.000ML"), ("VOL", "S1.500ML"), ("VER", "SNE1000V3.928")], Verdict.UNDECIDABLE),
+RECONCILED: list[tuple[Lines, StepVerdict]] = [
+    ([("DIS", "SI0.000W0.000ML"), ("VOL", "S1.500ML"), ("VER", "SNE1000V3.928")], StepVerdict.NOT_EXECUTED),
+    ([("DIS", "SI1.500W0.000ML"), ("VOL", "S1.500ML"), ("VER", "SNE1000V3.928")], StepVerdict.FINISHED),
+    ([("DIS", "SI1.488W0.000ML"), ("VOL", "S1.500ML"), ("VER", "SNE1000V3.928")], StepVerdict.FINISHED),
+    ([("DIS", "II0.700W0.000ML"), ("VOL", "I1.500ML"), ("VER", "INE1000V3.928")], StepVerdict.RUNNING),
+    ([("DIS", "II0.700W0.000ML"), ("VOL", "I9.000ML"), ("VER", "INE1000V3.928")], StepVerdict.UNDECIDABLE),
+    ([("DIS", "SI0.700W0.000ML"), ("VOL", "S1.500ML"), ("VER", "SNE1000V3.928")], StepVerdict.UNDECIDABLE),
+    ([("DIS", "PI0.700W0.000ML"), ("VOL", "P1.500ML"), ("VER", "PNE1000V3.928")], StepVerdict.UNDECIDABLE),
+    ([("DIS", "SI0.000W0.000ML"), ("VOL", "S1.500ML"), ("VER", "SNE1000V4.000")], StepVerdict.UNDECIDABLE),
+    ([("DIS", "A?R"), ("DIS", "SI0.000W0.000ML"), ("VOL", "S1.500ML")], StepVerdict.UNDECIDABLE),
+    ([("DIS", "A?S"), ("DIS", "SI0.000W0.000ML"), ("VOL", "S1.500ML"), ("VER", "SNE1000V3.928")], StepVerdict.UNDECIDABLE),
 ]
 
 
 @pytest.mark.parametrize(("lines", "verdict"), RECONCILED)
-def test_a_dose_is_decided_by_totaliser_and_run_state(lines: Lines, verdict: Verdict) -> None:
+def test_a_dose_is_decided_by_totaliser_and_run_state(lines: Lines, verdict: StepVerdict) -> None:
     pump, script = _pump(lines)
     assert pump.reconcile(call("dose", volume=1.5), BASELINE).verdict is verdict
     if "R" not in str(lines):
@@ -182,13 +182,13 @@ def test_a_reset_before_the_pump_was_identified_is_remembered_by_reconciliation(
     )
     pump = NewEraPump(script, pump_settings(), CLOCK)
     pump.identify()
-    assert pump.reconcile(call("dose", volume=1.5), BASELINE).verdict is Verdict.UNDECIDABLE
+    assert pump.reconcile(call("dose", volume=1.5), BASELINE).verdict is StepVerdict.UNDECIDABLE
 
 
 def test_an_uncleared_baseline_never_proves_that_nothing_happened() -> None:
     pump, _ = _pump([("DIS", "SI1.500W0.000ML"), ("VOL", "S1.500ML"), ("VER", "SNE1000V3.928")])
     baseline = {**BASELINE, "cleared": False, "dispensed": 1.5}
-    assert pump.reconcile(call("dose", volume=1.5), baseline).verdict is Verdict.UNDECIDABLE
+    assert pump.reconcile(call("dose", volume=1.5), baseline).verdict is StepVerdict.UNDECIDABLE
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import torch
 from models.inputs.encoding import Encoding
 from models.inputs.features import Features
 from models.tasks import Family, TaskData
-from orchestrator.datasets import DATA_VARIABLE, Row, describe, load_table
+from orchestrator.datasets import DATA_VARIABLE, RecordedRow, describe, load_table
 from orchestrator.domain.parameters import CategoricalParameter, ContinuousParameter
 from orchestrator.domain.space import SearchSpace
 
@@ -49,9 +49,9 @@ def barrels() -> tuple[Family, Mapping[str, TaskData]]:
 
 
 def _by_task(
-    encoding: Encoding, rows: Sequence[Row], column: str, names: Sequence[str], target: str
+    encoding: Encoding, rows: Sequence[RecordedRow], column: str, names: Sequence[str], target: str
 ) -> Mapping[str, tuple[torch.Tensor, torch.Tensor]]:
-    tasks: dict[str, list[Row]] = defaultdict(list)
+    tasks: dict[str, list[RecordedRow]] = defaultdict(list)
     for row in rows:
         tasks[str(row.values[column])].append(row)
     return {

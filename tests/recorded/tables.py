@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.catalogue import Column, Dataset
-from orchestrator.datasets import DATA_VARIABLE, Row, Table
+from orchestrator.datasets import DATA_VARIABLE, RecordedRow, Table
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.parameters import DiscreteParameter
 from orchestrator.domain.space import SearchSpace
@@ -26,7 +26,7 @@ def small_table() -> Table:
     columns = (Column("x", "parameter", "mm"), Column("y", "target", "percent", goal="maximise"))
     entry = Dataset("small", "small.csv", "owner/name", "small.csv", "MIT", "nobody", columns, rows=6, sha256="0" * 64)
     measured = [(1.0, 10.0), (1.0, 11.0), (2.0, 20.0), (1.0, 12.0), (2.0, 21.0), (3.0, 30.0)]
-    return Table(entry, tuple(Row(number, {"x": x, "y": y}) for number, (x, y) in enumerate(measured, start=1)))
+    return Table(entry, tuple(RecordedRow(number, {"x": x, "y": y}) for number, (x, y) in enumerate(measured, start=1)))
 
 
 def small_space() -> SearchSpace:

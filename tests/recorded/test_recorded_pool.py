@@ -3,7 +3,7 @@ from collections.abc import Sequence
 import pytest
 
 from orchestrator.catalogue import Column
-from orchestrator.datasets import Row, Table, load_table
+from orchestrator.datasets import RecordedRow, Table, load_table
 from orchestrator.domain.campaign import load_campaign
 from orchestrator.domain.constraints import LinearConstraint
 from orchestrator.domain.objective import Target
@@ -114,7 +114,7 @@ def test_rounded_percentages_fit_a_composition_with_a_tolerance() -> None:
 
 
 def test_continuous_settings_of_a_table_stay_exact() -> None:
-    table = Table(small_table().dataset, (Row(1, {"x": 0.058715073938315446, "y": 1.0}),))
+    table = Table(small_table().dataset, (RecordedRow(1, {"x": 0.058715073938315446, "y": 1.0}),))
     assert table.dataset.columns[0] == Column("x", "parameter", "mm")
     space = recorded_space(table, [ContinuousParameter(name="x", unit="mm", min=0, max=1)])
     assert space.candidates == ({"x": 0.058715073938315446},)

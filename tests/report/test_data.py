@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.report.data import ReportData, WorkPeriod, assemble, process_of
-from flows.report.quantities import MISSING, column_format, duration, number, with_uncertainty, with_unit
+from flows.report.quantities import MISSING, column_format, duration, short_number, with_uncertainty, with_unit
 from orchestrator.domain.lifecycle import MeasurementStatus, RunStatus
 from orchestrator.errors import Fault
 from orchestrator.ports import Changes, StoredEvent
@@ -156,7 +156,7 @@ def test_a_spectrum_without_dark_or_light_has_no_peak() -> None:
     [(None, MISSING), (0.0, "0"), (523.44, "523.4"), (12345.6, "12346"), (0.0103, "0.0103"), (2.5e-7, "2.5e-7"), (-3.0, "-3")],
 )
 def test_numbers_have_sensible_digits(value: float | None, text: str) -> None:
-    assert number(value) == text
+    assert short_number(value) == text
 
 
 def test_values_carry_their_units_and_uncertainties() -> None:
@@ -184,4 +184,4 @@ def test_durations_are_written_in_their_two_largest_units(seconds: float | None,
 
 @given(st.floats(min_value=-1e12, max_value=1e12))
 def test_a_written_number_reads_back_within_its_digits(value: float) -> None:
-    assert float(number(value)) == pytest.approx(value, rel=6e-4, abs=0)
+    assert float(short_number(value)) == pytest.approx(value, rel=6e-4, abs=0)

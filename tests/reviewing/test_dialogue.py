@@ -7,7 +7,7 @@ import pytest
 from rich.console import RenderableType
 from typing_extensions import override
 
-from flows.cli.dialogue import Edits, Matter, Talk, decide, edited, hold
+from flows.cli.dialogue import Edits, Matter, Talk, ask_decision, edited, hold
 from flows.running.run_loop import Interrupted
 from orchestrator.domain.lifecycle import AnswerStatus
 from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter
@@ -158,20 +158,20 @@ def test_nothing_is_said_by_enter_and_the_end_of_input_leaves(lines: tuple[str, 
 
 def test_what_was_skipped_is_asked_again_after_the_others() -> None:
     ledger = Ledger(asked_about(3))
-    verdicts = decide(Typist("s", "s", "r", "third", "a", "r", "second"), matter_of(ledger))
+    verdicts = ask_decision(Typist("s", "s", "r", "third", "a", "r", "second"), matter_of(ledger))
     assert verdicts is not None
     assert [(one.verdict, one.reason) for one in verdicts] == [("approve", None), ("reject", "second"), ("reject", "third")]
 
 
 def test_the_last_one_cannot_be_skipped_in_silence() -> None:
     typist = Typist("a", "s", "a")
-    assert decide(typist, matter_of(Ledger(asked_about()))) is not None
+    assert ask_decision(typist, matter_of(Ledger(asked_about()))) is not None
     assert "nothing else is left: a decision is on all that the request asks about" in typist.all
 
 
 def test_the_page_is_shown_and_the_question_put_again() -> None:
     typist = Typist("p", "maybe", "a", "q")
-    assert decide(typist, matter_of(Ledger(asked_about()))) is None
+    assert ask_decision(typist, matter_of(Ledger(asked_about()))) is None
     assert "THE DECISION PAGE" in typist.heard
     assert "type one of a, e, r, p, s, q" in typist.heard
 

@@ -14,7 +14,7 @@ from simulators.chemistry.cdse import (
     draw_task,
     kinetics,
     mixed_product,
-    simulate,
+    simulate_one,
 )
 from simulators.chemistry.cdse_optics import YU_2003, diameter, first_exciton
 from simulators.chemistry.family import Passage
@@ -53,21 +53,21 @@ def test_no_selenium_is_lost_or_made_over_random_runs_and_tasks() -> None:
 
 
 def test_the_line_narrows_by_size_focusing_and_widens_by_ripening() -> None:
-    widths = [simulate(replace(MILD, residence_time=tau), CdSeConstants()).fwhm_nm for tau in (5.0, 20.0, 60.0, 600.0)]
+    widths = [simulate_one(replace(MILD, residence_time=tau), CdSeConstants()).fwhm_nm for tau in (5.0, 20.0, 60.0, 600.0)]
     # 52, 40, 44, 69 nm in the prototype; 15 % because the prototype's step control is not ours
     assert widths == pytest.approx([52.0, 40.0, 44.0, 69.0], rel=0.15)
     assert widths[0] > widths[1] < widths[2] < widths[3]
 
 
 def test_particles_grow_with_residence_time_and_shift_to_the_red() -> None:
-    colours = [simulate(replace(MILD, residence_time=tau), CdSeConstants()).emission_nm for tau in (5.0, 20.0, 60.0, 600.0)]
+    colours = [simulate_one(replace(MILD, residence_time=tau), CdSeConstants()).emission_nm for tau in (5.0, 20.0, 60.0, 600.0)]
     assert colours == sorted(colours)
 
 
 def test_a_spread_of_residence_times_broadens_a_growing_product() -> None:
     growing = replace(MILD, residence_time=10.0)
-    single_phase = simulate(replace(growing, segmented=False), CdSeConstants())
-    assert single_phase.fwhm_nm > simulate(growing, CdSeConstants()).fwhm_nm
+    single_phase = simulate_one(replace(growing, segmented=False), CdSeConstants())
+    assert single_phase.fwhm_nm > simulate_one(growing, CdSeConstants()).fwhm_nm
 
 
 def test_two_independent_sizing_curves_agree_at_four_nanometres() -> None:
@@ -144,17 +144,17 @@ def test_the_power_law_alone_has_a_metastable_zone_and_lanes_agree_with_it(order
     ],
 )
 def test_failures_carry_a_reason_code(conditions: CdSeConditions, reason: str) -> None:
-    assert simulate(conditions, CdSeConstants()).reason == reason
+    assert simulate_one(conditions, CdSeConstants()).reason == reason
 
 
 def test_a_line_broader_than_ninety_nanometres_is_ripening() -> None:
     rng = np.random.default_rng(11)
-    outcomes = [simulate(random_conditions(rng), CdSeConstants()) for _ in range(30)]
+    outcomes = [simulate_one(random_conditions(rng), CdSeConstants()) for _ in range(30)]
     assert all((outcome.fwhm_nm > 90.0) == (outcome.reason == "broad") for outcome in outcomes)
 
 
 def test_quantum_yield_is_best_at_a_cadmium_excess_and_never_above_the_surface_limit() -> None:
-    yields = {ratio: simulate(replace(MILD, cd_se_ratio=ratio), CdSeConstants()).quantum_yield for ratio in (0.8, 2.5, 5.0)}
+    yields = {ratio: simulate_one(replace(MILD, cd_se_ratio=ratio), CdSeConstants()).quantum_yield for ratio in (0.8, 2.5, 5.0)}
     assert yields[2.5] > yields[0.8]
     assert yields[2.5] > yields[5.0]
     assert max(yields.values()) < CdSeConstants().brightest

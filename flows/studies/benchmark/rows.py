@@ -17,7 +17,7 @@ from flows.studies.benchmark.replay import Replay, ReplayCourse
 from orchestrator.errors import BadInput
 
 ResultRow = dict[str, Any]
-RowKey = tuple[str, str, int, str, int]
+ResultKey = tuple[str, str, int, str, int]
 
 KEY: Final = ("surrogate", "task", "seed", "leave", "initial")
 """What makes a row one of its kind."""
@@ -35,7 +35,7 @@ def code_version() -> str:
 
 
 def make_row(
-    key: RowKey, pool: ReplayPool, course: ReplayCourse, found: Replay, on_random: Mapping[int, Judgement], *, sign: float, code: str
+    key: ResultKey, pool: ReplayPool, course: ReplayCourse, found: Replay, on_random: Mapping[int, Judgement], *, sign: float, code: str
 ) -> ResultRow:
     """Make the row of a replay; `sign` turns scores back into the target's values."""
     scores = [pool.scores[index] for index in found.chosen]
@@ -75,7 +75,7 @@ def _to_top(running: Sequence[float], scores: Sequence[float], part: float, init
     return None if reached is None else max(0, reached - initial)
 
 
-def row_key(row: Mapping[str, Any]) -> RowKey:
+def row_key(row: Mapping[str, Any]) -> ResultKey:
     """Return what makes the row one of its kind."""
     return (str(row["surrogate"]), str(row["task"]), int(row["seed"]), str(row["leave"]), int(row["initial"]))
 
@@ -105,7 +105,7 @@ class Results:
             raise BadInput(f"results file {path} holds no benchmark rows ({type(error).__name__}: {error})") from error
         return cls(path, rows, [json.dumps(row) for row in rows])
 
-    def done(self, *, code: str | None) -> set[RowKey]:
+    def done(self, *, code: str | None) -> set[ResultKey]:
         """Return the keys of the rows that are there, of one version of the code where it is given."""
         return {row_key(row) for row in self.rows if code is None or row["code"] == code}
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from flows.studies.benchmark.loading import Suite, load_suite
 from flows.studies.benchmark.replay import ReplayCourse, generator_for, judge_random_support, replay_pool
-from flows.studies.benchmark.rows import ResultRow, Results, RowKey, code_version, make_row
+from flows.studies.benchmark.rows import ResultKey, ResultRow, Results, code_version, make_row
 from flows.studies.benchmark.spec import BenchmarkFile, Leave
 from flows.studies.benchmark.split import sources_for
 from models.meta_learning.registry import META_LEARNERS
@@ -79,13 +79,13 @@ class Benchmark:
         """Random rows at the start."""
         return self.file.spec.run.initial if self.choice.initial is None else self.choice.initial
 
-    def keys(self) -> Iterator[RowKey]:
+    def keys(self) -> Iterator[ResultKey]:
         """Iterate over all rows that are wanted, seed by seed, so that what is there at any moment is paired."""
         seeds = self.choice.seeds or self.file.spec.run.seeds
         for seed, task, name in itertools.product(range(seeds), self.tasks, self.surrogates):
             yield (name, task, seed, ANY_SPLIT if name in WITHOUT_HISTORY else self.leave, self.initial)
 
-    def missing(self, results: Results) -> list[RowKey]:
+    def missing(self, results: Results) -> list[ResultKey]:
         """Return what is to be computed: a baseline's row holds whatever the code, a learner's for its own code."""
         if self.choice.fresh:
             return list(self.keys())
@@ -99,7 +99,7 @@ class Benchmark:
             results.add(row)
             yield row
 
-    def row(self, key: RowKey) -> ResultRow:
+    def row(self, key: ResultKey) -> ResultRow:
         """Compute one row."""
         name, task, seed, _, initial = key
         pool, prior = self.suite.pools[task], self.prior(name, task)
