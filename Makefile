@@ -9,7 +9,7 @@ WORKERS ?= 3
 export PREFECT_HOME ?= $(CURDIR)/$(VENV)/prefect-home
 export DO_NOT_TRACK = 1
 
-.PHONY: demo test lint bench bench-meta bench-peers interop soak lock clean
+.PHONY: demo test test-fast lint bench bench-meta bench-peers interop soak lock clean
 
 demo: $(VENV)/.installed
 	@rm -rf $(DEMO)
@@ -19,6 +19,9 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed
 	@$(BIN)/python -m pytest -q -m "not soak" -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+test-fast: $(VENV)/.installed
+	@$(BIN)/python -m pytest -q -m "not soak and not slow" -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 soak: $(VENV)/.installed
 	@$(BIN)/python -m pytest -q -m soak

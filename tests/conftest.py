@@ -13,7 +13,7 @@ from models.threads import use_threads
 os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="athanor-test-prefect-")  # before anything imports Prefect
 os.environ["DO_NOT_TRACK"] = "1"
 
-_SLOW = ("serving", "crash", "reviewing", "faults", "host", "process")
+_SLOWEST = ("serving", "crash", "reviewing", "faults", "host", "process")
 _MARK = f"ATHANOR_TEST_SESSION={uuid.uuid4()}"
 os.environ["ATHANOR_TEST_SESSION"] = _MARK.partition("=")[2]
 
@@ -37,7 +37,9 @@ def _our_processes() -> dict[int, str]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes minutes a file (servers, browsers, deaths), so that no worker is left alone with it at the end."""
-    items.sort(key=lambda item: next((rank for rank, room in enumerate(_SLOW) if f"/{room}/" in str(item.path)), len(_SLOW)))
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    slow.sort(key=lambda item: next((rank for rank, room in enumerate(_SLOWEST) if f"/{room}/" in str(item.path)), len(_SLOWEST)))
+    items[:] = [*slow, *(item for item in items if not item.get_closest_marker("slow"))]
 
 
 @pytest.fixture(scope="session", autouse=True)

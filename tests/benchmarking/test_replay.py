@@ -14,6 +14,8 @@ from models.tasks import Family, MetaLearner, Prior, ReportProgress, TaskData
 from orchestrator.errors import BadInput
 from tests.benchmarking.family import benchmark_file, small_suite, write_family
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass
 class Recording(MetaLearner):

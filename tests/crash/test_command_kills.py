@@ -17,6 +17,8 @@ from orchestrator.store.sql import SqlStore
 from tests.crash.campaigns import settle
 from tests.crash.oracle import judge
 
+pytestmark = pytest.mark.slow
+
 RATE = "400"
 VICTIMS = ("campaign", "host", "campaign", "prefect", "host", "campaign", "supervisor", "campaign", "host", "campaign")
 PATIENCE = 90.0

@@ -9,6 +9,8 @@ import pytest
 from tests.crash.campaigns import RATE, entries, settle
 from tests.crash.oracle import judge
 
+pytestmark = pytest.mark.slow
+
 # from the 1st (creating the campaign, taking it up) over proposing, deciding, dispatching, running, completing, ingesting,
 # adapting to the next proposal
 KILLS = [(number, when) for number in range(1, 11) for when in ("before", "after")]

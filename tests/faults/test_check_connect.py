@@ -15,6 +15,8 @@ from tests.crash.campaigns import athanor
 from tests.faults.conftest import MakeLaboratory
 from tests.faults.laboratory import Ended, Laboratory
 
+pytestmark = pytest.mark.slow
+
 PORTS: Final = {"oven": "/dev/serial/by-id/usb-oven", "pumps": "/dev/serial/by-id/usb-pumps", "platform": "opc.tcp://platform.lab:4840"}
 HOLDER: Final = """
 import sys, time

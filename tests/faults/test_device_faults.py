@@ -20,6 +20,8 @@ from tests.faults.agreement import PUMPS, disagreements
 from tests.faults.conftest import MakeLaboratory
 from tests.faults.laboratory import CAMPAIGN, Laboratory, inside
 
+pytestmark = pytest.mark.slow
+
 RATE: Final = 400.0
 UNHARMED: Final = {RunStatus.COMPLETED, RunStatus.INFEASIBLE}
 """At this rate a lost reply costs hundreds of lab seconds, more than the reserve of flow: what the plant made may be bad."""

@@ -18,6 +18,8 @@ from tests.crash.oracle import judge
 from tests.faults.conftest import MakeLaboratory
 from tests.faults.laboratory import CAMPAIGN, Laboratory
 
+pytestmark = pytest.mark.slow
+
 RATE: Final = 400.0
 LOT: Final = ("se", "SE-09")
 LITTLE: Final = 0.05

@@ -10,6 +10,8 @@ from instruments.lab_processes.processes import process_table
 from tests.faults.laboratory import Laboratory, eventually, suspend
 from tests.notification.sink import Sink, sink
 
+pytestmark = pytest.mark.slow
+
 RATE = 300.0
 
 

@@ -26,6 +26,8 @@ from tests.crash.oracle import judge
 from tests.faults.conftest import MakeLaboratory
 from tests.faults.laboratory import CAMPAIGN, PATIENCE, Laboratory, eventually, suspend
 
+pytestmark = pytest.mark.slow
+
 RATE: Final = 60.0
 
 

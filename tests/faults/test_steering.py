@@ -12,6 +12,8 @@ from tests.faults.agreement import disagreements
 from tests.faults.conftest import MakeLaboratory
 from tests.faults.laboratory import CAMPAIGN, Ended, Laboratory, eventually, suspend
 
+pytestmark = pytest.mark.slow
+
 RATE: Final = 200.0
 BY: Final = ("--by", "Ada", "--reason", "looked at the bench")
 

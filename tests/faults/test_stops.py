@@ -16,6 +16,8 @@ from orchestrator.domain.lifecycle import RunStatus
 from tests.faults.conftest import MakeLaboratory
 from tests.faults.laboratory import Ended, Event, Laboratory, eventually, suspend
 
+pytestmark = pytest.mark.slow
+
 RATE: Final = 20.0
 """Heating takes ten wall seconds at this rate."""
 PUMPS: Final = {"pump_cd", "pump_se", "pump_l"}

@@ -21,6 +21,8 @@ from tests.faults.agreement import disagreements
 from tests.faults.conftest import MakeLaboratory
 from tests.faults.laboratory import CAMPAIGN, Ended, Laboratory, eventually
 
+pytestmark = pytest.mark.slow
+
 RATE: Final = 400.0
 BUDGET: Final = 3
 LEFT: Final = 96 * 1024

@@ -25,6 +25,8 @@ from orchestrator.errors import AthanorError
 from tests.faults.conftest import MakeLaboratory
 from tests.faults.laboratory import PATIENCE, Laboratory, eventually
 
+pytestmark = pytest.mark.slow
+
 RATE: Final = 100.0
 CALLS: Final = "write,writev,pwrite64,pwritev,pwritev2,sendto,fsync,fdatasync,sync_file_range"
 _LINE: Final = re.compile(r"^(?P<pid>\d+) +(?P<call>\w+)\((?P<fd>\d+)<(?P<path>[^>]*)>(?P<rest>.*)$")

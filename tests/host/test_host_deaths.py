@@ -8,6 +8,8 @@ import pytest
 from orchestrator.errors import HostError
 from tests.host.harness import Bench, request, steps
 
+pytestmark = pytest.mark.slow
+
 COMMITS = 29
 """Transitions of a whole run: arrival, begin, 4 + 3 + 3 + 4 + 4 + 2 + 2 + 4 for its steps, end."""
 AFTER = (1, 2, 3, 7, 10, 13, 16, 19, 21, 23, 29)

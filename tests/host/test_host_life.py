@@ -6,11 +6,15 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from instruments.lab_processes.bench_copies import last_copy
 from instruments.lab_processes.http import ask_host
 from instruments.lab_processes.process_identity import Process
 from instruments.lab_processes.state_files import HOST, HOST_ERROR, NOT_SAFE, read_state_file, write_state_file
 from tests.host.harness import PATIENCE, Bench, request, steps, until
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_ready_host_says_in_the_lab_who_and_where_it_is(bench: Bench) -> None:

@@ -19,6 +19,8 @@ from orchestrator.errors import HostError
 from tests.host.harness import Bench, request, until
 from tests.simulator.plant_process import PlantProcess
 
+pytestmark = pytest.mark.slow
+
 CDSE = Path(__file__).parent.parent.parent / "examples" / "cdse"
 CONFIGURATION = {"T": 240.0, "tau": 30.0, "c_se": 0.012, "ratio": 2.0}
 PLANT_RATE = 60.0

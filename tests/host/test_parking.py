@@ -12,6 +12,8 @@ from instruments.lab_processes.state_files import HOST, read_state_file, write_l
 from orchestrator.errors import BenchLatched, HostError
 from tests.host.harness import Bench, request, steps, until
 
+pytestmark = pytest.mark.slow
+
 AFTER = 'park_after = "120 s"'
 NEVER = 'park_after = "1000 h"'
 PARK = """

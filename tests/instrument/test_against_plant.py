@@ -13,6 +13,8 @@ from orchestrator.errors import DeviceError, LimitError, LinkError, Sent
 from tests.instrument.cases import call, oven_settings, platform_settings, pump_settings
 from tests.instrument.running_plant import RunningPlant, running_plant
 
+pytestmark = pytest.mark.slow
+
 LIMIT = 30.0
 
 

@@ -23,6 +23,8 @@ from orchestrator.domain.lifecycle import StepKind, StepStatus
 from orchestrator.domain.records import RunRequest, Step
 from tests.process.conftest import eventually
 
+pytestmark = pytest.mark.slow
+
 BENCH = Path(__file__).parents[2] / "examples" / "cdse" / "bench.toml"
 HEAT_AND_WAIT = (
     Step(index=0, do="pump_l.set_flow", kind=StepKind.STATE_SETTING, arguments={"flow": 1.0}, units={"flow": "mL/min"}),

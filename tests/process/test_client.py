@@ -16,6 +16,8 @@ from orchestrator.ports import Bench
 from tests.process.conftest import eventually
 from tests.process.fake_host import RAW, FakeHost
 
+pytestmark = pytest.mark.slow
+
 STEP = Step(index=0, do="pump_cd.set_flow", kind=StepKind.STATE_SETTING, arguments={"flow": 0.5}, units={"flow": "mL/min"})
 
 

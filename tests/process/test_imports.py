@@ -9,6 +9,8 @@ import pytest
 from flows.plans.lab import make_lab
 from orchestrator.store.sql import SqlStore
 
+pytestmark = pytest.mark.slow
+
 LEDGER_AND_MODELS = {"torch", "botorch", "gpytorch", "prefect", "sqlalchemy", "alembic"}
 SERVER = {"fastapi", "uvicorn", "httpx"}
 DRIVERS = {"asyncua", "serial", "pymodbus", "pint", "scipy", "numpy"}

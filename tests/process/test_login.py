@@ -17,6 +17,8 @@ from instruments.lab_processes.process_identity import Process, reap
 from instruments.lab_processes.state_files import read_state_file
 from orchestrator.errors import BadInput
 
+pytestmark = pytest.mark.slow
+
 LOGIN = "ada:countess-of-lovelace"
 ENDED_WITHIN = 30.0
 _CLIENT = (

@@ -24,6 +24,8 @@ from orchestrator.clock import LiveClock
 from orchestrator.errors import BadInput, Fault, HostError, NeedsPerson
 from tests.process.conftest import eventually
 
+pytestmark = pytest.mark.slow
+
 SUPERVISED = ("tests.process.fake_supervisor",)
 PLANT = ("tests.process.fake_plant",)
 

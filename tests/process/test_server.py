@@ -20,6 +20,8 @@ from instruments.lab_processes.process_identity import Process, reap
 from instruments.lab_processes.state_files import read_state_file
 from tests.process.conftest import eventually
 
+pytestmark = pytest.mark.slow
+
 _USE = (
     "import sys, pathlib, time\nfrom flows.prefect_server.server import ServerUse\n"
     "use = ServerUse(pathlib.Path(sys.argv[1]))\nuse.acquire()\n"

@@ -21,6 +21,8 @@ from tests.crash.campaigns import athanor, quick_campaign
 from tests.process.conftest import eventually, marked
 from tests.process.test_processes import PLANT
 
+pytestmark = pytest.mark.slow
+
 
 @contextmanager
 def file_size_limit(most: int) -> Iterator[None]:

@@ -39,6 +39,8 @@ from orchestrator.errors import BadInput, Fault, HostError
 from tests.process.conftest import eventually
 from tests.process.test_last_resort import BENCH, Wiring
 
+pytestmark = pytest.mark.slow
+
 SUPERVISED = ("tests.process.fake_supervisor",)
 DONE = {"instrument": "oven", "action": "off", "done": True, "reason": None}
 MISSED = {"instrument": "pump_l", "action": "stop", "done": False, "reason": "no reply"}

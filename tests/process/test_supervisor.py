@@ -21,6 +21,8 @@ from instruments.supervisor.supervisor import Supervisor, Times, start_host
 from orchestrator.errors import LockHeld
 from tests.process.conftest import eventually
 
+pytestmark = pytest.mark.slow
+
 QUICK = Times(restart_within=6.0, question=0.5)
 """Silent after 3 s, stuck after 4.8 s."""
 HASTY = Times(restart_within=2.0, question=0.5)

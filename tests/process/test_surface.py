@@ -21,6 +21,8 @@ from orchestrator.errors import BadInput, Fault
 from orchestrator.store.sql import SqlStore
 from tests.host.test_journal import a_request
 
+pytestmark = pytest.mark.slow
+
 _NOISE = (
     "import logging, pathlib, sys, threading; from flows.cli.console import fail; from flows.running.log_file import log_to;"
     " log_to(pathlib.Path(sys.argv[1]));"

@@ -23,6 +23,8 @@ from tests.report.test_page import nasty
 from tests.reviewing.eight import eight_parameters
 from tests.reviewing.informed import Informed
 
+pytestmark = pytest.mark.slow
+
 NARROW = 700
 PATIENCE = 60
 """Seconds; a busy machine draws slowly."""

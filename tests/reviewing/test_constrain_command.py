@@ -18,6 +18,8 @@ from orchestrator.errors import BadInput
 from orchestrator.store.sql import SqlStore
 from tests.crash.campaigns import athanor, quick_campaign
 
+pytestmark = pytest.mark.slow
+
 NOW = Instant(datetime(2026, 1, 1, tzinfo=UTC), 0.0)
 
 

@@ -16,6 +16,8 @@ from orchestrator.ports import Suggestion
 from tests.crash.campaigns import quick_campaign
 from tests.reviewing.informed import LAB_SECONDS, Informed
 
+pytestmark = pytest.mark.slow
+
 MODEL = 'kind = "bayesian"\nrestarts = 1\nraw_samples = 32\nmc_samples = 32'
 UNTIL = 'timeout = "60 min" }'
 

@@ -17,6 +17,8 @@ from tests.faults.laboratory import CAMPAIGN, PATIENCE, eventually, suspend
 from tests.reviewing.reviewed import Reviewed, kill
 from tests.serving.served import LOGIN, Served, settled
 
+pytestmark = pytest.mark.slow
+
 RATE: Final = 100.0
 """Slow enough that a busy machine does not end a run as interrupted."""
 Begin = Callable[[int], Reviewed]

@@ -41,6 +41,8 @@ from orchestrator.store.sql import SqlStore
 from tests.reviewing.prefects import answered
 from tests.reviewing.scripted import CAMPAIGN_FILE, Desk, HandClock, answer
 
+pytestmark = pytest.mark.slow
+
 PATIENCE = 90.0
 """Wall seconds for anything to happen on a busy machine."""
 

@@ -25,6 +25,8 @@ from tests.flow.test_steps import NOW
 from tests.reviewing.scripted import CAMPAIGN_FILE, Desk, HandClock, answer
 from tests.reviewing.terminal import CTRL_C, CTRL_D, Terminal
 
+pytestmark = pytest.mark.slow
+
 MENU = "[a]pprove, [e]dit, [r]eject, [p]age, [s]kip, [q]uit: "
 LEFT = "left without an answer; request 1 stays open"
 

@@ -13,6 +13,8 @@ from tests.faults.laboratory import CAMPAIGN, Laboratory, eventually
 from tests.reviewing.prefects import Prefect, history, prefect_of, until_asked
 from tests.serving.served import settled
 
+pytestmark = pytest.mark.slow
+
 RATE: Final = 50.0
 BATCH: Final = 5
 """One is asked about; four siblings, so that an abort finds one of them in hand however long the command takes to start."""

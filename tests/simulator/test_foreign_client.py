@@ -17,6 +17,8 @@ from simulators.oven import Oven, OvenBody
 from simulators.serial_server import SerialServer
 from simulators.truth import PhysicalEvent
 
+pytestmark = pytest.mark.slow
+
 
 def _ignore(event: PhysicalEvent) -> None:
     pass

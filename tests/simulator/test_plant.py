@@ -13,6 +13,8 @@ from asyncua.ua.uaerrors import UaError
 from simulators.eurotherm import crc16
 from tests.simulator.plant_process import EXAMPLE, LIVENESS, START_LIMIT, PlantProcess, Platform, Wire, eventually, launch
 
+pytestmark = pytest.mark.slow
+
 RATE = 120.0
 
 

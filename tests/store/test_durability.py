@@ -16,6 +16,8 @@ from orchestrator.errors import StoreError
 from orchestrator.store.sql import SqlStore
 from tests.store.cases import BY, CAMPAIGN, at, begin, reading, tell_execution, tell_experiment
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 120
 """Liveness limit of a child process on a busy machine."""
 

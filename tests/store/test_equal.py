@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -30,6 +31,8 @@ from tests.store.cases import (
     tell_experiment,
 )
 from tests.store.memory import MemoryLedger, MemoryStore
+
+pytestmark = pytest.mark.slow
 
 _Item = TypeVar("_Item")
 numbers = st.integers(1, 2)
