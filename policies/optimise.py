@@ -4,8 +4,8 @@ Open spaces alternate as BoTorch's mixed optimiser does: discrete moves to the b
 continuous optimiser (L-BFGS-B, or SLSQP under constraints) with the discrete inputs held. Here every point looked at is
 legal as it stands, and nothing is rounded afterwards.
 
-BoTorch's own `optimize_acqf_mixed_alternating` (0.18.1, botorch/optim/optimize_mixed.py) would do instead of this module,
-`policies.planes` and `policies.neighbours` but for two limits. It knows no nonlinear constraints: it hands on
+BoTorch's own `optimize_acqf_mixed_alternating` (0.18.1, botorch/optim/optimize_mixed.py) would do instead of this module
+and `policies.planes` but for two limits. It knows no nonlinear constraints: it hands on
 `nonlinear_inequality_constraints=None`, so that an expression such as the share of the stocks in a flow cannot be kept. And
 it raises "Equality constraints can only be used with continuous degrees of freedom", while the fractions of a composition on
 a lattice are discrete and sum to one. It also draws from Python's global generator. When both limits are lifted, these
