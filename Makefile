@@ -29,7 +29,7 @@ soak: $(VENV)/.installed
 lint: $(VENV)/.installed
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy orchestrator instruments policies models flows simulators tests benchmarks
+	@$(BIN)/mypy athanor orchestrator instruments policies models flows simulators tests benchmarks
 	@$(BIN)/lint-imports
 
 bench: $(VENV)/.installed

@@ -19,7 +19,7 @@ from flows.cli import campaign_commands, file_commands, reading_commands, review
 from flows.cli.console import fail
 from orchestrator.errors import AthanorError, Fault
 
-_PACKAGES: Final = ("orchestrator", "instruments", "policies", "models", "flows", "simulators")
+_PACKAGES: Final = ("athanor", "orchestrator", "instruments", "policies", "models", "flows", "simulators")
 
 app = typer.Typer(
     name="athanor",
@@ -37,7 +37,7 @@ app.add_typer(review_commands.people_app, name="people")
 
 
 def check_packages() -> None:
-    """Refuse to start when another distribution has overwritten one of the six packages, whose names are generic.
+    """Refuse to start when another distribution has overwritten one of our packages, whose names are generic.
 
     Raises:
         Fault: Names the package and where it comes from.
