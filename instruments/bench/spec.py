@@ -31,7 +31,8 @@ def _seconds(value: Any) -> Any:
 Seconds = Annotated[Number, Field(gt=0)]
 WallSeconds = Annotated[Number, Field(gt=0), BeforeValidator(_seconds), WithJsonSchema(duration_schema("wall"))]
 LabSeconds = Annotated[Number, Field(gt=0), BeforeValidator(_seconds), WithJsonSchema(duration_schema("lab"))]
-Arguments = Annotated[dict[str, Quantity], Field(alias="with")]
+Argument = Annotated[str | Number, WithJsonSchema({"type": ["number", "string"], "examples": ["V / tau"], UNIT: "the argument's"})]
+Arguments = Annotated[dict[str, Argument], Field(alias="with")]
 _NAME: Final = r"^[a-z][a-z0-9_]*$"
 
 
