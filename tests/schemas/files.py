@@ -112,7 +112,7 @@ def _put(other: Any) -> Callable[[Any, Any], bool]:
 _CHANGES: Mapping[str, Callable[[Any, Any], bool]] = {
     "misspelt": _misspell,
     "left out": _leave_out,
-    **{f"= {other!r}": _put(other) for other in ("", "other", "12", True, 0, -3, 2.5, 1e12, [], ["x"], {}, {"x": 1})},
+    **{f"= {other!r}": _put(other) for other in ("other", "12", True, -3, 2.5, ["x"], {"x": 1})},
 }
 
 
