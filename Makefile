@@ -15,7 +15,6 @@ export DO_NOT_TRACK = 1
 demo: $(VENV)/.installed
 	@rm -rf $(DEMO)
 	@$(BIN)/athanor init $(DEMO)
-	@$(BIN)/athanor meta-train $(DEMO)/prior.toml --no-card
 	@$(BIN)/athanor dry-run $(DEMO)/campaign.toml --rate 400
 
 test: $(VENV)/.installed

@@ -71,6 +71,8 @@ class Surroundings:
     asker: Callable[[Lab, ReviewStore, str], Asker]
     """Makes what puts a campaign's open requests to people in Prefect's page; called once Prefect's environment is set."""
     carrier: Carrier
+    make_prior: Callable[[Plan, Path | None, Tell], object]
+    """Makes the prior that a plan lacks, with a folder of recorded tables, where a file beside the campaign's says how."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +123,7 @@ def run_campaign(file: Path, options: RunOptions, surroundings: Surroundings) ->
         AthanorError: One clear line.
     """
     laps = _Clockwork()
-    plan = load_plan(file, data=options.data)
-    if options.kind == "dry" and not plan.needs_wires:
-        raise BadInput(f"{file}: a recorded campaign touches no wire; use `athanor run`")
-    check_room(lab_folder(options.lab, beside=plan.file.path, kind=options.kind))
+    plan = _planned(file, options, surroundings, laps)
     lab = make_lab(options.lab, beside=plan.file.path, kind=options.kind)
     log_to(lab.path / "campaign.log")
     use_threads(1)  # recorded with each proposal; small matrices gain nothing from more
@@ -137,6 +136,19 @@ def run_campaign(file: Path, options: RunOptions, surroundings: Surroundings) ->
             return _Session(plan, lab, store, options, server, laps, surroundings).hold()
         finally:
             server.release()
+
+
+def _planned(file: Path, options: RunOptions, surroundings: Surroundings, laps: "_Clockwork") -> Plan:
+    """Read the files; a prior that is not there yet is made, once nothing else stands against a start."""
+    plan = load_plan(file, data=options.data, prior_later=True)
+    if options.kind == "dry" and not plan.needs_wires:
+        raise BadInput(f"{file}: a recorded campaign touches no wire; use `athanor run`")
+    check_room(lab_folder(options.lab, beside=plan.file.path, kind=options.kind))
+    if not plan.lacks_prior:
+        return plan
+    surroundings.make_prior(plan, options.data, surroundings.tell)
+    laps.lap("making the prior")
+    return load_plan(file, data=options.data)
 
 
 @dataclass(slots=True)
