@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from flows.plans.binding import bench_binding, campaign_binding, drivers_binding, table_binding
-from flows.plans.recipe import Recipe, RecordedRecipe, WiredRecipe
+from flows.plans.recipe import Recipe, RecordedRecipe, ToldRecipe, WiredRecipe
 from instruments.bench.file import BenchFile, load_bench, parse_bench
 from instruments.bench.hazards import possible_hazards
 from instruments.bench.links import refuse_unhonoured
@@ -83,17 +83,18 @@ class Plan:
         return self.bench is not None
 
 
-def load_plan(path: Path, *, data: Path | None = None) -> Plan:
+def load_plan(path: Path, *, data: Path | None = None, free: bool = False) -> Plan:
     """Read a campaign file and all that it names, and check everything that can be checked offline.
 
     Args:
         path: The campaign file.
         data: Folder of recorded tables, for a recorded campaign.
+        free: Whether it may have neither bench nor table: what is proposed is then carried out by nobody here.
 
     Raises:
         BadInput: One line that names the thing, what came and what is legal.
     """
-    file = load_campaign(path.resolve())
+    file = load_campaign(path.resolve(), free=free)
     file.refuse_unhonoured()
     bench = load_bench(file.bench_path) if file.bench_path is not None else None
     if bench is not None:
@@ -117,6 +118,8 @@ def stored_plan(record: CampaignRecord, *, data: Path | None = None) -> Plan:
 
 
 def _plan(file: CampaignFile, bench: BenchFile | None, data: Path | None) -> Plan:
+    if bench is None and file.spec.recorded is None:
+        return _free(file)
     plan = _wired(file, bench) if bench is not None else _recorded(file, data)
     _check_reduction(plan)
     _check_deadline(plan)
@@ -176,6 +179,13 @@ def load_campaign_prior(file: CampaignFile) -> PriorFile:
     if not path.exists():
         raise BadInput(f"{file.path}: there is no prior {path}; make it with `{typed('meta-train', file.path.parent / 'prior.toml')}`")
     return load_prior(path)
+
+
+def _free(file: CampaignFile) -> Plan:
+    space = file.space()
+    sample = _probe(file, space)
+    policy, prior = _policy(file, space)
+    return Plan(file, space, file.objective, policy, ToldRecipe(), sample=sample, prior=prior)
 
 
 def _recorded(file: CampaignFile, data: Path | None) -> Plan:
