@@ -32,15 +32,26 @@ def report(
 
 @app.command()
 def export(
-    out: Annotated[Path, typer.Option("--out", help="Folder for runs.csv, proposals.csv and measurements.csv.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the files.")],
     campaign: CampaignArgument = None,
     lab: LabOption = None,
+    parquet: Annotated[bool, typer.Option("--parquet", help="Each table as Parquet too.")] = False,
+    spectra: Annotated[bool, typer.Option("--spectra", help="Arrays that instruments sent, as one more table.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="The instruments' own bytes, a file per hash.")] = False,
+    crate: Annotated[bool, typer.Option("--crate", help="Describe all of it as an RO-Crate 1.1, with the campaign's files.")] = False,
+    licence: Annotated[str | None, typer.Option("--licence", help="Of the RO-Crate: an address such as a Creative Commons one.")] = None,
 ) -> None:
-    """Write a campaign as CSV files."""
+    """Write a campaign as tables: CSV files, described column by column, and what else is asked for."""
+    from flows.report.export.campaign import ExportOptions
     from flows.running import report_operations
 
-    for path in report_operations.export(the_lab(lab), campaign, out):
+    options = ExportOptions(parquet=parquet, spectra=spectra, raw=raw, crate=crate, licence=licence)
+    for path in report_operations.export(the_lab(lab), campaign, out, options):
         console.print(str(path))
+    if crate:
+        from flows.report.export.crate_check import judge_crate
+
+        console.print(judge_crate(out))
 
 
 @app.command()
