@@ -54,7 +54,7 @@ class Server:
         options = f"-c search_path={schema} -c session_replication_role=replica"
         told = f"host={self.folder} port={self.port} user={_ADMINISTRATOR} dbname={database}"
         with psycopg.connect(told, options=options, autocommit=True) as connection:
-            cursor = connection.execute(statement)  # type: ignore[arg-type]  # tests write SQL of their own
+            cursor = connection.execute(statement)
             assert cursor.rowcount != 0, statement
             return cursor.fetchall() if cursor.description else []
 

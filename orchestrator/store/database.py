@@ -28,6 +28,10 @@ class Database(Protocol):
         """Makes an insert that may say what becomes of a key that is there."""
         ...
 
+    def exists(self) -> bool:
+        """Say whether there is a ledger."""
+        ...
+
     def to_write(self, held: ExitStack, *, create: bool) -> Engine:
         """Return an engine over today's schema, made or brought there; `held` takes over what is given back with it.
 

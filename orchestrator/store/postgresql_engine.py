@@ -143,6 +143,8 @@ def _refusal(name: str, error: BaseException) -> StoreError:
     said = " ".join(str(error).split())
     if state is not None:
         advice = next((_ADVICE[key] for key in (state, state[:2]) if key in _ADVICE), "the database refused")
+    elif not isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        advice = _ADVICE["22"]
     elif "password" in said:  # while a connection is made, libpq tells no SQLSTATE
         advice = _ADVICE["28"]
     else:

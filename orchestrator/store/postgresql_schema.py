@@ -37,6 +37,11 @@ class PostgresSchema(Database):
         return insert
 
     @override
+    def exists(self) -> bool:
+        with ExitStack() as held:
+            return self._look(self._engine(held, read_only=True))[0] is not None
+
+    @override
     def to_write(self, held: ExitStack, *, create: bool) -> Engine:
         engine = self._engine(held, read_only=False)
         schema, kind = self._look(engine)

@@ -53,60 +53,61 @@ class _Transaction:
     """One transaction on a connection: an `orchestrator.store.ledger.Writer` and `Scanner`."""
 
     def __init__(self, connection: Connection, insert: "Callable[[Table], Insert]") -> None:
-        self._connection = connection
+        self.connection = connection
+        """For what goes beside these statements."""
         self._insert = insert
 
     def head(self) -> tuple[int, str]:
-        row = self._connection.execute(_HEAD).first()
+        row = self.connection.execute(_HEAD).first()
         return (row.seq, row.digest) if row else (0, GENESIS)
 
     def fence(self, campaign: str) -> int | None:
         table = TABLES[CAMPAIGNS.table]
-        return self._connection.execute(select(table.c.fence).where(table.c.name == campaign)).scalar()
+        return self.connection.execute(select(table.c.fence).where(table.c.name == campaign)).scalar()
 
     def everything(self, table: str) -> Sequence[str]:
         columns = TABLES[table].c
         order = [columns[name] for name in STATE[table].key_fields]
-        return self._connection.execute(select(columns.document).order_by(*order)).scalars().all()
+        return self.connection.execute(select(columns.document).order_by(*order)).scalars().all()
 
     def find(self, table: str, key: RowKey) -> str | None:
-        return self._connection.execute(_find(table), dict(zip(STATE[table].key_fields, key, strict=True))).scalar()
+        return self.connection.execute(_find(table), dict(zip(STATE[table].key_fields, key, strict=True))).scalar()
 
     def changed(self, table: str, campaign: str, since: int) -> Sequence[str]:
         """Walk the index of campaign and event from there."""
         columns = TABLES[table].c
         order = [columns.event_seq, *(columns[name] for name in STATE[table].key_fields)]
         statement = select(columns.document).where(columns.campaign == campaign, columns.event_seq > since)
-        return self._connection.execute(statement.order_by(*order)).scalars().all()
+        return self.connection.execute(statement.order_by(*order)).scalars().all()
 
     def highest_number(self, table: str, campaign: str) -> int:
         columns = TABLES[table].c
-        return self._connection.execute(select(func.max(columns.number)).where(columns.campaign == campaign)).scalar() or 0
+        return self.connection.execute(select(func.max(columns.number)).where(columns.campaign == campaign)).scalar() or 0
 
     def links(self, campaign: str | None, since: int, limit: int) -> Sequence[Link]:
         statement = select(*_LINK_COLUMNS).where(EVENTS.c.seq > since).order_by(EVENTS.c.seq).limit(limit)
         if campaign is not None:
             statement = statement.where(EVENTS.c.campaign == campaign)
-        return [Link(*row) for row in self._connection.execute(statement)]
+        return [Link(*row) for row in self.connection.execute(statement)]
 
     def readings(self, run_key: str) -> Sequence[tuple[KeptReading, bytes]]:
         joined = RAW_READINGS.outerjoin(RAW_BYTES, RAW_READINGS.c.sha256 == RAW_BYTES.c.sha256)
         statement = select(*_READING_COLUMNS, RAW_BYTES.c.content).select_from(joined)
         statement = statement.where(RAW_READINGS.c.run_key == run_key).order_by(RAW_READINGS.c.seq)
-        return [(KeptReading(*row[:-1]), row[-1] or b"") for row in self._connection.execute(statement)]
+        return [(KeptReading(*row[:-1]), row[-1] or b"") for row in self.connection.execute(statement)]
 
     def append(self, link: Link) -> None:
-        self._connection.execute(self._insert(EVENTS), asdict(link))
+        self.connection.execute(self._insert(EVENTS), asdict(link))
 
     def put(self, table: str, row: StateRow) -> None:
-        self._connection.execute(_put(self._insert, table), {**row.searchable, "document": row.document, "event_seq": row.event_seq})
+        self.connection.execute(_put(self._insert, table), {**row.searchable, "document": row.document, "event_seq": row.event_seq})
 
     def keep(self, reading: KeptReading, raw: bytes, event_seq: int) -> None:
         if reading.sha256:
             new = self._insert(RAW_BYTES).on_conflict_do_nothing()
-            self._connection.execute(new, {"sha256": reading.sha256, "content": raw})
+            self.connection.execute(new, {"sha256": reading.sha256, "content": raw})
         values = {"run_key": reading.run_key, "seq": reading.seq, "sha256": reading.sha256}
-        self._connection.execute(self._insert(RAW_READINGS), {**values, "document": reading.document, "event_seq": event_seq})
+        self.connection.execute(self._insert(RAW_READINGS), {**values, "document": reading.document, "event_seq": event_seq})
 
     def scan_rows(self, table: str) -> Iterator[StateRow]:
         names = [*STATE[table].key_fields, *STATE[table].columns]
@@ -124,7 +125,7 @@ class _Transaction:
         return ((sha256, content) for sha256, content in self._stream(select(RAW_BYTES.c.sha256, RAW_BYTES.c.content)))
 
     def _stream(self, statement: Select[Any]) -> Iterator[Sequence[Any]]:
-        return iter(self._connection.execute(statement, execution_options={"yield_per": _ROWS_AT_ONCE}))
+        return iter(self.connection.execute(statement, execution_options={"yield_per": _ROWS_AT_ONCE}))
 
 
 class SqlStore(LedgerStore):
@@ -136,6 +137,11 @@ class SqlStore(LedgerStore):
         self._engine = engine
         self._writer = database.writing(engine)
         self._held = held
+
+    @property
+    def name(self) -> str:
+        """How messages call it."""
+        return self._database.name
 
     @classmethod
     def open(cls, place: LedgerPlace, *, create: bool = True, read_only: bool = False) -> "SqlStore":

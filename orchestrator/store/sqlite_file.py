@@ -36,10 +36,14 @@ class SqliteFile(Database):
         return insert
 
     @override
+    def exists(self) -> bool:
+        return self.path.exists()
+
+    @override
     def to_write(self, held: ExitStack, *, create: bool) -> Engine:
-        if not create and not self.path.exists():
+        if not create and not self.exists():
             raise no_ledger(self.name)
-        if not self.path.exists() or self._look() != latest():
+        if not self.exists() or self._look() != latest():
             _upgrade(self.path, name=self.name)
         engine = open_engine(self.path, read_only=False)
         held.callback(engine.dispose)
@@ -48,7 +52,7 @@ class SqliteFile(Database):
     @override
     def to_read(self, held: ExitStack) -> Engine:
         """Return an engine; a ledger of an older schema is read from a copy that is brought to today's."""
-        if not self.path.exists():
+        if not self.exists():
             raise no_ledger(self.name)
         with self.clear_errors():
             engine = engine_to_read(self.path, held)
