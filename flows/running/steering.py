@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from flows.plans.lab import Lab, clock_of
-from flows.plans.ledger import open_store, record_status
+from flows.plans.ledger import has_ledger, open_store, record_status
 from instruments.lab_processes.stop import stop_bench
 from orchestrator.domain.events import BY_PREFECT
 from orchestrator.domain.lifecycle import CampaignStatus
@@ -95,7 +95,7 @@ class Steering:
 
 def was_paused_in_page(lab: Lab, campaign: str) -> bool:
     """Say whether a campaign waits for somebody to press Resume in the page."""
-    if not lab.ledger.exists():
+    if not has_ledger(lab):
         return False
     with open_store(lab, read_only=True) as store:
         records: dict[str, CampaignRecord] = {record.name: record for record in store.campaigns()}
