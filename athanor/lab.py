@@ -24,7 +24,7 @@ from flows.report.export.spectra import spectra_table
 from flows.report.export.tables import TABLES
 from flows.running import operations, report_operations, review_operations
 from flows.running.operations import LedgerCheck, Resumed, Standing
-from flows.running.review_operations import Decided, Decision
+from flows.running.review_operations import Decided, Decision, EditsByNumber
 from orchestrator.domain.records import CampaignRecord, Proposal
 from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.review import ReviewRequest
@@ -277,9 +277,7 @@ def _acts(which: str) -> ModuleType:
     return import_module(f"flows.running.{which}_operations")
 
 
-def _edits(
-    checked: Callable[..., review_operations.EditsByNumber], texts: Sequence[str], *asked: object
-) -> review_operations.EditsByNumber:
+def _edits(checked: Callable[..., EditsByNumber], texts: Sequence[str], *asked: object) -> EditsByNumber:
     return checked(*asked, texts)
 
 
