@@ -12,6 +12,7 @@ from pydantic import Field
 from orchestrator.domain.lifecycle import ProposalStatus, RunStatus
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, Measurement, Proposal
 from orchestrator.domain.values import Frozen
+from orchestrator.errors import BadInput
 from orchestrator.history import Changes, History
 
 NAME: Final = "optimizer"
@@ -51,8 +52,14 @@ class Told(Frozen):
     """Standard uncertainties, in the targets' units."""
 
     def changes(self, history: History) -> Changes:
-        """Return what becomes of it: a run that has ended, of a proposal's replicates the first that waits, else one more."""
-        proposal = self.proposal or history.proposals[(str(self.number), 1)]
+        """Return what becomes of it: a run that has ended, of a proposal's replicates the first that waits, else one more.
+
+        Raises:
+            BadInput: There is no such proposal.
+        """
+        proposal = self.proposal or history.proposals.get((str(self.number), 1))
+        if proposal is None:
+            raise BadInput(f"it tells of experiment {self.number}, which was not asked for before")
         own = [run for run in history.runs.values() if run.proposal_id == proposal.proposal_id]
         waiting = next((run for run in own if run.status.is_open), None)
         run = (waiting or _run(proposal, len(own) + 1)).evolve(

@@ -157,8 +157,12 @@ class Optimizer:
         Raises:
             BadInput: One line: no such file, another version, damaged, or another prior.
         """
-        saved = read_optimizer(Path(path))
-        return cls._of(saved.basis, _same_prior(saved.basis, prior, what=f"optimizer {path}"), saved.events)
+        saved, what = read_optimizer(Path(path)), f"optimizer {path}"
+        found = _same_prior(saved.basis, prior, what=what)
+        try:
+            return cls._of(saved.basis, found, saved.events)
+        except BadInput as error:
+            raise BadInput(f"{what}: {error}") from error
 
     @classmethod
     def _of(cls, basis: Basis, prior: PriorFile | None, events: Sequence[Event] = ()) -> Self:
@@ -347,7 +351,8 @@ class Optimizer:
     def _asked(self, suggestion: Suggestion) -> tuple[int, Asked] | None:
         """Return the batch that a suggestion belongs to, and its place among all that was asked and told."""
         for index, event in enumerate(self._events):
-            if isinstance(event, Asked) and any(self._suggestion(one) == suggestion for one in event.proposals):
+            own = event.proposals if isinstance(event, Asked) else ()
+            if any((one.number, one.configuration) == (suggestion.number, suggestion.configuration) for one in own):
                 return index, event
         return None
 

@@ -164,16 +164,17 @@ class _Clockwork:
         self.began = now
 
 
-def _refuse_paused(record: CampaignRecord | None) -> None:
+def _refuse_paused(record: CampaignRecord | None, lab: Path) -> None:
     if record is None or record.status in (CampaignStatus.DRAFT, CampaignStatus.RUNNING):
         return
     if record.status is CampaignStatus.ABORTED:
         raise BadInput(f"campaign {record.name} was aborted ({record.reason}); choose another name")
     if record.reason == "unknown":
         raise NeedsPerson(
-            f"campaign {record.name} is paused: a run's outcome is unknown; `athanor status` names it, `athanor resolve` settles it"
+            f"campaign {record.name} is paused: a run's outcome is unknown; "
+            f"`{typed('status', '--lab', lab)}` names it, and the command that settles it"
         )
-    raise NeedsPerson(f"campaign {record.name} is paused ({record.reason}); `{typed('resume', record.name)}` lifts it")
+    raise NeedsPerson(f"campaign {record.name} is paused ({record.reason}); `{typed('resume', record.name, '--lab', lab)}` lifts it")
 
 
 @dataclass(frozen=True)
@@ -199,7 +200,7 @@ class _Session:
         if record is not None and record.status is CampaignStatus.FINISHED:
             self._end_processes()  # an earlier command may have died between its last event and this
             return SessionEnd(record.name, self.lab.path, record.status, record.reason, write_report_of(self.store, record, self.lab), None)
-        _refuse_paused(record)
+        _refuse_paused(record, self.lab.path)
         self.laps.lap("reading")
         with failed_start_leaves_nothing(self.lab.path) if self.plan.needs_wires else nullcontext() as start:
             return self._carry_on(record, start)
@@ -332,15 +333,16 @@ class _Session:
         self.laps.lap("report")
         budget = self.plan.file.spec.campaign.budget
         account = Account(history, self.plan.objective, budget, self.laps.seconds, setup.timings.seconds, self.store.head())
-        complaint = None if over else NeedsPerson(_what_next(history, reason))
+        complaint = None if over else NeedsPerson(_what_next(history, reason, self.lab.path))
         return SessionEnd(self.name, self.lab.path, ended.status, reason, report, account, complaint)
 
 
-def _what_next(history: History, reason: str) -> str:
+def _what_next(history: History, reason: str, lab: Path) -> str:
     if reason == "unknown":
         unknown = unknown_runs(history)[0].run_key
         return (
             f"run {unknown}: nobody saw how it ended; look at the bench, then type: "
-            f"{typed('resolve', unknown)} --done | --not-done | --discard --reason TEXT --by NAME"
+            f"{typed('resolve', unknown, '--lab', lab)} --done | --not-done | --discard --reason TEXT --by NAME"
         )
-    return f"campaign {history.campaign.name} is paused ({reason}); `{typed('resume', history.campaign.name)}` lifts it"
+    resume = typed("resume", history.campaign.name, "--lab", lab)
+    return f"campaign {history.campaign.name} is paused ({reason}); `{resume}` lifts it"

@@ -10,6 +10,7 @@ from flows.report.export.layers import commanded, forecast, forecasts, layer, re
 from flows.report.export.proposals import decision_moments
 from flows.report.export.runs import configurations, moments, result_cells
 from flows.report.export.source import Source
+from orchestrator.domain.objective import Objective
 
 _HEADS: Final = (
     Column("experiment", "Number of the experiment, from 1, in the order of proposals and replicates.", "integer"),
@@ -63,10 +64,10 @@ def _row(source: Source, one: Experiment, arguments: Sequence[Column]) -> dict[s
         "state": str(one.status),
         "reason": run.reason,
         **prefixed("configuration", one.configuration),
-        **result_cells(one),
-        **prefixed("uncertainty", {name: found.uncertainty for name, found in one.results.items()}),
+        **result_cells(one, source.objective),
+        **prefixed("uncertainty", {name: one.results[name].uncertainty for name in source.objective.names if name in one.results}),
         **forecast(one.predicted, approved, source.objective),
-        **_residuals(one),
+        **_residuals(one, source.objective),
         "objective": one.score,
         "decided_by": approved.decided_by,
         "author": approved.author,
@@ -89,6 +90,6 @@ def _row(source: Source, one: Experiment, arguments: Sequence[Column]) -> dict[s
     }
 
 
-def _residuals(one: Experiment) -> dict[str, float]:
-    both = [name for name in one.results if name in one.predicted]
+def _residuals(one: Experiment, objective: Objective) -> dict[str, float]:
+    both = [name for name in objective.names if name in one.results and name in one.predicted]
     return prefixed("residual", {name: one.results[name].value - one.predicted[name].mean for name in both})

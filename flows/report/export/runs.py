@@ -8,6 +8,7 @@ from flows.report.experiments import Experiment
 from flows.report.export.columns import Column, Table, moment, prefixed
 from flows.report.export.layers import commanded, layer, results, sent
 from flows.report.export.source import Source, when
+from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import ExperimentRun
 
 _HEADS: Final = (
@@ -50,7 +51,7 @@ def _row(source: Source, experiment: Experiment, run: ExperimentRun, arguments: 
         "reason": run.reason,
         **configurations(experiment, run),
         **sent(run, arguments),
-        **(result_cells(experiment) if last else {}),
+        **(result_cells(experiment, source.objective) if last else {}),
         "objective": experiment.score if last else None,
         "experiment": experiment.index,
         "proposal": experiment.approved.number,
@@ -71,9 +72,9 @@ def configurations(experiment: Experiment, run: ExperimentRun) -> dict[str, Any]
     }
 
 
-def result_cells(experiment: Experiment) -> dict[str, Any]:
-    """Return the accepted results of an experiment."""
-    return prefixed("result", {name: found.value for name, found in experiment.results.items()})
+def result_cells(experiment: Experiment, objective: Objective) -> dict[str, Any]:
+    """Return the accepted results of an experiment; a quantity that is no target stands among the measurements alone."""
+    return prefixed("result", {name: experiment.results[name].value for name in objective.names if name in experiment.results})
 
 
 def moments(source: Source, run: ExperimentRun) -> dict[str, Any]:
