@@ -58,10 +58,10 @@ class Optimizer:
     Example:
         >>> import athanor
         >>> space = athanor.SearchSpace(parameters=(athanor.ContinuousParameter(name="T", unit="degC", min=200, max=280),))
-        >>> objective = athanor.Objective(targets=(athanor.Target(name="yield_", unit="percent", goal="maximise"),))
+        >>> objective = athanor.Objective(targets=(athanor.Target(name="yield", unit="percent", goal="maximise"),))
         >>> optimizer = athanor.Optimizer(space, objective, seed=1)
         >>> (suggestion,) = optimizer.ask()
-        >>> optimizer.tell(suggestion, {"yield_": 41.5})
+        >>> optimizer.tell(suggestion, {"yield": 41.5})
     """
 
     def __init__(
@@ -283,7 +283,7 @@ class Optimizer:
     def _suggestion(self, proposal: Proposal) -> Suggestion:
         provenance = proposal.provenance
         return Suggestion(
-            configuration=dict(proposal.configuration),
+            configuration={column: proposal.configuration[column] for column in self.space.columns},
             policy=provenance.policy,
             acquisition=provenance.acquisition,
             predicted=provenance.predicted,
