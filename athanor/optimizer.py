@@ -351,8 +351,7 @@ class Optimizer:
     def _asked(self, suggestion: Suggestion) -> tuple[int, Asked] | None:
         """Return the batch that a suggestion belongs to, and its place among all that was asked and told."""
         for index, event in enumerate(self._events):
-            own = event.proposals if isinstance(event, Asked) else ()
-            if any((one.number, one.configuration) == (suggestion.number, suggestion.configuration) for one in own):
+            if isinstance(event, Asked) and any(_is(one, suggestion) for one in event.proposals):
                 return index, event
         return None
 
@@ -401,6 +400,10 @@ class Optimizer:
             BadInput: The file cannot be written.
         """
         write_optimizer(Path(path), Saved(basis=self._basis, events=self._events))
+
+
+def _is(proposal: Proposal, suggestion: Suggestion) -> bool:
+    return (proposal.number, proposal.configuration) == (suggestion.number, suggestion.configuration)
 
 
 def _surrogate(prior: PriorName | None, *, guard: bool, task: Mapping[str, float | str]) -> dict[str, object]:

@@ -29,7 +29,7 @@ OBJECTIVE = athanor.Objective(
 )
 ONE = athanor.Objective(targets=(athanor.Target(name="level", unit="V", goal="maximise"),))
 QUICK = {"restarts": 1, "raw_samples": 32}
-HERE = {"T": 240.0, "solvent": "ODE"}
+HERE: dict[str, float | str] = {"T": 240.0, "solvent": "ODE"}
 
 
 def drawing(**changes: Any) -> athanor.Optimizer:

@@ -22,7 +22,7 @@ print(json.dumps([one.configuration for one in optimizer.ask(2)]))
 
 
 def in_another_process(path: Path) -> list[dict[str, float | str]]:
-    words = [sys.executable, "-W", "ignore", "-c", ELSEWHERE, path]
+    words: list[str | Path] = [sys.executable, "-W", "ignore", "-c", ELSEWHERE, path]
     answer = subprocess.run(words, capture_output=True, text=True, check=True, timeout=240)
     found: list[dict[str, float | str]] = json.loads(answer.stdout)
     return found
