@@ -97,6 +97,10 @@ class Optimizer:
         """
         loaded = prior if prior is None or isinstance(prior, PriorFile) else load_prior(Path(prior))
         place = "" if prior is None or isinstance(prior, PriorFile) else str(Path(prior).resolve())
+        if loaded is not None and policy != "bayesian":
+            raise BadInput(f"a prior belongs to policy 'bayesian'; policy {policy!r} asks no model")
+        if loaded is None and not guard:
+            raise BadInput("guard = False belongs to a prior; there is none to guard against")
         named = None if loaded is None else PriorName(path=place, sha256=loaded.sha256)
         try:
             basis = Basis.model_validate(

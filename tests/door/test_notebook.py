@@ -11,7 +11,8 @@ NOTEBOOK = Path(__file__).parents[2] / "docs" / "tutorials" / "ask-and-tell.ipyn
 
 
 def read() -> NotebookNode:
-    return from_dict(json.loads(NOTEBOOK.read_text()))
+    notebook: NotebookNode = from_dict(json.loads(NOTEBOOK.read_text()))  # type: ignore[no-untyped-call]  # nbformat's own affair
+    return notebook
 
 
 @pytest.mark.slow

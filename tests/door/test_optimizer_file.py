@@ -76,6 +76,8 @@ def test_a_prior_that_does_not_fit_is_refused_as_a_campaign_refuses_it(lab_file:
         athanor.Optimizer(prior.space, athanor.Objective(targets=(athanor.Target(name="brightness", goal="maximise"),)), prior=prior)
     assert str(in_code.value) == "prior cdse knows no target 'brightness'; it knows quantum_yield"
     assert str(from_file.value) == f"{file}: {in_code.value}"
+    with pytest.raises(athanor.BadInput, match="a prior belongs to policy 'bayesian'; policy 'random' asks no model"):
+        athanor.Optimizer(prior.space, ONE, prior=prior, policy="random")
 
 
 # ---------------------------------------------------------------------- damage
