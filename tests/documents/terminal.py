@@ -87,7 +87,8 @@ class Terminal:
         end = time.monotonic() + PATIENCE
         ended = False
         while text not in (said := self.run(words)).text:
-            assert not (ended or time.monotonic() > end), f"`{words}` never said {text!r}, but: {said.text}{self.heard}"
+            over = ended or time.monotonic() > end
+            assert not over, f"`{words}` never said {text!r}, but: {said.text}{self.heard}"
             ended = self._running is not None and self._running[0].poll() is not None  # once more, since it may have done it
             time.sleep(0.3)
 
