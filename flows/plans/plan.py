@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from flows.plans.binding import bench_binding, campaign_binding, drivers_binding, table_binding
-from flows.plans.recipe import Recipe, RecordedRecipe, WiredRecipe
+from flows.plans.recipe import Recipe, RecordedRecipe, ToldRecipe, WiredRecipe
 from instruments.bench.file import BenchFile, load_bench, parse_bench
 from instruments.bench.hazards import possible_hazards
 from instruments.bench.links import refuse_unhonoured
@@ -91,18 +91,19 @@ class Plan:
         return self.bench is not None
 
 
-def load_plan(path: Path, *, data: Path | None = None, prior_later: bool = False) -> Plan:
+def load_plan(path: Path, *, data: Path | None = None, free: bool = False, prior_later: bool = False) -> Plan:
     """Read a campaign file and all that it names, and check everything that can be checked offline.
 
     Args:
         path: The campaign file.
         data: Folder of recorded tables, for a recorded campaign.
+        free: Whether it may have neither bench nor table: what is proposed is then carried out by nobody here.
         prior_later: Whether a prior that is not there is no fault; the plan then lacks it.
 
     Raises:
         BadInput: One line that names the thing, what came and what is legal.
     """
-    file = load_campaign(path.resolve())
+    file = load_campaign(path.resolve(), free=free)
     file.refuse_unhonoured()
     bench = load_bench(file.bench_path) if file.bench_path is not None else None
     if bench is not None:
@@ -127,6 +128,8 @@ def stored_plan(record: CampaignRecord, *, data: Path | None = None) -> Plan:
 
 def _plan(file: CampaignFile, bench: BenchFile | None, data: Path | None, *, prior_later: bool = False) -> Plan:
     prior_of = partial(_campaign_prior, prior_later=prior_later)
+    if bench is None and file.spec.recorded is None:
+        return _free(file, prior_of)
     plan = _wired(file, bench, prior_of) if bench is not None else _recorded(file, data, prior_of)
     _check_reduction(plan)
     _check_deadline(plan)
@@ -189,6 +192,13 @@ def _campaign_prior(file: CampaignFile, *, prior_later: bool) -> PriorFile | Non
             return None
         raise BadInput(f"{file.path}: there is no prior {path}; make it with `{typed('meta-train', file.path.parent / 'prior.toml')}`")
     return load_prior(path)
+
+
+def _free(file: CampaignFile, prior_of: PriorOf) -> Plan:
+    space = file.space()
+    sample = _probe(file, space)
+    policy, prior = _policy(file, space, prior_of)
+    return Plan(file, space, file.objective, policy, ToldRecipe(), sample=sample, prior=prior)
 
 
 def _recorded(file: CampaignFile, data: Path | None, prior_of: PriorOf) -> Plan:
