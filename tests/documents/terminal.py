@@ -120,7 +120,7 @@ class Terminal:
 
     def close(self) -> None:
         """End what still runs, also after a failed test."""
-        if self._running is not None:
+        if self._running is not None and self._running[0].poll() is None:
             os.killpg(self._running[0].pid, signal.SIGKILL)
             self._running[0].wait()
 
