@@ -19,7 +19,6 @@ from orchestrator.errors import AthanorError
 
 logger = logging.getLogger(__name__)
 
-"""Who the ledger names: the page knows one login and no persons."""
 CANCELLED: Final = "cancelled"
 PAUSED_IN_PAGE: Final = "paused in the page"
 LEFT_IN_PAGE: Final = frozenset({CANCELLED, PAUSED_IN_PAGE})

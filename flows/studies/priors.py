@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from flows.plans.lab import Tell, find_lab, labs_in
 from flows.plans.ledger import has_ledger, open_store
-from flows.report.export import write_atomically
+from flows.report.files import write_atomically
 from flows.studies.metatraining.card import card_markdown, record
 from flows.studies.metatraining.trust import Case, PriorVerdict, assess, rank
 from models.meta_learning.checkpoint import PriorFile, known_priors, load_prior, save_prior
