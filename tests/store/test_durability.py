@@ -127,10 +127,12 @@ def test_a_session_that_the_server_ends_in_mid_transaction_is_one_line_and_the_n
         told = tell_execution(store)
         ended, head = told.run.evolve(status=RunStatus.COMPLETED), store.head()
 
+        ours = f"application_name = 'athanor, pid {os.getpid()} on {socket.gethostname()}'"
+        ends = iter([f"select pg_terminate_backend(pid) from pg_stat_activity where {ours}"])
+
         def end_the_session(*_: object) -> None:
-            event.remove(store._engine, "commit", end_the_session)
-            ours = f"application_name = 'athanor, pid {os.getpid()} on {socket.gethostname()}'"
-            postgres.rows(f"select pg_terminate_backend(pid) from pg_stat_activity where {ours}")
+            for statement in ends:
+                postgres.rows(statement)
 
         event.listen(store._engine, "commit", end_the_session)
         with pytest.raises(StoreError) as refusal:

@@ -156,10 +156,10 @@ _SETTINGS = settings(stateful_step_count=25, deadline=None, suppress_health_chec
 
 
 def test_a_file_and_a_ledger_in_memory_agree() -> None:
-    run_state_machine_as_test(TwoStores, settings=settings(_SETTINGS, max_examples=12))  # type: ignore[no-untyped-call]  # hypothesis
+    run_state_machine_as_test(TwoStores, settings=settings(_SETTINGS, max_examples=12))
 
 
 def test_a_server_and_a_ledger_in_memory_agree(postgres: Server) -> None:
     _server.append(postgres)
-    run_state_machine_as_test(TwoStores, settings=settings(_SETTINGS, max_examples=6))  # type: ignore[no-untyped-call]  # hypothesis
+    run_state_machine_as_test(TwoStores, settings=settings(_SETTINGS, max_examples=6))
     _server.clear()
