@@ -6,16 +6,16 @@ PEERS := .venv-peers
 CRATE := .venv-crate
 BIN := $(VENV)/bin
 DEMO := .demo
+DOCS := .docs
 WORKERS ?= 3
 export PREFECT_HOME ?= $(CURDIR)/$(VENV)/prefect-home
 export DO_NOT_TRACK = 1
 
-.PHONY: demo test test-fast lint bench bench-meta bench-peers interop crate soak lock clean
+.PHONY: demo test test-fast lint bench bench-meta bench-peers interop crate soak docs lock clean
 
 demo: $(VENV)/.installed
 	@rm -rf $(DEMO)
 	@$(BIN)/athanor init $(DEMO)
-	@$(BIN)/athanor meta-train $(DEMO)/prior.toml --no-card
 	@$(BIN)/athanor dry-run $(DEMO)/campaign.toml --rate 400
 
 test: $(VENV)/.installed
@@ -30,8 +30,14 @@ soak: $(VENV)/.installed
 lint: $(VENV)/.installed
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy athanor orchestrator instruments policies models flows simulators tests benchmarks
+	@$(BIN)/mypy athanor orchestrator instruments policies models flows simulators tests benchmarks docs
 	@$(BIN)/lint-imports
+
+# Built from nothing: a page that is gone, or a name that the code no longer has, is found. Nothing is fetched.
+docs: $(VENV)/.installed
+	@rm -rf $(DOCS)
+	@$(BIN)/python -m sphinx -q -W --keep-going -n -b html docs $(DOCS)
+	@echo "$(DOCS)/index.html"
 
 bench: $(VENV)/.installed
 	@$(BIN)/python -m benchmarks
@@ -76,7 +82,7 @@ lock: $(VENV)/.installed
 	@$(BIN)/python -m pip freeze --all --exclude-editable | sed -E '/^pip==/d; s/\+cpu$$//' > requirements.lock
 
 clean:
-	@rm -rf $(DEMO) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(DEMO) $(DOCS) .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/.installed: requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Frozen, explain
+from orchestrator.domain.written import Whole
 from orchestrator.errors import BadInput
 
 AcquisitionKind = Literal["log-nei", "log-ei"]
@@ -21,16 +22,16 @@ class NoSettings(Frozen):
 class BayesianSettings(Frozen):
     """How hard to think."""
 
-    initial: Annotated[int, Field(ge=0)] | None = None
+    initial: Annotated[Whole, Field(ge=0)] | None = None
     """Experiments of the space-filling design; by default none where a prior is adapted, else one more than there are degrees
     of freedom, at least three."""
     acquisition: AcquisitionKind = "log-nei"
     """`log-nei` copes with noise and any objective; `log-ei` is exact for one target to maximise or minimise."""
-    mc_samples: Annotated[int, Field(ge=16, le=4096)] = 256
+    mc_samples: Annotated[Whole, Field(ge=16, le=4096)] = 256
     """Joint samples of the targets (quasi Monte Carlo)."""
-    restarts: Annotated[int, Field(ge=1, le=64)] = 4
+    restarts: Annotated[Whole, Field(ge=1, le=64)] = 4
     """Local searches from different starts."""
-    raw_samples: Annotated[int, Field(ge=16, le=16384)] = 256
+    raw_samples: Annotated[Whole, Field(ge=16, le=16384)] = 256
     """Points from which the starts are chosen."""
 
     def refuse_unfit(self, objective: Objective) -> None:

@@ -1,14 +1,16 @@
-"""Commands for a lab's files, before anything runs: init, check, simulate."""
+"""Commands for a lab's files, before anything runs: init, schema, check, simulate."""
 
+import json
 import signal
 import threading
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from flows.cli.console import console
 from flows.cli.options import DataOption, FileArgument, JsonOption, LabOption, commands
+from orchestrator.errors import BadInput
 
 app = commands()
 
@@ -24,6 +26,25 @@ def init(directory: Annotated[Path, typer.Argument(help="A new folder.")]) -> No
     console.print("next:")
     for command, name in NEXT:
         console.print(f"  {typed(command, directory / name)}")
+
+
+@app.command()
+def schema(
+    kind: Annotated[Literal["campaign", "bench", "prior", "benchmark"], typer.Argument(help="What the file is for.")],
+    out: Annotated[Path | None, typer.Option("--out", help="File to write; standard output where it is left out.")] = None,
+) -> None:
+    """Write the JSON Schema of a file, for an editor that completes and checks what is typed."""
+    from flows.schemas.files import SCHEMAS
+
+    written = json.dumps(SCHEMAS[kind](), indent=2, ensure_ascii=False) + "\n"
+    if out is None:
+        console.print(written, end="")
+        return
+    try:
+        out.write_text(written, encoding="utf-8")
+    except OSError as error:
+        raise BadInput(f"{out} cannot be written: {error.strerror}") from error
+    console.print(f"{out}: `#:schema {out.name}` as the first line of a file beside it names it to editors that read TOML")
 
 
 @app.command()

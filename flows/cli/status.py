@@ -70,9 +70,9 @@ def _lines(found: "Standing", document: Mapping[str, Any]) -> Iterator[str]:
     for name, process in document["processes"].items():
         yield f"  {name}: {'-' if process is None else 'pid {pid}, since {started}'.format(**process)}"
     for request in history.open_requests:
-        yield f"  request {request.number} waits for people: {request.extent}; athanor review"
+        yield f"  request {request.number} waits for people: {request.extent}; `{typed('review', '--lab', lab.path)}`"
     for run_key in document["unknown"]:
-        yield f"  unknown: {typed('resolve', run_key)} --done | --not-done | --discard --reason TEXT --by NAME"
+        yield f"  unknown: {typed('resolve', run_key, '--lab', lab.path)} --done | --not-done | --discard --reason TEXT --by NAME"
 
 
 def _trust_line(found: "Standing", prior: Mapping[str, str]) -> str:

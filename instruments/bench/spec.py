@@ -5,26 +5,58 @@ What takes drivers, units of channels or several tables at once is checked by `i
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
 from orchestrator.domain.values import Frozen
+from orchestrator.domain.written import (
+    UNIT,
+    Number,
+    Quantity,
+    TextWithUnit,
+    Whole,
+    duration_schema,
+    either,
+    never,
+    quantity_schema,
+    text_schema,
+)
 from orchestrator.numerals import number
 from orchestrator.units import parse
 
-Seconds = Annotated[float, Field(gt=0)]
+
+def _seconds(value: Any) -> Any:
+    return parse(value, "s", what="bench times") if isinstance(value, str) else value
+
+
+Seconds = Annotated[Number, Field(gt=0)]
+WallSeconds = Annotated[Number, Field(gt=0), BeforeValidator(_seconds), WithJsonSchema(duration_schema("wall"))]
+LabSeconds = Annotated[Number, Field(gt=0), BeforeValidator(_seconds), WithJsonSchema(duration_schema("lab"))]
+Argument = Annotated[str | Number, WithJsonSchema({"type": ["number", "string"], "examples": ["V / tau"], UNIT: "the argument's"})]
+Arguments = Annotated[dict[str, Argument], Field(alias="with")]
 _NAME: Final = r"^[a-z][a-z0-9_]*$"
 
 
 class LinkSpec(Frozen):
     """One wire."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "if": {"properties": {"kind": {"const": "serial"}}, "required": ["kind"]},
+            "then": {**never("url"), "required": ["port"]},
+            "else": {**never("port"), "required": ["url"]},
+        }
+    )
+
     kind: Literal["serial", "opcua"]
+    """What the wire is."""
     port: str | None = None
     """Serial: the device's path, best below /dev/serial/by-id."""
     url: str | None = None
     """OPC-UA: the endpoint."""
     frame: Annotated[str, Field(pattern=r"^[78][NEO][12]$")] = "8N1"
-    baud: int = 19200
+    """Serial: data bits, parity (N, E or O) and stop bits."""
+    baud: Whole = 19200
+    """Serial: bits per second."""
 
     @model_validator(mode="after")
     def _check(self) -> "LinkSpec":
@@ -48,78 +80,118 @@ class WatchdogSpec(Frozen):
 class LimitSpec(Frozen):
     """A range as people write it, with units."""
 
-    min: str | float
-    max: str | float
+    min: Quantity
+    """Least value that is ever sent."""
+    max: Quantity
+    """Greatest value that is ever sent."""
 
 
 class InstrumentSpec(Frozen):
     """One instrument on a link."""
 
     driver: str
+    """The driver's name; `reference/drivers` lists them."""
     link: str
-    address: int | None = None
+    """The link that it hangs on, by its name in `[links]`."""
+    address: Whole | None = None
+    """Its address on a wire that several devices share."""
     serial_number: str | None = None
+    """Refused when the device says another one."""
     model: str | None = None
+    """Refused when the device says another one; for some drivers it also sets the datasheet's limits."""
     limits: dict[str, LimitSpec] = Field(default_factory=dict)
+    """Argument of the driver's commands (`flow`, `temperature`) -> range, in a unit that converts to the driver's."""
     watchdog: WatchdogSpec | None = None
+    """The device's own communication watchdog, where it has one."""
     safe_state: tuple[str, ...] = ()
-    options: dict[str, str | float | int] = Field(default_factory=dict)
+    """Safe actions of the driver, in the order in which they are done; instruments go in the order of the file."""
+    options: dict[str, str | Whole | Number] = Field(default_factory=dict)
+    """The driver's own settings; `reference/drivers` lists them."""
+
+
+Concentration = Annotated[str, WithJsonSchema(text_schema("converts to mol/L", "0.2 mol/L"))]
 
 
 class StockSpec(Frozen):
     """One named stock solution."""
 
-    species: Annotated[dict[str, str], Field(min_length=1)]
-    """Concentration of each species, for example "0.2 mol/L"."""
+    species: Annotated[dict[str, Concentration], Field(min_length=1)]
+    """Concentration of each species, for example "0.2 mol/L"; expressions know it as `stocks.STOCK.SPECIES`."""
     lot: str
-    volume: str
+    """The bottle: what is left of it is counted by this name."""
+    volume: TextWithUnit
+    """All that was ever filled of this lot, for example "200 mL"; what is left is that, less what runs have dosed."""
     delivered_by: str | None = None
-    """The instrument that pumps it; for the reagents' budget."""
-    price: str | float | None = None
-    """Amount, currency and volume, for example "12 EUR/mL"."""
+    """The instrument that pumps it; without it nothing is counted."""
+    price: Annotated[str | Number, WithJsonSchema({"type": "string", "examples": ["12 EUR/mL"], UNIT: "currency per volume"})] | None = None
+    """Amount, currency (three capital letters) and volume, for example "12 EUR/mL"; one currency for all stocks."""
 
 
 class UntilSpec(Frozen):
     """When a step is done."""
 
     channel: str
-    within: str
-    hold: Annotated[str, Field(alias="for")]
-    timeout: str
-    rate: str | None = None
-    """How fast the channel comes to its setpoint, for example "10 delta_degC/min"; for estimates of time alone."""
+    """What is read, as `instrument.channel`; it is compared with what the step has set."""
+    within: Annotated[str, WithJsonSchema(text_schema("a difference in the channel's unit", "1 delta_degC"))]
+    """How near to the setpoint counts as there."""
+    hold: Annotated[str, Field(alias="for"), WithJsonSchema(text_schema("lab time", "60 s"))]
+    """How long it must stay there."""
+    timeout: Annotated[str, WithJsonSchema(text_schema("lab time", "20 min"))]
+    """After so long without it the run has failed."""
+    rate: Annotated[str, WithJsonSchema(text_schema("the channel's unit per time", "10 delta_degC/min"))] | None = None
+    """How fast the channel comes to its setpoint; for estimates of time alone."""
 
 
 class GapSpec(Frozen):
     """The longest interruption that a run survives."""
 
-    max_gap: str
+    max_gap: Annotated[str, WithJsonSchema(text_schema("lab time", "60 s"))]
+    """After a longer gap the run has failed as interrupted."""
 
 
 class StepSpec(Frozen):
     """One step of the procedure, with expressions still in it."""
 
     do: str
-    arguments: Annotated[dict[str, str | float], Field(alias="with")] = Field(default_factory=dict)
+    """`instrument.command`; or `wait`, which lets lab time pass; or `read`, which reads channels."""
+    arguments: Arguments = Field(default_factory=dict)
+    """Argument of the command -> number, text with unit, or expression over parameters, constants and stocks."""
     channels: tuple[str, ...] = ()
+    """`read`: what is read, as `instrument.channel`."""
     until: UntilSpec | None = None
+    """When the step is done; without it, once the device has taken it."""
     interrupted: Literal["abort", "continue"] | GapSpec = "abort"
+    """What an interruption of the host means for the run: it ends, goes on, or goes on after at most `max_gap`."""
 
 
 class ProcedureSpec(Frozen):
     """The ordered steps that realise a configuration."""
 
     steps: Annotated[tuple[StepSpec, ...], Field(min_length=1)]
+    """The steps, one `[[procedure.steps]]` each, in order."""
 
 
 class InfeasibleRule(Frozen):
     """When a run's end is the recipe's fault: a device's code, or a reading beyond a value."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            **either("code", "reading"),
+            "if": {"required": ["reading"]},
+            "then": {"anyOf": [{"required": ["below"]}, {"required": ["above"]}]},
+        }
+    )
+
     code: str | None = None
+    """The device's own word for how its program ended, for example "clogged"."""
     reading: str | None = None
-    below: float | None = None
-    above: float | None = None
+    """`instrument.channel`, whose last value of the run is compared; a rule has either this or `code`."""
+    below: Annotated[Number, WithJsonSchema(quantity_schema("the channel's unit", "0.1"))] | None = None
+    """Infeasible where the value is below it."""
+    above: Annotated[Number, WithJsonSchema(quantity_schema("the channel's unit", "0.1"))] | None = None
+    """Infeasible where the value is above it."""
     reason: str
+    """What the ledger and the report say of such a run."""
 
     @field_validator("below", "above", mode="before")
     @classmethod
@@ -139,28 +211,39 @@ class InfeasibleSpec(Frozen):
     """All rules; everything else that goes wrong is `failed`."""
 
     rules: tuple[InfeasibleRule, ...] = ()
+    """The rules, in order; the first that holds gives the reason."""
 
 
 class InterlockSpec(Frozen):
     """A condition before a command, as people write it."""
 
     name: str
+    """What the refusal calls it."""
     before: str
+    """The command that it guards, as `instrument.command`."""
     expression: str
+    """What is compared: an expression over readings, constants and stocks."""
     unit: str = ""
-    min: str | float | None = None
-    max: str | float | None = None
+    """Unit of the expression's value and of the bounds."""
+    min: Annotated[Quantity, WithJsonSchema(quantity_schema("`unit`", "1.5 mL/min"))] | None = None
+    """Least value at which the command is sent."""
+    max: Annotated[Quantity, WithJsonSchema(quantity_schema("`unit`", "1.5 mL/min"))] | None = None
+    """Greatest value at which the command is sent."""
 
 
 class HazardSpec(Frozen):
     """A quantity beyond which persons must sign, whatever the review rules say."""
 
+    model_config = ConfigDict(json_schema_extra=either("above", "below"))
+
     name: Annotated[str, Field(min_length=1)]
+    """What people who must sign are told."""
     value: Annotated[str, Field(min_length=1)]
     """An expression over parameters, constants and stocks."""
-    above: str | float | None = None
+    above: Annotated[Quantity, WithJsonSchema(quantity_schema("as written", "270 degC"))] | None = None
     """The limit, with its unit; the value at the limit itself is harmless."""
-    below: str | float | None = None
+    below: Annotated[Quantity, WithJsonSchema(quantity_schema("as written", "270 degC"))] | None = None
+    """The limit on the other side; a hazard has either this or `above`."""
     people: Literal[1, 2] = 2
     """How many persons must sign."""
 
@@ -185,52 +268,62 @@ class ParkStepSpec(Frozen):
     """One setting of a parked bench."""
 
     do: str
-    arguments: Annotated[dict[str, str | float], Field(alias="with")] = Field(default_factory=dict)
+    """`instrument.command`, of a command that sets a state; doses and programs are refused."""
+    arguments: Arguments = Field(default_factory=dict)
+    """Argument of the command -> number, text with unit, or expression over constants and stocks."""
 
 
 class ParkSpec(Frozen):
     """The settings of a parked bench, in order."""
 
     steps: tuple[ParkStepSpec, ...] = ()
+    """The settings, one `[[park.steps]]` each, in order."""
 
 
 class BenchGeneralSpec(Frozen):
     """What concerns the bench as a whole; times are wall seconds, but for `park_after`."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+    """What people call the bench: small letters, digits and hyphens."""
     reduction: str
     """Name and version of the reduction from readings to measurements."""
-    grace: Seconds = 60.0
+    grace: WallSeconds = 60.0
     """Without a campaign's heartbeat for so long, the bench goes to its safe state."""
-    restart_within: Seconds = 10.0
+    restart_within: WallSeconds = 10.0
     """A host that is not ready after so long is replaced by the supervisor's safe state."""
-    idle_exit: Seconds = 600.0
+    idle_exit: WallSeconds = 600.0
     """After so long without work the host leaves, the bench safe."""
-    park_after: Seconds | None = None
+    park_after: LabSeconds | None = None
     """Lab seconds without a run after which the bench is parked; None where it never is."""
     positions: str | None = None
     """Sampler positions as a range, for example "A1:H12"."""
-
-    @field_validator("grace", "restart_within", "idle_exit", "park_after", mode="before")
-    @classmethod
-    def _times(cls, value: Any) -> Any:
-        return parse(value, "s", what="bench times") if isinstance(value, str) else value
 
 
 class BenchSpec(Frozen):
     """A whole bench file."""
 
     bench: BenchGeneralSpec
-    constants: dict[str, str | float] = Field(default_factory=dict)
+    """The bench as a whole."""
+    constants: dict[str, Quantity] = Field(default_factory=dict)
+    """Name -> number or text with unit, for expressions: `V = "2 mL"`."""
     links: Annotated[dict[Annotated[str, Field(pattern=_NAME)], LinkSpec], Field(min_length=1)]
+    """The wires, one `[links.NAME]` each."""
     instruments: Annotated[dict[Annotated[str, Field(pattern=_NAME)], InstrumentSpec], Field(min_length=1)]
+    """The instruments, one `[instruments.NAME]` each, in the order in which the safe state is driven."""
     stocks: dict[Annotated[str, Field(pattern=_NAME)], StockSpec] = Field(default_factory=dict)
+    """The stock solutions, one `[stocks.NAME]` each."""
     procedure: ProcedureSpec
+    """What is done for each experiment."""
     measured: dict[str, str] = Field(default_factory=dict)
+    """Parameter -> expression over readings, constants and stocks: the configuration that was really there."""
     infeasible: InfeasibleSpec = InfeasibleSpec()
+    """Which ends of a run are the recipe's fault."""
     interlocks: tuple[InterlockSpec, ...] = ()
+    """Conditions before a command, one `[[interlocks]]` each; the host checks them just before the wire."""
     hazards: tuple[HazardSpec, ...] = ()
+    """Quantities beyond which persons must sign, one `[[hazards]]` each."""
     park: ParkSpec = ParkSpec()
+    """The settings of an idle bench; goes with `bench.park_after`."""
     simulation: dict[Literal["plant"], str] = Field(default_factory=dict)
     """`plant`: the file that describes the simulated devices, beside this one."""
 

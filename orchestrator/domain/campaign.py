@@ -6,39 +6,45 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, WithJsonSchema, model_validator
+from pydantic.config import JsonDict
 
 from orchestrator.domain.constraints import Constraint
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.parameters import Parameter
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Frozen, explain
+from orchestrator.domain.written import Flag, Number, Whole, duration_schema, either, never
 from orchestrator.errors import BadInput
 from orchestrator.tablefile import PLAIN, Dialect, parse_table
 from orchestrator.textfile import parse_toml, read_text
 from orchestrator.units import parse
+
+_PLACE: Final = "a campaign has either a bench (campaign.bench) or a table ([recorded])"
 
 
 class GeneralSpec(Frozen):
     """What concerns the campaign as a whole."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+    """What the ledger, reports and exports call the campaign: small letters, digits and hyphens."""
     bench: str | None = None
-    """The bench file, relative to this one."""
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    budget: Annotated[int, Field(ge=1, le=100_000)]
+    """The bench file, relative to this one; a campaign has either this or `[recorded]`."""
+    seed: Annotated[Whole, Field(ge=0, lt=2**31)] = 0
+    """Seed of everything that the policy draws: the same seed and history give the same proposals."""
+    budget: Annotated[Whole, Field(ge=1, le=100_000)]
     """Experiments to carry out, failed ones included."""
-    batch: Annotated[int, Field(ge=1, le=96)] = 1
+    batch: Annotated[Whole, Field(ge=1, le=96)] = 1
     """Proposals made at once."""
-    in_flight: Annotated[int, Field(ge=1, le=96)] | None = None
+    in_flight: Annotated[Whole, Field(ge=1, le=96)] | None = None
     """Experiments that may be open at once; a batch where it is left out."""
-    replicates: Annotated[int, Field(ge=1, le=20)] = 1
+    replicates: Annotated[Whole, Field(ge=1, le=20)] = 1
     """Runs of each proposal."""
-    goal: float | None = None
-    """Objective value at which the campaign is finished."""
-    max_failures: Annotated[int, Field(ge=1)] = 3
+    goal: Number | None = None
+    """Objective value at which the campaign is finished: the score that reports show, 0 to 1 where targets are combined."""
+    max_failures: Annotated[Whole, Field(ge=1)] = 3
     """So many runs in a row that failed, or whose values were all quarantined, pause the campaign."""
-    max_infeasible: Annotated[int, Field(ge=1)] = 10
+    max_infeasible: Annotated[Whole, Field(ge=1)] = 10
     """So many infeasible runs in a row pause it, although each is information."""
 
     @model_validator(mode="after")
@@ -53,7 +59,7 @@ class RecordedSpec(Frozen):
 
     table: str
     """Its name in the registry of recorded tables."""
-    task: dict[str, str | float] = Field(default_factory=dict)
+    task: dict[str, str | Number] = Field(default_factory=dict)
     """Only rows with these values."""
     columns: dict[str, str] = Field(default_factory=dict)
     """Column of the table by column of the search space or target, where the names differ."""
@@ -63,13 +69,16 @@ class CandidatesSpec(Dialect):
     """A CSV file with the only configurations that may be proposed."""
 
     file: str
+    """The table, relative to this file: one column per parameter (`name.component` for compositions)."""
 
 
 class PolicySpec(Frozen):
     """Which policy proposes; further keys are the policy's own settings."""
 
     kind: str = "bayesian"
+    """`bayesian` asks a model where to look next, `sobol` fills the space evenly, `random` draws."""
     settings: dict[str, Any] = Field(default_factory=dict)
+    """The policy's settings; they may as well stand beside `kind`, but not in both places."""
 
     @model_validator(mode="before")
     @classmethod
@@ -82,13 +91,21 @@ class PolicySpec(Frozen):
 class SurrogateSpec(Frozen):
     """What the policy's model is: a Gaussian process that begins from nothing, or a prior that is adapted."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "if": {"properties": {"kind": {"const": "gp"}}, "required": ["kind"]},
+            "then": never("prior"),
+            "else": {"required": ["prior"]},
+        }
+    )
+
     kind: Literal["default", "gp"] = "default"
     """`default` adapts a prior; `gp` needs none, and is what a campaign without this table has."""
     prior: str | None = None
     """The prior's file, relative to this one."""
-    guard: bool = True
+    guard: Flag = True
     """Whether a model that knows no history takes part, so that a prior that does not fit fades."""
-    task: dict[str, float | str] = Field(default_factory=dict)
+    task: dict[str, Number | str] = Field(default_factory=dict)
     """What is known about this task, by the prior's descriptors."""
     device: Literal["cpu", "auto"] = "cpu"
     """Where adaptation is computed: on the processor, which is also what `auto` chooses; there is no code for another."""
@@ -106,20 +123,25 @@ def _lab_seconds(value: object, info: ValidationInfo) -> object:
     return parse(value, "s", what=info.field_name or "a time") if isinstance(value, str) else value
 
 
-LabSeconds = Annotated[float, Field(gt=0), BeforeValidator(_lab_seconds)]
+LabSeconds = Annotated[Number, Field(gt=0), BeforeValidator(_lab_seconds), WithJsonSchema(duration_schema("lab"))]
 """A duration in lab time: seconds, or a text such as "12 h"."""
 
 
 class ReviewRule(Frozen):
     """When a proposal is put to people although the others are approved by rule."""
 
+    model_config = ConfigDict(json_schema_extra=either("above", "below"))
+
     name: Annotated[str, Field(min_length=1)]
+    """What the question to people says fired."""
     quantity: Annotated[str, Field(pattern=r"^(sd\.\S+|novelty|cost|margin|hazard)$")]
     """`sd.TARGET` in the target's unit, `novelty` (distance to the nearest measurement, each parameter over its range),
     `cost` in the currency of the stocks' prices, `margin` (smallest distance to a limit, over its range), or `hazard` (how
     many of the bench's hazards it meets)."""
-    above: float | None = None
-    below: float | None = None
+    above: Number | None = None
+    """Fires where the quantity is above it, in the quantity's unit."""
+    below: Number | None = None
+    """Fires where the quantity is below it; a rule has either this or `above`."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -132,22 +154,44 @@ class ReviewRule(Frozen):
         return value > self.above if self.above is not None else self.below is not None and value < self.below
 
 
+_DEADLINE_NEEDED: Final[JsonDict] = {
+    "if": {"properties": {"on_deadline": {"enum": ["skip", "approve"]}}, "required": ["on_deadline"]},
+    "then": {"required": ["deadline"]},
+}
+_RULES_NEEDED: Final[JsonDict] = {
+    "if": {
+        "anyOf": [
+            {"properties": {"when": {"type": "array", "minItems": 1}}, "required": ["when"]},
+            {"properties": {"first": {"type": "integer", "minimum": 1}}, "required": ["first"]},
+        ]
+    },
+    "then": {"properties": {"mode": {"const": "rules"}}, "required": ["mode"]},
+}
+"""For editors: what the checks below refuse."""
+
+
 class ReviewSpec(Frozen):
     """Who must agree before an experiment is carried out."""
 
+    model_config = ConfigDict(json_schema_extra={"allOf": [_DEADLINE_NEEDED, _RULES_NEEDED]})
+
     mode: Literal["always", "never", "rules"] = "never"
-    first: Annotated[int, Field(ge=0)] = 0
+    """`always`: each proposal is put to people; `never`: none, but where a hazard of the bench fires; `rules`: as `first` and
+    `[[review.when]]` say."""
+    first: Annotated[Whole, Field(ge=0)] = 0
     """`rules`: so many first proposals of the campaign are always put to people."""
     deadline: LabSeconds | None = None
     """Lab time after which `on_deadline` holds; None to wait for ever."""
     on_deadline: Literal["hold", "skip", "approve"] = "hold"
+    """`hold` waits on, `skip` lets the proposals expire, `approve` approves them (refused where a hazard may fire)."""
     valid_for: LabSeconds | None = None
     """Lab time after which an approval that was not carried out lapses."""
-    refusal_radius: Annotated[float, Field(ge=0, le=1)] = 0.05
+    refusal_radius: Annotated[Number, Field(ge=0, le=1)] = 0.05
     """How far later proposals stay from what a person refused: mean over the parameters' differences, each over its range."""
-    refusal_batches: Annotated[int, Field(ge=0)] = 5
+    refusal_batches: Annotated[Whole, Field(ge=0)] = 5
     """For so many batches; 0 for not at all."""
     when: tuple[ReviewRule, ...] = ()
+    """Rules, as `[[review.when]]`: a proposal that meets one of them is put to people."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -161,15 +205,32 @@ class ReviewSpec(Frozen):
 class CampaignSpec(Frozen):
     """A whole campaign file."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "if": {"required": ["recorded"]},
+            "then": {**never("candidates"), "properties": {"campaign": never("bench")}},
+            "else": {"properties": {"campaign": {"required": ["bench"]}}},
+        }
+    )
+
     campaign: GeneralSpec
+    """The campaign as a whole."""
     parameters: Annotated[tuple[Parameter, ...], Field(min_length=1)]
+    """What may be varied, one `[[parameters]]` each."""
     constraints: tuple[Constraint, ...] = ()
+    """What must hold between parameters, one `[[constraints]]` each."""
     candidates: CandidatesSpec | None = None
+    """A table of the only configurations that may be proposed."""
     targets: Annotated[tuple[Target, ...], Field(min_length=1)]
+    """What is measured and wanted, one `[[targets]]` each; several are combined by their weights."""
     recorded: RecordedSpec | None = None
+    """A table of measured experiments that answers instead of a bench."""
     policy: PolicySpec = PolicySpec()
+    """What proposes."""
     surrogate: SurrogateSpec = SurrogateSpec(kind="gp")
+    """What the `bayesian` policy's model is; a Gaussian process that begins from nothing where the table is left out."""
     review: ReviewSpec = ReviewSpec()
+    """Who must agree before an experiment is carried out."""
 
     @model_validator(mode="before")
     @classmethod
@@ -185,8 +246,8 @@ class CampaignSpec(Frozen):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if (self.campaign.bench is None) == (self.recorded is None):
-            raise ValueError("a campaign has either a bench (campaign.bench) or a table ([recorded])")
+        if self.campaign.bench is not None and self.recorded is not None:
+            raise ValueError(_PLACE)
         if self.recorded is not None and self.candidates is not None:
             raise ValueError("a recorded table is itself the candidate table; leave [candidates] out")
         if self.surrogate.kind != "gp" and self.policy.kind != "bayesian":
@@ -310,13 +371,14 @@ def read_candidates(text: str, parameters: tuple[Any, ...], *, what: str, dialec
     return tuple(rows)
 
 
-def parse_campaign(text: str, path: Path, candidates: str | None = None) -> CampaignFile:
+def parse_campaign(text: str, path: Path, candidates: str | None = None, *, free: bool = False) -> CampaignFile:
     """Check the text of a campaign file.
 
     Args:
         text: The file's text.
         path: Where it stands or stood; other files are named relative to it.
         candidates: Text of the candidate table; read from its file where it is left out.
+        free: Whether it may have neither bench nor table.
 
     Raises:
         BadInput: One line that names the file, the key, what came and what is legal.
@@ -328,16 +390,18 @@ def parse_campaign(text: str, path: Path, candidates: str | None = None) -> Camp
         raise explain(error, what=str(path), legal=_LEGAL) from error
     except BadInput as error:
         raise BadInput(f"{path}: {error}") from error
+    if spec.campaign.bench is None and spec.recorded is None and not free:
+        raise BadInput(f"{path}: {_PLACE}")
     return CampaignFile(path, text, spec, candidates if candidates is not None else _candidates_text(path, spec))
 
 
-def load_campaign(path: Path) -> CampaignFile:
-    """Read and check a campaign file.
+def load_campaign(path: Path, *, free: bool = False) -> CampaignFile:
+    """Read and check a campaign file, which may have neither bench nor table where it is `free`.
 
     Raises:
         BadInput: One line that names the file, the key, what came and what is legal.
     """
-    return parse_campaign(read_text(path, what=f"campaign file {path}"), path)
+    return parse_campaign(read_text(path, what=f"campaign file {path}"), path, free=free)
 
 
 def _candidates_text(path: Path, spec: CampaignSpec) -> str | None:

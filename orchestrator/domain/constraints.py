@@ -4,23 +4,34 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
+from pydantic.config import JsonDict
 
 from orchestrator.domain.values import Frozen
+from orchestrator.domain.written import InOwnUnit, Number
 from orchestrator.expressions import Expression
 from orchestrator.units import parse, unit
 
 CONSTRAINT_TOLERANCE: Final = 1e-6
 """A linear constraint holds within this part of its own scale."""
 
+_BOUNDED: Final[JsonDict] = {"anyOf": [{"required": ["min"]}, {"required": ["max"]}]}
+"""For editors: one bound at least."""
+
 
 class LinearConstraint(Frozen):
     """`min <= sum of coefficient * column <= max`, in the columns' own units."""
 
+    model_config = ConfigDict(json_schema_extra=_BOUNDED)
+
     kind: Literal["linear"] = "linear"
-    coefficients: Annotated[dict[str, float], Field(min_length=1)]
-    min: float | None = None
-    max: float | None = None
+    """Plain from `coefficients`; may be left out."""
+    coefficients: Annotated[dict[str, Number], Field(min_length=1)]
+    """Column -> factor of its number, in the columns' own units."""
+    min: Number | None = None
+    """Least legal sum."""
+    max: Number | None = None
+    """Greatest legal sum; equal bounds hold the sum at one number."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -56,13 +67,19 @@ class LinearConstraint(Frozen):
 class ExpressionConstraint(Frozen):
     """`min <= expression <= max`, unit-checked; `constants` are bound beside the columns."""
 
+    model_config = ConfigDict(json_schema_extra=_BOUNDED)
+
     kind: Literal["expression"] = "expression"
+    """Plain from `expression`; may be left out."""
     expression: str
+    """Numbers and columns with + - * / **, for example "tau * ratio"."""
     unit: str = ""
     """Unit of the expression's value and of the bounds."""
-    min: float | None = None
-    max: float | None = None
-    constants: dict[str, tuple[float, str]] = Field(default_factory=dict)
+    min: InOwnUnit | None = None
+    """Least legal value."""
+    max: InOwnUnit | None = None
+    """Greatest legal value."""
+    constants: dict[str, tuple[Number, str]] = Field(default_factory=dict)
     """Value and unit of further names, such as stocks' concentrations."""
 
     @model_validator(mode="before")

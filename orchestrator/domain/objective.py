@@ -6,9 +6,10 @@ Every formula is plain arithmetic, so that the same code scores floats, numpy ar
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from orchestrator.domain.values import Frozen
+from orchestrator.domain.written import InOwnDifference, InOwnUnit, Number, never, when
 from orchestrator.units import parse, unit
 
 CONSTANT: Final = 1e-9
@@ -18,18 +19,29 @@ CONSTANT: Final = 1e-9
 class Target(Frozen):
     """A quantity that is measured, with its direction."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            **when("goal", "match", required=["value", "tolerance"]),
+            "else": never("value", "tolerance"),
+        }
+    )
+
     name: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")]
+    """The quantity, as the bench's reduction or the recorded table calls it."""
     unit: str = ""
+    """Unit of its values, here and in everything that is shown; empty for a pure number."""
     goal: Literal["maximise", "minimise", "match"]
-    value: float | None = None
+    """Which values are good."""
+    value: InOwnUnit | None = None
     """The value to match, in `unit`."""
-    tolerance: float | None = None
+    tolerance: InOwnDifference | None = None
     """Distance from `value` at which a match is worth half."""
-    low: float | None = None
+    low: InOwnUnit | None = None
     """Value that is worth 0 (maximise) or 1 (minimise); needed where targets are combined."""
-    high: float | None = None
+    high: InOwnUnit | None = None
     """Value that is worth 1 (maximise) or 0 (minimise)."""
-    weight: Annotated[float, Field(gt=0)] = 1.0
+    weight: Annotated[Number, Field(gt=0)] = 1.0
+    """Its share where several targets are combined; shares are taken of the sum of all weights."""
 
     @model_validator(mode="before")
     @classmethod

@@ -52,7 +52,7 @@ def explain(error: ValidationError, *, what: str, legal: Mapping[tuple[str, ...]
     if first["type"] == "missing":
         return BadInput(f"{what}: {where} is missing")
     message = first["msg"].removeprefix("Value error, ")
-    if first["type"] in ("float_parsing", "int_parsing"):
+    if first["type"] in ("float_type", "int_type") and isinstance(first["input"], str):
         message += misreading(first["input"])
     if first["type"] != "value_error":
         return BadInput(f"{what}: {where} = {first['input']!r}: {message}")

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, Parameter
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Frozen, explain
+from orchestrator.domain.written import Whole
 from orchestrator.errors import BadInput
 from orchestrator.tablefile import Dialect
 from orchestrator.textfile import read_toml
@@ -24,6 +25,8 @@ ELEMENTS: Final = "elements"
 class DataSpec(Dialect):
     """Where the tasks come from: tables of recorded experiments, or a family of simulated problems."""
 
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["family", "tasks", "pool"]}, {"required": ["files"]}]})
+
     files: tuple[str, ...] = ()
     """CSV files, relative to the data folder."""
     task: str | None = None
@@ -34,11 +37,12 @@ class DataSpec(Dialect):
     """Configuration's column or target -> file's column, where the names differ."""
     family: str | None = None
     """A simulated family's name."""
-    tasks: Annotated[int, Field(ge=2)] | None = None
+    tasks: Annotated[Whole, Field(ge=2)] | None = None
     """So many draws of the family's hidden constants."""
-    pool: Annotated[int, Field(ge=2)] | None = None
+    pool: Annotated[Whole, Field(ge=2)] | None = None
     """Candidates of each simulated task."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[Whole, Field(ge=0)] = 0
+    """Seed of the family's hidden constants."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -55,8 +59,9 @@ class SplitSpec(Frozen):
     """Which tasks are judged, and what their priors must not have seen."""
 
     judge: Annotated[tuple[str, ...], Field(min_length=1)]
+    """The tasks that are replayed."""
     leave: Leave = "task"
-    """`group` leaves out the judged task's whole group."""
+    """What no prior may have seen: `task`: the judged task; `group`: its whole group."""
     identical: Identical
     """Whether source rows with the parameters of a judged row are dropped."""
 
@@ -64,12 +69,16 @@ class SplitSpec(Frozen):
 class RunSpec(Frozen):
     """What is replayed."""
 
-    budget: int | dict[str, int]
+    budget: Whole | dict[str, Whole]
     """Experiments of a replay, the initial ones included; a number, or one per task."""
-    initial: Annotated[int, Field(ge=0)] = 3
-    batch: Annotated[int, Field(ge=1)] = 1
-    seeds: Annotated[int, Field(ge=1)] = 10
+    initial: Annotated[Whole, Field(ge=0)] = 3
+    """Random rows first, the same for all surrogates."""
+    batch: Annotated[Whole, Field(ge=1)] = 1
+    """Proposals made at once."""
+    seeds: Annotated[Whole, Field(ge=1)] = 10
+    """Replays of each task, from seed 0."""
     surrogates: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Names of surrogates; `reference/policies` lists them."""
 
     def experiments(self, task: str) -> int:
         """Return a task's budget."""
@@ -80,12 +89,17 @@ class BenchmarkSpec(Frozen):
     """A whole benchmark file."""
 
     data: DataSpec
+    """Where tasks come from."""
     parameters: Annotated[tuple[Parameter, ...], Field(min_length=1)]
+    """What the tasks vary, one `[[parameters]]` each, as in a campaign file; a categorical or composition may have `descriptors`."""
     descriptors: dict[str, str | tuple[str, ...]] = Field(default_factory=dict)
     """Parameter -> file columns that describe its categories, or `elements`; stands at the parameters in the file."""
     targets: Annotated[tuple[Target, ...], Field(min_length=1)]
+    """What is made large, small or matched, one `[[targets]]` each, as in a campaign file."""
     split: SplitSpec
+    """Which tasks are judged."""
     run: RunSpec
+    """What is replayed."""
 
     @model_validator(mode="before")
     @classmethod
@@ -93,6 +107,8 @@ class BenchmarkSpec(Frozen):
         """Take `descriptors` from the parameters, which do not know them."""
         if not isinstance(data, dict) or not isinstance(data.get("parameters"), list):
             return data
+        if "descriptors" in data:
+            raise ValueError("descriptors stand at the parameters that they describe, not in a table of their own")
         rows = [row for row in data["parameters"] if isinstance(row, dict)]
         found = {str(row.get("name", "?")): row["descriptors"] for row in rows if "descriptors" in row}
         kept = [{key: value for key, value in row.items() if key != "descriptors"} for row in rows]

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from models.tasks import Fidelity
 from orchestrator.domain.objective import Target
 from orchestrator.domain.parameters import Parameter
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Frozen, explain
+from orchestrator.domain.written import Flag, Number, Whole
 from orchestrator.errors import BadInput
 from orchestrator.tablefile import Dialect
 from orchestrator.textfile import read_toml
@@ -23,12 +24,27 @@ class PriorSpec(Frozen):
     """What is made."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]{0,62}$")]
+    """What the prior is called; also its file's name where `out` is left out."""
     out: str | None = None
     """The file, relative to this one; `priors/NAME.pt` where it is left out."""
+
+    def place(self, folder: Path) -> Path:
+        """Return where the prior is written by a file of that folder."""
+        return folder / (self.out or f"priors/{self.name}.pt")
 
 
 class SourceSpec(Dialect):
     """Where tasks come from: past campaigns, a simulated family or tables; in the space's terms on the left of each table."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"required": ["campaigns", "lab"]},
+                {"required": ["family", "tasks", "rows"]},
+                {"required": ["files"]},
+            ]
+        }
+    )
 
     campaigns: tuple[str, ...] | None = None
     """Names of finished campaigns in the ledger of `lab`; `["*"]` for all of them."""
@@ -36,11 +52,11 @@ class SourceSpec(Dialect):
     """Lab folder, relative to this file."""
     family: str | None = None
     """A family of simulated chemistries."""
-    tasks: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    tasks: Annotated[Whole, Field(ge=1, le=10_000)] | None = None
     """How many tasks to draw."""
-    rows: Annotated[int, Field(ge=2, le=100_000)] | None = None
+    rows: Annotated[Whole, Field(ge=2, le=100_000)] | None = None
     """Experiments per task."""
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    seed: Annotated[Whole, Field(ge=0, lt=2**31)] = 0
     """Seed of the hidden constants and of the noise."""
     files: tuple[str, ...] | None = None
     """CSV files, relative to this one or to the data folder."""
@@ -58,15 +74,15 @@ class SourceSpec(Dialect):
     """Composition -> pattern of the source's columns with one `*` for the component, for example `*_load`."""
     units: dict[str, str] = Field(default_factory=dict)
     """The source's own name -> its unit, for tables; where it is left out, the space's unit."""
-    constants: dict[str, float | str] = Field(default_factory=dict)
+    constants: dict[str, Number | str] = Field(default_factory=dict)
     """Value, or text with unit, of a column that the source does not have."""
     ignore: tuple[str, ...] = ()
     """Parameters of past campaigns that the space does not have."""
-    descriptors: dict[str, dict[str, float | str]] = Field(default_factory=dict)
+    descriptors: dict[str, dict[str, Number | str]] = Field(default_factory=dict)
     """Task -> what is known about it."""
-    describe: bool = False
+    describe: Flag = False
     """Whether a family's own knowledge of its tasks (classes of precursor and ligand) is learned as well."""
-    randomise: bool = False
+    randomise: Flag = False
     """Whether gain, offset, noise and outliers of simulated tasks are drawn anew, task by task."""
     fidelity: Fidelity | None = None
     """Measured or simulated; where it is left out, what the source is."""
@@ -121,19 +137,25 @@ class TrainSpec(Frozen):
 
     learners: Annotated[tuple[str, ...], Field(min_length=1)] = ("default",)
     """Names of learners; the first is the one that campaigns use."""
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    seed: Annotated[Whole, Field(ge=0, lt=2**31)] = 0
+    """Seed of the training."""
 
 
 class MetaSpec(Frozen):
     """A whole file."""
 
     prior: PriorSpec
+    """What is made."""
     parameters: Annotated[tuple[Parameter, ...], Field(min_length=1)]
+    """The space aimed at, one `[[parameters]]` each, as in a campaign file."""
     targets: Annotated[tuple[Target, ...], Field(min_length=1)]
+    """What is learned, one `[[targets]]` each, as in a campaign file."""
     descriptors: dict[str, str] = Field(default_factory=dict)
     """Categorical or composition -> CSV file with a `name` column and one numeric column per property."""
     sources: Annotated[tuple[SourceSpec, ...], Field(min_length=1)]
+    """Where it is learned from, one `[[sources]]` each."""
     train: TrainSpec = TrainSpec()
+    """How it is trained."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -167,7 +189,7 @@ class MetaFile:
     @property
     def out(self) -> Path:
         """Where the prior is written."""
-        return self.path.parent / (self.spec.prior.out or f"priors/{self.spec.prior.name}.pt")
+        return self.spec.prior.place(self.path.parent)
 
     @property
     def space(self) -> SearchSpace:

@@ -17,6 +17,7 @@ class CategoricalParameter(ParameterKind):
 
     kind: Literal["categorical"] = "categorical"
     categories: Annotated[tuple[str, ...], Field(min_length=1)]
+    """The names that it may have."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

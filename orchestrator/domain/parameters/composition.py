@@ -5,13 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, permutations
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, WithJsonSchema, model_validator
 from typing_extensions import override
 
 from orchestrator.domain.constraints import LinearConstraint
 from orchestrator.domain.parameters.kind import EXACT, RELATIVE_TOLERANCE, RESOLVED, WRITTEN, ParameterKind, with_resolution
 from orchestrator.domain.restriction import Allowed
 from orchestrator.domain.values import Configuration
+from orchestrator.domain.written import Number, Whole, quantity_schema
 from orchestrator.errors import BadInput
 from orchestrator.intervals import Interval
 
@@ -26,15 +27,16 @@ class CompositionParameter(ParameterKind):
 
     kind: Literal["composition"] = "composition"
     components: Annotated[tuple[str, ...], Field(min_length=2)]
-    step: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Names of the components; each is a column `name.component`."""
+    step: Annotated[Number, Field(gt=0, le=1)] | None = None
     """Fractions are whole multiples of it, where given; one over it is a whole number."""
-    max_components: Annotated[int, Field(ge=1)] | None = None
+    max_components: Annotated[Whole, Field(ge=1)] | None = None
     """At most so many fractions differ from zero."""
-    tolerance: Annotated[float, Field(gt=0, le=0.05)] = 1e-6
+    tolerance: Annotated[Number, Field(gt=0, le=0.05)] = 1e-6
     """How far the sum may be from one."""
-    fixed: tuple[float, ...] | None = None
+    fixed: tuple[Number, ...] | None = None
     """The only fractions that are legal, in the order of the components; None where they vary."""
-    resolution: float | None = None
+    resolution: Annotated[float, WithJsonSchema(quantity_schema("fraction", "2 %", exclusiveMinimum=0, maximum=1))] | None = None
     """Least part of the mixture whose exchange the bench tells apart; None for 0.01, and on a lattice for any move."""
 
     @model_validator(mode="before")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Annotated, Any, Final
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from orchestrator.domain.constraints import LinearConstraint
 from orchestrator.domain.restriction import Allowed
@@ -38,7 +38,10 @@ class FormField:
 class ParameterKind(Frozen):
     """A parameter, whatever its kind."""
 
+    model_config = ConfigDict(json_schema_extra=lambda schema: schema.update(required=["kind", *schema["required"]]))
+
     kind: str
+    """Which kind of parameter it is."""
     name: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")]
     """The column's name, or what its columns' names begin with."""
 

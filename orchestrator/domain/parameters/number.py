@@ -21,6 +21,7 @@ from orchestrator.domain.parameters.kind import (
 )
 from orchestrator.domain.restriction import Allowed
 from orchestrator.domain.values import Configuration
+from orchestrator.domain.written import InOwnDifference, InOwnUnit
 from orchestrator.errors import BadInput
 from orchestrator.intervals import Interval
 from orchestrator.units import parse, unit
@@ -101,11 +102,11 @@ class ContinuousParameter(NumberParameter):
     """A real number between two bounds."""
 
     kind: Literal["continuous"] = "continuous"
-    min: float
+    min: InOwnUnit
     """Lower bound, inclusive."""
-    max: float
+    max: InOwnUnit
     """Upper bound, inclusive."""
-    resolution: float | None = None
+    resolution: InOwnDifference | None = None
     """Least difference that the bench tells apart, in `unit`; on a log scale a part of the value. None for 1 % of the range."""
 
     @model_validator(mode="before")
@@ -194,7 +195,7 @@ class DiscreteParameter(NumberParameter):
     """One of a few numbers."""
 
     kind: Literal["discrete"] = "discrete"
-    values: Annotated[tuple[float, ...], Field(min_length=1)]
+    values: Annotated[tuple[InOwnUnit, ...], Field(min_length=1)]
     """The legal values, made unique and sorted."""
 
     @model_validator(mode="before")
