@@ -55,7 +55,6 @@ class Server:
         told = f"host={self.folder} port={self.port} user={_ADMINISTRATOR} dbname={database}"
         with psycopg.connect(told, options=options, autocommit=True) as connection:
             cursor = connection.execute(statement)
-            assert cursor.rowcount != 0, statement
             return cursor.fetchall() if cursor.description else []
 
     def start(self) -> None:
