@@ -3,8 +3,8 @@
 import csv
 import json
 import os
-import sqlite3
 import shutil
+import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
