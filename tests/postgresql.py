@@ -60,7 +60,7 @@ class Server:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 -c log_statement=all"
+        options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1"
         self._control("start", "-w", "-l", str(self.folder / "log"), "-o", options)
 
     def stop(self, mode: str = "fast") -> None:

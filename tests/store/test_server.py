@@ -118,7 +118,7 @@ def test_names_sort_alike_whatever_the_servers_language_is(place: LedgerPlace) -
 def test_a_text_that_no_server_could_hold_is_refused_everywhere(place: LedgerPlace) -> None:
     with SqlStore.open(place) as store:
         begin(store)
-        with pytest.raises(StoreError, match="cannot be written: 'A\\\\\\\\x00da' holds a NUL character"):
+        with pytest.raises(StoreError, match=r"cannot be written: 'A.x00da' holds a NUL character"):
             store.take_up("dots", by="A\0da", now=at(2))
         store.update_campaign(store.campaigns()[0], kind=EventKind.ADAPTED, by=BY, now=at(3), payload={"why": "\0"})
         assert next(store.events(since=2)).payload["details"] == {"why": "\0"}
