@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 INTEROP := .venv-interop
 PEERS := .venv-peers
+CRATE := .venv-crate
 BIN := $(VENV)/bin
 DEMO := .demo
 DOCS := .docs
@@ -10,12 +11,11 @@ WORKERS ?= 3
 export PREFECT_HOME ?= $(CURDIR)/$(VENV)/prefect-home
 export DO_NOT_TRACK = 1
 
-.PHONY: demo test test-fast lint bench bench-meta bench-peers interop soak docs lock clean
+.PHONY: demo test test-fast lint bench bench-meta bench-peers interop crate soak docs lock clean
 
 demo: $(VENV)/.installed
 	@rm -rf $(DEMO)
 	@$(BIN)/athanor init $(DEMO)
-	@$(BIN)/athanor meta-train $(DEMO)/prior.toml --no-card
 	@$(BIN)/athanor dry-run $(DEMO)/campaign.toml --rate 400
 
 test: $(VENV)/.installed
@@ -65,6 +65,17 @@ $(INTEROP)/.installed:
 $(PEERS)/.installed:
 	@test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
 	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 botorch==0.18.1 gpytorch==1.15.2 baybe==0.15.0 ax-platform==1.3.1
+	@touch $@
+
+# What judges exported RO-Crates and CSV on the Web. roc-validator wants another rich than Prefect; rocrate 0.14 carries the
+# JSON-LD context of RO-Crate 1.1, so that nothing but the package index is asked.
+crate: $(CRATE)/.installed
+
+$(CRATE)/.installed: tests/crate/fill_cache.py
+	@test -x $(CRATE)/bin/python || $(PYTHON) -m venv $(CRATE)
+	@$(CRATE)/bin/python -m pip install --quiet --disable-pip-version-check roc-validator==0.13.0 csvw==4.1.1
+	@$(CRATE)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(CRATE)/rocrate rocrate==0.14.0
+	@$(CRATE)/bin/python tests/crate/fill_cache.py $(CRATE)/rocrate/rocrate/data/ro-crate.jsonld $(CRATE)/http_cache
 	@touch $@
 
 lock: $(VENV)/.installed

@@ -7,7 +7,6 @@ campaign that was killed anywhere is answered as if it had never been.
 
 import hashlib
 import logging
-import random
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from threading import Lock
@@ -143,12 +142,12 @@ class RecordedBench(Bench):
     def _measure(self, request: RunRequest) -> _Run:
         configuration = _configuration(request)
         now = self._clock.now()
-        rows = self._pool.recorded(configuration)
+        rows = self._pool.drawn(configuration, seed=self._seed)
         if not rows:
             reason = f"{self._pool.table.label} has no row at {canonical(dict(configuration))}: nobody measured it"
             return _Run(request, _report(request, now, RunStatus.FAILED, reason))
         turn = self._turn(request.run_id, configuration)
-        row = self._draws(rows, configuration)[turn % len(rows)]
+        row = rows[turn % len(rows)]
         logger.info("campaign %s run %s: row %d of %s", request.campaign, request.run_key, row.number, self._pool.table.label)
         return _Run(request, _report(request, now, RunStatus.COMPLETED), self._readings(row, now))
 
@@ -158,10 +157,6 @@ class RecordedBench(Bench):
         if run_id not in order:
             order.append(run_id)
         return order.index(run_id)
-
-    def _draws(self, rows: tuple[Recorded, ...], configuration: Configuration) -> list[Recorded]:
-        generator = random.Random(digest([self._seed, dict(configuration)]))
-        return generator.sample(rows, len(rows))
 
     def _readings(self, row: Recorded, now: Instant) -> tuple[Reading, ...]:
         units = {target.name: target.unit for target in self._pool.targets}

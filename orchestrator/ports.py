@@ -4,6 +4,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+from typing_extensions import override
+
 from orchestrator.clock import Clock, Instant
 from orchestrator.domain.events import EventKind
 from orchestrator.domain.records import (
@@ -53,7 +55,34 @@ class Suggestion:
     """Name and version of what chose it, for example `sobol/1`."""
     acquisition: float | None = None
     predicted: Mapping[str, Prediction] = field(default_factory=dict)
+    """Target -> mean and standard deviation of a new measurement, in the target's unit; empty before there is a model."""
     details: Mapping[str, Any] = field(default_factory=dict)
+    """Fitted hyperparameters and the like, for people."""
+    number: int = 0
+    """Counts from 1 what an optimizer has suggested; 0 where nobody counts."""
+    units: Mapping[str, str] = field(default_factory=dict)
+    """Unit of each numeric column and of each target, where whoever hands it out says them."""
+
+    @override
+    def __str__(self) -> str:
+        """Write it for people: number, values and expectations, with their units."""
+        values = ", ".join(f"{name} {_written(value)} {self.units.get(name, '')}".rstrip() for name, value in self.configuration.items())
+        expected = "; ".join(f"{name} {one.shown(self.units.get(name, ''))}" for name, one in self.predicted.items())
+        return f"{f'{self.number}: ' if self.number else ''}{values}{f'; expected, with 90 % interval: {expected}' if expected else ''}"
+
+
+def _written(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.6g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Of what the uncertainty of a prediction is made; standard deviations, whose squares add up, in the target's unit."""
+
+    epistemic: float
+    """What more experiments would take away."""
+    aleatoric: float
+    """What they would not: the noise of one measurement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +154,10 @@ class Policy(Protocol):
 
     def predict(self, knowledge: Knowledge, batch: Sequence[Configuration]) -> tuple[Mapping[str, Prediction], ...]:  # noqa: ARG002 - a draw expects nothing
         """Say what is expected of a new measurement at each given configuration, whoever chose it; empty where there is no model."""
+        return ()
+
+    def spreads(self, knowledge: Knowledge, batch: Sequence[Configuration]) -> tuple[Mapping[str, Spread], ...]:  # noqa: ARG002 - a draw expects nothing
+        """Say of what the uncertainties of `predict` are made, by target; empty where there is no model."""
         return ()
 
     def outlook(self, knowledge: Knowledge, batch: Sequence[Configuration]) -> tuple[Outlook, ...]:  # noqa: ARG002 - a draw expects nothing

@@ -1,5 +1,6 @@
 """The pool of a recorded campaign: every experiment that it may ask for, with what was measured."""
 
+import random
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +13,7 @@ from orchestrator.domain.constraints import Constraint
 from orchestrator.domain.objective import Target
 from orchestrator.domain.parameters import Parameter
 from orchestrator.domain.space import SearchSpace
-from orchestrator.domain.values import Configuration, explain
+from orchestrator.domain.values import Configuration, digest, explain
 from orchestrator.errors import BadInput
 from orchestrator.units import convert
 
@@ -46,6 +47,11 @@ class RecordedPool:
         if set(configuration) != set(self.space.columns):
             return ()
         return self.replicates.get(self.space.key(configuration), ())
+
+    def drawn(self, configuration: Configuration, *, seed: int) -> tuple[Recorded, ...]:
+        """Return the experiments at a configuration in the order in which a campaign of this seed is given them."""
+        rows = self.recorded(configuration)
+        return tuple(random.Random(digest([seed, dict(configuration)])).sample(rows, len(rows)))
 
     @cached_property
     def candidates(self) -> tuple[dict[str, float | str], ...]:

@@ -21,6 +21,7 @@ from typing_extensions import override
 from models.base import Model, Surrogate
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import Prediction
+from orchestrator.ports import Spread
 from policies.settings import AcquisitionKind
 
 AVOIDED_RADIUS: Final = 0.1
@@ -89,6 +90,14 @@ def predicted(surrogate: Surrogate, score: Score, x: Float[Tensor, "1 d"]) -> di
         variances = (epistemic + aleatoric)[0].tolist()
     named = zip(score.objective.names, score.units, means, variances, strict=True)
     return {name: Prediction(mean=unit * mean, sd=unit * variance**0.5) for name, unit, mean, variance in named}
+
+
+def spreads(surrogate: Surrogate, score: Score, x: Float[Tensor, "1 d"]) -> dict[str, Spread]:
+    """Return of what the uncertainties of `predicted` are made, in the targets' units."""
+    with torch.no_grad():
+        epistemic, aleatoric = (part[0].sqrt().tolist() for part in surrogate.variance_parts(x))
+    named = zip(score.objective.names, score.units, epistemic, aleatoric, strict=True)
+    return {name: Spread(unit * known, unit * noise) for name, unit, known, noise in named}
 
 
 @dataclass(frozen=True, slots=True)

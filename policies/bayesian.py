@@ -20,8 +20,8 @@ from orchestrator.domain.region import Region
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
-from orchestrator.ports import WITHOUT_PRIOR, Explanation, Knowledge, Observation, Outlook, Policy, Suggestion
-from policies.acquisition import LogImprovement, Question, Score, build_acquisition, predicted
+from orchestrator.ports import WITHOUT_PRIOR, Explanation, Knowledge, Observation, Outlook, Policy, Spread, Suggestion
+from policies.acquisition import LogImprovement, Question, Score, build_acquisition, predicted, spreads
 from policies.enumeration import enumerated
 from policies.explaining import explain_one
 from policies.initial import SobolPolicy
@@ -116,6 +116,15 @@ class BayesianPolicy(Policy):
         surrogate, score = self._fitted(knowledge, seed=0)  # a seed counts only where a fit has to be tried again
         X = self._encoding.encode(batch)
         return tuple(predicted(surrogate, score, X[index : index + 1]) for index in range(len(X)))
+
+    @override
+    def spreads(self, knowledge: Knowledge, batch: Sequence[Configuration]) -> tuple[Mapping[str, Spread], ...]:
+        """Say of what the uncertainties of `predict` are made; nothing before there is a model."""
+        if self._missing(knowledge):
+            return ()
+        surrogate, score = self._fitted(knowledge, seed=0)  # as in `predict`
+        X = self._encoding.encode(batch)
+        return tuple(spreads(surrogate, score, X[index : index + 1]) for index in range(len(X)))
 
     @override
     def outlook(self, knowledge: Knowledge, batch: Sequence[Configuration]) -> tuple[Outlook, ...]:

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from models.threads import use_threads
+from tests.postgresql import Server, running_server
 
 os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="athanor-test-prefect-")  # before anything imports Prefect
 os.environ["DO_NOT_TRACK"] = "1"
 
-_SLOWEST = ("serving", "crash", "reviewing", "faults", "host", "process")
+_SLOWEST = ("documents", "serving", "crash", "reviewing", "faults", "host", "process")
 _MARK = f"ATHANOR_TEST_SESSION={uuid.uuid4()}"
 os.environ["ATHANOR_TEST_SESSION"] = _MARK.partition("=")[2]
 
@@ -53,6 +54,19 @@ def _no_process_outlives_the_tests() -> Iterator[None]:
     yield
     left = _our_processes()
     assert not left, f"processes left behind: {left}"
+
+
+@pytest.fixture(scope="session")
+def _running_server(_no_process_outlives_the_tests: None) -> Iterator[Server]:
+    with running_server() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres(_running_server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """A PostgreSQL server, and the environment in which its user's password is found."""
+    monkeypatch.setenv("PGPASSFILE", str(_running_server.passfile))
+    return _running_server
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

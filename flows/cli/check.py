@@ -8,6 +8,7 @@ from rich.table import Table
 from flows.cli.console import console, emit
 from flows.plans.description import described, identities_of
 from flows.plans.plan import Plan, load_plan
+from flows.studies.missing_prior import missing_prior_file
 from instruments.bench.parking import park_steps
 from orchestrator.domain.records import Step
 
@@ -18,9 +19,12 @@ def check_file(file: Path, *, connect: bool, lab: Path | None, data: Path | None
     Raises:
         BadInput: One line that names the thing, what came and what is legal.
     """
-    plan = load_plan(file, data=data)
+    plan = load_plan(file, data=data, prior_later=True)
+    recipe = missing_prior_file(plan, data=data)
+    if plan.lacks_prior and recipe is None:
+        load_plan(file, data=data)  # refuses it, as `run` would
     identities = identities_of(plan, lab) if connect else {}
-    document = described(plan)
+    document = {**described(plan), "prior_from": None if recipe is None else str(recipe.path)}
     if as_json:
         emit({**document, "devices": identities})
         return
@@ -36,6 +40,9 @@ def _print(plan: Plan, document: dict[str, Any]) -> None:
     )
     if document["prior"]:
         console.print("  prior {name}, from {origin} tasks, sha256 {sha256}".format(**document["prior"]))
+    if document["prior_from"]:
+        name = Path(document["prior_from"]).name
+        console.print(f"  there is no prior {plan.file.spec.surrogate.prior} yet: the first run makes it from {name}")
     console.print(_parameter_table(plan))
     for label in document["constraints"]:
         console.print(f"  constraint: {label}")

@@ -8,7 +8,7 @@ from typing import Final
 from orchestrator.errors import BadInput
 
 SCAFFOLD: Final = ("campaign.toml", "prior.toml", "bench.toml", "plant.toml", "README.md")
-NEXT: Final = (("meta-train", "prior.toml"), ("check", "campaign.toml"), ("dry-run", "campaign.toml"))
+NEXT: Final = (("check", "campaign.toml"), ("dry-run", "campaign.toml"))
 """Commands in their order, and the file of each."""
 
 

@@ -9,7 +9,7 @@ import typer
 
 from flows.cli.console import console, emit
 from flows.cli.options import CampaignArgument, DataOption, JsonOption, KindOption, LabOption, commands, kind_of, the_lab
-from orchestrator.errors import Fault
+from orchestrator.errors import BadInput, Fault
 
 app = commands()
 
@@ -32,15 +32,51 @@ def report(
 
 @app.command()
 def export(
-    out: Annotated[Path, typer.Option("--out", help="Folder for runs.csv, proposals.csv and measurements.csv.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for the tables.")] = None,
     campaign: CampaignArgument = None,
     lab: LabOption = None,
+    parquet: Annotated[bool, typer.Option("--parquet", help="Each table as Parquet too.")] = False,
+    spectra: Annotated[bool, typer.Option("--spectra", help="Arrays that instruments sent, as one more table.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="The instruments' own bytes, a file per hash.")] = False,
+    crate: Annotated[bool, typer.Option("--crate", help="Describe all of it as an RO-Crate 1.1, with the campaign's files.")] = False,
+    licence: Annotated[str | None, typer.Option("--licence", help="Of the RO-Crate: an address such as a Creative Commons one.")] = None,
+    ledger: Annotated[Path | None, typer.Option("--ledger", help="Write the lab's whole ledger into this new file instead.")] = None,
 ) -> None:
-    """Write a campaign as CSV files."""
-    from flows.running import report_operations
+    """Write a campaign as tables: CSV files, described column by column, and what else is asked for; or a lab's whole ledger."""
+    from flows.report.export.campaign import ExportOptions
+    from flows.running import ledger_operations, report_operations
 
-    for path in report_operations.export(the_lab(lab), campaign, out):
+    options = ExportOptions(parquet=parquet, spectra=spectra, raw=raw, crate=crate, licence=licence)
+    if ledger is not None:
+        if out is not None or campaign is not None or options != ExportOptions():
+            raise BadInput("--ledger writes all campaigns of a lab as they are; it goes with no campaign and no other option but --lab")
+        console.print(ledger_operations.export_ledger(the_lab(lab), ledger).line)
+        return
+    if out is None:
+        raise BadInput("nothing says what to write: --out DIR for a campaign's tables, --ledger FILE for the whole ledger")
+    for path in report_operations.export(the_lab(lab), campaign, out, options):
         console.print(str(path))
+    if crate:
+        from flows.report.export.crate_check import judge_crate
+
+        console.print(judge_crate(out))
+
+
+@app.command(name="import")
+def import_ledger(
+    file: Annotated[Path, typer.Argument(help="A ledger that `athanor export --ledger` wrote.")],
+    lab: Annotated[Path, typer.Option("--lab", help="Lab folder: a new one, or a lab whose ledger is moved or still empty.")],
+    ledger: Annotated[
+        str | None,
+        typer.Option(
+            "--ledger", help="Its place: postgresql://USER@HOST:PORT/DATABASE, or `file` for the lab's folder; else where the lab has it."
+        ),
+    ] = None,
+) -> None:
+    """Make a lab of an exported ledger, or move a lab's ledger, in a file or in PostgreSQL; no event changes."""
+    from flows.running import ledger_operations
+
+    console.print(ledger_operations.import_ledger(file, lab, ledger).line)
 
 
 @app.command()

@@ -47,16 +47,20 @@ def _document(found: "Standing") -> dict[str, Any]:
         "prior": record.snapshot.get("prior"),
         "trust": found.adapted[-1].trust if found.adapted else None,
         "lab": str(found.lab.path),
+        "ledger": str(found.lab.ledger),
         "kind": found.lab.kind,
         "processes": found.processes,
     }
 
 
 def _lines(found: "Standing", document: Mapping[str, Any]) -> Iterator[str]:
+    from orchestrator.store.place import ServerLedger
     from orchestrator.summary import quarantined
 
     lab, history, record = found.lab, found.history, found.history.campaign
     yield f"campaign {record.name} ({lab.kind} lab {lab.path}): {record.status}{f' ({record.reason})' if record.reason else ''}"
+    if isinstance(lab.ledger, ServerLedger):
+        yield f"  ledger: {lab.ledger}"
     for name, number in document["counts"].items():
         yield f"  {name.replace('_', ' ')}: {number}"
     if (line := quarantined(history)) is not None:
@@ -70,9 +74,9 @@ def _lines(found: "Standing", document: Mapping[str, Any]) -> Iterator[str]:
     for name, process in document["processes"].items():
         yield f"  {name}: {'-' if process is None else 'pid {pid}, since {started}'.format(**process)}"
     for request in history.open_requests:
-        yield f"  request {request.number} waits for people: {request.extent}; athanor review"
+        yield f"  request {request.number} waits for people: {request.extent}; `{typed('review', '--lab', lab.path)}`"
     for run_key in document["unknown"]:
-        yield f"  unknown: {typed('resolve', run_key)} --done | --not-done | --discard --reason TEXT --by NAME"
+        yield f"  unknown: {typed('resolve', run_key, '--lab', lab.path)} --done | --not-done | --discard --reason TEXT --by NAME"
 
 
 def _trust_line(found: "Standing", prior: Mapping[str, str]) -> str:

@@ -75,7 +75,8 @@ def stop(lab: LabOption = None, by: ByOption = "operator", reason: ReasonOption 
         console.print(line)
     if stopped.unsafe:
         raise Fault(stopped.verdict)
-    console.print(stopped.verdict)
+    unlatch = typed("resume", "--lab", found.path, "--by", "NAME", "--reason", "TEXT")
+    console.print(f"the bench is safe and latched; `{unlatch}` unlatches it")
 
 
 @app.command()

@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Final, Literal
 
 from flows.plans.disk_space import check_room
+from flows.plans.places import noted_place, notes_of_new
 from instruments.lab_processes.labtime import lab_clock
 from instruments.lab_processes.locks import FileLock
 from instruments.lab_processes.started import make_own
 from instruments.lab_processes.state_files import LAB, LATCHED, read_state_file, write_state_file
 from orchestrator.clock import Clock, LiveClock, PlantClock
+from orchestrator.domain.identity import uuid7
 from orchestrator.errors import BadInput
 from orchestrator.ports import ReadStore
+from orchestrator.store.place import LedgerPlace
 
 LabKind = Literal["live", "dry"]
 Tell = Callable[[str], object]
@@ -37,9 +40,13 @@ class Lab:
     kind: LabKind
 
     @property
-    def ledger(self) -> Path:
-        """The ledger's database."""
-        return self.path / "ledger.db"
+    def ledger(self) -> LedgerPlace:
+        """Where the ledger is: in the lab's folder, or on a server.
+
+        Raises:
+            BadInput: What the lab or the environment says of it is no such place.
+        """
+        return noted_place(self.path, "" if self.is_unsettled else self.kind)
 
     @property
     def plant(self) -> Path:
@@ -90,7 +97,8 @@ def make_lab(folder: Path | None, *, beside: Path, kind: LabKind) -> Lab:
         raise BadInput(f"lab {path} is {found}; this command needs a {kind} one (another folder for --lab)")
     try:
         path.mkdir(parents=True, exist_ok=True)
-        make_own(path, kind)
+        identity = uuid7()
+        make_own(path, kind, identity=identity, notes=notes_of_new(path, identity))
     except OSError as error:
         raise BadInput(f"lab folder {path} cannot be {'made' if new else 'written to'}: {error.strerror}") from error
     return Lab(path, kind)

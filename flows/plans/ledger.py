@@ -11,7 +11,7 @@ from orchestrator.domain.records import CampaignRecord, ExperimentRun
 from orchestrator.errors import BadInput
 from orchestrator.history import History
 from orchestrator.ports import CampaignStore, ReadStore, Store
-from orchestrator.store.sql import SqlStore
+from orchestrator.store.sql import SqlStore, database_of
 
 
 def open_store(lab: Lab, *, create: bool = False, read_only: bool = False) -> AbstractContextManager[Store]:
@@ -22,6 +22,20 @@ def open_store(lab: Lab, *, create: bool = False, read_only: bool = False) -> Ab
         StoreError: It is damaged, no ledger, or of a newer schema.
     """
     return closing(SqlStore.open(lab.ledger, create=create, read_only=read_only))
+
+
+def hold_campaign(lab: Lab, name: str, *, take_over: bool) -> AbstractContextManager[str | None]:
+    """Hold a campaign in its ledger, where processes on other machines see who does; a silent holder is ended where that is said.
+
+    Raises:
+        LockHeld: Another process holds it.
+    """
+    return database_of(lab.ledger).holding(name, take_over=take_over)
+
+
+def has_ledger(lab: Lab) -> bool:
+    """Say whether a lab has a ledger yet: the first command that writes makes it."""
+    return database_of(lab.ledger).exists()
 
 
 def the_campaign(store: ReadStore, lab: Lab, name: str | None) -> CampaignRecord:

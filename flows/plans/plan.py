@@ -1,14 +1,14 @@
 """Where objects are built: files -> plan -> everything that a campaign runs on."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from flows.plans.binding import bench_binding, campaign_binding, drivers_binding, table_binding
-from flows.plans.recipe import Recipe, RecordedRecipe, WiredRecipe
+from flows.plans.recipe import Recipe, RecordedRecipe, ToldRecipe, WiredRecipe
 from instruments.bench.file import BenchFile, load_bench, parse_bench
 from instruments.bench.hazards import possible_hazards
 from instruments.bench.links import refuse_unhonoured
@@ -34,6 +34,9 @@ ROUND_TRIP_POINTS: Final = 64
 DIFF_LINES: Final = 20
 """Changed lines shown of a file that was edited under an unfinished campaign."""
 
+PriorOf = Callable[[CampaignFile], PriorFile | None]
+"""Loads the prior that a campaign file names."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -50,6 +53,11 @@ class Plan:
     sample: tuple[dict[str, float | str], ...] = ()
     """Feasible configurations on which everything was tried."""
     prior: PriorFile | None = None
+
+    @property
+    def lacks_prior(self) -> bool:
+        """Whether the prior that the campaign file names has still to be made; nothing can be proposed before."""
+        return self.prior is None and self.file.prior_path is not None
 
     @property
     def snapshot(self) -> dict[str, Any]:
@@ -83,23 +91,25 @@ class Plan:
         return self.bench is not None
 
 
-def load_plan(path: Path, *, data: Path | None = None) -> Plan:
+def load_plan(path: Path, *, data: Path | None = None, free: bool = False, prior_later: bool = False) -> Plan:
     """Read a campaign file and all that it names, and check everything that can be checked offline.
 
     Args:
         path: The campaign file.
         data: Folder of recorded tables, for a recorded campaign.
+        free: Whether it may have neither bench nor table: what is proposed is then carried out by nobody here.
+        prior_later: Whether a prior that is not there is no fault; the plan then lacks it.
 
     Raises:
         BadInput: One line that names the thing, what came and what is legal.
     """
-    file = load_campaign(path.resolve())
+    file = load_campaign(path.resolve(), free=free)
     file.refuse_unhonoured()
     bench = load_bench(file.bench_path) if file.bench_path is not None else None
     if bench is not None:
         bench.check_instruments()
         refuse_unhonoured(bench)
-    return _plan(file, bench, data)
+    return _plan(file, bench, data, prior_later=prior_later)
 
 
 def stored_plan(record: CampaignRecord, *, data: Path | None = None) -> Plan:
@@ -116,8 +126,11 @@ def stored_plan(record: CampaignRecord, *, data: Path | None = None) -> Plan:
     return plan
 
 
-def _plan(file: CampaignFile, bench: BenchFile | None, data: Path | None) -> Plan:
-    plan = _wired(file, bench) if bench is not None else _recorded(file, data)
+def _plan(file: CampaignFile, bench: BenchFile | None, data: Path | None, *, prior_later: bool = False) -> Plan:
+    prior_of = partial(_campaign_prior, prior_later=prior_later)
+    if bench is None and file.spec.recorded is None:
+        return _free(file, prior_of)
+    plan = _wired(file, bench, prior_of) if bench is not None else _recorded(file, data, prior_of)
     _check_reduction(plan)
     _check_deadline(plan)
     return plan
@@ -131,7 +144,7 @@ def _check_deadline(plan: Plan) -> None:
         raise BadInput(f'{plan.file.path}: review.on_deadline = "approve" where hazard {names[0]!r} may fire; expected "hold" or "skip"')
 
 
-def _wired(file: CampaignFile, bench: BenchFile) -> Plan:
+def _wired(file: CampaignFile, bench: BenchFile, prior_of: PriorOf) -> Plan:
     free = file.space()
     sample_free = _probe(file, free)
     try:
@@ -141,7 +154,7 @@ def _wired(file: CampaignFile, bench: BenchFile) -> Plan:
     space = file.space(more_constraints=procedure.reachable())
     sample = _probe_reachable(procedure, space, sample_free)
     _check_round_trip(procedure, sample)
-    policy, prior = _policy(file, space)
+    policy, prior = _policy(file, space, prior_of)
     recipe = WiredRecipe(bench, procedure, {**drivers_binding(), **bench_binding(bench), **_bound(file, prior)})
     return Plan(file, space, file.objective, policy, recipe, bench, procedure, None, sample, prior)
 
@@ -150,14 +163,15 @@ def _bound(file: CampaignFile, prior: PriorFile | None) -> dict[str, str]:
     return campaign_binding(file, None if prior is None else prior.sha256)
 
 
-def _policy(file: CampaignFile, space: SearchSpace) -> tuple[PolicyChoice, PriorFile | None]:
+def _policy(file: CampaignFile, space: SearchSpace, prior_of: PriorOf) -> tuple[PolicyChoice, PriorFile | None]:
     """Check the policy's settings, and the prior that it adapts where there is one; nothing that computes is loaded."""
     wanted, prior = file.spec.policy, None
     choice = partial(policy_choice, wanted.kind, space, file.objective, wanted.settings)
     chosen = choice()
     if file.prior_path is not None:
-        prior = load_campaign_prior(file)  # after the policy: what the file itself gets wrong is said first
+        prior = prior_of(file)  # after the policy: what the file itself gets wrong is said first
         chosen = choice(needs_measurements=False)
+    if prior is not None:
         try:
             prior.fit(space, file.spec.targets, file.spec.surrogate.task)
         except BadInput as error:
@@ -165,8 +179,8 @@ def _policy(file: CampaignFile, space: SearchSpace) -> tuple[PolicyChoice, Prior
     return chosen, prior
 
 
-def load_campaign_prior(file: CampaignFile) -> PriorFile:
-    """Load the prior that a campaign file names.
+def _campaign_prior(file: CampaignFile, *, prior_later: bool) -> PriorFile | None:
+    """Load the prior that a campaign file names; None where it is missing and may come later.
 
     Raises:
         BadInput: It is missing, damaged or no prior; names the command that makes it.
@@ -174,17 +188,26 @@ def load_campaign_prior(file: CampaignFile) -> PriorFile:
     path = file.prior_path
     assert path is not None
     if not path.exists():
+        if prior_later:
+            return None
         raise BadInput(f"{file.path}: there is no prior {path}; make it with `{typed('meta-train', file.path.parent / 'prior.toml')}`")
     return load_prior(path)
 
 
-def _recorded(file: CampaignFile, data: Path | None) -> Plan:
+def _free(file: CampaignFile, prior_of: PriorOf) -> Plan:
+    space = file.space()
+    sample = _probe(file, space)
+    policy, prior = _policy(file, space, prior_of)
+    return Plan(file, space, file.objective, policy, ToldRecipe(), sample=sample, prior=prior)
+
+
+def _recorded(file: CampaignFile, data: Path | None, prior_of: PriorOf) -> Plan:
     recorded = file.spec.recorded
     assert recorded is not None
     table = load_table(recorded.table, data, recorded.task)
     pool = recorded_pool(table, file.spec.parameters, file.spec.targets, columns=recorded.columns, constraints=file.spec.constraints)
     assert pool.space.candidates is not None
-    policy, prior = _policy(file, pool.space)
+    policy, prior = _policy(file, pool.space, prior_of)
     recipe = RecordedRecipe(pool.space.units, {**table_binding(table.sha256), **_bound(file, prior)})
     sample = pool.space.candidates[:ROUND_TRIP_POINTS]
     return Plan(file, pool.space, file.objective, policy, recipe, table=table, sample=sample, prior=prior)

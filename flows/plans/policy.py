@@ -7,7 +7,11 @@ from typing import Any
 from flows.plans.plan import Plan
 from models.base import Learner
 from models.meta_learning.adapted import adapted_learner
+from models.meta_learning.checkpoint import PriorFile
 from models.meta_learning.registry import restore_prior
+from orchestrator.domain.campaign import PolicySpec, SurrogateSpec
+from orchestrator.domain.objective import Objective
+from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
 from orchestrator.ports import Policy
 from policies.registry import build_policy
@@ -23,15 +27,19 @@ def policy_of(plan: Plan, settings: Mapping[str, Any] | None = None) -> Policy:
     Raises:
         BadInput: A learner cannot read what the prior holds.
     """
-    wanted = plan.file.spec.policy
-    return build_policy(wanted.kind, plan.space, plan.objective, wanted.settings if settings is None else settings, _learner(plan))
-
-
-def _learner(plan: Plan) -> Learner | None:
-    if plan.prior is None:
-        return None
     spec = plan.file.spec
+    wanted = spec.policy if settings is None else PolicySpec(kind=spec.policy.kind, settings=dict(settings))
     try:
-        return adapted_learner(replace(plan.prior, restore=restore_prior), plan.space, spec.targets, spec.surrogate)
+        learner = learner_of(plan.space, plan.objective, spec.surrogate, plan.prior)
     except BadInput as error:
         raise BadInput(f"{plan.file.path}: {error}") from error
+    return build_policy(wanted.kind, plan.space, plan.objective, wanted.settings, learner)
+
+
+def learner_of(space: SearchSpace, objective: Objective, surrogate: SurrogateSpec, prior: PriorFile | None) -> Learner | None:
+    """Return what adapts a prior to what is measured; None where there is no prior.
+
+    Raises:
+        BadInput: The prior does not fit space, targets or task, or a learner cannot read what it holds.
+    """
+    return None if prior is None else adapted_learner(replace(prior, restore=restore_prior), space, objective.targets, surrogate)

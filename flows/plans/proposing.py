@@ -3,7 +3,8 @@
 import hashlib
 import platform
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Final
 
@@ -13,6 +14,7 @@ from flows.plans.recipe import Recipe
 from orchestrator.domain.campaign import GeneralSpec
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.records import Proposal, Provenance
+from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput, NeedsPerson
 from orchestrator.history import History, knowledge
 from orchestrator.ports import Knowledge, Policy, Suggestion
@@ -33,8 +35,13 @@ class Proposer:
     policy: Policy
     recipe: Recipe
 
-    def batch(self, history: History, count: int) -> tuple[Proposal, ...]:
+    def batch(self, history: History, count: int, *, elsewhere: Sequence[Configuration] = ()) -> tuple[Proposal, ...]:
         """Return the next batch; nothing where the policy has nothing left.
+
+        Args:
+            history: The campaign so far.
+            count: How many are asked for.
+            elsewhere: What is being carried out beside it, of which the history knows nothing.
 
         Raises:
             NeedsPerson: Restrictions leave the policy nothing; names them.
@@ -42,7 +49,8 @@ class Proposer:
         started = time.perf_counter()
         number = history.last_batch + 1
         seed = batch_seed(self.spec.seed, number)
-        suggestions = self._ask(knowledge(history), count, seed)
+        known = knowledge(history)
+        suggestions = self._ask(replace(known, pending=(*known.pending, *elsewhere)), count, seed)
         seconds = round(time.perf_counter() - started, 4)
         first = len(history.newest()) + 1
         made = []

@@ -103,6 +103,22 @@ class WiredRecipe(Recipe):
         return Quantities({name: value for name, value in values.items() if value is not None}, hazards)
 
 
+class ToldRecipe(Recipe):
+    """Nothing of ours: whoever asks carries out, and tells what came of it."""
+
+    reduction = "told/1"
+    positions = ()
+    binding: Mapping[str, str] = {}
+
+    @override
+    def expand(self, configuration: Configuration) -> tuple[Step, ...]:
+        return ()
+
+    @override
+    def measured(self, readings: Sequence[Reading], proposed: Configuration) -> dict[str, float | str]:
+        return dict(proposed)
+
+
 class RecordedRecipe(Recipe):
     """One look-up in a table of measured experiments."""
 

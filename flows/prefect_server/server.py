@@ -22,6 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from flows.plans.places import prefect_database
 from flows.prefect_server.login import api_login, check_login, client_settings, server_settings, status_of
 from flows.prefect_server.server_port import choose_port
 from flows.prefect_server.server_users import STOP_SECONDS, lock_is_free, share, tend
@@ -174,12 +175,21 @@ def _server_environment(home: Path, url: str) -> dict[str, str]:
         **own,
         **_settings(home, url),
         **server_settings(),
-        "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home / 'prefect.db'}",
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": database_of(home),
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
         "PREFECT_SERVER_UI_V2_ENABLED": "false",  # the V2 page asks an outside host at every load
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_CLI_PROMPT": "false",
     }
+
+
+def database_of(home: Path) -> str:
+    """Return the URL of the server's database: the one that the lab has noted, else a file in the home.
+
+    Raises:
+        BadInput: What is noted is no such URL.
+    """
+    return prefect_database(home.parent) or f"sqlite+aiosqlite:///{home / 'prefect.db'}"
 
 
 # ---------------------------------------------------------------------- the side of the users
@@ -345,8 +355,8 @@ class Keeper:
     def _why(self, server: _Server) -> str:
         log = self._home / "server.log"
         if _NEWER in log.read_text(encoding="utf-8", errors="replace"):
-            database = self._home / "prefect.db"
-            return f"{database} was written by a newer Prefect; upgrade Prefect, or remove the file (it holds nothing but the view)"
+            database = database_of(self._home)
+            return f"{database} was written by a newer Prefect; upgrade Prefect, or remove that database (it holds nothing but the view)"
         return f"the server ended with code {server.exit_code}: {last_line(log)}"
 
 

@@ -14,7 +14,7 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, Fl
 from prefect.client.schemas.objects import TERMINAL_STATES
 
 from flows.plans.lab import Lab
-from flows.plans.ledger import open_store
+from flows.plans.ledger import has_ledger, open_store
 from flows.prefect_view.review_run import ReviewQuestion, collect, name_end, tag_of
 from flows.review.outcome import ending
 from orchestrator.domain.review import ReviewRequest
@@ -76,7 +76,7 @@ def close_left_runs(lab: Lab, store: ReviewStore, campaign: str, *, held: Contai
 
 def close_decided_runs(lab: Lab) -> None:
     """Close, in all of a lab's campaigns, the forms of requests that were decided while there was no server to tell."""
-    if not lab.ledger.exists():
+    if not has_ledger(lab):
         return
     with open_store(lab) as store:
         for record in store.campaigns():

@@ -13,7 +13,7 @@ from orchestrator.domain.records import Reading
 _SMOOTHING: Final = 9
 """Points of the moving average before the peak is looked for: noise of single pixels is no peak, and the emission of a
 quantum dot (25 nm and more) is far wider than 9 nm."""
-_AXIS: Final = "wavelength"
+AXIS: Final = "wavelength"
 _SIGNAL: Final = "sample"
 _DARK: Final = "dark"
 """Channel names, compared without regard to case."""
@@ -55,7 +55,7 @@ def _by_channel(readings: Sequence[Reading]) -> dict[str, Reading]:
 
 
 def _drawable(channels: Mapping[str, Reading]) -> bool:
-    return _AXIS in channels and _SIGNAL in channels and len(channels[_AXIS].array or ()) == len(channels[_SIGNAL].array or ())
+    return AXIS in channels and _SIGNAL in channels and len(channels[AXIS].array or ()) == len(channels[_SIGNAL].array or ())
 
 
 def _array(reading: Reading) -> NDArray[np.float64]:
@@ -63,13 +63,11 @@ def _array(reading: Reading) -> NDArray[np.float64]:
 
 
 def _spectrum(index: int, channels: Mapping[str, Reading]) -> Spectrum:
-    x, sample = _array(channels[_AXIS]), _array(channels[_SIGNAL])
+    x, sample = _array(channels[AXIS]), _array(channels[_SIGNAL])
     dark = _array(channels[_DARK]) if _DARK in channels else None
     subtract = dark is not None and dark.shape == sample.shape
     y = sample - dark if dark is not None and subtract else sample
-    return Spectrum(
-        index, tuple(x.tolist()), tuple(y.tolist()), channels[_AXIS].unit, channels[_SIGNAL].unit, peak_position(x, y), subtract
-    )
+    return Spectrum(index, tuple(x.tolist()), tuple(y.tolist()), channels[AXIS].unit, channels[_SIGNAL].unit, peak_position(x, y), subtract)
 
 
 def peak_position(x: NDArray[np.float64], y: NDArray[np.float64]) -> float | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from flows.plans.lab import Lab
 from flows.plans.snapshots import files_of
 from flows.report.data import Circumstances, assemble, process_of
-from flows.report.export import write_atomically
+from flows.report.files import write_atomically
 from flows.report.page import render_report
 from flows.report.prior import label, prior_story
 from orchestrator.domain.records import CampaignRecord
@@ -27,22 +27,27 @@ def write_report_of(store: ReadStore, record: CampaignRecord, lab: Lab, out: Pat
     Raises:
         BadInput: The file cannot be written.
     """
+    path = out or lab.report(record.name)
+    try:
+        write_atomically(path, report_of(store, record, simulated=lab.kind == "dry"))
+    except BadInput as error:
+        raise BadInput(f"report {error}{'' if out else '; another place: --out FILE'}") from error
+    return path
+
+
+def report_of(store: ReadStore, record: CampaignRecord, *, simulated: bool) -> str:
+    """Return a stored campaign's report: one self-contained HTML page."""
     space, objective = files_of(record)
     prior, events = record.snapshot.get("prior"), tuple(store.events(record.name))
     circumstances = Circumstances(
         bench=record.snapshot["place"],
-        simulated=lab.kind == "dry",
+        simulated=simulated,
         head=store.head(),
         made=datetime.now(UTC),
         budget=record.snapshot["budget"],
         process=process_of(events, rate=record.snapshot["rate"]),
-        notes={} if prior is None else {"prior": label(prior, simulated_lab=lab.kind == "dry")},
+        notes={} if prior is None else {"prior": label(prior, simulated_lab=simulated)},
     )
     data = assemble(store.changes(record.name), space, objective, store.readings, circumstances)
     data = replace(data, prior=prior_story(prior, events, data.experiments, objective))
-    path = out or lab.report(record.name)
-    try:
-        write_atomically(path, render_report(data))
-    except BadInput as error:
-        raise BadInput(f"report {error}{'' if out else '; another place: --out FILE'}") from error
-    return path
+    return render_report(data)

@@ -55,7 +55,7 @@ def _set_once(values: dict[str, float | str], column: str, value: str, space: Se
     values[column] = value_of(space, column, value, what=what)
 
 
-def value_of(space: SearchSpace, column: str, value: str, *, what: str) -> float | str:
+def value_of(space: SearchSpace, column: str, value: float | str, *, what: str) -> float | str:
     """Read one value as it was typed, converted to the column's unit where it has one of its own.
 
     Raises:

@@ -7,7 +7,6 @@ acts that need more stand in `run_operations`, `review_operations`, `plan_operat
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from flows.plans.lab import Lab, clock_of
@@ -25,6 +24,7 @@ from orchestrator.domain.records import CampaignRecord
 from orchestrator.domain.review import Person, draw_codes
 from orchestrator.errors import BadInput, StoreError
 from orchestrator.history import History, failures, infeasible
+from orchestrator.store.place import LedgerPlace
 
 SHEET: Final = 40
 """One-time codes on a person's sheet."""
@@ -166,7 +166,7 @@ def standing(lab: Lab, campaign: str | None) -> Standing:
 class LedgerCheck:
     """What came of checking a ledger."""
 
-    ledger: Path
+    ledger: LedgerPlace
     events: int
     head: str
     complaints: tuple[str, ...]

@@ -5,8 +5,11 @@ from pathlib import Path
 from flows.plans.lab import Lab
 from flows.plans.ledger import open_campaign
 from flows.plans.snapshots import files_of
-from flows.report.export import export_campaign
-from flows.report.write import write_report_of
+from flows.report.export.campaign import ExportOptions, export_campaign
+from flows.report.export.source import Source
+from flows.report.write import report_of, write_report_of
+from orchestrator.domain.records import CampaignRecord
+from orchestrator.ports import ReadStore
 
 
 def report(lab: Lab, campaign: str | None, out: Path | None = None) -> Path:
@@ -20,8 +23,27 @@ def report(lab: Lab, campaign: str | None, out: Path | None = None) -> Path:
         return write_report_of(store, history.campaign, lab, path)
 
 
-def export(lab: Lab, campaign: str | None, out: Path) -> tuple[Path, ...]:
-    """Write a campaign's CSV files into a folder; return their paths."""
+def export(lab: Lab, campaign: str | None, out: Path, options: ExportOptions | None = None) -> tuple[Path, ...]:
+    """Write a campaign's tables, and what else is asked for, into a folder; return the files' paths.
+
+    Raises:
+        BadInput: A library is missing, or a file there is not from an export of this campaign.
+    """
     with open_campaign(lab, campaign, read_only=True) as (store, history):
-        name = history.campaign.name
-        return export_campaign(store.changes(name), *files_of(history.campaign), store.head(), out)
+        source = source_of(lab, store, history.campaign)
+        report = report_of(store, history.campaign, simulated=source.simulated) if options is not None and options.crate else ""
+        return export_campaign(source, out, options, report=report)
+
+
+def source_of(lab: Lab, store: ReadStore, record: CampaignRecord) -> Source:
+    """Read all that an export of a campaign is made from; raw readings are read when they are asked for, from the same store."""
+    space, objective = files_of(record)
+    return Source(
+        changes=store.changes(record.name),
+        space=space,
+        objective=objective,
+        events=tuple(store.events(record.name)),
+        head=store.head(),
+        readings=store.readings,
+        simulated=lab.kind == "dry",
+    )

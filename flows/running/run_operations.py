@@ -10,7 +10,7 @@ from flows.running.unattended_runs import close_aborted, nothing_left_open, reco
 from instruments.bench_client.client import HostClient
 from instruments.host.closing import close_without_host, word_alone
 from instruments.lab_processes.bench_process import host_alive, shutdown_bench, start_known_bench
-from instruments.lab_processes.campaign_lock import campaign_holder
+from instruments.lab_processes.campaign_lock import carried_campaign
 from instruments.lab_processes.plant_process import shutdown_plant
 from orchestrator.clock import Clock
 from orchestrator.domain.events import EventKind
@@ -45,7 +45,7 @@ def abort(lab: Lab, campaign: str | None, *, by: str, reason: str, tell: Tell) -
     record = _record_abort(lab, campaign, by=by, reason=reason)
     tell(f"campaign {record.name} is aborted")
     complaints = [_end_runs(lab, record, by)]
-    if not _is_carried(lab):  # whatever was complained of: a run that cannot be ended must not keep the bench from being made safe
+    if carried_campaign(lab.path) is None:  # whatever was complained of: a run that cannot be ended must not keep the bench hot
         complaints.append(_end_bench(lab))
     with open_campaign(lab, record.name, read_only=True) as (_, history):
         told = tuple(complaint for complaint in complaints if complaint is not None)
@@ -66,7 +66,7 @@ def _end_runs(lab: Lab, record: CampaignRecord, by: str) -> AthanorError | None:
     """Have the runs in hand ended; who carries the campaign records that, else we do."""
     try:
         with open_store(lab) as store:
-            if not _is_carried(lab):
+            if carried_campaign(lab.path) != record.name:
                 close_aborted(store, lab, record, by)
             elif host_alive(lab.path):
                 client = HostClient.of_lab(lab.path, campaign=record.name)
@@ -87,11 +87,6 @@ def _end_bench(lab: Lab) -> AthanorError | None:
         if lab.kind == "dry":
             shutdown_plant(lab.path)
     return None
-
-
-def _is_carried(lab: Lab) -> bool:
-    """Say whether a campaign process of the lab is alive: then it closes what it has opened."""
-    return campaign_holder(lab.path) is not None
 
 
 # ---------------------------------------------------------------------- resolve

@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from flows.plans.amendment import former_benches
 from flows.plans.disk_space import check_room
 from flows.plans.lab import Lab, LabKind, Tell, lab_folder, make_lab
-from flows.plans.ledger import open_store, unknown_runs
+from flows.plans.ledger import hold_campaign, open_store, unknown_runs
 from flows.plans.plan import Plan, admit, load_plan, recorded_bench
 from flows.plans.policy import policy_of
 from flows.plans.stocks import StockBook
@@ -29,7 +30,7 @@ from flows.running.notices import Teller
 from flows.running.run_loop import Ended
 from flows.running.steering import LEFT_IN_PAGE, Steering
 from instruments.bench_client.client import HostClient
-from instruments.lab_processes.bench_process import ensure_bench, shutdown_bench
+from instruments.lab_processes.bench_process import ensure_bench, revive_bench, shutdown_bench
 from instruments.lab_processes.campaign_lock import CampaignLock
 from instruments.lab_processes.labtime import lab_clock
 from instruments.lab_processes.plant_process import ensure_plant, shutdown_plant
@@ -70,6 +71,8 @@ class Surroundings:
     asker: Callable[[Lab, ReviewStore, str], Asker]
     """Makes what puts a campaign's open requests to people in Prefect's page; called once Prefect's environment is set."""
     carrier: Carrier
+    make_prior: Callable[[Plan, Path | None, Tell], object]
+    """Makes the prior that a plan lacks, with a folder of recorded tables, where a file beside the campaign's says how."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,22 +123,33 @@ def run_campaign(file: Path, options: RunOptions, surroundings: Surroundings) ->
         AthanorError: One clear line.
     """
     laps = _Clockwork()
-    plan = load_plan(file, data=options.data)
-    if options.kind == "dry" and not plan.needs_wires:
-        raise BadInput(f"{file}: a recorded campaign touches no wire; use `athanor run`")
-    check_room(lab_folder(options.lab, beside=plan.file.path, kind=options.kind))
+    plan = _planned(file, options, surroundings, laps)
     lab = make_lab(options.lab, beside=plan.file.path, kind=options.kind)
     log_to(lab.path / "campaign.log")
     use_threads(1)  # recorded with each proposal; small matrices gain nothing from more
     lock = CampaignLock(lab.path, plan.file.name, take_over=options.take_over)
-    with lock, open_store(lab, create=True) as store:
-        if lock.displaced is not None:
-            surroundings.tell(lock.displaced)
+    held = hold_campaign(lab, plan.file.name, take_over=options.take_over)
+    with lock, open_store(lab, create=True) as store, held as displaced:
+        for line in filter(None, (lock.displaced, displaced)):
+            surroundings.tell(line)
         server = ServerUse(lab.prefect_home, wanted=options.view, tell=surroundings.tell)
         try:
             return _Session(plan, lab, store, options, server, laps, surroundings).hold()
         finally:
             server.release()
+
+
+def _planned(file: Path, options: RunOptions, surroundings: Surroundings, laps: "_Clockwork") -> Plan:
+    """Read the files; a prior that is not there yet is made, once nothing else stands against a start."""
+    plan = load_plan(file, data=options.data, prior_later=True)
+    if options.kind == "dry" and not plan.needs_wires:
+        raise BadInput(f"{file}: a recorded campaign touches no wire; use `athanor run`")
+    check_room(lab_folder(options.lab, beside=plan.file.path, kind=options.kind))
+    if not plan.lacks_prior:
+        return plan
+    surroundings.make_prior(plan, options.data, surroundings.tell)
+    laps.lap("making the prior")
+    return load_plan(file, data=options.data)
 
 
 @dataclass(slots=True)
@@ -151,16 +165,17 @@ class _Clockwork:
         self.began = now
 
 
-def _refuse_paused(record: CampaignRecord | None) -> None:
+def _refuse_paused(record: CampaignRecord | None, lab: Path) -> None:
     if record is None or record.status in (CampaignStatus.DRAFT, CampaignStatus.RUNNING):
         return
     if record.status is CampaignStatus.ABORTED:
         raise BadInput(f"campaign {record.name} was aborted ({record.reason}); choose another name")
     if record.reason == "unknown":
         raise NeedsPerson(
-            f"campaign {record.name} is paused: a run's outcome is unknown; `athanor status` names it, `athanor resolve` settles it"
+            f"campaign {record.name} is paused: a run's outcome is unknown; "
+            f"`{typed('status', '--lab', lab)}` names it, and the command that settles it"
         )
-    raise NeedsPerson(f"campaign {record.name} is paused ({record.reason}); `{typed('resume', record.name)}` lifts it")
+    raise NeedsPerson(f"campaign {record.name} is paused ({record.reason}); `{typed('resume', record.name, '--lab', lab)}` lifts it")
 
 
 @dataclass(frozen=True)
@@ -186,7 +201,7 @@ class _Session:
         if record is not None and record.status is CampaignStatus.FINISHED:
             self._end_processes()  # an earlier command may have died between its last event and this
             return SessionEnd(record.name, self.lab.path, record.status, record.reason, write_report_of(self.store, record, self.lab), None)
-        _refuse_paused(record)
+        _refuse_paused(record, self.lab.path)
         self.laps.lap("reading")
         with failed_start_leaves_nothing(self.lab.path) if self.plan.needs_wires else nullcontext() as start:
             return self._carry_on(record, start)
@@ -196,7 +211,7 @@ class _Session:
         clock, bench_sha = self._start()
         fence = self._take_up(record, clock)
         with ExitStack() as closing_later:
-            steps = Steps(self._setup(policy, clock, fence, bench_sha, self._bench(fence, closing_later)))
+            steps = Steps(self._setup(policy, clock, fence, bench_sha, self._bench(fence, bench_sha, closing_later)))
             self.laps.lap("starting")
             notifier = Notifier.from_environment(self.lab.path)
             closing_later.callback(notifier.close)
@@ -271,9 +286,10 @@ class _Session:
             self.store.update_campaign(running, kind=EventKind.RUNNING, by=BY_COMMAND, now=clock.now())
         return fence
 
-    def _bench(self, fence: int, closing_later: ExitStack) -> Bench:
+    def _bench(self, fence: int, bench_sha: str, closing_later: ExitStack) -> Bench:
         if self.plan.needs_wires:
-            client = closing_later.enter_context(HostClient.of_lab(self.lab.path, campaign=self.name, fence=fence))
+            revive = partial(revive_bench, self.lab.path, bench_sha, self.lab.endpoints)
+            client = closing_later.enter_context(HostClient.of_lab(self.lab.path, campaign=self.name, fence=fence, revive=revive))
             client.attend()  # people may look for hours before the first run: the bench must not take that for our death
             return client
         return recorded_bench(self.plan, self.store.changes(self.name))
@@ -318,15 +334,16 @@ class _Session:
         self.laps.lap("report")
         budget = self.plan.file.spec.campaign.budget
         account = Account(history, self.plan.objective, budget, self.laps.seconds, setup.timings.seconds, self.store.head())
-        complaint = None if over else NeedsPerson(_what_next(history, reason))
+        complaint = None if over else NeedsPerson(_what_next(history, reason, self.lab.path))
         return SessionEnd(self.name, self.lab.path, ended.status, reason, report, account, complaint)
 
 
-def _what_next(history: History, reason: str) -> str:
+def _what_next(history: History, reason: str, lab: Path) -> str:
     if reason == "unknown":
         unknown = unknown_runs(history)[0].run_key
         return (
             f"run {unknown}: nobody saw how it ended; look at the bench, then type: "
-            f"{typed('resolve', unknown)} --done | --not-done | --discard --reason TEXT --by NAME"
+            f"{typed('resolve', unknown, '--lab', lab)} --done | --not-done | --discard --reason TEXT --by NAME"
         )
-    return f"campaign {history.campaign.name} is paused ({reason}); `{typed('resume', history.campaign.name)}` lifts it"
+    resume = typed("resume", history.campaign.name, "--lab", lab)
+    return f"campaign {history.campaign.name} is paused ({reason}); `{resume}` lifts it"

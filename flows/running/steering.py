@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from flows.plans.lab import Lab, clock_of
-from flows.plans.ledger import open_store, record_status
+from flows.plans.ledger import has_ledger, open_store, record_status
 from instruments.lab_processes.stop import stop_bench
 from orchestrator.domain.events import BY_PREFECT
 from orchestrator.domain.lifecycle import CampaignStatus
@@ -19,7 +19,6 @@ from orchestrator.errors import AthanorError
 
 logger = logging.getLogger(__name__)
 
-"""Who the ledger names: the page knows one login and no persons."""
 CANCELLED: Final = "cancelled"
 PAUSED_IN_PAGE: Final = "paused in the page"
 LEFT_IN_PAGE: Final = frozenset({CANCELLED, PAUSED_IN_PAGE})
@@ -95,7 +94,7 @@ class Steering:
 
 def was_paused_in_page(lab: Lab, campaign: str) -> bool:
     """Say whether a campaign waits for somebody to press Resume in the page."""
-    if not lab.ledger.exists():
+    if not has_ledger(lab):
         return False
     with open_store(lab, read_only=True) as store:
         records: dict[str, CampaignRecord] = {record.name: record for record in store.campaigns()}

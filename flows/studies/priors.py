@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from flows.plans.lab import Tell, find_lab, labs_in
-from flows.plans.ledger import open_store
-from flows.report.export import write_atomically
+from flows.plans.ledger import has_ledger, open_store
+from flows.report.files import write_atomically
 from flows.studies.metatraining.card import card_markdown, record
 from flows.studies.metatraining.trust import Case, PriorVerdict, assess, rank
 from models.meta_learning.checkpoint import PriorFile, known_priors, load_prior, save_prior
@@ -139,7 +139,7 @@ def _measured(campaign: CampaignFile, folder: Path | None) -> tuple[Observation,
     if folder is None and not labs_in(beside):
         return ()
     lab = find_lab(folder, here=beside)
-    if not lab.ledger.exists():
+    if not has_ledger(lab):
         return ()
     with open_store(lab, read_only=True) as store:
         if campaign.name not in {record.name for record in store.campaigns()}:

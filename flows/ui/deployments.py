@@ -192,13 +192,14 @@ def _carry_campaign(file: str, options: Callable[[], "RunOptions"]) -> State[Any
     from flows.prefect_view.review_runs import PrefectAsker
     from flows.running.carry import progress_line
     from flows.running.session import Surroundings, run_campaign
+    from flows.studies.missing_prior import make_missing_prior
 
     inside = _Inside()
 
     def work(tell: Tell) -> None:
         path, wanted = _absolute("file", file), options()
         _lift_own_pause(path, wanted, tell)
-        ended = run_campaign(path, wanted, Surroundings(tell, lambda _: nullcontext(), PrefectAsker, inside))
+        ended = run_campaign(path, wanted, Surroundings(tell, lambda _: nullcontext(), PrefectAsker, inside, make_missing_prior))
         if (account := ended.account) is not None:
             tell(progress_line(account.history, account.objective, account.budget))
             tell(f"wall seconds: {', '.join(f'{name} {seconds:.1f}' for name, seconds in account.phases.items())}")

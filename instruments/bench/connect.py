@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from instruments.bench.file import BenchFile
 from instruments.bench.link_names import LinkName
 from instruments.drivers.protocol import Driver
-from instruments.drivers.registry import build_driver, open_link
+from instruments.drivers.registry import build_driver
+from instruments.transport.opening import open_link
 from orchestrator.clock import Clock
 
 

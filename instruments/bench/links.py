@@ -9,7 +9,7 @@ from itertools import combinations
 
 from instruments.bench.file import BenchFile
 from instruments.bench.spec import LinkSpec
-from instruments.lab_processes.endpoint_locks import canonical_endpoint, is_url
+from instruments.lab_processes.endpoint_names import canonical_endpoint, is_url
 from orchestrator.errors import BadInput
 
 

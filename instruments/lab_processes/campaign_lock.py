@@ -12,6 +12,8 @@ from instruments.lab_processes.locks import SILENT_AFTER, FileLock, HeldLock, re
 from instruments.lab_processes.process_identity import Process
 
 _SIGN_SECONDS: Final = 1.0
+_CAMPAIGN: Final = "campaign "
+"""Stands before the campaign's name in what the holder of the lock is called."""
 
 
 class LifeSign:
@@ -55,7 +57,7 @@ class CampaignLock(HeldLock):
             take_over: Whether a suspended or silent holder is killed; a fresh one never is.
             silent_after: Wall seconds without a sign of life that count as silence.
         """
-        self._lock = FileLock(lab / "campaign.lock", what=f"campaign {name}", lab=lab)
+        self._lock = FileLock(lab / "campaign.lock", what=f"{_CAMPAIGN}{name}", lab=lab)
         self._sign_path = lab / "campaign.alive"
         self._take_over = take_over
         self._silent_after = silent_after
@@ -86,3 +88,9 @@ def campaign_holder(lab: Path) -> Process | None:
     """Return the live campaign process of a lab, if there is one."""
     found = read_holder(lab / "campaign.lock")
     return found.process if found else None
+
+
+def carried_campaign(lab: Path) -> str | None:
+    """Return the name of the campaign that a live process of a lab carries, if there is one."""
+    found = read_holder(lab / "campaign.lock")
+    return found.what.removeprefix(_CAMPAIGN) if found else None

@@ -3,7 +3,6 @@
 import fcntl
 import hashlib
 import os
-import re
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Final
 
 from typing_extensions import override
 
+from instruments.lab_processes.endpoint_names import canonical_endpoint
 from instruments.lab_processes.locks import FileLock, HeldLock, take_over
 from orchestrator.errors import LockHeld
 
@@ -65,27 +65,6 @@ def _take_patiently(lock: FileLock, patience: float) -> None:
         lock.acquire(patience=patience)
     except LockHeld:
         take_over(lock)
-
-
-_THIS_MACHINE: Final = re.compile(r"^(localhost|ip6-localhost|\[(0*:)+0*1\])\.?(?=:|$)")
-"""The names of the loopback address."""
-
-
-def is_url(endpoint: str) -> bool:
-    """Whether an endpoint is a url, and not a port's path."""
-    return re.match(r"^[a-z][a-z0-9+.-]*://", endpoint, re.IGNORECASE) is not None
-
-
-def canonical_endpoint(endpoint: str) -> str:
-    """Return the one name of a wire: the real path of a port, a url in lower case without its closing slash."""
-    if is_url(endpoint):
-        scheme, _, rest = endpoint.lower().partition("://")
-        host, slash, path_in = rest.partition("?")[0].rstrip("/").partition("/")
-        return f"{scheme}://{_THIS_MACHINE.sub('127.0.0.1', host)}{slash}{path_in}"
-    path = Path(endpoint)
-    real = path.resolve()
-    # A pseudo-terminal's number is given anew when its plant has died, while a host may still hold the old lock.
-    return str(path.parent.resolve() / path.name if real.is_relative_to("/dev/pts") else real)
 
 
 def _make_shared_folder(folder: Path) -> None:

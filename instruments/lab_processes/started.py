@@ -5,7 +5,7 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -52,12 +52,14 @@ def starting(lab: Path) -> Iterator[None]:
         lock.release()
 
 
-def make_own(lab: Path, kind: str) -> None:
+def make_own(lab: Path, kind: str, *, identity: str | None = None, notes: Mapping[str, str] | None = None) -> None:
     """Note which folder a lab is; a copied one becomes a lab of its own, in which nothing was started yet.
 
     Args:
         lab: The lab folder.
         kind: Live or dry; what stands there already stays.
+        identity: Identifier of a lab that is made; drawn where none is given.
+        notes: What else is noted of a lab that is made; what stands there already stays.
     """
     if _knows_itself(lab):
         return
@@ -66,7 +68,8 @@ def make_own(lab: Path, kind: str) -> None:
             return
         if is_copy(lab):
             _forget_original(lab)
-        write_state_file(lab / LAB, {"kind": kind, **read_state_file(lab / LAB), "id": uuid7(), **folder_identity(lab)})
+        known = {"kind": kind, **(notes or {}), **read_state_file(lab / LAB)}
+        write_state_file(lab / LAB, {**known, "id": identity or uuid7(), **folder_identity(lab)})
 
 
 def _knows_itself(lab: Path) -> bool:

@@ -258,8 +258,9 @@ def save_prior(path: Path, prior: PriorFile) -> str:
         torch.save({**flat, _HASH_KEY: sha256}, beside)
         beside.replace(path)
     except (OSError, RuntimeError) as error:
-        beside.unlink(missing_ok=True)
         raise BadInput(f"prior {path} cannot be written: {error}") from error
+    finally:
+        beside.unlink(missing_ok=True)
     return sha256
 
 

@@ -32,9 +32,10 @@ class Basis:
 
     @cached_property
     def _sets(self) -> tuple[tuple[str, list[int]], ...]:
+        """Return each kind with those in use: one that a restriction empties keeps its place, as functions that are nought."""
         used = range(len(self.sources)) if self.chosen is None else self.chosen
-        sets = [(kind, [index for index in used if self.fidelities[index] == kind]) for kind in FIDELITIES]
-        return tuple((kind, members) for kind, members in sets if members)
+        kinds = [kind for kind in FIDELITIES if kind in self.fidelities]
+        return tuple((kind, [index for index in used if self.fidelities[index] == kind]) for kind in kinds)
 
     @cached_property
     def _bank(self) -> SourceBank:
@@ -59,10 +60,11 @@ class Basis:
         if not self._sets:
             return X[..., :0], ()
         G = self.functions(X)
-        sets = [G[..., members] for _, members in self._sets]
+        sets = [G[..., members] if members else torch.zeros_like(G[..., :1]) for _, members in self._sets]
         averages = [functions.mean(dim=-1, keepdim=True) for functions in sets]
         if self.kinship is not None:
-            averages.append((G @ self.kinship).unsqueeze(-1) - averages[0])
+            plain = next((average for average, (_, members) in zip(averages, self._sets, strict=True) if members), averages[0])
+            averages.append((G @ self.kinship).unsqueeze(-1) - plain)
         return torch.cat(averages, dim=-1), tuple(functions / functions.shape[-1] ** 0.5 for functions in sets)
 
     def functions(self, X: Float[Tensor, "*b n d"]) -> Float[Tensor, "*b n t"]:

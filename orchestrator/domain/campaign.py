@@ -20,6 +20,8 @@ from orchestrator.tablefile import PLAIN, Dialect, parse_table
 from orchestrator.textfile import parse_toml, read_text
 from orchestrator.units import parse
 
+_PLACE: Final = "a campaign has either a bench (campaign.bench) or a table ([recorded])"
+
 
 class GeneralSpec(Frozen):
     """What concerns the campaign as a whole."""
@@ -244,8 +246,8 @@ class CampaignSpec(Frozen):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if (self.campaign.bench is None) == (self.recorded is None):
-            raise ValueError("a campaign has either a bench (campaign.bench) or a table ([recorded])")
+        if self.campaign.bench is not None and self.recorded is not None:
+            raise ValueError(_PLACE)
         if self.recorded is not None and self.candidates is not None:
             raise ValueError("a recorded table is itself the candidate table; leave [candidates] out")
         if self.surrogate.kind != "gp" and self.policy.kind != "bayesian":
@@ -369,13 +371,14 @@ def read_candidates(text: str, parameters: tuple[Any, ...], *, what: str, dialec
     return tuple(rows)
 
 
-def parse_campaign(text: str, path: Path, candidates: str | None = None) -> CampaignFile:
+def parse_campaign(text: str, path: Path, candidates: str | None = None, *, free: bool = False) -> CampaignFile:
     """Check the text of a campaign file.
 
     Args:
         text: The file's text.
         path: Where it stands or stood; other files are named relative to it.
         candidates: Text of the candidate table; read from its file where it is left out.
+        free: Whether it may have neither bench nor table.
 
     Raises:
         BadInput: One line that names the file, the key, what came and what is legal.
@@ -387,16 +390,18 @@ def parse_campaign(text: str, path: Path, candidates: str | None = None) -> Camp
         raise explain(error, what=str(path), legal=_LEGAL) from error
     except BadInput as error:
         raise BadInput(f"{path}: {error}") from error
+    if spec.campaign.bench is None and spec.recorded is None and not free:
+        raise BadInput(f"{path}: {_PLACE}")
     return CampaignFile(path, text, spec, candidates if candidates is not None else _candidates_text(path, spec))
 
 
-def load_campaign(path: Path) -> CampaignFile:
-    """Read and check a campaign file.
+def load_campaign(path: Path, *, free: bool = False) -> CampaignFile:
+    """Read and check a campaign file, which may have neither bench nor table where it is `free`.
 
     Raises:
         BadInput: One line that names the file, the key, what came and what is legal.
     """
-    return parse_campaign(read_text(path, what=f"campaign file {path}"), path)
+    return parse_campaign(read_text(path, what=f"campaign file {path}"), path, free=free)
 
 
 def _candidates_text(path: Path, spec: CampaignSpec) -> str | None:

@@ -6,7 +6,7 @@ printed in reports and exports, shows it.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC
 from typing import Any, Final
@@ -75,6 +75,17 @@ def write_json(document: Any, *, what: str) -> str:
     return text
 
 
+def check_texts(values: Iterable[object], *, what: str) -> None:
+    """Refuse a NUL character, which no PostgreSQL text can hold; within JSON it is escaped.
+
+    Raises:
+        StoreError: A value holds one.
+    """
+    for value in values:
+        if isinstance(value, str) and "\0" in value:
+            raise StoreError(f"{what} cannot be written: {value!r} holds a NUL character")
+
+
 def forge(head: tuple[int, str], happening: Happening) -> Link:
     """Make the link after a head (sequence number, digest)."""
     what = f"event {happening.kind!r} of {happening.subject!r}"
@@ -91,6 +102,7 @@ def forge(head: tuple[int, str], happening: Happening) -> Link:
         previous=head[1],
     )
     write_json([link.kind, link.campaign, link.subject, link.lab, link.by], what=what)
+    check_texts([link.kind, link.campaign, link.subject, link.by], what=what)
     return replace(link, digest=link.content_digest)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from orchestrator.clock import Instant
 from orchestrator.domain.events import EventKind
 from orchestrator.domain.values import Frozen
-from orchestrator.store.chain import Happening, forge, write_json
+from orchestrator.store.chain import Happening, check_texts, forge, write_json
 from orchestrator.store.documents import KeptReading, RowDocument, abridge, document_of, kept_of
 from orchestrator.store.ledger import StateRow, Writer
 
@@ -53,7 +53,8 @@ class EventWriter:
         link = forge(self.ledger.head(), happening)
         self.ledger.append(link)
         for kept, document in entries:
-            text = write_json(document, what=kept.table)
-            self.ledger.put(kept.table, StateRow(kept.searchable(document), text, link.seq))
+            text, searchable = write_json(document, what=kept.table), kept.searchable(document)
+            check_texts(searchable.values(), what=kept.table)
+            self.ledger.put(kept.table, StateRow(searchable, text, link.seq))
         for reading, raw in readings:
             self.ledger.keep(reading, raw, link.seq)

@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from orchestrator.errors import StoreError
-from orchestrator.store.engine import open_engine, primary_code
+from orchestrator.store.sqlite_engine import open_engine, primary_code
 
 logger = logging.getLogger(__name__)
 

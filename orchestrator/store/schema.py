@@ -6,13 +6,22 @@ What brings it to today's is Alembic, which `orchestrator.store.upgrading` loads
 import pkgutil
 from typing import Final
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, String, Table, inspect, select
 
 from orchestrator.errors import StoreError
 from orchestrator.store.migrations import versions
 
 _KNOWN: Final = tuple(sorted(one.name.removeprefix("v").partition("_")[0] for one in pkgutil.iter_modules(versions.__path__)))
 """All schemas, the oldest first, by the names of their modules (`v0001_ledger`)."""
+
+
+VERSION: Final = Table(
+    "alembic_version",
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+"""Where Alembic notes a ledger's schema; written here as Alembic itself makes it."""
 
 
 def latest() -> str:
@@ -31,7 +40,7 @@ def find_schema(connection: Connection, *, name: str) -> str | None:
         if tables:
             raise StoreError(f"{name} is a database, but not Athanor's ledger: it holds {', '.join(tables[:5])}")
         return None
-    found = connection.execute(text("select version_num from alembic_version")).scalar_one_or_none()
+    found = connection.execute(select(VERSION.c.version_num)).scalar_one_or_none()
     if found is not None and found not in _KNOWN:
         raise StoreError(f"ledger {name} has schema {found} of a newer Athanor; this one knows up to {latest()}")
     return None if found is None else str(found)

@@ -9,6 +9,7 @@ from dataclasses import fields
 from typing import Any, Final, get_args
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     Float,
@@ -35,7 +36,11 @@ METADATA: Final = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
-_TYPES: Final[tuple[tuple[type, type[TypeEngine[Any]]], ...]] = ((bool, Boolean), (int, Integer), (float, Float), (str, String))
+_NAME: Final = String().with_variant(String(collation="C"), "postgresql")
+"""Sorted by its bytes on each database, whatever a server's language is."""
+_NUMBER: Final = Integer().with_variant(BigInteger(), "postgresql")
+"""SQLite's integers have 8 bytes by themselves."""
+_TYPES: Final[tuple[tuple[type, TypeEngine[Any]], ...]] = ((bool, Boolean()), (int, _NUMBER), (float, Float()), (str, _NAME))
 """The first that a field's type is a kind of: a bool is an int, a status a string."""
 _WHOLE_TEXTS: Final = ("document", "payload")
 """Never searched by."""
@@ -44,7 +49,7 @@ _WHOLE_TEXTS: Final = ("document", "payload")
 def _column(name: str, kind: Any, *, key: bool = False) -> Column[Any]:
     """Return the column of a field of this type."""
     held, *absent = get_args(kind) or (kind,)
-    found = Text if name in _WHOLE_TEXTS else next(column for base, column in _TYPES if issubclass(held, base))
+    found = Text() if name in _WHOLE_TEXTS else next(column for base, column in _TYPES if issubclass(held, base))
     return Column(name, found, primary_key=key, autoincrement=False, nullable=bool(absent))
 
 
@@ -90,3 +95,6 @@ def _state(kept: Kept[Any]) -> Table:
 
 TABLES: Final = {kept.table: _state(kept) for kept in STATE.values()}
 """Of state, by name."""
+
+LAB: Final = Table("lab", MetaData(), Column("id", String(), primary_key=True), Column("kind", String(), nullable=False))
+"""Whose ledger it is: stands beside a ledger on a server, and in a file that a ledger is moved in; a lab's own file needs none."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from typing_extensions import override
 
+from flows.cli.file_commands import check
 from flows.cli.init import scaffold
 from flows.cli.reading_commands import replay
 from flows.cli.status import status
@@ -18,6 +19,7 @@ from flows.plans.policy import policy_of
 from flows.plans.stocks import StockBook
 from flows.review.by_hand import Editor, proposal_by_hand
 from flows.running.actions import Setup, Steps
+from flows.studies.missing_prior import make_missing_prior, missing_prior_file
 from flows.studies.priors import make_prior
 from orchestrator.clock import LiveClock
 from orchestrator.domain.events import EventKind
@@ -140,6 +142,49 @@ def test_a_missing_prior_is_one_line_with_the_command_that_makes_it(tmp_path: Pa
     assert "\n" not in str(caught.value)
     assert f"there is no prior {tmp_path / 'lab' / 'priors' / 'cdse.pt'}" in str(caught.value)
     assert f"athanor meta-train {tmp_path / 'lab' / 'prior.toml'}" in str(caught.value)
+
+
+def test_a_prior_that_is_not_there_yet_is_made_from_the_file_beside_the_campaign(tmp_path: Path) -> None:
+    file, told = lab_folder(tmp_path / "lab"), list[str]()
+    recipe = file.with_name("prior.toml").rename(file.with_name("learn.toml"))
+    text = recipe.read_text()
+    recipe.write_text(text[: text.index("[[sources]]")] + SOURCES.format(seed=0))
+    (rows := file.with_name("past.csv")).rename(kept := file.with_name("kept.csv"))
+    plan = load_plan(file, prior_later=True)
+    assert plan.lacks_prior
+    with pytest.raises(BadInput, match=r"there is no .*past\.csv"):
+        make_missing_prior(plan, None, told.append)
+    assert not file.with_name("priors").exists(), "a training that fails leaves nothing"
+    kept.rename(rows)
+    make_missing_prior(plan, None, told.append)
+    assert told[1] == "there is no prior priors/cdse.pt yet: making it from learn.toml"
+    made = load_plan(file)
+    assert made.prior is not None
+    assert told[-1].startswith(f"{file.with_name('priors') / 'cdse.pt'}: prior cdse, sha256 {made.prior.sha256}")
+    assert sorted(path.name for path in file.with_name("priors").iterdir()) == ["cdse.md", "cdse.pt"]
+
+
+def test_files_that_make_the_same_prior_are_refused_and_others_make_none(tmp_path: Path) -> None:
+    file = lab_folder(tmp_path / "lab")
+    plan, recipe = load_plan(file, prior_later=True), file.with_name("prior.toml")
+    file.with_name("copy.toml").write_text(recipe.read_text())
+    with pytest.raises(BadInput, match=r"copy\.toml and prior\.toml make it"):
+        missing_prior_file(plan, data=None)
+    for name in ("copy.toml", "prior.toml"):
+        file.with_name(name).write_text(recipe.read_text().replace("cdse.pt", "other.pt"))
+    file.with_name("broken.toml").write_text("[prior\n")
+    assert missing_prior_file(plan, data=None) is None
+
+
+def test_check_writes_nothing_and_says_what_the_first_run_makes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = lab_folder(tmp_path / "lab")
+    before = sorted(tmp_path.rglob("*"))
+    check(file, connect=False, lab=None, data=None, as_json=False)
+    assert "there is no prior priors/cdse.pt yet: the first run makes it from prior.toml" in capsys.readouterr().out
+    assert sorted(tmp_path.rglob("*")) == before
+    file.with_name("prior.toml").unlink()
+    with pytest.raises(BadInput, match=r"there is no prior .*cdse\.pt; make it with"):
+        check(file, connect=False, lab=None, data=None, as_json=False)
 
 
 def test_a_changed_prior_is_refused_with_the_difference(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from instruments.host.journal import Journal
 from instruments.host.journal_records import Transition
 from instruments.host.unattended import unattended
 from instruments.lab_processes.bench_copies import keep_copy
+from instruments.lab_processes.campaign_lock import CampaignLock
 from orchestrator.clock import LiveClock
 from orchestrator.domain.campaign import GeneralSpec
 from orchestrator.domain.events import EventKind
@@ -121,6 +122,10 @@ class Place:
     def by_command(self) -> None:
         abort("c", lab=self.lab.path, by="Ada", reason="lunch")
 
+    def while_another_is_carried(self) -> None:
+        with CampaignLock(self.lab.path, "other"):
+            self.by_command()
+
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
@@ -133,10 +138,10 @@ def place(tmp_path: Path) -> Place:
     return made
 
 
-BOTH = pytest.mark.parametrize("abort", [Place.by_loop, Place.by_command])
+EACH_WAY = pytest.mark.parametrize("abort", [Place.by_loop, Place.by_command, Place.while_another_is_carried])
 
 
-@BOTH
+@EACH_WAY
 def test_after_an_abort_what_was_never_sent_is_not_spent_and_the_journals_readings_are_in_the_ledger(
     place: Place, abort: Callable[[Place], None]
 ) -> None:
@@ -155,7 +160,7 @@ def test_after_an_abort_what_was_never_sent_is_not_spent_and_the_journals_readin
     place.journal.close()
 
 
-@BOTH
+@EACH_WAY
 def test_an_abort_leaves_nothing_open_and_begins_nothing(place: Place, abort: Callable[[Place], None]) -> None:
     place.run(1, RunStatus.COMPLETED)
     place.ended(1, RunStatus.COMPLETED)
@@ -199,7 +204,7 @@ def test_an_abort_that_cannot_end_a_run_says_so_and_can_be_given_again(place: Pl
     place.journal.close()
 
 
-@BOTH
+@EACH_WAY
 def test_a_run_that_was_begun_and_that_no_journal_knows_is_unknown_and_its_doses_count(
     place: Place, abort: Callable[[Place], None]
 ) -> None:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from instruments.drivers.registry import open_link
 from instruments.transport.base import Transport
+from instruments.transport.opening import open_link
 from orchestrator.clock import PlantClock
 
 PLANT = """

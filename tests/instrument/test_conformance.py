@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from instruments.drivers.protocol import Call, Driver, Settings
-from instruments.drivers.registry import DRIVERS, build_driver, open_link
+from instruments.drivers.registry import DRIVERS, build_driver
+from instruments.transport.opening import open_link
 from orchestrator.errors import BadInput
 from tests.instrument.cases import CLOCK, call, oven_settings, platform_settings, pump_settings
 from tests.instrument.conformance import DriverConformance

@@ -1,6 +1,7 @@
 """A few measured sources among many simulated ones that are wrong: the simulations must not cost what was measured."""
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -66,3 +67,11 @@ def test_twenty_biased_simulations_beside_three_measured_sources_are_no_worse_th
         ratio = math.exp(sum(map(math.log, ratios)) / len(ratios))
         print(f"error with simulations over error without, n = {n}: {ratio:.3f}, worst {max(ratios):.3f}")
         assert ratio <= 1.05
+
+
+def test_measured_sources_that_are_all_kin_learn_what_simulations_are_worth_from_the_simulations_alone() -> None:
+    measured = [replace(task(index), group="one plate") for index in range(2)]
+    simulated = [task(index, simulated=True) for index in range(3)]
+    prior = DefaultLearner().meta_train([*measured, *simulated], family(), generator=generator())
+    posterior = prior.adapt(task(5).rows(torch.arange(5)), generator=generator()).posterior(torch.rand(4, 1, 2, dtype=torch.float64))
+    assert bool(posterior.mean.isfinite().all())

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from instruments.lab_processes.campaign_lock import CampaignLock, campaign_holder
-from instruments.lab_processes.endpoint_locks import EndpointLocks, canonical_endpoint
+from instruments.lab_processes.endpoint_locks import EndpointLocks
+from instruments.lab_processes.endpoint_names import canonical_endpoint
 from instruments.lab_processes.locks import FileLock, take_over
 from instruments.lab_processes.process_identity import Process, is_alive, start_ticks
 from orchestrator.errors import LockHeld

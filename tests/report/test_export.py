@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from flows.report.export import export_campaign, write_atomically
+from flows.report.export.campaign import export_campaign
+from flows.report.export.source import Source
+from flows.report.export.tables import TABLES
+from flows.report.files import write_atomically
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
 from orchestrator.ports import Changes
@@ -15,7 +18,11 @@ from tests.report import cases
 
 
 def export(out: Path, changes: Changes | None = None) -> tuple[Path, ...]:
-    return export_campaign(changes or cases.campaign(), cases.SPACE, cases.OBJECTIVE, cases.HEAD, out)
+    return export_campaign(source(changes), out)
+
+
+def source(changes: Changes | None = None) -> Source:
+    return Source(changes or cases.campaign(), cases.SPACE, cases.OBJECTIVE, (), cases.HEAD)
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -26,24 +33,24 @@ def rows(path: Path) -> list[dict[str, str]]:
 def test_runs_have_one_row_per_attempt_with_four_layers_of_values(tmp_path: Path) -> None:
     export(tmp_path)
     runs = rows(tmp_path / "runs.csv")
-    assert list(runs[0])[:7] == ["run_key", "run_id", "attempt", "state", "reason", "proposed.T", "proposed.tau"]
+    assert list(runs[0])[:7] == ["run_key", "run_id", "attempt", "state", "reason", "proposed.T [degC]", "proposed.tau [s]"]
     assert len(runs) == 25
     ninth = [row for row in runs if row["run_id"] == "r-0009"]
     assert [(row["attempt"], row["state"], row["reason"]) for row in ninth] == [("1", "superseded", "not executed"), ("2", "completed", "")]
-    assert (ninth[0]["measured.T"], ninth[0]["result.fwhm"], ninth[0]["objective"]) == ("", "", "")
+    assert (ninth[0]["measured.T [degC]"], ninth[0]["result.fwhm [nm]"], ninth[0]["objective"]) == ("", "", "")
 
 
 def test_an_edited_run_shows_what_was_proposed_approved_commanded_and_measured(tmp_path: Path) -> None:
     export(tmp_path)
     fourth = next(row for row in rows(tmp_path / "runs.csv") if row["run_key"] == "0195-0004-1")
-    layers = ("proposed.T", "approved.T", "commanded.oven.set_temperature.temperature", "measured.T")
+    layers = [f"{name} [degC]" for name in ("proposed.T", "approved.T", "commanded.oven.set_temperature.temperature", "measured.T")]
     assert [float(fourth[name]) for name in layers] == [cases.configuration(4)["T"], 244.0, 244.0, 244.2]
 
 
 def test_numbers_are_written_so_that_they_read_back_the_same(tmp_path: Path) -> None:
     export(tmp_path)
     first = rows(tmp_path / "runs.csv")[0]
-    assert float(first["measured.T"]) == cases.run(1).measured["T"]
+    assert float(first["measured.T [degC]"]) == cases.run(1).measured["T"]
     measured = {row["target"]: row for row in rows(tmp_path / "measurements.csv") if row["run_key"] == "0195-0001-1"}
     assert {one.target: one.value for one in cases.measurements(1)} == {name: float(row["value"]) for name, row in measured.items()}
 
@@ -57,7 +64,7 @@ def test_proposals_have_one_row_per_revision_with_decision_and_prediction(tmp_pa
         ("1", "proposed", ""),
         ("2", "approved", "person Ada"),
     ]
-    assert float(proposals[0]["predicted.fwhm.sd"]) == 1.0
+    assert float(proposals[0]["predicted.fwhm.sd [nm]"]) == 1.0
     assert proposals[0]["content_hash"] == cases.proposal(1).content_hash
 
 
@@ -92,22 +99,22 @@ def test_reasons_with_commas_quotes_and_line_ends_stay_one_cell(tmp_path: Path) 
 def test_an_empty_campaign_gives_heads_alone(tmp_path: Path) -> None:
     export(tmp_path, Changes(1, cases.record()))
     assert rows(tmp_path / "runs.csv") == []
-    assert (tmp_path / "runs.csv").read_text().startswith("run_key,run_id,attempt,state,reason,proposed.T,")
+    assert (tmp_path / "runs.csv").read_text().startswith("run_key,run_id,attempt,state,reason,proposed.T [degC],")
 
 
 def test_a_composition_has_one_column_per_component(tmp_path: Path) -> None:
     data = cases.alloys()
     runs = tuple(run for one in data.experiments for run in one.attempts)
     changes = Changes(1, data.campaign, data.proposals, runs, data.measurements)
-    export_campaign(changes, cases.ALLOY, cases.OVERPOTENTIAL, cases.HEAD, tmp_path)
+    export_campaign(Source(changes, cases.ALLOY, cases.OVERPOTENTIAL, (), cases.HEAD), tmp_path)
     assert float(rows(tmp_path / "runs.csv")[0]["approved.alloy.Ni"]) == 0.1
 
 
 def test_a_readback_beyond_the_search_space_is_left_out_of_the_measured_layer(tmp_path: Path) -> None:
     narrow = SearchSpace(parameters=cases.SPACE.parameters[:1])
     changes = Changes(1, cases.record(), (cases.proposal(1, configuration={"T": 234.7}),), (cases.run(1),))
-    export_campaign(changes, narrow, cases.OBJECTIVE, cases.HEAD, tmp_path)
-    assert [name for name in rows(tmp_path / "runs.csv")[0] if name.startswith("measured.")] == ["measured.T"]
+    export_campaign(Source(changes, narrow, cases.OBJECTIVE, (), cases.HEAD), tmp_path)
+    assert [name for name in rows(tmp_path / "runs.csv")[0] if name.startswith("measured.")] == ["measured.T [degC]"]
 
 
 def test_an_export_replaces_its_own_files_and_nothing_else(tmp_path: Path) -> None:
@@ -115,9 +122,8 @@ def test_an_export_replaces_its_own_files_and_nothing_else(tmp_path: Path) -> No
     export(tmp_path, Changes(1, cases.record()))
     export(tmp_path)
     assert len(rows(tmp_path / "runs.csv")) == 25
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "ledger.json", "measurements.csv", "notes.txt", "proposals.csv", "runs.csv",
-    ]  # fmt: skip
+    names = ["ledger.json", "csv-metadata.json", "notes.txt", *(f"{table}.csv" for table in TABLES)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
 
 
 def test_somebody_elses_file_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
@@ -142,7 +148,7 @@ def test_another_campaigns_export_is_not_replaced(tmp_path: Path) -> None:
         export(tmp_path, Changes(1, cases.record(name="other")))
 
 
-@pytest.mark.parametrize("text", ["not json", "[]", "{}", '{"format": "athanor-export/1", "campaign": "cdse-600", "files": 3}'])
+@pytest.mark.parametrize("text", ["not json", "[]", "{}", '{"format": "athanor-export/2", "campaign": "cdse-600", "files": 3}'])
 def test_a_ledger_note_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "ledger.json").write_text(text)
     with pytest.raises(BadInput, match=r"ledger\.json is no export's note"):

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from flows.report.data import Circumstances, assemble, process_of
-from flows.report.export import export_campaign
+from flows.report.export.campaign import export_campaign
+from flows.report.export.source import Source
 from flows.report.page import render_report
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.parameters import CategoricalParameter, ContinuousParameter
@@ -46,10 +47,10 @@ def test_a_stored_campaign_is_reported_with_the_ledgers_head(store: Store) -> No
 
 
 def test_a_stored_campaign_is_exported_with_open_runs(store: Store, tmp_path: Path) -> None:
-    export_campaign(store.changes(CAMPAIGN), SPACE, OBJECTIVE, store.head(), tmp_path)
+    export_campaign(Source(store.changes(CAMPAIGN), SPACE, OBJECTIVE, tuple(store.events(CAMPAIGN)), store.head()), tmp_path)
     with (tmp_path / "runs.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [(row["state"], row["measured.T"], row["result.wavelength"]) for row in rows] == [
+    assert [(row["state"], row["measured.T [degC]"], row["result.wavelength [nm]"]) for row in rows] == [
         ("completed", "240.4", "512.5"),
         ("running", "", ""),
     ]

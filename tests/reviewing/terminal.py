@@ -10,6 +10,7 @@ import subprocess
 import sys
 import termios
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self
 
@@ -30,18 +31,18 @@ def _take_terminal() -> None:
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
-class Terminal:
-    """`athanor WORDS` on a terminal."""
+class Screen:
+    """A command on a terminal."""
 
-    def __init__(self, *words: str, lab: Path) -> None:
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         self._master, slave = os.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", *_SIZE, 0, 0))
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "flows.cli.main", *words, "--lab", str(lab)],
+            command,
             stdin=slave,
             stdout=slave,
             stderr=slave,
-            env={**os.environ, "TERM": "xterm"},
+            env={**environment, "TERM": "xterm"},
             start_new_session=True,
             preexec_fn=_take_terminal,
         )
@@ -111,3 +112,10 @@ class Terminal:
             return False
         self.shown += _COLOURS.sub("", came.decode(errors="replace"))
         return bool(came)
+
+
+class Terminal(Screen):
+    """`athanor WORDS` on a terminal."""
+
+    def __init__(self, *words: str, lab: Path) -> None:
+        super().__init__([sys.executable, "-m", "flows.cli.main", *words, "--lab", str(lab)], os.environ)

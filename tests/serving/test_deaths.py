@@ -52,7 +52,7 @@ def test_a_campaign_in_a_terminal_obeys_a_cancel_as_well(tmp_path: Path) -> None
         httpx.post(f"{url}/flow_runs/{run['id']}/set_state", json=cancelling, timeout=PATIENCE).raise_for_status()
         _, err = command.communicate(timeout=2 * PATIENCE)
         assert command.returncode == 3
-        assert err == "athanor: campaign cdse-600 is paused (cancelled); `athanor resume cdse-600` lifts it\n"
+        assert err == f"athanor: campaign cdse-600 is paused (cancelled); `athanor resume cdse-600 --lab {laboratory.lab}` lifts it\n"
         assert [one for one in laboratory.runs() if one.status is RunStatus.ABORTED]
         assert settled(laboratory.lab) == []
     finally:

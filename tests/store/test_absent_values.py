@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from flows.plans.snapshots import files_of
-from flows.report.export import export_campaign
+from flows.report.export.campaign import export_campaign
+from flows.report.export.source import Source
 from orchestrator.domain.lifecycle import MeasurementStatus
 from orchestrator.errors import StoreError
 from orchestrator.history import History, observations
@@ -82,7 +83,7 @@ def test_a_migrated_ledger_is_learnt_from_exported_and_written_to(migrated: SqlS
     assert quarantined(History.of(changes)) == (
         "5 of 7 values were quarantined: 1 x Reference without a value; 1 x no peak; 1 x Reference is of uncertain quality; ..."
     )
-    export_campaign(changes, *files_of(changes.campaign), migrated.head(), tmp_path / "out")
+    export_campaign(Source(changes, *files_of(changes.campaign), tuple(migrated.events()), migrated.head()), tmp_path / "out")
     with (tmp_path / "out" / "measurements.csv").open(newline="") as file:
         cells = {(row["run_key"], row["target"], int(row["revision"])): row["value"] for row in csv.DictReader(file)}
     assert cells == {key: "" if value is None else str(value) for key, value in VALUES.items()}

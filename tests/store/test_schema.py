@@ -179,7 +179,7 @@ def test_a_reader_sees_what_a_living_writer_committed(path: Path, store: SqlStor
 
 def test_every_connection_is_durable_and_keeps_references(store: SqlStore) -> None:
     with store.writing() as ledger:
-        values = [ledger._connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous", "foreign_keys")]
+        values = [ledger.connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous", "foreign_keys")]
         assert values == ["wal", 2, 1]
 
 

@@ -28,6 +28,10 @@ class PriorSpec(Frozen):
     out: str | None = None
     """The file, relative to this one; `priors/NAME.pt` where it is left out."""
 
+    def place(self, folder: Path) -> Path:
+        """Return where the prior is written by a file of that folder."""
+        return folder / (self.out or f"priors/{self.name}.pt")
+
 
 class SourceSpec(Dialect):
     """Where tasks come from: past campaigns, a simulated family or tables; in the space's terms on the left of each table."""
@@ -185,7 +189,7 @@ class MetaFile:
     @property
     def out(self) -> Path:
         """Where the prior is written."""
-        return self.path.parent / (self.spec.prior.out or f"priors/{self.spec.prior.name}.pt")
+        return self.spec.prior.place(self.path.parent)
 
     @property
     def space(self) -> SearchSpace:

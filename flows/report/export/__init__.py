@@ -1,0 +1,1 @@
+"""A campaign for the world: its tables, once as values, then as CSV, Parquet, frames and a research object."""

@@ -1,0 +1,156 @@
+"""What an RO-Crate says of a campaign's runs: who, with what, when, from which configuration, with which results."""
+
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from flows.report.experiments import Experiment, newest_measurements
+from flows.report.export.source import Source
+from orchestrator.domain.events import Actor
+from orchestrator.domain.lifecycle import RunStatus
+from orchestrator.domain.records import ExperimentRun, Proposal
+
+Entity = dict[str, Any]
+ATHANOR: Final = "#athanor"
+_COMPLETED: Final = "http://schema.org/CompletedActionStatus"
+_FAILED: Final = "http://schema.org/FailedActionStatus"
+_ENDS: Final[Mapping[RunStatus, str]] = {
+    RunStatus.COMPLETED: _COMPLETED,
+    RunStatus.FAILED: _FAILED,
+    RunStatus.INFEASIBLE: _FAILED,
+    RunStatus.ABORTED: _FAILED,
+    RunStatus.UNKNOWN: _FAILED,
+}
+"""The attempts that a bench had, or may have had; others were never carried out."""
+_PERSON: Final = "person "
+
+
+def instruments_of(source: Source) -> tuple[Entity, ...]:
+    """Return the bench's instruments, as the campaign's snapshot of the bench file names them."""
+    text = source.campaign.snapshot.get("files", {}).get("bench")
+    found = tomllib.loads(text).get("instruments", {}) if isinstance(text, str) else {}
+    return tuple(
+        {"@id": _id("instrument", name), "@type": ["IndividualProduct", "prov:Entity"], "name": name, **_model(one)}
+        for name, one in found.items()
+    )
+
+
+def _model(spec: Mapping[str, Any]) -> Entity:
+    model = {"model": str(spec["model"])} if "model" in spec else {}
+    serial = {"serialNumber": str(spec["serial_number"])} if "serial_number" in spec else {}
+    return {**model, **serial, "description": f"driver {spec.get('driver', 'unknown')}"}
+
+
+def persons_of(source: Source) -> tuple[Entity, ...]:
+    """Return the people who suggested, edited or decided something, by the names that the ledger has."""
+    names = dict.fromkeys(name for one in source.changes.proposals for name in _people(one))
+    return tuple({"@id": _id("person", name), "@type": ["Person", "prov:Person"], "name": name} for name in names)
+
+
+def _people(proposal: Proposal) -> Iterator[str]:
+    if proposal.author is not None:
+        yield proposal.author
+    yield from (signature.person for signature in proposal.signatures)
+    if not proposal.signatures and (proposal.decided_by or "").startswith(_PERSON):
+        yield Actor(proposal.decided_by).name
+
+
+def run_entities(source: Source) -> Iterator[Entity]:
+    """Return an action per attempt, with its proposal, its configuration and its results."""
+    bench, seen = _references(instruments_of(source)), set()
+    for one in source.experiments:
+        for run in one.attempts:
+            if run.status not in _ENDS:
+                continue
+            if (key := (run.proposal_id, run.revision)) not in seen:
+                seen.add(key)
+                yield _proposal(one.approved)
+            given = list(_configuration(source, one, run))
+            results = list(_results(source, run))
+            yield from (*given, *results, _action(source, one, run, (given, results, bench)))
+
+
+def _proposal(proposal: Proposal) -> Entity:
+    people = [_id("person", proposal.author)] if proposal.author is not None else []
+    return {
+        "@id": _proposal_id(proposal),
+        "@type": ["CreativeWork", "prov:Entity", "prov:Plan"],
+        "name": f"proposal {proposal.number}, revision {proposal.revision}",
+        "identifier": proposal.content_hash,
+        "description": f"proposed by {proposal.provenance.policy}; {proposal.status} by {proposal.decided_by or 'nobody yet'}",
+        "prov:wasAttributedTo": _references({"@id": one} for one in [*people, ATHANOR]),
+    }
+
+
+def _configuration(source: Source, one: Experiment, run: ExperimentRun) -> Iterator[Entity]:
+    approved = one.approved.configuration
+    for column in source.space.columns:
+        if column in (values := run.measured if column in run.measured else approved):
+            layer = "measured" if values is run.measured else "approved"
+            told = {"name": column, "value": values[column], "description": f"{layer} value"}
+            yield _value(f"{run.run_key}-{column}", told, source.space.units.get(column, ""))
+
+
+def _results(source: Source, run: ExperimentRun) -> Iterator[Entity]:
+    for one in newest_measurements(each for each in source.changes.measurements if each.run_key == run.run_key):
+        if one.accepted is not None:
+            unit = source.objective.units.get(one.target, "")
+            known = one.uncertainty is not None
+            about = f"standard uncertainty {one.uncertainty!r} {unit}".rstrip() if known else "of unknown uncertainty"
+            told = {"name": one.target, "value": one.accepted, "measurementTechnique": one.reduction, "description": about}
+            made = {"prov:wasGeneratedBy": {"@id": _run_id(run)}}
+            yield _value(f"{run.run_key}-{one.target}-{one.replicate}", {**told, **made}, unit)
+
+
+def _value(name: str, told: Mapping[str, Any], unit: str) -> Entity:
+    units = {"unitText": unit} if unit else {}
+    return {"@id": _id("value", name), "@type": ["PropertyValue", "prov:Entity"], **told, **units}
+
+
+def _action(source: Source, one: Experiment, run: ExperimentRun, values: tuple[list[Entity], list[Entity], list[Entity]]) -> Entity:
+    given, results, bench = values
+    plan = {"@id": _proposal_id(one.approved)}
+    agents = [{"@id": _id("person", name)} for name in dict.fromkeys(_people(one.approved))]
+    files = [{"@id": "measurements.csv"}] if results else []
+    error = {"error": f"{run.status}: {run.reason or 'no reason is known'}"} if _ENDS[run.status] == _FAILED else {}
+    return {
+        "@id": _run_id(run),
+        "@type": ["CreateAction", "prov:Activity"],
+        "name": f"experiment {one.index}, attempt {run.attempt}",
+        "description": f"{one.approved.provenance.policy} proposed it, {one.approved.decided_by or 'nobody'} let it be carried out",
+        "identifier": run.run_key,
+        "instrument": {"@id": ATHANOR},
+        "object": [plan, *_references(given)],
+        "result": [*files, *_references(results)],
+        **_times(source.wall_of(run, run.started_lab), "startTime", "prov:startedAtTime"),
+        **_times(source.wall_of(run, run.ended_lab), "endTime", "prov:endedAtTime"),
+        "actionStatus": _ENDS[run.status],
+        **error,
+        **({"agent": agents} if agents else {}),
+        "prov:used": [plan, *_references(given), *bench],
+        "prov:wasAssociatedWith": [{"@id": ATHANOR}, *agents],
+    }
+
+
+def _times(moment: datetime | None, *names: str) -> Entity:
+    """Write a moment in the one way that the profile's validator takes: milliseconds, and the offset in digits."""
+    return {} if moment is None else dict.fromkeys(names, moment.astimezone(UTC).isoformat(timespec="milliseconds"))
+
+
+def _references(entities: Iterable[Mapping[str, Any]]) -> list[Entity]:
+    return [{"@id": one["@id"]} for one in entities]
+
+
+def _proposal_id(proposal: Proposal) -> str:
+    return _id("proposal", f"{proposal.number}-{proposal.revision}")
+
+
+def _run_id(run: ExperimentRun) -> str:
+    return _id("run", run.run_key)
+
+
+def _id(kind: str, name: str) -> str:
+    """Return a name within the crate, of letters that an address may have."""
+    return f"#{kind}-{re.sub(r'[^A-Za-z0-9._-]', lambda found: f'_{ord(found.group()):x}_', name)}"

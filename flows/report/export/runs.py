@@ -1,0 +1,89 @@
+"""The table of runs: one row per attempt."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+from flows.report.experiments import Experiment
+from flows.report.export.columns import Column, Table, moment, prefixed
+from flows.report.export.layers import commanded, layer, results, sent
+from flows.report.export.source import Source, when
+from orchestrator.domain.objective import Objective
+from orchestrator.domain.records import ExperimentRun
+
+_HEADS: Final = (
+    Column("run_key", "Key of this attempt; it travels to the bench, and to devices that take one."),
+    Column("run_id", "What all attempts of one replicate share."),
+    Column("attempt", "Number of the attempt, from 1.", "integer"),
+    Column("state", "Where the attempt stands.", "category"),
+    Column("reason", "Why it ended as it did."),
+)
+_TAILS: Final = (
+    Column("objective", "Objective value, larger is better; empty where a target is missing.", "number"),
+    Column("experiment", "Number of the experiment in experiments.csv.", "integer"),
+    Column("proposal", "Number of the proposal.", "integer"),
+    Column("revision", "Revision of the proposal that was carried out.", "integer"),
+    Column("replicate", "Number of the replicate, from 1.", "integer"),
+    Column("position", "Position in a sampler."),
+    *moment("queued", "the run was approved to be carried out"),
+    *moment("started", "the bench began"),
+    *moment("ended", "the bench ended"),
+    Column("evidence", "Why an unknown end was settled or another attempt allowed: JSON."),
+)
+
+
+def runs_table(source: Source) -> Table:
+    """Return one row per attempt: keys, state, then proposed, approved, commanded and measured values, then results."""
+    space, arguments = source.space, commanded(source.changes.runs, source.changes.proposals)
+    layers = (*layer("proposed", space), *layer("approved", space), *arguments, *layer("measured", space))
+    rows = [_row(source, one, run, arguments) for one in source.experiments for run in one.attempts]
+    columns = (*_HEADS, *layers, *results(source.objective), *_TAILS)
+    return Table("runs", "One row per attempt to carry out an experiment.", columns, tuple(rows), ("run_key",))
+
+
+def _row(source: Source, experiment: Experiment, run: ExperimentRun, arguments: Sequence[Column]) -> dict[str, Any]:
+    last = run is experiment.run
+    return {
+        "run_key": run.run_key,
+        "run_id": run.run_id,
+        "attempt": run.attempt,
+        "state": str(run.status),
+        "reason": run.reason,
+        **configurations(experiment, run),
+        **sent(run, arguments),
+        **(result_cells(experiment, source.objective) if last else {}),
+        "objective": experiment.score if last else None,
+        "experiment": experiment.index,
+        "proposal": experiment.approved.number,
+        "revision": run.revision,
+        "replicate": run.replicate,
+        "position": run.position,
+        **moments(source, run),
+        "evidence": json.dumps(run.evidence, sort_keys=True) if run.evidence else None,
+    }
+
+
+def configurations(experiment: Experiment, run: ExperimentRun) -> dict[str, Any]:
+    """Return what was proposed, approved and measured of one attempt."""
+    return {
+        **prefixed("proposed", experiment.proposed.configuration),
+        **prefixed("approved", experiment.approved.configuration),
+        **prefixed("measured", {column: run.measured.get(column) for column in experiment.columns}),
+    }
+
+
+def result_cells(experiment: Experiment, objective: Objective) -> dict[str, Any]:
+    """Return the accepted results of an experiment; a quantity that is no target stands among the measurements alone."""
+    return prefixed("result", {name: experiment.results[name].value for name in objective.names if name in experiment.results})
+
+
+def moments(source: Source, run: ExperimentRun) -> dict[str, Any]:
+    """Return when a run was queued, started and ended."""
+    return {
+        **when("queued", source.told("runs", run.run_key)),
+        "queued_lab": run.queued_lab,
+        "started": source.wall_of(run, run.started_lab),
+        "started_lab": run.started_lab,
+        "ended": source.wall_of(run, run.ended_lab),
+        "ended_lab": run.ended_lab,
+    }

@@ -1,0 +1,27 @@
+"""How wires are opened: what this loads needs a machine that has them (Linux), which the drivers' own descriptions do not."""
+
+from instruments.transport.base import Transport
+from instruments.transport.opcua import OpcUaTransport
+from instruments.transport.serial import SerialTransport
+from orchestrator.errors import BadInput
+
+
+def open_link(*, kind: str, port: str | None = None, url: str | None = None, frame: str = "8N1", baud: int = 19200) -> Transport:
+    """Open a wire.
+
+    Args:
+        kind: `serial` or `opcua`.
+        port: Of a serial link: the device's path.
+        url: Of an OPC-UA link: the endpoint.
+        frame: Data bits, parity, stop bits.
+        baud: Bits per second.
+
+    Raises:
+        BadInput: An unknown kind, or no endpoint for it.
+        LinkError: It cannot be opened (`sent` no).
+    """
+    if kind == "serial" and port is not None:
+        return SerialTransport(port, baud=baud, frame=frame)
+    if kind == "opcua" and url is not None:
+        return OpcUaTransport(url)
+    raise BadInput(f"link of kind {kind!r} with port {port!r} and url {url!r}; expected serial with a port, or opcua with a url")
