@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from athanor.lab import CampaignHandle
 from flows.plans.lab import Lab, LabKind, lab_folder
-from flows.plans.ledger import has_ledger, open_store
+from flows.plans.ledger import open_store
 from orchestrator.domain.campaign import load_campaign
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.errors import AthanorError, BadInput, Fault, NeedsPerson
@@ -93,12 +93,10 @@ class StartedCampaign(CampaignHandle):
     @property
     def has_begun(self) -> bool:
         """Whether the campaign is in the ledger."""
-        if not has_ledger(self.lab):
-            return False
         try:
             with open_store(self.lab, read_only=True) as store:
                 return any(record.name == self.name for record in store.campaigns())
-        except AthanorError:  # it is being made
+        except AthanorError:  # lab or ledger are still to be made
             return False
 
     @property
