@@ -10,6 +10,7 @@ from flows.plans.snapshots import files_of
 from flows.review.outcome import expected, notice, outcome
 from flows.running.review_operations import ReviewState, look
 from orchestrator.clock import Clock
+from orchestrator.commandline import typed
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.history import History
 from orchestrator.review import why_asked_again
@@ -26,10 +27,9 @@ def list_requests(lab: Lab, campaign: str | None, *, as_json: bool) -> ReviewSta
         console.print(f"campaign {history.campaign.name}: nothing waits for people")
     for request in history.open_requests:
         print_request(seen, request)
-        console.print(
-            f"decide: athanor review decide {request.number} --approve N --reject N=REASON --set N:PARAMETER=VALUE --by NAME"
-            f"   page: athanor review show {request.number}"
-        )
+        of = request.number, "--campaign", request.campaign, "--lab", lab.path
+        console.print(f"decide: {typed('review', 'decide', *of)} --approve N --reject N=REASON --set N:PARAMETER=VALUE --by NAME")
+        console.print(f"page: {typed('review', 'show', *of)}")
     return seen
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from tests.reviewing.terminal import Screen
 
-PATIENCE: Final = 240.0
+PATIENCE: Final = 400.0
 """Wall seconds for one command on a busy machine."""
 _KEEP: Final = "trap 'pwd > {0}/cwd; export -p > {0}/exports' EXIT; "
 _GO_ON: Final = '[ -f {0}/exports ] && . {0}/exports; cd "$(cat {0}/cwd)" || exit; '
@@ -85,8 +85,11 @@ class Terminal:
     def wait_for(self, words: str, text: str) -> None:
         """Repeat a command until its output holds a text."""
         end = time.monotonic() + PATIENCE
+        ended = False
         while text not in (said := self.run(words)).text:
-            assert time.monotonic() < end, f"`{words}` never said {text!r}, but: {said.text}{self.heard}"
+            over = ended or time.monotonic() > end
+            assert not over, f"`{words}` never said {text!r}, but: {said.text}{self.heard}"
+            ended = self._running is not None and self._running[0].poll() is not None  # once more, since it may have done it
             time.sleep(0.3)
 
     def ctrl_c(self) -> None:
@@ -117,7 +120,7 @@ class Terminal:
 
     def close(self) -> None:
         """End what still runs, also after a failed test."""
-        if self._running is not None:
+        if self._running is not None and self._running[0].poll() is None:
             os.killpg(self._running[0].pid, signal.SIGKILL)
             self._running[0].wait()
 
@@ -148,7 +151,8 @@ def _questions(shown: str, answers: list[str]) -> list[str]:
     """Return the end of each question: what stands before its answer at the end of a line, behind the last number."""
     found, lines = [], iter(shown.splitlines())
     for answer in answers:
-        line = next((line for line in lines if line.rstrip().endswith(f": {answer}".rstrip())), None)
+        ends = tuple(f"{mark} {answer}".rstrip() for mark in ":?")
+        line = next((line for line in lines if line.rstrip().endswith(ends)), None)
         assert line is not None, f"no question is answered by {answer!r}"
         question = f"{line.rstrip().removesuffix(answer).rstrip()} "
         found.append(re.split(r"[\d.]+", question)[-1])

@@ -10,7 +10,7 @@ from orchestrator.domain.records import ExperimentRun
 from tests.crash.oracle import judge
 from tests.faults.agreement import disagreements
 from tests.faults.conftest import MakeLaboratory
-from tests.faults.laboratory import CAMPAIGN, Ended, Laboratory, eventually, suspend
+from tests.faults.laboratory import CAMPAIGN, Ended, Laboratory, eventually, lose_the_next_dose
 
 pytestmark = pytest.mark.slow
 
@@ -108,15 +108,8 @@ def test_an_abort_ends_the_experiment_in_hand_and_leaves_the_bench_safe(laborato
 def lose_a_dose(laboratory: Laboratory, fault: str) -> Ended:
     """Lose the exchange of the next RUN, cut the pump's power and kill the host: nothing is left that could tell."""
     laboratory.start_plant()
-    struck = len(laboratory.triggered(fault))
-    laboratory.inject("pump_l", fault, pattern="RUN")
     command = laboratory.dry_run()
-    eventually(lambda: len(laboratory.triggered(fault)) > struck or command.poll() is not None, "the fault")
-    assert command.poll() is None, laboratory.ended(command).err
-    host = laboratory.process("host")
-    suspend(host)
-    laboratory.inject("pump_l", "power-cycle", now=True)
-    assert host.kill()
+    lose_the_next_dose(laboratory, fault)
     return laboratory.ended(command)
 
 
