@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from orchestrator.domain.values import Frozen
-from orchestrator.domain.written import InOwnDifference, InOwnUnit, Number, never, when
+from orchestrator.domain.written import InOwnDifference, InOwnUnit, Number, never, own_unit, when
 from orchestrator.units import parse, unit
 
 CONSTANT: Final = 1e-9
@@ -48,7 +48,7 @@ class Target(Frozen):
     def _convert(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
-        name, unit_text = data.get("name", "?"), data.get("unit", "")
+        name, unit_text = data.get("name", "?"), own_unit(data)
         changed = {k: parse(data[k], unit_text, what=f"target {name}, {k}") for k in ("value", "low", "high") if data.get(k) is not None}
         if data.get("tolerance") is not None:
             difference = f"delta_{unit_text}" if unit_text in ("degC", "degF") else unit_text

@@ -151,7 +151,8 @@ def _questions(shown: str, answers: list[str]) -> list[str]:
     """Return the end of each question: what stands before its answer at the end of a line, behind the last number."""
     found, lines = [], iter(shown.splitlines())
     for answer in answers:
-        line = next((line for line in lines if line.rstrip().endswith(f": {answer}".rstrip())), None)
+        ends = tuple(f"{mark} {answer}".rstrip() for mark in ":?")
+        line = next((line for line in lines if line.rstrip().endswith(ends)), None)
         assert line is not None, f"no question is answered by {answer!r}"
         question = f"{line.rstrip().removesuffix(answer).rstrip()} "
         found.append(re.split(r"[\d.]+", question)[-1])
