@@ -12,7 +12,7 @@ from typing import Final
 
 from tests.reviewing.terminal import Screen
 
-PATIENCE: Final = 400.0
+PATIENCE: Final = 500.0
 """Wall seconds for one command on a busy machine."""
 _KEEP: Final = "trap 'pwd > {0}/cwd; export -p > {0}/exports' EXIT; "
 _GO_ON: Final = '[ -f {0}/exports ] && . {0}/exports; cd "$(cat {0}/cwd)" || exit; '
