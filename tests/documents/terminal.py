@@ -83,12 +83,12 @@ class Terminal:
         self._running = self._start(words)
 
     def wait_for(self, words: str, text: str) -> None:
-        """Repeat a command until its output holds a text."""
+        """Repeat a command until its output holds a text; without a command, wait for what was left running to say it."""
         end = time.monotonic() + PATIENCE
         ended = False
-        while text not in (said := self.run(words)).text:
+        while text not in (said := self.run(words).text if words else self.heard):
             over = ended or time.monotonic() > end
-            assert not over, f"`{words}` never said {text!r}, but: {said.text}{self.heard}"
+            assert not over, f"`{words}` never said {text!r}, but: {said}; left running: {self.heard}"
             ended = self._running is not None and self._running[0].poll() is not None  # once more, since it may have done it
             time.sleep(0.3)
 
