@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Literal
 
 import pandas as pd
+from typing_extensions import override
 
 from flows.plans.lab import Lab, find_lab
 from flows.plans.ledger import open_campaign, open_store, the_campaign
@@ -100,6 +101,7 @@ class CampaignHandle:
         self.lab = lab
         self.name = name
 
+    @override
     def __repr__(self) -> str:
         return f"CampaignHandle({str(self.lab.path)!r}, {self.name!r})"
 

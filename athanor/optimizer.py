@@ -58,10 +58,10 @@ class Optimizer:
     Example:
         >>> import athanor
         >>> space = athanor.SearchSpace(parameters=(athanor.ContinuousParameter(name="T", unit="degC", min=200, max=280),))
-        >>> objective = athanor.Objective(targets=(athanor.Target(name="yield_", unit="percent", goal="maximise"),))
+        >>> objective = athanor.Objective(targets=(athanor.Target(name="yield", unit="percent", goal="maximise"),))
         >>> optimizer = athanor.Optimizer(space, objective, seed=1)
         >>> (suggestion,) = optimizer.ask()
-        >>> optimizer.tell(suggestion, {"yield_": 41.5})
+        >>> optimizer.tell(suggestion, {"yield": 41.5})
     """
 
     def __init__(
@@ -97,6 +97,10 @@ class Optimizer:
         """
         loaded = prior if prior is None or isinstance(prior, PriorFile) else load_prior(Path(prior))
         place = "" if prior is None or isinstance(prior, PriorFile) else str(Path(prior).resolve())
+        if loaded is not None and policy != "bayesian":
+            raise BadInput(f"a prior belongs to policy 'bayesian'; policy {policy!r} asks no model")
+        if loaded is None and not guard:
+            raise BadInput("guard = False belongs to a prior; there is none to guard against")
         named = None if loaded is None else PriorName(path=place, sha256=loaded.sha256)
         try:
             basis = Basis.model_validate(
@@ -283,7 +287,7 @@ class Optimizer:
     def _suggestion(self, proposal: Proposal) -> Suggestion:
         provenance = proposal.provenance
         return Suggestion(
-            configuration=dict(proposal.configuration),
+            configuration={column: proposal.configuration[column] for column in self.space.columns},
             policy=provenance.policy,
             acquisition=provenance.acquisition,
             predicted=provenance.predicted,
@@ -351,8 +355,7 @@ class Optimizer:
     def _asked(self, suggestion: Suggestion) -> tuple[int, Asked] | None:
         """Return the batch that a suggestion belongs to, and its place among all that was asked and told."""
         for index, event in enumerate(self._events):
-            own = event.proposals if isinstance(event, Asked) else ()
-            if any((one.number, one.configuration) == (suggestion.number, suggestion.configuration) for one in own):
+            if isinstance(event, Asked) and any(_is(one, suggestion) for one in event.proposals):
                 return index, event
         return None
 
@@ -401,6 +404,10 @@ class Optimizer:
             BadInput: The file cannot be written.
         """
         write_optimizer(Path(path), Saved(basis=self._basis, events=self._events))
+
+
+def _is(proposal: Proposal, suggestion: Suggestion) -> bool:
+    return (proposal.number, proposal.configuration) == (suggestion.number, suggestion.configuration)
 
 
 def _surrogate(prior: PriorName | None, *, guard: bool, task: Mapping[str, float | str]) -> dict[str, object]:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from typing_extensions import override
+
 from athanor.lab import CampaignHandle
 from flows.plans.lab import Lab, LabKind, lab_folder
 from flows.plans.ledger import open_store
@@ -91,20 +93,20 @@ class StartedCampaign(CampaignHandle):
     @property
     def has_begun(self) -> bool:
         """Whether the campaign is in the ledger."""
-        if not self.lab.ledger.exists():
-            return False
         try:
             with open_store(self.lab, read_only=True) as store:
                 return any(record.name == self.name for record in store.campaigns())
-        except AthanorError:  # it is being made
+        except AthanorError:  # lab or ledger are still to be made
             return False
 
     @property
+    @override
     def status(self) -> str:
         """Where the campaign stands; `starting` before it is in the ledger."""
         return super().status if self.has_begun else _STARTING
 
     @property
+    @override
     def requests(self) -> tuple[ReviewRequest, ...]:
         """The questions that wait for people."""
         return super().requests if self.has_begun else ()
@@ -130,19 +132,23 @@ class StartedCampaign(CampaignHandle):
         return self.status
 
     def wait_for_requests(self, timeout: float) -> tuple[ReviewRequest, ...]:
-        """Wait until people are asked something, or the process has ended; return what waits for them.
+        """Wait until people are asked something, or the process has ended well; return what waits for them.
 
         Args:
             timeout: Wall seconds.
 
         Raises:
             TimeoutError: Nobody was asked, and it goes on.
+            AthanorError: The process ended otherwise than well, as `wait` says.
         """
         until = time.monotonic() + timeout
         while time.monotonic() < until:
-            runs = self.is_running
-            if (waiting := tuple(one for one in self.requests if one.waits)) or not runs:
+            has_ended = not self.is_running
+            if waiting := tuple(one for one in self.requests if one.waits):
                 return waiting
+            if has_ended:
+                self.wait()
+                return ()
             time.sleep(_LOOK_SECONDS)
         raise TimeoutError(f"campaign {self.name} asked nobody within {timeout:g} s; log: {self.log}")
 

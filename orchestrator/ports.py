@@ -4,6 +4,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+from typing_extensions import override
+
 from orchestrator.clock import Clock, Instant
 from orchestrator.domain.events import EventKind
 from orchestrator.domain.records import (
@@ -61,6 +63,7 @@ class Suggestion:
     units: Mapping[str, str] = field(default_factory=dict)
     """Unit of each numeric column and of each target, where whoever hands it out says them."""
 
+    @override
     def __str__(self) -> str:
         """Write it for people: number, values and expectations, with their units."""
         values = ", ".join(f"{name} {_written(value)} {self.units.get(name, '')}".rstrip() for name, value in self.configuration.items())

@@ -57,16 +57,16 @@ def _no_process_outlives_the_tests() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def _server(_no_process_outlives_the_tests: None) -> Iterator[Server]:
+def _running_server(_no_process_outlives_the_tests: None) -> Iterator[Server]:
     with running_server() as server:
         yield server
 
 
 @pytest.fixture
-def postgres(_server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
+def postgres(_running_server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
     """A PostgreSQL server, and the environment in which its user's password is found."""
-    monkeypatch.setenv("PGPASSFILE", str(_server.passfile))
-    return _server
+    monkeypatch.setenv("PGPASSFILE", str(_running_server.passfile))
+    return _running_server
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -19,6 +19,7 @@ from orchestrator.store.place import ServerLedger
 
 USER: Final = "athanor"
 DATABASE: Final = "laboratory"
+PREFECT: Final = "prefect"
 PASSWORD: Final = "f1nd-me-n0where"
 """Looked for in files, errors and logs; never on a disk but in the password file."""
 _ADMINISTRATOR: Final = "postgres"
@@ -55,12 +56,11 @@ class Server:
         told = f"host={self.folder} port={self.port} user={_ADMINISTRATOR} dbname={database}"
         with psycopg.connect(told, options=options, autocommit=True) as connection:
             cursor = connection.execute(statement)
-            assert cursor.rowcount != 0, statement
             return cursor.fetchall() if cursor.description else []
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 -c log_statement=all"
+        options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1"
         self._control("start", "-w", "-l", str(self.folder / "log"), "-o", options)
 
     def stop(self, mode: str = "fast") -> None:
@@ -104,7 +104,8 @@ def running_server() -> Iterator[Server]:
         _make(server)
         server.start()
         server.rows(f"create role {USER} login password '{PASSWORD}'", database="postgres")
-        server.rows(f"create database {DATABASE} owner {USER}", database="postgres")
+        for database in (DATABASE, PREFECT):
+            server.rows(f"create database {database} owner {USER}", database="postgres")
         yield server
         server.stop()
     finally:
@@ -131,5 +132,5 @@ def _make(server: Server) -> None:
         "UTF8",
         "--locale=C.UTF-8",
     )
-    server.passfile.write_text(f"127.0.0.1:{server.port}:*:{USER}:{PASSWORD}\n")
+    server.passfile.write_text("".join(f"{host}:{server.port}:*:{USER}:{PASSWORD}\n" for host in ("127.0.0.1", "localhost")))
     server.passfile.chmod(0o600)

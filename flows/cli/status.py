@@ -47,16 +47,20 @@ def _document(found: "Standing") -> dict[str, Any]:
         "prior": record.snapshot.get("prior"),
         "trust": found.adapted[-1].trust if found.adapted else None,
         "lab": str(found.lab.path),
+        "ledger": str(found.lab.ledger),
         "kind": found.lab.kind,
         "processes": found.processes,
     }
 
 
 def _lines(found: "Standing", document: Mapping[str, Any]) -> Iterator[str]:
+    from orchestrator.store.place import ServerLedger
     from orchestrator.summary import quarantined
 
     lab, history, record = found.lab, found.history, found.history.campaign
     yield f"campaign {record.name} ({lab.kind} lab {lab.path}): {record.status}{f' ({record.reason})' if record.reason else ''}"
+    if isinstance(lab.ledger, ServerLedger):
+        yield f"  ledger: {lab.ledger}"
     for name, number in document["counts"].items():
         yield f"  {name.replace('_', ' ')}: {number}"
     if (line := quarantined(history)) is not None:

@@ -24,6 +24,15 @@ def open_store(lab: Lab, *, create: bool = False, read_only: bool = False) -> Ab
     return closing(SqlStore.open(lab.ledger, create=create, read_only=read_only))
 
 
+def hold_campaign(lab: Lab, name: str, *, take_over: bool) -> AbstractContextManager[str | None]:
+    """Hold a campaign in its ledger, where processes on other machines see who does; a silent holder is ended where that is said.
+
+    Raises:
+        LockHeld: Another process holds it.
+    """
+    return database_of(lab.ledger).holding(name, take_over=take_over)
+
+
 def has_ledger(lab: Lab) -> bool:
     """Say whether a lab has a ledger yet: the first command that writes makes it."""
     return database_of(lab.ledger).exists()

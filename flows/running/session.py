@@ -14,7 +14,7 @@ from pathlib import Path
 from flows.plans.amendment import former_benches
 from flows.plans.disk_space import check_room
 from flows.plans.lab import Lab, LabKind, Tell, lab_folder, make_lab
-from flows.plans.ledger import open_store, unknown_runs
+from flows.plans.ledger import hold_campaign, open_store, unknown_runs
 from flows.plans.plan import Plan, admit, load_plan, recorded_bench
 from flows.plans.policy import policy_of
 from flows.plans.stocks import StockBook
@@ -128,9 +128,10 @@ def run_campaign(file: Path, options: RunOptions, surroundings: Surroundings) ->
     log_to(lab.path / "campaign.log")
     use_threads(1)  # recorded with each proposal; small matrices gain nothing from more
     lock = CampaignLock(lab.path, plan.file.name, take_over=options.take_over)
-    with lock, open_store(lab, create=True) as store:
-        if lock.displaced is not None:
-            surroundings.tell(lock.displaced)
+    held = hold_campaign(lab, plan.file.name, take_over=options.take_over)
+    with lock, open_store(lab, create=True) as store, held as displaced:
+        for line in filter(None, (lock.displaced, displaced)):
+            surroundings.tell(line)
         server = ServerUse(lab.prefect_home, wanted=options.view, tell=surroundings.tell)
         try:
             return _Session(plan, lab, store, options, server, laps, surroundings).hold()

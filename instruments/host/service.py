@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 LONGEST_POLL: Final = 60.0
 """Wall seconds that one question may wait for a change."""
-_STATUS: Final[dict[type[AthanorError], int]] = {
+REFUSALS: Final[dict[type[AthanorError], int]] = {
     BadInput: 400,
     LimitError: 400,
     InterlockError: 400,
@@ -104,6 +104,7 @@ class Endpoints:
             self.router.add_api_route(path, endpoint, methods=[method])
 
     def _submit(self, run_key: str, document: _Document) -> JSONResponse:
+        """Take a run: fence, campaign, run_id, attempt, bench_sha256, steps; a known key is answered with what is known."""
         try:
             request = REQUEST.validate_python({**document, "run_key": run_key})
         except ValidationError as error:
@@ -111,6 +112,7 @@ class Endpoints:
         return _report(self._handler.submit(request))
 
     async def _run(self, run_key: str, request: Request, after: int = -1, wait: float = 0.0) -> JSONResponse:
+        """Say how a run stands, once its revision is above `after` or `wait` seconds are over; it is also the campaign's heartbeat."""
         number = _fence(request)
         end = time.monotonic() + min(wait, LONGEST_POLL)
         self._handler.heartbeat(run_key, number)
@@ -121,42 +123,53 @@ class Endpoints:
         return _report(self._handler.report(run_key))
 
     def _readings(self, run_key: str, after: int = 0) -> PlainTextResponse:
+        """Give the run's readings above a sequence number, a JSON object a line."""
         lines = [write_line(one) + "\n" for one in self._handler.readings(run_key, after=after)]
         return PlainTextResponse("".join(lines), media_type="application/x-ndjson")
 
     def _stored(self, run_key: str, request: Request, document: _Document) -> JSONResponse:
+        """Note that the ledger has the run: before that the host deletes nothing of it."""
         self._handler.check_fence(run_key, _fence(request, document))
         self._handler.stored(run_key)
         return JSONResponse({"stored": run_key})
 
     def _abort(self, run_key: str, request: Request, document: _Document) -> JSONResponse:
+        """End a run now; body: reason."""
         self._handler.check_fence(run_key, _fence(request, document))
         return _report(self._handler.abort(run_key, reason=_text(document, "reason")))
 
     def _resolve(self, run_key: str, document: _Document) -> JSONResponse:
+        """Settle a run whose end nobody saw; body: verdict (done, not-done, discard), reason, by."""
         verdict, reason, by = (_text(document, key) for key in ("verdict", "reason", "by"))
         return _report(self._handler.resolve(run_key, verdict=verdict, reason=reason, by=by))
 
     def _stop(self, document: _Document) -> JSONResponse:
+        """Drive the bench to its safe state and latch it; body: reason, by."""
         return JSONResponse(self._handler.stop(reason=str(document.get("reason", "stop")), by=str(document.get("by", "unnamed"))))
 
     def _unlatch(self, document: _Document) -> JSONResponse:
+        """Let a stopped bench take runs again; body: reason, by."""
         self._handler.unlatch(reason=_text(document, "reason"), by=_text(document, "by"))
         return JSONResponse({"latched": None})
 
     def _make_safe(self) -> JSONResponse:
+        """Drive the bench to its safe state, without a latch."""
         return JSONResponse(self._handler.make_safe())
 
     def _warm(self, request: Request, document: _Document) -> JSONResponse:
+        """Make a parked bench ready again; body: campaign."""
         return JSONResponse(self._handler.warm(campaign=str(document.get("campaign", "")), fence=_fence(request, document)))
 
     def _shut_down(self) -> JSONResponse:
+        """Drive the bench to its safe state and leave."""
         return JSONResponse(self._handler.shut_down())
 
     async def _alive(self, supervisor: bool = False) -> JSONResponse:
+        """Say when executor and wire threads last turned; with `supervisor` it is also the supervisor's sign of life."""
         return JSONResponse(self._handler.alive(supervisor=supervisor))
 
     def _status(self) -> JSONResponse:
+        """Say what the host does: runs, devices, latch, bench file."""
         return JSONResponse(self._handler.status())
 
 
@@ -167,7 +180,7 @@ def application(handler: RequestHandler, changes: JournalChanges) -> FastAPI:
 
     @app.exception_handler(AthanorError)
     def refuse(_: Request, error: AthanorError) -> JSONResponse:
-        return JSONResponse({"error": str(error), "kind": type(error).__name__}, _STATUS.get(type(error), 500))
+        return JSONResponse({"error": str(error), "kind": type(error).__name__}, REFUSALS.get(type(error), 500))
 
     return app
 

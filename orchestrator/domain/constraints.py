@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
 from orchestrator.domain.values import Frozen
-from orchestrator.domain.written import InOwnUnit, Number
+from orchestrator.domain.written import InOwnUnit, Number, own_unit
 from orchestrator.expressions import Expression
 from orchestrator.units import parse, unit
 
@@ -87,7 +87,7 @@ class ExpressionConstraint(Frozen):
     def _convert(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
-        what, unit_text = f"constraint {data.get('expression', '?')!r}", data.get("unit", "")
+        what, unit_text = f"constraint {data.get('expression', '?')!r}", own_unit(data)
         given = {key: data[key] for key in ("min", "max") if data.get(key) is not None}
         return {**data, **{key: parse(raw, unit_text, what=f"{what}, {key}") for key, raw in given.items()}}
 

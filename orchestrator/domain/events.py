@@ -15,13 +15,17 @@ class EventKind(StrEnum):
         return name.lower().replace("_", "-")
 
     CAMPAIGN_CREATED = auto()
+    """A campaign was put into the ledger, with its files."""
     CAMPAIGN_TAKEN_UP = auto()
     """A process carries the campaign on; earlier ones are fenced off."""
     RUNNING = auto()
     """A campaign begins, or a run does."""
     PAUSED = auto()
+    """A campaign lets no new experiment begin; the details say why."""
     RESUMED = auto()
+    """A pause was lifted."""
     FINISHED = auto()
+    """A campaign has reached its goal, its budget or another rule of stopping."""
     ABORTED = auto()
     """A campaign, or a run."""
     ADAPTED = auto()
@@ -30,15 +34,22 @@ class EventKind(StrEnum):
     """The campaign's or the bench's file was replaced."""
 
     PROPOSED = auto()
+    """A policy or a person asks for a configuration."""
     SIGNED = auto()
     """One person of several agreed."""
     APPROVED = auto()
+    """A revision may be carried out: people, a rule or a deadline said so."""
     REJECTED = auto()
+    """A person refused a revision, with a reason."""
     EXPIRED = auto()
+    """A revision was not decided in time."""
     WITHDRAWN = auto()
+    """A person took an approval back."""
     LAPSED = auto()
+    """An approval ended because what it bound has changed, or its time is over."""
 
     REVIEW_OPENED = auto()
+    """Revisions are put to people."""
     REVIEW_RUN = auto()
     """A flow run puts the question to people."""
     REVIEW_ASKED_AGAIN = auto()
@@ -46,31 +57,50 @@ class EventKind(StrEnum):
     REVIEW_OPEN = auto()
     """An answer could not be carried out; the question stays."""
     REVIEW_OVERDUE = auto()
+    """A question's deadline has passed; it stays open."""
     REVIEW_DECIDED = auto()
+    """An answer was carried out."""
     REVIEW_EXPIRED = auto()
+    """A question's deadline decided it."""
     REVIEW_CLOSED = auto()
+    """A question has become pointless."""
     ANSWER_RECEIVED = auto()
+    """A person answered; the campaign has yet to carry it out."""
     ANSWER_REFUSED = auto()
+    """An answer came too late, to other content, without a right to sign, or with illegal values; the details say which."""
     ANSWER_UNREADABLE = auto()
+    """An answer is none that can be read."""
     RESTRICTED = auto()
+    """People took a part of the space out of the search."""
     RESTRICTION_LIFTED = auto()
+    """The search may go there again."""
     PERSON_ADDED = auto()
+    """A person may sign, with codes of their own."""
     PERSON_REVOKED = auto()
-    """Written with `: ` and why."""
+    """A person may sign no longer; `: ` and why stand behind the word."""
 
     QUEUED = auto()
+    """A run waits to be handed to the bench."""
     DISPATCHED = auto()
+    """A run is about to be handed to the bench host; committed before the first byte goes out."""
     COMPLETED = auto()
+    """A run was carried out to its end."""
     UNKNOWN = auto()
+    """Nobody saw how a run ended."""
     RESOLVED = auto()
     """A person said how an unknown run ended."""
     SUPERSEDED = auto()
+    """An attempt was not carried out, and a new one stands in its place."""
     INGESTED = auto()
+    """A run's readings are in the ledger."""
     INCIDENT = auto()
     """Other content came under a key that the ledger knows; nothing of it was kept."""
     ACCEPTED = auto()
+    """Models may learn from a measurement."""
     QUARANTINED = auto()
+    """A measurement is kept and not learned from; the details say why."""
     RETRACTED = auto()
+    """A person took a measurement back."""
     CORRECTED = auto()
     """A measurement has another value than before."""
 

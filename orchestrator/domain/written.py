@@ -4,6 +4,7 @@ A number is a number and no text or true; a quantity is a number in the unit tha
 its own. What takes the text apart is `orchestrator.units`; here stands what an editor can tell without units.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 from pydantic import Strict, WithJsonSchema
@@ -47,7 +48,7 @@ InOwnDifference = Annotated[float, WithJsonSchema(quantity_schema("a difference 
 """A difference that the class converts to its field `unit`."""
 TextWithUnit = Annotated[str, WithJsonSchema(text_schema("as written", "2 mL"))]
 """A text with a unit, read where the dimension is known."""
-Quantity = Annotated[str | Number, WithJsonSchema(quantity_schema("as the thing that it is given to", "2 mL"))]
+Quantity = Annotated[str | Number, WithJsonSchema(quantity_schema("any", "2 mL"))]
 """A number or a text with a unit, read where the dimension is known."""
 
 
@@ -64,3 +65,15 @@ def when(key: str, value: str, **then: Any) -> dict[str, Any]:
 def never(*keys: str) -> dict[str, Any]:
     """Describe a table that has none of some keys."""
     return {"not": {"anyOf": [{"required": [key]} for key in keys]}}
+
+
+def own_unit(table: Mapping[str, Any]) -> str:
+    """Return the `unit` that stands beside quantities; empty where there is none.
+
+    Raises:
+        ValueError: It is no text.
+    """
+    found = table.get("unit", "")
+    if not isinstance(found, str):
+        raise ValueError(f"unit = {found!r}: expected a text like 'degC', 'mL/min', 's', 'mol/L'")
+    return found

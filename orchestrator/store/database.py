@@ -62,6 +62,14 @@ class Database(Protocol):
         """Turn what the database throws into one line that names the ledger and says what to do."""
         ...
 
+    def holding(self, campaign: str, *, take_over: bool) -> AbstractContextManager[str | None]:
+        """Hold a campaign, for others to see who does; give a line about a silent holder that was ended for it.
+
+        Raises:
+            LockHeld: Another process holds it.
+        """
+        ...
+
 
 def no_ledger(name: str) -> BadInput:
     """Say that there is none."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from typing_extensions import override
 
@@ -64,13 +64,12 @@ def read_address(text: str, *, what: str) -> tuple[str, str | None]:
     schema = query.pop("schema", None)
     if schema is not None and not _SCHEMA.fullmatch(schema):
         raise BadInput(f"{what}: schema = {schema!r}; expected small letters, digits and _, up to 63 of them, no digit first")
-    return _join(parts._replace(query="").geturl(), query), schema
+    return _join(text, query), schema
 
 
 def with_schema(address: str, schema: str) -> str:
     """Return a URL that names a schema too."""
-    parts = urlsplit(address)
-    return _join(urlunsplit(parts._replace(query="")), {**dict(parse_qsl(parts.query)), "schema": schema})
+    return _join(address, {**dict(parse_qsl(urlsplit(address).query, keep_blank_values=True)), "schema": schema})
 
 
 def schema_of(lab: str) -> str:
@@ -79,4 +78,6 @@ def schema_of(lab: str) -> str:
 
 
 def _join(url: str, query: Mapping[str, str]) -> str:
-    return f"{url}?{urlencode(query, safe='/')}" if query else url
+    """Return a URL with another query; its other parts stay as they were written."""
+    bare = url.partition("?")[0]
+    return f"{bare}?{urlencode(query, safe='/')}" if query else bare

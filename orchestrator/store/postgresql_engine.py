@@ -6,7 +6,6 @@ is read as it was before the wait.) Readers see one moment under REPEATABLE READ
 the PostgreSQL manual, 20.3 and 20.11, and of libpq, 34.1.2.
 """
 
-import logging
 import os
 import socket
 from collections.abc import Iterator
@@ -20,9 +19,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 
 from orchestrator.errors import StoreError
-from orchestrator.store.place import HOW_TO_GIVE_PASSWORDS
-
-logger = logging.getLogger(__name__)
+from orchestrator.store.place import HOW_TO_GIVE_PASSWORDS, ServerLedger
 
 _SILENT: Final = 8
 """Seconds after which a session that has the write lock and says nothing is ended: others write again within 10 s. A transaction takes
@@ -53,15 +50,28 @@ _CHANGE: Final = "SET LOCAL statement_timeout = 0"
 _READ_ONLY: Final = "athanor_read_only"
 
 
-def open_engine(address: str, schema: str, *, read_only: bool) -> Engine:
-    """Make an engine whose transactions see one moment; nothing is opened before the first connection."""
-    options = {"options": _options({**_SESSION, "search_path": schema}), "application_name": _application()}
+def connect(place: ServerLedger, *, application: str) -> psycopg.Connection:
+    """Open a session; libpq reads the URL, and finds the password."""
+    options = " ".join(f"-c {name}={value}" for name, value in {**_SESSION, "search_path": place.schema}.items())
+    ours = {**_CLIENT, "options": options, "application_name": application}
+    return psycopg.connect(make_conninfo("", **{**ours, **conninfo_to_dict(place.address)}), autocommit=True)
 
-    def connect() -> psycopg.Connection:
-        return psycopg.connect(make_conninfo("", **{**_CLIENT, **options, **conninfo_to_dict(address)}))
+
+def application() -> str:
+    """Say for the server which process this is."""
+    return f"athanor, pid {os.getpid()} on {socket.gethostname()}"
+
+
+def open_engine(place: ServerLedger, *, read_only: bool) -> Engine:
+    """Make an engine whose transactions see one moment; nothing is opened before the first connection."""
+
+    def session() -> psycopg.Connection:
+        opened = connect(place, application=application())
+        opened.autocommit = False
+        return opened
 
     # A creator, because libpq alone reads all of its own URLs. A connection that died while nobody used it is renewed.
-    engine = create_engine("postgresql+psycopg://", creator=connect, pool_pre_ping=True, use_native_hstore=False)
+    engine = create_engine("postgresql+psycopg://", creator=session, pool_pre_ping=True, use_native_hstore=False)
     event.listen(engine, "begin", _begin)
     return engine.execution_options(**{_READ_ONLY: read_only})
 
@@ -89,14 +99,6 @@ def _begin(connection: Connection) -> None:
     driver.read_only = begin is None or options[_READ_ONLY]
     if begin is not None:
         driver.execute(begin)  # both statements in one message, which SQLAlchemy would not send
-
-
-def _options(parameters: dict[str, str]) -> str:
-    return " ".join(f"-c {name}={value}" for name, value in parameters.items())
-
-
-def _application() -> str:
-    return f"athanor, pid {os.getpid()} on {socket.gethostname()}"
 
 
 def find_damage(connection: Connection) -> list[str]:

@@ -14,6 +14,7 @@ from orchestrator.errors import BadInput, StoreError
 from orchestrator.store import postgresql_engine
 from orchestrator.store.database import Database, no_ledger
 from orchestrator.store.place import ServerLedger
+from orchestrator.store.postgresql_holder import holding
 from orchestrator.store.schema import VERSION, find_schema, latest
 from orchestrator.store.tables import LAB, METADATA
 
@@ -73,9 +74,13 @@ class PostgresSchema(Database):
     def clear_errors(self) -> AbstractContextManager[None]:
         return postgresql_engine.clear_errors(self.name)
 
+    @override
+    def holding(self, campaign: str, *, take_over: bool) -> AbstractContextManager[str | None]:
+        return holding(self.place, campaign, take_over=take_over)
+
     def _engine(self, held: ExitStack, *, read_only: bool) -> Engine:
         with self.clear_errors():
-            engine = postgresql_engine.open_engine(self.place.address, self.place.schema, read_only=read_only)
+            engine = postgresql_engine.open_engine(self.place, read_only=read_only)
         held.callback(engine.dispose)
         return engine
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,6 +80,10 @@ class SqliteFile(Database):
     @override
     def clear_errors(self) -> AbstractContextManager[None]:
         return clear_errors(self.path)
+
+    @override
+    def holding(self, campaign: str, *, take_over: bool) -> AbstractContextManager[None]:
+        return nullcontext()  # the lab's own lock names the holder: a file is on one machine
 
     def _look(self) -> str | None:
         """Return the file's schema without writing to it."""

@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from flows.plans.lab import open_lab
 from orchestrator.domain.lifecycle import RunStatus, StepKind
 from orchestrator.domain.records import ExperimentRun, Proposal
 from orchestrator.ports import Changes
@@ -28,7 +29,7 @@ def truth(lab: Path) -> list[dict[str, object]]:
 
 def judge(lab: Path, campaign: str) -> Judgement:
     """Compare ledger and plant: nothing twice, nothing lost, every terminal state right, the chain sound."""
-    with closing(SqlStore.open(lab / "ledger.db", read_only=True)) as store:
+    with closing(SqlStore.open(open_lab(lab).ledger, read_only=True)) as store:
         changes, damage = store.changes(campaign), store.verify()
     events = truth(lab)
     complaints = [f"ledger: {line}" for line in damage]

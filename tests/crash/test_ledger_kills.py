@@ -8,22 +8,37 @@ import pytest
 
 from tests.crash.campaigns import RATE, entries, settle
 from tests.crash.oracle import judge
+from tests.postgresql import Server
 
 pytestmark = pytest.mark.slow
 
 # from the 1st (creating the campaign, taking it up) over proposing, deciding, dispatching, running, completing, ingesting,
 # adapting to the next proposal
-KILLS = [(number, when) for number in range(1, 11) for when in ("before", "after")]
+KILLS = {
+    "file": [(number, when) for number in range(1, 11) for when in ("before", "after")],
+    "server": [(number, "before" if number % 2 else "after") for number in range(1, 11)],
+}
+"""What differs in a transaction itself, `tests.store.test_durability` tries at each of its statements on both."""
+
+
+@pytest.fixture(params=["file", "server"])
+def database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Where labs that are made keep their ledger."""
+    if request.param == "server":
+        server: Server = request.getfixturevalue("postgres")
+        monkeypatch.setenv("ATHANOR_LEDGER", server.address)
+    return str(request.param)
 
 
 @pytest.mark.timeout(600)
 def test_a_campaign_killed_around_every_commit_goes_on_without_repeating_anything(
-    make_lab: Callable[[int], tuple[Path, Path]], tmp_path: Path, record_property: Callable[[str, object], None]
+    make_lab: Callable[[int], tuple[Path, Path]], tmp_path: Path, database: str, record_property: Callable[[str, object], None]
 ) -> None:
-    file, lab = make_lab(12)
+    planned = KILLS[database]
+    file, lab = make_lab(2 + len(planned) // 2)
     kills = unknowns = 0
     with entries(tmp_path) as entry:
-        for number, when in KILLS:
+        for number, when in planned:
             ended = entry(file, lab, number, when)
             if ended.returncode == -signal.SIGKILL:
                 kills += 1
@@ -34,6 +49,8 @@ def test_a_campaign_killed_around_every_commit_goes_on_without_repeating_anythin
             unknowns += settle(lab, ended.stderr)
     assert ended.returncode == 0, ended.stderr
     judgement = judge(lab, "cdse-600")
-    record_property("figure", f"{kills} kills around commits at {RATE:g}x: {dict(judgement.runs)}, {unknowns} settled by a person")
-    assert kills == len(KILLS)
+    record_property(
+        "figure", f"{kills} kills around commits of a {database} at {RATE:g}x: {dict(judgement.runs)}, {unknowns} settled by a person"
+    )
+    assert kills == len(planned)
     assert judgement.complaints == ()

@@ -12,6 +12,7 @@ from typing import Any
 import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
 from requests_cache import CachedSession
+from typing_extensions import override
 from urllib3 import HTTPResponse
 
 CONTEXT = "https://w3id.org/ro/crate/1.1/context"
@@ -24,11 +25,13 @@ class FromFile(BaseAdapter):
         super().__init__()
         self._path = path
 
+    @override
     def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
         body, headers = io.BytesIO(self._path.read_bytes()), {"Content-Type": "application/ld+json"}
         raw = HTTPResponse(body=body, headers=headers, status=200, preload_content=False, request_url=str(request.url))
         return HTTPAdapter().build_response(request, raw)
 
+    @override
     def close(self) -> None:
         """Nothing is open."""
 

@@ -10,6 +10,7 @@ from _pytest.mark import ParameterSet
 from tests.documents.carrying_out import Reader, has_something_to_do, takes_long
 from tests.documents.terminal import Terminal
 from tests.faults.laboratory import Laboratory
+from tests.postgresql import Server
 
 DOCUMENTS = Path(__file__).parents[2] / "docs"
 PAGES = sorted(page for folder in ("tutorials", "how-to") for page in (DOCUMENTS / folder).glob("*.md") if page.stem != "index")
@@ -21,7 +22,15 @@ def _case(page: Path) -> ParameterSet:
 
 
 @pytest.fixture
-def reader_of(tmp_path: Path) -> Iterator[Callable[[Path], Reader]]:
+def _server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the page about PostgreSQL finds at `localhost`."""
+    if "postgresql" in request.node.name:
+        server: Server = request.getfixturevalue("postgres")
+        monkeypatch.setenv("PGPORT", str(server.port))
+
+
+@pytest.fixture
+def reader_of(_server: None, tmp_path: Path) -> Iterator[Callable[[Path], Reader]]:
     """Make readers; whatever they leave running ends with the test."""
     folder = tmp_path / "ada"
     folder.mkdir()

@@ -66,7 +66,7 @@ if __name__ == "__main__":
     assert "athanor" not in sys.modules
     for known in [name for name in sys.modules if name.partition(".")[0] in ABSENT]:
         del sys.modules[known]
-    sys.meta_path.insert(0, Absent())  # type: ignore[arg-type]  # it never finds anything
+    sys.meta_path.insert(0, Absent())
     sys.addaudithook(refuse)
     threading.Thread.start = no_thread  # type: ignore[method-assign]
     work(Path(sys.argv[1]), map(Path, sys.argv[2:]))

@@ -29,7 +29,7 @@ OBJECTIVE = athanor.Objective(
 )
 ONE = athanor.Objective(targets=(athanor.Target(name="level", unit="V", goal="maximise"),))
 QUICK = {"restarts": 1, "raw_samples": 32}
-HERE = {"T": 240.0, "solvent": "ODE"}
+HERE: dict[str, float | str] = {"T": 240.0, "solvent": "ODE"}
 
 
 def drawing(**changes: Any) -> athanor.Optimizer:
@@ -192,6 +192,7 @@ def test_wrong_settings_are_refused_in_one_line() -> None:
         ({"policy": "bayesian", "settings": {"start": 3}}, "settings of policy 'bayesian': unknown key start"),
         ({"seed": -1}, "optimizer: general.seed = -1"),
         ({"task": {"solvent": "ODE"}}, 'prior and task belong to kind = "default"'),
+        ({"guard": False}, "guard = False belongs to a prior"),
         ({"prior": "nowhere.pt"}, "there is no prior nowhere.pt; `athanor meta-train` makes one"),
     ):
         with pytest.raises(athanor.BadInput) as caught:

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 
 def run(folder: Path, *files: Path, code: Sequence[str] = (elsewhere.__file__,)) -> subprocess.CompletedProcess[str]:
-    words = [sys.executable, "-W", "ignore", *code, folder, *files]
+    words: list[str | Path] = [sys.executable, "-W", "ignore", *code, folder, *files]
     return subprocess.run(words, capture_output=True, text=True, timeout=240, check=False, cwd=Path(__file__).parents[2])
 
 

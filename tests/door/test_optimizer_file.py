@@ -22,7 +22,7 @@ print(json.dumps([one.configuration for one in optimizer.ask(2)]))
 
 
 def in_another_process(path: Path) -> list[dict[str, float | str]]:
-    words = [sys.executable, "-W", "ignore", "-c", ELSEWHERE, path]
+    words: list[str | Path] = [sys.executable, "-W", "ignore", "-c", ELSEWHERE, path]
     answer = subprocess.run(words, capture_output=True, text=True, check=True, timeout=240)
     found: list[dict[str, float | str]] = json.loads(answer.stdout)
     return found
@@ -76,6 +76,8 @@ def test_a_prior_that_does_not_fit_is_refused_as_a_campaign_refuses_it(lab_file:
         athanor.Optimizer(prior.space, athanor.Objective(targets=(athanor.Target(name="brightness", goal="maximise"),)), prior=prior)
     assert str(in_code.value) == "prior cdse knows no target 'brightness'; it knows quantum_yield"
     assert str(from_file.value) == f"{file}: {in_code.value}"
+    with pytest.raises(athanor.BadInput, match="a prior belongs to policy 'bayesian'; policy 'random' asks no model"):
+        athanor.Optimizer(prior.space, ONE, prior=prior, policy="random")
 
 
 # ---------------------------------------------------------------------- damage

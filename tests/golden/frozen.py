@@ -15,6 +15,7 @@ from typing import Any, Final
 from typer.testing import CliRunner
 
 from flows.cli.main import app
+from orchestrator.store.place import LedgerPlace
 from orchestrator.store.sql import SqlStore
 
 HERE: Final = Path(__file__).parent
@@ -75,7 +76,7 @@ def read_after_abort(frozen: Path, to: Path) -> dict[str, Any]:
     return {"readings": told["readings"], "values": values}
 
 
-def read(ledger: Path, fields: Fields | None = None) -> dict[str, Any]:
+def read(ledger: LedgerPlace, fields: Fields | None = None) -> dict[str, Any]:
     """Read all that a ledger holds through today's code: a digest of each value as it would be written, by campaign, table and key.
 
     Args:

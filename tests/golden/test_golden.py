@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import shutil
+import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
@@ -12,10 +13,13 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli.main import app
+from flows.plans.lab import open_lab
 from orchestrator.clock import LiveClock
 from orchestrator.domain.events import EventKind
 from orchestrator.store.sql import SqlStore
+from orchestrator.store.tables import METADATA
 from tests.golden.frozen import LABS, read, read_after_abort, thaw, typed
+from tests.postgresql import Server
 
 KINDS: Final = frozenset(
     {
@@ -130,16 +134,42 @@ def test_a_golden_ledger_is_sound_and_every_value_in_it_reads_back_as_it_was(fro
 
 @every_lab
 def test_every_value_of_a_golden_export_is_exported_byte_for_byte(frozen: Path, lab: Path, tmp_path: Path) -> None:
+    same_tables(frozen, lab, tmp_path)
+
+
+def same_tables(frozen: Path, lab: Path, to: Path) -> None:
     for campaign in told(frozen)["campaigns"]:
-        typed("export", campaign, "--out", str(tmp_path / campaign), "--lab", str(lab))
+        typed("export", campaign, "--out", str(to / campaign), "--lab", str(lab))
         tables = sorted((frozen / "export" / campaign).glob("*.csv"))
         assert len(tables) == 3
         for table in tables:
             with table.open(newline="") as file:
                 was = list(csv.DictReader(file))
-            with (tmp_path / campaign / table.name).open(newline="") as file:
+            with (to / campaign / table.name).open(newline="") as file:
                 now = [{first_name(head): cell for head, cell in row.items()} for row in csv.DictReader(file)]
             assert [{head: row[head] for head in old} for row, old in zip(now, was, strict=True)] == was, table
+
+
+@pytest.mark.slow
+@every_lab
+def test_a_golden_ledger_is_the_same_on_a_server_and_back_in_a_file(frozen: Path, tmp_path: Path, postgres: Server) -> None:
+    lab, was = thaw(frozen, tmp_path / "lab"), told(frozen)
+    for file, folder, place in (("there.db", "new", postgres.address), ("back.db", "again", "file")):
+        typed("export", "--ledger", str(tmp_path / file), "--lab", str(lab))
+        lab = tmp_path / folder
+        typed("import", str(tmp_path / file), "--lab", str(lab), "--ledger", place)
+        now = read(open_lab(lab).ledger, was["fields"])
+        assert now.pop("campaigns") == was["campaigns"]
+        assert now == {name: was[name] for name in now}
+        assert f"is sound: {was['head'][0]} events, head {was['head'][1]}" in typed("verify", "--lab", str(lab))
+        same_tables(frozen, lab, tmp_path / f"tables-{folder}")
+    assert rows(thaw(frozen, tmp_path / "first")) == rows(lab)
+
+
+def rows(lab: Path) -> dict[str, list[tuple[object, ...]]]:
+    """Every row of a ledger in a file, as SQLite has it."""
+    with closing(sqlite3.connect(lab / "ledger.db")) as connection:
+        return {table: sorted(connection.execute(f"select * from {table}"), key=repr) for table in METADATA.tables}
 
 
 @every_lab

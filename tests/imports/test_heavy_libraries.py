@@ -17,6 +17,7 @@ HEAVY = (
     "pymodbus",
     "sqlalchemy",
     "alembic",
+    "psycopg",
     "fastapi",
     "httpx",
     "plotly",
@@ -25,11 +26,13 @@ HEAVY = (
 )
 
 CASES = {
+    "athanor": (),
+    "athanor.optimizer": ("torch", "botorch", "pymodbus"),
     "orchestrator.loop": (),
     "orchestrator.domain.campaign": (),
     "orchestrator.safety": (),
     "orchestrator.store.sql": ("sqlalchemy",),
-    "instruments.bench.procedure": ("asyncua", "serial", "pymodbus"),
+    "instruments.bench.procedure": ("pymodbus",),
     "instruments.lab_processes.stop": ("asyncua", "serial", "pymodbus", "httpx"),
     "instruments.supervisor": ("asyncua", "serial", "pymodbus", "httpx"),
     "instruments.host.service": ("asyncua", "serial", "pymodbus", "fastapi", "httpx"),

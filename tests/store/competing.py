@@ -1,15 +1,16 @@
 """One of several writers of one ledger: `python -m tests.store.competing LEDGER NAME COUNT`."""
 
 import sys
-from pathlib import Path
 
+from orchestrator.store.place import LedgerPlace
 from orchestrator.store.sql import SqlStore
 from tests.store.cases import BY, at, begin, tell_experiment
+from tests.store.places import read_place
 
 
-def main(path: Path, name: str, count: int) -> None:
+def main(place: LedgerPlace, name: str, count: int) -> None:
     """Make the ledger when it is not there, and tell a campaign of one's own."""
-    store = SqlStore.open(path, create=True)
+    store = SqlStore.open(place, create=True)
     begin(store, name)
     store.take_up(name, by=BY, now=at(0))
     for number in range(1, count + 1):
@@ -18,4 +19,4 @@ def main(path: Path, name: str, count: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+    main(read_place(sys.argv[1]), sys.argv[2], int(sys.argv[3]))

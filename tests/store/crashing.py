@@ -1,21 +1,22 @@
-"""Dies at each statement of a transaction in turn: `python -m tests.store.crashing FOLDER` leaves one ledger per death."""
+"""Dies at each statement of a transaction in turn: `python -m tests.store.crashing LEDGER` leaves one ledger per death beside it."""
 
 import os
 import signal
 import sys
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import event
 
 from orchestrator.domain.lifecycle import RunStatus
+from orchestrator.store.place import LedgerPlace
 from orchestrator.store.sql import SqlStore
 from tests.store.cases import BY, at, begin, measurement, reading, tell_execution
+from tests.store.places import numbered, read_place
 
 
-def ingest(path: Path, *, die_at: int) -> None:
+def ingest(place: LedgerPlace, *, die_at: int) -> None:
     """Ingest one run and die by SIGKILL before the given statement; commit counts as one."""
-    store = SqlStore.open(path)
+    store = SqlStore.open(place)
     run = store.changes("dots").runs[0].evolve(status=RunStatus.COMPLETED)
     count = 0
 
@@ -31,19 +32,19 @@ def ingest(path: Path, *, die_at: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)  # right after the commit, with everything open
 
 
-def main(folder: Path) -> None:
+def main(first: LedgerPlace) -> None:
     """Leave ledgers until the transaction is through before its death."""
     for die_at in range(1, 100):
-        path = folder / f"{die_at:02}.sqlite"
-        store = SqlStore.open(path, create=True)
+        place = numbered(first, die_at)
+        store = SqlStore.open(place, create=True)
         begin(store)
         tell_execution(store)
         store.close()
         child = os.fork()
         if child == 0:
-            ingest(path, die_at=die_at)
+            ingest(place, die_at=die_at)
         os.waitpid(child, 0)
-        store = SqlStore.open(path, read_only=True)
+        store = SqlStore.open(place, read_only=True)
         through = store.changes("dots").runs[0].status is RunStatus.COMPLETED
         store.close()
         if through:
@@ -51,4 +52,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(read_place(sys.argv[1]))

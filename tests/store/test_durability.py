@@ -1,20 +1,30 @@
 """Deaths, full disks and several writers."""
 
+import os
+import signal
+import socket
 import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import event
 
+from orchestrator.domain.events import EventKind
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.errors import StoreError
+from orchestrator.store.chain import Happening, Link, forge
+from orchestrator.store.ledger import Writer
+from orchestrator.store.place import LedgerPlace
 from orchestrator.store.sql import SqlStore
+from tests.postgresql import Server
 from tests.store.cases import BY, CAMPAIGN, at, begin, reading, tell_execution, tell_experiment
+from tests.store.places import numbered
 
 pytestmark = pytest.mark.slow
 
@@ -23,47 +33,146 @@ SECONDS = 120
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqlStore]:
-    store = SqlStore.open(tmp_path / "ledger.sqlite", create=True)
-    yield store
-    store.close()
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.sqlite"
 
 
-def test_death_at_any_statement_leaves_all_or_nothing(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-m", "tests.store.crashing", str(tmp_path)], check=True, timeout=SECONDS)
-    paths = sorted(tmp_path.glob("*.sqlite"))
-    assert len(paths) > 10, "it died at each statement of a transaction with several"
-    for path in paths:
-        store = SqlStore.open(path)
+@pytest.fixture
+def store(path: Path) -> Iterator[SqlStore]:
+    with SqlStore.open(path) as store:
+        yield store
+
+
+def test_death_at_any_statement_leaves_all_or_nothing(place: LedgerPlace) -> None:
+    subprocess.run([sys.executable, "-m", "tests.store.crashing", str(place)], check=True, timeout=SECONDS)
+    through = deaths = 0
+    while not through:
+        deaths += 1
+        with SqlStore.open(numbered(place, deaths), create=False) as store:
+            assert store.verify() == ()
+            run = store.changes(CAMPAIGN).runs[0]
+            written = len(store.readings(run.run_key)), len(store.changes(CAMPAIGN).measurements), run.status
+            through = run.status is RunStatus.COMPLETED
+            assert written == ((2, 2, RunStatus.COMPLETED) if through else (0, 0, RunStatus.RUNNING))
+            tell_experiment(store, 2)
+            assert store.verify() == ()
+    assert deaths > 10, "it died at each statement of a transaction with several"
+
+
+WRITERS = ("dots", "wires", "rods", "sheets")
+EXPERIMENTS = 12
+"""Of each writer: five transactions, beside three of its own beginning."""
+
+
+def test_processes_that_write_at_once_leave_one_sound_chain(place: LedgerPlace, record_property: Callable[[str, object], None]) -> None:
+    """They also make the ledger, all at once."""
+    command = [sys.executable, "-m", "tests.store.competing", str(place)]
+    writers = [subprocess.Popen([*command, name, str(EXPERIMENTS)]) for name in WRITERS]
+    assert [writer.wait(timeout=SECONDS) for writer in writers] == [0] * len(WRITERS)
+    with SqlStore.open(place, read_only=True) as store:
         assert store.verify() == ()
-        run = store.changes(CAMPAIGN).runs[0]
-        written = len(store.readings(run.run_key)), len(store.changes(CAMPAIGN).measurements), run.status
-        assert written == ((2, 2, RunStatus.COMPLETED) if path == paths[-1] else (0, 0, RunStatus.RUNNING))
+        assert [len(store.changes(record.name).measurements) for record in store.campaigns()] == [2 * EXPERIMENTS] * len(WRITERS)
+        told = len(WRITERS) * (3 + 5 * EXPERIMENTS)
+        record_property(
+            "figure", f"{len(WRITERS)} writers at once on {kind_of(place)}: {told} transactions, none lost, {store.head()[0]} events"
+        )
+
+
+def kind_of(place: LedgerPlace) -> str:
+    return "SQLite" if isinstance(place, Path) else "PostgreSQL"
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_client_that_died_or_sleeps_in_mid_transaction_holds_nobody_up_for_long(
+    postgres: Server, end: signal.Signals, record_property: Callable[[str, object], None]
+) -> None:
+    place = postgres.ledger()
+    with SqlStore.open(place) as store:
+        begin(store)
+        with subprocess.Popen([sys.executable, "-m", "tests.store.stalling", str(place)], stdout=subprocess.PIPE, text=True) as holder:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == "0\n", "it has the write lock"
+            holder.send_signal(end)
+            began = time.monotonic()
+            assert store.take_up(CAMPAIGN, by=BY, now=at(2)) == 1
+            took = time.monotonic() - began
+            holder.kill()
+        record_property("figure", f"PostgreSQL: another writer committed {took:.2f} s after {end.name} in mid-transaction")
+        assert store.verify() == ()
+
+
+def link_after(ledger: Writer) -> Link:
+    return forge(ledger.head(), Happening(EventKind.ADAPTED, CAMPAIGN, CAMPAIGN, {"documents": {}}, BY, at(9)))
+
+
+def test_who_was_silent_for_too_long_has_written_nothing_and_is_told(postgres: Server) -> None:
+    def be_silent(store: SqlStore) -> None:
+        with store.writing() as ledger:
+            ledger.append(link_after(ledger))
+            ledger.connection.exec_driver_sql("set local idle_in_transaction_session_timeout = 100")
+            time.sleep(1)
+            ledger.head()
+
+    with SqlStore.open(postgres.ledger()) as store:
+        begin(store)
+        with pytest.raises(StoreError, match="was silent for 8 s while it had the write lock, nothing was written"):
+            be_silent(store)
+        assert store.head()[0] == 2
+
+
+def test_a_session_that_the_server_ends_in_mid_transaction_is_one_line_and_the_next_one_goes_on(postgres: Server) -> None:
+    place = postgres.ledger()
+    with SqlStore.open(place) as store:
+        begin(store)
+        told = tell_execution(store)
+        ended, head = told.run.evolve(status=RunStatus.COMPLETED), store.head()
+
+        ours = f"application_name = 'athanor, pid {os.getpid()} on {socket.gethostname()}'"
+        ends = iter([f"select pg_terminate_backend(pid) from pg_stat_activity where {ours}"])
+
+        def end_the_session(*_: object) -> None:
+            for statement in ends:
+                postgres.rows(statement)
+
+        event.listen(store._engine, "commit", end_the_session)
+        with pytest.raises(StoreError) as refusal:
+            store.ingest(ended, [], [reading(0)], by=BY, now=at(9))
+        assert str(refusal.value).startswith(f"ledger {place}: the connection was lost or refused; see that the server runs")
+        assert store.head() == head
+        store.ingest(ended, [], [reading(0)], by=BY, now=at(9))
+        assert store.verify() == ()
+
+
+def test_a_crash_of_the_server_in_mid_transaction_loses_what_was_not_committed_and_no_more(postgres: Server) -> None:
+    def crash(store: SqlStore) -> None:
+        with store.writing() as ledger:
+            ledger.append(link_after(ledger))
+            postgres.stop("immediate")
+            ledger.head()
+
+    with SqlStore.open(postgres.ledger()) as store:
+        begin(store)
+        tell_experiment(store, 1)
+        head = store.head()
+        for attempt in (lambda: crash(store), store.head):
+            with pytest.raises(StoreError, match="the connection was lost or refused; see that the server runs and can be reached"):
+                attempt()
+        postgres.start()
+        assert store.head() == head
         tell_experiment(store, 2)
         assert store.verify() == ()
-        store.close()
 
 
-def test_processes_that_write_at_once_leave_one_sound_chain(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.sqlite"
-    command = [sys.executable, "-m", "tests.store.competing", str(path)]
-    writers = [subprocess.Popen([*command, name, "12"]) for name in ("dots", "wires", "rods")]
-    assert [writer.wait(timeout=SECONDS) for writer in writers] == [0, 0, 0]
-    store = SqlStore.open(path, read_only=True)
-    assert store.verify() == ()
-    assert [len(store.changes(record.name).runs) for record in store.campaigns()] == [12, 12, 12]
-    store.close()
-
-
-def test_threads_share_a_store(store: SqlStore) -> None:
-    begin(store)
-    threads = [threading.Thread(target=tell_experiment, args=(store, number)) for number in range(1, 9)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(SECONDS)
-    assert len(store.changes(CAMPAIGN).measurements) == 16
-    assert store.verify() == ()
+def test_threads_share_a_store(place: LedgerPlace) -> None:
+    with SqlStore.open(place) as store:
+        begin(store)
+        threads = [threading.Thread(target=tell_experiment, args=(store, number)) for number in range(1, 9)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(SECONDS)
+        assert len(store.changes(CAMPAIGN).measurements) == 16
+        assert store.verify() == ()
 
 
 def limit_pages(store: SqlStore, pages: int) -> None:

@@ -9,7 +9,7 @@ from typing import TypeVar
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from typing_extensions import override
 
 from orchestrator.domain.events import EventKind
@@ -17,6 +17,7 @@ from orchestrator.domain.lifecycle import CampaignStatus, MeasurementStatus, Pro
 from orchestrator.errors import AthanorError
 from orchestrator.ports import Changes, Store
 from orchestrator.store.sql import SqlStore
+from tests.postgresql import Server
 from tests.store.cases import (
     BY,
     CAMPAIGN,
@@ -38,6 +39,8 @@ _Item = TypeVar("_Item")
 numbers = st.integers(1, 2)
 values = st.floats(allow_nan=False, allow_infinity=False)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
+_server: list[Server] = []
+"""The one to use, if any: no fixture reaches a machine of rules."""
 
 
 class TwoStores(RuleBasedStateMachine):
@@ -46,7 +49,7 @@ class TwoStores(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
-        memory, path = MemoryLedger(), self.folder / "ledger.sqlite"
+        memory, path = MemoryLedger(), _server[0].ledger() if _server else self.folder / "ledger.sqlite"
         self.memory = (MemoryStore(memory), MemoryStore(memory))
         self.sql = (SqlStore.open(path, create=True), SqlStore.open(path))
         self.seen = 0
@@ -149,5 +152,14 @@ def outcome(ask: Callable[[Store], object], store: Store) -> object:
         return f"{type(error).__name__}: {error}"
 
 
-TestTwoStores = TwoStores.TestCase
-TestTwoStores.settings = settings(max_examples=12, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
+_SETTINGS = settings(stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def test_a_file_and_a_ledger_in_memory_agree() -> None:
+    run_state_machine_as_test(TwoStores, settings=settings(_SETTINGS, max_examples=12))
+
+
+def test_a_server_and_a_ledger_in_memory_agree(postgres: Server) -> None:
+    _server.append(postgres)
+    run_state_machine_as_test(TwoStores, settings=settings(_SETTINGS, max_examples=6))
+    _server.clear()

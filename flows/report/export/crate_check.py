@@ -19,6 +19,8 @@ VALIDATOR: Final = "ATHANOR_CRATE_VALIDATOR"
 CACHE: Final = "ATHANOR_CRATE_CACHE"
 """Names the cache (`CACHE.sqlite`), where it is not the user's own."""
 _PROFILE: Final = "process-run-crate-0.5"
+_NO_CONTEXT: Final = "Unable to retrieve the JSON-LD context"
+"""What the validator says where its cache lacks the context."""
 _SECONDS: Final = 600.0
 """A crate of a thousand runs takes minutes."""
 
@@ -36,8 +38,11 @@ def judge_crate(folder: Path) -> str:
         found = _judged(command, folder, Path(scratch) / "judgement.json")
     if isinstance(found, str):
         return f"RO-Crate {folder}: not validated: {found}"
+    issues = [str(issue["message"]) for issue in found["issues"]]
+    if any(_NO_CONTEXT in issue for issue in issues):
+        why = f"the validator has no copy of the context of RO-Crate 1.1; {CACHE} may name a cache that does"
+        return f"RO-Crate {folder}: not validated: {why}"
     if not found["passed"]:
-        issues = [issue["message"] for issue in found["issues"]]
         raise Fault(f"RO-Crate {folder} is not valid: {len(issues)} issues, the first: {issues[0] if issues else 'none is named'}")
     return f"RO-Crate {folder}: valid by {Path(command).name}, profile {_PROFILE}"
 
@@ -48,12 +53,11 @@ def _judged(command: str, folder: Path, judgement: Path) -> dict[str, Any] | str
     words = [command, "validate", str(folder), "-p", _PROFILE, "--offline", *cache, "-f", "json", "-o", str(judgement), "--no-paging"]
     try:
         done = subprocess.run(words, capture_output=True, text=True, timeout=_SECONDS, check=False)  # no shell
-        document: dict[str, Any] = json.loads(judgement.read_text(encoding="utf-8"))
+        document: dict[str, Any] = json.loads(judgement.read_text(encoding="utf-8") if judgement.exists() else "")
     except subprocess.TimeoutExpired:
         return f"{command} had no answer after {_SECONDS:g} s"
-    except (OSError, ValueError):
-        said = " ".join((done.stdout + done.stderr).split())
-        if "not available in the HTTP cache" in said:
-            return f"the validator has no copy of the context of RO-Crate 1.1; {CACHE} may name a cache that does"
-        return f"{command} gave no judgement (exit code {done.returncode}): {said[-200:]}"
+    except OSError as error:
+        return f"{command} gave no judgement: {error.strerror}"
+    except ValueError:
+        return f"{command} gave no judgement (exit code {done.returncode}): {' '.join((done.stdout + done.stderr).split())[-200:]}"
     return document

@@ -21,7 +21,7 @@ from orchestrator.domain.parameters.kind import (
 )
 from orchestrator.domain.restriction import Allowed
 from orchestrator.domain.values import Configuration
-from orchestrator.domain.written import InOwnDifference, InOwnUnit
+from orchestrator.domain.written import InOwnDifference, InOwnUnit, own_unit
 from orchestrator.errors import BadInput
 from orchestrator.intervals import Interval
 from orchestrator.units import parse, unit
@@ -115,7 +115,7 @@ class ContinuousParameter(NumberParameter):
         """Convert what is given as text with units to the parameter's unit."""
         if not isinstance(data, dict):
             return data
-        name, unit_text = data.get("name", "?"), data.get("unit", "")
+        name, unit_text = data.get("name", "?"), own_unit(data)
         bounds = {key: parse(data[key], unit_text, what=f"parameter {name}, {key}") for key in ("min", "max") if key in data}
         return {**with_resolution(data, "" if data.get("scale") == "log" else unit_text), **bounds}
 
@@ -204,7 +204,7 @@ class DiscreteParameter(NumberParameter):
         if not isinstance(data, dict) or not isinstance(data.get("values"), list | tuple):
             return data
         what = f"parameter {data.get('name', '?')}, values"
-        return {**data, "values": tuple(sorted({parse(raw, data.get("unit", ""), what=what) for raw in data["values"]}))}
+        return {**data, "values": tuple(sorted({parse(raw, own_unit(data), what=what) for raw in data["values"]}))}
 
     @property
     @override

@@ -1,0 +1,57 @@
+"""Every driver: what it can be told and asked, within which limits."""
+
+from typing import Any
+
+from docs.extension.reference.markdown import code, plain, section, table
+from flows.schemas.key_descriptions import members
+from instruments.drivers.protocol import ArgumentSpec, CommandSpec
+from instruments.drivers.registry import DRIVERS
+from orchestrator.domain.lifecycle import StepKind
+
+
+def written() -> str:
+    """Write all drivers."""
+    return "".join(_driver(name, driver) for name, driver in sorted(DRIVERS.items()))
+
+
+def _driver(name: str, driver: Any) -> str:
+    facts = (
+        ("wire", f'`kind = "{driver.LINK_KIND}"`'),
+        ("safe actions", _listed(driver.SAFE_ACTIONS)),
+        ("options", _listed(driver.OPTIONS) or "none"),
+        ("watchdog of its own", "yes" if driver.HAS_WATCHDOG else "no: when host and supervisor are both gone nothing makes it safe"),
+        ("holds a command back for at most", f"{driver.LONGEST_QUEUEING:g} s (wall)"),
+    )
+    commands = [row for command, spec in driver.COMMANDS.items() for row in _command(command, spec)]
+    channels = [(code(channel), code(spec.unit) or "pure number or text") for channel, spec in driver.CHANNELS.items()]
+    return section(
+        code(name),
+        plain(driver.__doc__),
+        table(("what", "of this driver"), facts),
+        table(("command", "kind", "argument", "unit", "datasheet's limits", "default"), commands),
+        table(("channel", "unit"), channels)
+        if channels
+        else "What it can be read for, the device itself says; `channels` of a step names it.",
+    )
+
+
+def _listed(words: Any) -> str:
+    return ", ".join(map(code, sorted(words)))
+
+
+def _command(name: str, spec: CommandSpec) -> list[tuple[str, ...]]:
+    rows = [_argument(argument, one) for argument, one in spec.arguments.items()] or [("", "", "", "")]
+    if spec.open_arguments:
+        rows.append(("any further", "", "", ""))
+    return [(code(name) if not index else "", str(spec.kind) if not index else "", *row) for index, row in enumerate(rows)]
+
+
+def _argument(name: str, spec: ArgumentSpec) -> tuple[str, str, str, str]:
+    limit = f"{spec.limit.low:g} to {spec.limit.high:g}" if spec.limit else ""
+    return code(name), "text" if spec.unit is None else code(spec.unit) or "pure number", limit, code(spec.default)
+
+
+def kinds() -> str:
+    """Write what the kinds of commands mean."""
+    meanings = members(StepKind)
+    return table(("kind", "may it be sent again"), ((code(kind), meanings[kind.name]) for kind in StepKind))
