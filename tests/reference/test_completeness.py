@@ -3,10 +3,11 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import pytest
 from pydantic import BaseModel
+from sphinx.application import Sphinx
 
 import athanor
 from docs.extension.generated import fill
@@ -22,7 +23,7 @@ PACKAGES = ("athanor", "orchestrator", "instruments", "policies", "models", "flo
 
 def page(name: str) -> str:
     source = [(ROOT / "docs" / "reference" / f"{name}.md").read_text()]
-    fill(None, name, source)
+    fill(cast(Sphinx, None), name, source)
     return source[0]
 
 
