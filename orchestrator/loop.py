@@ -190,7 +190,8 @@ def _finished(history: History, spec: GeneralSpec, objective: Objective) -> Stop
         return Stop(CampaignStatus.PAUSED, complaint)
     if len(runs) >= spec.budget and all(run.status.is_terminal for run in runs):
         return Stop(
-            CampaignStatus.FINISHED, f"budget spent: {spec.budget} experiments{'' if history.accepted else ', nothing was measured'}"
+            CampaignStatus.FINISHED,
+            f"budget spent: {spec.budget} experiment{'s' if spec.budget > 1 else ''}{'' if history.accepted else ', nothing was measured'}",
         )
     return None
 

@@ -198,7 +198,7 @@ def test_infeasible_runs_are_information_but_so_many_in_a_row_pause_the_campaign
 
 def test_a_campaign_that_ends_without_a_value_says_so() -> None:
     (stop,) = ask(history(run(1, RunStatus.ABORTED), campaign=RUNNING), budget=1)
-    assert stop == Stop(CampaignStatus.FINISHED, "budget spent: 1 experiments, nothing was measured")
+    assert stop == Stop(CampaignStatus.FINISHED, "budget spent: 1 experiment, nothing was measured")
 
 
 def test_a_summary_tells_how_many_values_were_quarantined_and_why() -> None:
