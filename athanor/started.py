@@ -48,7 +48,8 @@ def start(
     path = Path(file).resolve()
     name = load_campaign(path).name
     kind: LabKind = "dry" if dry else "live"
-    given = {key: value for key, value in (("rate", rate), ("seed", seed), ("data", data)) if value is not None}
+    tables = None if data is None else Path(data).resolve()  # the process stands in the file's folder
+    given = {key: value for key, value in (("rate", rate), ("seed", seed), ("data", tables)) if value is not None}
     if strangers := given.keys() - ({"rate", "seed"} if dry else {"data"}):
         raise BadInput(f"{', '.join(sorted(strangers))} does not belong to a {kind} run")
     folder = lab_folder(None if lab is None else Path(lab), beside=path, kind=kind)
@@ -59,7 +60,7 @@ def start(
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as out:
             process = subprocess.Popen(  # detached: its own session, no terminal
-                [sys.executable, "-m", "flows.cli.main", *words],
+                [sys.executable, "-P", "-m", "flows.cli.main", *words],  # -P: a module of the campaign's folder is not ours
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
