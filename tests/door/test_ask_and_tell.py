@@ -177,7 +177,7 @@ REFUSED: dict[str, tuple[Callable[[athanor.Optimizer], object], str]] = {
         lambda o: o.tell_frame(pd.DataFrame([ROW, {**ROW, "T": 290}])),
         "row 1: configuration: T = 290.0 is outside 200 to 280 degC",
     ),
-    "none": (lambda o: o.ask(0), "ask for 0 experiments; expected at least 1"),
+    "none": (lambda o: o.ask(0), "ask for 0 experiments; expected a whole number, at least 1"),
     "pending beyond": (lambda o: o.ask(pending=[{**HERE, "T": 199}]), "pending: T = 199.0 is outside 200 to 280 degC"),
     "no model to predict": (lambda o: o.predict([HERE]), "policy sobol/1 has no model to predict with"),
     "a prediction beyond": (lambda o: o.predict([HERE, {**HERE, "T": 1}]), "configuration 1: T = 1.0 is outside 200 to 280 degC"),
