@@ -24,6 +24,9 @@ Experiment = Suggestion | Mapping[str, float | str]
 UNCERTAINTY: Final = " uncertainty"
 """Ends the name of a column that holds a target's standard uncertainties."""
 
+LARGEST: Final = 1e100
+"""Of a target's values: the squares of larger ones, which fits are made of, soon exceed what a float holds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reader:
@@ -140,7 +143,11 @@ class Reader:
         expected = ", ".join(f"{name} in {unit or '1'}" for name, unit in self.objective.units.items())
         if set(given) != set(self.objective.names):
             raise BadInput(f"values of {', '.join(map(str, given)) or 'no target'}; expected {expected}")
-        return {name: parse(_plain(given[name]), unit, what=f"target {name}") for name, unit in self.objective.units.items()}
+        read = {name: parse(_plain(given[name]), unit, what=f"target {name}") for name, unit in self.objective.units.items()}
+        for name, value in read.items():
+            if abs(value) > LARGEST:
+                raise BadInput(f"target {name}: {value:g} is too large for a model; expected at most {LARGEST:g} either way")
+        return read
 
     def _uncertainties(self, given: Mapping[str, float | str]) -> dict[str, float]:
         read = {}

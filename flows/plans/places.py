@@ -60,7 +60,9 @@ def prefect_database(lab: Path) -> str | None:
 def _read_prefect(text: str, *, what: str) -> str:
     scheme, _, rest = text.partition("://")
     if scheme != _PREFECT_SCHEME:
-        raise BadInput(f"{what} is no URL of such a database; expected {_PREFECT_SCHEME}://USER@HOST:PORT/DATABASE, one database for each lab")
+        raise BadInput(
+            f"{what} is no URL of such a database; expected {_PREFECT_SCHEME}://USER@HOST:PORT/DATABASE, one database for each lab"
+        )
     read_address(f"postgresql://{rest}", what=what)
     return text
 

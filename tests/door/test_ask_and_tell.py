@@ -161,6 +161,7 @@ REFUSED: dict[str, tuple[Callable[[athanor.Optimizer], object], str]] = {
     "a bare uncertainty": (lambda o: o.tell(HERE, BOTH, 7), "uncertainties 7: expected a value by target"),  # type: ignore[arg-type]
     "a series": (lambda o: o.tell(pd.Series(HERE), BOTH), "configuration T 240.0 solvent ODE"),  # type: ignore[arg-type]
     "an array": (lambda o: o.tell(HERE, {**BOTH, "level": np.eye(9)}), "target level: array([[1., 0.,"),  # type: ignore[dict-item]
+    "beyond any model": (lambda o: o.tell(HERE, {**BOTH, "level": "-1e200 V"}), "target level: -1e+200 is too large for a model"),
     "beyond any float": (lambda o: o.tell(HERE, {**BOTH, "level": 10**400}), "is not finite"),
     "a frame's column twice": (
         lambda o: o.tell_frame(pd.DataFrame([[1, 2]], columns=["level", "level"])),
