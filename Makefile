@@ -36,8 +36,8 @@ lint: $(VENV)/.installed
 # Built from nothing: a page that is gone, or a name that the code no longer has, is found. Nothing is fetched.
 docs: $(VENV)/.installed
 	@rm -rf $(DOCS)
-	@$(BIN)/python -m sphinx -q -W --keep-going -n -b html docs $(DOCS)
-	@echo "$(DOCS)/index.html"
+	@$(BIN)/python -m sphinx -q -W --keep-going -n -b html docs $(DOCS)/html
+	@echo "$(DOCS)/html/index.html"
 
 bench: $(VENV)/.installed
 	@$(BIN)/python -m benchmarks

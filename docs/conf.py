@@ -15,6 +15,7 @@ extensions = [
 ]
 exclude_patterns = ["extension", "benchmark-tables.md"]
 nitpicky = True
+nitpick_ignore_regex = [(r"py:.*", r".*")]  # types of other packages, which only their own sites know
 
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "dollarmath", "fieldlist"]
 myst_heading_anchors = 3
@@ -26,8 +27,7 @@ nb_merge_streams = True
 html_math_renderer = "mathml"  # drawn by the browser itself: no script from elsewhere
 
 autodoc_member_order = "bysource"
-autodoc_typehints = "description"
-autodoc_typehints_format = "short"
+autodoc_typehints = "none"  # the docstrings say units and shapes; types of the classes behind them are no pages here
 copybutton_prompt_text = "$ "  # what is copied are the commands: neither prompts nor output
 copybutton_only_copy_prompt_lines = True
 

@@ -35,7 +35,7 @@ def dry_run(
     file: FileArgument,
     lab: LabOption = None,
     rate: Annotated[float, typer.Option("--rate", help="Lab seconds per wall second.")] = 300.0,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of the plant's noise, drift and hidden constants.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the plant's noise and drift.")] = 0,
     take_over: TakeOverOption = False,
     view: ViewOption = True,
     as_json: JsonOption = False,

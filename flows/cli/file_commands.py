@@ -66,7 +66,7 @@ def simulate(
     bench: Annotated[Path, typer.Argument(help="The bench file.")],
     lab: LabOption = None,
     rate: Annotated[float, typer.Option("--rate", help="Lab seconds per wall second.")] = 1.0,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of noise, drift and hidden constants.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of noise and drift.")] = 0,
 ) -> None:
     """Start the simulated devices of a bench, and keep them until interrupted."""
     from flows.plans.simulated import start_plant

@@ -5,11 +5,9 @@ import inspect
 import textwrap
 from collections.abc import Iterator
 from enum import Enum
-from functools import cache
 from itertools import pairwise
 
 
-@cache
 def descriptions(owner: type) -> dict[str, str]:
     """Return the string below each field, fields of base classes included.
 

@@ -66,7 +66,7 @@ def dry_run(file: str, lab: str | None = None, rate: str | float = "300", seed: 
         file: The campaign file, by its absolute path.
         lab: Lab folder, by its absolute path; else the one beside the file.
         rate: Lab seconds per wall second. Text: a browser's field for numbers drops a decimal comma without a word.
-        seed: Seed of the plant's noise, drift and hidden constants.
+        seed: Seed of the plant's noise and drift.
     """
     from flows.running.session import RunOptions
 

@@ -16,6 +16,7 @@ from orchestrator.domain.written import (
     Whole,
     duration_schema,
     either,
+    late_text_schema,
     never,
     quantity_schema,
     text_schema,
@@ -112,6 +113,14 @@ class InstrumentSpec(Frozen):
 Concentration = Annotated[str, WithJsonSchema(text_schema("converts to mol/L", "0.2 mol/L"))]
 
 
+_PRICE: Final[dict[str, Any]] = {
+    "type": "string",
+    "pattern": r"^\s*([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*[A-Z]{3}\s*/",
+    "examples": ["12 EUR/mL"],
+    UNIT: "currency per volume",
+}
+
+
 class StockSpec(Frozen):
     """One named stock solution."""
 
@@ -123,7 +132,7 @@ class StockSpec(Frozen):
     """All that was ever filled of this lot, for example "200 mL"; what is left is that, less what runs have dosed."""
     delivered_by: str | None = None
     """The instrument that pumps it; without it nothing is counted."""
-    price: Annotated[str | Number, WithJsonSchema({"type": "string", "examples": ["12 EUR/mL"], UNIT: "currency per volume"})] | None = None
+    price: Annotated[str | Number, WithJsonSchema(_PRICE)] | None = None
     """Amount, currency (three capital letters) and volume, for example "12 EUR/mL"; one currency for all stocks."""
 
 
@@ -132,20 +141,20 @@ class UntilSpec(Frozen):
 
     channel: str
     """What is read, as `instrument.channel`; it is compared with what the step has set."""
-    within: Annotated[str, WithJsonSchema(text_schema("a difference in the channel's unit", "1 delta_degC"))]
+    within: Annotated[str, WithJsonSchema(late_text_schema("a difference in the channel's unit", "1 delta_degC"))]
     """How near to the setpoint counts as there."""
-    hold: Annotated[str, Field(alias="for"), WithJsonSchema(text_schema("lab time", "60 s"))]
+    hold: Annotated[str, Field(alias="for"), WithJsonSchema(late_text_schema("lab time", "60 s"))]
     """How long it must stay there."""
-    timeout: Annotated[str, WithJsonSchema(text_schema("lab time", "20 min"))]
+    timeout: Annotated[str, WithJsonSchema(late_text_schema("lab time", "20 min"))]
     """After so long without it the run has failed."""
-    rate: Annotated[str, WithJsonSchema(text_schema("the channel's unit per time", "10 delta_degC/min"))] | None = None
+    rate: Annotated[str, WithJsonSchema(late_text_schema("the channel's unit per time", "10 delta_degC/min"))] | None = None
     """How fast the channel comes to its setpoint; for estimates of time alone."""
 
 
 class GapSpec(Frozen):
     """The longest interruption that a run survives."""
 
-    max_gap: Annotated[str, WithJsonSchema(text_schema("lab time", "60 s"))]
+    max_gap: Annotated[str, WithJsonSchema(late_text_schema("lab time", "60 s"))]
     """After a longer gap the run has failed as interrupted."""
 
 

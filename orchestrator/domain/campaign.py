@@ -29,7 +29,7 @@ class GeneralSpec(Frozen):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
     """What the ledger, reports and exports call the campaign: small letters, digits and hyphens."""
     bench: str | None = None
-    """The bench file, relative to this one; a campaign has either this or `[recorded]`."""
+    """The bench file, relative to this one; a campaign has either this or `[recorded]`, unless it is only asked from Python."""
     seed: Annotated[Whole, Field(ge=0, lt=2**31)] = 0
     """Seed of everything that the policy draws: the same seed and history give the same proposals."""
     budget: Annotated[Whole, Field(ge=1, le=100_000)]
@@ -209,7 +209,6 @@ class CampaignSpec(Frozen):
         json_schema_extra={
             "if": {"required": ["recorded"]},
             "then": {**never("candidates"), "properties": {"campaign": never("bench")}},
-            "else": {"properties": {"campaign": {"required": ["bench"]}}},
         }
     )
 

@@ -72,7 +72,7 @@ class ExpressionConstraint(Frozen):
     kind: Literal["expression"] = "expression"
     """Plain from `expression`; may be left out."""
     expression: str
-    """Numbers and columns with + - * / **, for example "tau * ratio"."""
+    """Numbers and columns with `+ - * / **`, for example `tau * ratio`."""
     unit: str = ""
     """Unit of the expression's value and of the bounds."""
     min: InOwnUnit | None = None

@@ -6,10 +6,10 @@ Every formula is plain arithmetic, so that the same code scores floats, numpy ar
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, WithJsonSchema, model_validator
 
 from orchestrator.domain.values import Frozen
-from orchestrator.domain.written import InOwnDifference, InOwnUnit, Number, never, own_unit, when
+from orchestrator.domain.written import InOwnUnit, Number, never, own_unit, quantity_schema, when
 from orchestrator.units import parse, unit
 
 CONSTANT: Final = 1e-9
@@ -34,7 +34,7 @@ class Target(Frozen):
     """Which values are good."""
     value: InOwnUnit | None = None
     """The value to match, in `unit`."""
-    tolerance: InOwnDifference | None = None
+    tolerance: Annotated[float, WithJsonSchema(quantity_schema("a difference in `unit`", "5 nm", exclusiveMinimum=0))] | None = None
     """Distance from `value` at which a match is worth half."""
     low: InOwnUnit | None = None
     """Value that is worth 0 (maximise) or 1 (minimise); needed where targets are combined."""

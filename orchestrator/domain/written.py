@@ -37,6 +37,11 @@ def text_schema(unit: str, example: str) -> dict[str, Any]:
     return {**quantity_schema(unit, example), "type": "string"}
 
 
+def late_text_schema(unit: str, example: str) -> dict[str, Any]:
+    """Describe a text with a unit that is read only where it is used."""
+    return {"type": "string", "examples": [example], UNIT: unit}
+
+
 def duration_schema(kind: str) -> dict[str, Any]:
     """Describe a duration above 0: `lab` or `wall` seconds, or a text."""
     return quantity_schema(f"{kind} s", "10 min", exclusiveMinimum=0)

@@ -24,7 +24,8 @@ or does something by itself:
 
 - `% run: COMMAND`: a command that readers need not see.
 - `% quick: FOLDER`: the scaffolded campaign there gets experiments that are short, and proposed without a model.
-- `% wait: COMMAND => TEXT`: the command is repeated until its output holds the text.
+- `% wait: COMMAND => TEXT`: the command is repeated until its output holds the text; without a command: until what was left
+  running says it.
 - `% ctrl-c`: the key, for what was left running. `% join` or `% join 3`: wait for its end, with that exit code.
 - `% needs: NAME`: the page is skipped where the variable is not in the environment.
 - `% soak`: the page takes long, and is left to `make soak`.

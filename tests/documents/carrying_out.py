@@ -47,8 +47,8 @@ class Reader:
         elif word.name == "quick":
             make_quick(self.folder / word.value / "campaign.toml")
         elif word.name == "wait":
-            command, _, text = word.value.partition(" => ")
-            self.terminal.wait_for(command, text)
+            command, _, text = word.value.partition("=> ")
+            self.terminal.wait_for(command.strip(), text)
         elif word.name == "ctrl-c":
             self.terminal.ctrl_c()
         elif word.name == "join":

@@ -12,7 +12,7 @@ from typing import Final
 
 from tests.reviewing.terminal import Screen
 
-PATIENCE: Final = 400.0
+PATIENCE: Final = 500.0
 """Wall seconds for one command on a busy machine."""
 _KEEP: Final = "trap 'pwd > {0}/cwd; export -p > {0}/exports' EXIT; "
 _GO_ON: Final = '[ -f {0}/exports ] && . {0}/exports; cd "$(cat {0}/cwd)" || exit; '
@@ -83,12 +83,12 @@ class Terminal:
         self._running = self._start(words)
 
     def wait_for(self, words: str, text: str) -> None:
-        """Repeat a command until its output holds a text."""
+        """Repeat a command until its output holds a text; without a command, wait for what was left running to say it."""
         end = time.monotonic() + PATIENCE
         ended = False
-        while text not in (said := self.run(words)).text:
+        while text not in (said := self.run(words).text if words else self.heard):
             over = ended or time.monotonic() > end
-            assert not over, f"`{words}` never said {text!r}, but: {said.text}{self.heard}"
+            assert not over, f"`{words}` never said {text!r}, but: {said}; left running: {self.heard}"
             ended = self._running is not None and self._running[0].poll() is not None  # once more, since it may have done it
             time.sleep(0.3)
 

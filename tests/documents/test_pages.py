@@ -41,7 +41,7 @@ def reader_of(_server: None, tmp_path: Path) -> Iterator[Callable[[Path], Reader
         Laboratory(note.parent.parent / "campaign.toml", note.parent, 1.0).close()
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("page", [_case(page) for page in PAGES])
 def test_what_a_page_says_can_be_done_and_shows_what_it_says(
     page: Path, reader_of: Callable[[Path], Reader], record_property: Callable[[str, object], None]

@@ -25,7 +25,7 @@ def carried(tmp_path_factory: pytest.TempPathFactory) -> athanor.StartedCampaign
     make_quick(folder / "campaign.toml")
     text = (folder / "campaign.toml").read_text().replace("budget = 24", "budget = 3")
     (folder / "campaign.toml").write_text(text.replace('mode = "never"', 'mode = "rules"\nfirst = 1'))
-    campaign = athanor.start(folder / "campaign.toml", rate=200, view=False)
+    campaign = athanor.start(folder / "campaign.toml", rate=100, view=False)
     try:
         (request,) = campaign.wait_for_requests(TIMEOUT)
         campaign.pause(by="Ada", reason="a word first")

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 from nbclient import NotebookClient
-from nbformat import NotebookNode, from_dict
+from nbformat import NotebookNode, reads
 
 NOTEBOOK = Path(__file__).parents[2] / "docs" / "tutorials" / "ask-and-tell.ipynb"
 
 
 def read() -> NotebookNode:
-    notebook: NotebookNode = from_dict(json.loads(NOTEBOOK.read_text()))  # type: ignore[no-untyped-call]  # nbformat's own affair
+    notebook: NotebookNode = reads(NOTEBOOK.read_text(), as_version=4)  # type: ignore[no-untyped-call]  # nbformat's own affair
     return notebook
 
 

@@ -229,17 +229,19 @@ def inside(events: Sequence[Event], run: ExperimentRun) -> list[Event]:
     return [one for one in events if begin is not None and end is not None and begin <= one["t"] <= end]
 
 
-def lose_the_next_dose(laboratory: Laboratory, fault: str) -> None:
+def lose_the_next_dose(laboratory: Laboratory, fault: str, *victims: str) -> None:
     """Lose the exchange of a pump's next RUN, cut its power and kill the host: nothing is left that could tell.
 
     Args:
         laboratory: Its plant is alive, and a campaign runs or begins.
         fault: What becomes of the exchange: `reply-lost-after-execution` or `request-lost`.
+        victims: Processes of the lab that die with the host.
     """
     struck = len(laboratory.triggered(fault))
     laboratory.inject("pump_l", fault, pattern="RUN")
     eventually(lambda: len(laboratory.triggered(fault)) > struck, "the fault")
     host = laboratory.process("host")
     suspend(host)
+    laboratory.kill(*victims)
     laboratory.inject("pump_l", "power-cycle", now=True)
     assert host.kill()

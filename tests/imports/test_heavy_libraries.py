@@ -17,6 +17,7 @@ HEAVY = (
     "pymodbus",
     "sqlalchemy",
     "alembic",
+    "psycopg",
     "fastapi",
     "httpx",
     "plotly",

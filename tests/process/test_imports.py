@@ -46,4 +46,16 @@ def test_a_command_that_a_person_waits_for_loads_no_model_no_instrument_and_no_p
     assert said.returncode == (0 if words == "verify" else 1), said.stderr
     assert said.stderr in ("", f"athanor: lab {lab.path} has no campaign yet; `run` or `dry-run` begins one\n")
     loaded = {name.partition(".")[0] for name in said.stdout.partition("loaded")[2].split()}
-    assert not loaded & {"torch", "botorch", "gpytorch", "prefect", "plotly", "asyncua", "serial", "pymodbus", "pymatgen", *SERVER}
+    assert not loaded & {
+        "torch",
+        "botorch",
+        "gpytorch",
+        "prefect",
+        "plotly",
+        "psycopg",
+        "asyncua",
+        "serial",
+        "pymodbus",
+        "pymatgen",
+        *SERVER,
+    }

@@ -24,7 +24,7 @@ Document = dict[str, Any]
 def _load_campaign(path: Path) -> None:
     file = load_campaign(path)
     file.refuse_unhonoured()
-    policy_choice(file.spec.policy.kind, file.space(candidates=()), file.objective, file.spec.policy.settings)
+    policy_choice(file.spec.policy.kind, file.space(), file.objective, file.spec.policy.settings)
 
 
 PARSERS: Mapping[str, Callable[[Path], object]] = {
@@ -112,7 +112,7 @@ def _put(other: Any) -> Callable[[Any, Any], bool]:
 _CHANGES: Mapping[str, Callable[[Any, Any], bool]] = {
     "misspelt": _misspell,
     "left out": _leave_out,
-    **{f"= {other!r}": _put(other) for other in ("", "other", "12", True, 0, -3, 2.5, 1e12, [], ["x"], {}, {"x": 1})},
+    **{f"= {other!r}": _put(other) for other in ("other", -3, {"x": 1})},
 }
 
 

@@ -13,8 +13,35 @@ from tests.schemas.files import PARSERS, all_files, document_of, kind_of, mistak
 
 JUDGES = {kind: Draft202012Validator(make()) for kind, make in SCHEMAS.items()}
 FILES = all_files()
-MEANING: tuple[str, ...] = ()
-"""What the parser says where the schema has nothing to say."""
+MEANING = (
+    # units, and numbers in texts
+    r"unknown unit",
+    r"has the wrong unit",
+    r"is not (a quantity|finite)",
+    r"gives \[\w+\]; expected a quantity in",
+    r"price = '.*(a comma does not say|is no volume)",
+    r"prices in .*; expected one currency",
+    r"bench\.positions = .*; expected a range",
+    # numbers against each other
+    r"(min|low) \S+ (must be below|is above) (max|high)",
+    r"budget -?\d+ leaves nothing after",
+    # names that must be there, or there once
+    r"names no target",
+    r"unknown (driver|link|safe action|name)",
+    r"is no (numeric column|instrument|parameter)",
+    r"has no entry for task",
+    r"is declared twice|have the same address",
+    # what several tables say together
+    r"several targets are combined",
+    r"low and high go together|low belongs to",
+    r"park_after and \[\[park\.steps\]\] go together",
+    r"either a bench",
+    # other files
+    r"does not exist",
+)
+"""What the parser says where the schema has nothing to say; `reference/editors` tells people."""
+MISTAKEN = ("desk/bench.toml", "desk/rules.toml", "cdse/prior.toml", "benchmarks/cn_coupling.toml")
+"""Between them they have all kinds of tables."""
 
 
 def disagreement(kind: str, text: str, folder: Path) -> str | None:
@@ -37,8 +64,10 @@ def test_what_the_parser_accepts_the_schema_accepts(path: Path, tmp_path: Path) 
     assert disagreement(kind, path.read_text(), tmp_path) is None
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: "-".join(path.parts[-3:]))
-def test_each_key_misspelt_left_out_or_given_something_else_is_judged_alike(path: Path, tmp_path: Path) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MISTAKEN)
+def test_each_key_misspelt_left_out_or_given_something_else_is_judged_alike(name: str, tmp_path: Path) -> None:
+    path = next(path for path in FILES if path.as_posix().endswith(name))
     kind = kind_of(path.read_text())
     assert kind is not None
     found = [(what, disagreement(kind, write(broken), tmp_path)) for what, broken in mistakes(document_of(path))]

@@ -2,19 +2,20 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from docs.extension.reference.markdown import code, section, table
 from flows.schemas.files import SCHEMAS
 from orchestrator.domain.written import UNIT
 
 Schema = Mapping[str, Any]
+_HEADS: Final = ("key", "what it is", "unit", "default", "meaning")
 
 
 def written(kind: str) -> str:
     """Write all tables of one kind of file."""
     schema = SCHEMAS[kind]()
-    whole = section(f"The whole {kind} file", schema["description"], _keys(schema, schema["$defs"]))
+    whole = section(f"The whole {kind} file", _keys(schema, schema["$defs"]))
     return whole + "".join(_tables(schema, schema["$defs"]))
 
 
@@ -53,11 +54,12 @@ def _name(reference: Schema) -> str:
 
 def _keys(schema: Schema, tables: Mapping[str, Schema]) -> str:
     required = schema.get("required", ())
-    rows = (
+    rows = [
         (code(key), _type(one, tables), _unit(one), _default(one, is_required=key in required), one.get("description", ""))
         for key, one in schema.get("properties", {}).items()
-    )
-    return table(("key", "what it is", "unit", "default", "meaning"), rows)
+    ]
+    kept = [column for column in range(len(_HEADS)) if column == len(_HEADS) - 1 or any(row[column] for row in rows)]
+    return table([_HEADS[column] for column in kept], ([row[column] for column in kept] for row in rows))
 
 
 def _default(one: Schema, *, is_required: bool) -> str:

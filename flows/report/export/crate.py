@@ -96,9 +96,9 @@ def _root(crate: ROCrate, source: Source, licence: str | None, actions: list[str
     root["datePublished"] = wall(source.events[-1]).date().isoformat()
     root["license"] = _licence(crate, licence)
     root["conformsTo"] = {"@id": PROFILE}
-    root["mentions"] = [{"@id": action} for action in actions]
+    root["mentions"] = _single([{"@id": action} for action in actions])
     if people := [{"@id": one["@id"]} for one in persons_of(source)]:
-        root["author"] = people
+        root["author"] = _single(people)
     told = {"@type": "PropertyValue", "name": f"sha256 of the ledger's event {seq}", "value": head}
     root["identifier"] = {"@id": crate.add(ContextEntity(crate, "#ledger-head", told)).id}
 

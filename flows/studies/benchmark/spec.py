@@ -25,7 +25,11 @@ ELEMENTS: Final = "elements"
 class DataSpec(Dialect):
     """Where the tasks come from: tables of recorded experiments, or a family of simulated problems."""
 
-    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["family", "tasks", "pool"]}, {"required": ["files"]}]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [{"required": ["family", "tasks", "pool"]}, {"required": ["files"], "properties": {"files": {"minItems": 1}}}]
+        }
+    )
 
     files: tuple[str, ...] = ()
     """CSV files, relative to the data folder."""
@@ -109,9 +113,9 @@ class BenchmarkSpec(Frozen):
             return data
         if "descriptors" in data:
             raise ValueError("descriptors stand at the parameters that they describe, not in a table of their own")
-        rows = [row for row in data["parameters"] if isinstance(row, dict)]
-        found = {str(row.get("name", "?")): row["descriptors"] for row in rows if "descriptors" in row}
-        kept = [{key: value for key, value in row.items() if key != "descriptors"} for row in rows]
+        rows = data["parameters"]
+        found = {str(row.get("name", "?")): row["descriptors"] for row in rows if isinstance(row, dict) and "descriptors" in row}
+        kept = [{key: value for key, value in row.items() if key != "descriptors"} if isinstance(row, dict) else row for row in rows]
         return {**data, "parameters": kept, "descriptors": found}
 
     @model_validator(mode="after")
