@@ -58,17 +58,22 @@ def read_address(text: str, *, what: str) -> tuple[str, str | None]:
             raise BadInput(f"{what}: there is a password in the URL; take it out: {HOW_TO_GIVE_PASSWORDS}")
         _ = parts.port
     except ValueError:  # its message, and the text itself, may hold a part of a password
-        raise BadInput(f"{what} is no URL of a ledger; expected {SHAPE}") from None
-    if parts.scheme != "postgresql" or not text.startswith("postgresql://") or parts.fragment:
-        raise BadInput(
-            f"{what} is no URL of a ledger; expected {SHAPE}, with ?schema=NAME where the schema is not to be named after the lab"
-        )
+        raise BadInput(f"{what} is no URL; expected {SHAPE}") from None
+    if not text.startswith("postgresql://") or parts.fragment:
+        said = beginning(text)
+        raise BadInput(f"{what} {said}; expected {SHAPE}, with ?schema=NAME where the schema is not to be named after the lab")
     if "options" in query:
         raise BadInput(f"{what}: options = {query['options']!r} is not taken: Athanor sets the session's options itself")
     schema = query.pop("schema", None)
     if schema is not None and not _SCHEMA.fullmatch(schema):
         raise BadInput(f"{what}: schema = {schema!r}; expected small letters, digits and _, up to 63 of them, no digit first")
     return _join(text, query), schema
+
+
+def beginning(text: str) -> str:
+    """Say how a text begins that is not the URL expected: by its scheme alone, since anything else may hold a password."""
+    scheme, colon, _ = text.partition("://")
+    return f"begins with '{scheme}://'" if colon and re.fullmatch("[a-z][a-z0-9+]*", scheme) else "is no URL"
 
 
 def with_schema(address: str, schema: str) -> str:

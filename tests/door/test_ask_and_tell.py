@@ -159,7 +159,7 @@ REFUSED: dict[str, tuple[Callable[[athanor.Optimizer], object], str]] = {
     "values of a failure": (lambda o: o.tell(HERE, BOTH, failed=True), "an experiment that is failed has no values; got level, warmth"),
     "a bare value": (lambda o: o.tell(HERE, 7), "values 7: expected a value by target: level in V, warmth in degC"),  # type: ignore[arg-type]
     "a bare uncertainty": (lambda o: o.tell(HERE, BOTH, 7), "uncertainties 7: expected a value by target"),  # type: ignore[arg-type]
-    "a series": (lambda o: o.tell(pd.Series(HERE), BOTH), "configuration T 240.0 solvent ODE"),  # type: ignore[arg-type]
+    "a series": (lambda o: o.tell(pd.Series(HERE), BOTH), "configuration T 240.0 solvent ODE"),
     "an array": (lambda o: o.tell(HERE, {**BOTH, "level": np.eye(9)}), "target level: array([[1., 0.,"),  # type: ignore[dict-item]
     "beyond any model": (lambda o: o.tell(HERE, {**BOTH, "level": "-1e200 V"}), "target level: -1e+200 is too large for a model"),
     "beyond any float": (lambda o: o.tell(HERE, {**BOTH, "level": 10**400}), "is not finite"),

@@ -47,8 +47,8 @@ def test_a_password_in_a_url_is_refused_and_not_repeated(text: str) -> None:
     ("text", "said"),
     [
         ("postgresql://ada:s3cret@db/lab", "it: there is a password in the URL; take it out: a password stands in ~/.pgpass"),
-        ("sqlite:///x", r"it is no URL of a ledger; expected postgresql://USER@HOST:PORT/DATABASE"),
-        ("postgresql://ada@db:many/lab", r"it is no URL .* expected postgresql://USER@HOST:PORT/DATABASE"),
+        ("sqlite:///x", r"it begins with 'sqlite://'; expected postgresql://USER@HOST:PORT/DATABASE"),
+        ("postgresql://ada@db:many/lab", r"it is no URL; expected postgresql://USER@HOST:PORT/DATABASE"),
         ("postgresql://db/lab?schema=My-Lab", "it: schema = 'My-Lab'; expected small letters, digits and _"),
         ("postgresql://db/lab?schema=", "it: schema = ''; expected small letters"),
         ("postgresql://db/lab?options=-c%20x", "it: options = '-c x' is not taken"),
