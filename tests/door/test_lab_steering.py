@@ -1,6 +1,8 @@
 """A dry run is started, reviewed, paused and read from Python: the same process and the same ledger as by command."""
 
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -80,6 +82,17 @@ def test_a_data_folder_is_named_from_where_the_caller_stands(tmp_path: Path, mon
     campaign = athanor.start("barrel/campaign.toml", dry=False, data="tables", view=False)
     with pytest.raises(athanor.BadInput, match=str(tmp_path / "tables")):
         campaign.wait(TIMEOUT)
+
+
+def test_what_an_earlier_process_said_is_not_why_this_one_ended(tmp_path: Path) -> None:
+    shutil.copyfile(EXAMPLE / "campaign.toml", tmp_path / "campaign.toml")
+    first = athanor.start(tmp_path / "campaign.toml", view=False)
+    with pytest.raises(athanor.BadInput, match=r"bench\.toml"):
+        first.wait(TIMEOUT)
+    second = athanor.start(tmp_path / "campaign.toml", view=False)
+    os.kill(second.pid, signal.SIGKILL)
+    with pytest.raises(athanor.AthanorError, match="its process ended with code -9; log: "):
+        second.wait(TIMEOUT)
 
 
 def test_what_cannot_start_says_why_when_it_is_waited_for(carried: athanor.StartedCampaign) -> None:
