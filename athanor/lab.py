@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
+from numbers import Real
 from pathlib import Path
 from types import ModuleType
 from typing import Literal
@@ -30,6 +31,7 @@ from orchestrator.domain.records import CampaignRecord, Proposal
 from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.errors import BadInput, Fault
+from orchestrator.numerals import brief
 
 Value = float | str
 """A number in the parameter's unit, or a text: a name, or a number with a unit."""
@@ -288,7 +290,14 @@ def _nobody(_: str) -> None:
 
 
 def _typed(values: Mapping[str, Value]) -> list[str]:
-    """Write values as people type them; a number at full precision."""
+    """Write values as people type them; a number at full precision.
+
+    Raises:
+        BadInput: A value is neither a number nor a text.
+    """
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, str | Real):
+            raise BadInput(f"{name} = {brief(value)}: expected a number, or a text with a unit")
     return [f"{name}={value if isinstance(value, str) else repr(float(value))}" for name, value in values.items()]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,6 +26,7 @@ from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration, explain
 from orchestrator.errors import BadInput
 from orchestrator.history import best, knowledge, lessons
+from orchestrator.numerals import brief
 from orchestrator.ports import Explanation, Suggestion
 from policies.registry import build_policy
 
@@ -32,6 +34,9 @@ _MOST: int = 100_000
 """A campaign's largest budget; an optimizer has none, and asks as often as it is asked."""
 _SHOWN = {RunStatus.QUEUED: "pending", RunStatus.COMPLETED: "measured"}
 """What a run's status is called where nothing is queued; the others have their own names."""
+
+_OWN = ("number", "policy", "status")
+"""Heads of a frame that are neither parameters nor targets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +180,8 @@ class Optimizer:
         return made
 
     def _begin(self, basis: Basis, prior: PriorFile | None, events: Sequence[Event] = ()) -> None:
+        if both := [name for name in basis.objective.names if name in basis.space.columns]:
+            raise BadInput(f"{both[0]} is both a parameter and a target; expected a name of its own for each, as columns of one table")
         learner = learner_of(basis.space, basis.objective, basis.surrogate, prior)
         self._policy = build_policy(basis.policy.kind, basis.space, basis.objective, basis.policy.settings, learner)
         self._basis = basis
@@ -217,17 +224,19 @@ class Optimizer:
             BadInput: A number below 1, a pending configuration that is not of this space, or constraints that leave nothing.
         """
         count = self._basis.general.batch if n is None else n
-        if count < 1:
-            raise BadInput(f"ask for {count} experiments; expected at least 1")
+        if not isinstance(count, Integral) or isinstance(count, bool) or count < 1:
+            raise BadInput(f"ask for {brief(n)} experiments; expected a whole number, at least 1")
         elsewhere = self._elsewhere(pending)
         with threads(1):  # as a campaign: the last digits depend on it
-            proposals = Proposer(self._basis.general, self._policy, ToldRecipe()).batch(self._history, count, elsewhere=elsewhere)
+            proposals = Proposer(self._basis.general, self._policy, ToldRecipe()).batch(self._history, int(count), elsewhere=elsewhere)
         if not proposals:
             return []
         self._add(Asked(proposals=tuple(numbered(one) for one in proposals), pending=elsewhere))
         return [self._suggestion(one) for one in proposals]
 
     def _elsewhere(self, pending: Iterable[Experiment]) -> tuple[dict[str, float | str], ...]:
+        if isinstance(pending, Suggestion | Mapping) or not isinstance(pending, Iterable):
+            raise BadInput(f"pending {brief(pending)}: expected a list of suggestions or configurations")
         known = {self.space.key(one) for one in knowledge(self._history).pending}
         given = [self._reader.configuration(one, what="pending") for one in pending]
         return tuple({key: one for one in given if (key := self.space.key(one)) not in known}.values())
@@ -264,6 +273,8 @@ class Optimizer:
         Raises:
             BadInput: One line that names the row; nothing of the frame is told then.
         """
+        if twice := [name for name, again in zip(rows.columns, rows.columns.duplicated(), strict=True) if again]:
+            raise BadInput(f"column {twice[0]!r} is there twice; expected each once")
         history, events = self._history, []
         for index, row in rows.iterrows():
             try:
@@ -370,22 +381,25 @@ class Optimizer:
         return Best(self._number(run), self._carried_out(run), self._history.accepted[run.run_key], score)
 
     def to_frame(self) -> pd.DataFrame:
-        """Return all experiments, one row per result or pending replicate: what `tell_frame` takes, and what became of them.
+        """Return all experiments, one row per result or pending replicate.
 
-        Columns: `number` (of the suggestion), `policy`, `status` (`pending`, `measured`, `infeasible`, `failed`), the
-        parameters as carried out, the targets, and `TARGET uncertainty` where any is known.
+        Columns: `number` (of the suggestion), `policy`, `status` (`pending`, `measured`, `infeasible`, `failed`), then those
+        that `tell_frame` takes: the parameters as carried out, the targets, and `TARGET uncertainty` where any is known. Where
+        a parameter or target is itself called `number`, `policy` or `status`, the first three end in `_`.
         """
         return pd.DataFrame(self._rows())
 
     def _rows(self) -> Iterator[dict[str, object]]:
         known = {(one.run_key, one.target): one for one in self._history.measurements.values()}
         uncertain = {one.target for one in known.values() if one.uncertainty is not None}
+        taken = {*self.space.columns, *self.objective.names}
+        number, policy, status = _OWN if taken.isdisjoint(_OWN) else tuple(f"{name}_" for name in _OWN)
         for run in self._history.attempts():
             own = {name: known.get((run.run_key, name)) for name in self.objective.names}
             yield {
-                "number": self._number(run),
-                "policy": self._history.proposals[(run.proposal_id, 1)].provenance.policy,
-                "status": _SHOWN.get(run.status, run.status.value),
+                number: self._number(run),
+                policy: self._history.proposals[(run.proposal_id, 1)].provenance.policy,
+                status: _SHOWN.get(run.status, run.status.value),
                 **{column: self._carried_out(run)[column] for column in self.space.columns},
                 **{name: None if one is None else one.value for name, one in own.items()},
                 **{f"{name} uncertainty": None if one is None else one.uncertainty for name, one in own.items() if name in uncertain},

@@ -59,6 +59,8 @@ def write_optimizer(path: Path, saved: Saved) -> None:
         BadInput: The file cannot be written.
     """
     content = json.loads(canonical(saved.model_dump(mode="json")))
+    if not path.name or "\0" in str(path):
+        raise BadInput(f"optimizer {str(path)!r} cannot be written: it is no file's name")
     beside = path.with_name(f".{path.name}.part")
     try:
         beside.write_text(json.dumps({"format": FORMAT, "sha256": digest(content), "optimizer": content}, indent=1), encoding="utf-8")

@@ -1,10 +1,11 @@
 """Reading what people tell: numbers in declared units or text with a unit; whatever does not fit is refused in one line."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any, Final
+
+import pandas as pd
 
 from athanor.asked_and_told import NAME, Outcome, Told, numbered
 from flows.review.answering import value_of
@@ -14,6 +15,7 @@ from orchestrator.domain.records import Proposal, Provenance
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
 from orchestrator.history import History
+from orchestrator.numerals import brief
 from orchestrator.ports import Suggestion
 from orchestrator.units import parse, parse_difference
 
@@ -21,6 +23,9 @@ Experiment = Suggestion | Mapping[str, float | str]
 """What was or is to be carried out: a suggestion, or a value for every column."""
 UNCERTAINTY: Final = " uncertainty"
 """Ends the name of a column that holds a target's standard uncertainties."""
+
+LARGEST: Final = 1e100
+"""Of a target's values: the squares of larger ones, which fits are made of, soon exceed what a float holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +52,9 @@ class Reader:
         return {column: values[column] for column in self.space.columns}
 
     def _columns(self, given: Mapping[str, float | str], what: str) -> dict[str, float | str]:
-        if not isinstance(given, Mapping):
-            raise BadInput(f"{what} {given!r}: expected a suggestion, or a value for each of {', '.join(self.space.columns)}")
-        return {name: value_of(self.space, name, _plain(value), what=f"{what}, {name}") for name, value in given.items()}
+        expected = f"a suggestion, or a value for each of {', '.join(self.space.columns)}"
+        named = _named(given, what=what, expected=expected)
+        return {name: value_of(self.space, name, _plain(value), what=f"{what}, {name}") for name, value in named.items()}
 
     def told(
         self,
@@ -69,17 +74,18 @@ class Reader:
         """
         if infeasible and failed:
             raise BadInput("an experiment is infeasible or failed, not both")
+        values, uncertainties = self._by_target(values, "values"), self._by_target(uncertainties, "uncertainties")
         outcome: Outcome = "infeasible" if infeasible else "failed" if failed else "measured"
         if outcome != "measured" and (values or uncertainties):
-            raise BadInput(f"an experiment that is {outcome} has no values; got {', '.join([*(values or {}), *(uncertainties or {})])}")
+            raise BadInput(f"an experiment that is {outcome} has no values; got {', '.join([*values, *uncertainties])}")
         proposal, is_new = self._proposal(history, experiment)
         return Told(
             number=proposal.number,
             proposal=proposal if is_new else None,
             outcome=outcome,
-            measured=self._measured(proposal, measured or {}),
-            values=self._values(values or {}) if outcome == "measured" else {},
-            uncertainties=self._uncertainties(uncertainties or {}),
+            measured=self._measured(proposal, {} if measured is None else measured),
+            values=self._values(values) if outcome == "measured" else {},
+            uncertainties=self._uncertainties(uncertainties),
         )
 
     def told_row(self, history: History, row: Mapping[str, Any]) -> Told:
@@ -120,20 +126,28 @@ class Reader:
 
     def _measured(self, proposal: Proposal, given: Mapping[str, float | str]) -> dict[str, float | str]:
         """Return the whole configuration that was carried out; a readback may lie beyond a bound, a name must be known."""
-        if not given:
-            return {}
         changed = self._columns(given, "measured")
+        if not changed:
+            return {}
         whole = {**proposal.configuration, **changed}
         for column in (column for column in changed if column not in self.space.units):
             if complaint := self.space.owners[column].complaint(whole):
                 raise BadInput(f"measured: {complaint}")
         return whole
 
+    def _by_target(self, given: Mapping[str, float | str] | None, what: str) -> Mapping[str, float | str]:
+        expected = ", ".join(f"{name} in {unit or '1'}" for name, unit in self.objective.units.items())
+        return {} if given is None else _named(given, what=what, expected=f"a value by target: {expected}")
+
     def _values(self, given: Mapping[str, float | str]) -> dict[str, float]:
         expected = ", ".join(f"{name} in {unit or '1'}" for name, unit in self.objective.units.items())
         if set(given) != set(self.objective.names):
             raise BadInput(f"values of {', '.join(map(str, given)) or 'no target'}; expected {expected}")
-        return {name: parse(_plain(given[name]), unit, what=f"target {name}") for name, unit in self.objective.units.items()}
+        read = {name: parse(_plain(given[name]), unit, what=f"target {name}") for name, unit in self.objective.units.items()}
+        for name, value in read.items():
+            if abs(value) > LARGEST:
+                raise BadInput(f"target {name}: {value:g} is too large for a model; expected at most {LARGEST:g} either way")
+        return read
 
     def _uncertainties(self, given: Mapping[str, float | str]) -> dict[str, float]:
         read = {}
@@ -146,10 +160,16 @@ class Reader:
         return read
 
 
+def _named(given: Any, *, what: str, expected: str) -> Mapping[str, Any]:
+    if not isinstance(given, Mapping):
+        raise BadInput(f"{what} {brief(given)}: expected {expected}")
+    return given
+
+
 def _plain(value: Any) -> Any:
     """Return numbers of other libraries as Python's own."""
-    return float(value) if isinstance(value, Real) and not isinstance(value, bool) else value
+    return float(value) if isinstance(value, Real) and not isinstance(value, int | float) else value
 
 
 def _is_empty(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
+    return bool(pd.api.types.is_scalar(value) and pd.isna(value))

@@ -48,7 +48,8 @@ def start(
     path = Path(file).resolve()
     name = load_campaign(path).name
     kind: LabKind = "dry" if dry else "live"
-    given = {key: value for key, value in (("rate", rate), ("seed", seed), ("data", data)) if value is not None}
+    tables = None if data is None else Path(data).resolve()  # the process stands in the file's folder
+    given = {key: value for key, value in (("rate", rate), ("seed", seed), ("data", tables)) if value is not None}
     if strangers := given.keys() - ({"rate", "seed"} if dry else {"data"}):
         raise BadInput(f"{', '.join(sorted(strangers))} does not belong to a {kind} run")
     folder = lab_folder(None if lab is None else Path(lab), beside=path, kind=kind)
@@ -58,8 +59,9 @@ def start(
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as out:
+            before = out.tell()
             process = subprocess.Popen(  # detached: its own session, no terminal
-                [sys.executable, "-m", "flows.cli.main", *words],
+                [sys.executable, "-P", "-m", "flows.cli.main", *words],  # -P: a module of the campaign's folder is not ours
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -68,15 +70,16 @@ def start(
             )
     except OSError as error:
         raise BadInput(f"{log} cannot be written: {error.strerror}") from error
-    return StartedCampaign(Lab(folder, kind), name, process, log)
+    return StartedCampaign(Lab(folder, kind), name, process, log, before)
 
 
 class StartedCampaign(CampaignHandle):
     """A campaign and the process that carries it on."""
 
-    def __init__(self, lab: Lab, name: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    def __init__(self, lab: Lab, name: str, process: "subprocess.Popen[bytes]", log: Path, before: int = 0) -> None:
         super().__init__(lab, name)
         self._process = process
+        self._before = before  # bytes that stood in the log: what an earlier process printed
         self.log = log
         """What the process prints."""
 
@@ -153,5 +156,6 @@ class StartedCampaign(CampaignHandle):
         raise TimeoutError(f"campaign {self.name} asked nobody within {timeout:g} s; log: {self.log}")
 
     def _last_line(self) -> str:
-        lines = [line for line in self.log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+        own = self.log.read_bytes()[self._before :].decode("utf-8", errors="replace")
+        lines = [line for line in own.splitlines() if line.strip()]
         return lines[-1].removeprefix("athanor: ") if lines else ""

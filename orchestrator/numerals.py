@@ -57,6 +57,12 @@ def shown(text: str) -> str:
     return repr(text if len(text) <= SHOWN else f"{text[:SHOWN]}...")
 
 
+def brief(value: object) -> str:
+    """Write whatever came on one line for a message, shortened where it is long."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+
+
 def misreading(text: str) -> str:
     """Say why a text is not read as a number, after a colon; nothing where there is no more to say."""
     return next((f": {reason}" for pattern, reason in _MISREADINGS if pattern.search(text)), "")

@@ -12,7 +12,7 @@ from typing import Any, Final
 import pint
 
 from orchestrator.errors import BadInput
-from orchestrator.numerals import number, shown, split
+from orchestrator.numerals import brief, number, shown, split
 
 REGISTRY: Final[pint.UnitRegistry[float]] = pint.UnitRegistry(cache_folder=None)
 
@@ -85,7 +85,7 @@ def parse(raw: object, unit_text: str, *, what: str) -> float:
         return _finite(raw, raw, unit_text, what)
     example = f"text like '{f'1.5 {unit_text}'.rstrip()}'"
     if not isinstance(raw, str):
-        raise BadInput(f"{what}: {raw!r} is not a quantity; expected a number in {unit_text or '1'} or {example}")
+        raise BadInput(f"{what}: {brief(raw)} is not a quantity; expected a number in {unit_text or '1'} or {example}")
     digits, given = split(raw)
     value = number(digits, what=what, kind="quantity", expected=f"a number with a decimal point, {example}")
     try:

@@ -150,7 +150,7 @@ def open_lab(path: Path) -> Lab:
         kind = json.loads((path / LAB).read_text())["kind"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInput(f"{path} is no lab folder (it has no readable lab.json); expected one that `run` or `dry-run` made") from error
-    if kind not in _DEFAULTS:
+    if not isinstance(kind, str) or kind not in _DEFAULTS:
         raise BadInput(f"{path / 'lab.json'}: kind = {kind!r}; expected live or dry")
     return Lab(path.resolve(), kind)
 

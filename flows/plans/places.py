@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from instruments.lab_processes.state_files import LAB, read_state_file, write_state_file
 from orchestrator.errors import BadInput
-from orchestrator.store.place import LedgerPlace, ServerLedger, read_address, schema_of, with_schema
+from orchestrator.store.place import LedgerPlace, ServerLedger, beginning, read_address, schema_of, with_schema
 
 LEDGER_VARIABLE: Final = "ATHANOR_LEDGER"
 """Labs that are made while it is set keep their ledger there."""
@@ -60,7 +60,7 @@ def prefect_database(lab: Path) -> str | None:
 def _read_prefect(text: str, *, what: str) -> str:
     scheme, _, rest = text.partition("://")
     if scheme != _PREFECT_SCHEME:
-        raise BadInput(f"{what} begins with {scheme!r}; expected {_PREFECT_SCHEME}://USER@HOST:PORT/DATABASE, one database for each lab")
+        raise BadInput(f"{what} {beginning(text)}; expected {_PREFECT_SCHEME}://USER@HOST:PORT/DATABASE, one database for each lab")
     read_address(f"postgresql://{rest}", what=what)
     return text
 

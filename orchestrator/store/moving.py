@@ -16,6 +16,8 @@ from orchestrator.store.sql import SqlStore
 from orchestrator.store.tables import LAB, METADATA
 
 _ROWS_AT_ONCE: Final = 500
+_KINDS: Final = ("live", "dry")
+"""Of labs."""
 
 
 def copy_ledger(source: SqlStore, target: SqlStore) -> tuple[int, str]:
@@ -71,5 +73,5 @@ def owner_in(store: SqlStore) -> tuple[str, str] | None:
     with store.reading() as read:
         if not inspect(read.connection).has_table(LAB.name):
             return None
-        found = read.connection.execute(select(LAB.c.id, LAB.c.kind)).one()
-    return str(found.id), str(found.kind)
+        found = read.connection.execute(select(LAB.c.id, LAB.c.kind)).first()
+    return None if found is None or found.kind not in _KINDS else (str(found.id), str(found.kind))

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,19 @@ REFUSED: dict[str, tuple[Callable[[athanor.Optimizer], object], str]] = {
     "an uncertainty of nothing": (lambda o: o.tell(HERE, BOTH, {"heat": 1}), "uncertainty of 'heat', which is no target"),
     "no uncertainty": (lambda o: o.tell(HERE, BOTH, {"level": 0}), "uncertainty of level: 0; expected above 0"),
     "values of a failure": (lambda o: o.tell(HERE, BOTH, failed=True), "an experiment that is failed has no values; got level, warmth"),
+    "a bare value": (lambda o: o.tell(HERE, 7), "values 7: expected a value by target: level in V, warmth in degC"),  # type: ignore[arg-type]
+    "a bare uncertainty": (lambda o: o.tell(HERE, BOTH, 7), "uncertainties 7: expected a value by target"),  # type: ignore[arg-type]
+    "a series": (lambda o: o.tell(pd.Series(HERE), BOTH), "configuration T 240.0 solvent ODE"),
+    "an array": (lambda o: o.tell(HERE, {**BOTH, "level": np.eye(9)}), "target level: array([[1., 0.,"),  # type: ignore[dict-item]
+    "beyond any model": (lambda o: o.tell(HERE, {**BOTH, "level": "-1e200 V"}), "target level: -1e+200 is too large for a model"),
+    "beyond any float": (lambda o: o.tell(HERE, {**BOTH, "level": 10**400}), "is not finite"),
+    "a frame's column twice": (
+        lambda o: o.tell_frame(pd.DataFrame([[1, 2]], columns=["level", "level"])),
+        "column 'level' is there twice",
+    ),
+    "half an experiment": (lambda o: o.ask(1.5), "ask for 1.5 experiments; expected a whole number"),  # type: ignore[arg-type]
+    "a text of experiments": (lambda o: o.ask("2"), "ask for '2' experiments"),  # type: ignore[arg-type]
+    "one pending": (lambda o: o.ask(pending=o.ask()[0]), "expected a list of suggestions or configurations"),  # type: ignore[arg-type]
     "both": (lambda o: o.tell(HERE, failed=True, infeasible=True), "infeasible or failed, not both"),
     "a stranger": (lambda o: o.tell(drawing(seed=9).ask(2)[1], BOTH), "suggestion 2 was not made by this optimizer"),
     "measured elsewhere": (lambda o: o.tell(HERE, BOTH, measured={"solvent": "THF"}), "measured: solvent = 'THF' is none"),
@@ -164,7 +178,7 @@ REFUSED: dict[str, tuple[Callable[[athanor.Optimizer], object], str]] = {
         lambda o: o.tell_frame(pd.DataFrame([ROW, {**ROW, "T": 290}])),
         "row 1: configuration: T = 290.0 is outside 200 to 280 degC",
     ),
-    "none": (lambda o: o.ask(0), "ask for 0 experiments; expected at least 1"),
+    "none": (lambda o: o.ask(0), "ask for 0 experiments; expected a whole number, at least 1"),
     "pending beyond": (lambda o: o.ask(pending=[{**HERE, "T": 199}]), "pending: T = 199.0 is outside 200 to 280 degC"),
     "no model to predict": (lambda o: o.predict([HERE]), "policy sobol/1 has no model to predict with"),
     "a prediction beyond": (lambda o: o.predict([HERE, {**HERE, "T": 1}]), "configuration 1: T = 1.0 is outside 200 to 280 degC"),
@@ -184,6 +198,41 @@ def test_what_does_not_fit_is_refused_in_one_line_and_nothing_is_told(case: str)
     assert "\n" not in str(caught.value)
     after = optimizer.to_frame()
     assert after[after["status"] != "pending"].equals(before)
+
+
+def test_an_unknown_uncertainty_may_be_written_in_any_way_of_pandas() -> None:
+    rows = pd.DataFrame([ROW, {**ROW, "T": 250.0}])
+    for unknown in (None, math.nan, np.float32("nan"), pd.NA, pd.NaT):
+        optimizer = drawing()
+        optimizer.tell_frame(rows.assign(**{"level uncertainty": pd.Series([0.5, unknown], dtype=object)}))
+        assert optimizer.to_frame()["level uncertainty"].isna().tolist() == [False, True]
+
+
+def test_a_frame_keeps_a_parameter_called_as_a_column_of_its_own() -> None:
+    space = athanor.SearchSpace(parameters=(athanor.ContinuousParameter(name="status", min=0, max=1),))
+    optimizer = athanor.Optimizer(space, ONE, policy="sobol")
+    optimizer.tell({"status": 0.5}, {"level": 1})
+    frame = optimizer.to_frame()
+    assert frame[["number_", "status_", "status"]].values.tolist() == [[1, "measured", 0.5]]
+    optimizer.tell_frame(frame[["status", "level"]])
+
+
+def test_a_parameter_and_a_target_of_one_name_are_refused() -> None:
+    target = athanor.Target(name="T", unit="degC", goal="maximise")
+    with pytest.raises(athanor.BadInput, match="T is both a parameter and a target"):
+        athanor.Optimizer(SPACE, athanor.Objective(targets=(target,)))
+
+
+def test_optimizers_in_two_threads_suggest_as_each_alone() -> None:
+    def suggest(_: int) -> list[athanor.Suggestion]:
+        optimizer = athanor.Optimizer(SPACE, ONE, seed=2, settings={"initial": 2, **QUICK})
+        for temperature in (210, 240, 270):
+            optimizer.tell({"T": temperature, "solvent": "ODE"}, {"level": level({"T": temperature, "solvent": "ODE"})})
+        return optimizer.ask(2)
+
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(suggest, range(4)))
+    assert together == [suggest(0)] * 4
 
 
 def test_wrong_settings_are_refused_in_one_line() -> None:

@@ -101,6 +101,11 @@ def test_what_is_not_there_is_said_in_one_line(labs: dict[str, athanor.LabHandle
         campaign.spectra(9)
     with pytest.raises(athanor.BadInput, match="rate does not belong to a live run"):
         athanor.start(labs["prior"].path / "campaign.toml", dry=False, rate=300)
+    with pytest.raises(athanor.BadInput, match="T = None: expected a number, or a text with a unit"):
+        campaign.constrain({"T": None}, by="Ada")  # type: ignore[dict-item]
+    (tmp_path / "lab.json").write_text('{"kind": ["dry"]}')
+    with pytest.raises(athanor.BadInput, match=r"kind = \['dry'\]; expected live or dry"):
+        athanor.open_lab(tmp_path)
 
 
 def test_looking_into_a_lab_loads_no_model_no_prefect_and_no_instrument_library() -> None:

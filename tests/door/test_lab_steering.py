@@ -1,6 +1,8 @@
 """A dry run is started, reviewed, paused and read from Python: the same process and the same ledger as by command."""
 
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,7 @@ def carried(tmp_path_factory: pytest.TempPathFactory) -> athanor.StartedCampaign
     for name in ("bench.toml", "plant.toml"):
         shutil.copyfile(EXAMPLE / name, folder / name)
     shutil.copyfile(EXAMPLE / "campaign.toml", folder / "campaign.toml")
+    (folder / "random.py").write_text("raise SystemExit('a module of the user, not of Python')")
     make_quick(folder / "campaign.toml")
     text = (folder / "campaign.toml").read_text().replace("budget = 24", "budget = 3")
     (folder / "campaign.toml").write_text(text.replace('mode = "never"', 'mode = "rules"\nfirst = 1'))
@@ -70,6 +73,26 @@ def test_each_experiment_has_its_spectrum(carried: athanor.StartedCampaign) -> N
 def test_a_campaign_that_has_ended_takes_no_suggestion(carried: athanor.StartedCampaign) -> None:
     with pytest.raises(athanor.BadInput, match="has ended"):
         carried.suggest({"T": 240.0, "tau": 90.0, "c_se": 0.01, "ratio": 2.0}, by="Ada")
+
+
+def test_a_data_folder_is_named_from_where_the_caller_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "barrel").mkdir()
+    shutil.copyfile(EXAMPLE.parent / "recorded" / "crossed_barrel" / "campaign.toml", tmp_path / "barrel" / "campaign.toml")
+    monkeypatch.chdir(tmp_path)
+    campaign = athanor.start("barrel/campaign.toml", dry=False, data="tables", view=False)
+    with pytest.raises(athanor.BadInput, match=str(tmp_path / "tables")):
+        campaign.wait(TIMEOUT)
+
+
+def test_what_an_earlier_process_said_is_not_why_this_one_ended(tmp_path: Path) -> None:
+    shutil.copyfile(EXAMPLE / "campaign.toml", tmp_path / "campaign.toml")
+    first = athanor.start(tmp_path / "campaign.toml", view=False)
+    with pytest.raises(athanor.BadInput, match=r"bench\.toml"):
+        first.wait(TIMEOUT)
+    second = athanor.start(tmp_path / "campaign.toml", view=False)
+    os.kill(second.pid, signal.SIGKILL)
+    with pytest.raises(athanor.AthanorError, match="its process ended with code -9; log: "):
+        second.wait(TIMEOUT)
 
 
 def test_what_cannot_start_says_why_when_it_is_waited_for(carried: athanor.StartedCampaign) -> None:

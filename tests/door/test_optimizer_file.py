@@ -155,3 +155,6 @@ def test_a_path_that_cannot_be_read_or_written_is_said_in_one_line(tmp_path: Pat
     refused(tmp_path / "none.json", "cannot be read: No such file or directory")
     with pytest.raises(athanor.BadInput, match="cannot be written: No such file or directory"):
         drawing().save(tmp_path / "no" / "folder.json")
+    for nameless in (".", "/", "a\0b"):
+        with pytest.raises(athanor.BadInput, match="cannot be written: it is no file's name"):
+            drawing().save(nameless)

@@ -1,5 +1,7 @@
 """A lab whose ledger is moved keeps it whole, or is left alone."""
 
+import shutil
+import sqlite3
 from contextlib import closing
 from pathlib import Path
 
@@ -62,5 +64,10 @@ def test_a_lab_of_the_other_kind_a_plain_ledger_and_a_file_that_is_there_are_ref
         import_ledger(tmp_path / "there.db", live.path)
     with pytest.raises(BadInput, match="does not say which lab's it is; expected one that `athanor export --ledger` wrote"):
         import_ledger(lab / "ledger.db", tmp_path / "new")
+    shutil.copyfile(tmp_path / "there.db", tmp_path / "nobodys.db")
+    with closing(sqlite3.connect(tmp_path / "nobodys.db")) as file, file:
+        file.execute("DELETE FROM lab")
+    with pytest.raises(BadInput, match="does not say which lab's it is"):
+        import_ledger(tmp_path / "nobodys.db", tmp_path / "new")
     with pytest.raises(BadInput, match="is there already; name a new file"):
         export_ledger(open_lab(lab), tmp_path / "there.db")

@@ -42,9 +42,10 @@ def test_a_folder_that_has_a_ledger_keeps_it(tmp_path: Path, monkeypatch: pytest
     ("variable", "text", "said"),
     [
         ("ATHANOR_LEDGER", "postgresql://ada:s3cret@db/lab", "ATHANOR_LEDGER: there is a password in the URL"),
-        ("ATHANOR_LEDGER", "mysql://db/lab", "ATHANOR_LEDGER = 'mysql://db/lab'; expected postgresql://USER@HOST:PORT/DATABASE"),
+        ("ATHANOR_LEDGER", "mysql://db/lab", "ATHANOR_LEDGER begins with 'mysql://'; expected postgresql://USER@HOST:PORT/DATABASE"),
         ("ATHANOR_PREFECT_DATABASE", "postgresql+asyncpg://ada:s3cret@db/lab", "ATHANOR_PREFECT_DATABASE: there is a password in the URL"),
-        ("ATHANOR_PREFECT_DATABASE", URL, r"ATHANOR_PREFECT_DATABASE begins with 'postgresql'; expected postgresql\+asyncpg://"),
+        ("ATHANOR_PREFECT_DATABASE", "host=db password=s3cret", "ATHANOR_PREFECT_DATABASE is no URL; expected"),
+        ("ATHANOR_PREFECT_DATABASE", URL, r"ATHANOR_PREFECT_DATABASE begins with 'postgresql://'; expected postgresql\+asyncpg://"),
     ],
 )
 def test_what_is_no_place_or_holds_a_password_makes_no_lab(

@@ -5,6 +5,7 @@ import hashlib
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from flows.report.export.campaign import export_campaign
@@ -94,6 +95,14 @@ def test_reasons_with_commas_quotes_and_line_ends_stay_one_cell(tmp_path: Path) 
     changes = Changes(1, cases.record(), (cases.proposal(1),), (cases.run(1, reason=awkward),))
     export(tmp_path, changes)
     assert [row["reason"] for row in rows(tmp_path / "runs.csv")] == [awkward]
+
+
+def test_a_carriage_return_ends_no_row(tmp_path: Path) -> None:
+    changes = Changes(1, cases.record(), (cases.proposal(1),), (cases.run(1, reason="pump: S\rE4"),))
+    export(tmp_path, changes)
+    assert [row["reason"] for row in rows(tmp_path / "runs.csv")] == ["pump: S\rE4"]
+    assert pd.read_csv(tmp_path / "runs.csv")["reason"].tolist() == ["pump: S\rE4"]
+    assert b"\r\n" not in (tmp_path / "runs.csv").read_bytes()
 
 
 def test_an_empty_campaign_gives_heads_alone(tmp_path: Path) -> None:

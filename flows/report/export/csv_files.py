@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -11,12 +11,15 @@ from flows.report.export.columns import Kind, Table
 
 def csv_of(table: Table) -> str:
     """Write a table: floats so that reading them back gives the same bits, times with all six digits of a second."""
+    rows = ([cell(row.get(column.name), column.kind) for column in table.columns] for row in table.rows)
+    return "".join(map(_line, [[column.head for column in table.columns], *rows]))
+
+
+def _line(cells: Iterable[str]) -> str:
+    """Write a row; a carriage return within a cell is quoted, which the writer does only where its own lines end so."""
     text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([column.head for column in table.columns])
-    for row in table.rows:
-        writer.writerow([cell(row.get(column.name), column.kind) for column in table.columns])
-    return text.getvalue()
+    csv.writer(text, lineterminator="\r\n").writerow(cells)
+    return text.getvalue().removesuffix("\r\n") + "\n"
 
 
 def cell(value: Any, kind: Kind) -> str:
