@@ -254,7 +254,8 @@ class Optimizer:
         """Say what came of an experiment, asked for or not; a second result of the same one is a replicate.
 
         Args:
-            experiment: The suggestion, or a configuration. One that was asked for is recognised by its values, to 12 digits.
+            experiment: The suggestion, or a configuration. What waits is recognised by its values; where they are rounded to
+                what the bench still takes for the same (`resolution`), those given count as carried out.
             values: A value for every target.
             uncertainties: Standard uncertainties, of those targets where one is known.
             measured: What was carried out where it is not what was suggested: those columns alone. The model learns from it.

@@ -1,6 +1,6 @@
 """Reading what people tell: numbers in declared units or text with a unit; whatever does not fit is refused in one line."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any, Final
@@ -10,9 +10,11 @@ import pandas as pd
 from athanor.asked_and_told import NAME, Outcome, Told, numbered
 from flows.review.answering import value_of
 from flows.review.by_hand import BY_HAND
+from orchestrator.domain.distance import alike, distance
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import Proposal, Provenance
 from orchestrator.domain.space import SearchSpace
+from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
 from orchestrator.history import History
 from orchestrator.numerals import brief
@@ -79,11 +81,12 @@ class Reader:
         if outcome != "measured" and (values or uncertainties):
             raise BadInput(f"an experiment that is {outcome} has no values; got {', '.join([*values, *uncertainties])}")
         proposal, is_new = self._proposal(history, experiment)
+        carried_out = self._rounded(proposal, experiment) if measured is None else measured
         return Told(
             number=proposal.number,
             proposal=proposal if is_new else None,
             outcome=outcome,
-            measured=self._measured(proposal, {} if measured is None else measured),
+            measured=self._measured(proposal, carried_out),
             values=self._values(values) if outcome == "measured" else {},
             uncertainties=self._uncertainties(uncertainties),
         )
@@ -119,10 +122,26 @@ class Reader:
         same = [one for one in history.newest() if self.space.key(one.configuration) == key]
         if same:
             return next((one for one in same if one.proposal_id in open_), same[-1]), False
+        if rounded := self._alike([one for one in history.newest() if one.proposal_id in open_], configuration):
+            return rounded, False
         provenance = Provenance(policy=BY_HAND, as_of=history.seq, seed=0, batch=0)
         number = len(history.newest()) + 1
         made = Proposal(proposal_id="", campaign=NAME, number=number, configuration=configuration, steps=(), provenance=provenance)
         return numbered(made), True
+
+    def _alike(self, waiting: Sequence[Proposal], configuration: Configuration) -> Proposal | None:
+        """Return the nearest of what waits that no bench tells apart from a configuration: people round what they type."""
+        if self.space.candidates is not None:  # whoever lists two rows means two experiments
+            return None
+        near = [one for one in waiting if alike(self.space, one.configuration, configuration)]
+        return min(near, key=lambda one: distance(self.space, one.configuration, configuration), default=None)
+
+    def _rounded(self, proposal: Proposal, experiment: Experiment) -> dict[str, float | str]:
+        """Return the configuration that a person gave where it is not quite what was suggested."""
+        if isinstance(experiment, Suggestion):
+            return {}
+        given = self.configuration(experiment, what="configuration")
+        return {} if self.space.key(given) == self.space.key(proposal.configuration) else given
 
     def _measured(self, proposal: Proposal, given: Mapping[str, float | str]) -> dict[str, float | str]:
         """Return the whole configuration that was carried out; a readback may lie beyond a bound, a name must be known."""

@@ -105,6 +105,18 @@ def test_a_configuration_that_was_asked_for_is_recognised() -> None:
     assert optimizer.to_frame()["policy"].tolist() == ["sobol/1"]
 
 
+def test_a_suggestion_that_was_typed_with_fewer_digits_is_the_one_that_waits_and_another_experiment_is_not() -> None:
+    optimizer = drawing()
+    near, far = optimizer.ask(2)
+    typed = {**near.configuration, "T": round(float(near.configuration["T"]), 1)}
+    optimizer.tell(typed, {"level": 1, "warmth": 2})
+    assert [one.number for one in optimizer.pending] == [far.number]
+    assert optimizer.to_frame()["T"].tolist()[0] == typed["T"], "those digits were carried out"
+    aside = float(far.configuration["T"])
+    optimizer.tell({**far.configuration, "T": aside + 5 if aside < 270 else aside - 5}, {"level": 1, "warmth": 2})
+    assert [one.number for one in optimizer.pending] == [far.number]
+
+
 def test_the_model_learns_from_what_was_carried_out() -> None:
     optimizer = drawing()
     (suggestion,) = optimizer.ask()
