@@ -11,7 +11,7 @@ WORKERS ?= 3
 export PREFECT_HOME ?= $(CURDIR)/$(VENV)/prefect-home
 export DO_NOT_TRACK = 1
 
-.PHONY: demo test test-fast lint bench bench-meta bench-peers interop crate soak docs lock clean
+.PHONY: demo test test-fast lint bench bench-meta bench-peers interop crate soak docs pages lock clean
 
 demo: $(VENV)/.installed
 	@rm -rf $(DEMO)
@@ -19,10 +19,10 @@ demo: $(VENV)/.installed
 	@$(BIN)/athanor dry-run $(DEMO)/campaign.toml --rate 400
 
 test: $(VENV)/.installed
-	@$(BIN)/python -m pytest -q -m "not soak" -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -q -m "not soak and not page" -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-fast: $(VENV)/.installed
-	@$(BIN)/python -m pytest -q -m "not soak and not slow" -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -q -m "not soak and not page and not slow" -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 soak: $(VENV)/.installed
 	@$(BIN)/python -m pytest -q -m soak
@@ -38,6 +38,10 @@ docs: $(VENV)/.installed
 	@rm -rf $(DOCS)
 	@$(BIN)/python -m sphinx -q -W --keep-going -n -b html docs $(DOCS)/html
 	@echo "$(DOCS)/html/index.html"
+
+# Every command and block of tutorials and how-to guides, as a reader would type them.
+pages: $(VENV)/.installed
+	@$(BIN)/python -m pytest -q -m page -n 2 --dist load tests/documents
 
 bench: $(VENV)/.installed
 	@$(BIN)/python -m benchmarks

@@ -100,7 +100,7 @@ class Reader:
         uncertain = {f"{name}{UNCERTAINTY}": name for name in self.objective.names}
         legal = (*self.space.columns, *self.objective.names, *uncertain)
         if unknown := [name for name in row if name not in legal]:
-            raise BadInput(f"there is no column {unknown[0]!r}; there are {', '.join(legal)}")
+            raise BadInput(f"column {unknown[0]!r} is no parameter, target or uncertainty; expected {', '.join(legal)}")
         return self.told(
             history,
             {name: row[name] for name in self.space.columns if name in row},

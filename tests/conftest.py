@@ -14,7 +14,7 @@ from tests.postgresql import Server, running_server
 os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="athanor-test-prefect-")  # before anything imports Prefect
 os.environ["DO_NOT_TRACK"] = "1"
 
-_SLOWEST = ("documents", "serving", "crash", "reviewing", "faults", "host", "process")
+_SLOWEST = ("serving", "crash", "reviewing", "faults", "host", "process")
 _MARK = f"ATHANOR_TEST_SESSION={uuid.uuid4()}"
 os.environ["ATHANOR_TEST_SESSION"] = _MARK.partition("=")[2]
 

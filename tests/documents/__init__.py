@@ -28,5 +28,4 @@ or does something by itself:
   running says it.
 - `% ctrl-c`: the key, for what was left running. `% join` or `% join 3`: wait for its end, with that exit code.
 - `% needs: NAME`: the page is skipped where the variable is not in the environment.
-- `% soak`: the page takes long, and is left to `make soak`.
 """

@@ -12,7 +12,7 @@ import pytest
 from tests.crash.campaigns import make_quick
 from tests.documents.editing import changed
 from tests.documents.matching import mismatch
-from tests.documents.reading import Block, Unclear, Word, read_page
+from tests.documents.reading import Block, Word, read_page
 from tests.documents.terminal import Said, Terminal, commands
 
 
@@ -116,11 +116,3 @@ class Reader:
 def has_something_to_do(page: Path) -> bool:
     """Say whether anything in a page is carried out."""
     return any(isinstance(step, Block) and (step.language in ("console", "python") or step.file) for step in read_page(page))
-
-
-def takes_long(page: Path) -> bool:
-    """Say whether a page is left to `make soak`; a page that cannot be read is not."""
-    try:
-        return any(isinstance(step, Word) and step.name == "soak" for step in read_page(page))
-    except Unclear:
-        return False

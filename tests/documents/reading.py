@@ -15,7 +15,7 @@ LANGUAGES: Final = frozenset({"console", "python", "toml", "text", "bash", "json
 WRITTEN: Final = LANGUAGES - {"console", "text"}
 """What must have a file to be written to, but Python, which is carried out where it has none."""
 OF_THE_BLOCK: Final = frozenset({"exit", "numbers", "background", "type", "output", "skip"})
-BY_ITSELF: Final = frozenset({"run", "quick", "wait", "ctrl-c", "join", "needs", "soak"})
+BY_ITSELF: Final = frozenset({"run", "quick", "wait", "ctrl-c", "join", "needs"})
 _SHOWN_ONLY: Final = frozenset({"toctree", "figure", "image", "note", "tip", "warning", "important", "seealso"})
 _OPTION: Final = re.compile(r":([a-z-]+):\s*(.*)")
 _CAPTION: Final = re.compile(r"(?P<file>[\w./-]+)(?P<change> \(change\))?")

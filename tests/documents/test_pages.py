@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from _pytest.mark import ParameterSet
 
-from tests.documents.carrying_out import Reader, has_something_to_do, takes_long
+from tests.documents.carrying_out import Reader, has_something_to_do
 from tests.documents.terminal import Terminal
 from tests.faults.laboratory import Laboratory
 from tests.postgresql import Server
@@ -17,8 +17,7 @@ PAGES = sorted(page for folder in ("tutorials", "how-to") for page in (DOCUMENTS
 
 
 def _case(page: Path) -> ParameterSet:
-    marks = [pytest.mark.slow, *([pytest.mark.soak] if takes_long(page) else [])]
-    return pytest.param(page, id=f"{page.parent.name}/{page.stem}", marks=marks)
+    return pytest.param(page, id=f"{page.parent.name}/{page.stem}", marks=[pytest.mark.slow, pytest.mark.page])
 
 
 @pytest.fixture

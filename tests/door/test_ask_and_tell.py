@@ -185,7 +185,10 @@ REFUSED: dict[str, tuple[Callable[[athanor.Optimizer], object], str]] = {
     "both": (lambda o: o.tell(HERE, failed=True, infeasible=True), "infeasible or failed, not both"),
     "a stranger": (lambda o: o.tell(drawing(seed=9).ask(2)[1], BOTH), "suggestion 2 was not made by this optimizer"),
     "measured elsewhere": (lambda o: o.tell(HERE, BOTH, measured={"solvent": "THF"}), "measured: solvent = 'THF' is none"),
-    "a frame's column": (lambda o: o.tell_frame(pd.DataFrame([{**ROW, "note": "x"}])), "row 0: there is no column 'note'; there are T"),
+    "a frame's column": (
+        lambda o: o.tell_frame(pd.DataFrame([{**ROW, "note": "x"}])),
+        "row 0: column 'note' is no parameter, target or uncertainty; expected T",
+    ),
     "a frame's second row": (
         lambda o: o.tell_frame(pd.DataFrame([ROW, {**ROW, "T": 290}])),
         "row 1: configuration: T = 290.0 is outside 200 to 280 degC",

@@ -47,7 +47,7 @@ class SourceSpec(Dialect):
     )
 
     campaigns: tuple[str, ...] | None = None
-    """Names of finished campaigns in the ledger of `lab`; `["*"]` for all of them."""
+    """Names of campaigns in the ledger of `lab`, with what is measured by then; `["*"]` for all of them."""
     lab: str | None = None
     """Lab folder, relative to this file."""
     family: str | None = None

@@ -69,7 +69,7 @@ def read_tasks(file: MetaFile, families: Mapping[str, SimulatedFamily]) -> tuple
     found = tuple(task for source in file.spec.sources for task in _read(file, source, families))
     names = [task.name for task in found]
     if twice := [name for name in names if names.count(name) > 1]:
-        raise BadInput(f"{file.path}: task {twice[0]} comes from two sources; rename a file or campaign, or leave one out by without")
+        raise BadInput(f"{file.path}: task {twice[0]} comes from two sources; rename a file, or leave one out by `without`")
     return found
 
 
