@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 from flows.plans.amendment import former_benches
@@ -30,7 +29,7 @@ from flows.running.notices import Teller
 from flows.running.run_loop import Ended
 from flows.running.steering import LEFT_IN_PAGE, Steering
 from instruments.bench_client.client import HostClient
-from instruments.lab_processes.bench_process import ensure_bench, revive_bench, shutdown_bench
+from instruments.lab_processes.bench_process import ensure_bench, shutdown_bench
 from instruments.lab_processes.campaign_lock import CampaignLock
 from instruments.lab_processes.labtime import lab_clock
 from instruments.lab_processes.plant_process import ensure_plant, shutdown_plant
@@ -211,7 +210,7 @@ class _Session:
         clock, bench_sha = self._start()
         fence = self._take_up(record, clock)
         with ExitStack() as closing_later:
-            steps = Steps(self._setup(policy, clock, fence, bench_sha, self._bench(fence, bench_sha, closing_later)))
+            steps = Steps(self._setup(policy, clock, fence, bench_sha, self._bench(fence, closing_later)))
             self.laps.lap("starting")
             notifier = Notifier.from_environment(self.lab.path)
             closing_later.callback(notifier.close)
@@ -286,10 +285,9 @@ class _Session:
             self.store.update_campaign(running, kind=EventKind.RUNNING, by=BY_COMMAND, now=clock.now())
         return fence
 
-    def _bench(self, fence: int, bench_sha: str, closing_later: ExitStack) -> Bench:
+    def _bench(self, fence: int, closing_later: ExitStack) -> Bench:
         if self.plan.needs_wires:
-            revive = partial(revive_bench, self.lab.path, bench_sha, self.lab.endpoints)
-            client = closing_later.enter_context(HostClient.of_lab(self.lab.path, campaign=self.name, fence=fence, revive=revive))
+            client = closing_later.enter_context(HostClient.of_lab(self.lab.path, campaign=self.name, fence=fence))
             client.attend()  # people may look for hours before the first run: the bench must not take that for our death
             return client
         return recorded_bench(self.plan, self.store.changes(self.name))

@@ -4,7 +4,6 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -44,7 +43,6 @@ class HostClient(Bench):
         restart_within: float = RESTART_WITHIN,
         lab: Path | None = None,
         beats: bool = True,
-        revive: Callable[[], None] | None = None,
     ) -> None:
         """Prepare; nothing is sent.
 
@@ -55,8 +53,6 @@ class HostClient(Bench):
             restart_within: Wall seconds during which a host that cannot be reached may be on its way back.
             lab: The lab, where it is on this machine: says whether a host that cannot be reached was replaced by the latch.
             beats: Whether a campaign's client (one with a fence) keeps a heartbeat from its first run on.
-            revive: Sees to it that the bench has a supervisor, which restarts a host; asked at each heartbeat and whenever
-                nobody answers. None where that is nobody's business.
         """
         self._socket = str(socket_path)
         self._restart_within = restart_within
@@ -66,23 +62,14 @@ class HostClient(Bench):
         self._campaign = campaign
         self._beats = beats and fence is not None
         self._heartbeat: Heartbeat | None = None
-        self._revive = revive
 
     @classmethod
-    def of_lab(
-        cls,
-        lab: Path,
-        *,
-        campaign: str = "",
-        fence: int | None = None,
-        restart_within: float = RESTART_WITHIN,
-        revive: Callable[[], None] | None = None,
-    ) -> Self:
+    def of_lab(cls, lab: Path, *, campaign: str = "", fence: int | None = None, restart_within: float = RESTART_WITHIN) -> Self:
         """Talk to the host of a lab. HostError when none was started there."""
         note = read_lab_state(lab, HOST)
         if "socket" not in note:
             raise HostError(f"lab {lab} has no bench host: {lab / HOST} is not there")
-        return cls(note["socket"], fence, campaign=campaign, restart_within=restart_within, lab=lab, revive=revive)
+        return cls(note["socket"], fence, campaign=campaign, restart_within=restart_within, lab=lab)
 
     # ------------------------------------------------------------------ the port
 
@@ -151,11 +138,6 @@ class HostClient(Bench):
         """Keep a heartbeat from now on, also before the first run: a campaign that waits for a person is there."""
         self._beat(_NO_RUN)
 
-    def revive(self) -> None:
-        """See to it that the bench has a supervisor: who is dead restarts nobody."""
-        if self._revive is not None:
-            self._revive()
-
     def close(self) -> None:
         """End the heartbeat; may be repeated."""
         if self._heartbeat is not None:
@@ -173,7 +155,7 @@ class HostClient(Bench):
         if not self._beats:
             return
         if self._heartbeat is None:
-            beating = HostClient(self._socket, self._fence, campaign=self._campaign, restart_within=0.0, beats=False, revive=self._revive)
+            beating = HostClient(self._socket, self._fence, campaign=self._campaign, restart_within=0.0, beats=False)
             self._heartbeat = Heartbeat(beating)
             self._heartbeat.start()
         self._heartbeat.watch(run_key)
@@ -196,7 +178,6 @@ class HostClient(Bench):
                 break
             except Unreached:  # every request is idempotent: it may have arrived
                 self._refuse_latched()
-                self.revive()
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(_RETRY_SECONDS)
@@ -252,7 +233,6 @@ class Heartbeat:
 
     def _beat(self) -> None:
         try:
-            self._client.revive()
             if self._run_key is not None:
                 report = self._client.report(self._run_key, after=self._revision, wait=_BEAT_SECONDS)
                 self._revision = -1 if report is None else report.revision

@@ -197,26 +197,6 @@ def start_known_bench(lab: Path, bench: Path | None = None, endpoints: Path | No
     ensure_bench(lab, known[0], endpoints)
 
 
-def revive_bench(lab: Path, bench_sha256: str, endpoints: Path | None = None, *, supervisor: Sequence[str] = _SUPERVISOR) -> None:
-    """Give a bench whose supervisor has died another one, which adopts the host or starts one; a latched bench stays as it is.
-
-    Args:
-        lab: The lab folder.
-        bench_sha256: Of the bench file that the campaign goes by; a file that was changed since is not taken.
-        endpoints: The plant's `endpoints.json`; None on a live bench.
-        supervisor: As `ensure_bench` takes it.
-
-    Raises:
-        AthanorError: The bench did not come up; with the host's own line.
-    """
-    if supervisor_of(lab) or (lab / LATCHED).exists() or (endpoints is not None and not plant_lives(lab)):
-        return
-    file = next((path for path in bench_files(lab) if path.exists() and _sha256(path) == bench_sha256), None)
-    if file is not None:
-        logger.warning("the bench has no supervisor any more: another one is started")
-        ensure_bench(lab, file, endpoints, supervisor=supervisor)
-
-
 def shutdown_bench(lab: Path) -> None:
     """End host and supervisor of a lab normally: safe state, host, supervisor, each awaited.
 

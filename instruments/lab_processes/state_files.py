@@ -75,8 +75,8 @@ def read_lab_state(lab: Path, name: str) -> dict[str, Any]:
     return {} if is_copy(lab) else read_state_file(lab / name)
 
 
-def write_latch(lab: Path, *, reason: str, by: str, lines: Sequence[str] = (), key: str | None = None, replace: bool = False) -> None:
-    """Leave a bench latched; the first reason stays. A full disk is logged: the safe state is driven all the same.
+def write_latch(lab: Path, *, reason: str, by: str, lines: Sequence[str] = (), key: str | None = None) -> None:
+    """Leave a bench latched; the first reason stays. A full disk is logged: the safe state was driven already.
 
     Args:
         lab: The lab folder.
@@ -84,9 +84,8 @@ def write_latch(lab: Path, *, reason: str, by: str, lines: Sequence[str] = (), k
         by: Who.
         lines: What became of each safe action.
         key: Names this entering of the safe state where people are told of it; the next host takes it over.
-        replace: Whether the latch that is there was left by the same stop, before anything was driven.
     """
-    if (lab / LATCHED).exists() and not replace:
+    if (lab / LATCHED).exists():
         return
     note = {"reason": reason, "by": by, "wall": datetime.now(UTC).isoformat(), "safe_state": list(lines), **({"key": key} if key else {})}
     try:

@@ -21,7 +21,7 @@ KILLS = {
 """What differs in a transaction itself, `tests.store.test_durability` tries at each of its statements on both."""
 
 
-BUDGET = {"file": 12, "server": 8}
+BUDGET = {"file": 16, "server": 8}
 """More than what is through by the last kill."""
 
 

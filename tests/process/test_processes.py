@@ -13,7 +13,7 @@ import pytest
 
 from instruments.bench_client.client import HostClient
 from instruments.lab_processes.bench_copies import noted_bench
-from instruments.lab_processes.bench_process import BenchProcess, ensure_bench, host_alive, revive_bench, shutdown_bench, unlatch
+from instruments.lab_processes.bench_process import BenchProcess, ensure_bench, host_alive, shutdown_bench, unlatch
 from instruments.lab_processes.labtime import lab_clock
 from instruments.lab_processes.plant_process import ensure_plant, shutdown_plant
 from instruments.lab_processes.process_identity import Process, reap
@@ -102,46 +102,6 @@ def test_the_host_of_a_killed_supervisor_goes_on_under_a_new_one(lab: Path, benc
     assert Process.parse(read_state_file(lab / SUPERVISOR)) != supervisor
     shutdown_bench(lab)
     assert not first.process.alive
-
-
-def kill_supervisor(lab: Path) -> None:
-    supervisor = Process.parse(read_state_file(lab / SUPERVISOR))
-    assert supervisor is not None
-    assert supervisor.kill()
-
-
-def test_a_bench_whose_supervisor_and_host_were_killed_gets_others(lab: Path, bench: Path) -> None:
-    first = ensure(lab)
-    kill_supervisor(lab)
-    assert first.process.kill()
-    revive_bench(lab, first.bench_sha256, supervisor=SUPERVISED)
-    assert host_alive(lab)
-    assert process_table(lab)["supervisor"] is not None
-    shutdown_bench(lab)
-
-
-def test_a_client_that_keeps_a_heartbeat_notices_that_the_supervisor_is_gone(lab: Path, bench: Path) -> None:
-    first = ensure(lab)
-    kill_supervisor(lab)
-    revive = lambda: revive_bench(lab, first.bench_sha256, supervisor=SUPERVISED)  # noqa: E731
-    with HostClient.of_lab(lab, campaign="one", fence=1, revive=revive) as client:
-        client.attend()
-        eventually(lambda: process_table(lab)["supervisor"] is not None)
-    assert first.process.alive
-    shutdown_bench(lab)
-
-
-@pytest.mark.parametrize("why", ["latched", "another file"])
-def test_a_bench_that_was_stopped_or_whose_file_was_changed_is_not_revived(lab: Path, bench: Path, why: str) -> None:
-    found = ensure(lab)
-    kill_supervisor(lab)
-    if why == "latched":
-        write_state_file(lab / LATCHED, {"reason": "smoke", "by": "Ada"})
-    else:
-        bench.write_text("[bench]\nname = 'other'\n")
-    revive_bench(lab, found.bench_sha256, supervisor=SUPERVISED)
-    assert process_table(lab)["supervisor"] is None
-    found.process.kill()
 
 
 def test_a_bench_whose_supervisor_was_killed_is_ended_all_the_same(lab: Path, bench: Path) -> None:
