@@ -75,13 +75,21 @@ def test_each_key_misspelt_left_out_or_given_something_else_is_judged_alike(name
     assert [(what, one) for what, one in found if one is not None] == []
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if "TOML" not in case.says], ids=lambda case: case.name)
-def test_a_broken_file_is_judged_alike(case: Case, tmp_path: Path) -> None:
-    text = (EXAMPLE / case.file).read_text().replace(case.old, case.new, 1)
+def _broken(case: Case) -> str:
+    return (EXAMPLE / case.file).read_text().replace(case.old, case.new, 1)
+
+
+def _is_toml(text: str) -> bool:
     try:
         tomllib.loads(text)
     except tomllib.TOMLDecodeError:
-        pytest.skip("TOML itself refuses it")
+        return False
+    return True
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if _is_toml(_broken(case))], ids=lambda case: case.name)
+def test_a_broken_file_is_judged_alike(case: Case, tmp_path: Path) -> None:
+    text = _broken(case)
     assert disagreement(case.file.removesuffix(".toml"), text, tmp_path) is None
 
 
