@@ -107,6 +107,6 @@ def test_a_database_of_a_newer_prefect_is_told_in_one_line(home: Path) -> None:
     database.close()
     with ServerUse(home) as server:
         assert server.url is None
-        assert "was written by a newer Prefect; upgrade Prefect, or remove the file" in str(server.reason)
+        assert "was written by a newer Prefect; upgrade Prefect, or remove that database" in str(server.reason)
     with (home / "users.lock").open() as users:
         fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
