@@ -41,7 +41,7 @@ docs: $(VENV)/.installed
 
 # Every command and block of tutorials and how-to guides, as a reader would type them.
 pages: $(VENV)/.installed
-	@$(BIN)/python -m pytest -q -m page -n 2 --dist load tests/documents
+	@$(BIN)/python -m pytest -q -m page -n 2 --dist load tests/documents tests/door/test_notebook.py
 
 bench: $(VENV)/.installed
 	@$(BIN)/python -m benchmarks

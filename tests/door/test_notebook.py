@@ -15,7 +15,7 @@ def read() -> NotebookNode:
     return notebook
 
 
-@pytest.mark.slow
+@pytest.mark.page
 def test_the_notebook_runs_headless(tmp_path: Path) -> None:
     notebook = read()
     NotebookClient(notebook, timeout=240, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}).execute()
