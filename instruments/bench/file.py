@@ -6,7 +6,7 @@ Instruments are listed in the order in which the safe state is driven.
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -77,15 +77,23 @@ class BenchFile:
         return {name: unit for name, (_, unit) in self.constants.items()}
 
     def driver(self, instrument: str) -> type[Driver]:
-        """Return the driver class of an instrument."""
-        return DRIVERS[self.spec.instruments[instrument].driver]
+        """Return the driver class of an instrument, with the commands and channels that the file declares of it."""
+        return self._drivers[instrument]
+
+    @cached_property
+    def _drivers(self) -> dict[str, type[Driver]]:
+        return {name: DRIVERS[one.driver].declared(self._declared(name)) for name, one in self.spec.instruments.items()}
 
     def settings(self, instrument: str) -> Settings:
         """Return what a driver is built with."""
+        limits = {name: self._limit(instrument, name) for name in self.spec.instruments[instrument].limits}
+        return replace(self._declared(instrument), limits=limits)
+
+    def _declared(self, instrument: str) -> Settings:
+        """Return all that the file says of an instrument but its limits, whose units the driver knows."""
         spec = self.spec.instruments[instrument]
-        limits = {name: self._limit(instrument, name) for name in spec.limits}
         watchdog = spec.watchdog.seconds if spec.watchdog else None
-        return Settings(instrument, spec.address, spec.serial_number, spec.model, limits, watchdog, spec.options)
+        return Settings(instrument, spec.address, spec.serial_number, spec.model, {}, watchdog, spec.options)
 
     def check_instruments(self) -> None:
         """Ask each driver whether its device can keep what the file says of it.
@@ -235,6 +243,7 @@ def _check_references(bench: BenchFile) -> None:
             raise BadInput(f"instrument {name}: unknown driver {spec.driver!r}; known: {', '.join(sorted(DRIVERS))}")
         if spec.link not in bench.spec.links:
             raise BadInput(f"instrument {name}: unknown link {spec.link!r}; declared: {', '.join(bench.spec.links)}")
+    for name, spec in bench.spec.instruments.items():
         for action in spec.safe_state:
             if action not in bench.driver(name).SAFE_ACTIONS:
                 legal = ", ".join(sorted(bench.driver(name).SAFE_ACTIONS))

@@ -167,6 +167,21 @@ class Driver(Protocol):
         ...
 
     @classmethod
+    def declared(cls, settings: Settings) -> "type[Driver]":
+        """Return the driver with the commands and channels that the bench file declares of this instrument.
+
+        Most drivers know their own. Asked before limits are read, which have the units of these commands.
+
+        Args:
+            settings: What the bench file says, but for `limits`.
+
+        Raises:
+            BadInput: A declaration that cannot be understood.
+        """
+        del settings
+        return cls
+
+    @classmethod
     def check_settings(cls, settings: Settings) -> None:
         """Refuse, before any wire is opened, what the bench file asks of a device that it cannot keep.
 

@@ -28,4 +28,4 @@ def build_driver(name: str, transport: Transport, settings: Settings, clock: Clo
         raise BadInput(f"{settings.name}: unknown driver {name!r}; known are {', '.join(sorted(DRIVERS))}")
     if transport.kind != (needed := DRIVERS[name].LINK_KIND):
         raise BadInput(f"{settings.name}: driver {name!r} needs a link of kind {needed}, got {transport.kind}")
-    return DRIVERS[name](transport, settings, clock)
+    return DRIVERS[name].declared(settings)(transport, settings, clock)
