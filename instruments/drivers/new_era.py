@@ -8,7 +8,7 @@ baseline, a reading equal to the last dose could mean both "nothing happened" an
 
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from typing_extensions import override
@@ -81,7 +81,7 @@ class NewEraPump(Device):
     }
     SAFE_ACTIONS: ClassVar[frozenset[str]] = frozenset({"stop"})
     HAS_WATCHDOG: ClassVar[bool] = True
-    LINK_KIND: ClassVar[str] = "serial"
+    LINKS: ClassVar[Collection[str]] = ("serial",)
     LONGEST_QUEUEING: ClassVar[float] = 0.5
     """The pump drops a command whose bytes are more than 0.5 s apart, and acts on a whole one at once."""
 

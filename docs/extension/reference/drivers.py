@@ -16,7 +16,7 @@ def written() -> str:
 
 def _driver(name: str, driver: Any) -> str:
     facts = (
-        ("wire", f'`kind = "{driver.LINK_KIND}"`'),
+        ("link", " or ".join(f'`kind = "{kind}"`' for kind in driver.LINKS)),
         ("safe actions", _listed(driver.SAFE_ACTIONS)),
         ("options", _listed(driver.OPTIONS) or "none"),
         ("watchdog of its own", "yes" if driver.HAS_WATCHDOG else "no: when host and supervisor are both gone nothing makes it safe"),
