@@ -4,6 +4,7 @@ A driver is a subclass of `Driver` in a file beside the bench file (`driver = ".
 offers it under a name in the entry-point group `athanor.drivers`.
 """
 
+from instruments.drivers.counted import Counted
 from instruments.drivers.device import Device as Driver
 from instruments.drivers.lines import LineDriver
 from instruments.drivers.marks import Argument, channel, command, safe
@@ -14,6 +15,7 @@ __all__ = [
     "Argument",
     "BadInput",
     "Call",
+    "Counted",
     "DeviceError",
     "Driver",
     "Finding",

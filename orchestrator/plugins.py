@@ -8,10 +8,10 @@ import hashlib
 import re
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -44,12 +44,14 @@ DRIVERS: Final = Group("athanor.drivers", "driver")
 DEVICES: Final = Group("athanor.devices", "simulated device")
 REDUCTIONS: Final = Group("athanor.reductions", "reduction")
 CHEMISTRIES: Final = Group("athanor.chemistries", "family of chemistries")
+GROUPS: Final = (DRIVERS, DEVICES, REDUCTIONS, CHEMISTRIES)
 
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
     """One plug-in, loaded."""
 
+    group: Group
     name: str
     """As the file names it."""
     thing: Any
@@ -58,17 +60,27 @@ class Plugin:
     """Where it comes from: `acme-pump 1.2`, or the file's path."""
     sha256: str
     """Over the sources of its top package, or over the file."""
-    files: Mapping[str, bytes] = field(default_factory=dict)
-    """The file's content, by its path beside the file that names it; empty for an installed package."""
 
-    def document(self) -> dict[str, str]:
-        """Return what identifies it, as a JSON object."""
-        return {"name": self.name, "source": self.source, "sha256": self.sha256}
+    @property
+    def what(self) -> str:
+        """What messages and records call it."""
+        return f"{self.group.what} {self.name}"
+
+    @property
+    def identity(self) -> str:
+        """Where it comes from, and what it is made of."""
+        return f"{self.source}, sha256 {self.sha256}"
 
 
 def is_file(name: str) -> bool:
     """Say whether a name is meant for a file beside the file that names it."""
     return name.startswith(("./", "../", "/")) or ".py:" in name
+
+
+def file_of(name: str) -> str | None:
+    """Return the path of the file that a name stands for, beside the file that names it; None for an entry point's name."""
+    match = _FILE.fullmatch(name)
+    return None if match is None or ".." in Path(match["path"]).parts else Path(match["path"]).as_posix()
 
 
 def installed(group: Group) -> dict[str, str]:
@@ -93,17 +105,20 @@ def find_plugin(group: Group, name: str, folder: Path, *, seconds: float = LOADI
     """
     what = f"{group.what} {name!r}"
     if is_file(name):
-        path, thing = _place(what, name, folder)
+        relative = file_of(name)
+        if relative is None:
+            raise BadInput(f"{what}: expected './FILE.py:NAME', a file beside the file that names it or in a folder below")
+        path = folder.absolute() / relative
         content = _content(what, path)
         key = (group.name, name, str(path), hashlib.sha256(content).hexdigest())
-        return _await(what, key, partial(_load_file, name, path, thing, content), str(path), seconds)
+        return _await(what, key, partial(_load_file, group, name, path, content), str(path), seconds)
     found = [one for one in entry_points(group=group.name) if one.name == name]
     if not found:
         return None
     if len(packages := sorted({_package(one) for one in found})) > 1:
         raise BadInput(f"{what} is offered by {' and '.join(packages)}; expected one of them: uninstall the others")
     place = f"{_package(found[0])}, {found[0].value}"
-    return _await(what, (group.name, name), partial(_load_entry, name, found[0]), place, seconds)
+    return _await(what, (group.name, name), partial(_load_entry, group, name, found[0]), place, seconds)
 
 
 def _package(entry: EntryPoint) -> str:
@@ -113,13 +128,6 @@ def _package(entry: EntryPoint) -> str:
 # ---------------------------------------------------------------------- files
 
 
-def _place(what: str, name: str, folder: Path) -> tuple[Path, str]:
-    match = _FILE.fullmatch(name)
-    if match is None or ".." in Path(match["path"]).parts:
-        raise BadInput(f"{what}: expected './FILE.py:NAME', a file beside the file that names it or in a folder below")
-    return folder.absolute() / match["path"], match["thing"]
-
-
 def _content(what: str, path: Path) -> bytes:
     try:
         return path.read_bytes()
@@ -127,7 +135,7 @@ def _content(what: str, path: Path) -> bytes:
         raise BadInput(f"{what}: {path} cannot be read: {error.strerror}") from error
 
 
-def _load_file(name: str, path: Path, thing: str, content: bytes) -> Plugin:
+def _load_file(group: Group, name: str, path: Path, content: bytes) -> Plugin:
     sha256 = hashlib.sha256(content).hexdigest()
     module = ModuleType(f"athanor_plugin_{path.stem}_{sha256[:12]}")
     module.__file__ = str(path)
@@ -137,20 +145,18 @@ def _load_file(name: str, path: Path, thing: str, content: bytes) -> Plugin:
     except BaseException:
         del sys.modules[module.__name__]
         raise
-    relative = _FILE.fullmatch(name)
-    assert relative is not None
-    return Plugin(name, _member(module, thing), str(path), sha256, {str(Path(relative["path"])): content})
+    return Plugin(group, name, _member(module, name.rpartition(":")[2]), str(path), sha256)
 
 
 # ---------------------------------------------------------------------- installed packages
 
 
-def _load_entry(name: str, entry: EntryPoint) -> Plugin:
+def _load_entry(group: Group, name: str, entry: EntryPoint) -> Plugin:
     thing: Any = import_module(entry.module)
     for attribute in entry.attr.split(".") if entry.attr else ():
         thing = _member(thing, attribute)
     home = str(getattr(thing, "__module__", entry.module))
-    return Plugin(name, thing, _package(entry), _sources_sha256(home.partition(".")[0]))
+    return Plugin(group, name, thing, _package(entry), _sources_sha256(home.partition(".")[0]))
 
 
 def _member(owner: Any, name: str) -> Any:

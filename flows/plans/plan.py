@@ -24,6 +24,7 @@ from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import CampaignRecord, RunRequest
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import AthanorError, BadInput
+from orchestrator.plugins import GROUPS, Plugin, is_file
 from orchestrator.ports import Bench, Changes, Knowledge
 from orchestrator.recorded import recorded_pool
 from policies.initial import SobolPolicy
@@ -65,14 +66,22 @@ class Plan:
         files = {"campaign": self.file.text}
         if self.bench is not None:
             files["bench"] = self.bench.text
+            files |= {f"./{path}": content.decode("utf-8", "backslashreplace") for path, content in self.bench.beside.items()}
+        files |= {one.what: one.identity for one in self.plugins if not is_file(one.name)}
         if self.file.candidates_text is not None:
             files["candidates"] = self.file.candidates_text
         if self.table is not None:
             files["table"] = self.table.sha256
         if self.prior is not None:
             files["prior"] = self.prior.sha256
-        kept: dict[str, Any] = {"files": files, "path": str(self.file.path), "place": self.place, "budget": self.file.spec.campaign.budget}
+        whole = {"bench_sha256": self.bench.sha256} if self.bench is not None and self.bench.beside else {}
+        kept: dict[str, Any] = {**whole, "files": files, "path": str(self.file.path), "place": self.place, "budget": self.file.spec.campaign.budget}
         return kept if self.prior is None else {**kept, "prior": self.prior_identity}
+
+    @property
+    def plugins(self) -> tuple[Plugin, ...]:
+        """The plug-ins that it goes by."""
+        return () if self.bench is None else tuple(self.bench.plugins.values())
 
     @property
     def prior_identity(self) -> dict[str, str] | None:
@@ -116,11 +125,14 @@ def stored_plan(record: CampaignRecord, *, data: Path | None = None) -> Plan:
     """Build the plan of a stored campaign from the files as they were when it began.
 
     Raises:
-        BadInput: The prior is gone or another one than then.
+        BadInput: The prior or a plug-in is gone or another one than then: what the ledger keeps of it is not carried out.
     """
     files, path = record.snapshot["files"], Path(record.snapshot["path"])
     file = parse_campaign(files["campaign"], path, files.get("candidates"))
     plan = _plan(file, parse_bench(files["bench"], file.bench_path) if file.bench_path is not None else None, data)
+    for name in sorted(name for name in {*files, *plan.snapshot["files"]} if is_added(name)):
+        if plan.snapshot["files"].get(name) != files.get(name):
+            raise BadInput(f"{file.path}: {name} is not what the campaign was carried out with; put it back to compute with it again")
     if plan.prior is not None and plan.prior.sha256 != files.get("prior"):
         raise BadInput(f"{file.prior_path}: the prior has sha256 {plan.prior.sha256}; the campaign began with {files.get('prior')}")
     return plan
@@ -289,6 +301,11 @@ def _check_reduction(plan: Plan) -> None:
     for target in plan.objective.targets:
         if brought is not None and target.name not in brought:
             raise BadInput(f"target {target.name}: {plan.recipe.reduction} measures only {', '.join(sorted(brought))}")
+
+
+def is_added(name: str) -> bool:
+    """Say whether an entry of a snapshot's files is a plug-in, or a file beside the bench file: used as it stands on the disk."""
+    return name.startswith(("./", *(f"{group.what} " for group in GROUPS)))
 
 
 def admit(record: CampaignRecord | None, plan: Plan) -> CampaignRecord | None:

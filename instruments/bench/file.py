@@ -6,6 +6,7 @@ Instruments are listed in the order in which the safe state is driven.
 import hashlib
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,11 +17,11 @@ from pydantic import ValidationError
 from instruments.bench.prices import Price
 from instruments.bench.spec import BenchGeneralSpec, BenchSpec, HazardSpec, ParkSpec, StockSpec
 from instruments.drivers.protocol import Driver, Limit, Settings
-from instruments.drivers.registry import driver_plugin, find_driver
+from instruments.drivers.registry import DRIVERS, driver_plugin, find_driver
 from orchestrator.domain.values import explain
 from orchestrator.errors import BadInput, LimitError
 from orchestrator.numerals import split
-from orchestrator.plugins import LOADING_SECONDS, Plugin
+from orchestrator.plugins import LOADING_SECONDS, Plugin, file_of
 from orchestrator.safety import Envelope, Interlock, SetpointLimit
 from orchestrator.textfile import parse_toml, read_text
 from orchestrator.units import parse, unit
@@ -46,25 +47,25 @@ class BenchFile:
     path: Path
     text: str
     spec: BenchSpec
+    beside: Mapping[str, bytes] = field(default_factory=dict)
+    """Content of the other files that it consists of (drivers, what those read), by their paths beside it."""
     _drivers: dict[str, type[Driver]] = field(default_factory=dict, repr=False, compare=False)
     """Those that were asked for: a plug-in that hangs at its import keeps nobody from the others."""
 
-    @property
+    @cached_property
     def sha256(self) -> str:
-        """The hash of the file's bytes."""
-        return hashlib.sha256(self.text.encode()).hexdigest()
+        """The hash of the file's bytes, and of the files beside it where there are any."""
+        own = hashlib.sha256(self.text.encode())
+        for path, content in sorted(self.beside.items()):
+            own.update(f"\0{path}\0{hashlib.sha256(content).hexdigest()}".encode())
+        return own.hexdigest()
 
     @property
     def files(self) -> dict[str, bytes]:
         """All that loading the bench has read, by its path beside the bench file: what a copy has to hold."""
-        found = {self.path.name: self.text.encode()}
-        for plugin in self.plugins.values():
-            found |= plugin.files
-        for name in self.spec.instruments:
-            found |= self.driver(name).files(self._declared(name))
-        return found
+        return {self.path.name: self.text.encode(), **self.beside}
 
-    @property
+    @cached_property
     def plugins(self) -> dict[str, Plugin]:
         """The plug-ins among the drivers, by the name that the file gives them.
 
@@ -106,7 +107,7 @@ class BenchFile:
             BadInput: No driver of this name, or a plug-in that cannot be loaded.
         """
         if instrument not in self._drivers:
-            declared = self._declared(instrument)
+            declared = self.declared(instrument)
             try:
                 driver = find_driver(self.spec.instruments[instrument].driver, declared.folder, seconds=seconds)
             except BadInput as error:
@@ -117,9 +118,9 @@ class BenchFile:
     def settings(self, instrument: str) -> Settings:
         """Return what a driver is built with."""
         limits = {name: self._limit(instrument, name) for name in self.spec.instruments[instrument].limits}
-        return replace(self._declared(instrument), limits=limits)
+        return replace(self.declared(instrument), limits=limits)
 
-    def _declared(self, instrument: str) -> Settings:
+    def declared(self, instrument: str) -> Settings:
         """Return all that the file says of an instrument but its limits, whose units the driver knows."""
         spec = self.spec.instruments[instrument]
         watchdog = spec.watchdog.seconds if spec.watchdog else None
@@ -275,11 +276,24 @@ def _parse(text: str, path: Path) -> BenchFile:
     try:
         bench = BenchFile(path, text, BenchSpec.model_validate(document))
         _check_references(bench)
+        return replace(bench, beside=_beside(bench))
     except ValidationError as error:
         raise explain(error, what=str(path), legal=_LEGAL) from error
     except BadInput as error:
         raise BadInput(f"{path}: {error}") from error
-    return bench
+
+
+def _beside(bench: BenchFile) -> dict[str, bytes]:
+    """Read the other files that a bench consists of; nothing is imported, and one that is missing is told when it is needed."""
+    found = {}
+    for name, spec in bench.spec.instruments.items():
+        path = file_of(spec.driver)
+        if path is not None and (bench.path.parent / path).is_file():
+            found[path] = (bench.path.parent / path).read_bytes()
+        elif spec.driver in DRIVERS:
+            with suppress(BadInput):
+                found |= DRIVERS[spec.driver].files(bench.declared(name))
+    return found
 
 
 def _check_references(bench: BenchFile) -> None:

@@ -42,7 +42,8 @@ def _identity(readings: Sequence[Reading]) -> tuple[Reduced, ...]:
 
 REDUCTIONS: Final[Mapping[str, Reduction]] = {
     "cdse-emission/1": Reduction("cdse-emission/1", EMISSION_TARGETS, reduce_emission),
-    "recorded/1": Reduction("recorded/1", None, _identity),
+    "identity/1": Reduction("identity/1", None, _identity),
+    "recorded/1": Reduction("recorded/1", None, _identity),  # its name in earlier releases
 }
 
 
