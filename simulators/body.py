@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from simulators.clock import Moment
 from simulators.faults import FaultKind
+from simulators.history import Trace
 from simulators.serial_line import LineProtocol, Request
 from simulators.truth import PhysicalEvent, Record, TruthValue
 
@@ -44,6 +45,8 @@ class Body:
         self.random = random
         self.lab_s = 0.0
         """Lab s up to which it has lived."""
+        self.flow = Trace()
+        """mL/min that leaves it, over lab time."""
         self._record = record
         self.switch_on()
 
@@ -77,6 +80,10 @@ class Body:
 
     def repair(self) -> None:
         """Mend it."""
+
+    def pour(self, ml_per_min: float) -> None:
+        """Say what leaves it from now on, where it feeds the plant's tube (it then has a `stock` in the plant file)."""
+        self.flow.append(self.lab_s, ml_per_min)
 
     def log(self, event: str, **values: TruthValue) -> None:
         """Tell the ground truth what physically happened; units in the names."""

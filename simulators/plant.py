@@ -119,8 +119,9 @@ class Plant:
         plant, environment = self._run.plant, self._run.plant.environment
         assert plant.tube is not None
         assert plant.chemistry is not None
-        feeds = tuple(Feed(self._pumps[name].flow, section.stock) for name, section in plant.pumps.items())
-        tube = Tube(plant.tube.volume_ml, feeds, oven.trace, environment.oven_offset_degc, plant.tube.fouling_per_day)
+        own = [Feed(self._pumps[name].flow, section.stock) for name, section in plant.pumps.items()]
+        strange = [Feed(self._bodies[name].flow, section.stock) for name, section in plant.plugins.items() if section.stock]
+        tube = Tube(plant.tube.volume_ml, (*own, *strange), oven.trace, environment.oven_offset_degc, plant.tube.fouling_per_day)
         seed = plant.chemistry.constants_seed
         traits = replace(SpectrometerTraits(), outliers=environment.outliers) if environment.noise else IDEAL
         spectrometer = Spectrometer(self._run.seed, traits, Dye())

@@ -103,6 +103,8 @@ class PluginSection(_Section):
     link: str
     options: dict[str, Any] = {}
     """Its own settings."""
+    stock: dict[str, float] = {}
+    """mol/L by species of what it feeds the tube with; empty where it feeds nothing."""
 
 
 _MODELS = {"new-era": PumpSection, "eurotherm": OvenSection, "lads-platform": PlatformSection}
