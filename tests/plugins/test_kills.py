@@ -36,13 +36,17 @@ def doses(laboratory: Laboratory) -> Counter[float]:
     return Counter(round(float(one["values"]["volume_ml"]), 2) for one in laboratory.truth("burette", "dose"))
 
 
+def await_another_dose(laboratory: Laboratory) -> None:
+    seen = len(laboratory.truth("burette", "dose"))
+    eventually(lambda: len(laboratory.truth("burette", "dose")) > seen, "a dose")
+
+
 @pytest.mark.timeout(600)
 def test_killed_processes_lose_no_dose_and_repeat_none(laboratory: Laboratory) -> None:
     dice = random.Random(16)
     command = laboratory.dry_run()
     for victims in KILLS:
-        seen = len(laboratory.truth("burette", "dose"))
-        eventually(lambda seen=seen: len(laboratory.truth("burette", "dose")) > seen, "a dose")
+        await_another_dose(laboratory)
         if victims == KILLS[0]:
             with HostClient.of_lab(laboratory.lab) as client:
                 status = client.status()["drivers"]["burette"]
