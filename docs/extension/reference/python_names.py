@@ -33,7 +33,8 @@ def _directives(module: ModuleType, names: Sequence[str]) -> str:
 
 def _directive(module: ModuleType, name: str) -> list[str]:
     value = getattr(module, name)
+    twice = ["   :no-index:"] if module is not athanor and name in athanor.__all__ else []
     if inspect.isclass(value):
-        return [f".. autoclass:: {name}", "   :members:", "   :inherited-members: BaseModel, Exception, tuple, dict, str", ""]
+        return [f".. autoclass:: {name}", "   :members:", "   :inherited-members: BaseModel, Exception, tuple, dict, str", *twice, ""]
     kind = "autofunction" if callable(value) else "autodata"
-    return [f".. {kind}:: {name}", ""]
+    return [f".. {kind}:: {name}", *twice, ""]
