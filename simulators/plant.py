@@ -18,14 +18,19 @@ import uuid
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from orchestrator.errors import AthanorError, BadInput
+from simulators.body import Body, BodyLine, Case, speech_of
+from simulators.body_registers import RegisterLine
+from simulators.body_server import BodyServer
 from simulators.chemistry.cdse import CdSeChemistry, CdSeConstants, draw_task
-from simulators.clock import LabClock
+from simulators.chemistry.family import Chemistry
+from simulators.clock import LabClock, Moment
 from simulators.control import BackDoor, Clear, Inject, Operation, Ping, Repair, back_door_path
 from simulators.eurotherm import EurothermLine
 from simulators.faults import BODILY_KINDS, FaultBook
@@ -34,7 +39,7 @@ from simulators.measurement import Analyser
 from simulators.new_era import NewEraLine
 from simulators.opcua_server import PlatformServer
 from simulators.oven import Oven, OvenBody
-from simulators.plantfile import PlantFile, SerialLinkSection, check_fault, load_plant_file
+from simulators.plantfile import LoadedPlant, PlantFile, SerialLinkSection, check_fault, load_plant_file
 from simulators.serial_line import LineProtocol
 from simulators.serial_server import SerialBody, SerialServer, strike
 from simulators.spectra import Dye, Spectrometer, SpectrometerTraits
@@ -55,11 +60,16 @@ IDEAL = SpectrometerTraits(gain_spread=0.0, dark_drift=0.0, wavelength_drift=0.0
 class PlantRun:
     """How this plant was started."""
 
-    plant: PlantFile
+    loaded: LoadedPlant
     folder: Path
     bench_sha256: str
     seed: int
     rate: float
+
+    @property
+    def plant(self) -> PlantFile:
+        """The plant file."""
+        return self.loaded.file
 
 
 class Plant:
@@ -72,38 +82,68 @@ class Plant:
         self._timer: asyncio.TimerHandle | None = None
         streams = np.random.SeedSequence(run.seed).spawn(3)
         self._faults = FaultBook(truth.record, lambda: self._clock.now().lab, np.random.default_rng(streams[0]))
+        self._record = truth.record
         self._pumps = {name: SyringePump(name, truth.record) for name in run.plant.pumps}
-        oven_name, section = run.plant.oven
-        environment = run.plant.environment
-        body = OvenBody(ambient=environment.ambient_degc, highest_setpoint=section.highest_degc)
-        body = body if environment.noise else replace(body, noise=0.0)
-        self._oven = Oven(oven_name, body, truth.record, np.random.default_rng(streams[1]))
-        shelf = ResultShelf(run.folder / "results")
-        name, platform = run.plant.platform
-        self._platform = SynthesisPlatform(name, shelf, truth.record, self._clock.now())
+        self._oven = self._build_oven(np.random.default_rng(streams[1]))
+        self._bodies = self._build_bodies(streams[2])
         self._lines = {name: self._build_line(name, link) for name, link in run.plant.links.items() if isinstance(link, SerialLinkSection)}
-        self._server = PlatformServer(
-            self._platform, self._build_bench(truth), self._faults, self._clock, platform.serial_number, touched=self.touch
-        )
+        self._platform: SynthesisPlatform | None
+        self._server: PlatformServer | None
+        self._platform, self._server = self._build_platform(ResultShelf(run.folder / "results"))
+        served = {name: body for name, body in self._bodies.items() if speech_of(type(body)) == "opcua"}
+        self._servers = {run.plant.devices[name].link: BodyServer(body) for name, body in served.items()}
         self._door = BackDoor(back_door_path(run.folder), self._answer)
 
-    def _build_bench(self, truth: GroundTruth) -> Analyser:
+    def _build_oven(self, rng: np.random.Generator) -> Oven | None:
+        found, environment = self._run.plant.oven, self._run.plant.environment
+        if found is None:
+            return None
+        name, section = found
+        body = OvenBody(ambient=environment.ambient_degc, highest_setpoint=section.highest_degc)
+        return Oven(name, body if environment.noise else replace(body, noise=0.0), self._record, rng)
+
+    def _build_bodies(self, stream: np.random.SeedSequence) -> dict[str, Body]:
+        sections = self._run.plant.plugins
+        generators = map(np.random.default_rng, stream.spawn(len(sections)))
+        found = {}
+        for (name, section), rng in zip(sections.items(), generators, strict=True):
+            found[name] = self._run.loaded.bodies[name](name, section.options, self._record, rng)
+            found[name].now = self._clock.now
+        return found
+
+    def _build_platform(self, shelf: ResultShelf) -> tuple[SynthesisPlatform, PlatformServer] | tuple[None, None]:
+        found = self._run.plant.platform
+        if found is None or self._oven is None:
+            return None, None
+        name, section = found
+        platform = SynthesisPlatform(name, shelf, self._record, self._clock.now())
+        analyser = self._build_analyser(self._oven)
+        return platform, PlatformServer(platform, analyser, self._faults, self._clock, section.serial_number, touched=self.touch)
+
+    def _build_analyser(self, oven: Oven) -> Analyser:
         plant, environment = self._run.plant, self._run.plant.environment
-        feeds = tuple(Feed(self._pumps[name].flow, section.stock) for name, section in plant.pumps.items())
-        tube = Tube(plant.tube.volume_ml, feeds, self._oven.trace, environment.oven_offset_degc, plant.tube.fouling_per_day)
+        assert plant.tube is not None
+        assert plant.chemistry is not None
+        own = [Feed(self._pumps[name].flow, section.stock) for name, section in plant.pumps.items()]
+        strange = [Feed(self._bodies[name].flow, section.stock) for name, section in plant.plugins.items() if section.stock]
+        tube = Tube(plant.tube.volume_ml, (*own, *strange), oven.trace, environment.oven_offset_degc, plant.tube.fouling_per_day)
         seed = plant.chemistry.constants_seed
-        constants = CdSeConstants() if seed is None else draw_task(np.random.default_rng(seed))
         traits = replace(SpectrometerTraits(), outliers=environment.outliers) if environment.noise else IDEAL
         spectrometer = Spectrometer(self._run.seed, traits, Dye())
-        return Analyser(tube, CdSeChemistry(constants, plant.tube.segmented), spectrometer, truth.record)
+        make = self._run.loaded.chemistry or partial(_cdse, segmented=plant.tube.segmented)
+        return Analyser(tube, make(seed), spectrometer, self._record)
 
     def _build_line(self, name: str, link: SerialLinkSection) -> SerialServer:
-        pumps = {pump.address: self._pumps[key] for key, pump in self._run.plant.pumps.items() if pump.link == name}
-        section = self._run.plant.oven[1]
+        plant = self._run.plant
+        pumps = {pump.address: self._pumps[key] for key, pump in plant.pumps.items() if pump.link == name}
+        strange = [self._bodies[key] for key, section in plant.plugins.items() if section.link == name]
         bodies: dict[str, SerialBody] = {pump.name: pump for pump in pumps.values()}
         protocol: LineProtocol = NewEraLine(pumps)
-        if section.link == name:
-            protocol, bodies = EurothermLine(section.unit, self._oven), {self._oven.name: self._oven}
+        if strange:
+            is_lines = speech_of(type(strange[0])) == "lines"
+            protocol, bodies = BodyLine(strange) if is_lines else RegisterLine(strange), {body.name: Case(body) for body in strange}
+        elif plant.oven is not None and self._oven is not None and plant.oven[1].link == name:
+            protocol, bodies = EurothermLine(plant.oven[1].unit, self._oven), {self._oven.name: self._oven}
         baud = BAUD if link.byte_time else 0
         path = self._run.folder / f"{name}.tty"
         return SerialServer(path, protocol, bodies, self._faults, self._clock, touched=self.touch, baud=baud)
@@ -112,7 +152,10 @@ class Plant:
         """Open every wire, then announce them."""
         for line in self._lines.values():
             line.start()
-        await self._server.start()
+        if self._server is not None:
+            await self._server.start()
+        for server in self._servers.values():
+            await server.start()
         await self._door.start()
         for fault in self._run.plant.faults:
             self._inject(Inject(op="inject", fault=fault))
@@ -127,33 +170,51 @@ class Plant:
         await self._door.close()
         for line in self._lines.values():
             line.close()
-        await self._server.close()
+        if self._server is not None:
+            await self._server.close()
+        for server in self._servers.values():
+            await server.close()
 
     def touch(self) -> None:
         """Bring all devices to the present and plan the next moment at which one changes by itself."""
         now = self._clock.now()
-        before = self._platform.state, self._platform.lamp
         for pump in self._pumps.values():
             pump.advance(now)
-        self._oven.advance(now)
-        self._platform.advance(now)
-        if (self._platform.state, self._platform.lamp) != before:
-            self._server.device_changed()
+        if self._oven is not None:
+            self._oven.advance(now)
+        for body in self._bodies.values():
+            body.live(now)
+        self._touch_platform(now)
         if self._timer is not None:
             self._timer.cancel()
         due = self._next_change()
         self._timer = None if due is None else asyncio.get_running_loop().call_at(due, self.touch)
 
+    def _touch_platform(self, now: Moment) -> None:
+        if self._platform is None or self._server is None:
+            return
+        before = self._platform.state, self._platform.lamp
+        self._platform.advance(now)
+        if (self._platform.state, self._platform.lamp) != before:
+            self._server.device_changed()
+
     def _next_change(self) -> float | None:
         """Find the next wall time (monotonic s) at which a device changes by itself."""
-        doses = (self._clock.wall_at(pump.ends_at) for pump in self._pumps.values() if pump.ends_at is not None)
-        silences = (pump.times_out_at for pump in self._pumps.values())
-        moments = [*doses, *silences, self._oven.fails_at, self._platform.lapses_at]
-        return min((moment for moment in moments if moment is not None), default=None)
+        labs = [*(pump.ends_at for pump in self._pumps.values()), *(body.next_change() for body in self._bodies.values())]
+        walls = [self._clock.wall_at(lab) for lab in labs if lab is not None]
+        silences = [pump.times_out_at for pump in self._pumps.values()]
+        alone = [self._oven.fails_at if self._oven else None, self._platform.lapses_at if self._platform else None]
+        return min((moment for moment in [*walls, *silences, *alone] if moment is not None), default=None)
+
+    def _endpoints(self) -> dict[str, dict[str, str]]:
+        ports = {name: {"port": str(line.link.absolute())} for name, line in self._lines.items()}
+        platform = self._run.plant.platform
+        urls = {name: server.url for name, server in self._servers.items()}
+        if platform is not None and self._server is not None:
+            urls[platform[1].link] = self._server.url
+        return {**ports, **{name: {"url": url} for name, url in urls.items()}}
 
     def _announce(self) -> None:
-        ports = {name: {"port": str(line.link.absolute())} for name, line in self._lines.items()}
-        platform_link = self._run.plant.platform[1].link
         folder = self._run.folder.stat()
         announcement = {
             "boot_id": self._boot_id,
@@ -166,7 +227,7 @@ class Plant:
             "rate": self._run.rate,
             "t0_monotonic": self._clock.t0_monotonic,
             "control": str(self._door.path),
-            "endpoints": {**ports, platform_link: {"url": self._server.url}},
+            "endpoints": self._endpoints(),
         }
         draft = self._run.folder / "endpoints.json.tmp"
         draft.write_text(json.dumps(announcement, indent=2) + "\n")
@@ -187,12 +248,12 @@ class Plant:
 
     def _inject(self, operation: Inject) -> dict[str, Any]:
         fault, now = operation.fault, self._clock.now()
-        check_fault(self._run.plant, fault)
+        check_fault(self._run.plant, fault, self._run.loaded.bodies)
         if fault.now and fault.fault not in BODILY_KINDS:
             legal = ", ".join(sorted(BODILY_KINDS))
             raise ValueError(f"fault '{fault.fault}' needs a command to hit; only {legal} happen at once")
         self._faults.arm(fault)
-        if fault.now and fault.device == self._platform.name:
+        if fault.now and self._platform is not None and self._server is not None and fault.device == self._platform.name:
             self._platform.power_cycle(now)
             self._server.device_changed()
         elif fault.now:
@@ -201,20 +262,25 @@ class Plant:
         return {"pending": len(self._faults.pending())}
 
     def _body(self, device: str) -> SerialBody:
-        bodies: dict[str, SerialBody] = {**self._pumps, self._oven.name: self._oven}
+        own: list[SyringePump | Oven] = [*self._pumps.values(), *([self._oven] if self._oven else [])]
+        bodies: dict[str, SerialBody] = {one.name: one for one in own}
+        bodies |= {name: Case(body) for name, body in self._bodies.items()}
         if device not in bodies:
             raise ValueError(f"no serial device '{device}'; the plant has {', '.join(bodies)}")
         return bodies[device]
 
     def _states(self) -> dict[str, Any]:
         self.touch()
+        single = [one for one in (self._oven, self._platform) if one is not None]
         return {
             "lab_s": self._clock.now().lab,
-            **{name: pump.describe() for name, pump in self._pumps.items()},
-            self._oven.name: self._oven.describe(),
-            self._platform.name: self._platform.describe(),
+            **{one.name: one.describe() for one in (*self._pumps.values(), *single, *self._bodies.values())},
             "faults": [fault.model_dump(mode="json") for fault in self._faults.pending()],
         }
+
+
+def _cdse(seed: int | None, *, segmented: bool) -> Chemistry:
+    return CdSeChemistry(CdSeConstants() if seed is None else draw_task(np.random.default_rng(seed)), segmented)
 
 
 def _own(folder: Path, stack: ExitStack) -> None:

@@ -1,13 +1,21 @@
-"""The plant file: what stands behind the simulated devices' wires, in TOML."""
+"""The plant file: what stands behind the simulated devices' wires, in TOML.
 
+The bodies of other people stand beside those that come with Athanor: `model` is then the name of a plug-in.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
 from orchestrator.errors import BadInput
+from orchestrator.plugins import CHEMISTRIES, DEVICES, find_plugin, installed
 from orchestrator.textfile import read_toml
-from simulators.faults import PLATFORM_KINDS, PUMP_KINDS, SERIAL_KINDS, FaultSpec
+from simulators.body import Body, faults_of, speech_of
+from simulators.chemistry.family import Chemistry
+from simulators.faults import BODILY_KINDS, PLATFORM_KINDS, PUMP_KINDS, SERIAL_KINDS, FaultSpec
 
 
 class _Section(BaseModel):
@@ -26,7 +34,8 @@ class TubeSection(_Section):
 class ChemistrySection(_Section):
     """Family of the chemistry and the seed of its hidden constants."""
 
-    family: Literal["cdse"]
+    family: str
+    """`cdse`, or the name of a plug-in that offers a chemistry for a tube."""
     constants_seed: int | None = None
     """None: the family's central constants."""
 
@@ -86,14 +95,42 @@ class PlatformSection(_Section):
     serial_number: str
 
 
-DeviceSection = Annotated[PumpSection | OvenSection | PlatformSection, Field(discriminator="model")]
+class PluginSection(_Section):
+    """A simulated device of other people's."""
+
+    model: str
+    """Of an installed package, or `./FILE.py:CLASS` beside the plant file."""
+    link: str
+    options: dict[str, Any] = {}
+    """Its own settings."""
+    stock: dict[str, float] = {}
+    """mol/L by species of what it feeds the tube with; empty where it feeds nothing."""
+
+
+_MODELS = {"new-era": PumpSection, "eurotherm": OvenSection, "lads-platform": PlatformSection}
+
+
+def _model_of(device: Any) -> str:
+    model = device.get("model") if isinstance(device, dict) else device.model
+    return str(model) if model in _MODELS else "plug-in"
+
+
+DeviceSection = Annotated[
+    Annotated[PumpSection, Tag("new-era")]
+    | Annotated[OvenSection, Tag("eurotherm")]
+    | Annotated[PlatformSection, Tag("lads-platform")]
+    | Annotated[PluginSection, Tag("plug-in")],
+    Discriminator(_model_of),
+]
 
 
 class PlantFile(_Section):
     """A whole plant."""
 
-    tube: TubeSection
-    chemistry: ChemistrySection
+    tube: TubeSection | None = None
+    """The tube that the pumps fill and the platform samples; a plant without a platform needs none."""
+    chemistry: ChemistrySection | None = None
+    """What happens in it."""
     environment: EnvironmentSection = EnvironmentSection()
     links: dict[str, LinkSection]
     devices: dict[str, DeviceSection]
@@ -105,21 +142,28 @@ class PlantFile(_Section):
         return {name: device for name, device in self.devices.items() if isinstance(device, PumpSection)}
 
     @property
-    def oven(self) -> tuple[str, OvenSection]:
-        """Get the oven with its name."""
-        return next((name, device) for name, device in self.devices.items() if isinstance(device, OvenSection))
+    def oven(self) -> tuple[str, OvenSection] | None:
+        """Get the oven with its name; None where there is none."""
+        return next(((name, device) for name, device in self.devices.items() if isinstance(device, OvenSection)), None)
 
     @property
-    def platform(self) -> tuple[str, PlatformSection]:
-        """Get the platform with its name."""
-        return next((name, device) for name, device in self.devices.items() if isinstance(device, PlatformSection))
+    def platform(self) -> tuple[str, PlatformSection] | None:
+        """Get the platform with its name; None where there is none."""
+        return next(((name, device) for name, device in self.devices.items() if isinstance(device, PlatformSection)), None)
+
+    @property
+    def plugins(self) -> dict[str, PluginSection]:
+        """Get other people's devices by name."""
+        return {name: device for name, device in self.devices.items() if isinstance(device, PluginSection)}
 
     @model_validator(mode="after")
-    def _has_one_tube(self) -> Self:
+    def _has_at_most_one_tube(self) -> Self:
         for kind in (OvenSection, PlatformSection):
             found = [name for name, device in self.devices.items() if isinstance(device, kind)]
-            if len(found) != 1:
-                raise ValueError(f"a plant has one {kind.__name__.removesuffix('Section').lower()}, found {found or 'none'}")
+            if len(found) > 1:
+                raise ValueError(f"a plant has one {kind.__name__.removesuffix('Section').lower()} at most, found {', '.join(found)}")
+        if self.platform is not None and (self.oven is None or self.tube is None or self.chemistry is None):
+            raise ValueError("a platform analyses what leaves a tube in an oven; expected [tube], [chemistry] and an oven")
         return self
 
     @model_validator(mode="after")
@@ -127,26 +171,27 @@ class PlantFile(_Section):
         for name, device in self.devices.items():
             link = self.links.get(device.link)
             wanted = "opcua" if isinstance(device, PlatformSection) else "serial"
-            if link is None or link.kind != wanted:
+            if link is None or (link.kind != wanted and not isinstance(device, PluginSection)):
                 found = "not declared" if link is None else link.kind
                 raise ValueError(f"device {name} needs a link of kind {wanted}, but '{device.link}' is {found}")
+        for name in self.links:
+            there = [device for device in self.devices.values() if device.link == name]
+            models = sorted({_model_of(device) for device in there})
+            if self.links[name].kind == "opcua" and len(there) > 1:
+                raise ValueError(f"link {name} is one server and has {len(there)} devices; expected a link for each")
+            if len(models) > 1:
+                raise ValueError(f"link {name} has devices that speak differently: {', '.join(models)}; expected a link for each")
         return self
 
     @model_validator(mode="after")
     def _addresses_differ(self) -> Self:
         places = [(pump.link, pump.address) for pump in self.pumps.values()]
-        if len(set(places)) != len(places) or self.oven[1].link in {pump.link for pump in self.pumps.values()}:
-            raise ValueError("pumps on one link need different addresses, and the oven needs a link of its own")
-        return self
-
-    @model_validator(mode="after")
-    def _faults_fit(self) -> Self:
-        for fault in self.faults:
-            check_fault(self, fault)
+        if len(set(places)) != len(places):
+            raise ValueError("pumps on one link need different addresses")
         return self
 
 
-def check_fault(plant: PlantFile, fault: FaultSpec) -> None:
+def check_fault(plant: PlantFile, fault: FaultSpec, bodies: Mapping[str, type[Body]]) -> None:
     """Refuse a fault that its device cannot have.
 
     Raises:
@@ -155,21 +200,86 @@ def check_fault(plant: PlantFile, fault: FaultSpec) -> None:
     device = plant.devices.get(fault.device)
     if device is None:
         raise ValueError(f"fault on unknown device '{fault.device}'; the plant has {', '.join(plant.devices)}")
-    legal = PLATFORM_KINDS if isinstance(device, PlatformSection) else PUMP_KINDS if isinstance(device, PumpSection) else SERIAL_KINDS
+    if fault.device in bodies:
+        legal = SERIAL_KINDS - BODILY_KINDS | faults_of(bodies[fault.device])
+    else:
+        legal = PLATFORM_KINDS if isinstance(device, PlatformSection) else PUMP_KINDS if isinstance(device, PumpSection) else SERIAL_KINDS
     if fault.fault not in legal:
         raise ValueError(f"device {fault.device} cannot have fault '{fault.fault}'; legal: {', '.join(sorted(legal))}")
 
 
-def load_plant_file(path: Path) -> PlantFile:
-    """Read and check a plant file.
+def bodies_of(plant: PlantFile, folder: Path) -> dict[str, type[Body]]:
+    """Load the classes of other people's devices, by the devices' names.
+
+    Args:
+        plant: The plant file.
+        folder: Where it lies.
+
+    Raises:
+        BadInput: One cannot be loaded, or is no simulated device; one line that says why.
+    """
+    return {name: _body(name, section, plant.links[section.link].kind, folder) for name, section in plant.plugins.items()}
+
+
+def chemistry_of(plant: PlantFile, folder: Path) -> Callable[[int | None], Chemistry] | None:
+    """Load the family of what happens in the tube: seed of the hidden constants -> chemistry; None where that is `cdse`, or no tube.
+
+    Raises:
+        BadInput: It cannot be loaded, or offers no chemistry for a tube.
+    """
+    if plant.chemistry is None or plant.chemistry.family == "cdse":
+        return None
+    found = find_plugin(CHEMISTRIES, plant.chemistry.family, folder)
+    if found is None:
+        raise BadInput(f"unknown family {plant.chemistry.family!r}; known: {', '.join(sorted({'cdse', *installed(CHEMISTRIES)}))}")
+    make: Callable[[int | None], Chemistry] | None = getattr(found.thing, "chemistry", None)
+    if make is None:
+        raise BadInput(f"{found.what} ({found.source}) offers no chemistry for a tube")
+    return make
+
+
+def _body(name: str, section: PluginSection, link: str, folder: Path) -> type[Body]:
+    found = find_plugin(DEVICES, section.model, folder)
+    if found is None:
+        known = ", ".join(sorted({*_MODELS, *installed(DEVICES)}))
+        raise BadInput(f"device {name}: unknown model {section.model!r}; known: {known}")
+    if not (isinstance(found.thing, type) and issubclass(found.thing, Body)):
+        raise BadInput(f"device {name}: {found.what} ({found.source}) is {found.thing!r:.80}; expected a subclass of athanor.devices.Body")
+    speech = speech_of(found.thing)
+    if speech is None:
+        raise BadInput(f"device {name}: {found.what} ({found.source}) has none of the methods reply, registers, build")
+    if (wanted := "opcua" if speech == "opcua" else "serial") != link:
+        raise BadInput(f"device {name}: {found.what} is served on a link of kind {wanted}; '{section.link}' is {link}")
+    return found.thing
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedPlant:
+    """A plant file with other people's code that it names."""
+
+    file: PlantFile
+    bodies: Mapping[str, type[Body]]
+    """Classes of other people's devices, by the devices' names."""
+    chemistry: Callable[[int | None], Chemistry] | None = None
+    """Seed of the hidden constants -> what reacts in the tube; None for the one that comes with Athanor."""
+
+
+def load_plant_file(path: Path) -> LoadedPlant:
+    """Read and check a plant file, and load what it names.
 
     Raises:
         BadInput: with one line that names the file, the key, what came and what is legal.
     """
     data = read_toml(path, what=f"plant file {path}")
     try:
-        return PlantFile.model_validate(data)
+        plant = PlantFile.model_validate(data)
+        loaded = LoadedPlant(plant, bodies_of(plant, path.parent), chemistry_of(plant, path.parent))
+        for fault in plant.faults:
+            check_fault(plant, fault, loaded.bodies)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the file as a whole"
         raise BadInput(f"plant file {path}: {place}: {first['msg']}, got {first['input']!r:.80}") from error
+    except (BadInput, ValueError) as error:
+        raise BadInput(f"plant file {path}: {error}") from error
+    return loaded

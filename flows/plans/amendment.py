@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from flows.plans.plan import Plan, changed_lines
+from flows.plans.plan import Plan, changed_lines, is_added
 from flows.plans.snapshots import files_of
 from orchestrator.domain.events import EventKind
 from orchestrator.domain.lifecycle import RunStatus
@@ -18,11 +18,14 @@ from orchestrator.domain.records import CampaignRecord, ExperimentRun
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
 from orchestrator.history import History
+from orchestrator.plugins import GROUPS
 from orchestrator.ports import StoredEvent
 
 """Kind of the event."""
 _HASHED: Final = frozenset({"table", "prior"})
 """Files of which the snapshot holds the hash and not the text."""
+_IDENTITIES: Final = tuple(f"{group.what} " for group in GROUPS)
+"""Begin the names of installed plug-ins, of which it holds version and hash."""
 _IN_HAND: Final = frozenset({RunStatus.DISPATCHED, RunStatus.RUNNING, RunStatus.UNKNOWN})
 
 
@@ -35,11 +38,14 @@ class Amendment:
     """Changed lines, as a unified difference."""
     hashes: Mapping[str, tuple[str | None, str | None]]
     """The sha256 before and after of each changed file; None where there was, or is, none."""
+    former_bench: str | None = None
+    """The hash that the bench had before with the files beside it; None where it had none."""
 
     def payload(self, reason: str) -> dict[str, Any]:
         """Return what the event says beside the snapshot."""
         files = {name: {"before": before, "after": after} for name, (before, after) in self.hashes.items()}
-        return {"reason": reason, "difference": list(self.difference), "files": files}
+        bench = {} if self.former_bench is None else {"former_bench": self.former_bench}
+        return {"reason": reason, "difference": list(self.difference), "files": files, **bench}
 
 
 def amendment_of(history: History, plan: Plan) -> Amendment:
@@ -56,21 +62,23 @@ def amendment_of(history: History, plan: Plan) -> Amendment:
     changed = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
     if not changed:
         raise BadInput(f"campaign {record.name}: its files are those of the ledger; there is nothing to amend")
-    if "bench" in changed and (run := _in_hand(history)) is not None:
+    if any(name == "bench" or is_added(name) for name in changed) and (run := _in_hand(history)) is not None:
         raise BadInput(
-            f"run {run.run_key} is in hand ({run.status}): a bench file is changed between runs; put the old one back, let the campaign "
-            "end the run and pause, then change and amend it"
+            f"run {run.run_key} is in hand ({run.status}): a bench file or a plug-in is changed between runs; put the old one back, "
+            "let the campaign end the run and pause, then change and amend it"
         )
     _check_readable(history, plan, changed)
     kept = {"rate": record.snapshot["rate"]} if "rate" in record.snapshot else {}
     hashes = {name: (_sha256(name, before.get(name)), _sha256(name, after.get(name))) for name in changed}
-    return Amendment(record.evolve(snapshot={**plan.snapshot, **kept}), tuple(changed_lines(before, after)), hashes)
+    now = record.evolve(snapshot={**plan.snapshot, **kept})
+    return Amendment(now, tuple(changed_lines(before, after)), hashes, record.snapshot.get("bench_sha256"))
 
 
 def former_benches(events: Iterable[StoredEvent]) -> frozenset[str]:
     """Return the hashes of the bench files that a campaign had before its amendments."""
-    files = (event.payload["details"]["files"] for event in events if event.kind == EventKind.AMENDED)
-    return frozenset(one["bench"]["before"] for one in files if "bench" in one)
+    amended = [event.payload["details"] for event in events if event.kind == EventKind.AMENDED]
+    alone = {one["files"]["bench"]["before"] for one in amended if "bench" in one["files"]}
+    return frozenset(alone | {one["former_bench"] for one in amended if "former_bench" in one})
 
 
 def _in_hand(history: History) -> ExperimentRun | None:
@@ -81,7 +89,7 @@ def _in_hand(history: History) -> ExperimentRun | None:
 
 
 def _sha256(name: str, text: str | None) -> str | None:
-    return text if text is None or name in _HASHED else hashlib.sha256(text.encode()).hexdigest()
+    return text if text is None or name in _HASHED or name.startswith(_IDENTITIES) else hashlib.sha256(text.encode()).hexdigest()
 
 
 # ---------------------------------------------------------------------- what the history needs

@@ -4,7 +4,7 @@ Each file stands with its whole sha256, so that nothing changes unseen; what peo
 constants, limits, sections of a file) stands beside it. Pure.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from flows.plans.stocks import stock_entries
 from instruments.bench.file import BenchFile
 from orchestrator.domain.campaign import CampaignFile
 from orchestrator.domain.values import digest
+from orchestrator.plugins import Plugin, is_file
 
 FILE: Final = " file"
 """Ends the name of an entry that holds a whole file's sha256."""
@@ -52,8 +53,13 @@ def table_binding(sha256: str) -> dict[str, str]:
     return {f"table{FILE}": f"{DIGEST}{sha256}"}
 
 
-def bench_binding(bench: BenchFile) -> dict[str, str]:
-    """Return what is bound of a bench file."""
+def plugins_binding(found: Iterable[Plugin]) -> dict[str, str]:
+    """Return what is bound of plug-ins: a file by its contents, a package by its version and sources."""
+    return {one.what: f"{DIGEST}{one.sha256}" if is_file(one.name) else one.identity for one in found}
+
+
+def bench_binding(bench: BenchFile, plugins: Iterable[Plugin] = ()) -> dict[str, str]:
+    """Return what is bound of a bench file and of the plug-ins that it names."""
     spec = bench.spec
     constants = {f"constant {name}": str(value) for name, value in spec.constants.items()}
     limits = {
@@ -65,7 +71,8 @@ def bench_binding(bench: BenchFile) -> dict[str, str]:
     for one in document["instruments"].values():
         one.pop("limits")  # each is named by itself
     sections = _sections(document, _BENCH_SECTIONS)
-    return {f"bench{FILE}": f"{DIGEST}{bench.sha256}", **stock_entries(spec.stocks), **constants, **limits, **sections}
+    whole = {f"bench{FILE}": f"{DIGEST}{bench.sha256}"}
+    return {**whole, **stock_entries(spec.stocks), **constants, **limits, **sections, **plugins_binding(plugins)}
 
 
 def campaign_binding(file: CampaignFile, prior_sha256: str | None = None) -> dict[str, str]:

@@ -14,7 +14,7 @@ from instruments.bench.hazards import possible_hazards
 from instruments.bench.links import refuse_unhonoured
 from instruments.bench.procedure import Procedure
 from instruments.recorded import RecordedBench
-from instruments.reductions.registry import REDUCTIONS
+from instruments.reductions.registry import find_reduction, reduction_plugin
 from models.meta_learning.checkpoint import PriorFile, load_prior
 from orchestrator.commandline import typed
 from orchestrator.datasets import Table, load_table
@@ -24,6 +24,7 @@ from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import CampaignRecord, RunRequest
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import AthanorError, BadInput
+from orchestrator.plugins import GROUPS, Plugin, is_file
 from orchestrator.ports import Bench, Changes, Knowledge
 from orchestrator.recorded import recorded_pool
 from policies.initial import SobolPolicy
@@ -65,14 +66,28 @@ class Plan:
         files = {"campaign": self.file.text}
         if self.bench is not None:
             files["bench"] = self.bench.text
+            files |= {f"./{path}": content.decode("utf-8", "backslashreplace") for path, content in self.bench.beside.items()}
+        files |= {one.what: one.identity for one in self.plugins if not is_file(one.name)}
         if self.file.candidates_text is not None:
             files["candidates"] = self.file.candidates_text
         if self.table is not None:
             files["table"] = self.table.sha256
         if self.prior is not None:
             files["prior"] = self.prior.sha256
-        kept: dict[str, Any] = {"files": files, "path": str(self.file.path), "place": self.place, "budget": self.file.spec.campaign.budget}
+        whole = {"bench_sha256": self.bench.sha256} if self.bench is not None and self.bench.beside else {}
+        kept: dict[str, Any] = {
+            **whole,
+            "files": files,
+            "path": str(self.file.path),
+            "place": self.place,
+            "budget": self.file.spec.campaign.budget,
+        }
         return kept if self.prior is None else {**kept, "prior": self.prior_identity}
+
+    @property
+    def plugins(self) -> tuple[Plugin, ...]:
+        """The plug-ins that it goes by."""
+        return () if self.bench is None else plugins_of(self.bench)
 
     @property
     def prior_identity(self) -> dict[str, str] | None:
@@ -116,11 +131,14 @@ def stored_plan(record: CampaignRecord, *, data: Path | None = None) -> Plan:
     """Build the plan of a stored campaign from the files as they were when it began.
 
     Raises:
-        BadInput: The prior is gone or another one than then.
+        BadInput: The prior or a plug-in is gone or another one than then: what the ledger keeps of it is not carried out.
     """
     files, path = record.snapshot["files"], Path(record.snapshot["path"])
     file = parse_campaign(files["campaign"], path, files.get("candidates"))
     plan = _plan(file, parse_bench(files["bench"], file.bench_path) if file.bench_path is not None else None, data)
+    for name in sorted(name for name in {*files, *plan.snapshot["files"]} if is_added(name)):
+        if plan.snapshot["files"].get(name) != files.get(name):
+            raise BadInput(f"{file.path}: {name} is not what the campaign was carried out with; put it back to compute with it again")
     if plan.prior is not None and plan.prior.sha256 != files.get("prior"):
         raise BadInput(f"{file.prior_path}: the prior has sha256 {plan.prior.sha256}; the campaign began with {files.get('prior')}")
     return plan
@@ -155,7 +173,7 @@ def _wired(file: CampaignFile, bench: BenchFile, prior_of: PriorOf) -> Plan:
     sample = _probe_reachable(procedure, space, sample_free)
     _check_round_trip(procedure, sample)
     policy, prior = _policy(file, space, prior_of)
-    recipe = WiredRecipe(bench, procedure, {**drivers_binding(), **bench_binding(bench), **_bound(file, prior)})
+    recipe = WiredRecipe(bench, procedure, {**drivers_binding(), **bench_binding(bench, plugins_of(bench)), **_bound(file, prior)})
     return Plan(file, space, file.objective, policy, recipe, bench, procedure, None, sample, prior)
 
 
@@ -283,12 +301,28 @@ def _check_round_trip(procedure: Procedure, sample: tuple[dict[str, float | str]
 
 
 def _check_reduction(plan: Plan) -> None:
-    if plan.recipe.reduction not in REDUCTIONS:
-        raise BadInput(f"bench.reduction = {plan.recipe.reduction!r}; known: {', '.join(sorted(REDUCTIONS))}")
-    brought = REDUCTIONS[plan.recipe.reduction].targets
+    try:
+        brought = find_reduction(plan.recipe.reduction, plan.recipe.folder).targets
+    except BadInput as error:
+        raise BadInput(f"bench.reduction: {error}") from error
     for target in plan.objective.targets:
         if brought is not None and target.name not in brought:
             raise BadInput(f"target {target.name}: {plan.recipe.reduction} measures only {', '.join(sorted(brought))}")
+
+
+def plugins_of(bench: BenchFile) -> tuple[Plugin, ...]:
+    """Return the plug-ins among a bench's drivers and its reduction.
+
+    Raises:
+        BadInput: One cannot be loaded.
+    """
+    reduction = reduction_plugin(bench.spec.bench.reduction, bench.path.parent)
+    return (*bench.plugins.values(), *([reduction] if reduction else []))
+
+
+def is_added(name: str) -> bool:
+    """Say whether an entry of a snapshot's files is a plug-in, or a file beside the bench file: used as it stands on the disk."""
+    return name.startswith(("./", *(f"{group.what} " for group in GROUPS)))
 
 
 def admit(record: CampaignRecord | None, plan: Plan) -> CampaignRecord | None:

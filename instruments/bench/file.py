@@ -6,7 +6,8 @@ Instruments are listed in the order in which the safe state is driven.
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -16,10 +17,11 @@ from pydantic import ValidationError
 from instruments.bench.prices import Price
 from instruments.bench.spec import BenchGeneralSpec, BenchSpec, HazardSpec, ParkSpec, StockSpec
 from instruments.drivers.protocol import Driver, Limit, Settings
-from instruments.drivers.registry import DRIVERS
+from instruments.drivers.registry import DRIVERS, driver_plugin, find_driver
 from orchestrator.domain.values import explain
 from orchestrator.errors import BadInput, LimitError
 from orchestrator.numerals import split
+from orchestrator.plugins import LOADING_SECONDS, Plugin, file_of
 from orchestrator.safety import Envelope, Interlock, SetpointLimit
 from orchestrator.textfile import parse_toml, read_text
 from orchestrator.units import parse, unit
@@ -45,16 +47,34 @@ class BenchFile:
     path: Path
     text: str
     spec: BenchSpec
+    beside: Mapping[str, bytes] = field(default_factory=dict)
+    """Content of the other files that it consists of (drivers, what those read), by their paths beside it."""
+    _drivers: dict[str, type[Driver]] = field(default_factory=dict, repr=False, compare=False)
+    """Those that were asked for: a plug-in that hangs at its import keeps nobody from the others."""
 
-    @property
+    @cached_property
     def sha256(self) -> str:
-        """The hash of the file's bytes."""
-        return hashlib.sha256(self.text.encode()).hexdigest()
+        """The hash of the file's bytes, and of the files beside it where there are any."""
+        own = hashlib.sha256(self.text.encode())
+        for path, content in sorted(self.beside.items()):
+            own.update(f"\0{path}\0{hashlib.sha256(content).hexdigest()}".encode())
+        return own.hexdigest()
 
     @property
     def files(self) -> dict[str, bytes]:
         """All that loading the bench has read, by its path beside the bench file: what a copy has to hold."""
-        return {self.path.name: self.text.encode()}
+        return {self.path.name: self.text.encode(), **self.beside}
+
+    @cached_property
+    def plugins(self) -> dict[str, Plugin]:
+        """The plug-ins among the drivers, by the name that the file gives them.
+
+        Raises:
+            BadInput: One cannot be loaded.
+        """
+        names = dict.fromkeys(one.driver for one in self.spec.instruments.values())
+        found = {name: driver_plugin(name, self.path.parent) for name in names}
+        return {name: plugin for name, plugin in found.items() if plugin is not None}
 
     @cached_property
     def constants(self) -> dict[str, tuple[float, str]]:
@@ -76,16 +96,36 @@ class BenchFile:
         """Unit of each of `constants`."""
         return {name: unit for name, (_, unit) in self.constants.items()}
 
-    def driver(self, instrument: str) -> type[Driver]:
-        """Return the driver class of an instrument."""
-        return DRIVERS[self.spec.instruments[instrument].driver]
+    def driver(self, instrument: str, *, seconds: float = LOADING_SECONDS) -> type[Driver]:
+        """Return the driver class of an instrument, with the commands and channels that the file declares of it.
+
+        Args:
+            instrument: Its name in the file.
+            seconds: Wall seconds that the import of a plug-in may take.
+
+        Raises:
+            BadInput: No driver of this name, or a plug-in that cannot be loaded.
+        """
+        if instrument not in self._drivers:
+            declared = self.declared(instrument)
+            try:
+                driver = find_driver(self.spec.instruments[instrument].driver, declared.folder, seconds=seconds)
+            except BadInput as error:
+                raise BadInput(f"instrument {instrument}: {error}") from error
+            self._drivers[instrument] = driver.declared(declared)
+        return self._drivers[instrument]
 
     def settings(self, instrument: str) -> Settings:
         """Return what a driver is built with."""
+        limits = {name: self._limit(instrument, name) for name in self.spec.instruments[instrument].limits}
+        return replace(self.declared(instrument), limits=limits)
+
+    def declared(self, instrument: str) -> Settings:
+        """Return all that the file says of an instrument but its limits, whose units the driver knows."""
         spec = self.spec.instruments[instrument]
-        limits = {name: self._limit(instrument, name) for name in spec.limits}
         watchdog = spec.watchdog.seconds if spec.watchdog else None
-        return Settings(instrument, spec.address, spec.serial_number, spec.model, limits, watchdog, spec.options)
+        folder = self.path.parent
+        return Settings(instrument, spec.address, spec.serial_number, spec.model, {}, watchdog, spec.options, folder)
 
     def check_instruments(self) -> None:
         """Ask each driver whether its device can keep what the file says of it.
@@ -205,16 +245,9 @@ def parse_bench(text: str, path: Path) -> BenchFile:
     Raises:
         BadInput: One line that names the file, the key, what came and what is legal.
     """
-    document = parse_toml(text, what=f"bench file {path}")
+    bench = _parse(text, path)
     try:
-        spec = BenchSpec.model_validate(document)
-    except ValidationError as error:
-        raise explain(error, what=str(path), legal=_LEGAL) from error
-    except BadInput as error:
-        raise BadInput(f"{path}: {error}") from error
-    bench = BenchFile(path, text, spec)
-    try:
-        _check_references(bench)
+        _check_drivers(bench)
     except BadInput as error:
         raise BadInput(f"{path}: {error}") from error
     return bench
@@ -229,22 +262,59 @@ def load_bench(path: Path) -> BenchFile:
     return parse_bench(read_text(path, what=f"bench file {path}"), path)
 
 
+def read_bench(path: Path) -> BenchFile:
+    """Read a bench file for the safe state: no driver is loaded, since one that cannot be must not shield the others.
+
+    Raises:
+        BadInput: One line that names the file, the key, what came and what is legal.
+    """
+    return _parse(read_text(path, what=f"bench file {path}"), path)
+
+
+def _parse(text: str, path: Path) -> BenchFile:
+    document = parse_toml(text, what=f"bench file {path}")
+    try:
+        bench = BenchFile(path, text, BenchSpec.model_validate(document))
+        _check_references(bench)
+        return replace(bench, beside=_beside(bench))
+    except ValidationError as error:
+        raise explain(error, what=str(path), legal=_LEGAL) from error
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}") from error
+
+
+def _beside(bench: BenchFile) -> dict[str, bytes]:
+    """Read the other files that a bench consists of; nothing is imported, and one that is missing is told when it is needed."""
+    named = (bench.spec.bench.reduction, *(one.driver for one in bench.spec.instruments.values()))
+    paths = {path: bench.path.parent / path for one in named if (path := file_of(one)) is not None}
+    found = {path: place.read_bytes() for path, place in paths.items() if place.is_file()}
+    for name, spec in bench.spec.instruments.items():
+        if spec.driver in DRIVERS:
+            with suppress(BadInput):
+                found |= DRIVERS[spec.driver].files(bench.declared(name))
+    return found
+
+
 def _check_references(bench: BenchFile) -> None:
     for name, spec in bench.spec.instruments.items():
-        if spec.driver not in DRIVERS:
-            raise BadInput(f"instrument {name}: unknown driver {spec.driver!r}; known: {', '.join(sorted(DRIVERS))}")
         if spec.link not in bench.spec.links:
             raise BadInput(f"instrument {name}: unknown link {spec.link!r}; declared: {', '.join(bench.spec.links)}")
-        for action in spec.safe_state:
-            if action not in bench.driver(name).SAFE_ACTIONS:
-                legal = ", ".join(sorted(bench.driver(name).SAFE_ACTIONS))
-                raise BadInput(f"instrument {name}: unknown safe action {action!r}; legal: {legal}")
     for stock, described in bench.spec.stocks.items():
         parse(described.volume, "mL", what=f"stock {stock}, volume")
         if described.delivered_by is not None and described.delivered_by not in bench.spec.instruments:
             raise BadInput(f"stock {stock}: delivered_by {described.delivered_by!r} is no instrument")
     _check_addresses(bench.spec)
-    _ = bench.constants, bench.envelope, bench.positions, bench.hazard_limits, bench.prices
+    _ = bench.constants, bench.positions, bench.hazard_limits, bench.prices
+
+
+def _check_drivers(bench: BenchFile) -> None:
+    for name, spec in bench.spec.instruments.items():
+        for action in spec.safe_state:
+            if action not in bench.driver(name).SAFE_ACTIONS:
+                legal = ", ".join(sorted(bench.driver(name).SAFE_ACTIONS)) or "none"
+                raise BadInput(f"instrument {name}: unknown safe action {action!r}; legal: {legal}")
+        _ = bench.driver(name)
+    _ = bench.envelope
 
 
 def _check_addresses(spec: BenchSpec) -> None:

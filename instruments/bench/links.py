@@ -42,9 +42,9 @@ def _unread(bench: BenchFile) -> Iterator[str]:
             yield f"link {name}: {unread[0]} belongs to a serial link; an opcua link has a url alone"
     for name, one in bench.spec.instruments.items():
         driver, link = bench.driver(name), bench.spec.links[one.link]
-        if link.kind != driver.LINK_KIND:
-            yield f"instrument {name}: driver {one.driver!r} needs a link of kind {driver.LINK_KIND}; {one.link} is {link.kind}"
-        if driver.LINK_KIND == "opcua" and one.address is not None:
+        if link.kind not in driver.LINKS:
+            yield f"instrument {name}: driver {one.driver!r} needs a link of kind {' or '.join(driver.LINKS)}; {one.link} is {link.kind}"
+        if link.kind == "opcua" and one.address is not None:
             yield f"instrument {name}: address = {one.address} belongs to a serial line; driver {one.driver!r} has none"
         if strangers := sorted(set(one.options) - driver.OPTIONS):
             legal = ", ".join(sorted(driver.OPTIONS)) or "none"

@@ -15,7 +15,7 @@ from instruments.bench.file import BenchFile
 from instruments.bench.link_names import LinkName
 from instruments.drivers.protocol import Driver, Identity
 from orchestrator.clock import Clock
-from orchestrator.errors import DeviceError, InstrumentError, LinkError, Sent
+from orchestrator.errors import AthanorError, DeviceError, InstrumentError, LinkError, Sent
 
 logger = logging.getLogger(__name__)
 
@@ -194,7 +194,14 @@ class Wire:
 
     def _prefixed(self, driver: Driver, ask: Callable[[], _T]) -> _T:
         with self.name.prefixing_errors(driver.settings.name):
-            return ask()
+            try:
+                return ask()
+            except AthanorError:
+                raise
+            except Exception as error:  # a plug-in may raise anything; its run ends, the host goes on
+                logger.exception("%s: its driver failed", driver.settings.name)
+                message = f"{driver.settings.name}: its driver failed: {type(error).__name__}: {error}"
+                raise DeviceError(message, sent=Sent.MAYBE) from error
 
     def _driver(self, instrument: str) -> Driver:
         if not self._drivers:

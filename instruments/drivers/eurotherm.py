@@ -11,7 +11,7 @@ here is a setting, so what a restart has undone is sent again.
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from typing_extensions import override
@@ -77,7 +77,7 @@ class EurothermOven(Device):
     }
     SAFE_ACTIONS: ClassVar[frozenset[str]] = frozenset({"off"})
     HAS_WATCHDOG: ClassVar[bool] = True
-    LINK_KIND: ClassVar[str] = "serial"
+    LINKS: ClassVar[Collection[str]] = ("serial",)
     OPTIONS: ClassVar[frozenset[str]] = OVEN_OPTIONS
     LONGEST_QUEUEING: ClassVar[float] = 0.1
     """A frame ends after 3.5 characters of silence and is acted on at once."""

@@ -5,9 +5,10 @@ it was handed. It checks each value before the wire, reads back every set and co
 journals or simulators.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from orchestrator.clock import Clock
@@ -48,6 +49,8 @@ class ArgumentSpec:
     """The datasheet's range."""
     default: float | str | None = None
     """Value of an argument that may be left out."""
+    resolution: float | None = None
+    """The device counts in steps of this; what is sent is the nearest one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,8 @@ class Settings:
     """Wall seconds after which the device falls to its own safe state without a word from us."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Driver-specific keys of the bench file (for example `unit` of a LADS device)."""
+    folder: Path = Path()
+    """Where the bench file lies, and whatever file it names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,19 +157,40 @@ class Driver(Protocol):
     """Whether the device itself falls safe when we fall silent."""
     LONGEST_QUEUEING: ClassVar[float]
     """Wall seconds that the device may hold a command back before it acts on it."""
-    LINK_KIND: ClassVar[str]
-    """The kind of link that it works on: `serial` or `opcua`."""
+    LINKS: ClassVar[Collection[str]]
+    """The kinds of link that it works on (`serial`, `opcua`), the usual one first."""
     OPTIONS: ClassVar[frozenset[str]] = frozenset()
     """What it reads of `options` in a bench file."""
 
     def __init__(self, transport: Any, settings: Settings, clock: Clock) -> None:
-        """Bind one device of an open wire; nothing is sent. BadInput when the bench file's settings do not fit."""
+        """Bind one device of an open link; nothing is sent. BadInput when the bench file's settings do not fit."""
         ...
 
     @property
     def settings(self) -> Settings:
         """What the bench file says of it."""
         ...
+
+    @classmethod
+    def declared(cls, settings: Settings) -> "type[Driver]":
+        """Return the driver with the commands and channels that the bench file declares of this instrument.
+
+        Most drivers know their own. Asked before limits are read, which have the units of these commands.
+
+        Args:
+            settings: What the bench file says, but for `limits`.
+
+        Raises:
+            BadInput: A declaration that cannot be understood.
+        """
+        del settings
+        return cls
+
+    @classmethod
+    def files(cls, settings: Settings) -> Mapping[str, bytes]:
+        """Return what it reads beside the bench file for this instrument, by its path from there: a copy must hold it."""
+        del settings
+        return {}
 
     @classmethod
     def check_settings(cls, settings: Settings) -> None:

@@ -1,31 +1,88 @@
-"""Names of drivers and how they are built: the one place that knows which driver needs which wire."""
+"""Names of drivers and how they are built: those that come with Athanor, those of installed packages, files beside the bench."""
 
 from collections.abc import Mapping
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 from instruments.drivers.eurotherm import EurothermOven
 from instruments.drivers.lads import LadsUnit
 from instruments.drivers.new_era import NewEraPump
 from instruments.drivers.protocol import Driver, Settings
-from instruments.transport.base import Transport
+from orchestrator import plugins
 from orchestrator.clock import Clock
-from orchestrator.errors import BadInput
+from orchestrator.errors import AthanorError, BadInput
+from orchestrator.plugins import LOADING_SECONDS, Plugin, find_plugin
 
 DRIVERS: Final[Mapping[str, type[Driver]]] = {
     "new-era": NewEraPump,
     "eurotherm-modbus": EurothermOven,
     "lads": LadsUnit,
 }
+"""Those that come with Athanor; a plug-in cannot take such a name."""
 
 
-def build_driver(name: str, transport: Transport, settings: Settings, clock: Clock) -> Driver:
-    """Build a driver on an open wire; nothing is sent.
+def find_driver(name: str, folder: Path, *, seconds: float = LOADING_SECONDS) -> type[Driver]:
+    """Return the class of a driver.
+
+    Args:
+        name: Of a driver that comes with Athanor or with an installed package, or `./FILE.py:CLASS`.
+        folder: Where the bench file lies.
+        seconds: Wall seconds that the import of a plug-in may take.
 
     Raises:
-        BadInput: No driver of this name, or it needs another kind of wire or further settings.
+        BadInput: There is none of this name, or the plug-in cannot be loaded; one line that says why.
     """
-    if name not in DRIVERS:
-        raise BadInput(f"{settings.name}: unknown driver {name!r}; known are {', '.join(sorted(DRIVERS))}")
-    if transport.kind != (needed := DRIVERS[name].LINK_KIND):
-        raise BadInput(f"{settings.name}: driver {name!r} needs a link of kind {needed}, got {transport.kind}")
-    return DRIVERS[name](transport, settings, clock)
+    if name in DRIVERS:
+        return DRIVERS[name]
+    plugin = driver_plugin(name, folder, seconds=seconds)
+    if plugin is None:
+        raise BadInput(f"unknown driver {name!r}; known: {', '.join(sorted({*DRIVERS, *plugins.installed(plugins.DRIVERS)}))}")
+    driver: type[Driver] = plugin.thing
+    return driver
+
+
+def driver_plugin(name: str, folder: Path, *, seconds: float = LOADING_SECONDS) -> Plugin | None:
+    """Return the plug-in that a driver's name stands for; None for a driver that comes with Athanor, and for none.
+
+    Raises:
+        BadInput: The plug-in cannot be loaded, or is no driver.
+    """
+    if name in DRIVERS:
+        return None
+    plugin = find_plugin(plugins.DRIVERS, name, folder, seconds=seconds)
+    if plugin is not None and not _is_driver(plugin.thing):
+        raise BadInput(f"driver {name!r} ({plugin.source}) is {plugin.thing!r:.80}; expected a subclass of athanor.drivers.Driver")
+    return plugin
+
+
+def _is_driver(thing: Any) -> bool:
+    return isinstance(thing, type) and Driver in thing.__mro__
+
+
+def build_driver(name: str, transport: Any, settings: Settings, clock: Clock) -> Driver:
+    """Find a driver by its name and build it on an open link; nothing is sent.
+
+    Raises:
+        BadInput: No driver of this name, or it needs another kind of link or further settings.
+    """
+    try:
+        driver = find_driver(name, settings.folder).declared(settings)
+    except BadInput as error:
+        raise BadInput(f"{settings.name}: {error}") from error
+    return bind(driver, name, transport, settings, clock)
+
+
+def bind(driver: type[Driver], name: str, transport: Any, settings: Settings, clock: Clock) -> Driver:
+    """Build a driver on an open link; nothing is sent.
+
+    Raises:
+        BadInput: It needs another kind of link or further settings, or the code of a plug-in fails.
+    """
+    if transport.kind not in driver.LINKS:
+        raise BadInput(f"{settings.name}: driver {name!r} needs a link of kind {' or '.join(driver.LINKS)}, got {transport.kind}")
+    try:
+        return driver(transport, settings, clock)
+    except AthanorError:
+        raise
+    except Exception as error:  # a plug-in may raise anything
+        raise BadInput(f"{settings.name}: driver {name!r} cannot be built: {type(error).__name__}: {error}") from error

@@ -102,6 +102,7 @@ def _log_to(path: Path) -> None:
 def _serve(lab: Path, bench_path: Path, endpoints: Path | None, replaceable: Replaceable, held: ExitStack) -> int:
     bench, clock = _aimed(load_bench(bench_path), endpoints)
     bench.check_instruments()
+    _log_plugins(bench)
     park_steps(bench)  # what is wrong with them is said before a wire is touched
     lock = FileLock(lab / "host.lock", what="bench host", lab=lab)
     lock.acquire(patience=LOCK_PATIENCE)
@@ -126,6 +127,11 @@ def _serve(lab: Path, bench_path: Path, endpoints: Path | None, replaceable: Rep
         idle_state.make_safe(latch.reason, asked=True, key=latch.state.get("key"))
     host = HostParts(bench, journal, wires, clock, heartbeats, latch, last_life, idle_state)
     return _live(lab, host, held)
+
+
+def _log_plugins(bench: BenchFile) -> None:
+    for plugin in bench.plugins.values():
+        logger.info("%s: %s", plugin.what, plugin.identity)
 
 
 def _aimed(bench: BenchFile, endpoints: Path | None) -> tuple[BenchFile, Clock]:

@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import asdict
+from importlib.metadata import version
 from typing import Any, Final
 
 from instruments.bench import safe_state
@@ -247,6 +248,7 @@ class RequestHandler:
             "pid": os.getpid(),
             "bench": self._host.bench.spec.bench.name,
             "bench_sha256": self._host.bench.sha256,
+            "drivers": self._drivers(),
             "latch": self._host.latch.state,
             "supervised": self._host.heartbeats.supervised,
             "parking": self._host.idle_state.document()["parked"],
@@ -255,3 +257,10 @@ class RequestHandler:
             "runs": [REPORT.dump_python(run.report(), mode="json") for run in runs],
             "notes": [{"kind": kind, **detail} for kind, detail in self._host.journal.notes()[-_SHOWN_RUNS:]],
         }
+
+    def _drivers(self) -> dict[str, dict[str, str]]:
+        """Say of each instrument which driver it has, from where."""
+        bench, own = self._host.bench, f"athanor {version('athanor')}"
+        names = {name: one.driver for name, one in bench.spec.instruments.items()}
+        from_where = {name: bench.plugins[driver].identity if driver in bench.plugins else own for name, driver in names.items()}
+        return {name: {"driver": driver, "from": from_where[name]} for name, driver in names.items()}

@@ -15,8 +15,8 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from instruments.bench.connect import connect
-from instruments.bench.file import BenchFile, load_bench
+from instruments.bench.connect import connect_for_safety
+from instruments.bench.file import BenchFile, read_bench
 from instruments.lab_processes.bench_copies import kept_copy, noted_bench, places, relative_to_lab
 from instruments.lab_processes.state_files import HOST_ERROR, record_exit_reason
 from instruments.lab_processes.stop import Stopped, stopped_from
@@ -59,16 +59,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _supervise(lab: Path, bench: Path, endpoints: Path | None, stopping: threading.Event) -> int:
     def prepared(file: BenchFile) -> SafeStateWithoutHost:
-        return SafeStateWithoutHost.prepare(file, connect, lab=lab, what="supervisor", endpoints=endpoints)
+        return SafeStateWithoutHost.prepare(file, connect_for_safety, lab=lab, what="supervisor", endpoints=endpoints)
 
-    safe_state = prepared(load_bench(bench))
+    safe_state = prepared(read_bench(bench))
 
     def start() -> subprocess.Popen[bytes]:
         file = same_bench(lab, safe_state.bench)
         return start_host(lab, host_command(lab.absolute(), file.absolute(), endpoints and endpoints.absolute()))
 
     def drive() -> Stopped:
-        return stopped_from(drive_in_turn([lambda: safe_state, lambda: prepared(load_bench(noted_bench(lab) or bench))]).document())
+        return stopped_from(drive_in_turn([lambda: safe_state, lambda: prepared(read_bench(noted_bench(lab) or bench))]).document())
 
     notifier = Notifier.from_environment(lab)
     supervisor = Supervisor(lab, start, drive, Times(safe_state.bench.spec.bench.restart_within), notifier)
@@ -81,7 +81,7 @@ def _supervise(lab: Path, bench: Path, endpoints: Path | None, stopping: threadi
 def same_bench(lab: Path, bench: BenchFile) -> Path:
     """Return from where a host reads the bench that is supervised: its file, or the copy once that was changed or is gone."""
     try:
-        same = load_bench(bench.path).sha256 == bench.sha256
+        same = read_bench(bench.path).sha256 == bench.sha256
     except AthanorError:
         same = False
     return bench.path if same else kept_copy(lab, bench.path.name, bench.sha256) or bench.path

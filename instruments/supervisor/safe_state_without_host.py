@@ -19,14 +19,15 @@ import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
 
-from instruments.bench.connect import connect
+from instruments.bench.connect import Usable, connect_for_safety, load_drivers
 from instruments.bench.endpoints import at_plant, plant_clock, read_endpoints
-from instruments.bench.file import BenchFile, load_bench
+from instruments.bench.file import BenchFile, read_bench
 from instruments.bench.link_names import LinkName
 from instruments.bench.safe_state import ACTION_SECONDS, SafeAction, declared
 from instruments.bench.wires import Connect, fulfil
@@ -34,6 +35,7 @@ from instruments.drivers.protocol import Driver
 from instruments.lab_processes.endpoint_locks import ENDPOINT_LOCKS, EndpointLocks
 from orchestrator.clock import Clock, LiveClock
 from orchestrator.errors import AthanorError, Fault, LinkError, Sent
+from orchestrator.plugins import LOADING_SECONDS
 
 logger = logging.getLogger(__name__)
 
@@ -62,8 +64,7 @@ class _LinkThread:
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
             job()
-        for driver in self._drivers.values():
-            driver.close()
+        self._close()
         self._lock.release()
 
     def _try_to_open(self) -> None:
@@ -76,10 +77,21 @@ class _LinkThread:
             self._refused = error
 
     def try_again(self) -> None:
-        """Begin another pass: wait once more, and open once more where that was refused."""
+        """Begin another pass: wait once more, and open once more where that was refused or a driver was missing."""
         self._hangs = False
-        if self._refused is not None:
-            self._jobs.put(self._try_to_open)
+        self._jobs.put(self._open_again)
+
+    def _open_again(self) -> None:
+        lacking = isinstance(self._drivers, Usable) and bool(self._drivers.missing)
+        if lacking:
+            self._close()
+            self._lock.release()
+        if lacking or self._refused is not None:
+            self._try_to_open()
+
+    def _close(self) -> None:
+        for driver in self._drivers.values():
+            driver.close()
 
     def make_safe(self, instrument: str, action: str, *, seconds: float) -> SafeAction:
         """Carry out one safe action in the wire's thread; never raises for a device."""
@@ -129,7 +141,8 @@ class SafeStateWithoutHost:
 
     @classmethod
     def prepare(cls, bench: BenchFile, connect: Connect, *, lab: Path, what: str, endpoints: Path | None = None) -> Self:
-        """Read all files now: they may be gone when they are needed."""
+        """Read all files now, those of plug-ins in a thread of its own: they may be gone when they are needed."""
+        threading.Thread(target=load_drivers, args=(bench, LOADING_SECONDS), name="plug-ins", daemon=True).start()
         return cls(bench, connect, lab, what, endpoints, read_endpoints(endpoints) if endpoints else {})
 
     def drive(self, *, seconds: float = ACTION_SECONDS, only: Callable[[str], bool] = lambda _: True) -> tuple[SafeAction, ...]:
@@ -243,9 +256,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
 
     def prepared(file: Path) -> Prepared:
-        return lambda: SafeStateWithoutHost.prepare(load_bench(file), connect, lab=chosen.lab, what="stop", endpoints=chosen.endpoints)
+        return lambda: SafeStateWithoutHost.prepare(
+            read_bench(file), connect_for_safety, lab=chosen.lab, what="stop", endpoints=chosen.endpoints
+        )
 
-    driven = drive_in_turn([prepared(file) for file in chosen.bench])
+    with redirect_stdout(sys.stderr):  # a plug-in may print
+        driven = drive_in_turn([prepared(file) for file in chosen.bench])
     sys.stdout.write(json.dumps(driven.document()) + "\n")
     return 0 if driven.actions and all(one.done for one in driven.actions) else Fault.exit_code
 

@@ -8,7 +8,7 @@ import fcntl
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -97,7 +97,7 @@ class FakeDriver(Driver):
     CHANNELS: ClassVar[Mapping[str, ChannelSpec]] = {}
     SAFE_ACTIONS: ClassVar[frozenset[str]] = frozenset({"stop"})
     HAS_WATCHDOG: ClassVar[bool] = True
-    LINK_KIND: ClassVar[str] = "serial"
+    LINKS: ClassVar[Collection[str]] = ("serial",)
     LONGEST_QUEUEING: ClassVar[float] = 0.0
 
     def __init__(self, world: World, settings: Settings, clock: Clock) -> None:

@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -35,12 +35,20 @@ class Fake:
     SAFE_ACTIONS: ClassVar[frozenset[str]] = frozenset()
     HAS_WATCHDOG: ClassVar[bool] = False
     LONGEST_QUEUEING: ClassVar[float] = 0.0
-    LINK_KIND: ClassVar[str] = "serial"
+    LINKS: ClassVar[Collection[str]] = ("serial",)
     OPTIONS: ClassVar[frozenset[str]] = frozenset()
 
     @property
     def settings(self) -> Settings:
         return Settings(self.name)
+
+    @classmethod
+    def declared(cls, settings: Settings) -> "type[Fake]":
+        raise NotImplementedError
+
+    @classmethod
+    def files(cls, settings: Settings) -> Mapping[str, bytes]:
+        raise NotImplementedError
 
     @classmethod
     def check_settings(cls, settings: Settings) -> None:

@@ -1,0 +1,10 @@
+"""What the author of a simulated device needs, so that a bench with it can be tried without it.
+
+A simulated device is a subclass of `Body` in a file beside the plant file (`model = "./pump.py:PumpBody"`) or in a package
+that offers it under a name in the entry-point group `athanor.devices`.
+"""
+
+from simulators.body import Body
+from simulators.truth import TruthValue
+
+__all__ = ["Body", "TruthValue"]
