@@ -1,6 +1,6 @@
 """A plant: simulated devices on real wires, chemistry behind them, in one process.
 
-    python -m simulators.plant --plant FILE --folder DIR --bench-sha256 HEX --seed N --rate R
+    python -m simulators.plant --plant FILE --folder DIR --bench-sha256 HEX --seed N --rate R [--security FILE]
 
 It runs until SIGTERM or SIGINT; DIR/endpoints.json appears when all wires answer and goes when the plant ends.
 """
@@ -15,9 +15,9 @@ import signal
 import sys
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from simulators.faults import BODILY_KINDS, FaultBook
 from simulators.flow_tube import Feed, Tube
 from simulators.measurement import Analyser
 from simulators.new_era import NewEraLine
+from simulators.opcua_access import PlatformAccess
 from simulators.opcua_server import PlatformServer
 from simulators.oven import Oven, OvenBody
 from simulators.plantfile import PlantFile, SerialLinkSection, check_fault, load_plant_file
@@ -60,6 +61,8 @@ class PlantRun:
     bench_sha256: str
     seed: int
     rate: float
+    access: Mapping[str, PlatformAccess] = field(default_factory=dict)
+    """What each secured link asks of its clients."""
 
 
 class Plant:
@@ -82,8 +85,9 @@ class Plant:
         name, platform = run.plant.platform
         self._platform = SynthesisPlatform(name, shelf, truth.record, self._clock.now())
         self._lines = {name: self._build_line(name, link) for name, link in run.plant.links.items() if isinstance(link, SerialLinkSection)}
+        analyser, access = self._build_bench(truth), run.access.get(platform.link)
         self._server = PlatformServer(
-            self._platform, self._build_bench(truth), self._faults, self._clock, platform.serial_number, touched=self.touch
+            self._platform, analyser, self._faults, self._clock, platform.serial_number, touched=self.touch, access=access
         )
         self._door = BackDoor(back_door_path(run.folder), self._answer)
 
@@ -154,6 +158,8 @@ class Plant:
     def _announce(self) -> None:
         ports = {name: {"port": str(line.link.absolute())} for name, line in self._lines.items()}
         platform_link = self._run.plant.platform[1].link
+        secured = self._run.access.get(platform_link)
+        platform = {"url": self._server.url, **({"security": secured.table} if secured else {})}
         folder = self._run.folder.stat()
         announcement = {
             "boot_id": self._boot_id,
@@ -166,7 +172,7 @@ class Plant:
             "rate": self._run.rate,
             "t0_monotonic": self._clock.t0_monotonic,
             "control": str(self._door.path),
-            "endpoints": {**ports, platform_link: {"url": self._server.url}},
+            "endpoints": {**ports, platform_link: platform},
         }
         draft = self._run.folder / "endpoints.json.tmp"
         draft.write_text(json.dumps(announcement, indent=2) + "\n")
@@ -250,12 +256,14 @@ def _arguments(argv: Sequence[str] | None) -> PlantRun:
     parser.add_argument("--bench-sha256", required=True, metavar="HEX")
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     parser.add_argument("--rate", type=float, default=1.0, metavar="R", help="lab seconds per wall second")
+    parser.add_argument("--security", type=Path, metavar="FILE", help="what secured links ask of their clients; JSON, without a secret")
     given = parser.parse_args(argv)
     if not 0.0 < given.rate <= _HIGHEST_RATE:
         raise BadInput(f"--rate {given.rate}: expected more than 0 and at most {_HIGHEST_RATE:g}")
     if given.seed < 0:
         raise BadInput(f"--seed {given.seed}: expected 0 or more")
-    return PlantRun(load_plant_file(given.plant), given.folder.resolve(), given.bench_sha256, given.seed, given.rate)
+    access = PlatformAccess.load(given.security, Path()) if given.security else {}
+    return PlantRun(load_plant_file(given.plant), given.folder.resolve(), given.bench_sha256, given.seed, given.rate, access)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from instruments.bench.access import security_of
 from instruments.bench.file import BenchFile
 from instruments.bench.link_names import LinkName
 from instruments.drivers.protocol import Driver
@@ -15,11 +16,13 @@ def connect(bench: BenchFile, link: str, clock: Clock) -> Mapping[str, Driver]:
 
     Raises:
         LinkError: The link cannot be opened.
+        AccessError: One side does not trust the other.
         BadInput: An instrument's settings do not fit its driver.
     """
     spec = bench.spec.links[link]
     with LinkName(link, spec.endpoint).prefixing_errors():
-        transport = open_link(kind=spec.kind, port=spec.port, url=spec.url, frame=spec.frame, baud=spec.baud)
+        security = security_of(bench, link)
+        transport = open_link(kind=spec.kind, port=spec.port, url=spec.url, frame=spec.frame, baud=spec.baud, security=security)
     return {
         name: build_driver(one.driver, transport, bench.settings(name), clock)
         for name, one in bench.spec.instruments.items()

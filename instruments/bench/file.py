@@ -17,6 +17,7 @@ from instruments.bench.prices import Price
 from instruments.bench.spec import BenchGeneralSpec, BenchSpec, HazardSpec, ParkSpec, StockSpec
 from instruments.drivers.protocol import Driver, Limit, Settings
 from instruments.drivers.registry import DRIVERS
+from instruments.lab_processes.bench_copies import origin_of_copy
 from orchestrator.domain.values import explain
 from orchestrator.errors import BadInput, LimitError
 from orchestrator.numerals import split
@@ -45,6 +46,19 @@ class BenchFile:
     path: Path
     text: str
     spec: BenchSpec
+    lab: Path | None = None
+    """The lab whose certificate its secured links show; None where none is known."""
+    origin: Path | None = None
+    """Folder of the file that this is a lab's copy of; None where it is the file itself."""
+
+    @property
+    def folder(self) -> Path:
+        """From where the paths count that the file names."""
+        return self.origin or self.path.parent
+
+    def in_lab(self, lab: Path) -> "BenchFile":
+        """Return the bench as one of a lab."""
+        return replace(self, lab=lab, origin=origin_of_copy(lab, self.path))
 
     @property
     def sha256(self) -> str:
