@@ -15,16 +15,18 @@ from asyncua import ua
 from asyncua.common.utils import ServiceError
 from asyncua.crypto.permission_rules import User, UserRole
 from asyncua.server.server import Server
+from asyncua.server.user_managers import UserManager
 from asyncua.ua.status_codes import StatusCodes
 from cryptography import x509
+from typing_extensions import override
 
 from orchestrator.errors import BadInput
 
 _TOKENS = {"user": ua.UserNameIdentityToken, "user_certificate": ua.X509IdentityToken}
 
 
-@dataclass(frozen=True, slots=True)
-class PlatformAccess:
+@dataclass(frozen=True)
+class PlatformAccess(UserManager):
     """What a platform asks of its clients, and what it shows them."""
 
     folder: Path
@@ -72,12 +74,14 @@ class PlatformAccess:
         if not (usage.digital_signature and usage.data_encipherment):
             raise ServiceError(StatusCodes.BadCertificateUseNotAllowed)
 
+    @override
     def get_user(
-        self, _server: object, username: str | None = None, password: str | None = None, certificate: bytes | None = None
+        self, iserver: object, username: str | None = None, password: str | None = None, certificate: bytes | None = None
     ) -> User | None:
         """Say whether a user is let in; asyncua asks when a session is activated.
 
         Args:
+            iserver: The server that asks.
             username: Of a user who gives a name.
             password: Theirs.
             certificate: Of the channel (DER); or the user's own, where users show one.

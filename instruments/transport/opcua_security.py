@@ -23,6 +23,7 @@ from asyncua.crypto.security_policies import (
     SecurityPolicyBasic256Sha256,
 )
 from asyncua.ua.uaerrors import UaError, UaStatusCodeError
+from cryptography import x509
 from typing_extensions import override
 
 from instruments.trust.certificates import Certificate, judge_server, read_certificate
@@ -127,7 +128,7 @@ class SecuredClient(Client):
             self.set_user(security.user)
             self.set_password("" if security.password is None else security.password.read())
         if security.user_certificate is not None and security.user_key is not None:
-            self.user_certificate = uacrypto.x509_from_der(read_certificate(security.user_certificate, what="user certificate").der)
+            self.user_certificate = x509.load_der_x509_certificate(read_certificate(security.user_certificate, what="user certificate").der)
             self.user_private_key = await uacrypto.load_private_key(read_private(security.user_key, what="user key"), extension="pem")
 
     def _wanted(self, endpoints: Iterable[ua.EndpointDescription], policy: type[SecurityPolicy]) -> ua.EndpointDescription:
@@ -152,7 +153,12 @@ class SecuredClient(Client):
             raise self._refused
         if self._server is not None:
             self._security.trust.require_trusted(self._server)
-        await super().open_secure_channel(renew)
+        try:
+            await super().open_secure_channel(renew)
+        except TimeoutError:
+            if self._server is None:
+                raise
+            raise TimeoutError("no answer on a channel that only the holder of its certificate's key can open") from None
 
     @override
     async def create_session(self) -> ua.CreateSessionResult:

@@ -12,6 +12,8 @@ from typing import Any
 from asyncua import ua
 from asyncua.crypto.permission_rules import User, UserRole
 from asyncua.server.server import Server
+from asyncua.server.user_managers import UserManager
+from typing_extensions import override
 
 from tests.security.issued import SERVER, Issued, pem
 
@@ -20,7 +22,7 @@ USER, PASSWORD = "ada", "correct horse battery staple"
 
 
 @dataclass
-class Door:
+class Door(UserManager):
     """Lets one user in and notes everybody who gives a name."""
 
     users: dict[str, str] = field(default_factory=lambda: {USER: PASSWORD})
@@ -28,7 +30,10 @@ class Door:
     asked: list[str] = field(default_factory=list)
     anonymous: bool = False
 
-    def get_user(self, _: Any, username: str | None = None, password: str | None = None, certificate: bytes | None = None) -> User | None:
+    @override
+    def get_user(
+        self, iserver: Any, username: str | None = None, password: str | None = None, certificate: bytes | None = None
+    ) -> User | None:
         self.asked.append(username or "nobody")
         right = (username is not None and self.users.get(username) == password) or certificate in self.certificates
         return User(UserRole.User, name="x") if right or (self.anonymous and username is None) else None

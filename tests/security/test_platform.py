@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from asyncua.crypto import security_policies
 from asyncua.crypto.uacrypto import CertProperties
 from asyncua.ua.uaerrors import UaError, UaStatusCodeError
 
+from instruments.lab_processes.plant_access import prepare_plant_access
 from instruments.lab_processes.plant_process import ensure_plant, shutdown_plant
 from instruments.trust.certificates import Certificate
 from instruments.trust.folder import TrustFolder
@@ -119,7 +119,7 @@ def test_a_trusted_clients_certificate_is_judged_all_the_same(case: str, lab: Pa
 
 
 @pytest.mark.parametrize("wrong", [{"user": "eve"}, {"password": "guessed"}, {"password": ""}], ids=str)
-def test_a_wrong_user_or_password_is_refused(wrong: dict[str, str], lab: Path, trusted: TrustFolder) -> None:
+def test_a_wrong_user_or_password_is_refused(wrong: dict[str, Any], lab: Path, trusted: TrustFolder) -> None:
     trusted.trust(Certificate.parse(CLIENT.der, what="client"))
     assert answer(lab, **wrong) == "BadUserAccessDenied"
 
@@ -158,7 +158,7 @@ def test_a_certificate_of_somebody_trusted_that_is_only_shown_lets_nobody_in(
             policy.host_certificate = own
             return await sent(parameters)
 
-        self.uaclient.create_session = named
+        monkeypatch.setattr(self.uaclient, "create_session", named)
         return await real(self)
 
     monkeypatch.setattr(Client, "create_session", with_anothers)
@@ -172,11 +172,9 @@ def test_a_lab_that_was_made_before_goes_on_trusting_what_its_people_left(tmp_pa
     own.make_own()
     first = own.own_certificate().fingerprint
     for _ in range(2):
-        ensure_plant(lab, EXAMPLE, bench_sha256="ab" * 32, seed=1, rate=60.0, secured=ASKED)
-        shutdown_plant(lab)
+        prepare_plant_access(lab, ASKED)
         assert own.own_certificate().fingerprint == first
         assert [one.fingerprint for one in plant.trusted] == [first]
         for one in own.trusted:
             own.revoke(one)
     assert own.trusted == ()
-    shutil.rmtree(lab)
