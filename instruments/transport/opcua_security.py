@@ -159,6 +159,11 @@ class SecuredClient(Client):
             if self._server is None:
                 raise
             raise TimeoutError("no answer on a channel that only the holder of its certificate's key can open") from None
+        except ConnectionError as error:
+            if self._server is None:
+                raise
+            own = self._security.trust.own.absolute()  # node-opcua hangs up without a code that asyncua could read
+            raise AccessError(f"the server hung up when it was shown this lab's certificate; it must trust {own}") from error
 
     @override
     async def create_session(self) -> ua.CreateSessionResult:
@@ -228,8 +233,8 @@ def refusal(error: Exception, security: LinkSecurity | None) -> AccessError | No
     if name in _USER_REFUSED:
         return AccessError(f"the server refused {security.who if security else 'anonymous users'} ({name})")
     if name in _WE_REFUSED:
-        shown = "which is none" if security is None else f"{security.trust.own}; whoever runs the server must trust that file"
-        return AccessError(f"the server refused this lab's certificate ({name}): {shown}")
+        shown = "there is none" if security is None else f"it must trust {security.trust.own.absolute()}"
+        return AccessError(f"the server refused this lab's certificate ({name}); {shown}")
     if isinstance(error, UaError) and security is None and str(error).startswith("No matching endpoints"):
         return AccessError("the server lets nobody in on an unsecured channel; the link's table `security` says how it is secured")
     return None

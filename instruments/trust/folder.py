@@ -77,7 +77,7 @@ class TrustFolder:
             AccessError: There is none yet, or its key may be read by others.
         """
         if not self.own.exists():
-            raise AccessError(f"there is no certificate in {self.path}: athanor trust init makes the lab's own")
+            raise AccessError(f"there is no certificate in {self.path.absolute()}: athanor trust init makes the lab's own")
         read_private(self.key, what="private key")
         return read_certificate(self.own, what="certificate")
 
@@ -99,7 +99,7 @@ class TrustFolder:
         """
         shown = f"{certificate.subject}, sha256 {certificate.fingerprint}"
         if certificate.der in {one.der for one in self.rejected}:
-            raise AccessError(f"the server's certificate was revoked: {shown} lies in {self.path / 'rejected'}")
+            raise AccessError(f"the server's certificate was revoked: {shown} lies in {(self.path / 'rejected').absolute()}")
         if certificate.der not in {one.der for one in self.trusted}:
             raise AccessError(f"the server's certificate is not trusted: {shown}; athanor trust add URL asks whether it is to be")
 
