@@ -1,9 +1,9 @@
 """The table `[links.NAME.security]` of a bench file: how a channel is secured and who we are; it holds no secret."""
 
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from orchestrator.domain.values import Frozen
 from orchestrator.domain.written import either
@@ -30,6 +30,13 @@ class SecretSpec(Frozen):
         return self.evolve(file=None if self.file is None else change(self.file))
 
 
+def _no_secret(value: Any) -> Any:
+    """Refuse a password as such, without repeating it."""
+    if isinstance(value, str):
+        raise ValueError('a password is never written here; expected { file = "FILE" } or { env = "NAME" }')
+    return value
+
+
 class SecuritySpec(Frozen):
     """How an OPC-UA channel is secured and who we are."""
 
@@ -51,7 +58,7 @@ class SecuritySpec(Frozen):
     """Whether messages are also enciphered."""
     user: Annotated[str, Field(min_length=1)] | None = None
     """The user's name at the server; without it and without a certificate of the user nobody is named."""
-    password: SecretSpec | None = None
+    password: Annotated[SecretSpec | None, BeforeValidator(_no_secret)] = None
     """Where the user's password is."""
     user_certificate: Annotated[str, Field(min_length=1)] | None = None
     """In place of name and password: the file of the user's certificate (PEM or DER)."""

@@ -1,13 +1,14 @@
 """A campaign on a secured platform: whatever is written about it, no password and no key is in it."""
 
 import base64
-import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from instruments.lab_processes.bench_process import ensure_bench
+from instruments.lab_processes.stop import host_of, supervisor_of
 from instruments.trust.folder import TrustFolder
 from tests.crash.campaigns import athanor
 from tests.faults.laboratory import Laboratory
@@ -51,64 +52,66 @@ def test_no_secret_is_in_ledger_journal_logs_report_export_or_prefects_database(
         assert plants.read_text().strip() not in ended
 
 
-def test_a_live_bench_is_reached_stopped_and_refused_as_its_people_say(laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The plant plays a real platform: its people trust this lab's certificate, and have given out a password."""
+@pytest.fixture
+def live(laboratory: Laboratory) -> Path:
+    """Let the plant play a real platform, whose people have given out a password: a live bench on its wires, and no lab yet."""
     laboratory.start_plant()
-    live, beside = laboratory.file.parent / ".athanor", laboratory.bench.parent
-    (beside / "platform.password").write_text((laboratory.lab / "plant/pki/password").read_text())
-    (beside / "platform.password").chmod(0o600)
+    password = laboratory.bench.parent / "platform.password"
+    password.write_text((laboratory.lab / "plant/pki/password").read_text())
+    password.chmod(0o600)
     text = laboratory.bench.read_text().replace("opc.tcp://platform.lab:4840", laboratory.port("platform"))
     for link in ("oven", "pumps"):
         text = text.replace(f"/dev/serial/by-id/usb-{link}", laboratory.port(link))
     laboratory.bench.write_text(text)
-    connect = ("check", str(laboratory.file), "--connect")
+    return laboratory.file.parent / ".athanor"
 
-    without = athanor(*connect)
-    assert (without.returncode, "athanor trust init" in without.stderr) == (1, True)
-    made = athanor("trust", "init", "--live", "--lab", str(live))
-    assert made.returncode == 0, made.stderr
-    stranger = athanor(*connect)
-    assert (stranger.returncode, "is not trusted" in stranger.stderr) == (1, True)
-    asked = athanor("trust", "add", laboratory.port("platform"), "--lab", str(live))
-    assert (asked.returncode, "--fingerprint" in asked.stderr) == (3, True)
-    fingerprint = next(line.split()[1] for line in asked.stdout.splitlines() if line.startswith("fingerprint"))
-    other = athanor("trust", "add", laboratory.port("platform"), "--lab", str(live), "--fingerprint", "00:11")
-    assert (other.returncode, "nothing is trusted" in other.stderr) == (1, True)
-    added = athanor("trust", "add", laboratory.port("platform"), "--lab", str(live), "--fingerprint", fingerprint)
-    assert added.returncode == 0, added.stderr
-    unknown = athanor(*connect)
-    assert unknown.returncode == 1
-    assert "refused this lab's certificate (BadCertificateUntrusted)" in unknown.stderr
 
+def refused(*words: str, code: int = 1) -> str:
+    """Type a command that is to end with one line."""
+    done = athanor(*words)
+    assert done.returncode == code, done.stdout + done.stderr
+    (line,) = done.stderr.splitlines()
+    return line
+
+
+def typed(*words: str) -> str:
+    done = athanor(*words)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def make_acquainted(laboratory: Laboratory, live: Path) -> str:
+    """Let both sides trust each other, by what people type; return the server's fingerprint."""
+    url, connect = laboratory.port("platform"), ("check", str(laboratory.file), "--connect")
+    assert "athanor trust init" in refused(*connect)
+    typed("trust", "init", "--live", "--lab", str(live))
+    assert "is not trusted" in refused(*connect)
+    assert "with --fingerprint" in refused("trust", "add", url, "--lab", str(live), code=3)
+    fingerprint = next(line.split()[1] for line in typed("trust", "show", url).splitlines() if line.startswith("fingerprint"))
+    assert "nothing is trusted" in refused("trust", "add", url, "--lab", str(live), "--fingerprint", "00:11")
+    typed("trust", "add", url, "--lab", str(live), "--fingerprint", fingerprint)
+    assert "refused this lab's certificate (BadCertificateUntrusted)" in refused(*connect)
     TrustFolder(laboratory.lab / "plant/pki").trust(TrustFolder.of_lab(live).own_certificate())
-    reached = athanor(*connect)
-    assert reached.returncode == 0, reached.stderr
-    assert "SP-0042" in reached.stdout
+    assert "SP-0042" in typed(*connect)
+    return fingerprint
 
-    from instruments.lab_processes.bench_process import ensure_bench
-    from instruments.lab_processes.stop import host_of, supervisor_of
 
-    ensure_bench(live, laboratory.bench)
-    laboratory.bench.rename(beside / "moved.toml")  # the host's copy is what is left; the password is beside the file, not the copy
+def test_a_live_bench_is_reached_and_stopped_without_its_host_and_is_out_of_reach_once_trust_is_gone(
+    laboratory: Laboratory, live: Path
+) -> None:
+    fingerprint, bench = make_acquainted(laboratory, live), laboratory.bench
+    ensure_bench(live, bench)
+    bench.rename(bench.with_name("moved.toml"))  # the host's copy is what is left; the password is beside the file, not the copy
     for process in (supervisor_of(live), host_of(live)):
         assert process is not None
         assert process.kill()
-    stopped = athanor("stop", "--lab", str(live))
-    assert stopped.returncode == 0, stopped.stdout + stopped.stderr
-    assert "platform.abort: done" in stopped.stdout
-    (beside / "moved.toml").rename(laboratory.bench)
+    assert "platform.abort: done" in typed("stop", "--lab", str(live))
+    assert list(live.rglob("platform.password")) == []
+    bench.with_name("moved.toml").rename(bench)
 
-    revoked = athanor("trust", "revoke", fingerprint[:11], "--lab", str(live))
-    assert revoked.returncode == 0, revoked.stderr
-    listed = athanor("trust", "list", "--lab", str(live))
-    assert [line.split()[0] for line in listed.stdout.splitlines()] == ["own", "rejected"]
-    refused = athanor(*connect)
-    assert refused.returncode == 1
-    assert "was revoked" in refused.stderr
-    run = athanor("run", str(laboratory.file), "--no-view")
-    assert run.returncode == 3, run.stderr  # latched
-    athanor("resume", "--lab", str(live), "--by", "Ada", "--reason", "looked")
-    run = athanor("run", str(laboratory.file), "--no-view")
-    assert (run.returncode, "the bench host did not start: link platform" in run.stderr, "was revoked" in run.stderr) == (1, True, True)
-    assert len(run.stderr.splitlines()) == 1
-    assert os.environ.get("PLATFORM_PASSWORD") is None
+    typed("trust", "revoke", fingerprint[:11], "--lab", str(live))
+    assert [line.split()[0] for line in typed("trust", "list", "--lab", str(live)).splitlines()] == ["own", "rejected"]
+    assert "was revoked" in refused("check", str(laboratory.file), "--connect")
+    line = refused("run", str(laboratory.file), "--no-view")
+    assert line.startswith("athanor: the bench host did not start: link platform (")
+    assert "was revoked" in line
