@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from flows.cli.main import app
 from instruments.lab_processes.bench_process import ensure_bench
 from instruments.lab_processes.stop import host_of, supervisor_of
 from instruments.trust.folder import TrustFolder
+from orchestrator.errors import AthanorError
 from tests.crash.campaigns import athanor
 from tests.faults.laboratory import Laboratory
 
@@ -67,20 +69,32 @@ def live(laboratory: Laboratory) -> Path:
 
 
 def refused(*words: str, code: int = 1) -> str:
-    """Type a command that is to end with one line."""
-    done = athanor(*words)
-    assert done.returncode == code, done.stdout + done.stderr
-    (line,) = done.stderr.splitlines()
-    return line
+    """Give a command that is to end with one line; return the line."""
+    with pytest.raises(AthanorError) as caught:
+        app(words, standalone_mode=False)
+    assert caught.value.exit_code == code
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
 
 
-def typed(*words: str) -> str:
-    done = athanor(*words)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+class Typed:
+    """What commands print that end well."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+
+    def __call__(self, *words: str) -> str:
+        self._capsys.readouterr()
+        app(words, standalone_mode=False)
+        return self._capsys.readouterr().out
 
 
-def make_acquainted(laboratory: Laboratory, live: Path) -> str:
+@pytest.fixture
+def typed(capsys: pytest.CaptureFixture[str]) -> Typed:
+    return Typed(capsys)
+
+
+def make_acquainted(laboratory: Laboratory, live: Path, typed: Typed) -> str:
     """Let both sides trust each other, by what people type; return the server's fingerprint."""
     url, connect = laboratory.port("platform"), ("check", str(laboratory.file), "--connect")
     assert "athanor trust init" in refused(*connect)
@@ -97,9 +111,9 @@ def make_acquainted(laboratory: Laboratory, live: Path) -> str:
 
 
 def test_a_live_bench_is_reached_and_stopped_without_its_host_and_is_out_of_reach_once_trust_is_gone(
-    laboratory: Laboratory, live: Path
+    laboratory: Laboratory, live: Path, typed: Typed
 ) -> None:
-    fingerprint, bench = make_acquainted(laboratory, live), laboratory.bench
+    fingerprint, bench = make_acquainted(laboratory, live, typed), laboratory.bench
     ensure_bench(live, bench)
     bench.rename(bench.with_name("moved.toml"))  # the host's copy is what is left; the password is beside the file, not the copy
     for process in (supervisor_of(live), host_of(live)):
@@ -112,6 +126,7 @@ def test_a_live_bench_is_reached_and_stopped_without_its_host_and_is_out_of_reac
     typed("trust", "revoke", fingerprint[:11], "--lab", str(live))
     assert [line.split()[0] for line in typed("trust", "list", "--lab", str(live)).splitlines()] == ["own", "rejected"]
     assert "was revoked" in refused("check", str(laboratory.file), "--connect")
-    line = refused("run", str(laboratory.file), "--no-view")
-    assert line.startswith("athanor: the bench host did not start: link platform (")
+    run = athanor("run", str(laboratory.file), "--no-view")
+    (line,) = run.stderr.splitlines()
+    assert (run.returncode, line.partition(" (")[0]) == (1, "athanor: the bench host did not start: link platform")
     assert "was revoked" in line
