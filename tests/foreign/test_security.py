@@ -15,7 +15,7 @@ import pytest
 from instruments.lab_processes.plant_process import ensure_plant, shutdown_plant
 from instruments.transport.base import Name
 from instruments.transport.opcua import OpcUaTransport
-from instruments.transport.opcua_security import LinkSecurity, fetch_certificate
+from instruments.transport.opcua_security import LinkSecurity, PolicyName, fetch_certificate
 from instruments.trust.certificates import Certificate, read_certificate
 from instruments.trust.folder import TrustFolder
 from instruments.trust.secret import Secret, write_private
@@ -25,7 +25,7 @@ from tests.simulator.plant_process import EXAMPLE
 
 pytestmark = [pytest.mark.foreign, pytest.mark.slow]
 USER, PASSWORD = "ada", "pass:word with blanks"
-POLICIES = {
+POLICIES: dict[PolicyName, str] = {
     "Basic256Sha256": "Basic256Sha256",
     "Aes128Sha256RsaOaep": "Aes128_Sha256_RsaOaep",
     "Aes256Sha256RsaPss": "Aes256_Sha256_RsaPss",
