@@ -93,7 +93,7 @@ class PlatformAccess(UserManager):
         if certificate is None or x509.load_der_x509_certificate(certificate) not in self._trusted():
             return None
         if self.table.get("user") is None:
-            return User(UserRole.User, name="anonymous")
+            return User(UserRole.User)
         right = (self.folder / self.table["password"]["file"]).read_bytes().strip()
         fits = hmac.compare_digest((password or "").encode(), right) and username == self.table["user"]
         return User(UserRole.User, name=username) if fits else None
