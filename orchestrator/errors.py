@@ -12,6 +12,7 @@
         ├── LinkError           nothing, or nothing in time, on the wire             retry if not sent
         ├── ProtocolError       an answer that is none                               sent = maybe
         ├── DeviceError         the device understood and refused, or is faulty      ask the operator
+        ├── AccessError         certificate, user or password: nobody was let in     sent = no; exit 1
         ├── LimitError          outside a limit; never reaches the wire              sent = no
         ├── InterlockError      a condition over several values does not hold        sent = no
         └── OutcomeUnknown      nobody can say whether it happened                   ask a person
@@ -87,6 +88,15 @@ class ProtocolError(InstrumentError):
 
 class DeviceError(InstrumentError):
     """The device refused, ignored the command, is in the wrong state, or is not the device expected."""
+
+
+class AccessError(InstrumentError):
+    """Two sides do not trust each other: a certificate, a user or a password; no command was sent, and none will be."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, sent: Sent = Sent.NO) -> None:
+        super().__init__(message, sent=sent)
 
 
 class LimitError(InstrumentError):

@@ -21,6 +21,7 @@ from simulators.faults import PLATFORM_KINDS, FaultBook, FaultKind, FaultSpec
 from simulators.lads_nodes import PlatformNodes, build_namespaces, build_platform, build_structures
 from simulators.lads_results import ResultNodes
 from simulators.measurement import Analyser
+from simulators.opcua_access import PlatformAccess
 from simulators.synthesis_platform import Order, ProgramResult, Refusal, Sample, State, SynthesisPlatform
 
 logger = logging.getLogger(__name__)
@@ -56,7 +57,9 @@ class PlatformServer:
         serial_number: str,
         *,
         touched: Callable[[], None],
+        access: PlatformAccess | None = None,
     ) -> None:
+        self._access = access
         self._platform = platform
         self._bench = bench
         self._faults = faults
@@ -74,7 +77,10 @@ class PlatformServer:
         """Build the address space and listen."""
         await self._server.init()
         self._server.set_server_name("Simulated synthesis platform")
-        self._server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+        if self._access is None:
+            self._server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+        else:
+            await self._access.secure(self._server)
         names = await build_namespaces(self._server)
         structures = await build_structures(self._server, names)
         self._nodes = await build_platform(self._server, names, structures, self._serial_number)

@@ -1,6 +1,6 @@
 """A plant: simulated devices on real wires, chemistry behind them, in one process.
 
-    python -m simulators.plant --plant FILE --folder DIR --bench-sha256 HEX --seed N --rate R
+    python -m simulators.plant --plant FILE --folder DIR --bench-sha256 HEX --seed N --rate R [--security FILE]
 
 It runs until SIGTERM or SIGINT; DIR/endpoints.json appears when all wires answer and goes when the plant ends.
 """
@@ -15,9 +15,9 @@ import signal
 import sys
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ from simulators.faults import BODILY_KINDS, FaultBook
 from simulators.flow_tube import Feed, Tube
 from simulators.measurement import Analyser
 from simulators.new_era import NewEraLine
+from simulators.opcua_access import PlatformAccess
 from simulators.opcua_server import PlatformServer
 from simulators.oven import Oven, OvenBody
 from simulators.plantfile import LoadedPlant, PlantFile, SerialLinkSection, check_fault, load_plant_file
@@ -65,6 +66,8 @@ class PlantRun:
     bench_sha256: str
     seed: int
     rate: float
+    access: Mapping[str, PlatformAccess] = field(default_factory=dict)
+    """What each secured link asks of its clients."""
 
     @property
     def plant(self) -> PlantFile:
@@ -118,7 +121,9 @@ class Plant:
         name, section = found
         platform = SynthesisPlatform(name, shelf, self._record, self._clock.now())
         analyser = self._build_analyser(self._oven)
-        return platform, PlatformServer(platform, analyser, self._faults, self._clock, section.serial_number, touched=self.touch)
+        access = self._run.access.get(section.link)
+        served = PlatformServer(platform, analyser, self._faults, self._clock, section.serial_number, touched=self.touch, access=access)
+        return platform, served
 
     def _build_analyser(self, oven: Oven) -> Analyser:
         plant, environment = self._run.plant, self._run.plant.environment
@@ -206,13 +211,14 @@ class Plant:
         alone = [self._oven.fails_at if self._oven else None, self._platform.lapses_at if self._platform else None]
         return min((moment for moment in [*walls, *silences, *alone] if moment is not None), default=None)
 
-    def _endpoints(self) -> dict[str, dict[str, str]]:
+    def _endpoints(self) -> dict[str, dict[str, Any]]:
         ports = {name: {"port": str(line.link.absolute())} for name, line in self._lines.items()}
         platform = self._run.plant.platform
         urls = {name: server.url for name, server in self._servers.items()}
         if platform is not None and self._server is not None:
             urls[platform[1].link] = self._server.url
-        return {**ports, **{name: {"url": url} for name, url in urls.items()}}
+        secured = {name: {"security": one.table} for name, one in self._run.access.items()}
+        return {**ports, **{name: {"url": url, **secured.get(name, {})} for name, url in urls.items()}}
 
     def _announce(self) -> None:
         folder = self._run.folder.stat()
@@ -316,12 +322,14 @@ def _arguments(argv: Sequence[str] | None) -> PlantRun:
     parser.add_argument("--bench-sha256", required=True, metavar="HEX")
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     parser.add_argument("--rate", type=float, default=1.0, metavar="R", help="lab seconds per wall second")
+    parser.add_argument("--security", type=Path, metavar="FILE", help="what secured links ask of their clients; JSON, without a secret")
     given = parser.parse_args(argv)
     if not 0.0 < given.rate <= _HIGHEST_RATE:
         raise BadInput(f"--rate {given.rate}: expected more than 0 and at most {_HIGHEST_RATE:g}")
     if given.seed < 0:
         raise BadInput(f"--seed {given.seed}: expected 0 or more")
-    return PlantRun(load_plant_file(given.plant), given.folder.resolve(), given.bench_sha256, given.seed, given.rate)
+    access = PlatformAccess.load(given.security, Path()) if given.security else {}
+    return PlantRun(load_plant_file(given.plant), given.folder.resolve(), given.bench_sha256, given.seed, given.rate, access)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -62,6 +62,8 @@ def _print(plan: Plan, document: dict[str, Any]) -> None:
     _print_parking(plan)
     for name in document["without_watchdog"]:
         console.print(f"  {name}: no communication watchdog is armed; only the host and the supervisor can make it safe")
+    for line in document["links"]:
+        console.print(f"  {line}")
 
 
 def _lab_time(plan: Plan, hours: float, heating: float | None) -> str:

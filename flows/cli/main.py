@@ -15,7 +15,16 @@ from typing import Final
 
 import typer
 
-from flows.cli import campaign_commands, file_commands, reading_commands, review_commands, status, steering_commands, study_commands
+from flows.cli import (
+    campaign_commands,
+    file_commands,
+    reading_commands,
+    review_commands,
+    status,
+    steering_commands,
+    study_commands,
+    trust_commands,
+)
 from flows.cli.console import fail
 from orchestrator.errors import AthanorError, Fault
 
@@ -34,6 +43,7 @@ for _module in (file_commands, campaign_commands, status, steering_commands, rev
 app.add_typer(study_commands.priors_app, name="priors")
 app.add_typer(review_commands.review_app, name="review")
 app.add_typer(review_commands.people_app, name="people")
+app.add_typer(trust_commands.trust_app, name="trust")
 
 
 def check_packages() -> None:

@@ -5,6 +5,7 @@ from statistics import fmean
 from typing import Any
 
 from flows.plans.plan import Plan
+from instruments.bench.access import remarks_on_links
 from instruments.bench.endpoints import at_plant, read_endpoints
 from instruments.bench.file import BenchFile
 from instruments.bench.hazards import possible_hazards
@@ -79,5 +80,6 @@ def _estimates(plan: Plan) -> dict[str, Any]:
         "without_watchdog": [
             name for name, one in plan.bench.spec.instruments.items() if one.watchdog is None or not plan.bench.driver(name).HAS_WATCHDOG
         ],
+        "links": list(remarks_on_links(plan.bench)),
         "example": {"configuration": plan.sample[0], "steps": [step.model_dump(mode="json") for step in expanded[0]]},
     }

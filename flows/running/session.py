@@ -28,6 +28,7 @@ from flows.running.log_file import log_to
 from flows.running.notices import Teller
 from flows.running.run_loop import Ended
 from flows.running.steering import LEFT_IN_PAGE, Steering
+from instruments.bench.endpoints import secured_links
 from instruments.bench_client.client import HostClient
 from instruments.lab_processes.bench_process import ensure_bench, shutdown_bench
 from instruments.lab_processes.campaign_lock import CampaignLock
@@ -257,8 +258,10 @@ class _Session:
                 raise BadInput(f"{plan.bench.path}: a dry run needs [simulation] plant = FILE")
             file = plan.bench.path.parent / plant
             formerly = former_benches(self.store.events(plan.file.name))
-            sha256 = plan.bench.sha256
-            ensure_plant(lab.path, file, bench_sha256=sha256, seed=options.plant_seed, rate=options.rate, formerly=formerly)
+            sha256, secured = plan.bench.sha256, secured_links(plan.bench)
+            ensure_plant(
+                lab.path, file, bench_sha256=sha256, seed=options.plant_seed, rate=options.rate, formerly=formerly, secured=secured
+            )
         ensure_bench(lab.path, plan.bench.path, lab.endpoints)
         return lab_clock(lab.endpoints), plan.bench.sha256
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
 
+from instruments.bench.access import security_of
 from instruments.bench.file import BenchFile
 from instruments.bench.link_names import LinkName
 from instruments.drivers.protocol import Driver, Settings
@@ -34,6 +35,7 @@ def connect(bench: BenchFile, link: str, clock: Clock) -> Mapping[str, Driver]:
 
     Raises:
         LinkError: The link cannot be opened.
+        AccessError: One side does not trust the other.
         BadInput: An instrument's settings do not fit its driver, or its driver cannot be loaded.
     """
     settings = {name: bench.settings(name) for name in _on(bench, link)}
@@ -81,4 +83,5 @@ def _on(bench: BenchFile, link: str) -> list[str]:
 def _open(bench: BenchFile, link: str) -> Transport:
     spec = bench.spec.links[link]
     with LinkName(link, spec.endpoint).prefixing_errors():
-        return open_link(kind=spec.kind, port=spec.port, url=spec.url, frame=spec.frame, baud=spec.baud)
+        security = security_of(bench, link)
+        return open_link(kind=spec.kind, port=spec.port, url=spec.url, frame=spec.frame, baud=spec.baud, security=security)

@@ -13,14 +13,17 @@ from orchestrator.errors import BadInput
 __all__ = ["at_plant", "plant_clock", "read_endpoints"]
 
 _KEYS: Final = frozenset({"port", "url"})
+_FILES: Final = frozenset({"file", "user_certificate", "user_key"})
+"""What names a file in a table of security."""
 
 
 def read_endpoints(path: Path) -> dict[str, Any]:
     """Read what a plant says of its wires; empty when there is none.
 
-    Its ports are links in its own folder: where that was moved since, they are looked for in its new place.
+    Its ports are links in its own folder: where that was moved since, they are looked for in its new place. The files of
+    its security are named by their way from there.
     """
-    document = read_state_file(path)
+    document = _with_whole_paths(read_state_file(path), path.parent.absolute())
     folder, identity = document.get("folder"), {key: document.get(key) for key in ("device", "inode")}
     if folder is None or folder == str(path.parent.absolute()) or identity != folder_identity(path.parent):
         return document
@@ -28,13 +31,28 @@ def read_endpoints(path: Path) -> dict[str, Any]:
     return {**document, "endpoints": {name: _moved(entry, Path(folder), path.parent.absolute()) for name, entry in entries.items()}}
 
 
-def _moved(entry: Mapping[str, str], old: Path, new: Path) -> dict[str, str]:
+def secured_links(bench: BenchFile) -> dict[str, dict[str, Any]]:
+    """Return what the bench file says of its secured links and the simulated devices are to ask as well: policy, mode, kind of user."""
+    asked = {"policy", "mode", "user", "user_certificate"}
+    return {name: link.security.model_dump(include=asked) for name, link in bench.spec.links.items() if link.security is not None}
+
+
+def _with_whole_paths(document: dict[str, Any], folder: Path) -> dict[str, Any]:
+    def whole(value: Any) -> Any:
+        return {key: str(folder / one) if key in _FILES else whole(one) for key, one in value.items()} if isinstance(value, dict) else value
+
+    entries = document.get("endpoints", {})
+    secured = {name: {**entry, "security": whole(entry["security"])} for name, entry in entries.items() if "security" in entry}
+    return {**document, "endpoints": {**entries, **secured}} if secured else document
+
+
+def _moved(entry: Mapping[str, Any], old: Path, new: Path) -> dict[str, Any]:
     port = Path(entry.get("port", ""))
     return {**entry, "port": str(new / port.relative_to(old))} if port.is_relative_to(old) else dict(entry)
 
 
 def at_plant(bench: BenchFile, document: Mapping[str, Any]) -> BenchFile:
-    """Return the bench with each link's port or url from a plant's document; its hash stays that of the file.
+    """Return the bench with each link's port or url, and its security, from a plant's document; its hash stays that of the file.
 
     Raises:
         BadInput: A link has no entry: a dry run never reads a live endpoint.
@@ -44,5 +62,6 @@ def at_plant(bench: BenchFile, document: Mapping[str, Any]) -> BenchFile:
     for name, link in bench.spec.links.items():
         if not isinstance(entries.get(name), dict):
             raise BadInput(f"link {name} has no entry in the plant's endpoints; they name: {', '.join(entries) or 'nothing'}")
-        links[name] = link.evolve(**{key: value for key, value in entries[name].items() if key in _KEYS})
+        replaced = {key: value for key, value in entries[name].items() if key in _KEYS}
+        links[name] = link.evolve(**replaced, security=entries[name].get("security"))
     return replace(bench, spec=bench.spec.model_copy(update={"links": links}))  # each link was checked when it was made

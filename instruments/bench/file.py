@@ -18,6 +18,7 @@ from instruments.bench.prices import Price
 from instruments.bench.spec import BenchGeneralSpec, BenchSpec, HazardSpec, ParkSpec, StockSpec
 from instruments.drivers.protocol import Driver, Limit, Settings
 from instruments.drivers.registry import DRIVERS, driver_plugin, find_driver
+from instruments.lab_processes.bench_copies import origin_of_copy
 from orchestrator.domain.values import explain
 from orchestrator.errors import BadInput, LimitError
 from orchestrator.numerals import split
@@ -51,6 +52,19 @@ class BenchFile:
     """Content of the other files that it consists of (drivers, what those read), by their paths beside it."""
     _drivers: dict[str, type[Driver]] = field(default_factory=dict, repr=False, compare=False)
     """Those that were asked for: a plug-in that hangs at its import keeps nobody from the others."""
+    lab: Path | None = None
+    """The lab whose certificate its secured links show; None where none is known."""
+    origin: Path | None = None
+    """Folder of the file that this is a lab's copy of; None where it is the file itself."""
+
+    @property
+    def folder(self) -> Path:
+        """From where the paths count that the file names."""
+        return self.origin or self.path.parent
+
+    def in_lab(self, lab: Path) -> "BenchFile":
+        """Return the bench as one of a lab."""
+        return replace(self, lab=lab, origin=origin_of_copy(lab, self.path))
 
     @cached_property
     def sha256(self) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from typing_extensions import override
 
-from orchestrator.errors import LinkError, ProtocolError
+from orchestrator.errors import AccessError, LinkError, ProtocolError
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class LinkName:
         """Let a wire's error begin with the link, and the instrument that was spoken to; what has begun so already is left."""
         try:
             yield
-        except (LinkError, ProtocolError) as error:
+        except (AccessError, LinkError, ProtocolError) as error:
             message = str(error)
             if message.startswith("link "):
                 raise

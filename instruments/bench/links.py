@@ -6,6 +6,7 @@ Only there: what was stored under an earlier release stays readable, and `stop` 
 import os
 from collections.abc import Iterator
 from itertools import combinations
+from urllib.parse import urlsplit
 
 from instruments.bench.file import BenchFile
 from instruments.bench.spec import LinkSpec
@@ -14,13 +15,20 @@ from orchestrator.errors import BadInput
 
 
 def refuse_unhonoured(bench: BenchFile) -> None:
-    """Refuse two links on one wire, links of the wrong kind, and keys that no driver reads.
+    """Refuse secrets in urls, two links on one wire, links of the wrong kind, and keys that no driver reads.
 
     Raises:
         BadInput: One line that names the links or the instrument, and what was expected.
     """
-    for complaint in (*_shared(bench), *_unread(bench)):
+    for complaint in (*_with_credentials(bench), *_shared(bench), *_unread(bench)):
         raise BadInput(f"{bench.path}: {complaint}")
+
+
+def _with_credentials(bench: BenchFile) -> Iterator[str]:
+    """Name links whose url says who connects; the url itself is not repeated: bench files are kept, lines are logged."""
+    for name, link in bench.spec.links.items():
+        if is_url(link.endpoint) and "@" in urlsplit(link.endpoint).netloc:
+            yield f"link {name}: its url holds a user or a password; [links.{name}.security] has keys for both"
 
 
 def _shared(bench: BenchFile) -> Iterator[str]:

@@ -3,10 +3,12 @@
 What takes drivers, units of channels or several tables at once is checked by `instruments.bench.file`.
 """
 
+from collections.abc import Callable
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
+from instruments.bench.security_spec import SecuritySpec
 from orchestrator.domain.values import Frozen
 from orchestrator.domain.written import (
     UNIT,
@@ -43,7 +45,7 @@ class LinkSpec(Frozen):
     model_config = ConfigDict(
         json_schema_extra={
             "if": {"properties": {"kind": {"const": "serial"}}, "required": ["kind"]},
-            "then": {**never("url"), "required": ["port"]},
+            "then": {**never("url", "security"), "required": ["port"]},
             "else": {**never("port"), "required": ["url"]},
         }
     )
@@ -58,17 +60,26 @@ class LinkSpec(Frozen):
     """Serial: data bits, parity (N, E or O) and stop bits."""
     baud: Whole = 19200
     """Serial: bits per second."""
+    security: SecuritySpec | None = None
+    """OPC-UA: how the channel is secured and who we are; without it nothing is signed or enciphered, and nobody named."""
 
     @model_validator(mode="after")
     def _check(self) -> "LinkSpec":
         if (self.kind == "serial") != (self.port is not None) or (self.kind == "opcua") != (self.url is not None):
             raise ValueError("a serial link has a port, an opcua link a url")
+        if self.kind == "serial" and self.security is not None:
+            raise ValueError("security belongs to an opcua link; this one is serial")
         return self
 
     @property
     def endpoint(self) -> str:
         """The port or the url."""
         return self.port or self.url or ""
+
+    def with_files(self, change: Callable[[str], str]) -> "LinkSpec":
+        """Return the link with each path that it names changed."""
+        port = None if self.port is None else change(self.port)
+        return self.evolve(port=port, security=self.security and self.security.with_files(change))
 
 
 class WatchdogSpec(Frozen):

@@ -27,7 +27,7 @@ def read_identities(bench: BenchFile, lab: Path) -> dict[str, str]:
             return {name: _shown(identity) for name, identity in client.status()["identities"].items()}
     try:
         with EndpointLocks([link.endpoint for link in bench.spec.links.values()], what="check --connect", lab=lab):
-            return _ask_all(bench)
+            return _ask_all(bench.in_lab(lab))
     except AthanorError as error:
         raise BadInput(f"{bench.path.name}: {error}") from error
 

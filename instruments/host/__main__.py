@@ -100,7 +100,8 @@ def _log_to(path: Path) -> None:
 
 
 def _serve(lab: Path, bench_path: Path, endpoints: Path | None, replaceable: Replaceable, held: ExitStack) -> int:
-    bench, clock = _aimed(load_bench(bench_path), endpoints)
+    read = load_bench(bench_path).in_lab(lab)
+    bench, clock = _aimed(read, endpoints)
     bench.check_instruments()
     _log_plugins(bench)
     park_steps(bench)  # what is wrong with them is said before a wire is touched
@@ -111,7 +112,7 @@ def _serve(lab: Path, bench_path: Path, endpoints: Path | None, replaceable: Rep
     locks = EndpointLocks([bench.spec.links[link].endpoint for link in used], what="bench host", lab=lab, folder=replaceable.lock_folder)
     locks.acquire(patience=LOCK_PATIENCE)
     held.callback(locks.release)
-    keep_copy(lab, bench.path.name, bench.files, sha256=bench.sha256)
+    keep_copy(lab, bench.path.name, bench.files, sha256=bench.sha256, origin=read.folder)
     journal = replaceable.journal(lab / "journal.sqlite")
     held.callback(journal.close)
     last_life = LastLifeTime(lab / "host.life", clock)
@@ -150,12 +151,9 @@ def _aimed(bench: BenchFile, endpoints: Path | None) -> tuple[BenchFile, Clock]:
 
 
 def _moving_along(bench: BenchFile) -> BenchFile:
-    """Name a plant's ports by their way from the lab, where the host stands: links are opened anew after the lab was moved."""
-    links = {
-        name: link.evolve(port=str(relative_to_lab(Path(), Path(link.port)))) if link.port else link
-        for name, link in bench.spec.links.items()
-    }
-    return replace(bench, spec=bench.spec.model_copy(update={"links": links}))
+    """Name a plant's files by their way from the lab, where the host stands: links are opened anew after the lab was moved."""
+    links = {name: link.with_files(lambda path: str(relative_to_lab(Path(), Path(path)))) for name, link in bench.spec.links.items()}
+    return replace(bench, origin=Path(), spec=bench.spec.model_copy(update={"links": links}))
 
 
 def _live(lab: Path, host: HostParts, held: ExitStack) -> int:

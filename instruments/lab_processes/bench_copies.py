@@ -27,7 +27,7 @@ LAST_COPY: Final = str(Path("host") / "bench.json")
 """Names the copy of the bench file whose host took the wires last."""
 
 
-def keep_copy(lab: Path, name: str, files: Mapping[str, bytes], *, sha256: str) -> Path:
+def keep_copy(lab: Path, name: str, files: Mapping[str, bytes], *, sha256: str, origin: Path | None = None) -> Path:
     """Copy the files of a bench into a lab, and note that they are those in use; return the bench file's copy.
 
     Args:
@@ -35,6 +35,7 @@ def keep_copy(lab: Path, name: str, files: Mapping[str, bytes], *, sha256: str) 
         name: The bench file's, one of `files`.
         files: Content by path beside the bench file.
         sha256: The bench file's hash.
+        origin: The folder that the bench file comes from: secrets that it names are never copied, but read there.
 
     Raises:
         Fault: They cannot be written.
@@ -43,10 +44,30 @@ def keep_copy(lab: Path, name: str, files: Mapping[str, bytes], *, sha256: str) 
     try:
         for path, content in files.items():
             _keep(folder / path, content)
+        if origin is not None:
+            write_state_file(_origin_note(folder), {"folder": _noted(lab.absolute(), origin.absolute())})
         write_state_file(lab / LAST_COPY, {"bench": str(_COPIES / sha256 / name)})
     except OSError as error:
         raise Fault(f"the bench file cannot be copied to {folder}: {error.strerror}") from error
     return folder / name
+
+
+def _origin_note(copy: Path) -> Path:
+    return copy.with_name(f"{copy.name}.json")
+
+
+def origin_of_copy(lab: Path, bench: Path) -> Path | None:
+    """Return the folder that a lab's copy of a bench file was made from; None where the file is no such copy."""
+    copies = lab.absolute() / _COPIES
+    if not bench.absolute().is_relative_to(copies):
+        return None
+    note = read_lab_state(lab, str(_origin_note(_COPIES / bench.absolute().relative_to(copies).parts[0])))
+    return Path(os.path.normpath(lab / note["folder"])) if isinstance(note.get("folder"), str) else None
+
+
+def _noted(lab: Path, path: Path) -> str:
+    """Return how a lab notes a path: what moves with it by its way from there, the rest as a whole."""
+    return os.path.relpath(path, lab) if path.is_relative_to(lab.parent) else str(path)
 
 
 def _keep(path: Path, content: bytes) -> None:
@@ -84,7 +105,7 @@ def places(lab: Path, bench: Path, endpoints: Path | None) -> dict[str, str]:
     if bench.is_relative_to(lab / _COPIES):  # started from the copy: the file that it was made from is still today's
         bench = noted_bench(lab) or bench
     given = {"bench": bench, **({"endpoints": endpoints} if endpoints else {})}
-    return {name: os.path.relpath(path, lab) if path.is_relative_to(lab.parent) else str(path) for name, path in given.items()}
+    return {name: _noted(lab, path) for name, path in given.items()}
 
 
 def _noted_places(lab: Path) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from instruments.lab_processes.state_files import (
     read_state_file,
 )
 from instruments.lab_processes.stop import host_of, plant_lives, stop_bench, supervisor_of
-from orchestrator.errors import AthanorError, BadInput, HostError, NeedsPerson
+from orchestrator.errors import AccessError, AthanorError, BadInput, HostError, NeedsPerson
 from orchestrator.textfile import read_text
 
 logger = logging.getLogger(__name__)
@@ -58,6 +58,7 @@ def ensure_bench(lab: Path, bench: Path, endpoints: Path | None = None, *, super
 
     Raises:
         HostError: It did not come up; with the host's own line.
+        BadInput: It did not, since a device and the lab do not trust each other.
         NeedsPerson: A host with another bench file is in the middle of a run.
     """
     lab, bench, endpoints = lab.absolute(), bench.absolute(), endpoints.absolute() if endpoints else None
@@ -116,8 +117,9 @@ def _await_host(lab: Path, supervisor: Process) -> BenchProcess:
             return found
         if not supervisor.alive:
             reap(supervisor.pid)
-            line = read_state_file(lab / HOST_ERROR).get("error") or last_line(lab / "supervisor.log")
-            raise HostError(f"the bench host did not start: {line}")
+            told = read_state_file(lab / HOST_ERROR)
+            line = f"the bench host did not start: {told.get('error') or last_line(lab / 'supervisor.log')}"
+            raise BadInput(line) if told.get("kind") == AccessError.__name__ else HostError(line)
         time.sleep(START_POLL_SECONDS)
     raise HostError(f"the bench host was not ready within {START_SECONDS:g} s; see {lab / 'supervisor.log'}")
 

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from instruments.lab_processes.plant_access import prepare_plant_access
 from instruments.lab_processes.process_identity import Process, last_line, reap, start_detached
 from instruments.lab_processes.started import PLANT_SECONDS, START_POLL_SECONDS, START_SECONDS, forget_started, remember_or_end, starting
 from instruments.lab_processes.state_files import ENDPOINTS, PLANT, STARTED, read_lab_state, read_state_file, write_state_file
@@ -22,6 +23,7 @@ def ensure_plant(
     seed: int,
     rate: float,
     formerly: Collection[str] = (),
+    secured: Mapping[str, Mapping[str, Any]] | None = None,
     plant: Sequence[str] = _PLANT,
 ) -> dict[str, str]:
     """Adopt the lab's running plant, or start one, and wait until its devices answer.
@@ -33,6 +35,7 @@ def ensure_plant(
         seed: Of chemistry and faults.
         rate: Lab seconds per wall second.
         formerly: Hashes of bench files in whose place this one was put: a plant outlives that, as a laboratory does.
+        secured: Policy, mode and kind of user of each link that the bench file secures; the simulated devices ask for the same.
         plant: Module and first arguments of the plant; another one in tests only.
 
     Returns:
@@ -52,7 +55,7 @@ def ensure_plant(
                 write_state_file(lab / PLANT / ENDPOINTS, note)
             _compare(note, wanted)
         else:
-            note = _start_plant(lab, plant_file.absolute(), wanted, plant)
+            note = _start_plant(lab, plant_file.absolute(), wanted, secured or {}, plant)
     return {link: str(one.get("port", one.get("url"))) for link, one in note["endpoints"].items()}
 
 
@@ -70,13 +73,17 @@ def _short(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)[:12]
 
 
-def _start_plant(lab: Path, plant_file: Path, wanted: Mapping[str, Any], module: Sequence[str]) -> dict[str, Any]:
+def _start_plant(
+    lab: Path, plant_file: Path, wanted: Mapping[str, Any], secured: Mapping[str, Mapping[str, Any]], module: Sequence[str]
+) -> dict[str, Any]:
     folder = lab / PLANT
     folder.mkdir(parents=True, exist_ok=True)
     (folder / ENDPOINTS).unlink(missing_ok=True)
     arguments = ["--plant", str(plant_file), "--folder", str(folder), "--bench-sha256", wanted["bench_sha256"]]
     numbers = ["--seed", str(wanted["seed"]), "--rate", repr(wanted["rate"])]
-    process = start_detached([*module, *arguments, *numbers], lab / "plant.log")
+    security = prepare_plant_access(lab, secured)
+    asked = ["--security", str(security)] if security else []
+    process = start_detached([*module, *arguments, *numbers, *asked], lab / "plant.log")
     remember_or_end(lab, process, plant=process.document())
     deadline = time.monotonic() + START_SECONDS
     while not (note := read_state_file(folder / ENDPOINTS)):

@@ -171,10 +171,11 @@ class SafeStateWithoutHost:
         return tuple(results.values())
 
     def _aimed(self) -> tuple[BenchFile, Clock]:
+        bench = self.bench.in_lab(self.lab)
         if self.endpoints is None:
-            return self.bench, LiveClock()
+            return bench, LiveClock()
         document = read_endpoints(self.endpoints) or self.known  # a plant that was started again has other ports
-        return at_plant(self.bench, document), plant_clock(document)
+        return at_plant(bench, document), plant_clock(document)
 
     def _start_threads(self, bench: BenchFile, clock: Clock, instruments: Collection[str]) -> dict[str, _LinkThread]:
         threads = {}

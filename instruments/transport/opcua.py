@@ -24,7 +24,9 @@ from asyncua.ua.uaerrors import UaError, UaStatusCodeError
 from typing_extensions import override
 
 from instruments.transport.base import Name, NodePath, NodeTransport, NodeValue, Structure, Structures
-from orchestrator.errors import DeviceError, InstrumentError, LinkError, ProtocolError, Sent
+from instruments.transport.opcua_security import LinkSecurity, open_client, refusal
+from instruments.trust.folder import APPLICATION
+from orchestrator.errors import AccessError, DeviceError, InstrumentError, LinkError, ProtocolError, Sent
 
 logger = logging.getLogger(__name__)
 
@@ -67,13 +69,19 @@ _T = TypeVar("_T")
 class OpcUaTransport(NodeTransport):
     """One session with one server, reconnecting by itself."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, security: LinkSecurity | None = None) -> None:
         """Connect.
 
+        Args:
+            url: The endpoint.
+            security: What the channel and the user are secured with; None for neither.
+
         Raises:
+            AccessError: One side does not trust the other.
             LinkError: The server cannot be reached, or refuses (`sent` no).
         """
         self._url = url
+        self._security = security
         self._closed = False
         self._life = uuid.uuid4().hex[:12]
         self._losses = 0
@@ -86,13 +94,14 @@ class OpcUaTransport(NodeTransport):
         self._thread.start()
         try:
             self._client = self._await(self._connect(), _CONNECT_LIMIT)
-        except (*_LOST, UaError) as error:
+        except (*_LOST, UaError, AccessError) as error:
             self._end_loop()
-            raise LinkError(f"cannot connect to {url}: {error!r}", sent=Sent.NO) from error
+            raise refusal(error, security) or LinkError(f"cannot connect to {url}: {error!r}", sent=Sent.NO) from error
 
     async def _connect(self) -> Client:
-        client = Client(
+        client = await open_client(
             self._url,
+            self._security,
             timeout=_REQUEST_LIMIT,
             watchdog_intervall=_WATCHDOG,
             auto_reconnect=True,
@@ -100,7 +109,8 @@ class OpcUaTransport(NodeTransport):
             reconnect_request_timeout=_NO_WAITING,
         )
         client.name = client.description = "Athanor"
-        client.application_uri = "urn:athanor:bench-host"
+        if self._security is None:
+            client.application_uri = APPLICATION  # else its certificate says it
         client.session_timeout = int(REQUESTED_SESSION * 1000)
         client.connection_lost_callback = self._on_lost
         await client.connect()

@@ -2,11 +2,20 @@
 
 from instruments.transport.base import Transport
 from instruments.transport.opcua import OpcUaTransport
+from instruments.transport.opcua_security import LinkSecurity
 from instruments.transport.serial import SerialTransport
 from orchestrator.errors import BadInput
 
 
-def open_link(*, kind: str, port: str | None = None, url: str | None = None, frame: str = "8N1", baud: int = 19200) -> Transport:
+def open_link(
+    *,
+    kind: str,
+    port: str | None = None,
+    url: str | None = None,
+    frame: str = "8N1",
+    baud: int = 19200,
+    security: LinkSecurity | None = None,
+) -> Transport:
     """Open a wire.
 
     Args:
@@ -15,13 +24,15 @@ def open_link(*, kind: str, port: str | None = None, url: str | None = None, fra
         url: Of an OPC-UA link: the endpoint.
         frame: Data bits, parity, stop bits.
         baud: Bits per second.
+        security: Of an OPC-UA link: what channel and user are secured with; None for neither.
 
     Raises:
         BadInput: An unknown kind, or no endpoint for it.
+        AccessError: One side does not trust the other.
         LinkError: It cannot be opened (`sent` no).
     """
     if kind == "serial" and port is not None:
         return SerialTransport(port, baud=baud, frame=frame)
     if kind == "opcua" and url is not None:
-        return OpcUaTransport(url)
+        return OpcUaTransport(url, security)
     raise BadInput(f"link of kind {kind!r} with port {port!r} and url {url!r}; expected serial with a port, or opcua with a url")

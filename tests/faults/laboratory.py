@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from flows.plans.lab import make_lab
+from instruments.bench.endpoints import secured_links
 from instruments.bench.file import load_bench
 from instruments.lab_processes.bench_process import ensure_bench
 from instruments.lab_processes.plant_process import ensure_plant, shutdown_plant
@@ -72,7 +73,8 @@ class Laboratory:
         """Start the plant as the command would, so that it can be disturbed before a campaign begins."""
         make_lab(self.lab, beside=self.file, kind="dry")
         bench = load_bench(self.bench)
-        ensure_plant(self.lab, self.file.parent / "plant.toml", bench_sha256=bench.sha256, seed=0, rate=self.rate)
+        plant, secured = self.file.parent / "plant.toml", secured_links(bench)
+        ensure_plant(self.lab, plant, bench_sha256=bench.sha256, seed=0, rate=self.rate, secured=secured)
 
     def start_host(self) -> None:
         """Start supervisor and host as the command would."""

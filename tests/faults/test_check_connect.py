@@ -36,17 +36,20 @@ def laboratory(make_laboratory: MakeLaboratory) -> Laboratory:
 
 @pytest.fixture
 def check(laboratory: Laboratory, tmp_path: Path) -> Iterator[Callable[..., Ended]]:
-    """Type the command for a live bench whose ports are the plant's, with something replaced in the bench file."""
+    """Type the command for a live bench whose ports are the plant's, with something replaced in the bench file.
 
-    def typed(*words: str, replace: tuple[str, str] = ("", "")) -> Ended:
-        text = laboratory.bench.read_text()
+    The plant lets in whom it knows, which is its own lab, as a user whose password is in its folder.
+    """
+
+    def typed(*, lab: Path = laboratory.lab, replace: tuple[str, str] = ("", "")) -> Ended:
+        text = laboratory.bench.read_text().replace("platform.password", str(laboratory.lab / "plant/pki/password"))
         for link, port in PORTS.items():
             text = text.replace(port, laboratory.port(link))
         assert replace[0] in text
         (tmp_path / "bench.toml").write_text(text.replace(*replace) if replace[0] else text)
         (tmp_path / "campaign.toml").write_text(laboratory.file.read_text())
         before = laboratory.truth()
-        done = athanor("check", str(tmp_path / "campaign.toml"), "--connect", *words)
+        done = athanor("check", str(tmp_path / "campaign.toml"), "--connect", "--lab", str(lab))
         assert laboratory.truth() == before
         return Ended(done.returncode, done.stdout, done.stderr)
 
@@ -87,13 +90,13 @@ def test_a_device_of_another_model_or_serial_number_is_refused_naming_both(check
     assert wrong in refused.line
 
 
-def test_a_live_host_is_asked_in_place_of_its_wires(laboratory: Laboratory, check: Callable[..., Ended]) -> None:
+def test_a_live_host_is_asked_in_place_of_its_wires(laboratory: Laboratory, check: Callable[..., Ended], tmp_path: Path) -> None:
     laboratory.start_host()
     host = laboratory.process("host")
-    asked = check("--lab", str(laboratory.lab))
+    asked = check()
     assert asked.code == 0, asked.err
     assert "oven: 3216, serial number -, firmware 0214" in asked.out
-    refused = check()
+    refused = check(lab=tmp_path / "another")
     assert refused.code == 1
     assert f"process {host.pid} (bench host" in refused.line
     shutdown_bench(laboratory.lab)

@@ -1,0 +1,52 @@
+"""What a bench's secured links are opened with: the lab's certificate and trusted servers, and the files that the bench names."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from instruments.bench.file import BenchFile
+from instruments.bench.security_spec import SecretSpec, SecuritySpec
+from instruments.transport.opcua_security import LinkSecurity
+from instruments.trust.folder import TrustFolder
+from instruments.trust.secret import Secret
+from orchestrator.errors import AccessError
+
+
+def security_of(bench: BenchFile, link: str) -> LinkSecurity | None:
+    """Return what a link is opened with; None where its table names no security.
+
+    Raises:
+        AccessError: It is secured, and no lab is known whose certificate would be shown.
+    """
+    spec = bench.spec.links[link].security
+    if spec is None:
+        return None
+    if bench.lab is None:
+        raise AccessError("a secured link needs a lab, whose certificate the server is shown; --lab DIR names one")
+    user_certificate, user_key = (None if one is None else bench.folder / one for one in (spec.user_certificate, spec.user_key))
+    return LinkSecurity(
+        spec.policy, spec.mode, TrustFolder.of_lab(bench.lab), spec.user, _secret(spec.password, bench.folder), user_certificate, user_key
+    )
+
+
+def _secret(spec: SecretSpec | None, folder: Path) -> Secret | None:
+    if spec is None:
+        return None
+    return Secret(file=None if spec.file is None else folder / spec.file, variable=spec.env)
+
+
+def remarks_on_links(bench: BenchFile) -> Iterator[str]:
+    """Iterate over what people should know of secured links before a live run."""
+    for name, link in bench.spec.links.items():
+        if link.security is not None:
+            yield from (f"link {name}: {line}" for line in _remarks(link.security, bench.folder))
+
+
+def _remarks(spec: SecuritySpec, folder: Path) -> Iterator[str]:
+    if spec.password is not None and spec.password.env is not None:
+        yield (
+            f"its password is in {spec.password.env} of this shell alone; `athanor stop` from another one cannot open the link "
+            "once the host is dead; a file (mode 0600) can be read by all"
+        )
+    for path in (folder / one for one in (spec.password and spec.password.file, spec.user_key) if one):
+        if not path.exists():
+            yield f"{path} is not there yet; a live run needs it, with mode 0600"
