@@ -14,7 +14,8 @@ from typing import Final
 from pydantic import ValidationError
 
 from instruments.bench.prices import Price
-from instruments.bench.spec import BenchGeneralSpec, BenchSpec, HazardSpec, ParkSpec, StockSpec
+from instruments.bench.spec import BenchGeneralSpec, BenchSpec, FunctionSpec, HazardSpec, ParkSpec, StockSpec
+from instruments.drivers.functions import Function, FunctionKind
 from instruments.drivers.protocol import Driver, Limit, Settings
 from instruments.drivers.registry import DRIVERS
 from orchestrator.domain.values import explain
@@ -27,12 +28,16 @@ from orchestrator.units import parse, unit
 _LEGAL: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {
     (): tuple(BenchSpec.model_fields),
     ("bench",): tuple(BenchGeneralSpec.model_fields),
+    ("instruments", "*", "functions", "*"): tuple(FunctionSpec.model_fields),
     ("procedure", "steps"): ("do", "with", "channels", "until", "interrupted"),
     ("stocks", "*"): tuple(StockSpec.model_fields),
     ("hazards",): tuple(HazardSpec.model_fields),
     ("park",): tuple(ParkSpec.model_fields),
     ("park", "steps"): ("do", "with"),
 }
+
+_UNIT_OF_KIND: Final = {FunctionKind.TIMER_CONTROL: "ms"}
+"""Units that the standard fixes."""
 
 _RANGE: Final = re.compile(r"([A-Za-z])([0-9]{1,3}):([A-Za-z])([0-9]{1,3})")
 """First and last position of a sampler, by row and column."""
@@ -93,7 +98,8 @@ class BenchFile:
         """Return all that the file says of an instrument but its limits, whose units the driver knows."""
         spec = self.spec.instruments[instrument]
         watchdog = spec.watchdog.seconds if spec.watchdog else None
-        return Settings(instrument, spec.address, spec.serial_number, spec.model, {}, watchdog, spec.options)
+        functions = {name: _function(f"instrument {instrument}, functions.{name}", one) for name, one in spec.functions.items()}
+        return Settings(instrument, spec.address, spec.serial_number, spec.model, {}, watchdog, spec.options, functions)
 
     def check_instruments(self) -> None:
         """Ask each driver whether its device can keep what the file says of it.
@@ -185,6 +191,17 @@ class BenchFile:
     def positions(self) -> tuple[str, ...]:
         """All sampler positions, row by row."""
         return _positions(self.spec.bench.positions) if self.spec.bench.positions else ()
+
+
+def _function(what: str, spec: FunctionSpec) -> Function:
+    if (spec.min is None) != (spec.max is None):
+        raise BadInput(f"{what}: min = {spec.min!r}, max = {spec.max!r}; expected both or neither")
+    own, span = spec.unit or _UNIT_OF_KIND.get(spec.kind, ""), None
+    if spec.min is not None and spec.max is not None:
+        span = parse(spec.min, own, what=f"{what}, min"), parse(spec.max, own, what=f"{what}, max")
+        if span[0] >= span[1]:
+            raise BadInput(f"{what}: min {span[0]:g} must be below max {span[1]:g} {own}".rstrip())
+    return Function(tuple(spec.function.split("/")), spec.kind, own, spec.total_unit or "", span, spec.states)
 
 
 def _named_quantity(raw: str | float, what: str) -> tuple[float, str]:

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, Protocol
 
+from instruments.drivers.functions import Function
 from orchestrator.clock import Clock
 from orchestrator.domain.lifecycle import StepKind
 from orchestrator.domain.records import Reading
+from orchestrator.errors import BadInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,8 @@ class Settings:
     """Wall seconds after which the device falls to its own safe state without a word from us."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Driver-specific keys of the bench file (for example `unit` of a LADS device)."""
+    functions: Mapping[str, Function] = field(default_factory=dict)
+    """What the bench file declares of the device's functions, by the name that their commands and channels get."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,9 +180,10 @@ class Driver(Protocol):
             settings: What the bench file says, but for `limits`.
 
         Raises:
-            BadInput: A declaration that cannot be understood.
+            BadInput: A declaration that cannot be understood, or that this driver takes none of.
         """
-        del settings
+        if settings.functions:
+            raise BadInput(f"instrument {settings.name}: its driver knows its own commands; it takes no functions")
         return cls
 
     @classmethod

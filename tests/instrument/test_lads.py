@@ -1,27 +1,27 @@
 """The LADS driver against servers with the defects that were met in the field."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from instruments.drivers.lads import LadsUnit
-from instruments.drivers.protocol import Progress, StepVerdict
-from instruments.transport.base import Structure, Structures
+from instruments.drivers.protocol import Driver, Progress, StepVerdict
+from instruments.transport.base import Structure, Structures, Value
 from orchestrator.errors import DeviceError, LinkError, Sent
 from tests.instrument.cases import CLOCK, RUN, call, platform_settings
-from tests.instrument.fake_nodes import ACTIVE, RESULTS, STATE, TOP, FakeNodes, finish, put_result, run, starts, unit
+from tests.instrument.fake_nodes import ACTIVE, RESULTS, STARTED, STATE, FakeNodes, finish, put_result, run, starts, unit
 
 PROGRAM = call("run_program", position="A7", template="Characterise", integration_time=0.1, gas="Ar")
 
 
-def _driver(nodes: FakeNodes) -> LadsUnit:
-    return LadsUnit(nodes, platform_settings(), CLOCK)
+def _driver(nodes: FakeNodes) -> Driver:
+    return LadsUnit.declared(platform_settings())(nodes, platform_settings(), CLOCK)
 
 
-def _baseline(driver: LadsUnit, age: float = 60.0, **changes: Any) -> dict[str, Any]:
+def _baseline(driver: Driver, age: float = 60.0, **changes: Any) -> dict[str, Any]:
     return {**driver.baseline(PROGRAM), "wall": (datetime.now(UTC) - timedelta(seconds=age)).isoformat(), **changes}
 
 
@@ -29,8 +29,8 @@ def test_a_start_carries_our_keys_and_canonical_numbers() -> None:
     nodes = unit()
     given: list[Any] = []
 
-    def start(arguments: Sequence[str | Structures]) -> None:
-        given.extend(arguments)
+    def start(arguments: Mapping[str, Value]) -> None:
+        given.append(arguments)
         starts(nodes)(arguments)
 
     nodes.methods["StartProgram"] = start
@@ -38,11 +38,13 @@ def test_a_start_carries_our_keys_and_canonical_numbers() -> None:
     sample = {"ContainerId": "", "SampleId": RUN, "Position": "A7", "CustomData": ""}
     pairs = [{"Key": "integration_time", "Value": "0.1"}, {"Key": "gas", "Value": "Ar"}]
     assert given == [
-        "Characterise",
-        Structures([Structure("KeyValueType", pair) for pair in pairs]),
-        "campaign",
-        RUN,
-        Structures([Structure("SampleInfoType", sample)]),
+        {
+            "ProgramTemplateId": "Characterise",
+            "Properties": Structures([Structure("KeyValueType", pair) for pair in pairs]),
+            "SupervisoryJobId": "campaign",
+            "SupervisoryTaskId": RUN,
+            "Samples": Structures([Structure("SampleInfoType", sample)]),
+        }
     ]
 
 
@@ -119,16 +121,16 @@ def test_not_executed_needs_the_same_power_up_unmoved_counts_and_a_unit_at_rest(
     nodes = unit()
     driver = _driver(nodes)
     assert driver.reconcile(PROGRAM, _baseline(driver)).verdict is StepVerdict.NOT_EXECUTED
-    for change in ({"boot_id": "boot-0"}, {"results": 5}, {"active_run": "run-0"}, {"state": "Running"}, {"boot_id": None}):
+    for change in ({"boot_id": "another"}, {"results": 5}, {"active_run": "run-0"}, {"state": "Running"}, {"boot_id": None}):
         assert driver.reconcile(PROGRAM, _baseline(driver, **change)).verdict is StepVerdict.UNDECIDABLE
     baseline = _baseline(driver)
     run(nodes, "Rinse")
     assert driver.reconcile(PROGRAM, baseline).verdict is StepVerdict.UNDECIDABLE
 
 
-def test_a_device_without_a_boot_id_never_proves_that_nothing_happened() -> None:
+def test_a_server_that_does_not_say_when_it_was_started_never_proves_that_nothing_happened() -> None:
     nodes = unit()
-    del nodes.values[f"{TOP}/BootId"]
+    del nodes.values[STARTED]
     driver = _driver(nodes)
     assert driver.reconcile(PROGRAM, _baseline(driver)).verdict is StepVerdict.UNDECIDABLE
 
@@ -145,9 +147,9 @@ def test_a_server_that_keeps_sessions_for_long_is_believed_only_when_they_are_ov
 def test_a_finished_program_of_ours_is_adopted_however_long_the_gap() -> None:
     nodes = unit()
     driver = _driver(nodes)
-    baseline = _baseline(driver, age=1e6, boot_id="boot-0")
+    baseline = _baseline(driver, age=1e6, boot_id="another")
     put_result(nodes, RUN)
-    finish(nodes, RUN, {"Outcome": "completed"})
+    finish(nodes, RUN, {"VariableSet/Outcome": "completed"})
     finding = driver.reconcile(PROGRAM, baseline)
     assert finding.verdict is StepVerdict.FINISHED
     assert finding.outcome is not None
