@@ -100,6 +100,7 @@ class LadsUnit(Device):
             "SAFE_ACTIONS": cls.SAFE_ACTIONS.union(*(one.safe_actions for one in functions.values())),
             "FUNCTIONS": functions,
             "__doc__": cls.__doc__,
+            "__module__": cls.__module__,
         }
         return type(cls.__name__, (cls,), members)
 

@@ -7,7 +7,7 @@ from instruments.drivers.protocol import Limit
 from instruments.transport.base import NodeValue, Structure
 
 _UNECE: Final = "http://www.opcfoundation.org/UA/units/un/cefact"
-_CODES: Final[Mapping[str, str]] = {
+CODES: Final[Mapping[str, str]] = {
     "P1": "percent",
     "59": "ppm",
     "CEL": "degC",
@@ -48,7 +48,7 @@ def unit_of(value: NodeValue | None) -> str:
     information = value.value if value is not None else None
     if not isinstance(information, Structure):
         return ""
-    if information.fields.get("NamespaceUri") == _UNECE and (known := _CODES.get(_code(information.fields.get("UnitId")))):
+    if information.fields.get("NamespaceUri") == _UNECE and (known := CODES.get(_code(information.fields.get("UnitId")))):
         return known
     shown = str(information.fields.get("DisplayName") or "")
     return _NAMES.get(shown, shown)

@@ -8,6 +8,7 @@ link is looked at before every request, nothing is ever sent twice, and an outag
 import asyncio
 import logging
 import threading
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final, TypeVar
@@ -50,14 +51,17 @@ _SESSION_GONE: Final = frozenset(
         "BadSessionNotActivated",
         "BadSecureChannelIdInvalid",
         "BadSecureChannelClosed",
-        "BadUserAccessDenied",
         "BadConnectionClosed",
         "BadServerHalted",
         "BadShutdown",
         "BadTimeout",
     }
 )
-"""Codes of the link, not of the device; the last but few slip out while a session is made anew."""
+"""Codes of the link, not of the device."""
+_NOT_ACTIVATED: Final = "BadUserAccessDenied"
+"""Slips out while a session is made anew; at any other time the device means it."""
+_ACTIVATION: Final = 10.0
+"""Wall seconds after a loss within which a session is made anew."""
 _NAMED: Final = 3
 """Nodes of a long request that a message names."""
 _NODE_GONE: Final = frozenset({"BadNodeIdUnknown", "BadNodeIdInvalid"})
@@ -78,6 +82,7 @@ class OpcUaTransport(NodeTransport):
         self._closed = False
         self._life = uuid.uuid4().hex[:12]
         self._losses = 0
+        self._lost_at = -_ACTIVATION
         self._types: dict[ua.NodeId, ua.VariantType] = {}
         self._space = AddressSpace(url)
         self._loop = asyncio.new_event_loop()
@@ -108,6 +113,7 @@ class OpcUaTransport(NodeTransport):
     async def _on_lost(self, error: Exception) -> None:
         logger.warning("%s: connection lost: %r", self._url, error)
         self._losses += 1
+        self._lost_at = time.monotonic()
         self._forget()
 
     def _forget(self) -> None:
@@ -262,7 +268,7 @@ class OpcUaTransport(NodeTransport):
 
     def _refusal(self, what: str, error: UaStatusCodeError, sent: Sent) -> InstrumentError:
         name = ua.StatusCode(error.code).name
-        if name in _SESSION_GONE:
+        if name in _SESSION_GONE or (name == _NOT_ACTIVATED and time.monotonic() - self._lost_at < _ACTIVATION):
             return LinkError(f"{self._url}: {name} while {what}", sent=sent)
         return ServerRefusal(f"{self._url} refused {what}: {name}", status=name, sent=Sent.NO if sent is Sent.NO else Sent.YES)
 

@@ -73,7 +73,7 @@ class FakeNodes(NodeTransport):
             raise LinkError("not connected", sent=Sent.NO)
 
     def _is_method(self, path: NodePath) -> bool:
-        return path[-1].name in self.methods and path[-2].name in METHODS_AT or _key(path) in self.methods
+        return (path[-1].name in self.methods and path[-2].name in METHODS_AT) or _key(path) in self.methods
 
     @override
     def exists(self, path: NodePath) -> bool:
