@@ -115,8 +115,8 @@ class AddressSpace:
     def _browse_path(self, parent: ua.NodeId, name: Name) -> ua.BrowsePath:
         element = ua.RelativePathElement(
             ReferenceTypeId=_HIERARCHICAL,
-            IsInverse=False,
-            IncludeSubtypes=True,
+            IsInverse=ua.Boolean(False),
+            IncludeSubtypes=ua.Boolean(True),
             TargetName=ua.QualifiedName(name.name, ua.UInt16(self._namespaces.index(name.namespace or ""))),
         )
         return ua.BrowsePath(StartingNode=parent, RelativePath=ua.RelativePath(Elements=[element]))

@@ -6,7 +6,6 @@ from typing import Any, Final, Literal
 
 from asyncua import ua
 from asyncua.client.client import Client
-from asyncua.common.node import Node
 from asyncua.common.structures104 import load_custom_struct
 from asyncua.common.ua_utils import data_type_to_variant_type
 from asyncua.ua.object_ids import ObjectIds
@@ -89,7 +88,7 @@ async def learn_structure(client: Client, data_type: ua.NodeId) -> None:
 async def learn_encoding(client: Client, encoding: ua.NodeId) -> None:
     """Learn the structure that an encoding belongs to; what cannot be learnt stays as it came."""
     try:
-        references = await Node(client.uaclient, encoding).get_references(ObjectIds.HasEncoding, ua.BrowseDirection.Inverse)
+        references = await client.get_node(encoding).get_references(ObjectIds.HasEncoding, ua.BrowseDirection.Inverse)
         for reference in references:
             await learn_structure(client, ua.NodeId(reference.NodeId.Identifier, reference.NodeId.NamespaceIndex))
     except UaError:

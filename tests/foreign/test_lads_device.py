@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 import pytest
 from asyncua import ua
 from asyncua.client.client import Client
+from asyncua.ua.attribute_ids import AttributeIds
+from asyncua.ua.object_ids import ObjectIds
 
 from instruments.drivers.functions import Function, FunctionKind
 from instruments.drivers.lads import LadsUnit
@@ -69,9 +71,9 @@ def wire(device: LadsDevice) -> Iterator[OpcUaTransport]:
     transport.close()
 
 
-def settings(unit: str = "Reactor", **functions: Function) -> Settings:
+def settings(unit: str = "Reactor", functions: Mapping[str, Function] | None = None) -> Settings:
     options = {"device": "Witness", "unit": unit, "outcome": "Ende"}
-    return Settings("reactor", serial_number="W-7", model="Witness 1", options=options, functions=functions)
+    return Settings("reactor", serial_number="W-7", model="Witness 1", options=options, functions=functions or {})
 
 
 def driver_of(wire: OpcUaTransport, declared: Settings) -> Driver:
@@ -80,7 +82,7 @@ def driver_of(wire: OpcUaTransport, declared: Settings) -> Driver:
 
 @pytest.fixture
 def reactor(wire: OpcUaTransport) -> Iterator[Driver]:
-    driver = driver_of(wire, settings(**FUNCTIONS))
+    driver = driver_of(wire, settings(functions=FUNCTIONS))
     driver.identify()
     driver.arm()
     yield driver
@@ -227,7 +229,7 @@ def test_a_request_for_more_nodes_than_the_server_takes_is_split(device: LadsDev
 
     async def in_one() -> None:
         async with Client(device.url) as client:
-            await client.uaclient.read_attributes([ua.NodeId(2256, 0)] * 26, ua.AttributeIds.Value)
+            await client.uaclient.read_attributes([ua.NodeId(ua.Int32(ObjectIds.Server_ServerStatus))] * 26, AttributeIds.Value)
 
     with pytest.raises(ua.uaerrors.BadTooManyOperations):
         asyncio.run(in_one())
@@ -241,7 +243,7 @@ def test_a_run_is_found_among_4000_old_results_without_reading_them_again(device
     assert end(reactor, call, baseline).progress is Progress.FINISHED
     fresh = OpcUaTransport(device.url)
     try:
-        after_a_crash = driver_of(fresh, settings(**FUNCTIONS))
+        after_a_crash = driver_of(fresh, settings(functions=FUNCTIONS))
         began = time.monotonic()
         assert after_a_crash.reconcile(call, baseline).verdict is StepVerdict.FINISHED
         assert after_a_crash.reconcile(program("never"), after_a_crash.baseline(call)).verdict is StepVerdict.NOT_EXECUTED
@@ -350,13 +352,13 @@ def test_every_safe_action_may_be_repeated(reactor: Driver) -> None:
 )
 def test_a_function_that_is_not_as_declared_is_refused_in_one_line(wire: OpcUaTransport, declared: Function, said: str) -> None:
     with pytest.raises(DeviceError, match=said) as caught:
-        driver_of(wire, settings(it=declared)).identify()
+        driver_of(wire, settings(functions={"it": declared})).identify()
     assert caught.value.sent is Sent.NO
     assert "\n" not in str(caught.value)
 
 
 def test_the_devices_own_range_counts_where_the_bench_file_gives_none(wire: OpcUaTransport) -> None:
-    driver = driver_of(wire, settings(jacket=Function(("Jacket",), KIND.ANALOG_CONTROL, "degC")))
+    driver = driver_of(wire, settings(functions={"jacket": Function(("Jacket",), KIND.ANALOG_CONTROL, "degC")}))
     assert driver.limit("set_jacket", "jacket") is None
     driver.identify()
     assert driver.limit("set_jacket", "jacket") == Limit(0.0, 150.0)
@@ -385,7 +387,7 @@ async def _locking(url: str, work: Callable[[], object]) -> None:
 def test_a_unit_that_another_client_has_locked_is_refused_by_name_and_can_still_be_made_safe(
     device: LadsDevice, wire: OpcUaTransport
 ) -> None:
-    driver = driver_of(wire, settings(**FUNCTIONS))
+    driver = driver_of(wire, settings(functions=FUNCTIONS))
 
     def work() -> None:
         for act in (driver.arm, lambda: driver.perform(ask("lamp_on"))):
@@ -404,8 +406,8 @@ def test_a_unit_that_another_client_has_locked_is_refused_by_name_and_can_still_
 
 def test_a_lock_of_our_own_earlier_session_is_broken_and_taken(device: LadsDevice, wire: OpcUaTransport) -> None:
     earlier = OpcUaTransport(device.url)
-    driver_of(earlier, settings(**FUNCTIONS)).arm()
-    driver = driver_of(wire, settings(**FUNCTIONS))
+    driver_of(earlier, settings(functions=FUNCTIONS)).arm()
+    driver = driver_of(wire, settings(functions=FUNCTIONS))
     device.tell(breakable=False)
     with pytest.raises(DeviceError, match=rf"locked by {wire.application_uri}.* for another \d+ s"):
         driver.arm()
@@ -433,7 +435,7 @@ def test_a_lock_whose_nodes_do_nothing_is_done_without_and_said_once(wire: OpcUa
 def test_a_server_that_is_started_anew_in_mid_run_has_lost_the_program_and_is_never_asked_twice() -> None:
     with lads_device() as device:
         wire = OpcUaTransport(device.url)
-        driver = driver_of(wire, settings(**FUNCTIONS))
+        driver = driver_of(wire, settings(functions=FUNCTIONS))
         driver.arm()
         device.tell(program=600_000)
         call = program("cut")
@@ -475,7 +477,7 @@ def test_codes_of_units_are_the_ones_that_node_opcua_has() -> None:
 
 
 def test_a_unit_that_does_not_say_its_state_is_taken_at_its_acknowledgement(device: LadsDevice, reactor: Driver) -> None:
-    device.tell(badFor=60_000, program=1000)
+    device.tell(badFor=60_000, program=5000)
     call = program("blind")
     baseline = reactor.baseline(call)
     reactor.perform(call)

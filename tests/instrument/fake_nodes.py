@@ -118,7 +118,7 @@ class FakeNodes(NodeTransport):
     def _value(self, key: str) -> NodeValue | None:
         if key not in self.values:
             return None
-        quality = self.statuses.get(key, "good")
+        quality: Literal["good", "uncertain", "bad"] = self.statuses.get(key, "good")
         status = {"good": "Good", "uncertain": "UncertainInitialValue", "bad": "BadWaitingForInitialData"}[quality]
         return NodeValue(self.values[key], status, quality, datetime(2026, 1, 1, tzinfo=UTC))
 
