@@ -93,7 +93,7 @@ class FunctionSpec(Frozen):
 
     function: Annotated[str, Field(min_length=1)]
     """The device's own name of it (BrowseName); one that is nested in another stands after it: "Pump/Pressure"."""
-    kind: FunctionKind
+    kind: Annotated[FunctionKind, WithJsonSchema({"type": "string", "enum": [str(kind) for kind in FunctionKind]})]
     """What it is; `reference/drivers` says which commands, channels and safe actions each kind has."""
     unit: str | None = None
     """Of its values; the device must state the same one."""
