@@ -115,8 +115,7 @@ class AddressSpace:
     def _browse_path(self, parent: ua.NodeId, name: Name) -> ua.BrowsePath:
         element = ua.RelativePathElement(
             ReferenceTypeId=_HIERARCHICAL,
-            IsInverse=ua.Boolean(False),
-            IncludeSubtypes=ua.Boolean(True),
+            IsInverse=False,  # type: ignore[arg-type]  # asyncua's Boolean is bool in all but name
             TargetName=ua.QualifiedName(name.name, ua.UInt16(self._namespaces.index(name.namespace or ""))),
         )
         return ua.BrowsePath(StartingNode=parent, RelativePath=ua.RelativePath(Elements=[element]))
