@@ -197,6 +197,7 @@ def _function(what: str, spec: FunctionSpec) -> Function:
     if (spec.min is None) != (spec.max is None):
         raise BadInput(f"{what}: min = {spec.min!r}, max = {spec.max!r}; expected both or neither")
     own, span = spec.unit or _UNIT_OF_KIND.get(spec.kind, ""), None
+    _refuse_unknown(own, what)
     if spec.min is not None and spec.max is not None:
         span = parse(spec.min, own, what=f"{what}, min"), parse(spec.max, own, what=f"{what}, max")
         if span[0] >= span[1]:
@@ -208,11 +209,15 @@ def _named_quantity(raw: str | float, what: str) -> tuple[float, str]:
     if not isinstance(raw, str):
         return float(raw), ""
     named = split(raw)[1]
+    _refuse_unknown(named, f"{what} = {raw!r}")
+    return parse(raw, named, what=what), named
+
+
+def _refuse_unknown(named: str, what: str) -> None:
     try:
         unit(named)
     except BadInput as error:
-        raise BadInput(f"{what} = {raw!r}: {error}") from error
-    return parse(raw, named, what=what), named
+        raise BadInput(f"{what}: {error}") from error
 
 
 def _positions(text: str) -> tuple[str, ...]:
@@ -274,9 +279,11 @@ def _check_references(bench: BenchFile) -> None:
 
 
 def _check_addresses(spec: BenchSpec) -> None:
-    seen: dict[tuple[str, int | None], str] = {}
+    seen: dict[tuple[str, object], str] = {}
     for name, one in spec.instruments.items():
-        key = (one.link, one.address)
+        is_serial = one.link in spec.links and spec.links[one.link].kind == "serial"
+        key = (one.link, one.address if is_serial else tuple(sorted(one.options.items())))
         if key in seen:
-            raise BadInput(f"instruments {seen[key]} and {name} have the same address {one.address} on link {one.link}")
+            same = f"have the same address {one.address}" if is_serial else "are the same device"
+            raise BadInput(f"instruments {seen[key]} and {name} {same} on link {one.link}")
         seen[key] = name

@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -18,15 +19,18 @@ from asyncua.client.client import Client
 from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.object_ids import ObjectIds
 
+from flows.cli.file_commands import browse
+from instruments.bench.file import parse_bench
 from instruments.drivers.functions import Function, FunctionKind
 from instruments.drivers.lads import LadsUnit
 from instruments.drivers.lads_browsing import offered
 from instruments.drivers.lads_paths import UnitPaths, lads
 from instruments.drivers.lads_units import CODES, unit_of
 from instruments.drivers.protocol import Call, Driver, Limit, Outcome, Progress, Settings, StepVerdict
+from instruments.lab_processes.endpoint_locks import EndpointLocks
 from instruments.transport.base import NodeValue, Structure
 from instruments.transport.opcua import OpcUaTransport
-from orchestrator.errors import DeviceError, LimitError, LinkError, Sent
+from orchestrator.errors import BadInput, DeviceError, LimitError, LinkError, Sent
 from tests.foreign import NODE
 from tests.foreign.lads_device import DEFAULTS, LadsDevice, lads_device, node
 from tests.instrument.cases import CLOCK
@@ -495,3 +499,15 @@ def test_what_a_server_offers_is_browsed(wire: OpcUaTransport) -> None:
     found = {one.path: (one.kind, one.unit, one.span) for one in units["Reactor"].functions}
     assert {path: kind for path, (kind, _, _) in found.items()} == {one.path: one.kind for one in FUNCTIONS.values()}
     assert found[("Pump",)] == (KIND.TOTALIZING_CONTROL, "mL/min", (0.0, 10.0))
+
+
+def test_browsing_a_server_writes_a_stub_and_holds_its_lock(device: LadsDevice, capsys: pytest.CaptureFixture[str]) -> None:
+    browse(device.url)
+    stub = capsys.readouterr().out
+    step = '[[procedure.steps]]\ndo = "witness_reactor.set_jacket"\nwith = { jacket = "40 degC" }\n'
+    bench = parse_bench(f'[bench]\nname = "a"\nreduction = "cdse-emission/1"\n{stub}\n{step}', Path("bench.toml"))
+    assert bench.settings("witness_reactor").functions["pump"].total_unit == "mL"
+    with EndpointLocks([device.url], what="a test"), pytest.raises(BadInput, match="a test"):
+        browse(device.url)
+    with pytest.raises(BadInput, match="is no address of an OPC-UA server"):
+        browse("/dev/ttyUSB0")
