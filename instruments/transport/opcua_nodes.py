@@ -17,6 +17,8 @@ REQUEST_LIMIT: Final = 3.0
 """Wall seconds for one question."""
 _LARGEST: Final = 500
 """Nodes in one request, also where the server sets no limit."""
+_REFERENCES: Final = ua.UInt32(1000)
+"""References in one answer; the others are asked for with its continuation point."""
 _LIMITS: Final = {
     "read": ObjectIds.Server_ServerCapabilities_OperationLimits_MaxNodesPerRead,
     "translate": ObjectIds.Server_ServerCapabilities_OperationLimits_MaxNodesPerTranslateBrowsePathsToNodeIds,
@@ -150,7 +152,7 @@ class AddressSpace:
         """List a node's references, however many answers the server needs for them."""
         asked = ua.BrowseDescription(node, direction, reference, True, node_class, _SHOWN)
         view = ua.ViewDescription(Timestamp=ua.get_win_epoch())
-        parameters = ua.BrowseParameters(view, RequestedMaxReferencesPerNode=0, NodesToBrowse=[asked])
+        parameters = ua.BrowseParameters(view, RequestedMaxReferencesPerNode=_REFERENCES, NodesToBrowse=[asked])
         (result,) = await _soon(self._client.uaclient.browse(parameters))
         result.StatusCode.check()
         found = list(result.References or ())

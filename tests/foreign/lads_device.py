@@ -35,7 +35,9 @@ class LadsDevice:
     def start(self) -> None:
         need(MODULES / "node-opcua")
         command = [node(), str(NODE / "lads_server.js"), str(self._port), json.dumps(self._options)]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        own = os.environ | {"HOME": str(MODULES / ".home")}  # node-opcua keeps certificates there, and makes them anew where there are none
+        streams: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        self._process = subprocess.Popen(command, env=own, text=True, **streams)
         self._said: queue.Queue[dict[str, Any]] = queue.Queue()
         threading.Thread(target=self._listen, args=(self._process, self._said), daemon=True).start()
         self.url = str(self._answer("url"))

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from typing_extensions import override
 
 from instruments.bench.connect import connect
 from instruments.bench.file import parse_bench
@@ -109,12 +110,14 @@ class Locked(Mute):
         self.safe: list[str] = []
         self.closed = 0
 
+    @override
     def arm(self) -> None:
         raise self._error
 
     def make_safe(self, action: str) -> None:
         self.safe.append(action)
 
+    @override
     def close(self) -> None:
         self.closed += 1
 

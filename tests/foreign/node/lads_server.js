@@ -2,10 +2,7 @@
 //
 // A line of JSON on standard input changes its behaviour, and is answered by a line.
 
-import { mkdirSync } from "node:fs";
-import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 
 import opcua from "node-opcua";
 import sets from "node-opcua-nodesets";
@@ -16,14 +13,10 @@ import { addFunctions } from "./lads_functions.js";
 const { nodesets } = sets;
 const HOST = "127.0.0.1";
 const [port, options] = [Number(process.argv[2]), JSON.parse(process.argv[3] ?? "{}")];
-const pki = join(dirname(fileURLToPath(import.meta.url)), "node_modules", ".pki");
-mkdirSync(pki, { recursive: true });
-
 const limit = options.maxNodes ?? 0;
 const server = new opcua.OPCUAServer({
     port, host: HOST, hostname: HOST, resourcePath: "/lads",
     nodeset_filename: [nodesets.standard, nodesets.di, nodesets.amb, nodesets.ia, nodesets.machinery, nodesets.lads],
-    serverCertificateManager: new opcua.OPCUACertificateManager({ rootFolder: pki, automaticallyAcceptUnknownCertificate: true }),
     securityPolicies: [opcua.SecurityPolicy.None],
     securityModes: [opcua.MessageSecurityMode.None],
     serverCapabilities: limit && {
