@@ -19,6 +19,7 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "benchmark keys": partial(file_keys.written, "benchmark"),
     "drivers": drivers.written,
     "kinds of commands": drivers.kinds,
+    "kinds of functions": drivers.functions,
     "host API": host_api.written,
     "events": vocabulary.events,
     "life cycles": vocabulary.life_cycles,

@@ -70,6 +70,8 @@ def bench_binding(bench: BenchFile, plugins: Iterable[Plugin] = ()) -> dict[str,
     document = spec.model_dump(mode="json")
     for one in document["instruments"].values():
         one.pop("limits")  # each is named by itself
+        if not one["functions"]:
+            one.pop("functions")  # as before there were any: what a file without them binds stays as it was
     sections = _sections(document, _BENCH_SECTIONS)
     whole = {f"bench{FILE}": f"{DIGEST}{bench.sha256}"}
     return {**whole, **stock_entries(spec.stocks), **constants, **limits, **sections, **plugins_binding(plugins)}

@@ -15,7 +15,8 @@ from typing import Final
 from pydantic import ValidationError
 
 from instruments.bench.prices import Price
-from instruments.bench.spec import BenchGeneralSpec, BenchSpec, HazardSpec, ParkSpec, StockSpec
+from instruments.bench.spec import BenchGeneralSpec, BenchSpec, FunctionSpec, HazardSpec, ParkSpec, StockSpec
+from instruments.drivers.functions import Function, FunctionKind
 from instruments.drivers.protocol import Driver, Limit, Settings
 from instruments.drivers.registry import DRIVERS, driver_plugin, find_driver
 from instruments.lab_processes.bench_copies import origin_of_copy
@@ -30,12 +31,16 @@ from orchestrator.units import parse, unit
 _LEGAL: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {
     (): tuple(BenchSpec.model_fields),
     ("bench",): tuple(BenchGeneralSpec.model_fields),
+    ("instruments", "*", "functions", "*"): tuple(FunctionSpec.model_fields),
     ("procedure", "steps"): ("do", "with", "channels", "until", "interrupted"),
     ("stocks", "*"): tuple(StockSpec.model_fields),
     ("hazards",): tuple(HazardSpec.model_fields),
     ("park",): tuple(ParkSpec.model_fields),
     ("park", "steps"): ("do", "with"),
 }
+
+_UNIT_OF_KIND: Final = {FunctionKind.TIMER_CONTROL: "ms"}
+"""Units that the standard fixes."""
 
 _RANGE: Final = re.compile(r"([A-Za-z])([0-9]{1,3}):([A-Za-z])([0-9]{1,3})")
 """First and last position of a sampler, by row and column."""
@@ -138,8 +143,16 @@ class BenchFile:
         """Return all that the file says of an instrument but its limits, whose units the driver knows."""
         spec = self.spec.instruments[instrument]
         watchdog = spec.watchdog.seconds if spec.watchdog else None
-        folder = self.path.parent
-        return Settings(instrument, spec.address, spec.serial_number, spec.model, {}, watchdog, spec.options, folder)
+        return Settings(
+            instrument,
+            spec.address,
+            spec.serial_number,
+            spec.model,
+            watchdog=watchdog,
+            options=spec.options,
+            folder=self.path.parent,
+            functions={name: _function(f"instrument {instrument}, functions.{name}", one) for name, one in spec.functions.items()},
+        )
 
     def check_instruments(self) -> None:
         """Ask each driver whether its device can keep what the file says of it.
@@ -233,15 +246,31 @@ class BenchFile:
         return _positions(self.spec.bench.positions) if self.spec.bench.positions else ()
 
 
+def _function(what: str, spec: FunctionSpec) -> Function:
+    if (spec.min is None) != (spec.max is None):
+        raise BadInput(f"{what}: min = {spec.min!r}, max = {spec.max!r}; expected both or neither")
+    own, span = spec.unit or _UNIT_OF_KIND.get(spec.kind, ""), None
+    _refuse_unknown(own, what)
+    if spec.min is not None and spec.max is not None:
+        span = parse(spec.min, own, what=f"{what}, min"), parse(spec.max, own, what=f"{what}, max")
+        if span[0] >= span[1]:
+            raise BadInput(f"{what}: min {span[0]:g} must be below max {span[1]:g} {own}".rstrip())
+    return Function(tuple(spec.function.split("/")), spec.kind, own, spec.total_unit or "", span, spec.states)
+
+
 def _named_quantity(raw: str | float, what: str) -> tuple[float, str]:
     if not isinstance(raw, str):
         return float(raw), ""
     named = split(raw)[1]
+    _refuse_unknown(named, f"{what} = {raw!r}")
+    return parse(raw, named, what=what), named
+
+
+def _refuse_unknown(named: str, what: str) -> None:
     try:
         unit(named)
     except BadInput as error:
-        raise BadInput(f"{what} = {raw!r}: {error}") from error
-    return parse(raw, named, what=what), named
+        raise BadInput(f"{what}: {error}") from error
 
 
 def _positions(text: str) -> tuple[str, ...]:
@@ -332,9 +361,11 @@ def _check_drivers(bench: BenchFile) -> None:
 
 
 def _check_addresses(spec: BenchSpec) -> None:
-    seen: dict[tuple[str, int | None], str] = {}
+    seen: dict[tuple[str, object], str] = {}
     for name, one in spec.instruments.items():
-        key = (one.link, one.address)
+        is_serial = one.link in spec.links and spec.links[one.link].kind == "serial"
+        key = (one.link, one.address if is_serial else tuple(sorted(one.options.items())))
         if key in seen:
-            raise BadInput(f"instruments {seen[key]} and {name} have the same address {one.address} on link {one.link}")
+            same = f"have the same address {one.address}" if is_serial else "are the same device"
+            raise BadInput(f"instruments {seen[key]} and {name} {same} on link {one.link}")
         seen[key] = name

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
 from instruments.bench.security_spec import SecuritySpec
+from instruments.drivers.functions import FunctionKind
 from orchestrator.domain.values import Frozen
 from orchestrator.domain.written import (
     UNIT,
@@ -98,6 +99,25 @@ class LimitSpec(Frozen):
     """Greatest value that is ever sent."""
 
 
+class FunctionSpec(Frozen):
+    """One function of a device, as the device offers it; held against the device when it is identified."""
+
+    function: Annotated[str, Field(min_length=1)]
+    """The device's own name of it (BrowseName); one that is nested in another stands after it: "Pump/Pressure"."""
+    kind: Annotated[FunctionKind, WithJsonSchema({"type": "string", "enum": [str(kind) for kind in FunctionKind]})]
+    """What it is; `reference/drivers` says which commands, channels and safe actions each kind has."""
+    unit: str | None = None
+    """Of its values; the device must state the same one."""
+    total_unit: str | None = None
+    """Of a totalizer's sum over time."""
+    min: Quantity | None = None
+    """Least value that is ever set; goes with `max`."""
+    max: Quantity | None = None
+    """Greatest value that is ever set."""
+    states: tuple[str, ...] = ()
+    """Names of its states, in the order of the device's numbers from 0."""
+
+
 class InstrumentSpec(Frozen):
     """One instrument on a link."""
 
@@ -119,6 +139,8 @@ class InstrumentSpec(Frozen):
     """Safe actions of the driver, in the order in which they are done; instruments go in the order of the file."""
     options: dict[str, str | Whole | Number] = Field(default_factory=dict)
     """The driver's own settings; `reference/drivers` lists them."""
+    functions: dict[Annotated[str, Field(pattern=_NAME)], FunctionSpec] = Field(default_factory=dict)
+    """What the device offers beside programs, one `[instruments.NAME.functions.FUNCTION]` each, for drivers that take it."""
 
 
 Concentration = Annotated[str, WithJsonSchema(text_schema("converts to mol/L", "0.2 mol/L"))]

@@ -56,6 +56,8 @@ class Wire:
         self._connect = connect
         self._supervised = supervised
         self._drivers: Mapping[str, Driver] = {}
+        self._unarmed: Mapping[str, Driver] = {}
+        """Identified, and refused or lost when they were to be armed."""
         self._urgent: deque[_Job] = deque()
         self._normal: deque[_Job] = deque()
         self._changed = threading.Condition()
@@ -103,12 +105,12 @@ class Wire:
         return _await(self._submit(lambda: self._asked(instrument, work), urgent=urgent), tick)
 
     def attempt(self, instrument: str, work: Callable[[Driver], _T], *, seconds: float) -> _T:
-        """Do something urgent, waiting for at most so many wall seconds.
+        """Do something urgent, waiting for at most so many wall seconds; also where a device was found that could not be armed.
 
         Raises:
             InstrumentError: What the driver raised, or LinkError when the thread gave no answer in time.
         """
-        future = self._submit(lambda: self._asked(instrument, work), urgent=True)
+        future = self._submit(lambda: self._attempted(instrument, work), urgent=True)
         try:
             return future.result(timeout=seconds)
         except NotYet as error:
@@ -179,17 +181,27 @@ class Wire:
         drivers = self._connect()
         try:
             identities = {name: self._prefixed(driver, driver.identify) for name, driver in drivers.items()}
-            for driver in drivers.values():
-                self._prefixed(driver, driver.arm)
         except InstrumentError:
-            for driver in drivers.values():
-                driver.close()
+            _close(drivers)
             raise
-        self._drivers, self.identities = drivers, identities
+        self._unarmed = drivers
+        for driver in drivers.values():
+            self._prefixed(driver, driver.arm)
+        self._unarmed, self._drivers, self.identities = {}, drivers, identities
         self._refreshed = time.monotonic()
 
     def _asked(self, instrument: str, work: Callable[[Driver], _T]) -> _T:
         driver = self._driver(instrument)
+        return self._prefixed(driver, lambda: work(driver))
+
+    def _attempted(self, instrument: str, work: Callable[[Driver], _T]) -> _T:
+        """Ask a driver of devices that are who they should be, armed or not: one that another client has locked is made safe too."""
+        try:
+            driver = self._driver(instrument)
+        except InstrumentError:
+            if instrument not in self._unarmed:
+                raise
+            driver = self._unarmed[instrument]
         return self._prefixed(driver, lambda: work(driver))
 
     def _prefixed(self, driver: Driver, ask: Callable[[], _T]) -> _T:
@@ -209,9 +221,9 @@ class Wire:
         return self._drivers[instrument]
 
     def _close_drivers(self) -> None:
-        drivers, self._drivers = self._drivers, {}
-        for driver in drivers.values():
-            driver.close()
+        for drivers in (self._drivers, self._unarmed):
+            _close(drivers)
+        self._drivers, self._unarmed = {}, {}
 
     def _refresh_when_due(self) -> None:
         watched = [(driver, driver.settings.watchdog) for driver in self._drivers.values() if driver.HAS_WATCHDOG]
@@ -291,6 +303,11 @@ class Wires:
         """End all threads and close all links."""
         for wire in self._wires.values():
             wire.close()
+
+
+def _close(drivers: Mapping[str, Driver]) -> None:
+    for driver in drivers.values():
+        driver.close()
 
 
 def fulfil(future: Future[_T], work: Callable[[], _T]) -> None:

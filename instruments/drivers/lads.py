@@ -1,72 +1,73 @@
-"""Devices that follow LADS (OPC 30500-1): programs started under our run key, results adopted by it.
+"""Devices that follow LADS (OPC 30500-1): programs started under our run key, results adopted by it, functions as declared.
 
 Met in the field and guarded against: a device that replaces an unknown template by its first one and acknowledges; run
-ids of one-second resolution; methods that are declared and do not work. So the template is looked up before and compared
-after, a run is known by the SupervisoryTaskId alone, and "done" is what the result object says together with the state.
+ids of one-second resolution; methods that are declared and do not work; states in the operator's language; optional
+members that are not there. So the template is looked up before and compared after, a run is known by the SupervisoryTaskId
+alone, and "done" is what the result object says together with the state.
 """
 
 import logging
-import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from typing import Any, ClassVar, Final
 
 from typing_extensions import override
 
 from instruments.drivers.checks import channel_spec
 from instruments.drivers.device import Act, Device
-from instruments.drivers.lads_paths import UnitPaths, di, lads
-from instruments.drivers.lads_results import LadsResult, ResultTable, node_reading
+from instruments.drivers.functions import Function, FunctionKind
+from instruments.drivers.lads_comparing import compare
+from instruments.drivers.lads_function_nodes import FunctionNodes
+from instruments.drivers.lads_functions import UnitFunction, functions_of
+from instruments.drivers.lads_lock import UnitLock
+from instruments.drivers.lads_paths import UnitPaths, di
+from instruments.drivers.lads_results import node_reading
+from instruments.drivers.lads_runs import LONGEST_SESSION, MARGIN, ProgramRuns, told_as
+from instruments.drivers.lads_states import STOPPED
 from instruments.drivers.protocol import (
     ArgumentSpec,
     Call,
     ChannelSpec,
     CommandSpec,
+    Driver,
     Finding,
     Identity,
+    Limit,
     Outcome,
     Progress,
     Settings,
     StepVerdict,
 )
-from instruments.transport.base import Name, NodePath, NodeTransport, NodeValue, Structure, Structures
+from instruments.transport.base import Name, NodeTransport
 from orchestrator.clock import Clock
 from orchestrator.domain.lifecycle import StepKind
 from orchestrator.domain.records import Reading
-from orchestrator.errors import BadInput, DeviceError, InstrumentError, LinkError, Sent
+from orchestrator.errors import BadInput, DeviceError, InstrumentError, Sent
 
 logger = logging.getLogger(__name__)
 
-_COMPLETED: Final = "completed"
-_FOLLOWS: Final = 5.0
-"""Wall seconds within which a device takes over a setting or leaves a state after a method."""
-_START: Final = 1.0
-"""Wall seconds within which an acknowledged start shows in state or result."""
-_POLL: Final = 0.05
-_MARGIN: Final = 2.0
-"""Wall seconds added to a session's granted time: the server looks for dead ones now and then."""
-_LONGEST_SESSION: Final = 10.0
-"""Wall seconds that our transport asks a server to keep a vanished client's session."""
-_STOPPED, _RUNNING, _ABORTED = "Stopped", "Running", "Aborted"
-_AT_REST: Final = frozenset({_STOPPED, _ABORTED})
+_PLATFORM: Final = "urn:athanor:platform"
+"""Namespace of the one vendor whose nodes have the names below where the bench file gives none."""
+_VENDOR_NODES: Final = {"watchdog_node": "WatchdogTimeout", "watchdog_method": "Kick", "outcome": "Outcome"}
+_LAMP: Final = {"lamp": Function(("Lamp",), FunctionKind.TWO_STATE_CONTROL, implied=True)}
+"""What a bench file declares that declares no functions: in the days of such files every unit had this one."""
 
 
 class LadsUnit(Device):
-    """One functional unit of a LADS device, and its lamp."""
+    """One functional unit of a LADS device: its programs, and the functions that `functions` of a bench file declares of it."""
 
     COMMANDS: ClassVar[Mapping[str, CommandSpec]] = {
         "run_program": CommandSpec(StepKind.PROGRAM, {"template": ArgumentSpec(None)}, open_arguments=True),
-        "lamp_on": CommandSpec(StepKind.STATE_SETTING),
-        "lamp_off": CommandSpec(StepKind.STATE_SETTING),
         "clear": CommandSpec(StepKind.STATE_SETTING),
     }
-    CHANNELS: ClassVar[Mapping[str, ChannelSpec]] = {"state": ChannelSpec(""), "lamp": ChannelSpec("")}
-    SAFE_ACTIONS: ClassVar[frozenset[str]] = frozenset({"abort", "lamp-off"})
+    CHANNELS: ClassVar[Mapping[str, ChannelSpec]] = {"state": ChannelSpec("")}
+    SAFE_ACTIONS: ClassVar[frozenset[str]] = frozenset({"abort"})
     HAS_WATCHDOG: ClassVar[bool] = True
     LINK_KIND: ClassVar[str] = "opcua"
-    OPTIONS: ClassVar[frozenset[str]] = frozenset({"device", "unit"})
-    LONGEST_QUEUEING: ClassVar[float] = _LONGEST_SESSION + _MARGIN
+    OPTIONS: ClassVar[frozenset[str]] = frozenset({"device", "unit", *_VENDOR_NODES})
+    LONGEST_QUEUEING: ClassVar[float] = LONGEST_SESSION + MARGIN
     """A server may carry out a request of a client that has vanished until that client's session has ended."""
+    FUNCTIONS: ClassVar[Mapping[str, UnitFunction]] = {}
+    """The declared functions by their names in the bench file."""
 
     def __init__(self, transport: NodeTransport, settings: Settings, clock: Clock) -> None:
         """Bind `options.unit` of `options.device`; nothing is sent.
@@ -75,28 +76,62 @@ class LadsUnit(Device):
             BadInput: The bench file does not name both.
         """
         super().__init__(transport, settings, clock)
-        self._paths = _paths(settings)
         self._transport = transport
-        self._results = ResultTable(transport, self._paths.results)
+        self._paths = _paths(settings)
+        self._runs = ProgramRuns(transport, self._paths, settings, clock, self._vendor("outcome"))
+        self._lock = UnitLock(transport, self._paths.unit, settings.name)
+        self._nodes = {
+            name: FunctionNodes(transport, self._paths.function(one.declared.path), f"{settings.name}.{name}")
+            for name, one in self.FUNCTIONS.items()
+        }
+        self._ranges: Mapping[str, Limit] = {}
+
+    @classmethod
+    @override
+    def declared(cls, settings: Settings) -> type[Driver]:
+        functions = functions_of(settings.name, settings.functions or _LAMP)
+        commands = {name: spec for one in functions.values() for name, spec in one.commands.items()}
+        channels = {name: spec for one in functions.values() for name, spec in one.channels.items()}
+        if taken := sorted({*commands, *channels} & {*cls.COMMANDS, *cls.CHANNELS}):
+            raise BadInput(f"instrument {settings.name}: a function offers {taken[0]!r}, which every unit has; expected another name")
+        members = {
+            "COMMANDS": {**cls.COMMANDS, **commands},
+            "CHANNELS": {**cls.CHANNELS, **channels},
+            "SAFE_ACTIONS": cls.SAFE_ACTIONS.union(*(one.safe_actions for one in functions.values())),
+            "FUNCTIONS": functions,
+            "__doc__": cls.__doc__,
+            "__module__": cls.__module__,
+        }
+        return type(cls.__name__, (cls,), members)
 
     @classmethod
     @override
     def check_settings(cls, settings: Settings) -> None:
         _paths(settings)
 
+    def _vendor(self, option: str) -> Name:
+        """Name a vendor's node: as the bench file says, else as the one vendor has it who had it before there were such options."""
+        named = self._settings.options.get(option)
+        return Name(str(named)) if named else Name(_VENDOR_NODES[option], _PLATFORM)
+
+    # ----------------------------------------------------------------- who it is
+
     @override
     def identify(self) -> Identity:
-        """Get model, serial number and power-up from the DI identification.
+        """Get what the device is, and compare the declared functions with it.
 
         Raises:
-            DeviceError: Another model or serial number than the bench file names.
+            DeviceError: Another model or serial number than the bench file names, or other functions than it declares.
         """
-        base = (*self._paths.device, di("Identification"))
-        model, serial = (self._optional((*base, di(name))) for name in ("Model", "SerialNumber"))
-        firmware = self._optional((*base, di("SoftwareRevision")))
-        identity = Identity(model or "", serial, firmware, self._boot_id())
+        names = ("Model", "SerialNumber", "SoftwareRevision")
+        places = (self._paths.device, (*self._paths.device, di("Identification")))
+        values = self._transport.look([(*place, di(name)) for place in places for name in names])
+        told = [str(one.value) if one is not None and one.quality != "bad" and one.value not in (None, "") else None for one in values]
+        model, serial, firmware = (own or other for own, other in zip(told[:3], told[3:], strict=True))
+        identity = Identity(model or "", serial, firmware, self._runs.boot_id())
         self._expect("model", identity.model, self._settings.model)
         self._expect("serial number", identity.serial_number, self._settings.serial_number)
+        self._ranges = compare(self._transport, self._paths, self.FUNCTIONS, self._settings)
         return identity
 
     def _expect(self, what: str, found: str | None, wanted: str | None) -> None:
@@ -104,260 +139,119 @@ class LadsUnit(Device):
             message = f"{self._settings.name}: {what} {found!r}; the bench file expects {wanted!r}"
             raise DeviceError(message, sent=Sent.NO)
 
-    def _optional(self, path: NodePath) -> str | None:
-        if not self._transport.exists(path):
-            return None
-        value = self._value(path).value
-        return str(value) if value not in (None, "") else None
+    @override
+    def _device_range(self, argument: str) -> Limit | None:
+        return self._ranges.get(argument)
 
-    def _boot_id(self) -> str | None:
-        return self._optional((*self._paths.device, Name("BootId")))
-
-    def _value(self, path: NodePath) -> NodeValue:
-        return self._transport.read([path])[0]
+    # ----------------------------------------------------------------- watchdog and lock
 
     @override
     def arm(self) -> None:
-        """Set the device's watchdog to the bench file's time and compare the readback."""
+        """Lock the unit, set the device's watchdog to the bench file's time and compare the readback."""
+        self._lock.hold()
         seconds = self._settings.watchdog
-        path = (*self._paths.device, Name("WatchdogTimeout"))
-        if seconds is None and not self._transport.exists(path):
+        path = (*self._paths.device, self._vendor("watchdog_node"))
+        if not self._transport.exists(path):
+            self._refuse_watchdog(path[-1].name)
             return
         self._transport.write(path, float(seconds or 0.0))
-        readback = self._value(path)
+        (readback,) = self._transport.read([path])
         if readback.quality == "bad" or readback.value != float(seconds or 0.0):
             message = f"{self._settings.name} took a watchdog of {seconds} s but reads back {readback.value} ({readback.status})"
             raise DeviceError(message, sent=Sent.YES)
         self.refresh()
 
-    @override
-    def refresh(self) -> None:
-        """Call Kick."""
+    def _refuse_watchdog(self, node: str) -> None:
         if self._settings.watchdog is not None:
-            self._transport.call(self._paths.device, Name("Kick"), [])
+            message = (
+                f"{self._settings.name}: the device has no node {node!r} for a watchdog of {self._settings.watchdog:g} s; "
+                "expected its name in options.watchdog_node, or no watchdog"
+            )
+            raise DeviceError(message, sent=Sent.NO)
 
     @override
-    def baseline(self, call: Call) -> Mapping[str, Any]:
-        """Get power-up, state, the results there are, and for how long the server remembers this session."""
-        now = self._clock.now().wall
-        return {
-            "boot_id": self._boot_id(),
-            "state": self._state(),
-            "results": len(self._results.tasks()),
-            "active_run": self._active()[1],
-            "session": self._transport.session,
-            "granted_session": self._transport.granted_session,
-            "wall": now.isoformat(),
-        }
+    def refresh(self) -> None:
+        """Feed the device's watchdog, and renew the lock."""
+        if self._settings.watchdog is not None:
+            self._transport.call(self._paths.device, self._vendor("watchdog_method"), {})
+        self._lock.hold()
+
+    # ----------------------------------------------------------------- commands
+
+    @override
+    def perform(self, call: Call) -> Mapping[str, float | str]:
+        self.check(call)
+        try:
+            self._lock.hold()
+        except InstrumentError as error:
+            raise told_as(error, f"{error}; {call.command} was not sent", Sent.NO) from error
+        return self._commands[call.command](call)
 
     @property
     @override
     def _commands(self) -> Mapping[str, Act]:
-        return {
-            "run_program": self._run_program,
-            "lamp_on": lambda _: self._set_lamp(on=True),
-            "lamp_off": lambda _: self._set_lamp(on=False),
-            "clear": lambda _: self._clear(),
-        }
+        functions = {command: self._performing(name) for name, one in self.FUNCTIONS.items() for command in one.commands}
+        return {"run_program": self._runs.start, "clear": self._clear, **functions}
+
+    def _clear(self, call: Call) -> Mapping[str, float | str]:
+        self._runs.clear()
+        return dict(call.arguments)
+
+    def _performing(self, name: str) -> Act:
+        return lambda call: self.FUNCTIONS[name].perform(self._nodes[name], call)
 
     @property
     @override
     def _safe_actions(self) -> Mapping[str, Callable[[], object]]:
-        return {"abort": self._abort, "lamp-off": lambda: self._set_lamp(on=False)}
+        functions = {action: self._making_safe(name, action) for name, one in self.FUNCTIONS.items() for action in one.safe_actions}
+        return {"abort": self._runs.abort, **functions}
 
-    def _run_program(self, call: Call) -> Mapping[str, float | str]:
-        """Run a program template under our run key, once."""
-        template = str(call.arguments["template"])
-        self._refuse_unready(template)
-        properties = {name: _program_text(value) for name, value in call.arguments.items() if name != "template"}
-        self._transport.call(self._paths.state, lads("StartProgram"), _start_arguments(call, template, properties))
-        try:
-            self._compare_started(call, template)
-        except LinkError as error:
-            raise LinkError(f"{error}; StartProgram was acknowledged before", sent=Sent.YES) from error
-        return dict(call.arguments)
+    def _making_safe(self, name: str, action: str) -> Callable[[], object]:
+        return lambda: self.FUNCTIONS[name].make_safe(self._nodes[name], action)
 
-    def _refuse_unready(self, template: str) -> None:
-        try:
-            offered, state = self._templates(), self._state()
-        except InstrumentError as error:
-            raise type(error)(f"{error}; the program was not started", sent=Sent.NO) from error
-        if template not in offered:
-            message = f"{self._settings.name} has no program {template!r}; it offers {', '.join(sorted(offered)) or 'none'}"
-            raise DeviceError(message, sent=Sent.NO)
-        if state != _STOPPED:
-            raise DeviceError(f"{self._settings.name} is {state}; expected Stopped before a program (`clear` leaves Aborted)", sent=Sent.NO)
-
-    def _templates(self) -> frozenset[str]:
-        paths = self._transport.objects(self._paths.templates)
-        ids = self._transport.read([(*path, lads("DeviceTemplateId")) for path in paths])
-        return frozenset(str(value.value) for value in ids if value.quality != "bad" and value.value)
-
-    def _compare_started(self, call: Call, template: str) -> None:
-        """Check that the acknowledged program is the one that was asked for, and that it is there at all."""
-        _within(_START, lambda: self._state() not in _AT_REST or self._results.find(call.run_key) is not None)
-        result = self._results.find(call.run_key)
-        active, run_id = self._active()
-        state = self._state()
-        name = self._settings.name
-        if result is None and state != _RUNNING:
-            message = f"{name} acknowledged StartProgram {template!r} but is {state} and has no result of task {call.run_key}"
-            raise DeviceError(message, sent=Sent.YES)
-        started = {result.template} if result is not None else set()
-        if state == _RUNNING and (result is None or result.run_id == run_id):
-            started.add(active)
-        if started - {template}:
-            wrong = ", ".join(sorted(started - {template}))
-            raise DeviceError(f"{name} acknowledged program {template!r} but runs {wrong!r}", sent=Sent.YES)
-
-    def _active(self) -> tuple[str, str]:
-        """Get template and run id of the active program."""
-        names = ("CurrentProgramTemplate", "DeviceProgramRunId")
-        template, run_id = self._transport.read([(*self._paths.active, lads(name)) for name in names])
-        return str(template.value or ""), str(run_id.value or "")
-
-    def _state(self) -> str:
-        value = self._value(self._paths.current_state)
-        if value.quality == "bad" or not value.value:
-            message = f"{self._settings.name} does not say its state: {value.value!r} ({value.status})"
-            raise DeviceError(message, sent=Sent.NO)
-        return str(value.value)
-
-    def _lamp(self, name: str) -> NodePath:
-        return (*self._paths.function("Lamp"), lads(name))
-
-    def _set_lamp(self, *, on: bool) -> Mapping[str, float | str]:
-        """Set the lamp, and compare both what the device wants and what is."""
-        self._transport.write(self._lamp("TargetValue"), on)
-
-        def follows() -> bool:
-            target, current = self._transport.read([self._lamp("TargetValue"), self._lamp("CurrentValue")])
-            return target.value is on and current.value is on and "bad" not in (target.quality, current.quality)
-
-        if not _within(_FOLLOWS, follows):
-            message = f"{self._settings.name} acknowledged lamp {'on' if on else 'off'} but its lamp does not follow"
-            raise DeviceError(message, sent=Sent.YES)
-        return {}
-
-    def _clear(self) -> Mapping[str, float | str]:
-        """Set an aborted unit to Stopped."""
-        if self._state() == _ABORTED:
-            self._transport.call(self._paths.state, lads("Clear"), [])
-        if not _within(_FOLLOWS, lambda: self._state() == _STOPPED):
-            raise DeviceError(f"{self._settings.name} is {self._state()} after Clear; expected Stopped", sent=Sent.YES)
-        return {}
+    # ----------------------------------------------------------------- what has become of it
 
     @override
     def outcome(self, call: Call, baseline: Mapping[str, Any]) -> Outcome:
-        """Get how our program stands.
-
-        The state is read before the result, because a device completes the result before it leaves the state.
-        """
         if call.command != "run_program":
             return Outcome(Progress.FINISHED)
-        _within(_START, lambda: self._state() not in _AT_REST or self._has_ended(call))
-        state = self._state()
-        _, run_id = self._active()
-        result = self._results.find(call.run_key)
-        if result is None:
-            return Outcome(Progress.RUNNING) if state == _RUNNING else Outcome(Progress.FAILED, "result-lost")
-        return self._outcome_of(call, result, going_on=state == _RUNNING and run_id == result.run_id, state=state)
+        try:
+            self._lock.hold()
+        except DeviceError as error:  # whoever took it: what our program has brought is read all the same
+            logger.warning("%s: %s", self._settings.name, error)
+        return self._runs.outcome(call, baseline)
 
-    def _has_ended(self, call: Call) -> bool:
-        result = self._results.find(call.run_key)
-        return result is not None and result.stopped is not None
-
-    def _outcome_of(self, call: Call, result: LadsResult, *, going_on: bool, state: str) -> Outcome:
-        if result.template != call.arguments["template"]:
-            return Outcome(Progress.FAILED, "wrong-template")
-        if going_on or (result.stopped is None and state not in _AT_REST):
-            return Outcome(Progress.RUNNING)
-        if result.stopped is None:
-            return Outcome(Progress.FAILED, "interrupted", self._readings(result))
-        finished = result.outcome in (None, _COMPLETED)
-        return Outcome(Progress.FINISHED if finished else Progress.FAILED, result.outcome or None, self._readings(result))
-
-    def _readings(self, result: LadsResult) -> tuple[Reading, ...]:
-        found = self._results.variables(result)
-        return tuple(node_reading(self._settings, self._clock, name, value, unit) for name, value, unit in found)
+    @override
+    def baseline(self, call: Call) -> Mapping[str, Any]:
+        return self._runs.baseline()
 
     @override
     def reconcile(self, call: Call, baseline: Mapping[str, Any]) -> Finding:
-        """Decide by the result of our task id, the active program, the power-up and the age of the sending session.
+        return self._runs.reconcile(call, baseline) if call.command == "run_program" else self._reconcile_setting(call, baseline)
 
-        "Not executed" holds once `LONGEST_QUEUEING` has passed since the command; where the server keeps sessions for longer
-        than that, it is said only when the granted time is over.
-        """
-        if call.command != "run_program":
-            return self._reconcile_setting(call, baseline)
-        state = self._state()
-        _, run_id = self._active()
-        result = self._results.find(call.run_key)
-        evidence = self._evidence(baseline, state, run_id, result)
-        if result is not None:
-            going_on = state == _RUNNING and run_id == result.run_id
-            outcome = self._outcome_of(call, result, going_on=going_on, state=state)
-            verdict = StepVerdict.RUNNING if outcome.progress is Progress.RUNNING else StepVerdict.FINISHED
-            return Finding(verdict, evidence, outcome)
-        return Finding(StepVerdict.NOT_EXECUTED if _unmoved(evidence, baseline) else StepVerdict.UNDECIDABLE, evidence)
-
-    def _evidence(self, baseline: Mapping[str, Any], state: str, run_id: str, result: LadsResult | None) -> dict[str, Any]:
-        age = (self._clock.now().wall - datetime.fromisoformat(str(baseline["wall"]))).total_seconds()
-        granted = float(baseline.get("granted_session") or 0.0)
-        return {
-            "boot_id": self._boot_id(),
-            "state": state,
-            "results": len(self._results.tasks()),
-            "active_run": run_id,
-            "result": result.run_id if result is not None else None,
-            "age": age,
-            "session_over": 0.0 < granted + _MARGIN <= age,
-            "baseline": dict(baseline),
-        }
+    @override
+    def cancel(self, call: Call) -> None:
+        self._runs.cancel(call)
 
     def _reconcile_setting(self, call: Call, baseline: Mapping[str, Any]) -> Finding:
-        state, lamp = self._state(), self._value(self._lamp("CurrentValue")).value
-        done = state == _STOPPED if call.command == "clear" else lamp is (call.command == "lamp_on")
-        evidence = {"state": state, "lamp": lamp, "baseline": dict(baseline)}
+        function = next((name for name, one in self.FUNCTIONS.items() if call.command in one.commands), None)
+        state = self._runs.state()
+        done = state == STOPPED if function is None else self.FUNCTIONS[function].is_done(self._nodes[function], call)
+        evidence = {"state": state, "done": done, "baseline": dict(baseline)}
         return Finding(StepVerdict.FINISHED if done else StepVerdict.NOT_EXECUTED, evidence)
 
     @override
     def read(self, channels: Sequence[str]) -> tuple[Reading, ...]:
-        paths = {"state": self._paths.current_state, "lamp": self._lamp("CurrentValue")}
-        for channel in channels:
-            channel_spec(self._settings, self.CHANNELS, channel)
-        values = self._transport.read([paths[channel] for channel in channels])
-        return tuple(node_reading(self._settings, self._clock, channel, value, "") for channel, value in zip(channels, values, strict=True))
+        return tuple(self._read(channel) for channel in channels)
 
-    @override
-    def cancel(self, call: Call) -> None:
-        """Abort our program and clear the unit for the next one; another program, and an abort by others, is left alone."""
-        if self._state() != _RUNNING:
-            return
-        result = self._results.find(call.run_key)
-        if result is not None and result.run_id == self._active()[1]:
-            self._abort()
-            self._clear()
-
-    def _abort(self) -> None:
-        """Call Abort unless the unit says that it is at rest already; a refusal counts only while something runs."""
-        if self._is_at_rest():
-            return
-        try:
-            self._transport.call(self._paths.state, lads("Abort"), [])
-        except DeviceError as error:
-            if not self._is_at_rest():
-                raise
-            logger.info("%s: nothing to abort: %s", self._settings.name, error)
-        if not _within(_FOLLOWS, self._is_at_rest):
-            raise DeviceError(f"{self._settings.name} acknowledged Abort but does not come to rest", sent=Sent.YES)
-
-    def _is_at_rest(self) -> bool:
-        try:
-            return self._state() in _AT_REST
-        except DeviceError as error:
-            logger.warning("%s: state unknown, taken as running: %s", self._settings.name, error)
-            return False
+    def _read(self, channel: str) -> Reading:
+        unit = channel_spec(self._settings, self.CHANNELS, channel).unit
+        name = next((name for name, one in self.FUNCTIONS.items() if channel in one.channels), None)
+        if name is None:
+            value, said = self._runs.machine.reading(self._settings.name)
+            return node_reading(self._settings, self._clock, channel, value, unit, said)
+        found, means = self.FUNCTIONS[name].read(self._nodes[name], channel)
+        return node_reading(self._settings, self._clock, channel, found, unit, means)
 
 
 def _paths(settings: Settings) -> UnitPaths:
@@ -365,31 +259,3 @@ def _paths(settings: Settings) -> UnitPaths:
     if not all(isinstance(name, str) and name for name in names):
         raise BadInput(f"{settings.name}: a LADS instrument needs `device` and `unit`; got {dict(settings.options)!r}")
     return UnitPaths.of(str(names[0]), str(names[1]))
-
-
-def _program_text(value: float | str) -> str:
-    """Write a property in the one canonical form: a float by its shortest exact decimals."""
-    return value if isinstance(value, str) else repr(float(value))
-
-
-def _start_arguments(call: Call, template: str, properties: Mapping[str, str]) -> list[str | Structures]:
-    pairs = [Structure("KeyValueType", {"Key": key, "Value": value}) for key, value in properties.items()]
-    sample = {"ContainerId": "", "SampleId": call.run_key, "Position": call.position or "", "CustomData": ""}
-    samples = [Structure("SampleInfoType", sample)] if call.position is not None else []
-    return [template, Structures(pairs), call.campaign, call.run_key, Structures(samples)]
-
-
-def _unmoved(evidence: Mapping[str, Any], baseline: Mapping[str, Any]) -> bool:
-    """Say whether nothing can have been started since the baseline, nor can be any more."""
-    same = all(evidence[key] == baseline.get(key) for key in ("boot_id", "state", "results", "active_run"))
-    soon_over = float(baseline.get("granted_session") or 0.0) <= _LONGEST_SESSION or evidence["session_over"]
-    return same and evidence["boot_id"] is not None and evidence["state"] == _STOPPED and bool(soon_over)
-
-
-def _within(limit: float, condition: Callable[[], bool]) -> bool:
-    until = time.monotonic() + limit
-    while not condition():
-        if time.monotonic() > until:
-            return False
-        time.sleep(_POLL)
-    return True

@@ -1,13 +1,15 @@
 """Where the things of a LADS device stand (OPC 30500-1): BrowseNames by namespace URI."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from instruments.transport.base import Name, NodePath
+from instruments.transport.base import BASE, Name, NodePath
 
 DI: Final = "http://opcfoundation.org/UA/DI/"
 LADS: Final = "http://opcfoundation.org/UA/LADS/"
-BASE: Final = "http://opcfoundation.org/UA/"
+STARTED: Final = (Name("Server", BASE), Name("ServerStatus", BASE), Name("StartTime", BASE))
+"""When the server was started: the standard's evidence of a power-up."""
 
 
 def di(name: str) -> Name:
@@ -58,6 +60,6 @@ class UnitPaths:
         """One object per program run."""
         return (*self.unit, lads("ProgramManager"), lads("ResultSet"))
 
-    def function(self, name: str) -> NodePath:
-        """A function of the unit."""
-        return (*self.unit, lads("FunctionSet"), Name(name))
+    def function(self, names: Sequence[str]) -> NodePath:
+        """A function of the unit, or one that is nested in another."""
+        return (*self.unit, *(step for name in names for step in (lads("FunctionSet"), Name(name))))

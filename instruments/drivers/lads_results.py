@@ -1,20 +1,23 @@
 """What the results of a LADS device say: which run they belong to, how it ended, what it brought."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from instruments.drivers.checks import make_reading
-from instruments.drivers.lads_paths import BASE, lads
+from instruments.drivers.lads_paths import lads
+from instruments.drivers.lads_units import unit_of
 from instruments.drivers.protocol import Settings
-from instruments.transport.base import Name, NodePath, NodeTransport, NodeValue, Structure
+from instruments.transport.base import BASE, Name, NodePath, NodeTransport, NodeValue, Structure
 from orchestrator.clock import Clock
 from orchestrator.domain.records import Reading
 from orchestrator.domain.values import canonical
 
-_UNIT_NAMES: Final[Mapping[str, str]] = {"°C": "degC", "°F": "degF", "%": "percent", "1": "", "one": "", "µL": "uL"}
-"""Unit names of servers that our registry knows under another name; all others are kept."""
+_AT_ONCE: Final = 100
+"""Results asked for their task in one go, the newest first: ours is nearly always among them."""
+_UNSETTLED: Final = 20
+"""Newest results without a task that are asked again: a device may write it a moment after it made the result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,69 +27,85 @@ class LadsResult:
     path: NodePath
     task: str
     job: str
-    template: str
-    run_id: str
+    template: str | None
+    """None where the result does not say it."""
+    run_id: str | None
     stopped: datetime | None
     outcome: str | None
-    """The device's word for how it ended; None where the device has none."""
+    """The vendor's word for how it ended; None where there is none."""
 
 
 class ResultTable:
-    """Finds results by our task id without asking for known ones again: a task id never changes."""
+    """Finds results by our task id. There may be thousands: none is asked twice, since a task id never changes."""
 
-    def __init__(self, transport: NodeTransport, results: NodePath) -> None:
+    def __init__(self, transport: NodeTransport, results: NodePath, outcome: Name) -> None:
+        """Bind it; nothing is sent.
+
+        Args:
+            transport: The server.
+            results: Path of the ResultSet.
+            outcome: Name of the vendor's variable for how a run ended.
+        """
         self._transport = transport
         self._results = results
-        self._tasks: dict[NodePath, str] = {}
+        self._outcome = outcome
         self._session = ""
+        self._tasks: dict[NodePath, str] = {}
 
-    def tasks(self) -> tuple[str, ...]:
-        """Get the task ids of all results."""
-        if self._transport.session != self._session:
-            self._session, self._tasks = self._transport.session, {}
-        paths = self._transport.objects(self._results)
-        fresh = [path for path in paths if not self._tasks.get(path)]
-        values = self._transport.read([(*path, lads("SupervisoryTaskId")) for path in fresh])
-        self._tasks |= {path: _text(value) for path, value in zip(fresh, values, strict=True)}
-        return tuple(self._tasks[path] for path in paths)
+    def count(self) -> int:
+        """Count the results; they are listed, not read."""
+        return len(self._transport.objects(self._results))
 
     def find(self, task: str) -> LadsResult | None:
         """Get the result that carries a task id."""
-        self.tasks()
-        path = next((path for path, known in self._tasks.items() if known == task), None)
+        if self._transport.session != self._session:
+            self._session, self._tasks = self._transport.session, {}
+        known = next((path for path, one in self._tasks.items() if one == task), None)
+        if known is not None and (found := self._read(known)) is not None and found.task == task:
+            return found
+        path = self._search(task)
         return self._read(path) if path is not None else None
 
+    def _search(self, task: str) -> NodePath | None:
+        """Look through the results, the newest first. They are listed anew: there are servers whose NodeVersion never changes."""
+        newest = self._transport.objects(self._results)[::-1]
+        self._tasks = {path: self._tasks[path] for path in newest if path in self._tasks and self._tasks[path] != task}
+        fresh = [path for index, path in enumerate(newest) if path not in self._tasks or (index < _UNSETTLED and not self._tasks[path])]
+        for start in range(0, len(fresh), _AT_ONCE):
+            chunk = fresh[start : start + _AT_ONCE]
+            values = self._transport.look([(*path, lads("SupervisoryTaskId")) for path in chunk])
+            self._tasks |= {path: _text(value) or "" for path, value in zip(chunk, values, strict=True)}
+            found = next((path for path in chunk if self._tasks[path] == task), None)
+            if found is not None:
+                return found
+        return None
+
     def variables(self, result: LadsResult) -> tuple[tuple[str, NodeValue, str], ...]:
-        """Get name, value and unit of every variable of a result."""
-        paths = self._transport.variables((*result.path, lads("VariableSet")))
-        units = [(*path, Name("EngineeringUnits", BASE)) for path in paths]
-        present = [unit for unit in units if self._transport.exists(unit)]
-        names = dict(zip(present, map(unit_name, self._transport.read(present)), strict=True))
+        """Get name, value and unit of every variable of a result but the vendor's word for how it ended."""
+        paths = [path for path in self._transport.variables((*result.path, lads("VariableSet"))) if not self._is_outcome(path[-1])]
+        units = self._transport.look([(*path, Name("EngineeringUnits", BASE)) for path in paths])
         values = self._transport.read(paths)
-        return tuple((path[-1].name, value, names.get(unit, "")) for path, unit, value in zip(paths, units, values, strict=True))
+        return tuple((path[-1].name, value, unit_of(unit)) for path, unit, value in zip(paths, units, values, strict=True))
 
-    def _read(self, path: NodePath) -> LadsResult:
-        names = [lads(name) for name in ("SupervisoryTaskId", "SupervisoryJobId", "ProgramTemplate", "DeviceProgramRunId", "Stopped")]
-        outcome = (*path, Name("Outcome"))
-        has_outcome = self._transport.exists(outcome)
-        paths = [(*path, name) for name in names] + ([outcome] if has_outcome else [])
-        values = self._transport.read(paths)
-        texts = [_text(value) for value in values]
-        stopped = values[4].value if isinstance(values[4].value, datetime) else None
-        return LadsResult(path, texts[0], texts[1], texts[2], texts[3], stopped, texts[5] if has_outcome else None)
+    def _is_outcome(self, name: Name) -> bool:
+        return name.name == self._outcome.name and self._outcome.namespace in (None, name.namespace)
 
-
-def unit_name(value: NodeValue) -> str:
-    """Return the unit that an EngineeringUnits property names, empty for a pure number."""
-    information = value.value
-    if not isinstance(information, Structure):
-        return ""
-    shown = str(information.fields.get("DisplayName") or "")
-    return _UNIT_NAMES.get(shown, shown)
+    def _read(self, path: NodePath) -> LadsResult | None:
+        template = (*path, lads("ProgramTemplate"))
+        names = ("SupervisoryTaskId", "SupervisoryJobId", "DeviceProgramRunId", "Stopped")
+        paths = [*((*path, lads(name)) for name in names), (*template, lads("DeviceTemplateId")), template]
+        task, job, run_id, stopped, template_id, named = self._transport.look(paths)
+        if task is None:
+            return None
+        ended = stopped.value if stopped is not None and isinstance(stopped.value, datetime) else None
+        outcomes = self._transport.look([(*path, lads("VariableSet"), self._outcome), (*path, self._outcome)]) if ended else ()
+        outcome = next((said for one in outcomes if (said := _text(one))), None)
+        ran = _text(template_id) or _text(named)
+        return LadsResult(path, _text(task) or "", _text(job) or "", ran, _text(run_id), ended, outcome)
 
 
-def _text(value: NodeValue) -> str:
-    return str(value.value) if value.value is not None else ""
+def _text(value: NodeValue | None) -> str | None:
+    return str(value.value) if value is not None and value.quality != "bad" and value.value not in (None, "") else None
 
 
 def plain(value: object) -> object:
@@ -102,8 +121,19 @@ def plain(value: object) -> object:
     return value
 
 
-def node_reading(settings: Settings, clock: Clock, channel: str, value: NodeValue, unit: str) -> Reading:
-    """Make a reading of a node's value; its raw bytes are the canonical JSON of what was read."""
+def node_reading(
+    settings: Settings, clock: Clock, channel: str, value: NodeValue, unit: str, said: float | str | tuple[float, ...] | None = None
+) -> Reading:
+    """Make a reading of a node's value; its raw bytes are the canonical JSON of what was read.
+
+    Args:
+        settings: Of the instrument.
+        clock: The bench's.
+        channel: What it is called.
+        value: As read.
+        unit: Of the reading.
+        said: What the value means, where that is not the value itself.
+    """
     read = {
         "variable": channel,
         "value": plain(value.value),
@@ -111,7 +141,8 @@ def node_reading(settings: Settings, clock: Clock, channel: str, value: NodeValu
         "status": value.status,
         "source_timestamp": plain(value.source_timestamp),
     }
-    return make_reading(settings, clock, channel, unit, canonical(read).encode(), _content(value.value), value.quality)
+    content = _content(value.value) if said is None else said
+    return make_reading(settings, clock, channel, unit, canonical(read).encode(), content, value.quality)
 
 
 def _content(content: object) -> float | str | tuple[float, ...] | None:

@@ -11,9 +11,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+from instruments.drivers.functions import Function
 from orchestrator.clock import Clock
 from orchestrator.domain.lifecycle import StepKind
 from orchestrator.domain.records import Reading
+from orchestrator.errors import BadInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,8 @@ class Settings:
     """Driver-specific keys of the bench file (for example `unit` of a LADS device)."""
     folder: Path = Path()
     """Where the bench file lies, and whatever file it names."""
+    functions: Mapping[str, Function] = field(default_factory=dict)
+    """What the bench file declares of the device's functions, by the name that their commands and channels get."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +185,10 @@ class Driver(Protocol):
             settings: What the bench file says, but for `limits`.
 
         Raises:
-            BadInput: A declaration that cannot be understood.
+            BadInput: A declaration that cannot be understood, or that this driver takes none of.
         """
-        del settings
+        if settings.functions:
+            raise BadInput(f"instrument {settings.name}: its driver knows its own commands; it takes no functions")
         return cls
 
     @classmethod

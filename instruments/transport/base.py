@@ -3,7 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
+
+from orchestrator.errors import DeviceError, Sent
+
+BASE: Final = "http://opcfoundation.org/UA/"
+"""Namespace of OPC-UA itself."""
 
 ReplyOf = Callable[[bytes], bytes | None]
 """Given all bytes received since the request, the awaited reply, or None as long as it is not complete."""
@@ -81,11 +86,24 @@ class Structures:
     items: Sequence[Structure]
 
 
+Value = bool | int | float | str | Structures
+"""What a method's argument may be."""
+
+
+class ServerRefusal(DeviceError):
+    """A server refused a request."""
+
+    def __init__(self, message: str, *, status: str, sent: Sent) -> None:
+        super().__init__(message, sent=sent)
+        self.status = status
+        """Name of the OPC-UA status code."""
+
+
 class NodeTransport(Transport, Protocol):
     """An OPC-UA session.
 
-    Every method raises LinkError (not connected: `sent` no; lost or silent: maybe) or DeviceError (the server refused;
-    the message holds the status code's name).
+    Every method raises LinkError (not connected: `sent` no; lost or silent: maybe) or DeviceError (a node is missing, or
+    ServerRefusal). Long lists of nodes are asked for in as many requests as the server wants.
     """
 
     @property
@@ -96,6 +114,11 @@ class NodeTransport(Transport, Protocol):
     @property
     def granted_session(self) -> float:
         """Wall seconds for which the server keeps the session of a client that has vanished."""
+        ...
+
+    @property
+    def application_uri(self) -> str:
+        """What this client calls itself: the server names the owner of a lock by it."""
         ...
 
     def exists(self, path: NodePath) -> bool:
@@ -110,14 +133,40 @@ class NodeTransport(Transport, Protocol):
         """List the variables below a node, properties left out."""
         ...
 
+    def types(self, path: NodePath) -> tuple[Name, ...]:
+        """Name the type definition of a node and the types that it is derived from, nearest first."""
+        ...
+
+    def node(self, path: NodePath) -> str:
+        """Return the NodeId at a path, as values that refer to it name it in this session."""
+        ...
+
+    def browse_name(self, node: str) -> Name | None:
+        """Return the name of the node that a value refers to, which no server translates; None where there is no such node."""
+        ...
+
     def read(self, paths: Sequence[NodePath]) -> tuple[NodeValue, ...]:
-        """Read values in one request; a bad status is part of the value."""
+        """Read values; a bad status is part of the value, a missing node is a DeviceError."""
+        ...
+
+    def look(self, paths: Sequence[NodePath]) -> tuple[NodeValue | None, ...]:
+        """Read values of nodes of which some may be missing: None for these."""
         ...
 
     def write(self, path: NodePath, value: bool | int | float | str) -> None:
         """Write a value in the node's declared type, without timestamps."""
         ...
 
-    def call(self, path: NodePath, method: Name, arguments: Sequence[str | Structures]) -> tuple[Any, ...]:
-        """Call a method of an object, once; never sent again."""
+    def arguments(self, path: NodePath, method: Name) -> tuple[str, ...]:
+        """Name the arguments that a method of an object takes, in its order."""
+        ...
+
+    def call(self, path: NodePath, method: Name, arguments: Mapping[str, Value]) -> tuple[Any, ...]:
+        """Call a method of an object, once; never sent again.
+
+        Args:
+            path: The object.
+            method: Its method.
+            arguments: By name: servers differ in their order. DeviceError (`sent` no) unless the method takes exactly these.
+        """
         ...

@@ -6,25 +6,25 @@ link is looked at before every request, nothing is ever sent twice, and an outag
 """
 
 import asyncio
-import dataclasses
 import logging
 import threading
+import time
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from datetime import UTC, datetime
-from typing import Any, Final, Literal, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 from asyncua import ua
 from asyncua.client.client import Client
 from asyncua.client.ua_client import UaClientState
 from asyncua.common.node import Node
 from asyncua.ua.attribute_ids import AttributeIds
-from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.uaerrors import UaError, UaStatusCodeError
 from typing_extensions import override
 
-from instruments.transport.base import Name, NodePath, NodeTransport, NodeValue, Structure, Structures
+from instruments.transport.base import Name, NodePath, NodeTransport, NodeValue, ServerRefusal, Value
+from instruments.transport.opcua_nodes import AddressSpace, text
 from instruments.transport.opcua_security import LinkSecurity, open_client, refusal
+from instruments.transport.opcua_values import node_text, plain, variant
 from instruments.trust.folder import APPLICATION
 from orchestrator.errors import AccessError, DeviceError, InstrumentError, LinkError, ProtocolError, Sent
 
@@ -32,8 +32,9 @@ logger = logging.getLogger(__name__)
 
 REQUESTED_SESSION: Final = 10.0
 """Wall seconds after which the server may forget us once we have vanished; servers' own choice is often ten minutes."""
-_REQUEST_LIMIT: Final = 3.0
-"""Wall seconds for one request."""
+_METHOD_LIMIT: Final = 5.0
+"""Wall seconds for a method of the device: some start their program before they answer. More, and a bench host whose wire
+stands still for so long would be taken for stuck."""
 _CALL_LIMIT: Final = 6.0
 """Wall seconds for one of our methods, which may need several requests (browsing after a reconnection)."""
 _CONNECT_LIMIT: Final = 15.0
@@ -52,18 +53,22 @@ _SESSION_GONE: Final = frozenset(
         "BadSessionNotActivated",
         "BadSecureChannelIdInvalid",
         "BadSecureChannelClosed",
-        "BadUserAccessDenied",
         "BadConnectionClosed",
         "BadServerHalted",
         "BadShutdown",
         "BadTimeout",
     }
 )
-"""Codes of the link, not of the device; the last but few slip out while a session is made anew."""
-_OBJECTS: Final = ua.NodeId(ua.Int32(ObjectIds.ObjectsFolder))
-_HAS_PROPERTY: Final = ua.NodeId(ua.Int32(ObjectIds.HasProperty))
-_NULL_TIME: Final = datetime(1601, 1, 1, tzinfo=UTC)
+"""Codes of the link, not of the device."""
+_NOT_ACTIVATED: Final = "BadUserAccessDenied"
+"""Slips out while a session is made anew; at any other time the device means it."""
+_ACTIVATION: Final = 10.0
+"""Wall seconds after a loss within which a session is made anew."""
+_NAMED: Final = 3
+"""Nodes of a long request that a message names."""
+_NODE_GONE: Final = frozenset({"BadNodeIdUnknown", "BadNodeIdInvalid"})
 _T = TypeVar("_T")
+_V = TypeVar("_V", bound=NodeValue | None)
 
 
 class OpcUaTransport(NodeTransport):
@@ -85,10 +90,9 @@ class OpcUaTransport(NodeTransport):
         self._closed = False
         self._life = uuid.uuid4().hex[:12]
         self._losses = 0
-        self._known: dict[NodePath, ua.NodeId] = {}
+        self._lost_at = -_ACTIVATION
         self._types: dict[ua.NodeId, ua.VariantType] = {}
-        self._namespaces: list[str] = []
-        self._prepared = False
+        self._space = AddressSpace(url)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name=f"opcua {url}", daemon=True)
         self._thread.start()
@@ -102,7 +106,7 @@ class OpcUaTransport(NodeTransport):
         client = await open_client(
             self._url,
             self._security,
-            timeout=_REQUEST_LIMIT,
+            timeout=_METHOD_LIMIT,
             watchdog_intervall=_WATCHDOG,
             auto_reconnect=True,
             reconnect_max_delay=_RECONNECT_DELAY,
@@ -119,13 +123,13 @@ class OpcUaTransport(NodeTransport):
     async def _on_lost(self, error: Exception) -> None:
         logger.warning("%s: connection lost: %r", self._url, error)
         self._losses += 1
+        self._lost_at = time.monotonic()
         self._forget()
 
     def _forget(self) -> None:
-        """Drop what a restarted server may have changed: node ids, namespace indices, type definitions."""
-        self._prepared = False
-        self._known = {}
+        """Drop what a restarted server may have changed: node ids, namespace indices, types of values."""
         self._types = {}
+        self._space.forget()
 
     @property
     @override
@@ -143,140 +147,126 @@ class OpcUaTransport(NodeTransport):
     def granted_session(self) -> float:
         return float(self._client.session_timeout) / 1000.0
 
+    @property
+    @override
+    def application_uri(self) -> str:
+        return str(self._client.application_uri)
+
     @override
     def exists(self, path: NodePath) -> bool:
         async def look(_: Client) -> bool:
-            return await self._find(path) is not None
+            return await self._space.find(path) is not None
 
-        return self._run(f"looking for {_text(path)}", look, Sent.NO)
+        return self._run(f"looking for {text(path)}", look, Sent.NO)
 
     @override
     def objects(self, path: NodePath) -> tuple[NodePath, ...]:
-        return self._run(f"browsing {_text(path)}", lambda _: self._children(path, ua.NodeClass.Object), Sent.NO)
+        return self._run(f"browsing {text(path)}", lambda _: self._space.children(path, ua.NodeClass.Object), Sent.NO)
 
     @override
     def variables(self, path: NodePath) -> tuple[NodePath, ...]:
-        return self._run(f"browsing {_text(path)}", lambda _: self._children(path, ua.NodeClass.Variable), Sent.NO)
+        return self._run(f"browsing {text(path)}", lambda _: self._space.children(path, ua.NodeClass.Variable), Sent.NO)
+
+    @override
+    def types(self, path: NodePath) -> tuple[Name, ...]:
+        return self._run(f"asking for the type of {text(path)}", lambda _: self._space.types(path), Sent.NO)
+
+    @override
+    def node(self, path: NodePath) -> str:
+        async def look(_: Client) -> str:
+            return node_text(await self._space.resolve(path))
+
+        return self._run(f"looking for {text(path)}", look, Sent.NO)
+
+    @override
+    def browse_name(self, node: str) -> Name | None:
+        return self._run(f"asking for the name of {node}", lambda _: self._space.browse_name(ua.NodeId.from_string(node)), Sent.NO)
 
     @override
     def read(self, paths: Sequence[NodePath]) -> tuple[NodeValue, ...]:
-        async def read(client: Client) -> tuple[NodeValue, ...]:
-            nodes = [await self._resolve(path) for path in paths]
-            values = await client.uaclient.read_attributes(nodes, AttributeIds.Value) if nodes else []
-            return tuple(_node_value(value) for value in values)
+        async def read(_: Client) -> tuple[NodeValue, ...]:
+            return tuple(await self._space.read(await self._space.resolve_all(paths)))
 
-        values = self._run(f"reading {', '.join(_text(path) for path in paths[:3])}", read, Sent.NO)
-        if any(value.status in ("BadNodeIdUnknown", "BadNodeIdInvalid") for value in values):
-            self._known = {}
+        return self._checked(self._run(_reading(paths), read, Sent.NO))
+
+    @override
+    def look(self, paths: Sequence[NodePath]) -> tuple[NodeValue | None, ...]:
+        async def read(_: Client) -> tuple[NodeValue | None, ...]:
+            nodes = await self._space.find_all(paths)
+            values = iter(await self._space.read([node for node in nodes if node is not None]))
+            return tuple(None if node is None else next(values) for node in nodes)
+
+        return self._checked(self._run(_reading(paths), read, Sent.NO))
+
+    def _checked(self, values: tuple[_V, ...]) -> tuple[_V, ...]:
+        if any(value is not None and value.status in _NODE_GONE for value in values):
+            self._space.forget_nodes()
         return values
 
     @override
     def write(self, path: NodePath, value: bool | int | float | str) -> None:
-        what = f"writing {_text(path)} = {value!r}"
+        what = f"writing {text(path)} = {value!r}"
 
         async def prepare(client: Client) -> tuple[Node, ua.VariantType]:
-            node = client.get_node(await self._resolve(path))
+            node = client.get_node(await self._space.resolve(path))
             if node.nodeid not in self._types:
                 self._types[node.nodeid] = await node.read_data_type_as_variant_type()
             return node, self._types[node.nodeid]
 
         node, declared = self._run(what, prepare, Sent.NO)
-        plain = ua.DataValue(ua.Variant(value, declared), StatusCode=None)
-        self._run(what, lambda _: node.write_attribute(AttributeIds.Value, plain), Sent.MAYBE)
+        plain_value = ua.DataValue(ua.Variant(value, declared), StatusCode=None)
+        self._run(what, lambda _: node.write_attribute(AttributeIds.Value, plain_value), Sent.MAYBE)
 
     @override
-    def call(self, path: NodePath, method: Name, arguments: Sequence[str | Structures]) -> tuple[Any, ...]:
-        what = f"calling {_text((*path, method))}"
+    def arguments(self, path: NodePath, method: Name) -> tuple[str, ...]:
+        async def ask(_: Client) -> tuple[str, ...]:
+            return tuple(str(one.Name) for one in await self._space.arguments((*path, method)))
+
+        return self._run(f"asking for the arguments of {text((*path, method))}", ask, Sent.NO)
+
+    @override
+    def call(self, path: NodePath, method: Name, arguments: Mapping[str, Value]) -> tuple[Any, ...]:
+        what = f"calling {text((*path, method))}"
 
         async def prepare(client: Client) -> tuple[Node, ua.NodeId, list[ua.Variant]]:
-            node = client.get_node(await self._resolve(path))
-            return node, await self._resolve((*path, method)), [_variant(argument) for argument in arguments]
+            node, found = await self._space.resolve_all([path, (*path, method)])
+            declared = await self._space.arguments((*path, method))
+            if {str(one.Name) for one in declared} != set(arguments):
+                takes = ", ".join(str(one.Name) for one in declared) or "nothing"
+                raise DeviceError(f"{self._url}: {text((*path, method))} takes {takes}; expected {', '.join(arguments)}", sent=Sent.NO)
+            return client.get_node(node), found, [await variant(client, arguments[str(one.Name)], one) for one in declared]
 
         node, method_id, variants = self._run(what, prepare, Sent.NO)
 
         async def call(_: Client) -> Any:
             return await node.call_method(method_id, *variants)
 
-        result = self._run(what, call, Sent.MAYBE)
+        result = self._run(what, call, Sent.MAYBE, limit=_METHOD_LIMIT + 1.0)
         many = result if isinstance(result, list) else [] if result is None else [result]
-        return tuple(_plain(value) for value in many)
+        return tuple(plain(value) for value in many)
 
-    async def _find(self, path: NodePath) -> ua.NodeId | None:
-        """Walk down from the Objects folder; None when a name is missing."""
-        if not path:
-            return _OBJECTS
-        if path in self._known:
-            return self._known[path]
-        parent = await self._find(path[:-1])
-        if parent is None:
-            return None
-        wanted = path[-1]
-        found = {
-            child.NodeId: child.BrowseName
-            for child in await self._browse(parent)
-            if child.BrowseName.Name == wanted.name and wanted.namespace in (None, self._namespace(child.BrowseName.NamespaceIndex))
-        }
-        if len(found) > 1:
-            message = f"{self._url}: {_text(path)} is ambiguous: {len(found)} nodes have that name"
-            raise DeviceError(message, sent=Sent.NO)
-        if not found:
-            return None
-        self._known[path] = next(iter(found))
-        return self._known[path]
-
-    async def _resolve(self, path: NodePath) -> ua.NodeId:
-        node = await self._find(path)
-        if node is None:
-            raise DeviceError(f"{self._url} has no node {_text(path)}", sent=Sent.NO)
-        return node
-
-    async def _browse(self, node: ua.NodeId) -> list[ua.ReferenceDescription]:
-        return await self._client.get_node(node).get_references(
-            refs=ObjectIds.HierarchicalReferences, direction=ua.BrowseDirection.Forward, includesubtypes=True
-        )
-
-    async def _children(self, path: NodePath, node_class: ua.NodeClass) -> tuple[NodePath, ...]:
-        """List children of a class by HasComponent, Organizes and the like; the same node by two references is one."""
-        children: dict[ua.NodeId, NodePath] = {}
-        for child in await self._browse(await self._resolve(path)):
-            is_property = child.ReferenceTypeId == _HAS_PROPERTY
-            if child.NodeClass == node_class and not is_property and child.NodeId not in children:
-                name = Name(child.BrowseName.Name, self._namespace(child.BrowseName.NamespaceIndex))
-                children[child.NodeId] = (*path, name)
-                self._known[children[child.NodeId]] = child.NodeId
-        return tuple(children.values())
-
-    def _namespace(self, index: int) -> str:
-        return self._namespaces[index] if index < len(self._namespaces) else ""
-
-    async def _prepare(self) -> None:
-        """Learn namespaces and structure types, once per connection."""
-        if self._prepared:
-            return
-        self._namespaces = await self._client.get_namespace_array()
-        await self._client.load_data_type_definitions()
-        self._prepared = True
-
-    def _run(self, what: str, request: Callable[[Client], Awaitable[_T]], sent: Sent) -> _T:
+    def _run(self, what: str, request: Callable[[Client], Awaitable[_T]], sent: Sent, limit: float = _CALL_LIMIT) -> _T:
         """Run a request now or not at all.
 
         Args:
             what: What is done, for messages.
             request: Makes the coroutine.
             sent: What a loss after this point means.
+            limit: Wall seconds for it.
         """
         if self._closed or self._client.state is not UaClientState.CONNECTED:
             raise LinkError(f"{self._url} is not connected; {what} was not tried", sent=Sent.NO)
-        self._guard(f"preparing for {what}", self._prepare(), Sent.NO)
+        if not self._space.prepared:
+            self._guard(f"preparing for {what}", self._space.prepare(self._client), Sent.NO, _CALL_LIMIT)
 
         async def run() -> _T:
             return await request(self._client)
 
-        return self._guard(what, run(), sent)
+        return self._guard(what, run(), sent, limit)
 
-    def _guard(self, what: str, coroutine: Coroutine[Any, Any, _T], sent: Sent) -> _T:
+    def _guard(self, what: str, coroutine: Coroutine[Any, Any, _T], sent: Sent, limit: float) -> _T:
         try:
-            return self._await(coroutine, _CALL_LIMIT)
+            return self._await(coroutine, limit)
         except InstrumentError:
             raise
         except _LOST as error:
@@ -288,9 +278,9 @@ class OpcUaTransport(NodeTransport):
 
     def _refusal(self, what: str, error: UaStatusCodeError, sent: Sent) -> InstrumentError:
         name = ua.StatusCode(error.code).name
-        if name in _SESSION_GONE:
+        if name in _SESSION_GONE or (name == _NOT_ACTIVATED and time.monotonic() - self._lost_at < _ACTIVATION):
             return LinkError(f"{self._url}: {name} while {what}", sent=sent)
-        return DeviceError(f"{self._url} refused {what}: {name}", sent=Sent.NO if sent is Sent.NO else Sent.YES)
+        return ServerRefusal(f"{self._url} refused {what}: {name}", status=name, sent=Sent.NO if sent is Sent.NO else Sent.YES)
 
     def _await(self, coroutine: Coroutine[Any, Any, _T], limit: float) -> _T:
         future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
@@ -327,49 +317,6 @@ async def _cancel_others() -> None:
     await asyncio.sleep(0)
 
 
-def _text(path: NodePath) -> str:
-    return "/".join(name.name for name in path) or "Objects"
-
-
-def _node_value(value: ua.DataValue) -> NodeValue:
-    status = value.StatusCode or ua.StatusCode()
-    quality: Literal["good", "uncertain", "bad"] = "bad" if status.is_bad() else "uncertain" if status.is_uncertain() else "good"
-    plain = _plain(value.Value.Value) if value.Value is not None else None
-    return NodeValue(plain, status.name, quality, _plain(value.SourceTimestamp))
-
-
-def _plain(value: Any) -> Any:
-    """Turn a value of asyncua's types into one of the types that NodeValue names."""
-    match value:
-        case None | bool() | int() | float() | str():
-            return value
-        case list() | tuple():
-            return tuple(_plain(item) for item in value)
-        case datetime():
-            aware = value if value.tzinfo else value.replace(tzinfo=UTC)
-            return None if aware <= _NULL_TIME else aware
-        case ua.LocalizedText():
-            return value.Text or ""
-        case ua.QualifiedName():
-            return value.Name
-        case ua.NodeId():
-            return value.to_string()
-        case bytes():
-            return value.hex()
-        case _ if dataclasses.is_dataclass(value):
-            fields = (field.name for field in dataclasses.fields(value))
-            return Structure(type(value).__name__, {name: _plain(getattr(value, name)) for name in fields if name != "Encoding"})
-    return str(value)
-
-
-def _variant(argument: str | Structures) -> ua.Variant:
-    if isinstance(argument, str):
-        return ua.Variant(argument, ua.VariantType.String)
-    return ua.Variant([_structure(item) for item in argument.items], ua.VariantType.ExtensionObject, is_array=True)
-
-
-def _structure(structure: Structure) -> Any:
-    generated = vars(ua).get(structure.type_name)
-    if generated is None:
-        raise DeviceError(f"the server does not define the structure {structure.type_name}", sent=Sent.NO)
-    return generated(**structure.fields)
+def _reading(paths: Sequence[NodePath]) -> str:
+    more = ", ..." if len(paths) > _NAMED else ""
+    return f"reading {', '.join(text(path) for path in paths[:_NAMED])}{more}"

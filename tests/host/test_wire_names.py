@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from typing_extensions import override
 
 from instruments.bench.connect import connect
 from instruments.bench.file import parse_bench
@@ -99,3 +100,38 @@ def test_a_name_that_was_said_is_not_said_again() -> None:
     with pytest.raises(LinkError) as caught:
         twice()
     assert str(caught.value) == SAID
+
+
+class Locked(Mute):
+    """A driver whose device is the right one and is in another client's hands."""
+
+    def __init__(self) -> None:
+        super().__init__(DeviceError("locked by another", sent=Sent.NO), after=99)
+        self.safe: list[str] = []
+        self.closed = 0
+
+    @override
+    def arm(self) -> None:
+        raise self._error
+
+    def make_safe(self, action: str) -> None:
+        self.safe.append(action)
+
+    @override
+    def close(self) -> None:
+        self.closed += 1
+
+
+def test_a_device_that_cannot_be_armed_takes_no_command_and_is_made_safe_all_the_same() -> None:
+    driver = Locked()
+    wire = Wire(PUMPS, lambda: cast(Mapping[str, Driver], {"pump_se": driver}), lambda: True)
+    wire.start()
+    try:
+        for ask in (wire.open, lambda: wire.call("pump_se", lambda one: one.read(["flow"]))):
+            with pytest.raises(DeviceError, match="locked by another"):
+                ask()
+        wire.attempt("pump_se", lambda one: one.make_safe("stop"), seconds=5.0)
+        assert driver.safe == ["stop"]
+    finally:
+        wire.close()
+    assert driver.closed == 3  # once for each time that it was opened

@@ -1,27 +1,44 @@
 """The LADS driver against servers with the defects that were met in the field."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from instruments.drivers.lads import LadsUnit
-from instruments.drivers.protocol import Progress, StepVerdict
-from instruments.transport.base import Structure, Structures
+from instruments.drivers.protocol import Driver, Progress, StepVerdict
+from instruments.transport.base import Structure, Structures, Value
 from orchestrator.errors import DeviceError, LinkError, Sent
 from tests.instrument.cases import CLOCK, RUN, call, platform_settings
-from tests.instrument.fake_nodes import ACTIVE, RESULTS, STATE, TOP, FakeNodes, finish, put_result, run, starts, unit
+from tests.instrument.fake_nodes import (
+    ACTIVE,
+    RESULTS,
+    STARTED,
+    STATE,
+    TEMPLATES,
+    TOP,
+    FakeNodes,
+    finish,
+    put_result,
+    refusal,
+    run,
+    starts,
+    unit,
+)
 
 PROGRAM = call("run_program", position="A7", template="Characterise", integration_time=0.1, gas="Ar")
 
 
-def _driver(nodes: FakeNodes) -> LadsUnit:
-    return LadsUnit(nodes, platform_settings(), CLOCK)
+def _driver(nodes: FakeNodes, watchdog: float | None = None, **options: str) -> Driver:
+    declared = platform_settings(watchdog=watchdog)
+    declared = replace(declared, options={**declared.options, **options})
+    return LadsUnit.declared(declared)(nodes, declared, CLOCK)
 
 
-def _baseline(driver: LadsUnit, age: float = 60.0, **changes: Any) -> dict[str, Any]:
+def _baseline(driver: Driver, age: float = 60.0, **changes: Any) -> dict[str, Any]:
     return {**driver.baseline(PROGRAM), "wall": (datetime.now(UTC) - timedelta(seconds=age)).isoformat(), **changes}
 
 
@@ -29,8 +46,8 @@ def test_a_start_carries_our_keys_and_canonical_numbers() -> None:
     nodes = unit()
     given: list[Any] = []
 
-    def start(arguments: Sequence[str | Structures]) -> None:
-        given.extend(arguments)
+    def start(arguments: Mapping[str, Value]) -> None:
+        given.append(arguments)
         starts(nodes)(arguments)
 
     nodes.methods["StartProgram"] = start
@@ -38,11 +55,13 @@ def test_a_start_carries_our_keys_and_canonical_numbers() -> None:
     sample = {"ContainerId": "", "SampleId": RUN, "Position": "A7", "CustomData": ""}
     pairs = [{"Key": "integration_time", "Value": "0.1"}, {"Key": "gas", "Value": "Ar"}]
     assert given == [
-        "Characterise",
-        Structures([Structure("KeyValueType", pair) for pair in pairs]),
-        "campaign",
-        RUN,
-        Structures([Structure("SampleInfoType", sample)]),
+        {
+            "ProgramTemplateId": "Characterise",
+            "Properties": Structures([Structure("KeyValueType", pair) for pair in pairs]),
+            "SupervisoryJobId": "campaign",
+            "SupervisoryTaskId": RUN,
+            "Samples": Structures([Structure("SampleInfoType", sample)]),
+        }
     ]
 
 
@@ -119,16 +138,16 @@ def test_not_executed_needs_the_same_power_up_unmoved_counts_and_a_unit_at_rest(
     nodes = unit()
     driver = _driver(nodes)
     assert driver.reconcile(PROGRAM, _baseline(driver)).verdict is StepVerdict.NOT_EXECUTED
-    for change in ({"boot_id": "boot-0"}, {"results": 5}, {"active_run": "run-0"}, {"state": "Running"}, {"boot_id": None}):
+    for change in ({"boot_id": "another"}, {"results": 5}, {"active_run": "run-0"}, {"state": "Running"}, {"boot_id": None}):
         assert driver.reconcile(PROGRAM, _baseline(driver, **change)).verdict is StepVerdict.UNDECIDABLE
     baseline = _baseline(driver)
     run(nodes, "Rinse")
     assert driver.reconcile(PROGRAM, baseline).verdict is StepVerdict.UNDECIDABLE
 
 
-def test_a_device_without_a_boot_id_never_proves_that_nothing_happened() -> None:
+def test_a_server_that_does_not_say_when_it_was_started_never_proves_that_nothing_happened() -> None:
     nodes = unit()
-    del nodes.values[f"{TOP}/BootId"]
+    del nodes.values[STARTED]
     driver = _driver(nodes)
     assert driver.reconcile(PROGRAM, _baseline(driver)).verdict is StepVerdict.UNDECIDABLE
 
@@ -145,9 +164,9 @@ def test_a_server_that_keeps_sessions_for_long_is_believed_only_when_they_are_ov
 def test_a_finished_program_of_ours_is_adopted_however_long_the_gap() -> None:
     nodes = unit()
     driver = _driver(nodes)
-    baseline = _baseline(driver, age=1e6, boot_id="boot-0")
+    baseline = _baseline(driver, age=1e6, boot_id="another")
     put_result(nodes, RUN)
-    finish(nodes, RUN, {"Outcome": "completed"})
+    finish(nodes, RUN, {"VariableSet/Outcome": "completed"})
     finding = driver.reconcile(PROGRAM, baseline)
     assert finding.verdict is StepVerdict.FINISHED
     assert finding.outcome is not None
@@ -182,3 +201,106 @@ def test_only_our_own_program_is_cancelled() -> None:
     _driver(nodes).cancel(PROGRAM)
     assert nodes.calls == []
     assert nodes.values[f"{ACTIVE}/DeviceProgramRunId"] == "run-2"
+
+
+def _changed(nodes: FakeNodes, **values: Any) -> None:
+    nodes.values |= {f"{STATE}/{name}" if name != "text" else STATE: value for name, value in values.items()}
+
+
+def test_a_state_is_its_node_then_its_number_and_its_text_last() -> None:
+    nodes = unit()
+    driver = _driver(nodes)
+    for told, state in (
+        ({"text": "Läuft", "Id": "node LADS/Running", "Number": 4}, "Running"),
+        ({"text": "Gestoppt", "Id": "node X/Sonstwas", "Number": 4}, "Stopped"),
+        ({"text": "Abgebrochen", "Id": None, "Number": 1}, "Aborted"),
+        ({"text": "Aborted", "Id": None, "Number": None}, "Aborted"),
+    ):
+        _changed(nodes, **told)
+        (reading,) = driver.read(["state"])
+        assert reading.text == state
+        assert json.loads(reading.raw)["value"] == told["text"]
+    _changed(nodes, text="Gestoppt")
+    with pytest.raises(DeviceError, match="does not say its state: 'Gestoppt'"):
+        driver.read(["state"])
+
+
+@pytest.mark.parametrize("quality", ["bad", "uncertain"])
+def test_an_acknowledged_start_is_never_said_not_to_have_been_sent(quality: Literal["bad", "uncertain"]) -> None:
+    nodes = unit()
+
+    def start(given: Mapping[str, Value]) -> None:
+        starts(nodes)(given)
+        nodes.statuses[STATE] = quality
+
+    nodes.methods["StartProgram"] = start
+    driver = _driver(nodes)
+    driver.perform(PROGRAM)
+    assert driver.outcome(PROGRAM, {}).progress is Progress.RUNNING
+    nodes.statuses.clear()
+    finish(nodes, RUN)
+    assert driver.outcome(PROGRAM, {}).progress is Progress.FINISHED
+
+
+def test_an_active_program_is_known_by_the_node_of_its_template() -> None:
+    nodes = unit()
+    nodes.methods["StartProgram"] = starts(nodes)
+    named = Structure("NameNodeIdDataType", {"Name": "Spülen", "NodeId": f"node {TEMPLATES}/a"})
+
+    def start(given: Mapping[str, Value]) -> None:
+        starts(nodes)(given)
+        nodes.values[f"{ACTIVE}/CurrentProgramTemplate"] = named
+
+    nodes.methods["StartProgram"] = start
+    with pytest.raises(DeviceError, match="acknowledged program 'Characterise' but runs 'Rinse'"):
+        _driver(nodes).perform(PROGRAM)
+
+
+def test_of_thousands_of_results_each_is_asked_for_its_task_once() -> None:
+    nodes = unit()
+    for index in range(3000):
+        nodes.values[f"{RESULTS}/r{index:04}/SupervisoryTaskId"] = "" if index % 3 else f"task {index}"
+    driver = _driver(nodes)
+    baseline = _baseline(driver)
+    assert driver.reconcile(PROGRAM, baseline).verdict is StepVerdict.NOT_EXECUTED
+    nodes.reads.clear()
+    assert driver.reconcile(PROGRAM, baseline).verdict is StepVerdict.NOT_EXECUTED
+    again = [path for path in nodes.reads if path.endswith("SupervisoryTaskId")]
+    assert len(again) < 25  # the newest ones without a task
+
+
+def test_an_old_platforms_watchdog_needs_no_options_and_another_ones_is_named() -> None:
+    nodes = unit(**{f"{TOP}/WatchdogTimeout": 0.0, f"{TOP}/Totmann": 0.0})
+    nodes.methods |= {f"{TOP}/Kick": lambda _: None, f"{TOP}/Ping": lambda _: None}
+    _driver(nodes, watchdog=15.0).arm()
+    assert (nodes.values[f"{TOP}/WatchdogTimeout"], nodes.calls) == (15.0, ["Kick"])
+    _driver(nodes, watchdog=20.0, watchdog_node="Totmann", watchdog_method="Ping").arm()
+    assert (nodes.values[f"{TOP}/Totmann"], nodes.calls) == (20.0, ["Kick", "Ping"])
+    with pytest.raises(DeviceError, match=r"no node 'Wau' for a watchdog of 20 s; expected its name in options.watchdog_node"):
+        _driver(nodes, watchdog=20.0, watchdog_node="Wau").arm()
+
+
+def test_a_lock_is_renewed_by_its_owner_and_taken_again_when_it_ran_out() -> None:
+    lock = f"{TOP}/FunctionalUnitSet/Analyser/Lock"
+    nodes = unit(**{f"{lock}/Locked": False, f"{lock}/LockingClient": "", f"{lock}/RemainingLockTime": 0.0})
+    nodes.methods |= {f"{lock}/InitLock": lambda _: 0, f"{lock}/RenewLock": lambda _: 0, f"{lock}/BreakLock": lambda _: 0}
+    driver = _driver(nodes)
+    driver.arm()
+    driver.refresh()
+    nodes.methods[f"{lock}/RenewLock"] = lambda _: -1
+    driver.refresh()
+    assert nodes.calls == ["InitLock", "RenewLock", "RenewLock", "InitLock"]
+    nodes.values |= {f"{lock}/Locked": True, f"{lock}/LockingClient": "urn:else"}
+    with pytest.raises(DeviceError, match=r"unit Analyser is locked by urn:else.*; lamp_on was not sent") as caught:
+        driver.perform(call("lamp_on"))
+    assert caught.value.sent is Sent.NO
+
+
+@pytest.mark.parametrize("status", ["BadInternalError", "BadNotImplemented", "BadMethodInvalid"])
+def test_a_lock_that_does_nothing_is_done_without(status: str) -> None:
+    nodes = unit()
+    nodes.methods[f"{TOP}/FunctionalUnitSet/Analyser/Lock/InitLock"] = refusal(status)
+    driver = _driver(nodes)
+    driver.arm()
+    driver.refresh()
+    assert nodes.calls == ["InitLock"]

@@ -97,7 +97,7 @@ def test_a_value_is_written_in_its_declared_type_without_timestamps(session: Opc
 
 def test_a_refused_call_is_the_devices_answer(session: OpcUaTransport) -> None:
     with pytest.raises(DeviceError, match="BadInvalidState") as caught:
-        session.call(_path("Box"), Name("Refuse"), [])
+        session.call(_path("Box"), Name("Refuse"), {})
     assert caught.value.sent is Sent.YES
 
 
@@ -106,13 +106,13 @@ def test_the_session_is_short(session: OpcUaTransport) -> None:
 
 
 def test_an_outage_fails_at_once_and_a_restarted_server_is_found_again_by_names(server: SmallServer, session: OpcUaTransport) -> None:
-    session.call(_path("Box"), Name("Count"), [])
+    session.call(_path("Box"), Name("Count"), {})
     assert _calls(session) == 1
     before = session.session
     server.kill()
     _until(lambda: not _reads(session))
     with pytest.raises(LinkError) as caught:
-        session.call(_path("Box"), Name("Count"), [])
+        session.call(_path("Box"), Name("Count"), {})
     assert caught.value.sent is Sent.NO
     server.start(TWO, "urn:test:between", ONE)
     _until(lambda: _reads(session))

@@ -4,6 +4,8 @@ from typing import Any
 
 from docs.extension.reference.markdown import code, plain, section, table
 from flows.schemas.key_descriptions import members
+from instruments.drivers.functions import Function, FunctionKind
+from instruments.drivers.lads_functions import KINDS
 from instruments.drivers.protocol import ArgumentSpec, CommandSpec
 from instruments.drivers.registry import DRIVERS
 from orchestrator.domain.lifecycle import StepKind
@@ -56,3 +58,15 @@ def kinds() -> str:
     """Write what the kinds of commands mean."""
     meanings = members(StepKind)
     return table(("kind", "may it be sent again"), ((code(kind), meanings[kind.name]) for kind in StepKind))
+
+
+def functions() -> str:
+    """Write what each kind of declared function offers, as one called NAME."""
+    heads = ("`kind`", "what it is", "type of LADS", "commands", "channels", "safe actions")
+    return table(heads, (_function(kind) for kind in FunctionKind))
+
+
+def _function(kind: FunctionKind) -> tuple[str, ...]:
+    one = KINDS[kind]("NAME", Function(("Name",), kind, states=("a", "b")))
+    words = (_listed(one.commands), _listed(one.channels), _listed(one.safe_actions))
+    return code(kind), members(FunctionKind)[kind.name], code(one.TYPE), *words
