@@ -32,7 +32,7 @@ from simulators.faults import BODILY_KINDS, FaultBook
 from simulators.flow_tube import Feed, Tube
 from simulators.measurement import Analyser
 from simulators.new_era import NewEraLine
-from simulators.opcua_server import PlatformServer
+from simulators.opcua_server import PlatformServer, ServerTraits
 from simulators.oven import Oven, OvenBody
 from simulators.plantfile import PlantFile, SerialLinkSection, check_fault, load_plant_file
 from simulators.serial_line import LineProtocol
@@ -82,9 +82,8 @@ class Plant:
         name, platform = run.plant.platform
         self._platform = SynthesisPlatform(name, shelf, truth.record, self._clock.now())
         self._lines = {name: self._build_line(name, link) for name, link in run.plant.links.items() if isinstance(link, SerialLinkSection)}
-        self._server = PlatformServer(
-            self._platform, self._build_bench(truth), self._faults, self._clock, platform.serial_number, touched=self.touch
-        )
+        traits = ServerTraits(platform.serial_number, platform.longest_lock_s, platform.most_nodes)
+        self._server = PlatformServer(self._platform, self._build_bench(truth), self._faults, self._clock, traits, touched=self.touch)
         self._door = BackDoor(back_door_path(run.folder), self._answer)
 
     def _build_bench(self, truth: GroundTruth) -> Analyser:
@@ -132,12 +131,12 @@ class Plant:
     def touch(self) -> None:
         """Bring all devices to the present and plan the next moment at which one changes by itself."""
         now = self._clock.now()
-        before = self._platform.state, self._platform.lamp
+        before = self._platform.state, self._platform.lamp.is_on
         for pump in self._pumps.values():
             pump.advance(now)
         self._oven.advance(now)
         self._platform.advance(now)
-        if (self._platform.state, self._platform.lamp) != before:
+        if (self._platform.state, self._platform.lamp.is_on) != before:
             self._server.device_changed()
         if self._timer is not None:
             self._timer.cancel()
@@ -181,24 +180,29 @@ class Plant:
             self._faults.clear(operation.device)
             return {}
         if isinstance(operation, Repair):
-            self._body(operation.device).repair(self._clock.now())
+            self._repair(operation.device)
             return {}
         return self._states()
 
     def _inject(self, operation: Inject) -> dict[str, Any]:
-        fault, now = operation.fault, self._clock.now()
+        fault = operation.fault
         check_fault(self._run.plant, fault)
         if fault.now and fault.fault not in BODILY_KINDS:
             legal = ", ".join(sorted(BODILY_KINDS))
             raise ValueError(f"fault '{fault.fault}' needs a command to hit; only {legal} happen at once")
         self._faults.arm(fault)
         if fault.now and fault.device == self._platform.name:
-            self._platform.power_cycle(now)
-            self._server.device_changed()
+            self._server.strike(fault.fault)
         elif fault.now:
-            strike(self._body(fault.device), fault.fault, now)
+            strike(self._body(fault.device), fault.fault, self._clock.now())
         self.touch()
         return {"pending": len(self._faults.pending())}
+
+    def _repair(self, device: str) -> None:
+        if device == self._platform.name:
+            self._server.repair()
+        else:
+            self._body(device).repair(self._clock.now())
 
     def _body(self, device: str) -> SerialBody:
         bodies: dict[str, SerialBody] = {**self._pumps, self._oven.name: self._oven}
