@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from instruments.drivers.checks import channel_spec
 from instruments.drivers.device import Act, Device
-from instruments.drivers.lads_paths import UnitPaths, di, lads
+from instruments.drivers.lads_paths import BASE, UnitPaths, di, lads
 from instruments.drivers.lads_results import LadsResult, ResultTable, node_reading
 from instruments.drivers.protocol import (
     ArgumentSpec,
@@ -111,7 +111,7 @@ class LadsUnit(Device):
         return str(value) if value not in (None, "") else None
 
     def _boot_id(self) -> str | None:
-        return self._optional((*self._paths.device, Name("BootId")))
+        return self._optional((Name("Server", BASE), Name("ServerStatus", BASE), Name("StartTime", BASE)))
 
     def _value(self, path: NodePath) -> NodeValue:
         return self._transport.read([path])[0]
@@ -214,7 +214,8 @@ class LadsUnit(Device):
         """Get template and run id of the active program."""
         names = ("CurrentProgramTemplate", "DeviceProgramRunId")
         template, run_id = self._transport.read([(*self._paths.active, lads(name)) for name in names])
-        return str(template.value or ""), str(run_id.value or "")
+        name = template.value.fields["Name"] if isinstance(template.value, Structure) else ""
+        return str(name or ""), str(run_id.value or "")
 
     def _state(self) -> str:
         value = self._value(self._paths.current_state)
@@ -228,7 +229,9 @@ class LadsUnit(Device):
 
     def _set_lamp(self, *, on: bool) -> Mapping[str, float | str]:
         """Set the lamp, and compare both what the device wants and what is."""
+        machine = (*self._paths.function("Lamp"), lads("ControlFunctionState"))
         self._transport.write(self._lamp("TargetValue"), on)
+        self._transport.call(machine, lads("Start" if on else "Stop"), [])
 
         def follows() -> bool:
             target, current = self._transport.read([self._lamp("TargetValue"), self._lamp("CurrentValue")])

@@ -58,7 +58,7 @@ class ResultTable:
 
     def variables(self, result: LadsResult) -> tuple[tuple[str, NodeValue, str], ...]:
         """Get name, value and unit of every variable of a result."""
-        paths = self._transport.variables((*result.path, lads("VariableSet")))
+        paths = [path for path in self._transport.variables((*result.path, lads("VariableSet"))) if path[-1].name != "Outcome"]
         units = [(*path, Name("EngineeringUnits", BASE)) for path in paths]
         present = [unit for unit in units if self._transport.exists(unit)]
         names = dict(zip(present, map(unit_name, self._transport.read(present)), strict=True))
@@ -66,10 +66,12 @@ class ResultTable:
         return tuple((path[-1].name, value, names.get(unit, "")) for path, unit, value in zip(paths, units, values, strict=True))
 
     def _read(self, path: NodePath) -> LadsResult:
-        names = [lads(name) for name in ("SupervisoryTaskId", "SupervisoryJobId", "ProgramTemplate", "DeviceProgramRunId", "Stopped")]
-        outcome = (*path, Name("Outcome"))
+        template = (*path, lads("ProgramTemplate"), lads("DeviceTemplateId"))
+        outcome = (*path, lads("VariableSet"), Name("Outcome"))
         has_outcome = self._transport.exists(outcome)
-        paths = [(*path, name) for name in names] + ([outcome] if has_outcome else [])
+        first, last = ("SupervisoryTaskId", "SupervisoryJobId"), ("DeviceProgramRunId", "Stopped")
+        paths = [*((*path, lads(name)) for name in first), template, *((*path, lads(name)) for name in last)]
+        paths += [outcome] if has_outcome else []
         values = self._transport.read(paths)
         texts = [_text(value) for value in values]
         stopped = values[4].value if isinstance(values[4].value, datetime) else None
