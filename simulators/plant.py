@@ -266,6 +266,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a plant until it is told to stop; give the exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     logging.getLogger("asyncua").setLevel(logging.ERROR)  # it warns at every start that loopback is not encrypted
+    # a request that is refused is its client's matter
     logging.getLogger("asyncua.server.uaprocessor").addFilter(lambda record: not record.msg.startswith("sending service fault"))
     try:
         with ExitStack() as stack:

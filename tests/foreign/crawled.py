@@ -8,7 +8,7 @@ from asyncua.client.client import Client
 
 from tests.foreign.nodesets import BASE, Key, Node
 
-_BATCH = 200
+_BATCH = 50
 _ATTRIBUTES = (ua.AttributeIds.DataType, ua.AttributeIds.ValueRank, ua.AttributeIds.IsAbstract)
 
 

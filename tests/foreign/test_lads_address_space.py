@@ -1,6 +1,7 @@
 """Our LADS server, held against the published nodesets of LADS, DI, AMB and Machinery: node by node, member by member."""
 
 import asyncio
+import copy
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -204,6 +205,29 @@ def test_every_instance_has_the_published_members_and_none_that_is_not_published
     } <= inspection.types
     assert inspection.compared["mandatory"] > 100
     record_property("figure", f"members compared with the published nodesets: {inspection.compared}")
+
+
+def test_the_comparison_notices_what_is_missing_of_another_type_or_not_published(server: dict[Key, Node], nodesets: Nodesets) -> None:
+    def complaints(change: Callable[[dict[str, Node]], None]) -> list[str]:
+        doctored = copy.deepcopy({key: node for key, node in server.items() if key[0] == PLATFORM})
+        change({key[1].removeprefix("s=SynthesisPlatform/"): node for key, node in doctored.items()})
+        inspection = Inspection(server | doctored, nodesets)
+        inspection.inspect((PLATFORM, "s=SynthesisPlatform"), (), "device")
+        return inspection.wrong
+
+    def rename(nodes: dict[str, Node]) -> None:
+        nodes["SerialNumber"].name = (DI, "Serialnumber")
+
+    def retype(nodes: dict[str, Node]) -> None:
+        nodes["FunctionalUnitSet/Analyser/ProgramManager/ActiveProgram/CurrentProgramTemplate"].data_type = (BASE, "i=12")
+
+    def flatten(nodes: dict[str, Node]) -> None:
+        nodes["FunctionalUnitSet/Analyser/FunctionalUnitState/AvailableStates"].rank = -1
+
+    assert complaints(lambda _: None) == []
+    assert {line.rpartition(":")[2] for line in complaints(rename)} == {" SerialNumber is missing", " no published member of this name"}
+    assert any("data type" in line for line in complaints(retype))
+    assert any("value rank" in line for line in complaints(flatten))
 
 
 METHODS = {

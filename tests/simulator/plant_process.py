@@ -119,7 +119,7 @@ class Platform:
     """An asyncua client that knows LADS by BrowseName."""
 
     def __init__(self, url: str, application: str = "urn:test:client") -> None:
-        self.client = Client(url, timeout=LIVENESS)
+        self.client = Client(url, timeout=LIVENESS, watchdog_intervall=LIVENESS)  # its second is short on a busy machine
         self.client.application_uri = application
 
     async def __aenter__(self) -> "Platform":
