@@ -226,7 +226,7 @@ class AddressSpace:
 
     def _path_id(self, parent: ua.NodeId, name: ua.QualifiedName) -> ua.NodeId:
         above = f"{parent.Identifier}/" if isinstance(parent.Identifier, str) else ""
-        return ua.NodeId(f"{above}{name.Name}", ua.Int16(self._indices[PLATFORM]))
+        return ua.NodeId(ua.String(f"{above}{name.Name}"), ua.Int16(self._indices[PLATFORM]))
 
     def _add_types(self) -> None:
         for name, node in OBJECT_TYPES.items():
@@ -269,7 +269,8 @@ class AddressSpace:
             StructureType=ua.StructureType.Structure,
             Fields=[new_struct_field(field, self.kind(kind).data_type) for field, kind in node.fields.items()],
         )
-        attributes = ua.DataTypeAttributes(DisplayName=ua.LocalizedText(name), IsAbstract=False, DataTypeDefinition=definition)
+        attributes = ua.DataTypeAttributes(DisplayName=ua.LocalizedText(name), IsAbstract=False)
+        attributes.DataTypeDefinition = definition  # type: ignore[attr-defined]  # asyncua types the other class of this name
         by, parent = HAS_SUBTYPE, standard(ObjectIds.Structure)
         self._add(parent, by, self.name(node.space, name), ua.NodeClass.DataType, attributes, node_id=data_type)
         by, binary = standard(ObjectIds.HasEncoding), self.name(BASE, "Default Binary")

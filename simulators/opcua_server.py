@@ -19,7 +19,7 @@ from asyncua.server.server import Server
 from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.status_codes import StatusCodes
 
-from simulators.address_space import AddressSpace, standard
+from simulators.address_space import AddressSpace, Method, standard
 from simulators.clock import LabClock
 from simulators.faults import PLATFORM_KINDS, FaultBook, FaultKind, FaultSpec
 from simulators.lads_lock import UnitLock
@@ -178,15 +178,20 @@ class PlatformServer:
             logger.error("platform %s: a task failed", self._platform.name, exc_info=error)
 
     def _methods(self) -> Methods:
-        unit = {"StartProgram": self._start_program, "Stop": self._stop, "Abort": self._abort, "Clear": self._clear}
-        lamp = {
+        unit: dict[str, Method] = {"StartProgram": self._start_program, "Stop": self._stop, "Abort": self._abort, "Clear": self._clear}
+        lamp: dict[str, Method] = {
             "Start": self._start_lamp,
             "StartWithTargetValue": self._start_lamp,
             "Stop": self._stop_lamp,
             "Abort": self._abort_lamp,
             "Clear": self._clear_lamp,
         }
-        lock = {"InitLock": self._take_lock, "RenewLock": self._renew_lock, "ExitLock": self._exit_lock, "BreakLock": self._break_lock}
+        lock: dict[str, Method] = {
+            "InitLock": self._take_lock,
+            "RenewLock": self._renew_lock,
+            "ExitLock": self._exit_lock,
+            "BreakLock": self._break_lock,
+        }
         return Methods(unit, lamp, lock, self._kick)
 
     async def _start_program(self, _parent: ua.NodeId, *given: ua.Variant) -> list[ua.Variant] | ua.StatusCode:

@@ -5,11 +5,12 @@ from typing import Any
 
 from asyncua import ua
 from asyncua.client.client import Client
+from asyncua.ua.attribute_ids import AttributeIds
 
 from tests.foreign.nodesets import BASE, Key, Node
 
 _BATCH = 50
-_ATTRIBUTES = (ua.AttributeIds.DataType, ua.AttributeIds.ValueRank, ua.AttributeIds.IsAbstract)
+_ATTRIBUTES = (AttributeIds.DataType, AttributeIds.ValueRank, AttributeIds.IsAbstract)
 
 
 async def crawl(client: Client) -> dict[Key, Node]:
@@ -55,14 +56,14 @@ async def _read_attributes(client: Client, nodes: dict[ua.NodeId, Node], spaces:
     for ids in _parts(list(nodes)):
         for attribute in _ATTRIBUTES:
             for key, value in zip(ids, await client.uaclient.read_attributes(list(ids), attribute), strict=True):
-                if value.Value is not None and value.StatusCode.is_good():
+                if value.Value is not None and (value.StatusCode is None or value.StatusCode.is_good()):
                     _set(nodes[key], attribute, value.Value.Value, spaces)
 
 
-def _set(node: Node, attribute: ua.AttributeIds, value: Any, spaces: list[str]) -> None:
-    if attribute == ua.AttributeIds.DataType:
+def _set(node: Node, attribute: AttributeIds, value: Any, spaces: list[str]) -> None:
+    if attribute == AttributeIds.DataType:
         node.data_type = _key(value, spaces)
-    elif attribute == ua.AttributeIds.ValueRank:
+    elif attribute == AttributeIds.ValueRank:
         node.rank = int(value)
     else:
         node.is_abstract = bool(value)

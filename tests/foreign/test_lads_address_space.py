@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from asyncua import ua
+from asyncua.ua.object_ids import ObjectIdNames
 
 from tests.foreign import MODULES, need
 from tests.foreign.crawled import crawl
@@ -88,9 +89,10 @@ def test_states_and_transitions_have_the_published_numbers(server: dict[Key, Nod
 def test_structures_have_the_published_fields(nodesets: Nodesets, plant: PlantProcess) -> None:
     async def read(space: str, number: int) -> list[tuple[str, str]]:
         async with Platform(plant.url) as platform:
-            node = platform.client.get_node(ua.NodeId(number, await platform.client.get_namespace_index(space)))
+            node = platform.client.get_node(ua.NodeId.from_string(f"ns={await platform.client.get_namespace_index(space)};i={number}"))
             definition = await node.read_data_type_definition()
-            return [(field.Name, ua.ObjectIdNames[field.DataType.Identifier]) for field in definition.Fields]
+            assert isinstance(definition, ua.StructureDefinition)
+            return [(field.Name, ObjectIdNames[field.DataType.Identifier]) for field in definition.Fields]
 
     for space, number in ((LADS, 3002), (LADS, 3003), (AMB, 3003)):
         assert asyncio.run(read(space, number)) == nodesets.fields((space, f"i={number}"))
@@ -252,8 +254,8 @@ def test_methods_take_and_give_what_is_published(plant: PlantProcess, nodesets: 
 
     async def read() -> dict[str, list[tuple[str, str, int]]]:
         async with Platform(plant.url) as platform:
-            method = platform.client.get_node(ua.NodeId(top + path, platform.own))
-            found = {}
+            method = platform.client.get_node(ua.NodeId.from_string(f"ns={platform.own};s={top}{path}"))
+            found: dict[str, list[tuple[str, str, int]]] = {}
             for child in await method.get_properties():
                 rows = [(one.Name, one.DataType.to_string().rpartition(";")[2], int(one.ValueRank)) for one in await child.read_value()]
                 found[(await child.read_browse_name()).Name] = rows

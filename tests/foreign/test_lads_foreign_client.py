@@ -31,7 +31,7 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlantProcess]:
 @pytest.fixture(scope="module")
 def said(plant: PlantProcess, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the client saw on its way through the device."""
-    words = [need(Path(shutil.which("node") or "node")), "lads_client.mjs", plant.url]
+    words = [str(need(Path(shutil.which("node") or "node"))), "lads_client.mjs", plant.url]
     own = os.environ | {"HOME": str(tmp_path_factory.mktemp("home"))}  # node-opcua keeps certificates there
     done = subprocess.run(words, cwd=NODE, env=own, capture_output=True, text=True, timeout=LIMIT, check=False)
     assert done.returncode == 0, done.stderr

@@ -17,6 +17,7 @@ import serial
 from asyncua import ua
 from asyncua.client.client import Client
 from asyncua.common.node import Node
+from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.uaerrors import UaError
 
 from simulators.eurotherm import crc16
@@ -184,5 +185,5 @@ class Platform:
         return held, client
 
     async def started(self) -> datetime:
-        time: datetime = await self.client.get_node(ua.ObjectIds.Server_ServerStatus_StartTime).read_value()
+        time: datetime = await self.client.get_node(ObjectIds.Server_ServerStatus_StartTime).read_value()
         return time
