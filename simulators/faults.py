@@ -38,6 +38,10 @@ class FaultKind(StrEnum):
     ABORT_MID_RUN = "abort-mid-run"
     BAD_STATUS = "bad-status"
     """The sample spectrum comes with a Bad status code."""
+    STATE_BAD = "state-bad"
+    """After a start the unit's state is Bad for `delay_s` (wall): BadWaitingForInitialData."""
+    TRANSLATED = "translated-states"
+    """A server speaks German of its states, until `repair`."""
 
 
 PLATFORM_KINDS = frozenset(
@@ -47,12 +51,15 @@ PLATFORM_KINDS = frozenset(
         FaultKind.PROGRAM_FAILURE,
         FaultKind.ABORT_MID_RUN,
         FaultKind.BAD_STATUS,
+        FaultKind.STATE_BAD,
+        FaultKind.TRANSLATED,
+        FaultKind.LATE_REPLY,
         FaultKind.POWER_CYCLE,
     }
 )
-SERIAL_KINDS = frozenset(FaultKind) - PLATFORM_KINDS | {FaultKind.POWER_CYCLE}
+SERIAL_KINDS = frozenset(FaultKind) - PLATFORM_KINDS | {FaultKind.POWER_CYCLE, FaultKind.LATE_REPLY}
 PUMP_KINDS = SERIAL_KINDS - {FaultKind.SENSOR_BREAK}
-BODILY_KINDS = frozenset({FaultKind.POWER_CYCLE, FaultKind.STALL, FaultKind.SENSOR_BREAK})
+BODILY_KINDS = frozenset({FaultKind.POWER_CYCLE, FaultKind.STALL, FaultKind.SENSOR_BREAK, FaultKind.TRANSLATED})
 """Faults that need no command to happen."""
 
 
@@ -72,9 +79,9 @@ class FaultSpec(BaseModel):
     probability: float = Field(default=1.0, gt=0.0, le=1.0)
     """Chance of each matching command from the nth on."""
     now: bool = False
-    """Happen at once, without a command: power-cycle, stall and sensor-break only."""
+    """Happen at once, without a command: power-cycle, stall, sensor-break and translated-states only."""
     delay_s: float = Field(default=0.5, ge=0.0)
-    """Wall s, of a late reply."""
+    """Wall s, of a late reply and of a state that is Bad."""
     only: Literal["any", "out-of-range"] = "any"
     """Of acknowledge-and-ignore: which set commands are ignored."""
     code: str = "failed"

@@ -1,210 +1,259 @@
-"""The address space of the platform: LADS (OPC 30500-1) shape by BrowseName, types and nodes, no behaviour."""
+"""The platform's instances in the address space: a LADS device (OPC 30500-1) with its one functional unit; no behaviour."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
 
 from asyncua import ua
 from asyncua.common.node import Node
-from asyncua.common.structures104 import new_struct, new_struct_field
-from asyncua.server.server import Server
+from asyncua.ua.object_ids import ObjectIds
 
-from simulators.synthesis_platform import TEMPLATES, State
+from simulators.address_space import HAS_ADD_IN, HAS_COMPONENT, HAS_PROPERTY, ORGANIZES, AddressSpace, Method, standard
+from simulators.lads_types import (
+    BASE,
+    COMMON_CODES,
+    DEVICE_SET,
+    DI,
+    LADS,
+    MAX_INACTIVE_LOCK_TIME,
+    STATES,
+    TRANSITIONS,
+    UNECE_URI,
+    unit_id,
+)
+from simulators.synthesis_platform import TEMPLATES
 
-_DI = "http://opcfoundation.org/UA/DI/"
-_LADS = "http://opcfoundation.org/UA/LADS/"
-PLATFORM = "urn:athanor:platform"
+DEVICE, UNIT = "SynthesisPlatform", "Analyser"
+FUNCTIONAL, DEVICE_STATES = "FunctionalStateMachineType", "LADSDeviceStateMachineType"
+"""The types that have the states of functions and units, and of devices."""
 
-UNECE = {"nm": (5_131_604, "nanometre"), "s": (5_457_219, "second"), "1": (4_404_529, "one"), "counts": (-1, "counts")}
-"""Unit to UNECE unit id (packed common code, OPC 10000-8) and description; -1 where there is no code."""
-
-UNECE_URI = "http://www.opcfoundation.org/UA/units/un/cefact"
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """Namespace indices of one server."""
-
-    di: int
-    lads: int
-    own: int
-
-    def lads_name(self, name: str) -> ua.QualifiedName:
-        """Make a BrowseName of the LADS namespace."""
-        return ua.QualifiedName(name, self.lads)
-
-    def own_name(self, name: str) -> ua.QualifiedName:
-        """Make a BrowseName of the platform's own namespace."""
-        return ua.QualifiedName(name, self.own)
-
-    def di_name(self, name: str) -> ua.QualifiedName:
-        """Make a BrowseName of the DI namespace."""
-        return ua.QualifiedName(name, self.di)
+_MADE = datetime(2026, 11, 1, tzinfo=UTC)
+"""When the templates came with the platform."""
+_HOUSING = (-20.0, 80.0)
+"""degC, range of the thermometer in the spectrometer's housing."""
 
 
 @dataclass(frozen=True, slots=True)
-class StructureTypes:
-    """The classes that asyncua makes of the LADS structures."""
+class MachineNodes:
+    """A state machine; it bears its methods."""
 
-    key_value: type[Any]
-    sample_info: type[Any]
-    key_value_id: ua.NodeId
-    sample_info_id: ua.NodeId
+    node: ua.NodeId
+    states: str
+    """The type that has its states."""
+    state: Node
+    """`CurrentState`, a text for people."""
+    state_id: Node
+    number: Node
+    effective: Node | None
 
 
 @dataclass(frozen=True, slots=True)
 class PlatformNodes:
-    """The nodes that live, with their namespaces."""
+    """The nodes that live."""
 
-    names: Names
-    structures: StructureTypes
-    device: Node
-
-    boot_id: Node
-    uptime: Node
-    heartbeat: Node
+    space: AddressSpace
+    device: ua.NodeId
+    device_state: MachineNodes
     watchdog: Node
 
+    lock: Mapping[str, Node]
     lamp_target: Node
     lamp_current: Node
-    temperature: Node
+    lamp_state: MachineNodes
+    temperature: tuple[Node, Node]
+    """SensorValue and RawValue."""
 
-    machine: Node
-    """The unit's state machine, which bears the methods."""
-    state: Node
-    """Its `CurrentState`."""
-    state_id: Node
-    """`CurrentState/Id`."""
-    state_ids: dict[State, ua.NodeId]
+    machine: MachineNodes
+    """The unit's."""
 
-    template: Node
-    run_id: Node
-    """Of the active program, as its template."""
-    runtime: Node
-    results: Node
+    templates: Mapping[str, ua.NodeId]
+    active: Mapping[str, Node]
+    results: ua.NodeId
     version: Node
 
-
-async def build_namespaces(server: Server) -> Names:
-    """Register the namespaces; their order is nobody's business."""
-    own = await server.register_namespace(PLATFORM)
-    di = await server.register_namespace(_DI)
-    lads = await server.register_namespace(_LADS)
-    return Names(di, lads, own)
+    guarded: frozenset[ua.NodeId]
+    """What the unit's lock keeps from other applications: methods and writable variables."""
 
 
-async def build_structures(server: Server, names: Names) -> StructureTypes:
-    """Define KeyValueType and SampleInfoType, so that clients can load them from the server."""
-    key_value = await _structure(server, names, "KeyValueType", ("Key", "Value"))
-    sample_info = await _structure(server, names, "SampleInfoType", ("ContainerId", "SampleId", "Position", "CustomData"))
-    await server.load_data_type_definitions()
-    classes = {cls.__name__: cls for cls in ua.extension_objects_by_datatype.values()}
-    return StructureTypes(classes["KeyValueType"], classes["SampleInfoType"], key_value, sample_info)
+@dataclass(frozen=True, slots=True)
+class Methods:
+    """What is done when a client calls, by name."""
+
+    unit: Mapping[str, Method]
+    lamp: Mapping[str, Method]
+    lock: Mapping[str, Method]
+    kick: Method
 
 
-async def _structure(server: Server, names: Names, name: str, members: tuple[str, ...]) -> ua.NodeId:
-    fields = [new_struct_field(member, ua.VariantType.String) for member in members]
-    node, _ = await new_struct(server, names.lads, name, fields)
-    return node.nodeid
-
-
-async def variable(parent: Node, name: ua.QualifiedName, value: object, kind: ua.VariantType) -> Node:
-    """Add a variable below an object; the node id is the server's choice."""
-    return await parent.add_variable(ua.NodeId(NamespaceIndex=name.NamespaceIndex), name, value, kind)
-
-
-async def folder(parent: Node, name: ua.QualifiedName) -> Node:
-    """Add an object below another."""
-    return await parent.add_object(ua.NodeId(NamespaceIndex=name.NamespaceIndex), name)
-
-
-async def add_unit(node: Node, unit: str) -> None:
-    """Add the EngineeringUnits property."""
-    code, description = UNECE[unit]
-    information = ua.EUInformation(
-        NamespaceUri=UNECE_URI,
-        UnitId=code,
-        DisplayName=ua.LocalizedText(unit),
-        Description=ua.LocalizedText(description),
-    )
-    await node.add_property(ua.NodeId(), ua.QualifiedName("EngineeringUnits", 0), information)
-
-
-async def build_platform(server: Server, names: Names, structures: StructureTypes, serial_number: str) -> PlatformNodes:
-    """Build DeviceSet/SynthesisPlatform with its one functional unit, Analyser."""
-    device = await folder(await folder(server.nodes.objects, names.di_name("DeviceSet")), names.own_name("SynthesisPlatform"))
-    await _identification(device, names, serial_number)
-    unit = await folder(await folder(device, names.lads_name("FunctionalUnitSet")), names.own_name("Analyser"))
-    machine, state_ids = await _state_machine(unit, names)
-    nodes = PlatformNodes(
-        names,
-        structures,
+async def build_platform(space: AddressSpace, methods: Methods, serial_number: str, longest_lock: float) -> PlatformNodes:
+    """Build DeviceSet/SynthesisPlatform; `longest_lock` is in s."""
+    node_id = space.node_id(DI, DEVICE_SET)
+    devices = space.add_object(standard(ObjectIds.ObjectsFolder), space.name(DI, "DeviceSet"), "BaseObjectType", ORGANIZES, node_id)
+    device = space.add_object(devices, space.own(DEVICE), "LADSDeviceType")
+    _nameplate(space, device, serial_number)
+    units = space.add_object(device, space.name(LADS, "FunctionalUnitSet"), "FunctionalUnitSetType")
+    space.add_property(units, "NodeVersion", "1", "String")
+    unit = space.add_object(units, space.own(UNIT), "FunctionalUnitType")
+    lock = _lock(space, unit, methods.lock, longest_lock)
+    machine = _machine(space, unit, ("FunctionalUnitState", "FunctionalUnitStateMachineType"), FUNCTIONAL)
+    offered = space.add_methods(machine.node, "FunctionalUnitStateMachineType", methods.unit)
+    functions = space.add_object(unit, space.name(LADS, "FunctionSet"), "FunctionSetType")
+    target, current, lamp_state, lamp_methods = await _lamp(space, functions, methods.lamp)
+    watchdog = space.add_variable(device, space.own("WatchdogTimeout"), 0.0, "Double")
+    await watchdog.set_writable()
+    space.add_method(device, space.own("Kick"), methods.kick)
+    guarded = {offered["StartProgram"], offered["Clear"], target.nodeid, *(lamp_methods[name] for name in _GUARDED_OF_LAMP)}
+    templates, active, results, version = _programs(space, unit)
+    return PlatformNodes(
+        space,
         device,
-        state_ids=state_ids,
-        **await _health(device, names),
-        **await _functions(unit, names),
-        **machine,
-        **await _programs(unit, names),
+        _machine(space, device, ("DeviceState", DEVICE_STATES), DEVICE_STATES),
+        watchdog,
+        lock=lock,
+        lamp_target=target,
+        lamp_current=current,
+        lamp_state=lamp_state,
+        temperature=_thermometer(space, functions),
+        machine=machine,
+        templates=templates,
+        active=active,
+        results=results,
+        version=version,
+        guarded=frozenset(guarded),
     )
-    await nodes.watchdog.set_writable()
-    await nodes.lamp_target.set_writable()
+
+
+_GUARDED_OF_LAMP = ("Start", "StartWithTargetValue", "Clear")
+"""Stop and Abort stay open to everybody."""
+
+
+def _nameplate(space: AddressSpace, device: ua.NodeId, serial_number: str) -> None:
+    """Add the device's properties, which its Identification shows too."""
+    plate = {
+        "Manufacturer": ua.LocalizedText("Athanor Instruments (simulated)"),
+        "Model": ua.LocalizedText(DEVICE),
+        "SerialNumber": serial_number,
+        "DeviceRevision": "1",
+        "SoftwareRevision": "2.0.0",
+        "HardwareRevision": "1",
+        "DeviceManual": "",
+        "AssetId": "",
+        "ComponentName": ua.LocalizedText(DEVICE),
+        "ProductInstanceUri": f"urn:athanor:platform:{serial_number}",
+        "RevisionCounter": 0,
+    }
+    nodes = space.add_properties(device, "LADSDeviceType", plate)
+    identification = space.add_object(device, space.name(DI, "Identification"), "MachineIdentificationType", HAS_ADD_IN)
+    for node in nodes.values():
+        space.refer(identification, HAS_PROPERTY, node.nodeid)
+
+
+def _lock(space: AddressSpace, unit: ua.NodeId, methods: Mapping[str, Method], longest: float) -> dict[str, Node]:
+    lock = space.add_object(unit, space.name(DI, "Lock"), "LockingServicesType")
+    free = {"Locked": False, "LockingClient": "", "LockingUser": "", "RemainingLockTime": 0.0}
+    nodes = space.add_properties(lock, "LockingServicesType", free)
+    space.add_methods(lock, "LockingServicesType", methods)
+    capabilities, node_id = standard(ObjectIds.Server_ServerCapabilities), space.node_id(DI, MAX_INACTIVE_LOCK_TIME)
+    name = space.name(DI, "MaxInactiveLockTime")
+    space.add_variable(capabilities, name, 1e3 * longest, "Duration", "PropertyType", node_id)
     return nodes
 
 
-async def _health(device: Node, names: Names) -> dict[str, Node]:
-    number = ua.VariantType.Double
-    return {
-        "boot_id": await variable(device, names.own_name("BootId"), "", ua.VariantType.String),
-        "uptime": await variable(device, names.own_name("UptimeSeconds"), 0.0, number),
-        "heartbeat": await variable(device, names.own_name("Heartbeat"), 0, ua.VariantType.UInt32),
-        "watchdog": await variable(device, names.own_name("WatchdogTimeout"), 0.0, number),
+def _machine(space: AddressSpace, parent: ua.NodeId, named: tuple[str, str], states: str) -> MachineNodes:
+    """Add a state machine in its initial state; `named` is its name and its type, `states` the type that has its states."""
+    name, type_name = named
+    node = space.add_object(parent, space.name(LADS, name), type_name)
+    initial = "Stopped" if states == FUNCTIONAL else "Initialization"
+    text = ua.LocalizedText(initial, "en")
+    current = space.add_variable(node, space.name(BASE, "CurrentState"), text, "LocalizedText", "FiniteStateVariableType")
+    state_id = space.add_property(current.nodeid, "Id", space.state_id(states, initial), "NodeId")
+    number = space.add_property(current.nodeid, "Number", STATES[states][initial].number, "UInt32")
+    effective = None
+    if type_name == "FunctionalUnitStateMachineType":
+        effective = space.add_property(current.nodeid, "EffectiveDisplayName", text, "LocalizedText")
+    if states == FUNCTIONAL:
+        known = [space.state_id(states, state) for state in STATES[states]]
+        steps = [space.node_id(LADS, step.node) for step in TRANSITIONS[states].values()]
+        space.add_variable(node, space.name(BASE, "AvailableStates"), known, "NodeId[]")
+        space.add_variable(node, space.name(BASE, "AvailableTransitions"), steps, "NodeId[]")
+    return MachineNodes(node, states, current, state_id, number, effective)
+
+
+async def _lamp(
+    space: AddressSpace, functions: ua.NodeId, methods: Mapping[str, Method]
+) -> tuple[Node, Node, MachineNodes, dict[str, ua.NodeId]]:
+    lamp = space.add_object(functions, space.own("Lamp"), "TwoStateDiscreteControlFunctionType")
+    space.add_property(lamp, "IsEnabled", True, "Boolean", LADS)
+    values = {}
+    for name in ("TargetValue", "CurrentValue"):
+        node = space.add_variable(lamp, space.name(LADS, name), False, "Boolean", "TwoStateDiscreteType")
+        for state, text in (("FalseState", "off"), ("TrueState", "on")):
+            space.add_property(node.nodeid, state, ua.LocalizedText(text, "en"), "LocalizedText")
+        values[name] = node
+    await values["TargetValue"].set_writable()
+    machine = _machine(space, lamp, ("ControlFunctionState", "ControlFunctionStateMachineType"), FUNCTIONAL)
+    offered = space.add_methods(machine.node, "ControlFunctionStateMachineType", methods)
+    shown = [machine.state.nodeid, *(node.nodeid for node in values.values()), *offered.values()]
+    _operational(space, lamp, shown)
+    return values["TargetValue"], values["CurrentValue"], machine, offered
+
+
+def _operational(space: AddressSpace, function: ua.NodeId, shown: list[ua.NodeId]) -> None:
+    """Add the group by which people operate a function."""
+    group = space.add_object(function, space.name(LADS, "Operational"), "FunctionalGroupType", HAS_COMPONENT)
+    for node in shown:
+        space.refer(group, ORGANIZES, node)
+
+
+def _thermometer(space: AddressSpace, functions: ua.NodeId) -> tuple[Node, Node]:
+    sensor = space.add_object(functions, space.own("SpectrometerTemperature"), "AnalogScalarSensorFunctionType")
+    space.add_property(sensor, "IsEnabled", True, "Boolean", LADS)
+    nodes = []
+    for name in ("SensorValue", "RawValue"):
+        node = space.add_variable(sensor, space.name(LADS, name), 0.0, "Double", "AnalogUnitRangeType")
+        add_unit(space, node, "degC")
+        low, high = _HOUSING
+        space.add_property(node.nodeid, "EURange", ua.Range(Low=low, High=high), "Range")
+        nodes.append(node)
+    _operational(space, sensor, [node.nodeid for node in nodes])
+    return nodes[0], nodes[1]
+
+
+def add_unit(space: AddressSpace, node: Node, unit: str) -> None:
+    """Add the EngineeringUnits property; a unit without a common code is the platform's own."""
+    code, display, description = COMMON_CODES.get(unit, ("", unit, unit))
+    information = ua.EUInformation(
+        NamespaceUri=UNECE_URI if code else "urn:athanor:platform",
+        UnitId=ua.Int32(unit_id(code) if code else -1),
+        DisplayName=ua.LocalizedText(display),
+        Description=ua.LocalizedText(description),
+    )
+    space.add_property(node.nodeid, "EngineeringUnits", information, "EUInformation")
+
+
+def _programs(space: AddressSpace, unit: ua.NodeId) -> tuple[dict[str, ua.NodeId], dict[str, Node], ua.NodeId, Node]:
+    manager = space.add_object(unit, space.name(LADS, "ProgramManager"), "ProgramManagerType")
+    shelf = space.add_object(manager, space.name(LADS, "ProgramTemplateSet"), "ProgramTemplateSetType")
+    space.add_property(shelf, "NodeVersion", "1", "String")
+    templates = {template: add_template(space, shelf, space.own(template), template) for template in TEMPLATES}
+    active = space.add_object(manager, space.name(LADS, "ActiveProgram"), "ActiveProgramType")
+    nothing = space.structures["NameNodeIdDataType"](Name=ua.LocalizedText(""), NodeId=ua.NodeId())
+    idle = {"CurrentProgramTemplate": nothing, "DeviceProgramRunId": "", "CurrentRuntime": 0.0}
+    nodes = space.add_properties(active, "ActiveProgramType", idle)
+    results = space.add_object(manager, space.name(LADS, "ResultSet"), "ResultSetType")
+    return templates, nodes, results, space.add_property(results, "NodeVersion", "0", "String")
+
+
+def add_template(space: AddressSpace, parent: ua.NodeId, name: ua.QualifiedName, template: str) -> ua.NodeId:
+    """Add a program template, or the copy of it that a result keeps."""
+    node = space.add_object(parent, name, "ProgramTemplateType")
+    known = {
+        "Author": "Athanor Instruments (simulated)",
+        "Created": _MADE,
+        "Modified": _MADE,
+        "Description": ua.LocalizedText(TEMPLATES[template].description, "en"),
+        "DeviceTemplateId": template,
+        "Version": TEMPLATES[template].version,
     }
-
-
-async def _functions(unit: Node, names: Names) -> dict[str, Node]:
-    functions = await folder(unit, names.lads_name("FunctionSet"))
-    lamp = await folder(functions, names.own_name("Lamp"))
-    thermometer = await folder(functions, names.own_name("SpectrometerTemperature"))
-    return {
-        "lamp_target": await variable(lamp, names.lads_name("TargetValue"), False, ua.VariantType.Boolean),
-        "lamp_current": await variable(lamp, names.lads_name("CurrentValue"), False, ua.VariantType.Boolean),
-        "temperature": await variable(thermometer, names.lads_name("SensorValue"), 0.0, ua.VariantType.Double),
-    }
-
-
-async def _state_machine(unit: Node, names: Names) -> tuple[dict[str, Node], dict[State, ua.NodeId]]:
-    machine = await folder(unit, names.lads_name("FunctionalUnitState"))
-    text = ua.LocalizedText(State.STOPPED)
-    current = await variable(machine, ua.QualifiedName("CurrentState", 0), text, ua.VariantType.LocalizedText)
-    ids = {state: (await folder(machine, names.lads_name(state))).nodeid for state in State}
-    number = await current.add_property(ua.NodeId(), ua.QualifiedName("Id", 0), ids[State.STOPPED], ua.VariantType.NodeId)
-    return {"machine": machine, "state": current, "state_id": number}, ids
-
-
-async def _programs(unit: Node, names: Names) -> dict[str, Node]:
-    manager = await folder(unit, names.lads_name("ProgramManager"))
-    await _templates(manager, names)
-    active = await folder(manager, names.lads_name("ActiveProgram"))
-    results = await folder(manager, names.lads_name("ResultSet"))
-    text = ua.VariantType.String
-    return {
-        "template": await variable(active, names.lads_name("CurrentProgramTemplate"), "", text),
-        "run_id": await variable(active, names.lads_name("DeviceProgramRunId"), "", text),
-        "runtime": await variable(active, names.lads_name("CurrentRuntime"), 0.0, ua.VariantType.Double),
-        "results": results,
-        "version": await results.add_property(ua.NodeId(), ua.QualifiedName("NodeVersion", 0), "0", text),
-    }
-
-
-async def _identification(device: Node, names: Names, serial_number: str) -> None:
-    identification = await folder(device, names.di_name("Identification"))
-    texts = {"SerialNumber": serial_number, "Manufacturer": "Athanor Instruments (simulated)", "Model": "SynthesisPlatform"}
-    for name, value in texts.items():
-        await variable(identification, names.di_name(name), value, ua.VariantType.String)
-
-
-async def _templates(manager: Node, names: Names) -> None:
-    templates = await folder(manager, names.lads_name("ProgramTemplateSet"))
-    for template, version in TEMPLATES.items():
-        node = await folder(templates, names.own_name(template))
-        await variable(node, names.lads_name("DeviceTemplateId"), template, ua.VariantType.String)
-        await variable(node, names.lads_name("Version"), version, ua.VariantType.String)
+    space.add_properties(node, "ProgramTemplateType", known)
+    return node

@@ -6,7 +6,8 @@ from asyncua import ua
 from asyncua.common.node import Node
 from asyncua.ua.status_codes import StatusCodes
 
-from simulators.lads_nodes import Names, PlatformNodes, add_unit, folder, variable
+from simulators.lads_nodes import PlatformNodes, add_template, add_unit
+from simulators.lads_types import LADS
 from simulators.synthesis_platform import ProgramResult
 
 UNITS = {
@@ -34,50 +35,56 @@ def _when(stamp: str | None) -> datetime:
 class ResultNodes:
     """The nodes of one result."""
 
-    def __init__(self, stopped: Node, outcome: Node, variables: Node) -> None:
-        self._stopped = stopped
+    def __init__(self, properties: dict[str, Node], outcome: Node, variables: ua.NodeId) -> None:
+        self._properties = properties
         self._outcome = outcome
         self._variables = variables
 
     @classmethod
-    async def build(cls, nodes: PlatformNodes, result: ProgramResult) -> "ResultNodes":
+    def build(cls, nodes: PlatformNodes, result: ProgramResult) -> "ResultNodes":
         """Make the object with all that is known at the start of a program."""
-        names, text = nodes.names, ua.VariantType.String
-        top = await folder(nodes.results, names.own_name(result.run_id))
-        texts = {
-            "SupervisoryJobId": result.order.job_id,
-            "SupervisoryTaskId": result.order.task_id,
-            "DeviceProgramRunId": result.run_id,
-            "ProgramTemplate": result.ran_template,
-        }
-        for name, value in texts.items():
-            await variable(top, names.lads_name(name), value, text)
-        await _arguments(top, nodes, result)
-        await variable(top, names.lads_name("Started"), _when(result.started), ua.VariantType.DateTime)
-        stopped = await variable(top, names.lads_name("Stopped"), _NEVER, ua.VariantType.DateTime)
-        outcome = await variable(top, names.own_name("Outcome"), "", text)
-        return cls(stopped, outcome, await folder(top, names.lads_name("VariableSet")))
+        space = nodes.space
+        top = space.add_object(nodes.results, space.own(result.run_id), "ResultType")
+        properties = space.add_properties(top, "ResultType", _known(nodes, result))
+        add_template(space, top, space.name(LADS, "ProgramTemplate"), result.ran_template)
+        space.add_object(top, space.name(LADS, "FileSet"), "ResultFileSetType")
+        variables = space.add_object(top, space.name(LADS, "VariableSet"), "VariableSetType")
+        return cls(properties, space.add_variable(variables, space.own("Outcome"), "", "String"), variables)
 
-    async def complete(self, names: Names, result: ProgramResult) -> None:
+    async def complete(self, nodes: PlatformNodes, result: ProgramResult) -> None:
         """Fill in the end of a program; `Stopped` comes last, by it clients know that the rest is there."""
+        space = nodes.space
         for name, value in result.variables.items():
-            node = await variable(self._variables, names.own_name(name), value, ua.VariantType.Double)
-            await add_unit(node, UNITS[name])
+            data_type = "Double[]" if isinstance(value, list) else "Double"
+            node = space.add_variable(self._variables, space.own(name), value, data_type, "AnalogUnitType")
+            add_unit(space, node, UNITS[name])
             if name == "Sample" and result.bad_status:
-                await node.write_value(ua.DataValue(ua.Variant(value, ua.VariantType.Double), BAD_SAMPLE))
+                await node.write_value(ua.DataValue(space.variant(value, data_type), BAD_SAMPLE))
         await self._outcome.write_value(result.outcome, ua.VariantType.String)
-        await self._stopped.write_value(_when(result.stopped), ua.VariantType.DateTime)
+        lasted = _when(result.stopped) - _when(result.started)
+        await self._properties["TotalRuntime"].write_value(1e3 * lasted.total_seconds(), ua.VariantType.Double)
+        await self._properties["Stopped"].write_value(_when(result.stopped), ua.VariantType.DateTime)
 
 
-async def _arguments(top: Node, nodes: PlatformNodes, result: ProgramResult) -> None:
-    """Show what StartProgram was called with."""
-    classes, kind = nodes.structures, ua.VariantType.ExtensionObject
-    pairs = [classes.key_value(Key=key, Value=value) for key, value in result.order.properties]
+def _known(nodes: PlatformNodes, result: ProgramResult) -> dict[str, object]:
+    """Say of a result what its start says: who asked for what, and when."""
+    order, classes = result.order, nodes.space.structures
     samples = [
-        classes.sample_info(
+        classes["SampleInfoType"](
             ContainerId=sample.container_id, SampleId=sample.sample_id, Position=sample.position, CustomData=sample.custom_data
         )
-        for sample in result.order.samples
+        for sample in order.samples
     ]
-    await variable(top, nodes.names.lads_name("Properties"), pairs, kind)
-    await variable(top, nodes.names.lads_name("Samples"), samples, kind)
+    return {
+        "ApplicationUri": result.application_uri,
+        "Description": ua.LocalizedText(f"{result.ran_template} {result.number}", "en"),
+        "SupervisoryJobId": order.job_id,
+        "SupervisoryTaskId": order.task_id,
+        "Samples": samples,
+        "Started": _when(result.started),
+        "Stopped": _NEVER,
+        "User": result.user,
+        "Properties": [classes["KeyValueType"](Key=key, Value=value) for key, value in order.properties],
+        "DeviceProgramRunId": result.run_id,
+        "TotalRuntime": 0.0,
+    }

@@ -38,7 +38,7 @@ from simulators.flow_tube import Feed, Tube
 from simulators.measurement import Analyser
 from simulators.new_era import NewEraLine
 from simulators.opcua_access import PlatformAccess
-from simulators.opcua_server import PlatformServer
+from simulators.opcua_server import PlatformServer, ServerTraits
 from simulators.oven import Oven, OvenBody
 from simulators.plantfile import LoadedPlant, PlantFile, SerialLinkSection, check_fault, load_plant_file
 from simulators.serial_line import LineProtocol
@@ -122,7 +122,8 @@ class Plant:
         platform = SynthesisPlatform(name, shelf, self._record, self._clock.now())
         analyser = self._build_analyser(self._oven)
         access = self._run.access.get(section.link)
-        served = PlatformServer(platform, analyser, self._faults, self._clock, section.serial_number, touched=self.touch, access=access)
+        traits = ServerTraits(section.serial_number, section.longest_lock_s, section.most_nodes)
+        served = PlatformServer(platform, analyser, self._faults, self._clock, traits, touched=self.touch, access=access)
         return platform, served
 
     def _build_analyser(self, oven: Oven) -> Analyser:
@@ -198,9 +199,9 @@ class Plant:
     def _touch_platform(self, now: Moment) -> None:
         if self._platform is None or self._server is None:
             return
-        before = self._platform.state, self._platform.lamp
+        before = self._platform.state, self._platform.lamp.is_on
         self._platform.advance(now)
-        if (self._platform.state, self._platform.lamp) != before:
+        if (self._platform.state, self._platform.lamp.is_on) != before:
             self._server.device_changed()
 
     def _next_change(self) -> float | None:
@@ -248,24 +249,29 @@ class Plant:
             self._faults.clear(operation.device)
             return {}
         if isinstance(operation, Repair):
-            self._body(operation.device).repair(self._clock.now())
+            self._repair(operation.device)
             return {}
         return self._states()
 
     def _inject(self, operation: Inject) -> dict[str, Any]:
-        fault, now = operation.fault, self._clock.now()
+        fault = operation.fault
         check_fault(self._run.plant, fault, self._run.loaded.bodies)
         if fault.now and fault.fault not in BODILY_KINDS:
             legal = ", ".join(sorted(BODILY_KINDS))
             raise ValueError(f"fault '{fault.fault}' needs a command to hit; only {legal} happen at once")
         self._faults.arm(fault)
         if fault.now and self._platform is not None and self._server is not None and fault.device == self._platform.name:
-            self._platform.power_cycle(now)
-            self._server.device_changed()
+            self._server.strike(fault.fault)
         elif fault.now:
-            strike(self._body(fault.device), fault.fault, now)
+            strike(self._body(fault.device), fault.fault, self._clock.now())
         self.touch()
         return {"pending": len(self._faults.pending())}
+
+    def _repair(self, device: str) -> None:
+        if self._platform is not None and self._server is not None and device == self._platform.name:
+            self._server.repair()
+        else:
+            self._body(device).repair(self._clock.now())
 
     def _body(self, device: str) -> SerialBody:
         own: list[SyringePump | Oven] = [*self._pumps.values(), *([self._oven] if self._oven else [])]
@@ -336,6 +342,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a plant until it is told to stop; give the exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     logging.getLogger("asyncua").setLevel(logging.ERROR)  # it warns at every start that loopback is not encrypted
+    # a request that is refused is its client's matter
+    logging.getLogger("asyncua.server.uaprocessor").addFilter(lambda record: not record.msg.startswith("sending service fault"))
     try:
         with ExitStack() as stack:
             run = _arguments(argv)

@@ -93,6 +93,10 @@ class PlatformSection(_Section):
     model: Literal["lads-platform"]
     link: str
     serial_number: str
+    longest_lock_s: float = Field(default=60.0, gt=0.0)
+    """Wall s of silence after which its unit's lock is released (DI's MaxInactiveLockTime)."""
+    most_nodes: int | None = Field(default=None, ge=1)
+    """Nodes that one request may name (OperationLimits); none: no limit."""
 
 
 class PluginSection(_Section):

@@ -9,19 +9,31 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
 from simulators.clock import Moment
+from simulators.lamp import Lamp
 from simulators.truth import PhysicalEvent, Record, TruthValue
+from simulators.unit_states import Refusal, State
 
-TEMPLATES = {"Rinse": "1.0", "Characterise": "1.0"}
-"""Program templates with their versions; the first is what a confused device runs instead of an unknown one."""
 
-DURATIONS = {"Rinse": 30.0, "Characterise": 60.0}
-"""Lab s."""
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A program that the platform can run."""
+
+    version: str
+    description: str
+    duration: float
+    """Lab s."""
+
+
+TEMPLATES = {
+    "Rinse": Template("1.0", "Rinses the sampler's line and the cell.", 30.0),
+    "Characterise": Template("1.0", "Fills a vial and records the emission spectrum beside dark and reference.", 60.0),
+}
+"""The first is what a confused device runs instead of an unknown one."""
 
 INTEGRATION_TIMES = (0.001, 10.0)
 """s, range of the spectrometer."""
@@ -33,25 +45,6 @@ POSITION_USED = "position-used"
 SATURATED = "saturated"
 
 Variables = dict[str, float | list[float]]
-
-
-class State(StrEnum):
-    """Functional unit state, LADS names."""
-
-    STOPPED = "Stopped"
-    RUNNING = "Running"
-    ABORTED = "Aborted"
-    STOPPING = "Stopping"
-    ABORTING = "Aborting"
-    CLEARING = "Clearing"
-
-
-class Refusal(StrEnum):
-    """Why a call is refused; the values are OPC-UA status names."""
-
-    EXISTS = "BadEntryExists"
-    STATE = "BadInvalidState"
-    ARGUMENT = "BadInvalidArgument"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +87,12 @@ class ProgramResult:
     bad_status: bool = False
     """The sample spectrum is marked Bad."""
 
+    application_uri: str = ""
+    """Of the client that started it."""
+
+    user: str = ""
+    """Who was logged in at that client."""
+
     @property
     def integration_time(self) -> float:
         """Get the integration time (s) that was asked for."""
@@ -131,7 +130,7 @@ class SynthesisPlatform:
         self.state = State.STOPPED
         self.boot_id = uuid.uuid4().hex
         self.booted = now
-        self.lamp = False
+        self.lamp = Lamp()
         self.watchdog_seconds = 0.0
         """Wall s, 0 = off."""
         self.results = {result.run_id: result for result in shelf.load()}
@@ -159,9 +158,11 @@ class SynthesisPlatform:
     @property
     def ends_at(self) -> float | None:
         """Get the lab time (s) at which the running program has lasted its time."""
-        return None if self.active is None else self.active_since + DURATIONS[self.active.ran_template]
+        return None if self.active is None else self.active_since + TEMPLATES[self.active.ran_template].duration
 
-    def start(self, order: Order, now: Moment, *, confused: bool = False) -> ProgramResult | Refusal:
+    def start(
+        self, order: Order, now: Moment, *, confused: bool = False, application_uri: str = "", user: str = ""
+    ) -> ProgramResult | Refusal:
         """Start a program, or name the known one of this task; a confused device takes any template for its first."""
         known = next((result for result in self.results.values() if result.order.task_id == order.task_id), None)
         if known is not None:
@@ -171,7 +172,7 @@ class SynthesisPlatform:
         if (order.template not in TEMPLATES and not confused) or not _is_complete(order):
             return Refusal.ARGUMENT
         ran = next(iter(TEMPLATES)) if confused else order.template
-        return self._begin(order, ran, now)
+        return self._begin(order, ran, now, (application_uri, user))
 
     def _start_again(self, known: ProgramResult, order: Order, now: Moment) -> ProgramResult | Refusal:
         if known.order != order:
@@ -179,14 +180,17 @@ class SynthesisPlatform:
         self._record(now.lab, "start-repeated", known.order.task_id, run_id=known.run_id)
         return known
 
-    def _begin(self, order: Order, ran: str, now: Moment) -> ProgramResult:
+    def _begin(self, order: Order, ran: str, now: Moment, client: tuple[str, str]) -> ProgramResult:
         used = bool(self.used_positions & {sample.position for sample in order.samples})
         number = 1 + max((result.number for result in self.results.values()), default=0)
         stamp = datetime.now(UTC)
         run_id = f"{stamp:%Y%m%d-%H%M%S}-{number:05d}-{ran}"
-        result = ProgramResult(run_id, number, order, ran, stamp.isoformat())
+        application_uri, user = client
+        result = ProgramResult(run_id, number, order, ran, stamp.isoformat(), application_uri=application_uri, user=user)
         self.active, self.active_since, self.state = result, now.lab, State.RUNNING
-        self.lamp, self.fate = True, POSITION_USED if used else ""
+        self.fate = POSITION_USED if used else ""
+        self.lamp.clear()
+        self.lamp.start(target=True)
         self._keep(result)
         self._record(
             now.lab,
@@ -224,10 +228,25 @@ class SynthesisPlatform:
         self._record(now.lab, "setpoint", cleared=True)
         return None
 
-    def set_lamp(self, now: Moment, *, on: bool) -> None:
-        """Set the excitation lamp."""
-        self.lamp = on
-        self._record(now.lab, "setpoint", lamp=on)
+    def target_lamp(self, now: Moment, *, on: bool) -> None:
+        """Set what the lamp follows while its function runs."""
+        self.lamp.target = on
+        self._record(now.lab, "setpoint", lamp=self.lamp.is_on)
+
+    def start_lamp(self, now: Moment, target: bool | None = None) -> Refusal | None:
+        """Start the lamp's function."""
+        refusal = self.lamp.start(target)
+        if refusal is None:
+            self._record(now.lab, "setpoint", lamp=self.lamp.is_on)
+        return refusal
+
+    def stop_lamp(self, now: Moment, *, abort: bool = False) -> None:
+        """Stop or abort the lamp's function."""
+        if abort:
+            self.lamp.abort()
+        else:
+            self.lamp.stop()
+        self._record(now.lab, "setpoint", lamp=False)
 
     def set_watchdog(self, now: Moment, seconds: float) -> None:
         """Set the communication watchdog (wall s, 0 = off) and start its time."""
@@ -243,23 +262,25 @@ class SynthesisPlatform:
         """Let the watchdog lapse when it is due: program and lamp end; its time starts anew with the next kick."""
         if self.lapses_at is not None and now.wall >= self.lapses_at:
             self._kicked_at = None
-            self.lamp = False
+            self.lamp.stop()
             self.abort(now, "watchdog")
 
     def power_cycle(self, now: Moment) -> None:
-        """Cut the power: a running program is lost, results stay, the boot id is new."""
+        """Cut the power: a running program is lost, results stay, the life is a new one."""
         self.boot_id, self.booted = uuid.uuid4().hex, now
-        self.watchdog_seconds, self.lamp = 0.0, False
+        self.watchdog_seconds = 0.0
+        self.lamp.cut()
         self._record(now.lab, "boot", boot_id=self.boot_id)
         if self.active is not None:
             self._close(ABORTED, {}, now, State.STOPPED, "abort")
+        self.state = State.STOPPED
 
     def describe(self) -> dict[str, TruthValue]:
         """Give the true state, for the back door."""
         return {
             "state": self.state.value,
             "boot_id": self.boot_id,
-            "lamp": self.lamp,
+            "lamp": self.lamp.is_on,
             "watchdog_s": self.watchdog_seconds,
             "active": None if self.active is None else self.active.run_id,
             "results": len(self.results),
@@ -279,7 +300,8 @@ class SynthesisPlatform:
         result, self.active = self.active, None
         stopped = datetime.now(UTC).isoformat()
         self._keep(replace(result, outcome=outcome, variables=variables, stopped=stopped, bad_status=bad_status))
-        self.lamp = False
+        self.lamp.stop()
+        self.lamp.target = False
         self.state = state
         self._record(now.lab, event, result.order.task_id, run_id=result.run_id, outcome=outcome)
 

@@ -374,10 +374,11 @@ def test_a_platform_that_lost_its_power_in_the_middle_is_never_started_again(pla
     ask = _program("cut")
     baseline = platform.baseline(ask)
     plant.inject("platform", "power-cycle", now=True)
-    assert platform.reconcile(ask, baseline).verdict is StepVerdict.UNDECIDABLE
+    assert _eventually(lambda: platform.reconcile(ask, baseline).verdict) is StepVerdict.UNDECIDABLE
     later = platform.baseline(ask)
     platform.perform(ask)
     plant.inject("platform", "power-cycle", now=True)
+    assert _eventually(lambda: platform.reconcile(ask, later).verdict) is StepVerdict.FINISHED
     outcome = _end(platform, ask, later)
     assert outcome.progress is Progress.FAILED
     assert platform.reconcile(ask, later).verdict is StepVerdict.FINISHED

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import serial
 from asyncua import ua
 from asyncua.client.client import Client
 from asyncua.common.node import Node
+from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.uaerrors import UaError
 
 from simulators.eurotherm import crc16
@@ -117,8 +119,9 @@ class Wire:
 class Platform:
     """An asyncua client that knows LADS by BrowseName."""
 
-    def __init__(self, url: str) -> None:
-        self.client = Client(url, timeout=LIVENESS)
+    def __init__(self, url: str, application: str = "urn:test:client") -> None:
+        self.client = Client(url, timeout=LIVENESS, watchdog_intervall=LIVENESS)  # its second is short on a busy machine
+        self.client.application_uri = application
 
     async def __aenter__(self) -> "Platform":
         await self.client.connect()
@@ -165,4 +168,22 @@ class Platform:
         return await self.below(self.unit, "ProgramManager", "ResultSet", f"x:{run_id}")
 
     async def outcome(self, run_id: str) -> str:
-        return str(await self.value(await self.result(run_id), "x:Outcome"))
+        return str(await self.value(await self.result(run_id), "VariableSet", "x:Outcome"))
+
+    async def lamp(self, method: str, *arguments: object) -> None:
+        lamp = await self.below(self.unit, "FunctionSet", "x:Lamp", "ControlFunctionState")
+        await lamp.call_method(f"{self.lads}:{method}", *arguments)
+
+    async def lock(self, method: str, *arguments: object) -> int:
+        lock = await self.unit.get_child(f"{self.di}:Lock")
+        return int(await lock.call_method(f"{self.di}:{method}", *arguments))
+
+    async def locked(self) -> tuple[bool, str]:
+        lock = await self.unit.get_child(f"{self.di}:Lock")
+        names = ("Locked", "LockingClient")
+        held, client = [await (await lock.get_child(f"{self.di}:{name}")).read_value() for name in names]
+        return held, client
+
+    async def started(self) -> datetime:
+        time: datetime = await self.client.get_node(ObjectIds.Server_ServerStatus_StartTime).read_value()
+        return time

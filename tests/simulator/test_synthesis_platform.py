@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from simulators.clock import Moment
-from simulators.synthesis_platform import Order, ProgramResult, Refusal, ResultShelf, Sample, State, SynthesisPlatform
+from simulators.synthesis_platform import Order, ProgramResult, ResultShelf, Sample, SynthesisPlatform
 from simulators.truth import PhysicalEvent
+from simulators.unit_states import Refusal, State
 
 ORDER = Order("Characterise", (("integration_time", "0.1"),), "campaign", "task-1", (Sample("rack", "s1", "A1"),))
 NOW = Moment(0.0, 0.0)
@@ -137,7 +138,7 @@ def test_the_watchdog_aborts_the_program_and_switches_the_lamp_off(rig: Rig) -> 
     rig.platform.advance(Moment(20.0, 7.9))
     assert rig.platform.state is State.RUNNING
     rig.platform.advance(Moment(30.0, 8.1))
-    assert (rig.platform.state, rig.platform.lamp) == (State.ABORTED, False)
+    assert (rig.platform.state, rig.platform.lamp.is_on) == (State.ABORTED, False)
     assert rig.named("safe-state")[-1].values["cause"] == "watchdog"
 
 
