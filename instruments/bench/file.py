@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from instruments.bench.prices import Price
 from instruments.bench.spec import BenchGeneralSpec, BenchSpec, HazardSpec, ParkSpec, StockSpec
+from instruments.drivers.declared.profiles import file_of_profile
 from instruments.drivers.protocol import Driver, Limit, Settings
 from instruments.drivers.registry import DRIVERS, driver_plugin, find_driver
 from orchestrator.domain.values import explain
@@ -287,7 +288,7 @@ def _beside(bench: BenchFile) -> dict[str, bytes]:
     """Read the other files that a bench consists of; nothing is imported, and one that is missing is told when it is needed."""
     found = {}
     for name, spec in bench.spec.instruments.items():
-        path = file_of(spec.driver)
+        path = file_of(spec.driver) or file_of_profile(spec.driver)
         if path is not None and (bench.path.parent / path).is_file():
             found[path] = (bench.path.parent / path).read_bytes()
         elif spec.driver in DRIVERS:
