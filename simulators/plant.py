@@ -15,9 +15,10 @@ import signal
 import sys
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ import numpy as np
 from orchestrator.errors import AthanorError, BadInput
 from simulators.body import Body, BodyLine, Case
 from simulators.chemistry.cdse import CdSeChemistry, CdSeConstants, draw_task
+from simulators.chemistry.family import Chemistry
 from simulators.clock import LabClock, Moment
 from simulators.control import BackDoor, Clear, Inject, Operation, Ping, Repair, back_door_path
 from simulators.eurotherm import EurothermLine
@@ -35,7 +37,7 @@ from simulators.measurement import Analyser
 from simulators.new_era import NewEraLine
 from simulators.opcua_server import PlatformServer
 from simulators.oven import Oven, OvenBody
-from simulators.plantfile import PlantFile, SerialLinkSection, check_fault, load_plant
+from simulators.plantfile import LoadedPlant, PlantFile, SerialLinkSection, check_fault, load_plant_file
 from simulators.serial_line import LineProtocol
 from simulators.serial_server import SerialBody, SerialServer, strike
 from simulators.spectra import Dye, Spectrometer, SpectrometerTraits
@@ -56,13 +58,16 @@ IDEAL = SpectrometerTraits(gain_spread=0.0, dark_drift=0.0, wavelength_drift=0.0
 class PlantRun:
     """How this plant was started."""
 
-    plant: PlantFile
-    bodies: Mapping[str, type[Body]]
-    """Classes of other people's devices, by the devices' names."""
+    loaded: LoadedPlant
     folder: Path
     bench_sha256: str
     seed: int
     rate: float
+
+    @property
+    def plant(self) -> PlantFile:
+        """The plant file."""
+        return self.loaded.file
 
 
 class Plant:
@@ -80,6 +85,8 @@ class Plant:
         self._oven = self._build_oven(np.random.default_rng(streams[1]))
         self._bodies = self._build_bodies(streams[2])
         self._lines = {name: self._build_line(name, link) for name, link in run.plant.links.items() if isinstance(link, SerialLinkSection)}
+        self._platform: SynthesisPlatform | None
+        self._server: PlatformServer | None
         self._platform, self._server = self._build_platform(ResultShelf(run.folder / "results"))
         self._door = BackDoor(back_door_path(run.folder), self._answer)
 
@@ -95,7 +102,7 @@ class Plant:
         sections = self._run.plant.plugins
         generators = map(np.random.default_rng, stream.spawn(len(sections)))
         return {
-            name: self._run.bodies[name](name, section.options, self._record, rng)
+            name: self._run.loaded.bodies[name](name, section.options, self._record, rng)
             for (name, section), rng in zip(sections.items(), generators, strict=True)
         }
 
@@ -115,10 +122,10 @@ class Plant:
         feeds = tuple(Feed(self._pumps[name].flow, section.stock) for name, section in plant.pumps.items())
         tube = Tube(plant.tube.volume_ml, feeds, oven.trace, environment.oven_offset_degc, plant.tube.fouling_per_day)
         seed = plant.chemistry.constants_seed
-        constants = CdSeConstants() if seed is None else draw_task(np.random.default_rng(seed))
         traits = replace(SpectrometerTraits(), outliers=environment.outliers) if environment.noise else IDEAL
         spectrometer = Spectrometer(self._run.seed, traits, Dye())
-        return Analyser(tube, CdSeChemistry(constants, plant.tube.segmented), spectrometer, self._record)
+        make = self._run.loaded.chemistry or partial(_cdse, segmented=plant.tube.segmented)
+        return Analyser(tube, make(seed), spectrometer, self._record)
 
     def _build_line(self, name: str, link: SerialLinkSection) -> SerialServer:
         plant = self._run.plant
@@ -227,7 +234,7 @@ class Plant:
 
     def _inject(self, operation: Inject) -> dict[str, Any]:
         fault, now = operation.fault, self._clock.now()
-        check_fault(self._run.plant, fault, self._run.bodies)
+        check_fault(self._run.plant, fault, self._run.loaded.bodies)
         if fault.now and fault.fault not in BODILY_KINDS:
             legal = ", ".join(sorted(BODILY_KINDS))
             raise ValueError(f"fault '{fault.fault}' needs a command to hit; only {legal} happen at once")
@@ -256,6 +263,10 @@ class Plant:
             **{one.name: one.describe() for one in (*self._pumps.values(), *single, *self._bodies.values())},
             "faults": [fault.model_dump(mode="json") for fault in self._faults.pending()],
         }
+
+
+def _cdse(seed: int | None, *, segmented: bool) -> Chemistry:
+    return CdSeChemistry(CdSeConstants() if seed is None else draw_task(np.random.default_rng(seed)), segmented)
 
 
 def _own(folder: Path, stack: ExitStack) -> None:
@@ -296,8 +307,7 @@ def _arguments(argv: Sequence[str] | None) -> PlantRun:
         raise BadInput(f"--rate {given.rate}: expected more than 0 and at most {_HIGHEST_RATE:g}")
     if given.seed < 0:
         raise BadInput(f"--seed {given.seed}: expected 0 or more")
-    plant, bodies = load_plant(given.plant)
-    return PlantRun(plant, bodies, given.folder.resolve(), given.bench_sha256, given.seed, given.rate)
+    return PlantRun(load_plant_file(given.plant), given.folder.resolve(), given.bench_sha256, given.seed, given.rate)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

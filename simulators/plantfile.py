@@ -3,16 +3,18 @@
 The bodies of other people stand beside those that come with Athanor: `model` is then the name of a plug-in.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
 from orchestrator.errors import BadInput
-from orchestrator.plugins import DEVICES, find_plugin, installed
+from orchestrator.plugins import CHEMISTRIES, DEVICES, find_plugin, installed
 from orchestrator.textfile import read_toml
 from simulators.body import Body, answers_lines, faults_of
+from simulators.chemistry.family import Chemistry
 from simulators.faults import BODILY_KINDS, PLATFORM_KINDS, PUMP_KINDS, SERIAL_KINDS, FaultSpec
 
 
@@ -32,7 +34,8 @@ class TubeSection(_Section):
 class ChemistrySection(_Section):
     """Family of the chemistry and the seed of its hidden constants."""
 
-    family: Literal["cdse"]
+    family: str
+    """`cdse`, or the name of a plug-in that offers a chemistry for a tube."""
     constants_seed: int | None = None
     """None: the family's central constants."""
 
@@ -213,6 +216,23 @@ def bodies_of(plant: PlantFile, folder: Path) -> dict[str, type[Body]]:
     return {name: _body(name, section, folder) for name, section in plant.plugins.items()}
 
 
+def chemistry_of(plant: PlantFile, folder: Path) -> Callable[[int | None], Chemistry] | None:
+    """Load the family of what happens in the tube: seed of the hidden constants -> chemistry; None where that is `cdse`, or no tube.
+
+    Raises:
+        BadInput: It cannot be loaded, or offers no chemistry for a tube.
+    """
+    if plant.chemistry is None or plant.chemistry.family == "cdse":
+        return None
+    found = find_plugin(CHEMISTRIES, plant.chemistry.family, folder)
+    if found is None:
+        raise BadInput(f"unknown family {plant.chemistry.family!r}; known: {', '.join(sorted({'cdse', *installed(CHEMISTRIES)}))}")
+    make: Callable[[int | None], Chemistry] | None = getattr(found.thing, "chemistry", None)
+    if make is None:
+        raise BadInput(f"{found.what} ({found.source}) offers no chemistry for a tube")
+    return make
+
+
 def _body(name: str, section: PluginSection, folder: Path) -> type[Body]:
     found = find_plugin(DEVICES, section.model, folder)
     if found is None:
@@ -225,17 +245,19 @@ def _body(name: str, section: PluginSection, folder: Path) -> type[Body]:
     return found.thing
 
 
-def load_plant_file(path: Path) -> PlantFile:
-    """Read and check a plant file.
+@dataclass(frozen=True, slots=True)
+class LoadedPlant:
+    """A plant file with other people's code that it names."""
 
-    Raises:
-        BadInput: with one line that names the file, the key, what came and what is legal.
-    """
-    return load_plant(path)[0]
+    file: PlantFile
+    bodies: Mapping[str, type[Body]]
+    """Classes of other people's devices, by the devices' names."""
+    chemistry: Callable[[int | None], Chemistry] | None = None
+    """Seed of the hidden constants -> what reacts in the tube; None for the one that comes with Athanor."""
 
 
-def load_plant(path: Path) -> tuple[PlantFile, dict[str, type[Body]]]:
-    """Read and check a plant file and load the classes of other people's devices in it, by the devices' names.
+def load_plant_file(path: Path) -> LoadedPlant:
+    """Read and check a plant file, and load what it names.
 
     Raises:
         BadInput: with one line that names the file, the key, what came and what is legal.
@@ -243,13 +265,13 @@ def load_plant(path: Path) -> tuple[PlantFile, dict[str, type[Body]]]:
     data = read_toml(path, what=f"plant file {path}")
     try:
         plant = PlantFile.model_validate(data)
-        bodies = bodies_of(plant, path.parent)
+        loaded = LoadedPlant(plant, bodies_of(plant, path.parent), chemistry_of(plant, path.parent))
         for fault in plant.faults:
-            check_fault(plant, fault, bodies)
+            check_fault(plant, fault, loaded.bodies)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the file as a whole"
         raise BadInput(f"plant file {path}: {place}: {first['msg']}, got {first['input']!r:.80}") from error
     except (BadInput, ValueError) as error:
         raise BadInput(f"plant file {path}: {error}") from error
-    return plant, bodies
+    return loaded

@@ -1,4 +1,4 @@
-"""Commands for a lab's files, before anything runs: init, schema, check, simulate."""
+"""Commands for a lab's files, before anything runs: init, schema, check, drivers, simulate."""
 
 import json
 import signal
@@ -59,6 +59,20 @@ def check(
     from flows.cli.check import check_file
 
     check_file(file, connect=connect, lab=lab, data=data, as_json=as_json)
+
+
+@app.command()
+def drivers(
+    name: Annotated[str | None, typer.Argument(help="As a bench file names it; all where it is left out.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the drivers that a bench file can name, or show one with its commands, channels and safe actions."""
+    from flows.cli.drivers import list_drivers, show_driver
+
+    if name is None:
+        list_drivers(as_json=as_json)
+    else:
+        show_driver(name, as_json=as_json)
 
 
 @app.command()

@@ -64,8 +64,8 @@ def amendment_of(history: History, plan: Plan) -> Amendment:
         raise BadInput(f"campaign {record.name}: its files are those of the ledger; there is nothing to amend")
     if any(name == "bench" or is_added(name) for name in changed) and (run := _in_hand(history)) is not None:
         raise BadInput(
-            f"run {run.run_key} is in hand ({run.status}): a bench file or a plug-in is changed between runs; put the old one back, let the campaign "
-            "end the run and pause, then change and amend it"
+            f"run {run.run_key} is in hand ({run.status}): a bench file or a plug-in is changed between runs; put the old one back, "
+            "let the campaign end the run and pause, then change and amend it"
         )
     _check_readable(history, plan, changed)
     kept = {"rate": record.snapshot["rate"]} if "rate" in record.snapshot else {}

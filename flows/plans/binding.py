@@ -58,7 +58,7 @@ def plugins_binding(found: Iterable[Plugin]) -> dict[str, str]:
     return {one.what: f"{DIGEST}{one.sha256}" if is_file(one.name) else one.identity for one in found}
 
 
-def bench_binding(bench: BenchFile) -> dict[str, str]:
+def bench_binding(bench: BenchFile, plugins: Iterable[Plugin] = ()) -> dict[str, str]:
     """Return what is bound of a bench file and of the plug-ins that it names."""
     spec = bench.spec
     constants = {f"constant {name}": str(value) for name, value in spec.constants.items()}
@@ -72,7 +72,7 @@ def bench_binding(bench: BenchFile) -> dict[str, str]:
         one.pop("limits")  # each is named by itself
     sections = _sections(document, _BENCH_SECTIONS)
     whole = {f"bench{FILE}": f"{DIGEST}{bench.sha256}"}
-    return {**whole, **stock_entries(spec.stocks), **constants, **limits, **sections, **plugins_binding(bench.plugins.values())}
+    return {**whole, **stock_entries(spec.stocks), **constants, **limits, **sections, **plugins_binding(plugins)}
 
 
 def campaign_binding(file: CampaignFile, prior_sha256: str | None = None) -> dict[str, str]:

@@ -5,19 +5,35 @@ from statistics import fmean
 from typing import Any
 
 from flows.plans.plan import Plan
+from instruments.bench.endpoints import at_plant, read_endpoints
+from instruments.bench.file import BenchFile
 from instruments.bench.hazards import possible_hazards
 from instruments.bench.parking import park_steps
 from instruments.bench_client.identify import read_identities
+from instruments.lab_processes.state_files import ENDPOINTS, LAB, PLANT, read_state_file
+from instruments.lab_processes.stop import plant_lives
+from orchestrator.commandline import typed
 from orchestrator.errors import BadInput
 from orchestrator.units import parse
 
 
 def identities_of(plan: Plan, lab: Path | None) -> dict[str, str]:
-    """Read each device's identity; through the live host where there is one, else under the bench's locks."""
+    """Read each device's identity; through the live host where there is one, else under the bench's locks.
+
+    With a dry lab these are its simulated devices, which have to run.
+    """
     if plan.bench is None:
         raise BadInput(f"{plan.file.path}: a recorded campaign has no devices; --connect has nothing to read")
     folder = lab if lab is not None else plan.file.path.parent / ".athanor"
-    return read_identities(plan.bench, folder)
+    return read_identities(_aimed(plan.bench, folder), folder)
+
+
+def _aimed(bench: BenchFile, lab: Path) -> BenchFile:
+    if read_state_file(lab / LAB).get("kind") != "dry":
+        return bench
+    if not plant_lives(lab):
+        raise BadInput(f"{lab} is a dry lab and its simulated devices do not run; `{typed('simulate', bench.path)}` starts them")
+    return at_plant(bench, read_endpoints(lab / PLANT / ENDPOINTS))
 
 
 def described(plan: Plan) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from instruments.bench.hazards import possible_hazards
 from instruments.bench.links import refuse_unhonoured
 from instruments.bench.procedure import Procedure
 from instruments.recorded import RecordedBench
-from instruments.reductions.registry import REDUCTIONS
+from instruments.reductions.registry import find_reduction, reduction_plugin
 from models.meta_learning.checkpoint import PriorFile, load_prior
 from orchestrator.commandline import typed
 from orchestrator.datasets import Table, load_table
@@ -75,13 +75,19 @@ class Plan:
         if self.prior is not None:
             files["prior"] = self.prior.sha256
         whole = {"bench_sha256": self.bench.sha256} if self.bench is not None and self.bench.beside else {}
-        kept: dict[str, Any] = {**whole, "files": files, "path": str(self.file.path), "place": self.place, "budget": self.file.spec.campaign.budget}
+        kept: dict[str, Any] = {
+            **whole,
+            "files": files,
+            "path": str(self.file.path),
+            "place": self.place,
+            "budget": self.file.spec.campaign.budget,
+        }
         return kept if self.prior is None else {**kept, "prior": self.prior_identity}
 
     @property
     def plugins(self) -> tuple[Plugin, ...]:
         """The plug-ins that it goes by."""
-        return () if self.bench is None else tuple(self.bench.plugins.values())
+        return () if self.bench is None else plugins_of(self.bench)
 
     @property
     def prior_identity(self) -> dict[str, str] | None:
@@ -167,7 +173,7 @@ def _wired(file: CampaignFile, bench: BenchFile, prior_of: PriorOf) -> Plan:
     sample = _probe_reachable(procedure, space, sample_free)
     _check_round_trip(procedure, sample)
     policy, prior = _policy(file, space, prior_of)
-    recipe = WiredRecipe(bench, procedure, {**drivers_binding(), **bench_binding(bench), **_bound(file, prior)})
+    recipe = WiredRecipe(bench, procedure, {**drivers_binding(), **bench_binding(bench, plugins_of(bench)), **_bound(file, prior)})
     return Plan(file, space, file.objective, policy, recipe, bench, procedure, None, sample, prior)
 
 
@@ -295,12 +301,23 @@ def _check_round_trip(procedure: Procedure, sample: tuple[dict[str, float | str]
 
 
 def _check_reduction(plan: Plan) -> None:
-    if plan.recipe.reduction not in REDUCTIONS:
-        raise BadInput(f"bench.reduction = {plan.recipe.reduction!r}; known: {', '.join(sorted(REDUCTIONS))}")
-    brought = REDUCTIONS[plan.recipe.reduction].targets
+    try:
+        brought = find_reduction(plan.recipe.reduction, plan.recipe.folder).targets
+    except BadInput as error:
+        raise BadInput(f"bench.reduction: {error}") from error
     for target in plan.objective.targets:
         if brought is not None and target.name not in brought:
             raise BadInput(f"target {target.name}: {plan.recipe.reduction} measures only {', '.join(sorted(brought))}")
+
+
+def plugins_of(bench: BenchFile) -> tuple[Plugin, ...]:
+    """Return the plug-ins among a bench's drivers and its reduction.
+
+    Raises:
+        BadInput: One cannot be loaded.
+    """
+    reduction = reduction_plugin(bench.spec.bench.reduction, bench.path.parent)
+    return (*bench.plugins.values(), *([reduction] if reduction else []))
 
 
 def is_added(name: str) -> bool:

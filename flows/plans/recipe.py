@@ -1,6 +1,7 @@
 """How a configuration becomes steps, and readings a measured configuration: from a bench's procedure or a recorded table."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from typing_extensions import override
@@ -22,6 +23,11 @@ class Recipe(Protocol):
     def reduction(self) -> str:
         """Name and version of the reduction from readings to measurements."""
         ...
+
+    @property
+    def folder(self) -> Path:
+        """Where the bench file lies, and a reduction that stands beside it."""
+        return Path()
 
     @property
     def positions(self) -> tuple[str, ...]:
@@ -72,6 +78,11 @@ class WiredRecipe(Recipe):
     @override
     def reduction(self) -> str:
         return self._bench.spec.bench.reduction
+
+    @property
+    @override
+    def folder(self) -> Path:
+        return self._bench.path.parent
 
     @property
     @override

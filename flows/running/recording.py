@@ -129,7 +129,7 @@ class Recorder:
             measured = recipe.measured(readings, history.proposals[(run.proposal_id, run.revision)].configuration)
         except BadInput as error:
             complaint = f"no measured configuration: {error}"
-        results = (one for one in reduce(recipe.reduction, readings) if one.target in targets)
+        results = (one for one in reduce(recipe.reduction, readings, recipe.folder) if one.target in targets)
         return measured, tuple(_measurement(run, one, recipe.reduction, complaint or one.reason) for one in results)
 
     def write(self, write: Callable[[], None]) -> None:

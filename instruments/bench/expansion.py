@@ -17,7 +17,8 @@ from orchestrator.expressions import Expression
 from orchestrator.units import parse
 
 _PLAIN: Final = re.compile(r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?(\s+[A-Za-z%°µ].*)?\s*$")
-_FIELD: Final = re.compile(r"\{(\w+)\}")
+_FIELD: Final = re.compile(r"\{(?P<expression>[^{}:\"']+)(?::(?P<unit>[^{}:\"']+))?\}")
+"""`{T}` in a text is a parameter's value; `{V / tau : mL/min}` is an expression's in a unit. Quotes and nested braces are JSON's."""
 
 
 @lru_cache
@@ -46,7 +47,50 @@ class Argument:
         """Names that it reads."""
         if self.expression is not None:
             return self.expression.names
-        return frozenset(_FIELD.findall(self.raw)) if isinstance(self.raw, str) else frozenset()
+        return frozenset(name for field in self.fields for name in field.names)
+
+    @property
+    def fields(self) -> tuple["TextField", ...]:
+        """What stands in braces; none but in a text."""
+        if self.spec.unit is not None or not isinstance(self.raw, str):
+            return ()
+        return tuple(TextField(found["expression"].strip(), (found["unit"] or "").strip()) for found in _FIELD.finditer(self.raw))
+
+
+@dataclass(frozen=True, slots=True)
+class TextField:
+    """One pair of braces in a text: a parameter by its name, or an expression with the unit that its value is written in."""
+
+    text: str
+    unit: str
+
+    @property
+    def is_name(self) -> bool:
+        """Whether it is a parameter's value as it stands."""
+        return not self.unit and self.text.isidentifier()
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Names that it reads."""
+        return frozenset({self.text}) if self.is_name else _checked(self.text).names
+
+    def check(self, units: Mapping[str, str], columns: Sequence[str]) -> None:
+        """Refuse an unknown name, and an expression of another dimension than its unit.
+
+        Raises:
+            BadInput: One line.
+        """
+        if not self.is_name:
+            _checked(self.text).check(units, self.unit)
+        elif self.text not in columns:
+            raise BadInput(f"{{{self.text}}} is no parameter; declared: {', '.join(columns)}")
+
+    def value(self, values: Mapping[str, Any], units: Mapping[str, str]) -> str:
+        """Write the value, a computed number with as many digits as it has."""
+        if self.is_name:
+            return str(values[self.text])
+        numbers = {name: values[name] for name in self.names}
+        return str(float(_checked(self.text).evaluate(numbers, units, self.unit)))
 
 
 def arguments_of(spec: StepSpec, command: CommandSpec) -> tuple[Argument, ...]:
@@ -119,11 +163,10 @@ class Expansion:
                 argument.expression.check(self.units, argument.spec.unit)
             elif argument.spec.unit is not None:
                 parse(argument.raw, argument.spec.unit, what=argument.name)
+            for field in argument.fields:
+                field.check(self.units, self.columns)
         except BadInput as error:
             raise BadInput(f"{where}: {error}") from error
-        unknown = sorted(argument.parameters - set(self.columns)) if argument.spec.unit is None else []
-        if unknown:
-            raise BadInput(f"{where}: {{{unknown[0]}}} is no parameter; declared: {', '.join(self.columns)}")
 
     # ----------------------------------------------------------------- computing
 
@@ -153,7 +196,8 @@ class Expansion:
 
     def _compute(self, argument: Argument, values: Mapping[str, Any]) -> float | str:
         if argument.spec.unit is None:
-            return _FIELD.sub(lambda found: str(values[found[1]]), str(argument.raw))
+            texts = iter(field.value(values, self.units) for field in argument.fields)
+            return _FIELD.sub(lambda _: next(texts), str(argument.raw))
         if argument.expression is None:
             return parse(argument.raw, argument.spec.unit, what=argument.name)
         numbers = {name: values[name] for name in argument.expression.names}

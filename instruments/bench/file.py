@@ -286,12 +286,11 @@ def _parse(text: str, path: Path) -> BenchFile:
 
 def _beside(bench: BenchFile) -> dict[str, bytes]:
     """Read the other files that a bench consists of; nothing is imported, and one that is missing is told when it is needed."""
-    found = {}
+    named = (bench.spec.bench.reduction, *(one.driver for one in bench.spec.instruments.values()))
+    paths = {path: bench.path.parent / path for one in named if (path := file_of(one) or file_of_profile(one)) is not None}
+    found = {path: place.read_bytes() for path, place in paths.items() if place.is_file()}
     for name, spec in bench.spec.instruments.items():
-        path = file_of(spec.driver) or file_of_profile(spec.driver)
-        if path is not None and (bench.path.parent / path).is_file():
-            found[path] = (bench.path.parent / path).read_bytes()
-        elif spec.driver in DRIVERS:
+        if spec.driver in DRIVERS:
             with suppress(BadInput):
                 found |= DRIVERS[spec.driver].files(bench.declared(name))
     return found

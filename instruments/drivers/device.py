@@ -53,6 +53,7 @@ class Device(Driver):
     LONGEST_QUEUEING: ClassVar[float] = 0.0
     _MARKED: ClassVar[Mapping[str, Marked]] = {}
 
+    @override
     def __init_subclass__(cls) -> None:
         """Read the class's commands, channels and safe actions off its methods.
 

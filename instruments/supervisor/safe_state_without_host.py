@@ -85,6 +85,7 @@ class _LinkThread:
         lacking = isinstance(self._drivers, Usable) and bool(self._drivers.missing)
         if lacking:
             self._close()
+            self._lock.release()
         if lacking or self._refused is not None:
             self._try_to_open()
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from typing import ClassVar
 
 import pytest
 
@@ -13,6 +14,9 @@ from tests.instrument.cases import call
 
 class DriverConformance:
     """Subclasses give the fixtures `driver` (identified and armed) and `setting` (a state-setting call that is legal)."""
+
+    SETTLED: ClassVar[str] = "finished"
+    """What `reconcile` says of a setting that was carried out; without a readback it may be sent again."""
 
     def test_its_identity_is_told_and_stays(self, driver: Driver) -> None:
         assert driver.identify() == driver.identify()
@@ -40,7 +44,7 @@ class DriverConformance:
     def test_a_setting_may_be_repeated_and_returns_what_was_sent(self, driver: Driver, setting: Call) -> None:
         for _ in range(2):
             assert driver.perform(setting).keys() == setting.arguments.keys()
-        assert driver.reconcile(setting, driver.baseline(setting)).verdict.value == "finished"
+        assert driver.reconcile(setting, driver.baseline(setting)).verdict.value == self.SETTLED
 
     def test_every_limit_has_a_room_between_its_ends(self, driver: Driver) -> None:
         for name, spec in driver.COMMANDS.items():

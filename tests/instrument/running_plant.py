@@ -98,9 +98,9 @@ class RunningPlant:
 
 
 @contextmanager
-def running_plant(folder: Path, *, rate: float, seed: int = 1) -> Iterator[RunningPlant]:
+def running_plant(folder: Path, *, rate: float, seed: int = 1, plant: str = PLANT) -> Iterator[RunningPlant]:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "plant.toml").write_text(PLANT)
+    (folder / "plant.toml").write_text(plant)
     options = ["--plant", str(folder / "plant.toml"), "--folder", str(folder), "--bench-sha256", "00"]
     command = [sys.executable, "-m", "simulators.plant", *options, "--seed", str(seed), "--rate", str(rate)]
     with (folder / "plant.log").open("ab") as log:

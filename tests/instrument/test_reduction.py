@@ -167,7 +167,7 @@ def test_each_value_names_the_raw_readings_it_stands_on() -> None:
 
 
 def test_a_recorded_result_is_taken_as_it_is() -> None:
-    (one,) = reduce("recorded/1", (_reading("overpotential", 0.41),))
+    (one,) = reduce("identity/1", (_reading("overpotential", 0.41),))
     assert (one.target, one.value, one.uncertainty, one.reason) == ("overpotential", 0.41, None, None)
 
 
@@ -179,16 +179,16 @@ def test_a_number_that_is_none_gives_no_value_and_says_so(channel: str, wrong: f
     value, uncertainty, reason = reduced["quantum_yield"]
     assert all(number is None or math.isfinite(number) for number in (value, uncertainty))
     assert reason is not None
-    (recorded,) = reduce("recorded/1", (_reading("overpotential", wrong),))
+    (recorded,) = reduce("identity/1", (_reading("overpotential", wrong),))
     assert (recorded.value, recorded.reason) == (None, f"overpotential: its value is {wrong}; a finite number was expected")
 
 
 def test_a_measured_zero_is_a_value() -> None:
-    (one,) = reduce("recorded/1", (_reading("overpotential", 0.0),))
+    (one,) = reduce("identity/1", (_reading("overpotential", 0.0),))
     assert (one.value, one.reason) == (0.0, None)
 
 
 def test_an_unknown_reduction_is_refused_by_name() -> None:
-    with pytest.raises(BadInput, match=r"unknown reduction 'magic/1'; known are cdse-emission/1, recorded/1"):
+    with pytest.raises(BadInput, match=r"unknown reduction 'magic/1'; known: cdse-emission/1, identity/1, recorded/1"):
         reduce("magic/1", ())
     assert REDUCTIONS["recorded/1"].targets is None

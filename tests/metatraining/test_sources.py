@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from flows.plans.lab import make_lab
-from flows.studies.families import SimulatedFamily
+from flows.studies.family import SimulatedFamily
 from flows.studies.metatraining.card import card_markdown, summary
 from flows.studies.metatraining.matching import match
 from flows.studies.metatraining.spec import load_meta_file

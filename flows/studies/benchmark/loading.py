@@ -7,7 +7,8 @@ from pathlib import Path
 
 from flows.studies.benchmark.pools import ReplayPool, make_pool
 from flows.studies.benchmark.spec import ELEMENTS, BenchmarkFile, BenchmarkSpec, DataSpec
-from flows.studies.families import FAMILIES, TaskObservations
+from flows.studies.families import FAMILIES
+from flows.studies.family import TaskObservations, find_family
 from models.inputs.elements import element_properties, element_symbol
 from models.inputs.encoding import Encoding
 from models.inputs.features import Descriptors, Features
@@ -54,7 +55,7 @@ def load_suite(file: BenchmarkFile, data: Path | None = None) -> Suite:
     spec, space = file.spec, file.space
     encoding = Encoding(space)
     if spec.data.family is not None:
-        named: Observed = [(name, _group(spec, name), rows) for name, rows in _simulated(spec.data.family, spec.data)]
+        named: Observed = [(name, _group(spec, name), rows) for name, rows in _simulated(spec.data.family, spec.data, file.path.parent)]
         features = Features(encoding, _elements(spec))
     else:
         tables = {name: _table(spec, name, data) for name in spec.data.files}
@@ -67,10 +68,11 @@ def load_suite(file: BenchmarkFile, data: Path | None = None) -> Suite:
     return Suite(family, pools, spec.split.judge)
 
 
-def _simulated(family: str, spec: DataSpec) -> TaskObservations:
-    if family not in FAMILIES:
-        raise BadInput(f"data.family = {family!r} is unknown; known: {', '.join(FAMILIES)}")
-    return FAMILIES[family].draw(spec.tasks or 0, spec.pool or 0, spec.seed)
+def _simulated(family: str, spec: DataSpec, folder: Path) -> TaskObservations:
+    try:
+        return find_family(FAMILIES, family, folder).draw(spec.tasks or 0, spec.pool or 0, spec.seed)
+    except BadInput as error:
+        raise BadInput(f"data.family: {error}") from error
 
 
 def _check(file: BenchmarkFile, pools: Mapping[str, ReplayPool]) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from flows.plans.lab import open_lab
 from flows.plans.ledger import open_store
-from flows.studies.families import SimulatedFamily
+from flows.studies.family import SimulatedFamily, find_family
 from flows.studies.metatraining.spec import MetaFile, SourceSpec
 from models.tasks import Fidelity
 from orchestrator.domain.campaign import CampaignFile, parse_campaign
@@ -125,10 +125,10 @@ def _file_of(record: CampaignRecord) -> CampaignFile:
 
 
 def _simulated(file: MetaFile, source: SourceSpec, families: Mapping[str, SimulatedFamily]) -> Iterator[RawTask]:
-    name = source.family or ""
-    if name not in families:
-        raise BadInput(f"{file.path}: family {name!r} is unknown; known: {', '.join(sorted(families)) or 'none'}")
-    family = families[name]
+    try:
+        family = find_family(families, source.family or "", file.path.parent)
+    except BadInput as error:
+        raise BadInput(f"{file.path}: {error}") from error
     for task, rows in family.draw(source.tasks or 1, source.rows or 1, source.seed):
         group = source.group_of(task) or family.group(task)
         known = family.describe(task) if source.describe else {}

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import torch
 
-from flows.studies.families import SimulatedFamily
+from flows.studies.family import SimulatedFamily
 from flows.studies.metatraining.judging import LEAST_SD, Adapting, baselines, judge_predictors
 from flows.studies.metatraining.matching import Matched, match
 from flows.studies.metatraining.spec import MetaFile

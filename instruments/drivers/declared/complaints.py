@@ -1,6 +1,7 @@
 """What is wrong with a profile as a whole: keys of another engine, names that are not declared, patterns that do not fit."""
 
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from string import Formatter
 from typing import Final
 
@@ -10,7 +11,7 @@ from orchestrator.domain.values import Frozen
 _Keys = Mapping[str, tuple[tuple[str, ...], frozenset[str]]]
 _QUESTIONS: Final[_Keys] = {
     "line": (("query",), frozenset({"query", "reply", "timeout"})),
-    "modbus": (("register",), frozenset({"register", "table", "type"})),
+    "modbus": (("register",), frozenset({"register", "table", "type", "bit"})),
     "opcua": (("node",), frozenset({"node"})),
 }
 """Engine -> one of which keys a question needs, and which are its own."""
@@ -79,7 +80,7 @@ def _of_names(spec: ProfileSpec) -> Iterator[str]:
         if channel not in spec.channels:
             yield f"{where}: unknown channel {channel!r}; declared: {', '.join(spec.channels)}"
     for where, scale in _scales(spec):
-        if isinstance(scale, str) and scale not in spec.options:
+        if isinstance(scale, str) and scale.removeprefix("-") not in spec.options:
             yield f"{where}: scale names the option {scale!r}; declared: {', '.join(spec.options) or 'none'}"
     for name, command in spec.commands.items():
         yield from _of_command(spec, f"commands.{name}", command)

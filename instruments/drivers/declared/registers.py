@@ -87,6 +87,8 @@ class RegisterEngine(Engine):
         reply, raw = self._exchange(request, 5 + 2 * count, head, f"reading register {address}")
         if len(reply.registers) != count:
             raise ProtocolError(f"{self._name}: {raw.hex()} is no reply to reading {count} registers at {address}", sent=Sent.MAYBE)
+        if question.bit is not None:
+            return Heard(str(reply.registers[0] >> question.bit & 1), raw)
         return Heard(repr(number_in(reply.registers, kind, self._spec.word_order)), raw)
 
     @override

@@ -57,10 +57,12 @@ def resolved(profile: keys.ProfileSpec, options: Mapping[str, float | str], name
     """Put the options in the place of scales that name them."""
 
     def scale(of: float | str) -> float:
-        value = options[of] if isinstance(of, str) else of
+        if not isinstance(of, str):
+            return of
+        value = options[of.removeprefix("-")]
         if isinstance(value, str) or not value:
-            raise BadInput(f"{name}: options.{of} = {value!r}; expected a number other than 0")
-        return float(value)
+            raise BadInput(f"{name}: options.{of.removeprefix('-')} = {value!r}; expected a number other than 0")
+        return -float(value) if of.startswith("-") else float(value)
 
     channels = {key: one.model_copy(update={"scale": scale(one.scale)}) for key, one in profile.channels.items()}
     commands = {

@@ -147,6 +147,8 @@ class QuestionSpec(Frozen):
     """Modbus: which registers; function 3 or 4."""
     type: NumberType | None = None
     """Modbus: how the number is written; `int16` without it."""
+    bit: Annotated[Whole | None, Field(ge=0, le=15)] = None
+    """Modbus: one bit of the register, 0 the lowest; the value is 0 or 1."""
     node: NodeName | None = None
     """OPC-UA: the node's browse path below Objects, `A/B/C` or `URI|A/B/C`; or a list of such names, each with its own URI."""
 
@@ -171,8 +173,8 @@ class ProfileChannelSpec(QuestionSpec):
     """Unit of the value; empty for a pure number or a text."""
     text: Flag = False
     """Whether the value is a text."""
-    scale: Number | Name = 1.0
-    """What the device says is multiplied by this, or by this option."""
+    scale: Number | Annotated[str, Field(pattern=r"^-?[a-z][a-z0-9_]*$")] = 1.0
+    """What the device says is multiplied by this, or by this option, or by `-option`."""
     reply: Annotated[str, AfterValidator(_has_value)] | None = None
     """Line: regular expression of the answer, with the group `(?P<value>...)`."""
     bad: Pattern | None = None
