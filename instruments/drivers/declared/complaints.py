@@ -1,7 +1,6 @@
 """What is wrong with a profile as a whole: keys of another engine, names that are not declared, patterns that do not fit."""
 
 from collections.abc import Iterator, Mapping
-from collections.abc import Set as AbstractSet
 from string import Formatter
 from typing import Final
 
