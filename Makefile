@@ -4,6 +4,7 @@ VENV := .venv
 INTEROP := .venv-interop
 PEERS := .venv-peers
 CRATE := .venv-crate
+FOREIGN := .venv-foreign
 BIN := $(VENV)/bin
 DEMO := .demo
 DOCS := .docs
@@ -11,7 +12,7 @@ WORKERS ?= 3
 export PREFECT_HOME ?= $(CURDIR)/$(VENV)/prefect-home
 export DO_NOT_TRACK = 1
 
-.PHONY: demo test test-fast lint bench bench-meta bench-peers interop crate soak docs pages lock clean
+.PHONY: demo test test-fast lint bench bench-meta bench-peers interop crate foreign soak docs pages lock clean
 
 demo: $(VENV)/.installed
 	@rm -rf $(DEMO)
@@ -80,6 +81,14 @@ $(CRATE)/.installed: tests/crate/fill_cache.py
 	@$(CRATE)/bin/python -m pip install --quiet --disable-pip-version-check roc-validator==0.13.0 csvw==4.1.1
 	@$(CRATE)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(CRATE)/rocrate rocrate==0.14.0
 	@$(CRATE)/bin/python tests/crate/fill_cache.py $(CRATE)/rocrate/rocrate/data/ro-crate.jsonld $(CRATE)/http_cache
+	@touch $@
+
+# Devices and clients that nobody here wrote, each run as a process of its own: lewis and some clients are GPL.
+foreign: $(FOREIGN)/.installed
+
+$(FOREIGN)/.installed: tests/foreign/requirements.txt
+	@test -x $(FOREIGN)/bin/python || $(PYTHON) -m venv $(FOREIGN)
+	@$(FOREIGN)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement tests/foreign/requirements.txt
 	@touch $@
 
 lock: $(VENV)/.installed

@@ -100,7 +100,7 @@ class BalanceBody(Body):
                 return b'I2 A "XP205 Standard 220.00900 g"'
             case "I4":
                 return b'I4 A "0123456789"'
-            case ("S" | "SI") if self.overload:
+            case "S" | "SI" if self.overload:
                 return b"S +"
             case "SI":
                 return f"S {'D' if self.unsettled else 'S'} {self.load - self.tare:10.4f} {self.unit}".encode()
@@ -134,6 +134,8 @@ class FlowBody(Body):
         command = line.decode().upper()[1:]
         if command == "VE":
             return b"A   10v20.0-R24 Nov 10 2022,12:00:00"
+        if command == "R122":  # what is controlled: 37 is the mass flow, as the public client `alicat` has it
+            return b"A   122 = 37"
         if command.startswith("S"):
             if not 0.0 <= float(command[1:]) <= 10.0:
                 return b"?"

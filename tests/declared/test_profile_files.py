@@ -85,7 +85,13 @@ def test_a_profile_is_one_of_the_files_of_its_bench(tmp_path: Path) -> None:
 
 def test_a_shipped_profile_is_known_by_version_and_hash(tmp_path: Path) -> None:
     path = bench_at(tmp_path)
-    path.write_text(BENCH.replace("./profiles/burette.toml", "julabo").replace('limits.volume = { min = "0.1 mL", max = "20 mL" }', "").replace("stop", "off").replace("dose", "start").replace('with = { volume = "1 mL" }', ""))
+    path.write_text(
+        BENCH.replace("./profiles/burette.toml", "julabo")
+        .replace('limits.volume = { min = "0.1 mL", max = "20 mL" }', "")
+        .replace("stop", "off")
+        .replace("dose", "start")
+        .replace('with = { volume = "1 mL" }', "")
+    )
     bench = load_bench(path)
     assert bench.plugins["julabo"].identity.startswith("profile julabo 1, sha256 ")
     assert set(bench.files) == {"bench.toml"}
@@ -121,7 +127,11 @@ WRONG = {
     "a key of another engine": ('query = "BUSY?"', "register = 7", "channels.busy: register does not belong to driver = 'line'"),
     "no question": ('query = "BUSY?"', 'unit = "s"', "channels.busy: expected query"),
     "no answer": ('reply = "(?P<value>[01])"', 'bad = "x"', "channels.busy: expected reply"),
-    "a table of another engine": ("[line]", '[modbus]\nword_order = "big"\n[line]', r"\[modbus\] belongs to driver = 'modbus', not to 'line'"),
+    "a table of another engine": (
+        "[line]",
+        '[modbus]\nword_order = "big"\n[line]',
+        r"\[modbus\] belongs to driver = 'modbus', not to 'line'",
+    ),
     "an unknown channel": ('channel = "busy"', 'channel = "bussy"', "commands.dose.done: unknown channel 'bussy'; declared: given, busy"),
     "an unknown field": ("DOSE {volume:.2f}", "DOSE {volum:.2f}", r"unknown \{volum\}; legal: \{address\}, \{unit\}, \{volume\}"),
     "an attribute": ("DOSE {volume:.2f}", "DOSE {volume.real:.2f}", r"unknown \{volume.real\}"),
@@ -129,8 +139,16 @@ WRONG = {
     "a lost argument": ("DOSE {volume:.2f}", "DOSE", "commands.dose.send: the argument 'volume' is not sent"),
     "a dose without an end": ('done = { channel = "busy", equals = 0 }', "", "a dose needs `done`, which tells its end, and `cancel`"),
     "an unknown safe action": ('cancel = "stop"', 'cancel = "halt"', "cancel names the safe action 'halt'; declared: stop"),
-    "evidence in another unit": ('[channels.given]\nunit = "mL"', '[channels.given]\nunit = "L"', "volume is in 'mL', its evidence given in 'L'"),
-    "an argument of no number": ('grows_by = "volume"', 'grows_by = "time"', "evidence grows by 'time', which is no number among its arguments"),
+    "evidence in another unit": (
+        '[channels.given]\nunit = "mL"',
+        '[channels.given]\nunit = "L"',
+        "volume is in 'mL', its evidence given in 'L'",
+    ),
+    "an argument of no number": (
+        'grows_by = "volume"',
+        'grows_by = "time"',
+        "evidence grows by 'time', which is no number among its arguments",
+    ),
     "an empty range": ("min = 0.01, max = 10", "min = 10, max = 0.01", "min = 10, max = 0.01; expected min below max"),
     "an unknown scale": ('unit = "mL"\nquery', 'unit = "mL"\nscale = "step"\nquery', "scale names the option 'step'; declared: unit"),
     "a checksum's place without one": ('ack = "OK"', 'checksum_form = "hex"', "checksum_place and checksum_form need a checksum"),

@@ -48,7 +48,7 @@ def _of_engines(spec: ProfileSpec) -> Iterator[str]:
             yield f"{where}: type {act.type!r} belongs to {'registers' if act.type in OF_REGISTERS else 'nodes'}"
         if engine != "line" and isinstance(act, CommandSpec):
             yield from _of_values(where, act)
-        elif engine == "modbus" and act.value is None and not isinstance(act, WatchdogSpec):
+        elif engine != "line" and act.method is None and act.value is None and not isinstance(act, WatchdogSpec):
             yield f"{where}: expected value, what is written"
 
 
