@@ -82,7 +82,7 @@ def test_a_command_is_acknowledged_and_returns_what_was_sent() -> None:
 
 def test_a_refusal_is_told_and_not_waited_for() -> None:
     driver, _ = thing([(b"L 2.0\r\n", b"ERR 7\r\n")], 'ack = "OK"\nrefused = "ERR.*"')
-    with pytest.raises(DeviceError, match="thing refused 'L 2.0': 'ERR 7'"):
+    with pytest.raises(DeviceError, match=r"thing refused 'L 2\.0': 'ERR 7'"):
         driver.perform(call("set_level", level=2.0))
 
 

@@ -9,7 +9,7 @@ import pytest
 from typing_extensions import override
 
 from instruments.drivers.declared.profiles import shipped_profiles
-from instruments.drivers.protocol import Call, Driver, Limit, Progress, Settings
+from instruments.drivers.protocol import Call, Driver, Limit, Outcome, Progress, Settings
 from instruments.drivers.registry import build_driver, find_driver
 from instruments.transport.opening import open_link
 from orchestrator.errors import BadInput, DeviceError, LinkError
@@ -196,7 +196,7 @@ class TestCavroPump(ProfileConformance):
         assert device.executions() == 1
         assert _await(driver, ask, before).progress is Progress.FINISHED
 
-    def test_a_dose_that_is_stopped_has_ended_short(self, driver: Driver, device: Served) -> None:
+    def test_a_dose_that_is_stopped_has_ended_short(self, driver: Driver) -> None:
         ask = call("dispense", volume=0.4)
         before = dict(driver.baseline(ask))
         driver.perform(ask)
@@ -211,7 +211,7 @@ class TestCavroPump(ProfileConformance):
         assert device.executions() == 0
 
 
-def _await(driver: Driver, ask: Call, before: dict[str, object]):  # type: ignore[no-untyped-def]  # an Outcome
+def _await(driver: Driver, ask: Call, before: dict[str, object]) -> Outcome:
     until = time.monotonic() + 10.0
     while (outcome := driver.outcome(ask, before)).progress is Progress.RUNNING:
         assert time.monotonic() < until

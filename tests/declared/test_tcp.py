@@ -64,7 +64,7 @@ def test_what_is_no_address_is_refused(url: str) -> None:
 def test_silence_is_a_timeout_and_a_late_answer_is_not_given_to_the_next_request(device: Served) -> None:
     link = opened(device)
     device.lose = "S"
-    with pytest.raises(LinkError, match="no reply to b'S.*heard nothing") as caught:
+    with pytest.raises(LinkError, match=r"no reply to b'S.*heard nothing") as caught:
         asked(link, b"S\r\n", deadline=0.2, worst=0.4)
     assert caught.value.sent is Sent.MAYBE
     assert asked(link).startswith(b"I4")
