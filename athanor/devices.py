@@ -5,5 +5,6 @@ that offers it under a name in the entry-point group `athanor.devices`.
 """
 
 from simulators.body import Body
+from simulators.truth import TruthValue
 
-__all__ = ["Body"]
+__all__ = ["Body", "TruthValue"]

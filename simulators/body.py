@@ -4,15 +4,16 @@ A body is pure: time is an argument, nothing runs while nobody asks, and what ph
 ground truth (`log`), the oracle of all tests of what was done once and what twice.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
 from typing_extensions import override
 
 from simulators.clock import Moment
 from simulators.faults import FaultKind
+from simulators.history import Trace
 from simulators.serial_line import LineProtocol, Request
 from simulators.truth import PhysicalEvent, Record, TruthValue
 
@@ -44,6 +45,10 @@ class Body:
         self.random = random
         self.lab_s = 0.0
         """Lab s up to which it has lived."""
+        self.flow = Trace()
+        """mL/min that leaves it, over lab time."""
+        self.now: Callable[[], Moment] = lambda: Moment(self.lab_s, 0.0)
+        """Gets the present moment; the plant says what that is."""
         self._record = record
         self.switch_on()
 
@@ -65,9 +70,33 @@ class Body:
         """Say whether a line is for this device; for several on one line."""
         return True
 
+    # ------------------------------------------------------------- one of three: lines, registers, an OPC-UA server
+
     def reply(self, line: bytes) -> bytes | None:
         """Carry one line out and give the answer, both without their ends; None for silence."""
         raise NotImplementedError
+
+    @property
+    def registers(self) -> Mapping[int, int]:
+        """Get the words of all registers (0 to 65535) by their numbers; served as Modbus RTU, functions 3, 4, 6 and 16."""
+        raise NotImplementedError
+
+    def write(self, register: int, word: int) -> bool:  # noqa: ARG002 - a device whose registers can only be read
+        """Take a register's new word; False where that is illegal. Its unit on the line is `options.unit`, else 1."""
+        return False
+
+    async def build(self, server: Any) -> None:
+        """Build the address space of an asyncua server; a method of a node calls `self.catch_up()` first."""
+        raise NotImplementedError
+
+    async def show(self) -> None:
+        """Write what has changed into the nodes; called several times a second."""
+
+    def catch_up(self) -> None:
+        """Live up to now."""
+        self.live(self.now())
+
+    # ------------------------------------------------------------- what may happen to it
 
     def stall(self) -> None:
         """Break what moves or heats."""
@@ -77,6 +106,10 @@ class Body:
 
     def repair(self) -> None:
         """Mend it."""
+
+    def pour(self, ml_per_min: float) -> None:
+        """Say what leaves it from now on, where it feeds the plant's tube (it then has a `stock` in the plant file)."""
+        self.flow.append(self.lab_s, ml_per_min)
 
     def log(self, event: str, **values: TruthValue) -> None:
         """Tell the ground truth what physically happened; units in the names."""
@@ -158,9 +191,16 @@ class BodyLine(LineProtocol):
         ]
 
 
-def answers_lines(kind: type[Body]) -> bool:
-    """Say whether a class of bodies is served on a serial line."""
-    return kind.reply is not Body.reply
+Speech = Literal["lines", "registers", "opcua"]
+
+
+def speech_of(kind: type[Body]) -> Speech | None:
+    """Return how a class of bodies is served; None where it says nothing of it."""
+    if kind.build is not Body.build:
+        return "opcua"
+    if kind.registers is not Body.registers:
+        return "registers"
+    return "lines" if kind.reply is not Body.reply else None
 
 
 def faults_of(kind: type[Body]) -> frozenset[FaultKind]:

@@ -25,7 +25,9 @@ from typing import Any
 import numpy as np
 
 from orchestrator.errors import AthanorError, BadInput
-from simulators.body import Body, BodyLine, Case
+from simulators.body import Body, BodyLine, Case, speech_of
+from simulators.body_registers import RegisterLine
+from simulators.body_server import BodyServer
 from simulators.chemistry.cdse import CdSeChemistry, CdSeConstants, draw_task
 from simulators.chemistry.family import Chemistry
 from simulators.clock import LabClock, Moment
@@ -88,6 +90,8 @@ class Plant:
         self._platform: SynthesisPlatform | None
         self._server: PlatformServer | None
         self._platform, self._server = self._build_platform(ResultShelf(run.folder / "results"))
+        served = {name: body for name, body in self._bodies.items() if speech_of(type(body)) == "opcua"}
+        self._servers = {run.plant.devices[name].link: BodyServer(body) for name, body in served.items()}
         self._door = BackDoor(back_door_path(run.folder), self._answer)
 
     def _build_oven(self, rng: np.random.Generator) -> Oven | None:
@@ -101,10 +105,11 @@ class Plant:
     def _build_bodies(self, stream: np.random.SeedSequence) -> dict[str, Body]:
         sections = self._run.plant.plugins
         generators = map(np.random.default_rng, stream.spawn(len(sections)))
-        return {
-            name: self._run.loaded.bodies[name](name, section.options, self._record, rng)
-            for (name, section), rng in zip(sections.items(), generators, strict=True)
-        }
+        found = {}
+        for (name, section), rng in zip(sections.items(), generators, strict=True):
+            found[name] = self._run.loaded.bodies[name](name, section.options, self._record, rng)
+            found[name].now = self._clock.now
+        return found
 
     def _build_platform(self, shelf: ResultShelf) -> tuple[SynthesisPlatform, PlatformServer] | tuple[None, None]:
         found = self._run.plant.platform
@@ -119,8 +124,9 @@ class Plant:
         plant, environment = self._run.plant, self._run.plant.environment
         assert plant.tube is not None
         assert plant.chemistry is not None
-        feeds = tuple(Feed(self._pumps[name].flow, section.stock) for name, section in plant.pumps.items())
-        tube = Tube(plant.tube.volume_ml, feeds, oven.trace, environment.oven_offset_degc, plant.tube.fouling_per_day)
+        own = [Feed(self._pumps[name].flow, section.stock) for name, section in plant.pumps.items()]
+        strange = [Feed(self._bodies[name].flow, section.stock) for name, section in plant.plugins.items() if section.stock]
+        tube = Tube(plant.tube.volume_ml, (*own, *strange), oven.trace, environment.oven_offset_degc, plant.tube.fouling_per_day)
         seed = plant.chemistry.constants_seed
         traits = replace(SpectrometerTraits(), outliers=environment.outliers) if environment.noise else IDEAL
         spectrometer = Spectrometer(self._run.seed, traits, Dye())
@@ -134,7 +140,8 @@ class Plant:
         bodies: dict[str, SerialBody] = {pump.name: pump for pump in pumps.values()}
         protocol: LineProtocol = NewEraLine(pumps)
         if strange:
-            protocol, bodies = BodyLine(strange), {body.name: Case(body) for body in strange}
+            is_lines = speech_of(type(strange[0])) == "lines"
+            protocol, bodies = BodyLine(strange) if is_lines else RegisterLine(strange), {body.name: Case(body) for body in strange}
         elif plant.oven is not None and self._oven is not None and plant.oven[1].link == name:
             protocol, bodies = EurothermLine(plant.oven[1].unit, self._oven), {self._oven.name: self._oven}
         baud = BAUD if link.byte_time else 0
@@ -147,6 +154,8 @@ class Plant:
             line.start()
         if self._server is not None:
             await self._server.start()
+        for server in self._servers.values():
+            await server.start()
         await self._door.start()
         for fault in self._run.plant.faults:
             self._inject(Inject(op="inject", fault=fault))
@@ -163,6 +172,8 @@ class Plant:
             line.close()
         if self._server is not None:
             await self._server.close()
+        for server in self._servers.values():
+            await server.close()
 
     def touch(self) -> None:
         """Bring all devices to the present and plan the next moment at which one changes by itself."""
@@ -198,7 +209,10 @@ class Plant:
     def _endpoints(self) -> dict[str, dict[str, str]]:
         ports = {name: {"port": str(line.link.absolute())} for name, line in self._lines.items()}
         platform = self._run.plant.platform
-        return ports if platform is None or self._server is None else {**ports, platform[1].link: {"url": self._server.url}}
+        urls = {name: server.url for name, server in self._servers.items()}
+        if platform is not None and self._server is not None:
+            urls[platform[1].link] = self._server.url
+        return {**ports, **{name: {"url": url} for name, url in urls.items()}}
 
     def _announce(self) -> None:
         folder = self._run.folder.stat()

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 from orchestrator.errors import BadInput
 from orchestrator.plugins import CHEMISTRIES, DEVICES, find_plugin, installed
 from orchestrator.textfile import read_toml
-from simulators.body import Body, answers_lines, faults_of
+from simulators.body import Body, faults_of, speech_of
 from simulators.chemistry.family import Chemistry
 from simulators.faults import BODILY_KINDS, PLATFORM_KINDS, PUMP_KINDS, SERIAL_KINDS, FaultSpec
 
@@ -103,6 +103,8 @@ class PluginSection(_Section):
     link: str
     options: dict[str, Any] = {}
     """Its own settings."""
+    stock: dict[str, float] = {}
+    """mol/L by species of what it feeds the tube with; empty where it feeds nothing."""
 
 
 _MODELS = {"new-era": PumpSection, "eurotherm": OvenSection, "lads-platform": PlatformSection}
@@ -169,11 +171,14 @@ class PlantFile(_Section):
         for name, device in self.devices.items():
             link = self.links.get(device.link)
             wanted = "opcua" if isinstance(device, PlatformSection) else "serial"
-            if link is None or link.kind != wanted:
+            if link is None or (link.kind != wanted and not isinstance(device, PluginSection)):
                 found = "not declared" if link is None else link.kind
                 raise ValueError(f"device {name} needs a link of kind {wanted}, but '{device.link}' is {found}")
         for name in self.links:
-            models = sorted({_model_of(device) for device in self.devices.values() if device.link == name})
+            there = [device for device in self.devices.values() if device.link == name]
+            models = sorted({_model_of(device) for device in there})
+            if self.links[name].kind == "opcua" and len(there) > 1:
+                raise ValueError(f"link {name} is one server and has {len(there)} devices; expected a link for each")
             if len(models) > 1:
                 raise ValueError(f"link {name} has devices that speak differently: {', '.join(models)}; expected a link for each")
         return self
@@ -213,7 +218,7 @@ def bodies_of(plant: PlantFile, folder: Path) -> dict[str, type[Body]]:
     Raises:
         BadInput: One cannot be loaded, or is no simulated device; one line that says why.
     """
-    return {name: _body(name, section, folder) for name, section in plant.plugins.items()}
+    return {name: _body(name, section, plant.links[section.link].kind, folder) for name, section in plant.plugins.items()}
 
 
 def chemistry_of(plant: PlantFile, folder: Path) -> Callable[[int | None], Chemistry] | None:
@@ -233,15 +238,18 @@ def chemistry_of(plant: PlantFile, folder: Path) -> Callable[[int | None], Chemi
     return make
 
 
-def _body(name: str, section: PluginSection, folder: Path) -> type[Body]:
+def _body(name: str, section: PluginSection, link: str, folder: Path) -> type[Body]:
     found = find_plugin(DEVICES, section.model, folder)
     if found is None:
         known = ", ".join(sorted({*_MODELS, *installed(DEVICES)}))
         raise BadInput(f"device {name}: unknown model {section.model!r}; known: {known}")
     if not (isinstance(found.thing, type) and issubclass(found.thing, Body)):
         raise BadInput(f"device {name}: {found.what} ({found.source}) is {found.thing!r:.80}; expected a subclass of athanor.devices.Body")
-    if not answers_lines(found.thing):
-        raise BadInput(f"device {name}: {found.what} ({found.source}) has no method 'reply'")
+    speech = speech_of(found.thing)
+    if speech is None:
+        raise BadInput(f"device {name}: {found.what} ({found.source}) has none of the methods reply, registers, build")
+    if (wanted := "opcua" if speech == "opcua" else "serial") != link:
+        raise BadInput(f"device {name}: {found.what} is served on a link of kind {wanted}; '{section.link}' is {link}")
     return found.thing
 
 

@@ -24,6 +24,7 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "life cycles": vocabulary.life_cycles,
     "choices": choices.written,
     "python names": python_names.written,
+    "names for authors": python_names.written_for_authors,
 }
 """Name -> what writes the Markdown."""
 _LINE: Final = re.compile(r"^% generated: (.+)$", re.MULTILINE)

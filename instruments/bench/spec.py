@@ -95,7 +95,7 @@ class InstrumentSpec(Frozen):
     """One instrument on a link."""
 
     driver: str
-    """The driver's name; `reference/drivers` lists them."""
+    """The driver's name; `reference/drivers` lists them. Or a plug-in: a name of an installed package, or `./FILE.py:CLASS`."""
     link: str
     """The link that it hangs on, by its name in `[links]`."""
     address: Whole | None = None
@@ -299,7 +299,7 @@ class BenchGeneralSpec(Frozen):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
     """What people call the bench: small letters, digits and hyphens."""
     reduction: str
-    """Name and version of the reduction from readings to measurements."""
+    """Name and version of the reduction from readings to measurements; or a plug-in, as `./FILE.py:NAME`."""
     grace: WallSeconds = 60.0
     """Without a campaign's heartbeat for so long, the bench goes to its safe state."""
     restart_within: WallSeconds = 10.0

@@ -8,12 +8,13 @@ baseline, a reading equal to the last dose could mean both "nothing happened" an
 
 import logging
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from typing_extensions import override
 
-from instruments.drivers.device import Act, Device
+from instruments.drivers.device import COARSE, Device
+from instruments.drivers.marks import Argument, command, safe
 from instruments.drivers.new_era_protocol import (
     ALARMS,
     DIRECTION,
@@ -28,10 +29,8 @@ from instruments.drivers.new_era_protocol import (
     resolution,
 )
 from instruments.drivers.protocol import (
-    ArgumentSpec,
     Call,
     ChannelSpec,
-    CommandSpec,
     Finding,
     Identity,
     Limit,
@@ -42,7 +41,6 @@ from instruments.drivers.protocol import (
 )
 from instruments.transport.base import LineTransport
 from orchestrator.clock import Clock
-from orchestrator.domain.lifecycle import StepKind
 from orchestrator.domain.records import Reading
 from orchestrator.errors import BadInput, DeviceError, InstrumentError, LimitError, LinkError, Sent
 
@@ -54,8 +52,6 @@ _ZERO: Final = 0.0005
 """mL below which the totaliser shows zero (three decimals)."""
 _NOTICEABLE: Final = 0.002
 """mL that the totaliser is sure to show."""
-_COARSE: Final = 0.01
-"""Relative rounding by the pump's number format from which on a warning is logged."""
 _FLOWS: Final = Limit(0.001, 20.0)
 _VOLUMES: Final = Limit(0.001, 9999.0)
 _WATCHDOGS: Final = Limit(1.0, 255.0)
@@ -68,18 +64,12 @@ _MOVES: Final = {"I": 1.0, "W": -1.0}
 class NewEraPump(Device):
     """Infuses volumes at flows."""
 
-    COMMANDS: ClassVar[Mapping[str, CommandSpec]] = {
-        "set_flow": CommandSpec(StepKind.STATE_SETTING, {"flow": ArgumentSpec("mL/min", _FLOWS)}),
-        "dose": CommandSpec(StepKind.DOSING, {"volume": ArgumentSpec("mL", _VOLUMES)}),
-        "stop": CommandSpec(StepKind.STATE_SETTING),
-    }
     CHANNELS: ClassVar[Mapping[str, ChannelSpec]] = {
         "flow": ChannelSpec("mL/min"),
         "flow_setpoint": ChannelSpec("mL/min"),
         "dispensed": ChannelSpec("mL"),
         "status": ChannelSpec(""),
     }
-    SAFE_ACTIONS: ClassVar[frozenset[str]] = frozenset({"stop"})
     HAS_WATCHDOG: ClassVar[bool] = True
     LINKS: ClassVar[Collection[str]] = ("serial",)
     LONGEST_QUEUEING: ClassVar[float] = 0.5
@@ -112,13 +102,7 @@ class NewEraPump(Device):
             DeviceError: Another model than the bench file names, or the bench file names a serial number.
         """
         match, _ = self._link.ask("VER", VERSION_REPLY)
-        name, wanted = self._settings.name, self._settings.model
-        if wanted is not None and wanted != match["model"]:
-            raise DeviceError(f"{name}: the pump says {match['model']}; the bench file expects {wanted}", sent=Sent.NO)
-        if self._settings.serial_number is not None:
-            expected = f"the bench file expects {self._settings.serial_number}"
-            raise DeviceError(f"{name}: a New Era pump tells no serial number; {expected}", sent=Sent.NO)
-        return Identity(match["model"], None, match["firmware"], None)
+        return self.expected(Identity(match["model"], None, match["firmware"], None))
 
     @override
     def arm(self) -> None:
@@ -189,27 +173,19 @@ class NewEraPump(Device):
             "wall": self._clock.now().wall.isoformat(),
         }
 
-    @property
-    @override
-    def _commands(self) -> Mapping[str, Act]:
-        return {"set_flow": self._set_flow, "dose": self._dose, "stop": lambda _: self._stop()}
-
-    @property
-    @override
-    def _safe_actions(self) -> Mapping[str, Callable[[], object]]:
-        return {"stop": self._stop}
-
-    def _set_flow(self, call: Call) -> Mapping[str, float | str]:
+    @command("state-setting", flow=Argument("mL/min", _FLOWS.low, _FLOWS.high))
+    def set_flow(self, flow: float) -> Mapping[str, float]:
         """Set the flow, 0.001 to 20 mL/min, and compare the readback."""
-        text = self._number(call, "flow")
+        text = self._number("set_flow flow", flow)
         self._refuse_alarms(Sent.NO)
         self._link.set_number("RAT", text, suffix="MM")
         self._refuse_alarms(Sent.YES)
         return {"flow": float(text)}
 
-    def _dose(self, call: Call) -> Mapping[str, float | str]:
+    @command("dosing", volume=Argument("mL", _VOLUMES.low, _VOLUMES.high))
+    def dose(self, volume: float) -> Mapping[str, float]:
         """Run the infusion of a volume, 0.001 to 9999 mL; the pump ends it by itself."""
-        text = self._number(call, "volume")
+        text = self._number("dose volume", volume)
         try:
             self._prepare_dose(text)
         except InstrumentError as error:
@@ -249,20 +225,22 @@ class NewEraPump(Device):
             raise DeviceError(message, sent=Sent.YES)
         return totals
 
-    def _stop(self) -> Mapping[str, float | str]:
+    @command("state-setting")
+    @safe
+    def stop(self) -> None:
         """Set the pump to stopped (not paused); accepted in every state."""
         for _ in range(_STOPS):
             self._link.send_repeatable("STP", NOTHING)  # refused where there is nothing to stop
             totals = self._link.totals()
             if totals.prompt == "S":
-                return {}
+                return
         raise DeviceError(f"{self._settings.name} acknowledged STP but is {totals.state}", sent=Sent.YES)
 
     @override
     def outcome(self, call: Call, baseline: Mapping[str, Any]) -> Outcome:
         """Get how a dose stands: by run state and dispensed volume, which an alarm cannot hide."""
         if call.command != "dose":
-            return Outcome(Progress.FINISHED)
+            return super().outcome(call, baseline)
         target = float(pump_number(float(call.arguments["volume"])))
         return self._outcome_of(self._link.totals(), target)
 
@@ -358,16 +336,15 @@ class NewEraPump(Device):
 
     @override
     def cancel(self, call: Call) -> None:
-        self._stop()
+        self.stop()
 
-    def _number(self, call: Call, argument: str) -> str:
+    def _number(self, what: str, value: float) -> str:
         """Write an argument in the pump's format; a value that the format turns to zero is refused."""
-        value = float(call.arguments[argument])
         text = pump_number(value)
         if float(text) == 0.0:
-            raise LimitError(f"{self._settings.name}.{call.command} {argument} = {value:g}; the pump counts in 0.001")
-        if abs(float(text) - value) > _COARSE * value:
-            logger.warning("%s: %s %g is sent as %s, the pump's nearest number", self._settings.name, argument, value, text)
+            raise LimitError(f"{self._settings.name}.{what} = {value:g}; the pump counts in 0.001")
+        if abs(float(text) - value) > COARSE * value:
+            logger.warning("%s: %s %g is sent as %s, the pump's nearest number", self._settings.name, what, value, text)
         return text
 
     def _refuse_alarms(self, sent: Sent) -> None:

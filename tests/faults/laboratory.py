@@ -48,6 +48,7 @@ class Laboratory:
     lab: Path
     rate: float
     commands: list[subprocess.Popen[str]] = field(default_factory=list)
+    campaign: str = CAMPAIGN
 
     @classmethod
     def new(cls, folder: Path, *, budget: int, rate: float) -> "Laboratory":
@@ -174,7 +175,7 @@ class Laboratory:
     def changes(self) -> Changes:
         """Read the campaign from the ledger."""
         with closing(SqlStore.open(self.lab / "ledger.db", read_only=True)) as store:
-            return store.changes(CAMPAIGN)
+            return store.changes(self.campaign)
 
     def runs(self) -> tuple[ExperimentRun, ...]:
         """Return all attempts in order."""

@@ -27,6 +27,10 @@ HEAVY = (
 
 CASES = {
     "athanor": (),
+    "athanor.drivers": (),
+    "athanor.devices": (),
+    "athanor.reductions": (),
+    "athanor.chemistries": (),
     "athanor.optimizer": ("torch", "botorch", "pymodbus"),
     "orchestrator.loop": (),
     "orchestrator.domain.campaign": (),

@@ -157,7 +157,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_a_reduction_beside_the_bench_file_reduces_and_its_mistakes_are_told(tmp_path: Path) -> None:
     (tmp_path / "colour.py").write_text(REDUCTIONS)
-    assert find_reduction("./colour.py:COLOUR", tmp_path).targets == {"colour"}
+    assert find_reduction("./colour.py:COLOUR", tmp_path).targets == frozenset({"colour"})
     assert [one.value for one in reduce("./colour.py:COLOUR", (), tmp_path)] == [2.0]
     with pytest.raises(BadInput, match=r"reduction './colour.py:BROKEN' failed: ZeroDivisionError: division by zero; mend it and go on"):
         reduce("./colour.py:BROKEN", (), tmp_path)

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typing_extensions import override
 
 from instruments.bench.file import load_bench, read_bench
 from instruments.bench.link_names import LinkName
 from instruments.bench.wires import Wire
 from instruments.drivers.device import Device
-from instruments.drivers.protocol import Settings
+from instruments.drivers.protocol import Identity, Settings
 from instruments.lab_processes.bench_copies import keep_copy
 from instruments.supervisor import safe_state_without_host
 from instruments.supervisor.__main__ import same_bench
@@ -118,7 +119,8 @@ def test_a_mistake_in_a_driver_ends_a_call_and_not_the_wire() -> None:
     class Careless(Device):
         """Divides by zero."""
 
-        def identify(self) -> Any:
+        @override
+        def identify(self) -> Identity:
             raise NotImplementedError
 
     device = Careless(ScriptedTransport([]), Settings("pump"), CLOCK)

@@ -43,6 +43,14 @@ class Fake:
         return Settings(self.name)
 
     @classmethod
+    def declared(cls, settings: Settings) -> "type[Fake]":
+        raise NotImplementedError
+
+    @classmethod
+    def files(cls, settings: Settings) -> Mapping[str, bytes]:
+        raise NotImplementedError
+
+    @classmethod
     def check_settings(cls, settings: Settings) -> None:
         raise NotImplementedError
 

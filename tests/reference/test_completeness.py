@@ -103,6 +103,7 @@ def test_every_driver_with_its_commands_and_options_is_described() -> None:
     text, code = page("drivers"), sources("instruments/drivers")
     words = {
         *re.findall(r'"([\w-]+)": CommandSpec\(', code),
+        *re.findall(r"@command\([^\n]*\n(?:    @safe\n)?    def (\w+)\(", code),
         *re.findall(r'"([\w-]+)": ChannelSpec\(', code),
         *re.findall(r'^    "([\w-]+)": \w+,$', code, re.MULTILINE),
     }

@@ -28,7 +28,7 @@ def _driver(name: str, driver: Any) -> str:
         code(name),
         plain(driver.__doc__),
         table(("what", "of this driver"), facts),
-        table(("command", "kind", "argument", "unit", "datasheet's limits", "default"), commands),
+        table(("command", "kind", "argument", "unit", "datasheet's limits", "in steps of", "default"), commands),
         table(("channel", "unit"), channels)
         if channels
         else "What it can be read for, the device itself says; `channels` of a step names it.",
@@ -40,15 +40,16 @@ def _listed(words: Any) -> str:
 
 
 def _command(name: str, spec: CommandSpec) -> list[tuple[str, ...]]:
-    rows = [_argument(argument, one) for argument, one in spec.arguments.items()] or [("", "", "", "")]
+    rows = [_argument(argument, one) for argument, one in spec.arguments.items()] or [("", "", "", "", "")]
     if spec.open_arguments:
-        rows.append(("any further", "", "", ""))
+        rows.append(("any further", "", "", "", ""))
     return [(code(name) if not index else "", str(spec.kind) if not index else "", *row) for index, row in enumerate(rows)]
 
 
-def _argument(name: str, spec: ArgumentSpec) -> tuple[str, str, str, str]:
+def _argument(name: str, spec: ArgumentSpec) -> tuple[str, str, str, str, str]:
     limit = f"{spec.limit.low:g} to {spec.limit.high:g}" if spec.limit else ""
-    return code(name), "text" if spec.unit is None else code(spec.unit) or "pure number", limit, code(spec.default)
+    unit = "text" if spec.unit is None else code(spec.unit) or "pure number"
+    return code(name), unit, limit, "" if spec.resolution is None else f"{spec.resolution:g}", code(spec.default)
 
 
 def kinds() -> str:

@@ -1,0 +1,146 @@
+"""Bodies of other people on each kind of link, asked by clients that nobody here wrote."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import minimalmodbus
+import pytest
+from asyncua import Client
+
+from orchestrator.errors import BadInput
+from simulators.plantfile import load_plant_file
+from tests.instrument.running_plant import RunningPlant, running_plant
+from tests.plugins.writing import HANGS, RAISES
+
+BODIES = '''
+from asyncua import ua
+
+from athanor.devices import Body
+
+
+class Bath(Body):
+    """Warms by one degree a lab second."""
+
+    def switch_on(self):
+        self.target, self.temperature = 20, 20.0
+
+    def advance(self, lab_s):
+        self.temperature = min(self.target, self.temperature + lab_s - self.lab_s)
+
+    @property
+    def registers(self):
+        return {1: round(10 * self.temperature), 2: 10 * self.target}
+
+    def write(self, register, word):
+        if register != 2 or word > 1000:
+            return False
+        self.target = word / 10
+        self.log("setpoint", temperature_degc=self.target)
+        return True
+
+
+class Stirrer(Body):
+    """Follows its setpoint at once, by a method."""
+
+    def switch_on(self):
+        self.speed = 0.0
+
+    async def build(self, server):
+        index = await server.register_namespace("urn:acme")
+        stirrer = await server.nodes.objects.add_object(index, "Stirrer")
+        self.node = await stirrer.add_variable(index, "Speed", 0.0)
+        await stirrer.add_method(index, "SetSpeed", self.set_speed, [ua.VariantType.Double], [])
+
+    async def set_speed(self, parent, speed):
+        self.catch_up()
+        self.speed = speed.Value
+        self.log("setpoint", speed_rpm=self.speed)
+        return []
+
+    async def show(self):
+        await self.node.write_value(self.speed)
+
+
+class Mute(Body):
+    """Says nothing."""
+'''
+PLANT = """
+[links.bath]
+kind = "serial"
+[links.stirrer]
+kind = "opcua"
+[devices.bath]
+model = "./bodies.py:Bath"
+link = "bath"
+options = { unit = 3 }
+[devices.stirrer]
+model = "./bodies.py:Stirrer"
+link = "stirrer"
+"""
+
+
+@pytest.fixture(scope="module")
+def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlant]:
+    folder = tmp_path_factory.mktemp("plant")
+    (folder / "bodies.py").write_text(BODIES)
+    with running_plant(folder, rate=10.0, plant=PLANT) as running:
+        yield running
+
+
+def test_registers_are_served_as_modbus(plant: RunningPlant) -> None:
+    bath = minimalmodbus.Instrument(plant.announced["endpoints"]["bath"]["port"], 3)
+    bath.serial.timeout = 1.0
+    assert bath.read_register(1) == 200
+    bath.write_register(2, 350, functioncode=6)
+    bath.write_registers(2, [400])
+    assert plant.truth("bath", "setpoint")[-1]["values"] == {"temperature_degc": 40.0}
+    time.sleep(0.5)
+    assert 220 < bath.read_register(1, functioncode=4) <= 400
+    with pytest.raises(minimalmodbus.IllegalRequestError):
+        bath.write_register(2, 1001, functioncode=6)
+    with pytest.raises(minimalmodbus.IllegalRequestError):
+        bath.read_register(7)
+
+
+def test_an_address_space_is_served_over_opcua(plant: RunningPlant) -> None:
+    async def ask() -> Any:
+        async with Client(plant.announced["endpoints"]["stirrer"]["url"]) as client:
+            index = await client.get_namespace_index("urn:acme")
+            stirrer = await client.nodes.objects.get_child(f"{index}:Stirrer")
+            await stirrer.call_method(f"{index}:SetSpeed", 250.0)
+            await asyncio.sleep(0.5)
+            return await (await stirrer.get_child(f"{index}:Speed")).read_value()
+
+    assert asyncio.run(ask()) == 250.0
+    assert plant.truth("stirrer", "setpoint")[-1]["values"] == {"speed_rpm": 250.0}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("./bodies.py:Bath", "./bodies.py:Mute", "has none of the methods reply, registers, build"),
+        ("./bodies.py:Bath", "./bodies.py:Stirrer", "is served on a link of kind opcua; 'bath' is serial"),
+        ("./bodies.py:Bath", "acme", "device bath: unknown model 'acme'; known: eurotherm, lads-platform, new-era"),
+        ("./bodies.py:Bath", "./raises.py:Bath", "raises.py, line 3: ValueError: math domain error"),
+        ('link = "bath"', 'link = "none"', "device bath needs a link of kind serial, but 'none' is not declared"),
+    ],
+)
+def test_a_plant_file_with_a_body_that_cannot_be_served_is_refused_in_one_line(tmp_path: Path, old: str, new: str, said: str) -> None:
+    (tmp_path / "bodies.py").write_text(BODIES)
+    (tmp_path / "raises.py").write_text(RAISES)
+    (tmp_path / "plant.toml").write_text(PLANT.replace(old, new))
+    with pytest.raises(BadInput) as caught:
+        load_plant_file(tmp_path / "plant.toml")
+    assert said in str(caught.value)
+    assert str(caught.value).startswith(f"plant file {tmp_path}/plant.toml: ")
+
+
+def test_a_body_that_hangs_at_its_import_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.plugins.find_plugin.__kwdefaults__", {"seconds": 0.2})
+    (tmp_path / "bodies.py").write_text(HANGS)
+    (tmp_path / "plant.toml").write_text(PLANT)
+    with pytest.raises(BadInput, match=r"device './bodies.py:Bath' .* did not end within 0.2 s; it stands at .*bodies.py, line 3"):
+        load_plant_file(tmp_path / "plant.toml")
