@@ -6,6 +6,7 @@ time-out too, raises `termios.error`.
 
 import fcntl
 import os
+import re
 import termios
 from typing import Final
 
@@ -53,11 +54,11 @@ def _open(name: str, baud: int, frame: str) -> serial.SerialBase:
             parity=frame[1],
             stopbits=_STOPS[frame[2]],
             timeout=TICK,
-            write_timeout=WRITE_LIMIT,
+            write_timeout=None if name.lower().startswith("rfc2217:") else WRITE_LIMIT,  # pyserial: "currently not supported"
             exclusive=True,
         )
         _claim(port)
-    except (*LOST, ValueError) as error:  # ValueError: a URL that pyserial cannot read
+    except (*LOST, ValueError, re.error) as error:  # the latter: a URL that pyserial cannot read, a search that is no pattern
         raise LinkError(f"cannot open {name}: {error}", sent=Sent.NO) from error
     return port
 

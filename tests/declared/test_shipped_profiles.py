@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from typing_extensions import override
@@ -15,7 +15,7 @@ from instruments.transport.opening import open_link
 from orchestrator.errors import BadInput, DeviceError, LinkError
 from simulators.body import Body
 from tests.declared.bodies import BalanceBody, CavroBody, FlowBody, HotplateBody, JulaboBody
-from tests.declared.serving import Blocks, Served, blocks, served
+from tests.declared.serving import Served, blocks, served
 from tests.instrument.cases import CLOCK, call
 from tests.instrument.conformance import DriverConformance
 
@@ -27,7 +27,7 @@ class ProfileConformance(DriverConformance):
     PROFILE: ClassVar[str]
     BODY: ClassVar[type[Body]]
     SETTINGS: ClassVar[Settings]
-    ANSWERS: ClassVar[Blocks | None] = None
+    ANSWERS: ClassVar[Any] = None
 
     @pytest.fixture
     def device(self) -> Iterator[Served]:

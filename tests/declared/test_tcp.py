@@ -1,13 +1,18 @@
 """A TCP link: deadlines, late answers, losses and reconnection, as on a serial line; and pyserial's URLs for serial links."""
 
+import re
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import serial
+import serial.rfc2217
 
+from instruments.bench.endpoints import at_plant
 from instruments.bench.file import parse_bench
 from instruments.bench.links import refuse_unhonoured
 from instruments.drivers.new_era import NewEraPump
@@ -102,16 +107,50 @@ def test_a_command_without_an_answer_is_told_and_its_unasked_answer_dropped(devi
     link.close()
 
 
-@pytest.mark.parametrize("scheme", ["socket", "rfc2217", "hwgrep"])
-def test_a_serial_link_takes_the_urls_of_pyserial(device: Served, scheme: str) -> None:
-    if scheme == "socket":
-        link = open_link(kind="serial", port=device.url.replace("tcp", scheme))
-        assert isinstance(link, StreamTransport)
-        assert asked(link).startswith(b"I4")
-        link.close()
-        return
-    with pytest.raises(LinkError, match=f"cannot open {scheme}://"):
-        open_link(kind="serial", port=f"{scheme}://127.0.0.1:9" if scheme == "rfc2217" else "hwgrep://no-such-adapter")
+def test_a_serial_link_takes_a_socket_of_pyserial(device: Served) -> None:
+    link = open_link(kind="serial", port=device.url.replace("tcp", "socket"))
+    assert isinstance(link, StreamTransport)
+    assert asked(link).startswith(b"I4")
+    link.close()
+
+
+@pytest.mark.filterwarnings("ignore:set(Daemon|Name)\\(\\) is deprecated:DeprecationWarning")  # pyserial 3.5 names its thread so
+def test_a_serial_link_takes_a_device_server_that_speaks_rfc_2217(rfc2217: str) -> None:
+    """Its far side is pyserial's own; frame and baud are negotiated."""
+    link = open_link(kind="serial", port=rfc2217, baud=9600, frame="7E1")
+    assert isinstance(link, StreamTransport)
+    assert [asked(link) for _ in range(3)] == [b'I4 A "7"\r\n'] * 3
+    link.close()
+
+
+@pytest.fixture
+def rfc2217() -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=_speak_rfc2217, args=(listener,))
+        thread.start()
+        yield f"rfc2217://127.0.0.1:{listener.getsockname()[1]}"
+        thread.join()
+
+
+def _speak_rfc2217(listener: socket.socket) -> None:
+    listener.settimeout(10.0)
+    client, _ = listener.accept()
+    client.settimeout(10.0)
+    with client, serial.serial_for_url("loop://", timeout=0) as port:
+        manager = serial.rfc2217.PortManager(port, SimpleNamespace(write=client.sendall))
+        pending = b""
+        while data := client.recv(1024):
+            pending += b"".join(manager.filter(data))
+            while b"\r\n" in pending:
+                pending = pending.partition(b"\r\n")[2]
+                client.sendall(b"".join(manager.escape(b'I4 A "7"\r\n')))
+
+
+@pytest.mark.parametrize("port", ["rfc2217://127.0.0.1:9", "hwgrep://no-such-adapter", "socket://127.0.0.1:9", "hwgrep://("])
+def test_a_url_that_leads_nowhere_is_told(port: str) -> None:
+    with pytest.raises(LinkError, match=f"cannot open {re.escape(port)}: ") as caught:
+        open_link(kind="serial", port=port)
+    assert caught.value.sent is Sent.NO
 
 
 def test_one_device_server_is_one_wire_however_it_is_named(tmp_path: Path) -> None:
@@ -155,6 +194,15 @@ def test_a_bench_file_names_a_tcp_link_by_its_url() -> None:
 def test_a_tcp_link_without_its_address_is_refused(link: str, line: str) -> None:
     with pytest.raises(BadInput, match=line):
         parse_bench(BENCH.format(link=link), Path("bench.toml"))
+
+
+def test_in_a_dry_run_a_serial_line_of_the_plant_stands_for_a_tcp_link() -> None:
+    bench = parse_bench(BENCH.format(link='kind = "tcp"\nurl = "tcp://balance.lab:4001"'), Path("bench.toml"))
+    dry = at_plant(bench, {"endpoints": {"a": {"port": "/lab/plant/a.tty"}}}).spec.links["a"]
+    assert (dry.kind, dry.endpoint) == ("serial", "/lab/plant/a.tty")
+    assert at_plant(bench, {"endpoints": {"a": {"url": "tcp://127.0.0.1:9"}}}).spec.links["a"].endpoint == "tcp://127.0.0.1:9"
+    with pytest.raises(BadInput, match="link a has no entry in the plant's endpoints"):
+        at_plant(bench, {"endpoints": {}})
 
 
 def test_what_a_tcp_link_has_no_use_for_is_refused() -> None:

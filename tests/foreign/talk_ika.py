@@ -10,5 +10,11 @@ plate.set_target_temperature(80.0)
 plate.set_target_stir_rate(300)
 plate.start_heating()
 plate.start_stirring()
-names = ("target_temperature", "target_stir_rate", "stir_rate", "probe_temperature", "hotplate_sensor_temperature")
-print(json.dumps({name: getattr(plate, name)() for name in names}))
+told = {
+    "target_temperature": plate.target_temperature(),
+    "target_stir_rate": plate.target_stir_rate(),
+    "stir_rate": plate.stir_rate(),
+    "probe_temperature": plate.probe_temperature(),
+    "hotplate_sensor_temperature": plate.hotplate_sensor_temperature(),
+}
+print(json.dumps(told))
