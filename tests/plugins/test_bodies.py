@@ -8,7 +8,7 @@ from typing import Any
 
 import minimalmodbus
 import pytest
-from asyncua import Client
+from asyncua.client.client import Client
 
 from orchestrator.errors import BadInput
 from simulators.plantfile import load_plant_file
