@@ -5,6 +5,7 @@ INTEROP := .venv-interop
 PEERS := .venv-peers
 CRATE := .venv-crate
 NODE := tests/foreign/node
+FOREIGN := .venv-foreign
 BIN := $(VENV)/bin
 DEMO := .demo
 DOCS := .docs
@@ -83,11 +84,17 @@ $(CRATE)/.installed: tests/crate/fill_cache.py
 	@$(CRATE)/bin/python tests/crate/fill_cache.py $(CRATE)/rocrate/rocrate/data/ro-crate.jsonld $(CRATE)/http_cache
 	@touch $@
 
-# Software that nobody here wrote, which the tests of `tests/foreign` hold us against; the lock file fixes each package.
-foreign: $(NODE)/node_modules/.installed
+# Software that nobody here wrote, each in a process and an environment of its own (some of it is GPL), which the tests of
+# `tests/foreign` hold us against; lock files fix each package.
+foreign: $(NODE)/node_modules/.installed $(FOREIGN)/.installed
 
 $(NODE)/node_modules/.installed: $(NODE)/package.json $(NODE)/package-lock.json
 	@npm ci --prefix $(NODE) --silent --no-audit --no-fund --ignore-scripts
+	@touch $@
+
+$(FOREIGN)/.installed: tests/foreign/requirements.txt
+	@test -x $(FOREIGN)/bin/python || $(PYTHON) -m venv $(FOREIGN)
+	@$(FOREIGN)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement tests/foreign/requirements.txt
 	@touch $@
 
 lock: $(VENV)/.installed

@@ -6,6 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from instruments.drivers.declared.profiles import shipped_profiles
 from instruments.drivers.marks import marks_of
 from instruments.drivers.protocol import ArgumentSpec, CommandSpec, Driver
 from instruments.drivers.registry import DRIVERS, driver_plugin, find_driver
@@ -14,11 +15,12 @@ from orchestrator.errors import BadInput
 
 
 def known_drivers() -> Iterator[dict[str, Any]]:
-    """Describe every driver that comes with Athanor or with an installed package, as JSON objects.
+    """Describe every driver and profile that comes with Athanor, and every driver of an installed package, as JSON objects.
 
     A plug-in that cannot be loaded has `error` in the place of everything but `driver` and `from`.
     """
-    for name in (*sorted(DRIVERS), *(one for one in plugins.installed(plugins.DRIVERS) if one not in DRIVERS)):
+    own = sorted({*DRIVERS, *shipped_profiles()})
+    for name in (*own, *(one for one in plugins.installed(plugins.DRIVERS) if one not in own)):
         try:
             yield driver_document(name, Path())
         except BadInput as error:

@@ -1,4 +1,4 @@
-"""The four files that people write, and what their schemas say that no class does."""
+"""The files that people write, and what their schemas say that no class does."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -7,6 +7,7 @@ from flows.schemas.generator import schema_of
 from flows.studies.benchmark.spec import ELEMENTS, BenchmarkSpec
 from flows.studies.metatraining.spec import MetaSpec
 from instruments.bench.spec import BenchSpec
+from instruments.drivers.declared.spec import ProfileSpec
 from orchestrator.domain.campaign import CampaignSpec
 from policies.settings import POLICY_NAMES, BayesianSettings
 
@@ -45,5 +46,6 @@ SCHEMAS: Final[Mapping[str, Callable[[], dict[str, Any]]]] = {
     "bench": lambda: schema_of(BenchSpec),
     "prior": lambda: schema_of(MetaSpec),
     "benchmark": benchmark_schema,
+    "profile": lambda: schema_of(ProfileSpec),
 }
 """What a file is for -> its schema."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from instruments.bench.file import BenchFile
+from instruments.bench.spec import LinkSpec
 from instruments.lab_processes.labtime import plant_clock
 from instruments.lab_processes.state_files import folder_identity, read_state_file
 from orchestrator.errors import BadInput
@@ -51,6 +52,12 @@ def _moved(entry: Mapping[str, Any], old: Path, new: Path) -> dict[str, Any]:
     return {**entry, "port": str(new / port.relative_to(old))} if port.is_relative_to(old) else dict(entry)
 
 
+def _ending_at(link: LinkSpec, entry: Mapping[str, Any]) -> LinkSpec:
+    """Put a plant's wire in the place of a link; its serial line carries what a TCP connection would."""
+    carried = {"kind": "serial", "url": None} if link.kind == "tcp" and "port" in entry else {}
+    return link.evolve(**entry, **carried)
+
+
 def at_plant(bench: BenchFile, document: Mapping[str, Any]) -> BenchFile:
     """Return the bench with each link's port or url, and its security, from a plant's document; its hash stays that of the file.
 
@@ -63,5 +70,5 @@ def at_plant(bench: BenchFile, document: Mapping[str, Any]) -> BenchFile:
         if not isinstance(entries.get(name), dict):
             raise BadInput(f"link {name} has no entry in the plant's endpoints; they name: {', '.join(entries) or 'nothing'}")
         replaced = {key: value for key, value in entries[name].items() if key in _KEYS}
-        links[name] = link.evolve(**replaced, security=entries[name].get("security"))
+        links[name] = _ending_at(link, {**replaced, "security": entries[name].get("security")})
     return replace(bench, spec=bench.spec.model_copy(update={"links": links}))  # each link was checked when it was made

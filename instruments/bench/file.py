@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from instruments.bench.prices import Price
 from instruments.bench.spec import BenchGeneralSpec, BenchSpec, FunctionSpec, HazardSpec, ParkSpec, StockSpec
+from instruments.drivers.declared.profiles import file_of_profile
 from instruments.drivers.functions import Function, FunctionKind
 from instruments.drivers.protocol import Driver, Limit, Settings
 from instruments.drivers.registry import DRIVERS, driver_plugin, find_driver
@@ -329,7 +330,7 @@ def _parse(text: str, path: Path) -> BenchFile:
 def _beside(bench: BenchFile) -> dict[str, bytes]:
     """Read the other files that a bench consists of; nothing is imported, and one that is missing is told when it is needed."""
     named = (bench.spec.bench.reduction, *(one.driver for one in bench.spec.instruments.values()))
-    paths = {path: bench.path.parent / path for one in named if (path := file_of(one)) is not None}
+    paths = {path: bench.path.parent / path for one in named if (path := file_of(one) or file_of_profile(one)) is not None}
     found = {path: place.read_bytes() for path, place in paths.items() if place.is_file()}
     for name, spec in bench.spec.instruments.items():
         if spec.driver in DRIVERS:

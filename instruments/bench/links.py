@@ -46,8 +46,8 @@ def _wire(link: LinkSpec) -> str:
 
 def _unread(bench: BenchFile) -> Iterator[str]:
     for name, link in bench.spec.links.items():
-        if unread := sorted(link.model_fields_set & {"frame", "baud"} if link.kind == "opcua" else ()):
-            yield f"link {name}: {unread[0]} belongs to a serial link; an opcua link has a url alone"
+        if unread := sorted(link.model_fields_set & {"frame", "baud"} if link.kind != "serial" else ()):
+            yield f"link {name}: {unread[0]} belongs to a serial link; a link of kind {link.kind} has a url alone"
     for name, one in bench.spec.instruments.items():
         driver, link = bench.driver(name), bench.spec.links[one.link]
         if link.kind not in driver.LINKS:

@@ -3,6 +3,7 @@
 What takes drivers, units of channels or several tables at once is checked by `instruments.bench.file`.
 """
 
+import re
 from collections.abc import Callable
 from typing import Annotated, Any, Final, Literal
 
@@ -38,6 +39,7 @@ LabSeconds = Annotated[Number, Field(gt=0), BeforeValidator(_seconds), WithJsonS
 Argument = Annotated[str | Number, WithJsonSchema({"type": ["number", "string"], "examples": ["V / tau"], UNIT: "the argument's"})]
 Arguments = Annotated[dict[str, Argument], Field(alias="with")]
 _NAME: Final = r"^[a-z][a-z0-9_]*$"
+_TCP: Final = re.compile(r"tcp://[^\s/@]+:[0-9]{1,5}/?")
 
 
 class LinkSpec(Frozen):
@@ -51,12 +53,12 @@ class LinkSpec(Frozen):
         }
     )
 
-    kind: Literal["serial", "opcua"]
+    kind: Literal["serial", "tcp", "opcua"]
     """What the wire is."""
     port: str | None = None
-    """Serial: the device's path, best below /dev/serial/by-id."""
+    """Serial: the device's path, best below /dev/serial/by-id; or one of pyserial's URLs, `rfc2217://`, `socket://`, `hwgrep://`."""
     url: str | None = None
-    """OPC-UA: the endpoint."""
+    """OPC-UA: the endpoint; tcp: `tcp://HOST:PORT`."""
     frame: Annotated[str, Field(pattern=r"^[78][NEO][12]$")] = "8N1"
     """Serial: data bits, parity (N, E or O) and stop bits."""
     baud: Whole = 19200
@@ -66,10 +68,12 @@ class LinkSpec(Frozen):
 
     @model_validator(mode="after")
     def _check(self) -> "LinkSpec":
-        if (self.kind == "serial") != (self.port is not None) or (self.kind == "opcua") != (self.url is not None):
-            raise ValueError("a serial link has a port, an opcua link a url")
-        if self.kind == "serial" and self.security is not None:
-            raise ValueError("security belongs to an opcua link; this one is serial")
+        if (self.kind == "serial") != (self.port is not None) or (self.kind != "serial") != (self.url is not None):
+            raise ValueError("a serial link has a port, a tcp or an opcua link a url")
+        if self.kind == "tcp" and _TCP.fullmatch(self.url or "") is None:
+            raise ValueError(f"url = {self.url!r}; a tcp link has one of the form 'tcp://HOST:PORT'")
+        if self.kind != "opcua" and self.security is not None:
+            raise ValueError(f"security belongs to an opcua link; this one is {self.kind}")
         return self
 
     @property

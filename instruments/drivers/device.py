@@ -65,8 +65,6 @@ class Device(Driver):
         cls.COMMANDS = {**cls.COMMANDS, **{name: one.command for name, one in cls._MARKED.items() if one.command}}
         cls.CHANNELS = {**cls.CHANNELS, **{name: one.channel for name, one in cls._MARKED.items() if one.channel}}
         cls.SAFE_ACTIONS = cls.SAFE_ACTIONS | {name for name, one in cls._MARKED.items() if one.is_safe}
-        if "LINK_KIND" in vars(cls):  # the word of an earlier release, one kind alone
-            cls.LINKS = (vars(cls)["LINK_KIND"],)
         once = [name for name, one in cls.COMMANDS.items() if one.kind in (StepKind.DOSING, StepKind.PROGRAM)]
         for needed, own, base in (("outcome", cls.outcome, Device.outcome), ("cancel", cls.cancel, Device.cancel)):
             if once and own is base:

@@ -7,7 +7,7 @@ alone, and "done" is what the result object says together with the state.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from typing_extensions import override
@@ -62,7 +62,7 @@ class LadsUnit(Device):
     CHANNELS: ClassVar[Mapping[str, ChannelSpec]] = {"state": ChannelSpec("")}
     SAFE_ACTIONS: ClassVar[frozenset[str]] = frozenset({"abort"})
     HAS_WATCHDOG: ClassVar[bool] = True
-    LINK_KIND: ClassVar[str] = "opcua"
+    LINKS: ClassVar[Collection[str]] = ("opcua",)
     OPTIONS: ClassVar[frozenset[str]] = frozenset({"device", "unit", *_VENDOR_NODES})
     LONGEST_QUEUEING: ClassVar[float] = LONGEST_SESSION + MARGIN
     """A server may carry out a request of a client that has vanished until that client's session has ended."""

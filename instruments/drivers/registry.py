@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from instruments.drivers.declared.profiles import find_profile, shipped_profiles
 from instruments.drivers.eurotherm import EurothermOven
 from instruments.drivers.lads import LadsUnit
 from instruments.drivers.new_era import NewEraPump
@@ -25,7 +26,8 @@ def find_driver(name: str, folder: Path, *, seconds: float = LOADING_SECONDS) ->
     """Return the class of a driver.
 
     Args:
-        name: Of a driver that comes with Athanor or with an installed package, or `./FILE.py:CLASS`.
+        name: Of a driver or a profile that comes with Athanor, of a driver of an installed package, `./FILE.py:CLASS`, or
+            `./FILE.toml`.
         folder: Where the bench file lies.
         seconds: Wall seconds that the import of a plug-in may take.
 
@@ -36,19 +38,23 @@ def find_driver(name: str, folder: Path, *, seconds: float = LOADING_SECONDS) ->
         return DRIVERS[name]
     plugin = driver_plugin(name, folder, seconds=seconds)
     if plugin is None:
-        raise BadInput(f"unknown driver {name!r}; known: {', '.join(sorted({*DRIVERS, *plugins.installed(plugins.DRIVERS)}))}")
+        raise BadInput(
+            f"unknown driver {name!r}; known: {', '.join(sorted({*DRIVERS, *shipped_profiles(), *plugins.installed(plugins.DRIVERS)}))}"
+        )
     driver: type[Driver] = plugin.thing
     return driver
 
 
 def driver_plugin(name: str, folder: Path, *, seconds: float = LOADING_SECONDS) -> Plugin | None:
-    """Return the plug-in that a driver's name stands for; None for a driver that comes with Athanor, and for none.
+    """Return the plug-in, or the profile, that a driver's name stands for; None for a driver of Athanor's own, and for none.
 
     Raises:
-        BadInput: The plug-in cannot be loaded, or is no driver.
+        BadInput: The plug-in cannot be loaded, or is no driver; the profile is wrong.
     """
     if name in DRIVERS:
         return None
+    if (profile := find_profile(name, folder)) is not None:
+        return Plugin(plugins.DRIVERS, name, profile.driver, profile.source, profile.sha256)
     plugin = find_plugin(plugins.DRIVERS, name, folder, seconds=seconds)
     if plugin is not None and not _is_driver(plugin.thing):
         raise BadInput(f"driver {name!r} ({plugin.source}) is {plugin.thing!r:.80}; expected a subclass of athanor.drivers.Driver")

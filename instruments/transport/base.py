@@ -19,7 +19,7 @@ class Transport(Protocol):
 
     @property
     def kind(self) -> str:
-        """`serial` or `opcua`."""
+        """`serial`, `tcp` or `opcua`."""
         ...
 
     def close(self) -> None:
@@ -28,7 +28,7 @@ class Transport(Protocol):
 
 
 class LineTransport(Transport, Protocol):
-    """A serial line."""
+    """A serial line, or a connection that carries the same bytes."""
 
     def exchange(self, request: bytes, reply_of: ReplyOf, *, deadline: float, worst_reply: float) -> bytes:
         """Drain stale bytes, send the request once and read until its reply has come.
@@ -42,6 +42,14 @@ class LineTransport(Transport, Protocol):
 
         Raises:
             LinkError: Closed or lost (`sent` no or maybe), or no reply in time (`sent` maybe).
+        """
+        ...
+
+    def tell(self, request: bytes) -> None:
+        """Drain stale bytes and send something that is not answered, once.
+
+        Raises:
+            LinkError: Closed or lost (`sent` no or maybe).
         """
         ...
 

@@ -4,6 +4,7 @@ from instruments.transport.base import Transport
 from instruments.transport.opcua import OpcUaTransport
 from instruments.transport.opcua_security import LinkSecurity
 from instruments.transport.serial import SerialTransport
+from instruments.transport.tcp import TcpTransport
 from orchestrator.errors import BadInput
 
 
@@ -19,9 +20,9 @@ def open_link(
     """Open a wire.
 
     Args:
-        kind: `serial` or `opcua`.
-        port: Of a serial link: the device's path.
-        url: Of an OPC-UA link: the endpoint.
+        kind: `serial`, `tcp` or `opcua`.
+        port: Of a serial link: the device's path, or pyserial's URL.
+        url: Of an OPC-UA link: the endpoint; of a tcp link: `tcp://HOST:PORT`.
         frame: Data bits, parity, stop bits.
         baud: Bits per second.
         security: Of an OPC-UA link: what channel and user are secured with; None for neither.
@@ -35,4 +36,6 @@ def open_link(
         return SerialTransport(port, baud=baud, frame=frame)
     if kind == "opcua" and url is not None:
         return OpcUaTransport(url, security)
-    raise BadInput(f"link of kind {kind!r} with port {port!r} and url {url!r}; expected serial with a port, or opcua with a url")
+    if kind == "tcp" and url is not None:
+        return TcpTransport(url)
+    raise BadInput(f"link of kind {kind!r} with port {port!r} and url {url!r}; expected serial with a port, or tcp or opcua with a url")

@@ -92,5 +92,9 @@ class SocketLine(LineTransport):
         return reply
 
     @override
+    def tell(self, request: bytes) -> None:
+        self._socket.sendall(request)
+
+    @override
     def close(self) -> None:
         self._socket.close()

@@ -28,6 +28,17 @@ class ScriptedTransport(LineTransport):
 
     @override
     def exchange(self, request: bytes, reply_of: ReplyOf, *, deadline: float, worst_reply: float) -> bytes:
+        answer = self._play(request)
+        reply = reply_of(answer)
+        if reply is None:
+            raise LinkError(f"no reply to {request!r} within {deadline:g} s; heard {answer!r}", sent=Sent.MAYBE)
+        return reply
+
+    @override
+    def tell(self, request: bytes) -> None:
+        self._play(request)
+
+    def _play(self, request: bytes) -> bytes:
         if self.closed:
             raise LinkError("the scripted line is closed", sent=Sent.NO)
         if self._next == len(self._script):
@@ -36,10 +47,7 @@ class ScriptedTransport(LineTransport):
         if request != expected:
             raise WrongScript(f"exchange {self._next + 1}: sent {request!r}, the transcript has {expected!r}")
         self._next += 1
-        reply = reply_of(answer)
-        if reply is None:
-            raise LinkError(f"no reply to {request!r} within {deadline:g} s; heard {answer!r}", sent=Sent.MAYBE)
-        return reply
+        return answer
 
     def finish(self) -> None:
         """Check that the whole transcript was played.

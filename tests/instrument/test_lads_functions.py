@@ -91,6 +91,6 @@ def test_a_stub_is_a_bench_file_as_soon_as_it_has_a_procedure() -> None:
 def test_two_units_of_one_server_are_two_instruments_and_one_unit_is_one() -> None:
     second = CDSE.read_text().partition("[instruments.platform]")[2].partition("[instruments.")[0]
     other = second.replace('unit = "Analyser"', 'unit = "Washer"')
-    assert bench(f"\n[instruments.washer]{other}").driver("washer").LINK_KIND == "opcua"
+    assert bench(f"\n[instruments.washer]{other}").driver("washer").LINKS == ("opcua",)
     with pytest.raises(BadInput, match="instruments platform and twin are the same device on link platform"):
         bench(f"\n[instruments.twin]{second}")

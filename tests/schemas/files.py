@@ -13,8 +13,10 @@ from pydantic import ValidationError
 from flows.studies.benchmark.spec import load_benchmark
 from flows.studies.metatraining.spec import load_meta_file
 from instruments.bench.file import load_bench
+from instruments.drivers.declared.profiles import parse_profile
 from orchestrator.domain.campaign import load_campaign
 from orchestrator.errors import BadInput
+from orchestrator.textfile import read_text
 from policies.settings import policy_choice
 
 ROOT = Path(__file__).parents[2]
@@ -27,13 +29,18 @@ def _load_campaign(path: Path) -> None:
     policy_choice(file.spec.policy.kind, file.space(), file.objective, file.spec.policy.settings)
 
 
+def _load_profile(path: Path) -> None:
+    parse_profile(read_text(path, what=f"profile {path}"), f"profile {path}")
+
+
 PARSERS: Mapping[str, Callable[[Path], object]] = {
     "campaign": _load_campaign,
     "bench": load_bench,
     "prior": load_meta_file,
     "benchmark": load_benchmark,
+    "profile": _load_profile,
 }
-MARKS = {"campaign": "[campaign]", "bench": "[bench]", "prior": "[prior]", "benchmark": "[split]"}
+MARKS = {"campaign": "[campaign]", "bench": "[bench]", "prior": "[prior]", "benchmark": "[split]", "profile": "[profile]"}
 
 
 def kind_of(text: str) -> str | None:
@@ -43,7 +50,8 @@ def kind_of(text: str) -> str | None:
 
 def all_files() -> list[Path]:
     """Return one of each different file that is an example, a scaffold or a laboratory's."""
-    places = [*(ROOT / "examples").rglob("*.toml"), *(ROOT / "flows/cli/scaffold").glob("*.toml"), *(ROOT / "tests/golden").rglob("*.toml")]
+    folders = ("examples", "flows/cli/scaffold", "instruments/profiles", "tests/golden")
+    places = [path for folder in folders for path in (ROOT / folder).rglob("*.toml")]
     return list({path.read_bytes(): path for path in sorted(places, reverse=True) if kind_of(path.read_text())}.values())
 
 

@@ -1,9 +1,12 @@
 """Every driver: what it can be told and asked, within which limits."""
 
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from docs.extension.reference.markdown import code, plain, section, table
 from flows.schemas.key_descriptions import members
+from instruments.drivers.declared.profiles import find_profile, shipped_profiles
 from instruments.drivers.functions import Function, FunctionKind
 from instruments.drivers.lads_functions import KINDS
 from instruments.drivers.protocol import ArgumentSpec, CommandSpec
@@ -16,7 +19,17 @@ def written() -> str:
     return "".join(_driver(name, driver) for name, driver in sorted(DRIVERS.items()))
 
 
-def _driver(name: str, driver: Any) -> str:
+def profiles() -> str:
+    """Write all profiles that come with Athanor, with their sources."""
+    found = [(name, one) for name in shipped_profiles() if (one := find_profile(name, Path())) is not None]
+    return "".join(_driver(name, one.driver, _sources(one.spec.profile.sources)) for name, one in found)
+
+
+def _sources(sources: Iterable[str]) -> str:
+    return "Sources:\n\n" + "".join(f"- {plain(one)}\n" for one in sources)
+
+
+def _driver(name: str, driver: Any, *more: str) -> str:
     facts = (
         ("link", " or ".join(f'`kind = "{kind}"`' for kind in driver.LINKS)),
         ("safe actions", _listed(driver.SAFE_ACTIONS)),
@@ -34,6 +47,7 @@ def _driver(name: str, driver: Any) -> str:
         table(("channel", "unit"), channels)
         if channels
         else "What it can be read for, the device itself says; `channels` of a step names it.",
+        *more,
     )
 
 
