@@ -21,6 +21,11 @@ _ABSTRACT: Final = {
     ObjectIds.UInteger: ua.VariantType.UInt64,
 }
 """What is sent where a method takes any number."""
+_REAL: Final = frozenset({ua.VariantType.Float, ua.VariantType.Double})
+_WHOLE: Final = frozenset(getattr(ua.VariantType, f"{sign}Int{bits}") for sign in ("", "U") for bits in (16, 32, 64)) | {
+    ua.VariantType.SByte,
+    ua.VariantType.Byte,
+}
 
 
 def node_value(value: ua.DataValue) -> NodeValue:
@@ -96,17 +101,26 @@ async def learn_encoding(client: Client, encoding: ua.NodeId) -> None:
 
 
 async def variant(client: Client, value: Value, declared: ua.Argument) -> ua.Variant:
-    """Turn an argument into the type that its method declares.
+    """Turn an argument into the type that its method declares; a number may come as text.
 
     Raises:
-        DeviceError: The server does not define the structure (`sent` no).
+        DeviceError: The server does not define the structure, or wants a number that the text is not (`sent` no).
     """
     if isinstance(value, Structures):
         items = [await _structure(client, item, declared.DataType) for item in value.items]
         return ua.Variant(items, ua.VariantType.ExtensionObject, is_array=True)
     if declared.DataType.NamespaceIndex == 0 and declared.DataType.Identifier in _ABSTRACT:
-        return ua.Variant(value, _ABSTRACT[declared.DataType.Identifier])
-    return ua.Variant(value, await data_type_to_variant_type(client.get_node(declared.DataType)))
+        kind = _ABSTRACT[declared.DataType.Identifier]
+    else:
+        kind = await data_type_to_variant_type(client.get_node(declared.DataType))
+    return ua.Variant(_number(value, kind, str(declared.Name)) if isinstance(value, str) else value, kind)
+
+
+def _number(text: str, kind: ua.VariantType, name: str) -> str | int | float:
+    try:
+        return float(text) if kind in _REAL else int(text) if kind in _WHOLE else text
+    except ValueError as error:
+        raise DeviceError(f"argument {name} = {text!r}; the method takes a number", sent=Sent.NO) from error
 
 
 async def _structure(client: Client, structure: Structure, data_type: ua.NodeId) -> Any:

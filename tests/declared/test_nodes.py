@@ -49,6 +49,12 @@ readback = {{ channel = "value", within = 0.001 }}
 kind = "state-setting"
 method = "Box/Count"
 
+[commands.put]
+kind = "state-setting"
+method = "Box/Put"
+send = ["Level = {{level:.1f}}", "Label = 7"]
+argument.level = {{ unit = "degC", min = 0, max = 100 }}
+
 [commands.refuse]
 kind = "state-setting"
 method = "Box/Refuse"
@@ -109,6 +115,12 @@ def test_a_method_is_called_once_and_a_refusal_is_told(driver: Driver) -> None:
         driver.perform(call("refuse"))
 
 
+@pytest.mark.slow
+def test_a_method_gets_its_arguments_by_name_in_the_types_that_it_declares(driver: Driver) -> None:
+    driver.perform(call("put", level=12.34))
+    assert driver.read(["value"])[0].value == pytest.approx(12.3)
+
+
 def test_a_value_of_bad_quality_or_of_another_kind_is_none() -> None:
     nodes = FakeNodes(values={"Box/Value": None, "Box/Calls": True, "Box/Version": "7"})
     driver = declared_driver(parse_profile(PROFILE.replace(f"{ONE}|", ""), "profile box"))(nodes, Settings("box"), CLOCK)
@@ -118,7 +130,8 @@ def test_a_value_of_bad_quality_or_of_another_kind_is_none() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "line"),
     [
-        ('method = "Box/Count"', 'send = "x"', "commands.count: expected node or method"),
+        ('method = "Box/Count"', 'send = "x = 1"', "commands.count: expected node or method"),
+        ('"Label = 7"', '"7"', "commands.put: send = '7'; a method takes its arguments by name"),
         ("value = 0", "", "safe.off: expected value, what is written"),
         ('method = "Box/Count"', 'node = "Box/Value"', "commands.count: what is written of 0 arguments"),
         ('method = "Box/Count"', 'method = "Box/Count"\ntype = "int16"', "commands.count: type 'int16' belongs to registers"),

@@ -9,6 +9,7 @@ from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.status_codes import StatusCodes
 
 ONE, TWO = "urn:test:one", "urn:test:two"
+_PUT = {"Label": ObjectIds.String, "Level": ObjectIds.Double}
 
 
 async def serve(port: int, namespaces: list[str]) -> None:
@@ -34,6 +35,13 @@ async def serve(port: int, namespaces: list[str]) -> None:
     async def refuse(_parent: ua.NodeId) -> ua.StatusCode:
         return ua.StatusCode(ua.UInt32(StatusCodes.BadInvalidState))
 
+    async def put(_parent: ua.NodeId, label: ua.Variant, level: ua.Variant) -> list[ua.Variant]:
+        assert isinstance(label.Value, str)
+        await value.write_value(ua.Variant(level.Value, ua.VariantType.Float))
+        return []
+
+    text, number = (ua.Argument(Name=name, DataType=ua.NodeId(ua.Int32(kind))) for name, kind in _PUT.items())
+    await box.add_method(index[ONE], "Put", put, [text, number], [])
     await box.add_method(index[ONE], "Count", count, [], [])
     await box.add_method(index[ONE], "Refuse", refuse, [], [])
     async with server:

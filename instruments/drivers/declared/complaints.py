@@ -46,6 +46,8 @@ def _of_engines(spec: ProfileSpec) -> Iterator[str]:
         yield from _wrong_keys(where, act, _ACTS, engine)
         if act.type is not None and (act.type in OF_REGISTERS) != (engine == "modbus"):
             yield f"{where}: type {act.type!r} belongs to {'registers' if act.type in OF_REGISTERS else 'nodes'}"
+        if engine == "opcua" and (nameless := [line for line in lines_of(act) if "=" not in line]):
+            yield f"{where}: send = {nameless[0]!r}; a method takes its arguments by name: 'NAME = VALUE'"
         if engine != "line" and isinstance(act, CommandSpec):
             yield from _of_values(where, act)
         elif engine != "line" and act.method is None and act.value is None and not isinstance(act, WatchdogSpec):

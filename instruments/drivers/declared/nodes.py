@@ -46,8 +46,8 @@ class NodeEngine(Engine):
         del bare  # nothing is asked after a write, and there is one act alone
         if act.method is not None:
             path = node_path(act.method)
-            texts = [line.format(**self._fields, **values) for line in lines_of(act)]
-            self._transport.call(path[:-1], path[-1], texts)
+            named = (line.format(**self._fields, **values).partition("=") for line in lines_of(act))
+            self._transport.call(path[:-1], path[-1], {name.strip(): text.strip() for name, _, text in named})
         elif act.node is not None:
             self._transport.write(node_path(act.node), self._typed(act, value_of(act, values)))
 

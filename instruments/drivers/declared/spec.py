@@ -251,7 +251,7 @@ class ActSpec(Frozen):
     node: NodeName | None = None
     """OPC-UA: the node that is written."""
     method: NodeName | None = None
-    """OPC-UA: the method that is called, without arguments or with the texts of `send`."""
+    """OPC-UA: the method that is called, without arguments or with those of `send`, each as "NAME = VALUE"."""
     type: NumberType | None = None
     """How the number is written; `int16` in registers, `float` in nodes without it."""
     value: str | Number | None = None
