@@ -79,6 +79,8 @@ class _Control(UnitFunction):
     """Something that is set: a target, and what is."""
 
     VALUE: ClassVar[str] = "CurrentValue"
+    AT_ONCE: ClassVar[tuple[str, ...]] = ()
+    """Variables that are to follow the target at once: a quantity takes its time, a state does not."""
 
     @property
     def _set(self) -> str:
@@ -98,7 +100,7 @@ class _Control(UnitFunction):
         if call.command == self._stop:
             nodes.stop(FOLLOWS)
         else:
-            nodes.run_at(self._target(call), within_s=FOLLOWS, same=self._same)
+            nodes.run_at(self._target(call), within_s=FOLLOWS, same=self._same, also=self.AT_ONCE)
         return dict(call.arguments)
 
     @override
@@ -200,6 +202,7 @@ class TwoStateControl(_Control):
     """`NAME_on`, `NAME_off`; a channel NAME."""
 
     TYPE: ClassVar[str] = "TwoStateDiscreteControlFunctionType"
+    AT_ONCE: ClassVar[tuple[str, ...]] = ("CurrentValue",)
 
     @property
     @override
@@ -214,14 +217,13 @@ class TwoStateControl(_Control):
     @override
     def perform(self, nodes: FunctionNodes, call: Call) -> Mapping[str, float | str]:
         if self._target(call):
-            nodes.run_at(True, within_s=FOLLOWS, same=self._same, also=("CurrentValue",))
-        else:
-            self.make_safe(nodes, "")
+            return super().perform(nodes, call)
+        self.make_safe(nodes, "")
         return {}
 
     @override
     def make_safe(self, nodes: FunctionNodes, action: str) -> None:
-        nodes.write_target(False, within_s=FOLLOWS, same=self._same, also=("CurrentValue",))
+        nodes.write_target(False, within_s=FOLLOWS, same=self._same, also=self.AT_ONCE)
 
     @override
     def is_done(self, nodes: FunctionNodes, call: Call) -> bool:
@@ -256,6 +258,7 @@ class MultiStateControl(_Control):
     """`set_NAME` to one of its states; `stop_NAME`; a channel NAME."""
 
     TYPE: ClassVar[str] = "MultiStateDiscreteControlFunctionType"
+    AT_ONCE: ClassVar[tuple[str, ...]] = ("CurrentValue",)
 
     def __init__(self, name: str, declared: Function) -> None:
         super().__init__(name, declared)
