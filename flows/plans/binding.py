@@ -72,6 +72,9 @@ def bench_binding(bench: BenchFile, plugins: Iterable[Plugin] = ()) -> dict[str,
         one.pop("limits")  # each is named by itself
         if not one["functions"]:
             one.pop("functions")  # as before there were any: what a file without them binds stays as it was
+    for link in document["links"].values():
+        if link["security"] is None:
+            link.pop("security")  # likewise
     sections = _sections(document, _BENCH_SECTIONS)
     whole = {f"bench{FILE}": f"{DIGEST}{bench.sha256}"}
     return {**whole, **stock_entries(spec.stocks), **constants, **limits, **sections, **plugins_binding(plugins)}

@@ -25,7 +25,7 @@ from instruments.transport.base import Name, NodePath, NodeTransport, NodeValue,
 from instruments.transport.opcua_nodes import AddressSpace, text
 from instruments.transport.opcua_security import LinkSecurity, open_client, refusal
 from instruments.transport.opcua_values import node_text, plain, variant
-from instruments.trust.folder import APPLICATION
+from instruments.trust.folder import application
 from orchestrator.errors import AccessError, DeviceError, InstrumentError, LinkError, ProtocolError, Sent
 
 logger = logging.getLogger(__name__)
@@ -114,7 +114,7 @@ class OpcUaTransport(NodeTransport):
         )
         client.name = client.description = "Athanor"
         if self._security is None:
-            client.application_uri = APPLICATION  # else its certificate says it
+            client.application_uri = application()  # else its certificate says it
         client.session_timeout = int(REQUESTED_SESSION * 1000)
         client.connection_lost_callback = self._on_lost
         await client.connect()

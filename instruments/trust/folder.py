@@ -15,8 +15,18 @@ from orchestrator.errors import AccessError, BadInput
 
 PKI: Final = "pki"
 APPLICATION: Final = "urn:athanor:bench-host"
-"""What the bench host calls itself to a server; a lab with a certificate adds its machine's name."""
+"""What bench hosts call themselves to a server; each adds its machine's name."""
 _SUFFIX: Final = ".der"
+
+
+def machine() -> str:
+    """Return this machine's name."""
+    return socket.gethostname() or "localhost"
+
+
+def application() -> str:
+    """Return what this machine's bench hosts call themselves: servers know the holder of a lock by it."""
+    return f"{APPLICATION}:{machine()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +68,8 @@ class TrustFolder:
         """
         if self.own.exists() and self.key.exists():
             return False
-        host = socket.gethostname() or "localhost"
-        pem, der = make_certificate(f"Athanor bench host on {host}", application_uri=f"{APPLICATION}:{host}", hosts=(host,))
+        host = machine()
+        pem, der = make_certificate(f"Athanor bench host on {host}", application_uri=application(), hosts=(host,))
         self.keep_own(pem, der)
         return True
 
