@@ -115,8 +115,9 @@ class Peer:
         return int(self._server.transport.sockets[0].getsockname()[1])
 
     async def _end(self) -> None:
+        await asyncio.sleep(0.05)  # a connection that nobody spoke on may still wait to be accepted
         await self._server.shutdown()
-        await asyncio.sleep(0.05)  # so that closed connections are let go before the loop is
+        await asyncio.sleep(0.05)  # and what was closed is let go before the loop is
 
     def stop(self) -> None:
         asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(10.0)

@@ -200,6 +200,7 @@ class TestCavroPump(ProfileConformance):
         ask = call("dispense", volume=0.4)
         before = dict(driver.baseline(ask))
         driver.perform(ask)
+        time.sleep(0.2)  # some steps
         driver.cancel(ask)
         outcome = _await(driver, ask, before)
         assert (outcome.progress, outcome.code) == (Progress.FAILED, "stopped-short")
