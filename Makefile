@@ -21,10 +21,10 @@ demo: $(VENV)/.installed
 	@$(BIN)/athanor dry-run $(DEMO)/campaign.toml --rate 400
 
 test: $(VENV)/.installed
-	@$(BIN)/python -m pytest -q -m "not soak and not page" -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -q -m "not soak and not page and not foreign" -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-fast: $(VENV)/.installed
-	@$(BIN)/python -m pytest -q -m "not soak and not page and not slow" -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -q -m "not soak and not page and not foreign and not slow" -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 soak: $(VENV)/.installed
 	@$(BIN)/python -m pytest -q -m soak
@@ -85,8 +85,9 @@ $(CRATE)/.installed: tests/crate/fill_cache.py
 	@touch $@
 
 # Software that nobody here wrote, each in a process and an environment of its own (some of it is GPL), which the tests of
-# `tests/foreign` hold us against; lock files fix each package.
-foreign: $(NODE)/node_modules/.installed $(FOREIGN)/.installed
+# `tests/foreign` hold us against; lock files fix each package. Nothing of it is needed by `make test`.
+foreign: $(VENV)/.installed $(NODE)/node_modules/.installed $(FOREIGN)/.installed
+	@$(BIN)/python -m pytest -q -m foreign -n 2 --dist loadfile --no-loadscope-reorder tests/foreign
 
 $(NODE)/node_modules/.installed: $(NODE)/package.json $(NODE)/package-lock.json
 	@npm ci --prefix $(NODE) --silent --no-audit --no-fund --ignore-scripts

@@ -21,7 +21,7 @@ from orchestrator.units import parse
 def identities_of(plan: Plan, lab: Path | None) -> dict[str, str]:
     """Read each device's identity; through the live host where there is one, else under the bench's locks.
 
-    With a dry lab these are its simulated devices, which have to run.
+    With a dry lab these are its simulated devices, which have to run, unless they simulate another bench file.
     """
     if plan.bench is None:
         raise BadInput(f"{plan.file.path}: a recorded campaign has no devices; --connect has nothing to read")
@@ -34,7 +34,8 @@ def _aimed(bench: BenchFile, lab: Path) -> BenchFile:
         return bench
     if not plant_lives(lab):
         raise BadInput(f"{lab} is a dry lab and its simulated devices do not run; `{typed('simulate', bench.path)}` starts them")
-    return at_plant(bench, read_endpoints(lab / PLANT / ENDPOINTS))
+    endpoints = read_endpoints(lab / PLANT / ENDPOINTS)
+    return at_plant(bench, endpoints) if endpoints.get("bench_sha256") == bench.sha256 else bench
 
 
 def described(plan: Plan) -> dict[str, Any]:

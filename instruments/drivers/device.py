@@ -62,8 +62,10 @@ class Device(Driver):
         """
         super().__init_subclass__()
         cls._MARKED = marks_of(cls)
-        cls.COMMANDS = {**cls.COMMANDS, **{name: one.command for name, one in cls._MARKED.items() if one.command}}
-        cls.CHANNELS = {**cls.CHANNELS, **{name: one.channel for name, one in cls._MARKED.items() if one.channel}}
+        marked = {name: one.command for name, one in cls._MARKED.items() if one.command}
+        cls.COMMANDS = {**cls.COMMANDS, **marked, **vars(cls).get("COMMANDS", {})}  # what the class itself says holds
+        channels = {name: one.channel for name, one in cls._MARKED.items() if one.channel}
+        cls.CHANNELS = {**cls.CHANNELS, **channels, **vars(cls).get("CHANNELS", {})}
         cls.SAFE_ACTIONS = cls.SAFE_ACTIONS | {name for name, one in cls._MARKED.items() if one.is_safe}
         once = [name for name, one in cls.COMMANDS.items() if one.kind in (StepKind.DOSING, StepKind.PROGRAM)]
         for needed, own, base in (("outcome", cls.outcome, Device.outcome), ("cancel", cls.cancel, Device.cancel)):

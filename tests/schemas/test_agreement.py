@@ -3,6 +3,7 @@
 import re
 import tomllib
 from pathlib import Path
+from shutil import copy
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -61,6 +62,8 @@ def disagreement(kind: str, text: str, folder: Path) -> str | None:
 def test_what_the_parser_accepts_the_schema_accepts(path: Path, tmp_path: Path) -> None:
     kind = kind_of(path.read_text())
     assert kind is not None
+    for driver in path.parent.glob("*.py"):
+        copy(driver, tmp_path)
     assert disagreement(kind, path.read_text(), tmp_path) is None
 
 
