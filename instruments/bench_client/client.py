@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 from pydantic import ValidationError
 from typing_extensions import override
 
-from instruments.lab_processes.http import Unreached, exchange, parse_object, refusal_error
+from instruments.lab_processes.http import exchange, parse_object, refusal_error
 from instruments.lab_processes.state_files import HOST, LATCHED, read_lab_state, read_state_file
 from orchestrator.domain.codec import REPORT, REQUEST, read_line
 from orchestrator.domain.records import Reading, RunReport, RunRequest
@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 _ANSWER_SECONDS: Final = 15.0
 """Wall seconds for an answer beyond the wait that was asked for: the host journals on a busy disk before it answers."""
 RESTART_WITHIN: Final = 10.0
+"""Wall seconds for the return of a host whose note does not say how long its bench file allows."""
 _BEAT_SECONDS: Final = 2.0
 """Wall seconds of the heartbeat's long-poll: well below any grace time."""
 _FENCE_HEADER: Final = "X-Athanor-Fence"
@@ -50,7 +51,8 @@ class HostClient(Bench):
             socket_path: The host's unix socket.
             fence: The campaign's fencing number; the host refuses an older one.
             campaign: The campaign's name.
-            restart_within: Wall seconds during which a host that cannot be reached may be on its way back.
+            restart_within: Wall seconds during which a host that cannot be reached, or gives no answer, may be on its way back
+                or about to be replaced.
             lab: The lab, where it is on this machine: says whether a host that cannot be reached was replaced by the latch.
             beats: Whether a campaign's client (one with a fence) keeps a heartbeat from its first run on.
         """
@@ -64,12 +66,12 @@ class HostClient(Bench):
         self._heartbeat: Heartbeat | None = None
 
     @classmethod
-    def of_lab(cls, lab: Path, *, campaign: str = "", fence: int | None = None, restart_within: float = RESTART_WITHIN) -> Self:
-        """Talk to the host of a lab. HostError when none was started there."""
+    def of_lab(cls, lab: Path, *, campaign: str = "", fence: int | None = None) -> Self:
+        """Talk to the host of a lab, as patiently as its bench file allows. HostError when none was started there."""
         note = read_lab_state(lab, HOST)
         if "socket" not in note:
             raise HostError(f"lab {lab} has no bench host: {lab / HOST} is not there")
-        return cls(note["socket"], fence, campaign=campaign, restart_within=restart_within, lab=lab)
+        return cls(note["socket"], fence, campaign=campaign, restart_within=note.get("restart_within", RESTART_WITHIN), lab=lab)
 
     # ------------------------------------------------------------------ the port
 
@@ -176,7 +178,7 @@ class HostClient(Bench):
             try:
                 status, text = exchange(self._socket, method, path, body, timeout=timeout, headers=self._headers)
                 break
-            except Unreached:  # every request is idempotent: it may have arrived
+            except HostError:  # every request is idempotent: it may have arrived
                 self._refuse_latched()
                 if time.monotonic() > deadline:
                     raise

@@ -171,7 +171,9 @@ def _live(lab: Path, host: HostParts, held: ExitStack) -> int:
     while not executor.ready.is_set() and not _ends(executor, leaving):
         executor.ready.wait(_TURN / 10)
     if executor.ready.is_set():
-        write_state_file(lab / HOST, {**Process.this().document(), "socket": str(path), "bench_sha256": host.bench.sha256, "boot": boot})
+        patience = host.bench.spec.bench.restart_within
+        note = {"socket": str(path), "bench_sha256": host.bench.sha256, "boot": boot, "restart_within": patience}
+        write_state_file(lab / HOST, {**Process.this().document(), **note})
         logger.info("ready on %s", path)
     while not _ends(executor, leaving):
         pass

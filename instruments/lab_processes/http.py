@@ -29,10 +29,6 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-class Unreached(HostError):
-    """Nobody listens, or the line broke: a host that is being started again may answer in a moment."""
-
-
 def exchange(
     socket_path: str, method: str, path: str, body: Any = None, *, timeout: float, headers: Mapping[str, str] | None = None
 ) -> tuple[int, str]:
@@ -47,8 +43,7 @@ def exchange(
         headers: Further ones.
 
     Raises:
-        Unreached: Nobody listens, or the connection broke; the request may have arrived.
-        HostError: No answer in time.
+        HostError: Nobody listens, the connection broke, or no answer came in time: the request may have arrived.
     """
     connection = _UnixConnection(socket_path, timeout)
     content = None if body is None else json.dumps(body)
@@ -60,7 +55,7 @@ def exchange(
     except TimeoutError as error:
         raise HostError(f"bench host at {socket_path} gave no answer to {method} {path} within {timeout:g} s") from error
     except (OSError, http.client.HTTPException) as error:
-        raise Unreached(f"bench host at {socket_path} cannot be reached: {str(error) or type(error).__name__}") from error
+        raise HostError(f"bench host at {socket_path} cannot be reached: {str(error) or type(error).__name__}") from error
     finally:
         connection.close()
 

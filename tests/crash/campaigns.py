@@ -14,14 +14,17 @@ from tests.crash.oracle import plant_verdict
 RATE = 1000.0
 
 
-def quick_campaign(folder: Path, *, budget: int) -> Path:
-    """Scaffold a lab whose experiments are short in lab time and proposed without a model; return the campaign file."""
+def quick_campaign(folder: Path, *, budget: int, restart_within: str = "60 s") -> Path:
+    """Scaffold a lab whose experiments are short in lab time and proposed without a model; return the campaign file.
+
+    A host that a busy machine starts slowly is no reason to latch the bench, so that it has a minute unless told otherwise.
+    """
     scaffold(folder)
     path = folder / "campaign.toml"
     make_quick(path)
     path.write_text(path.read_text().replace("budget = 24", f"budget = {budget}"))
-    bench = folder / "bench.toml"  # a host that a busy machine starts slowly is no reason to latch the bench
-    bench.write_text(re.sub(r'restart_within = "[^"]*"', 'restart_within = "60 s"', bench.read_text()))
+    bench = folder / "bench.toml"
+    bench.write_text(re.sub(r'restart_within = "[^"]*"', f'restart_within = "{restart_within}"', bench.read_text()))
     return path
 
 

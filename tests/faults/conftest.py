@@ -1,6 +1,7 @@
 """Labs that leave no process behind, even where a test fails."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -14,8 +15,8 @@ def make_laboratory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeLa
     """Make labs that live as long as the tests of a file."""
     made: list[Laboratory] = []
 
-    def make(*, budget: int, rate: float) -> Laboratory:
-        made.append(Laboratory.new(tmp_path_factory.mktemp("lab") / "bench", budget=budget, rate=rate))
+    def make(*, rate: float, **campaign: Any) -> Laboratory:
+        made.append(Laboratory.new(tmp_path_factory.mktemp("lab") / "bench", rate=rate, **campaign))
         return made[-1]
 
     yield make

@@ -52,9 +52,9 @@ class Laboratory:
     campaign: str = CAMPAIGN
 
     @classmethod
-    def new(cls, folder: Path, *, budget: int, rate: float) -> "Laboratory":
+    def new(cls, folder: Path, *, rate: float, **campaign: Any) -> "Laboratory":
         """Scaffold a quick campaign; nothing runs yet."""
-        file = quick_campaign(folder, budget=budget)
+        file = quick_campaign(folder, **campaign)
         return cls(file, file.parent / ".athanor-dry", rate)
 
     # ----------------------------------------------------------------- the plant and its host

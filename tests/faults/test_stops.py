@@ -27,7 +27,7 @@ BUSY: Final = 10.0
 
 @pytest.fixture(scope="module")
 def laboratory(make_laboratory: MakeLaboratory) -> Laboratory:
-    return make_laboratory(budget=40, rate=RATE)
+    return make_laboratory(budget=40, rate=RATE, restart_within="15 s")
 
 
 def test_a_suspended_host_is_replaced_by_the_safe_state_within_the_declared_time(

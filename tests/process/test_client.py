@@ -1,5 +1,6 @@
 """The client keeps the Bench port's promises over a real unix socket."""
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from instruments.bench_client import client as client_module
 from instruments.bench_client.client import HostClient
 from instruments.lab_processes.state_files import HOST, LATCHED, write_state_file
 from orchestrator.domain.lifecycle import RunStatus, StepKind
@@ -121,10 +123,33 @@ def test_a_host_that_stays_away_is_an_error_that_names_its_socket(tmp_path: Path
 
 
 def test_nobody_waits_for_the_host_of_a_latched_bench(lab: Path, tmp_path: Path) -> None:
-    write_state_file(lab / HOST, {"socket": str(tmp_path / "nobody")})
+    write_state_file(lab / HOST, {"socket": str(tmp_path / "nobody"), "restart_within": 600.0})
     write_state_file(lab / LATCHED, {"reason": "host died twice", "by": "supervisor"})
-    with HostClient.of_lab(lab, restart_within=600.0) as client, pytest.raises(NeedsPerson, match=r"latched .host died twice"):
+    with HostClient.of_lab(lab) as client, pytest.raises(NeedsPerson, match=r"latched .host died twice"):
         client.report("k1")
+
+
+def test_a_silent_host_is_waited_for_until_it_was_replaced_by_the_latch(lab: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A supervisor whose bench file allows a minute replaces a suspended host later than one answer may take."""
+    monkeypatch.setattr(client_module, "_ANSWER_SECONDS", 0.2)
+    write_state_file(lab / HOST, {"socket": str(tmp_path / "s"), "restart_within": 600.0})
+    late = threading.Timer(0.5, write_state_file, (lab / LATCHED, {"reason": "gave no answer for 30 s", "by": "supervisor"}))
+    with socket.socket(socket.AF_UNIX) as suspended, HostClient.of_lab(lab) as client:
+        suspended.bind(str(tmp_path / "s"))
+        suspended.listen()
+        late.start()
+        with pytest.raises(NeedsPerson, match=r"latched .gave no answer for 30 s"):
+            client.report("k1")
+    late.join()
+
+
+def test_a_host_that_stays_silent_is_an_error_that_names_the_question(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "_ANSWER_SECONDS", 0.1)
+    with socket.socket(socket.AF_UNIX) as suspended, HostClient(tmp_path / "s", restart_within=0.0) as client:
+        suspended.bind(str(tmp_path / "s"))
+        suspended.listen()
+        with pytest.raises(HostError, match=r"no answer to GET /runs/k1\?after=-1&wait=0 within 0.1 s"):
+            client.report("k1")
 
 
 def test_a_lab_without_a_host_is_told_in_one_line(lab: Path) -> None:
