@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from models.threads import use_threads
+from tests import commands
 from tests.postgresql import Server, running_server
 
 os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="athanor-test-prefect-")  # before anything imports Prefect
@@ -52,6 +53,7 @@ def _one_thread() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _no_process_outlives_the_tests() -> Iterator[None]:
     yield
+    commands.leave()
     left = _our_processes()
     assert not left, f"processes left behind: {left}"
 

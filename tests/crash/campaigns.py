@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flows.cli.init import scaffold
+from tests.commands import run_command
 from tests.crash.oracle import plant_verdict
 
 RATE = 1000.0
@@ -39,9 +40,7 @@ def make_quick(path: Path) -> None:
 
 def athanor(*arguments: str, timeout: float = 240.0) -> subprocess.CompletedProcess[str]:
     """Run the command line to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "flows.cli.main", *arguments], capture_output=True, text=True, timeout=timeout, check=False
-    )
+    return run_command(arguments, timeout=timeout)
 
 
 Entry = Callable[[Path, Path, int, str], subprocess.CompletedProcess[str]]

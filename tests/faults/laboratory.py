@@ -23,13 +23,16 @@ from instruments.lab_processes.processes import process_table
 from orchestrator.domain.records import ExperimentRun
 from orchestrator.ports import Changes
 from orchestrator.store.sql import SqlStore
+from tests.commands import Command, type_command
 from tests.crash.campaigns import athanor, quick_campaign
 from tests.crash.oracle import truth
 
 CAMPAIGN: Final = "cdse-600"
 PATIENCE: Final = 90.0
 """Wall seconds to wait for what has to come on a busy machine."""
+COMMAND: Final = "flows.cli.main"
 Event = dict[str, Any]
+Typed = Command | subprocess.Popen[str]
 
 
 def eventually(condition: Callable[[], bool], what: str, *, within: float = PATIENCE) -> float:
@@ -48,7 +51,7 @@ class Laboratory:
     file: Path
     lab: Path
     rate: float
-    commands: list[subprocess.Popen[str]] = field(default_factory=list)
+    commands: list[Typed] = field(default_factory=list)
     campaign: str = CAMPAIGN
 
     @classmethod
@@ -126,24 +129,22 @@ class Laboratory:
         *more: str,
         limit: Callable[[], None] | None = None,
         view: str = "--no-view",
-        entry: Sequence[str] = ("flows.cli.main",),
-    ) -> subprocess.Popen[str]:
-        """Type the command; its words go to a file of its own."""
+        entry: Sequence[str] = (COMMAND,),
+    ) -> Typed:
+        """Type the command; its words go to a file of its own. In a fresh interpreter where it has a limit or another entry."""
         words = ["dry-run", str(self.file), "--lab", str(self.lab), "--rate", f"{self.rate:g}", view, *more]
         output = self.file.parent / f"command{len(self.commands)}"
         with output.with_suffix(".out").open("w") as out, output.with_suffix(".err").open("w") as err:
-            command = subprocess.Popen(
-                [sys.executable, "-m", *entry, *words],
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                text=True,
-                preexec_fn=limit,
-            )
+            command: Typed
+            if limit is None and tuple(entry) == (COMMAND,):
+                command = type_command(words, out=out, err=err)
+            else:
+                fresh = [sys.executable, "-m", *entry, *words]
+                command = subprocess.Popen(fresh, stdin=subprocess.DEVNULL, stdout=out, stderr=err, text=True, preexec_fn=limit)
         self.commands.append(command)
         return command
 
-    def ended(self, command: subprocess.Popen[str]) -> "Ended":
+    def ended(self, command: Typed) -> "Ended":
         """Wait for a command's end."""
         code = command.wait(timeout=2 * PATIENCE)
         output = self.file.parent / f"command{self.commands.index(command)}"

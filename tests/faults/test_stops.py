@@ -4,7 +4,6 @@ One lab for all: each test finds the campaign unfinished, lets it heat, and leav
 """
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +13,7 @@ from instruments.bench.file import load_bench
 from instruments.lab_processes.process_identity import Process
 from orchestrator.domain.lifecycle import RunStatus
 from tests.faults.conftest import MakeLaboratory
-from tests.faults.laboratory import Ended, Event, Laboratory, eventually, suspend
+from tests.faults.laboratory import Ended, Event, Laboratory, Typed, eventually, suspend
 
 pytestmark = pytest.mark.slow
 
@@ -97,7 +96,7 @@ def test_stop_makes_a_bench_safe_whose_host_and_campaign_are_suspended(laborator
     resume(laboratory)
 
 
-def heat(laboratory: Laboratory) -> tuple[subprocess.Popen[str], Process, list[Event]]:
+def heat(laboratory: Laboratory) -> tuple[Typed, Process, list[Event]]:
     """Carry the campaign on until the heater is on; return the command, the host, and what had happened until then."""
     command = laboratory.dry_run()
     eventually(lambda: laboratory.is_heating() or command.poll() is not None, "heating")

@@ -3,8 +3,6 @@
 import json
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +13,7 @@ from typing import Any
 from instruments.transport.base import Transport
 from instruments.transport.opening import open_link
 from orchestrator.clock import PlantClock
+from tests.commands import Command, type_command
 
 PLANT = """
 [tube]
@@ -60,7 +59,7 @@ _START_LIMIT = 60.0
 @dataclass
 class RunningPlant:
     folder: Path
-    process: subprocess.Popen[bytes]
+    process: Command
 
     @property
     def announced(self) -> dict[str, Any]:
@@ -102,9 +101,9 @@ def running_plant(folder: Path, *, rate: float, seed: int = 1, plant: str = PLAN
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "plant.toml").write_text(plant)
     options = ["--plant", str(folder / "plant.toml"), "--folder", str(folder), "--bench-sha256", "00"]
-    command = [sys.executable, "-m", "simulators.plant", *options, "--seed", str(seed), "--rate", str(rate)]
+    words = [*options, "--seed", str(seed), "--rate", str(rate)]
     with (folder / "plant.log").open("ab") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
+        process = type_command(words, out=log, err=log, module="simulators.plant")
         try:
             yield RunningPlant(folder, _started(process, folder))
         finally:
@@ -112,7 +111,7 @@ def running_plant(folder: Path, *, rate: float, seed: int = 1, plant: str = PLAN
             process.wait(30.0)
 
 
-def _started(process: subprocess.Popen[bytes], folder: Path) -> subprocess.Popen[bytes]:
+def _started(process: Command, folder: Path) -> Command:
     until = time.monotonic() + _START_LIMIT
     while not (folder / "endpoints.json").exists() or json.loads((folder / "endpoints.json").read_text())["pid"] != process.pid:
         assert process.poll() is None, (folder / "plant.log").read_text()

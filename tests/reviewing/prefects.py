@@ -1,6 +1,5 @@
 """What a test asks of the Prefect server of a lab, through the same interface as the page."""
 
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from flows.prefect_view.review_form import row_field, row_of
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.errors import AthanorError
 from orchestrator.history import History
-from tests.faults.laboratory import PATIENCE, Laboratory, eventually
+from tests.faults.laboratory import PATIENCE, Laboratory, Typed, eventually
 
 UNHAPPY: Final = ("FAILED", "CRASHED")
 
@@ -86,7 +85,7 @@ def history(laboratory: Laboratory) -> History:
     return History.of(laboratory.changes())
 
 
-def until_asked(laboratory: Laboratory, command: "subprocess.Popen[str]") -> None:
+def until_asked(laboratory: Laboratory, command: Typed) -> None:
     """Wait until a request is put to people."""
 
     def is_asked() -> bool:

@@ -3,7 +3,6 @@
 import os
 import signal
 import sqlite3
-import subprocess
 import time
 from contextlib import closing
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from instruments.lab_processes.state_files import read_state_file
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.errors import AthanorError
 from orchestrator.history import History
-from tests.faults.laboratory import PATIENCE, Laboratory, eventually
+from tests.faults.laboratory import PATIENCE, Laboratory, Typed, eventually
 from tests.reviewing.prefects import answered
 
 CHILD: Final = "flows.prefect_view.review_run"
@@ -55,7 +54,7 @@ class Reviewed:
         """All that the ledger holds."""
         return History.of(self.laboratory.changes())
 
-    def start(self) -> "subprocess.Popen[str]":
+    def start(self) -> Typed:
         """Type the command."""
         return self.laboratory.dry_run(view="--view")
 
@@ -143,7 +142,7 @@ class Reviewed:
             return dict(rows.fetchall())
 
 
-def kill(command: "subprocess.Popen[str]") -> None:
+def kill(command: Typed) -> None:
     """Kill a command and wait until it is gone."""
     os.kill(command.pid, signal.SIGKILL)
     command.wait(timeout=PATIENCE)

@@ -1,7 +1,6 @@
 """The processes of a reviewed campaign are killed while a form is open and right after it was submitted; nobody is asked twice."""
 
 import signal
-import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ from flows.prefect_server.login import LOGIN_VARIABLE
 from instruments.lab_processes.process_identity import Process
 from orchestrator.domain.lifecycle import AnswerStatus, RunStatus
 from tests.crash.oracle import judge
-from tests.faults.laboratory import CAMPAIGN, PATIENCE, eventually, suspend
+from tests.faults.laboratory import CAMPAIGN, PATIENCE, Typed, eventually, suspend
 from tests.reviewing.reviewed import Reviewed, kill
 from tests.serving.served import LOGIN, Served, settled
 
@@ -232,7 +231,7 @@ def test_with_a_login_the_terminal_decides_and_the_form_is_closed(begin: Begin) 
     carried_out_once(reviewed, 1)
 
 
-def campaign(command: "subprocess.Popen[str]") -> Process:
+def campaign(command: Typed) -> Process:
     found = Process.of(command.pid)
     assert found is not None
     return found

@@ -2,7 +2,6 @@
 
 import re
 import statistics
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -20,7 +19,7 @@ from orchestrator.domain.review import ReviewRequest
 from orchestrator.errors import AthanorError
 from orchestrator.history import History
 from orchestrator.store.sql import SqlStore
-from tests.faults.laboratory import CAMPAIGN, Laboratory, eventually
+from tests.faults.laboratory import CAMPAIGN, Laboratory, Typed, eventually
 from tests.report.browser import browser, missing
 from tests.reviewing.prefects import UNHAPPY, Prefect, history, prefect_of
 from tests.reviewing.test_page import choose, row, waited, write
@@ -94,7 +93,7 @@ class Person:
     """Answers what is asked, in turn: through the form's interface, in the terminal, in the page itself."""
 
     laboratory: Laboratory
-    command: subprocess.Popen[str]
+    command: Typed
     prefect: Prefect
     chromium: Any
     pictures: Path
