@@ -26,6 +26,7 @@ from orchestrator.store.sql import SqlStore
 from tests.commands import Command, type_command
 from tests.crash.campaigns import athanor, quick_campaign
 from tests.crash.oracle import truth
+from tests.prefect_database import with_database
 
 CAMPAIGN: Final = "cdse-600"
 PATIENCE: Final = 90.0
@@ -72,9 +73,14 @@ class Laboratory:
         """Where the plant's ports stand."""
         return self.lab / "plant" / "endpoints.json"
 
+    def make(self) -> None:
+        """Make the lab as the command would, with a Prefect database that is migrated already; may be repeated."""
+        make_lab(self.lab, beside=self.file, kind="dry")
+        with_database(self.lab / "prefect")
+
     def start_plant(self) -> None:
         """Start the plant as the command would, so that it can be disturbed before a campaign begins."""
-        make_lab(self.lab, beside=self.file, kind="dry")
+        self.make()
         bench = load_bench(self.bench)
         plant, secured = self.file.parent / "plant.toml", secured_links(bench)
         ensure_plant(self.lab, plant, bench_sha256=bench.sha256, seed=0, rate=self.rate, secured=secured)
@@ -132,6 +138,8 @@ class Laboratory:
         entry: Sequence[str] = (COMMAND,),
     ) -> Typed:
         """Type the command; its words go to a file of its own. In a fresh interpreter where it has a limit or another entry."""
+        if view == "--view":
+            self.make()
         words = ["dry-run", str(self.file), "--lab", str(self.lab), "--rate", f"{self.rate:g}", view, *more]
         output = self.file.parent / f"command{len(self.commands)}"
         with output.with_suffix(".out").open("w") as out, output.with_suffix(".err").open("w") as err:

@@ -16,6 +16,7 @@ from instruments.lab_processes.locks import read_holder
 from instruments.lab_processes.process_identity import Process, reap
 from instruments.lab_processes.state_files import read_state_file
 from orchestrator.errors import BadInput
+from tests.prefect_database import with_database
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +31,7 @@ _CLIENT = (
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING", "ATHANOR_PREFECT_HOME", LOGIN_VARIABLE):
         monkeypatch.delenv(name, raising=False)
-    folder = tmp_path / "prefect"
+    folder = with_database(tmp_path / "prefect")
     yield folder
     if keeper := read_holder(folder / "keeper.lock"):
         keeper.process.terminate(ENDED_WITHIN)

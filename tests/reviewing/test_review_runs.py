@@ -38,6 +38,7 @@ from orchestrator.domain.review import ReviewRequest
 from orchestrator.history import History
 from orchestrator.loop import Settle
 from orchestrator.store.sql import SqlStore
+from tests.prefect_database import with_database
 from tests.reviewing.prefects import answered
 from tests.reviewing.scripted import CAMPAIGN_FILE, Desk, HandClock, answer
 
@@ -49,7 +50,7 @@ PATIENCE = 90.0
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerUse]:
-    use = ServerUse(tmp_path_factory.mktemp("prefect"))
+    use = ServerUse(with_database(tmp_path_factory.mktemp("prefect")))
     use.acquire()
     assert use.reason is None
     before = dict(os.environ)

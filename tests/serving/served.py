@@ -14,7 +14,6 @@ from typing import Any, Final
 
 import httpx
 
-from flows.plans.lab import make_lab
 from flows.prefect_server.login import LOGIN_VARIABLE
 from instruments.lab_processes.process_identity import Process
 from instruments.lab_processes.state_files import read_state_file
@@ -47,7 +46,7 @@ class Served:
             laboratory: The lab.
             deaf: Start it with interrupts ignored, as a script does with `&`.
         """
-        make_lab(laboratory.lab, beside=laboratory.file, kind="dry")
+        laboratory.make()
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
         command = subprocess.Popen(
             [sys.executable, "-m", "flows.cli.main", "serve", "--lab", str(laboratory.lab)],
