@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from simulators.clock import LabClock
-from simulators.eurotherm import EurothermLine
+from simulators.eurotherm import OvenUnit
 from simulators.faults import FaultBook
+from simulators.modbus_rtu import RegisterLine
 from simulators.oven import Oven, OvenBody
 from simulators.serial_server import SerialServer
 from simulators.truth import PhysicalEvent
@@ -33,7 +34,7 @@ def oven() -> Oven:
 def client(oven: Oven, tmp_path: Path) -> Iterator[minimalmodbus.Instrument]:
     loop, clock = asyncio.new_event_loop(), LabClock(time.monotonic(), 1.0)
     faults = FaultBook(_ignore, lambda: 0.0, np.random.default_rng(0))
-    server = SerialServer(tmp_path / "oven.tty", EurothermLine(1, oven), {"oven": oven}, faults, clock, touched=lambda: None)
+    server = SerialServer(tmp_path / "oven.tty", RegisterLine([OvenUnit(1, oven)]), {"oven": oven}, faults, clock, touched=lambda: None)
 
     async def each(work: str) -> None:
         getattr(server, work)()
