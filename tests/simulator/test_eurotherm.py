@@ -171,7 +171,7 @@ def test_temperatures_count_in_the_configured_decimals_and_powers_in_tenths(deci
     rig.ask(f"01 06 00 1a {120 * counts:04x}")
     rig.ask("01 06 00 03 01 f4")
     assert (rig.oven.remote, rig.oven.power) == (120.0, 0.5)
-    assert rig.ask("01 03 00 01 00 01") == f"01 03 02 {22 * counts:04x}"[:-2] + f" {22 * counts & 0xFF:02x}"
+    assert rig.ask("01 03 00 01 00 01") == f"01 03 02 {22 * counts >> 8:02x} {22 * counts & 0xFF:02x}"
     assert rig.ask("01 03 02 0d 00 01") == f"01 03 02 00 {decimals:02x}"
 
 
