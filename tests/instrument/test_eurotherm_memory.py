@@ -1,6 +1,5 @@
 """What a Eurotherm controller keeps in its EEPROM is written when it changes and never twice: driver and device count alike."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Final
@@ -79,9 +78,7 @@ class Rig:
             self.driver.make_safe("off")
 
 
-@pytest.fixture(params=[None, 2, 3, 5], ids=lambda lost: f"lost={lost}")
-def lost(request: pytest.FixtureRequest) -> Iterator[int | None]:
-    yield request.param
+LOST: Final = pytest.mark.parametrize("lost", [None, 2, 3, 5])
 
 
 def rig(settings: Settings, lost: int | None) -> Rig:
@@ -90,6 +87,7 @@ def rig(settings: Settings, lost: int | None) -> Rig:
     return Rig(oven, EurothermOven(Wire(oven, lost), settings, CLOCK), events)
 
 
+@LOST
 def test_several_programs_write_one_retained_setpoint_once(lost: int | None) -> None:
     one = rig(REMOTE, lost)
     one.run()
@@ -98,6 +96,7 @@ def test_several_programs_write_one_retained_setpoint_once(lost: int | None) -> 
     assert (one.oven.remote, one.oven.is_standby) == (60.0, True)
 
 
+@LOST
 def test_without_a_remote_setpoint_the_retained_one_is_written_as_often_as_it_changes(lost: int | None) -> None:
     one = rig(LOCAL, lost)
     one.run()
