@@ -8,7 +8,8 @@ A pump in basic mode takes packets of either kind, and each reply has the form o
 is carried out. Three libraries of people with pumps live by it: nesp-lib 2.0.0 sends every `SAF` in a safe packet, `SAF0` to a
 pump in basic mode too, and reads the form that it asked for; the Octopus driver of WPI's Aladdin, the same pump, begins with `SAF50`
 in a safe packet; EPsych's hw.NE1000 says it in so many words. What a pump in safe mode does with a basic packet is less sure: here it
-says `?COM`, "invalid communications packet"; EPsych says that it is silent.
+says `?COM`, "invalid communications packet"; EPsych says that it is silent. While an alarm is pending, `SAF` alone is carried out,
+so that the alarm comes in the form that was asked for: nesp-lib reads it in that one.
 """
 
 import binascii
@@ -100,6 +101,8 @@ class PumpRequest(Request):
         self.pump.heard(now)
         if self.pump.alarm is not None:
             alarm, self.pump.alarm = self.pump.alarm, None
+            if self.text.startswith("SAF"):
+                _carry_out(self.pump, now, self.text)
             return self._frame(f"{self.address:02d}A?{alarm}")
         return self._reply(_carry_out(self.pump, now, self.text))
 

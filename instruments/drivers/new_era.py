@@ -137,8 +137,7 @@ class NewEraPump(Device):
         if reply.alarm is not None:
             reply = self._link.send_repeatable(command, NOTHING)
         self._link.check_acknowledged(command, reply)
-        self._link.safe_mode = seconds > 0
-        if (reply.raw[1] < ord("0")) != self._link.safe_mode:
+        if self._link.safe_mode != (seconds > 0):
             raise DeviceError(f"{self._settings.name} acknowledged {command} but kept its mode", sent=Sent.YES)
         self._link.ask("VER", VERSION_REPLY)
         self._alarms_when_armed = self._link.alarm_count

@@ -93,6 +93,7 @@ class PumpLink:
         self._address = address
         self._in_step = False
         self.safe_mode = False
+        """Whether the pump's last reply was a safe packet."""
         self._alarms: list[str] = []
         self.alarm_count = 0
         """Alarms heard since the driver was built."""
@@ -204,6 +205,7 @@ class PumpLink:
             self._in_step = False
             raise
         reply = pump_replies(raw)[0][0]
+        self.safe_mode = raw[1] < ord("0")
         if reply.alarm is not None:
             self._alarms.append(reply.alarm)
             self.alarm_count += 1
@@ -220,7 +222,6 @@ class PumpLink:
         for request in self._probes():
             try:
                 reply = self._exchange(request, VERSION_REPLY, PROBE_DEADLINE, 0.0)
-                self.safe_mode = reply.raw[1] < ord("0")
                 if VERSION_REPLY.fullmatch(reply.data) is None:  # an alarm, or a basic packet that a pump in safe mode complains of
                     reply = self._exchange(self._frame("VER"), VERSION_REPLY, PROBE_DEADLINE, 0.0)
             except LinkError as error:
