@@ -10,7 +10,7 @@ import pytest
 
 from instruments.drivers.new_era import NewEraPump
 from instruments.drivers.protocol import Limit, Progress, Settings
-from instruments.transport.opening import open_link
+from instruments.transport.tcp import TcpTransport
 from orchestrator.errors import DeviceError
 from tests.foreign import BIN, need, told_by
 from tests.instrument.cases import CLOCK, call
@@ -75,7 +75,8 @@ def foreign_pump() -> Iterator[NewEraPump]:
     command = [str(need(BIN / "python")), str(Path(__file__).parent / "serve_labmcp_pump.py"), "60"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        driver = NewEraPump(open_link(kind="tcp", url=f"tcp://127.0.0.1:{int(process.stdout.readline())}"), PUMP, CLOCK)
+        line = TcpTransport(f"tcp://127.0.0.1:{int(process.stdout.readline())}")
+        driver = NewEraPump(line, PUMP, CLOCK)
         yield driver
         driver.close()
         assert process.wait(10.0) == 0
