@@ -14,6 +14,7 @@ from typing_extensions import override
 from simulators.clock import Moment
 from simulators.faults import FaultKind
 from simulators.history import Trace
+from simulators.modbus_rtu import Unit
 from simulators.serial_line import LineProtocol, Request
 from simulators.truth import PhysicalEvent, Record, TruthValue
 
@@ -189,6 +190,31 @@ class BodyLine(LineProtocol):
             for body in self._bodies
             if body.is_addressed(line)
         ]
+
+
+class BodyUnit(Unit):
+    """A body whose registers are a Modbus unit."""
+
+    def __init__(self, body: Body) -> None:
+        super().__init__(body.name, int(body.options.get("unit", 1)))
+        self._body = body
+
+    @override
+    def live(self, now: Moment) -> None:
+        self._body.live(now)
+
+    @override
+    def words(self, numbers: range) -> Sequence[int | None]:
+        registers = self._body.registers
+        return [registers.get(number) for number in numbers]
+
+    @override
+    def takes(self, register: int) -> bool:
+        return register in self._body.registers
+
+    @override
+    def write(self, now: Moment, register: int, word: int) -> bool:
+        return self._body.write(register, word)
 
 
 Speech = Literal["lines", "registers", "opcua"]

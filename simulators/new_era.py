@@ -1,8 +1,15 @@
-"""The command table and framing of New Era type syringe pumps (NE-1000 manual, chapter "RS-232 protocol").
+"""The command table and framing of New Era type syringe pumps (NE-1000 manual, publication 1200-01, chapter 10).
 
 Basic mode: `<address><command> CR` and `STX <address, two digits><status><data> ETX`. Safe mode, both ways:
 `STX <length> <text> <CRC high> <CRC low> ETX`; the length counts itself and all that follows, the CRC is CCITT with start 0.
 An alarm is acknowledged by being sent: the command that it answers is not carried out (chapter "Command errors and alarms").
+
+A pump in basic mode takes packets of either kind, and each reply has the form of the mode that the pump is in once the command
+is carried out. Three libraries of people with pumps live by it: nesp-lib 2.0.0 sends every `SAF` in a safe packet, `SAF0` to a
+pump in basic mode too, and reads the form that it asked for; the Octopus driver of WPI's Aladdin, the same pump, begins with `SAF50`
+in a safe packet; EPsych's hw.NE1000 says it in so many words. What a pump in safe mode does with a basic packet is less sure: here it
+says `?COM`, "invalid communications packet"; EPsych says that it is silent. While an alarm is pending, `SAF` alone is carried out,
+so that the alarm comes in the form that was asked for: nesp-lib reads it in that one.
 """
 
 import binascii
@@ -27,6 +34,12 @@ SHORTEST_SAFE = 4
 
 LONGEST_TIMEOUT = 255
 """s, of the safe mode's communication time-out."""
+
+RATE_UNITS = {"UM": 1000.0, "MM": 1.0, "UH": 60_000.0, "MH": 60.0}
+"""What 1 mL/min is in each unit of the rate."""
+
+LAST_PHASE = 41
+"""Of the pumping program (manual, 10.2.1)."""
 
 UNKNOWN, NOT_APPLICABLE, OUT_OF_RANGE, BAD_PACKET = "?", "?NA", "?OOR", "?COM"
 
@@ -83,11 +96,13 @@ class PumpRequest(Request):
     @override
     def execute(self, now: Moment) -> bytes:
         self.pump.advance(now)
-        if not self.packet.is_valid or self.packet.is_safe != bool(self.pump.safe_seconds):
+        if not self.packet.is_valid or (self.pump.safe_seconds and not self.packet.is_safe):
             return self._reply(BAD_PACKET)
         self.pump.heard(now)
         if self.pump.alarm is not None:
             alarm, self.pump.alarm = self.pump.alarm, None
+            if self.text.startswith("SAF"):
+                _carry_out(self.pump, now, self.text)
             return self._frame(f"{self.address:02d}A?{alarm}")
         return self._reply(_carry_out(self.pump, now, self.text))
 
@@ -107,7 +122,7 @@ class PumpRequest(Request):
 
 
 class NewEraLine(LineProtocol):
-    """Several addressed pumps on one pair of wires; a pump in basic mode does not see safe packets."""
+    """Several addressed pumps on one pair of wires."""
 
     def __init__(self, pumps: Mapping[int, SyringePump]) -> None:
         super().__init__(INTER_BYTE_TIMEOUT)
@@ -122,7 +137,7 @@ class NewEraLine(LineProtocol):
         match = _COMMAND.fullmatch(packet.text)
         address = int(match["address"] or 0) if match else -1
         pump = self._pumps.get(address)
-        if match is None or pump is None or (packet.is_safe and not pump.safe_seconds):
+        if match is None or pump is None:
             return None
         return PumpRequest(pump.name, match["name"] + match["argument"], address, pump, packet)
 
@@ -188,32 +203,78 @@ def _diameter(pump: SyringePump, now: Moment, argument: str) -> str:
 
 
 def _rate(pump: SyringePump, now: Moment, argument: str) -> str:
+    if pump.selected_phase != 1:
+        return NOT_APPLICABLE
     if not argument:
-        return four_digits(pump.rate) + "MM"
-    value = parse_number(argument.removesuffix("MM"))
-    return "" if value is not None and pump.set_rate(now, value) else OUT_OF_RANGE
+        return four_digits(pump.rate * RATE_UNITS[pump.rate_unit]) + pump.rate_unit
+    unit = argument[-2:] if argument[-2:] in RATE_UNITS else pump.rate_unit
+    if pump.moving and unit != pump.rate_unit:
+        return NOT_APPLICABLE
+    value = parse_number(argument.removesuffix(unit))
+    if value is None or not pump.set_rate(now, value / RATE_UNITS[unit]):
+        return OUT_OF_RANGE
+    pump.rate_unit = unit
+    return ""
+
+
+def _volumes(pump: SyringePump) -> tuple[str, float]:
+    """Give the unit of volumes, and what 1 mL is in it."""
+    return ("UL", 1000.0) if pump.tells_microlitres else ("ML", 1.0)
 
 
 def _volume(pump: SyringePump, now: Moment, argument: str) -> str:
+    unit, factor = _volumes(pump)
+    if pump.selected_phase != 1:
+        return NOT_APPLICABLE
     if not argument:
-        return four_digits(pump.target) + "ML"
+        return four_digits(pump.target * factor) + unit
     if pump.moving:
         return NOT_APPLICABLE
-    if argument == "ML":
+    if argument in ("UL", "ML"):
+        pump.volume_unit = argument
+        if argument != unit:  # the number stays as it is
+            pump.set_volume(now, pump.target * factor / _volumes(pump)[1])
         return ""
     value = parse_number(argument)
-    return "" if value is not None and pump.set_volume(now, value) else OUT_OF_RANGE
+    return "" if value is not None and pump.set_volume(now, value / factor) else OUT_OF_RANGE
 
 
 def _direction(pump: SyringePump, now: Moment, argument: str) -> str:
+    if pump.selected_phase != 1:
+        return NOT_APPLICABLE
     if not argument:
         return "WDR" if pump.withdraws else "INF"
-    if argument not in ("INF", "WDR"):
+    if argument not in ("INF", "WDR", "REV"):
         return UNKNOWN
+    if pump.moving and pump.target > 0.0:
+        return NOT_APPLICABLE
+    pump.set_withdraws(now, withdraws=not pump.withdraws if argument == "REV" else argument == "WDR")
+    return ""
+
+
+def _phase(pump: SyringePump, _now: Moment, argument: str) -> str:
+    if not argument:
+        return f"{pump.selected_phase:02d}"
     if pump.moving:
         return NOT_APPLICABLE
-    pump.set_withdraws(now, withdraws=argument == "WDR")
+    if not argument.isdigit() or not 1 <= int(argument) <= LAST_PHASE:
+        return OUT_OF_RANGE
+    pump.selected_phase = int(argument)
     return ""
+
+
+def _function(pump: SyringePump, _now: Moment, argument: str) -> str:
+    pumps_on = pump.selected_phase == 1 or (pump.selected_phase == 2 and pump.goes_on)
+    if not argument:
+        return "RAT" if pumps_on else "STP"
+    if pump.moving:
+        return NOT_APPLICABLE
+    if argument not in ("RAT", "STP"):
+        return UNKNOWN
+    if pump.selected_phase == 2:
+        pump.goes_on = argument == "RAT"
+        return ""
+    return "" if (argument == "RAT") == pumps_on else NOT_APPLICABLE  # other phases are not simulated
 
 
 def _run(pump: SyringePump, now: Moment, argument: str) -> str:
@@ -233,7 +294,8 @@ def _stop(pump: SyringePump, now: Moment, argument: str) -> str:
 
 
 def _dispensed(pump: SyringePump, _now: Moment, argument: str) -> str:
-    return UNKNOWN if argument else f"I{four_digits(pump.infused)}W{four_digits(pump.withdrawn)}ML"
+    unit, factor = _volumes(pump)
+    return UNKNOWN if argument else f"I{four_digits(pump.infused * factor)}W{four_digits(pump.withdrawn * factor)}{unit}"
 
 
 def _clear(pump: SyringePump, now: Moment, argument: str) -> str:
@@ -261,6 +323,8 @@ _TABLE: dict[str, Callable[[SyringePump, Moment, str], str]] = {
     "RAT": _rate,
     "VOL": _volume,
     "DIR": _direction,
+    "PHN": _phase,
+    "FUN": _function,
     "RUN": _run,
     "STP": _stop,
     "DIS": _dispensed,

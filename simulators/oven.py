@@ -56,6 +56,9 @@ class OvenBody:
     power_at_break: float = 0.0
     """Output of the automatic mode while the sensor is broken, 0 to 1."""
 
+    decimals: int = 1
+    """Decimal places of temperatures on display and wire."""
+
     noise: float = 0.05
     """degC, standard deviation of the process value."""
 
@@ -70,8 +73,8 @@ class Oven:
         """degC, the two retained set points."""
         self.selected = 0
         """Which of them holds."""
-        self.retained_writes = 0
-        """How often a retained set point was written: the memory lasts for about 100 000."""
+        self.retained_writes = [0, 0]
+        """How often each of them was written, by whatever register: the memory lasts for about 100 000."""
         self.is_remote = False
         """Whether the remote set point is asked for."""
         self.remote = body.ambient
@@ -140,10 +143,10 @@ class Oven:
         """Set a retained set point (degC); False outside the limits."""
         if not self._is_legal(target):
             return False
-        self.retained_writes += 1
+        self.retained_writes[which] += 1
         self.local[which] = target
         self._retarget()
-        self._record(now.lab, "setpoint", **{f"sp{which + 1}_degc": target, "retained_writes": self.retained_writes})
+        self._record(now.lab, "setpoint", **{f"sp{which + 1}_degc": target, "retained_writes": sum(self.retained_writes)})
         return True
 
     def set_target(self, now: Moment, target: float) -> bool:
@@ -259,7 +262,9 @@ class Oven:
             "power": self.power,
             "remote": self.is_remote,
             "remote_failed": self.remote_failed,
-            "retained_writes": self.retained_writes,
+            "retained_writes": sum(self.retained_writes),
+            "sp1_writes": self.retained_writes[0],
+            "sp2_writes": self.retained_writes[1],
             "sensor_broken": self.sensor_broken,
             "heater_dead": self.heater_dead,
         }

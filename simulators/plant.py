@@ -25,17 +25,17 @@ from typing import Any
 import numpy as np
 
 from orchestrator.errors import AthanorError, BadInput
-from simulators.body import Body, BodyLine, Case, speech_of
-from simulators.body_registers import RegisterLine
+from simulators.body import Body, BodyLine, BodyUnit, Case, speech_of
 from simulators.body_server import BodyServer
 from simulators.chemistry.cdse import CdSeChemistry, CdSeConstants, draw_task
 from simulators.chemistry.family import Chemistry
 from simulators.clock import LabClock, Moment
 from simulators.control import BackDoor, Clear, Inject, Operation, Ping, Repair, back_door_path
-from simulators.eurotherm import EurothermLine
+from simulators.eurotherm import OvenUnit
 from simulators.faults import BODILY_KINDS, FaultBook
 from simulators.flow_tube import Feed, Tube
 from simulators.measurement import Analyser
+from simulators.modbus_rtu import RegisterLine
 from simulators.new_era import NewEraLine
 from simulators.opcua_access import PlatformAccess
 from simulators.opcua_server import PlatformServer, ServerTraits
@@ -102,7 +102,7 @@ class Plant:
         if found is None:
             return None
         name, section = found
-        body = OvenBody(ambient=environment.ambient_degc, highest_setpoint=section.highest_degc)
+        body = OvenBody(ambient=environment.ambient_degc, highest_setpoint=section.highest_degc, decimals=section.decimals)
         return Oven(name, body if environment.noise else replace(body, noise=0.0), self._record, rng)
 
     def _build_bodies(self, stream: np.random.SeedSequence) -> dict[str, Body]:
@@ -147,9 +147,10 @@ class Plant:
         protocol: LineProtocol = NewEraLine(pumps)
         if strange:
             is_lines = speech_of(type(strange[0])) == "lines"
-            protocol, bodies = BodyLine(strange) if is_lines else RegisterLine(strange), {body.name: Case(body) for body in strange}
+            protocol = BodyLine(strange) if is_lines else RegisterLine([BodyUnit(body) for body in strange])
+            bodies = {body.name: Case(body) for body in strange}
         elif plant.oven is not None and self._oven is not None and plant.oven[1].link == name:
-            protocol, bodies = EurothermLine(plant.oven[1].unit, self._oven), {self._oven.name: self._oven}
+            protocol, bodies = RegisterLine([OvenUnit(plant.oven[1].unit, self._oven)]), {self._oven.name: self._oven}
         baud = BAUD if link.byte_time else 0
         path = self._run.folder / f"{name}.tty"
         return SerialServer(path, protocol, bodies, self._faults, self._clock, touched=self.touch, baud=baud)

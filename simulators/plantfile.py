@@ -85,6 +85,8 @@ class OvenSection(_Section):
     link: str
     unit: int = Field(ge=1, le=247)
     highest_degc: float = 300.0
+    decimals: int = Field(default=1, ge=0, le=2)
+    """Decimal places that it is configured to show and to count."""
 
 
 class PlatformSection(_Section):

@@ -1,14 +1,18 @@
 """A syringe pump as a body: it moves liquid over lab time and stops by itself after the set volume."""
 
+import math
 from enum import StrEnum
 
 from simulators.clock import Moment
 from simulators.history import Trace
 from simulators.truth import PhysicalEvent, Record, TruthValue
 
-_LOWEST_RATE = 0.001
-_HIGHEST_RATE = 20.0
-"""mL/min, of the simulated syringe."""
+_SLOWEST = 0.004205 / 60.0
+_FASTEST = 5.1005
+"""cm/min of the plunger (NE-1000 manual #1200-01, section 12.5, as the public driver labmcp-new-era 0.1.2 has it)."""
+
+SMALL_SYRINGE = 14.0
+"""mm; up to this inside diameter volumes are microlitres unless the host says otherwise (NE-500 manual #1200-03, quick start)."""
 
 LARGEST_VOLUME = 9999.0
 """mL, the largest number of four digits."""
@@ -44,8 +48,16 @@ class SyringePump:
         self.name = name
         self.rate = 1.0
         """mL/min."""
+        self.rate_unit = "MM"
+        """In which the rate is told: MM, UM (per minute), MH, UH (per hour)."""
         self.target = 0.0
         """mL to dispense per run, 0 = without end."""
+        self.volume_unit: str | None = None
+        """In which volumes are told, UL or ML; None: as the syringe is small or large."""
+        self.selected_phase = 1
+        """Phase of its pumping program that commands are about."""
+        self.goes_on = False
+        """Whether its program has a second phase, which pumps on without end after the volume."""
         self.diameter = 26.59
         """mm."""
         self.withdraws = False
@@ -63,6 +75,7 @@ class SyringePump:
         self._moved_at = 0.0
         self._left = 0.0
         self._dosed = 0.0
+        self._second_phase = False
         self._heard_at: float | None = None
 
     @property
@@ -71,9 +84,21 @@ class SyringePump:
         return self.motion in (Motion.INFUSING, Motion.WITHDRAWING)
 
     @property
+    def rates(self) -> tuple[float, float]:
+        """Get the least and the greatest rate (mL/min) that the plunger can do with this syringe."""
+        area = math.pi * (self.diameter / 20.0) ** 2
+        return area * _SLOWEST, area * _FASTEST
+
+    @property
+    def tells_microlitres(self) -> bool:
+        """Tell whether volumes are told in microlitres."""
+        return self.volume_unit == "UL" if self.volume_unit else self.diameter <= SMALL_SYRINGE
+
+    @property
     def ends_at(self) -> float | None:
         """Get the lab time (s) at which the running dose ends by itself."""
-        return self._moved_at + 60.0 * self._left / self.rate if self.moving and self.target > 0.0 else None
+        ends = self.moving and self.target > 0.0 and not self._second_phase
+        return self._moved_at + 60.0 * self._left / self.rate if ends else None
 
     @property
     def times_out_at(self) -> float | None:
@@ -93,8 +118,16 @@ class SyringePump:
         ends = self.ends_at
         self._pump_until(lab if ends is None else min(lab, ends))
         if ends is not None and (lab >= ends or self._left <= VOLUME_GRAIN):
-            self._halt(ends, Motion.STOPPED, "volume reached")
+            self._end_phase(ends)
+            self._pump_until(lab)
         self._moved_at = max(self._moved_at, lab)
+
+    def _end_phase(self, lab: float) -> None:
+        if self.goes_on:
+            self._second_phase = True
+            self._record(lab, "dose", phase="goes on", volume_ml=self._dosed)
+        else:
+            self._halt(lab, Motion.STOPPED, "volume reached")
 
     def _pump_until(self, lab: float) -> None:
         if not self.moving or lab <= self._moved_at:
@@ -114,7 +147,7 @@ class SyringePump:
 
     def set_rate(self, now: Moment, rate: float) -> bool:
         """Set the rate (mL/min); False when out of range."""
-        if not _LOWEST_RATE <= rate <= _HIGHEST_RATE:
+        if not self.rates[0] <= rate <= self.rates[1]:
             return False
         self.rate = rate
         if self.moving:
@@ -132,22 +165,26 @@ class SyringePump:
         return True
 
     def set_diameter(self, now: Moment, diameter: float) -> bool:
-        """Set the syringe's inside diameter (mm); False when out of range."""
+        """Set the syringe's inside diameter (mm), which clears the totals; False when out of range."""
         if not DIAMETERS[0] <= diameter <= DIAMETERS[1]:
             return False
         self.diameter = diameter
+        self.infused = self.withdrawn = 0.0
         self._record(now.lab, "setpoint", diameter_mm=diameter)
         return True
 
     def set_withdraws(self, now: Moment, *, withdraws: bool) -> None:
-        """Set the direction."""
+        """Set the direction; a moving pump turns at once."""
         self.withdraws = withdraws
+        if self.moving:
+            self.motion = Motion.WITHDRAWING if withdraws else Motion.INFUSING
+            self._note_flow(now.lab)
         self._record(now.lab, "setpoint", direction="withdraw" if withdraws else "infuse")
 
     def run(self, now: Moment) -> None:
         """Start a dose, or go on with a paused one."""
         if self.motion is not Motion.PAUSED:
-            self._left, self._dosed = self.target, 0.0
+            self._left, self._dosed, self._second_phase = self.target, 0.0, False
         self.motion = Motion.WITHDRAWING if self.withdraws else Motion.INFUSING
         self._note_flow(now.lab)
         self._record(now.lab, "dose", phase="start", rate_ml_per_min=self.rate, target_ml=self.target)
@@ -205,6 +242,7 @@ class SyringePump:
             "alarm": self.alarm,
             "rate_ml_per_min": self.rate,
             "target_ml": self.target,
+            "diameter_mm": self.diameter,
             "infused_ml": self.infused,
             "safe_mode_s": self.safe_seconds,
         }

@@ -4,6 +4,7 @@ What falls safe by itself is the remote setpoint: it is volatile, and a controll
 goes to its local setpoint and raises "remote setpoint fail". So the local setpoint is the safe temperature, written once
 (it is kept in an EEPROM that lasts for about 100,000 writes), and every temperature is a remote setpoint that the host
 refreshes. A bench may say `setpoint = "local"` instead; then nothing falls safe, and each new temperature wears the EEPROM.
+What is kept there is written when it changes and never twice; the channel `retained_writes` counts.
 
 There is no register for a serial number and none that counts power-ups: the identity is type and firmware. Every command
 here is a setting, so what a restart has undone is sent again.
@@ -11,32 +12,28 @@ here is a setting, so what a restart has undone is sent again.
 
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from typing_extensions import override
 
 from instruments.drivers import eurotherm_map as register
 from instruments.drivers.checks import channel_spec, check_number, legal_range
-from instruments.drivers.device import Act, Device
+from instruments.drivers.device import Device
 from instruments.drivers.eurotherm_link import RegisterLink, RegisterRefused, signed
-from instruments.drivers.eurotherm_options import OVEN_OPTIONS, OvenOptions, modbus_unit
+from instruments.drivers.eurotherm_options import DECIMALS, OVEN_OPTIONS, OvenOptions, modbus_unit
+from instruments.drivers.marks import Argument, command, safe
 from instruments.drivers.protocol import (
-    ArgumentSpec,
     Call,
     ChannelSpec,
-    CommandSpec,
     Finding,
     Identity,
     Limit,
-    Outcome,
-    Progress,
     Settings,
     StepVerdict,
 )
 from instruments.transport.base import LineTransport
 from orchestrator.clock import Clock
-from orchestrator.domain.lifecycle import StepKind
 from orchestrator.domain.records import Reading
 from orchestrator.errors import BadInput, DeviceError, InstrumentError, Sent
 
@@ -59,23 +56,21 @@ _CHANNELS: Final = {
     "power": register.POWER,
     "status": register.STATUS,
 }
+_SURE: Final = ("status", "retained_writes")
+"""Channels that are true whatever the sensor says; the second counts this process's writes of what an EEPROM keeps."""
 
 
 class EurothermOven(Device):
     """Heats to a temperature."""
 
-    COMMANDS: ClassVar[Mapping[str, CommandSpec]] = {
-        "set_temperature": CommandSpec(StepKind.STATE_SETTING, {"temperature": ArgumentSpec("degC", _THERMOCOUPLE)}),
-        "off": CommandSpec(StepKind.STATE_SETTING),
-    }
     CHANNELS: ClassVar[Mapping[str, ChannelSpec]] = {
         "temperature": ChannelSpec("degC"),
         "setpoint": ChannelSpec("degC"),
         "working_setpoint": ChannelSpec("degC"),
         "power": ChannelSpec("percent"),
         "status": ChannelSpec(""),
+        "retained_writes": ChannelSpec(""),
     }
-    SAFE_ACTIONS: ClassVar[frozenset[str]] = frozenset({"off"})
     HAS_WATCHDOG: ClassVar[bool] = True
     LINKS: ClassVar[Collection[str]] = ("serial",)
     OPTIONS: ClassVar[frozenset[str]] = OVEN_OPTIONS
@@ -90,7 +85,7 @@ class EurothermOven(Device):
         """
         super().__init__(transport, settings, clock)
         self._options = OvenOptions.of(settings)
-        self._scale = 10.0**self._options.decimals
+        self._counting: float | None = None
         self._link = RegisterLink(transport, settings.name, modbus_unit(settings))
         self._configured: Limit | None = None
         self._held: int | None = None
@@ -125,15 +120,33 @@ class EurothermOven(Device):
             DeviceError: Another model than the bench file names, or the bench file names a serial number.
         """
         kind, firmware = self._link.optional(register.TYPE), self._link.optional(register.FIRMWARE)
-        identity = Identity(_hex(kind) or "", None, _hex(firmware), None)
-        for what, found, wanted in (
-            ("model", identity.model, self._settings.model),
-            ("serial number", "none", self._settings.serial_number),
-        ):
-            if wanted is not None and found != wanted:
-                raise DeviceError(f"{self._settings.name}: {what} {found}; the bench file expects {wanted}", sent=Sent.NO)
+        identity = self.expected(Identity(_hex(kind) or "", None, _hex(firmware), None))
+        self._counting = None
         self._range()
         return identity
+
+    @property
+    def _scale(self) -> float:
+        """What one degree counts in a register: as the controller says, else as the bench file does, else 10.
+
+        Raises:
+            DeviceError: Controller and bench file disagree, or neither says anything that makes sense.
+        """
+        if self._counting is None:
+            self._counting = 10.0 ** self._decimals()
+        return self._counting
+
+    def _decimals(self) -> int:
+        told, declared, name = self._link.optional(register.DECIMALS), self._options.decimals, self._settings.name
+        if told is None:
+            return 1 if declared is None else declared
+        if declared is None and told not in DECIMALS:
+            message = f"{name}: register {register.DECIMALS} says {told} decimal places; expected 0, 1 or 2"
+            raise DeviceError(f"{message}, or options.decimals in the bench file", sent=Sent.NO)
+        if declared is not None and told in DECIMALS and told != declared:
+            message = f"{name}: it counts temperatures with {told} decimal places (register {register.DECIMALS})"
+            raise DeviceError(f"{message}; the bench file expects options.decimals = {declared}", sent=Sent.NO)
+        return told if declared is None else declared
 
     def _range(self) -> Limit:
         """Get the setpoint range that the controller was configured with, in degC; as wide as a register where it tells none."""
@@ -250,17 +263,8 @@ class EurothermOven(Device):
             self._range()
         return super().perform(call)
 
-    @property
-    @override
-    def _commands(self) -> Mapping[str, Act]:
-        return {"set_temperature": self._set_temperature, "off": lambda _: self._off()}
-
-    @property
-    @override
-    def _safe_actions(self) -> Mapping[str, Callable[[], object]]:
-        return {"off": self._off}
-
-    def _set_temperature(self, call: Call) -> Mapping[str, float | str]:
+    @command("state-setting", temperature=Argument("degC", _THERMOCOUPLE.low, _THERMOCOUPLE.high))
+    def set_temperature(self, temperature: float) -> Mapping[str, float]:
         """Set the setpoint, in degC within bench file, data sheet and controller, then operation in the automatic mode.
 
         The setpoint goes first, so that a controller that was off never heats to an older one.
@@ -268,7 +272,7 @@ class EurothermOven(Device):
         status = self._status()
         if faults := _faults(status):
             raise DeviceError(f"{self._settings.name}: {faults}; not heated", sent=Sent.NO)
-        counts = self._counts(float(call.arguments["temperature"]))
+        counts = self._counts(temperature)
         if self._options.is_remote:
             self._set_remote(counts, status)
         else:
@@ -286,7 +290,9 @@ class EurothermOven(Device):
         self._held = counts
         self._await_remote()
 
-    def _off(self) -> Mapping[str, float | str]:
+    @command("state-setting")
+    @safe
+    def off(self) -> None:
         """Set standby, in which all outputs are off; where that cannot be had, the manual mode with no output.
 
         Nothing is read before the first command is out. What is refreshed from now on is the safe temperature.
@@ -297,7 +303,6 @@ class EurothermOven(Device):
         except InstrumentError as error:
             logger.warning("%s: no standby, so manual without output: %s", self._settings.name, error)
             self._manual_without_output()
-        return {}
 
     def _manual_without_output(self) -> None:
         """Set the manual mode first: a controller may take its present output over when it changes; the output even without it."""
@@ -308,10 +313,6 @@ class EurothermOven(Device):
 
     def _counts(self, temperature: float) -> int:
         return round(temperature * self._scale)
-
-    @override
-    def outcome(self, call: Call, baseline: Mapping[str, Any]) -> Outcome:
-        return Outcome(Progress.FINISHED)
 
     @override
     def reconcile(self, call: Call, baseline: Mapping[str, Any]) -> Finding:
@@ -335,7 +336,7 @@ class EurothermOven(Device):
 
     @override
     def read(self, channels: Sequence[str]) -> tuple[Reading, ...]:
-        """Get channels; while a fault is reported, or the remote setpoint has failed, all but the status are of bad quality.
+        """Get channels; while a fault is reported, or the remote setpoint has failed, what is measured is of bad quality.
 
         Raises:
             DeviceError: The remote setpoint in use has run out.
@@ -345,23 +346,21 @@ class EurothermOven(Device):
         self._refuse_trip(status)
         suspect = bool(_faults(status)) or (self._options.is_remote and bool(status & 1 << register.REMOTE_FAIL))
         return tuple(
-            self._reading(channel, raw, value, "bad" if suspect and channel != "status" else "good")
+            self._reading(channel, raw, value, "bad" if suspect and channel not in _SURE else "good")
             for channel, (value, raw) in zip(channels, found, strict=True)
         )
 
     def _value(self, channel: str) -> tuple[float, bytes]:
         """Get one channel with the frame that it was read from; in standby the power is none, whatever the register says."""
         channel_spec(self._settings, self.CHANNELS, channel)
+        if channel == "retained_writes":
+            return float(count := sum(self._link.written[one] for one in register.RETAINED)), str(count).encode()
         if channel == "power" and self._link.optional(register.INSTRUMENT_MODE) == register.STANDBY:
             return 0.0, self._link.read(register.INSTRUMENT_MODE)[1]
         (word,), raw = self._link.read(_CHANNELS.get(channel, self._setpoint_register))
         if channel == "status":
             return float(word), raw
         return signed(word) / (_PERCENT if channel == "power" else self._scale), raw
-
-    @override
-    def cancel(self, call: Call) -> None:
-        """Do nothing: no command here goes on by itself."""
 
 
 def _hex(register: int | None) -> str | None:

@@ -4,6 +4,7 @@ Frames and PDUs are pymodbus's; its client is not used, because it sends a write
 """
 
 import logging
+from collections import Counter
 from typing import Final
 
 from pymodbus.framer import FramerRTU
@@ -50,6 +51,8 @@ class RegisterLink:
         self._unit = unit
         self._framer = FramerRTU(DecodePDU(is_server=False))
         self._in_step = False
+        self.written: Counter[int] = Counter()
+        """Writes that went out, by register."""
 
     def read(self, address: int, count: int = 1) -> tuple[tuple[int, ...], bytes]:
         """Read registers, once more when the reply was lost; return them unsigned, and the frame."""
@@ -74,10 +77,15 @@ class RegisterLink:
                 raise
             return None
 
-    def write(self, address: int, value: int) -> None:
+    def write(self, address: int, value: int, *, sparing: bool = False) -> None:
         """Write one register and compare the readback; all registers here are settings, and may be written again.
 
         Nothing is read before: the reply repeats the request, so that no late one is taken for it.
+
+        Args:
+            address: The register.
+            value: Its new value, signed.
+            sparing: Look first whether it was taken when the reply was lost: what it is kept in wears.
 
         Raises:
             DeviceError: The controller refuses, or acknowledges and ignores the value.
@@ -87,6 +95,8 @@ class RegisterLink:
         except LinkError as error:
             if error.sent is Sent.NO:
                 raise
+            if sparing and self.value(address) == value:
+                return
             logger.warning("%s: register %d is written once more: %s", self._name, address, error)
             self._write(address, value)
         readback = self.value(address)
@@ -95,14 +105,14 @@ class RegisterLink:
             raise DeviceError(message, sent=Sent.YES)
 
     def keep(self, address: int, value: int) -> None:
-        """Write one register unless it holds the value already: what it is kept in wears."""
+        """Write one register unless it holds the value already."""
         if self.value(address) != value:
-            self.write(address, value)
+            self.write(address, value, sparing=True)
 
     def keep_optional(self, address: int, value: int) -> None:
         """Do the same where the model has the register."""
         if self.optional(address) not in (None, value):
-            self.write(address, value)
+            self.write(address, value, sparing=True)
 
     def _read(self, address: int, count: int) -> tuple[tuple[int, ...], bytes]:
         if not self._in_step and count != _PROBE:
@@ -115,6 +125,7 @@ class RegisterLink:
     def _write(self, address: int, value: int) -> None:
         request = WriteSingleRegisterRequest(address=address, registers=[value & 0xFFFF], dev_id=self._unit)
         head = self._framer.buildFrame(request)[:6]
+        self.written[address] += 1
         self._exchange(request, 8, head, f"register {address} = {value}")
 
     def _find_step(self) -> None:

@@ -22,6 +22,8 @@ SELECTED: Final = 15
 """SP.SEL: 0 = SP1, 1 = SP2; [S] [M] [Q]."""
 SAFE_SETPOINT: Final = 24
 """SP1, kept in EEPROM; [S] [M] [Q]."""
+SECOND_SETPOINT: Final = 25
+"""SP2, kept in EEPROM; [S] [M] [Q]."""
 REMOTE_SETPOINT: Final = 26
 """Rm.SP; [S] [L] [M]."""
 STATUS: Final = 75
@@ -40,6 +42,12 @@ AUTO_MANUAL: Final = 273
 """A-M: 0 = automatic, 1 = manual; [S] [Q]."""
 SOURCE: Final = 276
 """L-R: 0 = local setpoint, 1 = remote setpoint; [S] [L] [M]."""
+
+DECIMALS: Final = 525
+"""DEC.P, decimal places of temperatures; a matter of configuration. One source, so that a value that makes no sense proves nothing."""
+
+RETAINED: Final = frozenset({TARGET, SAFE_SETPOINT, SECOND_SETPOINT})
+"""What the memory wears by: about 100,000 writes (HA028651 issue 7, page 81: "do not write continuously changing values")."""
 
 FAULTS: Final = {5: "its temperature sensor is broken", 6: "its control loop is broken", 10: "its temperature is over range"}
 """Bits of StAt that forbid heating; [S] [L]."""

@@ -7,6 +7,8 @@ from instruments.drivers.protocol import Settings
 from orchestrator.errors import BadInput
 from orchestrator.units import parse
 
+DECIMALS: Final = (0, 1, 2)
+"""Decimal places that a controller can be configured to."""
 OVEN_OPTIONS: Final = frozenset({"setpoint", "safe_temperature", "decimals"})
 
 
@@ -18,8 +20,8 @@ class OvenOptions:
     """`setpoint`: "remote" (the default), which falls safe by itself, or "local", which does not."""
     safe: float | None
     """`safe_temperature` (degC) that a silent host leaves behind; None for the lowest legal one."""
-    decimals: int
-    """`decimals` of the controller's resolution, a part of its configuration: 0, 1 (the default) or 2."""
+    decimals: int | None
+    """`decimals` that the controller is configured to count (0, 1 or 2), held against what it says; None to take what it says."""
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -29,16 +31,16 @@ class OvenOptions:
             BadInput: An illegal value.
         """
         given, name = dict(settings.options), settings.name
-        setpoint, decimals, safe = given.get("setpoint", "remote"), given.get("decimals", 1), given.get("safe_temperature")
+        setpoint, decimals, safe = given.get("setpoint", "remote"), given.get("decimals"), given.get("safe_temperature")
         if setpoint not in ("remote", "local"):
             raise BadInput(f'{name}: options.setpoint = {setpoint!r}; expected "remote" or "local"')
-        if decimals not in (0, 1, 2) or isinstance(decimals, bool):
+        if decimals not in (None, *DECIMALS) or isinstance(decimals, bool | float):
             raise BadInput(f"{name}: options.decimals = {decimals!r}; expected 0, 1 or 2")
         if safe is None:
-            return cls(setpoint == "remote", None, int(decimals))
+            return cls(setpoint == "remote", None, decimals)
         if setpoint == "local":
             raise BadInput(f'{name}: options.safe_temperature belongs to setpoint = "remote"; a local setpoint stays where it is')
-        return cls(True, parse(safe, "degC", what=f"{name}: options.safe_temperature"), int(decimals))
+        return cls(True, parse(safe, "degC", what=f"{name}: options.safe_temperature"), decimals)
 
 
 def modbus_unit(settings: Settings) -> int:

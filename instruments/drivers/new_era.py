@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from instruments.drivers.device import COARSE, Device
 from instruments.drivers.marks import Argument, command, safe
+from instruments.drivers.new_era_options import PUMP_OPTIONS, pump_address, syringe_diameter
 from instruments.drivers.new_era_protocol import (
     ALARMS,
     DIRECTION,
@@ -52,9 +53,10 @@ _ZERO: Final = 0.0005
 """mL below which the totaliser shows zero (three decimals)."""
 _NOTICEABLE: Final = 0.002
 """mL that the totaliser is sure to show."""
-_FLOWS: Final = Limit(0.001, 20.0)
+_FLOWS: Final = Limit(0.001, 100.1)
+"""mL/min: the least number of three decimals; the fastest plunger (5.1005 cm/min, NE-1000 manual 12.5) with the widest syringe.
+What the syringe at hand allows the pump knows, and refuses."""
 _VOLUMES: Final = Limit(0.001, 9999.0)
-_WATCHDOGS: Final = Limit(1.0, 255.0)
 _STOPS: Final = 3
 """STP pauses first and stops at the second time; one more for a lost one."""
 _MOVES: Final = {"I": 1.0, "W": -1.0}
@@ -72,6 +74,7 @@ class NewEraPump(Device):
     }
     HAS_WATCHDOG: ClassVar[bool] = True
     LINKS: ClassVar[Collection[str]] = ("serial",)
+    OPTIONS: ClassVar[frozenset[str]] = PUMP_OPTIONS
     LONGEST_QUEUEING: ClassVar[float] = 0.5
     """The pump drops a command whose bytes are more than 0.5 s apart, and acts on a whole one at once."""
 
@@ -82,14 +85,15 @@ class NewEraPump(Device):
             BadInput: The bench file gives no address of 0 to 99, or a watchdog that the pump cannot keep.
         """
         super().__init__(transport, settings, clock)
-        self._link = PumpLink(transport, settings.name, _address(settings))
+        self._link = PumpLink(transport, settings.name, pump_address(settings))
         self._alarms_when_armed: int | None = None
         self._alarms_told = 0
 
     @classmethod
     @override
     def check_settings(cls, settings: Settings) -> None:
-        _address(settings)
+        pump_address(settings)
+        syringe_diameter(settings)
         if settings.serial_number is not None:
             message = f"{settings.name}: serial_number = {settings.serial_number!r}, but a New Era pump tells none"
             raise BadInput(f"{message}; leave it out (the model is compared)")
@@ -99,18 +103,29 @@ class NewEraPump(Device):
         """Get model and firmware; the pump has no serial number on the wire.
 
         Raises:
-            DeviceError: Another model than the bench file names, or the bench file names a serial number.
+            DeviceError: Another model or syringe than the bench file names, or the bench file names a serial number.
         """
         match, _ = self._link.ask("VER", VERSION_REPLY)
-        return self.expected(Identity(match["model"], None, match["firmware"], None))
+        identity = self.expected(Identity(match["model"], None, match["firmware"], None))
+        declared = syringe_diameter(self._settings)
+        if declared is not None and abs((found := self._link.diameter()) - declared) > resolution(pump_number(declared)):
+            message = f"{self._settings.name}: it counts with a syringe of {found:g} mm"
+            raise DeviceError(f"{message}; the bench file expects options.diameter = {declared:g} mm", sent=Sent.NO)
+        return identity
 
     @override
     def arm(self) -> None:
         """Set the safe mode with the bench file's watchdog time, or leave it where there is none.
 
         Alarms up to here are taken note of: what follows begins anew.
+
+        Raises:
+            DeviceError: The pump keeps its mode, or its pumping program goes on after a volume.
         """
         self._arm()
+        if (after := self._link.second_phase()) not in (None, "STP"):
+            message = f"{self._settings.name}: phase 2 of its pumping program is {after}, so that no dose would end"
+            raise DeviceError(f"{message}; expected STP (PHN2, FUNSTP, PHN1)", sent=Sent.NO)
         self._alarms_told = self._link.alarm_count
 
     def _arm(self) -> None:
@@ -122,8 +137,7 @@ class NewEraPump(Device):
         if reply.alarm is not None:
             reply = self._link.send_repeatable(command, NOTHING)
         self._link.check_acknowledged(command, reply)
-        self._link.safe_mode = seconds > 0
-        if (reply.raw[1] < ord("0")) != self._link.safe_mode:
+        if self._link.safe_mode != (seconds > 0):
             raise DeviceError(f"{self._settings.name} acknowledged {command} but kept its mode", sent=Sent.YES)
         self._link.ask("VER", VERSION_REPLY)
         self._alarms_when_armed = self._link.alarm_count
@@ -175,7 +189,7 @@ class NewEraPump(Device):
 
     @command("state-setting", flow=Argument("mL/min", _FLOWS.low, _FLOWS.high))
     def set_flow(self, flow: float) -> Mapping[str, float]:
-        """Set the flow, 0.001 to 20 mL/min, and compare the readback."""
+        """Set the flow, 0.001 to 100.1 mL/min and within what the syringe allows, and compare the readback."""
         text = self._number("set_flow flow", flow)
         self._refuse_alarms(Sent.NO)
         self._link.set_number("RAT", text, suffix="MM")
@@ -245,9 +259,10 @@ class NewEraPump(Device):
         return self._outcome_of(self._link.totals(), target)
 
     def _outcome_of(self, totals: Totals, target: float) -> Outcome:
-        if totals.prompt == "I":
-            return Outcome(Progress.RUNNING)
         reading = self._reading("dispensed", totals.raw, totals.infused)
+        if totals.prompt == "I":
+            overdue = totals.infused > target and not _complete(totals, target)
+            return Outcome(Progress.FAILED, "beyond-its-volume", (reading,)) if overdue else Outcome(Progress.RUNNING)
         if _complete(totals, target):
             return Outcome(Progress.FINISHED, "completed", (reading,))
         self._alarms_told = self._link.alarm_count
@@ -356,20 +371,6 @@ class NewEraPump(Device):
 
     def _alarm_text(self) -> str:
         return "".join(f": {alarm} ({ALARMS.get(alarm, 'unknown')})" for alarm in self._link.alarms[-1:])
-
-
-def _address(settings: Settings) -> int:
-    """Return the pump's address.
-
-    Raises:
-        BadInput: None of 0 to 99, or a watchdog that the pump cannot keep.
-    """
-    address, watchdog = settings.address, settings.watchdog
-    if address is None or not 0 <= address <= 99:
-        raise BadInput(f"{settings.name}: address {address!r}; a New Era pump needs one of 0 to 99")
-    if watchdog is not None and not _WATCHDOGS.low <= watchdog <= _WATCHDOGS.high:
-        raise BadInput(f"{settings.name}: watchdog of {watchdog:g} s; the pump keeps 1 to 255 s")
-    return address
 
 
 def _complete(totals: Totals, target: float) -> bool:

@@ -26,6 +26,8 @@ RATE: Final = re.compile(r"(?P<number>\d*\.?\d+|\d+\.)(?P<unit>UM|MM|UH|MH)")
 VOLUME: Final = re.compile(r"(?P<number>\d*\.?\d+|\d+\.)(?P<unit>UL|ML)")
 DISPENSED: Final = re.compile(r"I(?P<infused>\d*\.?\d+|\d+\.)W(?P<withdrawn>\d*\.?\d+|\d+\.)(?P<unit>UL|ML)")
 DIRECTION: Final = re.compile(r"INF|WDR")
+DIAMETER: Final = re.compile(r"(?P<number>\d*\.?\d+|\d+\.)")
+FUNCTION: Final = re.compile(r"[A-Z]{3}[0-9A-Z.]*")
 
 _NUMBERS: Final = {"RAT": (RATE, "flow", "mL/min"), "VOL": (VOLUME, "volume", "mL")}
 _UNITS: Final = {"UM": "uL/min", "MM": "mL/min", "UH": "uL/h", "MH": "mL/h", "UL": "uL", "ML": "mL"}
@@ -91,6 +93,7 @@ class PumpLink:
         self._address = address
         self._in_step = False
         self.safe_mode = False
+        """Whether the pump's last reply was a safe packet."""
         self._alarms: list[str] = []
         self.alarm_count = 0
         """Alarms heard since the driver was built."""
@@ -156,6 +159,23 @@ class PumpLink:
         match, reply = self.ask("DIS", DISPENSED)
         return Totals(reply.prompt, amount(match, "infused"), reply.raw)
 
+    def diameter(self) -> float:
+        """Get the inside diameter (mm) of the syringe that the pump counts with."""
+        return float(self.ask("DIA", DIAMETER)[0]["number"])
+
+    def second_phase(self) -> str | None:
+        """Get what the pump does after a volume ("STP": it stops); None for one without a pumping program, or that is at work."""
+        reply = self.send_repeatable("PHN2", NOTHING)
+        if reply.alarm is not None:
+            reply = self.send_repeatable("PHN2", NOTHING)
+        if reply.data in ("?", "?NA"):
+            return None
+        self.check_acknowledged("PHN2", reply)
+        try:
+            return self.ask("FUN", FUNCTION)[0][0]
+        finally:
+            self.set("PHN1")
+
     def check_refusal(self, command: str, reply: PumpReply) -> None:
         """Raise DeviceError when the reply is a refusal, ProtocolError when the command did not come through whole."""
         if reply.data == _DAMAGED:
@@ -185,6 +205,7 @@ class PumpLink:
             self._in_step = False
             raise
         reply = pump_replies(raw)[0][0]
+        self.safe_mode = raw[1] < ord("0")
         if reply.alarm is not None:
             self._alarms.append(reply.alarm)
             self.alarm_count += 1
@@ -201,7 +222,6 @@ class PumpLink:
         for request in self._probes():
             try:
                 reply = self._exchange(request, VERSION_REPLY, PROBE_DEADLINE, 0.0)
-                self.safe_mode = reply.raw[1] < ord("0")
                 if VERSION_REPLY.fullmatch(reply.data) is None:  # an alarm, or a basic packet that a pump in safe mode complains of
                     reply = self._exchange(self._frame("VER"), VERSION_REPLY, PROBE_DEADLINE, 0.0)
             except LinkError as error:

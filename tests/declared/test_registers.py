@@ -6,7 +6,7 @@ import struct
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from pymodbus import FramerType
@@ -239,19 +239,24 @@ def _reply(frame: str, request: bytes, value: int) -> bytes:
     return body + crc.to_bytes(2, "little")
 
 
-EUROTHERM = {1: 2231, 2: 1500, 5: 1500, 75: 0, 107: 0x0310, 122: 0x2480, 199: 0}
+EUROTHERM = {1: 2231, 2: 1500, 3: 384, 5: 1500, 75: 0, 107: 0x0310, 122: 0x2480, 199: 0, 273: 0, 276: 0, 485: 200}
 """223.1 degC at one decimal, as a person would put it in; register map of HA026230, chapter 5."""
 
 
 class TestEurotherm2400(DriverConformance):
     SETTLED = "not-executed"
+    PROFILE: ClassVar[str] = "eurotherm-2400"
+    REMOTE: ClassVar[int] = 485
 
     @pytest.fixture
     def driver(self) -> Iterator[Driver]:
         limits, options = {"temperature": Limit(0.0, 400.0)}, {"resolution": 0.1}
-        with serving(FramerType.RTU, EUROTHERM) as (self.peer, url):
+        with serving(FramerType.RTU, {self.REMOTE if number == 485 else number: word for number, word in EUROTHERM.items()}) as (
+            self.peer,
+            url,
+        ):
             settings = Settings("oven", address=1, limits=limits, options=options)
-            driver = build_driver("eurotherm-2400", open_link(kind="tcp", url=url), settings, CLOCK)
+            driver = build_driver(self.PROFILE, open_link(kind="tcp", url=url), settings, CLOCK)
             yield driver
             driver.close()
 
@@ -267,3 +272,19 @@ class TestEurotherm2400(DriverConformance):
         driver.perform(call("set_temperature", temperature=180.04))
         driver.make_safe("off")
         assert [one for one in self.peer.asked if one[0] == 6] == [(6, 2, (1800,)), (6, 199, (1,))]
+
+    def test_a_temperature_that_changes_often_goes_to_the_remote_setpoint_and_spares_the_memory(self, driver: Driver) -> None:
+        for temperature in (180.0, 200.0, 220.0):
+            driver.perform(call("set_remote_temperature", temperature=temperature))
+            driver.perform(call("follow_remote"))
+        written = [(register, words[0]) for function, register, words in self.peer.asked if function == 6]
+        assert written == [(self.REMOTE, 1800), (276, 1), (self.REMOTE, 2000), (self.REMOTE, 2200)]
+        told = {one.channel: one.value for one in driver.read(["remote_setpoint", "remote", "output", "manual"])}
+        assert told == {"remote_setpoint": pytest.approx(220.0), "remote": 1.0, "output": pytest.approx(38.4), "manual": 0.0}
+        driver.perform(call("follow_local"))
+        assert driver.read(["remote"])[0].value == 0.0
+
+
+class TestEurotherm2200(TestEurotherm2400):
+    PROFILE = "eurotherm-2200"
+    REMOTE = 26

@@ -221,7 +221,7 @@ def _await(driver: Driver, ask: Call, before: dict[str, object]) -> Outcome:
 
 
 def test_every_shipped_profile_loads_and_names_its_sources() -> None:
-    assert set(shipped_profiles()) >= {"julabo", "ika-hotplate", "mt-sics", "alicat", "cavro-pump", "eurotherm-2400"}
+    assert set(shipped_profiles()) >= {"julabo", "ika-hotplate", "mt-sics", "alicat", "cavro-pump", "eurotherm-2200", "eurotherm-2400"}
     for name in shipped_profiles():
         driver = find_driver(name, Path())
         assert driver.__doc__

@@ -90,6 +90,13 @@ def test_a_device_of_another_model_or_serial_number_is_refused_naming_both(check
     assert wrong in refused.line
 
 
+def test_decimals_that_the_controller_does_not_count_are_refused_naming_both(check: Callable[..., Ended]) -> None:
+    refused = check(replace=("decimals = 1", "decimals = 0"))
+    assert refused.code == 1
+    assert "oven: it counts temperatures with 1 decimal places (register 525)" in refused.line
+    assert refused.line.endswith("the bench file expects options.decimals = 0")
+
+
 def test_a_live_host_is_asked_in_place_of_its_wires(laboratory: Laboratory, check: Callable[..., Ended], tmp_path: Path) -> None:
     laboratory.start_host()
     host = laboratory.process("host")

@@ -1,13 +1,11 @@
 """Profiles and the bodies that they are tried on, held against devices and clients that nobody here wrote."""
 
-import json
 import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
 
 import pytest
 
@@ -18,13 +16,12 @@ from orchestrator.errors import DeviceError, LinkError, Sent
 from tests.declared import bodies
 from tests.declared.bodies import FlowBody
 from tests.declared.serving import served
-from tests.foreign import need
+from tests.foreign import BIN, need, told_by
 from tests.instrument.cases import CLOCK, call
 from tests.instrument.conformance import DriverConformance
 from tests.instrument.running_plant import running_plant
 
 pytestmark = [pytest.mark.foreign, pytest.mark.slow]
-BIN: Final = Path(__file__).parents[2] / ".venv-foreign" / "bin"
 PLANT = """
 [links.plate]
 kind = "serial"
@@ -32,15 +29,6 @@ kind = "serial"
 model = "./bodies.py:HotplateBody"
 link = "plate"
 """
-
-
-def told_by(script: str, *arguments: str) -> dict[str, Any]:
-    """Let a public client speak; return what it says."""
-    command = [str(need(BIN / "python")), str(Path(__file__).parent / script), *arguments]
-    found = subprocess.run(command, capture_output=True, text=True, timeout=60.0, check=False)
-    assert found.returncode == 0, found.stderr
-    answer: dict[str, Any] = json.loads(found.stdout)
-    return answer
 
 
 @pytest.fixture(scope="module")

@@ -61,6 +61,7 @@ def test_every_channel_is_the_register_of_the_table(build: Build) -> None:
         "working_setpoint": (185.0, "degC", "good"),
         "power": (38.5, "percent", "good"),
         "status": (0.0, "", "good"),
+        "retained_writes": (0.0, "", "good"),
     }
 
 
@@ -68,7 +69,7 @@ def test_the_identity_is_type_and_firmware_and_no_more(build: Build) -> None:
     driver, peer = build()
     identity = driver.identify()
     assert (identity.model, identity.firmware, identity.serial_number, identity.boot_id) == ("3216", "0214", None, None)
-    assert {address for _, address, _ in peer.asked} <= {1, 107, 111, 112, 122}
+    assert {address for _, address, _ in peer.asked} <= {1, 107, 111, 112, 122, 525}
 
 
 def test_another_model_is_refused_naming_both(build: Build) -> None:
@@ -89,12 +90,38 @@ def test_negative_temperatures_are_signed(build: Build) -> None:
     assert driver.read(["temperature"])[0].value == -12.5
 
 
-def test_the_resolution_is_the_bench_files(build: Build) -> None:
-    driver, peer = build({1: 180, 111: 250, 112: 10, 24: 30}, replace(REMOTE, options={"safe_temperature": "30 degC", "decimals": 0}))
+@pytest.mark.parametrize(("told", "declared"), [(0, None), (0, 0), (None, 0), (9, 0)])
+def test_the_decimals_are_the_controllers_or_else_the_bench_files(build: Build, told: int | None, declared: int | None) -> None:
+    said = {} if declared is None else {"decimals": declared}
+    settings = replace(REMOTE, options={"safe_temperature": "30 degC", **said})
+    driver, peer = build({1: 180, 111: 250, 112: 10, 24: 30, 525: told}, settings)
+    driver.identify()
     driver.arm()
     assert driver.perform(call("set_temperature", temperature=120.4)) == {"temperature": 120.0}
     assert peer.now[26] == 120
     assert driver.read(["temperature"])[0].value == 180.0
+
+
+@pytest.mark.parametrize(
+    ("told", "declared", "words"),
+    [
+        (0, 1, r"oven: it counts temperatures with 0 decimal places \(register 525\); the bench file expects options.decimals = 1"),
+        (2, 1, "2 decimal places"),
+        (9, None, "oven: register 525 says 9 decimal places; expected 0, 1 or 2, or options.decimals in the bench file"),
+    ],
+)
+def test_decimals_on_which_controller_and_bench_file_disagree_are_refused_and_nothing_is_written(
+    build: Build, told: int, declared: int | None, words: str
+) -> None:
+    said = {} if declared is None else {"decimals": declared}
+    driver, peer = build({525: told}, replace(REMOTE, options=said))
+    for act in (driver.identify, driver.arm, lambda: driver.perform(call("set_temperature", temperature=180.0))):
+        with pytest.raises(DeviceError, match=words) as caught:
+            act()
+        assert caught.value.sent is Sent.NO
+    assert peer.written == []
+    driver.make_safe("off")
+    assert peer.now[199] == 1
 
 
 def test_a_temperature_is_a_remote_setpoint_over_a_safe_local_one(build: Build) -> None:
@@ -231,7 +258,7 @@ def test_an_oven_with_a_local_setpoint_is_written_when_it_changes_and_needs_no_r
         driver.perform(call("set_temperature", temperature=180.0))
         driver.refresh()
     assert peer.written == [(2, 1800)]
-    assert driver.read(["setpoint"])[0].value == 180.0
+    assert [one.value for one in driver.read(["setpoint", "retained_writes"])] == [180.0, 1.0]
 
 
 def test_a_local_setpoint_is_in_force_only_when_the_remote_one_is_not(build: Build) -> None:
@@ -268,6 +295,7 @@ def test_without_a_declared_safe_temperature_it_is_the_lowest_legal_one(build: B
         ({"options": {"setpoint": "local"}}, 'with setpoint = "local" leave `watchdog` out'),
         ({"options": {"setpoint": "distant"}}, 'options.setpoint = \'distant\'; expected "remote" or "local"'),
         ({"options": {"decimals": 3}}, "options.decimals = 3; expected 0, 1 or 2"),
+        ({"options": {"decimals": 1.0}}, "options.decimals = 1.0; expected 0, 1 or 2"),
         ({"options": {"safe_temperature": "400 degC"}}, "safe_temperature = 400 degC; allowed 20 to 280 degC"),
         ({"options": {"safe_temperature": "30 bar"}}, "safe_temperature"),
         ({"address": None}, "address None"),

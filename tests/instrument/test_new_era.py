@@ -7,6 +7,7 @@ import pytest
 from instruments.drivers.new_era import NewEraPump
 from instruments.drivers.new_era_protocol import pump_number
 from instruments.drivers.protocol import Progress, Settings, StepVerdict
+from instruments.transport.framing import safe_frame, safe_request
 from instruments.transport.serial import SerialTransport
 from orchestrator.errors import BadInput, DeviceError, LimitError, LinkError, ProtocolError, Sent
 from orchestrator.safety import SetpointLimit
@@ -40,10 +41,67 @@ def _pump(*parts: Lines) -> tuple[NewEraPump, ScriptedTransport]:
 def test_the_manuals_safe_mode_dialogue_is_understood() -> None:
     dialogue = next(one for one in read_dialogues(TRANSCRIPTS) if one.name == "safe mode")
     wanted = (b"1SAF10\r", b"\x02\x081VER>\xbd\x03")
-    script = ScriptedTransport([(b"1VER\r", b"\x0201SNE1000V3.928\x03"), *(pair for pair in dialogue.exchanges if pair[0] in wanted)])
+    printed = [pair for pair in dialogue.exchanges if pair[0] in wanted]
+    program = [(safe_request(1, asked), safe_frame(b"01S" + said)) for asked, said in (("PHN2", b""), ("FUN", b"STP"), ("PHN1", b""))]
+    script = ScriptedTransport([(b"1VER\r", b"\x0201SNE1000V3.928\x03"), *printed, *program])
     pump = NewEraPump(script, pump_settings(watchdog=10.0), CLOCK)
     pump.arm()
     script.finish()
+
+
+def test_a_pump_in_safe_mode_that_is_silent_to_basic_packets_is_found_all_the_same() -> None:
+    replies = [(safe_request(1, asked), safe_frame(b"01S" + said)) for asked, said in (("VER", b"NE1000V3.928"), ("RAT", b"2.000MM"))]
+    script = ScriptedTransport([(b"1VER\r", b""), *replies])
+    assert NewEraPump(script, pump_settings(), CLOCK).read(["flow_setpoint"])[0].value == 2.0
+    script.finish()
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ([("PHN2", "S"), ("FUN", "SSTP"), ("PHN1", "S")], None),
+        ([("PHN2", "A?R"), ("PHN2", "S"), ("FUN", "SSTP"), ("PHN1", "S")], None),
+        ([("PHN2", "S?")], None),  # a model without a pumping program
+        ([("PHN2", "I?NA")], None),  # somebody's dose is running
+        ([("PHN2", "S"), ("FUN", "SRAT"), ("PHN1", "S")], "pump_cd: phase 2 of its pumping program is RAT, so that no dose would end"),
+        ([("PHN2", "S"), ("FUN", "SLOP05"), ("PHN1", "S")], "is LOP05"),
+    ],
+)
+def test_a_pumping_program_that_goes_on_after_a_volume_is_refused(lines: Lines, words: str | None) -> None:
+    pump, script = _pump([("VER", "SNE1000V3.928")], lines)
+    if words is None:
+        pump.arm()
+    else:
+        with pytest.raises(DeviceError, match=words) as caught:
+            pump.arm()
+        assert caught.value.sent is Sent.NO
+    script.finish()
+
+
+@pytest.mark.parametrize(
+    ("told", "words"), [("26.59", None), ("26.60", "a syringe of 26.6 mm; the bench file expects options.diameter = 26.59 mm")]
+)
+def test_the_syringe_that_the_pump_counts_with_is_the_one_of_the_bench_file(told: str, words: str | None) -> None:
+    settings = Settings("pump_cd", address=1, options={"diameter": "26.59 mm"})
+    NewEraPump.check_settings(settings)
+    script = ScriptedTransport(
+        [(f"1{asked}\r".encode(), f"\x0201S{said}\x03".encode()) for asked, said in [*[("VER", "NE1000V3.928")] * 2, ("DIA", told)]]
+    )
+    pump = NewEraPump(script, settings, CLOCK)
+    if words is None:
+        assert pump.identify().model == "NE1000"
+    else:
+        with pytest.raises(DeviceError, match=words):
+            pump.identify()
+    script.finish()
+
+
+@pytest.mark.parametrize(
+    ("diameter", "words"), [("3 bar", "options.diameter"), ("60 mm", "options.diameter = 60 mm; allowed 0.1 to 50 mm")]
+)
+def test_a_syringe_that_no_pump_takes_is_refused_before_any_wire_is_opened(diameter: str, words: str) -> None:
+    with pytest.raises((BadInput, LimitError), match=words):
+        NewEraPump.check_settings(Settings("pump_cd", address=1, options={"diameter": diameter}))
 
 
 def test_a_flow_is_set_read_back_and_returned_as_sent() -> None:
@@ -195,6 +253,9 @@ def test_an_uncleared_baseline_never_proves_that_nothing_happened() -> None:
     ("lines", "progress", "code"),
     [
         ([("DIS", "II0.7W0.0ML")], Progress.RUNNING, None),
+        ([("DIS", "II1.512W0.0ML")], Progress.RUNNING, None),
+        ([("DIS", "II1.530W0.0ML")], Progress.FAILED, "beyond-its-volume"),
+        ([("DIS", "II1530.W0.0UL")], Progress.FAILED, "beyond-its-volume"),
         ([("DIS", "SI1.500W0.0ML")], Progress.FINISHED, "completed"),
         ([("DIS", "SI0.700W0.0ML")], Progress.FAILED, "stopped-short"),
         ([("DIS", "PI0.700W0.0ML")], Progress.FAILED, "paused"),

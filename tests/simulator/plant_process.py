@@ -20,7 +20,7 @@ from asyncua.common.node import Node
 from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.uaerrors import UaError
 
-from simulators.eurotherm import crc16
+from simulators.modbus_rtu import crc16
 
 EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "cdse" / "plant.toml"
 START_LIMIT = 60.0

@@ -7,19 +7,17 @@ from hypothesis import strategies as st
 from pymodbus.framer.rtu import FramerRTU
 
 from simulators.clock import Moment
-from simulators.eurotherm import EurothermLine, crc16
+from simulators.eurotherm import OvenUnit
+from simulators.modbus_rtu import RegisterLine, crc16
 from simulators.oven import Oven, OvenBody
 from simulators.truth import PhysicalEvent
 
 
-def ignore(event: PhysicalEvent) -> None:
-    pass
-
-
 class Rig:
-    def __init__(self) -> None:
-        self.oven = Oven("oven", OvenBody(noise=0.0), ignore, np.random.default_rng(0))
-        self.line = EurothermLine(1, self.oven)
+    def __init__(self, decimals: int = 1) -> None:
+        self.events: list[PhysicalEvent] = []
+        self.oven = Oven("oven", OvenBody(noise=0.0, decimals=decimals), self.events.append, np.random.default_rng(0))
+        self.line = RegisterLine([OvenUnit(1, self.oven)])
         self.wall = 1.0
 
     def send(self, data: bytes) -> bytes:
@@ -59,7 +57,15 @@ def test_the_crc_agrees_with_an_independent_implementation(data: bytes) -> None:
         ("01 06 00 c7 00 02", "01 86 03"),  # no configuration mode over the wire
         ("01 03 00 06 00 01", "01 83 02"),  # no such register
         ("01 03 00 01 00 00", "01 83 03"),  # no register at all
-        ("01 04 00 01 00 01", "01 84 01"),  # input registers are not offered
+        ("01 04 00 01 00 02", "01 04 04 00 dc 00 dc"),  # function 4 reads the same words
+        ("01 04 00 06 00 01", "01 84 02"),  # and lacks the same
+        ("01 05 00 01 ff 00", "01 85 01"),  # bits are not offered
+        ("01 03 02 0d 00 01", "01 03 02 00 01"),  # one decimal place
+        ("01 03 ff ff 00 02", "01 83 02"),  # beyond the last register
+        ("01 03 00 01 00 7e", "01 83 03"),  # 126 registers
+        ("01 10 00 02 00 00 00", "01 90 03"),  # none
+        ("01 10 00 02 00 01 03 07 d0 00", "01 90 03"),  # a byte and a half
+        ("01 10 00 18 00 04 08 01 2c 01 90 07 d0 00 00", "01 90 02"),  # 24, 25, 26, and 27 is not there: none is written
         ("01 06 00 02 07 d0", "01 06 00 02 07 d0"),  # 200.0 degC
         ("01 06 00 02 0b b9", "01 86 03"),  # 300.1 degC
         ("01 06 00 02 ff ff", "01 86 03"),  # -0.1 degC
@@ -148,7 +154,25 @@ def test_every_write_of_a_local_set_point_wears_the_memory_and_none_of_the_remot
         rig.ask(request)
     for _ in range(10):
         rig.ask("01 06 00 1a 07 d0")
-    assert rig.oven.describe()["retained_writes"] == 5
+    told = rig.oven.describe()
+    assert (told["retained_writes"], told["sp1_writes"], told["sp2_writes"]) == (5, 4, 1)
+    assert [event.values["retained_writes"] for event in rig.events if "retained_writes" in event.values] == [1, 2, 3, 4, 5]
+
+
+def test_a_frame_that_names_a_register_too_many_writes_nothing() -> None:
+    rig = Rig()
+    rig.ask("01 10 00 18 00 04 08 01 2c 01 90 07 d0 00 00")
+    assert (rig.oven.local, rig.oven.describe()["retained_writes"]) == ([22.0, 22.0], 0)
+
+
+@pytest.mark.parametrize(("decimals", "counts"), [(0, 1), (1, 10), (2, 100)])
+def test_temperatures_count_in_the_configured_decimals_and_powers_in_tenths(decimals: int, counts: int) -> None:
+    rig = Rig(decimals)
+    rig.ask(f"01 06 00 1a {120 * counts:04x}")
+    rig.ask("01 06 00 03 01 f4")
+    assert (rig.oven.remote, rig.oven.power) == (120.0, 0.5)
+    assert rig.ask("01 03 00 01 00 01") == f"01 03 02 {22 * counts >> 8:02x} {22 * counts & 0xFF:02x}"
+    assert rig.ask("01 03 02 0d 00 01") == f"01 03 02 00 {decimals:02x}"
 
 
 def test_a_broken_sensor_shows_in_bit_5_and_takes_the_power_away() -> None:

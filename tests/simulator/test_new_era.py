@@ -88,6 +88,39 @@ def test_a_run_without_volume_goes_on() -> None:
     assert rig.ask("1DIS") == "\x0201II10.00W0.000ML\x03"
 
 
+def test_a_pumping_program_with_a_second_phase_pumps_on_after_the_volume() -> None:
+    rig = Rig().ready()
+    for command in ("1PHN2", "1FUNRAT", "1PHN1", "1RAT1MM", "1VOL2", "1RUN"):
+        rig.ask(command)
+    rig.wait(lab=300.0)
+    assert rig.ask("1DIS") == "\x0201II5.000W0.000ML\x03"
+    assert [event.values["phase"] for event in rig.events if event.event == "dose"] == ["start", "goes on"]
+
+
+def test_a_dose_in_microlitres_is_the_same_liquid() -> None:
+    rig = Rig().ready()
+    for command in ("1VOLUL", "1VOL750", "1RAT500UM", "1RUN"):
+        rig.ask(command)
+    assert rig.pumps[1].ends_at == pytest.approx(90.0)
+    rig.wait(lab=100.0)
+    assert rig.ask("1DIS") == "\x0201SI750.0W0.000UL\x03"
+    assert rig.pumps[1].infused == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize(
+    ("diameter", "legal", "illegal"),
+    [
+        ("26.59", ("28.32MM", "1699MH", "0.390UM", "23.36UH"), ("28.33MM", "0.389UM")),
+        ("14.43", ("8.341MM", "0.115UM"), ("8.342MM", "0.114UM")),
+    ],
+)
+def test_the_syringe_says_how_fast_the_pump_can_go(diameter: str, legal: tuple[str, ...], illegal: tuple[str, ...]) -> None:
+    rig = Rig().ready()
+    rig.ask(f"1DIA{diameter}")
+    assert [rig.ask(f"1RAT{rate}") for rate in legal] == ["\x0201S\x03"] * len(legal)
+    assert [rig.ask(f"1RAT{rate}") for rate in illegal] == ["\x0201S?OOR\x03"] * len(illegal)
+
+
 def test_stop_pauses_and_run_goes_on_with_what_is_left() -> None:
     rig = Rig().ready()
     for command in ("1RAT1MM", "1VOL3", "1RUN"):

@@ -10,7 +10,7 @@ from asyncua import ua
 from asyncua.common.node import Node
 from asyncua.ua.uaerrors import UaError
 
-from simulators.eurotherm import crc16
+from simulators.modbus_rtu import crc16
 from tests.simulator.plant_process import EXAMPLE, LIVENESS, START_LIMIT, PlantProcess, Platform, Wire, eventually, launch
 
 pytestmark = pytest.mark.slow
