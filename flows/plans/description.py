@@ -5,15 +5,11 @@ from statistics import fmean
 from typing import Any
 
 from flows.plans.plan import Plan
+from flows.plans.simulated import aimed
 from instruments.bench.access import remarks_on_links
-from instruments.bench.endpoints import at_plant, read_endpoints
-from instruments.bench.file import BenchFile
 from instruments.bench.hazards import possible_hazards
 from instruments.bench.parking import park_steps
 from instruments.bench_client.identify import read_identities
-from instruments.lab_processes.state_files import ENDPOINTS, LAB, PLANT, read_state_file
-from instruments.lab_processes.stop import plant_lives
-from orchestrator.commandline import typed
 from orchestrator.errors import BadInput
 from orchestrator.units import parse
 
@@ -26,16 +22,7 @@ def identities_of(plan: Plan, lab: Path | None) -> dict[str, str]:
     if plan.bench is None:
         raise BadInput(f"{plan.file.path}: a recorded campaign has no devices; --connect has nothing to read")
     folder = lab if lab is not None else plan.file.path.parent / ".athanor"
-    return read_identities(_aimed(plan.bench, folder), folder)
-
-
-def _aimed(bench: BenchFile, lab: Path) -> BenchFile:
-    if read_state_file(lab / LAB).get("kind") != "dry":
-        return bench
-    if not plant_lives(lab):
-        raise BadInput(f"{lab} is a dry lab and its simulated devices do not run; `{typed('simulate', bench.path)}` starts them")
-    endpoints = read_endpoints(lab / PLANT / ENDPOINTS)
-    return at_plant(bench, endpoints) if endpoints.get("bench_sha256") == bench.sha256 else bench
+    return read_identities(aimed(plan.bench, folder), folder)
 
 
 def described(plan: Plan) -> dict[str, Any]:

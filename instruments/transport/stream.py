@@ -14,6 +14,7 @@ from typing import Final, Protocol
 import serial
 from typing_extensions import override
 
+from instruments.transport import exchanges
 from instruments.transport.base import LineTransport, ReplyOf
 from orchestrator.errors import LinkError, Sent
 
@@ -81,6 +82,7 @@ class StreamTransport(LineTransport):
     def tell(self, request: bytes) -> None:
         with self._lock:
             self._send(self._opened(), request)
+        exchanges.tell(request, b"")
 
     def _opened(self) -> Carrier:
         """Return the carrier, opened anew when it had been lost."""
@@ -102,6 +104,7 @@ class StreamTransport(LineTransport):
         sent_at = time.monotonic()
         with self._mapped(f"while waiting for the reply to {request!r}", Sent.MAYBE):
             received, reply = self._receive(port, reply_of, sent_at + deadline)
+        exchanges.tell(request, received if reply is None else reply)
         if reply is None:
             self._quiet_from = sent_at + worst
             heard = f"only {received[-60:]!r}" if received else "nothing"
