@@ -1,4 +1,4 @@
-"""Commands for a lab's files, before anything runs: init, schema, check, drivers, browse, probe, simulate."""
+"""Commands for a lab's files, before anything runs: init, schema, check, drivers, simulate."""
 
 import json
 import signal
@@ -73,39 +73,6 @@ def drivers(
         list_drivers(as_json=as_json)
     else:
         show_driver(name, as_json=as_json)
-
-
-@app.command()
-def browse(url: Annotated[str, typer.Argument(help="Address of an OPC-UA server: opc.tcp://HOST:PORT/PATH.")]) -> None:
-    """Say which LADS devices, units, programs and functions a server offers, as a stub of a bench file; changes nothing."""
-    from instruments.bench_client.browse import browse_server
-
-    console.print(browse_server(url), end="", markup=False, highlight=False, soft_wrap=True)
-
-
-@app.command()
-def probe(
-    bench: Annotated[Path, typer.Argument(help="The bench file.")],
-    instrument: Annotated[str, typer.Argument(help="Its name there.")],
-    values: Annotated[
-        list[str] | None, typer.Option("--set", help="ARGUMENT=VALUE of one setting, sent once you agree; may be given again.")
-    ] = None,
-    command: Annotated[str | None, typer.Option("--command", help="The setting, where its arguments do not tell it.")] = None,
-    by: Annotated[str, typer.Option("--by", help="With a setting: who sets it.")] = "",
-    reason: Annotated[str, typer.Option("--reason", help="With a setting: why.")] = "",
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before it is sent.")] = False,
-    lab: LabOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Read one device beside its front panel, raw values too; with --set or --command, make one setting by hand."""
-    from flows.cli.probe import probe_device, set_device
-
-    if values or command is not None:
-        set_device(bench, instrument, values or [], command=command, word=(by, reason), yes=yes, lab=lab, as_json=as_json)
-    elif by or reason or yes:
-        raise BadInput("--by, --reason and --yes belong to a setting; expected --set ARGUMENT=VALUE or --command NAME beside them")
-    else:
-        probe_device(bench, instrument, lab=lab, as_json=as_json)
 
 
 @app.command()

@@ -14,7 +14,7 @@ from instruments.bench.file import BenchFile
 from instruments.bench.link_names import LinkName
 from instruments.bench.probing import ChannelRead, read_channel
 from instruments.bench_client.client import HostClient
-from instruments.drivers.protocol import Driver
+from instruments.drivers.protocol import Driver, Identity
 from instruments.lab_processes.bench_process import host_alive
 from instruments.lab_processes.endpoint_locks import EndpointLocks
 from orchestrator.clock import LiveClock
@@ -79,7 +79,7 @@ def identified(bench: BenchFile, instrument: str, driver: Driver) -> str:
     """Ask a device whose link is open what it is, in words."""
     link = bench.spec.instruments[instrument].link
     with LinkName(link, bench.spec.links[link].endpoint).prefixing_errors(instrument):
-        return _shown(asdict(driver.identify()))
+        return in_words(driver.identify())
 
 
 def require_instrument(bench: BenchFile, instrument: str) -> None:
@@ -123,6 +123,11 @@ def _host_of(bench: BenchFile, lab: Path, instruments: tuple[str, ...]) -> Itera
             yield client, {name: _shown(one) for name, one in status["identities"].items()}
     except AthanorError as error:
         raise BadInput(f"{bench.path.name}: {error}") from error
+
+
+def in_words(identity: Identity) -> str:
+    """Write what a device says that it is."""
+    return _shown(asdict(identity))
 
 
 def _shown(identity: Mapping[str, Any]) -> str:

@@ -101,6 +101,10 @@ def test_each_device_of_the_bench_is_probed_and_its_own_log_shows_that_nothing_w
         probed = athanor("probe", str(laboratory.bench), instrument, "--lab", str(laboratory.lab))
         assert probed.returncode == 0, probed.stderr
         assert shown in probed.stdout
+    browsed = athanor("browse", "platform", "--bench", str(laboratory.bench), "--lab", str(laboratory.lab))
+    assert browsed.returncode == 0, browsed.stderr
+    assert '[links.server.security]\npolicy = "Basic256Sha256"\nmode = "SignAndEncrypt"\nuser = "athanor"\n' in browsed.stdout
+    assert 'serial_number = "SP-0042"' in browsed.stdout
     assert laboratory.truth() == before
 
 

@@ -241,10 +241,11 @@ def test_a_person_reads_one_channel_of_an_idle_bench_latched_or_not_and_none_bes
     assert told["wire"]
     assert bench.refused("GET", "/channels/oven/colour")[0] == 404
     wanted = request(bench)
+    bench.ask("GET", "/alive?supervisor=1")
     bench.submit(wanted)
     bench.await_step(wanted["run_key"], 1, "sent", "acknowledged", "done")
     status, line = bench.refused("GET", "/channels/oven/temperature")
     assert (status, line) == (409, f"run {wanted['run_key']} is being executed; its devices can be read once it is over")
     bench.ask("POST", "/stop", {"reason": "smoke", "by": "Ada"})
-    until(lambda: bench.answers("/alive")["run"] is None, "the run's end")
+    until(lambda: bench.ask("GET", "/alive")["run"] is None, "the run's end")
     assert bench.answers("/channels/oven/temperature")["error"] is None
