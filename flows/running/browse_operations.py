@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from flows.plans.lab import find_lab, lab_folder
 from flows.plans.simulated import aimed
 from instruments.bench.file import load_bench
+from instruments.bench.link_spec import LinkSpec
 from instruments.bench.security_spec import SecretSpec, SecuritySpec
-from instruments.bench.spec import LinkSpec
 from instruments.bench_client import browse, identify
 from instruments.lab_processes.endpoint_names import is_url
 from instruments.transport.opcua_security import LinkSecurity, PolicyName

@@ -11,8 +11,8 @@ from serial.tools.list_ports import comports
 
 from instruments.bench.access import security_of
 from instruments.bench.file import BenchFile
+from instruments.bench.link_spec import LinkSpec
 from instruments.bench.security_spec import SecuritySpec
-from instruments.bench.spec import LinkSpec
 from instruments.drivers.lads_browsing import bench_stub, offered
 from instruments.drivers.protocol import Identity, Settings
 from instruments.drivers.registry import build_driver, find_driver
@@ -51,7 +51,7 @@ def browse_server(url: str, security: LinkSecurity | None = None, declared: Secu
         raise BadInput(f"{url} cannot be browsed: {error}") from error
     if not devices:
         raise BadInput(f"{url} offers no LADS device below DeviceSet")
-    return bench_stub(devices, url, declared and declared.model_dump(mode="json", exclude_none=True))
+    return bench_stub(devices, url, None if declared is None else declared.model_dump(mode="json", exclude_none=True))
 
 
 def browse_instrument(bench: BenchFile, lab: Path, instrument: str) -> str:

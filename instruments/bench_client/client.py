@@ -11,7 +11,6 @@ from typing import Any, Final, Self
 from pydantic import ValidationError
 from typing_extensions import override
 
-from instruments.bench.probing import CHANNEL, ChannelRead
 from instruments.lab_processes.http import Unreached, exchange, parse_object, refusal_error
 from instruments.lab_processes.state_files import HOST, LATCHED, read_lab_state, read_state_file
 from orchestrator.domain.codec import REPORT, REQUEST, read_line
@@ -121,10 +120,9 @@ class HostClient(Bench):
         """Ask what the host says of itself."""
         return self._document("GET", "/status")
 
-    def read_channel(self, instrument: str, channel: str) -> ChannelRead:
-        """Let an idle host read one channel of a device."""
-        path = f"/channels/{instrument}/{channel}"
-        return CHANNEL.validate_json(self._required(self._request("GET", path), f"channel {instrument}.{channel}"))
+    def read_channel(self, instrument: str, channel: str) -> str:
+        """Let an idle host read one channel of a device; return the reading's JSON form (`instruments.bench.probing`)."""
+        return self._required(self._request("GET", f"/channels/{instrument}/{channel}"), f"channel {instrument}.{channel}")
 
     def unlatch(self, *, by: str, reason: str) -> None:
         """Let the bench work again after a stop."""

@@ -12,7 +12,7 @@ from typing import Any
 from instruments.bench.connect import connect
 from instruments.bench.file import BenchFile
 from instruments.bench.link_names import LinkName
-from instruments.bench.probing import ChannelRead, read_channel
+from instruments.bench.probing import CHANNEL, ChannelRead, read_channel
 from instruments.bench_client.client import HostClient
 from instruments.drivers.protocol import Driver, Identity
 from instruments.lab_processes.bench_process import host_alive
@@ -62,7 +62,7 @@ def probe(bench: BenchFile, lab: Path, instrument: str) -> Probed:
     channels = bench.driver(instrument).CHANNELS
     if host_alive(lab):
         with _host_of(bench, lab, (instrument,)) as (host, identities):
-            found = tuple(host.read_channel(instrument, channel) for channel in channels)
+            found = tuple(CHANNEL.validate_json(host.read_channel(instrument, channel)) for channel in channels)
             return Probed(instrument, identities[instrument], str(lab), found)
     link = bench.spec.instruments[instrument].link
     with _wires(bench, lab, "probe", (bench.spec.links[link].endpoint,)), opened(bench.in_lab(lab), link) as drivers:

@@ -24,7 +24,7 @@ TICK: Final = 0.02
 """Seconds of one read; the grain of every deadline."""
 WRITE_LIMIT: Final = 2.0
 """Seconds after which a write that the line does not take has failed."""
-_BABBLE: Final = 8192
+BABBLE: Final = 8192
 """More bytes than any exchange brings: the line is not what it should be."""
 _PATIENCE: Final = 2.0
 """Seconds within which a line must fall quiet before it is written to."""
@@ -114,7 +114,7 @@ class StreamTransport(LineTransport):
 
     def _receive(self, port: Carrier, reply_of: ReplyOf, until: float) -> tuple[bytes, bytes | None]:
         buffer = b""
-        while (now := time.monotonic()) < until and len(buffer) < _BABBLE:
+        while (now := time.monotonic()) < until and len(buffer) < BABBLE:
             if chunk := _chunk(port):
                 buffer += chunk
                 if (reply := reply_of(buffer)) is not None:
