@@ -21,12 +21,16 @@ def identities_of(plan: Plan, lab: Path | None) -> dict[str, str]:
     """
     if plan.bench is None:
         raise BadInput(f"{plan.file.path}: a recorded campaign has no devices; --connect has nothing to read")
-    folder = lab if lab is not None else plan.file.path.parent / ".athanor"
+    folder = _live_lab(plan, lab)
     return read_identities(aimed(plan.bench, folder), folder)
 
 
-def described(plan: Plan) -> dict[str, Any]:
-    """Return what can be said of a campaign before a device moves, as a JSON document."""
+def _live_lab(plan: Plan, lab: Path | None) -> Path:
+    return lab if lab is not None else plan.file.path.parent / ".athanor"
+
+
+def described(plan: Plan, lab: Path | None = None) -> dict[str, Any]:
+    """Return what can be said of a campaign before a device moves, as a JSON document; `lab` is whose certificates count."""
     spec = plan.file.spec.campaign
     described: dict[str, Any] = {
         "campaign": spec.name,
@@ -41,6 +45,7 @@ def described(plan: Plan) -> dict[str, Any]:
     }
     if plan.bench is not None and plan.procedure is not None:
         described |= _estimates(plan)
+        described["links"] = list(remarks_on_links(plan.bench, _live_lab(plan, lab)))
     return described
 
 
@@ -68,6 +73,5 @@ def _estimates(plan: Plan) -> dict[str, Any]:
         "without_watchdog": [
             name for name, one in plan.bench.spec.instruments.items() if one.watchdog is None or not plan.bench.driver(name).HAS_WATCHDOG
         ],
-        "links": list(remarks_on_links(plan.bench)),
         "example": {"configuration": plan.sample[0], "steps": [step.model_dump(mode="json") for step in expanded[0]]},
     }

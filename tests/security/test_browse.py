@@ -1,11 +1,15 @@
 """`athanor browse` of a secured server: as a link of a bench, one line for each refusal, nobody named to whom is not trusted."""
 
+import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from flows.cli.main import app
+from instruments.bench.access import remarks_on_links
+from instruments.bench.file import parse_bench
 from instruments.lab_processes.state_files import LAB, write_state_file
 from instruments.transport.opcua_security import fetch_certificate
 from instruments.trust.certificates import Certificate
@@ -76,3 +80,23 @@ def test_a_wrong_password_an_open_file_and_a_missing_policy_are_refused(lab: Pat
 
 def test_a_password_in_the_url_is_refused_and_not_repeated(lab: Path) -> None:
     assert "the url holds a user or a password" in refusal(lab, f"opc.tcp://ada:{PASSWORD.replace(' ', '')}@127.0.0.1:9")
+
+
+# ---------------------------------------------------------------------- what `check` says before it is too late
+
+
+def test_check_names_certificates_that_end_soon_with_the_days_that_are_left(lab: Path) -> None:
+    text = (Path(__file__).parents[2] / "examples" / "cdse" / "bench.toml").read_text()
+    bench = parse_bench(text, lab / "bench.toml")
+    trust = TrustFolder.of_lab(lab)
+    for issued in (Issued("server", days=(-9, 20.5)), Issued("server", days=(-9, -1)), Issued("server", days=(-9, 300))):
+        trust.trust(Certificate.parse(issued.der, what="the server's"))
+    said = [line for line in remarks_on_links(bench, lab) if "trusted certificate" in line]
+    assert len(said) == 2
+    assert any(re.search(r"^the trusted certificate of a server, .*, ends in 20 days \(\d{4}-\d\d-\d\d\)$", line) for line in said)
+    assert any(re.search(r"^the trusted certificate of a server, .*, has ended \(", line) for line in said)
+    own = [line for line in remarks_on_links(bench, lab, now=datetime.now(UTC) + timedelta(days=330)) if "own certificate" in line]
+    assert len(own) == 1
+    assert "ends in 3" in own[0]
+    begin, end = text.index("[links.platform.security]"), text.index("[instruments.oven]")
+    assert not list(remarks_on_links(parse_bench(text[:begin] + text[end:], bench.path), lab))
