@@ -18,6 +18,8 @@ from instruments.transport.base import ReplyOf
 from instruments.transport.stream import BABBLE, TICK, WRITE_LIMIT, Carrier, StreamTransport
 from orchestrator.errors import LinkError, Sent
 
+_BROKEN: Final = (Error, RuntimeError)
+"""What PyVISA raises, and pyvisa-py's HiSLIP where a connection is gone."""
 _OPEN: Final = 3.0
 """Wall seconds for opening; less than a safe action may take (5 s)."""
 
@@ -66,10 +68,14 @@ class _Message(Carrier):
     @property
     @override
     def in_waiting(self) -> int:
-        """Drop a late answer by a device clear, which empties the output queue and changes no setting (IEEE 488.2, 5.8)."""
-        if self.is_late:
-            self.is_late = False
+        """Drop a late answer by a device clear, which empties the output queue and changes no setting (IEEE 488.2, 5.8).
+
+        Not of HiSLIP, where each answer has its request's number and a client drops the others (IVI-6.1, 3.1.2); pyvisa-py
+        takes a late one for the answer to its clear.
+        """
+        if self.is_late and "hislip" not in self._resource.resource_name.lower():
             _mapped(self._resource.clear)
+        self.is_late = False
         return 0
 
     @override
@@ -85,7 +91,7 @@ class _Message(Carrier):
             if error.error_code == StatusCode.error_timeout:
                 return b""
             raise OSError(str(error)) from error
-        except Error as error:
+        except _BROKEN as error:
             raise OSError(str(error)) from error
 
     @override
@@ -101,14 +107,14 @@ class _Message(Carrier):
 def _mapped(act: Any) -> None:
     try:
         act()
-    except Error as error:
+    except _BROKEN as error:
         raise OSError(str(error)) from error
 
 
 def _opened(name: str, library: str) -> _Message:
     try:
         resource = pyvisa.ResourceManager(library).open_resource(name, open_timeout=round(1000 * _OPEN))
-    except (Error, OSError, ValueError) as error:
+    except (*_BROKEN, OSError, ValueError) as error:
         said = " ".join(str(error).split())  # of several lines where a library is missing
         raise LinkError(f"cannot open {name} by VISA library {library}: {said}", sent=Sent.NO) from error
     if not isinstance(resource, MessageBasedResource):

@@ -1,5 +1,6 @@
 """VISA links: the devices of PyVISA-sim, which nobody here wrote, on GPIB, USB and the network; and who owns a resource."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from instruments.lab_processes.endpoint_names import canonical_endpoint
 from instruments.transport.opening import open_link
 from instruments.transport.stream import StreamTransport
 from orchestrator.errors import BadInput, LinkError, LockHeld, Sent
+from tests.declared.hislip import hislip
 
 PROFILE = """
 [profile]
@@ -111,6 +113,45 @@ def test_without_pyvisa_one_line_says_what_is_missing(monkeypatch: pytest.Monkey
     monkeypatch.setitem(sys.modules, "pyvisa", None)
     with pytest.raises(BadInput, match="a VISA link needs PyVISA, which is not installed here; the extra `visa`"):
         open_link(kind="visa", port="GPIB0::8::INSTR")
+
+
+# ---------------------------------------------------------------------- on a real socket, by pyvisa-py's HiSLIP
+
+
+def _numbered(line: bytes) -> bytes | None:
+    return b"answer to " + line if line.endswith(b"?\n") else None
+
+
+def _whole(data: bytes) -> bytes | None:
+    return data if data.endswith(b"\n") else None
+
+
+def test_a_late_answer_is_not_given_to_the_next_request() -> None:
+    with hislip(_numbered) as device:
+        link = open_link(kind="visa", port=device.resource)
+        assert isinstance(link, StreamTransport)
+        assert link.exchange(b"A?\n", _whole, deadline=2.0, worst_reply=2.0) == b"answer to A?\n"
+        device.late = 0.6
+        with pytest.raises(LinkError, match=r"no reply to b'B\?\\n' within 0.2 s; heard nothing") as caught:
+            link.exchange(b"B?\n", _whole, deadline=0.2, worst_reply=1.0)
+        assert caught.value.sent is Sent.MAYBE
+        assert link.exchange(b"C?\n", _whole, deadline=2.0, worst_reply=2.0) == b"answer to C?\n"
+        link.tell(b"D\n")
+        assert link.exchange(b"E?\n", _whole, deadline=2.0, worst_reply=2.0) == b"answer to E?\n"
+        link.close()
+        assert device.heard == [b"A?\n", b"B?\n", b"C?\n", b"D\n", b"E?\n"]  # each once
+
+
+def test_a_lost_connection_is_told_and_made_anew() -> None:
+    with hislip(_numbered) as device:
+        link = open_link(kind="visa", port=device.resource)
+        assert isinstance(link, StreamTransport)
+        device.drop()
+        with pytest.raises(LinkError, match=f"{re.escape(device.resource)} was lost while") as caught:
+            link.exchange(b"A?\n", _whole, deadline=0.5, worst_reply=0.5)
+        assert caught.value.sent is Sent.MAYBE
+        assert link.exchange(b"B?\n", _whole, deadline=2.0, worst_reply=2.0) == b"answer to B?\n"
+        link.close()
 
 
 # ---------------------------------------------------------------------- one owner
