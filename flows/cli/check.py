@@ -24,7 +24,7 @@ def check_file(file: Path, *, connect: bool, lab: Path | None, data: Path | None
     if plan.lacks_prior and recipe is None:
         load_plan(file, data=data)  # refuses it, as `run` would
     identities = identities_of(plan, lab) if connect else {}
-    document = {**described(plan), "prior_from": None if recipe is None else str(recipe.path)}
+    document = {**described(plan, lab), "prior_from": None if recipe is None else str(recipe.path)}
     if as_json:
         emit({**document, "devices": identities})
         return

@@ -1,4 +1,4 @@
-"""Commands for a lab's files, before anything runs: init, schema, check, drivers, browse, simulate."""
+"""Commands for a lab's files, before anything runs: init, schema, check, drivers, simulate."""
 
 import json
 import signal
@@ -73,14 +73,6 @@ def drivers(
         list_drivers(as_json=as_json)
     else:
         show_driver(name, as_json=as_json)
-
-
-@app.command()
-def browse(url: Annotated[str, typer.Argument(help="Address of an OPC-UA server: opc.tcp://HOST:PORT/PATH.")]) -> None:
-    """Say which LADS devices, units, programs and functions a server offers, as a stub of a bench file; changes nothing."""
-    from instruments.bench_client.browse import browse_server
-
-    console.print(browse_server(url), end="", markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()

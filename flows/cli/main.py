@@ -17,6 +17,7 @@ import typer
 
 from flows.cli import (
     campaign_commands,
+    commissioning_commands,
     file_commands,
     reading_commands,
     review_commands,
@@ -38,7 +39,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for _module in (file_commands, campaign_commands, status, steering_commands, review_commands, reading_commands, study_commands):
+for _module in (
+    file_commands,
+    commissioning_commands,
+    campaign_commands,
+    status,
+    steering_commands,
+    review_commands,
+    reading_commands,
+    study_commands,
+):
     app.add_typer(_module.app)
 app.add_typer(study_commands.priors_app, name="priors")
 app.add_typer(review_commands.review_app, name="review")

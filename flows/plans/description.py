@@ -5,15 +5,11 @@ from statistics import fmean
 from typing import Any
 
 from flows.plans.plan import Plan
+from flows.plans.simulated import aimed
 from instruments.bench.access import remarks_on_links
-from instruments.bench.endpoints import at_plant, read_endpoints
-from instruments.bench.file import BenchFile
 from instruments.bench.hazards import possible_hazards
 from instruments.bench.parking import park_steps
 from instruments.bench_client.identify import read_identities
-from instruments.lab_processes.state_files import ENDPOINTS, LAB, PLANT, read_state_file
-from instruments.lab_processes.stop import plant_lives
-from orchestrator.commandline import typed
 from orchestrator.errors import BadInput
 from orchestrator.units import parse
 
@@ -25,21 +21,16 @@ def identities_of(plan: Plan, lab: Path | None) -> dict[str, str]:
     """
     if plan.bench is None:
         raise BadInput(f"{plan.file.path}: a recorded campaign has no devices; --connect has nothing to read")
-    folder = lab if lab is not None else plan.file.path.parent / ".athanor"
-    return read_identities(_aimed(plan.bench, folder), folder)
+    folder = _live_lab(plan, lab)
+    return read_identities(aimed(plan.bench, folder), folder)
 
 
-def _aimed(bench: BenchFile, lab: Path) -> BenchFile:
-    if read_state_file(lab / LAB).get("kind") != "dry":
-        return bench
-    if not plant_lives(lab):
-        raise BadInput(f"{lab} is a dry lab and its simulated devices do not run; `{typed('simulate', bench.path)}` starts them")
-    endpoints = read_endpoints(lab / PLANT / ENDPOINTS)
-    return at_plant(bench, endpoints) if endpoints.get("bench_sha256") == bench.sha256 else bench
+def _live_lab(plan: Plan, lab: Path | None) -> Path:
+    return lab if lab is not None else plan.file.path.parent / ".athanor"
 
 
-def described(plan: Plan) -> dict[str, Any]:
-    """Return what can be said of a campaign before a device moves, as a JSON document."""
+def described(plan: Plan, lab: Path | None = None) -> dict[str, Any]:
+    """Return what can be said of a campaign before a device moves, as a JSON document; `lab` is whose certificates count."""
     spec = plan.file.spec.campaign
     described: dict[str, Any] = {
         "campaign": spec.name,
@@ -54,6 +45,7 @@ def described(plan: Plan) -> dict[str, Any]:
     }
     if plan.bench is not None and plan.procedure is not None:
         described |= _estimates(plan)
+        described["links"] = list(remarks_on_links(plan.bench, _live_lab(plan, lab)))
     return described
 
 
@@ -81,6 +73,5 @@ def _estimates(plan: Plan) -> dict[str, Any]:
         "without_watchdog": [
             name for name, one in plan.bench.spec.instruments.items() if one.watchdog is None or not plan.bench.driver(name).HAS_WATCHDOG
         ],
-        "links": list(remarks_on_links(plan.bench)),
         "example": {"configuration": plan.sample[0], "steps": [step.model_dump(mode="json") for step in expanded[0]]},
     }

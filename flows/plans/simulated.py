@@ -5,9 +5,12 @@ from pathlib import Path
 
 from flows.plans.disk_space import check_room
 from flows.plans.lab import Lab, lab_folder, make_lab
-from instruments.bench.endpoints import secured_links
-from instruments.bench.file import load_bench
+from instruments.bench.endpoints import at_plant, read_endpoints, secured_links
+from instruments.bench.file import BenchFile, load_bench
 from instruments.lab_processes.plant_process import ensure_plant
+from instruments.lab_processes.state_files import ENDPOINTS, LAB, PLANT, read_state_file
+from instruments.lab_processes.stop import plant_lives
+from orchestrator.commandline import typed
 from orchestrator.errors import BadInput
 
 
@@ -25,3 +28,17 @@ def start_plant(bench: Path, *, lab: Path | None, rate: float, seed: int) -> tup
     found = make_lab(lab, beside=file.path, kind="dry")
     secured = secured_links(file)
     return found, ensure_plant(found.path, file.path.parent / plant, bench_sha256=file.sha256, seed=seed, rate=rate, secured=secured)
+
+
+def aimed(bench: BenchFile, lab: Path) -> BenchFile:
+    """Point a bench to the simulated devices of a dry lab, unless they simulate another bench file.
+
+    Raises:
+        BadInput: They do not run.
+    """
+    if read_state_file(lab / LAB).get("kind") != "dry":
+        return bench
+    if not plant_lives(lab):
+        raise BadInput(f"{lab} is a dry lab and its simulated devices do not run; `{typed('simulate', bench.path)}` starts them")
+    endpoints = read_endpoints(lab / PLANT / ENDPOINTS)
+    return at_plant(bench, endpoints) if endpoints.get("bench_sha256") == bench.sha256 else bench

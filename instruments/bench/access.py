@@ -1,14 +1,20 @@
 """What a bench's secured links are opened with: the lab's certificate and trusted servers, and the files that the bench names."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 from instruments.bench.file import BenchFile
 from instruments.bench.security_spec import SecretSpec, SecuritySpec
 from instruments.transport.opcua_security import LinkSecurity
+from instruments.trust.certificates import read_certificate
 from instruments.trust.folder import TrustFolder
 from instruments.trust.secret import Secret
 from orchestrator.errors import AccessError
+
+_SOON: Final = timedelta(days=60)
+"""Whoever runs a server needs some weeks to renew its certificate and have it trusted."""
 
 
 def security_of(bench: BenchFile, link: str) -> LinkSecurity | None:
@@ -34,11 +40,30 @@ def _secret(spec: SecretSpec | None, folder: Path) -> Secret | None:
     return Secret(file=None if spec.file is None else folder / spec.file, variable=spec.env)
 
 
-def remarks_on_links(bench: BenchFile) -> Iterator[str]:
-    """Iterate over what people should know of secured links before a live run."""
-    for name, link in bench.spec.links.items():
-        if link.security is not None:
-            yield from (f"link {name}: {line}" for line in _remarks(link.security, bench.folder))
+def remarks_on_links(bench: BenchFile, lab: Path, *, now: datetime | None = None) -> Iterator[str]:
+    """Iterate over what people should know of secured links before a live run.
+
+    Args:
+        bench: The bench.
+        lab: Whose certificates count; it need not be there yet.
+        now: Against which validity is judged; None for now.
+    """
+    secured = {name: link.security for name, link in bench.spec.links.items() if link.security is not None}
+    for name, security in secured.items():
+        yield from (f"link {name}: {line}" for line in _remarks(security, bench.folder))
+    if secured:
+        yield from _ending(TrustFolder.of_lab(lab), now or datetime.now(UTC))
+
+
+def _ending(trust: TrustFolder, now: datetime) -> Iterator[str]:
+    """Name certificates that end soon or have ended: a link that opens today may not open in mid-campaign."""
+    own = [read_certificate(trust.own, what="certificate")] if trust.own.exists() else []
+    for whose, several in (("this lab's own certificate", own), ("the trusted certificate of a server", trust.trusted)):
+        for one in several:
+            left = one.valid_until - now
+            if left < _SOON:
+                ends = f"ends in {left.days} days" if left > timedelta() else "has ended"
+                yield f"{whose}, {one.subject}, {ends} ({one.valid_until:%Y-%m-%d})"
 
 
 def _remarks(spec: SecuritySpec, folder: Path) -> Iterator[str]:

@@ -43,7 +43,8 @@ def connect(bench: BenchFile, link: str, clock: Clock) -> Mapping[str, Driver]:
     try:
         return {name: _build(bench, name, transport, one, clock) for name, one in settings.items()}
     except BadInput:
-        transport.close()
+        if transport is not None:
+            transport.close()
         raise
 
 
@@ -72,7 +73,7 @@ def load_drivers(bench: BenchFile, seconds: float) -> None:
             bench.driver(name, seconds=seconds)
 
 
-def _build(bench: BenchFile, name: str, transport: Transport, settings: Settings, clock: Clock) -> Driver:
+def _build(bench: BenchFile, name: str, transport: Transport | None, settings: Settings, clock: Clock) -> Driver:
     return bind(bench.driver(name), bench.spec.instruments[name].driver, transport, settings, clock)
 
 
@@ -80,8 +81,12 @@ def _on(bench: BenchFile, link: str) -> list[str]:
     return [name for name, one in bench.spec.instruments.items() if one.link == link]
 
 
-def _open(bench: BenchFile, link: str) -> Transport:
+def _open(bench: BenchFile, link: str) -> Transport | None:
+    """Open a link; None for one whose drivers open their devices themselves."""
     spec = bench.spec.links[link]
+    if spec.kind == "own":
+        return None
     with LinkName(link, spec.endpoint).prefixing_errors():
         security = security_of(bench, link)
-        return open_link(kind=spec.kind, port=spec.port, url=spec.url, frame=spec.frame, baud=spec.baud, security=security)
+        port = spec.port or spec.resource
+        return open_link(kind=spec.kind, port=port, url=spec.url, frame=spec.frame, baud=spec.baud, security=security, library=spec.library)

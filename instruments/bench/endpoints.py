@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from instruments.bench.file import BenchFile
-from instruments.bench.spec import LinkSpec
+from instruments.bench.link_spec import LinkSpec
 from instruments.lab_processes.labtime import plant_clock
 from instruments.lab_processes.state_files import folder_identity, read_state_file
 from orchestrator.errors import BadInput
@@ -53,9 +53,10 @@ def _moved(entry: Mapping[str, Any], old: Path, new: Path) -> dict[str, Any]:
 
 
 def _ending_at(link: LinkSpec, entry: Mapping[str, Any]) -> LinkSpec:
-    """Put a plant's wire in the place of a link; its serial line carries what a TCP connection would."""
-    carried = {"kind": "serial", "url": None} if link.kind == "tcp" and "port" in entry else {}
-    return link.evolve(**entry, **carried)
+    """Put a plant's wire in the place of a link; its serial line carries what other wires would."""
+    if link.kind in ("tcp", "visa", "own") and "port" in entry:
+        return LinkSpec(kind="serial", port=entry["port"])
+    return link.evolve(**entry)
 
 
 def at_plant(bench: BenchFile, document: Mapping[str, Any]) -> BenchFile:

@@ -153,6 +153,7 @@ class BenchFile:
             options=spec.options,
             folder=self.path.parent,
             functions={name: _function(f"instrument {instrument}, functions.{name}", one) for name, one in spec.functions.items()},
+            device=self.spec.links[spec.link].device if spec.link in self.spec.links else None,
         )
 
     def check_instruments(self) -> None:

@@ -9,7 +9,7 @@ from itertools import combinations
 from urllib.parse import urlsplit
 
 from instruments.bench.file import BenchFile
-from instruments.bench.spec import LinkSpec
+from instruments.bench.link_spec import LinkSpec
 from instruments.lab_processes.endpoint_names import canonical_endpoint, is_url
 from orchestrator.errors import BadInput
 
@@ -41,13 +41,13 @@ def _shared(bench: BenchFile) -> Iterator[str]:
 
 
 def _wire(link: LinkSpec) -> str:
-    return canonical_endpoint(link.endpoint) if is_url(link.endpoint) else os.path.realpath(link.endpoint)
+    return os.path.realpath(link.endpoint) if link.endpoint.startswith("/") else canonical_endpoint(link.endpoint)
 
 
 def _unread(bench: BenchFile) -> Iterator[str]:
     for name, link in bench.spec.links.items():
         if unread := sorted(link.model_fields_set & {"frame", "baud"} if link.kind != "serial" else ()):
-            yield f"link {name}: {unread[0]} belongs to a serial link; a link of kind {link.kind} has a url alone"
+            yield f"link {name}: {unread[0]} belongs to a serial link; a link of kind {link.kind} has neither"
     for name, one in bench.spec.instruments.items():
         driver, link = bench.driver(name), bench.spec.links[one.link]
         if link.kind not in driver.LINKS:

@@ -3,13 +3,11 @@
 What takes drivers, units of channels or several tables at once is checked by `instruments.bench.file`.
 """
 
-import re
-from collections.abc import Callable
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
-from instruments.bench.security_spec import SecuritySpec
+from instruments.bench.link_spec import LinkSpec
 from instruments.drivers.functions import FunctionKind
 from orchestrator.domain.values import Frozen
 from orchestrator.domain.written import (
@@ -21,7 +19,6 @@ from orchestrator.domain.written import (
     duration_schema,
     either,
     late_text_schema,
-    never,
     quantity_schema,
     text_schema,
 )
@@ -39,52 +36,6 @@ LabSeconds = Annotated[Number, Field(gt=0), BeforeValidator(_seconds), WithJsonS
 Argument = Annotated[str | Number, WithJsonSchema({"type": ["number", "string"], "examples": ["V / tau"], UNIT: "the argument's"})]
 Arguments = Annotated[dict[str, Argument], Field(alias="with")]
 _NAME: Final = r"^[a-z][a-z0-9_]*$"
-_TCP: Final = re.compile(r"tcp://[^\s/@]+:[0-9]{1,5}/?")
-
-
-class LinkSpec(Frozen):
-    """One wire."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "if": {"properties": {"kind": {"const": "serial"}}, "required": ["kind"]},
-            "then": {**never("url", "security"), "required": ["port"]},
-            "else": {**never("port"), "required": ["url"]},
-        }
-    )
-
-    kind: Literal["serial", "tcp", "opcua"]
-    """What the wire is."""
-    port: str | None = None
-    """Serial: the device's path, best below /dev/serial/by-id; or one of pyserial's URLs, `rfc2217://`, `socket://`, `hwgrep://`."""
-    url: str | None = None
-    """OPC-UA: the endpoint; tcp: `tcp://HOST:PORT`."""
-    frame: Annotated[str, Field(pattern=r"^[78][NEO][12]$")] = "8N1"
-    """Serial: data bits, parity (N, E or O) and stop bits."""
-    baud: Whole = 19200
-    """Serial: bits per second."""
-    security: SecuritySpec | None = None
-    """OPC-UA: how the channel is secured and who we are; without it nothing is signed or enciphered, and nobody named."""
-
-    @model_validator(mode="after")
-    def _check(self) -> "LinkSpec":
-        if (self.kind == "serial") != (self.port is not None) or (self.kind != "serial") != (self.url is not None):
-            raise ValueError("a serial link has a port, a tcp or an opcua link a url")
-        if self.kind == "tcp" and _TCP.fullmatch(self.url or "") is None:
-            raise ValueError(f"url = {self.url!r}; a tcp link has one of the form 'tcp://HOST:PORT'")
-        if self.kind != "opcua" and self.security is not None:
-            raise ValueError(f"security belongs to an opcua link; this one is {self.kind}")
-        return self
-
-    @property
-    def endpoint(self) -> str:
-        """The port or the url."""
-        return self.port or self.url or ""
-
-    def with_files(self, change: Callable[[str], str]) -> "LinkSpec":
-        """Return the link with each path that it names changed."""
-        port = None if self.port is None else change(self.port)
-        return self.evolve(port=port, security=self.security and self.security.with_files(change))
 
 
 class WatchdogSpec(Frozen):

@@ -104,13 +104,13 @@ class Wire:
         """
         return _await(self._submit(lambda: self._asked(instrument, work), urgent=urgent), tick)
 
-    def attempt(self, instrument: str, work: Callable[[Driver], _T], *, seconds: float) -> _T:
-        """Do something urgent, waiting for at most so many wall seconds; also where a device was found that could not be armed.
+    def attempt(self, instrument: str, work: Callable[[Driver], _T], *, seconds: float, urgent: bool = True) -> _T:
+        """Do something, waiting for at most so many wall seconds; also where a device was found that could not be armed.
 
         Raises:
             InstrumentError: What the driver raised, or LinkError when the thread gave no answer in time.
         """
-        future = self._submit(lambda: self._attempted(instrument, work), urgent=True)
+        future = self._submit(lambda: self._attempted(instrument, work), urgent=urgent)
         try:
             return future.result(timeout=seconds)
         except NotYet as error:

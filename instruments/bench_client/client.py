@@ -122,6 +122,10 @@ class HostClient(Bench):
         """Ask what the host says of itself."""
         return self._document("GET", "/status")
 
+    def read_channel(self, instrument: str, channel: str) -> str:
+        """Let an idle host read one channel of a device; return the reading's JSON form (`instruments.bench.probing`)."""
+        return self._required(self._request("GET", f"/channels/{instrument}/{channel}"), f"channel {instrument}.{channel}")
+
     def unlatch(self, *, by: str, reason: str) -> None:
         """Let the bench work again after a stop."""
         self._request("POST", "/unlatch", {"by": by, "reason": reason})

@@ -1,7 +1,7 @@
 """What a LADS server offers, browsed without changing anything, and how a bench file would declare it."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -101,9 +101,19 @@ def _function(transport: NodeTransport, path: NodePath, names: tuple[str, ...], 
     )
 
 
-def bench_stub(devices: Sequence[OfferedDevice], url: str) -> str:
-    """Write what a server offers as tables of a bench file, to be narrowed and completed by a person."""
+def bench_stub(devices: Sequence[OfferedDevice], url: str, security: Mapping[str, str | Mapping[str, str]] | None = None) -> str:
+    """Write what a server offers as tables of a bench file, to be narrowed and completed by a person.
+
+    Args:
+        devices: What it offers.
+        url: Where it was found.
+        security: The keys of the link's table `security`, where it has one.
+    """
     lines = ["[links.server]", 'kind = "opcua"', f"url = {_quoted(url)}"]
+    lines += ["", "[links.server.security]"] if security else []
+    for key, told in (security or {}).items():
+        place = told if isinstance(told, str) else ", ".join(f"{name} = {_quoted(one)}" for name, one in told.items())
+        lines.append(f"{key} = {_quoted(place) if isinstance(told, str) else f'{{ {place} }}'}")
     for device in devices:
         for one in device.units:
             lines += ["", *_instrument(device, one)]

@@ -91,6 +91,8 @@ class Settings:
     """Where the bench file lies, and whatever file it names."""
     functions: Mapping[str, Function] = field(default_factory=dict)
     """What the bench file declares of the device's functions, by the name that their commands and channels get."""
+    device: str | None = None
+    """Which device the driver is to open itself, as its link of kind `own` names it; None on other links."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,8 @@ class Driver(Protocol):
     LONGEST_QUEUEING: ClassVar[float]
     """Wall seconds that the device may hold a command back before it acts on it."""
     LINKS: ClassVar[Collection[str]]
-    """The kinds of link that it works on (`serial`, `opcua`), the usual one first."""
+    """The kinds of link that it works on, the usual one first: `serial`, `tcp`, `visa`, `opcua`; `own` where it opens its device
+    itself."""
     OPTIONS: ClassVar[frozenset[str]] = frozenset()
     """What it reads of `options` in a bench file."""
 

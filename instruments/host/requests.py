@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Any, Final
 
 from instruments.bench import safe_state
+from instruments.bench.probing import ChannelRead, read_channel
 from instruments.host.executor import Executor
 from instruments.host.gate import Gate
 from instruments.host.heartbeats import SUPERVISOR_SILENCE
@@ -24,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 VERDICTS: Final = ("done", "not-done", "discard")
 _SHOWN_RUNS: Final = 20
+_READ_SECONDS: Final = 10.0
+"""Wall seconds that a device may take to have one channel read."""
 
 
 class Conflict(HostError):
@@ -239,6 +242,23 @@ class RequestHandler:
             "executor_age_s": self._executor.age,
             "wires": self._host.wires.ages,
         }
+
+    def read_channel(self, instrument: str, channel: str) -> ChannelRead:
+        """Read one channel of an idle bench, latched or not, for a person who stands before the device.
+
+        Not beside a run: what a device says of itself once, an alarm for example, is the run's to hear.
+
+        Raises:
+            UnknownKey: The bench has no such channel.
+            Conflict: A run is being executed.
+            LinkError: The wire is busy or lost.
+        """
+        if f"{instrument}.{channel}" not in self._host.bench.channel_units:
+            raise UnknownKey(f"the bench of this host has no channel {instrument}.{channel}")
+        if (run := self._executor.in_hand) is not None:
+            raise Conflict(f"run {run} is being executed; its devices can be read once it is over")
+        wire, latched = self._host.wires.of(instrument), self._host.latch.state is not None
+        return wire.attempt(instrument, lambda driver: read_channel(driver, channel), seconds=_READ_SECONDS, urgent=latched)
 
     def status(self) -> dict[str, Any]:
         """Return what people want to know."""

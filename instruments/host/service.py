@@ -12,6 +12,7 @@ from fastapi import APIRouter, Body, FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import ValidationError
 
+from instruments.bench.probing import CHANNEL
 from instruments.host.requests import Conflict, Latched, RequestHandler, Unavailable, UnknownKey
 from orchestrator.domain.codec import REPORT, REQUEST, write_line
 from orchestrator.domain.records import RunReport
@@ -100,6 +101,7 @@ class Endpoints:
             ("POST", "/shutdown", self._shut_down),
             ("GET", "/alive", self._alive),
             ("GET", "/status", self._status),
+            ("GET", "/channels/{instrument}/{channel}", self._channel),
         ):
             self.router.add_api_route(path, endpoint, methods=[method])
 
@@ -167,6 +169,10 @@ class Endpoints:
     async def _alive(self, supervisor: bool = False) -> JSONResponse:
         """Say when executor and wire threads last turned; with `supervisor` it is also the supervisor's sign of life."""
         return JSONResponse(self._handler.alive(supervisor=supervisor))
+
+    def _channel(self, instrument: str, channel: str) -> JSONResponse:
+        """Read one channel of an idle bench, with what went over the wire."""
+        return JSONResponse(CHANNEL.dump_python(self._handler.read_channel(instrument, channel), mode="json"))
 
     def _status(self) -> JSONResponse:
         """Say what the host does: runs, devices, latch, bench file."""

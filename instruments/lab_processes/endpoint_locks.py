@@ -11,7 +11,7 @@ from typing import Final
 from typing_extensions import override
 
 from instruments.lab_processes.endpoint_names import canonical_endpoint
-from instruments.lab_processes.locks import FileLock, HeldLock, take_over
+from instruments.lab_processes.locks import FileLock, HeldLock, read_holder, take_over
 from orchestrator.errors import LockHeld
 
 ENDPOINT_LOCKS: Final = Path("/tmp/athanor-locks")
@@ -32,7 +32,7 @@ class EndpointLocks(HeldLock):
         """
         self._folder = folder
         names = sorted({canonical_endpoint(endpoint) for endpoint in endpoints})  # one order for all: no deadlock
-        files = {name: folder / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.lock" for name in names}
+        files = {name: _lock_file(name, folder) for name in names}
         self._locks = [FileLock(file, what=f"{what} on {name}", lab=lab, shared_machine=True) for name, file in files.items()]
         self._held = ExitStack()
 
@@ -58,6 +58,16 @@ class EndpointLocks(HeldLock):
     def release(self) -> None:
         """Give all back; may be repeated."""
         self._held.close()
+
+
+def lock_holder(endpoint: str, *, folder: Path = ENDPOINT_LOCKS) -> str | None:
+    """Say which living process holds a wire, in words; the lock is not touched. None where none does."""
+    holder = read_holder(_lock_file(canonical_endpoint(endpoint), folder))
+    return None if holder is None else str(holder)
+
+
+def _lock_file(name: str, folder: Path) -> Path:
+    return folder / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.lock"
 
 
 def _take_patiently(lock: FileLock, patience: float) -> None:

@@ -19,7 +19,7 @@ class Transport(Protocol):
 
     @property
     def kind(self) -> str:
-        """`serial`, `tcp` or `opcua`."""
+        """`serial`, `tcp`, `visa` or `opcua`."""
         ...
 
     def close(self) -> None:

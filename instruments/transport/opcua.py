@@ -21,6 +21,7 @@ from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.uaerrors import UaError, UaStatusCodeError
 from typing_extensions import override
 
+from instruments.transport import exchanges
 from instruments.transport.base import Name, NodePath, NodeTransport, NodeValue, ServerRefusal, Value
 from instruments.transport.opcua_nodes import AddressSpace, text
 from instruments.transport.opcua_security import LinkSecurity, open_client, refusal
@@ -187,7 +188,7 @@ class OpcUaTransport(NodeTransport):
         async def read(_: Client) -> tuple[NodeValue, ...]:
             return tuple(await self._space.read(await self._space.resolve_all(paths)))
 
-        return self._checked(self._run(_reading(paths), read, Sent.NO))
+        return self._checked(paths, self._run(_reading(paths), read, Sent.NO))
 
     @override
     def look(self, paths: Sequence[NodePath]) -> tuple[NodeValue | None, ...]:
@@ -196,9 +197,12 @@ class OpcUaTransport(NodeTransport):
             values = iter(await self._space.read([node for node in nodes if node is not None]))
             return tuple(None if node is None else next(values) for node in nodes)
 
-        return self._checked(self._run(_reading(paths), read, Sent.NO))
+        return self._checked(paths, self._run(_reading(paths), read, Sent.NO))
 
-    def _checked(self, values: tuple[_V, ...]) -> tuple[_V, ...]:
+    def _checked(self, paths: Sequence[NodePath], values: tuple[_V, ...]) -> tuple[_V, ...]:
+        for path, one in zip(paths, values, strict=True):
+            told = "no such node" if one is None else f"{one.value!r} {one.status} {one.source_timestamp or ''}".rstrip()
+            exchanges.tell(f"read {text(path)}", told)
         if any(value is not None and value.status in _NODE_GONE for value in values):
             self._space.forget_nodes()
         return values
@@ -216,6 +220,7 @@ class OpcUaTransport(NodeTransport):
         node, declared = self._run(what, prepare, Sent.NO)
         plain_value = ua.DataValue(ua.Variant(value, declared), StatusCode=None)
         self._run(what, lambda _: node.write_attribute(AttributeIds.Value, plain_value), Sent.MAYBE)
+        exchanges.tell(what, "")
 
     @override
     def arguments(self, path: NodePath, method: Name) -> tuple[str, ...]:
@@ -243,7 +248,9 @@ class OpcUaTransport(NodeTransport):
 
         result = self._run(what, call, Sent.MAYBE, limit=_METHOD_LIMIT + 1.0)
         many = result if isinstance(result, list) else [] if result is None else [result]
-        return tuple(plain(value) for value in many)
+        answer = tuple(plain(value) for value in many)
+        exchanges.tell(what, repr(answer))
+        return answer
 
     def _run(self, what: str, request: Callable[[Client], Awaitable[_T]], sent: Sent, limit: float = _CALL_LIMIT) -> _T:
         """Run a request now or not at all.

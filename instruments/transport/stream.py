@@ -14,6 +14,7 @@ from typing import Final, Protocol
 import serial
 from typing_extensions import override
 
+from instruments.transport import exchanges
 from instruments.transport.base import LineTransport, ReplyOf
 from orchestrator.errors import LinkError, Sent
 
@@ -23,7 +24,7 @@ TICK: Final = 0.02
 """Seconds of one read; the grain of every deadline."""
 WRITE_LIMIT: Final = 2.0
 """Seconds after which a write that the line does not take has failed."""
-_BABBLE: Final = 8192
+BABBLE: Final = 8192
 """More bytes than any exchange brings: the line is not what it should be."""
 _PATIENCE: Final = 2.0
 """Seconds within which a line must fall quiet before it is written to."""
@@ -81,6 +82,7 @@ class StreamTransport(LineTransport):
     def tell(self, request: bytes) -> None:
         with self._lock:
             self._send(self._opened(), request)
+        exchanges.tell(request, b"")
 
     def _opened(self) -> Carrier:
         """Return the carrier, opened anew when it had been lost."""
@@ -102,6 +104,7 @@ class StreamTransport(LineTransport):
         sent_at = time.monotonic()
         with self._mapped(f"while waiting for the reply to {request!r}", Sent.MAYBE):
             received, reply = self._receive(port, reply_of, sent_at + deadline)
+        exchanges.tell(request, received if reply is None else reply)
         if reply is None:
             self._quiet_from = sent_at + worst
             heard = f"only {received[-60:]!r}" if received else "nothing"
@@ -111,7 +114,7 @@ class StreamTransport(LineTransport):
 
     def _receive(self, port: Carrier, reply_of: ReplyOf, until: float) -> tuple[bytes, bytes | None]:
         buffer = b""
-        while (now := time.monotonic()) < until and len(buffer) < _BABBLE:
+        while (now := time.monotonic()) < until and len(buffer) < BABBLE:
             if chunk := _chunk(port):
                 buffer += chunk
                 if (reply := reply_of(buffer)) is not None:

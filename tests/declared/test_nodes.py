@@ -5,9 +5,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from flows.running.probe_operations import read_device
 from instruments.drivers.declared.device import declared_driver
 from instruments.drivers.declared.nodes import node_path
 from instruments.drivers.declared.profiles import parse_profile
@@ -18,6 +20,7 @@ from orchestrator.errors import BadInput, DeviceError, LinkError
 from tests.instrument.cases import CLOCK, call
 from tests.instrument.fake_nodes import FakeNodes
 from tests.instrument.small_server import ONE, TWO
+from tests.probing.benches import BALANCE
 
 PROFILE = f"""
 [profile]
@@ -140,3 +143,17 @@ def test_a_value_of_bad_quality_or_of_another_kind_is_none() -> None:
 def test_what_is_wrong_with_a_node_is_told(old: str, new: str, line: str) -> None:
     with pytest.raises(BadInput, match=line):
         parse_profile(PROFILE.replace(old, new), "profile box")
+
+
+@pytest.mark.slow
+def test_a_probe_shows_each_node_with_its_status_and_writes_none(driver: Driver, url: str, tmp_path: Path) -> None:
+    driver.make_safe("off")
+    (tmp_path / "box.toml").write_text(PROFILE)
+    text = BALANCE.format(url=url, driver="./box.toml", command="set_value").replace('"tcp"', '"opcua"')
+    (tmp_path / "bench.toml").write_text(text)
+    before = driver.read(["calls"])[0].value
+    found = read_device(tmp_path / "bench.toml", "balance", lab=None)
+    read = {one.channel: one for one in found.channels}
+    assert read["value"].value == 0.0
+    assert read["value"].wire[0].startswith("read Box/Value -> 0.0 Good")
+    assert read["calls"].value == before

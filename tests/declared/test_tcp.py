@@ -207,6 +207,6 @@ def test_in_a_dry_run_a_serial_line_of_the_plant_stands_for_a_tcp_link() -> None
 
 def test_what_a_tcp_link_has_no_use_for_is_refused() -> None:
     bench = parse_bench(BENCH.format(link='kind = "tcp"\nurl = "tcp://balance.lab:4001"\nbaud = 9600'), Path("bench.toml"))
-    with pytest.raises(BadInput, match="baud belongs to a serial link; a link of kind tcp has a url alone"):
+    with pytest.raises(BadInput, match="baud belongs to a serial link; a link of kind tcp has neither"):
         refuse_unhonoured(bench)
     assert "tcp" not in NewEraPump.LINKS

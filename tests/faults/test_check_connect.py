@@ -1,4 +1,4 @@
-"""`athanor check --connect` on wires that are free, occupied, absent or lead to the wrong device; it writes nothing."""
+"""`athanor check --connect` and `probe` on wires that are free, occupied, absent or lead to the wrong device; they write nothing."""
 
 import subprocess
 import sys
@@ -13,11 +13,12 @@ from instruments.lab_processes.bench_process import shutdown_bench
 from instruments.lab_processes.process_identity import Process
 from tests.crash.campaigns import athanor
 from tests.faults.conftest import MakeLaboratory
-from tests.faults.laboratory import Ended, Laboratory
+from tests.faults.laboratory import Ended, Laboratory, eventually
 
 pytestmark = pytest.mark.slow
 
 PORTS: Final = {"oven": "/dev/serial/by-id/usb-oven", "pumps": "/dev/serial/by-id/usb-pumps", "platform": "opc.tcp://platform.lab:4840"}
+AS_ADA: Final = ("--by", "Ada", "--reason", "the front panel", "--yes")
 HOLDER: Final = """
 import sys, time
 from instruments.lab_processes.endpoint_locks import EndpointLocks
@@ -97,6 +98,32 @@ def test_decimals_that_the_controller_does_not_count_are_refused_naming_both(che
     assert refused.line.endswith("the bench file expects options.decimals = 0")
 
 
+def test_each_device_of_the_bench_is_probed_and_its_own_log_shows_that_nothing_was_written(laboratory: Laboratory) -> None:
+    before = laboratory.truth()
+    for instrument, shown in (
+        ("oven", "holding register 75 = "),
+        ("pump_se", r"2DIS\r -> \x0202S"),
+        ("platform", "FunctionalUnitState/CurrentState -> 'Stopped' Good"),
+    ):
+        probed = athanor("probe", str(laboratory.bench), instrument, "--lab", str(laboratory.lab))
+        assert probed.returncode == 0, probed.stderr
+        assert shown in probed.stdout
+    browsed = athanor("browse", "platform", "--bench", str(laboratory.bench), "--lab", str(laboratory.lab))
+    assert browsed.returncode == 0, browsed.stderr
+    assert '[links.server.security]\npolicy = "Basic256Sha256"\nmode = "SignAndEncrypt"\nuser = "athanor"\n' in browsed.stdout
+    assert 'serial_number = "SP-0042"' in browsed.stdout
+    assert laboratory.truth() == before
+
+
+def test_a_set_by_hand_reaches_the_device_and_its_watchdog_ends_it(laboratory: Laboratory) -> None:
+    words = ("probe", str(laboratory.bench), "oven", "--lab", str(laboratory.lab), "--set", "temperature=45 degC", *AS_ADA)
+    done = athanor(*words)
+    assert done.returncode == 0, done.stderr
+    assert "setpoint = 45 degC" in done.stdout
+    assert any(one["values"].get("target_degc") == 45.0 for one in laboratory.truth("oven", "setpoint"))
+    eventually(lambda: bool(laboratory.truth("oven", "safe-state")), "the oven's remote setpoint runs out")
+
+
 def test_a_live_host_is_asked_in_place_of_its_wires(laboratory: Laboratory, check: Callable[..., Ended], tmp_path: Path) -> None:
     laboratory.start_host()
     host = laboratory.process("host")
@@ -106,6 +133,13 @@ def test_a_live_host_is_asked_in_place_of_its_wires(laboratory: Laboratory, chec
     refused = check(lab=tmp_path / "another")
     assert refused.code == 1
     assert f"process {host.pid} (bench host" in refused.line
+    probed = athanor("probe", str(laboratory.bench), "oven", "--lab", str(laboratory.lab))
+    assert probed.returncode == 0, probed.stderr
+    assert "read by the live bench host of lab" in probed.stdout
+    assert "holding register 1 = " in probed.stdout
+    told = athanor("probe", str(laboratory.bench), "oven", "--lab", str(laboratory.lab), "--set", "temperature=30", *AS_ADA)
+    assert told.returncode == 1
+    assert f"bench host {host.pid} of lab" in told.stderr
     shutdown_bench(laboratory.lab)
 
 

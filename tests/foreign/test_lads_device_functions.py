@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from asyncua.client.client import Client
 
-from flows.cli.file_commands import browse
+from flows.cli.commissioning_commands import browse
 from instruments.bench.file import parse_bench
 from instruments.drivers.functions import Function
 from instruments.drivers.lads_browsing import offered
@@ -241,5 +241,5 @@ def test_browsing_a_server_writes_a_stub_and_holds_its_lock(device: LadsDevice, 
     assert bench.settings("witness_reactor").functions["pump"].total_unit == "mL"
     with EndpointLocks([device.url], what="a test"), pytest.raises(BadInput, match="a test"):
         browse(device.url)
-    with pytest.raises(BadInput, match="is no address of an OPC-UA server"):
+    with pytest.raises(BadInput, match="is no serial port of this machine"):
         browse("/dev/ttyUSB0")

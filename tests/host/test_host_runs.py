@@ -231,3 +231,21 @@ def test_people_see_devices_runs_and_signs_of_life(bench: Bench) -> None:
     assert alive["run"] is None
     assert set(alive["wires"]) == {"heat", "flow", "analysis"}
     assert max(alive["executor_age_s"], *alive["wires"].values()) < 10.0
+
+
+def test_a_person_reads_one_channel_of_an_idle_bench_latched_or_not_and_none_beside_a_run(bench: Bench) -> None:
+    bench.start()
+    told = bench.answers("/channels/oven/temperature")
+    assert (told["channel"], told["unit"], told["error"]) == ("temperature", "degC", None)
+    assert isinstance(told["value"], float)
+    assert told["wire"]
+    assert bench.refused("GET", "/channels/oven/colour")[0] == 404
+    wanted = request(bench)
+    bench.ask("GET", "/alive?supervisor=1")
+    bench.submit(wanted)
+    bench.await_step(wanted["run_key"], 1, "sent", "acknowledged", "done")
+    status, line = bench.refused("GET", "/channels/oven/temperature")
+    assert (status, line) == (409, f"run {wanted['run_key']} is being executed; its devices can be read once it is over")
+    bench.ask("POST", "/stop", {"reason": "smoke", "by": "Ada"})
+    until(lambda: bench.ask("GET", "/alive")["run"] is None, "the run's end")
+    assert bench.answers("/channels/oven/temperature")["error"] is None

@@ -1,9 +1,13 @@
 """The serial line on a real pseudo-terminal: deadlines, late and stale bytes, losses."""
 
+import os
+import re
 import time
 from pathlib import Path
 
 import pytest
+from serial.tools import list_ports
+from serial.tools.list_ports_common import ListPortInfo
 
 from instruments.transport.framing import pump_reply_from
 from instruments.transport.serial import SerialTransport
@@ -93,3 +97,17 @@ def test_seven_bits_and_parity_work_on_a_pseudo_terminal_as_nothing_is_changed_a
         line = SerialTransport(str(tmp_path / "tty"), baud=9600, frame="7E1")
         assert [_exchange(line) for _ in range(3)] == [GOOD] * 3
         line.close()
+
+
+def test_a_name_of_udev_and_a_search_lead_to_one_port_which_has_one_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with peer_on(tmp_path / "usb-FTDI_A7-if00-port0", lambda _: [(0.0, GOOD)]):
+        by_id = str(tmp_path / "usb-FTDI_A7-if00-port0")
+        adapter = ListPortInfo(os.path.realpath(by_id))
+        adapter.hwid = "USB VID:PID=0403:6001 SER=A7"
+        monkeypatch.setattr(list_ports, "comports", lambda **_: [adapter])
+        for first, second in (("hwgrep://SER=A7", by_id), (by_id, "hwgrep://0403:6001")):
+            line = SerialTransport(first, baud=9600)
+            assert _exchange(line) == GOOD
+            with pytest.raises(LinkError, match=f"cannot open {re.escape(second)}: .*[Ll]ock"):
+                SerialTransport(second)
+            line.close()

@@ -46,11 +46,11 @@ def test_a_secret_in_a_bench_file_is_refused_and_not_repeated(change: tuple[str,
 
 def test_check_says_what_a_live_run_will_lack(tmp_path: Path) -> None:
     bench = scaffolded(tmp_path)
-    (line,) = remarks_on_links(bench)
+    (line,) = remarks_on_links(bench, tmp_path / "lab")
     assert line == f"link platform: {tmp_path}/platform.password is not there yet; a live run needs it, with mode 0600"
     (tmp_path / "platform.password").touch()
-    assert list(remarks_on_links(bench)) == []
-    (line,) = remarks_on_links(scaffolded(tmp_path, (FILE, '{ env = "PLATFORM_PASSWORD" }')))
+    assert list(remarks_on_links(bench, tmp_path / "lab")) == []
+    (line,) = remarks_on_links(scaffolded(tmp_path, (FILE, '{ env = "PLATFORM_PASSWORD" }')), tmp_path / "lab")
     assert "PLATFORM_PASSWORD of this shell alone" in line
     assert "`athanor stop` from another one" in line
 
@@ -108,4 +108,4 @@ def test_a_bench_without_security_is_what_it_was(tmp_path: Path) -> None:
     bench = parse_bench(text[:begin] + text[end:], EXAMPLE / "bench.toml")
     assert secured_links(bench) == {}
     assert security_of(bench, "platform") is None
-    assert list(remarks_on_links(bench)) == []
+    assert list(remarks_on_links(bench, tmp_path / "lab")) == []

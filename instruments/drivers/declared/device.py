@@ -24,7 +24,7 @@ from orchestrator.domain.lifecycle import StepKind
 from orchestrator.domain.records import Reading
 from orchestrator.errors import DeviceError, LimitError, ProtocolError, Sent
 
-_LINKS: Final[Mapping[str, tuple[str, ...]]] = {"line": ("serial", "tcp"), "modbus": ("serial", "tcp"), "opcua": ("opcua",)}
+_LINKS: Final[Mapping[str, tuple[str, ...]]] = {"line": ("serial", "tcp", "visa"), "modbus": ("serial", "tcp"), "opcua": ("opcua",)}
 _DIGITS: Final = re.compile(r"\.(\d+)f")
 """A format with a fixed number of decimals: what is sent is counted in them."""
 _READBACKS: Final = 3
