@@ -7,6 +7,8 @@ import pytest
 
 NODE = Path(__file__).parent / "node"
 MODULES = NODE / "node_modules"
+STACKS = Path(__file__).parents[2] / ".venv-foreign"
+"""The environment of what others wrote in Python."""
 
 
 def need(path: Path) -> Path:
