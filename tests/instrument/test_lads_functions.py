@@ -60,6 +60,7 @@ def test_a_bench_file_of_before_there_were_functions_keeps_its_lamp() -> None:
         (JACKET.replace("analog-control", "gauge"), r"functions.jacket.kind = 'gauge'"),
         (JACKET.replace("unit = ", "units = "), r"unknown key .*functions.jacket.units; legal here: function, kind, unit"),
         (JACKET.replace("analog-control", "multi-state-control"), r"states = \[\]; expected two or more different names"),
+        (JACKET.replace('"analog-', '"multi-mode-analog-').replace("Thermostat/", ""), r"function = 'Jacket'; expected .* 'Pump/Flow'"),
         (JACKET.replace("analog-control", "timer-control"), r"unit = 'degC'; a timer of LADS counts in ms"),
         (JACKET.replace("platform", "pump_cd"), r"instrument pump_cd: its driver knows its own commands; it takes no functions"),
     ],
@@ -77,13 +78,13 @@ def test_a_stub_is_a_bench_file_as_soon_as_it_has_a_procedure() -> None:
         Function(("OddOne",), FunctionKind.ANALOG_SCALAR_SENSOR, "wobble"),
         Function(("Valve",), FunctionKind.MULTI_STATE_CONTROL, states=('zu "ganz"', "auf")),
     )
-    unit = OfferedUnit("Unit 1", ("Rinse",), functions, (("Modes", "MultiModeAnalogControlFunctionType"),))
+    unit = OfferedUnit("Unit 1", ("Rinse",), functions, (("Modes", "OddFunctionType"),))
     stub = bench_stub([OfferedDevice("HPLC-7", 'Who\\"', "M", "S-1", (unit,))], "opc.tcp://h:4840")
     head = '[bench]\nname = "a"\nreduction = "cdse-emission/1"\n'
     step = '[[procedure.steps]]\ndo = "hplc_7_unit_1.set_jacket"\nwith = { jacket = "40 degC" }\n'
     found = parse_bench(f"{head}{stub}\n{step}", Path("bench.toml"))
     assert set(found.settings("hplc_7_unit_1").functions) == {"jacket", "jacket_inlet_2", "odd_one", "valve"}
-    assert "# Modes: MultiModeAnalogControlFunctionType, which no kind of function stands for" in stub
+    assert "# Modes: OddFunctionType, which no kind of function stands for" in stub
     assert '# unit = "wobble": a unit that is not known here' in stub
     assert "# programs: Rinse" in stub
 
