@@ -76,11 +76,24 @@ def drivers(
 
 
 @app.command()
-def browse(url: Annotated[str, typer.Argument(help="Address of an OPC-UA server: opc.tcp://HOST:PORT/PATH.")]) -> None:
+def browse(
+    url: Annotated[str, typer.Argument(help="Address of an OPC-UA server: opc.tcp://HOST:PORT/PATH.")],
+    lab: LabOption = None,
+    policy: Annotated[
+        Literal["Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256RsaPss"] | None,
+        typer.Option("--policy", help="Of a server that secures its channel; the certificates are those of --lab."),
+    ] = None,
+    mode: Annotated[
+        Literal["SignAndEncrypt", "Sign"], typer.Option("--mode", help="Whether messages are also enciphered.")
+    ] = "SignAndEncrypt",
+    user: Annotated[str | None, typer.Option("--user", help="The user's name at the server.")] = None,
+    password_file: Annotated[Path | None, typer.Option("--password-file", help="File (mode 0600) that holds the password.")] = None,
+) -> None:
     """Say which LADS devices, units, programs and functions a server offers, as a stub of a bench file; changes nothing."""
-    from instruments.bench_client.browse import browse_server
+    from instruments.bench_client.browse import browse_server, security_of
 
-    console.print(browse_server(url), end="", markup=False, highlight=False, soft_wrap=True)
+    security = security_of(lab, policy, mode, user, password_file)
+    console.print(browse_server(url, security), end="", markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()

@@ -1,8 +1,9 @@
 """What a LADS server offers, browsed without changing anything, and how a bench file would declare it."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from instruments.drivers.functions import Function, FunctionKind
@@ -107,9 +108,19 @@ def _function(transport: NodeTransport, path: NodePath, names: tuple[str, ...], 
     )
 
 
-def bench_stub(devices: Sequence[OfferedDevice], url: str) -> str:
-    """Write what a server offers as tables of a bench file, to be narrowed and completed by a person."""
+def bench_stub(devices: Sequence[OfferedDevice], url: str, security: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Write what a server offers as tables of a bench file, to be narrowed and completed by a person.
+
+    Args:
+        devices: What it offers.
+        url: Its address.
+        security: Keys of the link's table `security`, none where it is not secured; `password` is the name of its file.
+    """
     lines = ["[links.server]", 'kind = "opcua"', f"url = {_quoted(url)}"]
+    if security:
+        lines += ["", "[links.server.security]"]
+    for key, value in security.items():
+        lines.append(f"{key} = {{ file = {_quoted(value)} }}" if key == "password" else f"{key} = {_quoted(value)}")
     for device in devices:
         for one in device.units:
             lines += ["", *_instrument(device, one)]

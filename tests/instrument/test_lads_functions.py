@@ -5,9 +5,15 @@ from pathlib import Path
 import pytest
 
 from instruments.bench.file import BenchFile, parse_bench
+from instruments.bench_client.browse import security_of
 from instruments.drivers.functions import Function, FunctionKind
+from instruments.drivers.lads import LadsUnit
 from instruments.drivers.lads_browsing import OfferedDevice, OfferedUnit, bench_stub
-from orchestrator.errors import BadInput
+from instruments.drivers.protocol import Driver, Settings
+from instruments.transport.opcua_security import PolicyName
+from orchestrator.errors import BadInput, DeviceError, Sent
+from tests.instrument.cases import CLOCK, call
+from tests.instrument.fake_nodes import UNIT, FakeNodes, unit
 
 CDSE = Path(__file__).parents[2] / "examples" / "cdse" / "bench.toml"
 JACKET = """
@@ -95,3 +101,64 @@ def test_two_units_of_one_server_are_two_instruments_and_one_unit_is_one() -> No
     assert bench(f"\n[instruments.washer]{other}").driver("washer").LINKS == ("opcua",)
     with pytest.raises(BadInput, match="instruments platform and twin are the same device on link platform"):
         bench(f"\n[instruments.twin]{second}")
+
+
+# --------------------------------------------------------------------- modes
+
+DRIVE = f"{UNIT}/FunctionSet/Drive"
+FLOW = f"{DRIVE}/ControllerModeSet/Flow"
+
+
+def _drive(nodes: FakeNodes) -> Driver:
+    flow = Function(("Drive", "Flow"), FunctionKind.MULTI_MODE_CONTROL, "mL/min")
+    settings = Settings("it", options={"device": "SynthesisPlatform", "unit": "Analyser"}, functions={"flow": flow})
+    return LadsUnit.declared(settings)(nodes, settings, CLOCK)
+
+
+def _with_modes(*names: str) -> FakeNodes:
+    modes = {f"{DRIVE}/CurrentMode": 0, f"{DRIVE}/CurrentMode/EnumStrings": names, f"{DRIVE}/ControlFunctionState/CurrentState": "Running"}
+    return unit(**modes, **{f"{FLOW}/TargetValue": 9.0, f"{FLOW}/CurrentValue": 0.0})
+
+
+def test_a_mode_is_selected_after_it_has_its_target() -> None:
+    nodes = _with_modes("Speed", "Flow")
+    _drive(nodes).perform(call("set_flow", flow=2.0))
+    assert nodes.writes == [(f"{FLOW}/TargetValue", 2.0), (f"{DRIVE}/CurrentMode", 1)]
+    _drive(nodes).perform(call("set_flow", flow=3.0))
+    assert nodes.writes[2:] == [(f"{FLOW}/TargetValue", 3.0)]
+
+
+def test_a_mode_that_the_device_has_lost_is_refused_before_anything_is_written() -> None:
+    nodes = _with_modes("Speed", "Mass")
+    with pytest.raises(DeviceError, match="has no mode 'Flow'; it has Speed, Mass") as caught:
+        _drive(nodes).perform(call("set_flow", flow=2.0))
+    assert (caught.value.sent, nodes.writes) == (Sent.NO, [])
+
+
+# --------------------------------------------------------------------- browsing secured servers
+
+
+def test_a_stub_of_a_secured_server_says_how_and_where_the_password_is() -> None:
+    unit_ = OfferedUnit("Unit", (), ())
+    security = {"policy": "Basic256Sha256", "mode": "SignAndEncrypt", "user": "ada", "password": "secret file"}
+    stub = bench_stub([OfferedDevice("D", "", "M", "S", (unit_,))], "opc.tcp://h:4840", security)
+    step = '[[procedure.steps]]\ndo = "d_unit.clear"\n'
+    found = parse_bench(f'[bench]\nname = "a"\nreduction = "identity/1"\n{stub}\n{step}', Path("bench.toml"))
+    (link,) = found.spec.links.values()
+    assert link.security is not None
+    assert (link.security.user, link.security.password.file if link.security.password else "") == ("ada", "secret file")
+
+
+@pytest.mark.parametrize(
+    ("lab", "policy", "user", "file", "said"),
+    [
+        (None, "Basic256Sha256", None, None, "--policy without --lab"),
+        ("lab", None, "ada", "file", "--user without --policy"),
+        ("lab", "Basic256Sha256", "ada", None, "--user and --password-file go together"),
+    ],
+)
+def test_words_of_browse_that_do_not_go_together_are_one_line(
+    lab: str | None, policy: PolicyName | None, user: str | None, file: str | None, said: str
+) -> None:
+    with pytest.raises(BadInput, match=said):
+        security_of(Path(lab) if lab else None, policy, "SignAndEncrypt", user, Path(file) if file else None)
