@@ -11,6 +11,9 @@ class FunctionKind(StrEnum):
     """A quantity that is controlled: `unit`, `min`, `max`."""
     TOTALIZING_CONTROL = "analog-control-with-totalizer"
     """The same, and its sum over time in `total_unit`, which can be set to zero."""
+    MULTI_MODE_CONTROL = "multi-mode-analog-control"
+    """A quantity that is controlled in one of several modes: one declaration a mode, `function = "Pump/Flow"` the mode Flow of Pump;
+    `unit`, `min`, `max` of that mode."""
     TIMER_CONTROL = "timer-control"
     """A time that runs, in ms as the standard has it: `min`, `max`."""
     TWO_STATE_CONTROL = "two-state-control"

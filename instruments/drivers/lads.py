@@ -17,7 +17,8 @@ from instruments.drivers.device import Act, Device
 from instruments.drivers.functions import Function, FunctionKind
 from instruments.drivers.lads_comparing import compare
 from instruments.drivers.lads_function_nodes import FunctionNodes
-from instruments.drivers.lads_functions import UnitFunction, functions_of
+from instruments.drivers.lads_functions import UnitFunction
+from instruments.drivers.lads_kinds import functions_of
 from instruments.drivers.lads_lock import UnitLock
 from instruments.drivers.lads_paths import UnitPaths, di
 from instruments.drivers.lads_results import node_reading
@@ -81,7 +82,7 @@ class LadsUnit(Device):
         self._runs = ProgramRuns(transport, self._paths, settings, clock, self._vendor("outcome"))
         self._lock = UnitLock(transport, self._paths.unit, settings.name)
         self._nodes = {
-            name: FunctionNodes(transport, self._paths.function(one.declared.path), f"{settings.name}.{name}")
+            name: FunctionNodes(transport, self._paths.function(one.place), f"{settings.name}.{name}", one.mode)
             for name, one in self.FUNCTIONS.items()
         }
         self._ranges: Mapping[str, Limit] = {}

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from instruments.drivers.functions import Function, FunctionKind
-from instruments.drivers.lads_functions import KINDS
+from instruments.drivers.lads_function_nodes import values_at
+from instruments.drivers.lads_kinds import KINDS
 from instruments.drivers.lads_paths import LADS, UnitPaths, di, lads
 from instruments.drivers.lads_programs import Programs
 from instruments.drivers.lads_units import range_of, unit_of
@@ -14,6 +15,8 @@ from instruments.transport.base import BASE, Name, NodePath, NodeTransport, Node
 from orchestrator.errors import BadInput
 from orchestrator.units import unit
 
+_SET: Final = "MultiSensorFunctionType"
+"""Sensors that belong together; it has no value of its own."""
 _BY_TYPE: Final = {one.TYPE: kind for kind, one in KINDS.items()}
 
 
@@ -77,9 +80,12 @@ def _functions(transport: NodeTransport, parent: NodePath, names: tuple[str, ...
         below = (*names, path[-1].name)
         types = [one.name for one in transport.types(path) if one.namespace == LADS]
         kind = next((_BY_TYPE[one] for one in types if one in _BY_TYPE), None)
-        if kind is not None:
+        if kind is FunctionKind.MULTI_MODE_CONTROL:
+            modes = [one[-1].name for one in transport.objects((*path, lads("ControllerModeSet")))]
+            yield from (_function(transport, values_at(path, mode), (*below, mode), kind) for mode in modes)
+        elif kind is not None:
             yield _function(transport, path, below, kind)
-        else:
+        elif _SET not in types:  # a set is what stands in it
             yield "/".join(below), types[0] if types else "of no type of LADS"
         yield from _functions(transport, path, below)
 
@@ -153,7 +159,7 @@ def _declaration(instrument: str, function: Function) -> Iterator[str]:
         yield f"states = [{', '.join(map(_quoted, function.states))}]"
 
 
-_RANGED: Final = (FunctionKind.ANALOG_CONTROL, FunctionKind.TOTALIZING_CONTROL, FunctionKind.TIMER_CONTROL)
+_RANGED: Final = (FunctionKind.ANALOG_CONTROL, FunctionKind.TOTALIZING_CONTROL, FunctionKind.MULTI_MODE_CONTROL, FunctionKind.TIMER_CONTROL)
 
 
 def _label(names: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from instruments.drivers.functions import FunctionKind
+from instruments.drivers.lads_function_nodes import mode_names, values_at
 from instruments.drivers.lads_functions import UnitFunction
 from instruments.drivers.lads_paths import LADS, UnitPaths, lads
 from instruments.drivers.lads_units import range_of, unit_of
@@ -54,7 +55,8 @@ class _Compared:
         self._transport = transport
         self._function = function
         self._settings = settings
-        self._path = paths.function(function.declared.path)
+        self._path = paths.function(function.place)
+        self._values = values_at(self._path, function.mode)
         self._what = f"{settings.name}: function {'/'.join(function.declared.path)!r}"
 
     def check_type(self) -> None:
@@ -67,6 +69,12 @@ class _Compared:
             logger.warning("%s does not say what it is; taken for %s as declared", self._what, self._function.declared.kind)
         elif self._function.TYPE not in types:
             raise self._refusal(f"is a {types[0]}", f"the bench file declares {self._function.declared.kind}, {self._function.TYPE}")
+        self._check_mode()
+
+    def _check_mode(self) -> None:
+        mode, names = self._function.mode, mode_names(self._transport, self._path) if self._function.mode else ()
+        if mode and (mode not in names or not self._transport.exists(self._values)):
+            raise self._refusal(f"has the modes {', '.join(names) or 'none'}", f"the bench file declares the mode {mode}")
 
     def _beside(self) -> list[str]:
         folder = self._path[:-1]
@@ -115,7 +123,7 @@ class _Compared:
         return stated
 
     def _property(self, member: str, name: str) -> NodeValue | None:
-        return self._transport.look([(*self._path, lads(member), Name(name, BASE))])[0]
+        return self._transport.look([(*self._values, lads(member), Name(name, BASE))])[0]
 
     def _refusal(self, found: str, expected: str) -> DeviceError:
         return DeviceError(f"{self._what} {found}; {expected}", sent=Sent.NO)

@@ -5,7 +5,7 @@ from typing import Final
 
 from instruments.drivers.lads_paths import lads
 from instruments.drivers.lads_states import AT_REST, RUNNING, StateMachine, within
-from instruments.transport.base import NodePath, NodeTransport, NodeValue, ServerRefusal, Value
+from instruments.transport.base import BASE, Name, NodePath, NodeTransport, NodeValue, ServerRefusal, Value
 from orchestrator.errors import DeviceError, Sent
 
 _STATE: Final = "ControlFunctionState"
@@ -16,16 +16,19 @@ Same = Callable[[object, float | bool], bool]
 class FunctionNodes:
     """One function on the wire."""
 
-    def __init__(self, transport: NodeTransport, path: NodePath, who: str) -> None:
+    def __init__(self, transport: NodeTransport, path: NodePath, who: str, mode: str = "") -> None:
         """Bind it; nothing is sent.
 
         Args:
             transport: The server.
             path: Of the function.
             who: Our name of the instrument and of the function, for messages.
+            mode: Of a function that has several: the one whose values are meant.
         """
         self._transport = transport
         self._path = path
+        self._mode = mode
+        self._values = values_at(path, mode)
         self.who = who
         self.machine = StateMachine(transport, (*path, lads(_STATE)))
         self._cover: StateMachine | None = None
@@ -38,11 +41,19 @@ class FunctionNodes:
 
     def read(self, member: str) -> NodeValue:
         """Read one of its variables."""
-        return self._transport.read([(*self._path, lads(member))])[0]
+        return self._transport.read([(*self._values, lads(member))])[0]
 
     def look(self, members: Sequence[str]) -> tuple[NodeValue | None, ...]:
         """Read variables of which some may be missing."""
-        return self._transport.look([(*self._path, lads(member)) for member in members])
+        return self._transport.look([(*self._values, lads(member)) for member in members])
+
+    def current_mode(self) -> tuple[NodeValue, str | None]:
+        """Read the mode in force: its number, and its name where the device gives it one."""
+        value, names = self._transport.read([(*self._path, lads("CurrentMode"))])[0], self._modes()
+        return value, names[value.value] if isinstance(value.value, int) and 0 <= value.value < len(names) else None
+
+    def _modes(self) -> tuple[str, ...]:
+        return mode_names(self._transport, self._path)
 
     def call(self, place: str, method: str, arguments: Mapping[str, Value] | None = None) -> None:
         """Call a method of one of its objects."""
@@ -54,14 +65,19 @@ class FunctionNodes:
     def run_at(self, target: float | bool, *, within_s: float, same: Same, also: Sequence[str] = ()) -> None:
         """Set the target and let the function run: by StartWithTargetValue, by Start, or by the target alone where it has neither.
 
+        A mode gets its target before it is selected, so that no old one is followed meanwhile.
+
         Raises:
             DeviceError: The device refuses, or does not take it over in time.
         """
         rests = self.machine.state() in AT_REST
-        if rests and self._offers("StartWithTargetValue"):
+        if rests and not self._mode and self._offers("StartWithTargetValue"):
             self.call(_STATE, "StartWithTargetValue", {"TargetValue": target})
         else:
-            self._transport.write((*self._path, lads("TargetValue")), target)
+            number = self._number_of_mode()
+            self._transport.write((*self._values, lads("TargetValue")), target)
+            if number is not None:
+                self._select(number, within_s)
             if rests and self._offers("Start"):
                 self.call(_STATE, "Start")
         self._await_target(target, within_s, same, also)
@@ -70,8 +86,23 @@ class FunctionNodes:
 
     def write_target(self, target: float | bool, *, within_s: float, same: Same, also: Sequence[str] = ()) -> None:
         """Set the target and leave the function as it is, running or not."""
-        self._transport.write((*self._path, lads("TargetValue")), target)
+        self._transport.write((*self._values, lads("TargetValue")), target)
         self._await_target(target, within_s, same, also)
+
+    def _number_of_mode(self) -> int | None:
+        if not self._mode:
+            return None
+        if self._mode not in (names := self._modes()):
+            raise DeviceError(f"{self.who} has no mode {self._mode!r}; it has {', '.join(names) or 'none'}", sent=Sent.NO)
+        return names.index(self._mode)
+
+    def _select(self, number: int, within_s: float) -> None:
+        if self.current_mode()[0].value != number:
+            self._transport.write((*self._path, lads("CurrentMode")), number)
+        if not within(within_s, lambda: self.current_mode()[0].value == number):
+            found = self.current_mode()[0]
+            message = f"{self.who} was set to mode {self._mode} ({number}) and is in mode {found.value!r} ({found.status})"
+            raise DeviceError(message, sent=Sent.YES)
 
     def _await_target(self, target: float | bool, within_s: float, same: Same, also: Sequence[str]) -> None:
         def follows() -> bool:
@@ -100,3 +131,14 @@ class FunctionNodes:
         """Set the sum over time to zero; some devices ask for the value to begin with."""
         takes = self._transport.arguments(self._path, lads("ResetTotalizer"))
         self._transport.call(self._path, lads("ResetTotalizer"), dict.fromkeys(takes, 0.0))
+
+
+def values_at(path: NodePath, mode: str) -> NodePath:
+    """Return where the values of a function stand: in itself, or in the one of its modes [LADS 1.0.0, ControllerModeSet]."""
+    return (*path, lads("ControllerModeSet"), Name(mode)) if mode else path
+
+
+def mode_names(transport: NodeTransport, path: NodePath) -> tuple[str, ...]:
+    """Name the modes of a function in the order of their numbers: the texts of CurrentMode are the names in ControllerModeSet."""
+    (texts,) = transport.look([(*path, lads("CurrentMode"), Name("EnumStrings", BASE))])
+    return tuple(map(str, texts.value)) if texts is not None and isinstance(texts.value, tuple) else ()

@@ -6,7 +6,7 @@ from typing import ClassVar, Final
 
 from typing_extensions import override
 
-from instruments.drivers.functions import Function, FunctionKind
+from instruments.drivers.functions import Function
 from instruments.drivers.lads_function_nodes import FunctionNodes
 from instruments.drivers.lads_states import AT_REST, COVER, within
 from instruments.drivers.protocol import ArgumentSpec, Call, ChannelSpec, CommandSpec, Limit
@@ -39,8 +39,15 @@ class UnitFunction:
         """
         self.name = name
         self.declared = declared
+        self.mode = ""
+        """Of a function that has several: the one whose values these are."""
         for given in (declared.unit, declared.total_unit):
             _ = unit(given)
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """BrowseNames of the function itself, without a mode."""
+        return self.declared.path[:-1] if self.mode else self.declared.path
 
     @property
     def commands(self) -> Mapping[str, CommandSpec]:
@@ -185,6 +192,31 @@ class TotalizingControl(AnalogControl):
     @override
     def is_done(self, nodes: FunctionNodes, call: Call) -> bool:
         return call.command != f"reset_{self._total}" and super().is_done(nodes, call)
+
+
+class MultiModeControl(AnalogControl):
+    """One mode: `set_NAME` selects it and sets its target; `stop_NAME`; channels NAME, NAME_target and NAME_mode, the mode in force."""
+
+    TYPE: ClassVar[str] = "MultiModeAnalogControlFunctionType"
+
+    def __init__(self, name: str, declared: Function) -> None:
+        super().__init__(name, declared)
+        if len(declared.path) < 2:
+            raise BadInput(f"function {name}: function = {declared.path[0]!r}; expected the function and its mode, as in 'Pump/Flow'")
+        self.mode = declared.path[-1]
+
+    @property
+    @override
+    def channels(self) -> Mapping[str, ChannelSpec]:
+        return {**super().channels, f"{self.name}_mode": ChannelSpec("")}
+
+    @override
+    def read(self, nodes: FunctionNodes, channel: str) -> tuple[NodeValue, Content]:
+        return nodes.current_mode() if channel == f"{self.name}_mode" else super().read(nodes, channel)
+
+    @override
+    def is_done(self, nodes: FunctionNodes, call: Call) -> bool:
+        return super().is_done(nodes, call) and (call.command == self._stop or nodes.current_mode()[1] == self.mode)
 
 
 class TimerControl(AnalogControl):
@@ -349,36 +381,3 @@ class TwoStateSensor(UnitFunction):
     """A channel NAME."""
 
     TYPE: ClassVar[str] = "TwoStateDiscreteSensorFunctionType"
-
-
-KINDS: Final[Mapping[FunctionKind, type[UnitFunction]]] = {
-    FunctionKind.ANALOG_CONTROL: AnalogControl,
-    FunctionKind.TOTALIZING_CONTROL: TotalizingControl,
-    FunctionKind.TIMER_CONTROL: TimerControl,
-    FunctionKind.TWO_STATE_CONTROL: TwoStateControl,
-    FunctionKind.MULTI_STATE_CONTROL: MultiStateControl,
-    FunctionKind.COVER: Cover,
-    FunctionKind.ANALOG_SCALAR_SENSOR: AnalogScalarSensor,
-    FunctionKind.ANALOG_ARRAY_SENSOR: AnalogArraySensor,
-    FunctionKind.TWO_STATE_SENSOR: TwoStateSensor,
-    FunctionKind.MULTI_STATE_SENSOR: MultiStateSensor,
-}
-"""What each kind offers."""
-
-
-def functions_of(name: str, functions: Mapping[str, Function]) -> dict[str, UnitFunction]:
-    """Return what each declared function offers.
-
-    Raises:
-        BadInput: A declaration that contradicts itself, or two that offer something of the same name.
-    """
-    found: dict[str, UnitFunction] = {}
-    for label, declared in functions.items():
-        try:
-            found[label] = KINDS[declared.kind](label, declared)
-        except BadInput as error:
-            raise BadInput(f"instrument {name}: {error}") from error
-    words = [word for one in found.values() for word in (*one.commands, *one.channels)]
-    if twice := sorted({word for word in words if words.count(word) > 1}):
-        raise BadInput(f"instrument {name}: two functions offer {twice[0]!r}; expected names that keep them apart")
-    return found

@@ -35,7 +35,7 @@ class Programs:
     def _template(self, value: object) -> str | None:
         """Return the DeviceTemplateId that a NameNodeIdDataType refers to: by its node, else by its name."""
         if not isinstance(value, Structure):
-            return _text(value)
+            return None
         node, name = value.fields.get("NodeId"), _text(value.fields.get("Name"))
         templates = self.templates() if node or name else {}
         by_node = (known for known, path in templates.items() if node and self._transport.node(path) == node)

@@ -91,17 +91,14 @@ class ResultTable:
         return name.name == self._outcome.name and self._outcome.namespace in (None, name.namespace)
 
     def _read(self, path: NodePath) -> LadsResult | None:
-        template = (*path, lads("ProgramTemplate"))
         names = ("SupervisoryTaskId", "SupervisoryJobId", "DeviceProgramRunId", "Stopped")
-        paths = [*((*path, lads(name)) for name in names), (*template, lads("DeviceTemplateId")), template]
-        task, job, run_id, stopped, template_id, named = self._transport.look(paths)
+        paths = [*((*path, lads(name)) for name in names), (*path, lads("ProgramTemplate"), lads("DeviceTemplateId"))]
+        task, job, run_id, stopped, template = self._transport.look(paths)
         if task is None:
             return None
         ended = stopped.value if stopped is not None and isinstance(stopped.value, datetime) else None
-        outcomes = self._transport.look([(*path, lads("VariableSet"), self._outcome), (*path, self._outcome)]) if ended else ()
-        outcome = next((said for one in outcomes if (said := _text(one))), None)
-        ran = _text(template_id) or _text(named)
-        return LadsResult(path, _text(task) or "", _text(job) or "", ran, _text(run_id), ended, outcome)
+        outcome = self._transport.look([(*path, lads("VariableSet"), self._outcome)])[0] if ended else None
+        return LadsResult(path, _text(task) or "", _text(job) or "", _text(template), _text(run_id), ended, _text(outcome))
 
 
 def _text(value: NodeValue | None) -> str | None:

@@ -11,6 +11,7 @@ import pytest
 NODE = Path(__file__).parent / "node"
 MODULES = NODE / "node_modules"
 BIN: Final = Path(__file__).parents[2] / ".venv-foreign" / "bin"
+"""Of the environment of what others wrote in Python."""
 
 
 def need(path: Path) -> Path:

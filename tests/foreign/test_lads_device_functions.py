@@ -77,6 +77,29 @@ def test_a_sum_over_time_is_read_and_set_to_zero(reactor: Driver) -> None:
     assert reactor.read(["pump_total"])[0].value == 0.0
 
 
+def test_a_mode_is_given_its_target_selected_and_followed(reactor: Driver) -> None:
+    assert reactor.perform(ask("set_speed", speed=40.0)) == {"speed": 40.0}
+    assert _becomes(reactor, "speed", 40.0)
+    assert reactor.perform(ask("set_drive_flow", drive_flow=2.5)) == {"drive_flow": 2.5}  # while it runs in the other mode
+    assert _becomes(reactor, "drive_flow", 2.5)
+    assert _becomes(reactor, "speed", 0.0)
+    told = {
+        one.channel: one.value if one.text is None else one.text for one in reactor.read(["drive_flow_mode", "speed_target", "speed_mode"])
+    }
+    assert told == {"drive_flow_mode": "Flow", "speed_target": 40.0, "speed_mode": "Flow"}
+    assert reactor.reconcile(ask("set_drive_flow", drive_flow=2.5), {}).verdict is StepVerdict.FINISHED
+    assert reactor.reconcile(ask("set_speed", speed=40.0), {}).verdict is StepVerdict.NOT_EXECUTED  # its target stands, its mode does not
+    with pytest.raises(LimitError, match="allowed 0 to 20 mL/min"):
+        reactor.perform(ask("set_drive_flow", drive_flow=21.0))
+    reactor.make_safe("speed-stop")
+    assert _becomes(reactor, "drive_flow", 0.0)
+    assert reactor.reconcile(ask("stop_drive_flow"), {}).verdict is StepVerdict.FINISHED
+
+
+def test_sensors_that_belong_together_are_channels_each(reactor: Driver) -> None:
+    assert [(one.value, one.unit) for one in reactor.read(["signal", "second_signal"])] == [(0.125, "V"), (0.5, "V")]
+
+
 def test_states_have_our_names_and_a_timer_counts(reactor: Driver) -> None:
     reactor.perform(ask("lamp_on"))
     assert reactor.read(["lamp"])[0].value == 1.0
@@ -123,6 +146,12 @@ def test_every_safe_action_may_be_repeated(reactor: Driver) -> None:
             Function(("Jacket",), KIND.ANALOG_CONTROL, "degC", span=(0.0, 300.0)),
             r"takes 0 to 150 degC; the bench file allows 0 to 300 degC",
         ),
+        (
+            Function(("Drive", "Mass"), KIND.MULTI_MODE_CONTROL, "g/min"),
+            r"has the modes Speed, Flow; the bench file declares the mode Mass",
+        ),
+        (Function(("Drive", "Flow"), KIND.MULTI_MODE_CONTROL, "L/min"), r"has CurrentValue in mL/min; the bench file declares L/min"),
+        (Function(("Jacket", "Flow"), KIND.MULTI_MODE_CONTROL, "degC"), r"is a AnalogControlFunctionType; .* multi-mode-analog-control"),
         (Function(("Valve",), KIND.MULTI_STATE_CONTROL, states=("a", "b")), r"has 3 states \(Zu, Abfall, Produkt\); .* declares 2"),
     ],
 )
@@ -230,6 +259,8 @@ def test_what_a_server_offers_is_browsed(wire: OpcUaTransport) -> None:
     assert units["Reactor"].programs == ("Characterise", "Rinse")
     found = {one.path: (one.kind, one.unit, one.span) for one in units["Reactor"].functions}
     assert {path: kind for path, (kind, _, _) in found.items()} == {one.path: one.kind for one in FUNCTIONS.values()}
+    assert units["Reactor"].others == ()
+    assert found[("Drive", "Flow")] == (KIND.MULTI_MODE_CONTROL, "mL/min", (0.0, 20.0))
     assert found[("Pump",)] == (KIND.TOTALIZING_CONTROL, "mL/min", (0.0, 10.0))
 
 

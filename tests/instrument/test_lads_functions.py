@@ -6,8 +6,12 @@ import pytest
 
 from instruments.bench.file import BenchFile, parse_bench
 from instruments.drivers.functions import Function, FunctionKind
+from instruments.drivers.lads import LadsUnit
 from instruments.drivers.lads_browsing import OfferedDevice, OfferedUnit, bench_stub
-from orchestrator.errors import BadInput
+from instruments.drivers.protocol import Driver, Settings
+from orchestrator.errors import BadInput, DeviceError, Sent
+from tests.instrument.cases import CLOCK, call
+from tests.instrument.fake_nodes import UNIT, FakeNodes, unit
 
 CDSE = Path(__file__).parents[2] / "examples" / "cdse" / "bench.toml"
 JACKET = """
@@ -60,6 +64,7 @@ def test_a_bench_file_of_before_there_were_functions_keeps_its_lamp() -> None:
         (JACKET.replace("analog-control", "gauge"), r"functions.jacket.kind = 'gauge'"),
         (JACKET.replace("unit = ", "units = "), r"unknown key .*functions.jacket.units; legal here: function, kind, unit"),
         (JACKET.replace("analog-control", "multi-state-control"), r"states = \[\]; expected two or more different names"),
+        (JACKET.replace('"analog-', '"multi-mode-analog-').replace("Thermostat/", ""), r"function = 'Jacket'; expected .* 'Pump/Flow'"),
         (JACKET.replace("analog-control", "timer-control"), r"unit = 'degC'; a timer of LADS counts in ms"),
         (JACKET.replace("platform", "pump_cd"), r"instrument pump_cd: its driver knows its own commands; it takes no functions"),
     ],
@@ -77,13 +82,13 @@ def test_a_stub_is_a_bench_file_as_soon_as_it_has_a_procedure() -> None:
         Function(("OddOne",), FunctionKind.ANALOG_SCALAR_SENSOR, "wobble"),
         Function(("Valve",), FunctionKind.MULTI_STATE_CONTROL, states=('zu "ganz"', "auf")),
     )
-    unit = OfferedUnit("Unit 1", ("Rinse",), functions, (("Modes", "MultiModeAnalogControlFunctionType"),))
+    unit = OfferedUnit("Unit 1", ("Rinse",), functions, (("Modes", "OddFunctionType"),))
     stub = bench_stub([OfferedDevice("HPLC-7", 'Who\\"', "M", "S-1", (unit,))], "opc.tcp://h:4840")
     head = '[bench]\nname = "a"\nreduction = "cdse-emission/1"\n'
     step = '[[procedure.steps]]\ndo = "hplc_7_unit_1.set_jacket"\nwith = { jacket = "40 degC" }\n'
     found = parse_bench(f"{head}{stub}\n{step}", Path("bench.toml"))
     assert set(found.settings("hplc_7_unit_1").functions) == {"jacket", "jacket_inlet_2", "odd_one", "valve"}
-    assert "# Modes: MultiModeAnalogControlFunctionType, which no kind of function stands for" in stub
+    assert "# Modes: OddFunctionType, which no kind of function stands for" in stub
     assert '# unit = "wobble": a unit that is not known here' in stub
     assert "# programs: Rinse" in stub
 
@@ -94,3 +99,49 @@ def test_two_units_of_one_server_are_two_instruments_and_one_unit_is_one() -> No
     assert bench(f"\n[instruments.washer]{other}").driver("washer").LINKS == ("opcua",)
     with pytest.raises(BadInput, match="instruments platform and twin are the same device on link platform"):
         bench(f"\n[instruments.twin]{second}")
+
+
+# --------------------------------------------------------------------- modes
+
+DRIVE = f"{UNIT}/FunctionSet/Drive"
+FLOW = f"{DRIVE}/ControllerModeSet/Flow"
+
+
+def _drive(nodes: FakeNodes) -> Driver:
+    flow = Function(("Drive", "Flow"), FunctionKind.MULTI_MODE_CONTROL, "mL/min")
+    settings = Settings("it", options={"device": "SynthesisPlatform", "unit": "Analyser"}, functions={"flow": flow})
+    return LadsUnit.declared(settings)(nodes, settings, CLOCK)
+
+
+def _with_modes(*names: str) -> FakeNodes:
+    modes = {f"{DRIVE}/CurrentMode": 0, f"{DRIVE}/CurrentMode/EnumStrings": names, f"{DRIVE}/ControlFunctionState/CurrentState": "Running"}
+    return unit(**modes, **{f"{FLOW}/TargetValue": 9.0, f"{FLOW}/CurrentValue": 0.0})
+
+
+def test_a_mode_is_selected_after_it_has_its_target() -> None:
+    nodes = _with_modes("Speed", "Flow")
+    _drive(nodes).perform(call("set_flow", flow=2.0))
+    assert nodes.writes == [(f"{FLOW}/TargetValue", 2.0), (f"{DRIVE}/CurrentMode", 1)]
+    _drive(nodes).perform(call("set_flow", flow=3.0))
+    assert nodes.writes[2:] == [(f"{FLOW}/TargetValue", 3.0)]
+
+
+def test_a_mode_that_the_device_has_lost_is_refused_before_anything_is_written() -> None:
+    nodes = _with_modes("Speed", "Mass")
+    with pytest.raises(DeviceError, match="has no mode 'Flow'; it has Speed, Mass") as caught:
+        _drive(nodes).perform(call("set_flow", flow=2.0))
+    assert (caught.value.sent, nodes.writes) == (Sent.NO, [])
+
+
+# --------------------------------------------------------------------- browsing secured servers
+
+
+def test_a_stub_of_a_secured_server_says_how_and_where_the_password_is() -> None:
+    unit_ = OfferedUnit("Unit", (), ())
+    security = {"policy": "Basic256Sha256", "mode": "SignAndEncrypt", "user": "ada", "password": {"file": "secret file"}}
+    stub = bench_stub([OfferedDevice("D", "", "M", "S", (unit_,))], "opc.tcp://h:4840", security)
+    step = '[[procedure.steps]]\ndo = "d_unit.clear"\n'
+    found = parse_bench(f'[bench]\nname = "a"\nreduction = "identity/1"\n{stub}\n{step}', Path("bench.toml"))
+    (link,) = found.spec.links.values()
+    assert link.security is not None
+    assert (link.security.user, link.security.password.file if link.security.password else "") == ("ada", "secret file")

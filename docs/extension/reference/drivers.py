@@ -8,7 +8,7 @@ from docs.extension.reference.markdown import code, plain, section, table
 from flows.schemas.key_descriptions import members
 from instruments.drivers.declared.profiles import find_profile, shipped_profiles
 from instruments.drivers.functions import Function, FunctionKind
-from instruments.drivers.lads_functions import KINDS
+from instruments.drivers.lads_kinds import KINDS
 from instruments.drivers.protocol import ArgumentSpec, CommandSpec
 from instruments.drivers.registry import DRIVERS
 from orchestrator.domain.lifecycle import StepKind
@@ -81,6 +81,6 @@ def functions() -> str:
 
 
 def _function(kind: FunctionKind) -> tuple[str, ...]:
-    one = KINDS[kind]("NAME", Function(("Name",), kind, states=("a", "b")))
+    one = KINDS[kind]("NAME", Function(("Name", "Mode"), kind, states=("a", "b")))
     words = (_listed(one.commands), _listed(one.channels), _listed(one.safe_actions))
     return code(kind), members(FunctionKind)[kind.name], code(one.TYPE), *words

@@ -128,6 +128,8 @@ export function addFunctions(device, unit) {
     const valve = discrete(device, unit, set, "MultiStateDiscreteControlFunctionType", "Valve", DataType.UInt32, 0);
     for (const variable of [valve.targetValue, valve.currentValue]) states(variable, ["Zu", "Abfall", "Produkt"]);
     timer(device, unit, set);
+    drive(device, unit, set);
+    detector(device, set);
     lid(device, set);
     sensors(device, set);
 }
@@ -136,4 +138,48 @@ function timer(device, unit, set) {
     const node = instantiate(device, set, "TimerControlFunctionType", "Hold", [...CONTROLS, "TargetValue", "CurrentValue"]);
     for (const variable of [node.targetValue, node.currentValue]) number(variable, 0);
     control(unit, node, DataType.Double, () => number(node.currentValue, node.currentValue.readValue().value.value + TICK));
+}
+
+const MODES = { Speed: [opcua.standardUnits.percent, 100], Flow: [ML_PER_MIN, 20] };
+
+/** A pump that is told its speed or its flow; it follows the target of the mode in force alone. */
+function drive(device, unit, set) {
+    const node = instantiate(device, set, "MultiModeAnalogControlFunctionType", "Drive", ["Start", "Stop"].map((name) => `ControlFunctionState.${name}`));
+    const modes = Object.entries(MODES).map(([name, [eu, high]]) => {
+        const mode = device.type("ControllerParameterType").instantiate({
+            browseName: { name, namespaceIndex: device.own.index }, componentOf: node.controllerModeSet, namespace: device.own,
+        });
+        for (const variable of [mode.targetValue, mode.currentValue]) {
+            number(variable, 0);
+            units(variable, eu, 0, high);
+        }
+        writable(mode.targetValue);
+        return mode;
+    });
+    put(node.currentMode, DataType.UInt32, 0);
+    states(node.currentMode, Object.keys(MODES));
+    writable(node.currentMode);
+    const machine = new Machine(node.controlFunctionState, "Stopped");
+    const move = (from, to) => (_, context) => {
+        if (machine.state !== from || unit.lock.forbids(context)) return refused(StatusCodes.BadInvalidState);
+        machine.set(to);
+        return good();
+    };
+    bind(node.controlFunctionState.start, move("Stopped", "Running"));
+    bind(node.controlFunctionState.stop, move("Running", "Stopped"));
+    setInterval(() => {
+        const chosen = modes[node.currentMode.readValue().value.value];
+        const running = machine.state === "Running";
+        for (const mode of modes) number(mode.currentValue, running && mode === chosen ? mode.targetValue.readValue().value.value : 0);
+    }, TICK);
+}
+
+/** Two wavelengths of one detector. */
+function detector(device, set) {
+    const node = instantiate(device, set, "MultiSensorFunctionType", "Detector");
+    for (const [name, value] of [["Signal254", 0.125], ["Signal280", 0.5]]) {
+        const sensor = instantiate(device, node.functionSet, "AnalogScalarSensorFunctionType", name);
+        number(sensor.sensorValue, value);
+        units(sensor.sensorValue, opcua.standardUnits.volt, 0, 5);
+    }
 }
