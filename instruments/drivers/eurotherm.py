@@ -117,7 +117,7 @@ class EurothermOven(Device):
         """Get type and firmware, where the model tells them; the controller has neither a serial number nor a boot counter.
 
         Raises:
-            DeviceError: Another model than the bench file names, or the bench file names a serial number.
+            DeviceError: Another model or other decimals than the bench file names, or the bench file names a serial number.
         """
         kind, firmware = self._link.optional(register.TYPE), self._link.optional(register.FIRMWARE)
         identity = self.expected(Identity(_hex(kind) or "", None, _hex(firmware), None))
