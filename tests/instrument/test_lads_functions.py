@@ -1,5 +1,6 @@
 """Functions that a bench file declares: what they offer offline, and bench files of before there were any."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -138,7 +139,12 @@ def test_a_mode_that_the_device_has_lost_is_refused_before_anything_is_written()
 
 def test_a_stub_of_a_secured_server_says_how_and_where_the_password_is() -> None:
     unit_ = OfferedUnit("Unit", (), ())
-    security = {"policy": "Basic256Sha256", "mode": "SignAndEncrypt", "user": "ada", "password": {"file": "secret file"}}
+    security: dict[str, str | Mapping[str, str]] = {
+        "policy": "Basic256Sha256",
+        "mode": "SignAndEncrypt",
+        "user": "ada",
+        "password": {"file": "secret file"},
+    }
     stub = bench_stub([OfferedDevice("D", "", "M", "S", (unit_,))], "opc.tcp://h:4840", security)
     step = '[[procedure.steps]]\ndo = "d_unit.clear"\n'
     found = parse_bench(f'[bench]\nname = "a"\nreduction = "identity/1"\n{stub}\n{step}', Path("bench.toml"))
