@@ -4,6 +4,7 @@ import hashlib
 import logging
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -43,6 +44,7 @@ class HostClient(Bench):
         restart_within: float = RESTART_WITHIN,
         lab: Path | None = None,
         beats: bool = True,
+        revive: Callable[[], None] | None = None,
     ) -> None:
         """Prepare; nothing is sent.
 
@@ -53,6 +55,7 @@ class HostClient(Bench):
             restart_within: Wall seconds during which a host that cannot be reached may be on its way back.
             lab: The lab, where it is on this machine: says whether a host that cannot be reached was replaced by the latch.
             beats: Whether a campaign's client (one with a fence) keeps a heartbeat from its first run on.
+            revive: Sees to it, before each request, that somebody watches the host.
         """
         self._socket = str(socket_path)
         self._restart_within = restart_within
@@ -61,15 +64,24 @@ class HostClient(Bench):
         self._fence = fence
         self._campaign = campaign
         self._beats = beats and fence is not None
+        self._revive = revive or _nobody
         self._heartbeat: Heartbeat | None = None
 
     @classmethod
-    def of_lab(cls, lab: Path, *, campaign: str = "", fence: int | None = None, restart_within: float = RESTART_WITHIN) -> Self:
+    def of_lab(
+        cls,
+        lab: Path,
+        *,
+        campaign: str = "",
+        fence: int | None = None,
+        restart_within: float = RESTART_WITHIN,
+        revive: Callable[[], None] | None = None,
+    ) -> Self:
         """Talk to the host of a lab. HostError when none was started there."""
         note = read_lab_state(lab, HOST)
         if "socket" not in note:
             raise HostError(f"lab {lab} has no bench host: {lab / HOST} is not there")
-        return cls(note["socket"], fence, campaign=campaign, restart_within=restart_within, lab=lab)
+        return cls(note["socket"], fence, campaign=campaign, restart_within=restart_within, lab=lab, revive=revive)
 
     # ------------------------------------------------------------------ the port
 
@@ -155,7 +167,7 @@ class HostClient(Bench):
         if not self._beats:
             return
         if self._heartbeat is None:
-            beating = HostClient(self._socket, self._fence, campaign=self._campaign, restart_within=0.0, beats=False)
+            beating = HostClient(self._socket, self._fence, campaign=self._campaign, restart_within=0.0, beats=False, revive=self._revive)
             self._heartbeat = Heartbeat(beating)
             self._heartbeat.start()
         self._heartbeat.watch(run_key)
@@ -173,6 +185,7 @@ class HostClient(Bench):
         deadline = time.monotonic() + self._restart_within
         timeout = _ANSWER_SECONDS + wait
         while True:
+            self._revive()
             try:
                 status, text = exchange(self._socket, method, path, body, timeout=timeout, headers=self._headers)
                 break
@@ -241,6 +254,10 @@ class Heartbeat:
             if not self._failing:
                 logger.warning("heartbeat: %s", error)
             self._failing = True
+
+
+def _nobody() -> None:
+    """Revive nobody."""
 
 
 def _report(answer: str) -> RunReport:
