@@ -28,7 +28,8 @@ class Bed:
     """Folder, budget -> a lab in which nothing runs yet."""
     victims: tuple[str, ...]
     """Drawn from at random."""
-    view: str = "--no-view"
+    view: bool = False
+    """Whether Prefect shows the campaign."""
 
 
 def cdse(folder: Path, budget: int) -> Laboratory:
@@ -56,7 +57,7 @@ def declared(folder: Path, budget: int) -> Laboratory:
 WITHOUT_VIEW: Final = ("campaign", "host", "supervisor")
 BEDS: Final = (
     Bed("CdSe", "LADS over secured OPC-UA; Eurotherm and three New Era on serial lines", cdse, WITHOUT_VIEW),
-    Bed("CdSe with Prefect", "the same", cdse, (*WITHOUT_VIEW, "prefect"), "--view"),
+    Bed("CdSe with Prefect", "the same", cdse, (*WITHOUT_VIEW, "prefect"), view=True),
     Bed("declared burette", "a profile, on a serial line", declared, WITHOUT_VIEW),
     Bed("plug-in burette", "a driver of other people's, on a serial line", plugged_in, WITHOUT_VIEW),
 )
