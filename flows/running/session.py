@@ -30,7 +30,7 @@ from flows.running.notices import Teller
 from flows.running.run_loop import Ended
 from flows.running.steering import LEFT_IN_PAGE, Steering
 from instruments.bench.endpoints import secured_links
-from instruments.bench_client.client import HostClient
+from instruments.bench_client.client import RESTART_WITHIN, HostClient
 from instruments.lab_processes.bench_process import ensure_bench, revive_bench, shutdown_bench
 from instruments.lab_processes.campaign_lock import CampaignLock
 from instruments.lab_processes.labtime import lab_clock
@@ -292,7 +292,9 @@ class _Session:
     def _bench(self, fence: int, closing_later: ExitStack) -> Bench:
         if self.plan.bench is not None:
             revive = partial(revive_bench, self.lab.path, self.plan.bench.path, self.lab.endpoints)
-            client = closing_later.enter_context(HostClient.of_lab(self.lab.path, campaign=self.name, fence=fence, revive=revive))
+            within = max(RESTART_WITHIN, self.plan.bench.spec.bench.restart_within)
+            host = HostClient.of_lab(self.lab.path, campaign=self.name, fence=fence, restart_within=within, revive=revive)
+            client = closing_later.enter_context(host)
             client.attend()  # people may look for hours before the first run: the bench must not take that for our death
             return client
         return recorded_bench(self.plan, self.store.changes(self.name))

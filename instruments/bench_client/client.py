@@ -28,6 +28,8 @@ _BEAT_SECONDS: Final = 2.0
 """Wall seconds of the heartbeat's long-poll: well below any grace time."""
 _FENCE_HEADER: Final = "X-Athanor-Fence"
 _RETRY_SECONDS: Final = 0.2
+_UNWATCHED: Final = 503
+"""Status of a host that takes no run because nobody watches it: another supervisor is on its way."""
 _NO_RUN: Final = "none"
 """A run key that never arrives anywhere: the question alone is the heartbeat."""
 
@@ -188,7 +190,9 @@ class HostClient(Bench):
             self._revive()
             try:
                 status, text = exchange(self._socket, method, path, body, timeout=timeout, headers=self._headers)
-                break
+                if status != _UNWATCHED or self._revive is _nobody or time.monotonic() > deadline:
+                    break
+                time.sleep(_RETRY_SECONDS)
             except Unreached:  # every request is idempotent: it may have arrived
                 self._refuse_latched()
                 if time.monotonic() > deadline:

@@ -35,7 +35,7 @@ class Bed:
 def cdse(folder: Path, budget: int) -> Laboratory:
     """Make the lab of the scaffolded bench."""
     file = quick_campaign(folder, budget=budget)
-    return Laboratory(file, folder / ".athanor-dry", rate=400.0)
+    return Laboratory(file, folder / ".athanor-dry", rate=1000.0)
 
 
 def plugged_in(folder: Path, budget: int) -> Laboratory:
@@ -57,7 +57,7 @@ def declared(folder: Path, budget: int) -> Laboratory:
 WITHOUT_VIEW: Final = ("campaign", "host", "supervisor")
 BEDS: Final = (
     Bed("CdSe", "LADS over secured OPC-UA; Eurotherm and three New Era on serial lines", cdse, WITHOUT_VIEW),
-    Bed("CdSe with Prefect", "the same", cdse, (*WITHOUT_VIEW, "prefect"), view=True),
     Bed("declared burette", "a profile, on a serial line", declared, WITHOUT_VIEW),
     Bed("plug-in burette", "a driver of other people's, on a serial line", plugged_in, WITHOUT_VIEW),
+    Bed("CdSe with Prefect", "as the first", cdse, (*WITHOUT_VIEW, "prefect"), view=True),
 )

@@ -10,7 +10,6 @@ import json
 import random
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
@@ -27,7 +26,7 @@ from tests.faults.laboratory import Ended, Laboratory, eventually
 
 SITTING: Final = 15
 """Kills under one campaign."""
-LATEST: Final = 1.5
+LATEST: Final = 1.0
 """Wall s after a sign of progress within which the next kill falls."""
 STEP: Final = 2
 """Events of the ledger that are progress."""

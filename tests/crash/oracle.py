@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flows.plans.lab import open_lab
 from orchestrator.domain.lifecycle import RunStatus, StepKind
-from orchestrator.domain.records import ExperimentRun, Proposal
+from orchestrator.domain.records import Proposal
 from orchestrator.ports import Changes
 from orchestrator.store.sql import SqlStore
 
