@@ -72,7 +72,7 @@ def ensure_bench(lab: Path, bench: Path, endpoints: Path | None = None, *, super
 
 
 def revive_bench(lab: Path, bench: Path, endpoints: Path | None = None, *, supervisor: Sequence[str] = _SUPERVISOR) -> None:
-    """Start the supervisor again that was killed under a living campaign: it adopts the host, or starts one.
+    """Start the supervisor again that was killed under a living campaign: it adopts the host, or starts one; nobody waits for it.
 
     A bench that was ended, or latched, is left alone. `athanor stop` latches before it looks for whom to end, and this looks
     for the latch after it has noted whom it started: one of the two sees the other.
@@ -82,9 +82,6 @@ def revive_bench(lab: Path, bench: Path, endpoints: Path | None = None, *, super
         bench: The bench file.
         endpoints: The plant's `endpoints.json`; None on a live bench.
         supervisor: Module and first arguments of the supervisor; another one in tests only.
-
-    Raises:
-        HostError: It did not come up; with the host's own line.
     """
     lab, bench, endpoints = lab.absolute(), bench.absolute(), endpoints.absolute() if endpoints else None
     if not _unwatched(lab):
@@ -97,8 +94,6 @@ def revive_bench(lab: Path, bench: Path, endpoints: Path | None = None, *, super
         if (lab / LATCHED).exists():
             found.kill()
             reap(found.pid)
-            return
-        _await_host(lab, found)
 
 
 def _unwatched(lab: Path) -> bool:

@@ -56,7 +56,7 @@ def _doses(changes: Changes, events: list[dict[str, object]]) -> list[str]:
         values = event["values"]
         assert isinstance(values, dict)
         if event["event"] == "dose" and values.get("phase", "start") == "start":
-            given[_dosed(event["device"], float(values.get("target_ml", values.get("volume_ml"))))] += 1
+            given[_dosed(event["device"], float(values.get("target_ml") or values["volume_ml"]))] += 1
     wanted = Counter(volume for proposal in changes.proposals for volume in _volumes(proposal))
     proposals = {(one.proposal_id, one.revision): one for one in changes.proposals}
     complaints = []

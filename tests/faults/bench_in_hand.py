@@ -85,7 +85,7 @@ class BenchInHand:
     def carry_out(self) -> End:
         """Carry the column's procedure out; return its end."""
         before = len(self._truth())
-        steps = self._column.procedure()
+        steps = tuple(self._column.procedure())
         key = uuid7()
         self._handler.submit(RunRequest(key, key, 1, "faults", 1, self.bench.sha256, steps, next(POSITIONS)))
         until = time.monotonic() + PATIENCE

@@ -6,7 +6,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
-from asyncua import ua
+from asyncua.ua.object_ids import ObjectIds
 
 from orchestrator.domain.lifecycle import StepKind
 from orchestrator.domain.records import Step
@@ -52,6 +52,10 @@ class Column:
     """Regular expression of the question for the channel that the procedure reads."""
     event: str
     """What the ground truth calls what may happen once; empty where there is nothing of the kind."""
+    nth: int = 1
+    """Which of the requests that match `once` it is."""
+    told: float = 0.0
+    """What it tells when it is asked for the value that counts, where that is a number of a node."""
     framed: int = 0
     """Bytes that end an answer and are no part of its checksum."""
     files: dict[str, str] = field(default_factory=dict)
@@ -103,8 +107,9 @@ def _register(function: int, register: int) -> bytes:
     return rb"^\x01" + b"".join(rb"\x%02x" % byte for byte in (function, *register.to_bytes(2, "big")))
 
 
-_CALL: Final = _service(ua.ObjectIds.CallRequest_Encoding_DefaultBinary)
-_ASK: Final = _service(ua.ObjectIds.ReadRequest_Encoding_DefaultBinary)
+_WARM: Final = {"channel": "eurotherm.temperature", "target": 60.0, "within": 3.0, "hold": 0.0, "timeout": 900.0}
+_CALL: Final = _service(ObjectIds.CallRequest_Encoding_DefaultBinary)
+_ASK: Final = _service(ObjectIds.ReadRequest_Encoding_DefaultBinary)
 _BURETTE: Final = 'serial_number = "4711"\nlimits.volume = { min = "0.1 mL", max = "9 mL" }\nsafe_state = ["stop"]'
 _FEEDER: Final = 'limits.volume = { min = "0.1 mL", max = "9 mL" }\nsafe_state = ["stop"]'
 
@@ -114,7 +119,7 @@ def _burette(name: str) -> tuple[Given, ...]:
 
 
 def _feeder(name: str) -> tuple[Given, ...]:
-    return (_set(f"{name}.set_speed", speed=25.0), _dose(f"{name}.dose", 1.0), _wait(3.0), _read(f"{name}.given"))
+    return (_set(f"{name}.set_speed", speed=25.0), _dose(f"{name}.dose", 1.0), _wait(3.0), _read(f"{name}.signal"))
 
 
 COLUMNS: Final = {
@@ -139,6 +144,7 @@ COLUMNS: Final = {
             _CALL + rb".*Characterise",
             _ASK,
             "start",
+            told=0.1,  # the integration time, which the result tells again
         ),
         Column(
             "eurotherm",
@@ -147,18 +153,21 @@ COLUMNS: Final = {
             'driver = "eurotherm-modbus"\naddress = 1\nmodel = "3216"\nlimits.temperature = { min = "20 degC", max = "290 degC" }\n'
             'watchdog = { seconds = 5 }\nsafe_state = ["off"]\n'
             'options = { setpoint = "remote", safe_temperature = "20 degC", decimals = 1 }',
-            (_set("eurotherm.set_temperature", temperature=60.0), _read("eurotherm.temperature")),
+            (
+                {**_set("eurotherm.set_temperature", temperature=60.0), "until": _WARM},
+                _read("eurotherm.temperature"),
+            ),
             _register(6, 26),
             _register(3, 1),
             "",
         ),
         Column(
-            "new-era",
+            "new_era",
             "New Era",
             "serial",
             'driver = "new-era"\naddress = 1\nmodel = "NE1000"\nlimits.flow = { min = "0.02 mL/min", max = "6 mL/min" }\n'
             'limits.volume = { min = "0.01 mL", max = "50 mL" }\nwatchdog = { seconds = 15 }\nsafe_state = ["stop"]',
-            (_set("new-era.set_flow", flow=6.0), _read("new-era.flow_setpoint"), _dose("new-era.dose", 0.5), _wait(7.0)),
+            (_set("new_era.set_flow", flow=6.0), _read("new_era.flow_setpoint"), _dose("new_era.dose", 0.5), _wait(7.0)),
             rb"RUN",
             rb"RAT[^0-9]*$",
             "dose",
@@ -182,7 +191,7 @@ COLUMNS: Final = {
             f'driver = "./registers.toml"\naddress = 1\n{_FEEDER}',
             _feeder("modbus"),
             _register(6, 10),
-            _register(3, 11),
+            _register(3, 13),
             "dose",
             files={"registers.toml": (HERE / "registers.toml").read_text()},
         ),
@@ -195,6 +204,8 @@ COLUMNS: Final = {
             _CALL,
             _ASK,
             "dose",
+            nth=2,  # the first one sets the speed
+            told=7.5,
             files={"nodes.toml": (HERE / "nodes.toml").read_text()},
         ),
         Column(

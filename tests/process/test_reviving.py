@@ -16,6 +16,7 @@ from instruments.lab_processes.process_identity import Process, reap
 from instruments.lab_processes.processes import process_table
 from instruments.lab_processes.state_files import LATCHED, read_state_file, write_latch
 from instruments.lab_processes.stop import stop_bench, supervisor_of
+from tests.process.conftest import eventually
 
 pytestmark = pytest.mark.slow
 
@@ -58,7 +59,7 @@ def test_a_campaigns_next_request_brings_supervisor_and_host_back(lab: Path, fou
         assert found.process.kill()
         with suppress(Unreached):  # each fake host has a socket of its own
             client.alive()
-    assert host_alive(lab)
+    eventually(lambda: host_alive(lab))
 
 
 def test_a_watched_bench_is_left_alone(lab: Path, found: BenchProcess) -> None:

@@ -151,7 +151,9 @@ class Relay(ABC):
         self.asked.append(request)
         struck = next((one for one in self.armed if one.strikes(request)), None)
         trouble = None if struck is None else struck.trouble
-        if trouble is Trouble.LOSE_REQUEST or self._device is None:
+        if struck is not None and trouble is Trouble.REFUSE:
+            self._to_driver(struck.data)
+        if trouble in (Trouble.LOSE_REQUEST, Trouble.REFUSE) or self._device is None:
             return
         self._device.write(request)
         if struck is None:
@@ -183,7 +185,9 @@ class Relay(ABC):
                 self._late.append((moment + struck.seconds, reply))
             elif struck.trouble is Trouble.REORDER:
                 self._kept = reply
-            self._to_driver(struck.arriving(reply, self._last))
+            arriving = struck.arriving(reply, self._last)
+            struck.changed += arriving != reply
+            self._to_driver(arriving)
             self._last = reply
         for due, reply in [one for one in self._late if one[0] <= moment]:
             self._late.remove((due, reply))

@@ -14,6 +14,8 @@ class Trouble(StrEnum):
     """What becomes of an exchange that is struck."""
 
     LOSE_REQUEST = "lose-request"
+    REFUSE = "refuse"
+    """The request does not reach the device; `data` comes back in its place."""
     LOSE_REPLY = "lose-reply"
     DELAY = "delay"
     """The answer comes `seconds` later, into whatever is asked then."""
@@ -42,7 +44,7 @@ class Trouble(StrEnum):
     """Nothing passes either way for `seconds` from this request on."""
 
 
-REPLIES: Final = frozenset(Trouble) - {Trouble.LOSE_REQUEST, Trouble.CUT, Trouble.MUTE}
+REPLIES: Final = frozenset(Trouble) - {Trouble.LOSE_REQUEST, Trouble.REFUSE, Trouble.CUT, Trouble.MUTE}
 """What is done to the answer."""
 
 
@@ -62,10 +64,12 @@ class Tampering:
     change: Change = bytes
     seen: int = 0
     struck: int = 0
+    changed: int = 0
+    """How many answers arrived otherwise than they were."""
 
     def strikes(self, request: bytes) -> bool:
         """Say whether this request is struck, and count it."""
-        if self.count and self.struck == self.count or not re.search(self.request, request, re.DOTALL):
+        if (self.count and self.struck == self.count) or not re.search(self.request, request, re.DOTALL):
             return False
         self.seen += 1
         if self.seen < self.nth:
