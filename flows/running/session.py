@@ -263,7 +263,7 @@ class _Session:
             ensure_plant(
                 lab.path, file, bench_sha256=sha256, seed=options.plant_seed, rate=options.rate, formerly=formerly, secured=secured
             )
-        ensure_bench(lab.path, plan.bench.path, lab.endpoints)
+        ensure_bench(lab.path, plan.bench.path, lab.endpoints, sha256=plan.bench.sha256)
         return lab_clock(lab.endpoints), plan.bench.sha256
 
     def _announce(self) -> None:
