@@ -1,5 +1,6 @@
 """A bench host in the test's own process, over a real wire with a relay in it: everything but HTTP, supervisor and campaign."""
 
+import gc
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -151,3 +152,5 @@ def in_hand(plant: RunningPlant, column: Column, folder: Path) -> Iterator[tuple
             with suppress(InstrumentError, AssertionError):
                 plant.ask(op="repair", device=column.name)
             bench.close()
+            if column.is_opcua:
+                gc.collect()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-FILES: Final = Path(__file__).parent / "table"
+FILES: Final = Path(__file__).parent / "ends"
 GROUPS: Final = ("link", "device", "measurement")
 TITLES: Final = {
     "lads": "LADS",

@@ -24,6 +24,11 @@ PATIENCE: Final = 8.0
 SAMPLE: Final = random.Random(7).sample(cells(), 14)
 ROOT: Final = Path(__file__).parents[2]
 
+# asyncua leaves the socket of an attempt to connect that is broken off to the garbage collector, which `in_hand` calls.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. <(socket|function _SelectorTransport):pytest.PytestUnraisableExceptionWarning"
+)
+
 
 @pytest.fixture(scope="module")
 def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlant]:
@@ -90,7 +95,7 @@ def judge(end: End, cell: Cell) -> None:
     if COLUMNS[cell.column].event and end.word in ("completed", "quarantined"):
         assert end.executed == 1, end
     if end.word not in ("completed", "quarantined"):
-        assert cell.column in end.reason
+        assert cell.column in end.reason or end.reason.startswith("program ended with"), end  # of a run's one program
         assert "\n" not in end.reason
 
 
