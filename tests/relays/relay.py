@@ -68,6 +68,8 @@ class Relay(ABC):
         self._mute_until = self._away_until = 0.0
         self._driver: Side | None = None
         self._device: Side | None = None
+        self._to_break: list[float] = []
+        self._broken = threading.Event()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="relay")
 
@@ -87,9 +89,14 @@ class Relay(ABC):
 
     def cut(self, seconds: float = 0.0) -> None:
         """Break the connection now; it can be had again after so many seconds."""
-        with self._guard:
-            self._away_until = time.monotonic() + seconds
-            self._hang_up()
+        self._broken.clear()
+        self._to_break.append(seconds)
+        assert self._broken.wait(10.0), "the relay does not turn"
+
+    def _break(self, seconds: float) -> None:
+        """Break the connection, in the thread that alone closes what it listens to."""
+        self._away_until = time.monotonic() + seconds
+        self._hang_up()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -120,6 +127,9 @@ class Relay(ABC):
     def _run(self) -> None:
         while not self._over.is_set():
             with self._guard:
+                while self._to_break:
+                    self._break(self._to_break.pop())
+                    self._broken.set()
                 if time.monotonic() >= self._away_until:
                     self._meet()
                 sides = [side for side in (self._driver, self._device) if side is not None]
@@ -164,7 +174,7 @@ class Relay(ABC):
             self._mute_until = time.monotonic() + struck.seconds
         else:
             time.sleep(QUIET)  # the device has it before the line breaks
-            self.cut(struck.seconds)
+            self._break(struck.seconds)
 
     def _answer(self, data: bytes) -> None:
         if self._waiting is not None:
