@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from instruments.bench_client.client import HostClient
-from instruments.lab_processes import bench_process
 from instruments.lab_processes.bench_process import BenchProcess, ensure_bench, host_alive, revive_bench, shutdown_bench
 from instruments.lab_processes.http import Unreached
 from instruments.lab_processes.process_identity import Process, reap
 from instruments.lab_processes.processes import process_table
+from instruments.lab_processes.started import remember_or_end
 from instruments.lab_processes.state_files import LATCHED, read_state_file, write_latch
 from instruments.lab_processes.stop import stop_bench, supervisor_of
 from tests.process.conftest import eventually
@@ -89,13 +89,12 @@ def test_a_bench_that_was_stopped_stays_stopped(lab: Path, found: BenchProcess) 
 def test_a_stop_that_begins_while_a_supervisor_is_started_wins(lab: Path, found: BenchProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     kill_supervisor(lab)
     found.process.kill()
-    remember = bench_process.remember_or_end
 
     def latched_meanwhile(*noted: Any, **entries: Any) -> None:
         write_latch(lab, reason="smoke", by="Ada")  # what `stop` does before it looks for whom to end
-        remember(*noted, **entries)
+        remember_or_end(*noted, **entries)
 
-    monkeypatch.setattr(bench_process, "remember_or_end", latched_meanwhile)
+    monkeypatch.setattr("instruments.lab_processes.bench_process.remember_or_end", latched_meanwhile)
     revive(lab)
     assert supervisor_of(lab) is None
     assert not host_alive(lab)
