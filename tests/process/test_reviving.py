@@ -1,5 +1,7 @@
 """A supervisor that was killed under a living campaign comes back, and never against a person who stops or ends the bench."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
@@ -15,7 +17,8 @@ from instruments.lab_processes.process_identity import Process, reap
 from instruments.lab_processes.processes import process_table
 from instruments.lab_processes.started import remember_or_end
 from instruments.lab_processes.state_files import LATCHED, read_state_file, write_latch
-from instruments.lab_processes.stop import stop_bench, supervisor_of
+from instruments.lab_processes.stop import Stopped, stop_bench, supervisor_of
+from instruments.supervisor.supervisor import Supervisor, Times
 from tests.process.conftest import eventually
 
 pytestmark = pytest.mark.slow
@@ -98,3 +101,29 @@ def test_a_stop_that_begins_while_a_supervisor_is_started_wins(lab: Path, found:
     revive(lab)
     assert supervisor_of(lab) is None
     assert not host_alive(lab)
+
+
+STARTING = """
+import sys
+from pathlib import Path
+from instruments.lab_processes.locks import FileLock
+FileLock(Path(sys.argv[1]) / "host.lock", what="bench host", lab=Path(sys.argv[1])).acquire()
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_host_that_is_on_its_way_is_adopted_and_no_other_is_started(lab: Path) -> None:
+    words = [sys.executable, "-c", STARTING, str(lab)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as host:
+        assert host.stdout is not None
+        assert host.stdout.readline() == "held\n"
+        supervisor = Supervisor(lab, nobody_starts, lambda: Stopped(("oven.off: done",)), Times(restart_within=0.1))
+        adopted = supervisor._adopt()
+        assert adopted is not None
+        assert adopted.process.pid == host.pid
+        host.kill()
+
+
+def nobody_starts() -> subprocess.Popen[bytes]:
+    raise AssertionError("another host was started")
