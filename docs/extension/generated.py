@@ -8,7 +8,7 @@ from typing import Final
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
-from docs.extension.reference import choices, commands, drivers, file_keys, host_api, python_names, vocabulary
+from docs.extension.reference import choices, commands, drivers, faults, file_keys, host_api, python_names, vocabulary
 
 PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "commands": commands.written,
@@ -22,6 +22,8 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "profiles": drivers.profiles,
     "kinds of commands": drivers.kinds,
     "kinds of functions": drivers.functions,
+    "faults": faults.written,
+    "kills": faults.kills,
     "host API": host_api.written,
     "events": vocabulary.events,
     "life cycles": vocabulary.life_cycles,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from flows.plans.amendment import former_benches
@@ -30,7 +31,7 @@ from flows.running.run_loop import Ended
 from flows.running.steering import LEFT_IN_PAGE, Steering
 from instruments.bench.endpoints import secured_links
 from instruments.bench_client.client import HostClient
-from instruments.lab_processes.bench_process import ensure_bench, shutdown_bench
+from instruments.lab_processes.bench_process import ensure_bench, revive_bench, shutdown_bench
 from instruments.lab_processes.campaign_lock import CampaignLock
 from instruments.lab_processes.labtime import lab_clock
 from instruments.lab_processes.plant_process import ensure_plant, shutdown_plant
@@ -262,7 +263,7 @@ class _Session:
             ensure_plant(
                 lab.path, file, bench_sha256=sha256, seed=options.plant_seed, rate=options.rate, formerly=formerly, secured=secured
             )
-        ensure_bench(lab.path, plan.bench.path, lab.endpoints)
+        ensure_bench(lab.path, plan.bench.path, lab.endpoints, sha256=plan.bench.sha256)
         return lab_clock(lab.endpoints), plan.bench.sha256
 
     def _announce(self) -> None:
@@ -289,8 +290,9 @@ class _Session:
         return fence
 
     def _bench(self, fence: int, closing_later: ExitStack) -> Bench:
-        if self.plan.needs_wires:
-            client = closing_later.enter_context(HostClient.of_lab(self.lab.path, campaign=self.name, fence=fence))
+        if self.plan.bench is not None:
+            revive = partial(revive_bench, self.lab.path, self.plan.bench.path, self.lab.endpoints)
+            client = closing_later.enter_context(HostClient.of_lab(self.lab.path, campaign=self.name, fence=fence, revive=revive))
             client.attend()  # people may look for hours before the first run: the bench must not take that for our death
             return client
         return recorded_bench(self.plan, self.store.changes(self.name))

@@ -4,6 +4,7 @@ import hashlib
 import logging
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -28,6 +29,8 @@ _BEAT_SECONDS: Final = 2.0
 """Wall seconds of the heartbeat's long-poll: well below any grace time."""
 _FENCE_HEADER: Final = "X-Athanor-Fence"
 _RETRY_SECONDS: Final = 0.2
+_UNWATCHED: Final = 503
+"""Status of a host that takes no run because nobody watches it: another supervisor is on its way."""
 _NO_RUN: Final = "none"
 """A run key that never arrives anywhere: the question alone is the heartbeat."""
 
@@ -44,6 +47,7 @@ class HostClient(Bench):
         restart_within: float = RESTART_WITHIN,
         lab: Path | None = None,
         beats: bool = True,
+        revive: Callable[[], None] | None = None,
     ) -> None:
         """Prepare; nothing is sent.
 
@@ -55,6 +59,7 @@ class HostClient(Bench):
                 or about to be replaced.
             lab: The lab, where it is on this machine: says whether a host that cannot be reached was replaced by the latch.
             beats: Whether a campaign's client (one with a fence) keeps a heartbeat from its first run on.
+            revive: Sees to it, before each request, that somebody watches the host.
         """
         self._socket = str(socket_path)
         self._restart_within = restart_within
@@ -63,15 +68,17 @@ class HostClient(Bench):
         self._fence = fence
         self._campaign = campaign
         self._beats = beats and fence is not None
+        self._revive = revive or _nobody
         self._heartbeat: Heartbeat | None = None
 
     @classmethod
-    def of_lab(cls, lab: Path, *, campaign: str = "", fence: int | None = None) -> Self:
+    def of_lab(cls, lab: Path, *, campaign: str = "", fence: int | None = None, revive: Callable[[], None] | None = None) -> Self:
         """Talk to the host of a lab, as patiently as its bench file allows. HostError when none was started there."""
         note = read_lab_state(lab, HOST)
         if "socket" not in note:
             raise HostError(f"lab {lab} has no bench host: {lab / HOST} is not there")
-        return cls(note["socket"], fence, campaign=campaign, restart_within=note.get("restart_within", RESTART_WITHIN), lab=lab)
+        within = max(RESTART_WITHIN, note.get("restart_within", RESTART_WITHIN))
+        return cls(note["socket"], fence, campaign=campaign, restart_within=within, lab=lab, revive=revive)
 
     # ------------------------------------------------------------------ the port
 
@@ -161,7 +168,7 @@ class HostClient(Bench):
         if not self._beats:
             return
         if self._heartbeat is None:
-            beating = HostClient(self._socket, self._fence, campaign=self._campaign, restart_within=0.0, beats=False)
+            beating = HostClient(self._socket, self._fence, campaign=self._campaign, restart_within=0.0, beats=False, revive=self._revive)
             self._heartbeat = Heartbeat(beating)
             self._heartbeat.start()
         self._heartbeat.watch(run_key)
@@ -179,9 +186,12 @@ class HostClient(Bench):
         deadline = time.monotonic() + self._restart_within
         timeout = _ANSWER_SECONDS + wait
         while True:
+            self._revive()
             try:
                 status, text = exchange(self._socket, method, path, body, timeout=timeout, headers=self._headers)
-                break
+                if status != _UNWATCHED or self._revive is _nobody or time.monotonic() > deadline:
+                    break
+                time.sleep(_RETRY_SECONDS)
             except HostError:  # every request is idempotent: it may have arrived
                 self._refuse_latched()
                 if time.monotonic() > deadline:
@@ -247,6 +257,10 @@ class Heartbeat:
             if not self._failing:
                 logger.warning("heartbeat: %s", error)
             self._failing = True
+
+
+def _nobody() -> None:
+    """Revive nobody."""
 
 
 def _report(answer: str) -> RunReport:

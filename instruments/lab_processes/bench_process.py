@@ -47,13 +47,16 @@ class BenchProcess:
     boot: str
 
 
-def ensure_bench(lab: Path, bench: Path, endpoints: Path | None = None, *, supervisor: Sequence[str] = _SUPERVISOR) -> BenchProcess:
+def ensure_bench(
+    lab: Path, bench: Path, endpoints: Path | None = None, *, sha256: str | None = None, supervisor: Sequence[str] = _SUPERVISOR
+) -> BenchProcess:
     """Adopt the lab's bench host, or start supervisor and host, and wait until it answers.
 
     Args:
         lab: The lab folder.
         bench: The bench file.
         endpoints: The plant's `endpoints.json`; None on a live bench.
+        sha256: The hash of the bench, the files beside it included; None where there are none.
         supervisor: Module and first arguments of the supervisor; another one in tests only.
 
     Raises:
@@ -62,7 +65,7 @@ def ensure_bench(lab: Path, bench: Path, endpoints: Path | None = None, *, super
         NeedsPerson: A host with another bench file is in the middle of a run.
     """
     lab, bench, endpoints = lab.absolute(), bench.absolute(), endpoints.absolute() if endpoints else None
-    wanted = _sha256(bench)
+    wanted = sha256 or _sha256(bench)
     with starting(lab):
         _replace_other_bench(lab, wanted, endpoints)
         found = supervisor_of(lab)
@@ -71,8 +74,38 @@ def ensure_bench(lab: Path, bench: Path, endpoints: Path | None = None, *, super
         return _await_host(lab, found)
 
 
+def revive_bench(lab: Path, bench: Path, endpoints: Path | None = None, *, supervisor: Sequence[str] = _SUPERVISOR) -> None:
+    """Start the supervisor again that was killed under a living campaign: it adopts the host, or starts one; nobody waits for it.
+
+    A bench that was ended, or latched, is left alone. `athanor stop` latches before it looks for whom to end, and this looks
+    for the latch after it has noted whom it started: one of the two sees the other.
+
+    Args:
+        lab: The lab folder.
+        bench: The bench file.
+        endpoints: The plant's `endpoints.json`; None on a live bench.
+        supervisor: Module and first arguments of the supervisor; another one in tests only.
+    """
+    lab, bench, endpoints = lab.absolute(), bench.absolute(), endpoints.absolute() if endpoints else None
+    if not _unwatched(lab):
+        return
+    with starting(lab):
+        if not _unwatched(lab):
+            return
+        logger.warning("the supervisor was killed: another one is started")
+        found = _start_supervisor(lab, bench, endpoints, supervisor)
+        if (lab / LATCHED).exists():
+            found.kill()
+            reap(found.pid)
+
+
+def _unwatched(lab: Path) -> bool:
+    """Say whether a supervisor has died that nobody has ended; one that leaves takes its note away."""
+    return bool(read_lab_state(lab, SUPERVISOR)) and supervisor_of(lab) is None and not (lab / LATCHED).exists()
+
+
 def _sha256(bench: Path) -> str:
-    """Return the hash of a bench file, as `BenchFile` computes it, without loading drivers."""
+    """Return the hash of a bench file that has no file beside it, as `BenchFile` computes it, without loading drivers."""
     return hashlib.sha256(read_text(bench, what=f"bench file {bench}").encode()).hexdigest()
 
 

@@ -75,7 +75,7 @@ def read_lab_state(lab: Path, name: str) -> dict[str, Any]:
     return {} if is_copy(lab) else read_state_file(lab / name)
 
 
-def write_latch(lab: Path, *, reason: str, by: str, lines: Sequence[str] = (), key: str | None = None) -> None:
+def write_latch(lab: Path, *, reason: str, by: str, lines: Sequence[str] = (), key: str | None = None, again: bool = False) -> None:
     """Leave a bench latched; the first reason stays. A full disk is logged: the safe state was driven already.
 
     Args:
@@ -84,8 +84,9 @@ def write_latch(lab: Path, *, reason: str, by: str, lines: Sequence[str] = (), k
         by: Who.
         lines: What became of each safe action.
         key: Names this entering of the safe state where people are told of it; the next host takes it over.
+        again: Whether it stands in the place of what the same caller has written before.
     """
-    if (lab / LATCHED).exists():
+    if (lab / LATCHED).exists() and not again:
         return
     note = {"reason": reason, "by": by, "wall": datetime.now(UTC).isoformat(), "safe_state": list(lines), **({"key": key} if key else {})}
     try:

@@ -76,18 +76,20 @@ def stop_bench(lab: Path, *, reason: str, by: str, bench: Path | None = None, an
     lab = lab.absolute()
     if is_copy(lab) and (bench is None or read_state_file(lab / LAB).get("kind") == "dry"):
         return Stopped((), (f"nothing was stopped or driven from {lab}, {_COPY}",))
+    latched = (lab / LATCHED).exists()
     obeyed, lines = _ask_host(lab, reason, by, answer_within)
     unsafe: tuple[str, ...] = ()
     if not obeyed:
         files = (bench.absolute(),) if bench else bench_files(lab)
         if not files:
             raise BadInput(f"no bench was ever started in lab {lab}: nothing was driven; a bench file can be named with --bench FILE")
+        write_latch(lab, reason=reason, by=by)  # before anybody is ended: whoever revives a bench looks for it (`revive_bench`)
         alive = [(name, _end(name, victim)) for name, victim in (("supervisor", supervisor_of(lab)), ("host", host_of(lab)))]
         lines += [line for _, (line, _) in alive]  # in this order: the supervisor would start another host
         driven = _drive(lab, files)
         lines += driven.lines
         unsafe = driven.unsafe + tuple(line for _, (line, dead) in alive if not dead)
-    write_latch(lab, reason=reason, by=by, lines=(*lines, *unsafe))
+    write_latch(lab, reason=reason, by=by, lines=(*lines, *unsafe), again=not (obeyed or latched))
     if not (lab / LATCHED).exists():
         unsafe += (f"{lab / LATCHED} cannot be written: the bench is not latched, a run may begin on it",)
     if not (obeyed or unsafe):

@@ -29,7 +29,7 @@ from instruments.lab_processes.state_files import (
     write_latch,
     write_state_file,
 )
-from instruments.lab_processes.stop import Stopped
+from instruments.lab_processes.stop import Stopped, host_of
 from instruments.notification import Event, Notifier
 from orchestrator.domain.identity import uuid7
 from orchestrator.errors import AthanorError, HostError
@@ -167,11 +167,14 @@ class Supervisor:
                 self._give_up(host, complaint)
 
     def _adopt(self) -> Host | None:
-        process = Process.living(read_state_file(self._lab / HOST))
+        process = host_of(self._lab)
         if process is None:
             return None
         logger.warning("adopting host %d, whose supervisor is gone", process.pid)
-        self._become_ready()
+        if process == Process.living(read_state_file(self._lab / HOST)):
+            self._become_ready()
+        else:  # it has the lab's lock and is on its way: another one would be refused
+            self._ready_by = time.monotonic() + _FIRST_START_FACTOR * self._times.restart_within
         return Host(process, None)
 
     def _become_ready(self) -> None:

@@ -61,6 +61,8 @@ _SESSION_GONE: Final = frozenset(
     }
 )
 """Codes of the link, not of the device."""
+_CONNECTION: Final = "BadTcp"
+"""Begins the codes with which a server breaks a connection off (OPC 10000-6, 7.1.5): after a message that was lost or damaged."""
 _NOT_ACTIVATED: Final = "BadUserAccessDenied"
 """Slips out while a session is made anew; at any other time the device means it."""
 _ACTIVATION: Final = 10.0
@@ -285,7 +287,8 @@ class OpcUaTransport(NodeTransport):
 
     def _refusal(self, what: str, error: UaStatusCodeError, sent: Sent) -> InstrumentError:
         name = ua.StatusCode(error.code).name
-        if name in _SESSION_GONE or (name == _NOT_ACTIVATED and time.monotonic() - self._lost_at < _ACTIVATION):
+        is_activated = time.monotonic() - self._lost_at >= _ACTIVATION
+        if name in _SESSION_GONE or name.startswith(_CONNECTION) or (name == _NOT_ACTIVATED and not is_activated):
             return LinkError(f"{self._url}: {name} while {what}", sent=sent)
         return ServerRefusal(f"{self._url} refused {what}: {name}", status=name, sent=Sent.NO if sent is Sent.NO else Sent.YES)
 

@@ -56,7 +56,7 @@ def entries(folder: Path) -> Iterator[Entry]:
         stdin, stdout = parent.stdin, parent.stdout
 
         def entry(file: Path, lab: Path, number: int, when: str) -> subprocess.CompletedProcess[str]:
-            print(json.dumps([str(file), str(lab), RATE, number, when, str(out), str(err)]), file=stdin, flush=True)
+            print(json.dumps([str(file), str(lab), RATE, number, when, str(out), str(err), False]), file=stdin, flush=True)
             code = int(stdout.readline())
             return subprocess.CompletedProcess([], code, out.read_text(), err.read_text())
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flows.plans.lab import open_lab
 from orchestrator.domain.lifecycle import RunStatus, StepKind
-from orchestrator.domain.records import ExperimentRun, Proposal
+from orchestrator.domain.records import Proposal
 from orchestrator.ports import Changes
 from orchestrator.store.sql import SqlStore
 
@@ -40,8 +40,9 @@ def judge(lab: Path, campaign: str) -> Judgement:
 def _programs(changes: Changes, events: list[dict[str, object]]) -> list[str]:
     started = Counter(event.get("run_key") for event in events if event["event"] == "start")
     complaints = [f"program started {count} times under run key {key}" for key, count in started.items() if count > 1]
+    having = {(one.proposal_id, one.revision) for one in changes.proposals if any(step.kind is StepKind.PROGRAM for step in one.steps)}
     for run in changes.runs:
-        if run.status is RunStatus.COMPLETED and started[run.run_key] != 1:
+        if run.status is RunStatus.COMPLETED and (run.proposal_id, run.revision) in having and started[run.run_key] != 1:
             complaints.append(f"run {run.run_key} is completed, the plant started {started[run.run_key]} programs for it")
         if run.status is RunStatus.SUPERSEDED and started[run.run_key]:
             complaints.append(f"run {run.run_key} was said not to be executed, the plant started a program for it")
@@ -49,33 +50,32 @@ def _programs(changes: Changes, events: list[dict[str, object]]) -> list[str]:
 
 
 def _doses(changes: Changes, events: list[dict[str, object]]) -> list[str]:
-    """Match doses by pump and volume: every configuration of these campaigns has volumes of its own."""
+    """Match doses by device and volume, which differ from proposal to proposal but for the device's digits."""
     given: Counter[tuple[object, float]] = Counter()
     for event in events:
         values = event["values"]
         assert isinstance(values, dict)
-        if event["event"] == "dose" and values.get("phase") == "start":
-            given[(event["device"], _pump_digits(float(values["target_ml"])))] += 1
+        if event["event"] == "dose" and values.get("phase", "start") == "start":
+            given[_dosed(event["device"], float(values.get("target_ml") or values["volume_ml"]))] += 1
+    wanted = Counter(volume for proposal in changes.proposals for volume in _volumes(proposal))
     proposals = {(one.proposal_id, one.revision): one for one in changes.proposals}
     complaints = []
     for run in changes.runs:
-        complaints += _dose_complaints(run, proposals[(run.proposal_id, run.revision)], given)
+        for volume in _volumes(proposals[(run.proposal_id, run.revision)]):
+            count, alike = given[volume], wanted[volume]
+            if count > alike or (run.status is RunStatus.COMPLETED and count == 0):
+                complaints.append(f"run {run.run_key} ({run.status}): {volume} was dosed {count} times, for {alike} proposals")
     return complaints
 
 
-def _dose_complaints(run: ExperimentRun, proposal: Proposal, given: Counter[tuple[object, float]]) -> list[str]:
-    complaints = []
-    for step in proposal.steps:
-        if step.kind is StepKind.DOSING:
-            count = given[(step.instrument, _pump_digits(float(step.arguments["volume"])))]
-            if count > 1 or (run.status is RunStatus.COMPLETED and count != 1):
-                complaints.append(f"run {run.run_key} ({run.status}): {step.do} was carried out {count} times")
-    return complaints
+def _volumes(proposal: Proposal) -> set[tuple[object, float]]:
+    doses = [step for step in proposal.steps if step.kind is StepKind.DOSING]
+    return {_dosed(step.instrument, float(step.arguments["volume"])) for step in doses}
 
 
-def _pump_digits(volume: float) -> float:
-    """Round as the pump's protocol does: four digits, a leading zero among them."""
-    return round(volume, 3 if volume < 10 else 2)
+def _dosed(device: object, volume: float) -> tuple[object, float]:
+    """Round as the device does: a pump's protocol has four digits, a leading zero among them; the burette steps of 0.01 mL."""
+    return device, round(volume, 3 if volume < 10 and device != "burette" else 2)
 
 
 def _results(changes: Changes) -> list[str]:

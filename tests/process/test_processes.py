@@ -122,6 +122,13 @@ def test_a_changed_bench_file_gets_a_new_host_when_the_old_one_is_idle(lab: Path
     shutdown_bench(lab)
 
 
+def test_a_host_is_adopted_by_the_hash_of_the_bench_file_and_of_what_stands_beside_it(lab: Path, bench: Path) -> None:
+    first = ensure(lab)
+    write_state_file(lab / HOST, {**read_state_file(lab / HOST), "bench_sha256": "ab" * 32})  # what a host with a profile says
+    again = ensure_bench(lab, bench, sha256="ab" * 32, supervisor=SUPERVISED)
+    assert again.process == first.process
+
+
 def test_a_changed_bench_file_is_refused_in_the_middle_of_a_run(lab: Path, bench: Path) -> None:
     first = ensure(lab)
     write_state_file(lab / "fake.json", {"run": "key-1"})
