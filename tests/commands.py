@@ -106,10 +106,10 @@ def type_command(words: Sequence[str], *, out: IO[Any], err: IO[Any], module: st
     return Command([module, *words], pid, ours)
 
 
-def run_command(words: Sequence[str], *, timeout: float) -> subprocess.CompletedProcess[str]:
+def run_command(words: Sequence[str], *, timeout: float, module: str = "flows.cli.main") -> subprocess.CompletedProcess[str]:
     """Type a command and return what it said at its end; one that is not over in so many seconds is killed."""
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        command = type_command(words, out=out, err=err)
+        command = type_command(words, out=out, err=err, module=module)
         try:
             command.wait(timeout)
         except subprocess.TimeoutExpired:

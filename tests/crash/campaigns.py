@@ -1,11 +1,7 @@
 """Short campaigns for crash tests: the scaffolded CdSe bench, quick experiments, no model."""
 
-import json
 import re
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from flows.cli.init import scaffold
@@ -43,25 +39,9 @@ def athanor(*arguments: str, timeout: float = 240.0) -> subprocess.CompletedProc
     return run_command(arguments, timeout=timeout)
 
 
-Entry = Callable[[Path, Path, int, str], subprocess.CompletedProcess[str]]
-
-
-@contextmanager
-def entries(folder: Path) -> Iterator[Entry]:
-    """Run campaigns, each in a process of its own that dies around its n-th commit (0: never); they load everything once."""
-    out, err = folder / "out", folder / "err"
-    with subprocess.Popen([sys.executable, "-m", "tests.crash.entry"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
-        assert parent.stdin is not None
-        assert parent.stdout is not None
-        stdin, stdout = parent.stdin, parent.stdout
-
-        def entry(file: Path, lab: Path, number: int, when: str) -> subprocess.CompletedProcess[str]:
-            print(json.dumps([str(file), str(lab), RATE, number, when, str(out), str(err), False]), file=stdin, flush=True)
-            code = int(stdout.readline())
-            return subprocess.CompletedProcess([], code, out.read_text(), err.read_text())
-
-        yield entry
-        stdin.close()
+def entry(file: Path, lab: Path, number: int, when: str) -> subprocess.CompletedProcess[str]:
+    """Run a campaign in a process that dies around its n-th commit (0: never)."""
+    return run_command([str(file), str(lab), str(RATE), str(number), when], timeout=240.0, module="tests.crash.entry")
 
 
 def settle(lab: Path, line: str) -> int:

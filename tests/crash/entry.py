@@ -1,11 +1,9 @@
-"""Runs dry campaigns in processes that are killed before or after the n-th commit of the ledger.
+"""A dry campaign in a process that is killed before or after the n-th commit of the ledger.
 
-`python -m tests.crash.entry` reads a JSON line `[FILE, LAB, RATE, N, "before" | "after", OUT, ERR, VIEW]` for each campaign
-process and answers with its exit code; N = 0 kills nothing. What a process loads is loaded once, before it is forked: here
-nothing of ours has a thread or a lock yet. The product has no hook: the store's transaction is wrapped here, in this process.
+The words are FILE LAB RATE N before|after; N = 0 kills nothing. The product has no hook: the store's transaction is wrapped
+here, in this process.
 """
 
-import json
 import os
 import signal
 import sys
@@ -43,31 +41,14 @@ def die_at(number: int, when: str) -> None:
     SqlStore.writing = writing  # type: ignore[method-assign, assignment]  # the very point of this entry
 
 
-def carry(file: str, lab: str, rate: float, number: int, when: str, *, view: bool) -> int:
+def main() -> int:
     """Run with a death sentence; return the exit code."""
-    if number:
-        die_at(number, when)
+    file, lab, rate, number, when = sys.argv[1:]
+    if int(number):
+        die_at(int(number), when)
     try:
-        run_in_terminal(Path(file), RunOptions(kind="dry", lab=Path(lab), rate=rate, view=view), as_json=True)
+        run_in_terminal(Path(file), RunOptions(kind="dry", lab=Path(lab), rate=float(rate), view=False), as_json=True)
     except AthanorError as error:
         fail(str(error))
         return error.exit_code
     return 0
-
-
-def main() -> int:
-    """Fork a process for each line; return its exit code in it, and 0 at the end of the lines."""
-    for line in sys.stdin:
-        file, lab, rate, number, when, *outputs, view = json.loads(line)
-        pid = os.fork()
-        if pid == 0:
-            for stream, output in zip((1, 2), outputs, strict=True):
-                os.dup2(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
-            return carry(file, lab, rate, number, when, view=view)
-        _, status = os.waitpid(pid, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

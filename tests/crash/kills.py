@@ -18,11 +18,11 @@ from typing import Any, Final
 
 from instruments.lab_processes.processes import process_table
 from instruments.lab_processes.state_files import HOST
+from tests import commands
 from tests.crash.beds import BEDS, Bed
 from tests.crash.campaigns import settle
-from tests.crash.forked import Forge, Forked
 from tests.crash.oracle import judge
-from tests.faults.laboratory import Ended, Laboratory, eventually
+from tests.faults.laboratory import Ended, Laboratory, Typed, eventually
 
 SITTING: Final = 15
 """Kills under one campaign."""
@@ -60,17 +60,17 @@ class Sitting:
         return sum(self.kills.values())
 
 
-def sit(bed: Bed, laboratory: Laboratory, forge: Forge, *, kills: int, seed: int) -> Sitting:
+def sit(bed: Bed, laboratory: Laboratory, *, kills: int, seed: int) -> Sitting:
     """Carry a campaign to its end while its processes are killed; judge it."""
     dice, found, began = random.Random(f"{bed.name}-{seed}"), Sitting(bed.name, seed), time.monotonic()
-    command, seen = forge.start(laboratory, view=bed.view), BEGUN - STEP
+    command, seen = begin(bed, laboratory), BEGUN - STEP
     while found.struck < kills and command.poll() != 0:
         seen = progress(laboratory, command, beyond=seen + STEP)
         time.sleep(dice.uniform(0.0, LATEST))
         strike(laboratory, command, dice.choice(bed.victims), found)
-        command = gone_on(laboratory, command, forge, bed, found)
+        command = gone_on(laboratory, command, bed, found)
     while command.wait() != 0:
-        command = gone_on(laboratory, command, forge, bed, found)
+        command = gone_on(laboratory, command, bed, found)
     verdict = judge(laboratory.lab, laboratory.campaign)
     left = [name for name, row in process_table(laboratory.lab).items() if row is not None and name != "prefect"]
     found.runs = dict(verdict.runs)
@@ -79,7 +79,12 @@ def sit(bed: Bed, laboratory: Laboratory, forge: Forge, *, kills: int, seed: int
     return found
 
 
-def strike(laboratory: Laboratory, command: Forked, victim: str, found: Sitting) -> None:
+def begin(bed: Bed, laboratory: Laboratory) -> Typed:
+    """Type the command of a lab's campaign."""
+    return laboratory.dry_run(view="--view" if bed.view else "--no-view")
+
+
+def strike(laboratory: Laboratory, command: Typed, victim: str, found: Sitting) -> None:
     """Kill a process of a campaign that is being carried on; one that has gone meanwhile is not counted."""
     row = process_table(laboratory.lab)[victim] if command.poll() is None else None
     if row is None:
@@ -90,17 +95,17 @@ def strike(laboratory: Laboratory, command: Forked, victim: str, found: Sitting)
         command.wait()
 
 
-def gone_on(laboratory: Laboratory, command: Forked, forge: Forge, bed: Bed, found: Sitting) -> Forked:
+def gone_on(laboratory: Laboratory, command: Typed, bed: Bed, found: Sitting) -> Typed:
     """Return the campaign's process, another one where it was killed or has asked for a person."""
     code = command.poll()
     if code in (None, 0):
         return command
     if code > 0:
-        obey(laboratory, command.ended(), found)
-    return forge.start(laboratory, view=bed.view)
+        obey(laboratory, laboratory.ended(command), found)
+    return begin(bed, laboratory)
 
 
-def progress(laboratory: Laboratory, command: Forked, *, beyond: int) -> int:
+def progress(laboratory: Laboratory, command: Typed, *, beyond: int) -> int:
     """Wait until the ledger has so many events, or the command has ended: kills fall into the work and not into its start."""
 
     def got_on() -> bool:
@@ -134,14 +139,13 @@ def sit_in_turn(
 ) -> list[Sitting]:
     """Hold sittings on one bed after the other until there were so many kills; keep what was found after each."""
     sittings = list(before)
-    with Forge() as forge:
-        while (left := kills - sum(one.struck for one in sittings)) > 0:
-            number = len(sittings)
-            bed, most = beds[number % len(beds)], min(SITTING, left)
-            with closing(bed.make(folder / f"lab{number}", most)) as laboratory:
-                sittings.append(sit(bed, laboratory, forge, kills=most, seed=seed + number // len(beds)))
-            if out is not None:
-                out.write_text(json.dumps(document(sittings, wanted=kills, seed=seed), indent=1) + "\n")
+    while (left := kills - sum(one.struck for one in sittings)) > 0:
+        number = len(sittings)
+        bed, most = beds[number % len(beds)], min(SITTING, left)
+        with closing(bed.make(folder / f"lab{number}", most)) as laboratory:
+            sittings.append(sit(bed, laboratory, kills=most, seed=seed + number // len(beds)))
+        if out is not None:
+            out.write_text(json.dumps(document(sittings, wanted=kills, seed=seed), indent=1) + "\n")
     return sittings
 
 
@@ -161,6 +165,7 @@ def main() -> int:
     before = [Sitting(**one) for one in kept["sittings"] if kept["seed"] == chosen.seed]
     with tempfile.TemporaryDirectory(prefix="athanor-kills-") as folder:
         sittings = sit_in_turn(BEDS, kills=chosen.kills, seed=chosen.seed, folder=Path(folder), before=before, out=chosen.out)
+    commands.leave()
     return int(any(one.complaints for one in sittings))
 
 

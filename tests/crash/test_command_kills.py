@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from tests.crash.beds import BEDS
-from tests.crash.forked import Forge
 from tests.crash.kills import Sitting, sit, sit_in_turn
 
 KILLS = 300
@@ -19,8 +18,8 @@ def test_killing_campaign_host_supervisor_and_server_repeats_and_loses_nothing(
     tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     bed = next(bed for bed in BEDS if bed.view)
-    with Forge() as forge, closing(bed.make(tmp_path / "lab", 12)) as laboratory:
-        found = sit(bed, laboratory, forge, kills=10, seed=43)
+    with closing(bed.make(tmp_path / "lab", 12)) as laboratory:
+        found = sit(bed, laboratory, kills=10, seed=43)
     record_property("figure", said([found]))
     assert found.complaints == ()
     assert found.faults == []

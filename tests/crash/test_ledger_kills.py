@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.campaigns import RATE, entries, settle
+from tests.crash.campaigns import RATE, entry, settle
 from tests.crash.oracle import judge
 from tests.postgresql import Server
 
@@ -36,21 +36,20 @@ def database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.timeout(600)
 def test_a_campaign_killed_around_every_commit_goes_on_without_repeating_anything(
-    make_lab: Callable[[int], tuple[Path, Path]], tmp_path: Path, database: str, record_property: Callable[[str, object], None]
+    make_lab: Callable[[int], tuple[Path, Path]], database: str, record_property: Callable[[str, object], None]
 ) -> None:
     planned = KILLS[database]
     file, lab = make_lab(BUDGET[database])
     kills = unknowns = 0
-    with entries(tmp_path) as entry:
-        for number, when in planned:
-            ended = entry(file, lab, number, when)
-            if ended.returncode == -signal.SIGKILL:
-                kills += 1
-                continue
-            assert ended.returncode == 3, ended.stderr
-            unknowns += settle(lab, ended.stderr)
-        while (ended := entry(file, lab, 0, "never")).returncode == 3:
-            unknowns += settle(lab, ended.stderr)
+    for number, when in planned:
+        ended = entry(file, lab, number, when)
+        if ended.returncode == -signal.SIGKILL:
+            kills += 1
+            continue
+        assert ended.returncode == 3, ended.stderr
+        unknowns += settle(lab, ended.stderr)
+    while (ended := entry(file, lab, 0, "never")).returncode == 3:
+        unknowns += settle(lab, ended.stderr)
     assert ended.returncode == 0, ended.stderr
     judgement = judge(lab, "cdse-600")
     record_property(

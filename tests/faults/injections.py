@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Final
 
-from simulators.eurotherm import crc16
+from simulators.modbus_rtu import crc16
 from simulators.new_era import ETX, STX, safe_packet
 from tests.faults.bench_in_hand import BenchInHand
 from tests.faults.columns import Column

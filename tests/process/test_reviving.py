@@ -12,13 +12,13 @@ import pytest
 
 from instruments.bench_client.client import HostClient
 from instruments.lab_processes.bench_process import BenchProcess, ensure_bench, host_alive, revive_bench, shutdown_bench
-from instruments.lab_processes.http import Unreached
 from instruments.lab_processes.process_identity import Process, reap
 from instruments.lab_processes.processes import process_table
 from instruments.lab_processes.started import remember_or_end
 from instruments.lab_processes.state_files import LATCHED, read_state_file, write_latch
 from instruments.lab_processes.stop import Stopped, stop_bench, supervisor_of
 from instruments.supervisor.supervisor import Supervisor, Times
+from orchestrator.errors import HostError
 from tests.process.conftest import eventually
 
 pytestmark = pytest.mark.slow
@@ -57,10 +57,10 @@ def test_a_host_whose_supervisor_was_killed_gets_another_and_lives_on(lab: Path,
 
 
 def test_a_campaigns_next_request_brings_supervisor_and_host_back(lab: Path, found: BenchProcess) -> None:
-    with HostClient.of_lab(lab, restart_within=0.0, revive=partial(revive, lab)) as client:
+    with HostClient(found.socket, restart_within=0.0, lab=lab, revive=partial(revive, lab)) as client:
         kill_supervisor(lab)
         assert found.process.kill()
-        with suppress(Unreached):  # each fake host has a socket of its own
+        with suppress(HostError):  # each fake host has a socket of its own
             client.alive()
     eventually(lambda: host_alive(lab))
 
