@@ -9,6 +9,7 @@ from typing import Final
 
 import pytest
 
+from instruments.bench_client.client import HostClient
 from instruments.lab_processes.bench_process import shutdown_bench
 from instruments.lab_processes.process_identity import Process
 from tests.crash.campaigns import athanor
@@ -127,19 +128,21 @@ def test_a_set_by_hand_reaches_the_device_and_its_watchdog_ends_it(laboratory: L
 def test_a_live_host_is_asked_in_place_of_its_wires(laboratory: Laboratory, check: Callable[..., Ended], tmp_path: Path) -> None:
     laboratory.start_host()
     host = laboratory.process("host")
-    asked = check()
-    assert asked.code == 0, asked.err
-    assert "oven: 3216, serial number -, firmware 0214" in asked.out
-    refused = check(lab=tmp_path / "another")
-    assert refused.code == 1
-    assert f"process {host.pid} (bench host" in refused.line
-    probed = athanor("probe", str(laboratory.bench), "oven", "--lab", str(laboratory.lab))
-    assert probed.returncode == 0, probed.stderr
-    assert "read by the live bench host of lab" in probed.stdout
-    assert "holding register 1 = " in probed.stdout
-    told = athanor("probe", str(laboratory.bench), "oven", "--lab", str(laboratory.lab), "--set", "temperature=30", *AS_ADA)
-    assert told.returncode == 1
-    assert f"bench host {host.pid} of lab" in told.stderr
+    with HostClient.of_lab(laboratory.lab, campaign="a test", fence=1) as campaign:
+        campaign.attend()  # else the host makes an unattended bench safe after its grace time
+        asked = check()
+        assert asked.code == 0, asked.err
+        assert "oven: 3216, serial number -, firmware 0214" in asked.out
+        refused = check(lab=tmp_path / "another")
+        assert refused.code == 1
+        assert f"process {host.pid} (bench host" in refused.line
+        probed = athanor("probe", str(laboratory.bench), "oven", "--lab", str(laboratory.lab))
+        assert probed.returncode == 0, probed.stderr
+        assert "read by the live bench host of lab" in probed.stdout
+        assert "holding register 1 = " in probed.stdout
+        told = athanor("probe", str(laboratory.bench), "oven", "--lab", str(laboratory.lab), "--set", "temperature=30", *AS_ADA)
+        assert told.returncode == 1
+        assert f"bench host {host.pid} of lab" in told.stderr
     shutdown_bench(laboratory.lab)
 
 

@@ -104,7 +104,7 @@ def test_a_name_of_udev_and_a_search_lead_to_one_port_which_has_one_owner(tmp_pa
         by_id = str(tmp_path / "usb-FTDI_A7-if00-port0")
         adapter = ListPortInfo(os.path.realpath(by_id))
         adapter.hwid = "USB VID:PID=0403:6001 SER=A7"
-        monkeypatch.setattr(list_ports, "comports", lambda **_: [adapter])
+        monkeypatch.setattr(list_ports, "comports", lambda _: [adapter])
         for first, second in (("hwgrep://SER=A7", by_id), (by_id, "hwgrep://0403:6001")):
             line = SerialTransport(first, baud=9600)
             assert _exchange(line) == GOOD

@@ -2,13 +2,17 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from flows.cli.main import app
 from flows.running.probe_operations import read_device
-from instruments.bench.probing import shown
+from instruments.bench.file import load_bench
+from instruments.bench.probing import CHANNEL, ChannelRead, shown
+from instruments.bench_client import identify
+from instruments.bench_client.client import HostClient
 from instruments.lab_processes.endpoint_locks import EndpointLocks
 from instruments.transport.exchanges import Exchange, overheard
 from instruments.transport.opening import open_link
@@ -16,7 +20,7 @@ from instruments.transport.stream import StreamTransport
 from orchestrator.errors import BadInput, LinkError
 from tests.declared.bodies import BalanceBody
 from tests.declared.serving import served
-from tests.probing.benches import BALANCE, oven
+from tests.probing.benches import BALANCE, OVEN, oven
 
 PLUGIN = """
 from athanor.drivers import Identity, LineDriver, channel, command
@@ -100,6 +104,45 @@ def test_json_has_all_of_it(tmp_path: Path) -> None:
     document = json.loads(ended.stdout)
     assert [one["channel"] for one in document["channels"]] == ["temperature", "setpoint", "working_setpoint", "power", "status"]
     assert document["channels"][0]["value"] == 180.4
+
+
+# ---------------------------------------------------------------------- a live bench host
+
+
+class LiveHost:
+    """Answers as a bench host does that serves `oven`; no wire is there to be opened."""
+
+    def __init__(self, driver: str) -> None:
+        identity = {"model": "3216", "serial_number": None, "firmware": "0214", "boot_id": None}
+        self._status = {"bench": "flow", "drivers": {"oven": {"driver": driver, "from": ""}}, "identities": {"oven": identity}}
+
+    def __enter__(self) -> "LiveHost":
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def status(self) -> dict[str, Any]:
+        return self._status
+
+    def read_channel(self, instrument: str, channel: str) -> str:
+        return CHANNEL.dump_json(ChannelRead(channel, "degC", 25.0, "good", (f"{instrument} was asked",))).decode()
+
+
+def test_a_live_host_of_this_instrument_reads_it_and_one_of_another_bench_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bench.toml").write_text(OVEN.format(port="/dev/ttyNONE"))
+    monkeypatch.setattr(identify, "host_alive", lambda _: True)
+    monkeypatch.setattr(HostClient, "of_lab", lambda _: LiveHost("eurotherm-modbus"))
+    found = read_device(tmp_path / "bench.toml", "oven", lab=None)
+    assert found.through == str(tmp_path / ".athanor")
+    assert found.identity == "3216, serial number -, firmware 0214"
+    assert found.channels[0].wire == ("oven was asked",)
+    assert identify.read_identities(load_bench(tmp_path / "bench.toml"), tmp_path) == {"oven": found.identity}
+    monkeypatch.setattr(HostClient, "of_lab", lambda _: LiveHost("new-era"))
+    line = "serves bench 'flow', which has no 'oven' with driver 'eurotherm-modbus'; it has oven"
+    with pytest.raises(BadInput, match=line):
+        read_device(tmp_path / "bench.toml", "oven", lab=None)
+    with pytest.raises(BadInput, match=line):
+        identify.read_identities(load_bench(tmp_path / "bench.toml"), tmp_path)
 
 
 # ---------------------------------------------------------------------- what goes over a wire
