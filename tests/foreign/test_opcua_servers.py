@@ -1,19 +1,22 @@
-"""A declared device on servers that nobody here wrote: open62541 (by `o6`) and FreeOpcUa's `opcua`."""
+"""Our drivers on servers that nobody here wrote: a declared device on open62541 (by `o6`) and FreeOpcUa's `opcua`, LADS on open62541."""
 
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from instruments.drivers.declared.device import declared_driver
 from instruments.drivers.declared.profiles import parse_profile
-from instruments.drivers.protocol import Call, Driver, Settings
+from instruments.drivers.lads_browsing import offered
+from instruments.drivers.protocol import Call, Driver, Settings, StepVerdict
 from instruments.transport.opcua import OpcUaTransport
 from orchestrator.errors import DeviceError, LinkError, Sent
 from tests.declared.test_nodes import PROFILE
 from tests.foreign import BIN, need
+from tests.foreign.reactor import FUNCTIONS, ask, driver_of, settings
 from tests.instrument.cases import CLOCK, call
 from tests.instrument.conformance import DriverConformance
 
@@ -40,12 +43,20 @@ class Server:
         self._process.communicate()
 
 
+@contextmanager
+def served(stack: str) -> Iterator[Server]:
+    running = Server(stack)
+    running.start()
+    try:
+        yield running
+    finally:
+        running.kill()
+
+
 @pytest.fixture(scope="module", params=["freeopcua", "open62541"])
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    running = Server(str(request.param))
-    running.start()
-    yield running
-    running.kill()
+    with served(str(request.param)) as running:
+        yield running
 
 
 class TestBox(DriverConformance):
@@ -96,3 +107,26 @@ def test_a_server_that_dies_is_said_to_be_lost(server: Server) -> None:
     assert caught.value.sent in (Sent.NO, Sent.MAYBE)
     wire.close()
     server.start()
+
+
+def test_a_lads_device_of_open62541_is_browsed_identified_set_read_and_made_safe() -> None:
+    functions = {name: FUNCTIONS[name] for name in ("jacket", "pressure")}
+    with served("open62541_lads") as device, closing(OpcUaTransport(device.url)) as wire:
+        ((unit,),) = (one.units for one in offered(wire))
+        found = {one.path: (one.kind, one.unit) for one in unit.functions}
+        assert found == {one.path: (one.kind, one.unit) for one in functions.values()}
+        driver = driver_of(wire, settings(functions=functions))
+        identity = driver.identify()
+        assert (identity.model, identity.serial_number, identity.firmware) == ("Witness 1", "W-7", "62541")
+        driver.arm()
+        for target in (40.0, 60.0):  # at rest, and running
+            driver.perform(ask("set_jacket", jacket=target))
+            assert driver.reconcile(ask("set_jacket", jacket=target), {}).verdict is StepVerdict.FINISHED
+        told = {one.channel: one.value if one.text is None else one.text for one in driver.read(list(driver.CHANNELS))}
+        assert told == {"jacket": 40.0, "jacket_target": 60.0, "pressure": 1.5, "state": "Stopped"}  # it takes its value when it starts
+        for action in sorted(driver.SAFE_ACTIONS) * 2:
+            driver.make_safe(action)
+        assert driver.reconcile(ask("stop_jacket"), {}).verdict is StepVerdict.FINISHED
+        with pytest.raises(DeviceError, match="was not started") as caught:
+            driver.perform(ask("run_program", template="Rinse"))
+        assert caught.value.sent is Sent.NO

@@ -1,7 +1,6 @@
 """A server of open62541, by its binding `o6`: `python open62541_server.py PORT`.
 
-`Box` is what the profile of `tests/declared/test_nodes.py` declares. The port is bound on the loopback interface alone: o6 has
-no word for that, but asks the event loop that it is given to listen.
+`Box` is what the profile of `tests/declared/test_nodes.py` declares.
 """
 
 import asyncio
@@ -10,23 +9,13 @@ from typing import Any
 
 import o6
 from o6.ns import ns0
-from typing_extensions import override
+from open62541_loop import Loopback
 
 ONE, TWO = "urn:test:one", "urn:test:two"
 INVALID_STATE = o6.StatusCode.BAD_INVALID_STATE
 GOOD = o6.StatusCode.GOOD
 o6.ns.namespace("one", uri=ONE)
 o6.ns.namespace("two", uri=TWO)
-
-
-class Loopback(asyncio.SelectorEventLoop):
-    """Listens for nobody but this machine."""
-
-    @override
-    async def create_server(self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any) -> Any:
-        """Listen on 127.0.0.1, whatever was asked for."""
-        assert host in (None, "0.0.0.0")
-        return await super().create_server(protocol_factory, "127.0.0.1", port, **options)
 
 
 def argument(name: str, kind: type) -> Any:
