@@ -137,6 +137,18 @@ class RequestHandler:
         """Return what is known of a run; UnknownKey when it never arrived."""
         return self._known(run_key).report()
 
+    def report_to_campaign(self, run_key: str) -> RunReport:
+        """Return what is known of a run to a campaign, which would wait for ever for one that a latched bench does not begin.
+
+        Raises:
+            UnknownKey: It never arrived.
+            Latched: It waits, and the bench is latched.
+        """
+        report = self.report(run_key)
+        if report.status is RunStatus.DISPATCHED:
+            self._check_free()
+        return report
+
     def revision(self, run_key: str) -> int | None:
         """Return a run's revision; None when it never arrived."""
         return self._host.journal.revision(run_key)

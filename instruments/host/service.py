@@ -122,7 +122,7 @@ class Endpoints:
             if not await self._changes.wait(left):
                 break
             self._handler.heartbeat(run_key, number)
-        return _report(self._handler.report(run_key))
+        return _report(self._handler.report(run_key) if number is None else self._handler.report_to_campaign(run_key))
 
     def _readings(self, run_key: str, after: int = 0) -> PlainTextResponse:
         """Give the run's readings above a sequence number, a JSON object a line."""

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from instruments.lab_processes.bench_copies import last_copy
 from instruments.lab_processes.http import ask_host
 from instruments.lab_processes.process_identity import Process
 from instruments.lab_processes.state_files import HOST, HOST_ERROR, NOT_SAFE, read_state_file, write_state_file
+from orchestrator.errors import HostError
 from tests.host.harness import PATIENCE, Bench, request, steps, until
 
 pytestmark = pytest.mark.slow
@@ -142,6 +144,21 @@ def test_a_latch_survives_the_host_and_may_be_lifted_without_one(bench: Bench) -
     bench.start()
     assert not bench.ask("GET", "/alive")["latched"]
     assert bench.carry_out()["status"] == "completed"
+
+
+def test_a_campaign_is_told_that_a_latched_bench_does_not_begin_its_run(bench: Bench) -> None:
+    wanted = request(bench)
+    bench.start(at=1)
+    with suppress(HostError):
+        bench.submit(wanted)
+    assert bench.end() == -9
+    write_state_file(bench.lab / "latched.json", {"reason": "host died", "by": "supervisor"})
+    bench.start()
+    assert bench.ask("GET", f"/runs/{wanted['run_key']}")["status"] == "dispatched"
+    status, line = bench.refused("GET", f"/runs/{wanted['run_key']}?fence=1")
+    assert (status, line.partition(";")[0]) == (423, "bench latched by supervisor: host died")
+    bench.ask("POST", "/unlatch", {"by": "Ada", "reason": "false alarm"})
+    assert bench.await_end(wanted["run_key"])["status"] == "completed"
 
 
 def test_a_bench_that_was_latched_while_no_host_lived_ends_the_interrupted_run(bench: Bench) -> None:
