@@ -30,7 +30,7 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 class Unreached(HostError):
-    """Nobody listens, or the line broke: a host that is being started again may answer in a moment."""
+    """Nobody listens, the line broke, or nobody answers: a host that is being started again may answer in a moment."""
 
 
 def exchange(
@@ -47,8 +47,7 @@ def exchange(
         headers: Further ones.
 
     Raises:
-        Unreached: Nobody listens, or the connection broke; the request may have arrived.
-        HostError: No answer in time.
+        Unreached: Nobody listens, the connection broke, or no answer came in time; the request may have arrived.
     """
     connection = _UnixConnection(socket_path, timeout)
     content = None if body is None else json.dumps(body)
@@ -58,7 +57,7 @@ def exchange(
         answer = connection.getresponse()
         return answer.status, answer.read().decode()
     except TimeoutError as error:
-        raise HostError(f"bench host at {socket_path} gave no answer to {method} {path} within {timeout:g} s") from error
+        raise Unreached(f"bench host at {socket_path} gave no answer to {method} {path} within {timeout:g} s") from error
     except (OSError, http.client.HTTPException) as error:
         raise Unreached(f"bench host at {socket_path} cannot be reached: {str(error) or type(error).__name__}") from error
     finally:
