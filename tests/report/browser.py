@@ -24,6 +24,12 @@ ARGUMENTS = (
     "--hide-scrollbars",
 )
 
+FEW_FRAMES = """
+window.requestAnimationFrame = draw => setTimeout(() => draw(performance.now()), 200);
+window.cancelAnimationFrame = clearTimeout;
+"""
+"""Prefect's page draws its graph sixty times a second without end, by software here: it took a core from all other tests."""
+
 
 def missing() -> str | None:
     """Say which program is not installed."""
@@ -41,6 +47,7 @@ def browser(profile: Path, *, width: int = 1280, height: int = 900) -> Iterator[
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     service = Service(executable_path=str(which("chromedriver")))
     driver = Chrome(options=options, service=service)
+    driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": FEW_FRAMES})
     try:
         yield driver
     finally:
