@@ -19,7 +19,7 @@ from tests.simulator.plant_process import EXAMPLE, LIVENESS, PlantProcess, Platf
 pytestmark = pytest.mark.slow
 
 LIMIT = 25
-LOCK_S = 2.0
+LOCK_S = 3.0
 
 
 def start(folder: Path, keys: str) -> PlantProcess:
@@ -107,8 +107,8 @@ def test_a_lock_goes_with_its_session_and_anybody_may_break_it(plant: PlantProce
         assert await one.lock("InitLock", "") == 0
 
     async def follow(two: Platform) -> None:
-        assert await two.lock("InitLock", "") == 0
         async with Platform(plant.url, "urn:test:third") as three:
+            assert await two.lock("InitLock", "") == 0
             assert await three.lock("BreakLock") == 0
             assert await three.locked() == (False, "")
 
