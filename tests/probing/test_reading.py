@@ -102,7 +102,8 @@ def test_json_has_all_of_it(tmp_path: Path) -> None:
     with oven(tmp_path) as (file, _):
         ended = CliRunner().invoke(app, ["probe", str(file), "oven", "--json"])
     document = json.loads(ended.stdout)
-    assert [one["channel"] for one in document["channels"]] == ["temperature", "setpoint", "working_setpoint", "power", "status"]
+    channels = ["temperature", "setpoint", "working_setpoint", "power", "status", "retained_writes"]
+    assert [one["channel"] for one in document["channels"]] == channels
     assert document["channels"][0]["value"] == 180.4
 
 
