@@ -92,7 +92,7 @@ def set_by_hand(
     place = _place(bench, lab)
     _require_free(place)
     with ExitStack() as held:
-        bench = aimed(bench, place.path)
+        bench = _aimed(bench, place)
         used = _instruments(bench, step)
         drivers = _opened(bench, place, used, held)
         journal = Journal(place.path / "journal.sqlite")
@@ -169,6 +169,14 @@ def _require_limits(bench: BenchFile, step: Step) -> None:
 def _place(bench: BenchFile, lab: Path | None) -> Lab:
     folder = lab_folder(lab, beside=bench.path, kind="live")
     return open_lab(folder) if (folder / LAB).exists() else make_lab(folder, beside=bench.path, kind="live")
+
+
+def _aimed(bench: BenchFile, lab: Lab) -> BenchFile:
+    """Point a bench to the simulated devices of a dry lab: what is set there must never reach a real one."""
+    found = aimed(bench, lab.path)
+    if lab.kind == "dry" and found is bench:
+        raise BadInput(f"{lab.path} is a dry lab and simulates another bench file than {bench.path}: nothing is set by hand")
+    return found
 
 
 def _require_free(lab: Lab) -> None:

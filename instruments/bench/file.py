@@ -166,7 +166,8 @@ class BenchFile:
             try:
                 self.driver(name).check_settings(self.settings(name))
             except (BadInput, LimitError) as error:
-                raise BadInput(f"{self.path}: instrument {error}") from error
+                told = str(error)
+                raise BadInput(f"{self.path}: {told if told.startswith('instrument ') else f'instrument {told}'}") from error
 
     def _limit(self, instrument: str, argument: str) -> Limit:
         what = f"instrument {instrument}, limits.{argument}"

@@ -28,7 +28,7 @@ class Counted(Device):
 
     def is_busy(self) -> bool:
         """Ask whether a dose is running."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no is_busy, which says whether a dose is running")
 
     @override
     def baseline(self, call: Call) -> Mapping[str, Any]:

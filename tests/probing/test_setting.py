@@ -17,7 +17,7 @@ from instruments.host.journal import Journal
 from instruments.host.journal_records import Transition
 from instruments.lab_processes.bench_copies import bench_files
 from instruments.lab_processes.process_identity import Process
-from instruments.lab_processes.state_files import HOST, write_latch, write_state_file
+from instruments.lab_processes.state_files import ENDPOINTS, HOST, PLANT, write_latch, write_state_file
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.errors import AthanorError, BadInput, BenchLatched, NeedsPerson
 from tests.host.test_journal import a_request
@@ -133,6 +133,19 @@ def test_a_latched_bench_a_live_host_and_a_run_without_an_end_are_left_alone(tmp
         write_latch(lab, reason="smoke", by="Bo")
         refused(file, peer, "is latched: nothing is set by hand", "temperature=60", error=BenchLatched)
         assert not peer.asked or {code for code, _, _ in peer.asked} == {3}
+
+
+def test_a_dry_lab_that_simulates_another_bench_file_sends_nothing_to_the_real_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.plans.simulated.plant_lives", lambda _: True)
+    with oven(tmp_path) as (file, peer):
+        lab = make_lab(tmp_path / "sim", beside=file, kind="dry").path
+        (lab / PLANT).mkdir()
+        write_state_file(lab / PLANT / ENDPOINTS, {"bench_sha256": "of another", "endpoints": {}})
+        with pytest.raises(BadInput, match=r"sim is a dry lab and simulates another bench file than .*: nothing is set by hand"):
+            set_by_hand(file, "oven", ["temperature=100 degC"], command=None, lab=lab, word=WORD, agreed=lambda _: True)
+        assert not peer.written
 
 
 def test_a_bench_that_was_safe_is_not_taken_for_safe_afterwards(tmp_path: Path) -> None:
