@@ -53,7 +53,7 @@ model = "lads-platform"
 link = "platform"
 serial_number = "SP-0042"
 """
-_START_LIMIT = 240.0
+_START_LIMIT = 60.0
 
 
 @dataclass
