@@ -13,7 +13,7 @@ WORKERS ?= 3
 export PREFECT_HOME ?= $(CURDIR)/$(VENV)/prefect-home
 export DO_NOT_TRACK = 1
 
-.PHONY: demo test test-fast lint bench bench-meta bench-peers interop crate foreign soak docs pages lock clean
+.PHONY: demo test test-long test-fast lint bench bench-meta bench-peers interop crate foreign soak docs pages lock clean
 
 demo: $(VENV)/.installed
 	@rm -rf $(DEMO)
@@ -21,10 +21,14 @@ demo: $(VENV)/.installed
 	@$(BIN)/athanor dry-run $(DEMO)/campaign.toml --rate 400
 
 test: $(VENV)/.installed
-	@$(BIN)/python -m pytest -q -m "not soak and not page and not foreign" -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -q -m "not long and not soak and not page and not foreign" -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+# Whole campaigns, deaths and browsers, minutes each: CI runs them after the tests.
+test-long: $(VENV)/.installed
+	@$(BIN)/python -m pytest -q -m "long and not soak and not page and not foreign" -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-fast: $(VENV)/.installed
-	@$(BIN)/python -m pytest -q -m "not soak and not page and not foreign and not slow" -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -q -m "not long and not soak and not page and not foreign and not slow" -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 soak: $(VENV)/.installed
 	@$(BIN)/python -m pytest -q -m soak

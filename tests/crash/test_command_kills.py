@@ -14,6 +14,7 @@ KILLS = 300
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.long
 def test_killing_campaign_host_supervisor_and_server_repeats_and_loses_nothing(
     tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:

@@ -10,7 +10,7 @@ from tests.crash.campaigns import RATE, entry, settle
 from tests.crash.oracle import judge
 from tests.postgresql import Server
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 # from the 1st (creating the campaign, taking it up) over proposing, deciding, dispatching, running, completing, ingesting,
 # adapting to the next proposal

@@ -13,7 +13,7 @@ from tests.crash.campaigns import make_quick
 EXAMPLE = Path(__file__).parents[2] / "examples" / "cdse"
 TIMEOUT = 200.0
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from simulators.chemistry.cdse import CdSeConstants, CdSeOutcome, draw_task, sim
 from simulators.chemistry.cdse_batch import simulate_many, simulate_pairs
 
 
+@pytest.mark.long
 def test_simulating_many_at_once_gives_what_one_by_one_gives() -> None:
     rows = cdse_configurations(100, seed=3)
     pairs = [(cdse_conditions(row), draw_task(np.random.default_rng([1, i]))) for i, row in enumerate(rows)]
@@ -68,6 +69,7 @@ def test_measured_tasks_are_not_randomised() -> None:
         randomise(task("measured"), torch.Generator())
 
 
+@pytest.mark.long
 def test_a_mechanistic_mean_beats_a_constant_on_a_simulated_task() -> None:
     rows = cdse_configurations(150, seed=6)
     X = Encoding(cdse_space()).encode(rows)

@@ -16,7 +16,7 @@ from tests.crash.campaigns import athanor
 from tests.faults.conftest import MakeLaboratory
 from tests.faults.laboratory import Ended, Laboratory, eventually
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 PORTS: Final = {"oven": "/dev/serial/by-id/usb-oven", "pumps": "/dev/serial/by-id/usb-pumps", "platform": "opc.tcp://platform.lab:4840"}
 AS_ADA: Final = ("--by", "Ada", "--reason", "the front panel", "--yes")

@@ -20,7 +20,7 @@ from tests.faults.agreement import PUMPS, disagreements
 from tests.faults.conftest import MakeLaboratory
 from tests.faults.laboratory import CAMPAIGN, Laboratory, inside
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 RATE: Final = 400.0
 UNHARMED: Final = {RunStatus.COMPLETED, RunStatus.INFEASIBLE}

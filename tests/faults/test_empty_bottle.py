@@ -18,7 +18,7 @@ from tests.crash.oracle import judge
 from tests.faults.conftest import MakeLaboratory
 from tests.faults.laboratory import CAMPAIGN, Laboratory
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 RATE: Final = 400.0
 LOT: Final = ("se", "SE-09")

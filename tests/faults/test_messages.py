@@ -10,7 +10,7 @@ from instruments.lab_processes.processes import process_table
 from tests.faults.laboratory import Laboratory, eventually, suspend
 from tests.notification.sink import Sink, sink
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 RATE = 300.0
 

@@ -26,7 +26,7 @@ from tests.crash.oracle import judge
 from tests.faults.conftest import MakeLaboratory
 from tests.faults.laboratory import CAMPAIGN, PATIENCE, Laboratory, eventually, suspend
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 RATE: Final = 60.0
 

@@ -12,7 +12,7 @@ from tests.faults.agreement import disagreements
 from tests.faults.conftest import MakeLaboratory
 from tests.faults.laboratory import CAMPAIGN, Ended, Laboratory, eventually, lose_the_next_dose
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 RATE: Final = 200.0
 BY: Final = ("--by", "Ada", "--reason", "looked at the bench")

@@ -15,7 +15,7 @@ from orchestrator.domain.lifecycle import RunStatus
 from tests.faults.conftest import MakeLaboratory
 from tests.faults.laboratory import Ended, Event, Laboratory, Typed, eventually, suspend
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 RATE: Final = 20.0
 """Heating takes ten wall seconds at this rate."""

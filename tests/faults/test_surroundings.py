@@ -21,7 +21,7 @@ from tests.faults.agreement import disagreements
 from tests.faults.conftest import MakeLaboratory
 from tests.faults.laboratory import CAMPAIGN, Ended, Laboratory, eventually
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 RATE: Final = 400.0
 BUDGET: Final = 3

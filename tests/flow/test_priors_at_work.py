@@ -95,6 +95,7 @@ def carried(plan: Plan, lab: Lab, *, budget: int, bench: Box | None = None) -> N
         carry(Steps(Setup(spec, plan.space, plan.objective, policy_of(plan), Table(), bench or Bright(), store, LiveClock(), fence)))
 
 
+@pytest.mark.long
 def test_a_proposal_from_a_prior_is_replayed_bit_for_bit(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lab = make_lab(tmp_path / "lab", beside=file, kind="dry")
     carried(load_plan(file), lab, budget=5)
@@ -187,6 +188,7 @@ def test_check_writes_nothing_and_says_what_the_first_run_makes(tmp_path: Path, 
         check(file, connect=False, lab=None, data=None, as_json=False)
 
 
+@pytest.mark.long
 def test_a_changed_prior_is_refused_with_the_difference(tmp_path: Path) -> None:
     file = lab_folder(tmp_path / "lab")
     train(file, seed=0)

@@ -87,6 +87,7 @@ def test_a_spectrum_without_noise_gives_back_what_it_was_made_of(centre: float, 
 
 
 @pytest.mark.parametrize(("height", "fwhm"), [(15000.0, 45.0), (1500.0, 30.0), (400.0, 60.0)])
+@pytest.mark.long
 def test_the_stated_uncertainty_covers_the_truth_as_often_as_it_should(height: float, fwhm: float) -> None:
     truth = {"wavelength": 570.0, "fwhm": fwhm, "quantum_yield": 0.5}
     scores: dict[str, list[float]] = {target: [] for target in truth}

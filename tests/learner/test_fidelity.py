@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -56,6 +57,7 @@ def error(prior: Prior, index: int, n: int) -> float:
     return math.sqrt(sum(found) / len(found))
 
 
+@pytest.mark.long
 def test_twenty_biased_simulations_beside_three_measured_sources_are_no_worse_than_the_three_alone() -> None:
     measured = [task(index) for index in range(MEASURED)]
     alone = DefaultLearner().meta_train(measured, family(), generator=generator())

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import pytest
 import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy
@@ -20,6 +21,7 @@ BASE_ROWS = 2.0
 """Rows that the sources' rate counts for in the base rate, so that it is never 0 or 1."""
 
 
+@pytest.mark.long
 def test_prototypes_beat_the_base_rate_on_couplings_of_scaffolds_never_seen() -> None:
     family, recorded = couplings()
     tasks = {name: replace(task, Y=(task.Y < FAILED).double()) for name, task in recorded.items()}

@@ -27,6 +27,7 @@ def flipped(task: TaskData) -> TaskData:
 
 
 @pytest.mark.parametrize(("spoil", "trusted"), [(kin, True), (permuted, False), (flipped, False)])
+@pytest.mark.long
 def test_trust_after_ten_measurements_is_on_the_right_side_of_a_half(spoil: Callable[[TaskData], TaskData], trusted: bool) -> None:
     *sources, judged = tasks(SOURCES + 1, rows=40)
     prior = DefaultLearner().meta_train([spoil(task) for task in sources], family(), generator=generator())

@@ -46,6 +46,7 @@ def test_scatter_that_grows_with_the_value_is_told_apart_from_ignorance() -> Non
     assert min(scatter) > 0.8 * scatter[0]
 
 
+@pytest.mark.long
 def test_the_scatter_of_crossed_barrels_is_predicted_for_numbers_of_struts_never_seen() -> None:
     """Pooled over all four tasks, at each size of support.
 

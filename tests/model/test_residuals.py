@@ -179,6 +179,7 @@ def test_what_says_nothing_is_never_named() -> None:
     assert equal.p_value == 1.0
 
 
+@pytest.mark.long
 def test_without_an_effect_any_channel_is_named_as_seldom_as_alpha_says() -> None:
     named = sum(
         any(one.named for one in associations(plain(normal(40, seed=seed)), inert(40, 1000 + seed), seed=seed)) for seed in range(200)

@@ -49,6 +49,7 @@ def best(known: Knowledge, objective: Objective) -> float:
     return max(score for score in scores if score is not None)
 
 
+@pytest.mark.long
 def test_it_beats_random_search_on_a_smooth_function() -> None:
     bayesian = [best(campaign("bayesian", YIELD, bump, experiments=12, seed=seed), YIELD) for seed in range(3)]
     random = [best(campaign("random", YIELD, bump, experiments=12, seed=seed), YIELD) for seed in range(12)]
@@ -66,6 +67,7 @@ def test_it_finds_a_value_to_match() -> None:
     assert min(abs(one.values["wavelength"] - 540) for one in known.observations) < 1
 
 
+@pytest.mark.long
 def test_it_trades_targets_against_each_other() -> None:
     both = Objective(targets=(Target(name="y", goal="maximise", low=0, high=100), Target(name="cost", goal="minimise", low=0, high=300)))
 

@@ -46,6 +46,7 @@ def test_designs_stay_within_any_space(kind: str, data: st.DataObject, seed: int
 
 @given(data=st.data(), seed=st.integers(0, 2**63 - 1))
 @settings(max_examples=25, deadline=None, suppress_health_check=SLOW)
+@pytest.mark.long
 def test_bayesian_proposals_stay_within_any_space(data: st.DataObject, seed: int) -> None:
     space = data.draw(strategies.spaces(most=3))
     knowledge = Knowledge(

@@ -62,6 +62,7 @@ CASES: dict[str, tuple[tuple[Parameter, ...], tuple[LinearConstraint | Expressio
 
 
 @pytest.mark.parametrize("name", CASES)
+@pytest.mark.long
 def test_every_policy_proposes_on_the_planes(name: str) -> None:
     parameters, constraints = CASES[name]
     space = SearchSpace(parameters=parameters, constraints=constraints)
@@ -116,6 +117,7 @@ def test_a_design_fills_a_triangle_and_not_its_middle_alone() -> None:
         ((FREE,), (exactly(0, {"al.Ni": 1, "al.Fe": -1}),), (0.2, 0.2, 0.5, 0.1), {"al.Ni": 0.2, "al.Fe": 0.2, "al.Co": 0.5, "al.Mn": 0.1}),
     ],
 )
+@pytest.mark.long
 def test_the_best_point_of_a_plane_is_found(
     parameters: tuple[Parameter, ...], constraints: tuple[LinearConstraint, ...], centre: tuple[float, ...], expected: dict[str, float]
 ) -> None:

@@ -14,7 +14,7 @@ from orchestrator.domain.space import SearchSpace
 from orchestrator.ports import Knowledge, Observation
 from policies.registry import build_policy
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 TIMES = {"kind": "continuous", "name": "t", "unit": "s", "min": 10, "max": 90}
 SPACES: dict[str, dict[str, Any]] = {

@@ -58,6 +58,7 @@ def restrictions(draw: st.DrawFn, space: SearchSpace) -> tuple[Restriction, ...]
 @pytest.mark.parametrize("kind", ["sobol", "random", "bayesian"])
 @given(data=st.data(), seed=st.integers(0, 2**31))
 @settings(max_examples=25, deadline=None, suppress_health_check=SLOW)
+@pytest.mark.long
 def test_every_policy_keeps_to_restrictions(kind: str, data: st.DataObject, seed: int) -> None:
     space = data.draw(strategies.open_spaces(most=3))
     known = data.draw(restrictions(space))

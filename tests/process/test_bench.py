@@ -23,7 +23,7 @@ from orchestrator.domain.lifecycle import StepKind, StepStatus
 from orchestrator.domain.records import RunRequest, Step
 from tests.process.conftest import eventually
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 BENCH = Path(__file__).parents[2] / "examples" / "cdse" / "bench.toml"
 HEAT_AND_WAIT = (

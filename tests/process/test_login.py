@@ -18,7 +18,7 @@ from instruments.lab_processes.state_files import read_state_file
 from orchestrator.errors import BadInput
 from tests.prefect_database import with_database
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 LOGIN = "ada:countess-of-lovelace"
 ENDED_WITHIN = 30.0

@@ -23,7 +23,7 @@ from tests.report.test_page import nasty
 from tests.reviewing.eight import eight_parameters
 from tests.reviewing.informed import Informed
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 NARROW = 700
 PATIENCE = 60

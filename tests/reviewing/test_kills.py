@@ -16,7 +16,7 @@ from tests.faults.laboratory import CAMPAIGN, PATIENCE, Typed, eventually, suspe
 from tests.reviewing.reviewed import Reviewed, kill
 from tests.serving.served import LOGIN, Served, settled
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 RATE: Final = 100.0
 """Slow enough that a busy machine does not end a run as interrupted."""

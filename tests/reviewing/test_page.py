@@ -21,7 +21,7 @@ from tests.report.browser import browser, missing
 from tests.reviewing.eight import eight_parameters
 from tests.reviewing.prefects import history, until_asked
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 RATE: Final = 100.0
 """Slow enough that a busy machine does not end a run as interrupted: what is approved here is carried out whole."""

@@ -210,6 +210,7 @@ def test_a_submitted_form_is_the_answer(lab: Lab) -> None:
         assert "2 (x 0.5, was " in told(run).state.message
 
 
+@pytest.mark.long
 def test_an_untouched_form_and_one_without_a_verdict_are_refused_by_the_page_itself_which_names_the_proposal(lab: Lab) -> None:
     from prefect.flow_runs import resume_flow_run
 
@@ -225,6 +226,7 @@ def test_an_untouched_form_and_one_without_a_verdict_are_refused_by_the_page_its
         assert not people.history.answers
 
 
+@pytest.mark.long
 def test_a_run_set_to_running_by_other_means_is_no_answer_and_is_asked_again(lab: Lab) -> None:
     with People(lab) as people:
         _, first = people.asked()
@@ -249,6 +251,7 @@ def test_a_killed_child_asks_again_and_an_answer_given_to_the_dead_run_is_still_
         assert all(one.attempt == 1 for one in people.history.requests.values()), "nobody was asked twice"
 
 
+@pytest.mark.long
 def test_a_killed_child_that_was_told_nothing_and_one_whose_run_was_deleted_ask_again(lab: Lab) -> None:
     with People(lab) as people:
         _, first = people.asked()
@@ -262,6 +265,7 @@ def test_a_killed_child_that_was_told_nothing_and_one_whose_run_was_deleted_ask_
         assert people.finish().status is CampaignStatus.FINISHED
 
 
+@pytest.mark.long
 def test_an_answer_given_while_no_campaign_was_alive_is_read_before_anything_is_asked(lab: Lab) -> None:
     with People(lab) as people:
         _, run = people.asked()
@@ -274,6 +278,7 @@ def test_an_answer_given_while_no_campaign_was_alive_is_read_before_anything_is_
         assert len(again.history.answers) == 1
 
 
+@pytest.mark.long
 def test_an_answer_that_the_ledger_has_already_is_carried_out_and_its_run_shown_as_answered(lab: Lab) -> None:
     with People(lab) as people:
         request, run = people.asked()
@@ -288,6 +293,7 @@ def test_an_answer_that_the_ledger_has_already_is_carried_out_and_its_run_shown_
     assert state_of(run) == "Completed"
 
 
+@pytest.mark.long
 def test_a_decision_in_the_terminal_while_no_campaign_was_alive_closes_the_form(lab: Lab) -> None:
     with People(lab) as people:
         request, run = people.asked()
@@ -298,6 +304,7 @@ def test_a_decision_in_the_terminal_while_no_campaign_was_alive_closes_the_form(
     assert state_of(run) == "Cancelled"
 
 
+@pytest.mark.long
 def test_a_form_answered_after_a_decision_in_the_terminal_is_recorded_as_refused(lab: Lab) -> None:
     with People(lab) as people:
         request, run = people.asked()
@@ -311,6 +318,7 @@ def test_a_form_answered_after_a_decision_in_the_terminal_is_recorded_as_refused
     assert state_of(run) == "Cancelled"
 
 
+@pytest.mark.long
 def test_a_run_whose_child_died_before_the_ledger_knew_of_it_is_closed_and_the_question_put_once(lab: Lab) -> None:
     with People(lab) as people:
         request, first = people.asked()
@@ -325,6 +333,7 @@ def test_a_run_whose_child_died_before_the_ledger_knew_of_it_is_closed_and_the_q
         assert again.finish().status is CampaignStatus.FINISHED
 
 
+@pytest.mark.long
 def test_an_answer_given_at_the_very_moment_in_which_the_form_is_closed_is_kept(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, People]] = []
 
@@ -343,6 +352,7 @@ def test_an_answer_given_at_the_very_moment_in_which_the_form_is_closed_is_kept(
         assert [one.attempt for one in people.history.requests.values()] == [1], "nobody was asked twice"
 
 
+@pytest.mark.long
 def test_a_child_whose_campaign_died_while_it_was_loading_asks_nobody(lab: Lab) -> None:
     with People(lab) as people:
         request, _ = people.asked()
@@ -382,6 +392,7 @@ def cancelled_first(flow_run_id: str, settle: Callable[[Steps, Settle], None]) -
     return settled
 
 
+@pytest.mark.long
 def test_a_decimal_comma_and_an_illegal_edit_are_asked_again_where_people_look_and_a_cancel_after_the_submission_takes_nothing_back(
     lab: Lab,
     monkeypatch: pytest.MonkeyPatch,
@@ -412,6 +423,7 @@ def test_a_decimal_comma_and_an_illegal_edit_are_asked_again_where_people_look_a
         wait_for(lambda: state_of(third) == "Completed")
 
 
+@pytest.mark.long
 def test_a_cancelled_form_is_asked_again_and_an_answer_just_before_the_end_of_its_request_is_refused_in_page_and_ledger(lab: Lab) -> None:
     with People(lab) as people:
         _, first = people.asked()
@@ -433,6 +445,7 @@ def test_a_cancelled_form_is_asked_again_and_an_answer_just_before_the_end_of_it
         assert told(second).name == f"review c request 1: {told(second).state.message}"
 
 
+@pytest.mark.long
 def test_prefects_own_time_out_ends_nothing(lab: Lab) -> None:
     with People(lab, timeout=3) as people:
         people.asked()
@@ -444,6 +457,7 @@ def test_prefects_own_time_out_ends_nothing(lab: Lab) -> None:
         assert [one.status for one in people.history.requests.values()] == [ReviewStatus.DECIDED]
 
 
+@pytest.mark.long
 def test_a_killed_server_is_begun_again_where_it_was_and_an_open_form_can_be_answered(lab: Lab, server: ServerUse) -> None:
     before = server.url
     with People(lab) as people:

@@ -25,7 +25,7 @@ from tests.flow.test_steps import NOW
 from tests.reviewing.scripted import CAMPAIGN_FILE, Desk, HandClock, answer
 from tests.reviewing.terminal import CTRL_C, CTRL_D, Terminal
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 MENU = "[a]pprove, [e]dit, [r]eject, [p]age, [s]kip, [q]uit: "
 LEFT = "left without an answer; request 1 stays open"

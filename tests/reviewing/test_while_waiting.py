@@ -13,7 +13,7 @@ from tests.faults.laboratory import CAMPAIGN, Laboratory, eventually
 from tests.reviewing.prefects import Prefect, history, prefect_of, until_asked
 from tests.serving.served import settled
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 RATE: Final = 50.0
 BATCH: Final = 5

@@ -15,7 +15,7 @@ from orchestrator.errors import AthanorError
 from tests.crash.campaigns import athanor
 from tests.faults.laboratory import Laboratory
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 REAL = "the-real-platforms-password"
 
 

@@ -13,7 +13,7 @@ from tests.faults.laboratory import CAMPAIGN, Event, eventually
 from tests.serving.conftest import Serve
 from tests.serving.served import LOGIN, Served, heats_anew, is_safe, settled, status
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 RATE: Final = 50.0
 """Heating takes four wall seconds at this rate."""

@@ -16,7 +16,7 @@ from tests.report.browser import browser, missing, requests
 from tests.serving.conftest import Serve
 from tests.serving.served import LOGIN, Served, heats_anew, is_safe
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 RATE: Final = 50.0
 PATIENCE: Final = 60
