@@ -27,6 +27,7 @@ from instruments.lab_processes.state_files import (
     read_state_file,
 )
 from instruments.lab_processes.stop import host_of, plant_lives, stop_bench, supervisor_of
+from orchestrator.commandline import typed
 from orchestrator.errors import AccessError, AthanorError, BadInput, HostError, NeedsPerson
 from orchestrator.textfile import read_text
 
@@ -62,7 +63,7 @@ def ensure_bench(
     Raises:
         HostError: It did not come up; with the host's own line.
         BadInput: It did not, since a device and the lab do not trust each other.
-        NeedsPerson: A host with another bench file is in the middle of a run.
+        NeedsPerson: A host with another bench file is in the middle of a run, or the bench was latched at the start.
     """
     lab, bench, endpoints = lab.absolute(), bench.absolute(), endpoints.absolute() if endpoints else None
     wanted = sha256 or _sha256(bench)
@@ -150,7 +151,10 @@ def _await_host(lab: Path, supervisor: Process) -> BenchProcess:
             return found
         if not supervisor.alive:
             reap(supervisor.pid)
-            told = read_state_file(lab / HOST_ERROR)
+            told, latch = read_state_file(lab / HOST_ERROR), read_state_file(lab / LATCHED)
+            if latch and "error" not in told:
+                resume = typed("resume", "--lab", lab, "--by", "NAME", "--reason", "TEXT")
+                raise NeedsPerson(f"the bench is latched ({latch.get('reason')}); look at it, then type: {resume}")
             line = f"the bench host did not start: {told.get('error') or last_line(lab / 'supervisor.log')}"
             raise BadInput(line) if told.get("kind") == AccessError.__name__ else HostError(line)
         time.sleep(START_POLL_SECONDS)

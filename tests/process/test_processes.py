@@ -18,7 +18,7 @@ from instruments.lab_processes.labtime import lab_clock
 from instruments.lab_processes.plant_process import ensure_plant, shutdown_plant
 from instruments.lab_processes.process_identity import Process, reap
 from instruments.lab_processes.processes import process_table
-from instruments.lab_processes.state_files import HOST, LATCHED, STARTED, SUPERVISOR, read_state_file, write_state_file
+from instruments.lab_processes.state_files import HOST, LATCHED, STARTED, SUPERVISOR, read_state_file, write_latch, write_state_file
 from instruments.lab_processes.stop import stop_bench
 from orchestrator.clock import LiveClock
 from orchestrator.errors import BadInput, Fault, HostError, NeedsPerson
@@ -90,6 +90,13 @@ def test_the_table_of_processes_names_pid_and_start(lab: Path, bench: Path) -> N
 def test_a_host_that_cannot_start_is_told_with_its_own_line(lab: Path, bench: Path) -> None:
     write_state_file(lab / "fake.json", {"start": "refuse"})
     with pytest.raises(HostError, match="the bench host did not start: pump_cd is not there"):
+        ensure(lab)
+
+
+def test_a_start_that_ends_with_a_latched_bench_asks_for_a_person(lab: Path, bench: Path) -> None:
+    write_latch(lab, reason="the oven was too hot", by="operator")
+    write_state_file(lab / "fake.json", {"start": "crash"})
+    with pytest.raises(NeedsPerson, match=r"the bench is latched \(the oven was too hot\); .* resume --lab .* --by NAME --reason TEXT"):
         ensure(lab)
 
 
