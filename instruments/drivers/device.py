@@ -33,6 +33,7 @@ from orchestrator.clock import Clock
 from orchestrator.domain.lifecycle import StepKind
 from orchestrator.domain.records import Reading
 from orchestrator.errors import BadInput, DeviceError, Sent
+from orchestrator.safety import lies_within
 
 logger = logging.getLogger(__name__)
 
@@ -224,8 +225,10 @@ class Device(Driver):
     def _reading(
         self, channel: str, raw: bytes, value: float | str | tuple[float, ...], quality: Literal["good", "bad"] = "good"
     ) -> Reading:
-        unit = channel_spec(self._settings, self.CHANNELS, channel).unit
-        return make_reading(self._settings, self._clock, channel, unit, raw, value, quality)
+        spec = channel_spec(self._settings, self.CHANNELS, channel)
+        if spec.range is not None and isinstance(value, int | float) and not lies_within(value, spec.range.low, spec.range.high):
+            value = float("nan")
+        return make_reading(self._settings, self._clock, channel, spec.unit, raw, value, quality)
 
     # ----------------------------------------------------------------- the safe state, the end
 

@@ -147,11 +147,16 @@ def command(kind: str, **arguments: Argument) -> Callable[[_F], _F]:
     return mark
 
 
-def channel(unit: str = "") -> Callable[[_F], _F]:
+def channel(unit: str = "", low: float | None = None, high: float | None = None) -> Callable[[_F], _F]:
     """Declare a method as a channel: it asks the device and returns a number in this unit, or a text.
 
+    Args:
+        unit: Of the number; empty for a pure number or a text.
+        low: Least number that the device can measure: what is below is no value, and of bad quality.
+        high: Greatest number that it can measure.
+
     Raises:
-        BadInput: An unknown unit.
+        BadInput: An unknown unit, or an empty range.
     """
     if not isinstance(unit, str):
         raise BadInput('@channel without a unit; expected @channel("UNIT"), and @channel() for a pure number or a text')
@@ -159,9 +164,8 @@ def channel(unit: str = "") -> Callable[[_F], _F]:
     def mark(method: _F) -> _F:
         marked = _marked(method, _body(), "channel")
         what = f"channel {marked.method.__name__}"
-        _check_unit(unit, what)
         _refuse_arguments(marked.method, what)
-        marked.channel = ChannelSpec(unit)
+        marked.channel = ChannelSpec(unit, Argument(unit, low, high).spec(what).limit)
         return cast("_F", marked)
 
     return mark

@@ -118,6 +118,10 @@ class Careless(Driver):
     def volume(self) -> Any:
         return self.answer
 
+    @channel(low=0.0, high=4.0)
+    def ranged(self) -> Any:
+        return self.answer
+
 
 def careless(answer: Any, **settings: Any) -> Careless:
     driver = Careless(None, Settings("pump", **settings), CLOCK)
@@ -135,6 +139,13 @@ def test_numbers_of_other_libraries_and_no_number_are_taken() -> None:
     assert careless(np.int64(7)).read(["volume"])[0].value == 7.0
     assert careless(np.array([1.0, 2.0])).read(["volume"])[0].array == (1.0, 2.0)
     assert careless(float("nan")).read(["volume"])[0].quality == "bad"
+
+
+def test_what_lies_beyond_the_range_of_a_channel_is_no_value() -> None:
+    read = [careless(answer).read(["ranged"])[0] for answer in (0.0, 4.0, 4.1, -0.1, 9.9e37)]
+    assert [(one.value, one.quality) for one in read] == [(0.0, "good"), (4.0, "good"), *[(None, "bad")] * 3]
+    with pytest.raises(BadInput, match="low = 4, high = 0; expected low below high"):
+        channel(low=4.0, high=0.0)(lambda self: self.answer)
 
 
 @pytest.mark.parametrize(
