@@ -7,7 +7,7 @@ from typing import Any
 from flows.plans.lab import lab_to_ask
 from flows.plans.plan import Plan
 from flows.plans.simulated import aimed
-from instruments.bench.access import remarks_on_links
+from instruments.bench.access import protection_of_links, remarks_on_links
 from instruments.bench.hazards import possible_hazards
 from instruments.bench.parking import park_steps
 from instruments.bench_client.identify import read_identities
@@ -46,7 +46,7 @@ def described(plan: Plan, lab: Path | None = None) -> dict[str, Any]:
     }
     if plan.bench is not None and plan.procedure is not None:
         described |= _estimates(plan)
-        described["links"] = list(remarks_on_links(plan.bench, _live_lab(plan, lab)))
+        described["links"] = [*protection_of_links(plan.bench), *remarks_on_links(plan.bench, _live_lab(plan, lab))]
     return described
 
 

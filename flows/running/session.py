@@ -337,8 +337,15 @@ class _Session:
         self.laps.lap("report")
         budget = self.plan.file.spec.campaign.budget
         account = Account(history, self.plan.objective, budget, self.laps.seconds, setup.timings.seconds, self.store.head())
-        complaint = None if over else NeedsPerson(_what_next(history, reason, self.lab.path))
+        complaint = None if over else NeedsPerson(_what_next(history, reason, self.lab.path) + self._what_goes_on(reason))
         return SessionEnd(self.name, self.lab.path, ended.status, reason, report, account, complaint)
+
+    def _what_goes_on(self, reason: str) -> str:
+        """Name what a paused campaign leaves running, and what ends it."""
+        if not self.plan.needs_wires or reason in LEFT_IN_PAGE or reason == "unknown":
+            return ""
+        left = "bench host and simulated devices go on" if self.lab.kind == "dry" else "the bench host goes on"
+        return f"; {left}, `{typed('abort', self.name, '--lab', self.lab.path)}` ends the campaign and them"
 
 
 def _what_next(history: History, reason: str, lab: Path) -> str:

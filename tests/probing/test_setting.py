@@ -178,5 +178,7 @@ def test_where_nobody_can_be_asked_nothing_is_sent_without_yes(tmp_path: Path) -
         ended = CliRunner().invoke(app, ["probe", str(file), "oven", *words])
         assert isinstance(ended.exception, NeedsPerson)
         assert not peer.written
-        assert CliRunner().invoke(app, ["probe", str(file), "oven", *words, "--yes"]).exit_code == 0
+        sent = CliRunner().invoke(app, ["probe", str(file), "oven", *words, "--yes"])
+        assert sent.exit_code == 0
+        assert sent.stdout.splitlines()[0].startswith("sent: oven.set_temperature temperature = 60 degC")
         assert (2, 600) in peer.written
