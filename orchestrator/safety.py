@@ -4,6 +4,7 @@ The same envelope bounds the search, gates each expanded procedure before its ru
 before the wire.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -20,7 +21,7 @@ ROUNDING: Final = 1e-9
 
 def lies_within(value: float, low: float, high: float) -> bool:
     """Say whether a finite value lies in a closed range, but for rounding: gate and driver must not judge differently."""
-    slack = ROUNDING * max(abs(low), abs(high))
+    slack = ROUNDING * max((abs(end) for end in (low, high) if math.isfinite(end)), default=0.0)  # an open end has none
     return low <= high and low - slack <= value <= high + slack
 
 
@@ -56,7 +57,7 @@ def _margin(name: str, value: float, unit: str, low: float | None, high: float |
     ends = [end for end in (low, high) if end is not None]
     limit = min(ends, key=lambda end: abs(value - end))
     relative = None
-    if low is not None and high is not None:
+    if low is not None and high is not None and math.isfinite(high - low):
         relative = max(0.0, min(value - low, high - value)) / (high - low) if high > low else 0.0
     return Margin(name, value, limit, unit, relative)
 

@@ -118,5 +118,5 @@ def _step_table(steps: tuple[Step, ...]) -> Table:
     for heading in ("step", "do", "kind", "with"):
         table.add_column(heading)
     for step in steps:
-        table.add_row(str(step.index + 1), step.do, str(step.kind), _shown_arguments(step) or ", ".join(step.channels))
+        table.add_row(str(step.index), step.do, str(step.kind), _shown_arguments(step) or ", ".join(step.channels))
     return table

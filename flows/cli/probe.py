@@ -45,13 +45,17 @@ def set_device(
         BadInput: It is not allowed, or the person did not agree.
         NeedsPerson: Nobody can be asked.
     """
+    asked: list[Setting] = []
 
     def agreed(setting: Setting) -> bool:
+        asked.append(setting)
         return yes or _asked(setting)
 
     after = probe_operations.set_by_hand(bench, instrument, values, command=command, lab=lab, word=word, agreed=agreed)
     if after is None:
         raise BadInput("nothing was sent")
+    if not as_json:
+        console.print(_line(asked[0], begin="sent"))
     _show(after, as_json=as_json)
 
 
@@ -65,14 +69,14 @@ def _asked(setting: Setting) -> bool:
     return typer.confirm("send it?")
 
 
-def _line(setting: Setting) -> str:
+def _line(setting: Setting, *, begin: str = "to be sent") -> str:
     step = setting.step
     shown = []
     for name, value in step.arguments.items():
         limit, unit = setting.limits.get(name), step.units.get(name, "")
         allowed = f" (allowed {limit.low:g} to {limit.high:g} {unit})" if limit is not None else ""
         shown.append(f"{name} = {value if isinstance(value, str) else format(value, 'g')} {unit}".rstrip() + allowed)
-    return f"to be sent: {step.do} {', '.join(shown)}".rstrip()
+    return f"{begin}: {step.do} {', '.join(shown)}".rstrip()
 
 
 def _show(found: Probed, *, as_json: bool) -> None:

@@ -4,9 +4,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from flows.plans.lab import lab_to_ask
 from flows.plans.plan import Plan
 from flows.plans.simulated import aimed
-from instruments.bench.access import remarks_on_links
+from instruments.bench.access import protection_of_links, remarks_on_links
 from instruments.bench.hazards import possible_hazards
 from instruments.bench.parking import park_steps
 from instruments.bench_client.identify import read_identities
@@ -17,11 +18,11 @@ from orchestrator.units import parse
 def identities_of(plan: Plan, lab: Path | None) -> dict[str, str]:
     """Read each device's identity; through the live host where there is one, else under the bench's locks.
 
-    With a dry lab these are its simulated devices, which have to run, unless they simulate another bench file.
+    With a dry lab these are its simulated devices, which have to run and to simulate this bench file.
     """
     if plan.bench is None:
         raise BadInput(f"{plan.file.path}: a recorded campaign has no devices; --connect has nothing to read")
-    folder = _live_lab(plan, lab)
+    folder = lab_to_ask(lab, beside=plan.file.path)
     return read_identities(aimed(plan.bench, folder), folder)
 
 
@@ -45,7 +46,7 @@ def described(plan: Plan, lab: Path | None = None) -> dict[str, Any]:
     }
     if plan.bench is not None and plan.procedure is not None:
         described |= _estimates(plan)
-        described["links"] = list(remarks_on_links(plan.bench, _live_lab(plan, lab)))
+        described["links"] = [*protection_of_links(plan.bench), *remarks_on_links(plan.bench, _live_lab(plan, lab))]
     return described
 
 

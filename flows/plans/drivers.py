@@ -6,6 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from instruments.drivers.completeness import require_complete
 from instruments.drivers.declared.profiles import shipped_profiles
 from instruments.drivers.marks import marks_of
 from instruments.drivers.protocol import ArgumentSpec, CommandSpec, Driver
@@ -35,9 +36,13 @@ def driver_document(name: str, folder: Path) -> dict[str, Any]:
         folder: Where a file that it names is looked for.
 
     Raises:
-        BadInput: There is none of this name, or it cannot be loaded.
+        BadInput: There is none of this name, it cannot be loaded, or it lacks something.
     """
     driver, plugin = find_driver(name, folder), driver_plugin(name, folder)
+    try:
+        require_complete(driver)
+    except BadInput as error:
+        raise BadInput(f"driver {name!r}{'' if plugin is None else f' ({plugin.source})'}: {error}") from error
     return {
         "driver": name,
         "from": f"athanor {version('athanor')}" if plugin is None else plugin.source,

@@ -83,6 +83,15 @@ def lab_folder(folder: Path | None, *, beside: Path, kind: LabKind) -> Path:
     return (folder or beside.parent / _DEFAULTS[kind]).resolve()
 
 
+def lab_to_ask(folder: Path | None, *, beside: Path) -> Path:
+    """Return the lab whose devices are asked: the one that `--lab` names, else the live one beside the file, made or not.
+
+    Raises:
+        BadInput: The folder that is named is no lab: whoever mistypes a dry lab must not reach the file's own devices.
+    """
+    return lab_folder(None, beside=beside, kind="live") if folder is None else open_lab(folder).path
+
+
 def make_lab(folder: Path | None, *, beside: Path, kind: LabKind) -> Lab:
     """Open the lab of a `run` or `dry-run`, made when it is not there: the folder, else the default one beside the campaign file.
 

@@ -31,14 +31,19 @@ def start_plant(bench: Path, *, lab: Path | None, rate: float, seed: int) -> tup
 
 
 def aimed(bench: BenchFile, lab: Path) -> BenchFile:
-    """Point a bench to the simulated devices of a dry lab, unless they simulate another bench file.
+    """Point a bench to the simulated devices of a dry lab; of a live one, its own wires are its devices.
 
     Raises:
-        BadInput: They do not run.
+        BadInput: They do not run, or simulate another bench file: nothing meant for them goes to the file's own wires.
     """
     if read_state_file(lab / LAB).get("kind") != "dry":
         return bench
     if not plant_lives(lab):
         raise BadInput(f"{lab} is a dry lab and its simulated devices do not run; `{typed('simulate', bench.path)}` starts them")
     endpoints = read_endpoints(lab / PLANT / ENDPOINTS)
-    return at_plant(bench, endpoints) if endpoints.get("bench_sha256") == bench.sha256 else bench
+    if endpoints.get("bench_sha256") != bench.sha256:
+        raise BadInput(
+            f"{lab} is a dry lab and simulates another bench file than {bench.path}, or this one before it was changed: nothing is sent; "
+            f"`{typed('simulate', bench.path, '--lab', 'DIR')}` simulates it in a lab of its own"
+        )
+    return at_plant(bench, endpoints)

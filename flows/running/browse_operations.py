@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from flows.plans.lab import find_lab, lab_folder
+from flows.plans.lab import find_lab, lab_to_ask
 from flows.plans.simulated import aimed
 from instruments.bench.file import load_bench
 from instruments.bench.link_spec import LinkSpec
@@ -78,7 +78,7 @@ def browse_instrument(file: Path, instrument: str, *, lab: Path | None) -> str:
     """
     bench = load_bench(file.resolve())
     identify.require_instrument(bench, instrument)
-    folder = lab_folder(lab, beside=bench.path, kind="live")
+    folder = lab_to_ask(lab, beside=bench.path)
     return browse.browse_instrument(aimed(bench, folder), folder, instrument)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flows.plans.lab import Lab, lab_folder, make_lab, open_lab
+from flows.plans.lab import Lab, lab_to_ask, make_lab, open_lab
 from flows.plans.simulated import aimed
 from instruments.bench.file import BenchFile, load_bench
 from instruments.bench.links import refuse_unhonoured
@@ -58,7 +58,7 @@ def read_device(file: Path, instrument: str, *, lab: Path | None) -> Probed:
         BadInput: One line that says what is wrong with the file, the wire or the device.
     """
     bench = _bench(file)
-    folder = lab_folder(lab, beside=bench.path, kind="live")
+    folder = lab_to_ask(lab, beside=bench.path)
     return probe(aimed(bench, folder), folder, instrument)
 
 
@@ -92,7 +92,7 @@ def set_by_hand(
     place = _place(bench, lab)
     _require_free(place)
     with ExitStack() as held:
-        bench = _aimed(bench, place)
+        bench = aimed(bench, place.path)
         used = _instruments(bench, step)
         drivers = _opened(bench, place, used, held)
         journal = Journal(place.path / "journal.sqlite")
@@ -167,16 +167,8 @@ def _require_limits(bench: BenchFile, step: Step) -> None:
 
 
 def _place(bench: BenchFile, lab: Path | None) -> Lab:
-    folder = lab_folder(lab, beside=bench.path, kind="live")
+    folder = lab_to_ask(lab, beside=bench.path)
     return open_lab(folder) if (folder / LAB).exists() else make_lab(folder, beside=bench.path, kind="live")
-
-
-def _aimed(bench: BenchFile, lab: Lab) -> BenchFile:
-    """Point a bench to the simulated devices of a dry lab: what is set there must never reach a real one."""
-    found = aimed(bench, lab.path)
-    if lab.kind == "dry" and found is bench:
-        raise BadInput(f"{lab.path} is a dry lab and simulates another bench file than {bench.path}: nothing is set by hand")
-    return found
 
 
 def _require_free(lab: Lab) -> None:

@@ -31,10 +31,11 @@ from flows.running.run_loop import Ended
 from flows.running.steering import LEFT_IN_PAGE, Steering
 from instruments.bench.endpoints import secured_links
 from instruments.bench_client.client import HostClient
-from instruments.lab_processes.bench_process import ensure_bench, revive_bench, shutdown_bench
+from instruments.lab_processes.bench_process import ensure_bench, host_alive, revive_bench, shutdown_bench
 from instruments.lab_processes.campaign_lock import CampaignLock
 from instruments.lab_processes.labtime import lab_clock
 from instruments.lab_processes.plant_process import ensure_plant, shutdown_plant
+from instruments.lab_processes.stop import plant_lives
 from instruments.notification import Notifier
 from models.threads import use_threads
 from orchestrator.clock import LiveClock
@@ -337,8 +338,17 @@ class _Session:
         self.laps.lap("report")
         budget = self.plan.file.spec.campaign.budget
         account = Account(history, self.plan.objective, budget, self.laps.seconds, setup.timings.seconds, self.store.head())
-        complaint = None if over else NeedsPerson(_what_next(history, reason, self.lab.path))
+        complaint = None if over else NeedsPerson(_what_next(history, reason, self.lab.path) + self._what_goes_on(reason))
         return SessionEnd(self.name, self.lab.path, ended.status, reason, report, account, complaint)
+
+    def _what_goes_on(self, reason: str) -> str:
+        """Name what a paused campaign leaves running, and what ends it."""
+        if not self.plan.needs_wires or reason in LEFT_IN_PAGE or reason == "unknown":
+            return ""
+        lives = {"the bench host": host_alive(self.lab.path), "simulated devices": self.lab.kind == "dry" and plant_lives(self.lab.path)}
+        if not (left := " and ".join(name for name, is_alive in lives.items() if is_alive)):
+            return ""
+        return f"; {left} still run, `{typed('abort', self.name, '--lab', self.lab.path)}` ends the campaign and them"
 
 
 def _what_next(history: History, reason: str, lab: Path) -> str:

@@ -40,6 +40,19 @@ def _secret(spec: SecretSpec | None, folder: Path) -> Secret | None:
     return Secret(file=None if spec.file is None else folder / spec.file, variable=spec.env)
 
 
+def protection_of_links(bench: BenchFile) -> Iterator[str]:
+    """Say of each OPC-UA link how it is secured, and as whom we come."""
+    for name, link in bench.spec.links.items():
+        if link.kind != "opcua":
+            continue
+        if (security := link.security) is None:
+            yield f"link {name}: not secured; whoever is on the network can read and send"
+            continue
+        user = f"user {security.user}" if security.user is not None else "a user certificate" if security.user_certificate else "nobody"
+        signed = "signed and enciphered" if security.mode == "SignAndEncrypt" else "signed, not enciphered"
+        yield f"link {name}: {signed} ({security.policy}), as {user}"
+
+
 def remarks_on_links(bench: BenchFile, lab: Path, *, now: datetime | None = None) -> Iterator[str]:
     """Iterate over what people should know of secured links before a live run.
 

@@ -123,7 +123,7 @@ class Expansion:
             BadInput: Unknown instrument, command, argument, channel or name; wrong dimensions.
         """
         command = self._command(index, spec)
-        what = f"{self.what} {index + 1} ({spec.do})"
+        what = f"{self.what} {index} ({spec.do})"
         required = {name for name, one in command.arguments.items() if one.default is None}
         if missing := sorted(required - set(spec.arguments)):
             raise BadInput(f"{what}: argument {missing[0]!r} is missing")
@@ -140,7 +140,7 @@ class Expansion:
         return spec, command
 
     def _command(self, index: int, spec: StepSpec) -> CommandSpec:
-        what = f"{self.what} {index + 1}"
+        what = f"{self.what} {index}"
         if spec.do == "wait":
             return CommandSpec(StepKind.WAIT, {"time": ArgumentSpec("s")})
         if spec.do == "read":

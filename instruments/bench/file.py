@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from instruments.bench.prices import Price
 from instruments.bench.spec import BenchGeneralSpec, BenchSpec, FunctionSpec, HazardSpec, ParkSpec, StockSpec
+from instruments.drivers.completeness import require_complete
 from instruments.drivers.declared.profiles import file_of_profile
 from instruments.drivers.functions import Function, FunctionKind
 from instruments.drivers.protocol import Driver, Limit, Settings
@@ -291,21 +292,16 @@ def parse_bench(text: str, path: Path) -> BenchFile:
     Raises:
         BadInput: One line that names the file, the key, what came and what is legal.
     """
-    bench = _parse(text, path)
-    try:
-        _check_drivers(bench)
-    except BadInput as error:
-        raise BadInput(f"{path}: {error}") from error
-    return bench
+    return _with_drivers(_parse(text, path))
 
 
 def load_bench(path: Path) -> BenchFile:
-    """Read and check a bench file.
+    """Read and check a bench file, and whether its drivers are complete: what was stored of one is not asked again.
 
     Raises:
         BadInput: One line that names the file, the key, what came and what is legal.
     """
-    return parse_bench(read_text(path, what=f"bench file {path}"), path)
+    return _with_drivers(_parse(read_text(path, what=f"bench file {path}"), path), complete=True)
 
 
 def read_bench(path: Path) -> BenchFile:
@@ -351,6 +347,25 @@ def _check_references(bench: BenchFile) -> None:
             raise BadInput(f"stock {stock}: delivered_by {described.delivered_by!r} is no instrument")
     _check_addresses(bench.spec)
     _ = bench.constants, bench.positions, bench.hazard_limits, bench.prices
+
+
+def _with_drivers(bench: BenchFile, *, complete: bool = False) -> BenchFile:
+    try:
+        if complete:
+            _require_complete(bench)
+        _check_drivers(bench)
+    except BadInput as error:
+        raise BadInput(f"{bench.path}: {error}") from error
+    return bench
+
+
+def _require_complete(bench: BenchFile) -> None:
+    for name, spec in bench.spec.instruments.items():
+        driver = bench.driver(name)
+        try:
+            require_complete(driver)
+        except BadInput as error:
+            raise BadInput(f"instrument {name}: driver {spec.driver!r}: {error}") from error
 
 
 def _check_drivers(bench: BenchFile) -> None:

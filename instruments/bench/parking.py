@@ -19,7 +19,7 @@ def park_steps(bench: BenchFile) -> tuple[Step, ...]:
     expansion = Expansion(bench, bench.constant_units, what="park step")
     steps = []
     for index, written in enumerate(bench.spec.park.steps):
-        what = f"park step {index + 1} ({written.do})"
+        what = f"park step {index} ({written.do})"
         if "." not in written.do:
             raise BadInput(f"{what}: expected a setting of an instrument, like 'oven.set_temperature'")
         spec, command = expansion.prepare(index, StepSpec.model_validate({"do": written.do, "with": written.arguments}))

@@ -3,13 +3,23 @@
 import hashlib
 import math
 from collections.abc import Mapping
-from typing import Literal
+from typing import Final, Literal
 
 from instruments.drivers.protocol import ArgumentSpec, Call, ChannelSpec, CommandSpec, Limit, Settings
 from orchestrator.clock import Clock
 from orchestrator.domain.records import Reading
 from orchestrator.errors import BadInput, LimitError
 from orchestrator.safety import lies_within
+
+_NO_NUMBERS: Final = (9.9e37, 9.91e37)
+"""Infinity, of either sign, and not a number (SCPI-99, volume 1, 7.2.1.4 and 7.2.1.5): instruments of every maker answer so."""
+_SINGLE: Final = 1e-6
+"""Relative difference of such a number that came through single precision."""
+
+
+def means_no_number(value: float) -> bool:
+    """Say whether a value is no finite number, or one of those that SCPI says in its place."""
+    return not math.isfinite(value) or any(math.isclose(abs(value), one, rel_tol=_SINGLE) for one in _NO_NUMBERS)
 
 
 def legal_range(settings: Settings, spec: ArgumentSpec | None, argument: str, device: Limit | None = None) -> Limit | None:
@@ -75,10 +85,10 @@ def make_reading(
     value: float | str | tuple[float, ...] | None,
     quality: Literal["good", "uncertain", "bad"] = "good",
 ) -> Reading:
-    """Bind a value to the bytes that it was read from and to this moment; a number that is not finite is bad."""
+    """Bind a value to the bytes that it was read from and to this moment; a number that is not finite, or stands for none, is bad."""
     now = clock.now()
     number = float(value) if isinstance(value, int | float) else None
-    finite = number is None or math.isfinite(number)
+    finite = number is None or not means_no_number(number)
     return Reading(
         step=0,
         instrument=settings.name,

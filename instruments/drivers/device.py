@@ -4,6 +4,7 @@ A driver marks its methods (`instruments.drivers.marks`) and adds what its devic
 programs `outcome`, `cancel` and whatever evidence `baseline` and `reconcile` can have.
 """
 
+import inspect
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
@@ -13,6 +14,7 @@ from typing_extensions import override
 
 from instruments.drivers.checks import channel_spec, check_number, command_spec, legal_range, make_reading
 from instruments.drivers.marks import Marked, marks_of
+from instruments.drivers.promises import PROMISED, channel_value, keeping, sent_value
 from instruments.drivers.protocol import (
     ArgumentSpec,
     Call,
@@ -31,6 +33,7 @@ from orchestrator.clock import Clock
 from orchestrator.domain.lifecycle import StepKind
 from orchestrator.domain.records import Reading
 from orchestrator.errors import BadInput, DeviceError, Sent
+from orchestrator.safety import lies_within
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +64,9 @@ class Device(Driver):
             BadInput: A dose or a program whose end the class cannot tell.
         """
         super().__init_subclass__()
+        for name, promised in PROMISED.items():
+            if inspect.isfunction(own := vars(cls).get(name)):
+                setattr(cls, name, keeping(own, promised))
         cls._MARKED = marks_of(cls)
         marked = {name: one.command for name, one in cls._MARKED.items() if one.command}
         cls.COMMANDS = {**cls.COMMANDS, **marked, **vars(cls).get("COMMANDS", {})}  # what the class itself says holds
@@ -161,7 +167,12 @@ class Device(Driver):
         values = {**defaults, **call.arguments}
         arguments = {argument: self._counted(call, argument, values[argument]) for argument in specs}
         sent = self._MARKED[name].method(self, **arguments)
-        return sent if isinstance(sent, Mapping) else arguments
+        if not isinstance(sent, Mapping):
+            return arguments
+        try:
+            return {str(argument): sent_value(value) for argument, value in sent.items()}
+        except ValueError as error:
+            raise DeviceError(f"{self._settings.name}: command {name} of its driver {error}", sent=Sent.YES) from error
 
     def _counted(self, call: Call, argument: str, value: float | str) -> float | str:
         """Round a number to the device's resolution; checked again, since the nearest step may lie outside."""
@@ -204,12 +215,20 @@ class Device(Driver):
     def _read_marked(self, name: str) -> Reading:
         channel_spec(self._settings, self.CHANNELS, name)
         self._heard = b""
-        value = self._MARKED[name].method(self)
-        return self._reading(name, self._heard or repr(value).encode(), value)
+        told = self._MARKED[name].method(self)
+        try:
+            value = channel_value(told, self.CHANNELS[name].unit)
+        except ValueError as error:
+            raise DeviceError(f"{self._settings.name}: channel {name} of its driver {error}", sent=Sent.YES) from error
+        return self._reading(name, self._heard or repr(told).encode(), value)
 
-    def _reading(self, channel: str, raw: bytes, value: float | str, quality: Literal["good", "bad"] = "good") -> Reading:
-        unit = channel_spec(self._settings, self.CHANNELS, channel).unit
-        return make_reading(self._settings, self._clock, channel, unit, raw, value, quality)
+    def _reading(
+        self, channel: str, raw: bytes, value: float | str | tuple[float, ...], quality: Literal["good", "bad"] = "good"
+    ) -> Reading:
+        spec = channel_spec(self._settings, self.CHANNELS, channel)
+        if spec.range is not None and isinstance(value, int | float) and not lies_within(value, spec.range.low, spec.range.high):
+            value = float("nan")
+        return make_reading(self._settings, self._clock, channel, spec.unit, raw, value, quality)
 
     # ----------------------------------------------------------------- the safe state, the end
 

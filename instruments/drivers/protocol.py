@@ -71,6 +71,8 @@ class ChannelSpec:
 
     unit: str
     """Empty for a pure number or a text."""
+    range: Limit | None = None
+    """What the device can measure; a number outside of it is no value."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from instruments.drivers.declared.profiles import find_profile, shipped_profiles
+from instruments.drivers.device import Device
 from instruments.drivers.eurotherm import EurothermOven
 from instruments.drivers.lads import LadsUnit
 from instruments.drivers.new_era import NewEraPump
@@ -62,7 +63,7 @@ def driver_plugin(name: str, folder: Path, *, seconds: float = LOADING_SECONDS) 
 
 
 def _is_driver(thing: Any) -> bool:
-    return isinstance(thing, type) and Driver in thing.__mro__
+    return isinstance(thing, type) and Device in thing.__mro__
 
 
 def build_driver(name: str, transport: Any, settings: Settings, clock: Clock) -> Driver:

@@ -4,6 +4,7 @@ All attributes are set at open and never changed: on a pseudo-terminal 7E1 runs 
 time-out too, raises `termios.error`.
 """
 
+import errno
 import fcntl
 import os
 import re
@@ -18,6 +19,9 @@ from orchestrator.errors import BadInput, LinkError, Sent
 
 _SIZES: Final = {"7": serial.SEVENBITS, "8": serial.EIGHTBITS}
 _STOPS: Final = {"1": serial.STOPBITS_ONE, "2": serial.STOPBITS_TWO}
+
+_PLAIN: Final = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.ENODEV, errno.ENXIO)
+"""Errors of the system that say all there is to say."""
 
 
 class SerialTransport(StreamTransport):
@@ -59,8 +63,14 @@ def _open(name: str, baud: int, frame: str) -> serial.SerialBase:
         )
         _claim(port)
     except (*LOST, ValueError, re.error) as error:  # the latter: a URL that pyserial cannot read, a search that is no pattern
-        raise LinkError(f"cannot open {name}: {error}", sent=Sent.NO) from error
+        raise LinkError(f"cannot open {name}: {_said(error)}", sent=Sent.NO) from error
     return port
+
+
+def _said(error: BaseException) -> str:
+    """Say why a port cannot be opened; where the system says it, without the port, which pyserial names twice more."""
+    number = error.errno if isinstance(error, OSError) else None
+    return os.strerror(number) if number in _PLAIN else str(error)
 
 
 def _claim(port: serial.SerialBase) -> None:

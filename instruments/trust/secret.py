@@ -1,6 +1,7 @@
 """Files and variables that hold a secret: read when a link is opened, kept nowhere, shown by nothing."""
 
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -47,11 +48,14 @@ def read_private(path: Path, *, what: str) -> bytes:
     """Read a file that its owner alone may read.
 
     Raises:
-        AccessError: It is not there, or open to others.
+        AccessError: It is not there, no plain file (a pipe without a writer would never end), or open to others.
     """
     try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode & 0o777
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            found = os.fstat(file.fileno()).st_mode
+            if not stat.S_ISREG(found):
+                raise AccessError(f"{what} {path} is no plain file")
+            mode = stat.S_IMODE(found)
             if mode & _OTHERS:
                 raise AccessError(f"{what} {path} may be read by others (mode {mode:04o}); expected 0600: chmod 600 {path}")
             return file.read()

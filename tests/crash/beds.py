@@ -14,6 +14,8 @@ ABSORBANCE: Final = """
 [channels.absorbance]
 query = "ABS?"
 reply = '(?P<value>\\d+\\.\\d+)'
+min = 0
+max = 4
 """
 
 

@@ -114,6 +114,10 @@ _BURETTE: Final = 'serial_number = "4711"\nlimits.volume = { min = "0.1 mL", max
 _FEEDER: Final = 'limits.volume = { min = "0.1 mL", max = "9 mL" }\nsafe_state = ["stop"]'
 
 
+_RANGED: Final = (EXAMPLE / "burette.py").read_text().replace("@channel()", "@channel(low=0.0, high=4.0)")
+"""The example, with the range of its photometer declared."""
+
+
 def _burette(name: str) -> tuple[Given, ...]:
     return (_set(f"{name}.drain"), _dose(f"{name}.dose", 1.0), _wait(4.0), _read(f"{name}.absorbance"))
 
@@ -217,7 +221,7 @@ COLUMNS: Final = {
             rb"DOSE",
             rb"ABS\?",
             "dose",
-            files={"burette.py": (EXAMPLE / "burette.py").read_text()},
+            files={"burette.py": _RANGED},
         ),
     )
 }

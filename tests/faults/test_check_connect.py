@@ -1,5 +1,6 @@
 """`athanor check --connect` and `probe` on wires that are free, occupied, absent or lead to the wrong device; they write nothing."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -9,9 +10,11 @@ from typing import Final
 
 import pytest
 
+from flows.plans.lab import make_lab
 from instruments.bench_client.client import HostClient
 from instruments.lab_processes.bench_process import shutdown_bench
 from instruments.lab_processes.process_identity import Process
+from instruments.trust.folder import PKI
 from tests.crash.campaigns import athanor
 from tests.faults.conftest import MakeLaboratory
 from tests.faults.laboratory import Ended, Laboratory, eventually
@@ -36,14 +39,22 @@ def laboratory(make_laboratory: MakeLaboratory) -> Laboratory:
     return made
 
 
+@pytest.fixture(scope="module")
+def live(laboratory: Laboratory, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A live lab that the plant takes for its own: it shows the same certificate and trusts the same servers."""
+    lab = make_lab(tmp_path_factory.mktemp("live") / ".athanor", beside=laboratory.bench, kind="live").path
+    shutil.copytree(laboratory.lab / PKI, lab / PKI)
+    return lab
+
+
 @pytest.fixture
-def check(laboratory: Laboratory, tmp_path: Path) -> Iterator[Callable[..., Ended]]:
+def check(laboratory: Laboratory, live: Path, tmp_path: Path) -> Iterator[Callable[..., Ended]]:
     """Type the command for a live bench whose ports are the plant's, with something replaced in the bench file.
 
-    The plant lets in whom it knows, which is its own lab, as a user whose password is in its folder.
+    The plant lets in whom it knows, as a user whose password is in its folder.
     """
 
-    def typed(*, lab: Path = laboratory.lab, replace: tuple[str, str] = ("", "")) -> Ended:
+    def typed(*, lab: Path = live, replace: tuple[str, str] = ("", "")) -> Ended:
         text = laboratory.bench.read_text().replace("platform.password", str(laboratory.lab / "plant/pki/password"))
         for link, port in PORTS.items():
             text = text.replace(port, laboratory.port(link))
@@ -125,15 +136,25 @@ def test_a_set_by_hand_reaches_the_device_and_its_watchdog_ends_it(laboratory: L
     eventually(lambda: bool(laboratory.truth("oven", "safe-state")), "the oven's remote setpoint runs out")
 
 
-def test_a_live_host_is_asked_in_place_of_its_wires(laboratory: Laboratory, check: Callable[..., Ended], tmp_path: Path) -> None:
+def test_a_dry_lab_of_another_bench_file_and_a_mistyped_one_are_refused_and_nothing_is_asked(
+    laboratory: Laboratory, check: Callable[..., Ended], tmp_path: Path
+) -> None:
+    for lab, line in ((laboratory.lab, "is a dry lab and simulates another bench file"), (tmp_path / "typo", "typo is no lab folder")):
+        refused = check(lab=lab, replace=(laboratory.port("oven"), "/dev/ttyABSENT"))
+        assert refused.code == 1
+        assert line in refused.line
+        assert "ABSENT" not in refused.line
+
+
+def test_a_live_host_is_asked_in_place_of_its_wires(laboratory: Laboratory, check: Callable[..., Ended]) -> None:
     laboratory.start_host()
     host = laboratory.process("host")
     with HostClient.of_lab(laboratory.lab, campaign="a test", fence=1) as campaign:
         campaign.attend()  # else the host makes an unattended bench safe after its grace time
-        asked = check()
-        assert asked.code == 0, asked.err
-        assert "oven: 3216, serial number -, firmware 0214" in asked.out
-        refused = check(lab=tmp_path / "another")
+        asked = athanor("check", str(laboratory.file), "--connect", "--lab", str(laboratory.lab))
+        assert asked.returncode == 0, asked.stderr
+        assert "oven: 3216, serial number -, firmware 0214" in asked.stdout
+        refused = check()
         assert refused.code == 1
         assert f"process {host.pid} (bench host" in refused.line
         probed = athanor("probe", str(laboratory.bench), "oven", "--lab", str(laboratory.lab))

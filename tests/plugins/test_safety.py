@@ -30,7 +30,9 @@ link = "burette"
 address = 2
 safe_state = ["stop"]
 """
-GOOD = "from athanor.drivers import Driver, safe\n\n\nclass Pump(Driver):\n    @safe\n    def stop(self): ...\n"
+GOOD = (
+    "from athanor.drivers import Driver, safe\n\n\nclass Pump(Driver):\n    def identify(self): ...\n    @safe\n    def stop(self): ...\n"
+)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from flows.cli.main import app
 from flows.plans.lab import make_lab
-from flows.running.probe_operations import Setting, set_by_hand
+from flows.running.probe_operations import Setting, read_device, set_by_hand
 from instruments.bench.file import load_bench
 from instruments.bench_client.identify import Probed
 from instruments.host.idle_state import IdleState
@@ -143,9 +143,23 @@ def test_a_dry_lab_that_simulates_another_bench_file_sends_nothing_to_the_real_d
         lab = make_lab(tmp_path / "sim", beside=file, kind="dry").path
         (lab / PLANT).mkdir()
         write_state_file(lab / PLANT / ENDPOINTS, {"bench_sha256": "of another", "endpoints": {}})
-        with pytest.raises(BadInput, match=r"sim is a dry lab and simulates another bench file than .*: nothing is set by hand"):
+        with pytest.raises(BadInput, match=r"sim is a dry lab and simulates another bench file than .*: nothing is sent"):
             set_by_hand(file, "oven", ["temperature=100 degC"], command=None, lab=lab, word=WORD, agreed=lambda _: True)
-        assert not peer.written
+        with pytest.raises(BadInput, match=r"sim is a dry lab and simulates another bench file than .*: nothing is sent"):
+            read_device(file, "oven", lab=lab)
+        assert not peer.asked
+
+
+def test_a_mistyped_lab_is_refused_and_neither_made_nor_taken_for_the_real_bench(tmp_path: Path) -> None:
+    with oven(tmp_path) as (file, peer):
+        typo = tmp_path / "athanor-dyr"
+        for words in (["probe", str(file), "oven"], ["browse", "--bench", str(file), "oven"]):
+            for more in ([], ["--set", "temperature=60", "--by", "Ada", "--reason", "panel", "--yes"]) if words[0] == "probe" else ([],):
+                ended = CliRunner().invoke(app, [*words, "--lab", str(typo), *more])
+                assert isinstance(ended.exception, BadInput)
+                assert f"{typo} is no lab folder" in str(ended.exception)
+        assert not typo.exists()
+        assert not peer.asked
 
 
 def test_a_bench_that_was_safe_is_not_taken_for_safe_afterwards(tmp_path: Path) -> None:
@@ -164,5 +178,7 @@ def test_where_nobody_can_be_asked_nothing_is_sent_without_yes(tmp_path: Path) -
         ended = CliRunner().invoke(app, ["probe", str(file), "oven", *words])
         assert isinstance(ended.exception, NeedsPerson)
         assert not peer.written
-        assert CliRunner().invoke(app, ["probe", str(file), "oven", *words, "--yes"]).exit_code == 0
+        sent = CliRunner().invoke(app, ["probe", str(file), "oven", *words, "--yes"])
+        assert sent.exit_code == 0
+        assert sent.stdout.splitlines()[0].startswith("sent: oven.set_temperature temperature = 60 degC")
         assert (2, 600) in peer.written

@@ -2,12 +2,13 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from flows.plans.plan import load_plan
-from instruments.bench.access import remarks_on_links, security_of
+from instruments.bench.access import protection_of_links, remarks_on_links, security_of
 from instruments.bench.endpoints import at_plant, read_endpoints, secured_links
 from instruments.bench.file import BenchFile, load_bench, parse_bench
 from instruments.bench.links import refuse_unhonoured
@@ -42,6 +43,15 @@ def test_a_secret_in_a_bench_file_is_refused_and_not_repeated(change: tuple[str,
     with pytest.raises(BadInput) as planned:
         load_plan(tmp_path / "campaign.toml")
     assert "hunter2" not in str(caught.value) + str(planned.value)
+
+
+def test_check_says_how_each_opcua_link_is_secured(tmp_path: Path) -> None:
+    bench = scaffolded(tmp_path)
+    assert list(protection_of_links(bench)) == ["link platform: signed and enciphered (Basic256Sha256), as user athanor"]
+    assert bench.spec.links["platform"].security is not None
+    open_to_all = bench.spec.links["platform"].evolve(security=None)
+    bare = replace(bench, spec=bench.spec.model_copy(update={"links": {"platform": open_to_all}}))
+    assert list(protection_of_links(bare)) == ["link platform: not secured; whoever is on the network can read and send"]
 
 
 def test_check_says_what_a_live_run_will_lack(tmp_path: Path) -> None:

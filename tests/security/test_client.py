@@ -1,5 +1,6 @@
 """What our side does of a server that is not what it should be: one line, nobody named, nothing sent."""
 
+import os
 import shutil
 import threading
 from collections.abc import Callable
@@ -190,10 +191,16 @@ def _missing(file: Path) -> None:
     file.unlink()
 
 
+def _pipe(file: Path) -> None:
+    file.unlink()
+    os.mkfifo(file, 0o600)
+
+
 PLACES: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing": (_missing, "password file .* cannot be read: No such file"),
     "open to others": (lambda file: file.chmod(0o640), r"may be read by others \(mode 0640\); expected 0600: chmod 600"),
     "empty": (lambda file: file.write_text("\n"), "holds nothing; expected one line"),
+    "a pipe that nobody writes to": (_pipe, "password file .* is no plain file"),
     "of two lines": (lambda file: file.write_text("a\nb\n"), "holds several lines"),
 }
 

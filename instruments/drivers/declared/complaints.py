@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from string import Formatter
 from typing import Final
 
+from instruments.drivers.declared.figures import complaints_of_figures
 from instruments.drivers.declared.spec import OF_REGISTERS, ActSpec, CommandSpec, ProfileChannelSpec, ProfileSpec, WatchdogSpec
 from orchestrator.domain.values import Frozen
 
@@ -29,6 +30,7 @@ def complaints(spec: ProfileSpec) -> Iterator[str]:
     yield from _of_names(spec)
     if spec.profile.driver != "modbus":
         yield from _of_patterns(spec)
+    yield from complaints_of_figures(spec)
 
 
 # ---------------------------------------------------------------------- engines

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final, cast
 
 from typing_extensions import override
 
-from instruments.drivers.checks import channel_spec, make_reading
+from instruments.drivers.checks import channel_spec, make_reading, means_no_number
 from instruments.drivers.counted import Counted
 from instruments.drivers.declared import spec as keys
 from instruments.drivers.declared.complaints import lines_of
@@ -193,14 +193,16 @@ class DeclaredDevice(Counted):
         if heard.is_bad or (channel.bad is not None and re.fullmatch(channel.bad, heard.text)):
             return make_reading(self._settings, self._clock, name, channel.unit, heard.raw, None, "bad")
         match = re.fullmatch(channel.reply, heard.text) if channel.reply is not None else None
-        return self._reading(name, heard.raw, self._understood(name, match["value"] if match else heard.text))
+        text: str | None = match["value"] if match else heard.text
+        return self._reading(name, heard.raw, self._understood(name, text))
 
-    def _understood(self, name: str, text: str) -> float | str:
+    def _understood(self, name: str, text: str | None) -> float | str:
         channel = self.PROFILE.channels[name]
-        if channel.text:
+        if channel.text and text is not None:
             return text
         try:
-            return float(text) * cast("float", channel.scale)
+            number = float(text or "")
+            return float("nan") if means_no_number(number) else number * cast("float", channel.scale)
         except ValueError as error:
             message = f"{self._settings.name} answered {text!r} for {name}; expected a number (write text = true where it is a text)"
             raise ProtocolError(message, sent=Sent.YES) from error
@@ -218,7 +220,7 @@ def declared_driver(profile: keys.ProfileSpec) -> type[DeclaredDevice]:
         "__module__": __name__,
         "PROFILE": profile,
         "COMMANDS": {name: _command_spec(one) for name, one in profile.commands.items()},
-        "CHANNELS": {name: ChannelSpec(one.unit) for name, one in profile.channels.items()},
+        "CHANNELS": {name: ChannelSpec(one.unit, _range(one.min, one.max)) for name, one in profile.channels.items()},
         "SAFE_ACTIONS": frozenset(profile.safe),
         "LINKS": _links(profile),
         "OPTIONS": frozenset(profile.options),
@@ -240,9 +242,13 @@ def _command_spec(command: keys.CommandSpec) -> CommandSpec:
 def _argument_spec(command: keys.CommandSpec, name: str, one: keys.ProfileArgumentSpec) -> ArgumentSpec:
     if one.values:
         return ArgumentSpec(None, default=one.default)
-    low, high = (float("-inf") if one.min is None else one.min), (float("inf") if one.max is None else one.max)
-    limit = None if one.min is None and one.max is None else Limit(low, high)
-    return ArgumentSpec(one.unit, limit, one.default, one.resolution or _grain(command, name, one))
+    return ArgumentSpec(one.unit, _range(one.min, one.max), one.default, one.resolution or _grain(command, name, one))
+
+
+def _range(low: float | None, high: float | None) -> Limit | None:
+    if low is None and high is None:
+        return None
+    return Limit(float("-inf") if low is None else low, float("inf") if high is None else high)
 
 
 def _grain(command: keys.CommandSpec, name: str, one: keys.ProfileArgumentSpec) -> float | None:

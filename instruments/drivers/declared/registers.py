@@ -26,6 +26,8 @@ from orchestrator.errors import DeviceError, LimitError, ProtocolError, Sent
 
 _CODES: Final = {"int16": ">h", "uint16": ">H", "int32": ">i", "uint32": ">I", "float32": ">f"}
 """Type -> how `struct` writes it, high byte first."""
+SIZES: Final = {kind: struct.calcsize(code) // 2 for kind, code in _CODES.items()}
+"""Type -> how many registers it takes."""
 _LATE: Final = 2.0
 """An answer may come until so many times its time-out; a later request waits for it."""
 _HEAD: Final = 6
@@ -56,11 +58,6 @@ def number_in(registers: Sequence[int], kind: str, word_order: str) -> int | flo
     return number
 
 
-def size_of(kind: str) -> int:
-    """Return how many registers a type takes."""
-    return struct.calcsize(_CODES[kind]) // 2
-
-
 def _ordered(words: Sequence[int], word_order: str) -> Sequence[int]:
     return words if word_order == "big" else words[::-1]
 
@@ -80,7 +77,7 @@ class RegisterEngine(Engine):
     def ask(self, question: QuestionSpec, *shapes: str) -> Heard:
         del shapes  # a reply is known by its frame
         kind = question.type or "int16"
-        address, count = question.register_ or 0, size_of(kind)
+        address, count = question.register_ or 0, SIZES[kind]
         make = ReadHoldingRegistersRequest if question.table == "holding" else ReadInputRegistersRequest
         request = make(address=address, count=count, dev_id=self._unit)
         head = bytes((self._unit, request.function_code, 2 * count))

@@ -179,6 +179,10 @@ class ProfileChannelSpec(QuestionSpec):
     """Line: regular expression of the answer, with the group `(?P<value>...)`."""
     bad: Pattern | None = None
     """Regular expression of what the device says when it has no value: the reading is of bad quality."""
+    min: Number | None = None
+    """Least value that the device can measure, in `unit`: what is below is no value, and of bad quality."""
+    max: Number | None = None
+    """Greatest value that it can measure."""
 
 
 class ProfileArgumentSpec(Frozen):
