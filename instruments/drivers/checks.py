@@ -12,7 +12,8 @@ from orchestrator.errors import BadInput, LimitError
 from orchestrator.safety import lies_within
 
 _NO_NUMBERS: Final = (9.9e37, 9.91e37)
-"""Infinity, of either sign, and not a number (SCPI-99, volume 1, 7.2.1.4 and 7.2.1.5): instruments of every maker answer so."""
+"""Infinity, of either sign, and not a number, as SCPI writes them; so in manuals of several makers, for example Rohde & Schwarz NGE100B
+(5601.1343.02, 6.3.2.2, "INF/NINF" and "NAN") and Anritsu 10450-00052 ("Note" on NR3)."""
 _SINGLE: Final = 1e-6
 """Relative difference of such a number that came through single precision."""
 
