@@ -7,11 +7,12 @@ from typing import Any, ClassVar, Final
 
 from typing_extensions import override
 
-from instruments.drivers.calls.kept import CALLS, STOP_SECONDS, KeptCall, end_session, holder_of, is_held
+from instruments.drivers.calls.kept import CALLS, STOP_SECONDS, KeptCall, end_session, holder_of, in_hand_of, is_held
 from instruments.drivers.calls.process import ChildProcess
 from instruments.drivers.calls.returned import WRONG, values_of
 from instruments.drivers.checks import channel_spec
 from instruments.drivers.device import Device
+from instruments.drivers.marks import safe
 from instruments.drivers.protocol import (
     Call,
     ChannelSpec,
@@ -231,6 +232,14 @@ class CalledDevice(Device):
         if kept.is_begun:
             asked = {"run_key": call.run_key, "step": call.step, "call": call.command, "arguments": dict(call.arguments)}
             kept.settle({**asked, "error": dict(error)})
+        self._let_go()
+
+    @safe
+    def end(self) -> None:
+        """End whatever it carries out, with all that was started for it; also what an earlier host has begun."""
+        if self._lock is not None:
+            for process in in_hand_of(self._lock.parent, self._settings.name):
+                end_session(process, patience=STOP_SECONDS)
         self._let_go()
 
     # ----------------------------------------------------------------- what it brought
