@@ -145,7 +145,7 @@ def test_deaths_at_any_moment_lose_nothing_and_repeat_nothing_on_a_guess(tmp_pat
     bench = bench_of(tmp_path, keys=keys, film=film)
     wanted, undecidable = set(), set()
     with in_hand(bench) as driver:
-        for number in range(24):
+        for number in range(12):
             asked = call(f"r{number}", temperature=20.0 + number)
             for attempt in range(20):
                 driver.perform(asked)

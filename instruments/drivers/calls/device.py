@@ -193,8 +193,9 @@ class CalledDevice(Device):
         if (outcome := self._brought(call, kept)) is not None:  # it ended between the two looks
             return Finding(StepVerdict.FINISHED, {"result": kept.result.name}, outcome)
         evidence = {"begun": kept.is_begun, "repeatable": self.CALLS[call.command].repeatable}
-        may_repeat = not evidence["begun"] or evidence["repeatable"]
-        return Finding(StepVerdict.MAY_REPEAT if may_repeat else StepVerdict.UNDECIDABLE, evidence)
+        if not evidence["begun"] or evidence["repeatable"]:
+            return Finding(StepVerdict.MAY_REPEAT, evidence)
+        return Finding(StepVerdict.UNDECIDABLE, {**evidence, "reason": "its process ended in the middle, and it is not repeatable"})
 
     def _in_hand(self, kept: KeptCall) -> bool:
         own = self._child is not None and self._kept == kept and self._child.alive
