@@ -17,7 +17,8 @@ ExperimentRun queued ─> dispatched ─> running ─> completed | failed | infe
 attempt n+1 of the same run_id is queued in its place)
 
 Step          planned ─> intent ─> sent ─> acknowledged ─> done | failed | unknown
-(each may fail early; unknown is settled by evidence or by a person)
+(each may fail early, and be planned again where it was not executed or is harmless to repeat;
+unknown is settled by evidence or by a person)
 
 Measurement   accepted <─> quarantined ─> retracted <─ accepted
 
