@@ -15,6 +15,7 @@ from instruments.drivers.functions import Function
 from orchestrator.clock import Clock
 from orchestrator.domain.lifecycle import StepKind
 from orchestrator.domain.records import Reading
+from orchestrator.domain.work import WorkOrder
 from orchestrator.errors import BadInput
 
 
@@ -63,6 +64,8 @@ class CommandSpec:
     arguments: Mapping[str, ArgumentSpec] = field(default_factory=dict)
     open_arguments: bool = False
     """Whether further text or numeric arguments are passed on (a program's properties)."""
+    work: WorkOrder | None = None
+    """What a person is asked to do, with `{ARGUMENT}` in its instructions; None for commands of devices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +171,8 @@ class Driver(Protocol):
     itself."""
     OPTIONS: ClassVar[frozenset[str]] = frozenset()
     """What it reads of `options` in a bench file."""
+    HAS_STATE: ClassVar[bool] = True
+    """Whether what one run does to it matters to another; a run that waits for a person keeps it for itself then."""
 
     def __init__(self, transport: Any, settings: Settings, clock: Clock) -> None:
         """Bind one device of an open link; nothing is sent. BadInput when the bench file's settings do not fit."""
