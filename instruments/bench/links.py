@@ -49,10 +49,11 @@ def _unread(bench: BenchFile) -> Iterator[str]:
         if unread := sorted(link.model_fields_set & {"frame", "baud"} if link.kind != "serial" else ()):
             yield f"link {name}: {unread[0]} belongs to a serial link; a link of kind {link.kind} has neither"
     for name, one in bench.spec.instruments.items():
-        driver, link = bench.driver(name), bench.spec.links[one.link]
-        if link.kind not in driver.LINKS:
-            yield f"instrument {name}: driver {one.driver!r} needs a link of kind {' or '.join(driver.LINKS)}; {one.link} is {link.kind}"
-        if link.kind == "opcua" and one.address is not None:
+        driver = bench.driver(name)
+        kind = "none" if one.link is None else bench.spec.links[one.link].kind
+        if one.link is not None and kind not in driver.LINKS:
+            yield f"instrument {name}: driver {one.driver!r} needs a link of kind {' or '.join(driver.LINKS)}; {one.link} is {kind}"
+        if kind in ("opcua", "none") and one.address is not None:
             yield f"instrument {name}: address = {one.address} belongs to a serial line; driver {one.driver!r} has none"
         if strangers := sorted(set(one.options) - driver.OPTIONS):
             legal = ", ".join(sorted(driver.OPTIONS)) or "none"

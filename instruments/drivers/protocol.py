@@ -54,6 +54,8 @@ class ArgumentSpec:
     """Value of an argument that may be left out."""
     resolution: float | None = None
     """The device counts in steps of this; what is sent is the nearest one."""
+    choices: tuple[str, ...] = ()
+    """The words that a text argument may be; any where there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,40 @@ class ChannelSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class ReturnSpec:
+    """One value that a declared call gives back."""
+
+    unit: str | None
+    """Empty for a pure number, None for a text."""
+    limit: Limit | None = None
+    """A value outside it fails the run; None where any number is believed."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredCall:
+    """One call that the bench file declares of an instrument; which of the keys a driver reads, `CALL_KEYS` says."""
+
+    arguments: Mapping[str, ArgumentSpec] = field(default_factory=dict)
+    returns: Mapping[str, ReturnSpec] = field(default_factory=dict)
+    function: str | None = None
+    """`module:name` of a Python function."""
+    command: tuple[str, ...] = ()
+    """Words of a command line; `{ARGUMENT}` in one is the argument's value."""
+    output: str = "json"
+    """How a command gives its returns: `json` or `csv` on its standard output, or the name of a file that it writes."""
+    instructions: str | None = None
+    """What a person is asked to do."""
+    time_limit: float | None = None
+    """Wall seconds; None where it takes as long as it takes."""
+    repeatable: bool = False
+    """Whether it may be carried out again where nobody can say whether it was."""
+    pure: bool = False
+    """Whether it is harmless, so that a dry lab carries out the very same."""
+    simulated: str | None = None
+    """`module:name` of a Python function that a dry lab runs in its place."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What the bench file says of one instrument."""
 
@@ -96,6 +132,10 @@ class Settings:
     """What the bench file declares of the device's functions, by the name that their commands and channels get."""
     device: str | None = None
     """Which device the driver is to open itself, as its link of kind `own` names it; None on other links."""
+    calls: Mapping[str, DeclaredCall] = field(default_factory=dict)
+    """What the bench file declares of the instrument's calls, by the names that their commands get."""
+    lab: Path | None = None
+    """The lab that the bench works for; None where the file is only read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +208,9 @@ class Driver(Protocol):
     """Wall seconds that the device may hold a command back before it acts on it."""
     LINKS: ClassVar[Collection[str]]
     """The kinds of link that it works on, the usual one first: `serial`, `tcp`, `visa`, `opcua`; `own` where it opens its device
-    itself."""
+    itself; none where it needs no link at all."""
+    CALL_KEYS: ClassVar[frozenset[str]] = frozenset()
+    """What it reads of a `calls` table beside `arguments` and `returns`; an instrument takes no calls where it is empty."""
     OPTIONS: ClassVar[frozenset[str]] = frozenset()
     """What it reads of `options` in a bench file."""
     HAS_STATE: ClassVar[bool] = True
@@ -197,6 +239,8 @@ class Driver(Protocol):
         """
         if settings.functions:
             raise BadInput(f"instrument {settings.name}: its driver knows its own commands; it takes no functions")
+        if settings.calls:
+            raise BadInput(f"instrument {settings.name}: its driver knows its own commands; it takes no calls")
         return cls
 
     @classmethod

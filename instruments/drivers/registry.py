@@ -79,14 +79,15 @@ def build_driver(name: str, transport: Any, settings: Settings, clock: Clock) ->
 
 
 def bind(driver: type[Driver], name: str, transport: Any, settings: Settings, clock: Clock) -> Driver:
-    """Build a driver on an open link, or on none where it opens its device itself; nothing is sent.
+    """Build a driver on an open link, or on none where it opens its device itself or needs no link; nothing is sent.
 
     Raises:
         BadInput: It needs another kind of link or further settings, or the code of a plug-in fails.
     """
-    kind = "own" if transport is None else transport.kind
-    if kind not in driver.LINKS:
-        raise BadInput(f"{settings.name}: driver {name!r} needs a link of kind {' or '.join(driver.LINKS)}, got {kind}")
+    kind = transport.kind if transport is not None else "own" if settings.device is not None else "none"
+    if kind not in (driver.LINKS or ("none",)):
+        needed = f"a link of kind {' or '.join(driver.LINKS)}" if driver.LINKS else "no link"
+        raise BadInput(f"{settings.name}: driver {name!r} needs {needed}, got {kind}")
     try:
         return driver(transport, settings, clock)
     except AthanorError:
