@@ -18,11 +18,12 @@ def read_values(order: WorkOrder, typed: Mapping[str, str], *, what: str) -> dic
     Raises:
         BadInput: One is missing, not asked for, no quantity, of another dimension, or out of range.
     """
-    if strangers := sorted(set(typed) - set(order.values)):
-        raise BadInput(f"{what}: {strangers[0]!r} is not asked for; asked: {', '.join(order.values) or 'no value'}")
-    if missing := [name for name in order.values if not typed.get(name, "").strip()]:
-        raise BadInput(f"{what}: {missing[0]} is missing; expected {_expected(order.values[missing[0]])}")
-    return {name: read_value(wanted, typed[name], what=f"{what}: {name}") for name, wanted in order.values.items()}
+    names = [wanted.name for wanted in order.values]
+    if strangers := sorted(set(typed) - set(names)):
+        raise BadInput(f"{what}: {strangers[0]!r} is not asked for; asked: {', '.join(names) or 'no value'}")
+    if missing := [wanted for wanted in order.values if not typed.get(wanted.name, "").strip()]:
+        raise BadInput(f"{what}: {missing[0].name} is missing; expected {expected(missing[0])}")
+    return {wanted.name: read_value(wanted, typed[wanted.name], what=f"{what}: {wanted.name}") for wanted in order.values}
 
 
 def read_value(wanted: WantedValue, typed: str, *, what: str) -> float | str:
@@ -39,7 +40,8 @@ def read_value(wanted: WantedValue, typed: str, *, what: str) -> float | str:
     return value
 
 
-def _expected(wanted: WantedValue) -> str:
+def expected(wanted: WantedValue) -> str:
+    """Say what can be typed for a value."""
     if wanted.unit is None:
         return "a text"
     within = f", {wanted.range}" if wanted.range else ""

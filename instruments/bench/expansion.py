@@ -9,6 +9,7 @@ from typing import Any, Final
 from instruments.bench.duration import DIFFERENCES, rate_of
 from instruments.bench.file import BenchFile
 from instruments.bench.spec import GapSpec, StepSpec
+from instruments.drivers.person import order_for
 from instruments.drivers.protocol import ArgumentSpec, CommandSpec
 from orchestrator.domain.lifecycle import StepKind
 from orchestrator.domain.records import Step, Until
@@ -192,6 +193,7 @@ class Expansion:
             interrupted=parse(spec.interrupted.max_gap, "s", what=f"step {index}, max_gap")
             if isinstance(spec.interrupted, GapSpec)
             else spec.interrupted,
+            work=order_for(command, arguments),
         )
 
     def _compute(self, argument: Argument, values: Mapping[str, Any]) -> float | str:

@@ -8,6 +8,7 @@ from instruments.drivers.declared.profiles import find_profile, shipped_profiles
 from instruments.drivers.eurotherm import EurothermOven
 from instruments.drivers.lads import LadsUnit
 from instruments.drivers.new_era import NewEraPump
+from instruments.drivers.person import PersonDriver
 from instruments.drivers.protocol import Driver, Settings
 from orchestrator import plugins
 from orchestrator.clock import Clock
@@ -18,6 +19,7 @@ DRIVERS: Final[Mapping[str, type[Driver]]] = {
     "new-era": NewEraPump,
     "eurotherm-modbus": EurothermOven,
     "lads": LadsUnit,
+    "person": PersonDriver,
 }
 """Those that come with Athanor; a plug-in cannot take such a name."""
 

@@ -62,13 +62,14 @@ class Answers:
     def _end(self, run: JournalRun, known: JournalStep, answer: WorkAnswer, order: WorkOrder) -> Transition:
         values = check_answer(order, answer, what=known.step.do)
         document = answer.model_dump(mode="json")
+        units = {wanted.name: wanted.unit or "" for wanted in order.values}
         raw, now = canonical(document).encode(), self.clock.now()
         readings = tuple(
             Reading(
                 step=known.step.index,
                 instrument=known.step.instrument or "",
                 channel=name,
-                unit=order.values[name].unit or "",
+                unit=units[name],
                 quality="good",
                 wall=now.wall,
                 lab=now.lab,

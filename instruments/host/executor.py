@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from instruments.bench import safe_state
 from instruments.bench.parking import park_steps
@@ -255,7 +255,7 @@ class Executor:
         """Wake the bench and warm it up where the run is about to use it: people need neither."""
         if not self._choice.uses_next(run):
             return
-        evidence = {EvidenceKey.NOT_EXECUTED: True} if run.status is RunStatus.DISPATCHED else {}
+        evidence: dict[str, Any] = {EvidenceKey.NOT_EXECUTED: True} if run.status is RunStatus.DISPATCHED else {}
         doing = "woken"
         try:
             self._wake_bench()

@@ -16,6 +16,7 @@ from orchestrator.domain.records import RunRequest, Step
 
 logger = logging.getLogger(__name__)
 
+
 class Parker:
     """Carries out the park steps of a bench, and undoes them."""
 

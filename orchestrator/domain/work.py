@@ -13,6 +13,7 @@ _Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 class WantedValue(Frozen):
     """One value that a person is asked for."""
 
+    name: str
     unit: str | None = ""
     """Empty for a pure number, None for a text."""
     low: float | None = None
@@ -35,8 +36,8 @@ class WorkOrder(Frozen):
     """What is to be done, with the experiment's own values and their units."""
     person: str | None = None
     """The one who is asked; None for anybody of the lab."""
-    values: dict[str, WantedValue] = Field(default_factory=dict)
-    """What is to be brought back, by name."""
+    values: tuple[WantedValue, ...] = ()
+    """What is to be brought back, in the order in which it is asked for."""
 
 
 class WorkAnswer(Frozen):
