@@ -9,6 +9,7 @@ from typing import Any, Final
 from flows.plans.proposing import Proposer
 from flows.plans.recipe import Recipe
 from flows.review.desk import Asker, PageOf, ReviewDesk, TerminalOnly, plain_page
+from flows.running.delivering import deliver
 from flows.running.recording import Recorder, Timings
 from orchestrator.clock import Clock
 from orchestrator.domain.campaign import GeneralSpec, ReviewSpec
@@ -20,7 +21,7 @@ from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import digest
 from orchestrator.errors import NeedsPerson, StoreError
 from orchestrator.history import History, knowledge, lessons
-from orchestrator.loop import Adapt, Execute, Expire, Ingest, Propose, Reconcile, Review, Settle
+from orchestrator.loop import Adapt, Deliver, Execute, Expire, Ingest, Propose, Reconcile, Review, Settle
 from orchestrator.ports import Bench, Policy, Store
 
 logger = logging.getLogger(__name__)
@@ -222,6 +223,10 @@ class Steps:
         self._revisions[run.run_key] = report.revision
         return self.recorder.record(self.history, run, report)
 
+    def deliver(self, action: Deliver) -> None:
+        """Tell the bench what a person answered to a step that waits there."""
+        self._ledger(lambda: deliver(self.setup.store, self.setup.bench, self.setup.clock, action.answer, by=BY_CAMPAIGN))
+
     # ----------------------------------------------------------------- ingest and adapt
 
     def ingest(self, action: Ingest) -> None:
@@ -269,7 +274,7 @@ class Steps:
         """End every run that waits or that the bench still has, and record how they ended."""
         self.recorder.end_all(self.refresh, reason=f"campaign aborted: {self.history.campaign.reason or 'no reason recorded'}")
 
-    def _ledger(self, write: Callable[[], None]) -> None:
+    def _ledger(self, write: Callable[[], object]) -> None:
         self.recorder.write(write)
 
 

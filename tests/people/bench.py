@@ -40,7 +40,7 @@ class PeopleBench(Bench):
     @override
     def __post_init__(self) -> None:
         self.connect, self.park_steps = connect_people, PEOPLE
-        super(PeopleBench, self).__post_init__()
+        super().__post_init__()
 
     def await_person(self, run_key: str, index: int = 0) -> None:
         """Wait until a step of a run waits for a person."""
