@@ -56,7 +56,7 @@ def _split(words: Sequence[str]) -> tuple[str | None, list[str]]:
     """Tell the run's code from values."""
     codes, texts = [word for word in words if "=" not in word], [word for word in words if "=" in word]
     if len(codes) > 1:
-        raise BadInput(f"{codes[1]!r}: expected NAME=VALUE after the run's code, in quotes where it has blanks: weight=\"12.3 mg\"")
+        raise BadInput(f'{codes[1]!r}: expected NAME=VALUE after the run\'s code, in quotes where it has blanks: weight="12.3 mg"')
     return next(iter(codes), None), texts
 
 

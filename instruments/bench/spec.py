@@ -162,7 +162,8 @@ class StepSpec(Frozen):
     until: UntilSpec | None = None
     """When the step is done; without it, once the device has taken it."""
     interrupted: Literal["abort", "continue"] | GapSpec = "abort"
-    """What an interruption of the host means for the run: it ends, goes on, or goes on after at most `max_gap`."""
+    """What an interruption of the host means for the run: it ends, goes on, or goes on after at most `max_gap`; where it is
+    left out, a call of a person, a function or a command goes on."""
 
 
 class ProcedureSpec(Frozen):

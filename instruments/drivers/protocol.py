@@ -68,6 +68,9 @@ class CommandSpec:
     """Whether further text or numeric arguments are passed on (a program's properties)."""
     work: WorkOrder | None = None
     """What a person is asked to do, with `{ARGUMENT}` in its instructions; None for commands of devices."""
+    by_step: bool = False
+    """Whether what becomes of it is kept under run key and step: a run may then hold several of them, each goes on while no
+    host lives, and unless a step says otherwise no such gap ends the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +151,8 @@ class Call:
     campaign: str
     position: str | None = None
     """Sampler position allotted to the run."""
+    step: int = 0
+    """Its place in the run's procedure."""
 
 
 class Progress(StrEnum):
@@ -167,6 +172,8 @@ class Outcome:
     """The device's own word for how it ended (`completed`, `clogged`, ...)."""
     readings: tuple[Reading, ...] = ()
     """What it brought, once finished; raw bytes included."""
+    reason: str | None = None
+    """One line for people where it has failed and the device says more than a word."""
 
 
 class StepVerdict(StrEnum):
@@ -178,6 +185,8 @@ class StepVerdict(StrEnum):
     """Executing under our key: attach and wait."""
     NOT_EXECUTED = "not-executed"
     """Proven by unmoved counters of the same boot: may be sent again."""
+    MAY_REPEAT = "may-repeat"
+    """Not executed, or harmless to execute again, whatever was acknowledged before: sent again."""
     UNDECIDABLE = "undecidable"
     """Ask a person."""
 
@@ -259,6 +268,19 @@ class Driver(Protocol):
             BadInput: One line that names the instrument, what came and what is legal.
         """
         del settings  # most devices keep whatever the keys of a bench file allow
+
+    @classmethod
+    def inspected(cls, settings: Settings) -> Mapping[str, tuple[str, str]]:
+        """Import what the bench file names for this instrument beside its driver, and look at it; nothing of it is carried out.
+
+        Returns:
+            Name in the file -> where its source lies, and that source's sha256.
+
+        Raises:
+            BadInput: One line: it cannot be imported, or not be used as declared.
+        """
+        del settings  # most drivers are all there is
+        return {}
 
     def identify(self) -> Identity:
         """Ask the device what it is; changes nothing. DeviceError when it is not the one the bench file names."""

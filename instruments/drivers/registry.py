@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from instruments.drivers.calls.command import Commands
+from instruments.drivers.calls.python import PythonFunctions
 from instruments.drivers.declared.profiles import find_profile, shipped_profiles
 from instruments.drivers.eurotherm import EurothermOven
 from instruments.drivers.lads import LadsUnit
@@ -20,6 +22,8 @@ DRIVERS: Final[Mapping[str, type[Driver]]] = {
     "eurotherm-modbus": EurothermOven,
     "lads": LadsUnit,
     "person": PersonDriver,
+    "python": PythonFunctions,
+    "command": Commands,
 }
 """Those that come with Athanor; a plug-in cannot take such a name."""
 

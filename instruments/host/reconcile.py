@@ -60,6 +60,11 @@ def _decide_once(status: StepStatus, verdict: StepVerdict | None, *, may_go_on: 
     return Next.ATTACH if verdict is StepVerdict.RUNNING else Next.REPEAT
 
 
+def is_last_act(run: JournalRun, known: JournalStep) -> bool:
+    """Say whether nothing that may happen only once comes after a step of a run: then its end is the run's."""
+    return not any(one.step.kind in ONCE and one.step.index > known.step.index for one in run.steps)
+
+
 def allowed_gap(step: JournalStep) -> float:
     """Return for how many lab seconds a step may be left alone; negative for not at all."""
     rule = step.step.interrupted
@@ -125,7 +130,8 @@ class Reconciler:
             RunEnded: Unknown, interrupted for too long, or ended by the device meanwhile.
         """
         found = [_Found(one, self._find(one)) for one in self._run.steps if one.is_open]
-        program_done = any(one.known.step.kind is StepKind.PROGRAM and _verdict(one) is StepVerdict.FINISHED for one in found)
+        programs = [one for one in found if one.known.step.kind is StepKind.PROGRAM and is_last_act(self._run, one.known)]
+        program_done = any(_verdict(one) is StepVerdict.FINISHED for one in programs)
         go_on = self._interruption.may_go_on or program_done
         nexts = [(one, decide_step(one.known.step.kind, one.known.status, _verdict(one), may_go_on=go_on)) for one in found]
         self._adopt([one for one, then in nexts if then is Next.ADOPT])

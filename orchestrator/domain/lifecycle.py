@@ -189,7 +189,7 @@ STEP_STEPS: Final[Mapping[StepStatus, frozenset[StepStatus]]] = {
     _S.PLANNED: frozenset({_S.INTENT, _S.FAILED, _S.SKIPPED}),
     _S.INTENT: frozenset({_S.SENT, _S.DONE, _S.FAILED, _S.UNKNOWN, _S.PLANNED}),
     _S.SENT: frozenset({_S.ACKNOWLEDGED, _S.DONE, _S.FAILED, _S.UNKNOWN, _S.PLANNED}),
-    _S.ACKNOWLEDGED: frozenset({_S.DONE, _S.FAILED, _S.UNKNOWN}),
+    _S.ACKNOWLEDGED: frozenset({_S.DONE, _S.FAILED, _S.UNKNOWN, _S.PLANNED}),  # planned again: what is harmless to repeat
     _S.UNKNOWN: frozenset({_S.DONE, _S.FAILED, _S.ACKNOWLEDGED, _S.PLANNED}),
 }
 MEASUREMENT_STEPS: Final[Mapping[MeasurementStatus, frozenset[MeasurementStatus]]] = {
