@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from instruments.bench.called import dry_calls
 from instruments.bench.file import BenchFile
 from instruments.bench.link_spec import LinkSpec
 from instruments.lab_processes.labtime import plant_clock
@@ -63,7 +64,7 @@ def at_plant(bench: BenchFile, document: Mapping[str, Any]) -> BenchFile:
     """Return the bench with each link's port or url, and its security, from a plant's document; its hash stays that of the file.
 
     Raises:
-        BadInput: A link has no entry: a dry run never reads a live endpoint.
+        BadInput: A link has no entry: a dry run never reads a live endpoint. Or a call that it must not carry out.
     """
     entries = document.get("endpoints", {})
     links = {}
@@ -72,4 +73,4 @@ def at_plant(bench: BenchFile, document: Mapping[str, Any]) -> BenchFile:
             raise BadInput(f"link {name} has no entry in the plant's endpoints; they name: {', '.join(entries) or 'nothing'}")
         replaced = {key: value for key, value in entries[name].items() if key in _KEYS}
         links[name] = _ending_at(link, {**replaced, "security": entries[name].get("security")})
-    return replace(bench, spec=bench.spec.model_copy(update={"links": links}))  # each link was checked when it was made
+    return dry_calls(replace(bench, spec=bench.spec.model_copy(update={"links": links})))  # each link was checked when it was made

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from itertools import combinations
 from urllib.parse import urlsplit
 
+from instruments.bench.called import inspect_calls
 from instruments.bench.file import BenchFile
 from instruments.bench.link_spec import LinkSpec
 from instruments.lab_processes.endpoint_names import canonical_endpoint, is_url
@@ -15,13 +16,17 @@ from orchestrator.errors import BadInput
 
 
 def refuse_unhonoured(bench: BenchFile) -> None:
-    """Refuse secrets in urls, two links on one wire, links of the wrong kind, and keys that no driver reads.
+    """Refuse secrets in urls, two links on one wire, links of the wrong kind, keys that no driver reads, calls of what is not there.
 
     Raises:
         BadInput: One line that names the links or the instrument, and what was expected.
     """
     for complaint in (*_with_credentials(bench), *_shared(bench), *_unread(bench)):
         raise BadInput(f"{bench.path}: {complaint}")
+    try:
+        inspect_calls(bench)
+    except BadInput as error:
+        raise BadInput(f"{bench.path}: {error}") from error
 
 
 def _with_credentials(bench: BenchFile) -> Iterator[str]:

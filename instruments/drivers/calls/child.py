@@ -15,6 +15,7 @@ written, and the process leaves.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import fcntl
 import hashlib
@@ -358,10 +359,8 @@ class Child:
 
     def say(self, message: dict[str, Any]) -> None:
         """Tell the host; it may be gone, and what counts is on the disk."""
-        try:
+        with contextlib.suppress(OSError):
             self.host.sendall(json.dumps(message).encode() + b"\n")
-        except OSError:
-            pass
 
     def serve(self) -> None:
         """Carry out what is asked until nobody is left who asks."""

@@ -43,7 +43,8 @@ class CalledDevice(Device):
 
     _child: ChildProcess | None = None
     _asked: int | None = None
-    _key: str | None = None
+    _kept: KeptCall | None = None
+    """Of the call that the child was last asked for."""
     _last: Mapping[str, Reading] = {}
 
     # ----------------------------------------------------------------- what the bench file says
@@ -126,8 +127,9 @@ class CalledDevice(Device):
 
     def _let_go(self) -> None:
         if self._child is not None:
-            self._child.leave()
-        self._child = self._asked = self._key = None
+            is_answered = {"refused", "done"} & self._child.answers.get(self._asked or 0, {}).keys()
+            self._child.leave(is_busy=self._kept is not None and not self._kept.result.exists() and not is_answered)
+        self._child = self._asked = self._kept = None
 
     # ----------------------------------------------------------------- who it is
 
@@ -167,7 +169,7 @@ class CalledDevice(Device):
             self._asked = child.ask({**request, "again": declared.repeatable, "calls": str(folder.absolute())})
         except OSError as error:
             raise LinkError(f"{self._settings.name}: its process takes no call: {error.strerror}", sent=Sent.MAYBE) from error
-        self._key = _key(call)
+        self._kept = KeptCall.of(folder, call)
         return arguments
 
     @override
@@ -185,8 +187,8 @@ class CalledDevice(Device):
         kept = KeptCall.of(self._folder(), call)
         if (outcome := self._brought(call, kept)) is not None:
             return Finding(StepVerdict.FINISHED, {"result": kept.result.name}, outcome)
-        self._refuse_refused(call)
-        if self._in_hand(call, kept) or self._is_orphaned:
+        self._refuse_refused(call, kept)
+        if self._in_hand(kept) or self._is_orphaned:
             self._end_overrun(call, kept)
             return Finding(StepVerdict.RUNNING, {"lock": kept.lock.name})
         if (outcome := self._brought(call, kept)) is not None:  # it ended between the two looks
@@ -195,13 +197,13 @@ class CalledDevice(Device):
         may_repeat = not evidence["begun"] or evidence["repeatable"]
         return Finding(StepVerdict.MAY_REPEAT if may_repeat else StepVerdict.UNDECIDABLE, evidence)
 
-    def _in_hand(self, call: Call, kept: KeptCall) -> bool:
-        own = self._child is not None and self._key == _key(call) and self._child.alive
+    def _in_hand(self, kept: KeptCall) -> bool:
+        own = self._child is not None and self._kept == kept and self._child.alive
         return own or kept.in_hand
 
-    def _refuse_refused(self, call: Call) -> None:
+    def _refuse_refused(self, call: Call, kept: KeptCall) -> None:
         """Pass on what the child has said against a call, or against all of them."""
-        if self._child is None or self._key != _key(call):
+        if self._child is None or self._kept != kept:
             return
         self._child.listen()
         if self._child.refused is not None:
@@ -219,7 +221,7 @@ class CalledDevice(Device):
     def cancel(self, call: Call) -> None:
         """End a running call now, with all that it has started."""
         kept = KeptCall.of(self._folder(), call)
-        if self._in_hand(call, kept):
+        if self._in_hand(kept):
             self._end(call, kept, {"code": "stopped", "line": "it was stopped"}, patience=STOP_SECONDS)
 
     def _end(self, call: Call, kept: KeptCall, error: Mapping[str, str], *, patience: float) -> None:
@@ -267,7 +269,3 @@ class CalledDevice(Device):
     @override
     def close(self) -> None:
         self._let_go()
-
-
-def _key(call: Call) -> str:
-    return f"{call.run_key}-{call.step}"

@@ -113,25 +113,26 @@ class ChildProcess:
     def await_opened(self, seconds: float) -> bool:
         """Wait until it has opened or refused, or is gone; return whether one of them happened."""
         until = time.monotonic() + seconds
-        while self.opened is None and self.refused is None:
-            alive = self.alive
+        while True:
+            alive = self.alive  # before listening: what it said last is heard
             self.listen()
-            if self.opened is None and self.refused is None and not alive:
+            if self._has_answered:
+                return True
+            if not alive:
                 self.refused = "its process ended while its module was imported"
-            if time.monotonic() > until:
+            elif time.monotonic() > until:
                 return False
             time.sleep(_TURN)
-        return True
-
-    def leave(self) -> None:
-        """Let it go: it finishes the call in hand, writes what came of it and leaves."""
-        self._line.close()
-        self.process.wait(LEAVE_SECONDS if not self._is_busy else 0.0)
-        reap(self.process.pid)
 
     @property
-    def _is_busy(self) -> bool:
-        return self._asked > 1 and "begun" in self.answers.get(self._asked - 1, {"begun": True})
+    def _has_answered(self) -> bool:
+        return self.opened is not None or self.refused is not None
+
+    def leave(self, *, is_busy: bool = False) -> None:
+        """Let it go: it finishes the call in hand where it is busy, writes what came of it and leaves."""
+        self._line.close()
+        self.process.wait(0.0 if is_busy else LEAVE_SECONDS)
+        reap(self.process.pid)
 
     def end(self) -> None:
         """End it now, with all that it has started."""
