@@ -123,8 +123,9 @@ def _answer(work: "Work", waiting: "WaitingStep", said: "Said", *, as_json: bool
 def told(waiting: "WaitingStep", kept: "WorkAnswer") -> str:
     """Say in a line what an answer has come to."""
     values = ", ".join(f"{name} = {value}" for name, value in kept.values.items())
-    what = f"{kept.outcome.replace('-', ' ')}{f', {values}' if values else ''}"
-    follows = "the run goes on" if kept.status == "accepted" else "kept; the campaign tells the bench when it goes on (`athanor run FILE`)"
+    what = f"{kept.outcome.replace('-', ' ')}{f', {values}' if values else ''}{f': {kept.reason}' if kept.reason else ''}"
+    then = "the run goes on" if kept.outcome == "done" else "the run ends as failed"
+    follows = then if kept.status == "accepted" else "kept; the campaign tells the bench when it goes on (`athanor run FILE`)"
     return f"run {waiting.code}, {waiting.step.do}: {what}, by {kept.person}; {follows}"
 
 
@@ -149,10 +150,10 @@ def _lead(work: "Work", named: str | None, said: "Said") -> None:
 
 def _print_orders(work: "Work", named: str | None, path: Path) -> None:
     from flows.report.work_order import work_orders
-    from flows.running.work_operations import chosen
+    from flows.running.work_operations import chosen, printed
 
     steps = work.steps if named is None else (chosen(work, named),)
     if not steps:
         raise BadInput("no experiment waits for a person; there is nothing to print")
-    path.write_text(work_orders(steps), encoding="utf-8")
+    path.write_text(work_orders(printed(work, steps)), encoding="utf-8")
     console.print(f"{path}: {len(steps)} work order{'s' if len(steps) > 1 else ''}")

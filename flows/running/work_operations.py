@@ -9,11 +9,14 @@ from pydantic import ValidationError
 
 from flows.plans.lab import Lab, clock_of
 from flows.plans.ledger import open_store, the_campaign
+from flows.plans.snapshots import files_of
+from flows.report.work_order import PrintedOrder
 from flows.running.delivering import deliver
 from instruments.bench_client.client import HostClient
 from instruments.host.unattended import unattended
 from instruments.lab_processes.bench_process import host_alive
 from orchestrator.clock import Clock
+from orchestrator.commandline import typed
 from orchestrator.domain.events import BY_COMMAND
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import AnswerStatus, RunStatus, StepKind, StepStatus
@@ -137,6 +140,24 @@ def chosen(work: Work, code: str | None) -> WaitingStep:
     if len(found) > 1:
         raise BadInput(f"run {code} waits in campaigns {', '.join(one.run.campaign for one in found)}; name one with --campaign")
     return found[0]
+
+
+def printed(work: Work, steps: Sequence[WaitingStep]) -> list[PrintedOrder]:
+    """Return steps as they are printed."""
+    with open_store(work.lab, read_only=True) as store:
+        units = {one.name: files_of(one)[0].units for one in store.campaigns()}
+    return [
+        PrintedOrder(
+            code=one.code,
+            campaign=one.run.campaign,
+            do=one.step.do,
+            order=one.order,
+            configuration=one.proposal.configuration,
+            units=units[one.run.campaign],
+            command=typed("work", one.code, *(f"{wanted.name}=..." for wanted in one.order.values), "--by", "NAME"),
+        )
+        for one in steps
+    ]
 
 
 # ---------------------------------------------------------------------- answers
