@@ -126,5 +126,5 @@ def order_for(command: CommandSpec, arguments: Mapping[str, float | str]) -> Wor
 
 
 def _shown(value: float | str, spec: ArgumentSpec | None) -> str:
-    """Write a value as people read it: six digits are more than anybody weighs or measures out by hand."""
-    return value if isinstance(value, str) else f"{value:.6g} {spec.unit or '' if spec is not None else ''}".rstrip()
+    """Write a value as people read it: five digits are what a good balance shows."""
+    return value if isinstance(value, str) else f"{value:.5g} {spec.unit or '' if spec is not None else ''}".rstrip()
