@@ -18,8 +18,8 @@ from tests.reviewing.scripted import CAMPAIGN_FILE
 BY = "test"
 
 
-def waiting_lab(folder: Path, runs: int = 2) -> Lab:
-    """Make a lab with a campaign whose runs wait; their codes are 1a-D, 2a-9, ..."""
+def waiting_lab(folder: Path, runs: int = 2, *, keys: str = "k") -> Lab:
+    """Make a lab with a campaign whose runs wait; their codes are 1a-D, 2a-9, ..., their keys k1, k2, ..."""
     lab = make_lab(folder / "lab", beside=folder / "campaign.toml", kind="live")
     journal = Journal(lab.path / "journal.sqlite")
     with open_store(lab, create=True) as store:
@@ -28,12 +28,12 @@ def waiting_lab(folder: Path, runs: int = 2) -> Lab:
         running = store.changes("c").campaign.evolve(status=CampaignStatus.RUNNING)
         store.update_campaign(running, kind=EventKind.RUNNING, by=BY, now=LiveClock().now())
         for number in range(1, runs + 1):
-            _wait(store, journal, number)
+            _wait(store, journal, number, f"{keys}{number}")
     journal.close()
     return lab
 
 
-def _wait(store: Store, journal: Journal, number: int) -> None:
+def _wait(store: Store, journal: Journal, number: int, run_key: str) -> None:
     now, steps = LiveClock().now(), tuple(procedure(WEIGH))
     asked = Proposal(
         proposal_id=f"p{number}",
@@ -43,7 +43,7 @@ def _wait(store: Store, journal: Journal, number: int) -> None:
         steps=steps,
         provenance=Provenance(policy="random/1", as_of=1, seed=1),
     )
-    run = ExperimentRun(run_key=f"k{number}", run_id=f"r{number}", campaign="c", proposal_id=asked.proposal_id, revision=1)
+    run = ExperimentRun(run_key=run_key, run_id=f"r{number}", campaign="c", proposal_id=asked.proposal_id, revision=1)
     store.add_proposals([asked], by=BY, now=now)
     store.decide(asked.evolve(status=ProposalStatus.APPROVED, decided_by="rule never"), [run], by=BY, now=now)
     for status in (RunStatus.DISPATCHED, RunStatus.RUNNING):
