@@ -1,6 +1,5 @@
 """What a campaign would do, offline: its limits, its time, its reagents and their cost; and which devices answer."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -8,7 +7,6 @@ from typing import Any
 from flows.plans.plan import Plan
 from flows.plans.simulated import aimed
 from instruments.bench.access import remarks_on_links
-from instruments.bench.file import BenchFile
 from instruments.bench.hazards import possible_hazards
 from instruments.bench.parking import park_steps
 from instruments.bench_client.identify import read_identities
@@ -72,14 +70,10 @@ def _estimates(plan: Plan) -> dict[str, Any]:
         "hazards": list(possible_hazards(plan.bench, plan.space)),
         "park": [step.model_dump(mode="json") for step in park_steps(plan.bench)],
         "limits": {name: [limit.low, limit.high, limit.unit] for name, limit in plan.bench.envelope.limits.items()},
-        "without_watchdog": list(_without_watchdog(plan.bench)),
+        "without_watchdog": [
+            name
+            for name, one in plan.bench.spec.instruments.items()
+            if one.link is not None and (one.watchdog is None or not plan.bench.driver(name).HAS_WATCHDOG)
+        ],
         "example": {"configuration": plan.sample[0], "steps": [step.model_dump(mode="json") for step in expanded[0]]},
     }
-
-
-def _without_watchdog(bench: BenchFile) -> Iterator[str]:
-    """Yield what no device of its own makes safe; a person, who keeps no state, is nothing to be made safe."""
-    for name, one in bench.spec.instruments.items():
-        driver = bench.driver(name)
-        if driver.HAS_STATE and (one.watchdog is None or not driver.HAS_WATCHDOG):
-            yield name

@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from instruments.drivers.protocol import Finding, Outcome, Progress, StepVerdict
 from instruments.host.device_access import ONCE, RunEnded
@@ -15,6 +15,8 @@ from orchestrator.domain.lifecycle import EvidenceKey, RunStatus, StepKind, Step
 from orchestrator.errors import InstrumentError
 
 logger = logging.getLogger(__name__)
+
+_SAYS_NOTHING: Final = "the device does not say what became of it"
 
 
 class Next(StrEnum):
@@ -137,7 +139,8 @@ class Reconciler:
         self._adopt([one for one, then in nexts if then is Next.ADOPT])
         for one, then in nexts:
             if then is Next.ASK:
-                raise self._runner.undecided(one.known.step, "the device does not say what became of it", one.finding)
+                evidence = one.finding.evidence if one.finding is not None else {}
+                raise self._runner.undecided(one.known.step, str(evidence.get("reason", _SAYS_NOTHING)), one.finding)
         if not go_on:
             evidence = not_executed_evidence(self._run, found)
             raise RunEnded(RunStatus.FAILED, self._interruption.reason, evidence=evidence)

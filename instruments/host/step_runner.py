@@ -288,7 +288,8 @@ class StepRunner:
             return finding.outcome or devices.on(step, lambda driver: driver.outcome(call, baseline))
         if finding.verdict is StepVerdict.MAY_REPEAT:
             return self._repeat(step)
-        raise self.undecided(step, "after a lost link the device does not say what became of it", finding)
+        reason = finding.evidence.get("reason", "after a lost link the device does not say what became of it")
+        raise self.undecided(step, str(reason), finding)
 
     def _repeat(self, step: Step) -> Outcome:
         """Send what is harmless to repeat once more; not for ever, since it may be what ends its device."""

@@ -1,5 +1,6 @@
 """Deaths at every stage of a call, judged by what the function itself has noted: nothing lost, nothing twice, nothing guessed."""
 
+import json
 import os
 import signal
 import time
@@ -11,6 +12,7 @@ from instruments.drivers.calls.device import CalledDevice
 from instruments.drivers.calls.kept import KeptCall, holder_of, is_held
 from instruments.drivers.protocol import Driver, Progress, StepVerdict
 from instruments.lab_processes.process_identity import Process
+from instruments.supervisor import safe_state_without_host
 from orchestrator.errors import DeviceError, LinkError
 from tests.calling import BENCH, FILM, awaited, bench_of, call, ended, in_hand, oracle, settled
 
@@ -143,7 +145,7 @@ def test_deaths_at_any_moment_lose_nothing_and_repeat_nothing_on_a_guess(tmp_pat
     bench = bench_of(tmp_path, keys=keys, film=film)
     wanted, undecidable = set(), set()
     with in_hand(bench) as driver:
-        for number in range(24):
+        for number in range(12):
             asked = call(f"r{number}", temperature=20.0 + number)
             for attempt in range(20):
                 driver.perform(asked)
@@ -203,10 +205,10 @@ def test_what_a_function_forks_does_not_hold_its_locks(tmp_path: Path) -> None:
     with in_hand(bench_of(tmp_path, film=film)) as driver:
         driver.perform(call())
         assert ended(driver, call()).progress is Progress.FINISHED
-        assert not is_held(_kept(tmp_path).lock)
         _child(driver).kill()
-        assert not is_held(tmp_path / "lab" / "calls" / "film.lock")
+        held = [one.name for one in (tmp_path / "lab" / "calls").glob("*.lock") if is_held(one)]
     os.kill(int((tmp_path / "forked.pid").read_text()), signal.SIGKILL)
+    assert not held
 
 
 def test_a_lock_tells_who_executes(tmp_path: Path) -> None:
@@ -216,3 +218,17 @@ def test_a_lock_tells_who_executes(tmp_path: Path) -> None:
         assert getattr(holder_of(_kept(tmp_path).lock), "pid", None) == _child(driver).pid
         (tmp_path / "hold").unlink()
         ended(driver, call())
+
+
+def test_stop_ends_a_call_whose_host_is_dead_and_needs_no_declared_safe_action(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bench = bench_of(tmp_path)
+    with in_hand(bench) as driver:
+        _begin(driver, tmp_path)
+        orphan = _child(driver)
+    assert orphan.alive
+    assert safe_state_without_host.main(["--lab", str(tmp_path / "lab"), "--bench", str(bench.path)]) == 0
+    assert json.loads(capsys.readouterr().out)["actions"] == [{"instrument": "film", "action": "end", "done": True, "reason": None}]
+    assert not orphan.alive
+    with in_hand(bench) as driver:
+        assert ended(driver, call()).reason == "it was stopped"
+    assert oracle(tmp_path) == {"begin 60": 1}

@@ -347,6 +347,7 @@ class Child:
     def __init__(self, host: socket.socket) -> None:
         self.host = host
         self.locks = Locks()
+        self.instrument = ""
         self.functions: dict[str, Callable[..., Any]] = {}
         self.declared: dict[str, dict[str, Any]] = {}
         signal.signal(signal.SIGTERM, self.stop)
@@ -364,7 +365,7 @@ class Child:
 
     def serve(self) -> None:
         """Carry out what is asked until nobody is left who asks."""
-        with self.host.makefile("r", encoding="utf-8") as lines:
+        with contextlib.suppress(ConnectionError), self.host.makefile("r", encoding="utf-8") as lines:
             for line in lines:
                 request = json.loads(line)
                 if "open" not in request:
@@ -375,6 +376,7 @@ class Child:
     def open(self, request: dict[str, Any]) -> bool:
         """Import what is declared and look at it; nothing of it is called."""
         wanted = request["open"]
+        self.instrument = wanted["instrument"]
         try:
             self.begin(wanted)
             sources = {}
@@ -408,7 +410,7 @@ class Child:
             lock = self.locks.take(wanted["lock"])
             if lock is None:
                 raise Failed("busy", "an earlier process of it still carries out a call")
-            note_process(lock, {})
+            note_process(lock, {"instrument": wanted["instrument"]})
 
     def carry_out(self, request: dict[str, Any]) -> None:
         """Carry out one call, unless it was begun before and may not be carried out again."""
@@ -423,7 +425,7 @@ class Child:
             elif os.fstat(lock).st_size and not request["again"]:
                 self.say({"id": request["id"], "refused": "it was begun before, and is not repeatable"})
             else:
-                note_process(lock, {"call": request["call"], "began": time.time()})
+                note_process(lock, {"instrument": self.instrument, "call": request["call"], "began": time.time()})
                 sync_folder(request["calls"])
                 self.say({"id": request["id"], "begun": True})
                 self.run(Call(request, place), lock)

@@ -55,9 +55,7 @@ class Commands(CalledDevice):
         interpreter_of(settings)
         for name, call in settings.calls.items():
             if call.function is None and not _is_program(settings, call.command[0]):
-                raise BadInput(
-                    f"instrument {settings.name}, calls.{name}: there is no program {call.command[0]!r}, on PATH or beside the file"
-                )
+                raise BadInput(f"instrument {settings.name}, calls.{name}: there is no program {call.command[0]!r}, on PATH or by its path")
 
     @classmethod
     @override

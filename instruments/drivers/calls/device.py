@@ -7,11 +7,12 @@ from typing import Any, ClassVar, Final
 
 from typing_extensions import override
 
-from instruments.drivers.calls.kept import CALLS, STOP_SECONDS, KeptCall, end_session, holder_of, is_held
+from instruments.drivers.calls.kept import CALLS, STOP_SECONDS, KeptCall, end_session, holder_of, in_hand_of, is_held
 from instruments.drivers.calls.process import ChildProcess
 from instruments.drivers.calls.returned import WRONG, values_of
 from instruments.drivers.checks import channel_spec
 from instruments.drivers.device import Device
+from instruments.drivers.marks import safe
 from instruments.drivers.protocol import (
     Call,
     ChannelSpec,
@@ -194,8 +195,9 @@ class CalledDevice(Device):
         if (outcome := self._brought(call, kept)) is not None:  # it ended between the two looks
             return Finding(StepVerdict.FINISHED, {"result": kept.result.name}, outcome)
         evidence = {"begun": kept.is_begun, "repeatable": self.CALLS[call.command].repeatable}
-        may_repeat = not evidence["begun"] or evidence["repeatable"]
-        return Finding(StepVerdict.MAY_REPEAT if may_repeat else StepVerdict.UNDECIDABLE, evidence)
+        if not evidence["begun"] or evidence["repeatable"]:
+            return Finding(StepVerdict.MAY_REPEAT, evidence)
+        return Finding(StepVerdict.UNDECIDABLE, {**evidence, "reason": "its process ended in the middle, and it is not repeatable"})
 
     def _in_hand(self, kept: KeptCall) -> bool:
         own = self._child is not None and self._kept == kept and self._child.alive
@@ -233,6 +235,14 @@ class CalledDevice(Device):
         if kept.is_begun:
             asked = {"run_key": call.run_key, "step": call.step, "call": call.command, "arguments": dict(call.arguments)}
             kept.settle({**asked, "error": dict(error)})
+        self._let_go()
+
+    @safe
+    def end(self) -> None:
+        """End whatever it carries out, with all that was started for it; also what an earlier host has begun."""
+        if self._lock is not None:
+            for process in in_hand_of(self._lock.parent, self._settings.name):
+                end_session(process, patience=STOP_SECONDS)
         self._let_go()
 
     # ----------------------------------------------------------------- what it brought

@@ -19,6 +19,8 @@ from orchestrator.errors import Fault
 
 CALLS: Final = "calls"
 """Folder in a lab."""
+END: Final = "end"
+"""The safe action of whatever is called."""
 STOP_SECONDS: Final = 1.0
 """Wall seconds that a call that is stopped may take to tidy up before its process is killed."""
 _TURN: Final = 0.02
@@ -82,6 +84,13 @@ class KeptCall:
             file.flush()
             os.fsync(file.fileno())
         draft.replace(self.result)
+
+
+def in_hand_of(folder: Path, instrument: str) -> list[Process]:
+    """Return the processes that carry out calls of an instrument, and its idle one."""
+    held = [lock for lock in folder.glob("*.lock") if _noted(lock).get("instrument") == instrument and is_held(lock)]
+    found = {one.pid: one for lock in held if (one := holder_of(lock)) is not None}
+    return list(found.values())
 
 
 def is_held(lock: Path) -> bool:

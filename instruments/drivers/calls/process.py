@@ -67,6 +67,7 @@ class ChildProcess:
                 "open": {
                     "folder": str(settings.folder.absolute()),
                     "lock": None if lock is None else str(lock.absolute()),
+                    "instrument": settings.name,
                     "declared": declared,
                 }
             }
