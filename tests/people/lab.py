@@ -23,7 +23,13 @@ def waiting_lab(folder: Path, runs: int = 2, *, keys: str = "k") -> Lab:
     lab = make_lab(folder / "lab", beside=folder / "campaign.toml", kind="live")
     journal = Journal(lab.path / "journal.sqlite")
     with open_store(lab, create=True) as store:
-        snapshot = {"files": {"campaign": CAMPAIGN_FILE}, "path": str(folder / "campaign.toml")}
+        snapshot = {
+            "files": {"campaign": CAMPAIGN_FILE},
+            "path": str(folder / "campaign.toml"),
+            "place": "by hand",
+            "budget": 2,
+            "rate": 1.0,
+        }
         store.create_campaign(CampaignRecord(name="c", snapshot=snapshot), by=BY, now=LiveClock().now())
         running = store.changes("c").campaign.evolve(status=CampaignStatus.RUNNING)
         store.update_campaign(running, kind=EventKind.RUNNING, by=BY, now=LiveClock().now())

@@ -6,7 +6,10 @@ from typing import Any
 import pytest
 from typing_extensions import override
 
+from flows.plans.ledger import open_store
+from flows.report.write import write_report_of
 from flows.running.delivering import deliver
+from flows.running.work_operations import Said, answer_step, chosen, waiting_work
 from instruments.host.unattended import UnattendedBench
 from orchestrator.clock import LiveClock
 from orchestrator.domain.events import EventKind
@@ -19,6 +22,7 @@ from orchestrator.history import History
 from orchestrator.loop import Deliver, next_actions
 from orchestrator.store.sql import SqlStore
 from tests.flow.test_steps import OBJECTIVE, steps_over
+from tests.people.lab import waiting_lab
 from tests.store.cases import BY, CAMPAIGN, at, begin, tell_execution, tell_experiment
 from tests.store.memory import MemoryStore
 
@@ -170,3 +174,13 @@ def test_a_campaign_delivers_before_it_does_anything_else_paused_or_not(store: M
     received = store.answer_work(answer_to(run.run_key), code=None, now=at(6))
     history, spec = History.of(store.changes(CAMPAIGN)), steps_over(AskingBench()).setup.spec
     assert next_actions(history, at(7), spec, OBJECTIVE) == (Deliver(received),)
+
+
+def test_the_report_says_who_was_asked_what_and_what_they_said(tmp_path: Any) -> None:
+    lab = waiting_lab(tmp_path)
+    found = waiting_work(lab)
+    answer_step(lab, chosen(found, "1a-D"), Said("Ada", {"weight": "12.3 mg", "colour": "white"}, comment="wet"))
+    with open_store(lab) as store:
+        page = write_report_of(store, store.changes("c").campaign, lab).read_text()
+    assert "Ada: done; weight = 12.3 mg, colour = white; wet" in page
+    assert "waits for anybody, or will" in page
