@@ -51,8 +51,8 @@ class Asker(Protocol):
         ...
 
     def keep_work(self, *, waiting: bool) -> None:
-        """Have the steps asked that wait for people on the bench, where any do; never waits."""
-        ...
+        """Have the steps asked that wait for people on the bench, where any do; never waits. Whoever asks nobody does nothing."""
+        del waiting
 
     def close(self) -> None:
         """End all questions; the requests stay open in the ledger."""
@@ -64,10 +64,6 @@ class TerminalOnly(Asker):
 
     @override
     def keep(self, requests: Sequence[ReviewRequest]) -> None:
-        return
-
-    @override
-    def keep_work(self, *, waiting: bool) -> None:
         return
 
     @override
