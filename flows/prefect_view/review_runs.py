@@ -41,6 +41,8 @@ RETRY_SECONDS: Final = 10.0
 END_SECONDS: Final = 5.0
 """So long a child may take to show how its question ended."""
 END_POLL_SECONDS: Final = 0.1
+_WORK: Final = "work"
+"""Among what was tried: the process of the forms of steps."""
 _TROUBLE: Final = (httpx.HTTPError, PrefectException, OSError, AthanorError)
 
 
@@ -113,7 +115,7 @@ class PrefectAsker(Asker):
         pause = LOOK_SECONDS
         while not self._closing.wait(pause):
             self._follow_server()
-            self._keep_work_forms()
+            self._tried_to(self._keep_work_forms)
             pause = LOOK_SECONDS if self._tried_to(lambda: self._look(dict(self._wanted))) else RETRY_SECONDS
         self._tried_to(self._let_finish)
         for request_id in list(self._children):
@@ -152,7 +154,9 @@ class PrefectAsker(Asker):
 
     def _keep_work_forms(self) -> None:
         """Keep a process for the steps that wait on the bench, from the first such step on."""
-        if self._work_waits and (self._work_forms is None or self._work_forms.poll() is not None):
+        lives = self._work_forms is not None and self._work_forms.poll() is None
+        if self._work_waits and not lives and time.monotonic() - self._tried.get(_WORK, -RETRY_SECONDS) >= RETRY_SECONDS:
+            self._tried[_WORK] = time.monotonic()
             self._work_forms = self._started("work_forms", "--lab", str(self._lab.path), "--campaign", self._campaign)
 
     def _end_work_forms(self) -> None:

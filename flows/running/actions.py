@@ -132,6 +132,11 @@ class Steps:
         if self.history.campaign.status is CampaignStatus.RUNNING and self.desk.renew(self.history):
             self.refresh()
 
+    @property
+    def waiting_for_people(self) -> int:
+        """How many runs wait for a person on the bench."""
+        return len(self._waiting)
+
     def put_to_people(self) -> None:
         """Have every open request asked, and no other; and what waits on the bench."""
         self.setup.asker.keep_work(waiting=bool(self._waiting))
