@@ -7,6 +7,7 @@
     ├── Fault                   Athanor or its surroundings are broken: stop                       exit 4
     │   ├── StoreError          the ledger refuses (damaged, of a newer schema, fenced off)
     │   ├── HostError           the bench host cannot be reached or refuses
+    │   │   └── HostRefusal     it answers, and would refuse the same again
     │   └── LockHeld            another living process owns it; the message has its pid, start and age
     └── InstrumentError         every one says `sent: no | maybe | yes`
         ├── LinkError           nothing, or nothing in time, on the wire             retry if not sent
@@ -64,6 +65,10 @@ class StoreError(Fault):
 
 class HostError(Fault):
     """The bench host cannot be reached, or it refused a request."""
+
+
+class HostRefusal(HostError):
+    """The bench host answers, and refuses what does not fit how things stand there: the same again would be refused again."""
 
 
 class LockHeld(Fault):

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from orchestrator.domain.lifecycle import ProposalStatus, ReviewStatus, RunStatus
+from orchestrator.domain.lifecycle import AnswerStatus, ProposalStatus, ReviewStatus, RunStatus
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, Measurement, Proposal
 from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.review import Answer, ReviewRequest
 from orchestrator.domain.values import Configuration
+from orchestrator.domain.work import WorkAnswer
 
 if TYPE_CHECKING:  # it loads pint, which takes longer than opening and reading a ledger
     from orchestrator.domain.objective import Objective
@@ -31,6 +32,7 @@ class Changes:
     requests: tuple[ReviewRequest, ...] = ()
     answers: tuple[Answer, ...] = ()
     restrictions: tuple[Restriction, ...] = ()
+    work: tuple[WorkAnswer, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,10 +56,13 @@ class History:
     """By answer id."""
     restrictions: Mapping[str, Restriction] = field(default_factory=dict)
     """By restriction id."""
+    work: Mapping[str, WorkAnswer] = field(default_factory=dict)
+    """By answer id: what people answered to steps that waited for them."""
 
     def updated(self, changes: Changes) -> "History":
         """Return the history with later changes folded in; the same one where nothing of this campaign changed."""
-        changed = (changes.proposals, changes.runs, changes.measurements, changes.requests, changes.answers, changes.restrictions)
+        reviewed = (changes.requests, changes.answers, changes.restrictions)
+        changed = (changes.proposals, changes.runs, changes.measurements, *reviewed, changes.work)
         if not any(changed) and changes.campaign == self.campaign:
             return self
         measured = dict(self.measurements)
@@ -72,6 +77,7 @@ class History:
             requests={**self.requests, **{one.request_id: one for one in changes.requests}},
             answers={**self.answers, **{one.answer_id: one for one in changes.answers}},
             restrictions={**self.restrictions, **{one.restriction_id: one for one in changes.restrictions}},
+            work={**self.work, **{one.answer_id: one for one in changes.work}},
         )
 
     @staticmethod
@@ -95,6 +101,11 @@ class History:
         """The questions that people have yet to answer, in the order in which they were asked."""
         waiting = (one for one in self.requests.values() if one.status is ReviewStatus.OPEN)
         return tuple(sorted(waiting, key=lambda one: one.number))
+
+    @cached_property
+    def undelivered(self) -> tuple[WorkAnswer, ...]:
+        """What people answered and the bench host has yet to take, oldest first."""
+        return tuple(sorted((one for one in self.work.values() if one.status is AnswerStatus.RECEIVED), key=lambda one: one.answer_id))
 
     @property
     def last_batch(self) -> int:

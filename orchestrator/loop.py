@@ -1,6 +1,6 @@
 """The loop: what is to be done next, as a pure function of the history.
 
-    history ── next_actions ──> Propose | Review | Settle | Expire | Execute | Reconcile | Ingest | Adapt | Wait | Stop
+    history ── next_actions ──> Propose | Review | Settle | Expire | Execute | Reconcile | Deliver | Ingest | Adapt | Wait | Stop
 
 Nothing here takes time, reads a clock or touches a wire; a flow carries the actions out and asks again.
 """
@@ -15,6 +15,7 @@ from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus, Proposal
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import ExperimentRun, Proposal
 from orchestrator.domain.review import Answer, ReviewRequest
+from orchestrator.domain.work import WorkAnswer
 from orchestrator.history import History, best, failures, infeasible, lessons
 from orchestrator.review import undecided
 
@@ -66,6 +67,13 @@ class Reconcile:
 
 
 @dataclass(frozen=True, slots=True)
+class Deliver:
+    """Tell the bench what a person answered to a step that waits there."""
+
+    answer: WorkAnswer
+
+
+@dataclass(frozen=True, slots=True)
 class Ingest:
     """Reduce a completed run's readings to measurements."""
 
@@ -95,7 +103,7 @@ class Stop:
     reason: str
 
 
-Action = Propose | Review | Settle | Expire | Execute | Reconcile | Ingest | Adapt | Wait | Stop
+Action = Propose | Review | Settle | Expire | Execute | Reconcile | Deliver | Ingest | Adapt | Wait | Stop
 
 
 def next_actions(history: History, now: Instant, spec: GeneralSpec, objective: Objective, *, exhausted: bool = False) -> tuple[Action, ...]:
@@ -110,6 +118,8 @@ def next_actions(history: History, now: Instant, spec: GeneralSpec, objective: O
     """
     for stop in _stopped(history):
         return (stop,)
+    if history.undelivered:
+        return tuple(map(Deliver, history.undelivered))
     if history.campaign.status is CampaignStatus.PAUSED:
         return _wind_down(history, now)
     if ingests := tuple(Ingest(run) for run in history.attempts() if _to_ingest(run)):

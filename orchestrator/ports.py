@@ -21,6 +21,8 @@ from orchestrator.domain.records import (
 from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.review import Answer, Page, Person, ReviewRequest
 from orchestrator.domain.values import Configuration, Frozen
+from orchestrator.domain.work import WorkAnswer
+from orchestrator.errors import BadInput
 from orchestrator.history import Changes, Knowledge, Observation
 
 __all__ = [
@@ -196,6 +198,14 @@ class Bench(Protocol):
         """Drive the safe state and latch."""
         ...
 
+    def answer(self, answer: WorkAnswer) -> RunReport:
+        """Take what a person says of a step that waits for one; the same answer again changes nothing.
+
+        Raises:
+            BadInput, HostError: The step waits for no such answer.
+        """
+        raise BadInput(f"run {answer.run_key}: nobody is asked anything on this bench")
+
     def warm(self) -> bool:
         """Begin to warm a parked bench up, since a run was approved; return whether there is anything to do."""
         return False
@@ -326,6 +336,14 @@ class ReviewStore(ReadStore, Protocol):
 
 class RunStore(ReadStore, Protocol):
     """Records what became of runs and what they measured."""
+
+    def answer_work(self, answer: WorkAnswer, *, code: str | None, now: Instant) -> WorkAnswer:
+        """Record what a person says of a step, received when it is the first and they may, else refused with the reason."""
+        ...
+
+    def settle_work(self, answer: WorkAnswer, *, by: str, now: Instant) -> None:
+        """Record whether the bench host took an answer."""
+        ...
 
     def update_run(self, run: ExperimentRun, *, kind: EventKind, by: str, now: Instant, payload: Mapping[str, Any] | None = None) -> None:
         """Replace a run's state by a legal step."""

@@ -145,14 +145,29 @@ def identify(people: Mapping[str, Person], answer: Answer, code: str | None, *, 
     """
     if not people:
         return None if needs == 1 else "two persons must sign, but this lab knows none; `athanor people add NAME` prints their codes"
-    person = people.get(answer.reviewer)
+    return prove(people, answer.reviewer, code, what="reviewer")
+
+
+def prove(people: Mapping[str, Person], name: str, code: str | None, *, what: str) -> Person | str:
+    """Say whether a one-time code proves who somebody is, in a lab that keeps people.
+
+    Args:
+        people: All that the lab knows, by name.
+        name: Who they say they are.
+        code: A one-time code, as typed.
+        what: What they are here, for messages.
+
+    Returns:
+        The person without the used code, or why not.
+    """
+    person = people.get(name)
     if person is None:
-        return f"reviewer {answer.reviewer!r} is unknown here; known: {', '.join(sorted(people))}"
+        return f"{what} {name!r} is unknown here; known: {', '.join(sorted(people))}"
     if person.revoked:
-        return f"reviewer {answer.reviewer} was revoked"
+        return f"{what} {name} was revoked"
     if not code:
-        return f"reviewer {answer.reviewer} must give a one-time code from the sheet"
-    return person.use(code) or f"the code that came is not one of {answer.reviewer}'s unused ones"
+        return f"{what} {name} must give a one-time code from the sheet"
+    return person.use(code) or f"the code that came is not one of {name}'s unused ones"
 
 
 def carry_out(

@@ -13,8 +13,10 @@ from rich.text import Text
 from flows.cli.console import SPINNER, console, program
 from flows.cli.progress import progress_table
 from flows.cli.signs import GoingOn, Places, SignsOfLife, occupation, waiting, waiting_line
+from flows.running.actions import Steps
 from flows.running.carry import Bare, Body, Carried, Frame
 from flows.running.run_loop import Cycle, Ended, plain_cycle
+from orchestrator.commandline import typed
 from orchestrator.errors import AthanorError
 
 logger = logging.getLogger(__name__)
@@ -89,6 +91,15 @@ def _run(frame: Frame, body: Body, closed: threading.Event) -> None:
         body(plain_cycle)
 
 
+def busy_with(steps: Steps, places: Places) -> str | None:
+    """Say what goes on where the history does not: what the loop does itself, or that people are waited for on the bench."""
+    if steps.doing is not None or not steps.waiting_for_people:
+        return steps.doing
+    number = steps.waiting_for_people
+    who = "1 experiment waits" if number == 1 else f"{number} experiments wait"
+    return f"{who} for people (type: {typed('work', '--lab', places.lab, program=places.program)})"
+
+
 def _show_table(carried: Carried, places: Places, finished: threading.Event) -> None:
     """Keep the progress on the terminal up to date, with what goes on below it, and what waits for whom."""
     steps, plan = carried.steps, carried.plan
@@ -96,7 +107,7 @@ def _show_table(carried: Carried, places: Places, finished: threading.Event) -> 
 
     def shown() -> Group:
         history = steps.history
-        spinner.update(text=Text(pulse.beat(occupation(history, steps.doing))))
+        spinner.update(text=Text(pulse.beat(occupation(history, busy_with(steps, places)))))
         lines = [Text(waiting_line(one, steps.setup.clock, places), overflow="fold", no_wrap=False) for one in waiting(history)]
         return Group(progress_table(history, plan.objective, plan.file.spec.campaign.budget), *lines, spinner)
 
@@ -120,5 +131,5 @@ def _show_lines(carried: Carried, places: Places, finished: threading.Event) -> 
                 best = own if best is None or (own is not None and own > best) else best
                 score = "-" if best is None else f"{best:.4f}"
                 console.print(f"{len(shown):4d}/{plan.file.spec.campaign.budget} {run.status:<10} best {score}  {run.reason or ''}")
-        for line in () if over else journal.lines(history, steps.doing, steps.setup.clock):
+        for line in () if over else journal.lines(history, busy_with(steps, places), steps.setup.clock):
             console.print(line)

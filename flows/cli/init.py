@@ -16,6 +16,7 @@ class Template(StrEnum):
 
     FLOW = "flow"
     FUNCTION = "function"
+    MANUAL = "manual"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,11 @@ SCAFFOLDS: Final[Mapping[Template, Scaffold]] = {
     Template.FUNCTION: Scaffold(
         "templates/function",
         ("campaign.toml", "bench.toml", "film.py", "README.md"),
+        (("check", "campaign.toml"), ("run", "campaign.toml")),
+    ),
+    Template.MANUAL: Scaffold(
+        "templates/manual",
+        ("campaign.toml", "bench.toml", "README.md"),
         (("check", "campaign.toml"), ("run", "campaign.toml")),
     ),
 }

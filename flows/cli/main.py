@@ -25,6 +25,7 @@ from flows.cli import (
     steering_commands,
     study_commands,
     trust_commands,
+    work_commands,
 )
 from flows.cli.console import fail
 from orchestrator.errors import AthanorError, Fault
@@ -46,6 +47,7 @@ for _module in (
     status,
     steering_commands,
     review_commands,
+    work_commands,
     reading_commands,
     study_commands,
 ):

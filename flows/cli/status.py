@@ -19,7 +19,7 @@ def status(campaign: CampaignArgument = None, lab: LabOption = None, as_json: Js
     from flows.running.operations import standing
 
     found = standing(the_lab(lab), campaign)
-    document = _document(found)
+    document = {**_document(found), "waiting": _waiting(found)}
     if as_json:
         emit(document)
         return
@@ -75,6 +75,8 @@ def _lines(found: "Standing", document: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {name}: {'-' if process is None else 'pid {pid}, since {started}'.format(**process)}"
     for request in history.open_requests:
         yield f"  request {request.number} waits for people: {request.extent}; `{typed('review', '--lab', lab.path)}`"
+    for line in document["waiting"]:
+        yield f"  {line}; `{typed('work', '--lab', lab.path)}`"
     for run_key in document["unknown"]:
         yield f"  unknown: {typed('resolve', run_key, '--lab', lab.path)} --done | --not-done | --discard --reason TEXT --by NAME"
 
@@ -86,3 +88,23 @@ def _trust_line(found: "Standing", prior: Mapping[str, str]) -> str:
         return f"{known}: not adapted yet"
     shown = ", ".join(f"{target} {trust:.2f}" for target, trust in found.adapted[-1].trust.items())
     return f"{known}: trust {shown or '-'} after {found.adapted[-1].experiments} experiments"
+
+
+def _waiting(found: "Standing") -> list[str]:
+    """Say in a line each which steps wait for people; the bench is asked only where people take part."""
+    from orchestrator.domain.lifecycle import RunStatus, StepKind
+    from orchestrator.errors import HostError
+
+    history = found.history
+    in_hand = [run for run in history.attempts() if run.status in (RunStatus.DISPATCHED, RunStatus.RUNNING)]
+    steps = [step for run in in_hand for step in history.proposals[(run.proposal_id, run.revision)].steps]
+    if not any(step.kind is StepKind.PERSON for step in steps):
+        return []
+    from flows.cli.work_commands import line_of
+    from flows.running.work_operations import waiting_work
+
+    try:
+        work = waiting_work(found.lab, history.campaign.name)
+    except HostError as error:
+        return [f"what waits for people cannot be asked: {error}"]
+    return [line_of(work, one) for one in work.steps]

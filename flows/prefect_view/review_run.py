@@ -153,7 +153,7 @@ def publish_page(store: ReadStore, request: ReviewRequest, run_id: UUID) -> str:
 
 def _pause(question: ReviewQuestion, form: Any, run_id: UUID) -> State[Any]:
     over = threading.Event()
-    threading.Thread(target=_wake_cancelled, args=(run_id, over), name="cancelled", daemon=True).start()
+    threading.Thread(target=wake_cancelled, args=(run_id, over), name="cancelled", daemon=True).start()
     try:
         pause_flow_run(wait_for_input=form, key=question.key, timeout=question.timeout, poll_interval=_POLL_SECONDS)
     except FlowPauseTimeout:
@@ -167,7 +167,7 @@ def _pause(question: ReviewQuestion, form: Any, run_id: UUID) -> State[Any]:
     return _told(question, run_id)
 
 
-def _wake_cancelled(run_id: UUID, over: threading.Event) -> None:
+def wake_cancelled(run_id: UUID, over: threading.Event) -> None:
     """Let a pause go on whose run is cancelled: a pause looks only for a run that runs, and a form may have been submitted just before."""
     with get_client(sync_client=True) as client:
         while not over.wait(_POLL_SECONDS):

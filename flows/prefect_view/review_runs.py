@@ -23,6 +23,7 @@ from flows.plans.lab import Lab, clock_of
 from flows.prefect_server.server import address_now
 from flows.prefect_view.review_run import ReviewQuestion
 from flows.prefect_view.stale_review_runs import close_left_runs, read_answers
+from flows.prefect_view.work_forms import close_over
 from flows.review.desk import Asker
 from orchestrator.domain.events import BY_REVIEW, EventKind
 from orchestrator.domain.lifecycle import ReviewStatus
@@ -40,6 +41,8 @@ RETRY_SECONDS: Final = 10.0
 END_SECONDS: Final = 5.0
 """So long a child may take to show how its question ended."""
 END_POLL_SECONDS: Final = 0.1
+_WORK: Final = "work"
+"""Among what was tried: the process of the forms of steps."""
 _TROUBLE: Final = (httpx.HTTPError, PrefectException, OSError, AthanorError)
 
 
@@ -87,6 +90,13 @@ class PrefectAsker(Asker):
         self._untidy = True  # an earlier process may have left review runs behind
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
+        self._work_waits = False
+        self._work_forms: subprocess.Popen[bytes] | None = None
+        """The process of all forms of steps that wait for people on the bench."""
+
+    @override
+    def keep_work(self, *, waiting: bool) -> None:
+        self._work_waits = waiting
 
     @override
     def keep(self, requests: Sequence[ReviewRequest]) -> None:
@@ -105,11 +115,14 @@ class PrefectAsker(Asker):
         pause = LOOK_SECONDS
         while not self._closing.wait(pause):
             self._follow_server()
+            self._tried_to(self._keep_work_forms)
             pause = LOOK_SECONDS if self._tried_to(lambda: self._look(dict(self._wanted))) else RETRY_SECONDS
         self._tried_to(self._let_finish)
         for request_id in list(self._children):
             self._end(request_id)
+        self._end_work_forms()
         self._tried_to(lambda: self._tidy(leave_open=True))
+        self._tried_to(lambda: close_over(History.of(self._store.changes(self._campaign))))
 
     def _let_finish(self) -> None:
         """Give children whose question is over the time to show how it ended."""
@@ -135,8 +148,23 @@ class PrefectAsker(Asker):
             return
         os.environ.update(address)
         refresh_global_settings_context()
+        self._end_work_forms()
         for request_id in list(self._children):
             self._end(request_id)
+
+    def _keep_work_forms(self) -> None:
+        """Keep a process for the steps that wait on the bench, from the first such step on."""
+        lives = self._work_forms is not None and self._work_forms.poll() is None
+        if self._work_waits and not lives and time.monotonic() - self._tried.get(_WORK, -RETRY_SECONDS) >= RETRY_SECONDS:
+            self._tried[_WORK] = time.monotonic()
+            self._work_forms = self._started("work_forms", "--lab", str(self._lab.path), "--campaign", self._campaign)
+
+    def _end_work_forms(self) -> None:
+        """End it at once: what is submitted meanwhile is read by the next one."""
+        if self._work_forms is not None:
+            self._work_forms.kill()
+            self._work_forms.wait()
+            self._work_forms = None
 
     def _look(self, wanted: dict[str, ReviewRequest]) -> None:
         for request_id, child in list(self._children.items()):
@@ -175,10 +203,12 @@ class PrefectAsker(Asker):
         return ReviewQuestion(self._lab, self._store, self._campaign, request.request_id, request.attempt)
 
     def _start(self, request: ReviewRequest) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-P", "-m", "flows.prefect_view.review_run", "--lab", str(self._lab.path), "--campaign", self._campaign]
-        command += ["--request", request.request_id, "--attempt", str(request.attempt), "--parent", str(os.getpid())]
-        if self._timeout is not None:
-            command += ["--timeout", str(self._timeout)]
+        options = ["--lab", str(self._lab.path), "--campaign", self._campaign]
+        options += ["--request", request.request_id, "--attempt", str(request.attempt)]
+        return self._started("review_run", *options, *(("--timeout", str(self._timeout)) if self._timeout is not None else ()))
+
+    def _started(self, module: str, *options: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-P", "-m", f"flows.prefect_view.{module}", *options, "--parent", str(os.getpid())]
         with (self._lab.path / "review.log").open("ab") as log:
             return subprocess.Popen(command, env=dict(os.environ), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
 

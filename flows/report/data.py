@@ -12,6 +12,7 @@ from flows.report.spectra import Spectrum, spectra_of
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import CampaignRecord, Measurement, Proposal, Reading
 from orchestrator.domain.space import SearchSpace
+from orchestrator.domain.work import WorkAnswer
 from orchestrator.ports import Changes, StoredEvent
 
 BEST_SPECTRA: Final = 3
@@ -83,6 +84,8 @@ class ReportData(CampaignProgress):
     spectra: tuple[Spectrum, ...] = ()
     prior: PriorStory | None = None
     """What the prior brought; None for a campaign without one."""
+    work: tuple[WorkAnswer, ...] = ()
+    """What people answered to steps that waited for them."""
 
     @property
     def model_seconds(self) -> float:
@@ -125,7 +128,7 @@ def assemble(
     measurements = newest_measurements(changes.measurements)
     experiments = experiments_of(changes, objective, space.columns)
     spectra = tuple(spectrum for one in _leaders(experiments) for spectrum in spectra_of(one.index, readings(one.run.run_key)))
-    return ReportData(objective, experiments, changes.campaign, space, circumstances, proposals, measurements, spectra)
+    return ReportData(objective, experiments, changes.campaign, space, circumstances, proposals, measurements, spectra, work=changes.work)
 
 
 def _leaders(experiments: Iterable[Experiment]) -> list[Experiment]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from flows.report.data import ReportData
 from flows.report.experiments import Experiment
 from flows.report.quantities import MISSING, alone, axis_label, cell, column_format, duration, with_uncertainty, with_unit
-from orchestrator.domain.lifecycle import MeasurementStatus, ProposalStatus, RunStatus
+from orchestrator.domain.lifecycle import AnswerStatus, MeasurementStatus, ProposalStatus, RunStatus
 from orchestrator.domain.records import ExperimentRun, Proposal, Step
 
 _Value = float | str | None
@@ -97,7 +97,23 @@ def _facts(data: ReportData, experiment: Experiment) -> list[tuple[str, str]]:
         ("approved content", approved.content_hash),
         ("position", run.position or MISSING),
         ("duration", f"{duration(experiment.lab_seconds)} lab, {duration(_wall(data, experiment))} wall"),
+        *_work(data, experiment),
     ]
+
+
+def _work(data: ReportData, experiment: Experiment) -> Iterator[tuple[str, str]]:
+    """Yield what people were asked in an experiment, and what they said."""
+    run = experiment.run
+    said = {one.step: one for one in data.work if one.run_key == run.run_key and one.status is not AnswerStatus.REFUSED}
+    for step in experiment.approved.steps:
+        if step.work is None:
+            continue
+        if (answer := said.get(step.index)) is not None:
+            values = ", ".join(f"{one.name} = {answer.values[one.name]}" for one in step.work.values if one.name in answer.values)
+            told = filter(None, (answer.outcome.replace("-", " "), values, answer.reason, answer.comment))
+            yield step.do, f"{answer.person}: {'; '.join(told)}"
+        else:
+            yield step.do, f"waits for {step.work.person or 'anybody'}, or will" if run.status.is_open else "not answered"
 
 
 def _wall(data: ReportData, experiment: Experiment) -> float | None:

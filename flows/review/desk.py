@@ -50,6 +50,10 @@ class Asker(Protocol):
         """Have exactly these requests asked: begin what is missing, end what is over; never waits."""
         ...
 
+    def keep_work(self, *, waiting: bool) -> None:
+        """Have the steps asked that wait for people on the bench, where any do; never waits. Whoever asks nobody does nothing."""
+        del waiting
+
     def close(self) -> None:
         """End all questions; the requests stay open in the ledger."""
         ...

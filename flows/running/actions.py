@@ -9,18 +9,19 @@ from typing import Any, Final
 from flows.plans.proposing import Proposer
 from flows.plans.recipe import Recipe
 from flows.review.desk import Asker, PageOf, ReviewDesk, TerminalOnly, plain_page
+from flows.running.delivering import deliver
 from flows.running.recording import Recorder, Timings
 from orchestrator.clock import Clock
 from orchestrator.domain.campaign import GeneralSpec, ReviewSpec
 from orchestrator.domain.events import BY_CAMPAIGN, EventKind
-from orchestrator.domain.lifecycle import CampaignStatus, ProposalStatus, RunStatus
+from orchestrator.domain.lifecycle import CampaignStatus, ProposalStatus, RunStatus, StepKind, StepStatus
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import ExperimentRun, Proposal, RunReport, RunRequest
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import digest
 from orchestrator.errors import NeedsPerson, StoreError
 from orchestrator.history import History, knowledge, lessons
-from orchestrator.loop import Adapt, Execute, Expire, Ingest, Propose, Reconcile, Review, Settle
+from orchestrator.loop import Adapt, Deliver, Execute, Expire, Ingest, Propose, Reconcile, Review, Settle
 from orchestrator.ports import Bench, Policy, Store
 
 logger = logging.getLogger(__name__)
@@ -64,6 +65,8 @@ class Steps:
         """What is being done just now, for people who watch; None while the loop waits."""
         self._used_positions: set[str] | None = None
         self._revisions: dict[str, int] = {}
+        self._waiting: set[str] = set()
+        """Runs that wait for a person on the bench."""
         self._leaders: dict[str, str] | None = None
 
     @property
@@ -129,8 +132,14 @@ class Steps:
         if self.history.campaign.status is CampaignStatus.RUNNING and self.desk.renew(self.history):
             self.refresh()
 
+    @property
+    def waiting_for_people(self) -> int:
+        """How many runs wait for a person on the bench."""
+        return len(self._waiting)
+
     def put_to_people(self) -> None:
-        """Have every open request asked, and no other."""
+        """Have every open request asked, and no other; and what waits on the bench."""
+        self.setup.asker.keep_work(waiting=bool(self._waiting))
         self.setup.asker.keep([one for one in self.history.open_requests if one.answer_id is None])
 
     # ----------------------------------------------------------------- carry out
@@ -220,7 +229,18 @@ class Steps:
             # the ledger says dispatched, the host never saw it: the same key is handed over again, which is idempotent
             report = self._submit(run)
         self._revisions[run.run_key] = report.revision
+        self._note_waiting(run, report)
         return self.recorder.record(self.history, run, report)
+
+    def _note_waiting(self, run: ExperimentRun, report: RunReport) -> None:
+        steps = self.history.proposals[(run.proposal_id, run.revision)].steps
+        asked = {step.index for step in steps if step.kind is StepKind.PERSON}
+        waits = report.status.is_open and any(one.index in asked and one.status is StepStatus.INTENT for one in report.steps)
+        (self._waiting.add if waits else self._waiting.discard)(run.run_key)
+
+    def deliver(self, action: Deliver) -> None:
+        """Tell the bench what a person answered to a step that waits there."""
+        self._ledger(lambda: deliver(self.setup.store, self.setup.bench, self.setup.clock, action.answer, by=BY_CAMPAIGN))
 
     # ----------------------------------------------------------------- ingest and adapt
 
@@ -269,7 +289,7 @@ class Steps:
         """End every run that waits or that the bench still has, and record how they ended."""
         self.recorder.end_all(self.refresh, reason=f"campaign aborted: {self.history.campaign.reason or 'no reason recorded'}")
 
-    def _ledger(self, write: Callable[[], None]) -> None:
+    def _ledger(self, write: Callable[[], object]) -> None:
         self.recorder.write(write)
 
 

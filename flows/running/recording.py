@@ -132,7 +132,7 @@ class Recorder:
         results = (one for one in reduce(recipe.reduction, readings, recipe.folder) if one.target in targets)
         return measured, tuple(_measurement(run, one, recipe.reduction, complaint or one.reason) for one in results)
 
-    def write(self, write: Callable[[], None]) -> None:
+    def write(self, write: Callable[[], object]) -> None:
         """Write to the ledger, and book the time."""
         started = time.perf_counter()
         write()

@@ -15,7 +15,7 @@ from flows.running.actions import Steps
 from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.errors import BenchLatched, NeedsPerson
 from orchestrator.history import History
-from orchestrator.loop import Action, Adapt, Execute, Expire, Ingest, Propose, Reconcile, Review, Settle, Stop, Wait, next_actions
+from orchestrator.loop import Action, Adapt, Deliver, Execute, Expire, Ingest, Propose, Reconcile, Review, Settle, Stop, Wait, next_actions
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +27,7 @@ _DOING: Final[Mapping[type[object], str]] = {
     Review: "deciding proposals by rule, or putting them to people",
     Settle: "carrying out an answer",
     Execute: "handing an experiment to the bench",
+    Deliver: "telling the bench what a person answered",
     Ingest: "recording results",
     Adapt: "learning from results",
 }
@@ -137,6 +138,8 @@ def _carry_out(steps: Steps, action: Action) -> None:
             steps.expire(action)
         case Execute():
             steps.execute(action)
+        case Deliver():
+            steps.deliver(action)
         case Ingest():
             steps.ingest(action)
         case Adapt():

@@ -29,7 +29,7 @@ from flows.running.log_file import log_to
 from flows.running.notices import Teller
 from flows.running.run_loop import Ended
 from flows.running.steering import LEFT_IN_PAGE, Steering
-from instruments.bench.called import dry_calls
+from instruments.bench.called import dry_calls, refuse_people
 from instruments.bench.endpoints import secured_links
 from instruments.bench_client.client import HostClient
 from instruments.lab_processes.bench_process import ensure_bench, host_alive, revive_bench, shutdown_bench
@@ -256,6 +256,7 @@ class _Session:
         if plan.bench is None:
             return LiveClock(), ""
         if lab.kind == "dry":
+            refuse_people(plan.bench)
             dry_calls(plan.bench)  # what a dry run must not carry out is said before anything is started
             plant = plan.bench.spec.simulation.get("plant")
             if plant is None:

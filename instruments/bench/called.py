@@ -90,6 +90,18 @@ def dry_calls(bench: BenchFile) -> BenchFile:
     return replace(bench, spec=bench.spec.model_copy(update={"instruments": instruments}))  # each was checked when it was made
 
 
+def refuse_people(bench: BenchFile) -> None:
+    """Refuse a dry run of a bench that asks people: nobody says what a simulated person would bring back.
+
+    Raises:
+        BadInput: One line that names the call.
+    """
+    for name, spec in bench.spec.instruments.items():
+        for call, one in spec.calls.items():
+            if one.instructions is not None:
+                raise BadInput(f"{bench.path}: instrument {name}, calls.{call} asks a person, and a dry run has none; use `athanor run`")
+
+
 def _dry_instrument(name: str, spec: InstrumentSpec) -> InstrumentSpec:
     if not any(one.function or one.command for one in spec.calls.values()):
         return spec

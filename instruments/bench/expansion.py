@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 from instruments.bench.duration import DIFFERENCES, rate_of
 from instruments.bench.file import BenchFile
 from instruments.bench.spec import GapSpec, StepSpec
+from instruments.drivers.person import order_for
 from instruments.drivers.protocol import ArgumentSpec, CommandSpec
 from orchestrator.domain.lifecycle import StepKind
 from orchestrator.domain.records import Step, Until
@@ -190,13 +191,21 @@ class Expansion:
             channels=spec.channels,
             until=self._until(spec, arguments),
             interrupted=self._interrupted(index, spec, command),
+            work=order_for(command, arguments),
         )
 
-    @staticmethod
-    def _interrupted(index: int, spec: StepSpec, command: CommandSpec) -> Literal["abort", "continue"] | float:
+    def _interrupted(self, index: int, spec: StepSpec, command: CommandSpec) -> Literal["abort", "continue"] | float:
         if isinstance(spec.interrupted, GapSpec):
             return parse(spec.interrupted.max_gap, "s", what=f"step {index}, max_gap")
-        return "continue" if command.by_step and "interrupted" not in spec.model_fields_set else spec.interrupted
+        if "interrupted" in spec.model_fields_set:
+            return spec.interrupted
+        waits = command.work is not None and not any(map(self._is_of_device, self.bench.spec.procedure.steps[:index]))
+        return "continue" if command.by_step or waits else spec.interrupted
+
+    def _is_of_device(self, spec: StepSpec) -> bool:
+        """Whether a step leaves a device in a state that somebody must look after: a person does not care for a gap, a hot oven does."""
+        command = self._command(0, spec)
+        return command.kind in (StepKind.STATE_SETTING, StepKind.DOSING, StepKind.PROGRAM) and not command.by_step
 
     def _compute(self, argument: Argument, values: Mapping[str, Any]) -> float | str:
         if argument.spec.unit is None:

@@ -16,6 +16,7 @@ from instruments.lab_processes.http import exchange, parse_object, refusal_error
 from instruments.lab_processes.state_files import HOST, LATCHED, read_lab_state, read_state_file
 from orchestrator.domain.codec import REPORT, REQUEST, read_line
 from orchestrator.domain.records import Reading, RunReport, RunRequest
+from orchestrator.domain.work import WorkAnswer
 from orchestrator.errors import AthanorError, BenchLatched, HostError
 from orchestrator.ports import Bench
 
@@ -114,6 +115,13 @@ class HostClient(Bench):
     def resolve(self, run_key: str, *, verdict: str, reason: str, by: str) -> RunReport:
         body = {"verdict": verdict, "reason": reason, "by": by}
         return _report(self._required(self._request("POST", f"/runs/{run_key}/resolve", body), f"run {run_key}"))
+
+    @override
+    def answer(self, answer: WorkAnswer) -> RunReport:
+        said = answer.model_dump(mode="json", include={"answer_id", "values", "outcome", "reason"})
+        body = {**said, "by": answer.person}
+        text = self._request("POST", f"/runs/{answer.run_key}/steps/{answer.step}/answer", body)
+        return _report(self._required(text, f"run {answer.run_key}"))
 
     @override
     def stop(self, *, reason: str) -> None:

@@ -15,6 +15,7 @@ from instruments.drivers.functions import Function
 from orchestrator.clock import Clock
 from orchestrator.domain.lifecycle import StepKind
 from orchestrator.domain.records import Reading
+from orchestrator.domain.work import WorkOrder
 from orchestrator.errors import BadInput
 
 
@@ -65,6 +66,8 @@ class CommandSpec:
     arguments: Mapping[str, ArgumentSpec] = field(default_factory=dict)
     open_arguments: bool = False
     """Whether further text or numeric arguments are passed on (a program's properties)."""
+    work: WorkOrder | None = None
+    """What a person is asked to do, with `{ARGUMENT}` in its instructions; None for commands of devices."""
     by_step: bool = False
     """Whether what becomes of it is kept under run key and step: a run may then hold several of them, each goes on while no
     host lives, and unless a step says otherwise no such gap ends the run."""
@@ -221,6 +224,8 @@ class Driver(Protocol):
     """What it reads of a `calls` table beside `arguments` and `returns`; an instrument takes no calls where it is empty."""
     OPTIONS: ClassVar[frozenset[str]] = frozenset()
     """What it reads of `options` in a bench file."""
+    HAS_STATE: ClassVar[bool] = True
+    """Whether what one run does to it matters to another; a run that waits for a person keeps it for itself then."""
 
     def __init__(self, transport: Any, settings: Settings, clock: Clock) -> None:
         """Bind one device of an open link; nothing is sent. BadInput when the bench file's settings do not fit."""

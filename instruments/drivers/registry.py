@@ -11,6 +11,7 @@ from instruments.drivers.device import Device
 from instruments.drivers.eurotherm import EurothermOven
 from instruments.drivers.lads import LadsUnit
 from instruments.drivers.new_era import NewEraPump
+from instruments.drivers.person import PersonDriver
 from instruments.drivers.protocol import Driver, Settings
 from orchestrator import plugins
 from orchestrator.clock import Clock
@@ -21,6 +22,7 @@ DRIVERS: Final[Mapping[str, type[Driver]]] = {
     "new-era": NewEraPump,
     "eurotherm-modbus": EurothermOven,
     "lads": LadsUnit,
+    "person": PersonDriver,
     "python": PythonFunctions,
     "command": Commands,
 }

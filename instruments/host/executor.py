@@ -4,20 +4,22 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from instruments.bench import safe_state
 from instruments.bench.parking import park_steps
 from instruments.bench.procedure import classify
+from instruments.host.answers import Answers
+from instruments.host.choosing import RunChoice
 from instruments.host.device_access import ONCE, RunEnded, Tools
 from instruments.host.gate import Gate
 from instruments.host.journal_records import JournalRun, Transition
 from instruments.host.parker import Parker
 from instruments.host.parts import HostParts
-from instruments.host.reconcile import Reconciler, not_executed_evidence
+from instruments.host.reconcile import Reconciler, interruption, not_executed_evidence
 from instruments.host.run_ends import RunEnds
-from instruments.host.step_runner import SLICE, StepRunner
-from orchestrator.domain.lifecycle import EvidenceKey, RunStatus, StepStatus
+from instruments.host.step_runner import SLICE, StepRunner, WaitsForPerson
+from orchestrator.domain.lifecycle import EvidenceKey, RunStatus, StepKind, StepStatus
 from orchestrator.errors import Fault, InstrumentError
 
 logger = logging.getLogger(__name__)
@@ -54,7 +56,9 @@ class Executor:
         self.died: BaseException | None = None
         self._tools = Tools(host.bench, host.journal, host.wires, host.clock, Gate(host.bench), self._tick, self._checkpoint, self._pause)
         self._run_ends = RunEnds(self._tools)
-        self._parker = Parker(self._tools, host.idle_state, park_steps(host.bench))
+        self._choice = RunChoice(host.journal, host.bench)
+        self.answers = Answers(host.journal, host.clock)
+        self._parker = Parker(self._tools, host.idle_state, park_steps(host.bench), self._choice)
         self._thread = threading.Thread(target=self._run, name="executor", daemon=True)
 
     # ----------------------------------------------------------------- from other threads
@@ -105,6 +109,7 @@ class Executor:
             asked: Whether somebody asked for it or is told of its cause; else the supervisor tells of it.
         """
         self._asleep = True
+        self._choice.unset(self._host.clock.lab())  # before: a kill in between makes settings again that still stand
         results = safe_state.drive(self._host.bench, self._host.wires)
         self._host.idle_state.make_safe(reason, asked=asked)
         self._host.journal.note("safe-state", {"reason": reason, "actions": [one.document() for one in results]})
@@ -195,16 +200,16 @@ class Executor:
     # ----------------------------------------------------------------- runs
 
     def _next_run(self) -> bool:
-        """Execute the run that waits longest; none begins on a latched bench, beside an unknown, or with nobody there."""
+        """Execute the run whose turn it is; none uses the bench while it is latched, beside an unknown, or with nobody there."""
+        latched = self._host.latch.state is not None
         attended = self._host.heartbeats.campaign_silence <= self._host.bench.spec.bench.grace
-        if self._host.latch.state is not None or not attended or self._host.journal.runs(RunStatus.UNKNOWN):
-            return False
+        free = attended and not latched and not self._host.journal.runs(RunStatus.UNKNOWN)
         with self._handover:
-            waiting = self._host.journal.runs(RunStatus.DISPATCHED)
-            self._in_hand = waiting[0].run_key if waiting else None
-        if waiting:
-            self._execute(waiting[0].run_key, self._begin)
-        return bool(waiting)
+            chosen = self._choice.next(free=free, latched=latched)
+            self._in_hand = None if chosen is None else chosen.run_key
+        if chosen is not None:
+            self._execute(chosen.run_key, self._begin if chosen.status is RunStatus.DISPATCHED else self._go_on)
+        return chosen is not None
 
     def _execute(self, run_key: str, work: Callable[[StepRunner, JournalRun], None]) -> None:
         """Do the outermost part of a run: whatever happens in it is recorded, and the bench is left safe."""
@@ -215,6 +220,8 @@ class Executor:
         try:
             work(runner, run)
             self._complete(runner)
+        except WaitsForPerson:
+            logger.info("run %s waits for a person", run_key)
         except RunEnded as ended:
             self._end_early(ended)
         except InstrumentError as error:
@@ -230,30 +237,50 @@ class Executor:
 
     def _begin(self, runner: StepRunner, run: JournalRun) -> None:
         self._checkpoint()
-        self._wake_bench()
-        self._warm_bench(run.run_key)
+        self._make_ready(run)
         self._host.journal.commit(Transition(run.run_key, RunStatus.RUNNING, lab=self._host.clock.lab()))
         self._steps(runner, run)
 
+    def _go_on(self, runner: StepRunner, run: JournalRun) -> None:
+        """Take a run up again that has waited for a person."""
+        self._checkpoint()
+        self._run_ends.raise_old_end(run)
+        self._make_ready(run)
+        self._set_again(runner, run)
+        if run.waiting is not None:
+            raise WaitsForPerson
+        self._steps(runner, run)
+
+    def _make_ready(self, run: JournalRun) -> None:
+        """Wake the bench and warm it up where the run is about to use it: people need neither."""
+        if not self._choice.uses_next(run):
+            return
+        evidence: dict[str, Any] = {EvidenceKey.NOT_EXECUTED: True} if run.status is RunStatus.DISPATCHED else {}
+        doing = "woken"
+        try:
+            self._wake_bench()
+            doing = "warmed up"
+            self._parker.warm(f"run {run.run_key}")
+        except InstrumentError as error:
+            raise RunEnded(RunStatus.FAILED, f"the bench could not be {doing}: {error}", evidence=evidence) from error
+        self._host.idle_state.begin_run()
+
     def _wake_bench(self) -> None:
         """Go through the start-up steps again: after a safe state a device may have been switched off, or another one be there."""
-        if not self._asleep:
-            return
-        try:
+        if self._asleep:
             self._host.wires.open(tick=self._tick)
-        except InstrumentError as error:
-            raise RunEnded(RunStatus.FAILED, f"the bench could not be woken: {error}", evidence={EvidenceKey.NOT_EXECUTED: True}) from error
-        self._asleep = False
+            self._asleep = False
 
-    def _warm_bench(self, run_key: str) -> None:
-        """Undo parking, before anything of the run itself."""
-        try:
-            self._parker.warm(f"run {run_key}")
-        except InstrumentError as error:
-            raise RunEnded(
-                RunStatus.FAILED, f"the bench could not be warmed up: {error}", evidence={EvidenceKey.NOT_EXECUTED: True}
-            ) from error
-        self._host.idle_state.begin_run()
+    def _set_again(self, runner: StepRunner, run: JournalRun) -> None:
+        """Make a run's settings again where the bench was made safe while it waited, if its step allows for that."""
+        since = self._choice.unset_since(run.run_key)
+        if since is None:
+            return
+        broken = interruption(run, self._host.clock.lab() - since, what="since the bench was made safe")
+        if not broken.may_go_on:
+            raise RunEnded(RunStatus.FAILED, broken.reason)
+        runner.reassert([known for known in run.steps if known.is_setting])
+        self._choice.forget_unset(run.run_key)
 
     def _steps(self, runner: StepRunner, run: JournalRun) -> None:
         for known in run.steps:
@@ -271,32 +298,41 @@ class Executor:
         logger.info("run %s is completed", run.run_key)
 
     def _end_early(self, ended: RunEnded) -> None:
-        """Cancel what runs, drive the safe state, then record the end."""
+        """Cancel what runs, drive the safe state, then record the end; a run that only people took part in leaves the bench alone."""
         run = self._run_ends.run(self._in_hand or "")
         evidence = ended.evidence or (not_executed_evidence(run) if run.status is RunStatus.DISPATCHED else {})
         logger.warning("run %s ends %s: %s", run.run_key, ended.status, ended.reason)
-        self._run_ends.cancel(run)
-        self.make_safe(f"run {run.run_key} ended {ended.status}: {ended.reason}", asked=True)
-        if ended.status is not RunStatus.UNKNOWN:
-            self._run_ends.close_steps(run, ended.reason)
-        lab = self._host.clock.lab()
-        self._host.journal.commit(Transition(run.run_key, ended.status, reason=ended.reason, lab=lab, evidence=evidence))
+        if not _is_of_people_alone(run):
+            self._run_ends.cancel(run)
+            self.make_safe(f"run {run.run_key} ended {ended.status}: {ended.reason}", asked=True)
+        with self.answers.lock:
+            if ended.status is not RunStatus.UNKNOWN:
+                self._run_ends.close_steps(self._run_ends.run(run.run_key), ended.reason)
+            lab = self._host.clock.lab()
+            self._host.journal.commit(Transition(run.run_key, ended.status, reason=ended.reason, lab=lab, evidence=evidence))
+        self._choice.forget_unset(run.run_key)
 
     # ----------------------------------------------------------------- after an interruption
 
     def _recover(self) -> None:
-        for run in self._host.journal.runs(RunStatus.RUNNING):
-            self._execute(run.run_key, self._resume)
+        """Settle what an earlier life left open; runs that wait for people first, since they are soon put aside again."""
+        running = self._host.journal.runs(RunStatus.RUNNING)
+        for run in sorted(running, key=lambda one: one.waiting is None):
+            if not _is_of_people_alone(run):
+                self._execute(run.run_key, self._resume)
         self._recheck_unknown()
 
     def _resume(self, runner: StepRunner, run: JournalRun) -> None:
-        logger.warning("run %s was interrupted %.1f lab s ago", run.run_key, self._gap)
+        since = self._choice.unset_since(run.run_key)
+        gap = self._gap if since is None else max(self._gap, self._host.clock.lab() - since)
+        logger.warning("run %s was interrupted %.1f lab s ago", run.run_key, gap)
         self._checkpoint()
         self._run_ends.raise_old_end(run)
-        attach = Reconciler(runner, run, self._gap).decide_open_steps()
+        attach = Reconciler(runner, run, gap).decide_open_steps()
         run = self._run_ends.run(run.run_key)
         busy = {known.step.instrument for known in attach if known.step.kind in ONCE}
         runner.reassert([known for known in run.steps if known.is_setting and known.step.instrument not in busy])
+        self._choice.forget_unset(run.run_key)
         self.ready.set()
         for known in attach:
             runner.attach(known)
@@ -340,3 +376,9 @@ class Executor:
                 doing = "warmed up" if wanted else "parked"
                 self._host.journal.note("upkeep-failed", {"doing": doing, "reason": str(error)})
                 self.make_safe(f"the bench could not be {doing}: {error}", asked=self._ends_now())
+
+
+def _is_of_people_alone(run: JournalRun) -> bool:
+    """Whether people were asked and nothing else of the run was begun."""
+    begun = [one.step.kind for one in run.steps if one.status not in (StepStatus.PLANNED, StepStatus.SKIPPED)]
+    return bool(begun) and all(kind is StepKind.PERSON for kind in begun)

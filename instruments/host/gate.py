@@ -44,6 +44,9 @@ class Gate:
                 raise BadInput(f"step {step.index} {step.do}: the bench has no channel {channel!r}")
         if step.until is not None and step.kind is not StepKind.STATE_SETTING:
             raise BadInput(f"step {step.index} {step.do}: until belongs to a state-setting step; this one is {step.kind}")
+        if (step.kind is StepKind.PERSON) is (step.work is None):
+            has = "no instructions" if step.work is None else "instructions"
+            raise BadInput(f"step {step.index} {step.do}: kind {step.kind} with {has} for a person")
         if step.kind is StepKind.WAIT and not isinstance(step.arguments.get("time"), float):
             raise BadInput(f"step {step.index} wait: time = {step.arguments.get('time')!r}; expected lab seconds")
 

@@ -75,12 +75,25 @@ class JournalRun:
         """The attempt's key."""
         return self.request.run_key
 
+    @property
+    def waiting(self) -> JournalStep | None:
+        """The step that a person was asked for and has not answered; None where there is none."""
+        return next((one for one in self.steps if one.step.kind is StepKind.PERSON and one.is_open), None)
+
     def report(self) -> RunReport:
         """Return what the campaign may know."""
         steps = tuple(
             StepReport(one.step.index, one.step.do, one.status, one.reason, one.sent, one.started_lab, one.ended_lab) for one in self.steps
         )
         return RunReport(self.run_key, self.revision, self.status, self.reason, steps, self.evidence, self.started_lab, self.ended_lab)
+
+
+def instruments_of(step: Step) -> frozenset[str]:
+    """Return the instruments that a step uses or reads; a person is none."""
+    if step.kind is StepKind.PERSON:
+        return frozenset()
+    channels = (*step.channels, *((step.until.channel,) if step.until is not None else ()))
+    return frozenset({*(name.partition(".")[0] for name in channels), *((step.instrument,) if step.instrument else ())})
 
 
 def content_hash(request: RunRequest) -> str:

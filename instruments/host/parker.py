@@ -6,8 +6,9 @@ and waits for nothing: the procedure itself waits for what it needs.
 
 import logging
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
+from instruments.host.choosing import RunChoice
 from instruments.host.device_access import DeviceAccess, Tools
 from instruments.host.idle_state import IdleState
 from orchestrator.domain.lifecycle import RunStatus
@@ -15,14 +16,13 @@ from orchestrator.domain.records import RunRequest, Step
 
 logger = logging.getLogger(__name__)
 
-_OPEN: Final = (RunStatus.DISPATCHED, RunStatus.RUNNING, RunStatus.UNKNOWN)
-
 
 class Parker:
     """Carries out the park steps of a bench, and undoes them."""
 
-    def __init__(self, tools: Tools, idle_state: IdleState, steps: Sequence[Step]) -> None:
+    def __init__(self, tools: Tools, idle_state: IdleState, steps: Sequence[Step], choice: RunChoice) -> None:
         """Prepare, with the idle settings in `steps`; the idle time counts from now."""
+        self._choice = choice
         self._tools = tools
         self._idle_state = idle_state
         self._steps = tuple(steps)
@@ -42,7 +42,7 @@ class Parker:
         interrupted = parked is not None and parked.phase == "parking"
         if not interrupted and self._tools.clock.lab() - self._idle_since < self._after:
             return False
-        return not self._tools.journal.runs(*_OPEN)
+        return not self._choice.in_use
 
     def park(self) -> None:
         """Make the idle settings; once more from the first when an earlier life was interrupted.

@@ -47,7 +47,7 @@ def decide_step(kind: StepKind, status: StepStatus, verdict: StepVerdict | None,
         return _decide_once(status, verdict, may_go_on=may_go_on)
     if not may_go_on:
         return Next.GIVE_UP
-    attachable = kind is StepKind.WAIT or (kind is StepKind.STATE_SETTING and status is StepStatus.ACKNOWLEDGED)
+    attachable = kind in (StepKind.WAIT, StepKind.PERSON) or (kind is StepKind.STATE_SETTING and status is StepStatus.ACKNOWLEDGED)
     return Next.ATTACH if attachable else Next.REPEAT
 
 
@@ -81,6 +81,8 @@ class Interruption:
     """Lab seconds; infinite when the lab's clock was started anew."""
     allowed: float
     where: str
+    what: str = "without a host"
+    """What was interrupted, for people."""
 
     @property
     def may_go_on(self) -> bool:
@@ -91,19 +93,20 @@ class Interruption:
     def reason(self) -> str:
         """One line for people."""
         allowed = "none" if self.allowed < 0 else f"at most {self.allowed:g}"
-        return f"interrupted: {self.gap:.0f} lab s without a host at {self.where}; {allowed} allowed"
+        return f"interrupted: {self.gap:.0f} lab s {self.what} at {self.where}; {allowed} allowed"
 
 
-def interruption(run: JournalRun, gap: float) -> Interruption:
+def interruption(run: JournalRun, gap: float, *, what: str = "without a host") -> Interruption:
     """Judge a gap by the strictest of the steps in hand; between two steps, by the one that was finished last.
 
-    A run that has not acted yet, or has nothing left to do, cannot be interrupted.
+    A run that has used no instrument yet, or has nothing left to do, cannot be interrupted: people do not notice.
     """
     acted = [one for one in run.steps if one.status is not StepStatus.PLANNED]
-    if not acted or all(one.status is StepStatus.DONE for one in run.steps):
-        return Interruption(gap, math.inf, "its end" if acted else "its start")
+    untouched = all(one.step.kind is StepKind.PERSON for one in acted)
+    if untouched or all(one.status is StepStatus.DONE for one in run.steps):
+        return Interruption(gap, math.inf, "its end" if acted else "its start", what)
     strictest = min([one for one in acted if one.is_open] or acted[-1:], key=allowed_gap)
-    return Interruption(gap, allowed_gap(strictest), f"step {strictest.step.index} {strictest.step.do}")
+    return Interruption(gap, allowed_gap(strictest), f"step {strictest.step.index} {strictest.step.do}", what)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +171,7 @@ def _verdict(one: _Found) -> StepVerdict | None:
 def not_executed_evidence(run: JournalRun, found: Sequence[_Found] = ()) -> dict[str, Any]:
     """Return the evidence that nothing which may happen only once has happened in a run; empty when something has."""
     proven = {one.known.step.index for one in found if _verdict(one) is StepVerdict.NOT_EXECUTED}
-    once = [one for one in run.steps if one.step.kind in ONCE]
+    once = [one for one in run.steps if one.step.kind in (*ONCE, StepKind.PERSON)]
     if any(_may_have_happened(one) and one.step.index not in proven for one in once):
         return {}
     findings = {str(one.known.step.index): dict(one.finding.evidence) for one in found if one.finding is not None}

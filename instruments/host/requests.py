@@ -19,6 +19,7 @@ from orchestrator.commandline import typed
 from orchestrator.domain.codec import REPORT
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.records import Reading, RunReport, RunRequest
+from orchestrator.domain.work import WorkAnswer
 from orchestrator.errors import BadInput, HostError, NeedsPerson
 
 logger = logging.getLogger(__name__)
@@ -173,6 +174,18 @@ class RequestHandler:
                 self._executor.drop(run_key, reason)
         self._executor.wake()
         return self.report(run_key)
+
+    def answer(self, answer: WorkAnswer) -> RunReport:
+        """Take what a person says of a step that waits for one; the same answer again changes nothing.
+
+        Raises:
+            UnknownKey: No such run.
+            AnswerRefused, BadInput: See `Answers.take`; the step waits on.
+        """
+        self._known(answer.run_key)
+        self._executor.answers.take(answer)
+        self._executor.wake()
+        return self.report(answer.run_key)
 
     def resolve(self, run_key: str, *, verdict: str, reason: str, by: str) -> RunReport:
         """Settle an unknown run as a person says."""

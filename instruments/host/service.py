@@ -13,10 +13,12 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import ValidationError
 
 from instruments.bench.probing import CHANNEL
+from instruments.host.answers import AnswerRefused
 from instruments.host.requests import Conflict, Latched, RequestHandler, Unavailable, UnknownKey
 from orchestrator.domain.codec import REPORT, REQUEST, write_line
 from orchestrator.domain.records import RunReport
 from orchestrator.domain.values import explain
+from orchestrator.domain.work import WorkAnswer
 from orchestrator.errors import AthanorError, BadInput, InterlockError, LimitError
 
 logger = logging.getLogger(__name__)
@@ -29,6 +31,7 @@ REFUSALS: Final[dict[type[AthanorError], int]] = {
     InterlockError: 400,
     UnknownKey: 404,
     Conflict: 409,
+    AnswerRefused: 409,
     Latched: 423,
     Unavailable: 503,
 }
@@ -94,6 +97,7 @@ class Endpoints:
             ("POST", "/runs/{run_key}/stored", self._stored),
             ("POST", "/runs/{run_key}/abort", self._abort),
             ("POST", "/runs/{run_key}/resolve", self._resolve),
+            ("POST", "/runs/{run_key}/steps/{index}/answer", self._answer),
             ("POST", "/stop", self._stop),
             ("POST", "/unlatch", self._unlatch),
             ("POST", "/safe-state", self._make_safe),
@@ -144,6 +148,17 @@ class Endpoints:
         """Settle a run whose end nobody saw; body: verdict (done, not-done, discard), reason, by."""
         verdict, reason, by = (_text(document, key) for key in ("verdict", "reason", "by"))
         return _report(self._handler.resolve(run_key, verdict=verdict, reason=reason, by=by))
+
+    def _answer(self, run_key: str, index: int, request: Request, document: _Document) -> JSONResponse:
+        """Take a person's answer to a step; body: answer_id, by, values (as typed, by name), and where it was not done outcome, reason."""
+        if (number := _fence(request)) is not None:
+            self._handler.check_fence(run_key, number)
+        said = {key: document[key] for key in ("answer_id", "values", "outcome", "reason") if key in document}
+        try:
+            answer = WorkAnswer(run_key=run_key, step=index, campaign="", person=_text(document, "by"), **said)
+        except ValidationError as error:
+            raise explain(error, what=f"answer to step {index} of run {run_key}") from error
+        return _report(self._handler.answer(answer))
 
     def _stop(self, document: _Document) -> JSONResponse:
         """Drive the bench to its safe state and latch it; body: reason, by."""

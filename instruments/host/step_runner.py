@@ -28,6 +28,10 @@ DOSE_POLL_WALL: Final = 0.5
 """A dose ends by itself; it is only watched, so that a fault shows early."""
 
 
+class WaitsForPerson(Exception):
+    """The run waits for a person's answer; the bench is free for other runs meanwhile."""
+
+
 @dataclass(slots=True)
 class StepRunner:
     """Carries out the steps of one run, in the executor's thread."""
@@ -51,9 +55,15 @@ class StepRunner:
 
         Raises:
             RunEnded: The run ends here.
+            WaitsForPerson: It goes on when somebody has answered.
         """
         try:
             self._restore()
+            if step.kind is StepKind.PERSON:
+                self.finish_doses()  # nobody would look after them
+                self.tools.gate.check_step(step, self.devices.read)
+                self.commit(step, StepStatus.INTENT, sent=step.arguments)
+                raise WaitsForPerson
             if step.kind is StepKind.WAIT:
                 self.commit(step, StepStatus.INTENT)
                 self._wait(step, self.tools.clock.lab())
@@ -70,9 +80,12 @@ class StepRunner:
 
         Raises:
             RunEnded: The run ends here.
+            WaitsForPerson: It goes on when somebody has answered.
         """
         step = known.step
         try:
+            if step.kind is StepKind.PERSON:
+                raise WaitsForPerson
             if step.kind is StepKind.WAIT:
                 self._wait(step, known.started_lab or self.tools.clock.lab())
             elif step.kind is StepKind.READ:

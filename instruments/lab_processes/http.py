@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from typing_extensions import override
 
-from orchestrator.errors import AthanorError, BadInput, BenchLatched, HostError
+from orchestrator.errors import AthanorError, BadInput, BenchLatched, HostError, HostRefusal
 
-_ERRORS: Final[Mapping[int, type[AthanorError]]] = {400: BadInput, 423: BenchLatched}
+_ERRORS: Final[Mapping[int, type[AthanorError]]] = {400: BadInput, 409: HostRefusal, 423: BenchLatched}
 
 
 class _UnixConnection(http.client.HTTPConnection):

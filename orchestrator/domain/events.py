@@ -70,6 +70,12 @@ class EventKind(StrEnum):
     """An answer came too late, to other content, without a right to sign, or with illegal values; the details say which."""
     ANSWER_UNREADABLE = auto()
     """An answer is none that can be read."""
+    WORK_RECEIVED = auto()
+    """A person answered a step that waited for them; the bench host has yet to take it."""
+    WORK_ACCEPTED = auto()
+    """The bench host took a person's answer to a step."""
+    WORK_REFUSED = auto()
+    """An answer to a step came without a right to answer, after another one, or too late; the details say which."""
     RESTRICTED = auto()
     """People took a part of the space out of the search."""
     RESTRICTION_LIFTED = auto()

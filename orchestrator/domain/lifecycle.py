@@ -136,6 +136,8 @@ class StepKind(StrEnum):
     """Changes nothing."""
     WAIT = "wait"
     """Lab time passes; nothing is sent."""
+    PERSON = "person"
+    """At most once, by a person: the run waits for an answer, the bench for nothing."""
 
 
 class MeasurementStatus(StrEnum):

@@ -16,7 +16,12 @@ from orchestrator.domain.lifecycle import (
 )
 from orchestrator.domain.review import Signature
 from orchestrator.domain.values import Frozen, digest
+from orchestrator.domain.work import WorkOrder
 from orchestrator.errors import BadInput
+
+
+def _is_none(value: object) -> bool:
+    return value is None
 
 
 class Until(Frozen):
@@ -50,6 +55,8 @@ class Step(Frozen):
     until: Until | None = None
     interrupted: Literal["abort", "continue"] | Annotated[float, Field(gt=0)] = "abort"
     """What a gap in the host's life does to the run: ends it, nothing, or ends it after so many lab seconds."""
+    work: WorkOrder | None = Field(default=None, exclude_if=_is_none)
+    """What a person is asked to do; None, and not written, for everything else: hashes of steps without it stay."""
 
     @property
     def instrument(self) -> str | None:

@@ -13,6 +13,7 @@ from orchestrator.domain.records import CampaignRecord, ExperimentRun, Measureme
 from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.review import Answer, Page, Person, ReviewRequest
 from orchestrator.domain.values import Frozen, digest
+from orchestrator.domain.work import WorkAnswer
 from orchestrator.errors import StoreError
 from orchestrator.store.chain import write_json
 
@@ -88,8 +89,11 @@ ANSWERS: Final = Kept("answers", Answer, ("answer_id",), ("campaign", "request_i
 PAGES: Final = Kept("pages", Page, ("sha256",), ("campaign",))
 PEOPLE: Final = Kept("people", Person, ("name",), ("revoked",), owner="", is_free=True)
 RESTRICTIONS: Final = Kept("restrictions", Restriction, ("restriction_id",), ("campaign", "number", "status"), followed_as="restrictions")
+WORK: Final = Kept(
+    "work_answers", WorkAnswer, ("answer_id",), ("campaign", "run_key", "step", "status"), refers_to=(RUNS,), followed_as="work"
+)
 STATE: Final[Mapping[str, Kept[Any]]] = {
-    kept.table: kept for kept in (CAMPAIGNS, PROPOSALS, RUNS, MEASUREMENTS, REQUESTS, ANSWERS, PAGES, PEOPLE, RESTRICTIONS)
+    kept.table: kept for kept in (CAMPAIGNS, PROPOSALS, RUNS, MEASUREMENTS, REQUESTS, ANSWERS, PAGES, PEOPLE, RESTRICTIONS, WORK)
 }
 FOLLOWED: Final[Mapping[str, Kept[Any]]] = {kept.followed_as: kept for kept in STATE.values() if kept.followed_as}
 """By field of `Changes`."""

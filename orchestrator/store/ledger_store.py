@@ -17,9 +17,10 @@ from orchestrator.domain.records import CampaignRecord, ExperimentRun, Measureme
 from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.review import Answer, Page, Person, ReviewRequest
 from orchestrator.domain.values import Frozen
+from orchestrator.domain.work import WorkAnswer
 from orchestrator.errors import BadInput, StoreError
 from orchestrator.ports import Changes, Store, StoredEvent
-from orchestrator.store import reviewing
+from orchestrator.store import reviewing, working
 from orchestrator.store.chain import read_event
 from orchestrator.store.checks import (
     campaign_of,
@@ -230,6 +231,18 @@ class LedgerStore(Store):
             if kept.owner:
                 self._guard(ledger, kept.campaign(value))
             EventWriter(ledger, by, now).record(kind, value, said=reason)
+
+    # ----------------------------------------------------------------- people's steps
+
+    @override
+    def answer_work(self, answer: WorkAnswer, *, code: str | None, now: Instant) -> WorkAnswer:
+        with self._writing(answer.campaign, Actor.person(answer.person), now) as writer:
+            return working.record_work(writer, answer, code)
+
+    @override
+    def settle_work(self, answer: WorkAnswer, *, by: str, now: Instant) -> None:
+        with self._writing(answer.campaign, by, now) as writer:
+            working.settle_work(writer, answer)
 
     # ----------------------------------------------------------------- runs
 

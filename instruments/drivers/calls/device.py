@@ -65,7 +65,9 @@ class CalledDevice(Device):
                     units = f"{channels[returned].unit!r} and {channel.unit!r}"
                     raise BadInput(f"instrument {settings.name}: two of its calls return {returned!r}, in {units}; expected one unit")
         commands = {name: CommandSpec(StepKind.PROGRAM, call.arguments, by_step=True) for name, call in settings.calls.items()}
-        return type(cls.__name__, (cls,), {"__doc__": cls.__doc__, "CALLS": settings.calls, "COMMANDS": commands, "CHANNELS": channels})
+        named = {"CALLS": settings.calls, "COMMANDS": commands, "CHANNELS": channels}
+        state = {"HAS_STATE": not all(call.pure for call in settings.calls.values())}
+        return type(cls.__name__, (cls,), {"__doc__": cls.__doc__, **named, **state})
 
     @classmethod
     def check_call(cls, settings: Settings, name: str, call: DeclaredCall) -> None:

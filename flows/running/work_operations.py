@@ -1,0 +1,247 @@
+"""What people do for an experiment: which steps wait for whom, and the answers, into the ledger first and then to the bench."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from pydantic import ValidationError
+
+from flows.plans.lab import Lab, clock_of
+from flows.plans.ledger import open_store, the_campaign
+from flows.plans.snapshots import files_of
+from flows.report.work_order import PrintedOrder
+from flows.running.delivering import deliver
+from instruments.bench_client.client import HostClient
+from instruments.host.unattended import unattended
+from instruments.lab_processes.bench_process import host_alive
+from orchestrator.clock import Clock
+from orchestrator.commandline import typed
+from orchestrator.domain.events import BY_COMMAND
+from orchestrator.domain.identity import uuid7
+from orchestrator.domain.lifecycle import AnswerStatus, RunStatus, StepKind, StepStatus
+from orchestrator.domain.records import ExperimentRun, Proposal, RunReport, Step
+from orchestrator.domain.run_code import is_code, read_code, run_code
+from orchestrator.domain.values import explain
+from orchestrator.domain.work import WorkAnswer, WorkOrder
+from orchestrator.errors import BadInput, HostError
+from orchestrator.history import History
+from orchestrator.ports import Bench, Store
+from orchestrator.work import check_answer
+
+_IN_HAND: Final = (RunStatus.DISPATCHED, RunStatus.RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingStep:
+    """A step of a run that waits for a person."""
+
+    run: ExperimentRun
+    proposal: Proposal
+    step: Step
+    since_lab: float | None
+    """Lab seconds at which it was asked."""
+    answer: WorkAnswer | None = None
+    """An answer that the ledger has and the bench has not taken yet."""
+
+    @property
+    def code(self) -> str:
+        """The run's code on paper."""
+        return run_code(self.proposal.number, self.run.replicate)
+
+    @property
+    def order(self) -> WorkOrder:
+        """What is asked."""
+        assert self.step.work is not None
+        return self.step.work
+
+    @property
+    def whom(self) -> str:
+        """Who is asked."""
+        return self.order.person or "anybody"
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What waits for people in a lab."""
+
+    lab: Lab
+    steps: tuple[WaitingStep, ...]
+    needs_code: bool
+    """Whether the lab keeps people, who sign with one-time codes."""
+    clock: Clock
+
+
+def waiting_work(lab: Lab, campaign: str | None = None) -> Work:
+    """Look which steps wait for people: of one campaign, or of all of the lab.
+
+    Raises:
+        HostError: A bench host lives, and gives no answer.
+    """
+    with open_store(lab, read_only=True) as store:
+        names = [one.name for one in store.campaigns()] if campaign is None else [the_campaign(store, lab, campaign).name]
+        histories = [History.of(store.changes(name)) for name in names]
+        clock, needs_code = clock_of(lab, store), bool(store.people())
+    if not any(run.status in _IN_HAND for history in histories for run in history.runs.values()):
+        return Work(lab, (), needs_code, clock)
+    with _bench(lab) as bench:
+        steps = tuple(one for history in histories for one in steps_waiting(history, bench))
+    return Work(lab, steps, needs_code, clock)
+
+
+@contextmanager
+def _bench(lab: Lab) -> Iterator[Bench]:
+    """Ask the host, or read its journal where none lives."""
+    if host_alive(lab.path):
+        with HostClient.of_lab(lab.path) as client:
+            yield client
+    else:
+        with unattended(lab.path) as bench:
+            yield bench
+
+
+def steps_waiting(history: History, bench: Bench) -> Iterator[WaitingStep]:
+    """Yield the steps of a campaign that wait for people, by what the bench says."""
+    for run in history.attempts():
+        if run.status in _IN_HAND and _asks_people(history, run) and (report := bench.report(run.run_key)) is not None:
+            yield from waiting_in(history, run, report)
+
+
+def _asks_people(history: History, run: ExperimentRun) -> bool:
+    return any(step.kind is StepKind.PERSON for step in history.proposals[(run.proposal_id, run.revision)].steps)
+
+
+def waiting_in(history: History, run: ExperimentRun, report: RunReport) -> Iterator[WaitingStep]:
+    """Yield the step of a run that waits for a person, by what a report of the bench says; none where there is none."""
+    proposal = history.proposals[(run.proposal_id, run.revision)]
+    given = {(one.run_key, one.step): one for one in history.undelivered}
+    for known in report.steps:
+        step = proposal.steps[known.index]
+        if step.kind is StepKind.PERSON and known.status is StepStatus.INTENT and report.status.is_open:
+            yield WaitingStep(run, proposal, step, known.started_lab, given.get((run.run_key, step.index)))
+
+
+def chosen(work: Work, code: str | None) -> WaitingStep:
+    """Return the step that a run's code, or key, names; without one the only one that waits.
+
+    Raises:
+        BadInput: None of it waits, several do, or the code is misread.
+    """
+    known = ", ".join(one.code for one in work.steps) or "none"
+    if code is None:
+        if len(work.steps) != 1:
+            raise BadInput(f"{len(work.steps)} runs wait for people ({known}); name one by its code")
+        return work.steps[0]
+    if is_code(code):
+        read_code(code)
+    found = [one for one in work.steps if code.strip().lower() in (one.code.lower(), one.run.run_key)]
+    if not found:
+        raise BadInput(f"no step of run {code} waits for a person; waiting: {known}")
+    if len(found) > 1:
+        raise BadInput(f"run {code} waits in campaigns {', '.join(one.run.campaign for one in found)}; name one with --campaign")
+    return found[0]
+
+
+def printed(work: Work, steps: Sequence[WaitingStep]) -> list[PrintedOrder]:
+    """Return steps as they are printed."""
+    with open_store(work.lab, read_only=True) as store:
+        units = {one.name: files_of(one)[0].units for one in store.campaigns()}
+    return [
+        PrintedOrder(
+            code=one.code,
+            campaign=one.run.campaign,
+            do=one.step.do,
+            order=one.order,
+            configuration=one.proposal.configuration,
+            units=units[one.run.campaign],
+            command=typed("work", one.code, *(f"{wanted.name}=..." for wanted in one.order.values), "--by", "NAME"),
+        )
+        for one in steps
+    ]
+
+
+# ---------------------------------------------------------------------- answers
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a person says of a step."""
+
+    by: str
+    values: Mapping[str, str] = field(default_factory=dict)
+    """As typed, by name."""
+    outcome: Literal["done", "not-done", "went-wrong"] = "done"
+    reason: str | None = None
+    comment: str = ""
+    code: str | None = None
+    """A one-time code from the person's sheet."""
+    via: Literal["page", "terminal"] = "terminal"
+    answer_id: str | None = None
+    """Where the answer is known by one already; None for a new one."""
+
+
+def answer_step(lab: Lab, waiting: WaitingStep, said: Said) -> WorkAnswer:
+    """Answer a step: checked, recorded in the ledger with who it was, then told to the bench; return the answer as judged.
+
+    Where no bench host lives the answer stays in the ledger, and the campaign delivers it when it goes on.
+
+    Raises:
+        BadInput: Values that cannot be taken, or not by whom was asked: nothing is recorded, and the step waits on.
+    """
+    answer = checked_answer(waiting, said)
+    with open_store(lab) as store:
+        kept = store.answer_work(answer, code=said.code, now=clock_of(lab, store).now())
+        return _told(lab, store, kept) if kept.status is AnswerStatus.RECEIVED else kept
+
+
+def checked_answer(waiting: WaitingStep, said: Said) -> WorkAnswer:
+    """Return an answer whose values were read and found legal.
+
+    Raises:
+        BadInput: One line.
+    """
+    what = f"run {waiting.code}, {waiting.step.do}"
+    try:
+        answer = WorkAnswer(
+            answer_id=said.answer_id or uuid7(),
+            campaign=waiting.run.campaign,
+            run_key=waiting.run.run_key,
+            step=waiting.step.index,
+            person=said.by,
+            outcome=said.outcome,
+            values=dict(said.values),
+            reason=said.reason,
+            comment=said.comment,
+            via=said.via,
+        )
+    except ValidationError as error:
+        raise explain(error, what=what) from error
+    check_answer(waiting.order, answer, what=what)
+    return answer
+
+
+def _told(lab: Lab, store: Store, answer: WorkAnswer) -> WorkAnswer:
+    if not host_alive(lab.path):
+        return answer
+    try:
+        with HostClient.of_lab(lab.path) as client:
+            return deliver(store, client, clock_of(lab, store), answer, by=BY_COMMAND)
+    except HostError:  # it may have died just now: the ledger has the answer, and the campaign delivers it
+        return answer
+
+
+def values_typed(texts: Sequence[str]) -> dict[str, str]:
+    """Read values such as `weight=12.3 mg`.
+
+    Raises:
+        BadInput: Names the text, and what was expected.
+    """
+    values: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise BadInput(f"{text!r}: expected NAME=VALUE, for example weight=12.3 mg")
+        if name.strip() in values:
+            raise BadInput(f"{text!r}: {name.strip()} is given twice")
+        values[name.strip()] = value.strip()
+    return values
