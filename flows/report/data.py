@@ -6,7 +6,8 @@ from datetime import datetime
 from math import fsum
 from typing import Final
 
-from flows.report.experiments import CampaignProgress, Experiment, experiments_of, newest_measurements
+from flows.report.experiments import CampaignProgress, Experiment, experiments_of, imported_of, newest_measurements
+from flows.report.values import ValueStory, value_stories
 from flows.report.prior import PriorStory
 from flows.report.spectra import Spectrum, spectra_of
 from orchestrator.domain.objective import Objective
@@ -80,6 +81,8 @@ class ReportData(CampaignProgress):
     """All revisions, in the order of their numbers."""
     measurements: tuple[Measurement, ...] = ()
     """The newest revision of each."""
+    stories: tuple[ValueStory, ...] = ()
+    """Of the values that people told or changed."""
     spectra: tuple[Spectrum, ...] = ()
     prior: PriorStory | None = None
     """What the prior brought; None for a campaign without one."""
@@ -124,8 +127,11 @@ def assemble(
     proposals = tuple(sorted(changes.proposals, key=lambda one: (one.number, one.revision)))
     measurements = newest_measurements(changes.measurements)
     experiments = experiments_of(changes, objective, space.columns)
+    imported = imported_of(changes, objective, space.columns)
+    stories = value_stories(changes.measurements, objective.units)
     spectra = tuple(spectrum for one in _leaders(experiments) for spectrum in spectra_of(one.index, readings(one.run.run_key)))
-    return ReportData(objective, experiments, changes.campaign, space, circumstances, proposals, measurements, spectra)
+    known = (proposals, measurements, stories, spectra)
+    return ReportData(objective, experiments, changes.campaign, space, circumstances, *known, imported=imported)
 
 
 def _leaders(experiments: Iterable[Experiment]) -> list[Experiment]:

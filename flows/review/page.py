@@ -81,8 +81,7 @@ class PageMaker:
         if found is None:
             return None
         run, score = found
-        number = history.proposals[(run.proposal_id, run.revision)].number
-        return {"proposal": number, "objective": score, "values": dict(history.accepted[run.run_key])}
+        return {"proposal": history.number_of(run), "objective": score, "values": dict(history.accepted[run.run_key])}
 
     def _since(self, history: History, proposals: Sequence[Proposal]) -> list[str]:
         """Say what has happened since the batch before was proposed."""
@@ -95,7 +94,7 @@ class PageMaker:
         lines = []
         for run in history.attempts():
             if run.proposal_id in of_batch:
-                number = history.proposals[(run.proposal_id, run.revision)].number
+                number = history.number_of(run)
                 values = history.accepted.get(run.run_key, {})
                 told = ", ".join(f"{name} {value:.4g} {units[name]}".rstrip() for name, value in values.items()) or run.reason or ""
                 lines.append(f"proposal {number}: {run.status}{f', {told}' if told else ''}")
@@ -191,7 +190,7 @@ class PageMaker:
     def _last_steps(self, history: History) -> Sequence[Step]:
         """Return the steps of the run before: from where its setpoints stand, the first proposal goes on."""
         runs = [run for run in history.attempts() if run.started_lab is not None]
-        return history.proposals[(runs[-1].proposal_id, runs[-1].revision)].steps if runs else ()
+        return history.proposals[runs[-1].approval].steps if runs else ()
 
     def _explanations(self, history: History, proposals: Sequence[Proposal]) -> dict[str, Explanation]:
         """Ask the policy why, given what it knew before it proposed; hand-made and edited proposals have no such reason."""

@@ -60,7 +60,8 @@ def _head(page: _Document) -> Iterator[str]:
         units, best = target_units(page), page["best"]
         values = ", ".join(f"{name} {_number(value)} {units.get(name, '')}".rstrip() for name, value in best["values"].items())
         objective = "" if page.get("alone") else f", objective {_number(best['objective'])}"
-        yield f"Best so far: proposal {best['proposal']}{objective} ({values})."
+        called = "an imported experiment" if best["proposal"] is None else f"proposal {best['proposal']}"
+        yield f"Best so far: {called}{objective} ({values})."
     yield "\n".join(["Since the last batch:", "", *(f"- {line}" for line in page["since"])])
     yield _model(page["model"])
     if page.get("restrictions"):

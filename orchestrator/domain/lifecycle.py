@@ -19,7 +19,7 @@ attempt n+1 of the same run_id is queued in its place)
 Step          planned ─> intent ─> sent ─> acknowledged ─> done | failed | unknown
 (each may fail early; unknown is settled by evidence or by a person)
 
-Measurement   accepted <─> quarantined ─> retracted <─ accepted
+Measurement   accepted <─> quarantined ─> retracted <─ accepted   (another value is its next revision)
 
 Campaign      draft ─> running <─> paused ─> finished | aborted
 """
