@@ -316,9 +316,9 @@ def _is_barren(history: History, run: ExperimentRun) -> bool:
 
 
 def counts(history: History) -> dict[str, int]:
-    """Count proposals and attempts by status."""
+    """Count proposals and attempts by status, and runs of elsewhere."""
     tally = Counter(f"proposals_{one.status}" for one in history.newest())
-    tally.update(f"runs_{run.status}" for run in history.runs.values())
+    tally.update(f"runs_{run.source if run.is_imported else run.status}" for run in history.runs.values())
     return dict(sorted(tally.items()))
 
 

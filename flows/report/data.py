@@ -7,9 +7,9 @@ from math import fsum
 from typing import Final
 
 from flows.report.experiments import CampaignProgress, Experiment, experiments_of, imported_of, newest_measurements
-from flows.report.values import ValueStory, value_stories
 from flows.report.prior import PriorStory
 from flows.report.spectra import Spectrum, spectra_of
+from flows.report.values import ValueStory, value_stories
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import CampaignRecord, Measurement, Proposal, Reading
 from orchestrator.domain.space import SearchSpace

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from orchestrator.domain.lifecycle import MeasurementStatus
 from orchestrator.domain.records import Measurement
+from orchestrator.history import History, outdated
+from orchestrator.results import name_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +45,36 @@ def _said(revisions: Iterable[Measurement], unit: str) -> Iterator[str]:
         why = "" if one.reason is None else f" ({one.reason})"
         first = f"corrected to {value}" if one.revision > 1 else value
         yield f"{first}, {one.status}{who}{why}" if one.status is not MeasurementStatus.ACCEPTED else f"{first}{who}{why}"
+
+
+def changed_values(history: History, units: Mapping[str, str], *, last: int) -> list[str]:
+    """Say what became of the values that people told or changed, the last changed ones, oldest first.
+
+    Args:
+        history: The campaign.
+        units: By target.
+        last: So many at most; how many are left out is said.
+    """
+    stories = value_stories(history.revisions.values(), units)
+    stories = tuple(sorted(stories, key=lambda one: _changed_at(history, one)))
+    left_out = len(stories) - last
+    lines = [_told(history, one) for one in stories[max(0, left_out) :]]
+    return [f"{left_out} earlier ones: `athanor measure list`", *lines] if left_out > 0 else lines
+
+
+def outdated_lines(history: History, units: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return by name of a proposal, not executed yet, which values changed since it was made and that it rested on."""
+    stories = {(one.run_key, one.target, one.replicate): one for one in value_stories(history.revisions.values(), units)}
+    return {name: [_told(history, stories[one.key]) for one in changed] for name, changed in outdated(history).items()}
+
+
+def _told(history: History, story: ValueStory) -> str:
+    run = history.runs[story.run_key]
+    called = f"imported experiment {run.run_key}" if run.is_imported else f"run {name_of(history, run)}"
+    which = f", replicate {story.replicate}" if story.replicate > 1 else ""
+    return f"{story.target} of {called}{which}: {story.line}"
+
+
+def _changed_at(history: History, story: ValueStory) -> int:
+    key = (story.run_key, story.target, story.replicate)
+    return max(history.seqs[(*key, one.revision)] for one in history.revisions.values() if one.key == key)

@@ -118,9 +118,7 @@ class Recorder:
         self.write(lambda: self.store.ingest(closed, measurements, readings, by=self.by, now=self.clock.now()))
         self.bench.stored(run.run_key)
 
-    def _reduced(
-        self, history: History, run: ExperimentRun, readings: Sequence[Reading]
-    ) -> tuple[ExperimentRun, tuple[Measurement, ...]]:
+    def _reduced(self, history: History, run: ExperimentRun, readings: Sequence[Reading]) -> tuple[ExperimentRun, tuple[Measurement, ...]]:
         """Return the run with its measured configuration and what it still awaits, and the values.
 
         Where there is no such configuration, nothing may be learned from any value of it, and none is awaited.

@@ -41,7 +41,9 @@ def read_code(text: str) -> tuple[int, int]:
         raise BadInput(f"{shown(text)} is no code of a run; expected number, letter and check character, like {run_code(17)}")
     body, given = f"{match[1]}{match[2]}".upper(), match[3].upper()
     if check_character(body) != given:
-        raise BadInput(f"code {shown(text)} is misread or mistyped: its check character does not belong to {body.lower()}; look at it again")
+        raise BadInput(
+            f"code {shown(text)} is misread or mistyped: its check character does not belong to {body.lower()}; look at it again"
+        )
     return int(match[1]), _ALPHABET.index(body[-1]) - 9
 
 

@@ -13,7 +13,9 @@ from flows.report.export.source import Source
 from orchestrator.domain.objective import Objective
 
 _HEADS: Final = (
-    Column("experiment", "Number of the experiment, from 1, in the order of proposals and replicates; empty for an imported one.", "integer"),
+    Column(
+        "experiment", "Number of the experiment, from 1, in the order of proposals and replicates; empty for an imported one.", "integer"
+    ),
     Column("state", "Where its last attempt stands.", "category"),
     Column("reason", "Why it ended as it did."),
 )
