@@ -245,6 +245,8 @@ class Knowledge:
     restrictions: tuple[Restriction, ...] = ()
     """Where the next batch may not lie, although the space allows it."""
     as_of: int = 0
+    partial: int = 0
+    """How many experiments are among the pending ones and, with some of their values, among the observations."""
 
 
 def observations(history: History) -> tuple[Observation, ...]:
@@ -276,9 +278,10 @@ def knowledge(history: History) -> Knowledge:
             *(history.configuration_of(run) for run in waiting if not run.ingested or run.run_key in history.awaited),
         ),
         infeasible=tuple(history.configuration_of(run) for run in runs if run.status is RunStatus.INFEASIBLE),
-        excluded=(*(one.configuration for one in history.newest()), *(history.configuration_of(run) for run in history.imported)),
+        excluded=tuple(one.configuration for one in history.newest()),
         restrictions=history.restricted(history.last_batch + 1),
         as_of=history.seq,
+        partial=sum(run_key in history.results for run_key in history.awaited),
     )
 
 

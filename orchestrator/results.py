@@ -158,7 +158,7 @@ def retracted(history: History, run: ExperimentRun, target: str, said: Said, rep
         raise BadInput("--reason TEXT is needed: why the value is taken back")
     stored = _the_measurement(history, run, target, replicate, among=lambda one: one.status is not MeasurementStatus.RETRACTED)
     since = known_since(history, run.run_key, target)
-    return stored.evolve(status=MeasurementStatus.RETRACTED, reason=said.reason, by=said.by, known_since=since)
+    return stored.evolve(status=MeasurementStatus.RETRACTED, reason=said.reason, retracted_by=said.by, known_since=since)
 
 
 def _the_measurement(

@@ -33,7 +33,7 @@ def value_stories(measurements: Iterable[Measurement], units: Mapping[str, str])
     return tuple(
         ValueStory(*key, "; ".join(_said(revisions, units.get(key[1], ""))))
         for key, revisions in sorted(by_key.items())
-        if any(one.by is not None or one.revision > 1 or one.status is MeasurementStatus.RETRACTED for one in revisions)
+        if any(one.by is not None or one.status is MeasurementStatus.RETRACTED for one in revisions)
     )
 
 
@@ -43,8 +43,11 @@ def _said(revisions: Iterable[Measurement], unit: str) -> Iterator[str]:
         value += "" if one.uncertainty is None else f" ± {one.uncertainty:.2g}"
         who = "" if one.by is None else f" by {one.by}"
         why = "" if one.reason is None else f" ({one.reason})"
-        first = f"corrected to {value}" if one.revision > 1 else value
-        yield f"{first}, {one.status}{who}{why}" if one.status is not MeasurementStatus.ACCEPTED else f"{first}{who}{why}"
+        told = f"{'corrected to ' if one.revision > 1 else ''}{value}{who}"
+        if one.status is MeasurementStatus.RETRACTED:
+            yield f"{told}; retracted by {one.retracted_by or 'somebody'}{why}"
+        else:
+            yield f"{told}{'' if one.status is MeasurementStatus.ACCEPTED else f', {one.status}'}{why}"
 
 
 def changed_values(history: History, units: Mapping[str, str], *, last: int) -> list[str]:

@@ -21,8 +21,7 @@ class Target(Frozen):
     """A quantity that is measured, with its direction."""
 
     model_config = ConfigDict(
-        validate_by_name=True,
-        validate_by_alias=True,
+        serialize_by_alias=True,
         json_schema_extra={
             **when("goal", "match", required=["value", "tolerance"]),
             "else": never("value", "tolerance"),

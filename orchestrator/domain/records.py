@@ -239,7 +239,9 @@ class Measurement(Frozen):
     reason: str | None = None
     """Why it is quarantined or retracted, or why it was added or corrected."""
     by: str | None = None
-    """The person who said it, in its present state; None for what was reduced and not touched since."""
+    """The person who told this revision; None for what was reduced from a run."""
+    retracted_by: str | None = None
+    """The person who took it back."""
     measured_at: datetime | None = None
     """When it was measured, where somebody said so; else when its run ended."""
     evidence: Evidence | None = None
