@@ -399,7 +399,7 @@ class Optimizer:
             own = {name: known.get((run.run_key, name)) for name in self.objective.names}
             yield {
                 number: self._number(run),
-                policy: self._history.proposals[(run.proposal_id, 1)].provenance.policy,
+                policy: self._history.proposals[run.approval].provenance.policy,
                 status: _SHOWN.get(run.status, run.status.value),
                 **{column: self._carried_out(run)[column] for column in self.space.columns},
                 **{name: None if one is None else one.value for name, one in own.items()},
@@ -407,10 +407,10 @@ class Optimizer:
             }
 
     def _number(self, run: ExperimentRun) -> int:
-        return self._history.proposals[(run.proposal_id, 1)].number
+        return self._history.proposals[run.approval].number
 
     def _carried_out(self, run: ExperimentRun) -> Configuration:
-        return run.measured or self._history.proposals[(run.proposal_id, 1)].configuration
+        return run.measured or self._history.proposals[run.approval].configuration
 
     def save(self, path: str | Path) -> None:
         """Write all of it as JSON: settings, space, the campaign file's text, the prior by path and sha256, asks and tells.

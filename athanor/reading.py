@@ -11,6 +11,7 @@ from athanor.asked_and_told import NAME, Outcome, Told, numbered
 from flows.review.answering import value_of
 from flows.review.by_hand import BY_HAND
 from orchestrator.domain.distance import alike, distance
+from orchestrator.domain.entered import LARGEST
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import Proposal, Provenance
 from orchestrator.domain.space import SearchSpace
@@ -25,9 +26,6 @@ Experiment = Suggestion | Mapping[str, float | str]
 """What was or is to be carried out: a suggestion, or a value for every column."""
 UNCERTAINTY: Final = " uncertainty"
 """Ends the name of a column that holds a target's standard uncertainties."""
-
-LARGEST: Final = 1e100
-"""Of a target's values: the squares of larger ones, which fits are made of, soon exceed what a float holds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The loop: what is to be done next, as a pure function of the history.
 
-    history ── next_actions ──> Propose | Review | Settle | Expire | Execute | Reconcile | Deliver | Ingest | Adapt | Wait | Stop
+    history ── next_actions ──> Propose | Review | Settle | Expire | Execute | Reconcile | Deliver | Ingest | GiveUp | Adapt | Wait | Stop
 
 Nothing here takes time, reads a clock or touches a wire; a flow carries the actions out and asks again.
 """
@@ -16,7 +16,7 @@ from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import ExperimentRun, Proposal
 from orchestrator.domain.review import Answer, ReviewRequest
 from orchestrator.domain.work import WorkAnswer
-from orchestrator.history import History, best, failures, infeasible, lessons
+from orchestrator.history import History, best, failures, infeasible
 from orchestrator.review import undecided
 
 _POLL_LAB_SECONDS: Final = 600.0
@@ -81,6 +81,14 @@ class Ingest:
 
 
 @dataclass(frozen=True, slots=True)
+class GiveUp:
+    """Wait no longer for values of a run that were to come after it."""
+
+    run: ExperimentRun
+    targets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Adapt:
     """Let the surrogate learn what has been measured since it last did."""
 
@@ -103,7 +111,7 @@ class Stop:
     reason: str
 
 
-Action = Propose | Review | Settle | Expire | Execute | Reconcile | Deliver | Ingest | Adapt | Wait | Stop
+Action = Propose | Review | Settle | Expire | Execute | Reconcile | Deliver | Ingest | GiveUp | Adapt | Wait | Stop
 
 
 def next_actions(history: History, now: Instant, spec: GeneralSpec, objective: Objective, *, exhausted: bool = False) -> tuple[Action, ...]:
@@ -124,6 +132,8 @@ def next_actions(history: History, now: Instant, spec: GeneralSpec, objective: O
         return _wind_down(history, now)
     if ingests := tuple(Ingest(run) for run in history.attempts() if _to_ingest(run)):
         return ingests
+    if overdue := tuple(_overdue(history, now)):
+        return overdue
     if _unlearned(history):
         return (Adapt(history.seq),)
     if stop_now := _finished(history, spec, objective):
@@ -155,7 +165,7 @@ def _carry_on(history: History, now: Instant, proposing: tuple[Propose, ...]) ->
     given = _in_hand(history)
     if queued or proposing:
         return (*queued, *proposing)
-    if given or history.open_requests:
+    if given or history.open_requests or history.awaited:
         return (*given, Wait(now.lab + _POLL_LAB_SECONDS))
     return (Stop(CampaignStatus.FINISHED, "nothing is left to propose"),)
 
@@ -186,19 +196,25 @@ def _to_ingest(run: ExperimentRun) -> bool:
 
 
 def _unlearned(history: History) -> bool:
-    """Whether a measurement or an infeasible run came after the last adaptation."""
-    return lessons(history) > history.campaign.adapted
+    """Whether a measurement was added or changed, or a run infeasible, after the last adaptation."""
+    return history.lessons_seq > history.learnt_seq
+
+
+def _overdue(history: History, now: Instant) -> Iterable[GiveUp]:
+    for run_key, targets in history.awaited.items():
+        if late := tuple(target for target, due in targets.items() if due is not None and now.lab > due):
+            yield GiveUp(history.runs[run_key], late)
 
 
 def _finished(history: History, spec: GeneralSpec, objective: Objective) -> Stop | None:
     runs = history.attempts()
     if spec.goal is not None and (found := best(history, objective)) is not None and found[1] >= spec.goal:
-        if not any(run.status.is_open for run in runs):
+        if not any(run.status.is_open for run in runs) and not history.awaited:
             return Stop(CampaignStatus.FINISHED, f"goal reached: objective {found[1]:.4g} >= {spec.goal:g}")
         return None
     if (complaint := _fruitless(history, spec)) is not None:
         return Stop(CampaignStatus.PAUSED, complaint)
-    if len(runs) >= spec.budget and all(run.status.is_terminal for run in runs):
+    if len(runs) >= spec.budget and all(run.status.is_terminal for run in runs) and not history.awaited:
         return Stop(
             CampaignStatus.FINISHED,
             f"budget spent: {spec.budget} experiment{'s' if spec.budget > 1 else ''}{'' if history.accepted else ', nothing was measured'}",
@@ -211,7 +227,8 @@ def _fruitless(history: History, spec: GeneralSpec) -> str | None:
 
     In a row means: with no accepted value in between. Runs that a person had seen when the campaign was resumed are forgiven.
     """
-    campaign, last = history.campaign, max(history.accepted, default="")
+    own = (run_key for run_key in history.accepted if not history.runs[run_key].is_imported)
+    campaign, last = history.campaign, max(own, default="")
     failed, barren = failures(history), infeasible(history)
     in_a_row = [run for run in failed if run.run_key > last]
     if min(len(failed) - campaign.forgiven, len(in_a_row)) >= spec.max_failures:
@@ -227,7 +244,8 @@ def _failures_in_words(runs: Sequence[ExperimentRun], history: History) -> str:
     if failed == len(runs):
         return f"{failed} failed runs in a row; the last: {runs[-1].reason or 'no reason recorded'}"
     measured = [one for one in history.measurements.values() if one.run_key == runs[-1].run_key]
-    why = "; ".join(dict.fromkeys(one.reason for one in measured if one.reason)) or runs[-1].reason or "nothing was reduced"
+    reasons = [one.reason for one in measured if one.reason] + [f"no value of {target} came in time" for target in runs[-1].overdue]
+    why = "; ".join(dict.fromkeys(reasons)) or runs[-1].reason or "nothing was reduced"
     parts = [f"{failed} failed", f"{len(runs) - failed} completed with every value quarantined or absent"]
     return f"{len(runs)} runs in a row without an accepted value ({', '.join(parts[0 if failed else 1 :])}); the last: {why}"
 
@@ -236,7 +254,7 @@ def _propose(history: History, spec: GeneralSpec, objective: Objective) -> tuple
     runs = history.attempts()
     if spec.goal is not None and (found := best(history, objective)) is not None and found[1] >= spec.goal:
         return ()
-    open_runs = sum(run.status.is_open for run in runs)
+    open_runs = sum(run.status.is_open or run.run_key in history.awaited for run in runs)  # of both nothing is known yet
     asked = sum(one.status is ProposalStatus.PROPOSED for one in history.newest())
     # runs of one approval count each, and proposals that people look at as if approved; a batch is asked for whole
     left = (spec.budget - len(runs)) // spec.replicates - asked

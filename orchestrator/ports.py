@@ -36,6 +36,7 @@ __all__ = [
     "Observation",
     "Policy",
     "ReadStore",
+    "Result",
     "ReviewStore",
     "RunStore",
     "Store",
@@ -212,6 +213,21 @@ class Bench(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Result:
+    """Values that people tell of one run."""
+
+    measurements: tuple[Measurement, ...]
+    """New replicates, next revisions, or other statuses."""
+    run: ExperimentRun | None = None
+    """An experiment that was done elsewhere and is new to the ledger; None where the ledger has the run."""
+
+    @property
+    def campaign(self) -> str:
+        """Whose they are."""
+        return self.measurements[0].campaign if self.run is None else self.run.campaign
+
+
+@dataclass(frozen=True, slots=True)
 class StoredEvent:
     """One link of the ledger's chain."""
 
@@ -357,6 +373,10 @@ class RunStore(ReadStore, Protocol):
         self, run: ExperimentRun, measurements: Sequence[Measurement], readings: Sequence[Reading], *, by: str, now: Instant
     ) -> None:
         """Record raw readings, measurements and the run's end in one transaction, idempotently."""
+        ...
+
+    def record_results(self, results: Sequence[Result], *, by: str, now: Instant) -> None:
+        """Record what people tell, correct, retract or bring from elsewhere in one transaction, also of a campaign that has ended."""
         ...
 
     def update_measurement(self, measurement: Measurement, *, by: str, now: Instant, payload: Mapping[str, Any] | None = None) -> None:

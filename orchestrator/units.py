@@ -24,6 +24,7 @@ _UNREADABLE: Final = (
     ArithmeticError,
     AssertionError,
     AttributeError,
+    IndexError,
     SyntaxError,
     TokenError,
     TypeError,

@@ -103,7 +103,7 @@ def used(knowledge: Knowledge) -> tuple[Configuration, ...]:
 
 def done(knowledge: Knowledge) -> int:
     """Count what was proposed so far."""
-    met = len(knowledge.observations) + len(knowledge.pending) + len(knowledge.infeasible)
+    met = len(knowledge.observations) + len(knowledge.pending) + len(knowledge.infeasible) - knowledge.partial
     return max(len(knowledge.excluded), met)
 
 

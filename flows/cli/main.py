@@ -19,6 +19,7 @@ from flows.cli import (
     campaign_commands,
     commissioning_commands,
     file_commands,
+    measure_commands,
     reading_commands,
     review_commands,
     status,
@@ -56,6 +57,7 @@ app.add_typer(study_commands.priors_app, name="priors")
 app.add_typer(review_commands.review_app, name="review")
 app.add_typer(review_commands.people_app, name="people")
 app.add_typer(trust_commands.trust_app, name="trust")
+app.add_typer(measure_commands.measure_app, name="measure")
 
 
 def check_packages() -> None:

@@ -1,5 +1,6 @@
 """What waits for people, on the terminal or as a document: the same as in Prefect's page, without it."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from rich.table import Table
@@ -7,12 +8,13 @@ from rich.table import Table
 from flows.cli.console import console, emit
 from flows.plans.lab import Lab
 from flows.plans.snapshots import files_of
+from flows.report.values import outdated_lines
 from flows.review.outcome import expected, notice, outcome
 from flows.running.review_operations import ReviewState, look
 from orchestrator.clock import Clock
 from orchestrator.commandline import typed
 from orchestrator.domain.review import ReviewRequest
-from orchestrator.history import History
+from orchestrator.history import History, outdated
 from orchestrator.review import why_asked_again
 
 
@@ -37,6 +39,8 @@ def print_request(seen: ReviewState, request: ReviewRequest) -> None:
     """Print a request's title and what it asks about."""
     console.print(title_of(request, seen.clock, seen.history))
     console.print(table_of(seen.history, request))
+    for line in _outdated(seen.history, request):
+        console.print(line)
 
 
 def _document(history: History, request: ReviewRequest) -> dict[str, Any]:
@@ -107,6 +111,19 @@ def print_page(seen: ReviewState, request: ReviewRequest, page: dict[str, Any]) 
 
     console.print(title_of(request, seen.clock, seen.history) if request.waits else _over(seen.history, request))
     console.print(Markdown(rendering.markdown(page, pictures=False)))
+    for line in _outdated(seen.history, request):
+        console.print(line)
+
+
+def _outdated(history: History, request: ReviewRequest) -> Iterator[str]:
+    """Say which of what a request asks about rests on values that have changed since, also after its page was made."""
+    asked = {one.proposal_id: one.number for one in request.asked}
+    if not asked.keys() & outdated(history).keys():
+        return
+    lines = outdated_lines(history, files_of(history.campaign)[1].units)
+    for name, number in asked.items():
+        if name in lines:
+            yield f"proposal {number} rests on what has changed since it was made: {'; '.join(lines[name])}"
 
 
 def _over(history: History, request: ReviewRequest) -> str:

@@ -67,7 +67,12 @@ def occupation(history: History, doing: str | None) -> str:
         return doing
     if on_bench:
         return f"{on_bench} experiment{'s' if on_bench > 1 else ''} on the bench"
-    return "waiting for a person" if waiting(history) else "deciding what comes next"
+    if waiting(history):
+        return "waiting for a person"
+    if history.awaited:
+        runs = len(history.awaited)
+        return f"waiting for values of {runs} experiment{'s' if runs > 1 else ''} that come later (`athanor measure list`)"
+    return "deciding what comes next"
 
 
 @dataclass(slots=True)

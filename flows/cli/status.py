@@ -39,6 +39,9 @@ def _document(found: "Standing") -> dict[str, Any]:
         "reason": record.reason,
         "counts": counts(history),
         "values": values_by_status(history),
+        "awaited": found.awaited,
+        "overdue": {run.run_key: [*run.overdue] for run in history.attempts() if run.overdue},
+        "outdated": found.outdated,
         "unknown": [run.run_key for run in unknown_runs(history)],
         "stocks": found.stocks,
         "restrictions": found.restrictions,
@@ -54,6 +57,7 @@ def _document(found: "Standing") -> dict[str, Any]:
 
 
 def _lines(found: "Standing", document: Mapping[str, Any]) -> Iterator[str]:
+    from orchestrator.results import name_of
     from orchestrator.store.place import ServerLedger
     from orchestrator.summary import quarantined
 
@@ -69,6 +73,12 @@ def _lines(found: "Standing", document: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {_trust_line(found, document['prior'])}"
     for line in (*document["constant"], *document["restrictions"]):
         yield f"  {line}"
+    for one in document["awaited"]:
+        yield "  run {run} awaits {target}: {until}".format(**one)
+    for run_key, targets in document["overdue"].items():
+        yield f"  run {name_of(history, history.runs[run_key])} counts as without {', '.join(targets)}: overdue"
+    for number, lines in document["outdated"].items():
+        yield f"  proposal {number}, not carried out yet, rests on what has changed since: {'; '.join(lines)}"
     for name, line in document["stocks"].items():
         yield f"  {name}: {line}"
     for name, process in document["processes"].items():
@@ -97,7 +107,7 @@ def _waiting(found: "Standing") -> list[str]:
 
     history = found.history
     in_hand = [run for run in history.attempts() if run.status in (RunStatus.DISPATCHED, RunStatus.RUNNING)]
-    steps = [step for run in in_hand for step in history.proposals[(run.proposal_id, run.revision)].steps]
+    steps = [step for run in in_hand for step in history.proposals[run.approval].steps]
     if not any(step.kind is StepKind.PERSON for step in steps):
         return []
     from flows.cli.work_commands import line_of

@@ -254,9 +254,9 @@ def recorded_bench(plan: Plan, changes: Changes) -> Bench:
 def _requests(changes: Changes) -> tuple[RunRequest, ...]:
     steps = {(one.proposal_id, one.revision): one.steps for one in changes.proposals}
     return tuple(
-        RunRequest(run.run_key, run.run_id, run.attempt, run.campaign, run.fence or 0, "", steps[(run.proposal_id, run.revision)])
+        RunRequest(run.run_key, run.run_id, run.attempt, run.campaign, run.fence or 0, "", steps[run.approval])
         for run in sorted(changes.runs, key=lambda one: one.run_key)
-        if run.status is not RunStatus.QUEUED
+        if run.status is not RunStatus.QUEUED and not run.is_imported
     )
 
 
@@ -307,7 +307,7 @@ def _check_reduction(plan: Plan) -> None:
     except BadInput as error:
         raise BadInput(f"bench.reduction: {error}") from error
     for target in plan.objective.targets:
-        if brought is not None and target.name not in brought:
+        if target.comes == "run" and brought is not None and target.name not in brought:
             raise BadInput(f"target {target.name}: {plan.recipe.reduction} measures only {', '.join(sorted(brought))}")
 
 

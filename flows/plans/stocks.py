@@ -96,8 +96,8 @@ def dosed(run: ExperimentRun, proposal: Proposal) -> dict[Lot, float]:
 def _drawn(runs: Iterable[ExperimentRun], proposals: Mapping[tuple[str, int], Proposal], *, waiting: bool) -> dict[Lot, float]:
     """Sum what runs have taken, and what those that wait will take where these count too."""
     total: dict[Lot, float] = {}
-    for run in runs:
-        proposal = proposals[(run.proposal_id, run.revision)]
+    for run in (one for one in runs if not one.is_imported):
+        proposal = proposals[run.approval]
         waits = waiting and run.status is RunStatus.QUEUED
         for lot, volume in (needed(proposal.steps, proposal.binding) if waits else dosed(run, proposal)).items():
             total[lot] = total.get(lot, 0.0) + volume

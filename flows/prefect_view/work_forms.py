@@ -163,7 +163,8 @@ def close_over(history: History) -> None:
     over = {
         f"work-{run.run_key}-{step.index}"
         for run in history.runs.values()
-        for step in history.proposals[(run.proposal_id, run.revision)].steps
+        if not run.is_imported
+        for step in history.proposals[run.approval].steps
         if step.kind is StepKind.PERSON and run.status not in (RunStatus.DISPATCHED, RunStatus.RUNNING)
     }
     if not over:

@@ -6,9 +6,10 @@ from datetime import datetime
 from math import fsum
 from typing import Final
 
-from flows.report.experiments import CampaignProgress, Experiment, experiments_of, newest_measurements
+from flows.report.experiments import CampaignProgress, Experiment, experiments_of, imported_of, newest_measurements
 from flows.report.prior import PriorStory
 from flows.report.spectra import Spectrum, spectra_of
+from flows.report.values import ValueStory, value_stories
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import CampaignRecord, Measurement, Proposal, Reading
 from orchestrator.domain.space import SearchSpace
@@ -81,6 +82,8 @@ class ReportData(CampaignProgress):
     """All revisions, in the order of their numbers."""
     measurements: tuple[Measurement, ...] = ()
     """The newest revision of each."""
+    stories: tuple[ValueStory, ...] = ()
+    """Of the values that people told or changed."""
     spectra: tuple[Spectrum, ...] = ()
     prior: PriorStory | None = None
     """What the prior brought; None for a campaign without one."""
@@ -127,8 +130,11 @@ def assemble(
     proposals = tuple(sorted(changes.proposals, key=lambda one: (one.number, one.revision)))
     measurements = newest_measurements(changes.measurements)
     experiments = experiments_of(changes, objective, space.columns)
+    imported = imported_of(changes, objective, space.columns)
+    stories = value_stories(changes.measurements, objective.units)
     spectra = tuple(spectrum for one in _leaders(experiments) for spectrum in spectra_of(one.index, readings(one.run.run_key)))
-    return ReportData(objective, experiments, changes.campaign, space, circumstances, proposals, measurements, spectra, work=changes.work)
+    known = (proposals, measurements, stories, spectra)
+    return ReportData(objective, experiments, changes.campaign, space, circumstances, *known, imported=imported, work=changes.work)
 
 
 def _leaders(experiments: Iterable[Experiment]) -> list[Experiment]:

@@ -3,14 +3,18 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate, groupby
-from math import fsum, sqrt
+from typing import Final
 
-from orchestrator.domain.lifecycle import RunStatus
+from orchestrator.domain.lifecycle import ProposalStatus, RunStatus
 from orchestrator.domain.objective import Objective
-from orchestrator.domain.records import NORMAL_90, ExperimentRun, Measurement, Prediction, Proposal
+from orchestrator.domain.records import NORMAL_90, ExperimentRun, Measurement, Prediction, Proposal, Provenance
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import Fault
+from orchestrator.history import mean_of
 from orchestrator.ports import Changes
+
+SHORT_KEY: Final = 8
+"""Characters by which an imported experiment is called: its key begins with them, and commands take them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,7 @@ class Experiment:
     """One replicate of an approved proposal, with all its attempts."""
 
     index: int
-    """Experiment number within the campaign, from 1, in the order of proposals and replicates."""
+    """Experiment number within the campaign, from 1, in the order of proposals and replicates; 0 for an imported one."""
     attempts: tuple[ExperimentRun, ...]
     """In order; the last one decides."""
     proposed: Proposal
@@ -51,6 +55,16 @@ class Experiment:
     def run(self) -> ExperimentRun:
         """The last attempt."""
         return self.attempts[-1]
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether it was done elsewhere."""
+        return self.run.is_imported
+
+    @property
+    def name(self) -> str:
+        """What people call it: `experiment 3`, or `imported experiment` and the beginning of its key."""
+        return f"imported experiment {self.run.run_key[:SHORT_KEY]}" if self.is_imported else f"experiment {self.index}"
 
     @property
     def status(self) -> RunStatus:
@@ -104,6 +118,9 @@ class CampaignProgress:
 
     objective: Objective
     experiments: tuple[Experiment, ...]
+    """Its own, by number."""
+    imported: tuple[Experiment, ...] = field(default=(), kw_only=True)
+    """Those that were done elsewhere."""
 
     @property
     def scored(self) -> tuple[Experiment, ...]:
@@ -117,8 +134,8 @@ class CampaignProgress:
 
     @property
     def best(self) -> Experiment | None:
-        """The experiment with the highest objective value, the earliest of equals."""
-        return max(self.scored, key=_score, default=None)
+        """The experiment with the highest objective value, imported ones included; the earliest of equals."""
+        return max((*self.scored, *(one for one in self.imported if one.score is not None)), key=_score, default=None)
 
     @property
     def best_so_far(self) -> tuple[tuple[int, float], ...]:
@@ -156,12 +173,9 @@ def experiments_of(changes: Changes, objective: Objective, columns: tuple[str, .
         Fault: A run whose proposal is not among the changes.
     """
     revisions = {(one.proposal_id, one.revision): one for one in changes.proposals}
-    measured: dict[str, list[Measurement]] = {}
-    for one in newest_measurements(changes.measurements):
-        if one.accepted is not None:
-            measured.setdefault(one.run_key, []).append(one)
+    measured = _accepted(changes)
     attempts: dict[str, list[ExperimentRun]] = {}
-    for run in sorted(changes.runs, key=lambda one: (one.attempt, one.run_key)):
+    for run in sorted((one for one in changes.runs if not one.is_imported), key=lambda one: (one.attempt, one.run_key)):
         attempts.setdefault(run.run_id, []).append(run)
     found = [_experiment(tuple(runs), revisions, measured, columns, objective) for runs in attempts.values()]
     found.sort(key=lambda one: (one.approved.number, one.run.replicate, one.run.run_id))
@@ -169,6 +183,37 @@ def experiments_of(changes: Changes, objective: Objective, columns: tuple[str, .
         Experiment(index, one.attempts, one.proposed, one.approved, one.columns, one.results, one.score)
         for index, one in enumerate(found, start=1)
     )
+
+
+def imported_of(changes: Changes, objective: Objective, columns: tuple[str, ...]) -> tuple[Experiment, ...]:
+    """Gather experiments that were done elsewhere, in the order of their keys: without a number, and without a proposal of ours.
+
+    What stands in the proposal's place says that: its number is 0, its policy `imported`, and its configuration the measured one.
+    """
+    measured = _accepted(changes)
+    found = []
+    for run in sorted((one for one in changes.runs if one.is_imported), key=lambda one: one.run_key):
+        stand_in = Proposal(
+            proposal_id="",
+            campaign=run.campaign,
+            number=0,
+            status=ProposalStatus.APPROVED,
+            configuration=run.measured,
+            steps=(),
+            provenance=Provenance(policy=run.source, as_of=0, seed=0, batch=0),
+        )
+        results = _results(measured.get(run.run_key, []))
+        score = objective.score_measured({target: result.value for target, result in results.items()})
+        found.append(Experiment(0, (run,), stand_in, stand_in, columns, results, score))
+    return tuple(found)
+
+
+def _accepted(changes: Changes) -> dict[str, list[Measurement]]:
+    measured: dict[str, list[Measurement]] = {}
+    for one in newest_measurements(changes.measurements):
+        if one.accepted is not None:
+            measured.setdefault(one.run_key, []).append(one)
+    return measured
 
 
 def newest_measurements(measurements: Iterable[Measurement]) -> tuple[Measurement, ...]:
@@ -187,10 +232,11 @@ def _experiment(
     objective: Objective,
 ) -> Experiment:
     run = attempts[-1]
-    approved = revisions.get((run.proposal_id, run.revision))
+    name, revision = run.approval
+    approved = revisions.get((name, revision))
     if approved is None:
-        raise Fault(f"run {run.run_key}: proposal {run.proposal_id} revision {run.revision} is not in the ledger's answer")
-    first = next(revisions[(run.proposal_id, n)] for n in range(1, run.revision + 1) if (run.proposal_id, n) in revisions)
+        raise Fault(f"run {run.run_key}: proposal {name} revision {revision} is not in the ledger's answer")
+    first = next(revisions[(name, n)] for n in range(1, revision + 1) if (name, n) in revisions)
     results = _results([one for attempt in attempts for one in measured.get(attempt.run_key, ())])
     score = objective.score_measured({target: result.value for target, result in results.items()})
     return Experiment(0, attempts, first, approved, columns, results, score)
@@ -203,10 +249,8 @@ def _results(accepted: list[Measurement]) -> dict[str, TargetResult]:
 
 
 def _mean(measurements: list[Measurement]) -> TargetResult:
-    count = len(measurements)
-    known = [one.uncertainty for one in measurements if one.uncertainty is not None]
-    uncertainty = sqrt(fsum(u * u for u in known)) / count if len(known) == count else None
-    return TargetResult(fsum(one.accepted for one in measurements if one.accepted is not None) / count, uncertainty)
+    found = mean_of(measurements)
+    return TargetResult(found.value, found.uncertainty)
 
 
 def _score(experiment: Experiment) -> float:

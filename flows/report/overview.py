@@ -84,17 +84,19 @@ def _best(history: History, objective: Objective) -> list[str]:
     if found is None:
         return ["## Best so far", "No experiment has a complete measurement yet."]
     run, score = found
-    number = [one.run_key for one in history.attempts()].index(run.run_key) + 1
     measured = history.accepted[run.run_key]
     rows = [("objective", _number(score))]
     rows += [(axis_label(target.name, target.unit), _number(measured.get(target.name))) for target in objective.targets]
-    rows += [(column, _value(value)) for column, value in _configuration(history, run).items()]
-    proposal = history.proposals[(run.proposal_id, run.revision)]
-    return [f"## Best so far: experiment {number}, proposal {proposal.number} rev. {proposal.revision}", _table(rows)]
+    rows += [(column, _value(value)) for column, value in history.configuration_of(run).items()]
+    return [f"## Best so far: {_called(history, run)}", _table(rows)]
 
 
-def _configuration(history: History, run: ExperimentRun) -> dict[str, float | str]:
-    return dict(run.measured or history.proposals[(run.proposal_id, run.revision)].configuration)
+def _called(history: History, run: ExperimentRun) -> str:
+    if run.is_imported:
+        return f"imported experiment {run.run_key}"
+    number = [one.run_key for one in history.attempts()].index(run.run_key) + 1
+    proposal = history.proposals[run.approval]
+    return f"experiment {number}, proposal {proposal.number} rev. {proposal.revision}"
 
 
 def _leads(campaign: str, links: Links) -> str:

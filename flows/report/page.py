@@ -28,6 +28,8 @@ SECTIONS: Final = {
     "prior": "What the prior brought",
     "spectra": "Spectra",
     "runs": "Experiments",
+    "imported": "Imported experiments",
+    "values": "Values told or changed by people",
     "failures": "What went wrong",
     "time": "Time",
 }
@@ -40,7 +42,7 @@ def render_report(data: ReportData) -> str:
     return render(
         "report.html",
         data=data,
-        sections=SECTIONS,
+        sections={anchor: title for anchor, title in SECTIONS.items() if anchor not in _absent(data)},
         plotly=get_plotlyjs(),
         hovers={one.index: figures.hover(data, one) for one in data.experiments},
         figures=figures,
@@ -59,10 +61,18 @@ def render_report(data: ReportData) -> str:
         prior_label=None if story is None else label({"name": story.name, "origin": story.origin}, simulated_lab=context.simulated),
         heads=tables.experiment_heads(data),
         rows=tables.experiment_rows(data),
+        imported_heads=tables.imported_heads(data),
+        imported_rows=tables.imported_rows(data),
+        stories=tables.story_rows(data),
         unsuccessful=tables.unsuccessful(data),
         shares=_shares(data),
         durations=tables.duration_rows(data),
     )
+
+
+def _absent(data: ReportData) -> set[str]:
+    """Return the sections that most campaigns have nothing for."""
+    return {name for name, content in (("imported", data.imported), ("values", data.stories)) if not content}
 
 
 def _cards(data: ReportData) -> list[tuple[str, str]]:
@@ -70,7 +80,7 @@ def _cards(data: ReportData) -> list[tuple[str, str]]:
     found = MISSING if best is None else short_number(sign(data.objective) * (best.score or 0.0))
     used, budget = len(data.ended), data.circumstances.budget
     return [
-        (found, f"best {objective_label(data.objective)}" + (f", experiment {best.index}" if best else "")),
+        (found, f"best {objective_label(data.objective)}" + (f", {best.name}" if best else "")),
         (f"{used}" if budget is None else f"{used} of {budget}", "experiments ended"),
         (f"{len(data.scored)}", "measured in full"),
         (f"{len(data.with_status(RunStatus.INFEASIBLE))}", "infeasible (the recipe's fault)"),
@@ -107,7 +117,7 @@ def _best(data: ReportData) -> dict[str, Any] | None:
     if best is None:
         return None
     return {
-        "index": best.index,
+        "name": best.name,
         "configuration": [(column, with_unit(value, units.get(column, ""))) for column, value in best.configuration.items()],
         "results": [
             (target.name, _result(target, best.results[target.name])) for target in data.objective.targets if target.name in best.results

@@ -71,6 +71,26 @@ def experiment_rows(data: ReportData) -> Iterator[RunRow]:
         yield RunRow(one is best, cells, one.run, _facts(data, one), _layers(data, one), one.attempts)
 
 
+def imported_heads(data: ReportData) -> list[str]:
+    """Return the heads of the table of imported experiments."""
+    return ["key", *(text for text, kind in experiment_heads(data) if kind == "n")]
+
+
+def imported_rows(data: ReportData) -> Iterator[tuple[str, list[str]]]:
+    """Yield key and values of each imported experiment."""
+    formats = {column: column_format(one.configuration.get(column) for one in data.imported) for column in data.space.columns}
+    for one in data.imported:
+        yield one.run.run_key, [cell.text for cell in _cells(data, one, formats)][3:]
+
+
+def story_rows(data: ReportData) -> Iterator[tuple[str, str, str]]:
+    """Yield experiment, target and history of each value that people told or changed."""
+    names = {run.run_key: one.name for one in (*data.experiments, *data.imported) for run in one.attempts}
+    for one in data.stories:
+        which = f", replicate {one.replicate}" if one.replicate > 1 else ""
+        yield names.get(one.run_key, one.run_key), f"{one.target}{which}", one.line
+
+
 def _cells(data: ReportData, experiment: Experiment, formats: Mapping[str, Callable[[_Value], str]]) -> Iterator[RunCell]:
     approved = experiment.approved
     yield RunCell(str(experiment.index), experiment.index, kind="")
@@ -166,12 +186,15 @@ def _failed_attempts(data: ReportData) -> Iterator[Unsuccessful]:
 
 
 def _doubted(data: ReportData) -> Iterator[Unsuccessful]:
-    numbers = {run.run_key: one.index for one in data.experiments for run in one.attempts}
+    names = {run.run_key: one.name for one in (*data.experiments, *data.imported) for run in one.attempts}
     units = {target.name: target.unit for target in data.objective.targets}
     for one in data.measurements:
         if one.status is not MeasurementStatus.ACCEPTED:
             value = "without a value" if one.value is None else f"= {with_unit(one.value, units.get(one.target, ''))}"
-            yield Unsuccessful(f"experiment {numbers.get(one.run_key, '?')}, {one.target} {value}", one.status, one.reason)
+            yield Unsuccessful(f"{names.get(one.run_key, 'experiment ?')}, {one.target} {value}", one.status, one.reason)
+    for experiment in data.experiments:
+        for target in experiment.run.overdue:
+            yield Unsuccessful(f"{experiment.name}, {target} did not come in time", "overdue", "it counts as without this value")
 
 
 def _not_approved(proposals: Iterable[Proposal]) -> Iterator[Unsuccessful]:

@@ -29,7 +29,7 @@ def waiting_runs(history: History) -> dict[tuple[str, int], list[ExperimentRun]]
     waiting: dict[tuple[str, int], list[ExperimentRun]] = {}
     for run in history.runs.values():
         if run.status is RunStatus.QUEUED:
-            waiting.setdefault((run.proposal_id, run.revision), []).append(run)
+            waiting.setdefault(run.approval, []).append(run)
     return waiting
 
 

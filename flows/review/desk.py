@@ -224,12 +224,12 @@ class ReviewDesk:
 
         The revision that takes its place is expanded anew and goes through review again.
         """
-        proposal = history.proposals[(run.proposal_id, run.revision)]
+        proposal = history.proposals[run.approval]
         now = self.clock.now()
         why = self._why_lapsed(proposal, now.lab)
         if why is None:
             return None
-        waiting = waiting_runs(history).get((run.proposal_id, run.revision), [])
+        waiting = waiting_runs(history).get(run.approval, [])
         ended, successor = self._lapsed(proposal, why)
         if successor is not None:
             successor = successor.evolve(replicates=len(waiting))

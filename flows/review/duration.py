@@ -41,7 +41,7 @@ def _surplus(procedure: Procedure, history: History) -> Iterator[float]:
     """Yield how much longer than their waits and holds completed runs took, the latest first."""
     for run in reversed(history.attempts()):
         if run.status is RunStatus.COMPLETED and run.started_lab is not None and run.ended_lab is not None:
-            steps = history.proposals[(run.proposal_id, run.revision)].steps
+            steps = history.proposals[run.approval].steps
             yield max(0.0, run.ended_lab - run.started_lab - procedure.lab_seconds(steps))
 
 

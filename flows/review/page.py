@@ -12,6 +12,7 @@ from typing import Any, Final
 from flows.plans.plan import Plan
 from flows.plans.stocks import StockBook
 from flows.report.quantities import alone
+from flows.report.values import changed_values, outdated_lines
 from flows.review.duration import lab_time
 from flows.review.pictures import effects_svg
 from models.inputs.encoding import Encoding
@@ -25,6 +26,8 @@ from orchestrator.ports import Explanation, Outlook, Policy
 from orchestrator.review import Quantities, why_asked_again
 
 SCHEMA: Final = 1
+_CHANGED: Final = 10
+"""So many values that people told or changed a page names."""
 _DIGITS: Final = 6
 """Significant digits of what is computed for people; values that are decided on stand in full."""
 BenchState = Callable[[], Mapping[str, object]]
@@ -59,15 +62,17 @@ class PageMaker:
             "alone": alone(self.plan.objective) is not None,
             "best": self._best(history),
             "since": self._since(history, proposals),
+            "values": changed_values(history, self.plan.objective.units, last=_CHANGED),
             "model": self._model(proposals[0]),
             "restrictions": [_restriction(one, self.plan.space.units) for one in history.restricted(history.last_batch)],
             "bench": {**self.bench_state(), **self._stocks(history)},
             "proposals": [],
         }
-        before = self._last_steps(history)
+        before, outdated = self._last_steps(history), outdated_lines(history, self.plan.objective.units)
         for one in proposals:
             seen = Seen(quantities[one.proposal_id], explanations.get(one.proposal_id), outlooks)
-            page["proposals"].append({**self._entry(history, one, seen), **self._procedure(history, one, before)})
+            rests = {"rests_on": outdated.get(one.proposal_id, [])}
+            page["proposals"].append({**self._entry(history, one, seen), **rests, **self._procedure(history, one, before)})
             before = one.steps
         return {name: _clean(value) for name, value in page.items()}
 
@@ -81,8 +86,7 @@ class PageMaker:
         if found is None:
             return None
         run, score = found
-        number = history.proposals[(run.proposal_id, run.revision)].number
-        return {"proposal": number, "objective": score, "values": dict(history.accepted[run.run_key])}
+        return {"proposal": history.number_of(run), "objective": score, "values": dict(history.accepted[run.run_key])}
 
     def _since(self, history: History, proposals: Sequence[Proposal]) -> list[str]:
         """Say what has happened since the batch before was proposed."""
@@ -95,7 +99,7 @@ class PageMaker:
         lines = []
         for run in history.attempts():
             if run.proposal_id in of_batch:
-                number = history.proposals[(run.proposal_id, run.revision)].number
+                number = history.number_of(run)
                 values = history.accepted.get(run.run_key, {})
                 told = ", ".join(f"{name} {value:.4g} {units[name]}".rstrip() for name, value in values.items()) or run.reason or ""
                 lines.append(f"proposal {number}: {run.status}{f', {told}' if told else ''}")
@@ -191,7 +195,7 @@ class PageMaker:
     def _last_steps(self, history: History) -> Sequence[Step]:
         """Return the steps of the run before: from where its setpoints stand, the first proposal goes on."""
         runs = [run for run in history.attempts() if run.started_lab is not None]
-        return history.proposals[(runs[-1].proposal_id, runs[-1].revision)].steps if runs else ()
+        return history.proposals[runs[-1].approval].steps if runs else ()
 
     def _explanations(self, history: History, proposals: Sequence[Proposal]) -> dict[str, Explanation]:
         """Ask the policy why, given what it knew before it proposed; hand-made and edited proposals have no such reason."""

@@ -60,8 +60,11 @@ def _head(page: _Document) -> Iterator[str]:
         units, best = target_units(page), page["best"]
         values = ", ".join(f"{name} {_number(value)} {units.get(name, '')}".rstrip() for name, value in best["values"].items())
         objective = "" if page.get("alone") else f", objective {_number(best['objective'])}"
-        yield f"Best so far: proposal {best['proposal']}{objective} ({values})."
+        called = "an imported experiment" if best["proposal"] is None else f"proposal {best['proposal']}"
+        yield f"Best so far: {called}{objective} ({values})."
     yield "\n".join(["Since the last batch:", "", *(f"- {line}" for line in page["since"])])
+    if page.get("values"):
+        yield "\n".join(["Values that people told or changed:", "", *(f"- {line}" for line in page["values"])])
     yield _model(page["model"])
     if page.get("restrictions"):
         yield "\n".join(["The search keeps to:", "", *(f"- {line}" for line in page["restrictions"])])
@@ -164,6 +167,8 @@ def _proposal(one: _Document, units: Mapping[str, str], *, pictures: bool) -> It
     yield f"## Proposal {one['number']}{revision}{author}"
     if one.get("asked_again"):  # pages of earlier releases have no such entry
         yield f"**Asked again**: {one['asked_again']}."
+    if one.get("rests_on"):
+        yield "\n".join(["**It rests on what has changed since it was made**:", "", *(f"- {line}" for line in one["rests_on"])])
     for hazard in one["hazards"]:
         yield f"**Hazard** {hazard}"
     yield _table(

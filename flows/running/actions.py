@@ -21,7 +21,7 @@ from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import digest
 from orchestrator.errors import NeedsPerson, StoreError
 from orchestrator.history import History, knowledge, lessons
-from orchestrator.loop import Adapt, Deliver, Execute, Expire, Ingest, Propose, Reconcile, Review, Settle
+from orchestrator.loop import Adapt, Deliver, Execute, Expire, GiveUp, Ingest, Propose, Reconcile, Review, Settle
 from orchestrator.ports import Bench, Policy, Store
 
 logger = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class Steps:
     def recorder(self) -> Recorder:
         """What writes runs into the ledger."""
         setup = self.setup
-        reducing = (setup.recipe, setup.objective.names)
+        reducing = (setup.recipe, setup.objective)
         return Recorder(setup.store, setup.bench, setup.clock, lambda: reducing, by=BY_CAMPAIGN, timings=setup.timings)
 
     def refresh(self) -> History:
@@ -168,7 +168,7 @@ class Steps:
 
     def _lacks_stock(self, run: ExperimentRun) -> bool:
         """Whether nothing may begin: a stock does not suffice, which is recorded here, or the campaign was paused for it."""
-        proposal = self.history.proposals[(run.proposal_id, run.revision)]
+        proposal = self.history.proposals[run.approval]
         record = self.history.campaign
         if record.status is not CampaignStatus.RUNNING:
             return True
@@ -184,7 +184,7 @@ class Steps:
         return self.refresh().runs[run.run_key].status is RunStatus.QUEUED
 
     def _submit(self, run: ExperimentRun) -> RunReport:
-        proposal = self.history.proposals[(run.proposal_id, run.revision)]
+        proposal = self.history.proposals[run.approval]
         started = time.perf_counter()
         report = self.setup.bench.submit(
             RunRequest(
@@ -233,7 +233,7 @@ class Steps:
         return self.recorder.record(self.history, run, report)
 
     def _note_waiting(self, run: ExperimentRun, report: RunReport) -> None:
-        steps = self.history.proposals[(run.proposal_id, run.revision)].steps
+        steps = self.history.proposals[run.approval].steps
         asked = {step.index for step in steps if step.kind is StepKind.PERSON}
         waits = report.status.is_open and any(one.index in asked and one.status is StepStatus.INTENT for one in report.steps)
         (self._waiting.add if waits else self._waiting.discard)(run.run_key)
@@ -248,10 +248,19 @@ class Steps:
         """Reduce a completed run's readings to measurements and record both."""
         self.recorder.ingest(self.history, action.run)
 
-    def adapt(self, _action: Adapt) -> None:
+    def give_up(self, action: GiveUp) -> None:
+        """Record that values which were to come after a run are overdue: it counts as without them, until they come all the same."""
+        run = action.run.evolve(overdue=(*action.run.overdue, *action.targets))
+        details = {"targets": [*action.targets]}
+        self._ledger(
+            lambda: self.setup.store.update_run(run, kind=EventKind.OVERDUE, by=BY_CAMPAIGN, now=self.setup.clock.now(), payload=details)
+        )
+        self.refresh()
+
+    def adapt(self, action: Adapt) -> None:
         """Let the surrogate learn from all that is accepted and record it: now where it adapts a prior, else when it is asked."""
-        record = self.history.campaign.evolve(adapted=lessons(self.history))
-        payload: dict[str, Any] = {"policy": self.setup.policy.name, "lessons": record.adapted}
+        record = self.history.campaign.evolve(adapted=action.as_of, adapted_counts="events")
+        payload: dict[str, Any] = {"policy": self.setup.policy.name, "lessons": lessons(self.history)}
         started = time.perf_counter()
         if constant := self.setup.objective.constant(self.history.accepted.values()):
             payload["constant"] = [*constant]

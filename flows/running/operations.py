@@ -14,7 +14,9 @@ from flows.plans.ledger import open_campaign, open_store, record_status, the_cam
 from flows.plans.snapshots import files_of
 from flows.plans.stocks import StockBook, stock_entries_of
 from flows.report.adaptations import Adaptation, adaptations
+from flows.report.values import outdated_lines
 from flows.review.approvals import lapse_waiting
+from flows.running.value_list import awaited_values
 from instruments.lab_processes.bench_process import unlatch
 from instruments.lab_processes.processes import process_table
 from orchestrator.commandline import typed
@@ -23,7 +25,7 @@ from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.domain.review import Person, draw_codes
 from orchestrator.errors import BadInput, StoreError
-from orchestrator.history import History, failures, infeasible
+from orchestrator.history import History, failures, infeasible, outdated
 from orchestrator.store.place import LedgerPlace
 
 SHEET: Final = 40
@@ -137,12 +139,27 @@ class Standing:
     """What is left of each stock."""
     processes: Mapping[str, Any]
     """By name; None for one that does not run."""
+    lab_seconds: float = 0.0
+    """Lab time."""
 
     @property
     def constant(self) -> tuple[str, ...]:
         """Which targets have not varied yet."""
         measured = self.history.accepted.values()
         return files_of(self.history.campaign)[1].constant(measured) if len(measured) > 1 else ()
+
+    @property
+    def awaited(self) -> list[Mapping[str, Any]]:
+        """The values that come after their runs and have not come yet."""
+        return list(awaited_values(self.history, self.lab_seconds))
+
+    @property
+    def outdated(self) -> dict[int, list[str]]:
+        """By number of a proposal, not carried out yet, which values it rested on have changed since."""
+        if not outdated(self.history):
+            return {}
+        lines = outdated_lines(self.history, files_of(self.history.campaign)[1].units)
+        return {one.number: lines[one.proposal_id] for one in self.history.newest() if one.proposal_id in lines}
 
     @property
     def restrictions(self) -> list[str]:
@@ -159,7 +176,8 @@ def standing(lab: Lab, campaign: str | None) -> Standing:
         record = history.campaign
         adapted = adaptations(store.events(record.name))
         entries = stock_entries_of(record.snapshot.get("files", {}).get("bench", ""))
-        return Standing(lab, history, adapted, StockBook(store, record.name).lines(history, entries), processes)
+        now = clock_of(lab, store).lab() if history.awaited else 0.0
+        return Standing(lab, history, adapted, StockBook(store, record.name).lines(history, entries), processes, now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.plans.amendment import Amendment, amendment_of
-from flows.plans.lab import Lab, clock_of
+from flows.plans.lab import Lab, LabKind, clock_of, make_lab
 from flows.plans.ledger import open_campaign, open_store, the_campaign
 from flows.plans.plan import load_plan, stored_plan
 from flows.plans.policy import policy_of
@@ -17,7 +17,7 @@ from instruments.lab_processes.campaign_lock import CampaignLock
 from models.threads import use_threads
 from orchestrator.commandline import typed
 from orchestrator.domain.events import Actor, EventKind
-from orchestrator.domain.records import Proposal
+from orchestrator.domain.records import CampaignRecord, Proposal
 from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.errors import BadInput, Fault, LockHeld
@@ -41,6 +41,35 @@ def amend(lab: Lab, file: Path, *, data: Path | None, by: str, reason: str) -> A
     except LockHeld as error:
         raise BadInput(f"campaign {name} is being carried on; `{typed('pause', name)}`, wait for its end, then amend: {error}") from error
     return made
+
+
+def draft(file: Path, *, kind: LabKind, folder: Path | None, data: Path | None, by: str) -> tuple[Lab, CampaignRecord]:
+    """Put a campaign into the ledger without running it, so that results of past experiments come before its first proposal.
+
+    Args:
+        file: The campaign file.
+        kind: Of the lab, which is made where it is not there.
+        folder: The lab's folder; None for the one beside the file.
+        data: Folder of recorded tables.
+        by: Who begins it.
+
+    Raises:
+        BadInput: The files are not legal, or the campaign is in the ledger already.
+    """
+    plan = load_plan(file, data=data, prior_later=True)
+    if plan.lacks_prior:
+        raise BadInput(
+            f"{file}: the prior {plan.file.prior_path} is not there yet; make it with `{typed('meta-train')}`, or run the campaign"
+        )
+    if kind == "dry" and not plan.needs_wires:
+        raise BadInput(f"{file}: a recorded campaign touches no wire; its lab is live")
+    lab = make_lab(folder, beside=plan.file.path, kind=kind)
+    with open_store(lab, create=True) as store:
+        if any(one.name == plan.file.name for one in store.campaigns()):
+            raise BadInput(f"campaign {plan.file.name} is in the ledger of lab {lab.path} already; results can be brought into it")
+        record = CampaignRecord(name=plan.file.name, snapshot={**plan.snapshot, "rate": 1.0})
+        store.create_campaign(record, by=Actor.person(by), now=clock_of(lab, store).now())
+    return lab, record
 
 
 def suggest(lab: Lab, campaign: str | None, values: Sequence[str], *, by: str, reason: str) -> Proposal:

@@ -13,6 +13,7 @@ from orchestrator.clock import Clock
 from orchestrator.domain.events import EventKind
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import EvidenceKey, MeasurementStatus, RunStatus, StepStatus
+from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import ExperimentRun, Measurement, Reading, RunReport
 from orchestrator.errors import BadInput, HostError
 from orchestrator.history import History
@@ -48,7 +49,7 @@ class Recorder:
     store: RunStore
     bench: Bench
     clock: Clock
-    reducing: Callable[[], tuple[Recipe, Sequence[str]]]
+    reducing: Callable[[], tuple[Recipe, Objective]]
     """Returns how readings become values, and of which targets; asked only where a run was completed."""
     by: str
     timings: Timings = field(default_factory=Timings)
@@ -110,27 +111,33 @@ class Recorder:
         started = time.perf_counter()
         readings = self.bench.readings(run.run_key)
         self.timings.add("host", started)
-        measured: Mapping[str, float | str] = {}
+        closed = run.evolve(ingested=run.status is RunStatus.COMPLETED)
         measurements: tuple[Measurement, ...] = ()
         if reduced is None:
-            measured, measurements = self._reduced(history, run, readings)
-        closed = run.evolve(measured=measured, ingested=run.status is RunStatus.COMPLETED)
+            closed, measurements = self._reduced(history, closed, readings)
         self.write(lambda: self.store.ingest(closed, measurements, readings, by=self.by, now=self.clock.now()))
         self.bench.stored(run.run_key)
 
-    def _reduced(
-        self, history: History, run: ExperimentRun, readings: Sequence[Reading]
-    ) -> tuple[Mapping[str, float | str], tuple[Measurement, ...]]:
-        """Return the measured configuration and the values; where there is no such configuration, nothing may be learned from them."""
-        recipe, targets = self.reducing()
-        measured: Mapping[str, float | str] = {}
+    def _reduced(self, history: History, run: ExperimentRun, readings: Sequence[Reading]) -> tuple[ExperimentRun, tuple[Measurement, ...]]:
+        """Return the run with its measured configuration and what it still awaits, and the values.
+
+        Where there is no such configuration, nothing may be learned from any value of it, and none is awaited.
+        """
+        recipe, objective = self.reducing()
+        changes: dict[str, object] = {}
         complaint = None
         try:
-            measured = recipe.measured(readings, history.proposals[(run.proposal_id, run.revision)].configuration)
+            changes["measured"] = recipe.measured(readings, history.proposals[run.approval].configuration)
+            changes["awaits"] = self._awaited(run, objective)
         except BadInput as error:
             complaint = f"no measured configuration: {error}"
-        results = (one for one in reduce(recipe.reduction, readings, recipe.folder) if one.target in targets)
-        return measured, tuple(_measurement(run, one, recipe.reduction, complaint or one.reason) for one in results)
+        results = (one for one in reduce(recipe.reduction, readings, recipe.folder) if one.target in objective.of_run)
+        return run.evolve(**changes), tuple(_measurement(run, one, recipe.reduction, complaint or one.reason) for one in results)
+
+    def _awaited(self, run: ExperimentRun, objective: Objective) -> dict[str, float | None]:
+        """Return until when values of a run are waited for that people tell later, in lab seconds."""
+        ended = self.clock.lab() if run.ended_lab is None else run.ended_lab
+        return {target: None if due is None else ended + due for target, due in objective.later.items()}
 
     def write(self, write: Callable[[], object]) -> None:
         """Write to the ledger, and book the time."""
@@ -171,7 +178,7 @@ class Recorder:
         elif run.status is RunStatus.RUNNING:
             self.lose(run)
         else:
-            steps = history.proposals[(run.proposal_id, run.revision)].steps
+            steps = history.proposals[run.approval].steps
             evidence = {EvidenceKey.NOT_EXECUTED: "it never arrived at the bench", EvidenceKey.NEVER_SENT: [step.index for step in steps]}
             self.update(run.evolve(status=RunStatus.ABORTED, reason=_NEVER_BEGUN, evidence=evidence), kind=EventKind.ABORTED)
 

@@ -15,7 +15,22 @@ from flows.running.actions import Steps
 from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.errors import BenchLatched, NeedsPerson
 from orchestrator.history import History
-from orchestrator.loop import Action, Adapt, Deliver, Execute, Expire, Ingest, Propose, Reconcile, Review, Settle, Stop, Wait, next_actions
+from orchestrator.loop import (
+    Action,
+    Adapt,
+    Deliver,
+    Execute,
+    Expire,
+    GiveUp,
+    Ingest,
+    Propose,
+    Reconcile,
+    Review,
+    Settle,
+    Stop,
+    Wait,
+    next_actions,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +106,7 @@ def _turns(steps: Steps, cycle: Cycle, observe: Observer, leave: threading.Event
                 return ended
             case Reconcile():
                 _watch(steps, actions)
-            case Wait():  # only people, or a deadline, can change anything now
+            case Wait():  # only people, a deadline, or a value that comes later can change anything now
                 _rest(steps, leave)
             case _:
                 number += 1
@@ -142,6 +157,8 @@ def _carry_out(steps: Steps, action: Action) -> None:
             steps.deliver(action)
         case Ingest():
             steps.ingest(action)
+        case GiveUp():
+            steps.give_up(action)
         case Adapt():
             steps.adapt(action)
         case Reconcile():

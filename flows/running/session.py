@@ -283,13 +283,15 @@ class _Session:
 
     def _take_up(self, record: CampaignRecord | None, clock: Clock) -> int:
         """Begin the campaign where it is new, and return this process's fencing number."""
+        rate = self.options.rate if self.lab.kind == "dry" else 1.0
         if record is None:
-            rate = self.options.rate if self.lab.kind == "dry" else 1.0
             record = CampaignRecord(name=self.name, snapshot={**self.plan.snapshot, "rate": rate})
             self.store.create_campaign(record, by=BY_COMMAND, now=clock.now())
         fence = self.store.take_up(self.name, by=BY_COMMAND, now=clock.now())
         if record.status is CampaignStatus.DRAFT:
-            running = self.store.changes(self.name).campaign.evolve(status=CampaignStatus.RUNNING)
+            drafted = self.store.changes(self.name).campaign
+            snapshot = drafted.snapshot if drafted.snapshot.get("rate") == rate else {**drafted.snapshot, "rate": rate}
+            running = drafted.evolve(status=CampaignStatus.RUNNING, snapshot=snapshot)
             self.store.update_campaign(running, kind=EventKind.RUNNING, by=BY_COMMAND, now=clock.now())
         return fence
 

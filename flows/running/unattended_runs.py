@@ -1,6 +1,6 @@
 """What becomes of a campaign's runs where no process carries it: they are ended and recorded as its loop would do it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
@@ -16,6 +16,7 @@ from instruments.host.unattended import unattended
 from instruments.lab_processes.bench_process import host_alive, start_known_bench
 from orchestrator.commandline import typed
 from orchestrator.domain.lifecycle import RunStatus
+from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, RunReport
 from orchestrator.errors import AthanorError, HostError
 from orchestrator.history import History
@@ -56,13 +57,13 @@ def _recorder(store: RunStore, lab: Lab, record: CampaignRecord, bench: Bench, b
     return Recorder(store, bench, clock_of(lab, store), partial(_reducing, record), by)
 
 
-def _reducing(record: CampaignRecord) -> tuple[Recipe, Sequence[str]]:
+def _reducing(record: CampaignRecord) -> tuple[Recipe, Objective]:
     """Return how a stored campaign's readings become values, without its policy or prior."""
     file = file_of(record)
     if file.bench_path is None:
-        return RecordedRecipe(file.space().units, {}), file.objective.names
+        return RecordedRecipe(file.space().units, {}), file.objective
     bench = parse_bench(record.snapshot["files"]["bench"], file.bench_path)
-    return WiredRecipe(bench, Procedure(bench, file.space()), {}), file.objective.names
+    return WiredRecipe(bench, Procedure(bench, file.space()), {}), file.objective
 
 
 @contextmanager

@@ -108,12 +108,12 @@ def steps_waiting(history: History, bench: Bench) -> Iterator[WaitingStep]:
 
 
 def _asks_people(history: History, run: ExperimentRun) -> bool:
-    return any(step.kind is StepKind.PERSON for step in history.proposals[(run.proposal_id, run.revision)].steps)
+    return any(step.kind is StepKind.PERSON for step in history.proposals[run.approval].steps)
 
 
 def waiting_in(history: History, run: ExperimentRun, report: RunReport) -> Iterator[WaitingStep]:
     """Yield the step of a run that waits for a person, by what a report of the bench says; none where there is none."""
-    proposal = history.proposals[(run.proposal_id, run.revision)]
+    proposal = history.proposals[run.approval]
     given = {(one.run_key, one.step): one for one in history.undelivered}
     for known in report.steps:
         step = proposal.steps[known.index]

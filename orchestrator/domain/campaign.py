@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, WithJsonSchema, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 from pydantic.config import JsonDict
 
 from orchestrator.domain.constraints import Constraint
+from orchestrator.domain.durations import LabSeconds
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.parameters import Parameter
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Frozen, explain
-from orchestrator.domain.written import Flag, Number, Whole, duration_schema, either, never
+from orchestrator.domain.written import Flag, Number, Whole, either, never
 from orchestrator.errors import BadInput
 from orchestrator.tablefile import PLAIN, Dialect, parse_table
 from orchestrator.textfile import parse_toml, read_text
-from orchestrator.units import parse
 
 _PLACE: Final = "a campaign has either a bench (campaign.bench) or a table ([recorded])"
 
@@ -117,14 +117,6 @@ class SurrogateSpec(Frozen):
         if self.kind == "gp" and (self.prior is not None or self.task):
             raise ValueError('prior and task belong to kind = "default", not to "gp"')
         return self
-
-
-def _lab_seconds(value: object, info: ValidationInfo) -> object:
-    return parse(value, "s", what=info.field_name or "a time") if isinstance(value, str) else value
-
-
-LabSeconds = Annotated[Number, Field(gt=0), BeforeValidator(_lab_seconds), WithJsonSchema(duration_schema("lab"))]
-"""A duration in lab time: seconds, or a text such as "12 h"."""
 
 
 class ReviewRule(Frozen):
@@ -266,7 +258,7 @@ _LEGAL: Final = {
     ("surrogate",): tuple(SurrogateSpec.model_fields),
     ("review",): tuple(ReviewSpec.model_fields),
     ("review", "when"): tuple(ReviewRule.model_fields),
-    ("targets",): tuple(Target.model_fields),
+    ("targets",): tuple(field.alias or name for name, field in Target.model_fields.items()),
 }
 
 
@@ -348,6 +340,8 @@ def _unhonoured(spec: CampaignSpec) -> Iterator[str]:
     if spec.review.first and spec.review.mode != "rules":
         yield f'review.first = {spec.review.first} belongs to mode = "rules"; mode is "{spec.review.mode}"'
     for target in spec.targets:
+        if target.comes == "later" and spec.recorded is not None:
+            yield f'target {target.name}: from = "later" belongs to a bench; a recorded table answers at once'
         given = [key for key, value in (("low", target.low), ("high", target.high)) if value is not None]
         if target.goal == "match" and given:
             yield f'target {target.name}: {given[0]} belongs to "maximise" and "minimise"; a match is scored by its tolerance'

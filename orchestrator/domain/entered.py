@@ -3,8 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from orchestrator.domain.values import Configuration
+
+LARGEST: Final = 1e100
+"""Of a target's values: the squares of larger ones, which fits are made of, soon exceed what a float holds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,6 +109,12 @@ class EventKind(StrEnum):
     """A person took a measurement back."""
     CORRECTED = auto()
     """A measurement has another value than before."""
+    ADDED = auto()
+    """A person told a value of a run after it had ended."""
+    IMPORTED = auto()
+    """An experiment that was done elsewhere, with its values."""
+    OVERDUE = auto()
+    """A value that was to come after the run did not come in time; the details say of which targets."""
 
 
 class Actor(str):

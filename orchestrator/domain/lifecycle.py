@@ -20,7 +20,7 @@ Step          planned ─> intent ─> sent ─> acknowledged ─> done | failed
 (each may fail early, and be planned again where it was not executed or is harmless to repeat;
 unknown is settled by evidence or by a person)
 
-Measurement   accepted <─> quarantined ─> retracted <─ accepted
+Measurement   accepted <─> quarantined ─> retracted <─ accepted   (another value is its next revision)
 
 Campaign      draft ─> running <─> paused ─> finished | aborted
 """

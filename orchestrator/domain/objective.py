@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import ConfigDict, Field, WithJsonSchema, model_validator
 
+from orchestrator.domain.durations import LabSeconds
 from orchestrator.domain.values import Frozen
 from orchestrator.domain.written import InOwnUnit, Number, never, own_unit, quantity_schema, when
 from orchestrator.units import parse, unit
@@ -20,10 +21,12 @@ class Target(Frozen):
     """A quantity that is measured, with its direction."""
 
     model_config = ConfigDict(
+        serialize_by_alias=True,
         json_schema_extra={
             **when("goal", "match", required=["value", "tolerance"]),
             "else": never("value", "tolerance"),
-        }
+            "dependentSchemas": {"due": {"properties": {"from": {"const": "later"}}, "required": ["from"]}},
+        },
     )
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")]
@@ -42,6 +45,11 @@ class Target(Frozen):
     """Value that is worth 1 (maximise) or 0 (minimise)."""
     weight: Annotated[Number, Field(gt=0)] = 1.0
     """Its share where several targets are combined; shares are taken of the sum of all weights."""
+    comes: Annotated[Literal["run", "later"], Field(alias="from")] = "run"
+    """Whence its values come: `run`, from the readings of the run; `later`, from people, who add them after it
+    (`athanor measure add`), while the bench is free and the configuration counts as pending."""
+    due: LabSeconds | None = None
+    """`later`: how long after the run's end a value is waited for; waited for as long as it takes where it is left out."""
 
     @model_validator(mode="before")
     @classmethod
@@ -58,6 +66,8 @@ class Target(Frozen):
     @model_validator(mode="after")
     def _check(self) -> Self:
         unit(self.unit)
+        if self.due is not None and self.comes != "later":
+            raise ValueError(f'target {self.name}: due belongs to from = "later"')
         if self.goal == "match" and (self.value is None or self.tolerance is None or self.tolerance <= 0):
             raise ValueError(f"target {self.name}: match needs a value and a tolerance above 0")
         if self.goal != "match" and (self.value is not None or self.tolerance is not None):
@@ -109,6 +119,16 @@ class Objective(Frozen):
     def names(self) -> tuple[str, ...]:
         """The targets' names, in order."""
         return tuple(target.name for target in self.targets)
+
+    @property
+    def of_run(self) -> tuple[str, ...]:
+        """The names of the targets that a run's readings give."""
+        return tuple(target.name for target in self.targets if target.comes == "run")
+
+    @property
+    def later(self) -> dict[str, float | None]:
+        """How many lab seconds after a run's end each other target is waited for; None for as long as it takes."""
+        return {target.name: target.due for target in self.targets if target.comes == "later"}
 
     @property
     def units(self) -> dict[str, str]:

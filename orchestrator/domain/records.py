@@ -17,7 +17,7 @@ from orchestrator.domain.lifecycle import (
 from orchestrator.domain.review import Signature
 from orchestrator.domain.values import Frozen, digest
 from orchestrator.domain.work import WorkOrder
-from orchestrator.errors import BadInput
+from orchestrator.errors import BadInput, Fault
 
 
 def _is_none(value: object) -> bool:
@@ -157,16 +157,20 @@ class Proposal(Frozen):
 
 
 class ExperimentRun(Frozen):
-    """One attempt to execute one replicate of an approved proposal."""
+    """One attempt to execute one replicate of an approved proposal, or an experiment that was done elsewhere."""
 
     run_key: str
-    """UUIDv7 of this attempt; travels to the host and, as SupervisoryTaskId, to the device."""
+    """UUIDv7 of this attempt; travels to the host and, as SupervisoryTaskId, to the device. Of an imported one a UUIDv8."""
     run_id: str
     """The replicate that all its attempts belong to."""
     attempt: int = 1
     campaign: str
-    proposal_id: str
+    source: Literal["bench", "imported"] = "bench"
+    """Where it was carried out: an imported one has no proposal, and counts for neither budget nor stocks."""
+    proposal_id: str | None
+    """None where it was imported."""
     revision: int
+    """Of the proposal; 0 where it was imported."""
     replicate: int = 1
     status: RunStatus = RunStatus.QUEUED
     reason: str | None = None
@@ -184,6 +188,41 @@ class ExperimentRun(Frozen):
     ended_lab: float | None = None
     ingested: bool = False
     """Whether its readings have been reduced; set together with the measurements."""
+    awaits: dict[str, float | None] = Field(default_factory=dict)
+    """Targets whose values come after the run -> lab seconds at which they are overdue; None for never."""
+    overdue: tuple[str, ...] = ()
+    """Of these, the ones that did not come in time: nobody waits for them any longer."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.proposal_id is None) != self.is_imported:
+            raise ValueError(f"run {self.run_key}: a run has a proposal, unless it was imported")
+        return self
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether it was done elsewhere."""
+        return self.source == "imported"
+
+    @property
+    def approval(self) -> tuple[str, int]:
+        """Name and revision of the proposal that it carries out.
+
+        Raises:
+            Fault: It was imported, and has none.
+        """
+        if self.proposal_id is None:
+            raise Fault(f"run {self.run_key} was imported; it has no proposal")
+        return self.proposal_id, self.revision
+
+
+class Evidence(Frozen):
+    """A file that somebody names as the source of a value; the file itself stays where it is."""
+
+    name: str
+    """The file's name, without its folder."""
+    sha256: str
+    """The hash of its bytes."""
 
 
 class Measurement(Frozen):
@@ -201,17 +240,33 @@ class Measurement(Frozen):
     uncertainty: float | None = None
     """Standard uncertainty, in the target's unit; None where nobody knows."""
     reduction: str
-    """Name and version, for example `cdse-emission/1`."""
+    """Name and version, for example `cdse-emission/1`; `entered/1` for what a person said."""
     raw_sha256: tuple[str, ...] = ()
     """Hashes of the raw readings it was reduced from."""
     reason: str | None = None
-    """Why it is quarantined or retracted."""
+    """Why it is quarantined or retracted, or why it was added or corrected."""
+    by: str | None = None
+    """The person who told this revision; None for what was reduced from a run."""
+    retracted_by: str | None = None
+    """The person who took it back."""
+    measured_at: datetime | None = None
+    """When it was measured, where somebody said so; else when its run ended."""
+    evidence: Evidence | None = None
+    """The file that it was taken from, where one was named."""
+    known_since: int | None = None
+    """Ledger number since which the ledger had another accepted value in its place: what was proposed from there on rested on
+    that. None where there was none."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.status is MeasurementStatus.ACCEPTED and self.value is None:
             raise ValueError(f"measurement of {self.target}: there is no value that could be accepted")
         return self
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """Run key, target and replicate: what its revisions share."""
+        return self.run_key, self.target, self.replicate
 
     @property
     def accepted(self) -> float | None:
@@ -230,7 +285,9 @@ class CampaignRecord(Frozen):
     fence: int = 0
     """Grows with each process that takes the campaign up; the host refuses older ones."""
     adapted: int = 0
-    """Runs (measured or infeasible) that the last adaptation had seen."""
+    """What the last adaptation had seen: a ledger number, or in ledgers of before a number of runs."""
+    adapted_counts: Literal["runs", "events"] = "runs"
+    """What `adapted` counts: `events`, or in ledgers of before `runs` (measured or infeasible)."""
     forgiven: int = 0
     """Failed runs, and runs without an accepted value, that a person had seen when the campaign was last resumed."""
     forgiven_infeasible: int = 0

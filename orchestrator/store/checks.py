@@ -1,5 +1,6 @@
 """Whether a change is legal, by what the ledger holds."""
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 from orchestrator.domain.events import EventKind
@@ -14,7 +15,7 @@ from orchestrator.domain.lifecycle import (
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, Measurement, Proposal
 from orchestrator.domain.values import Frozen
 from orchestrator.errors import BadInput, StoreError
-from orchestrator.store.documents import CAMPAIGNS, PROPOSALS, Kept, kept_of
+from orchestrator.store.documents import CAMPAIGNS, PROPOSALS, RUNS, Kept, kept_of
 from orchestrator.store.ledger import Reader
 
 _Value = TypeVar("_Value", bound=Frozen)
@@ -45,9 +46,9 @@ def everything(ledger: Reader, kept: Kept[_Value]) -> tuple[_Value, ...]:
     return tuple(map(kept.load, ledger.everything(kept.table)))
 
 
-def changed(ledger: Reader, kept: Kept[_Value], campaign: str, since: int = 0) -> tuple[_Value, ...]:
-    """Return what of a campaign changed after an event, in the order of change."""
-    return tuple(map(kept.load, ledger.changed(kept.table, campaign, since)))
+def changed(ledger: Reader, kept: Kept[_Value], campaign: str, since: int = 0) -> tuple[tuple[int, _Value], ...]:
+    """Return what of a campaign changed after an event, in the order of change, each with the number of that change's event."""
+    return tuple((seq, kept.load(document)) for seq, document in ledger.changed(kept.table, campaign, since))
 
 
 def find_stored(ledger: Reader, value: _Value) -> _Value | None:
@@ -158,6 +159,35 @@ def check_correction(ledger: Reader, measurement: Measurement) -> EventKind:
     return EventKind.CORRECTED
 
 
+def check_result(ledger: Reader, measurement: Measurement) -> EventKind:
+    """Return what happens with a value that a person tells, corrects or retracts: a first revision belongs to a completed run."""
+    if find_stored(ledger, measurement) is not None or measurement.revision > 1:
+        return check_correction(ledger, measurement)
+    run, what = get(ledger, RUNS, measurement.run_key), name_of(measurement)
+    if run is None or run.campaign != measurement.campaign:
+        raise StoreError(f"{what} is of no run of campaign {measurement.campaign}")
+    if run.status is not RunStatus.COMPLETED or not run.ingested:
+        raise StoreError(f"{what}: its run is {run.status}{'' if run.ingested else ', its readings are not in the ledger yet'}")
+    if measurement.replicate > 1:
+        known(ledger, measurement.evolve(replicate=measurement.replicate - 1))
+    return EventKind.ADDED
+
+
+def check_imported(ledger: Reader, run: ExperimentRun, measurements: Sequence[Measurement]) -> None:
+    """Refuse an experiment of elsewhere that the ledger has, that is none, or whose values are of another run."""
+    check_unknown(ledger, run)
+    what = name_of(run)
+    if not run.is_imported or run.status is not RunStatus.COMPLETED or not run.ingested or not run.measured:
+        raise StoreError(f"{what} is no imported run: it has to be completed, with its measured configuration")
+    for one in measurements:
+        first = (run.campaign, run.run_key, 1, 1)
+        check_same(f"run, replicate and revision of {name_of(one)}", first, (one.campaign, one.run_key, one.replicate, one.revision))
+
+
 def content(measurement: Measurement) -> tuple[object, ...]:
-    """Return what was measured; its status may have changed since, and its identifier is drawn anew at each reduction."""
-    return (measurement.value, measurement.uncertainty, measurement.reduction, measurement.raw_sha256)
+    """Return what was measured; its status may have changed since, and its identifier is drawn anew at each reduction.
+
+    Who said it and why belongs to the status; the file that it was taken from, and when it was measured, to the value.
+    """
+    said = (measurement.measured_at, measurement.evidence)
+    return (measurement.value, measurement.uncertainty, measurement.reduction, measurement.raw_sha256, *said)

@@ -1,14 +1,15 @@
 """What the ledger held at an earlier event: what a proposal could know when it was made."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import takewhile
 from typing import Any
 
+from orchestrator.domain.records import CampaignRecord
 from orchestrator.domain.values import canonical
 from orchestrator.errors import BadInput
 from orchestrator.ports import Changes, StoredEvent
-from orchestrator.store.documents import CAMPAIGNS, FOLLOWED, STATE, Kept, RowDocument, RowKey, abridge
+from orchestrator.store.documents import CAMPAIGNS, FOLLOWED, STATE, Kept, RowDocument, RowKey, abridge, kept_of
 
 _Rows = dict[tuple[str, RowKey], tuple[int, RowDocument]]
 
@@ -27,11 +28,21 @@ def rebuild(events: Iterable[StoredEvent], campaign: str, seq: int) -> Changes:
                 rows[table, STATE[table].key_of(document)] = (event.seq, _whole(document, snapshots))
     if (CAMPAIGNS.table, (campaign,)) not in rows:
         raise BadInput(f"no campaign {campaign!r} in this ledger at event {seq}")
-    return Changes(
-        seq=seq,
-        campaign=_select(rows, CAMPAIGNS)[0],
-        **{name: _select(rows, kept) for name, kept in FOLLOWED.items()},
-    )
+    record = _select(rows, CAMPAIGNS)[0][1]
+    return changes_of(seq, record, {name: _select(rows, kept) for name, kept in FOLLOWED.items()})
+
+
+def changes_of(seq: int, record: CampaignRecord, found: Mapping[str, tuple[tuple[int, Any], ...]]) -> Changes:
+    """Put together what has changed.
+
+    Args:
+        seq: Number of the last event.
+        record: The campaign as it is then.
+        found: By field of `Changes` the values, each with the number of the event that changed it.
+    """
+    numbered = ("runs", "measurements")
+    seqs = {kept_of(value).key(value): number for name in numbered for number, value in found[name]}
+    return Changes(seq, record, **{name: tuple(value for _, value in values) for name, values in found.items()}, seqs=seqs)
 
 
 def _whole(document: RowDocument, snapshots: dict[str, Any]) -> RowDocument:
@@ -43,7 +54,7 @@ def _whole(document: RowDocument, snapshots: dict[str, Any]) -> RowDocument:
     return {**document, "snapshot": snapshot}
 
 
-def _select(rows: _Rows, kept: Kept[Any]) -> tuple[Any, ...]:
-    """Return one table's values in the order of their last change, as the store does."""
+def _select(rows: _Rows, kept: Kept[Any]) -> tuple[tuple[int, Any], ...]:
+    """Return one table's values in the order of their last change, as the store does, each with that change's number."""
     mine = [(seq, key, document) for (table, key), (seq, document) in rows.items() if table == kept.table]
-    return tuple(kept.load(canonical(document)) for _, _, document in sorted(mine, key=lambda row: row[:2]))
+    return tuple((seq, kept.load(canonical(document))) for seq, _, document in sorted(mine, key=lambda row: row[:2]))

@@ -38,8 +38,8 @@ class Reader(Protocol):
         """Return a row's document."""
         ...
 
-    def changed(self, table: str, campaign: str, since: int) -> Sequence[str]:
-        """Return documents of a campaign's rows that changed after an event, in the order of change."""
+    def changed(self, table: str, campaign: str, since: int) -> Sequence[tuple[int, str]]:
+        """Return a campaign's rows that changed after an event, in the order of change: number of that change's event, document."""
         ...
 
     def highest_number(self, table: str, campaign: str) -> int:

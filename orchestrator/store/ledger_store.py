@@ -19,14 +19,16 @@ from orchestrator.domain.review import Answer, Page, Person, ReviewRequest
 from orchestrator.domain.values import Frozen
 from orchestrator.domain.work import WorkAnswer
 from orchestrator.errors import BadInput, StoreError
-from orchestrator.ports import Changes, Store, StoredEvent
+from orchestrator.ports import Changes, Result, Store, StoredEvent
 from orchestrator.store import reviewing, working
 from orchestrator.store.chain import read_event
 from orchestrator.store.checks import (
     campaign_of,
     changed,
     check_correction,
+    check_imported,
     check_new_revision,
+    check_result,
     check_run_step,
     check_successor,
     everything,
@@ -37,7 +39,7 @@ from orchestrator.store.checks import (
 )
 from orchestrator.store.documents import CAMPAIGNS, FOLLOWED, PAGES, PEOPLE, kept_of, load_reading
 from orchestrator.store.event_writer import EventWriter
-from orchestrator.store.history import rebuild
+from orchestrator.store.history import changes_of, rebuild
 from orchestrator.store.ingesting import Incident, ingest
 from orchestrator.store.ledger import Reader, Writer
 
@@ -68,11 +70,8 @@ class LedgerStore(Store):
     @override
     def changes(self, campaign: str, *, since: int = 0) -> Changes:
         with self.reading() as ledger:
-            return Changes(
-                seq=ledger.head()[0],
-                campaign=campaign_of(ledger, campaign),
-                **{name: changed(ledger, kept, campaign, since) for name, kept in FOLLOWED.items()},
-            )
+            seq, record = ledger.head()[0], campaign_of(ledger, campaign)
+            return changes_of(seq, record, {name: changed(ledger, kept, campaign, since) for name, kept in FOLLOWED.items()})
 
     @override
     def changes_until(self, campaign: str, seq: int) -> Changes:
@@ -273,6 +272,20 @@ class LedgerStore(Store):
             with self.writing() as ledger:
                 EventWriter(ledger, by, now).record(EventKind.INCIDENT, about=run, details={"what": str(incident)})
             raise
+
+    @override
+    def record_results(self, results: Sequence[Result], *, by: str, now: Instant) -> None:
+        with self.writing() as ledger:
+            for campaign in sorted({result.campaign for result in results}):
+                self._guard(ledger, campaign)
+            writer = EventWriter(ledger, by, now)
+            for result in results:
+                if result.run is not None:
+                    check_imported(ledger, result.run, result.measurements)
+                    writer.record(EventKind.IMPORTED, result.run, *result.measurements)
+                    continue
+                for measurement in result.measurements:
+                    writer.record(check_result(ledger, measurement), measurement)
 
     @override
     def update_measurement(self, measurement: Measurement, *, by: str, now: Instant, payload: Mapping[str, Any] | None = None) -> None:

@@ -125,7 +125,7 @@ def record_settlement(
 
 
 def _given(proposals: dict[tuple[str, int], Proposal], run: ExperimentRun) -> Proposal:
-    proposal = proposals.get((run.proposal_id, run.revision))
+    proposal = proposals.get(run.approval)
     if proposal is None:
         raise StoreError(f"{name_of(run)} belongs to no proposal that is decided here")
     return proposal
@@ -181,7 +181,7 @@ def take_back(writer: EventWriter, proposal: Proposal, runs: Sequence[Experiment
 def _waiting(ledger: Reader, proposal: Proposal) -> list[str]:
     key = (proposal.proposal_id, proposal.revision)
     runs = changed(ledger, RUNS, proposal.campaign)
-    return [run.run_key for run in runs if (run.proposal_id, run.revision) == key and run.status is RunStatus.QUEUED]
+    return [run.run_key for _, run in runs if (run.proposal_id, run.revision) == key and run.status is RunStatus.QUEUED]
 
 
 def record_restriction(writer: EventWriter, restriction: Restriction) -> Restriction:

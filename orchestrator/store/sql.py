@@ -73,12 +73,12 @@ class _Transaction:
     def find(self, table: str, key: RowKey) -> str | None:
         return self.connection.execute(_find(table), dict(zip(STATE[table].key_fields, key, strict=True))).scalar()
 
-    def changed(self, table: str, campaign: str, since: int) -> Sequence[str]:
+    def changed(self, table: str, campaign: str, since: int) -> Sequence[tuple[int, str]]:
         """Walk the index of campaign and event from there."""
         columns = TABLES[table].c
         order = [columns.event_seq, *(columns[name] for name in STATE[table].key_fields)]
-        statement = select(columns.document).where(columns.campaign == campaign, columns.event_seq > since)
-        return self.connection.execute(statement.order_by(*order)).scalars().all()
+        statement = select(columns.event_seq, columns.document).where(columns.campaign == campaign, columns.event_seq > since)
+        return [(seq, document) for seq, document in self.connection.execute(statement.order_by(*order))]
 
     def highest_number(self, table: str, campaign: str) -> int:
         columns = TABLES[table].c

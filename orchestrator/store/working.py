@@ -45,7 +45,7 @@ def _too_late(ledger: Reader, answer: WorkAnswer) -> str | None:
     run = get(ledger, RUNS, answer.run_key)
     if run is not None and run.status not in _WAITING:
         return f"run {run.run_key} is {run.status}; it waits for nobody"
-    for other in changed(ledger, WORK, answer.campaign):
+    for _, other in changed(ledger, WORK, answer.campaign):
         if (other.run_key, other.step) == (answer.run_key, answer.step) and other.status is not AnswerStatus.REFUSED:
             return f"step {answer.step} of run {answer.run_key} was answered by {other.person}; the first answer counts"
     return None

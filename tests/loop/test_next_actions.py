@@ -113,6 +113,45 @@ def test_after_the_adaptation_the_next_is_proposed() -> None:
     assert ask(history(done(1), campaign=adapted, values=(measured(1, 2.0),))) == (Propose(1),)
 
 
+def test_a_ledger_of_before_that_counts_runs_is_read_by_the_order_in_which_they_came() -> None:
+    """Of three runs two were learnt; a correction of the first is a lesson although the count stays."""
+    runs, values = (done(1), done(2), done(3)), (measured(1, 1.0), measured(2, 2.0), measured(3, 3.0))
+    given = tuple(proposal(number) for number in (1, 2, 3))
+    seqs: dict[tuple[str | int, ...], int] = {}
+    for run_, value, seq in zip(runs, values, (10, 20, 30), strict=True):
+        seqs |= {(run_.run_key,): seq, (*value.key, 1): seq}
+    past = History.of(Changes(31, RUNNING.evolve(adapted=2), given, runs, values, seqs=seqs))
+    assert (past.learnt_seq, past.lessons_seq) == (20, 30)
+    assert ask(past) == (Adapt(31),)
+    learnt = History.of(Changes(31, RUNNING.evolve(adapted=3), given, runs, values, seqs=seqs))
+    assert ask(learnt) == (Propose(1),)
+    better = values[0].evolve(revision=2, value=1.5)
+    changes = Changes(40, learnt.campaign, measurements=(better,), seqs={(*better.key, 2): 40})
+    assert ask(learnt.updated(changes)) == (Adapt(40),)
+    events = RUNNING.evolve(adapted=40, adapted_counts="events")
+    assert ask(learnt.updated(changes).updated(Changes(41, events))) == (Propose(1),)
+
+
+def test_of_several_replicates_the_mean_counts_with_its_combined_uncertainty() -> None:
+    """[JCGM 100:2008, 5.1.2]: of two readings with u = 3 and 4, u(mean) = sqrt(9 + 16) / 2."""
+    values = (measured(1, 1.0).evolve(uncertainty=3.0), measured(1, 2.0).evolve(replicate=2, uncertainty=4.0))
+    past = history(done(1), values=values)
+    (one,) = observations(past)
+    assert (one.values, one.uncertainties) == ({"y": 1.5}, {"y": 2.5})
+    unknown = measured(1, 6.0).evolve(replicate=3)
+    (one,) = observations(past.updated(Changes(8, RUNNING, measurements=(unknown,))))
+    assert (one.values, one.uncertainties) == ({"y": 3.0}, {})
+    retracted = unknown.evolve(status=MeasurementStatus.RETRACTED, reason="wrong vial")
+    (one,) = observations(past.updated(Changes(8, RUNNING, measurements=(retracted,))))
+    assert (one.values, one.uncertainties) == ({"y": 1.5}, {"y": 2.5})
+
+
+def test_values_that_people_took_back_are_no_failures_in_a_row() -> None:
+    runs = [done(number) for number in (1, 2, 3)]
+    gone = tuple(measured(number, 1.0, MeasurementStatus.RETRACTED) for number in (1, 2, 3))
+    assert ask(history(*runs, campaign=RUNNING.evolve(adapted=3), values=gone)) == (Propose(1),)
+
+
 def test_an_infeasible_run_is_a_lesson_too() -> None:
     assert ask(history(run(1, RunStatus.INFEASIBLE))) == (Adapt(7),)
 

@@ -97,6 +97,23 @@ def measurement(run: ExperimentRun, target: str = "wavelength", *, value: float 
     )
 
 
+def elsewhere() -> tuple[ExperimentRun, tuple[Measurement, ...]]:
+    """Return an experiment that was done elsewhere, and its value."""
+    key = "5c146b14-3c52-8afd-938a-375d0df1fbf6"
+    run = ExperimentRun(
+        run_key=key,
+        run_id=key,
+        campaign=CAMPAIGN,
+        source="imported",
+        proposal_id=None,
+        revision=0,
+        status=RunStatus.COMPLETED,
+        measured={"T": 250.0, "solvent": "ODE"},
+        ingested=True,
+    )
+    return run, (measurement(run, value=530.0),)
+
+
 @dataclass(frozen=True)
 class Told:
     """What a told history left in the store."""

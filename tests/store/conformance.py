@@ -9,7 +9,7 @@ import pytest
 from orchestrator.domain.events import EventKind
 from orchestrator.domain.lifecycle import CampaignStatus, MeasurementStatus, ProposalStatus, RunStatus
 from orchestrator.errors import BadInput, Fault, StoreError
-from orchestrator.ports import Store
+from orchestrator.ports import Result, Store
 from orchestrator.store.chain import GENESIS
 from tests.store.cases import (
     BY,
@@ -18,6 +18,7 @@ from tests.store.cases import (
     at,
     begin,
     campaign,
+    elsewhere,
     measurement,
     proposal,
     queued,
@@ -283,6 +284,59 @@ class StoreConformance:
             store.update_measurement(measurement(told.run, revision=4), by=BY, now=at(10))
         with pytest.raises(StoreError, match="a first revision comes by ingest"):
             store.update_measurement(measurement(told.run, "size"), by=BY, now=at(10))
+
+    def test_what_people_tell_is_recorded_whole_or_not_at_all(self, store: Store) -> None:
+        begin(store)
+        told = tell_experiment(store)
+        by, first = "person Ada", told.measurements[0]
+        second = measurement(told.run, value=514.5).evolve(replicate=2, measurement_id="second", by="Ada", known_since=7)
+        better = measurement(told.run, "yield", value=0.5, revision=2)
+        store.record_results([Result((second, better))], by=by, now=at(8))
+        retracted = second.evolve(status=MeasurementStatus.RETRACTED, reason="wrong vial", retracted_by="Ben")
+        run, (value,) = elsewhere()
+        store.record_results([Result((retracted,)), Result((value,), run)], by=by, now=at(9))
+        assert kinds(store)[-4:] == ["added", "corrected", "retracted", "imported"]
+        changes = store.changes(CAMPAIGN)
+        assert set(changes.measurements) == {first, told.measurements[1], better, retracted, value}
+        assert run in changes.runs
+        head = store.head()
+        assert changes == store.changes_until(CAMPAIGN, head[0])
+        assert changes.seqs[(run.run_key,)] == head[0]
+        third = second.evolve(replicate=3, measurement_id="third")
+        refused: list[tuple[Result, str]] = [
+            (Result((value,), run), "is in the ledger already"),
+            (Result((value,), run.evolve(run_key="other", run_id="other")), "run, replicate and revision"),
+            (Result((), run.evolve(run_key="other", run_id="other", measured={})), "is no imported run"),
+            (Result((measurement(told.run, revision=3),)), "is not in the ledger"),
+            (Result((second.evolve(replicate=5),)), "wavelength/4/1 is not in the ledger"),
+            (Result((first.evolve(run_key="nobody"),)), "is of no run of campaign"),
+            (Result((second,)), "retracted cannot become accepted"),
+        ]
+        for result, why in refused:
+            with pytest.raises(Fault, match=why):
+                store.record_results([Result((third,)), result], by=by, now=at(10))
+        assert store.head() == head
+
+    def test_a_run_that_is_not_completed_has_no_values_of_people(self, store: Store) -> None:
+        begin(store)
+        told = tell_execution(store)
+        with pytest.raises(StoreError, match="its run is running, its readings are not in the ledger yet"):
+            store.record_results([Result((measurement(told.run),))], by=BY, now=at(8))
+
+    def test_a_command_tells_a_value_beside_the_campaign_process_and_after_its_end(self, store: Store, ledgers: Ledgers) -> None:
+        begin(store)
+        store.take_up(CAMPAIGN, by="a process", now=at(2))
+        told = tell_experiment(store)
+        seen = store.changes(CAMPAIGN).seq
+        other = ledgers.open()
+        other.record_results([Result((measurement(told.run, value=520.0, revision=2),))], by="person Ada", now=at(8))
+        other.close()
+        (corrected,) = store.changes(CAMPAIGN, since=seen).measurements
+        assert corrected.value == 520.0
+        over = store.changes(CAMPAIGN).campaign.evolve(status=CampaignStatus.FINISHED, reason="budget spent")
+        store.update_campaign(over, kind=EventKind.FINISHED, by=BY, now=at(9))
+        store.record_results([Result((measurement(told.run, value=521.0, revision=3),))], by="person Ada", now=at(10))
+        assert store.changes(CAMPAIGN).campaign == over
 
     def test_results_after_a_retraction_come_again_in_peace(self, store: Store) -> None:
         begin(store)

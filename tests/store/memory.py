@@ -62,13 +62,13 @@ class _Transaction:
         row = self._rows.get((table, key))
         return None if row is None else row.document
 
-    def changed(self, table: str, campaign: str, since: int) -> Sequence[str]:
+    def changed(self, table: str, campaign: str, since: int) -> Sequence[tuple[int, str]]:
         hits = [
             (row.event_seq, key, row.document)
             for (name, key), row in self._rows.items()
             if name == table and row.searchable["campaign"] == campaign and row.event_seq > since
         ]
-        return [document for _, _, document in sorted(hits)]
+        return [(seq, document) for seq, _, document in sorted(hits)]
 
     def highest_number(self, table: str, campaign: str) -> int:
         mine = (row.searchable for (name, _), row in self._rows.items() if name == table)

@@ -46,6 +46,7 @@ def _model(spec: Mapping[str, Any]) -> Entity:
 def persons_of(source: Source) -> tuple[Entity, ...]:
     """Return the people who suggested, edited or decided something, by the names that the ledger has."""
     names = dict.fromkeys(name for one in source.changes.proposals for name in _people(one))
+    names |= dict.fromkeys(one.by for one in source.changes.measurements if one.by is not None)
     return tuple({"@id": _id("person", name), "@type": ["Person", "prov:Person"], "name": name} for name in names)
 
 
@@ -64,12 +65,15 @@ def run_entities(source: Source) -> Iterator[Entity]:
         for run in one.attempts:
             if run.status not in _ENDS:
                 continue
-            if (key := (run.proposal_id, run.revision)) not in seen:
+            if (key := run.approval) not in seen:
                 seen.add(key)
                 yield _proposal(one.approved)
             given = list(_configuration(source, one, run))
             results = list(_results(source, run))
             yield from (*given, *results, _action(source, one, run, (given, results, bench)))
+    for one in source.imported:
+        given, results = list(_configuration(source, one, one.run)), list(_results(source, one.run))
+        yield from (*given, *results, _imported(source, one.run, given, results))
 
 
 def _proposal(proposal: Proposal) -> Entity:
@@ -130,6 +134,28 @@ def _action(source: Source, one: Experiment, run: ExperimentRun, values: tuple[l
         **error,
         **({"agent": agents} if agents else {}),
         "prov:used": [plan, *_references(given), *bench],
+        "prov:wasAssociatedWith": [{"@id": ATHANOR}, *agents],
+    }
+
+
+def _imported(source: Source, run: ExperimentRun, given: list[Entity], results: list[Entity]) -> Entity:
+    """Describe an experiment that was done elsewhere: nothing is known of it but its configuration, its results and who told them."""
+    said = [one for one in source.changes.measurements if one.run_key == run.run_key]
+    agents = [{"@id": _id("person", name)} for name in dict.fromkeys(one.by for one in said if one.by is not None)]
+    ended = max((one.measured_at for one in said if one.measured_at is not None), default=None)
+    return {
+        "@id": _run_id(run),
+        "@type": ["CreateAction", "prov:Activity"],
+        "name": f"imported experiment {run.run_key}",
+        "description": "it was done elsewhere, and its results were imported",
+        "identifier": run.run_key,
+        "instrument": {"@id": ATHANOR},
+        "object": _references(given),
+        "result": [*([{"@id": "measurements.csv"}] if results else []), *_references(results)],
+        **_times(ended, "endTime", "prov:endedAtTime"),
+        "actionStatus": _COMPLETED,
+        **({"agent": agents} if agents else {}),
+        "prov:used": _references(given),
         "prov:wasAssociatedWith": [{"@id": ATHANOR}, *agents],
     }
 

@@ -8,12 +8,14 @@ from flows.report.export.columns import Column, Table, difference, moment, prefi
 from flows.report.export.decisions import answers_on, joined
 from flows.report.export.layers import commanded, forecast, forecasts, layer, results, sent, uncertainties
 from flows.report.export.proposals import decision_moments
-from flows.report.export.runs import configurations, moments, result_cells
+from flows.report.export.runs import configurations, moments, numbers, result_cells
 from flows.report.export.source import Source
 from orchestrator.domain.objective import Objective
 
 _HEADS: Final = (
-    Column("experiment", "Number of the experiment, from 1, in the order of proposals and replicates.", "integer"),
+    Column(
+        "experiment", "Number of the experiment, from 1, in the order of proposals and replicates; empty for an imported one.", "integer"
+    ),
     Column("state", "Where its last attempt stands.", "category"),
     Column("reason", "Why it ended as it did."),
 )
@@ -38,6 +40,7 @@ _TAILS: Final = (
     *moment("queued", "the last attempt was approved to be carried out"),
     *moment("started", "the bench began with it"),
     *moment("ended", "the bench ended it"),
+    Column("source", "Where it was carried out: `bench`, or `imported` for an experiment of elsewhere.", "category"),
 )
 _USED: Final = "as it was carried out: read back where instruments say, else as approved"
 
@@ -53,14 +56,13 @@ def experiments_table(source: Source) -> Table:
     targets = (*results(source.objective), *uncertainties(source.objective))
     expected = (*forecasts(source.objective, source.changes.proposals), *residuals)
     columns = (*_HEADS, *layer("configuration", space, _USED), *targets, *expected, *_TAILS, *layers)
-    rows = tuple(_row(source, one, arguments) for one in source.experiments)
-    return Table("experiments", "One row per experiment: the wide table.", columns, rows, ("experiment",))
+    rows = tuple(_row(source, one, arguments) for one in (*source.experiments, *source.imported))
+    return Table("experiments", "One row per experiment: the wide table.", columns, rows, ("run_key",))
 
 
 def _row(source: Source, one: Experiment, arguments: Sequence[Column]) -> dict[str, Any]:
     run, approved = one.run, one.approved
     return {
-        "experiment": one.index,
         "state": str(one.status),
         "reason": run.reason,
         **prefixed("configuration", one.configuration),
@@ -77,8 +79,7 @@ def _row(source: Source, one: Experiment, arguments: Sequence[Column]) -> dict[s
         "policy": approved.provenance.policy,
         "batch": approved.provenance.batch,
         "acquisition": approved.provenance.acquisition,
-        "proposal": approved.number,
-        "revision": run.revision,
+        **numbers(one),
         "replicate": run.replicate,
         "attempts": len(one.attempts),
         "run_key": run.run_key,

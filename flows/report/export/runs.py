@@ -10,6 +10,8 @@ from flows.report.export.layers import commanded, layer, results, sent
 from flows.report.export.source import Source, when
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import ExperimentRun
+from orchestrator.domain.run_code import run_code
+from orchestrator.history import History
 
 _HEADS: Final = (
     Column("run_key", "Key of this attempt; it travels to the bench, and to devices that take one."),
@@ -20,8 +22,8 @@ _HEADS: Final = (
 )
 _TAILS: Final = (
     Column("objective", "Objective value, larger is better; empty where a target is missing.", "number"),
-    Column("experiment", "Number of the experiment in experiments.csv.", "integer"),
-    Column("proposal", "Number of the proposal.", "integer"),
+    Column("experiment", "Number of the experiment in experiments.csv; empty for an imported one.", "integer"),
+    Column("proposal", "Number of the proposal; empty for an imported run.", "integer"),
     Column("revision", "Revision of the proposal that was carried out.", "integer"),
     Column("replicate", "Number of the replicate, from 1.", "integer"),
     Column("position", "Position in a sampler."),
@@ -29,6 +31,10 @@ _TAILS: Final = (
     *moment("started", "the bench began"),
     *moment("ended", "the bench ended"),
     Column("evidence", "Why an unknown end was settled or another attempt allowed: JSON."),
+    Column("source", "Where it was carried out: `bench`, or `imported` for an experiment of elsewhere.", "category"),
+    Column("code", "Its short code on paper: number, replicate and check character."),
+    Column("awaits", "Targets whose values come later and have not come yet, with spaces between."),
+    Column("overdue", "Targets whose values did not come in time, with spaces between."),
 )
 
 
@@ -36,7 +42,12 @@ def runs_table(source: Source) -> Table:
     """Return one row per attempt: keys, state, then proposed, approved, commanded and measured values, then results."""
     space, arguments = source.space, commanded(source.changes.runs, source.changes.proposals)
     layers = (*layer("proposed", space), *layer("approved", space), *arguments, *layer("measured", space))
-    rows = [_row(source, one, run, arguments) for one in source.experiments for run in one.attempts]
+    awaited = History.of(source.changes).awaited
+    rows = [
+        {**_row(source, one, run, arguments), "awaits": " ".join(awaited.get(run.run_key, ())) or None}
+        for one in (*source.experiments, *source.imported)
+        for run in one.attempts
+    ]
     columns = (*_HEADS, *layers, *results(source.objective), *_TAILS)
     return Table("runs", "One row per attempt to carry out an experiment.", columns, tuple(rows), ("run_key",))
 
@@ -53,21 +64,32 @@ def _row(source: Source, experiment: Experiment, run: ExperimentRun, arguments: 
         **sent(run, arguments),
         **(result_cells(experiment, source.objective) if last else {}),
         "objective": experiment.score if last else None,
-        "experiment": experiment.index,
-        "proposal": experiment.approved.number,
-        "revision": run.revision,
+        **numbers(experiment),
         "replicate": run.replicate,
         "position": run.position,
         **moments(source, run),
         "evidence": json.dumps(run.evidence, sort_keys=True) if run.evidence else None,
+        "code": None if run.is_imported else run_code(experiment.approved.number, run.replicate),
+        "overdue": " ".join(run.overdue) or None,
     }
+
+
+def numbers(experiment: Experiment) -> dict[str, Any]:
+    """Return what an experiment is called by, and where it was done; an imported one has no number and no proposal."""
+    run = experiment.run
+    if experiment.is_imported:
+        return {"experiment": None, "proposal": None, "revision": None, "source": run.source}
+    return {"experiment": experiment.index, "proposal": experiment.approved.number, "revision": run.revision, "source": run.source}
 
 
 def configurations(experiment: Experiment, run: ExperimentRun) -> dict[str, Any]:
     """Return what was proposed, approved and measured of one attempt."""
-    return {
+    planned = {
         **prefixed("proposed", experiment.proposed.configuration),
         **prefixed("approved", experiment.approved.configuration),
+    }
+    return {
+        **({} if experiment.is_imported else planned),
         **prefixed("measured", {column: run.measured.get(column) for column in experiment.columns}),
     }
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Final
 
-from flows.report.experiments import Experiment, experiments_of
+from flows.report.experiments import Experiment, experiments_of, imported_of
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, Reading
 from orchestrator.domain.space import SearchSpace
@@ -44,6 +44,11 @@ class Source:
     def experiments(self) -> tuple[Experiment, ...]:
         """Attempts, proposals and results gathered."""
         return experiments_of(self.changes, self.objective, self.space.columns)
+
+    @cached_property
+    def imported(self) -> tuple[Experiment, ...]:
+        """Experiments that were done elsewhere."""
+        return imported_of(self.changes, self.objective, self.space.columns)
 
     @cached_property
     def runs(self) -> Mapping[str, ExperimentRun]:

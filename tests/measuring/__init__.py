@@ -1,0 +1,1 @@
+"""Values that come late, in parts, from elsewhere, or were wrong."""
