@@ -77,6 +77,8 @@ class FunctionSpec(Frozen):
 class InstrumentSpec(Frozen):
     """One instrument: on a link, or a person or a program that needs none."""
 
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["link"]}, {"required": ["calls"]}]})
+
     driver: str
     """The driver's name; `reference/drivers` lists them. Or a plug-in: a name of an installed package, or `./FILE.py:CLASS`."""
     link: str | None = None

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from flows.cli.init import Template, scaffold
 from flows.plans.binding import bench_binding
+from flows.plans.plan import load_plan
 from instruments.bench.called import dry_calls, functions_of
 from instruments.bench.file import load_bench
 from instruments.bench.lanes import lane_of, lanes_of, wires_of
@@ -180,3 +182,15 @@ def test_a_function_of_a_package_is_known_by_the_hash_of_its_source(tmp_path: Pa
     assert found.what == "function colorsys:rgb_to_hsv"
     assert found.source.endswith("colorsys.py")
     assert len(found.sha256) == 64
+
+
+@pytest.mark.slow
+def test_the_scaffold_of_a_function_is_sound_and_measures_what_the_function_returns(tmp_path: Path) -> None:
+    scaffold(tmp_path, Template.FUNCTION)
+    plan = load_plan(tmp_path / "campaign.toml")
+    assert [step.do for step in plan.recipe.expand(plan.sample[0])] == ["film.cast"]
+    assert "film.py" in "".join(plan.snapshot["files"])
+    campaign = tmp_path / "campaign.toml"
+    campaign.write_text(campaign.read_text().replace('name = "conductivity"', 'name = "conductance"'))
+    with pytest.raises(BadInput, match=r"target conductance: the calls of bench.toml return only conductivity, thickness"):
+        load_plan(campaign)

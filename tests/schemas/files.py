@@ -50,7 +50,7 @@ def kind_of(text: str) -> str | None:
 
 def all_files() -> list[Path]:
     """Return one of each different file that is an example, a scaffold or a laboratory's."""
-    folders = ("examples", "flows/cli/scaffold", "instruments/profiles", "tests/golden")
+    folders = ("examples", "flows/cli/scaffold", "flows/cli/templates", "instruments/profiles", "tests/golden")
     places = [path for folder in folders for path in (ROOT / folder).rglob("*.toml")]
     return list({path.read_bytes(): path for path in sorted(places, reverse=True) if kind_of(path.read_text())}.values())
 
