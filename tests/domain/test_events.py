@@ -11,6 +11,7 @@ OF_STATUSES = {
     *(status for status in RunStatus if status not in (RunStatus.FAILED, RunStatus.INFEASIBLE)),
     *(f"review-{status}" for status in ReviewStatus),
     *(f"answer-{status}" for status in AnswerStatus if status is not AnswerStatus.ACCEPTED),
+    *(f"work-{status}" for status in AnswerStatus),
     "restriction-lifted",
 }
 """Kinds that are named after the status that the event brings; failed and infeasible runs are ingested."""
