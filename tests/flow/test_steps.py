@@ -22,6 +22,7 @@ from orchestrator.domain.records import CampaignRecord, Reading, RunReport, RunR
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput, BenchLatched
+from orchestrator.history import lessons
 from orchestrator.ports import Bench
 from policies.random_search import RandomPolicy
 from tests.store.memory import MemoryStore
@@ -150,7 +151,7 @@ def test_a_failed_and_an_infeasible_run_give_no_measurement_but_only_the_latter_
     steps = steps_over(Box({0: (RunStatus.FAILED, {}), 1: (RunStatus.INFEASIBLE, {})}))
     carry(steps)
     assert len(steps.refresh().measurements) == 2
-    assert steps.history.campaign.adapted == 3
+    assert lessons(steps.history) == 3
 
 
 def test_a_latched_bench_pauses_the_campaign_as_stopped() -> None:

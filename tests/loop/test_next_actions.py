@@ -58,7 +58,7 @@ def measured(number: int, value: float | None, status: MeasurementStatus = Measu
 def history(
     *runs: ExperimentRun, campaign: CampaignRecord = RUNNING, proposals: tuple[Proposal, ...] = (), values: tuple[Measurement, ...] = ()
 ) -> History:
-    given = {one.proposal_id: one for one in (*(proposal(int(one.proposal_id[1:])) for one in runs), *proposals)}
+    given = {one.proposal_id: one for one in (*(proposal(int(one.approval[0][1:])) for one in runs), *proposals)}
     return History.of(Changes(7, campaign, tuple(given.values()), runs, values))
 
 

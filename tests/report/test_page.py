@@ -63,7 +63,7 @@ def test_every_section_has_its_plots(full: Document) -> None:
         "plot-spectra", "plot-durations",
     ]  # fmt: skip
     anchors = [attributes["id"] for tag, attributes in full.tags if tag == "section"]
-    assert anchors == list(SECTIONS)
+    assert anchors == [one for one in SECTIONS if one not in ("imported", "values")]  # which most campaigns have nothing for
 
 
 def test_the_coverage_of_each_target_is_told_in_words(full: Document) -> None:
