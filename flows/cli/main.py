@@ -19,6 +19,7 @@ from flows.cli import (
     campaign_commands,
     commissioning_commands,
     file_commands,
+    measure_import,
     reading_commands,
     review_commands,
     status,
@@ -54,6 +55,7 @@ app.add_typer(study_commands.priors_app, name="priors")
 app.add_typer(review_commands.review_app, name="review")
 app.add_typer(review_commands.people_app, name="people")
 app.add_typer(trust_commands.trust_app, name="trust")
+app.add_typer(measure_import.app, name="measure")
 
 
 def check_packages() -> None:
