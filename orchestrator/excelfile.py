@@ -78,7 +78,7 @@ class Workbook:
     def cells(self, sheet: str | None) -> dict[int, list[str]]:
         """Return the texts of a sheet's rows that are not empty, by row, merged cells among them; see `table`."""
         name = self._chosen(sheet)
-        rows = ((row[0].row, ["" if cell.value is None else str(cell.value) for cell in row]) for row in self._values[name].iter_rows())
+        rows = ((row[0].row, ["" if cell.value is None else str(cell.value) for cell in row]) for row in self._page(name).iter_rows())
         return {number: texts for number, texts in rows if any(texts)}
 
     def hidden(self, sheet: str | None) -> tuple[str, ...]:
@@ -97,13 +97,17 @@ class Workbook:
             raise BadInput(f"{self._what} has no sheet {sheet!r}; it has {listed}")
         return sheet
 
-    def _rows(self, name: str, what: str, header: int, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
-        values, formulas = self._values[name], self._formulas[name]
-        if values.max_row * values.max_column > _MOST:
-            last = f"{get_column_letter(values.max_column)}{values.max_row}"
+    def _page(self, name: str) -> Any:
+        page = self._values[name]
+        if page.max_row * page.max_column > _MOST:
+            last = f"{get_column_letter(page.max_column)}{page.max_row}"
             raise BadInput(
-                f"{what} reaches to cell {last}; expected {_MOST} cells at most (delete empty rows and columns behind the table)"
+                f"{self._what}, sheet {name!r} reaches to cell {last}; expected {_MOST} cells at most (delete empty rows and columns)"
             )
+        return page
+
+    def _rows(self, name: str, what: str, header: int, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
+        values, formulas = self._page(name), self._formulas[name]
         for one in sorted(values.merged_cells.ranges, key=str):
             if one.max_row >= header:
                 raise BadInput(f"{what}: cells {one} are merged; expected a value in each cell of the table")
