@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import ConfigDict, Field, ValidationError, WithJsonSchema, field_validator, model_validator
 
 from orchestrator.domain.values import Frozen, explain
-from orchestrator.domain.written import Flag, Number, Whole, either
+from orchestrator.domain.written import Flag, Number, Whole, either, never
 from orchestrator.errors import BadInput
 from orchestrator.importing.dates import check_format
 from orchestrator.tablefile import Dialect
@@ -62,7 +62,12 @@ class LayoutSpec(Dialect):
 class ColumnSpec(Frozen):
     """What becomes of a column; `[columns]` has one for each, by its name in the header."""
 
-    model_config = ConfigDict(json_schema_extra=either(*_ROLES))
+    model_config = ConfigDict(
+        json_schema_extra={
+            **either(*_ROLES),
+            "dependentSchemas": {"unit": never("run", "date", "ignored"), "names": {"required": ["parameter"]}},
+        }
+    )
 
     parameter: str | None = None
     """It holds this column of the search space (`name.component` of a composition)."""
@@ -72,7 +77,7 @@ class ColumnSpec(Frozen):
     """It holds the standard uncertainty of this target's values."""
     run: Literal[True] | None = None
     """It holds the code or key of a run that the ledger has; then no column is a parameter."""
-    date: str | None = None
+    date: Annotated[str, WithJsonSchema({"type": "string", "pattern": "^(iso|excel)$|%", "examples": ["%d.%m.%Y %H:%M"]})] | None = None
     """It says when it was measured: `iso`, `excel` (days as a spreadsheet counts them), or a pattern such as `%d.%m.%Y %H:%M`."""
     ignored: Literal[True] | None = None
     """Nothing becomes of it."""

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from orchestrator.domain.campaign import CampaignFile
@@ -14,7 +14,7 @@ from orchestrator.importing.guessing import Guess, guess_layout, is_units_row
 from orchestrator.importing.headers import bare, parted
 from orchestrator.importing.mapping import UNDECIDED, LayoutSpec
 from orchestrator.importing.opening import Opened, Source, open_table
-from orchestrator.units import unit
+from orchestrator.units import same_dimension, unit
 
 _DATES: Final = (
     (ISO, re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?", re.ASCII)),
@@ -34,6 +34,11 @@ _BELOW: Final = re.compile(r"\s*[<≤]")
 _ABOVE: Final = re.compile(r"\s*[>≥]")
 _WORDS: Final = re.compile(r"n\.?\s?[dn]\.?|lod|loq|<\s?lo[dq]|bdl", re.IGNORECASE)
 """Not detected, `nicht nachgewiesen`, limit of detection or of quantification, below detection limit."""
+
+_SUMMARY: Final = re.compile(
+    r"(total|sum|summe|gesamt|mean|average|mittelwert|mw|median|min|max|std|sd|standardabweichung|Σ|ø)\.?:?", re.IGNORECASE
+)
+"""What rows begin with that hold no experiment but something computed from the others."""
 
 
 @dataclass
@@ -67,10 +72,10 @@ class _Draft:
         if f'"{UNDECIDED}"' in table:
             self.undecided.append(f"column {column!r}: {reason}")
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """What has no column yet."""
-        return tuple(name for name in (*self.space.columns, *self.targets) if name not in self.held)
+    def numbers(self, written: str | None) -> tuple[str, ...]:
+        """Return what is a number and has no column yet, of the dimension of a unit where that is known."""
+        free = {name: own for name, own in {**self.space.units, **self.targets}.items() if name not in self.held}
+        return tuple(name for name, own in free.items() if written is None or same_dimension(written, own))
 
 
 def propose(source: Source, campaign: CampaignFile, sheet: str | None = None) -> tuple[Proposal, Opened]:
@@ -88,9 +93,14 @@ def propose(source: Source, campaign: CampaignFile, sheet: str | None = None) ->
         raise BadInput(f"{source.name} is no Excel file (.xlsx) and has no sheet {sheet!r}")
     opened = open_table(source, _looked_at(guess, sheet))
     draft = _Draft(campaign.space(), {target.name: target.unit for target in campaign.spec.targets})
+    skipped, looked_at = _without_summaries(opened)
     for name in opened.table.columns:
-        _propose_column(name, opened, draft)
+        _propose_column(name, looked_at, draft)
     layout = _layout(guess, sheet, opened, draft)
+    if skipped:
+        layout.append(
+            f"skip = {_toml(list(skipped))}  # {_line(', '.join(skipped.values()))} begins like something computed from the others"
+        )
     constants = _constants(draft)
     censored = _censored(opened, draft)
     text = "\n".join((*layout, "", "[columns]", *draft.lines, *constants, *censored, ""))
@@ -116,6 +126,19 @@ def _in_sheet(rows: Mapping[int, Sequence[str]]) -> tuple[int, bool]:
     header = next((number for number, cells in rows.items() if sum(map(bool, cells)) == widest), 1)
     below = next((cells for number, cells in rows.items() if number > header), [])
     return header, bool(below) and is_units_row(below)
+
+
+def _without_summaries(opened: Opened) -> tuple[dict[str, str], Opened]:
+    """Return what rows begin with that hold no experiment, with their places, and the table without them."""
+    found: dict[str, str] = {}
+    kept = []
+    for row in opened.table.rows:
+        first = next(cell.strip() for cell in row.cells if cell.strip())
+        if _SUMMARY.fullmatch(first):
+            found.setdefault(first, f"line {row.line}")
+        else:
+            kept.append((row.line, list(row.cells)))
+    return found, replace(opened, table=replace(opened.table, lines=tuple(kept)))
 
 
 # ---------------------------------------------------------------------- sections
@@ -174,9 +197,8 @@ def _propose_column(name: str, opened: Opened, draft: _Draft) -> None:
         if found := judge(quantity, written, cells, draft):
             draft.add(name, *found)
             return
-    if draft.names and cells and _is_numeric(cells):
-        lacking = ", ".join(draft.names)
-        draft.add(name, f'target = "{UNDECIDED}"', f"is it {lacking} (then parameter or target), or ignored = true?")
+    if (lacking := draft.numbers(written)) and cells and _is_numeric(cells):
+        draft.add(name, f'target = "{UNDECIDED}"', f"is it {', '.join(lacking)} (parameter or target), or ignored = true?")
     else:
         draft.add(name, "ignored = true", "no parameter or target is called so")
 
