@@ -81,11 +81,13 @@ class Workbook:
         rows = ((row[0].row, ["" if cell.value is None else str(cell.value) for cell in row]) for row in self._page(name).iter_rows())
         return {number: texts for number, texts in rows if any(texts)}
 
-    def hidden(self, sheet: str | None) -> tuple[str, ...]:
-        """Return what of a sheet is hidden from whoever looks at it: rows and columns, as it calls them."""
+    def remarks(self, sheet: str | None) -> tuple[str, ...]:
+        """Say what of a sheet is hidden from whoever looks at it, and which cells are struck through."""
         found = self._values[self._chosen(sheet)]
-        rows = (f"row {number}" for number, one in sorted(found.row_dimensions.items()) if one.hidden)
-        return (*rows, *(f"column {letter}" for letter, one in sorted(found.column_dimensions.items()) if one.hidden))
+        rows = (f"row {number} is hidden" for number, one in sorted(found.row_dimensions.items()) if one.hidden)
+        columns = (f"column {letter} is hidden" for letter, one in sorted(found.column_dimensions.items()) if one.hidden)
+        cells = (cell for row in found.iter_rows() for cell in row if cell.value is not None and cell.font is not None and cell.font.strike)
+        return (*rows, *columns, *(f"cell {cell.coordinate} is struck through" for cell in cells))
 
     def _chosen(self, sheet: str | None) -> str:
         listed = ", ".join(map(repr, self.sheets))

@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from flows.cli.console import console, emit
-from flows.cli.options import JsonOption
+from flows.cli.options import ByOption, JsonOption, LabOption, ReasonOption
 from orchestrator.commandline import typed
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
@@ -38,6 +38,9 @@ def add_to(group: typer.Typer, bring: "Bring | None" = None) -> None:
             Path | None, typer.Option("--propose-mapping", help="New file for the mapping that is proposed.")
         ] = None,
         sheet: Annotated[str | None, typer.Option("--sheet", help="Sheet of an Excel file, while there is no mapping.")] = None,
+        lab: LabOption = None,
+        by: ByOption = "operator",
+        reason: ReasonOption = "",
         yes: Annotated[bool, typer.Option("--yes", help="Bring what is shown; else nothing is written.")] = False,
         as_json: JsonOption = False,
     ) -> None:
@@ -57,7 +60,7 @@ def add_to(group: typer.Typer, bring: "Bring | None" = None) -> None:
             importing.keep_proposal(seen, propose_mapping)
             console.print(f"the proposed mapping is in {propose_mapping}: look at each line, decide what is `?`, then name it by --mapping")
         if yes and bring is not None:
-            console.print(importing.bring_results(seen, campaign, bring))
+            console.print(importing.bring_results(seen, campaign, bring, lab=lab, by=by, reason=reason))
         elif mapping is not None:
             importing.refuse_problems(seen)
             again = typed("measure", "import", file, "--campaign", campaign, "--mapping", mapping, "--yes")

@@ -5,26 +5,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from orchestrator.domain.campaign import load_campaign
+from flows.plans.lab import Lab, find_lab
+from flows.plans.ledger import open_campaign
+from flows.plans.snapshots import file_of
+from orchestrator.domain.campaign import CampaignFile, load_campaign
 from orchestrator.domain.entered import Entry
+from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
 from orchestrator.importing.preview import Preview, preview
 
 
 @dataclass(frozen=True, slots=True)
-class Results:
-    """What is to be put into a campaign's ledger."""
+class Evidence:
+    """Who brings results, and what they rest on."""
 
-    campaign_file: Path
-    entries: Sequence[Entry]
-    evidence: Mapping[str, str]
-    """File, mapping and their hashes: how the entries came about."""
+    by: str
+    reason: str
+    file: str
+    """The file's name."""
+    sha256: str
+    """The hash of its bytes."""
 
 
 class Bring(Protocol):
-    """Puts results into a ledger, all of them or none."""
+    """Puts results into a campaign's ledger, all of them or none, configurations outside today's space among them."""
 
-    def __call__(self, results: Results) -> str:
+    def __call__(self, lab: Lab, campaign: str, entries: Sequence[Entry], evidence: Evidence) -> str:
         """Return a line that says what came of it."""
         ...
 
@@ -53,26 +59,56 @@ def keep_proposal(seen: Preview, out: Path) -> None:
         raise BadInput(f"{out} cannot be written: {error.strerror}") from error
 
 
-def bring_results(seen: Preview, campaign_file: Path, bring: Bring) -> str:
+def bring_results(seen: Preview, campaign_file: Path, bring: Bring, *, lab: Path | None, by: str, reason: str) -> str:
     """Bring what a preview has shown.
 
     Args:
         seen: The preview, read by a mapping that a person declared.
         campaign_file: Whose results these are.
         bring: Puts them into the campaign's ledger.
+        lab: The lab's folder; None for the only one beside the campaign file.
+        by: Who brings them.
+        reason: Why; the mapping's hash is added to it.
 
     Returns:
         What came of it.
 
     Raises:
-        BadInput: The mapping was only proposed, or something is in the way; nothing is brought.
+        BadInput: The mapping was only proposed, something is in the way, or the ledger has the campaign in other names or units;
+            nothing is brought.
     """
     if seen.mapping_sha256 is None:
-        raise BadInput(
-            f"{seen.file}: the mapping was only proposed, so nothing is brought; keep it (--propose-mapping), name it (--mapping)"
-        )
+        raise BadInput(f"{seen.file}: a proposed mapping brings nothing; keep it by --propose-mapping, name it by --mapping")
     refuse_problems(seen)
-    return bring(Results(campaign_file, seen.entries, seen.evidence))
+    file, found = load_campaign(campaign_file, free=True), find_lab(lab, here=campaign_file.resolve().parent)
+    with open_campaign(found, file.name, read_only=True) as (_, history):
+        refuse_other_units(file, file_of(history.campaign))
+    why = f"{reason}; mapping {seen.mapping_sha256}" if reason else f"mapping {seen.mapping_sha256}"
+    return bring(found, file.name, seen.entries, Evidence(by, why, seen.file, seen.sha256))
+
+
+def refuse_other_units(file: CampaignFile, stored: CampaignFile) -> None:
+    """Refuse results that were read in other names or units than those that the ledger has for the campaign.
+
+    Raises:
+        BadInput: Names the first that differs.
+    """
+    for what, mine, kept in (
+        ("parameter", _units(file.space()), _units(stored.space())),
+        ("target", _in(file.objective.units), _in(stored.objective.units)),
+    ):
+        for name in dict.fromkeys((*mine, *kept)):
+            if mine.get(name) != kept.get(name):
+                here, there = (one.get(name, "absent") for one in (mine, kept))
+                raise BadInput(f"{file.path}: {what} {name} is {here}, and {there} in the ledger; `athanor amend` accepts a changed file")
+
+
+def _units(space: SearchSpace) -> dict[str, str]:
+    return {**dict.fromkeys(space.columns, "a name"), **_in(space.units)}
+
+
+def _in(units: Mapping[str, str]) -> dict[str, str]:
+    return {name: f"in {unit or '1'}" for name, unit in units.items()}
 
 
 def refuse_problems(seen: Preview) -> None:

@@ -112,7 +112,7 @@ def open_table(source: Source, layout: LayoutSpec) -> Opened:
 def _sheet(source: Source, layout: LayoutSpec) -> tuple[TableFile, tuple[str, ...]]:
     book = source.workbook()
     table = book.table(layout.sheet, header=layout.header, dialect=layout.dialect)
-    notes = (f"{table.what}: {one} is hidden; it is read like the others" for one in book.hidden(layout.sheet))
+    notes = (f"{table.what}: {one}; it is read like the others" for one in book.remarks(layout.sheet))
     if layout.comment:
         kept = tuple((line, cells) for line, cells in table.lines if not cells[0].lstrip().startswith(layout.comment))
         table = replace(table, lines=kept)

@@ -1,6 +1,5 @@
 """What would become of a file, before anything is written: each column, the first rows, and all that is in the way."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,11 +54,6 @@ class Preview:
     def may_be_brought(self) -> bool:
         """Whether the entries may go into a ledger: by a mapping that somebody declared, without a problem."""
         return self.mapping_sha256 is not None and not self.problems
-
-    @property
-    def evidence(self) -> Mapping[str, str]:
-        """What says later how the entries came about."""
-        return {"file": self.file, "file_sha256": self.sha256, "mapping_sha256": self.mapping_sha256 or "", "mapping": self.mapping}
 
 
 def preview(path: Path, campaign: CampaignFile, mapping: Path | None = None, *, sheet: str | None = None) -> Preview:

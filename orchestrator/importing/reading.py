@@ -15,7 +15,7 @@ from orchestrator.importing.mapping import ColumnSpec
 from orchestrator.importing.opening import Opened
 from orchestrator.numerals import shown
 from orchestrator.tablefile import Cell, Row
-from orchestrator.units import convert
+from orchestrator.units import convert, unit
 
 _BOUND: Final = re.compile(r"\s*(<=?|=<|≤|>=?|=>|≥)\s*(?![<>=≤≥])(.*?)\s*", re.DOTALL)
 
@@ -45,6 +45,7 @@ def read_entries(opened: Opened, fitted: Fitted) -> ReadTable:
         found = _RowReader(row, fitted)
         entry = found.read()
         problems += found.problems
+        notes += found.notes
         if entry is not None and entry.values:
             entries.append(entry)
         elif entry is not None:
@@ -60,6 +61,7 @@ class _RowReader:
     def __init__(self, row: Row, fitted: Fitted) -> None:
         self._row, self._fitted, self._spec = row, fitted, fitted.spec
         self.problems: list[str] = []
+        self.notes: list[str] = []
 
     def read(self) -> Entry | None:
         """Return what the row says; None where `problems` says what is wrong."""
@@ -113,15 +115,20 @@ class _RowReader:
         if getattr(rules, side) != "quarantine":
             keep = f'[censored] {side} = "quarantine" keeps it without a value'
             raise BadInput(f"{cell.place}: {shown(cell)} is {said} and no value; {keep}")
-        unit = "" if cell.like(bound[2]).quantity()[1] else self._fitted.units[name]
-        return Entered(None, reason=f"{said}: {text} {unit}".rstrip())
+        behind = "" if cell.like(bound[2]).quantity()[1] else self._fitted.units[name]
+        return Entered(None, reason=f"{said}: {text} {behind}".rstrip())
 
     def _number(self, cell: Cell) -> float:
         """Read a number in its column's unit, or in one that stands in the cell, and convert it to the campaign's."""
         value, given = cell.quantity()
-        unit = given or self._fitted.units[cell.column]
+        declared, own = self._fitted.units[cell.column], self._fitted.own[cell.column]
         try:
-            return convert(value, unit, self._fitted.own[cell.column])
+            found = convert(value, given or declared, own)
+            if given and unit(given) != unit(declared):
+                self.notes.append(
+                    f"{cell.place}: {shown(cell)} has another unit than {declared or '1'}; read as {found:.6g} {own}".rstrip()
+                )
+            return found
         except BadInput as error:
             raise BadInput(f"{cell.place}: {shown(cell)}: {error}") from error
 
@@ -148,9 +155,9 @@ class _RowReader:
         value, given = cell.quantity()
         if value <= 0:
             raise BadInput(f"{cell.place}: {shown(cell)} is no standard uncertainty; expected one above 0, or an empty cell")
-        unit, own = given or self._fitted.units[cell.column], self._fitted.own[cell.column]
+        of, own = given or self._fitted.units[cell.column], self._fitted.own[cell.column]
         try:
-            return convert(value, unit, own) - convert(0.0, unit, own)
+            return convert(value, of, own) - convert(0.0, of, own)
         except BadInput as error:
             raise BadInput(f"{cell.place}: {shown(cell)}: {error}") from error
 
@@ -161,11 +168,15 @@ class _RowReader:
 def _remarks(entries: Sequence[Entry], space: SearchSpace) -> Iterator[str]:
     """Say of entries what is legal and remarkable: outside today's space, the same configuration again, no value."""
     first: dict[tuple[float | str, ...], str] = {}
+    runs: dict[str, str] = {}
     for one in entries:
         for target, entered in one.values.items():
             if entered.reason is not None:
                 yield f"{one.place}: {target} is quarantined, {entered.reason}"
         if one.configuration is None:
+            if (run := str(one.run)) in runs:
+                yield f"{one.place}: run {run} again, after {runs[run].rpartition(', ')[2]}; its values count as another replicate"
+            runs.setdefault(run, one.place)
             continue
         if complaint := space.complaint(one.configuration):
             yield f"{one.place}: outside today's search space, and kept: {complaint}"

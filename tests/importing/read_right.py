@@ -100,7 +100,12 @@ READ = [
         "T,t,solvent,yield\n298.15 K,1 min,DMF,51.5 %\n25 °C,60 s,DMF,0.515\n".encode(),
         columns(**{"yield": 'target = "yield", unit = ""'}),
         (row(25, 60, "DMF", y=51.5), row(25, 60, "DMF", y=51.5)),
-        notes=("t.csv, line 3: the configuration of line 2 again; it counts as another replicate",),
+        notes=(
+            "t.csv, line 2, column 'T': '298.15 K' has another unit than degC; read as 25 degC",
+            "t.csv, line 2, column 't': '1 min' has another unit than s; read as 60 s",
+            "t.csv, line 2, column 'yield': '51.5 %' has another unit than 1; read as 51.5 %",
+            "t.csv, line 3: the configuration of line 2 again; it counts as another replicate",
+        ),
     ),
     File("percent signs", b"T;t;solvent;yield\n25;60;DMF;51,5%\n", germans() + columns(), (row(25, 60, "DMF", y=51.5),)),
     File(
@@ -218,8 +223,9 @@ READ = [
     ),
     File(
         "codes of runs",
-        b"run,yield\n17a-K,51.5\n",
+        b"run,yield\n17a-K,51.5\n17a-K,52\n",
         of({"run": "run = true", "yield": 'target = "yield"'}),
-        (Row(values={"yield": 51.5}, run="17a-K"),),
+        (Row(values={"yield": 51.5}, run="17a-K"), Row(values={"yield": 52.0}, run="17a-K")),
+        notes=("t.csv, line 3: run 17a-K again, after line 2; its values count as another replicate",),
     ),
 ]

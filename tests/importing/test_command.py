@@ -1,6 +1,9 @@
 """`athanor measure import` shows, proposes and brings; nothing is written without --yes, and nothing by a proposal."""
 
+import hashlib
 import json
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -8,8 +11,12 @@ import typer
 from typer.testing import CliRunner, Result
 
 from flows.cli.measure_import import add_to
-from flows.running.importing import Results
+from flows.plans.lab import Lab, clock_of, make_lab
+from flows.running.importing import Evidence
+from orchestrator.domain.entered import Entry
+from orchestrator.domain.records import CampaignRecord
 from orchestrator.errors import BadInput
+from orchestrator.store.sql import SqlStore
 from tests.importing.table import CAMPAIGN, PLAIN, columns
 
 
@@ -19,15 +26,23 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("campaign.toml").write_text(CAMPAIGN)
     Path("t.csv").write_text(PLAIN)
     Path("m.toml").write_text(columns())
+    in_ledger(CAMPAIGN)
     return tmp_path
 
 
-BROUGHT: list[Results] = []
+def in_ledger(text: str) -> None:
+    lab = make_lab(Path("lab"), beside=Path("campaign.toml"), kind="live")
+    with SqlStore.open(lab.ledger) as store:
+        snapshot = {"files": {"campaign": text.replace("budget = 9", 'budget = 9\nbench = "b.toml"')}, "path": "campaign.toml"}
+        store.create_campaign(CampaignRecord(name="screen", snapshot=snapshot), by="test", now=clock_of(lab, store).now())
 
 
-def bring(results: Results) -> str:
-    BROUGHT.append(results)
-    return f"{len(results.entries)} results are in the ledger"
+BROUGHT: list[tuple[Sequence[Entry], Evidence]] = []
+
+
+def bring(lab: Lab, campaign: str, entries: Sequence[Entry], evidence: Evidence) -> str:
+    BROUGHT.append((entries, evidence))
+    return f"{len(entries)} results are in the ledger of {campaign} in {lab.path.name}"
 
 
 def typed(*words: str) -> Result:
@@ -48,22 +63,39 @@ def test_without_yes_nothing_is_brought_and_the_line_that_brings_it_is_shown(fol
 
 
 def test_with_yes_what_was_shown_is_brought_with_what_it_rests_on(folder: Path) -> None:
-    result = typed("--mapping", "m.toml", "--yes")
-    assert "2 results are in the ledger" in result.output
-    (results,) = BROUGHT
-    assert [entry.configuration for entry in results.entries] == [
+    result = typed("--mapping", "m.toml", "--yes", "--lab", "lab", "--by", "Ada", "--reason", "last year")
+    assert "2 results are in the ledger of screen in lab" in result.output
+    ((entries, evidence),) = BROUGHT
+    assert [entry.configuration for entry in entries] == [
         {"T": 25.0, "t": 60.0, "solvent": "DMF"},
         {"T": 80.0, "t": 90.0, "solvent": "water"},
     ]
-    assert results.evidence["mapping"] == columns()
-    assert len(results.evidence["file_sha256"]) == 64
+    hashes = [hashlib.sha256(text.encode()).hexdigest() for text in (columns(), PLAIN)]
+    assert evidence == Evidence("Ada", f"last year; mapping {hashes[0]}", "t.csv", hashes[1])
+
+
+@pytest.mark.parametrize(
+    ("stored", "said"),
+    [
+        (('"degC"', '"K"'), "campaign.toml: parameter T is in degC, and in K in the ledger; `athanor amend` accepts a changed file"),
+        (('"mg/L"', '"g/L"'), "campaign.toml: target Cd is in mg/L, and in g/L in the ledger; `athanor amend` accepts a changed file"),
+        (('"solvent"', '"ligand"'), "campaign.toml: parameter solvent is a name, and absent in the ledger"),
+    ],
+)
+def test_what_was_read_in_other_units_than_the_ledgers_is_not_brought(stored: tuple[str, str], said: str, folder: Path) -> None:
+    shutil.rmtree("lab")
+    in_ledger(CAMPAIGN.replace(*stored))
+    result = typed("--mapping", "m.toml", "--yes", "--lab", "lab")
+    assert isinstance(result.exception, BadInput)
+    assert str(result.exception).startswith(said)
+    assert BROUGHT == []
 
 
 @pytest.mark.parametrize("words", [("--yes",), ("--yes", "--propose-mapping", "new.toml")])
 def test_a_proposal_brings_nothing(words: tuple[str, ...], folder: Path) -> None:
     result = typed(*words)
     assert isinstance(result.exception, BadInput)
-    assert str(result.exception).startswith("t.csv: the mapping was only proposed, so nothing is brought")
+    assert str(result.exception).startswith("t.csv: a proposed mapping brings nothing")
     assert BROUGHT == []
 
 
@@ -78,8 +110,8 @@ def test_one_cell_that_cannot_be_read_keeps_all_of_a_file_out(folder: Path) -> N
 
 def test_a_proposed_mapping_is_kept_once_and_used(folder: Path) -> None:
     assert "the proposed mapping is in new.toml" in typed("--propose-mapping", "new.toml").output
-    assert typed("--mapping", "new.toml", "--yes").exit_code == 0
-    assert len(BROUGHT[0].entries) == 2
+    assert typed("--mapping", "new.toml", "--yes", "--lab", "lab").exit_code == 0
+    assert len(BROUGHT[0][0]) == 2
     again = typed("--propose-mapping", "new.toml")
     assert str(again.exception) == "new.toml is there already; expected a new file for the proposed mapping"
 

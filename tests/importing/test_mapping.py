@@ -88,7 +88,7 @@ def test_a_mapping_that_does_not_fit_the_campaign_is_refused(mapping: str, said:
 def test_a_saved_mapping_is_used_again_and_told_by_its_hash(tmp_path: Path) -> None:
     first, again = previewed(tmp_path, columns()), previewed(tmp_path, columns())
     assert first == again
-    assert first.evidence["mapping_sha256"] == load_mapping(tmp_path / "m.toml").sha256
+    assert first.mapping_sha256 == load_mapping(tmp_path / "m.toml").sha256
     assert previewed(tmp_path, columns() + "\n").mapping_sha256 != first.mapping_sha256
 
 

@@ -39,6 +39,7 @@ def _good(book: Any, page: Any) -> None:
     page.write_row("A5", ("80.0", 90, " water "))
     page.write_number("D5", 0.07, book.add_format({"num_format": "0.0%"}))
     page.set_row(4, None, None, {"hidden": True})
+    page.write_number("B5", 90, book.add_format({"font_strikeout": True}))
 
 
 def _broken(kind: str) -> Callable[[Any, Any], None]:
@@ -81,7 +82,10 @@ EXCEL = [
         '[table]\nheader = 3\nzone = "Europe/Berlin"\n' + DATED,
         (row(25, 60, "DMF", y=51.5, at=at("2026-12-31T13:05+00:00")), row(80, 90, "water", y=7.0)),
         suffix="xlsx",
-        notes=("t.xlsx, sheet 'Runs': row 5 is hidden; it is read like the others",),
+        notes=(
+            "t.xlsx, sheet 'Runs': row 5 is hidden; it is read like the others",
+            "t.xlsx, sheet 'Runs': cell B5 is struck through; it is read like the others",
+        ),
     ),
     File(
         "a sheet of several",
