@@ -6,7 +6,9 @@ dates as such; here a percentage becomes a number with its sign, and a date the 
 
 import io
 import re
+import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal
@@ -19,8 +21,20 @@ from openpyxl.utils.exceptions import InvalidFileException
 from orchestrator.errors import BadInput
 from orchestrator.tablefile import Dialect, TableFile, check_header
 
-_UNREADABLE: Final = (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, TypeError, OSError, SyntaxError, IndexError)
-"""What openpyxl raises on a file that is no workbook; broken XML is a SyntaxError."""
+_UNREADABLE: Final = (
+    InvalidFileException,
+    zipfile.BadZipFile,
+    zlib.error,
+    AttributeError,
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    OSError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
+"""What openpyxl and zipfile raise on a file that is no workbook, or a damaged one; broken XML is a SyntaxError."""
 _QUOTED: Final = re.compile(r'"[^"]*"|\\.')
 """What a number format shows as it stands: a percent sign in it scales nothing (ECMA-376 part 1, 18.8.31)."""
 _MOST: Final = 1_000_000
@@ -42,8 +56,10 @@ class Workbook:
         """
         self._what = what
         try:
-            self._values = load_workbook(io.BytesIO(content), data_only=True)
-            self._formulas = load_workbook(io.BytesIO(content), data_only=False)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # of styles, filters and print settings that it cannot write again
+                self._values = load_workbook(io.BytesIO(content), data_only=True)
+                self._formulas = load_workbook(io.BytesIO(content), data_only=False)
         except _UNREADABLE as error:
             said = " ".join(str(error).split()) or type(error).__name__
             raise BadInput(f"{what} is not an Excel workbook (.xlsx): {said}") from error
@@ -86,7 +102,7 @@ class Workbook:
         found = self._values[self._chosen(sheet)]
         rows = (f"row {number} is hidden" for number, one in sorted(found.row_dimensions.items()) if one.hidden)
         columns = (f"column {letter} is hidden" for letter, one in sorted(found.column_dimensions.items()) if one.hidden)
-        cells = (cell for row in found.iter_rows() for cell in row if cell.value is not None and cell.font is not None and cell.font.strike)
+        cells = (cell for row in found.iter_rows() for cell in row if cell.value is not None and self._look(cell)[1])
         return (*rows, *columns, *(f"cell {cell.coordinate} is struck through" for cell in cells))
 
     def _chosen(self, sheet: str | None) -> str:
@@ -116,6 +132,13 @@ class Workbook:
         for shown, written in zip(values.iter_rows(min_row=header), formulas.iter_rows(min_row=header), strict=True):
             yield shown[0].row, [self._text(one, other, what, dialect) for one, other in zip(shown, written, strict=True)]
 
+    def _look(self, cell: Any) -> tuple[str, bool]:
+        """Return the format of a cell's number, and whether it is struck through."""
+        try:
+            return str(cell.number_format), bool(cell.font.strike)
+        except LookupError as error:
+            raise BadInput(f"{self._what}, cell {cell.coordinate} names a format that the workbook does not have; save it anew") from error
+
     def _text(self, cell: Any, written: Any, what: str, dialect: Dialect) -> str:
         value = cell.value
         if value is None and written.data_type == "f":
@@ -126,6 +149,6 @@ class Workbook:
             return value.isoformat()
         if not isinstance(value, int | float):
             return str(value)
-        if "%" in _QUOTED.sub("", str(cell.number_format)):
+        if "%" in _QUOTED.sub("", self._look(cell)[0]):
             return f"{(Decimal(repr(value)) * 100).normalize():f} %".replace(".", dialect.decimal)
         return repr(int(value) if float(value).is_integer() and abs(value) < 1e15 else float(value)).replace(".", dialect.decimal)

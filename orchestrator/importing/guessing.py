@@ -4,7 +4,7 @@ import codecs
 import csv
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -174,23 +174,26 @@ def guess_numbers(rows: Sequence[tuple[int, list[str]]], guess: Guess) -> None:
     _decide(said, groups, unclear, guess)
 
 
-def _decide(said: dict[str, list[int]], groups: dict[str, list[int]], unclear: dict[str, list[int]], guess: Guess) -> None:
-    signs = [sign for sign, lines in said.items() if lines and sign not in groups]
-    if len(signs) == 1:
-        guess.decimal = signs[0]
-        guess.reasons["decimal"] = f"{_places(said[signs[0]])}"
-    elif signs or unclear:
-        guess.decimal = UNDECIDED
-        both = {sign: lines for sign, lines in said.items() if lines} | unclear
-        where = "; ".join(f"{sign!r} on {_places(lines)}" for sign, lines in both.items())
-        guess.reasons["decimal"] = f"{where}: nothing says whether it is a decimal sign or parts thousands"
-    else:
-        guess.reasons["decimal"] = "no number has a fraction"
-    other = [sign for sign in (*groups, *unclear) if sign != guess.decimal]
-    if other and guess.decimal != UNDECIDED:
-        group = other[0]
-        guess.thousands = " " if group.isspace() else group.replace("’", "'")
-        guess.reasons["thousands"] = f"{_places((groups | unclear)[group])}"
+def _decide(said: Mapping[str, list[int]], groups: Mapping[str, list[int]], unclear: Mapping[str, list[int]], guess: Guess) -> None:
+    """Decide by what numbers leave no choice; `unclear` are those like 1.234, which say nothing by themselves.
+
+    Args:
+        said: Lines of numbers whose fraction is behind this sign.
+        groups: Lines of numbers in which this certainly parts thousands.
+        unclear: Lines of numbers in which this may be either.
+        guess: Gets the result.
+    """
+    evident = {sign for sign, lines in said.items() if lines}
+    possible = (set() if len(evident) > 1 else evident or {".", ","}) - set(groups)
+    where = "; ".join(f"{sign!r} on {_places(lines)}" for one in (said, groups, unclear) for sign, lines in one.items() if lines)
+    if not possible or (len(possible) > 1 and unclear):
+        guess.decimal, guess.reasons["decimal"] = UNDECIDED, f"{where}: nothing says whether it is a decimal sign or parts thousands"
+        return
+    guess.decimal = "." if "." in possible else ","
+    guess.reasons["decimal"] = _places(said[guess.decimal]) if said[guess.decimal] else "no number has a fraction"
+    if other := [sign for sign in (*groups, *unclear) if sign != guess.decimal]:
+        guess.thousands = " " if other[0].isspace() else other[0].replace("’", "'")
+        guess.reasons["thousands"] = _places((groups if other[0] in groups else unclear)[other[0]])
 
 
 def _places(lines: "Iterator[int] | Sequence[int]") -> str:
