@@ -68,7 +68,7 @@ def read(found: Preview) -> Values:
 
 
 @given(drawn=tables())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_what_was_written_is_read_under_its_mapping_and_a_proposal_reads_the_same_or_asks(drawn: tuple[Values, bytes, str]) -> None:
     values, content, mapping = drawn
     found = seen(content, mapping)
@@ -80,7 +80,7 @@ def test_what_was_written_is_read_under_its_mapping_and_a_proposal_reads_the_sam
 
 
 @given(file=st.sampled_from([*READ, *REFUSED, *EXCEL]), data=st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_a_file_that_was_damaged_on_the_way_is_read_or_refused_in_a_line(file: object, data: st.DataObject) -> None:
     assert isinstance(file, type(READ[0]))
     at = data.draw(st.integers(0, len(file.content)))
