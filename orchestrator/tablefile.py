@@ -7,18 +7,22 @@ guess types, rename equal columns and read NA as missing.
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from orchestrator.domain.values import Frozen
 from orchestrator.errors import BadInput
-from orchestrator.numerals import number, shown
+from orchestrator.numerals import number, shown, split
 from orchestrator.textfile import MARK, place_of, read_text
+
+_GROUPS: Final = {"": "(?!)", ".": r"\.", ",": ",", " ": "[ \u00a0\u2009\u202f]", "'": "['\u2019]"}
+"""What parts thousands -> the characters that people and spreadsheets write for it: a blank may be of four widths."""
 
 
 class Dialect(Frozen):
@@ -28,6 +32,8 @@ class Dialect(Frozen):
     """What parts cells, for example `;` or a tabulator."""
     decimal: Literal[".", ","] = "."
     """What parts a number's whole part from its fraction."""
+    thousands: Literal["", ".", ",", " ", "'"] = ""
+    """What parts groups of three digits before the decimal sign; where it is left out, a number with groups is refused."""
     encoding: str = "utf-8"
     """How text is written, for example `latin-1` or `utf-16`; a byte-order mark of UTF-8 is no part of it."""
 
@@ -44,12 +50,21 @@ class Dialect(Frozen):
     def _parts(self) -> Self:
         if self.delimiter == self.decimal:
             raise ValueError(f"{self.delimiter!r} cannot part both cells and decimals; give another delimiter, such as ';'")
+        if self.thousands in (self.delimiter, self.decimal):
+            raise ValueError(f"{self.thousands!r} cannot part thousands and {'cells' if self.thousands == self.delimiter else 'decimals'}")
         return self
 
     @property
     def dialect(self) -> "Dialect":
         """The same without what else a section of a file says."""
-        return Dialect(delimiter=self.delimiter, decimal=self.decimal, encoding=self.encoding)
+        return Dialect(delimiter=self.delimiter, decimal=self.decimal, thousands=self.thousands, encoding=self.encoding)
+
+    def plain(self, text: str) -> str:
+        """Write the number at the beginning of a text with a decimal point and without groups; other numbers end in what is none."""
+        group = _GROUPS[self.thousands]
+        if whole := re.match(rf"\s*[+-]?[1-9][0-9]{{0,2}}(?:{group}[0-9]{{3}})+(?![0-9])", text):
+            text = re.sub(group, "", whole[0].strip()) + text[whole.end() :]
+        return text if self.decimal == "." else text.replace(".", "_").replace(self.decimal, ".")
 
 
 PLAIN = Dialect()
@@ -66,7 +81,13 @@ class Cell(str):
     @property
     def place(self) -> str:
         """File, line and column, for a message."""
-        return f"{self.row.place}, column {self.column!r}"
+        return self.row.table.where(self.row.line, self.column)
+
+    def like(self, text: str) -> "Cell":
+        """Return another text that stands at the same place."""
+        other = Cell(text)
+        other.row, other.column = self.row, self.column
+        return other
 
     def number(self) -> float:
         """Read a number in the table's own dialect.
@@ -74,17 +95,29 @@ class Cell(str):
         Raises:
             BadInput: Empty, or anything but digits with at most one decimal point (or comma, where the dialect says so).
         """
-        decimal = self.row.table.dialect.decimal
-        text = self if decimal == "." else self.replace(".", "?").replace(decimal, ".")
+        return self._number(self.row.table.dialect.plain(self))
+
+    def quantity(self) -> tuple[float, str]:
+        """Read a number in the table's own dialect, and the unit behind it; empty where there is none.
+
+        Raises:
+            BadInput: It does not begin with a number.
+        """
+        digits, unit = split(self.row.table.dialect.plain(self))
+        return self._number(digits), unit
+
+    def _number(self, text: str) -> float:
+        dialect = self.row.table.dialect
         if not self.strip():
             raise BadInput(f"{self.place}: the cell is empty; expected a number")
         try:
             return number(text, what=self.place)
         except BadInput as error:
-            if decimal == ".":
+            if dialect.decimal == "." and not dialect.thousands:
                 raise
+            like = f"1{dialect.thousands}234{dialect.decimal}5" if dialect.thousands else f"1{dialect.decimal}5"
             raise BadInput(
-                f"{self.place}: {shown(self)} is not a number; expected one with the decimal sign {decimal!r}, like 1,5"
+                f"{self.place}: {shown(self)} is not a number; expected one with the decimal sign {dialect.decimal!r}, like {like}"
             ) from error
 
 
@@ -100,7 +133,7 @@ class Row:
     @property
     def place(self) -> str:
         """File and line, for a message."""
-        return f"{self.table.what}, line {self.line}"
+        return f"{self.table.what}, {'row' if self.table.letters else 'line'} {self.line}"
 
     def __getitem__(self, column: str) -> Cell:
         """Return a cell.
@@ -123,6 +156,14 @@ class TableFile:
     columns: tuple[str, ...]
     lines: tuple[tuple[int, list[str]], ...]
     """Line and cells of each row."""
+    letters: tuple[str, ...] = ()
+    """What a spreadsheet calls its columns; empty for a file of text."""
+
+    def where(self, line: int, column: str) -> str:
+        """Name a cell, for a message: by line and column, in a spreadsheet as that does."""
+        if self.letters:
+            return f"{self.what}, cell {self.letters[self.position(column)]}{line} ({column!r})"
+        return f"{self.what}, line {line}, column {column!r}"
 
     @cached_property
     def rows(self) -> tuple[Row, ...]:
@@ -160,43 +201,73 @@ def read_table(path: Path, *, what: str, dialect: Dialect = PLAIN) -> TableFile:
     return parse_table(read_text(path, what=what, encoding=dialect.encoding), what=what, dialect=dialect)
 
 
-def parse_table(text: str, *, what: str, dialect: Dialect = PLAIN) -> TableFile:
+def parse_table(text: str, *, what: str, dialect: Dialect = PLAIN, header: int = 1, comment: str = "") -> TableFile:
     """Read the text of a table; see `read_table`.
 
     Blank lines hold nothing and are passed over, but in a table of one column, where they are empty cells.
+
+    Args:
+        text: The text.
+        what: What messages call it.
+        dialect: How it is written.
+        header: Line, from 1, below which its header is looked for; what stands above is no part of it.
+        comment: What lines begin with that hold nothing; empty where there are none.
+
+    Raises:
+        BadInput: It is no table in this dialect; names line and column.
     """
     text = text.removeprefix(MARK)
     if "\0" in text:
         line, column = place_of(text, text.index("\0"))
         raise BadInput(f"{what}, line {line}, column {column}: there is a NUL character; expected text (key encoding, if it is UTF-16)")
-    lines = _lines(text.rstrip("\n"), what, dialect)
-    first, columns = next(lines, (0, []))
-    _check_header(columns, f"{what}, line {first}" if first else what)
-    rows = tuple((line, cells or [""]) for line, cells in lines if cells or len(columns) == 1)
-    for line, cells in rows:
+    rows = list(_lines(text.rstrip("\n"), what, dialect, header, comment))
+    first, columns = rows[0] if rows else (0, [])
+    check_header(columns, f"{what}, line {first}" if first else what)
+    kept = tuple((line, cells or [""]) for line, cells in rows[1:] if cells or len(columns) == 1)
+    for line, cells in kept:
         if len(cells) != len(columns):
             uneven = f"{_cells(len(cells))}; expected {len(columns)}, as in the header: {_uneven(cells, columns)}"
             raise BadInput(f"{what}, line {line}: {uneven}")
-    if not rows:
+    if not kept:
         raise BadInput(f"{what} has no rows: there is a header only")
-    return TableFile(what, dialect, tuple(columns), rows)
+    return TableFile(what, dialect, tuple(columns), kept)
 
 
-def _lines(text: str, what: str, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
+class _Lines:
+    """Lines for the csv module, but for comments: those that begin where a row does."""
+
+    def __init__(self, text: str, comment: str) -> None:
+        self._lines, self._comment = io.StringIO(text, newline="\n"), comment
+        self.row_begins = True
+        self.commented = False
+
+    def __iter__(self) -> "_Lines":
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self.commented = self.row_begins and bool(self._comment) and line.lstrip().startswith(self._comment)
+        self.row_begins = False
+        return "\n" if self.commented else line
+
+
+def _lines(text: str, what: str, dialect: Dialect, header: int, comment: str) -> Iterator[tuple[int, list[str]]]:
     """Yield each row's first line and its cells; blank lines only behind the header."""
-    reader = csv.reader(io.StringIO(text, newline="\n"), delimiter=dialect.delimiter, strict=True)
+    text = "\n".join(text.split("\n")[header - 1 :])
+    lines = _Lines(text, comment)
+    reader = csv.reader(lines, delimiter=dialect.delimiter, strict=True)
     begun = False
     while True:
-        line = reader.line_num + 1
+        line, lines.row_begins = reader.line_num + header, True
         try:
             cells = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
-            rest = "\n".join(text.split("\n")[line - 1 :])
+            rest = "\n".join(text.split("\n")[line - header :])
             raise BadInput(f"{what}, line {line}, {_complaint(error, rest, dialect)}") from error
         begun = begun or bool(cells)
-        if begun:
+        if begun and not lines.commented:
             yield line, cells
 
 
@@ -214,7 +285,12 @@ def _cells(count: int) -> str:
     return f"{count} cell{'' if count == 1 else 's'}"
 
 
-def _check_header(columns: Sequence[str], what: str) -> None:
+def check_header(columns: Sequence[str], what: str) -> None:
+    """Refuse a header in which a column has no name, or the name of another one.
+
+    Raises:
+        BadInput: Says which.
+    """
     if not columns:
         raise BadInput(f"{what} is empty; expected a header and rows")
     for index, name in enumerate(columns):

@@ -32,6 +32,15 @@ def read_text(path: Path, *, what: str, encoding: str = "utf-8") -> str:
         raise BadInput(f"{what} does not exist") from error
     except (OSError, ValueError) as error:  # a path with a NUL is a ValueError
         raise BadInput(f"{what} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    return decode(content, what=what, encoding=encoding)
+
+
+def decode(content: bytes, *, what: str, encoding: str) -> str:
+    """Read a file's bytes as text; see `read_text`.
+
+    Raises:
+        BadInput: They are written otherwise; says where.
+    """
     try:
         text = content.decode(encoding)
     except UnicodeError as error:

@@ -33,7 +33,7 @@ def init(
 
 @app.command()
 def schema(
-    kind: Annotated[Literal["campaign", "bench", "prior", "benchmark", "profile"], typer.Argument(help="What the file is for.")],
+    kind: Annotated[Literal["campaign", "bench", "prior", "benchmark", "profile", "mapping"], typer.Argument(help="What the file is for.")],
     out: Annotated[Path | None, typer.Option("--out", help="File to write; standard output where it is left out.")] = None,
 ) -> None:
     """Write the JSON Schema of a file, for an editor that completes and checks what is typed."""

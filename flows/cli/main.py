@@ -20,6 +20,7 @@ from flows.cli import (
     commissioning_commands,
     file_commands,
     measure_commands,
+    measure_import,
     reading_commands,
     review_commands,
     status,
@@ -58,6 +59,7 @@ app.add_typer(review_commands.review_app, name="review")
 app.add_typer(review_commands.people_app, name="people")
 app.add_typer(trust_commands.trust_app, name="trust")
 app.add_typer(measure_commands.measure_app, name="measure")
+measure_commands.measure_app.command(name="import")(measure_import.import_results)
 
 
 def check_packages() -> None:

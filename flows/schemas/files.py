@@ -9,6 +9,7 @@ from flows.studies.metatraining.spec import MetaSpec
 from instruments.bench.spec import BenchSpec
 from instruments.drivers.declared.spec import ProfileSpec
 from orchestrator.domain.campaign import CampaignSpec
+from orchestrator.importing.mapping import MappingSpec
 from policies.settings import POLICY_NAMES, BayesianSettings
 
 
@@ -47,5 +48,6 @@ SCHEMAS: Final[Mapping[str, Callable[[], dict[str, Any]]]] = {
     "prior": lambda: schema_of(MetaSpec),
     "benchmark": benchmark_schema,
     "profile": lambda: schema_of(ProfileSpec),
+    "mapping": lambda: schema_of(MappingSpec),
 }
 """What a file is for -> its schema."""

@@ -113,7 +113,8 @@ def test_what_is_no_file_is_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "keys",
     [{"decimal": ","}, {"delimiter": ";;"}, {"delimiter": ""}, {"delimiter": '"'}, {"delimiter": "5"}, {"delimiter": "\n"},
-     {"decimal": "x"}, {"encoding": "klingon"}, {"encoding": "hex"}, {"encoding": ""}],
+     {"decimal": "x"}, {"thousands": "."}, {"thousands": ","}, {"thousands": ";"},
+     {"encoding": "klingon"}, {"encoding": "hex"}, {"encoding": ""}],
 )  # fmt: skip
 def test_a_dialect_that_nothing_can_be_written_in_is_refused(keys: dict[str, str]) -> None:
     with pytest.raises(ValidationError):

@@ -15,6 +15,7 @@ from flows.studies.benchmark.spec import BenchmarkSpec
 from flows.studies.metatraining.spec import MetaSpec
 from instruments.bench.spec import BenchSpec
 from orchestrator.domain.campaign import CampaignSpec
+from orchestrator.importing.mapping import MappingSpec
 from policies.settings import BayesianSettings
 
 ROOT = Path(__file__).parents[2]
@@ -47,7 +48,13 @@ def test_every_command_and_every_option_is_described() -> None:
 
 @pytest.mark.parametrize(
     ("name", "model"),
-    [("campaign-file", CampaignSpec), ("bench-file", BenchSpec), ("prior-file", MetaSpec), ("benchmark-file", BenchmarkSpec)],
+    [
+        ("campaign-file", CampaignSpec),
+        ("bench-file", BenchSpec),
+        ("prior-file", MetaSpec),
+        ("benchmark-file", BenchmarkSpec),
+        ("mapping-file", MappingSpec),
+    ],
     ids=lambda one: one if isinstance(one, str) else "",
 )
 def test_every_key_of_a_file_is_described(name: str, model: type[BaseModel]) -> None:

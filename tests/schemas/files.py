@@ -16,6 +16,7 @@ from instruments.bench.file import load_bench
 from instruments.drivers.declared.profiles import parse_profile
 from orchestrator.domain.campaign import load_campaign
 from orchestrator.errors import BadInput
+from orchestrator.importing.mapping import load_mapping
 from orchestrator.textfile import read_text
 from policies.settings import policy_choice
 
@@ -39,8 +40,16 @@ PARSERS: Mapping[str, Callable[[Path], object]] = {
     "prior": load_meta_file,
     "benchmark": load_benchmark,
     "profile": _load_profile,
+    "mapping": load_mapping,
 }
-MARKS = {"campaign": "[campaign]", "bench": "[bench]", "prior": "[prior]", "benchmark": "[split]", "profile": "[profile]"}
+MARKS = {
+    "campaign": "[campaign]",
+    "bench": "[bench]",
+    "prior": "[prior]",
+    "benchmark": "[split]",
+    "profile": "[profile]",
+    "mapping": "[columns]",
+}
 
 
 def kind_of(text: str) -> str | None:

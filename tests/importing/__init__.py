@@ -1,0 +1,1 @@
+"""Files that people could have, each with what must become of it."""
