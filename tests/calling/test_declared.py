@@ -1,5 +1,7 @@
 """What a bench file may say of calls: read with their units, or refused in one line; nothing is started here."""
 
+import ast
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from instruments.bench.file import load_bench
 from instruments.bench.lanes import lane_of, lanes_of, wires_of
 from instruments.bench.links import refuse_unhonoured
 from instruments.bench.safe_state import declared
+from instruments.drivers.calls import child
 from instruments.drivers.protocol import Limit
 from orchestrator.domain.lifecycle import StepKind
 from orchestrator.errors import BadInput
@@ -194,3 +197,10 @@ def test_the_scaffold_of_a_function_is_sound_and_measures_what_the_function_retu
     campaign.write_text(campaign.read_text().replace('name = "conductivity"', 'name = "conductance"'))
     with pytest.raises(BadInput, match=r"target conductance: the calls of bench.toml return only conductivity, thickness"):
         load_plan(campaign)
+
+
+def test_the_childs_side_is_of_the_standard_library_alone_and_reads_as_python_3_8() -> None:
+    tree = ast.parse(Path(child.__file__).read_text(), feature_version=(3, 8))
+    named = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    named |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert {one.partition(".")[0] for one in named} <= sys.stdlib_module_names

@@ -37,6 +37,7 @@ class Fake:
     LONGEST_QUEUEING: ClassVar[float] = 0.0
     LINKS: ClassVar[Collection[str]] = ("serial",)
     OPTIONS: ClassVar[frozenset[str]] = frozenset()
+    CALL_KEYS: ClassVar[frozenset[str]] = frozenset()
 
     @property
     def settings(self) -> Settings:
@@ -52,6 +53,10 @@ class Fake:
 
     @classmethod
     def check_settings(cls, settings: Settings) -> None:
+        raise NotImplementedError
+
+    @classmethod
+    def inspected(cls, settings: Settings) -> Mapping[str, tuple[str, str]]:
         raise NotImplementedError
 
     def make_safe(self, action: str) -> None:
