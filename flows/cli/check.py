@@ -62,6 +62,8 @@ def _print(plan: Plan, document: dict[str, Any]) -> None:
     _print_parking(plan)
     for name in document["without_watchdog"]:
         console.print(f"  {name}: no communication watchdog is armed; only the host and the supervisor can make it safe")
+    for name, what in document["stand_ins"].items():
+        console.print(f"  dry run, {name}: {what}")
     for line in document["links"]:
         console.print(f"  {line}")
 

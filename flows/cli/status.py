@@ -49,6 +49,7 @@ def _document(found: "Standing") -> dict[str, Any]:
         "lab": str(found.lab.path),
         "ledger": str(found.lab.ledger),
         "kind": found.lab.kind,
+        "stand_ins": record.snapshot.get("stand_ins", {}),
         "processes": found.processes,
     }
 
@@ -69,6 +70,8 @@ def _lines(found: "Standing", document: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {_trust_line(found, document['prior'])}"
     for line in (*document["constant"], *document["restrictions"]):
         yield f"  {line}"
+    for name, line in document["stand_ins"].items():
+        yield f"  {name}: {line}"
     for name, line in document["stocks"].items():
         yield f"  {name}: {line}"
     for name, process in document["processes"].items():

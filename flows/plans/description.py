@@ -5,7 +5,7 @@ from statistics import fmean
 from typing import Any
 
 from flows.plans.plan import Plan
-from flows.plans.simulated import aimed
+from flows.plans.simulated import aimed, simulated
 from instruments.bench.access import remarks_on_links
 from instruments.bench.hazards import possible_hazards
 from instruments.bench.parking import park_steps
@@ -45,6 +45,7 @@ def described(plan: Plan, lab: Path | None = None) -> dict[str, Any]:
     }
     if plan.bench is not None and plan.procedure is not None:
         described |= _estimates(plan)
+        described["stand_ins"] = dict(simulated(plan.bench).stand_ins.told)
         described["links"] = list(remarks_on_links(plan.bench, _live_lab(plan, lab)))
     return described
 

@@ -13,6 +13,8 @@ from orchestrator.errors import BadInput
 
 __all__ = ["at_plant", "plant_clock", "read_endpoints"]
 
+CALLS: Final = "calls"
+"""How a plant has an instrument asked that has no wire of its own."""
 _KEYS: Final = frozenset({"port", "url"})
 _FILES: Final = frozenset({"file", "user_certificate", "user_key"})
 """What names a file in a table of security."""
@@ -54,7 +56,7 @@ def _moved(entry: Mapping[str, Any], old: Path, new: Path) -> dict[str, Any]:
 
 def _ending_at(link: LinkSpec, entry: Mapping[str, Any]) -> LinkSpec:
     """Put a plant's wire in the place of a link; its serial line carries what other wires would."""
-    if link.kind in ("tcp", "visa", "own") and "port" in entry:
+    if link.kind != "serial" and "port" in entry:
         return LinkSpec(kind="serial", port=entry["port"])
     return link.evolve(**entry)
 
@@ -62,14 +64,20 @@ def _ending_at(link: LinkSpec, entry: Mapping[str, Any]) -> LinkSpec:
 def at_plant(bench: BenchFile, document: Mapping[str, Any]) -> BenchFile:
     """Return the bench with each link's port or url, and its security, from a plant's document; its hash stays that of the file.
 
+    Instruments that the plant has asked by the calls of their driver get the driver of a stand-in.
+
     Raises:
         BadInput: A link has no entry: a dry run never reads a live endpoint.
     """
     entries = document.get("endpoints", {})
-    links = {}
+    links, used = {}, {one.link for one in bench.spec.instruments.values()}
     for name, link in bench.spec.links.items():
+        if name not in used and name not in entries:
+            continue  # nobody opens it
         if not isinstance(entries.get(name), dict):
             raise BadInput(f"link {name} has no entry in the plant's endpoints; they name: {', '.join(entries) or 'nothing'}")
         replaced = {key: value for key, value in entries[name].items() if key in _KEYS}
         links[name] = _ending_at(link, {**replaced, "security": entries[name].get("security")})
-    return replace(bench, spec=bench.spec.model_copy(update={"links": links}))  # each link was checked when it was made
+    by_calls = frozenset(name for name, one in bench.spec.instruments.items() if entries[one.link].get("asked") == CALLS)
+    spec = bench.spec.model_copy(update={"links": links})  # each link was checked when it was made
+    return replace(bench, spec=spec, by_calls=by_calls) if by_calls else replace(bench, spec=spec)
