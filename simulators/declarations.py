@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orchestrator.errors import BadInput
 
-Value = float | str
+Value = int | float | str
 Wire = Literal["line", "modbus", "opcua", "calls"]
 
 

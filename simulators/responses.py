@@ -29,7 +29,7 @@ _DAY: Final = 86400.0
 _MIDDLE: Final = 0.5
 """Where a setting is taken to stand that was not made yet, as a share of its range."""
 
-Value = float | str
+Value = int | float | str
 Function = Callable[[Mapping[str, Value]], float]
 """Settings by `instrument.command.argument` -> the value, in the channel's unit."""
 

@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 _AMBIENT_DEGC: Final = 22.0
 _SLACK: Final = 1e-6
 """Relative excess over a range that the rounding of numbers on a wire explains."""
+_COUNTS: Final = 1e6
+"""Counts at which a counter begins that counts down."""
 _HALF: Final = 0.5
 """Where a dose that fails ends."""
 
@@ -105,7 +107,7 @@ class StandIn(Body):
         }
         self._boots += 1
         self._shown: dict[str, Value | None] = {name: self._at_rest(name) for name in self.declared.channels if name in shown}
-        self._counters = {name: 0.0 for one in commands for name in one.counts}
+        self._counters = {name: self._counter_at_start(name) for one in commands for name in one.counts}
         self._busy_says = {name: (says, self.busy_value(name, says)) for one in commands for name, says in one.done.items()}
         self._followed: dict[str, float] = {}
         self._values = {name: self.rest(one.unit) for name, one in self.declared.channels.items() if self._follows(name)}
@@ -114,6 +116,11 @@ class StandIn(Body):
         self._is_off = False
         self._watch: float | None = None
         self._heard = 0.0
+
+    def _counter_at_start(self, channel: str) -> float:
+        """Return 0; what counts down on the wire begins so high that it never runs out."""
+        scale = self.declared.profile.get("channels", {}).get(channel, {}).get("scale", 1.0)
+        return _COUNTS * scale if scale < 0.0 else 0.0
 
     def busy_value(self, channel: str, idle: Value) -> Value:  # noqa: ARG002 - a text may know of others
         """Return what a channel says while a dose is under way, given what it says else."""

@@ -216,6 +216,7 @@ class TextStandIn(StandIn):
 
 def written(number: float) -> Iterator[str]:
     """Write a number in the ways that devices do, the exact ones first."""
+    number += 0.0  # no device says -0
     for digits, sign in product((4, 3, 2, 1, 0), ("", "+")):
         yield f"{number:{sign}.{digits}f}"
     for sign in ("", "+"):

@@ -66,12 +66,12 @@ safe_state = ["stop"]
 """
 STEPS = """
 [[procedure.steps]]
-do = "bath.set_temperature"
-with = { temperature = "T" }
+do = "bath.start"
 
 [[procedure.steps]]
-do = "bath.start"
-until = { channel = "bath.temperature", target = "T", within = "1 delta_degC", for = "10 s", timeout = "20 min" }
+do = "bath.set_temperature"
+with = { temperature = "T" }
+until = { channel = "bath.temperature", within = "1 delta_degC", for = "10 s", timeout = "20 min" }
 
 [[procedure.steps]]
 do = "pump.dispense"
