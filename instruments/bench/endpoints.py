@@ -15,6 +15,8 @@ __all__ = ["at_plant", "plant_clock", "read_endpoints"]
 
 CALLS: Final = "calls"
 """How a plant has an instrument asked that has no wire of its own."""
+_PTY_FRAME: Final = "8N1"
+"""What a pseudo-terminal carries, whatever it is asked for."""
 _KEYS: Final = frozenset({"port", "url"})
 _FILES: Final = frozenset({"file", "user_certificate", "user_key"})
 """What names a file in a table of security."""
@@ -55,9 +57,15 @@ def _moved(entry: Mapping[str, Any], old: Path, new: Path) -> dict[str, Any]:
 
 
 def _ending_at(link: LinkSpec, entry: Mapping[str, Any]) -> LinkSpec:
-    """Put a plant's wire in the place of a link; its serial line carries what other wires would."""
+    """Put a plant's wire in the place of a link; its serial line carries what other wires would.
+
+    That line is a pseudo-terminal: it has no parity, and refuses to be opened with any a second time (glibc's tcsetattr
+    says EINVAL where the kernel has ignored it).
+    """
     if link.kind != "serial" and "port" in entry:
         return LinkSpec(kind="serial", port=entry["port"])
+    if "port" in entry:
+        return link.evolve(**{**entry, "frame": _PTY_FRAME})
     return link.evolve(**entry)
 
 

@@ -13,7 +13,7 @@ from instruments.drivers.declared.profiles import shipped_profiles
 from instruments.drivers.protocol import Call, Driver, Progress, StepVerdict
 from orchestrator.domain.lifecycle import StepKind
 from orchestrator.errors import BadInput, DeviceError
-from tests.instrument.cases import call
+from tests.instrument.cases import RUN, call
 from tests.stand_ins.benches import BATH, PUMP, SCALE, STEPS, Stage, bench_of, eventually, staged
 
 LINK: Final = """
@@ -92,7 +92,7 @@ def legal(driver: Driver, name: str) -> Call:
         low, high = (limit.low, limit.high) if limit is not None else (0.0, 60.0)
         low, high = (low if low > -1e6 else high - 60.0), (high if high < 1e6 else low + 60.0)
         arguments[argument] = 0.5 * (low + high)
-    return call(name, **arguments)
+    return Call(name, arguments, RUN, "campaign")
 
 
 @contextmanager
@@ -154,6 +154,14 @@ def value_of(driver: Driver, channel: str) -> float:
     (reading,) = driver.read([channel])
     assert reading.value is not None
     return reading.value
+
+
+def test_a_line_with_parity_is_opened_again_after_it_was_lost(three: Stage) -> None:
+    """A circulator's 7E1 is not for a pseudo-terminal, which refuses it the second time."""
+    assert three.bench.spec.links["bath"].frame == "8N1"
+    for _ in range(3):
+        three.driver("bath").read(["running"])
+        three.drivers.pop("bath").close()
 
 
 def test_a_balance_says_the_serial_number_of_the_bench_file_and_its_weight_answers_to_what_is_set(three: Stage) -> None:
