@@ -18,6 +18,7 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "prior keys": partial(file_keys.written, "prior"),
     "benchmark keys": partial(file_keys.written, "benchmark"),
     "profile keys": partial(file_keys.written, "profile"),
+    "stand-in keys": file_keys.stand_ins,
     "drivers": drivers.written,
     "profiles": drivers.profiles,
     "kinds of commands": drivers.kinds,

@@ -123,7 +123,7 @@ def laboratory(tmp_path: Path) -> Iterator[Laboratory]:
     bench = file.parent / "bench.toml"
     fill = '[[procedure.steps]]\ndo = "pump.fill"\nwith = { volume = "antisolvent" }\n\n'  # has no evidence: a kill in it ends unknown
     text = bench.read_text().replace(fill, "").replace('time = "5 min"', 'time = "10 s"')
-    bench.write_text(re.sub(r'^do = .*', r'\g<0>\ninterrupted = "continue"', text, flags=re.MULTILINE))
+    bench.write_text(re.sub(r"^do = .*", r'\g<0>\ninterrupted = "continue"', text, flags=re.MULTILINE))
     plant = file.parent / "plant.toml"
     plant.write_text(plant.read_text().replace("failures = 0.03", "dose_s = 20\nfailures = 0").replace("lag_s = 120", "lag_s = 5"))
     made = Laboratory(file, file.parent / ".athanor-dry", rate=20.0, campaign="crystals")
