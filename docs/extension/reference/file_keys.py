@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from pydantic import BaseModel
+
 from docs.extension.reference.markdown import code, section, table
 from flows.schemas.files import SCHEMAS
 from flows.schemas.generator import schema_of
@@ -24,7 +26,7 @@ def written(kind: str) -> str:
 
 def stand_ins() -> str:
     """Write the tables of a plant file that say how stand-ins behave and what they measure."""
-    found = {"stand_ins.INSTRUMENT": StandInSection, 'responses."INSTRUMENT.CHANNEL"': ResponseSection}
+    found: Mapping[str, type[BaseModel]] = {"stand_ins.INSTRUMENT": StandInSection, 'responses."INSTRUMENT.CHANNEL"': ResponseSection}
     schemas = {place: schema_of(model) for place, model in found.items()}
     return "".join(section(code(f"[{place}]"), one["description"], _keys(one, one.get("$defs", {}))) for place, one in schemas.items())
 
