@@ -86,6 +86,6 @@ def at_plant(bench: BenchFile, document: Mapping[str, Any]) -> BenchFile:
             raise BadInput(f"link {name} has no entry in the plant's endpoints; they name: {', '.join(entries) or 'nothing'}")
         replaced = {key: value for key, value in entries[name].items() if key in _KEYS}
         links[name] = _ending_at(link, {**replaced, "security": entries[name].get("security")})
-    by_calls = frozenset(name for name, one in bench.spec.instruments.items() if entries[one.link].get("asked") == CALLS)
+    by_calls = frozenset(name for name, one in bench.spec.instruments.items() if entries.get(one.link, {}).get("asked") == CALLS)
     spec = bench.spec.model_copy(update={"links": links})  # each link was checked when it was made
     return replace(bench, spec=spec, by_calls=by_calls) if by_calls else replace(bench, spec=spec)

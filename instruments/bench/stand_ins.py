@@ -68,10 +68,10 @@ def stand_ins(bench: BenchFile, simulated: Collection[str], by_calls: Collection
     """
     links: dict[str, str] = {}
     found: dict[str, Mapping[str, Any]] = {}
-    for link in dict.fromkeys(one.link for one in bench.spec.instruments.values()):
-        if link in simulated:
-            continue
+    for link in bench.spec.links:
         names = [name for name, one in bench.spec.instruments.items() if one.link == link]
+        if link in simulated or not names:
+            continue
         links[link] = CALLS if set(names) & set(by_calls) else _wire(bench, link, names)
         found |= {name: _declaration(bench, name, links[link]) for name in names}
     return StandIns(links, found)

@@ -12,7 +12,7 @@ from typing import Final
 
 import pytest
 
-import flows
+import flows.cli
 from flows.plans.description import described
 from flows.plans.plan import load_plan
 from flows.plans.simulated import simulated
@@ -25,7 +25,7 @@ from simulators.stand_ins import with_stand_ins
 from tests.faults.laboratory import Laboratory, eventually
 from tests.stand_ins.benches import BATH, PUMP, SCALE, STEPS, bench_of
 
-TEMPLATE: Final = Path(flows.__file__).parent / "templates" / "devices"
+TEMPLATE: Final = Path(flows.cli.__file__).parent / "templates" / "devices"
 SAID: Final = "stand-in for julabo from its profile; nobody has held it against a real one"
 
 
