@@ -44,7 +44,9 @@ DRIVERS: Final = Group("athanor.drivers", "driver")
 DEVICES: Final = Group("athanor.devices", "simulated device")
 REDUCTIONS: Final = Group("athanor.reductions", "reduction")
 CHEMISTRIES: Final = Group("athanor.chemistries", "family of chemistries")
-GROUPS: Final = (DRIVERS, DEVICES, REDUCTIONS, CHEMISTRIES)
+FUNCTIONS: Final = Group("", "function")
+"""What calls of a bench file name; no entry points."""
+GROUPS: Final = (DRIVERS, DEVICES, REDUCTIONS, CHEMISTRIES, FUNCTIONS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,10 +40,13 @@ def show_driver(name: str, *, as_json: bool) -> None:
         return
     console.print(f"{name}: {found['about'].partition(chr(10))[0]}")
     console.print(f"  from: {found['from']}")
-    console.print(f"  links: {', '.join(found['links'])}")
+    console.print(f"  links: {_words(found['links'])}")
     console.print(f"  safe actions: {_words(found['safe_actions'])}")
     console.print(f"  watchdog: {'yes' if found['watchdog'] else 'no: only the host and the supervisor can make it safe'}")
     console.print(f"  options: {_words(found['options'])}")
+    if found["calls"]:
+        console.print(f"  commands and channels: the calls that the bench file declares; of each it reads {_words(found['calls'])}")
+        return
     console.print(_commands(found["commands"]))
     channels = Table(title="channels", title_justify="left")
     for heading in ("channel", "unit", "what"):

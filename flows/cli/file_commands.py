@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from flows.cli.console import console
+from flows.cli.init import Template, scaffold
 from flows.cli.options import DataOption, FileArgument, JsonOption, LabOption, commands
 from orchestrator.errors import BadInput
 
@@ -16,15 +17,17 @@ app = commands()
 
 
 @app.command()
-def init(directory: Annotated[Path, typer.Argument(help="A new folder.")]) -> None:
-    """Scaffold a lab folder: campaign.toml, bench.toml, plant.toml, README."""
-    from flows.cli.init import NEXT, SCAFFOLD, scaffold
+def init(
+    directory: Annotated[Path, typer.Argument(help="A new folder.")],
+    template: Annotated[Template, typer.Option(help="What it is for.")] = Template.FLOW,
+) -> None:
+    """Scaffold a lab folder: a campaign file, a bench file, what they name, README."""
     from orchestrator.commandline import typed
 
-    scaffold(directory)
-    console.print(f"{directory}: {', '.join(SCAFFOLD)}")
+    chosen = scaffold(directory, template)
+    console.print(f"{directory}: {', '.join(chosen.files)}")
     console.print("next:")
-    for command, name in NEXT:
+    for command, name in chosen.then:
         console.print(f"  {typed(command, directory / name)}")
 
 

@@ -72,6 +72,8 @@ def bench_binding(bench: BenchFile, plugins: Iterable[Plugin] = ()) -> dict[str,
         one.pop("limits")  # each is named by itself
         if not one["functions"]:
             one.pop("functions")  # as before there were any: what a file without them binds stays as it was
+        if not one["calls"]:
+            one.pop("calls")  # likewise
     for link in document["links"].values():
         if link["security"] is None:
             link.pop("security")  # likewise

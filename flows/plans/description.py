@@ -81,7 +81,9 @@ def _estimates(plan: Plan) -> dict[str, Any]:
         "park": [step.model_dump(mode="json") for step in park_steps(plan.bench)],
         "limits": {name: [limit.low, limit.high, limit.unit] for name, limit in plan.bench.envelope.limits.items()},
         "without_watchdog": [
-            name for name, one in plan.bench.spec.instruments.items() if one.watchdog is None or not plan.bench.driver(name).HAS_WATCHDOG
+            name
+            for name, one in plan.bench.spec.instruments.items()
+            if one.link is not None and (one.watchdog is None or not plan.bench.driver(name).HAS_WATCHDOG)
         ],
         "example": {"configuration": plan.sample[0], "steps": [step.model_dump(mode="json") for step in expanded[0]]},
     }

@@ -49,6 +49,7 @@ def driver_document(name: str, folder: Path) -> dict[str, Any]:
         "safe_actions": sorted(driver.SAFE_ACTIONS),
         "watchdog": driver.HAS_WATCHDOG,
         "options": sorted(driver.OPTIONS),
+        "calls": ["arguments", "returns", *sorted(driver.CALL_KEYS)] if driver.CALL_KEYS else [],
     }
 
 

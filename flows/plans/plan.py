@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from flows.plans.binding import bench_binding, campaign_binding, drivers_binding, table_binding
 from flows.plans.recipe import Recipe, RecordedRecipe, ToldRecipe, WiredRecipe
+from instruments.bench.called import functions_of
 from instruments.bench.file import BenchFile, load_bench, parse_bench
 from instruments.bench.hazards import possible_hazards
 from instruments.bench.links import refuse_unhonoured
@@ -311,13 +312,13 @@ def _check_reduction(plan: Plan) -> None:
 
 
 def plugins_of(bench: BenchFile) -> tuple[Plugin, ...]:
-    """Return the plug-ins among a bench's drivers and its reduction.
+    """Return the plug-ins among a bench's drivers and its reduction, and the functions that it calls in installed packages.
 
     Raises:
         BadInput: One cannot be loaded.
     """
     reduction = reduction_plugin(bench.spec.bench.reduction, bench.path.parent)
-    return (*bench.plugins.values(), *([reduction] if reduction else []))
+    return (*bench.plugins.values(), *functions_of(bench), *([reduction] if reduction else []))
 
 
 def is_added(name: str) -> bool:

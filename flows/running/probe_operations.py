@@ -12,6 +12,7 @@ from typing import Any
 from flows.plans.lab import Lab, lab_folder, make_lab, open_lab
 from flows.plans.simulated import aimed
 from instruments.bench.file import BenchFile, load_bench
+from instruments.bench.lanes import lanes_of, wires_of
 from instruments.bench.links import refuse_unhonoured
 from instruments.bench_client.identify import Probed, opened, probe, probed, require_instrument
 from instruments.drivers.protocol import Call, Driver, Limit
@@ -198,13 +199,13 @@ def _instruments(bench: BenchFile, step: Step) -> tuple[str, ...]:
 
 def _opened(bench: BenchFile, lab: Lab, instruments: Sequence[str], held: ExitStack) -> Mapping[str, Driver]:
     """Take the wires as a host would, and open them until the end."""
-    links = dict.fromkeys(bench.spec.instruments[name].link for name in instruments)
+    lanes = lanes_of(bench.spec, instruments)
     drivers: dict[str, Driver] = {}
     try:
         held.enter_context(FileLock(lab.path / "host.lock", what="probe --set", lab=lab.path))
-        held.enter_context(EndpointLocks([bench.spec.links[link].endpoint for link in links], what="probe --set", lab=lab.path))
-        for link in links:
-            drivers |= held.enter_context(opened(bench.in_lab(lab.path), link))
+        held.enter_context(EndpointLocks(wires_of(bench.spec, lanes), what="probe --set", lab=lab.path))
+        for lane in lanes:
+            drivers |= held.enter_context(opened(bench.in_lab(lab.path), lane))
     except AthanorError as error:
         raise BadInput(f"{bench.path.name}: {error}") from error
     return {name: drivers[name] for name in instruments}

@@ -7,6 +7,7 @@ from typing import Final
 
 from instruments.bench.access import security_of
 from instruments.bench.file import BenchFile
+from instruments.bench.lanes import lanes_of
 from instruments.bench.link_names import LinkName
 from instruments.drivers.protocol import Driver, Settings
 from instruments.drivers.registry import bind
@@ -78,13 +79,13 @@ def _build(bench: BenchFile, name: str, transport: Transport | None, settings: S
 
 
 def _on(bench: BenchFile, link: str) -> list[str]:
-    return [name for name, one in bench.spec.instruments.items() if one.link == link]
+    return lanes_of(bench.spec)[link]
 
 
 def _open(bench: BenchFile, link: str) -> Transport | None:
-    """Open a link; None for one whose drivers open their devices themselves."""
-    spec = bench.spec.links[link]
-    if spec.kind == "own":
+    """Open a link; None for one whose drivers open their devices themselves, and where there is no link."""
+    spec = bench.spec.links.get(link)
+    if spec is None or spec.kind == "own":
         return None
     with LinkName(link, spec.endpoint).prefixing_errors():
         security = security_of(bench, link)

@@ -5,7 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from instruments.bench.called import dry_calls
 from instruments.bench.file import BenchFile
+from instruments.bench.lanes import lane_of
 from instruments.bench.link_spec import LinkSpec
 from instruments.lab_processes.labtime import plant_clock
 from instruments.lab_processes.state_files import folder_identity, read_state_file
@@ -75,7 +77,7 @@ def at_plant(bench: BenchFile, document: Mapping[str, Any]) -> BenchFile:
     Instruments that the plant has asked by the calls of their driver get the driver of a stand-in.
 
     Raises:
-        BadInput: A link has no entry: a dry run never reads a live endpoint.
+        BadInput: A link has no entry: a dry run never reads a live endpoint. Or a call that it must not carry out.
     """
     entries = document.get("endpoints", {})
     links, used = {}, {one.link for one in bench.spec.instruments.values()}
@@ -86,6 +88,11 @@ def at_plant(bench: BenchFile, document: Mapping[str, Any]) -> BenchFile:
             raise BadInput(f"link {name} has no entry in the plant's endpoints; they name: {', '.join(entries) or 'nothing'}")
         replaced = {key: value for key, value in entries[name].items() if key in _KEYS}
         links[name] = _ending_at(link, {**replaced, "security": entries[name].get("security")})
-    by_calls = frozenset(name for name, one in bench.spec.instruments.items() if entries.get(one.link, {}).get("asked") == CALLS)
-    spec = bench.spec.model_copy(update={"links": links})  # each link was checked when it was made
-    return replace(bench, spec=spec, by_calls=by_calls) if by_calls else replace(bench, spec=spec)
+    lanes = {name: lane_of(bench.spec, name) for name in bench.spec.instruments}
+    by_calls = frozenset(name for name, lane in lanes.items() if entries.get(lane, {}).get("asked") == CALLS)
+    links |= {lanes[name]: LinkSpec(kind="serial", port=entries[lanes[name]]["port"]) for name in by_calls}
+    instruments = {
+        name: one.model_copy(update={"link": lanes[name]}) if name in by_calls else one for name, one in bench.spec.instruments.items()
+    }
+    spec = bench.spec.model_copy(update={"links": links, "instruments": instruments})  # each was checked when it was made
+    return dry_calls(replace(bench, spec=spec, by_calls=by_calls))

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from instruments.bench.duration import DIFFERENCES, rate_of
 from instruments.bench.file import BenchFile
@@ -189,10 +189,14 @@ class Expansion:
             units={one.name: one.spec.unit for one in found if one.spec.unit is not None},
             channels=spec.channels,
             until=self._until(spec, arguments),
-            interrupted=parse(spec.interrupted.max_gap, "s", what=f"step {index}, max_gap")
-            if isinstance(spec.interrupted, GapSpec)
-            else spec.interrupted,
+            interrupted=self._interrupted(index, spec, command),
         )
+
+    @staticmethod
+    def _interrupted(index: int, spec: StepSpec, command: CommandSpec) -> Literal["abort", "continue"] | float:
+        if isinstance(spec.interrupted, GapSpec):
+            return parse(spec.interrupted.max_gap, "s", what=f"step {index}, max_gap")
+        return "continue" if command.by_step and "interrupted" not in spec.model_fields_set else spec.interrupted
 
     def _compute(self, argument: Argument, values: Mapping[str, Any]) -> float | str:
         if argument.spec.unit is None:

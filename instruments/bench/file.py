@@ -14,6 +14,8 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from instruments.bench.call_spec import ArgumentKeys, CallSpec, ReturnKeys, check_keys, declared_call
+from instruments.bench.lanes import check_lane
 from instruments.bench.prices import Price
 from instruments.bench.spec import BenchGeneralSpec, BenchSpec, FunctionSpec, HazardSpec, ParkSpec, StockSpec
 from instruments.drivers.declared.profiles import file_of_profile
@@ -34,6 +36,9 @@ _LEGAL: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {
     (): tuple(BenchSpec.model_fields),
     ("bench",): tuple(BenchGeneralSpec.model_fields),
     ("instruments", "*", "functions", "*"): tuple(FunctionSpec.model_fields),
+    ("instruments", "*", "calls", "*"): tuple(CallSpec.model_fields),
+    ("instruments", "*", "calls", "*", "arguments", "*"): tuple(ArgumentKeys.model_fields),
+    ("instruments", "*", "calls", "*", "returns", "*"): tuple(ReturnKeys.model_fields),
     ("procedure", "steps"): ("do", "with", "channels", "until", "interrupted"),
     ("stocks", "*"): tuple(StockSpec.model_fields),
     ("hazards",): tuple(HazardSpec.model_fields),
@@ -163,6 +168,8 @@ class BenchFile:
             folder=self.path.parent,
             functions={name: _function(f"instrument {instrument}, functions.{name}", one) for name, one in spec.functions.items()},
             device=self.spec.links[spec.link].device if spec.link in self.spec.links else None,
+            calls={name: declared_call(f"instrument {instrument}, calls.{name}", one) for name, one in spec.calls.items()},
+            lab=self.lab,
         )
 
     def check_instruments(self) -> None:
@@ -352,8 +359,8 @@ def _beside(bench: BenchFile) -> dict[str, bytes]:
 
 def _check_references(bench: BenchFile) -> None:
     for name, spec in bench.spec.instruments.items():
-        if spec.link not in bench.spec.links:
-            raise BadInput(f"instrument {name}: unknown link {spec.link!r}; declared: {', '.join(bench.spec.links)}")
+        if spec.link is not None and spec.link not in bench.spec.links:
+            raise BadInput(f"instrument {name}: unknown link {spec.link!r}; declared: {', '.join(bench.spec.links) or 'none'}")
     for stock, described in bench.spec.stocks.items():
         parse(described.volume, "mL", what=f"stock {stock}, volume")
         if described.delivered_by is not None and described.delivered_by not in bench.spec.instruments:
@@ -368,13 +375,16 @@ def _check_drivers(bench: BenchFile) -> None:
             if action not in bench.driver(name).SAFE_ACTIONS:
                 legal = ", ".join(sorted(bench.driver(name).SAFE_ACTIONS)) or "none"
                 raise BadInput(f"instrument {name}: unknown safe action {action!r}; legal: {legal}")
-        _ = bench.driver(name)
+        check_lane(name, spec, bench.driver(name))
+        check_keys(name, spec.calls, bench.driver(name), spec.driver)
     _ = bench.envelope
 
 
 def _check_addresses(spec: BenchSpec) -> None:
     seen: dict[tuple[str, object], str] = {}
     for name, one in spec.instruments.items():
+        if one.link is None:
+            continue
         is_serial = one.link in spec.links and spec.links[one.link].kind == "serial"
         key = (one.link, one.address if is_serial else tuple(sorted(one.options.items())))
         if key in seen:

@@ -16,15 +16,21 @@ class LinkName:
     link: str
     """Its name in the bench file."""
     endpoint: str
-    """The port or the url."""
+    """The port or the url; empty where an instrument has no link."""
 
     @override
     def __str__(self) -> str:
-        return f"link {self.link} ({self.endpoint})"
+        return f"link {self.link} ({self.endpoint})" if self.endpoint else f"instrument {self.link.strip('()')}"
 
     @contextmanager
     def prefixing_errors(self, instrument: str | None = None) -> Iterator[None]:
-        """Let a wire's error begin with the link, and the instrument that was spoken to; what has begun so already is left."""
+        """Let a wire's error begin with the link, and the instrument that was spoken to; what has begun so already is left.
+
+        Without a wire the instrument says all there is.
+        """
+        if not self.endpoint:
+            yield
+            return
         try:
             yield
         except (AccessError, LinkError, ProtocolError) as error:

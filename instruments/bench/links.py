@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from itertools import combinations
 from urllib.parse import urlsplit
 
+from instruments.bench.called import inspect_calls
 from instruments.bench.file import BenchFile
 from instruments.bench.link_spec import LinkSpec
 from instruments.lab_processes.endpoint_names import canonical_endpoint, is_url
@@ -15,13 +16,17 @@ from orchestrator.errors import BadInput
 
 
 def refuse_unhonoured(bench: BenchFile) -> None:
-    """Refuse secrets in urls, two links on one wire, links of the wrong kind, and keys that no driver reads.
+    """Refuse secrets in urls, two links on one wire, links of the wrong kind, keys that no driver reads, calls of what is not there.
 
     Raises:
         BadInput: One line that names the links or the instrument, and what was expected.
     """
     for complaint in (*_with_credentials(bench), *_shared(bench), *_unread(bench)):
         raise BadInput(f"{bench.path}: {complaint}")
+    try:
+        inspect_calls(bench)
+    except BadInput as error:
+        raise BadInput(f"{bench.path}: {error}") from error
 
 
 def _with_credentials(bench: BenchFile) -> Iterator[str]:
@@ -49,10 +54,11 @@ def _unread(bench: BenchFile) -> Iterator[str]:
         if unread := sorted(link.model_fields_set & {"frame", "baud"} if link.kind != "serial" else ()):
             yield f"link {name}: {unread[0]} belongs to a serial link; a link of kind {link.kind} has neither"
     for name, one in bench.spec.instruments.items():
-        driver, link = bench.driver(name), bench.spec.links[one.link]
-        if link.kind not in driver.LINKS:
-            yield f"instrument {name}: driver {one.driver!r} needs a link of kind {' or '.join(driver.LINKS)}; {one.link} is {link.kind}"
-        if link.kind == "opcua" and one.address is not None:
+        driver = bench.driver(name)
+        kind = "none" if one.link is None else bench.spec.links[one.link].kind
+        if one.link is not None and kind not in driver.LINKS:
+            yield f"instrument {name}: driver {one.driver!r} needs a link of kind {' or '.join(driver.LINKS)}; {one.link} is {kind}"
+        if kind in ("opcua", "none") and one.address is not None:
             yield f"instrument {name}: address = {one.address} belongs to a serial line; driver {one.driver!r} has none"
         if strangers := sorted(set(one.options) - driver.OPTIONS):
             legal = ", ".join(sorted(driver.OPTIONS)) or "none"

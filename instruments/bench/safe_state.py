@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from instruments.bench.file import BenchFile
 from instruments.bench.wires import Wires
+from instruments.drivers.calls.kept import END
 from instruments.lab_processes.stop import action_line
 from orchestrator.errors import InstrumentError
 
@@ -36,9 +37,13 @@ class SafeAction:
 
 
 def declared(bench: BenchFile) -> Iterator[tuple[str, str]]:
-    """Iterate over (instrument, safe action) in the order of the bench file."""
+    """Iterate over (instrument, safe action) in the order of the bench file.
+
+    A function or a command that is being carried out is ended, whether or not the file says so.
+    """
     for instrument, spec in bench.spec.instruments.items():
-        for action in spec.safe_state:
+        is_called = any(one.function or one.command for one in spec.calls.values())
+        for action in (*spec.safe_state, *([END] if is_called and END not in spec.safe_state else [])):
             yield instrument, action
 
 

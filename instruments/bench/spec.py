@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
+from instruments.bench.call_spec import CallSpec
 from instruments.bench.link_spec import LinkSpec
 from instruments.drivers.functions import FunctionKind
 from orchestrator.domain.values import Frozen
@@ -74,12 +75,12 @@ class FunctionSpec(Frozen):
 
 
 class InstrumentSpec(Frozen):
-    """One instrument on a link."""
+    """One instrument: on a link, or a person or a program that needs none."""
 
     driver: str
     """The driver's name; `reference/drivers` lists them. Or a plug-in: a name of an installed package, or `./FILE.py:CLASS`."""
-    link: str
-    """The link that it hangs on, by its name in `[links]`."""
+    link: str | None = None
+    """The link that it hangs on, by its name in `[links]`; drivers that need none take none."""
     address: Whole | None = None
     """Its address on a wire that several devices share."""
     serial_number: str | None = None
@@ -96,6 +97,9 @@ class InstrumentSpec(Frozen):
     """The driver's own settings; `reference/drivers` lists them."""
     functions: dict[Annotated[str, Field(pattern=_NAME)], FunctionSpec] = Field(default_factory=dict)
     """What the device offers beside programs, one `[instruments.NAME.functions.FUNCTION]` each, for drivers that take it."""
+    calls: dict[Annotated[str, Field(pattern=_NAME)], CallSpec] = Field(default_factory=dict)
+    """What it does when it is asked to, one `[instruments.NAME.calls.CALL]` each, for drivers that take it; steps name it as
+    `NAME.CALL`, and each of its returns is a channel."""
 
 
 Concentration = Annotated[str, WithJsonSchema(text_schema("converts to mol/L", "0.2 mol/L"))]
@@ -158,7 +162,8 @@ class StepSpec(Frozen):
     until: UntilSpec | None = None
     """When the step is done; without it, once the device has taken it."""
     interrupted: Literal["abort", "continue"] | GapSpec = "abort"
-    """What an interruption of the host means for the run: it ends, goes on, or goes on after at most `max_gap`."""
+    """What an interruption of the host means for the run: it ends, goes on, or goes on after at most `max_gap`; where it is
+    left out, a call of a person, a function or a command goes on."""
 
 
 class ProcedureSpec(Frozen):
@@ -303,8 +308,8 @@ class BenchSpec(Frozen):
     """The bench as a whole."""
     constants: dict[str, Quantity] = Field(default_factory=dict)
     """Name -> number or text with unit, for expressions: `V = "2 mL"`."""
-    links: Annotated[dict[Annotated[str, Field(pattern=_NAME)], LinkSpec], Field(min_length=1)]
-    """The wires, one `[links.NAME]` each."""
+    links: dict[Annotated[str, Field(pattern=_NAME)], LinkSpec] = Field(default_factory=dict)
+    """The wires, one `[links.NAME]` each; none where no driver needs one."""
     instruments: Annotated[dict[Annotated[str, Field(pattern=_NAME)], InstrumentSpec], Field(min_length=1)]
     """The instruments, one `[instruments.NAME]` each, in the order in which the safe state is driven."""
     stocks: dict[Annotated[str, Field(pattern=_NAME)], StockSpec] = Field(default_factory=dict)

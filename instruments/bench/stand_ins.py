@@ -6,11 +6,13 @@ by one that asks the stand-in by its calls.
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from instruments.bench.called import dry_calls, needs_stand_in
 from instruments.bench.endpoints import CALLS
 from instruments.bench.file import BenchFile
+from instruments.bench.lanes import lane_of
 from instruments.drivers.counted import Counted
 from instruments.drivers.declared.device import DeclaredDevice
 from instruments.drivers.declared.engine import Values
@@ -64,7 +66,8 @@ def stand_ins(bench: BenchFile, simulated: Collection[str], by_calls: Collection
         by_calls: Instruments that are asked by their calls whatever their profile says.
 
     Raises:
-        BadInput: A driver cannot be loaded, or an instrument lacks what its driver needs.
+        BadInput: A driver cannot be loaded, an instrument lacks what its driver needs, or has calls of which a dry run may carry
+            out some and not others.
     """
     links: dict[str, str] = {}
     found: dict[str, Mapping[str, Any]] = {}
@@ -74,6 +77,11 @@ def stand_ins(bench: BenchFile, simulated: Collection[str], by_calls: Collection
             continue
         links[link] = CALLS if set(names) & set(by_calls) else _wire(bench, link, names)
         found |= {name: _declaration(bench, name, links[link]) for name in names}
+    for name, spec in bench.spec.instruments.items():
+        if spec.link is None and needs_stand_in(spec):
+            links[lane_of(bench.spec, name)] = CALLS
+            found[name] = _declaration(bench, name, CALLS)
+    dry_calls(replace(bench, by_calls=frozenset(found)))  # what a dry run must not carry out is said before anything is started
     return StandIns(links, found)
 
 
@@ -105,7 +113,7 @@ def _declaration(bench: BenchFile, name: str, wire: str) -> dict[str, Any]:
     declared: dict[str, Any] = {
         "instrument": name,
         "driver": spec.driver,
-        "link": spec.link,
+        "link": lane_of(bench.spec, name),
         "wire": wire,
         "channels": dict(_channels(bench, name)),
         "commands": commands,

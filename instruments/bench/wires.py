@@ -1,4 +1,7 @@
-"""One thread per wire: it alone touches the drivers of its link, feeds their watchdogs and serves an urgent lane first."""
+"""One thread per wire: it alone touches the drivers of its link, feeds their watchdogs and serves an urgent lane first.
+
+An instrument that needs no link has a thread of its own, by the same rules.
+"""
 
 import logging
 import threading
@@ -12,6 +15,7 @@ from functools import partial
 from typing import Final, TypeVar
 
 from instruments.bench.file import BenchFile
+from instruments.bench.lanes import lane_name, lanes_of
 from instruments.bench.link_names import LinkName
 from instruments.drivers.protocol import Driver, Identity
 from orchestrator.clock import Clock
@@ -250,10 +254,9 @@ class Wires:
     """All links of a bench."""
 
     def __init__(self, bench: BenchFile, connect: Connect, clock: Clock, supervised: Callable[[], bool]) -> None:
-        used = dict.fromkeys(spec.link for spec in bench.spec.instruments.values())
-        names = {link: LinkName(link, bench.spec.links[link].endpoint) for link in used}
-        self._wires = {link: Wire(names[link], partial(connect, bench, link, clock), supervised) for link in used}
-        self._link_of = {name: spec.link for name, spec in bench.spec.instruments.items()}
+        lanes = lanes_of(bench.spec)
+        self._wires = {lane: Wire(lane_name(bench.spec, lane), partial(connect, bench, lane, clock), supervised) for lane in lanes}
+        self._lane_of = {name: lane for lane, names in lanes.items() for name in names}
 
     def start(self) -> None:
         """Start all threads."""
@@ -267,9 +270,9 @@ class Wires:
 
     def of(self, instrument: str) -> Wire:
         """Return the wire that an instrument hangs on."""
-        if instrument not in self._link_of:
+        if instrument not in self._lane_of:
             raise DeviceError(f"the bench has no instrument {instrument!r}", sent=Sent.NO)
-        return self._wires[self._link_of[instrument]]
+        return self._wires[self._lane_of[instrument]]
 
     @property
     def identities(self) -> dict[str, Identity]:
@@ -283,7 +286,7 @@ class Wires:
 
     def neighbours(self, instrument: str) -> set[str]:
         """Return all instruments on the same link, itself included."""
-        return {name for name, link in self._link_of.items() if link == self._link_of[instrument]}
+        return {name for name, lane in self._lane_of.items() if lane == self._lane_of[instrument]}
 
     def take_complaints(self) -> dict[str, str]:
         """Return, once, what devices said of themselves when their watchdogs were fed."""

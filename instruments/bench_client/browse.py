@@ -61,6 +61,8 @@ def browse_instrument(bench: BenchFile, lab: Path, instrument: str) -> str:
         BadInput: As of `browse_server`; or its link is no OPC-UA one.
     """
     link = bench.spec.instruments[instrument].link
+    if link is None:
+        raise BadInput(f"{instrument} hangs on no link; only OPC-UA servers tell what they offer")
     spec = bench.spec.links[link]
     if spec.kind != "opcua" or spec.url is None:
         raise BadInput(f"{instrument} hangs on link {link}, which is {spec.kind}; only OPC-UA servers tell what they offer")

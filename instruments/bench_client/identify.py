@@ -11,7 +11,7 @@ from typing import Any
 
 from instruments.bench.connect import connect
 from instruments.bench.file import BenchFile
-from instruments.bench.link_names import LinkName
+from instruments.bench.lanes import lane_name, lane_of, lanes_of, wires_of
 from instruments.bench.probing import CHANNEL, ChannelRead, read_channel
 from instruments.bench_client.client import HostClient
 from instruments.drivers.protocol import Driver, Identity
@@ -44,8 +44,8 @@ def read_identities(bench: BenchFile, lab: Path) -> dict[str, str]:
             return {name: identities[name] for name in bench.spec.instruments}
     found: dict[str, str] = {}
     with _wires(bench, lab, "check --connect", tuple(link.endpoint for link in bench.spec.links.values())):
-        for link in dict.fromkeys(spec.link for spec in bench.spec.instruments.values()):
-            with opened(bench.in_lab(lab), link) as drivers:
+        for lane in lanes_of(bench.spec):
+            with opened(bench.in_lab(lab), lane) as drivers:
                 for name, driver in drivers.items():
                     found[name] = identified(bench, name, driver)
     return {name: found[name] for name in bench.spec.instruments}
@@ -64,8 +64,8 @@ def probe(bench: BenchFile, lab: Path, instrument: str) -> Probed:
         with _host_of(bench, lab, (instrument,)) as (host, identities):
             found = tuple(CHANNEL.validate_json(host.read_channel(instrument, channel)) for channel in channels)
             return Probed(instrument, identities[instrument], str(lab), found)
-    link = bench.spec.instruments[instrument].link
-    with _wires(bench, lab, "probe", (bench.spec.links[link].endpoint,)), opened(bench.in_lab(lab), link) as drivers:
+    lane = lane_of(bench.spec, instrument)
+    with _wires(bench, lab, "probe", tuple(wires_of(bench.spec, [lane]))), opened(bench.in_lab(lab), lane) as drivers:
         return probed(bench, instrument, drivers[instrument])
 
 
@@ -77,8 +77,7 @@ def probed(bench: BenchFile, instrument: str, driver: Driver) -> Probed:
 
 def identified(bench: BenchFile, instrument: str, driver: Driver) -> str:
     """Ask a device whose link is open what it is, in words."""
-    link = bench.spec.instruments[instrument].link
-    with LinkName(link, bench.spec.links[link].endpoint).prefixing_errors(instrument):
+    with lane_name(bench.spec, lane_of(bench.spec, instrument)).prefixing_errors(instrument):
         return in_words(driver.identify())
 
 
@@ -89,9 +88,9 @@ def require_instrument(bench: BenchFile, instrument: str) -> None:
 
 
 @contextmanager
-def opened(bench: BenchFile, link: str) -> Iterator[Mapping[str, Driver]]:
-    """Give the drivers of one link, whose lock is held, and close it."""
-    drivers = connect(bench, link, LiveClock())
+def opened(bench: BenchFile, lane: str) -> Iterator[Mapping[str, Driver]]:
+    """Give the drivers of one lane, whose lock is held, and close it."""
+    drivers = connect(bench, lane, LiveClock())
     try:
         yield drivers
     finally:

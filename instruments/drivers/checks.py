@@ -37,6 +37,8 @@ def command_spec(settings: Settings, commands: Mapping[str, CommandSpec], call: 
     for name, argument in spec.arguments.items():
         if name not in call.arguments and argument.default is None:
             raise LimitError(f"{settings.name}.{call.command} needs the argument {name!r}")
+        if argument.choices and (came := call.arguments.get(name, argument.default)) not in argument.choices:
+            raise LimitError(f"{settings.name}.{call.command} {name} = {came!r}; expected {' or '.join(argument.choices)}")
     return spec
 
 

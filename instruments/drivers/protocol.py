@@ -53,6 +53,8 @@ class ArgumentSpec:
     """Value of an argument that may be left out."""
     resolution: float | None = None
     """The device counts in steps of this; what is sent is the nearest one."""
+    choices: tuple[str, ...] = ()
+    """The words that a text argument may be; any where there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,9 @@ class CommandSpec:
     arguments: Mapping[str, ArgumentSpec] = field(default_factory=dict)
     open_arguments: bool = False
     """Whether further text or numeric arguments are passed on (a program's properties)."""
+    by_step: bool = False
+    """Whether what becomes of it is kept under run key and step: a run may then hold several of them, each goes on while no
+    host lives, and unless a step says otherwise no such gap ends the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,40 @@ class ChannelSpec:
 
     unit: str
     """Empty for a pure number or a text."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnSpec:
+    """One value that a declared call gives back."""
+
+    unit: str | None
+    """Empty for a pure number, None for a text."""
+    limit: Limit | None = None
+    """A value outside it fails the run; None where any number is believed."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredCall:
+    """One call that the bench file declares of an instrument; which of the keys a driver reads, `CALL_KEYS` says."""
+
+    arguments: Mapping[str, ArgumentSpec] = field(default_factory=dict)
+    returns: Mapping[str, ReturnSpec] = field(default_factory=dict)
+    function: str | None = None
+    """`module:name` of a Python function."""
+    command: tuple[str, ...] = ()
+    """Words of a command line; `{ARGUMENT}` in one is the argument's value."""
+    output: str = "json"
+    """How a command gives its returns: `json` or `csv` on its standard output, or the name of a file that it writes."""
+    instructions: str | None = None
+    """What a person is asked to do."""
+    time_limit: float | None = None
+    """Wall seconds; None where it takes as long as it takes."""
+    repeatable: bool = False
+    """Whether it may be carried out again where nobody can say whether it was."""
+    pure: bool = False
+    """Whether it is harmless, so that a dry lab carries out the very same."""
+    simulated: str | None = None
+    """`module:name` of a Python function that a dry lab runs in its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +132,10 @@ class Settings:
     """What the bench file declares of the device's functions, by the name that their commands and channels get."""
     device: str | None = None
     """Which device the driver is to open itself, as its link of kind `own` names it; None on other links."""
+    calls: Mapping[str, DeclaredCall] = field(default_factory=dict)
+    """What the bench file declares of the instrument's calls, by the names that their commands get."""
+    lab: Path | None = None
+    """The lab that the bench works for; None where the file is only read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +148,8 @@ class Call:
     campaign: str
     position: str | None = None
     """Sampler position allotted to the run."""
+    step: int = 0
+    """Its place in the run's procedure."""
 
 
 class Progress(StrEnum):
@@ -124,6 +169,8 @@ class Outcome:
     """The device's own word for how it ended (`completed`, `clogged`, ...)."""
     readings: tuple[Reading, ...] = ()
     """What it brought, once finished; raw bytes included."""
+    reason: str | None = None
+    """One line for people where it has failed and the device says more than a word."""
 
 
 class StepVerdict(StrEnum):
@@ -135,6 +182,8 @@ class StepVerdict(StrEnum):
     """Executing under our key: attach and wait."""
     NOT_EXECUTED = "not-executed"
     """Proven by unmoved counters of the same boot: may be sent again."""
+    MAY_REPEAT = "may-repeat"
+    """Not executed, or harmless to execute again, whatever was acknowledged before: sent again."""
     UNDECIDABLE = "undecidable"
     """Ask a person."""
 
@@ -165,7 +214,9 @@ class Driver(Protocol):
     """Wall seconds that the device may hold a command back before it acts on it."""
     LINKS: ClassVar[Collection[str]]
     """The kinds of link that it works on, the usual one first: `serial`, `tcp`, `visa`, `opcua`; `own` where it opens its device
-    itself."""
+    itself; none where it needs no link at all."""
+    CALL_KEYS: ClassVar[frozenset[str]] = frozenset()
+    """What it reads of a `calls` table beside `arguments` and `returns`; an instrument takes no calls where it is empty."""
     OPTIONS: ClassVar[frozenset[str]] = frozenset()
     """What it reads of `options` in a bench file."""
 
@@ -192,6 +243,8 @@ class Driver(Protocol):
         """
         if settings.functions:
             raise BadInput(f"instrument {settings.name}: its driver knows its own commands; it takes no functions")
+        if settings.calls:
+            raise BadInput(f"instrument {settings.name}: its driver knows its own commands; it takes no calls")
         return cls
 
     @classmethod
@@ -210,6 +263,19 @@ class Driver(Protocol):
             BadInput: One line that names the instrument, what came and what is legal.
         """
         del settings  # most devices keep whatever the keys of a bench file allow
+
+    @classmethod
+    def inspected(cls, settings: Settings) -> Mapping[str, tuple[str, str]]:
+        """Import what the bench file names for this instrument beside its driver, and look at it; nothing of it is carried out.
+
+        Returns:
+            Name in the file -> where its source lies, and that source's sha256.
+
+        Raises:
+            BadInput: One line: it cannot be imported, or not be used as declared.
+        """
+        del settings  # most drivers are all there is
+        return {}
 
     def identify(self) -> Identity:
         """Ask the device what it is; changes nothing. DeviceError when it is not the one the bench file names."""

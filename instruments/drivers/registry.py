@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from instruments.drivers.calls.command import Commands
+from instruments.drivers.calls.python import PythonFunctions
 from instruments.drivers.declared.profiles import find_profile, shipped_profiles
 from instruments.drivers.eurotherm import EurothermOven
 from instruments.drivers.lads import LadsUnit
@@ -18,6 +20,8 @@ DRIVERS: Final[Mapping[str, type[Driver]]] = {
     "new-era": NewEraPump,
     "eurotherm-modbus": EurothermOven,
     "lads": LadsUnit,
+    "python": PythonFunctions,
+    "command": Commands,
 }
 """Those that come with Athanor; a plug-in cannot take such a name."""
 
@@ -79,14 +83,15 @@ def build_driver(name: str, transport: Any, settings: Settings, clock: Clock) ->
 
 
 def bind(driver: type[Driver], name: str, transport: Any, settings: Settings, clock: Clock) -> Driver:
-    """Build a driver on an open link, or on none where it opens its device itself; nothing is sent.
+    """Build a driver on an open link, or on none where it opens its device itself or needs no link; nothing is sent.
 
     Raises:
         BadInput: It needs another kind of link or further settings, or the code of a plug-in fails.
     """
-    kind = "own" if transport is None else transport.kind
-    if kind not in driver.LINKS:
-        raise BadInput(f"{settings.name}: driver {name!r} needs a link of kind {' or '.join(driver.LINKS)}, got {kind}")
+    kind = transport.kind if transport is not None else "own" if settings.device is not None else "none"
+    if kind not in (driver.LINKS or ("none",)):
+        needed = f"a link of kind {' or '.join(driver.LINKS)}" if driver.LINKS else "no link"
+        raise BadInput(f"{settings.name}: driver {name!r} needs {needed}, got {kind}")
     try:
         return driver(transport, settings, clock)
     except AthanorError:

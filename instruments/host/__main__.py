@@ -26,6 +26,7 @@ from typing import Final
 from instruments.bench.connect import connect
 from instruments.bench.endpoints import at_plant, plant_clock, read_endpoints
 from instruments.bench.file import BenchFile, load_bench
+from instruments.bench.lanes import lanes_of, wires_of
 from instruments.bench.parking import park_steps
 from instruments.bench.wires import Connect, Wires
 from instruments.host.executor import Executor, NotSafe
@@ -108,8 +109,7 @@ def _serve(lab: Path, bench_path: Path, endpoints: Path | None, replaceable: Rep
     lock = FileLock(lab / "host.lock", what="bench host", lab=lab)
     lock.acquire(patience=LOCK_PATIENCE)
     held.callback(lock.release)
-    used = dict.fromkeys(spec.link for spec in bench.spec.instruments.values())
-    locks = EndpointLocks([bench.spec.links[link].endpoint for link in used], what="bench host", lab=lab, folder=replaceable.lock_folder)
+    locks = EndpointLocks(wires_of(bench.spec, lanes_of(bench.spec)), what="bench host", lab=lab, folder=replaceable.lock_folder)
     locks.acquire(patience=LOCK_PATIENCE)
     held.callback(locks.release)
     keep_copy(lab, bench.path.name, bench.files, sha256=bench.sha256, origin=read.folder)

@@ -73,7 +73,7 @@ class DeviceAccess:
     def call(self, step: Step) -> Call:
         """Return the driver's view of a step."""
         request = self.request
-        return Call(step.command, step.arguments, request.run_key, request.campaign, request.position)
+        return Call(step.command, step.arguments, request.run_key, request.campaign, request.position, step.index)
 
     def on(self, step: Step, work: Callable[[Driver], _T]) -> _T:
         """Do something with a step's driver once."""

@@ -62,9 +62,12 @@ class Gate:
 
     def _check_programs(self, steps: Sequence[Step]) -> None:
         once = [step for step in steps if step.kind in (StepKind.DOSING, StepKind.PROGRAM)]
-        programs = [step for step in once if step.kind is StepKind.PROGRAM]
+        programs = [step for step in once if step.kind is StepKind.PROGRAM and not self._is_by_step(step)]
         if len(programs) > 1 or (programs and once[-1] is not programs[0]):
             raise BadInput(f"step {programs[0].index} {programs[0].do}: a run has at most one program, after its last dose")
+
+    def _is_by_step(self, step: Step) -> bool:
+        return step.instrument is not None and self._bench.driver(step.instrument).COMMANDS[step.command].by_step
 
     def check_step(self, step: Step, read: Read) -> None:
         """Check one step just before the wire, its interlocks on fresh readings.

@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from instruments.drivers.protocol import Finding, Outcome, Progress, StepVerdict
 from instruments.host.device_access import ONCE, RunEnded
@@ -15,6 +15,8 @@ from orchestrator.domain.lifecycle import EvidenceKey, RunStatus, StepKind, Step
 from orchestrator.errors import InstrumentError
 
 logger = logging.getLogger(__name__)
+
+_SAYS_NOTHING: Final = "the device does not say what became of it"
 
 
 class Next(StrEnum):
@@ -58,6 +60,11 @@ def _decide_once(status: StepStatus, verdict: StepVerdict | None, *, may_go_on: 
     if not may_go_on:
         return Next.GIVE_UP
     return Next.ATTACH if verdict is StepVerdict.RUNNING else Next.REPEAT
+
+
+def is_last_act(run: JournalRun, known: JournalStep) -> bool:
+    """Say whether nothing that may happen only once comes after a step of a run: then its end is the run's."""
+    return not any(one.step.kind in ONCE and one.step.index > known.step.index for one in run.steps)
 
 
 def allowed_gap(step: JournalStep) -> float:
@@ -122,13 +129,15 @@ class Reconciler:
             RunEnded: Unknown, interrupted for too long, or ended by the device meanwhile.
         """
         found = [_Found(one, self._find(one)) for one in self._run.steps if one.is_open]
-        program_done = any(one.known.step.kind is StepKind.PROGRAM and _verdict(one) is StepVerdict.FINISHED for one in found)
+        programs = [one for one in found if one.known.step.kind is StepKind.PROGRAM and is_last_act(self._run, one.known)]
+        program_done = any(_verdict(one) is StepVerdict.FINISHED for one in programs)
         go_on = self._interruption.may_go_on or program_done
         nexts = [(one, decide_step(one.known.step.kind, one.known.status, _verdict(one), may_go_on=go_on)) for one in found]
         self._adopt([one for one, then in nexts if then is Next.ADOPT])
         for one, then in nexts:
             if then is Next.ASK:
-                raise self._runner.undecided(one.known.step, "the device does not say what became of it", one.finding)
+                evidence = one.finding.evidence if one.finding is not None else {}
+                raise self._runner.undecided(one.known.step, str(evidence.get("reason", _SAYS_NOTHING)), one.finding)
         if not go_on:
             evidence = not_executed_evidence(self._run, found)
             raise RunEnded(RunStatus.FAILED, self._interruption.reason, evidence=evidence)

@@ -8,6 +8,7 @@ from instruments.drivers.protocol import Outcome, StepVerdict
 from instruments.host.closing import RUN_ENDED, JournalEnds
 from instruments.host.device_access import ONCE, DeviceAccess, RunEnded, Tools
 from instruments.host.journal_records import JournalRun, JournalStep
+from instruments.host.reconcile import is_last_act
 from instruments.host.step_runner import StepRunner
 from orchestrator.domain.lifecycle import RunStatus, StepKind, StepStatus
 from orchestrator.errors import InstrumentError
@@ -67,7 +68,8 @@ class RunEnds(JournalEnds):
         """Close an unknown run by what its program has brought meanwhile; return whether that settled it."""
         devices = DeviceAccess(self._tools, run.request)
         for known in run.steps:
-            if known.step.kind is not StepKind.PROGRAM or not (known.is_open or known.status is StepStatus.UNKNOWN):
+            is_open = known.is_open or known.status is StepStatus.UNKNOWN
+            if known.step.kind is not StepKind.PROGRAM or not is_open or not is_last_act(run, known):
                 continue
             try:
                 finding = devices.find_now(known.step, known.baseline)

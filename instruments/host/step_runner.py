@@ -2,8 +2,9 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from typing import Any, Final, NoReturn
 
 from instruments.bench.procedure import carried_by_doses, classify
@@ -21,6 +22,8 @@ SLICE: Final = 0.2
 POLL_LAB: Final = 1.0
 POLL_WALL: Final = 0.05
 """A channel or a program is asked once per lab second, at high rates not more often than each 50 ms."""
+_QUICK_POLLS: Final = 20
+"""So often a call is asked sooner than a device would be: the pauses grow from 50 ms to 1.6 s."""
 DOSE_POLL_WALL: Final = 0.5
 """A dose ends by itself; it is only watched, so that a fault shows early."""
 
@@ -35,6 +38,8 @@ class StepRunner:
     _doses: dict[int, tuple[Step, Mapping[str, Any]]] = field(default_factory=dict)
     """Doses that run on the devices while the procedure goes on."""
     _doses_asked: float = 0.0
+    _repeated: dict[int, int] = field(default_factory=dict)
+    """How often a step was sent again that was under way."""
 
     def __post_init__(self) -> None:
         self.devices = DeviceAccess(self.tools, self.request)
@@ -198,7 +203,7 @@ class StepRunner:
             raise self.undecided(step, str(error), finding)
         note = {"run": self.request.run_key, "step": step.index, **_document(finding), "error": str(error)}
         self.tools.journal.note("reconciled", note)
-        return finding.verdict is not StepVerdict.NOT_EXECUTED
+        return finding.verdict not in (StepVerdict.NOT_EXECUTED, StepVerdict.MAY_REPEAT)
 
     def undecided(self, step: Step, reason: str, finding: Finding | None = None) -> RunEnded:
         """Mark a step unknown; the returned exception ends the run."""
@@ -244,10 +249,17 @@ class StepRunner:
         return max(POLL_WALL, self.tools.clock.wall_seconds(POLL_LAB))
 
     def _follow_program(self, step: Step, baseline: Mapping[str, Any]) -> None:
+        quick = self._quick_polls(step)
         while (outcome := self._outcome(step, baseline)).progress is Progress.RUNNING:
-            self._nap(self._poll_wall)
+            self._nap(next(quick, self._poll_wall))
             self._poll_doses(due=DOSE_POLL_WALL)
         self.adopt(step, outcome)
+
+    def _quick_polls(self, step: Step) -> Iterator[float]:
+        """Return the first pauses while a call runs: no wire is loaded by asking, and many calls take no time at all."""
+        command = self.tools.bench.driver(instrument_of(step)).COMMANDS[step.command]
+        pauses = (POLL_WALL * 1.2**number for number in range(_QUICK_POLLS))
+        return takewhile(lambda pause: command.by_step and pause < self._poll_wall, pauses)
 
     def _outcome(self, step: Step, baseline: Mapping[str, Any]) -> Outcome:
         """Ask how a dose or a program stands; after a lost link, decide by reconciliation."""
@@ -261,7 +273,20 @@ class StepRunner:
             return Outcome(Progress.RUNNING)
         if finding.verdict is StepVerdict.FINISHED:
             return finding.outcome or devices.on(step, lambda driver: driver.outcome(call, baseline))
-        raise self.undecided(step, "after a lost link the device does not say what became of it", finding)
+        if finding.verdict is StepVerdict.MAY_REPEAT:
+            return self._repeat(step)
+        reason = finding.evidence.get("reason", "after a lost link the device does not say what became of it")
+        raise self.undecided(step, str(reason), finding)
+
+    def _repeat(self, step: Step) -> Outcome:
+        """Send what is harmless to repeat once more; not for ever, since it may be what ends its device."""
+        self._repeated[step.index] = self._repeated.get(step.index, 0) + 1
+        if self._repeated[step.index] > RESENDS:
+            raise DeviceError(f"{step.do} was begun {RESENDS + 1} times, and each time its process ended without a word", sent=Sent.YES)
+        self.commit(step, StepStatus.PLANNED, reason="sent again: it is harmless to repeat, or was not begun")
+        self._send(step)
+        self.commit(step, StepStatus.ACKNOWLEDGED)
+        return Outcome(Progress.RUNNING)
 
     def adopt(self, step: Step, outcome: Outcome) -> None:
         """Record how a dose or a program has ended, with all that it brought, in one commit.
@@ -270,7 +295,7 @@ class StepRunner:
             RunEnded: It ended otherwise than planned; classified by the rules of the bench.
         """
         failed = outcome.progress is Progress.FAILED
-        reason = f"ended with {outcome.code!r}" if failed else None
+        reason = (outcome.reason or f"ended with {outcome.code!r}") if failed else None
         evidence = {"code": outcome.code} if step.kind is StepKind.PROGRAM or failed else {}
         to = StepStatus.FAILED if failed else StepStatus.DONE
         self.commit(step, to, reason=reason, readings=_of_step(outcome.readings, step), evidence=evidence)
@@ -280,8 +305,8 @@ class StepRunner:
     def _judge(self, step: Step, outcome: Outcome, *, failed: bool) -> None:
         code = outcome.code or ("failed" if failed else None)
         status, reason = classify(self.tools.bench, code, self.tools.journal.readings(self.request.run_key))
-        if step.kind is StepKind.DOSING and status is RunStatus.FAILED:
-            reason = f"step {step.index} {step.do} ended with {code!r}"
+        if status is RunStatus.FAILED and (step.kind is StepKind.DOSING or outcome.reason):
+            reason = f"step {step.index} {step.do}{f': {outcome.reason}' if outcome.reason else f' ended with {code!r}'}"
         if status is RunStatus.COMPLETED and failed:
             status = RunStatus.FAILED
         if status is not RunStatus.COMPLETED:

@@ -28,6 +28,7 @@ from typing import Any, Final, Self
 from instruments.bench.connect import Usable, connect_for_safety, load_drivers
 from instruments.bench.endpoints import at_plant, plant_clock, read_endpoints
 from instruments.bench.file import BenchFile, read_bench
+from instruments.bench.lanes import lane_name, lane_of, lanes_of, wires_of
 from instruments.bench.link_names import LinkName
 from instruments.bench.safe_state import ACTION_SECONDS, SafeAction, declared
 from instruments.bench.wires import Connect, fulfil
@@ -163,7 +164,7 @@ class SafeStateWithoutHost:
                 for thread in threads.values() if number else ():
                     thread.try_again()
                 for wanted in [wanted for wanted, result in results.items() if not result.done]:
-                    thread = threads[bench.spec.instruments[wanted[0]].link]
+                    thread = threads[lane_of(bench.spec, wanted[0])]
                     results[wanted] = thread.make_safe(*wanted, seconds=seconds)
         finally:
             for thread in threads.values():
@@ -179,11 +180,10 @@ class SafeStateWithoutHost:
 
     def _start_threads(self, bench: BenchFile, clock: Clock, instruments: Collection[str]) -> dict[str, _LinkThread]:
         threads = {}
-        for link in dict.fromkeys(spec.link for name, spec in bench.spec.instruments.items() if name in instruments):
-            endpoint = bench.spec.links[link].endpoint
-            lock = EndpointLocks([endpoint], what=self.what, lab=self.lab, folder=self.lock_folder)
-            threads[link] = _LinkThread(LinkName(link, endpoint), partial(self.connect, bench, link, clock), lock)
-            threads[link].start()
+        for lane in lanes_of(bench.spec, [name for name in bench.spec.instruments if name in instruments]):
+            lock = EndpointLocks(wires_of(bench.spec, [lane]), what=self.what, lab=self.lab, folder=self.lock_folder)
+            threads[lane] = _LinkThread(lane_name(bench.spec, lane), partial(self.connect, bench, lane, clock), lock)
+            threads[lane].start()
         return threads
 
 
@@ -233,10 +233,10 @@ def _go_on(before: Driven, safe_state: SafeStateWithoutHost) -> Driven:
         actions = safe_state.drive()
         without = [name for name, spec in bench.spec.instruments.items() if not spec.safe_state]
         notes = (*before.notes, *(f"{name}: no safe action is declared for it" for name in without))
-        links = frozenset(bench.spec.instruments[one.instrument].link for one in actions if not one.done)
+        links = frozenset(lane_of(bench.spec, one.instrument) for one in actions if not one.done)
         return Driven(actions, notes, links)
-    links = before.failed_links | {spec.link for name, spec in bench.spec.instruments.items() if name in failed}
-    again = {(one.instrument, one.action): one for one in safe_state.drive(only=lambda name: bench.spec.instruments[name].link in links)}
+    links = before.failed_links | {lane_of(bench.spec, name) for name in bench.spec.instruments if name in failed}
+    again = {(one.instrument, one.action): one for one in safe_state.drive(only=lambda name: lane_of(bench.spec, name) in links)}
     known = {(one.instrument, one.action) for one in before.actions}
     actions = tuple(_better(one, again.get((one.instrument, one.action)), bench.path) for one in before.actions)
     return replace(before, actions=(*actions, *(one for key, one in again.items() if key not in known)))

@@ -17,7 +17,8 @@ ExperimentRun queued ─> dispatched ─> running ─> completed | failed | infe
 attempt n+1 of the same run_id is queued in its place)
 
 Step          planned ─> intent ─> sent ─> acknowledged ─> done | failed | unknown
-(each may fail early; unknown is settled by evidence or by a person)
+(each may fail early, and be planned again where it was not executed or is harmless to repeat;
+unknown is settled by evidence or by a person)
 
 Measurement   accepted <─> quarantined ─> retracted <─ accepted
 
@@ -187,7 +188,7 @@ STEP_STEPS: Final[Mapping[StepStatus, frozenset[StepStatus]]] = {
     _S.PLANNED: frozenset({_S.INTENT, _S.FAILED, _S.SKIPPED}),
     _S.INTENT: frozenset({_S.SENT, _S.DONE, _S.FAILED, _S.UNKNOWN, _S.PLANNED}),
     _S.SENT: frozenset({_S.ACKNOWLEDGED, _S.DONE, _S.FAILED, _S.UNKNOWN, _S.PLANNED}),
-    _S.ACKNOWLEDGED: frozenset({_S.DONE, _S.FAILED, _S.UNKNOWN}),
+    _S.ACKNOWLEDGED: frozenset({_S.DONE, _S.FAILED, _S.UNKNOWN, _S.PLANNED}),  # planned again: what is harmless to repeat
     _S.UNKNOWN: frozenset({_S.DONE, _S.FAILED, _S.ACKNOWLEDGED, _S.PLANNED}),
 }
 MEASUREMENT_STEPS: Final[Mapping[MeasurementStatus, frozenset[MeasurementStatus]]] = {

@@ -15,6 +15,7 @@ from flows.plans.simulated import simulated
 from instruments.bench.connect import connect
 from instruments.bench.endpoints import at_plant, read_endpoints
 from instruments.bench.file import BenchFile, parse_bench
+from instruments.bench.lanes import lane_of
 from instruments.drivers.protocol import Call, Driver, Outcome, Progress
 from orchestrator.clock import LiveClock
 from simulators.declarations import declared_in
@@ -95,7 +96,7 @@ class Stage:
     def driver(self, name: str) -> Driver:
         """Open the link of an instrument, once."""
         if name not in self.drivers:
-            self.drivers |= connect(self.bench, self.bench.spec.instruments[name].link, LiveClock())
+            self.drivers |= connect(self.bench, lane_of(self.bench.spec, name), LiveClock())
         return self.drivers[name]
 
     def truth(self, device: str, event: str) -> list[Mapping[str, Any]]:

@@ -7,11 +7,12 @@ from typing import Final
 
 import pytest
 
+from flows.plans.simulated import simulated
 from instruments.bench.connect import connect_for_safety
 from instruments.drivers.protocol import Call, Driver, Progress, StepVerdict
 from instruments.drivers.stand_in import StandInDriver
 from orchestrator.clock import LiveClock
-from orchestrator.errors import DeviceError, LimitError, LinkError
+from orchestrator.errors import BadInput, DeviceError, LimitError, LinkError
 from tests.instrument.cases import call
 from tests.instrument.conformance import DriverConformance
 from tests.stand_ins.benches import BATH, Stage, bench_of, staged
@@ -258,3 +259,50 @@ def test_how_each_link_is_asked(tmp_path: Path) -> None:
         stage.driver("other").perform(call("set_speed", speed=300.0))
         assert stage.driver("bath").read(["setpoint"])[0].value == 22.0
         assert [one["device"] for one in stage.truth("other", "setpoint")] == ["other"]
+
+
+FUNCTIONS: Final = """
+[instruments.film]
+driver = "python"
+
+[instruments.film.calls.cast]
+function = "film:cast"
+arguments = { temperature = "degC", solvent = { unit = "text", choices = ["DMF", "DMSO"] } }
+returns = { conductivity = "S/cm" }
+
+[instruments.model]
+driver = "python"
+
+[instruments.model.calls.look]
+function = "film:look"
+returns = { area = "1" }
+pure = true
+
+[[procedure.steps]]
+do = "film.cast"
+with = { temperature = "T", solvent = "DMF" }
+
+[[procedure.steps]]
+do = "model.look"
+"""
+
+
+def test_a_function_that_acts_on_the_world_is_answered_for_and_a_harmless_one_is_carried_out(tmp_path: Path) -> None:
+    (tmp_path / "film.py").write_text("raise RuntimeError('the spin coater is not here')\n")
+    with robot(tmp_path, FUNCTIONS) as stage:
+        assert stage.bench.by_calls == {"film"}
+        driver = stage.driver("film")
+        ask = call("cast", temperature=60.0, solvent="DMSO")
+        before = dict(driver.baseline(ask))
+        driver.perform(ask)
+        ended = stage.ended(driver, ask, before)
+        assert [(one.channel, one.unit, one.quality) for one in ended.readings] == [("conductivity", "S/cm", "good")]
+        assert stage.truth("film", "dose")[0]["values"]["solvent"] == "DMSO"
+
+
+def test_an_instrument_of_which_some_calls_may_be_carried_out_and_others_not_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "film.py").write_text("")
+    mixed = FUNCTIONS.replace('[instruments.model]\ndriver = "python"\n', "").replace("instruments.model.", "instruments.film.")
+    bench = bench_of(tmp_path, mixed.replace("model.look", "film.look"))
+    with pytest.raises(BadInput, match=r"instrument film, calls.cast: a dry run cannot carry it out"):
+        simulated(bench)

@@ -31,7 +31,7 @@ def _sources(sources: Iterable[str]) -> str:
 
 def _driver(name: str, driver: Any, *more: str) -> str:
     facts = (
-        ("link", " or ".join(f'`kind = "{kind}"`' for kind in driver.LINKS)),
+        ("link", " or ".join(f'`kind = "{kind}"`' for kind in driver.LINKS) or "none"),
         ("safe actions", _listed(driver.SAFE_ACTIONS)),
         ("options", _listed(driver.OPTIONS) or "none"),
         ("watchdog of its own", "yes" if driver.HAS_WATCHDOG else "no: when host and supervisor are both gone nothing makes it safe"),
@@ -43,9 +43,13 @@ def _driver(name: str, driver: Any, *more: str) -> str:
         code(name),
         plain(driver.__doc__),
         table(("what", "of this driver"), facts),
-        table(("command", "kind", "argument", "unit", "datasheet's limits", "in steps of", "default"), commands),
+        table(("command", "kind", "argument", "unit", "datasheet's limits", "in steps of", "default"), commands)
+        if commands
+        else f"Its commands are the calls that the bench file declares; it reads {_listed(driver.CALL_KEYS)} of them.",
         table(("channel", "unit"), channels)
         if channels
+        else "Its channels are what the calls return."
+        if driver.CALL_KEYS
         else "What it can be read for, the device itself says; `channels` of a step names it.",
         *more,
     )
