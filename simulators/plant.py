@@ -1,6 +1,6 @@
 """A plant: simulated devices on real wires, chemistry behind them, in one process.
 
-    python -m simulators.plant --plant FILE --folder DIR --bench-sha256 HEX --seed N --rate R [--security FILE]
+    python -m simulators.plant [--plant FILE] [--stand-ins FILE] --folder DIR --bench-sha256 HEX --seed N --rate R [--security FILE]
 
 It runs until SIGTERM or SIGINT; DIR/endpoints.json appears when all wires answer and goes when the plant ends.
 """
@@ -31,6 +31,7 @@ from simulators.chemistry.cdse import CdSeChemistry, CdSeConstants, draw_task
 from simulators.chemistry.family import Chemistry
 from simulators.clock import LabClock, Moment
 from simulators.control import BackDoor, Clear, Inject, Operation, Ping, Repair, back_door_path
+from simulators.declarations import read_declarations
 from simulators.eurotherm import OvenUnit
 from simulators.faults import BODILY_KINDS, FaultBook
 from simulators.flow_tube import Feed, Tube
@@ -40,10 +41,13 @@ from simulators.new_era import NewEraLine
 from simulators.opcua_access import PlatformAccess
 from simulators.opcua_server import PlatformServer, ServerTraits
 from simulators.oven import Oven, OvenBody
-from simulators.plantfile import LoadedPlant, PlantFile, SerialLinkSection, check_fault, load_plant_file
+from simulators.plantfile import LoadedPlant, PlantFile, SerialLinkSection, check_fault, check_faults, load_plant_file
 from simulators.serial_line import LineProtocol
 from simulators.serial_server import SerialBody, SerialServer, strike
 from simulators.spectra import Dye, Spectrometer, SpectrometerTraits
+from simulators.stand_in_calls import CallStandIn
+from simulators.stand_in_lines import StandInLine, TextStandIn
+from simulators.stand_ins import with_stand_ins
 from simulators.synthesis_platform import ResultShelf, SynthesisPlatform
 from simulators.syringe_pump import SyringePump
 from simulators.truth import GroundTruth
@@ -146,8 +150,7 @@ class Plant:
         bodies: dict[str, SerialBody] = {pump.name: pump for pump in pumps.values()}
         protocol: LineProtocol = NewEraLine(pumps)
         if strange:
-            is_lines = speech_of(type(strange[0])) == "lines"
-            protocol = BodyLine(strange) if is_lines else RegisterLine([BodyUnit(body) for body in strange])
+            protocol = _protocol(strange)
             bodies = {body.name: Case(body) for body in strange}
         elif plant.oven is not None and self._oven is not None and plant.oven[1].link == name:
             protocol, bodies = RegisterLine([OvenUnit(plant.oven[1].unit, self._oven)]), {self._oven.name: self._oven}
@@ -214,7 +217,9 @@ class Plant:
         return min((moment for moment in [*walls, *silences, *alone] if moment is not None), default=None)
 
     def _endpoints(self) -> dict[str, dict[str, Any]]:
-        ports = {name: {"port": str(line.link.absolute())} for name, line in self._lines.items()}
+        ports: dict[str, dict[str, Any]] = {name: {"port": str(line.link.absolute())} for name, line in self._lines.items()}
+        for name in (one.declared.link for one in self._bodies.values() if isinstance(one, CallStandIn)):
+            ports[name]["asked"] = "calls"
         platform = self._run.plant.platform
         urls = {name: server.url for name, server in self._servers.items()}
         if platform is not None and self._server is not None:
@@ -292,6 +297,14 @@ class Plant:
         }
 
 
+def _protocol(bodies: Sequence[Body]) -> LineProtocol:
+    """Return how the bodies of one line, which speak alike, are spoken to."""
+    if speech_of(type(bodies[0])) != "lines":
+        return RegisterLine([BodyUnit(body) for body in bodies])
+    declared = [body for body in bodies if isinstance(body, TextStandIn)]
+    return StandInLine(declared) if declared else BodyLine(bodies)
+
+
 def _cdse(seed: int | None, *, segmented: bool) -> Chemistry:
     return CdSeChemistry(CdSeConstants() if seed is None else draw_task(np.random.default_rng(seed)), segmented)
 
@@ -324,7 +337,10 @@ async def _live(run: PlantRun, truth: GroundTruth) -> None:
 
 def _arguments(argv: Sequence[str] | None) -> PlantRun:
     parser = argparse.ArgumentParser(prog="simulators.plant", description="Run the simulated devices of a plant.")
-    parser.add_argument("--plant", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--plant", type=Path, metavar="FILE", help="what describes the devices; none: all of them are stand-ins")
+    parser.add_argument(
+        "--stand-ins", type=Path, metavar="FILE", help="instruments that nothing else simulates, as they are declared; JSON"
+    )
     parser.add_argument("--folder", type=Path, required=True, metavar="DIR")
     parser.add_argument("--bench-sha256", required=True, metavar="HEX")
     parser.add_argument("--seed", type=int, default=0, metavar="N")
@@ -336,7 +352,22 @@ def _arguments(argv: Sequence[str] | None) -> PlantRun:
     if given.seed < 0:
         raise BadInput(f"--seed {given.seed}: expected 0 or more")
     access = PlatformAccess.load(given.security, Path()) if given.security else {}
-    return PlantRun(load_plant_file(given.plant), given.folder.resolve(), given.bench_sha256, given.seed, given.rate, access)
+    return PlantRun(
+        _loaded(given.plant, given.stand_ins, given.seed), given.folder.resolve(), given.bench_sha256, given.seed, given.rate, access
+    )
+
+
+def _loaded(plant: Path | None, stand_ins: Path | None, seed: int) -> LoadedPlant:
+    """Load a plant file, and make the stand-ins of what it does not simulate."""
+    loaded = LoadedPlant(PlantFile(), {}) if plant is None else load_plant_file(plant)
+    try:
+        if stand_ins is not None:
+            folder = Path() if plant is None else plant.parent
+            loaded = with_stand_ins(loaded, read_declarations(stand_ins), seed=seed, folder=folder)
+        check_faults(loaded)
+    except BadInput as error:
+        raise BadInput(f"{'the simulated bench' if plant is None else f'plant file {plant}'}: {error}") from error
+    return loaded
 
 
 def main(argv: Sequence[str] | None = None) -> int:

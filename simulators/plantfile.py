@@ -16,6 +16,8 @@ from orchestrator.textfile import read_toml
 from simulators.body import Body, faults_of, speech_of
 from simulators.chemistry.family import Chemistry
 from simulators.faults import BODILY_KINDS, PLATFORM_KINDS, PUMP_KINDS, SERIAL_KINDS, FaultSpec
+from simulators.responses import ResponseSection
+from simulators.stand_in import StandInSection
 
 
 class _Section(BaseModel):
@@ -138,8 +140,12 @@ class PlantFile(_Section):
     chemistry: ChemistrySection | None = None
     """What happens in it."""
     environment: EnvironmentSection = EnvironmentSection()
-    links: dict[str, LinkSection]
-    devices: dict[str, DeviceSection]
+    links: dict[str, LinkSection] = {}
+    devices: dict[str, DeviceSection] = {}
+    stand_ins: dict[str, StandInSection] = {}
+    """How stand-ins behave, by the instruments' names in the bench file."""
+    responses: dict[str, ResponseSection] = {}
+    """What stand-ins measure, by `INSTRUMENT.CHANNEL`."""
     faults: tuple[FaultSpec, ...] = ()
 
     @property
@@ -270,8 +276,21 @@ class LoadedPlant:
     """Seed of the hidden constants -> what reacts in the tube; None for the one that comes with Athanor."""
 
 
+def check_faults(loaded: LoadedPlant) -> None:
+    """Refuse a plant file's faults that its devices cannot have.
+
+    Raises:
+        BadInput: Unknown device, or a fault of another kind of device.
+    """
+    try:
+        for fault in loaded.file.faults:
+            check_fault(loaded.file, fault, loaded.bodies)
+    except ValueError as error:
+        raise BadInput(str(error)) from error
+
+
 def load_plant_file(path: Path) -> LoadedPlant:
-    """Read and check a plant file, and load what it names.
+    """Read and check a plant file, and load what it names; its faults may be those of stand-ins, and are checked with them.
 
     Raises:
         BadInput: with one line that names the file, the key, what came and what is legal.
@@ -280,8 +299,6 @@ def load_plant_file(path: Path) -> LoadedPlant:
     try:
         plant = PlantFile.model_validate(data)
         loaded = LoadedPlant(plant, bodies_of(plant, path.parent), chemistry_of(plant, path.parent))
-        for fault in plant.faults:
-            check_fault(plant, fault, loaded.bodies)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the file as a whole"

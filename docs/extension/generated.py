@@ -19,6 +19,7 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "benchmark keys": partial(file_keys.written, "benchmark"),
     "profile keys": partial(file_keys.written, "profile"),
     "mapping keys": partial(file_keys.written, "mapping"),
+    "stand-in keys": file_keys.stand_ins,
     "drivers": drivers.written,
     "profiles": drivers.profiles,
     "kinds of commands": drivers.kinds,

@@ -62,6 +62,10 @@ def _print(plan: Plan, document: dict[str, Any]) -> None:
     _print_parking(plan)
     for name in document["without_watchdog"]:
         console.print(f"  {name}: no communication watchdog is armed; only the host and the supervisor can make it safe")
+    for name, what in document["stand_ins"].items():
+        console.print(f"  dry run, {name}: {what}")
+    if document["no_dry_run"]:
+        console.print(f"  no dry run: {document['no_dry_run']}")
     for line in document["links"]:
         console.print(f"  {line}")
 

@@ -89,12 +89,14 @@ def simulate(
     from flows.plans.simulated import start_plant
     from instruments.lab_processes.plant_process import shutdown_plant
 
-    found, endpoints = start_plant(bench, lab=lab, rate=rate, seed=seed)
-    for link, endpoint in endpoints.items():
+    started = start_plant(bench, lab=lab, rate=rate, seed=seed)
+    for link, endpoint in started.endpoints.items():
         console.print(f"{link}: {endpoint}")
-    console.print(f"simulated devices run at {rate:g} lab seconds per second in lab {found.path}; Ctrl-C ends them")
+    for name, what in started.stand_ins.items():
+        console.print(f"{name}: {what}")
+    console.print(f"simulated devices run at {rate:g} lab seconds per second in lab {started.lab.path}; Ctrl-C ends them")
     _until_told()
-    shutdown_plant(found.path)
+    shutdown_plant(started.lab.path)
 
 
 def _until_told() -> None:

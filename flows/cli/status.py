@@ -52,6 +52,7 @@ def _document(found: "Standing") -> dict[str, Any]:
         "lab": str(found.lab.path),
         "ledger": str(found.lab.ledger),
         "kind": found.lab.kind,
+        "stand_ins": record.snapshot.get("stand_ins", {}),
         "processes": found.processes,
     }
 
@@ -79,6 +80,8 @@ def _lines(found: "Standing", document: Mapping[str, Any]) -> Iterator[str]:
         yield f"  run {name_of(history, history.runs[run_key])} counts as without {', '.join(targets)}: overdue"
     for number, lines in document["outdated"].items():
         yield f"  proposal {number}, not carried out yet, rests on what has changed since: {'; '.join(lines)}"
+    for name, line in document["stand_ins"].items():
+        yield f"  {name}: {line}"
     for name, line in document["stocks"].items():
         yield f"  {name}: {line}"
     for name, process in document["processes"].items():

@@ -68,7 +68,7 @@ def amendment_of(history: History, plan: Plan) -> Amendment:
             "let the campaign end the run and pause, then change and amend it"
         )
     _check_readable(history, plan, changed)
-    kept = {"rate": record.snapshot["rate"]} if "rate" in record.snapshot else {}
+    kept = {name: record.snapshot[name] for name in ("rate", "stand_ins") if name in record.snapshot}
     hashes = {name: (_sha256(name, before.get(name)), _sha256(name, after.get(name))) for name in changed}
     now = record.evolve(snapshot={**plan.snapshot, **kept})
     return Amendment(now, tuple(changed_lines(before, after)), hashes, record.snapshot.get("bench_sha256"))

@@ -6,8 +6,9 @@ from typing import Any
 
 from flows.plans.lab import lab_to_ask
 from flows.plans.plan import Plan
-from flows.plans.simulated import aimed
+from flows.plans.simulated import aimed, simulated
 from instruments.bench.access import protection_of_links, remarks_on_links
+from instruments.bench.file import BenchFile
 from instruments.bench.hazards import possible_hazards
 from instruments.bench.parking import park_steps
 from instruments.bench_client.identify import read_identities
@@ -46,8 +47,17 @@ def described(plan: Plan, lab: Path | None = None) -> dict[str, Any]:
     }
     if plan.bench is not None and plan.procedure is not None:
         described |= _estimates(plan)
+        described |= _dry_run(plan.bench)
         described["links"] = [*protection_of_links(plan.bench), *remarks_on_links(plan.bench, _live_lab(plan, lab))]
     return described
+
+
+def _dry_run(bench: BenchFile) -> dict[str, Any]:
+    """Say what would answer in a dry run; a live bench needs none."""
+    try:
+        return {"stand_ins": dict(simulated(bench).stand_ins.told), "no_dry_run": None}
+    except BadInput as error:
+        return {"stand_ins": {}, "no_dry_run": str(error)}
 
 
 def _estimates(plan: Plan) -> dict[str, Any]:

@@ -1,33 +1,88 @@
-"""The simulated devices of a bench, without a campaign."""
+"""The simulated devices of a bench: those of its plant file, and stand-ins for all others."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from flows.plans.disk_space import check_room
 from flows.plans.lab import Lab, lab_folder, make_lab
-from instruments.bench.endpoints import at_plant, read_endpoints, secured_links
+from instruments.bench.called import refuse_people
+from instruments.bench.endpoints import CALLS, at_plant, read_endpoints, secured_links
 from instruments.bench.file import BenchFile, load_bench
+from instruments.bench.stand_ins import StandIns, stand_ins
 from instruments.lab_processes.plant_process import ensure_plant
 from instruments.lab_processes.state_files import ENDPOINTS, LAB, PLANT, read_state_file
 from instruments.lab_processes.stop import plant_lives
 from orchestrator.commandline import typed
 from orchestrator.errors import BadInput
+from orchestrator.textfile import read_toml
 
 
-def start_plant(bench: Path, *, lab: Path | None, rate: float, seed: int) -> tuple[Lab, Mapping[str, str]]:
-    """Start the plant of a bench at so many lab seconds per wall second; return its lab and its endpoints by link.
+@dataclass(frozen=True, slots=True)
+class SimulatedBench:
+    """What answers a bench in a dry run."""
+
+    plant: Path | None
+    """The plant file; None where the bench names none."""
+    stand_ins: StandIns
+    """Instruments on links that the plant file does not have."""
+
+    @property
+    def declarations(self) -> dict[str, Any] | None:
+        """What the plant makes stand-ins from; None where it makes none."""
+        return self.stand_ins.document if self.stand_ins else None
+
+
+def simulated(bench: BenchFile) -> SimulatedBench:
+    """Say what answers a bench in a dry run; the plant file is checked by the plant, nothing of it is carried out here.
 
     Raises:
-        BadInput: The bench file names no plant.
+        BadInput: The plant file cannot be read, an instrument's driver cannot be loaded, or people are asked.
+    """
+    refuse_people(bench)
+    named = bench.spec.simulation.get("plant")
+    if named is None:
+        return SimulatedBench(None, stand_ins(bench, ()))
+    path = bench.path.parent / named
+    document = read_toml(path, what=f"plant file {path}")
+    sections = _table(document, "stand_ins", path)
+    by_calls = [name for name, one in sections.items() if isinstance(one, dict) and one.get("asked") == CALLS]
+    return SimulatedBench(path, stand_ins(bench, _table(document, "links", path), by_calls))
+
+
+def _table(document: Mapping[str, Any], key: str, path: Path) -> Mapping[str, Any]:
+    found = document.get(key, {})
+    if not isinstance(found, dict):
+        raise BadInput(f"plant file {path}: {key} = {found!r:.80}; expected tables [{key}.NAME]")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Simulated devices that run."""
+
+    lab: Lab
+    endpoints: Mapping[str, str]
+    """By link."""
+    stand_ins: Mapping[str, str]
+    """What people are told of each stand-in, by the instruments' names."""
+
+
+def start_plant(bench: Path, *, lab: Path | None, rate: float, seed: int) -> Started:
+    """Start the plant of a bench at so many lab seconds per wall second.
+
+    Raises:
+        BadInput: A driver cannot be loaded, or the plant file is wrong.
     """
     file = load_bench(bench.resolve())
-    plant = file.spec.simulation.get("plant")
-    if plant is None:
-        raise BadInput(f"{bench}: simulated devices need [simulation] plant = FILE")
+    made = simulated(file)
     check_room(lab_folder(lab, beside=file.path, kind="dry"))
     found = make_lab(lab, beside=file.path, kind="dry")
     secured = secured_links(file)
-    return found, ensure_plant(found.path, file.path.parent / plant, bench_sha256=file.sha256, seed=seed, rate=rate, secured=secured)
+    declared = made.declarations
+    endpoints = ensure_plant(found.path, made.plant, bench_sha256=file.sha256, seed=seed, rate=rate, secured=secured, stand_ins=declared)
+    return Started(found, endpoints, made.stand_ins.told)
 
 
 def aimed(bench: BenchFile, lab: Path) -> BenchFile:

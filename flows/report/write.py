@@ -46,7 +46,7 @@ def report_of(store: ReadStore, record: CampaignRecord, *, simulated: bool) -> s
         made=datetime.now(UTC),
         budget=record.snapshot["budget"],
         process=process_of(events, rate=record.snapshot["rate"]),
-        notes={} if prior is None else {"prior": label(prior, simulated_lab=simulated)},
+        notes={**({} if prior is None else {"prior": label(prior, simulated_lab=simulated)}), **record.snapshot.get("stand_ins", {})},
     )
     data = assemble(store.changes(record.name), space, objective, store.readings, circumstances)
     data = replace(data, prior=prior_story(prior, events, data.experiments, objective))

@@ -67,7 +67,8 @@ def draft(file: Path, *, kind: LabKind, folder: Path | None, data: Path | None, 
     with open_store(lab, create=True) as store:
         if any(one.name == plan.file.name for one in store.campaigns()):
             raise BadInput(f"campaign {plan.file.name} is in the ledger of lab {lab.path} already; results can be brought into it")
-        record = CampaignRecord(name=plan.file.name, snapshot={**plan.snapshot, "rate": 1.0})
+        named = {"stand_ins": told} if kind == "dry" and plan.bench is not None and (told := simulated(plan.bench).stand_ins.told) else {}
+        record = CampaignRecord(name=plan.file.name, snapshot={**plan.snapshot, "rate": 1.0, **named})
         store.create_campaign(record, by=Actor.person(by), now=clock_of(lab, store).now())
     return lab, record
 

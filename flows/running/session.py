@@ -17,6 +17,7 @@ from flows.plans.lab import Lab, LabKind, Tell, lab_folder, make_lab
 from flows.plans.ledger import hold_campaign, open_store, unknown_runs
 from flows.plans.plan import Plan, admit, load_plan, recorded_bench
 from flows.plans.policy import policy_of
+from flows.plans.simulated import simulated
 from flows.plans.stocks import StockBook
 from flows.prefect_server.server import ServerUse, prepare_prefect
 from flows.report.write import write_report_of
@@ -29,7 +30,6 @@ from flows.running.log_file import log_to
 from flows.running.notices import Teller
 from flows.running.run_loop import Ended
 from flows.running.steering import LEFT_IN_PAGE, Steering
-from instruments.bench.called import dry_calls, refuse_people
 from instruments.bench.endpoints import secured_links
 from instruments.bench_client.client import HostClient
 from instruments.lab_processes.bench_process import ensure_bench, host_alive, revive_bench, shutdown_bench
@@ -256,24 +256,31 @@ class _Session:
         if plan.bench is None:
             return LiveClock(), ""
         if lab.kind == "dry":
-            refuse_people(plan.bench)
-            dry_calls(plan.bench)  # what a dry run must not carry out is said before anything is started
-            plant = plan.bench.spec.simulation.get("plant")
-            if plant is None:
-                raise BadInput(f"{plan.bench.path}: a dry run needs [simulation] plant = FILE")
-            file = plan.bench.path.parent / plant
-            formerly = former_benches(self.store.events(plan.file.name))
-            sha256, secured = plan.bench.sha256, secured_links(plan.bench)
+            made = simulated(plan.bench)
             ensure_plant(
-                lab.path, file, bench_sha256=sha256, seed=options.plant_seed, rate=options.rate, formerly=formerly, secured=secured
+                lab.path,
+                made.plant,
+                bench_sha256=plan.bench.sha256,
+                seed=options.plant_seed,
+                rate=options.rate,
+                formerly=former_benches(self.store.events(plan.file.name)),
+                secured=secured_links(plan.bench),
+                stand_ins=made.declarations,
             )
         ensure_bench(lab.path, plan.bench.path, lab.endpoints, sha256=plan.bench.sha256)
         return lab_clock(lab.endpoints), plan.bench.sha256
+
+    @property
+    def _stand_ins(self) -> Mapping[str, str]:
+        """What people are told of each stand-in; empty where there is none."""
+        return simulated(self.plan.bench).stand_ins.told if self.plan.bench is not None and self.lab.kind == "dry" else {}
 
     def _announce(self) -> None:
         tell = self.surroundings.tell
         kind = "SIMULATED instruments" if self.lab.kind == "dry" else "the real bench" if self.plan.needs_wires else "recorded data"
         tell(f"campaign {self.name} on {kind}; lab {self.lab.path}")
+        for name, what in self._stand_ins.items():
+            tell(f"{name}: {what}")
         if self.server.ui_url is not None:
             tell(f"Prefect UI: {self.server.ui_url}")
             if self.server.moved is not None:
@@ -285,7 +292,8 @@ class _Session:
         """Begin the campaign where it is new, and return this process's fencing number."""
         rate = self.options.rate if self.lab.kind == "dry" else 1.0
         if record is None:
-            record = CampaignRecord(name=self.name, snapshot={**self.plan.snapshot, "rate": rate})
+            named = {"stand_ins": told} if (told := self._stand_ins) else {}
+            record = CampaignRecord(name=self.name, snapshot={**self.plan.snapshot, "rate": rate, **named})
             self.store.create_campaign(record, by=BY_COMMAND, now=clock.now())
         fence = self.store.take_up(self.name, by=BY_COMMAND, now=clock.now())
         if record.status is CampaignStatus.DRAFT:
@@ -313,7 +321,7 @@ class _Session:
         except HostError as error:
             return {"state": f"cannot be reached ({error})"}
         state = "latched" if status["latched"] else "parked" if status["parked"] else "ready" if status["ready"] else "starting"
-        return {"name": status["bench"], "state": state, "run in hand": status["run"] or "none"}
+        return {"name": status["bench"], "state": state, "run in hand": status["run"] or "none", **self._stand_ins}
 
     def _asker(self) -> Asker:
         """Return what puts open requests to people: Prefect's page where there is one."""

@@ -83,10 +83,12 @@ def _inspected(one: _Once) -> dict[str, tuple[str, str]]:
 def dry_calls(bench: BenchFile) -> BenchFile:
     """Return the bench as a dry run carries it out: harmless calls as they are, the others by the function in their place.
 
+    Instruments that are asked as stand-ins carry nothing out, and stay as they are.
+
     Raises:
         BadInput: A function or a command that is neither harmless nor has another one in its place.
     """
-    instruments = {name: _dry_instrument(name, spec) for name, spec in bench.spec.instruments.items()}
+    instruments = {name: spec if name in bench.by_calls else _dry_instrument(name, spec) for name, spec in bench.spec.instruments.items()}
     return replace(bench, spec=bench.spec.model_copy(update={"instruments": instruments}))  # each was checked when it was made
 
 
@@ -100,6 +102,12 @@ def refuse_people(bench: BenchFile) -> None:
         for call, one in spec.calls.items():
             if one.instructions is not None:
                 raise BadInput(f"{bench.path}: instrument {name}, calls.{call} asks a person, and a dry run has none; use `athanor run`")
+
+
+def needs_stand_in(spec: InstrumentSpec) -> bool:
+    """Say whether none of an instrument's functions and commands may be carried out in a dry run: a stand-in answers then."""
+    acting = [one for one in spec.calls.values() if one.function or one.command]
+    return bool(acting) and not any(one.pure or one.simulated for one in acting)
 
 
 def _dry_instrument(name: str, spec: InstrumentSpec) -> InstrumentSpec:

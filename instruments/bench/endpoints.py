@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from instruments.bench.called import dry_calls
 from instruments.bench.file import BenchFile
+from instruments.bench.lanes import lane_of
 from instruments.bench.link_spec import LinkSpec
 from instruments.lab_processes.labtime import plant_clock
 from instruments.lab_processes.state_files import folder_identity, read_state_file
@@ -14,6 +15,10 @@ from orchestrator.errors import BadInput
 
 __all__ = ["at_plant", "plant_clock", "read_endpoints"]
 
+CALLS: Final = "calls"
+"""How a plant has an instrument asked that has no wire of its own."""
+_PTY_FRAME: Final = "8N1"
+"""What a pseudo-terminal carries, whatever it is asked for."""
 _KEYS: Final = frozenset({"port", "url"})
 _FILES: Final = frozenset({"file", "user_certificate", "user_key"})
 """What names a file in a table of security."""
@@ -54,23 +59,40 @@ def _moved(entry: Mapping[str, Any], old: Path, new: Path) -> dict[str, Any]:
 
 
 def _ending_at(link: LinkSpec, entry: Mapping[str, Any]) -> LinkSpec:
-    """Put a plant's wire in the place of a link; its serial line carries what other wires would."""
-    if link.kind in ("tcp", "visa", "own") and "port" in entry:
+    """Put a plant's wire in the place of a link; its serial line carries what other wires would.
+
+    That line is a pseudo-terminal: it has no parity, and refuses to be opened with any a second time (glibc's tcsetattr
+    says EINVAL where the kernel has ignored it).
+    """
+    if link.kind != "serial" and "port" in entry:
         return LinkSpec(kind="serial", port=entry["port"])
+    if "port" in entry:
+        return link.evolve(**{**entry, "frame": _PTY_FRAME})
     return link.evolve(**entry)
 
 
 def at_plant(bench: BenchFile, document: Mapping[str, Any]) -> BenchFile:
     """Return the bench with each link's port or url, and its security, from a plant's document; its hash stays that of the file.
 
+    Instruments that the plant has asked by the calls of their driver get the driver of a stand-in.
+
     Raises:
         BadInput: A link has no entry: a dry run never reads a live endpoint. Or a call that it must not carry out.
     """
     entries = document.get("endpoints", {})
-    links = {}
+    links, used = {}, {one.link for one in bench.spec.instruments.values()}
     for name, link in bench.spec.links.items():
+        if name not in used and name not in entries:
+            continue  # nobody opens it
         if not isinstance(entries.get(name), dict):
             raise BadInput(f"link {name} has no entry in the plant's endpoints; they name: {', '.join(entries) or 'nothing'}")
         replaced = {key: value for key, value in entries[name].items() if key in _KEYS}
         links[name] = _ending_at(link, {**replaced, "security": entries[name].get("security")})
-    return dry_calls(replace(bench, spec=bench.spec.model_copy(update={"links": links})))  # each link was checked when it was made
+    lanes = {name: lane_of(bench.spec, name) for name in bench.spec.instruments}
+    by_calls = frozenset(name for name, lane in lanes.items() if entries.get(lane, {}).get("asked") == CALLS)
+    links |= {lanes[name]: LinkSpec(kind="serial", port=entries[lanes[name]]["port"]) for name in by_calls}
+    instruments = {
+        name: one.model_copy(update={"link": lanes[name]}) if name in by_calls else one for name, one in bench.spec.instruments.items()
+    }
+    spec = bench.spec.model_copy(update={"links": links, "instruments": instruments})  # each was checked when it was made
+    return dry_calls(replace(bench, spec=spec, by_calls=by_calls))

@@ -23,6 +23,7 @@ from instruments.drivers.declared.profiles import file_of_profile
 from instruments.drivers.functions import Function, FunctionKind
 from instruments.drivers.protocol import Driver, Limit, Settings
 from instruments.drivers.registry import DRIVERS, driver_plugin, find_driver
+from instruments.drivers.stand_in import stand_in_driver
 from instruments.lab_processes.bench_copies import origin_of_copy
 from orchestrator.domain.values import explain
 from orchestrator.errors import BadInput, LimitError
@@ -68,6 +69,13 @@ class BenchFile:
     """The lab whose certificate its secured links show; None where none is known."""
     origin: Path | None = None
     """Folder of the file that this is a lab's copy of; None where it is the file itself."""
+
+    by_calls: frozenset[str] = frozenset()
+    """Instruments whose driver gives its place to that of a stand-in, in a dry run."""
+
+    def __post_init__(self) -> None:
+        if self.by_calls:  # a bench that was aimed elsewhere has drivers of its own
+            object.__setattr__(self, "_drivers", {})
 
     @property
     def folder(self) -> Path:
@@ -138,7 +146,8 @@ class BenchFile:
                 driver = find_driver(self.spec.instruments[instrument].driver, declared.folder, seconds=seconds)
             except BadInput as error:
                 raise BadInput(f"instrument {instrument}: {error}") from error
-            self._drivers[instrument] = driver.declared(declared)
+            own = driver.declared(declared)
+            self._drivers[instrument] = stand_in_driver(own) if instrument in self.by_calls else own
         return self._drivers[instrument]
 
     def settings(self, instrument: str) -> Settings:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from instruments.lab_processes.plant_access import prepare_plant_access
 from instruments.lab_processes.process_identity import Process, last_line, reap, start_detached
 from instruments.lab_processes.started import PLANT_SECONDS, START_POLL_SECONDS, START_SECONDS, forget_started, remember_or_end, starting
-from instruments.lab_processes.state_files import ENDPOINTS, PLANT, STARTED, read_lab_state, read_state_file, write_state_file
+from instruments.lab_processes.state_files import ENDPOINTS, PLANT, STAND_INS, STARTED, read_lab_state, read_state_file, write_state_file
 from instruments.lab_processes.stop import plant_lives
 from orchestrator.errors import BadInput, Fault
 
@@ -17,25 +17,27 @@ _PLANT: Final = ("simulators.plant",)
 
 def ensure_plant(
     lab: Path,
-    plant_file: Path,
+    plant_file: Path | None,
     *,
     bench_sha256: str,
     seed: int,
     rate: float,
     formerly: Collection[str] = (),
     secured: Mapping[str, Mapping[str, Any]] | None = None,
+    stand_ins: Mapping[str, Any] | None = None,
     plant: Sequence[str] = _PLANT,
 ) -> dict[str, str]:
     """Adopt the lab's running plant, or start one, and wait until its devices answer.
 
     Args:
         lab: The lab folder.
-        plant_file: What describes the simulated devices.
+        plant_file: What describes the simulated devices; None where all of them are stand-ins.
         bench_sha256: Hash of the bench file that they belong to.
         seed: Of chemistry and faults.
         rate: Lab seconds per wall second.
         formerly: Hashes of bench files in whose place this one was put: a plant outlives that, as a laboratory does.
         secured: Policy, mode and kind of user of each link that the bench file secures; the simulated devices ask for the same.
+        stand_ins: Declarations of the instruments that the plant file does not simulate; None where there are none.
         plant: Module and first arguments of the plant; another one in tests only.
 
     Returns:
@@ -55,7 +57,8 @@ def ensure_plant(
                 write_state_file(lab / PLANT / ENDPOINTS, note)
             _compare(note, wanted)
         else:
-            note = _start_plant(lab, plant_file.absolute(), wanted, secured or {}, plant)
+            named = _named(lab, plant_file, stand_ins)
+            note = _start_plant(lab, named, wanted, secured or {}, plant)
     return {link: str(one.get("port", one.get("url"))) for link, one in note["endpoints"].items()}
 
 
@@ -73,13 +76,23 @@ def _short(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)[:12]
 
 
+def _named(lab: Path, plant_file: Path | None, stand_ins: Mapping[str, Any] | None) -> list[str]:
+    """Write what the plant is made of where it reads it; return what names that."""
+    named = [] if plant_file is None else ["--plant", str(plant_file.absolute())]
+    if stand_ins is None:
+        return named
+    (lab / PLANT).mkdir(parents=True, exist_ok=True)
+    write_state_file(lab / PLANT / STAND_INS, stand_ins)
+    return [*named, "--stand-ins", str(lab / PLANT / STAND_INS)]
+
+
 def _start_plant(
-    lab: Path, plant_file: Path, wanted: Mapping[str, Any], secured: Mapping[str, Mapping[str, Any]], module: Sequence[str]
+    lab: Path, named: Sequence[str], wanted: Mapping[str, Any], secured: Mapping[str, Mapping[str, Any]], module: Sequence[str]
 ) -> dict[str, Any]:
     folder = lab / PLANT
     folder.mkdir(parents=True, exist_ok=True)
     (folder / ENDPOINTS).unlink(missing_ok=True)
-    arguments = ["--plant", str(plant_file), "--folder", str(folder), "--bench-sha256", wanted["bench_sha256"]]
+    arguments = [*named, "--folder", str(folder), "--bench-sha256", wanted["bench_sha256"]]
     numbers = ["--seed", str(wanted["seed"]), "--rate", repr(wanted["rate"])]
     security = prepare_plant_access(lab, secured)
     asked = ["--security", str(security)] if security else []

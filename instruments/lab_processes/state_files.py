@@ -24,6 +24,8 @@ LATCHED: Final = "latched.json"
 STARTED: Final = "started.json"
 PLANT: Final = "plant"
 ENDPOINTS: Final = "endpoints.json"
+STAND_INS: Final = "stand-ins.json"
+"""What the plant makes stand-ins from, in its folder."""
 
 
 def write_state_file(path: Path, document: Any) -> None:

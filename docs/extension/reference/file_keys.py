@@ -4,9 +4,14 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from pydantic import BaseModel
+
 from docs.extension.reference.markdown import code, section, table
 from flows.schemas.files import SCHEMAS
+from flows.schemas.generator import schema_of
 from orchestrator.domain.written import UNIT
+from simulators.responses import ResponseSection
+from simulators.stand_in import StandInSection
 
 Schema = Mapping[str, Any]
 _HEADS: Final = ("key", "what it is", "unit", "default", "meaning")
@@ -17,6 +22,13 @@ def written(kind: str) -> str:
     schema = SCHEMAS[kind]()
     whole = section(f"The whole {kind} file", _keys(schema, schema["$defs"]))
     return whole + "".join(_tables(schema, schema["$defs"]))
+
+
+def stand_ins() -> str:
+    """Write the tables of a plant file that say how stand-ins behave and what they measure."""
+    found: Mapping[str, type[BaseModel]] = {"stand_ins.INSTRUMENT": StandInSection, 'responses."INSTRUMENT.CHANNEL"': ResponseSection}
+    schemas = {place: schema_of(model) for place, model in found.items()}
+    return "".join(section(code(f"[{place}]"), one["description"], _keys(one, one.get("$defs", {}))) for place, one in schemas.items())
 
 
 def _tables(schema: Schema, tables: Mapping[str, Schema]) -> Iterator[str]:

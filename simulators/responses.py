@@ -1,0 +1,307 @@
+"""What a simulated measurement says: a smooth function of all that was set, a table, or a function of the laboratory's own.
+
+The smooth function is a draw of a Gaussian process with a squared exponential kernel over the declared ranges, by random
+Fourier features [Rahimi, Recht: Random features for large-scale kernel machines, NIPS 2007], pressed into its range by the
+normal distribution. It depends on the seed and on the names of the settings alone, so that the same settings give the same
+value in whatever order they were made, and an instrument that is added changes nothing of what was.
+"""
+
+import csv
+import hashlib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from orchestrator.errors import BadInput
+from orchestrator.plugins import DEVICES, find_plugin, is_file
+
+_FEATURES: Final = 128
+"""Random features: the kernel is met within a few hundredths."""
+_NOISE: Final = 0.01
+"""Standard deviation of a smooth function's reading, as a share of its range, where none is declared."""
+_DAY: Final = 86400.0
+_MIDDLE: Final = 0.5
+"""Where a setting is taken to stand that was not made yet, as a share of its range."""
+
+Value = int | float | str
+Function = Callable[[Mapping[str, Value]], float]
+"""Settings by `instrument.command.argument` -> the value, in the channel's unit."""
+
+
+class ResponseSection(BaseModel):
+    """What one channel of a stand-in says: `[responses."INSTRUMENT.CHANNEL"]` of a plant file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    kind: Literal["smooth", "table", "function"] = "smooth"
+    between: tuple[float, float] | None = None
+    """Of a smooth function: least and greatest value, in the channel's unit; 0 to 1 without it, 0 to 100 for a percentage."""
+    length_scale: float = Field(default=0.5, gt=0.0)
+    """Of a smooth function: how far it keeps its value, as a share of each setting's range."""
+    function: str | None = None
+    """`MODULE:NAME`, or `./FILE.py:NAME` beside the plant file: settings by `instrument.command.argument` -> the value."""
+    table: str | None = None
+    """A CSV file beside the plant file."""
+    column: str | None = None
+    """Its column with the values."""
+    inputs: dict[str, str] = {}
+    """`instrument.command.argument` -> its column of the table."""
+    between_rows: Literal["nearest", "interpolated"] = "nearest"
+    """What stands between rows: the nearest row, or rows weighted by the inverse square of their distance."""
+    noise: Annotated[float, Field(ge=0.0)] | None = None
+    """Standard deviation, in the channel's unit; for a smooth function 1 % of its range without it, else none."""
+    relative_noise: float = Field(default=0.0, ge=0.0)
+    """Standard deviation as a share of the value, beside `noise`."""
+    drift_per_day: float = 0.0
+    """What is added for each lab day."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.kind == "function" and self.function is None:
+            raise ValueError("a response of kind function names it: function = 'MODULE:NAME'")
+        if self.kind == "table" and (self.table is None or self.column is None or not self.inputs):
+            raise ValueError("a response of kind table needs table, column and inputs")
+        if self.between is not None and self.between[0] >= self.between[1]:
+            raise ValueError(f"between = {list(self.between)}; expected the least value first")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What may be set: the range of a number, or the texts that are legal."""
+
+    low: float | None = None
+    high: float | None = None
+    values: tuple[str, ...] = ()
+
+    def share(self, value: Value) -> float:
+        """Return where a value stands in the range, 0 to 1; without a range, its order of magnitude."""
+        if isinstance(value, str):
+            known = self.values.index(value) / max(1, len(self.values) - 1) if value in self.values else _uniform(value)
+            return float(known)
+        if self.low is None or self.high is None or self.low >= self.high or not math.isfinite(self.high - self.low):
+            return math.copysign(math.log10(1.0 + abs(value)), value)
+        return (value - self.low) / (self.high - self.low)
+
+
+@dataclass
+class Room:
+    """What the stand-ins of one plant have in common: all that was last set, and what is measured of it."""
+
+    seed: int
+    settings: Mapping[str, Setting]
+    """All that may be set, by `instrument.command.argument`."""
+    folder: Path = Path()
+    """From where files are named."""
+    declared: Mapping[str, ResponseSection] = field(default_factory=dict)
+    """What the plant file says of channels, by `instrument.channel`."""
+    made: dict[str, Value] = field(default_factory=dict)
+    """What was last set."""
+    _functions: dict[str, Function] = field(default_factory=dict)
+    _asked: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def set(self, name: str, value: Value) -> None:
+        """Note a setting, or the amount of a dose, by `instrument.command.argument`."""
+        self.made[name] = value
+
+    def prepare(self, channel: str, unit: str) -> None:
+        """Load what a channel's response needs; a table or a function that cannot be had is told here.
+
+        Raises:
+            BadInput: One line that names the channel.
+        """
+        try:
+            self._functions[channel] = self._function(channel, unit)
+        except (BadInput, ValueError) as error:
+            raise BadInput(f"response {channel}: {error}") from error
+
+    def answer(self, channel: str, unit: str, lab_s: float) -> float:
+        """Measure: the value at all that is set, with its noise.
+
+        The noise depends on the seed, the settings and how often the channel was read at just these: neither the order of
+        experiments nor what else was asked meanwhile changes it.
+        """
+        if channel not in self._functions:
+            self.prepare(channel, unit)
+        section, value = self._section(channel), float(self._functions[channel](dict(self.made)))
+        noise = section.noise
+        if noise is None:
+            low, high = _range(section, unit)
+            noise = _NOISE * (high - low) if section.kind == "smooth" else 0.0
+        spread = math.hypot(noise, section.relative_noise * value)
+        return value + spread * float(self._random(channel).standard_normal()) + section.drift_per_day * lab_s / _DAY
+
+    def luck(self, name: str) -> float:
+        """Draw a number from 0 to 1, another one each time; the same with the same seed."""
+        return float(self._random(f"luck of {name}").random())
+
+    def _random(self, name: str) -> np.random.Generator:
+        state = repr(sorted(self.made.items()))
+        turn = self._asked[(name, state)] = self._asked.get((name, state), -1) + 1
+        return _generator(self.seed, name, state, turn)
+
+    def _section(self, channel: str) -> ResponseSection:
+        return self.declared.get(channel, ResponseSection())
+
+    def _function(self, channel: str, unit: str) -> Function:
+        section = self._section(channel)
+        if unknown := sorted(set(section.inputs) - set(self.settings)):
+            raise BadInput(f"inputs name {unknown[0]!r}; what can be set: {', '.join(sorted(self.settings)) or 'nothing'}")
+        if section.kind == "function":
+            return _loaded(section.function or "", self.folder)
+        if section.kind == "table":
+            return _Table.read(section, self.folder, self.settings).value
+        low, high = _range(section, unit)
+        return _Smooth(_generator(self.seed, channel), self.seed, channel, self.settings, section.length_scale, low, high).value
+
+
+def _range(section: ResponseSection, unit: str) -> tuple[float, float]:
+    return section.between or ((0.0, 100.0) if unit in ("percent", "%") else (0.0, 1.0))
+
+
+# ---------------------------------------------------------------------- a smooth function
+
+
+class _Smooth:
+    """A draw of a Gaussian process."""
+
+    def __init__(
+        self, random: np.random.Generator, seed: int, channel: str, settings: Mapping[str, Setting], scale: float, low: float, high: float
+    ) -> None:
+        self._phases = random.uniform(0.0, 2.0 * math.pi, _FEATURES)
+        self._weights = random.standard_normal(_FEATURES) * math.sqrt(2.0 / _FEATURES)
+        self._frequencies = {name: _generator(seed, channel, name).standard_normal(_FEATURES) / scale for name in settings}
+        self._settings, self._low, self._high = settings, low, high
+
+    def value(self, made: Mapping[str, Value]) -> float:
+        """Return the value at these settings."""
+        angles = self._phases.copy()
+        for name, frequencies in self._frequencies.items():
+            share = self._settings[name].share(made[name]) if name in made else _MIDDLE
+            angles += frequencies * share
+        drawn = float(self._weights @ np.cos(angles))
+        return self._low + (self._high - self._low) * 0.5 * (1.0 + math.erf(drawn / math.sqrt(2.0)))
+
+
+# ---------------------------------------------------------------------- a table
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """Rows of settings, as shares of their ranges, and their values."""
+
+    names: Sequence[str]
+    settings: Mapping[str, Setting]
+    rows: np.ndarray[Any, np.dtype[np.float64]]
+    values: np.ndarray[Any, np.dtype[np.float64]]
+    is_nearest: bool
+
+    @classmethod
+    def read(cls, section: ResponseSection, folder: Path, settings: Mapping[str, Setting]) -> "_Table":
+        """Read a table.
+
+        Raises:
+            BadInput: It cannot be read, or lacks a column or a number.
+        """
+        path = folder / (section.table or "")
+        try:
+            with path.open(newline="", encoding="utf-8") as file:
+                rows = list(csv.DictReader(file))
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadInput(f"table {path} cannot be read: {error}") from error
+        if not rows:
+            raise BadInput(f"table {path} has no rows")
+        ranged = {name: _ranged(settings[name], rows, column, path) for name, column in section.inputs.items()}
+        shares = [
+            [ranged[name].share(_cell(row, column, path, line)) for name, column in section.inputs.items()] for line, row in _numbered(rows)
+        ]
+        values = [_number(row, section.column or "", path, line) for line, row in _numbered(rows)]
+        return cls(list(section.inputs), ranged, np.array(shares), np.array(values), section.between_rows == "nearest")
+
+    def value(self, made: Mapping[str, Value]) -> float:
+        """Return the value at these settings."""
+        here = np.array([self.settings[name].share(made[name]) if name in made else _MIDDLE for name in self.names])
+        distances = np.square(self.rows - here).sum(axis=1)
+        if self.is_nearest or distances.min() == 0.0:
+            return float(self.values[int(distances.argmin())])
+        weights = 1.0 / distances
+        return float(weights @ self.values / weights.sum())
+
+
+def _numbered(rows: Sequence[Mapping[str, str]]) -> Sequence[tuple[int, Mapping[str, str]]]:
+    return list(enumerate(rows, start=2))
+
+
+def _ranged(setting: Setting, rows: Sequence[Mapping[str, str]], column: str, path: Path) -> Setting:
+    """Give a setting without a range that of its column: distances count shares of ranges."""
+    if setting.values or (setting.low is not None and setting.high is not None):
+        return setting
+    cells = [_cell(row, column, path, line) for line, row in _numbered(rows)]
+    numbers = [one for one in cells if not isinstance(one, str)]
+    return Setting(min(numbers), max(numbers)) if numbers else Setting(values=tuple(sorted({str(one) for one in cells})))
+
+
+def _cell(row: Mapping[str, str], column: str, path: Path, line: int) -> Value:
+    if row.get(column) is None:
+        raise BadInput(f"table {path}, line {line}: no column {column!r}; it has {', '.join(row)}")
+    try:
+        return float(row[column])
+    except ValueError:
+        return row[column]
+
+
+def _number(row: Mapping[str, str], column: str, path: Path, line: int) -> float:
+    value = _cell(row, column, path, line)
+    if isinstance(value, str) or not math.isfinite(value):
+        raise BadInput(f"table {path}, line {line}: {column} = {value!r}; expected a number")
+    return value
+
+
+# ---------------------------------------------------------------------- a function
+
+
+def _loaded(name: str, folder: Path) -> Function:
+    if is_file(name):
+        found = find_plugin(DEVICES, name, folder)
+        function: Any = None if found is None else found.thing
+    else:
+        module, _, member = name.partition(":")
+        try:
+            function = getattr(import_module(module), member)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise BadInput(f"function {name!r} cannot be loaded: {error}; expected 'MODULE:NAME' or './FILE.py:NAME'") from error
+    if not callable(function):
+        raise BadInput(f"{name!r} is {function!r:.80}; expected a function of the settings")
+    return _Checked(name, function).value
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """A laboratory's own function; what it gives is a number, or the reading is none."""
+
+    name: str
+    function: Callable[[Mapping[str, Value]], Any]
+
+    def value(self, made: Mapping[str, Value]) -> float:
+        try:
+            return float(self.function(made))
+        except Exception as error:  # other people's code
+            raise BadInput(f"{self.name} failed at {dict(made)}: {type(error).__name__}: {error}") from error
+
+
+# ---------------------------------------------------------------------- chance
+
+
+def _generator(*parts: object) -> np.random.Generator:
+    digest = hashlib.sha256("\0".join(map(str, parts)).encode()).digest()
+    return np.random.default_rng(np.frombuffer(digest, dtype=np.uint32))
+
+
+def _uniform(text: str) -> float:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big") / float(1 << 48)
