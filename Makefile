@@ -18,7 +18,7 @@ export DO_NOT_TRACK = 1
 demo: $(VENV)/.installed
 	@rm -rf $(DEMO)
 	@$(BIN)/athanor init $(DEMO)
-	@$(BIN)/athanor dry-run $(DEMO)/campaign.toml --rate 300
+	@$(BIN)/athanor dry-run $(DEMO)/campaign.toml --rate 400
 
 # A second chemistry, as a package of other people's would bring it: installed into the demo's own folder, so that nothing else sees it.
 demo-lnp: $(VENV)/.installed
@@ -26,7 +26,7 @@ demo-lnp: $(VENV)/.installed
 	@cp -R examples/lnp/bench $(DEMO)-lnp
 	@cp -R examples/lnp $(DEMO)-lnp/package
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --target $(DEMO)-lnp/site $(DEMO)-lnp/package
-	@PYTHONPATH=$(CURDIR)/$(DEMO)-lnp/site $(BIN)/athanor dry-run $(DEMO)-lnp/campaign.toml --rate 30
+	@PYTHONPATH=$(CURDIR)/$(DEMO)-lnp/site $(BIN)/athanor dry-run $(DEMO)-lnp/campaign.toml --rate 40
 
 test: $(VENV)/.installed
 	@$(BIN)/python -m pytest -q -m "not soak and not page and not foreign" -n $(WORKERS) --dist loadfile --no-loadscope-reorder

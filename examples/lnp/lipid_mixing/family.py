@@ -36,7 +36,7 @@ WITHIN: Final = {
 }
 """Standard deviations within a class: of pKa and decades of solubility as they are, of all else of the logarithm."""
 
-PARAMETERS: Final[Mapping[str, tuple[float, float]]] = {"flow": (2.0, 18.0), "frr": (1.0, 9.0), "np": (1.5, 10.0), "peg": (0.7, 4.5)}
+PARAMETERS: Final[Mapping[str, tuple[float, float]]] = {"flow": (2.0, 15.0), "frr": (1.0, 9.0), "np": (1.5, 10.0), "peg": (0.7, 4.5)}
 """What the example bench varies, and how far: mL/min, aqueous to ethanol, N/P, mol % of PEG-lipid."""
 UNITS: Final = {"flow": "mL/min", "frr": "", "np": "", "peg": "", "size": "nm", "pdi": "", "encapsulation": ""}
 LIPID_STOCK: Final = 12.5

@@ -27,7 +27,7 @@ class SizerBody(Body):
         "Size": Template(
             "1.0",
             "Fills a vial from the chip, dilutes it after a hold, sizes it and measures what RNA a dye reaches before and after lysis.",
-            90.0,
+            60.0,
             properties={"hold": HOLDS},
             samples=True,
             variables=UNITS,
