@@ -1,6 +1,7 @@
 """The chemistry of mixing: published trends, conservation, limiting cases, and a second integration of the same equations."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ from scipy.integrate import solve_ivp
 
 LIPID = Lipid()
 ENDLESS = replace(LIPID, efficiency=1e12)
-BASE = {"flow": 6.0, "ratio": 3.0, "lipid": 10.0, "np_ratio": 6.0, "peg": 1.5}
+BASE: dict[str, Any] = {"flow": 6.0, "ratio": 3.0, "lipid": 10.0, "np_ratio": 6.0, "peg": 1.5}
 
 
 def diameters(**changed: float | np.ndarray) -> np.ndarray:

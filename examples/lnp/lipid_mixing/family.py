@@ -90,7 +90,8 @@ def chemistry(seed: int | None) -> LnpChemistry:
 def configurations(count: int, seed: int) -> list[dict[str, float]]:
     """Return settings that the example bench's pumps can reach: the first of a scrambled Sobol sequence."""
     low, high = np.array(list(PARAMETERS.values())).T
-    sequence, found = qmc.Sobol(len(PARAMETERS), rng=np.random.default_rng([seed, ROW_STREAM])), []
+    sequence = qmc.Sobol(len(PARAMETERS), rng=np.random.default_rng([seed, ROW_STREAM]))
+    found: list[dict[str, float]] = []
     while len(found) < count:
         points = low + (high - low) * sequence.random(64)
         found += [row for point in points if reachable(row := dict(zip(PARAMETERS, map(float, point), strict=True)))]

@@ -49,7 +49,7 @@ LEAST_COVERAGE: Final = 0.2
 """PEG coverage below which particles aggregate during the hold; effective."""
 CHIP_RESISTANCE: Final = 7e12
 """Pa s/m3, of 50 mm of that channel for a liquid of 1.6 mPa s: 12 eta L / (w h^3 (1 - 0.63 h/w)), for h < w."""
-HIGHEST_PRESSURE: Final = 18e5
+HIGHEST_PRESSURE: Final = 20e5
 """Pa that the chip's connections hold; effective."""
 
 COMPLETED: Final = "completed"
@@ -285,13 +285,14 @@ def _coalesce(mixture: Mixture, lipid: Lipid, precipitated: Array, number: Array
 def encapsulation(mixture: Mixture, lipid: Lipid) -> Array:
     """Return the share of the RNA inside: by charges per phosphate, and somewhat less where mixing is slow."""
     charged = mixture.np_ratio / (1.0 + 10.0 ** (mixture.ph - lipid.pka))
-    held = charged**2.2 / (lipid.half_charge**2.2 + charged**2.2)
+    held: Array = charged**2.2 / (lipid.half_charge**2.2 + charged**2.2)
     return 0.97 * held * (0.75 + 0.25 * mixing_quality(mixture))
 
 
 def mixing_quality(mixture: Mixture) -> Array:
     """Return 1 for mixing at once, 0 for none."""
-    return 1.0 / (1.0 + (mixture.mixing_time / MIXED_AFTER) ** 0.7)
+    quality: Array = 1.0 / (1.0 + (mixture.mixing_time / MIXED_AFTER) ** 0.7)
+    return quality
 
 
 def mix(mixture: Mixture, lipid: Lipid) -> Outcomes:
