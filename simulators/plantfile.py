@@ -260,6 +260,8 @@ def chemistry_of(plant: PlantFile, folder: Path) -> Callable[[int | None], Any] 
     make: Callable[[int | None], Any] | None = getattr(found.thing, "chemistry", None)
     if make is None:
         raise BadInput(f"{found.what} ({found.source}) offers no chemistry for a plant")
+    if plant.platform is not None and not callable(getattr(make(plant.chemistry.constants_seed), "synthesise", None)):
+        raise BadInput(f"{found.what} ({found.source}) offers no chemistry for a tube, which {plant.platform[0]} samples: no `synthesise`")
     return make
 
 
