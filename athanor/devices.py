@@ -7,7 +7,7 @@ that offers it under a name in the entry-point group `athanor.devices`.
 from simulators.body import Body, Surroundings
 from simulators.flow_tube import Feed
 from simulators.history import Trace
-from simulators.synthesis_platform import Nameplate, Order, Template, Variables
+from simulators.synthesis_platform import Nameplate, Order, Template
 from simulators.truth import TruthValue
 
-__all__ = ["Body", "Feed", "Nameplate", "Order", "Surroundings", "Template", "Trace", "TruthValue", "Variables"]
+__all__ = ["Body", "Feed", "Nameplate", "Order", "Surroundings", "Template", "Trace", "TruthValue"]

@@ -125,14 +125,14 @@ def _campaign() -> CampaignFile:
     return load_campaign(PACKAGE / "bench" / "campaign.toml")
 
 
-def run(race: LipidRace, policy: Policy, seed: int) -> int | None:
-    """Experiment until the target is reached; return how many experiments it took, None where the censoring came first."""
+def run(race: LipidRace, policy: Policy, seed: int, most: int = CENSORED) -> int | None:
+    """Experiment until the target is reached; return how many experiments it took, None where there are no more than `most`."""
     own = JUDGED_SEED + 31 * race.pool.number + seed
     habits, generator = Habits(own), np.random.default_rng([own, 9])
     asked: list[Configuration] = []
     observed: list[Observation] = []
     infeasible: list[Configuration] = []
-    for number in range(1, CENSORED + 1):
+    for number in range(1, most + 1):
         known = Knowledge(observations=tuple(observed), infeasible=tuple(infeasible), excluded=tuple(asked), as_of=number)
         row = policy.propose(known, count=1, seed=seed_of(race.pool.name, seed))[0].configuration
         if race.scores[race.index[race.space.key(row)]] >= race.wanted:

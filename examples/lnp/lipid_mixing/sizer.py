@@ -8,11 +8,12 @@ from typing import ClassVar, Final
 import numpy as np
 from typing_extensions import override
 
-from athanor.devices import Body, Nameplate, Order, Template, TruthValue, Variables
+from athanor.devices import Body, Nameplate, Order, Template, TruthValue
 from lipid_mixing.measuring import UNITS, Habits, Seen, room
 from lipid_mixing.mixing import COMPLETED, Mixture
 from lipid_mixing.stream import BUFFER_PH, Stretch, mixture_of, stretches
 
+Variables = dict[str, float | list[float]]
 EMPTY: Final = "no-sample"
 """Outcome where nothing came from the chip since the last sample."""
 HOLDS: Final = (0.1, 600.0)
