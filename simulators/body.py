@@ -33,8 +33,8 @@ class Surroundings:
     """False: instruments are exact."""
     outliers: float = 0.02
     """Share of samples that come out wrong, where there is noise."""
-    seed: int = 0
-    """Of the plant."""
+    plant_seed: int = 0
+    """What the plant was started with, for whatever of the room a body makes up."""
 
 
 class Body:

@@ -57,7 +57,7 @@ class SizerBody(Body):
 
     def _mixture(self, order: Order, found: list[Stretch]) -> Mixture | None:
         around = self.surroundings
-        day = room(around.seed, self.lab_s, ambient_degc=around.ambient_degc, hold=order.number("hold"), still=not around.noise)
+        day = room(around.plant_seed, self.lab_s, ambient_degc=around.ambient_degc, hold=order.number("hold"), still=not around.noise)
         return mixture_of(self.feeds, found[-1], day, float(self.options.get("ph", BUFFER_PH)))
 
     def _measure(self, mixed: Mixture, lab_s: float, seed: int, run_key: str) -> tuple[str, Variables]:
@@ -68,7 +68,7 @@ class SizerBody(Body):
         if made.reason[0] != COMPLETED:
             return made.reason[0], {}
         around = self.surroundings
-        habits = replace(Habits(around.seed), noise=around.noise, outliers=around.outliers)
+        habits = replace(Habits(around.plant_seed), noise=around.noise, outliers=around.outliers)
         raw = habits.record(seen, lab_s, np.random.default_rng(seed))
         return COMPLETED, {name: list(values) for name, values in raw.items()}
 
