@@ -33,7 +33,7 @@ from tests.plugins.writing import install
 PACKAGE = Path(__file__).parents[2] / "examples" / "lnp"
 BENCH = PACKAGE / "bench"
 PUBLIC = {"athanor", "athanor.chemistries", "athanor.devices", "athanor.drivers", "athanor.reductions"}
-FOREIGN = {"numpy", "scipy", "typing_extensions", "lipid_mixing"}
+FOREIGN = {"numpy", "typing_extensions", "lipid_mixing"}
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -102,6 +102,16 @@ def test_tasks_are_the_same_under_a_seed_and_carry_their_classes() -> None:
     assert LNP.group(name) == "/".join(map(str, LNP.describe(name).values()))
     assert 6 < len(rows) <= 16
     assert all(set(one.values) == {"size", "pdi", "encapsulation"} and set(one.configuration) == set(PARAMETERS) for one in rows)
+
+
+def test_the_familys_settings_fill_the_reachable_space_evenly() -> None:
+    rows = np.array([[row[name] for name in PARAMETERS] for row in configurations(512, 1)])
+    low, high = np.array(list(PARAMETERS.values())).T
+    unit = (rows - low) / (high - low)
+    assert ((unit >= 0.0) & (unit <= 1.0)).all()
+    for column in unit.T[[0, 3]]:  # nothing of these is cut off
+        assert np.histogram(column, bins=8, range=(0.0, 1.0))[0] == pytest.approx(64, abs=16)
+    assert len({tuple(row) for row in rows}) == 512
 
 
 def test_kin_are_more_alike_than_strangers() -> None:

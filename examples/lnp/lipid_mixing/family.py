@@ -4,12 +4,12 @@ A task is called like `dilinoleyl/C14/3`, so that kinship shows: the class of th
 draw's number. Tasks of one class are a group.
 """
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.stats import qmc
 
 from athanor.chemistries import Observation, SimulatedFamily
 from lipid_mixing.measuring import SECONDS_PER_DAY, Habits, Seen, encapsulation_of, pdi_of, room, size_of
@@ -88,14 +88,20 @@ def chemistry(seed: int | None) -> LnpChemistry:
 
 
 def configurations(count: int, seed: int) -> list[dict[str, float]]:
-    """Return settings that the example bench's pumps can reach: the first of a scrambled Sobol sequence."""
+    """Return settings that the example bench's pumps can reach: the first of an additive recurrence that is shifted at random.
+
+    Its steps are the powers of the generalised golden ratio, x^(d+1) = x + 1 [Roberts 2018], which fill a box evenly; SciPy's
+    sequences would do as well, but take seconds to import where plug-ins have ten.
+    """
     low, high = np.array(list(PARAMETERS.values())).T
-    sequence = qmc.Sobol(len(PARAMETERS), rng=np.random.default_rng([seed, ROW_STREAM]))
-    found: list[dict[str, float]] = []
-    while len(found) < count:
-        points = low + (high - low) * sequence.random(64)
-        found += [row for point in points if reachable(row := dict(zip(PARAMETERS, map(float, point), strict=True)))]
-    return found[:count]
+    ratio = 2.0
+    for _ in range(64):
+        ratio = (1.0 + ratio) ** (1.0 / (len(PARAMETERS) + 1))
+    steps = ratio ** -np.arange(1.0, len(PARAMETERS) + 1.0)
+    shift = np.random.default_rng([seed, ROW_STREAM]).random(len(PARAMETERS))
+    points = (low + (high - low) * ((shift + number * steps) % 1.0) for number in itertools.count(1))
+    rows = (dict(zip(PARAMETERS, map(float, point), strict=True)) for point in points)
+    return list(itertools.islice(filter(reachable, rows), count))
 
 
 def flows(row: Mapping[str, float]) -> dict[str, float]:
