@@ -13,12 +13,20 @@ WORKERS ?= 3
 export PREFECT_HOME ?= $(CURDIR)/$(VENV)/prefect-home
 export DO_NOT_TRACK = 1
 
-.PHONY: demo test test-long test-fast lint bench bench-meta bench-peers interop crate foreign soak docs pages lock clean
+.PHONY: demo demo-lnp test test-long test-fast lint bench bench-meta bench-peers interop crate foreign soak docs pages lock clean
 
 demo: $(VENV)/.installed
 	@rm -rf $(DEMO)
 	@$(BIN)/athanor init $(DEMO)
 	@$(BIN)/athanor dry-run $(DEMO)/campaign.toml --rate 400
+
+# A second chemistry, as a package of other people's would bring it: installed into the demo's own folder, so that nothing else sees it.
+demo-lnp: $(VENV)/.installed
+	@rm -rf $(DEMO)-lnp
+	@cp -R examples/lnp/bench $(DEMO)-lnp
+	@cp -R examples/lnp $(DEMO)-lnp/package
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --target $(DEMO)-lnp/site $(DEMO)-lnp/package
+	@PYTHONPATH=$(CURDIR)/$(DEMO)-lnp/site $(BIN)/athanor dry-run $(DEMO)-lnp/campaign.toml --rate 40
 
 test: $(VENV)/.installed
 	@$(BIN)/python -m pytest -q -m "not long and not soak and not page and not foreign" -n $(WORKERS) --dist loadfile --no-loadscope-reorder
@@ -106,7 +114,7 @@ lock: $(VENV)/.installed
 	@$(BIN)/python -m pip freeze --all --exclude-editable | sed -E '/^pip==/d; s/\+cpu$$//' > requirements.lock
 
 clean:
-	@rm -rf $(DEMO) $(DOCS) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(DEMO) $(DEMO)-lnp $(DOCS) .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/.installed: requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -4,7 +4,10 @@ A simulated device is a subclass of `Body` in a file beside the plant file (`mod
 that offers it under a name in the entry-point group `athanor.devices`.
 """
 
-from simulators.body import Body
+from simulators.body import Body, Surroundings
+from simulators.flow_tube import Feed
+from simulators.history import Trace
+from simulators.synthesis_platform import Nameplate, Order, Template
 from simulators.truth import TruthValue
 
-__all__ = ["Body", "TruthValue"]
+__all__ = ["Body", "Feed", "Nameplate", "Order", "Surroundings", "Template", "Trace", "TruthValue"]

@@ -93,7 +93,7 @@ def races(options: argparse.Namespace) -> list[Row]:
         BadInput: Unknown learner, or a file to resume from another setup.
     """
     made = {"prior": [PRIOR_TASKS, PRIOR_ROWS, PRIOR_SEED], "policy": options.policy, "randomised": options.randomise}
-    rows = _kept(options.json, made) if options.resume else []
+    rows = kept_rows(options.json, made) if options.resume else []
     done = {(row["surrogate"], row["variant"], row["task"], row["seed"]) for row in rows}
     for variant, number in itertools.product(options.variants, range(options.tasks)):
         wanted = [(arm, seed) for arm in (YARDSTICK, options.learner) for seed in range(options.seeds)]
@@ -105,7 +105,7 @@ def races(options: argparse.Namespace) -> list[Row]:
             policy, began = _policy(race, arm, variant, options), time.perf_counter()
             count = run(race, policy, seed=seed)
             rows.append(_row(arm, variant, race, seed, count, time.perf_counter() - began))
-            _write(options.json, made, rows)
+            write_rows(options.json, made, rows)
     return rows
 
 
@@ -186,7 +186,8 @@ def _task(name: str, rows: Sequence[Observation], target: str, randomised: bool)
     return randomise(made, torch.Generator().manual_seed(seed)) if randomised else made
 
 
-def _kept(path: Path, wanted: Mapping[str, Any]) -> list[Row]:
+def kept_rows(path: Path, wanted: Mapping[str, Any]) -> list[Row]:
+    """Return the rows of a file that was made under a setup; none where there is no file."""
     if not path.exists():
         return []
     document = json.loads(path.read_text(encoding="utf-8"))
@@ -195,7 +196,8 @@ def _kept(path: Path, wanted: Mapping[str, Any]) -> list[Row]:
     return list(document["rows"])
 
 
-def _write(path: Path, made: Mapping[str, Any], rows: Sequence[Row]) -> None:
+def write_rows(path: Path, made: Mapping[str, Any], rows: Sequence[Row]) -> None:
+    """Write setup and rows, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     body = ",\n".join(json.dumps(row) for row in rows)

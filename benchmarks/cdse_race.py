@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import torch
@@ -146,6 +146,39 @@ def seed_of(name: str, seed: int) -> int:
     return int(hashlib.sha256(f"{name}/{seed}".encode()).hexdigest()[:7], 16)
 
 
+class Candidates(Protocol):
+    """All that may be tried."""
+
+    @property
+    def configurations(self) -> tuple[dict[str, float | str], ...]:
+        """In the order of their places."""
+        ...
+
+
+class Table(Protocol):
+    """A race as a policy sees it."""
+
+    @property
+    def pool(self) -> Candidates:
+        """What may be tried."""
+        ...
+
+    @property
+    def space(self) -> SearchSpace:
+        """The same as a space."""
+        ...
+
+    @property
+    def index(self) -> dict[object, int]:
+        """Key of a configuration -> its place."""
+        ...
+
+    @property
+    def objective(self) -> Objective:
+        """What is wanted."""
+        ...
+
+
 @dataclass(frozen=True)
 class PoolPolicy(Policy):
     """Expected improvement of the objective over a table, by samples of independent predictions: the campaign's question, faster.
@@ -154,7 +187,7 @@ class PoolPolicy(Policy):
     below the window's width, as here, the two differ little; this one takes milliseconds where that one takes seconds.
     """
 
-    race: Race
+    race: Table
     learner: Learner
     initial: int
     _encoded: dict[str, Tensor] = field(default_factory=dict, init=False, compare=False, repr=False)

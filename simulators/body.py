@@ -13,13 +13,28 @@ from typing_extensions import override
 
 from simulators.clock import Moment
 from simulators.faults import FaultKind
+from simulators.flow_tube import Feed
 from simulators.history import Trace
 from simulators.modbus_rtu import Unit
 from simulators.serial_line import LineProtocol, Request
+from simulators.synthesis_platform import Nameplate, Order, Template, Variables
 from simulators.truth import PhysicalEvent, Record, TruthValue
 
 _SILENCE: Final = 1.0
 """s (wall); an unfinished line is dropped after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The room that a plant stands in, as its file says."""
+
+    ambient_degc: float = 22.0
+    noise: bool = True
+    """False: instruments are exact."""
+    outliers: float = 0.02
+    """Share of samples that come out wrong, where there is noise."""
+    plant_seed: int = 0
+    """What the plant was started with, for whatever of the room a body makes up."""
 
 
 class Body:
@@ -31,6 +46,11 @@ class Body:
     """Ends every line, both ways."""
     ACKNOWLEDGEMENT: ClassVar[bytes] = b"OK"
     """What it answers to a command that it took."""
+    PROGRAMS: ClassVar[Mapping[str, Template]] = {}
+    """Programs of a device that follows LADS, by their ids: it is served with the published nodes, lock, results and watchdog,
+    and `run` says what a program brings. Its serial number is `options.serial_number`."""
+    PLATE: ClassVar[Nameplate] = Nameplate()
+    """What such a device says of itself."""
 
     def __init__(self, name: str, options: Mapping[str, Any], record: Record, random: np.random.Generator) -> None:
         """Switch the device on.
@@ -50,6 +70,14 @@ class Body:
         """mL/min that leaves it, over lab time."""
         self.now: Callable[[], Moment] = lambda: Moment(self.lab_s, 0.0)
         """Gets the present moment; the plant says what that is."""
+        self.feeds: Mapping[str, Feed] = {}
+        """What flows into it, by the devices that its `fed_by` in the plant file names."""
+        self.bring_feeds: Callable[[Moment], object] = lambda _: None
+        """Brings those devices to a moment; the plant says how."""
+        self.chemistry: Any = None
+        """What the plant's `[chemistry]` makes of its seed: of a family of your own, whatever its `chemistry` returns."""
+        self.surroundings = Surroundings()
+        """The room; the plant says how it is."""
         self._record = record
         self.switch_on()
 
@@ -71,7 +99,7 @@ class Body:
         """Say whether a line is for this device; for several on one line."""
         return True
 
-    # ------------------------------------------------------------- one of three: lines, registers, an OPC-UA server
+    # ------------------------------------------------------------- one of four: lines, registers, an OPC-UA server, LADS programs
 
     def reply(self, line: bytes) -> bytes | None:
         """Carry one line out and give the answer, both without their ends; None for silence."""
@@ -85,6 +113,13 @@ class Body:
     def write(self, register: int, word: int) -> bool:  # noqa: ARG002 - a device whose registers can only be read
         """Take a register's new word; False where that is illegal. Its unit on the line is `options.unit`, else 1."""
         return False
+
+    def run(self, order: Order) -> Callable[[], tuple[str, Variables]]:
+        """Take what a program is about, at its start; give what computes its result, in a thread of its own.
+
+        The result is the word for how the program ended (`completed`, or a code) and the variables that its template names.
+        """
+        raise NotImplementedError
 
     async def build(self, server: Any) -> None:
         """Build the address space of an asyncua server; a method of a node calls `self.catch_up()` first."""
@@ -112,13 +147,14 @@ class Body:
         """Say what leaves it from now on, where it feeds the plant's tube (it then has a `stock` in the plant file)."""
         self.flow.append(self.lab_s, ml_per_min)
 
-    def log(self, event: str, **values: TruthValue) -> None:
-        """Tell the ground truth what physically happened; units in the names."""
-        self._record(PhysicalEvent(self.lab_s, self.name, event, values))
+    def log(self, event: str, *, run_key: str | None = None, **values: TruthValue) -> None:
+        """Tell the ground truth what physically happened, and in which run where the wire said so; units in the names."""
+        self._record(PhysicalEvent(self.lab_s, self.name, event, values, run_key))
 
     def live(self, now: Moment) -> None:
         """Live up to a moment; what the plant calls."""
         if now.lab > self.lab_s:
+            self.bring_feeds(now)
             self.advance(now.lab)
             self.lab_s = now.lab
 
@@ -217,11 +253,13 @@ class BodyUnit(Unit):
         return self._body.write(register, word)
 
 
-Speech = Literal["lines", "registers", "opcua"]
+Speech = Literal["lines", "registers", "opcua", "lads"]
 
 
 def speech_of(kind: type[Body]) -> Speech | None:
     """Return how a class of bodies is served; None where it says nothing of it."""
+    if kind.PROGRAMS:
+        return "lads" if kind.run is not Body.run else None
     if kind.build is not Body.build:
         return "opcua"
     if kind.registers is not Body.registers:

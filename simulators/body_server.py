@@ -9,6 +9,7 @@ from asyncua import ua
 from asyncua.server.server import Server
 
 from simulators.body import Body
+from simulators.opcua_access import PlatformAccess
 
 logger = logging.getLogger(__name__)
 
@@ -22,8 +23,9 @@ _HOST: Final = "127.0.0.1"
 class BodyServer:
     """Serves one body over OPC-UA."""
 
-    def __init__(self, body: Body) -> None:
+    def __init__(self, body: Body, access: PlatformAccess | None = None) -> None:
         self._body = body
+        self._access = access
         self._server = Server()
         self._beating: asyncio.Task[None] | None = None
         self.url = ""
@@ -32,7 +34,10 @@ class BodyServer:
         """Let the body build its address space, and listen."""
         await self._server.init()
         self._server.set_server_name(f"Simulated {self._body.name}")
-        self._server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+        if self._access is None:
+            self._server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+        else:
+            await self._access.secure(self._server)
         await self._body.build(self._server)
         await self._body.show()
         for attempt in range(_ATTEMPTS):

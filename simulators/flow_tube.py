@@ -7,6 +7,7 @@ passage, and its composition is what entered within a few per cent of the tube v
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -31,6 +32,11 @@ class Feed:
 
     species: Mapping[str, float]
     """mol/L."""
+
+    def volume(self, since: float, until: float) -> float:
+        """Return what left the pump between two lab times (s), in mL; what it drew back counts as nothing."""
+        times = [since, *(time for time in self.flow.times if since < time < until), until]
+        return sum(max(self.flow.held(start), 0.0) * (end - start) / 60.0 for start, end in pairwise(times))
 
 
 @dataclass(frozen=True, slots=True)

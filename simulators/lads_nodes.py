@@ -21,9 +21,8 @@ from simulators.lads_types import (
     UNECE_URI,
     unit_id,
 )
-from simulators.synthesis_platform import TEMPLATES
+from simulators.synthesis_platform import Nameplate, Template
 
-DEVICE, UNIT = "SynthesisPlatform", "Analyser"
 FUNCTIONAL, DEVICE_STATES = "FunctionalStateMachineType", "LADSDeviceStateMachineType"
 """The types that have the states of functions and units, and of devices."""
 
@@ -48,20 +47,31 @@ class MachineNodes:
 
 
 @dataclass(frozen=True, slots=True)
-class PlatformNodes:
-    """The nodes that live."""
+class FunctionNodes:
+    """The platform's functions."""
 
-    space: AddressSpace
-    device: ua.NodeId
-    device_state: MachineNodes
-    watchdog: Node
-
-    lock: Mapping[str, Node]
     lamp_target: Node
     lamp_current: Node
     lamp_state: MachineNodes
     temperature: tuple[Node, Node]
     """SensorValue and RawValue."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformNodes:
+    """The nodes that live."""
+
+    space: AddressSpace
+    plate: Nameplate
+    offered: Mapping[str, Template]
+    """The programs."""
+    device: ua.NodeId
+    device_state: MachineNodes
+    watchdog: Node
+
+    lock: Mapping[str, Node]
+    functions: FunctionNodes | None
+    """None: a unit that offers programs alone."""
 
     machine: MachineNodes
     """The unit's."""
@@ -85,60 +95,79 @@ class Methods:
     kick: Method
 
 
-async def build_platform(space: AddressSpace, methods: Methods, serial_number: str, longest_lock: float) -> PlatformNodes:
-    """Build DeviceSet/SynthesisPlatform; `longest_lock` is in s."""
-    node_id = space.node_id(DI, DEVICE_SET)
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a device is and offers."""
+
+    plate: Nameplate
+    serial_number: str
+    templates: Mapping[str, Template]
+    longest_lock: float
+    """s."""
+    has_functions: bool = True
+    """Whether it has the platform's lamp and thermometer."""
+
+
+async def build_platform(space: AddressSpace, methods: Methods, offer: Offer) -> PlatformNodes:
+    """Build a device with its unit below DeviceSet."""
+    plate, node_id = offer.plate, space.node_id(DI, DEVICE_SET)
     devices = space.add_object(standard(ObjectIds.ObjectsFolder), space.name(DI, "DeviceSet"), "BaseObjectType", ORGANIZES, node_id)
-    device = space.add_object(devices, space.own(DEVICE), "LADSDeviceType")
-    _nameplate(space, device, serial_number)
+    device = space.add_object(devices, space.own(plate.device), "LADSDeviceType")
+    _nameplate(space, device, plate, offer.serial_number)
     units = space.add_object(device, space.name(LADS, "FunctionalUnitSet"), "FunctionalUnitSetType")
     space.add_property(units, "NodeVersion", "1", "String")
-    unit = space.add_object(units, space.own(UNIT), "FunctionalUnitType")
-    lock = _lock(space, unit, methods.lock, longest_lock)
+    unit = space.add_object(units, space.own(plate.unit), "FunctionalUnitType")
+    lock = _lock(space, unit, methods.lock, offer.longest_lock)
     machine = _machine(space, unit, ("FunctionalUnitState", "FunctionalUnitStateMachineType"), FUNCTIONAL)
     offered = space.add_methods(machine.node, "FunctionalUnitStateMachineType", methods.unit)
+    guarded = {offered["StartProgram"], offered["Clear"]}
     functions = space.add_object(unit, space.name(LADS, "FunctionSet"), "FunctionSetType")
-    target, current, lamp_state, lamp_methods = await _lamp(space, functions, methods.lamp)
+    shown, kept = await _functions(space, functions, methods) if offer.has_functions else (None, set())
     watchdog = space.add_variable(device, space.own("WatchdogTimeout"), 0.0, "Double")
     await watchdog.set_writable()
     space.add_method(device, space.own("Kick"), methods.kick)
-    guarded = {offered["StartProgram"], offered["Clear"], target.nodeid, *(lamp_methods[name] for name in _GUARDED_OF_LAMP)}
-    templates, active, results, version = _programs(space, unit)
+    templates, active, results, version = _programs(space, unit, offer)
     return PlatformNodes(
         space,
+        plate,
+        offer.templates,
         device,
         _machine(space, device, ("DeviceState", DEVICE_STATES), DEVICE_STATES),
         watchdog,
         lock=lock,
-        lamp_target=target,
-        lamp_current=current,
-        lamp_state=lamp_state,
-        temperature=_thermometer(space, functions),
+        functions=shown,
         machine=machine,
         templates=templates,
         active=active,
         results=results,
         version=version,
-        guarded=frozenset(guarded),
+        guarded=frozenset(guarded | kept),
     )
+
+
+async def _functions(space: AddressSpace, functions: ua.NodeId, methods: Methods) -> tuple[FunctionNodes, set[ua.NodeId]]:
+    """Add lamp and thermometer; name what the unit's lock guards of them."""
+    target, current, lamp_state, lamp_methods = await _lamp(space, functions, methods.lamp)
+    guarded = {target.nodeid, *(lamp_methods[name] for name in _GUARDED_OF_LAMP)}
+    return FunctionNodes(target, current, lamp_state, _thermometer(space, functions)), guarded
 
 
 _GUARDED_OF_LAMP = ("Start", "StartWithTargetValue", "Clear")
 """Stop and Abort stay open to everybody."""
 
 
-def _nameplate(space: AddressSpace, device: ua.NodeId, serial_number: str) -> None:
+def _nameplate(space: AddressSpace, device: ua.NodeId, said: Nameplate, serial_number: str) -> None:
     """Add the device's properties, which its Identification shows too."""
     plate = {
-        "Manufacturer": ua.LocalizedText("Athanor Instruments (simulated)"),
-        "Model": ua.LocalizedText(DEVICE),
+        "Manufacturer": ua.LocalizedText(said.manufacturer),
+        "Model": ua.LocalizedText(said.device),
         "SerialNumber": serial_number,
         "DeviceRevision": "1",
-        "SoftwareRevision": "2.0.0",
+        "SoftwareRevision": said.revision,
         "HardwareRevision": "1",
         "DeviceManual": "",
         "AssetId": "",
-        "ComponentName": ua.LocalizedText(DEVICE),
+        "ComponentName": ua.LocalizedText(said.device),
         "ProductInstanceUri": f"urn:athanor:platform:{serial_number}",
         "RevisionCounter": 0,
     }
@@ -231,11 +260,11 @@ def add_unit(space: AddressSpace, node: Node, unit: str) -> None:
     space.add_property(node.nodeid, "EngineeringUnits", information, "EUInformation")
 
 
-def _programs(space: AddressSpace, unit: ua.NodeId) -> tuple[dict[str, ua.NodeId], dict[str, Node], ua.NodeId, Node]:
+def _programs(space: AddressSpace, unit: ua.NodeId, offer: Offer) -> tuple[dict[str, ua.NodeId], dict[str, Node], ua.NodeId, Node]:
     manager = space.add_object(unit, space.name(LADS, "ProgramManager"), "ProgramManagerType")
     shelf = space.add_object(manager, space.name(LADS, "ProgramTemplateSet"), "ProgramTemplateSetType")
     space.add_property(shelf, "NodeVersion", "1", "String")
-    templates = {template: add_template(space, shelf, space.own(template), template) for template in TEMPLATES}
+    templates = {name: add_template(space, shelf, space.own(name), (name, one), offer.plate) for name, one in offer.templates.items()}
     active = space.add_object(manager, space.name(LADS, "ActiveProgram"), "ActiveProgramType")
     nothing = space.structures["NameNodeIdDataType"](Name=ua.LocalizedText(""), NodeId=ua.NodeId())
     idle = {"CurrentProgramTemplate": nothing, "DeviceProgramRunId": "", "CurrentRuntime": 0.0}
@@ -244,16 +273,19 @@ def _programs(space: AddressSpace, unit: ua.NodeId) -> tuple[dict[str, ua.NodeId
     return templates, nodes, results, space.add_property(results, "NodeVersion", "0", "String")
 
 
-def add_template(space: AddressSpace, parent: ua.NodeId, name: ua.QualifiedName, template: str) -> ua.NodeId:
-    """Add a program template, or the copy of it that a result keeps."""
+def add_template(
+    space: AddressSpace, parent: ua.NodeId, name: ua.QualifiedName, template: tuple[str, Template], plate: Nameplate
+) -> ua.NodeId:
+    """Add a program template, by its id and what it is; or the copy of it that a result keeps."""
+    template_id, told = template
     node = space.add_object(parent, name, "ProgramTemplateType")
     known = {
-        "Author": "Athanor Instruments (simulated)",
+        "Author": plate.manufacturer,
         "Created": _MADE,
         "Modified": _MADE,
-        "Description": ua.LocalizedText(TEMPLATES[template].description, "en"),
-        "DeviceTemplateId": template,
-        "Version": TEMPLATES[template].version,
+        "Description": ua.LocalizedText(told.description, "en"),
+        "DeviceTemplateId": template_id,
+        "Version": told.version,
     }
     space.add_properties(node, "ProgramTemplateType", known)
     return node

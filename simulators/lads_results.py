@@ -10,18 +10,6 @@ from simulators.lads_nodes import PlatformNodes, add_template, add_unit
 from simulators.lads_types import LADS
 from simulators.synthesis_platform import ProgramResult
 
-UNITS = {
-    "Wavelength": "nm",
-    "Dark": "counts",
-    "Sample": "counts",
-    "Reference": "counts",
-    "SampleAbsorbance": "1",
-    "ReferenceAbsorbance": "1",
-    "ReferenceQuantumYield": "1",
-    "IntegrationTime": "s",
-    "Conversion": "1",
-}
-
 BAD_SAMPLE = ua.StatusCode(ua.UInt32(StatusCodes.BadDeviceFailure))
 
 _NEVER = datetime(1601, 1, 1, tzinfo=UTC)
@@ -46,19 +34,20 @@ class ResultNodes:
         space = nodes.space
         top = space.add_object(nodes.results, space.own(result.run_id), "ResultType")
         properties = space.add_properties(top, "ResultType", _known(nodes, result))
-        add_template(space, top, space.name(LADS, "ProgramTemplate"), result.ran_template)
+        ran = result.ran_template
+        add_template(space, top, space.name(LADS, "ProgramTemplate"), (ran, nodes.offered[ran]), nodes.plate)
         space.add_object(top, space.name(LADS, "FileSet"), "ResultFileSetType")
         variables = space.add_object(top, space.name(LADS, "VariableSet"), "VariableSetType")
         return cls(properties, space.add_variable(variables, space.own("Outcome"), "", "String"), variables)
 
     async def complete(self, nodes: PlatformNodes, result: ProgramResult) -> None:
         """Fill in the end of a program; `Stopped` comes last, by it clients know that the rest is there."""
-        space = nodes.space
+        space, template = nodes.space, nodes.offered[result.ran_template]
         for name, value in result.variables.items():
             data_type = "Double[]" if isinstance(value, list) else "Double"
             node = space.add_variable(self._variables, space.own(name), value, data_type, "AnalogUnitType")
-            add_unit(space, node, UNITS[name])
-            if name == "Sample" and result.bad_status:
+            add_unit(space, node, template.variables[name])
+            if name == template.recording and result.bad_status:
                 await node.write_value(ua.DataValue(space.variant(value, data_type), BAD_SAMPLE))
         await self._outcome.write_value(result.outcome, ua.VariantType.String)
         lasted = _when(result.stopped) - _when(result.started)

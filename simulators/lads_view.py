@@ -50,7 +50,7 @@ class PlatformView:
     async def tick(self, now: Moment) -> None:
         """Refresh what changes with time alone."""
         warmth = WARM + (6.0 if self._platform.lamp.is_on else 0.0)
-        for node in self.nodes.temperature:
+        for node in self.nodes.functions.temperature if self.nodes.functions else ():
             await node.write_value(warmth, _NUMBER)
         if self._platform.state is State.RUNNING:
             runtime = 1e3 * (now.lab - self._platform.active_since)
@@ -78,10 +78,12 @@ class PlatformView:
                 await self.nodes.version.write_value(str(len(self._shown)), _TEXT)
 
     async def _show_lamp(self) -> None:
-        lamp = self._platform.lamp
-        await self.nodes.lamp_target.write_value(lamp.target, ua.VariantType.Boolean)
-        await self.nodes.lamp_current.write_value(lamp.is_on, ua.VariantType.Boolean)
-        self._lamp = await self._show_machine(self.nodes.lamp_state, self._lamp, lamp.state)
+        lamp, shown = self._platform.lamp, self.nodes.functions
+        if shown is None:
+            return
+        await shown.lamp_target.write_value(lamp.target, ua.VariantType.Boolean)
+        await shown.lamp_current.write_value(lamp.is_on, ua.VariantType.Boolean)
+        self._lamp = await self._show_machine(shown.lamp_state, self._lamp, lamp.state)
 
     async def _show_active(self) -> None:
         active, nodes = self._platform.active, self.nodes

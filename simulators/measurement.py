@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from simulators.chemistry.family import COMPLETED, NO_PARTICLES, Chemistry, Passage, nothing
 from simulators.flow_tube import Tube
@@ -11,6 +12,14 @@ from simulators.truth import PhysicalEvent, Record, TruthValue
 
 Measuring = Callable[[], tuple[str, Variables]]
 """A long computation without side effects: gives outcome and variables."""
+
+
+class Filling(Protocol):
+    """What stands behind a unit's programs."""
+
+    def fill(self, result: ProgramResult, lab: float) -> Measuring:
+        """Take at lab time (s) what the program is about; give the measurement, to be computed elsewhere."""
+        ...
 
 
 PLACE = "tube"

@@ -23,12 +23,12 @@ from simulators.address_space import AddressSpace, Method, standard
 from simulators.clock import LabClock
 from simulators.faults import PLATFORM_KINDS, FaultBook, FaultKind, FaultSpec
 from simulators.lads_lock import UnitLock
-from simulators.lads_nodes import Methods, build_platform
+from simulators.lads_nodes import Methods, Offer, build_platform
 from simulators.lads_view import PlatformView
-from simulators.measurement import Analyser
+from simulators.measurement import Filling
 from simulators.opcua_access import PlatformAccess
 from simulators.opcua_sessions import CALLER, Caller, Sessions
-from simulators.synthesis_platform import Order, ProgramResult, Sample, SynthesisPlatform
+from simulators.synthesis_platform import PLATFORM_PLATE, Nameplate, Order, ProgramResult, Sample, SynthesisPlatform
 from simulators.unit_states import Refusal
 
 logger = logging.getLogger(__name__)
@@ -66,6 +66,9 @@ class ServerTraits:
     """Wall s of silence after which a lock is released."""
     most_nodes: int | None = None
     """Nodes that one request may name; None: no limit."""
+    plate: Nameplate = PLATFORM_PLATE
+    has_functions: bool = True
+    """Whether it has the platform's lamp and thermometer."""
 
 
 class PlatformServer:
@@ -74,7 +77,7 @@ class PlatformServer:
     def __init__(
         self,
         platform: SynthesisPlatform,
-        bench: Analyser,
+        bench: Filling,
         faults: FaultBook,
         clock: LabClock,
         traits: ServerTraits,
@@ -100,13 +103,15 @@ class PlatformServer:
     async def start(self) -> None:
         """Build the address space and listen."""
         await self._server.init()
-        self._server.set_server_name("Simulated synthesis platform")
+        self._server.set_server_name(f"Simulated {self._traits.plate.device}")
         if self._access is None:
             self._server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
         else:
             await self._access.secure(self._server)
         space = await AddressSpace.of(self._server)
-        nodes = await build_platform(space, self._methods(), self._traits.serial_number, self._traits.longest_lock)
+        traits = self._traits
+        offer = Offer(traits.plate, traits.serial_number, self._platform.templates, traits.longest_lock, traits.has_functions)
+        nodes = await build_platform(space, self._methods(), offer)
         self._view = PlatformView(nodes, self._platform, self._lock)
         self._sessions.guard, self._sessions.ended = self._guard, self._session_ended
         await self._sessions.show_limits()
@@ -358,7 +363,7 @@ class PlatformServer:
             if not status.is_good():
                 continue
             value = written.Value.Value.Value
-            if written.NodeId == nodes.lamp_target.nodeid:
+            if nodes.functions is not None and written.NodeId == nodes.functions.lamp_target.nodeid:
                 self._platform.target_lamp(now, on=bool(value))
             elif written.NodeId == nodes.watchdog.nodeid and value >= 0.0:
                 self._platform.set_watchdog(now, float(value))

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from orchestrator.errors import AthanorError, BadInput
-from simulators.body import Body, BodyLine, BodyUnit, Case, speech_of
+from simulators.body import Body, BodyLine, BodyUnit, Case, Surroundings, speech_of
 from simulators.body_server import BodyServer
 from simulators.chemistry.cdse import CdSeChemistry, CdSeConstants, draw_task
 from simulators.chemistry.family import Chemistry
@@ -35,13 +35,23 @@ from simulators.declarations import read_declarations
 from simulators.eurotherm import OvenUnit
 from simulators.faults import BODILY_KINDS, FaultBook
 from simulators.flow_tube import Feed, Tube
+from simulators.lads_body import Around, lads_unit
 from simulators.measurement import Analyser
 from simulators.modbus_rtu import RegisterLine
 from simulators.new_era import NewEraLine
 from simulators.opcua_access import PlatformAccess
 from simulators.opcua_server import PlatformServer, ServerTraits
 from simulators.oven import Oven, OvenBody
-from simulators.plantfile import LoadedPlant, PlantFile, SerialLinkSection, check_fault, check_faults, load_plant_file
+from simulators.plantfile import (
+    LoadedPlant,
+    PlantFile,
+    PluginSection,
+    PumpSection,
+    SerialLinkSection,
+    check_fault,
+    check_faults,
+    load_plant_file,
+)
 from simulators.serial_line import LineProtocol
 from simulators.serial_server import SerialBody, SerialServer, strike
 from simulators.spectra import Dye, Spectrometer, SpectrometerTraits
@@ -93,12 +103,11 @@ class Plant:
         self._pumps = {name: SyringePump(name, truth.record) for name in run.plant.pumps}
         self._oven = self._build_oven(np.random.default_rng(streams[1]))
         self._bodies = self._build_bodies(streams[2])
+        self._lead_to_bodies()
         self._lines = {name: self._build_line(name, link) for name, link in run.plant.links.items() if isinstance(link, SerialLinkSection)}
-        self._platform: SynthesisPlatform | None
-        self._server: PlatformServer | None
-        self._platform, self._server = self._build_platform(ResultShelf(run.folder / "results"))
+        self._units = {**self._build_platform(ResultShelf(run.folder / "results")), **self._build_lads_units()}
         served = {name: body for name, body in self._bodies.items() if speech_of(type(body)) == "opcua"}
-        self._servers = {run.plant.devices[name].link: BodyServer(body) for name, body in served.items()}
+        self._servers = {name: BodyServer(body, run.access.get(run.plant.devices[name].link)) for name, body in served.items()}
         self._door = BackDoor(back_door_path(run.folder), self._answer)
 
     def _build_oven(self, rng: np.random.Generator) -> Oven | None:
@@ -118,17 +127,43 @@ class Plant:
             found[name].now = self._clock.now
         return found
 
-    def _build_platform(self, shelf: ResultShelf) -> tuple[SynthesisPlatform, PlatformServer] | tuple[None, None]:
+    def _lead_to_bodies(self) -> None:
+        """Tell each body what flows into it, what reacts in the plant and how the room is."""
+        plant, make = self._run.plant, self._run.loaded.chemistry
+        room = plant.environment
+        surroundings = Surroundings(room.ambient_degc, room.noise, room.outliers, self._run.seed)
+        chemistry = make(plant.chemistry.constants_seed) if make is not None and plant.chemistry is not None else None
+        for name, section in plant.plugins.items():
+            body = self._bodies[name]
+            body.surroundings, body.chemistry = surroundings, chemistry
+            body.feeds = {one: self._feed(one) for one in section.fed_by}
+            body.bring_feeds = partial(self._bring, section.fed_by)
+
+    def _feed(self, name: str) -> Feed:
+        section = self._run.plant.devices[name]
+        assert isinstance(section, PumpSection | PluginSection)
+        return Feed((self._pumps[name] if name in self._pumps else self._bodies[name]).flow, section.stock)
+
+    def _bring(self, names: Sequence[str], now: Moment) -> None:
+        for name in names:
+            self._pumps[name].advance(now) if name in self._pumps else self._bodies[name].live(now)
+
+    def _build_lads_units(self) -> dict[str, tuple[SynthesisPlatform, PlatformServer]]:
+        around = Around(self._run.folder, self._faults, self._clock, self._record, self.touch)
+        bodies = [body for body in self._bodies.values() if speech_of(type(body)) == "lads"]
+        return {body.name: lads_unit(body, around, self._run.access.get(self._run.plant.devices[body.name].link)) for body in bodies}
+
+    def _build_platform(self, shelf: ResultShelf) -> dict[str, tuple[SynthesisPlatform, PlatformServer]]:
         found = self._run.plant.platform
         if found is None or self._oven is None:
-            return None, None
+            return {}
         name, section = found
         platform = SynthesisPlatform(name, shelf, self._record, self._clock.now())
         analyser = self._build_analyser(self._oven)
         access = self._run.access.get(section.link)
         traits = ServerTraits(section.serial_number, section.longest_lock_s, section.most_nodes)
         served = PlatformServer(platform, analyser, self._faults, self._clock, traits, touched=self.touch, access=access)
-        return platform, served
+        return {name: (platform, served)}
 
     def _build_analyser(self, oven: Oven) -> Analyser:
         plant, environment = self._run.plant, self._run.plant.environment
@@ -162,9 +197,7 @@ class Plant:
         """Open every wire, then announce them."""
         for line in self._lines.values():
             line.start()
-        if self._server is not None:
-            await self._server.start()
-        for server in self._servers.values():
+        for server in self._all_servers.values():
             await server.start()
         await self._door.start()
         for fault in self._run.plant.faults:
@@ -180,10 +213,13 @@ class Plant:
         await self._door.close()
         for line in self._lines.values():
             line.close()
-        if self._server is not None:
-            await self._server.close()
-        for server in self._servers.values():
+        for server in self._all_servers.values():
             await server.close()
+
+    @property
+    def _all_servers(self) -> dict[str, PlatformServer | BodyServer]:
+        """Servers by the names of their devices."""
+        return {**{name: server for name, (_, server) in self._units.items()}, **self._servers}
 
     def touch(self) -> None:
         """Bring all devices to the present and plan the next moment at which one changes by itself."""
@@ -194,36 +230,32 @@ class Plant:
             self._oven.advance(now)
         for body in self._bodies.values():
             body.live(now)
-        self._touch_platform(now)
+        for unit, server in self._units.values():
+            self._touch_unit(unit, server, now)
         if self._timer is not None:
             self._timer.cancel()
         due = self._next_change()
         self._timer = None if due is None else asyncio.get_running_loop().call_at(due, self.touch)
 
-    def _touch_platform(self, now: Moment) -> None:
-        if self._platform is None or self._server is None:
-            return
-        before = self._platform.state, self._platform.lamp.is_on
-        self._platform.advance(now)
-        if (self._platform.state, self._platform.lamp.is_on) != before:
-            self._server.device_changed()
+    def _touch_unit(self, unit: SynthesisPlatform, server: PlatformServer, now: Moment) -> None:
+        before = unit.state, unit.lamp.is_on
+        unit.advance(now)
+        if (unit.state, unit.lamp.is_on) != before:
+            server.device_changed()
 
     def _next_change(self) -> float | None:
         """Find the next wall time (monotonic s) at which a device changes by itself."""
         labs = [*(pump.ends_at for pump in self._pumps.values()), *(body.next_change() for body in self._bodies.values())]
         walls = [self._clock.wall_at(lab) for lab in labs if lab is not None]
         silences = [pump.times_out_at for pump in self._pumps.values()]
-        alone = [self._oven.fails_at if self._oven else None, self._platform.lapses_at if self._platform else None]
+        alone = [self._oven.fails_at if self._oven else None, *(unit.lapses_at for unit, _ in self._units.values())]
         return min((moment for moment in [*walls, *silences, *alone] if moment is not None), default=None)
 
     def _endpoints(self) -> dict[str, dict[str, Any]]:
         ports: dict[str, dict[str, Any]] = {name: {"port": str(line.link.absolute())} for name, line in self._lines.items()}
         for name in (one.declared.link for one in self._bodies.values() if isinstance(one, CallStandIn)):
             ports[name]["asked"] = "calls"
-        platform = self._run.plant.platform
-        urls = {name: server.url for name, server in self._servers.items()}
-        if platform is not None and self._server is not None:
-            urls[platform[1].link] = self._server.url
+        urls = {self._run.plant.devices[name].link: server.url for name, server in self._all_servers.items()}
         secured = {name: {"security": one.table} for name, one in self._run.access.items()}
         return {**ports, **{name: {"url": url, **secured.get(name, {})} for name, url in urls.items()}}
 
@@ -266,16 +298,16 @@ class Plant:
             legal = ", ".join(sorted(BODILY_KINDS))
             raise ValueError(f"fault '{fault.fault}' needs a command to hit; only {legal} happen at once")
         self._faults.arm(fault)
-        if fault.now and self._platform is not None and self._server is not None and fault.device == self._platform.name:
-            self._server.strike(fault.fault)
+        if fault.now and fault.device in self._units:
+            self._units[fault.device][1].strike(fault.fault)
         elif fault.now:
             strike(self._body(fault.device), fault.fault, self._clock.now())
         self.touch()
         return {"pending": len(self._faults.pending())}
 
     def _repair(self, device: str) -> None:
-        if self._platform is not None and self._server is not None and device == self._platform.name:
-            self._server.repair()
+        if device in self._units:
+            self._units[device][1].repair()
         else:
             self._body(device).repair(self._clock.now())
 
@@ -289,10 +321,17 @@ class Plant:
 
     def _states(self) -> dict[str, Any]:
         self.touch()
-        single = [one for one in (self._oven, self._platform) if one is not None]
+        ovens = {} if self._oven is None else {self._oven.name: self._oven.describe()}
+        units = {
+            name: {**(self._bodies[name].describe() if name in self._bodies else {}), **unit.describe()}
+            for name, (unit, _) in self._units.items()
+        }
         return {
             "lab_s": self._clock.now().lab,
-            **{one.name: one.describe() for one in (*self._pumps.values(), *single, *self._bodies.values())},
+            **{pump.name: pump.describe() for pump in self._pumps.values()},
+            **ovens,
+            **{body.name: body.describe() for body in self._bodies.values()},
+            **units,
             "faults": [fault.model_dump(mode="json") for fault in self._faults.pending()],
         }
 

@@ -14,7 +14,6 @@ from orchestrator.errors import BadInput
 from orchestrator.plugins import CHEMISTRIES, DEVICES, find_plugin, installed
 from orchestrator.textfile import read_toml
 from simulators.body import Body, faults_of, speech_of
-from simulators.chemistry.family import Chemistry
 from simulators.faults import BODILY_KINDS, PLATFORM_KINDS, PUMP_KINDS, SERIAL_KINDS, FaultSpec
 from simulators.responses import ResponseSection
 from simulators.stand_in import StandInSection
@@ -37,7 +36,7 @@ class ChemistrySection(_Section):
     """Family of the chemistry and the seed of its hidden constants."""
 
     family: str
-    """`cdse`, or the name of a plug-in that offers a chemistry for a tube."""
+    """`cdse`, or the name of a plug-in that offers a chemistry: for the tube, or for the bodies that come with it."""
     constants_seed: int | None = None
     """None: the family's central constants."""
 
@@ -113,6 +112,8 @@ class PluginSection(_Section):
     """Its own settings."""
     stock: dict[str, float] = {}
     """mol/L by species of what it feeds the tube with; empty where it feeds nothing."""
+    fed_by: tuple[str, ...] = ()
+    """Devices whose liquid flows into it; it sees their flows and stocks as `feeds`."""
 
 
 _MODELS = {"new-era": PumpSection, "eurotherm": OvenSection, "lads-platform": PlatformSection}
@@ -196,6 +197,23 @@ class PlantFile(_Section):
         return self
 
     @model_validator(mode="after")
+    def _feeds_are_there(self) -> Self:
+        for name, device in self.plugins.items():
+            for feed in device.fed_by:
+                if feed == name or not isinstance(self.devices.get(feed), PumpSection | PluginSection):
+                    pumps = sorted({*self.pumps, *self.plugins} - {name})
+                    raise ValueError(f"device {name} is fed by '{feed}'; expected one of {', '.join(pumps) or 'none'}")
+        for name in self.plugins:
+            self._feeds_end(name, ())
+        return self
+
+    def _feeds_end(self, name: str, below: tuple[str, ...]) -> None:
+        if name in below:
+            raise ValueError(f"device {name} is fed by itself, through {', '.join(below[below.index(name) + 1 :])}")
+        for feed in self.plugins[name].fed_by if name in self.plugins else ():
+            self._feeds_end(feed, (*below, name))
+
+    @model_validator(mode="after")
     def _addresses_differ(self) -> Self:
         places = [(pump.link, pump.address) for pump in self.pumps.values()]
         if len(set(places)) != len(places):
@@ -213,7 +231,8 @@ def check_fault(plant: PlantFile, fault: FaultSpec, bodies: Mapping[str, type[Bo
     if device is None:
         raise ValueError(f"fault on unknown device '{fault.device}'; the plant has {', '.join(plant.devices)}")
     if fault.device in bodies:
-        legal = SERIAL_KINDS - BODILY_KINDS | faults_of(bodies[fault.device])
+        speaks_lads = speech_of(bodies[fault.device]) == "lads"
+        legal = PLATFORM_KINDS if speaks_lads else SERIAL_KINDS - BODILY_KINDS | faults_of(bodies[fault.device])
     else:
         legal = PLATFORM_KINDS if isinstance(device, PlatformSection) else PUMP_KINDS if isinstance(device, PumpSection) else SERIAL_KINDS
     if fault.fault not in legal:
@@ -233,8 +252,8 @@ def bodies_of(plant: PlantFile, folder: Path) -> dict[str, type[Body]]:
     return {name: _body(name, section, plant.links[section.link].kind, folder) for name, section in plant.plugins.items()}
 
 
-def chemistry_of(plant: PlantFile, folder: Path) -> Callable[[int | None], Chemistry] | None:
-    """Load the family of what happens in the tube: seed of the hidden constants -> chemistry; None where that is `cdse`, or no tube.
+def chemistry_of(plant: PlantFile, folder: Path) -> Callable[[int | None], Any] | None:
+    """Load the family of what happens in the plant: seed of the hidden constants -> chemistry; None where that is `cdse`, or none.
 
     Raises:
         BadInput: It cannot be loaded, or offers no chemistry for a tube.
@@ -244,9 +263,11 @@ def chemistry_of(plant: PlantFile, folder: Path) -> Callable[[int | None], Chemi
     found = find_plugin(CHEMISTRIES, plant.chemistry.family, folder)
     if found is None:
         raise BadInput(f"unknown family {plant.chemistry.family!r}; known: {', '.join(sorted({'cdse', *installed(CHEMISTRIES)}))}")
-    make: Callable[[int | None], Chemistry] | None = getattr(found.thing, "chemistry", None)
+    make: Callable[[int | None], Any] | None = getattr(found.thing, "chemistry", None)
     if make is None:
-        raise BadInput(f"{found.what} ({found.source}) offers no chemistry for a tube")
+        raise BadInput(f"{found.what} ({found.source}) offers no chemistry for a plant")
+    if plant.platform is not None and not callable(getattr(make(plant.chemistry.constants_seed), "synthesise", None)):
+        raise BadInput(f"{found.what} ({found.source}) offers no chemistry for a tube, which {plant.platform[0]} samples: no `synthesise`")
     return make
 
 
@@ -259,8 +280,8 @@ def _body(name: str, section: PluginSection, link: str, folder: Path) -> type[Bo
         raise BadInput(f"device {name}: {found.what} ({found.source}) is {found.thing!r:.80}; expected a subclass of athanor.devices.Body")
     speech = speech_of(found.thing)
     if speech is None:
-        raise BadInput(f"device {name}: {found.what} ({found.source}) has none of the methods reply, registers, build")
-    if (wanted := "opcua" if speech == "opcua" else "serial") != link:
+        raise BadInput(f"device {name}: {found.what} ({found.source}) has none of the methods reply, registers, build, run")
+    if (wanted := "opcua" if speech in ("opcua", "lads") else "serial") != link:
         raise BadInput(f"device {name}: {found.what} is served on a link of kind {wanted}; '{section.link}' is {link}")
     return found.thing
 
@@ -272,8 +293,8 @@ class LoadedPlant:
     file: PlantFile
     bodies: Mapping[str, type[Body]]
     """Classes of other people's devices, by the devices' names."""
-    chemistry: Callable[[int | None], Chemistry] | None = None
-    """Seed of the hidden constants -> what reacts in the tube; None for the one that comes with Athanor."""
+    chemistry: Callable[[int | None], Any] | None = None
+    """Seed of the hidden constants -> what reacts; None for the one that comes with Athanor. For a tube it is a `Chemistry`."""
 
 
 def check_faults(loaded: LoadedPlant) -> None:

@@ -21,22 +21,63 @@ from simulators.unit_states import Refusal, State
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A program that the platform can run."""
+    """A program that a device can run."""
 
     version: str
     description: str
     duration: float
     """Lab s."""
+    properties: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Numbers that it must be told, and between which limits; others are refused."""
+    samples: bool = False
+    """Whether it fills vials, whose positions (A1 to H12) it must be told."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """What its result brings, and in which units; "1" for a pure number."""
+    recording: str = ""
+    """The variable that comes with a Bad status where the fault `bad-status` strikes."""
 
 
-TEMPLATES = {
-    "Rinse": Template("1.0", "Rinses the sampler's line and the cell.", 30.0),
-    "Characterise": Template("1.0", "Fills a vial and records the emission spectrum beside dark and reference.", 60.0),
-}
-"""The first is what a confused device runs instead of an unknown one."""
+@dataclass(frozen=True, slots=True)
+class Nameplate:
+    """What a device says of itself."""
+
+    device: str = "SynthesisPlatform"
+    """Name of the device, and its model."""
+    unit: str = "Analyser"
+    """Name of its functional unit."""
+    manufacturer: str = "Athanor Instruments (simulated)"
+    revision: str = "2.0.0"
+    """Of its software."""
+
+
+PLATFORM_PLATE = Nameplate()
 
 INTEGRATION_TIMES = (0.001, 10.0)
 """s, range of the spectrometer."""
+
+TEMPLATES = {
+    "Rinse": Template("1.0", "Rinses the sampler's line and the cell.", 30.0),
+    "Characterise": Template(
+        "1.0",
+        "Fills a vial and records the emission spectrum beside dark and reference.",
+        60.0,
+        properties={"integration_time": INTEGRATION_TIMES},
+        samples=True,
+        variables={
+            "Wavelength": "nm",
+            "Dark": "counts",
+            "Sample": "counts",
+            "Reference": "counts",
+            "SampleAbsorbance": "1",
+            "ReferenceAbsorbance": "1",
+            "ReferenceQuantumYield": "1",
+            "IntegrationTime": "s",
+            "Conversion": "1",
+        },
+        recording="Sample",
+    ),
+}
+"""The first is what a confused device runs instead of an unknown one."""
 
 POSITION = re.compile(r"[A-H](?:[1-9]|1[0-2])")
 
@@ -67,6 +108,10 @@ class Order:
     task_id: str
     samples: tuple[Sample, ...]
 
+    def number(self, name: str) -> float:
+        """Get one of the properties as a number; only numbers that the template asks for come this far."""
+        return float(dict(self.properties)[name])
+
 
 @dataclass(frozen=True, slots=True)
 class ProgramResult:
@@ -96,7 +141,7 @@ class ProgramResult:
     @property
     def integration_time(self) -> float:
         """Get the integration time (s) that was asked for."""
-        return float(dict(self.order.properties)["integration_time"])
+        return self.order.number("integration_time")
 
 
 _RESULT: TypeAdapter[ProgramResult] = TypeAdapter(ProgramResult)
@@ -125,8 +170,10 @@ class ResultShelf:
 class SynthesisPlatform:
     """State of the platform; calls change it at once and report what they did."""
 
-    def __init__(self, name: str, shelf: ResultShelf, record: Record, now: Moment) -> None:
+    def __init__(self, name: str, shelf: ResultShelf, record: Record, now: Moment, templates: Mapping[str, Template] = TEMPLATES) -> None:
         self.name = name
+        self.templates = templates
+        """Its programs."""
         self.state = State.STOPPED
         self.boot_id = uuid.uuid4().hex
         self.booted = now
@@ -158,7 +205,7 @@ class SynthesisPlatform:
     @property
     def ends_at(self) -> float | None:
         """Get the lab time (s) at which the running program has lasted its time."""
-        return None if self.active is None else self.active_since + TEMPLATES[self.active.ran_template].duration
+        return None if self.active is None else self.active_since + self.templates[self.active.ran_template].duration
 
     def start(
         self, order: Order, now: Moment, *, confused: bool = False, application_uri: str = "", user: str = ""
@@ -169,9 +216,9 @@ class SynthesisPlatform:
             return self._start_again(known, order, now)
         if self.state is not State.STOPPED:
             return Refusal.STATE
-        if (order.template not in TEMPLATES and not confused) or not _is_complete(order):
+        if (order.template not in self.templates and not confused) or not _is_complete(order, self.templates.get(order.template)):
             return Refusal.ARGUMENT
-        ran = next(iter(TEMPLATES)) if confused else order.template
+        ran = next(iter(self.templates)) if confused else order.template
         return self._begin(order, ran, now, (application_uri, user))
 
     def _start_again(self, known: ProgramResult, order: Order, now: Moment) -> ProgramResult | Refusal:
@@ -313,19 +360,20 @@ class SynthesisPlatform:
         self._record_to(PhysicalEvent(lab, self.name, event, values, run_key))
 
 
-def _is_complete(order: Order) -> bool:
-    """Tell whether an order has a task and, for a measurement, vials in legal positions and legal properties."""
-    if order.template != "Characterise" or not order.task_id:
+def _is_complete(order: Order, template: Template | None) -> bool:
+    """Tell whether an order has a task and what its template asks for: legal numbers, and vials in legal positions."""
+    if template is None or not order.task_id:
         return bool(order.task_id)
     positions = [sample.position for sample in order.samples]
-    return bool(positions) and all(POSITION.fullmatch(position) for position in positions) and _legal_properties(dict(order.properties))
+    if template.samples and not (positions and all(POSITION.fullmatch(position) for position in positions)):
+        return False
+    return not (template.samples or template.properties) or _legal_properties(dict(order.properties), template.properties)
 
 
-def _legal_properties(properties: Mapping[str, str]) -> bool:
-    if set(properties) != {"integration_time"}:
+def _legal_properties(properties: Mapping[str, str], wanted: Mapping[str, tuple[float, float]]) -> bool:
+    if set(properties) != set(wanted):
         return False
     try:
-        value = float(properties["integration_time"])
+        return all(low <= float(properties[name]) <= high for name, (low, high) in wanted.items())
     except ValueError:
         return False
-    return INTEGRATION_TIMES[0] <= value <= INTEGRATION_TIMES[1]

@@ -9,6 +9,7 @@ from flows.plans.lab import Lab, LabKind, clock_of, make_lab
 from flows.plans.ledger import open_campaign, open_store, the_campaign
 from flows.plans.plan import load_plan, stored_plan
 from flows.plans.policy import policy_of
+from flows.plans.simulated import simulated
 from flows.review.answering import edits_of, values_of
 from flows.review.by_hand import Editor, editor_of, proposal_by_hand
 from flows.review.restricting import allowed_of, new_restriction, outside

@@ -28,7 +28,8 @@ class SimulatedFamily:
     describe: Callable[[str], dict[str, float | str]]
     """Task -> what a chemist knows of it before the first experiment."""
     chemistry: Callable[[int | None], Any] | None = None
-    """For a plant's tube: seed of the hidden constants (None: the family's centre) -> what reacts in it."""
+    """For a plant: seed of the hidden constants (None: the family's centre) -> what reacts in it. For the tube of the platform that
+    comes with Athanor it is a `Chemistry`; bodies of your own get whatever it is as `self.chemistry`."""
 
 
 def find_family(families: Mapping[str, SimulatedFamily], name: str, folder: Path) -> SimulatedFamily:

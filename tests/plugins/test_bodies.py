@@ -8,9 +8,12 @@ from typing import Any
 
 import minimalmodbus
 import pytest
+import serial
 from asyncua.client.client import Client
 
-from orchestrator.errors import BadInput
+from instruments.drivers.protocol import Call, Driver, Outcome, Progress, Settings
+from instruments.drivers.registry import build_driver
+from orchestrator.errors import BadInput, DeviceError
 from simulators.plantfile import load_plant_file
 from tests.instrument.running_plant import RunningPlant, running_plant
 from tests.plugins.writing import HANGS, RAISES
@@ -18,7 +21,7 @@ from tests.plugins.writing import HANGS, RAISES
 BODIES = '''
 from asyncua import ua
 
-from athanor.devices import Body
+from athanor.devices import Body, Nameplate, Template
 
 
 class Bath(Body):
@@ -64,6 +67,46 @@ class Stirrer(Body):
         await self.node.write_value(self.speed)
 
 
+class Tap(Body):
+    """Gives 6 mL/min when it is open."""
+
+    def reply(self, line):
+        self.pour({b"OPEN": 6.0, b"CLOSE": 0.0}[line])
+        return b"OK"
+
+
+class Scale(Body):
+    """A LADS device: its one program weighs what has flowed into it."""
+
+    PLATE = Nameplate("Scale", "Pan", "Acme", "3.1")
+    PROGRAMS = {
+        "Weigh": Template("1.0", "Weighs.", 20.0, properties={"density": (0.5, 2.0)}, variables={"Mass": "g", "Series": "g"}),
+        "Idle": Template("1.0", "Does nothing.", 5.0),
+    }
+
+    def run(self, order):
+        if order.template == "Idle":
+            return lambda: ("nothing-there", {})
+        mass = order.number("density") * sum(feed.volume(0.0, self.lab_s) for feed in self.feeds.values())
+        self.log("weighed", run_key=order.task_id, mass_g=mass, chemistry=str(self.chemistry), outliers=self.surroundings.outliers)
+        return lambda: ("completed", {"Mass": mass, "Series": [mass, mass]})
+
+
+class Dyes:
+    def __init__(self, seed):
+        self.seed = seed
+
+    def __str__(self):
+        return f"dye {self.seed}"
+
+
+class Family:
+    chemistry = Dyes
+
+
+FAMILY = Family()
+
+
 class Mute(Body):
     """Says nothing."""
 '''
@@ -79,6 +122,24 @@ options = { unit = 3 }
 [devices.stirrer]
 model = "./bodies.py:Stirrer"
 link = "stirrer"
+[chemistry]
+family = "./bodies.py:FAMILY"
+constants_seed = 4
+[environment]
+outliers = 0.125
+[links.tap]
+kind = "serial"
+[links.scale]
+kind = "opcua"
+[devices.tap]
+model = "./bodies.py:Tap"
+link = "tap"
+stock = { L = 0.1 }
+[devices.scale]
+model = "./bodies.py:Scale"
+link = "scale"
+fed_by = ["tap"]
+options = { serial_number = "W-9" }
 """
 
 
@@ -118,13 +179,82 @@ def test_an_address_space_is_served_over_opcua(plant: RunningPlant) -> None:
     assert plant.truth("stirrer", "setpoint")[-1]["values"] == {"speed_rpm": 250.0}
 
 
+def _scale(plant: RunningPlant) -> Driver:
+    options: dict[str, str | float] = {"device": "Scale", "unit": "Pan", "watchdog_node": "WatchdogTimeout", "watchdog_method": "Kick"}
+    settings = Settings("scale", model="Scale", serial_number="W-9", watchdog=20.0, options={**options, "outcome": "Outcome"})
+    return build_driver("lads", plant.open("scale"), settings, plant.clock)
+
+
+def _program(key: str, template: str, **properties: float) -> Call:
+    return Call("run_program", {"template": template, **properties}, key, "campaign", None)
+
+
+def _done(driver: Driver, ask: Call) -> Outcome:
+    baseline = driver.baseline(ask)
+    driver.perform(ask)
+    until = time.monotonic() + 30.0
+    while (found := driver.outcome(ask, baseline)).progress is Progress.RUNNING:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    return found
+
+
+def test_programs_are_served_as_a_lads_device_that_sees_what_flows_into_it(plant: RunningPlant) -> None:
+    with serial.Serial(plant.announced["endpoints"]["tap"]["port"], timeout=5.0) as tap:
+        tap.write(b"OPEN\r\n")
+        assert tap.readline() == b"OK\r\n"
+        time.sleep(0.5)
+        tap.write(b"CLOSE\r\n")
+        assert tap.readline() == b"OK\r\n"
+    scale = _scale(plant)
+    try:
+        assert scale.identify().firmware == "3.1"
+        scale.arm()
+        found = _done(scale, _program("run-1", template="Weigh", density=1.5))
+        assert found.progress is Progress.FINISHED
+        told = {one.channel: one for one in found.readings}
+        (weighed,) = plant.truth("scale", "weighed")
+        assert (told["Mass"].value, told["Mass"].unit) == (weighed["values"]["mass_g"], "g")
+        assert told["Series"].array == (told["Mass"].value,) * 2
+        assert weighed["run_key"] == "run-1"
+        assert weighed["values"]["mass_g"] > 1.5 * 6.0 * 5.0 / 60.0  # at least the five lab seconds between the two commands
+        assert (weighed["values"]["chemistry"], weighed["values"]["outliers"]) == ("dye 4", 0.125)
+        ended = _done(scale, _program("run-2", template="Idle"))
+        assert (ended.progress, ended.code) == (Progress.FAILED, "nothing-there")
+        with pytest.raises(DeviceError, match="BadInvalidArgument"):
+            scale.perform(_program("run-3", template="Weigh", density=2.5))
+    finally:
+        scale.close()
+
+
+def test_faults_of_lads_devices_strike_those_of_other_people(plant: RunningPlant) -> None:
+    scale = _scale(plant)
+    try:
+        scale.arm()
+        plant.inject("scale", "program-failure", code="jammed")
+        assert _done(scale, _program("run-4", template="Weigh", density=1.0)).code == "jammed"
+        before = scale.identify().boot_id
+        plant.inject("scale", "power-cycle", now=True)
+    finally:
+        scale.close()
+    again = _scale(plant)
+    try:
+        assert again.identify().boot_id != before
+        assert plant.ask(op="state")["scale"]["results"] >= 2
+    finally:
+        again.close()
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("./bodies.py:Bath", "./bodies.py:Mute", "has none of the methods reply, registers, build"),
+        ("./bodies.py:Bath", "./bodies.py:Mute", "has none of the methods reply, registers, build, run"),
         ("./bodies.py:Bath", "./bodies.py:Stirrer", "is served on a link of kind opcua; 'bath' is serial"),
         ("./bodies.py:Bath", "acme", "device bath: unknown model 'acme'; known: eurotherm, lads-platform, new-era"),
         ("./bodies.py:Bath", "./raises.py:Bath", "raises.py, line 3: ValueError: math domain error"),
+        ('fed_by = ["tap"]', 'fed_by = ["bottle"]', "device scale is fed by 'bottle'; expected one of bath, stirrer, tap"),
+        ('fed_by = ["tap"]', 'fed_by = ["scale"]', "device scale is fed by 'scale'; expected one of bath, stirrer, tap"),
+        ('model = "./bodies.py:Tap"', 'model = "./bodies.py:Tap"\nfed_by = ["scale"]', "is fed by itself, through"),
         ('link = "bath"', 'link = "none"', "device bath needs a link of kind serial, but 'none' is not declared"),
     ],
 )

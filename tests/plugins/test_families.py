@@ -30,6 +30,7 @@ class Dye:
 
 
 DYES = SimulatedFamily(draw, {"x": "", "y": ""}, ("x",), lambda task: None, lambda task: {}, chemistry=Dye)
+CHIP = SimulatedFamily(draw, {"x": "", "y": ""}, ("x",), lambda task: None, lambda task: {}, chemistry=lambda seed: seed)
 PAPER = SimulatedFamily(draw, {"x": "", "y": ""}, ("x",), lambda task: None, lambda task: {})
 """
 PLANT = Path(__file__).parents[2] / "examples" / "cdse" / "plant.toml"
@@ -66,7 +67,9 @@ def test_a_plants_tube_takes_a_chemistry_of_other_people(folder: Path) -> None:
     assert make is not None
     assert make(3).synthesise(Passage(25.0, 60.0, {})).emission_nm == 503.0
     assert load_plant_file(plant_with(folder, "cdse")).chemistry is None
-    with pytest.raises(BadInput, match=r"plant.toml: family of chemistries ./dyes.py:PAPER .* offers no chemistry for a tube"):
+    with pytest.raises(BadInput, match=r"plant.toml: family of chemistries ./dyes.py:PAPER .* offers no chemistry for a plant"):
         load_plant_file(plant_with(folder, "./dyes.py:PAPER"))
+    with pytest.raises(BadInput, match=r"CHIP .* offers no chemistry for a tube, which platform samples: no `synthesise`"):
+        load_plant_file(plant_with(folder, "./dyes.py:CHIP"))
     with pytest.raises(BadInput, match="unknown family 'dyes'; known: cdse"):
         load_plant_file(plant_with(folder, "dyes"))

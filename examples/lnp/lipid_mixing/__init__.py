@@ -1,0 +1,1 @@
+"""A second real chemistry for Athanor, through its public interfaces alone: lipid nanoparticles by microfluidic mixing."""
