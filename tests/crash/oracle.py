@@ -58,13 +58,13 @@ def _doses(changes: Changes, events: list[dict[str, object]]) -> list[str]:
         if event["event"] == "dose" and values.get("phase", "start") == "start":
             given[_dosed(event["device"], float(values.get("target_ml") or values["volume_ml"]))] += 1
     proposals = {(one.proposal_id, one.revision): one for one in changes.proposals}
-    tried = {(run.proposal_id, run.revision) for run in changes.runs}
+    tried = {run.approval for run in changes.runs}
     wanted = Counter(volume for key in tried for volume in _volumes(proposals[key]))
-    completed = [proposals[(run.proposal_id, run.revision)] for run in changes.runs if run.status is RunStatus.COMPLETED]
+    completed = [proposals[run.approval] for run in changes.runs if run.status is RunStatus.COMPLETED]
     least = Counter(volume for proposal in completed for volume in _volumes(proposal))
     complaints = []
     for run in changes.runs:
-        for volume in _volumes(proposals[(run.proposal_id, run.revision)]):
+        for volume in _volumes(proposals[run.approval]):
             count, alike = given[volume], wanted[volume]
             if count > alike or count < least[volume]:
                 complaints.append(f"run {run.run_key} ({run.status}): {volume} was dosed {count} times, for {alike} proposals")

@@ -71,7 +71,7 @@ def asked_again(optimizer: athanor.Optimizer, name: str, store: Store) -> Iterat
         for key, run in sorted(known.runs.items()):
             if run.status in ENDED and (run.ingested or run.status is not RunStatus.COMPLETED) and key not in told:
                 told.add(key)
-                tell(optimizer, suggested[run.proposal_id], known, key)
+                tell(optimizer, suggested[run.approval[0]], known, key)
         suggestions = optimizer.ask(batch[0].provenance.count)
         suggested |= {proposal.proposal_id: one for proposal, one in zip(batch, suggestions, strict=True)}
         yield batch, suggestions

@@ -267,7 +267,7 @@ def test_a_word_on_a_run_that_no_journal_knows_is_recorded_all_the_same(place: P
     with unattended(place.lab.path) as bench:
         report = bench.report("r2")
         assert report is not None
-        Recorder(place.store, bench, LiveClock(), lambda: (Table(), ("y",)), "Ada").resolve(
+        Recorder(place.store, bench, LiveClock(), lambda: (Table(), OBJECTIVE), "Ada").resolve(
             place.history(), run, report, {"verdict": "discard", **SAID}
         )
     assert place.history().runs["r1"].status is RunStatus.ABORTED

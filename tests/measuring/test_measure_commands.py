@@ -19,6 +19,7 @@ from orchestrator.domain.records import Evidence, Proposal, Provenance
 from orchestrator.domain.run_code import run_code
 from orchestrator.errors import AthanorError, BadInput
 from orchestrator.history import best
+from orchestrator.results import Said
 from orchestrator.store.sql import SqlStore
 from tests.flow.test_steps import NOW
 from tests.measuring.place import Place
@@ -201,7 +202,7 @@ def test_rows_may_tell_of_known_runs_too_and_are_known_afterwards_whatever_was_c
     )
     brought = measuring.bring(place.lab, "c", rows, by="Ada")
     assert (brought.added, brought.told, brought.known) == (0, 3, ())
-    measuring.correct(place.lab, None, run_code(2), lambda _: {"purity": Entered(61.0)}, measuring.Said("Ada"))
+    measuring.correct(place.lab, None, run_code(2), lambda _: {"purity": Entered(61.0)}, Said("Ada"))
     again = measuring.bring(place.lab, "c", rows, by="Ada")
     assert (again.told, len(again.known)) == (0, 3)
     assert sorted(found["purity"].value for found in again.history.results.values()) == [51.0, 61.0]

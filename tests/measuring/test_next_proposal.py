@@ -13,7 +13,7 @@ from orchestrator.domain.entered import Entered, Entry
 from orchestrator.domain.run_code import run_code
 from orchestrator.domain.values import Configuration
 from orchestrator.history import History, Knowledge, Observation, knowledge
-from orchestrator.ports import Store
+from orchestrator.ports import Store, Suggestion
 from orchestrator.results import Said
 from orchestrator.store.sql import SqlStore
 from tests.measuring.place import Place
@@ -104,6 +104,7 @@ def imported(place: Place, known: Known) -> None:
 
 def by_hand(place: Place, known: Known, as_of: int) -> Mapping[str, float | str]:
     """What a policy that has learnt nothing before proposes as the fifth experiment."""
+    one: Suggestion
     (one,) = place.policy().propose(known.knowledge(as_of), count=1, seed=batch_seed(7, 5))
     return one.configuration
 

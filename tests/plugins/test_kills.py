@@ -62,7 +62,7 @@ def test_killed_processes_lose_no_dose_and_repeat_none(laboratory: Laboratory) -
     runs = laboratory.runs()
     asked = {one.proposal_id: round(float(one.configuration["dye"]), 2) for one in laboratory.changes().proposals}
     given = doses(laboratory)
-    assert [run for run in runs if given[asked[run.proposal_id]] > 1] == []
+    assert [run for run in runs if given[asked[run.approval[0]]] > 1] == []
     completed = [run for run in runs if run.status is RunStatus.COMPLETED]
-    assert [given[asked[run.proposal_id]] for run in completed] == [1] * len(completed)
+    assert [given[asked[run.approval[0]]] for run in completed] == [1] * len(completed)
     assert len(completed) >= BUDGET - len(KILLS)

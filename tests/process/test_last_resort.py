@@ -34,6 +34,7 @@ class Fake:
     CHANNELS: ClassVar[Mapping[str, ChannelSpec]] = {}
     SAFE_ACTIONS: ClassVar[frozenset[str]] = frozenset()
     HAS_WATCHDOG: ClassVar[bool] = False
+    HAS_STATE: ClassVar[bool] = True
     LONGEST_QUEUEING: ClassVar[float] = 0.0
     LINKS: ClassVar[Collection[str]] = ("serial",)
     OPTIONS: ClassVar[frozenset[str]] = frozenset()

@@ -37,7 +37,7 @@ def laboratory(tmp_path: Path) -> Iterator[Laboratory]:
 def runs(laboratory: Laboratory, number: int) -> list[RunStatus]:
     """Return how the runs of a proposal stand."""
     past = history(laboratory)
-    return [run.status for run in past.attempts() if past.proposals[(run.proposal_id, run.revision)].number == number]
+    return [run.status for run in past.attempts() if past.proposals[run.approval].number == number]
 
 
 def test_while_a_request_waits_siblings_run_and_an_abort_ends_everything(laboratory: Laboratory) -> None:
