@@ -15,6 +15,7 @@ class Template(StrEnum):
     """What a new lab folder is for."""
 
     FLOW = "flow"
+    DEVICES = "devices"
     FUNCTION = "function"
     MANUAL = "manual"
 
@@ -34,6 +35,11 @@ SCAFFOLD: Final = ("campaign.toml", "prior.toml", "bench.toml", "plant.toml", "R
 """The example of the CdSe flow bench."""
 SCAFFOLDS: Final[Mapping[Template, Scaffold]] = {
     Template.FLOW: Scaffold("scaffold", SCAFFOLD, (("check", "campaign.toml"), ("dry-run", "campaign.toml"))),
+    Template.DEVICES: Scaffold(
+        "templates/devices",
+        ("campaign.toml", "bench.toml", "plant.toml", "README.md"),
+        (("check", "campaign.toml"), ("dry-run", "campaign.toml")),
+    ),
     Template.FUNCTION: Scaffold(
         "templates/function",
         ("campaign.toml", "bench.toml", "film.py", "README.md"),

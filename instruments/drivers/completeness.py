@@ -34,7 +34,7 @@ def _of_any(driver: type[Driver]) -> Iterator[str]:
     if missing := sorted(name for name in ("LINKS", "COMMANDS", "CHANNELS", "SAFE_ACTIONS") if name not in dir(driver)):
         yield f"it has no {missing[0]}; expected a subclass of athanor.drivers.Driver"
         return
-    if isinstance(driver.LINKS, str) or not driver.LINKS or set(driver.LINKS) - set(_LINKS):
+    if isinstance(driver.LINKS, str) or set(driver.LINKS) - set(_LINKS):  # none: no device, and no link
         yield f"LINKS = {driver.LINKS!r}; expected a tuple of {', '.join(_LINKS)}"
     if driver.identify is Driver.identify:
         yield "it has no method identify, which asks the device what it is"
@@ -61,7 +61,7 @@ def _of_marks(driver: type[Device]) -> Iterator[str]:
                 yield f"{name} replaces a marked method and is not marked itself; expected its @command, @channel or @safe again"
             if isinstance(value, Marked) and (base := _base_with(driver, name)) is not None:
                 yield f"{name} is what {base.__name__} calls a method of its own; expected another name for the command or channel"
-    if driver._commands is Device._commands:  # noqa: SLF001 - one package
+    if driver._commands is Device._commands and driver.perform is Device.perform:  # noqa: SLF001 - one package
         marked = {name for name, one in driver._MARKED.items() if one.command}  # noqa: SLF001
         if unmarked := sorted(set(driver.COMMANDS) - marked):
             yield f"COMMANDS has {unmarked[0]!r}, and no method of this name is marked @command"
