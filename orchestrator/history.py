@@ -204,6 +204,10 @@ class History:
         }
         return {run_key: targets for run_key, targets in waits.items() if targets}
 
+    def missing(self, run: ExperimentRun) -> tuple[str, ...]:
+        """Return the targets of a run that are overdue and have not come since."""
+        return tuple(target for target in run.overdue if target not in self.results.get(run.run_key, {}))
+
     @cached_property
     def taken_back(self) -> frozenset[str]:
         """Keys of the runs of which a person has retracted a value."""

@@ -1,10 +1,14 @@
 """What people are told of a campaign's values."""
 
 from collections import Counter
-from typing import Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
 
 from orchestrator.domain.lifecycle import MeasurementStatus
-from orchestrator.history import History
+from orchestrator.history import History, best
+
+if TYPE_CHECKING:  # it loads pint
+    from orchestrator.domain.objective import Objective
 
 _REASONS_SHOWN: Final = 3
 """Reasons of quarantine that a summary names; the export has all."""
@@ -13,6 +17,21 @@ _REASONS_SHOWN: Final = 3
 def values_by_status(history: History) -> dict[str, int]:
     """Count what was measured: the newest revision of each value, by status."""
     return dict(sorted(Counter(str(one.status) for one in history.measurements.values()).items()))
+
+
+def best_configuration(history: History, objective: "Objective", units: Mapping[str, str]) -> str | None:
+    """Say where the best experiment was done, as it was measured; None before the first complete measurement.
+
+    Args:
+        history: The campaign so far.
+        objective: What is best.
+        units: Of the numeric columns.
+    """
+    if (found := best(history, objective)) is None:
+        return None
+    values = history.configuration_of(found[0]).items()
+    shown = [f"{name} {one if isinstance(one, str) else format(one, '.4g')} {units.get(name, '')}".rstrip() for name, one in values]
+    return f"best: {', '.join(shown)}"
 
 
 def quarantined(history: History) -> str | None:

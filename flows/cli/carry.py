@@ -18,6 +18,7 @@ from flows.running.carry import Bare, Body, Carried, Frame
 from flows.running.run_loop import Cycle, Ended, plain_cycle
 from orchestrator.commandline import typed
 from orchestrator.errors import AthanorError
+from orchestrator.history import best
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +120,6 @@ def _show_lines(carried: Carried, places: Places, finished: threading.Event) -> 
     """Print a line per ended experiment where there is no terminal, what waits for people, and signs of life."""
     steps, plan, journal = carried.steps, carried.plan, SignsOfLife(places)
     shown: set[str] = set()
-    best: float | None = None
     over = False
     while not over:
         over = finished.wait(timeout=0.5)
@@ -127,9 +127,8 @@ def _show_lines(carried: Carried, places: Places, finished: threading.Event) -> 
         for run in history.attempts():
             if run.run_key not in shown and run.status.is_terminal and (run.ingested or run.status != "completed"):
                 shown.add(run.run_key)
-                own = plan.objective.score_measured(history.accepted.get(run.run_key, {}))
-                best = own if best is None or (own is not None and own > best) else best
-                score = "-" if best is None else f"{best:.4f}"
+                found = best(history, plan.objective)
+                score = "-" if found is None else f"{found[1]:.4f}"
                 console.print(f"{len(shown):4d}/{plan.file.spec.campaign.budget} {run.status:<10} best {score}  {run.reason or ''}")
         for line in () if over else journal.lines(history, busy_with(steps, places), steps.setup.clock):
             console.print(line)

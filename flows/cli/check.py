@@ -77,10 +77,15 @@ def _lab_time(plan: Plan, hours: float, heating: float | None) -> str:
             if plan.bench
             else []
         )
-        return f"about {hours:.1f} h of waits and holds, heating not counted: until of {bare[0]} declares no rate"
+        return f"about {_shown(hours)} of waits and holds, heating not counted: until of {bare[0]} declares no rate"
     if not heating:
-        return f"about {hours:.1f} h"
-    return f"about {hours + heating:.1f} h (estimate: {hours:.1f} h of waits and holds, {heating:.1f} h of heating at the declared rates)"
+        return f"about {_shown(hours)}" if hours else "none that the steps declare; what they take by themselves is not counted"
+    parts = f"{_shown(hours)} of waits and holds, {_shown(heating)} of heating at the declared rates"
+    return f"about {_shown(hours + heating)} (estimate: {parts})"
+
+
+def _shown(hours: float) -> str:
+    return f"{hours:.1f} h" if hours >= 1 else f"{60 * hours:.0f} min" if 60 * hours >= 1 else f"{3600 * hours:.0f} s"
 
 
 def _print_cost(document: dict[str, Any]) -> None:

@@ -40,7 +40,7 @@ def _document(found: "Standing") -> dict[str, Any]:
         "counts": counts(history),
         "values": values_by_status(history),
         "awaited": found.awaited,
-        "overdue": {run.run_key: [*run.overdue] for run in history.attempts() if run.overdue},
+        "overdue": {run.run_key: missing for run in history.attempts() if (missing := [*history.missing(run)])},
         "outdated": found.outdated,
         "unknown": [run.run_key for run in unknown_runs(history)],
         "stocks": found.stocks,

@@ -85,6 +85,9 @@ def bench_binding(bench: BenchFile, plugins: Iterable[Plugin] = ()) -> dict[str,
 def campaign_binding(file: CampaignFile, prior_sha256: str | None = None) -> dict[str, str]:
     """Return what is bound of a campaign file and of the other files that it names."""
     document = file.spec.model_dump(mode="json")
+    for target in document["targets"]:
+        if target["from"] == "run":  # as before there was anything else: what was approved then still holds
+            del target["from"], target["due"]
     general = {f"campaign: {name}": str(value) for name, value in document["campaign"].items() if value is not None}
     hashes = {"campaign": file.sha256, "candidates": file.candidates_text and digest(file.candidates_text), "prior": prior_sha256}
     files = {f"{name}{FILE}": f"{DIGEST}{value}" for name, value in hashes.items() if value}

@@ -193,7 +193,7 @@ def _doubted(data: ReportData) -> Iterator[Unsuccessful]:
             value = "without a value" if one.value is None else f"= {with_unit(one.value, units.get(one.target, ''))}"
             yield Unsuccessful(f"{names.get(one.run_key, 'experiment ?')}, {one.target} {value}", one.status, one.reason)
     for experiment in data.experiments:
-        for target in experiment.run.overdue:
+        for target in (one for one in experiment.run.overdue if one not in experiment.results):
             yield Unsuccessful(f"{experiment.name}, {target} did not come in time", "overdue", "it counts as without this value")
 
 

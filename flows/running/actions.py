@@ -90,7 +90,8 @@ class Steps:
 
     def _in_hand(self) -> frozenset[str]:
         asked = (one.proposal_id for one in self.history.newest() if one.status is ProposalStatus.PROPOSED)
-        return frozenset([*asked, *(run.run_key for run in self.history.attempts() if run.status.is_open)])
+        awaited = (f"{run_key} {target}" for run_key, targets in self.history.awaited.items() for target in targets)
+        return frozenset([*asked, *awaited, *(run.run_key for run in self.history.attempts() if run.status.is_open)])
 
     # ----------------------------------------------------------------- propose and decide
 

@@ -131,6 +131,7 @@ class Recorder:
             changes["awaits"] = self._awaited(run, objective)
         except BadInput as error:
             complaint = f"no measured configuration: {error}"
+            changes["reason"] = run.reason or complaint  # where no value comes of the run itself nothing else says so
         results = (one for one in reduce(recipe.reduction, readings, recipe.folder) if one.target in objective.of_run)
         return run.evolve(**changes), tuple(_measurement(run, one, recipe.reduction, complaint or one.reason) for one in results)
 

@@ -48,7 +48,7 @@ from orchestrator.domain.records import CampaignRecord
 from orchestrator.errors import BadInput, HostError, NeedsPerson
 from orchestrator.history import History
 from orchestrator.ports import Bench, Clock, Policy, ReviewStore, Store
-from orchestrator.summary import quarantined
+from orchestrator.summary import best_configuration, quarantined
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +91,8 @@ class Account:
     """Wall seconds of what the campaign itself did."""
     head: tuple[int, str]
     """Of the ledger."""
+    units: Mapping[str, str]
+    """Of the numeric parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +114,8 @@ class SessionEnd:
         if self.account is None:
             yield f"campaign {self.campaign} is finished ({self.reason}), nothing is left to run; report: {self.report}"
             return
-        if (line := quarantined(self.account.history)) is not None:
-            yield line
+        found = (best_configuration(self.account.history, self.account.objective, self.account.units), quarantined(self.account.history))
+        yield from filter(None, found)
         yield f"{self.status}: {self.reason}"
         yield "ledger: event {}, head {}".format(*self.account.head)
         yield f"report: {self.report}"
@@ -350,7 +352,8 @@ class _Session:
             report = write_report_of(self.store, history.campaign, self.lab)
         self.laps.lap("report")
         budget = self.plan.file.spec.campaign.budget
-        account = Account(history, self.plan.objective, budget, self.laps.seconds, setup.timings.seconds, self.store.head())
+        units, timings = self.plan.space.units, (self.laps.seconds, setup.timings.seconds)
+        account = Account(history, self.plan.objective, budget, *timings, self.store.head(), units)
         complaint = None if over else NeedsPerson(_what_next(history, reason, self.lab.path) + self._what_goes_on(reason))
         return SessionEnd(self.name, self.lab.path, ended.status, reason, report, account, complaint)
 

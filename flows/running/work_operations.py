@@ -1,7 +1,7 @@
 """What people do for an experiment: which steps wait for whom, and the answers, into the ledger first and then to the bench."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -24,7 +24,7 @@ from orchestrator.domain.records import ExperimentRun, Proposal, RunReport, Step
 from orchestrator.domain.run_code import is_code, read_code, run_code
 from orchestrator.domain.values import explain
 from orchestrator.domain.work import WorkAnswer, WorkOrder
-from orchestrator.errors import BadInput, HostError
+from orchestrator.errors import BadInput, HostError, LockHeld
 from orchestrator.history import History
 from orchestrator.ports import Bench, Store
 from orchestrator.work import check_answer
@@ -96,7 +96,11 @@ def _bench(lab: Lab) -> Iterator[Bench]:
         with HostClient.of_lab(lab.path) as client:
             yield client
     else:
-        with unattended(lab.path) as bench:
+        with ExitStack() as held:
+            try:
+                bench = held.enter_context(unattended(lab.path))
+            except LockHeld as error:
+                raise HostError(f"the bench host gives no answer: {error}") from error
             yield bench
 
 

@@ -171,6 +171,7 @@ class BenchFile:
             device=self.spec.links[spec.link].device if spec.link in self.spec.links else None,
             calls={name: declared_call(f"instrument {instrument}, calls.{name}", one) for name, one in spec.calls.items()},
             lab=self.lab,
+            origin=self.origin,
         )
 
     def check_instruments(self) -> None:

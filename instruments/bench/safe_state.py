@@ -39,11 +39,10 @@ class SafeAction:
 def declared(bench: BenchFile) -> Iterator[tuple[str, str]]:
     """Iterate over (instrument, safe action) in the order of the bench file.
 
-    A function or a command that is being carried out is ended, whether or not the file says so.
+    What is being called (a function, a command) is ended, whether or not the file says so; of a person nothing more is wanted.
     """
     for instrument, spec in bench.spec.instruments.items():
-        is_called = any(one.function or one.command for one in spec.calls.values())
-        for action in (*spec.safe_state, *([END] if is_called and END not in spec.safe_state else [])):
+        for action in (*spec.safe_state, *([END] if spec.calls and END not in spec.safe_state else [])):
             yield instrument, action
 
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Final
 from typing_extensions import override
 
 from instruments.drivers.device import Device
+from instruments.drivers.marks import safe
 from instruments.drivers.protocol import (
     ArgumentSpec,
     Call,
@@ -71,6 +72,10 @@ class PersonDriver(Device):
     @override
     def perform(self, call: Call) -> Mapping[str, float | str]:
         raise DeviceError(f"{self.settings.name} is a person: no program can carry {call.command} out", sent=Sent.NO)
+
+    @safe
+    def end(self) -> None:
+        """Do nothing: a bench is no less safe for a person who has been asked."""
 
     @override
     def read(self, channels: Sequence[str]) -> tuple[Reading, ...]:

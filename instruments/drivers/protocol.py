@@ -141,6 +141,13 @@ class Settings:
     """What the bench file declares of the instrument's calls, by the names that their commands get."""
     lab: Path | None = None
     """The lab that the bench works for; None where the file is only read."""
+    origin: Path | None = None
+    """Where the bench file itself lies, or lay, where `folder` holds a lab's copy of it: programs are started from there."""
+
+    @property
+    def programs(self) -> Path:
+        """The folder from which programs are named and started; the copy's where the bench file's is gone."""
+        return self.origin if self.origin is not None and self.origin.is_dir() else self.folder
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ from instruments.host.requests import RequestHandler
 from instruments.host.service import HttpService, JournalChanges, application
 from instruments.lab_processes.bench_copies import keep_copy, relative_to_lab
 from instruments.lab_processes.endpoint_locks import ENDPOINT_LOCKS, EndpointLocks
-from instruments.lab_processes.locks import FileLock
+from instruments.lab_processes.locks import BENCH_HOST, FileLock
 from instruments.lab_processes.process_identity import Process
 from instruments.lab_processes.state_files import HOST, HOST_ERROR, folder_identity, record_exit_reason, write_state_file
 from orchestrator.clock import Clock, LiveClock
@@ -106,10 +106,10 @@ def _serve(lab: Path, bench_path: Path, endpoints: Path | None, replaceable: Rep
     bench.check_instruments()
     _log_plugins(bench)
     park_steps(bench)  # what is wrong with them is said before a wire is touched
-    lock = FileLock(lab / "host.lock", what="bench host", lab=lab)
+    lock = FileLock(lab / "host.lock", what=BENCH_HOST, lab=lab)
     lock.acquire(patience=LOCK_PATIENCE)
     held.callback(lock.release)
-    locks = EndpointLocks(wires_of(bench.spec, lanes_of(bench.spec)), what="bench host", lab=lab, folder=replaceable.lock_folder)
+    locks = EndpointLocks(wires_of(bench.spec, lanes_of(bench.spec)), what=BENCH_HOST, lab=lab, folder=replaceable.lock_folder)
     locks.acquire(patience=LOCK_PATIENCE)
     held.callback(locks.release)
     keep_copy(lab, bench.path.name, bench.files, sha256=bench.sha256, origin=read.folder)

@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 SILENT_AFTER: Final = 10.0
 """Wall seconds without a sign of life after which a holder counts as silent: ten missed turns on a busy machine."""
+BENCH_HOST: Final = "bench host"
+"""What a bench host calls itself in its lock."""
 _RETRY_SECONDS: Final = 0.05
 
 

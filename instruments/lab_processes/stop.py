@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from instruments.lab_processes.bench_copies import bench_files, noted_endpoints
 from instruments.lab_processes.http import ask_host, parse_object
-from instruments.lab_processes.locks import read_holder
+from instruments.lab_processes.locks import BENCH_HOST, read_holder
 from instruments.lab_processes.process_identity import Process
 from instruments.lab_processes.state_files import (
     HOST,
@@ -152,7 +152,7 @@ def host_of(lab: Path) -> Process | None:
     if process := Process.living(read_lab_state(lab, HOST)):
         return process
     holder = read_holder(lab / "host.lock")
-    return holder.process if holder else None
+    return holder.process if holder and holder.what == BENCH_HOST else None  # a command may read its journal just now
 
 
 def plant_lives(lab: Path) -> bool:

@@ -228,10 +228,10 @@ def _go_on(before: Driven, safe_state: SafeStateWithoutHost) -> Driven:
     """Drive what is not done yet: everything at first, then the instruments that failed, and those on the links that failed."""
     bench, failed = safe_state.bench, {one.instrument for one in before.actions if not one.done}
     if not before.actions:
-        if not list(declared(bench)):
+        if not (has_actions := {name for name, _ in declared(bench)}):
             return replace(before, notes=(*before.notes, f"bench file {bench.path} declares no safe action"))
         actions = safe_state.drive()
-        without = [name for name, spec in bench.spec.instruments.items() if not spec.safe_state]
+        without = [name for name in bench.spec.instruments if name not in has_actions]
         notes = (*before.notes, *(f"{name}: no safe action is declared for it" for name in without))
         links = frozenset(lane_of(bench.spec, one.instrument) for one in actions if not one.done)
         return Driven(actions, notes, links)

@@ -197,6 +197,8 @@ def test_the_scaffold_of_a_function_is_sound_and_measures_what_the_function_retu
     campaign.write_text(campaign.read_text().replace('name = "conductivity"', 'name = "conductance"'))
     with pytest.raises(BadInput, match=r"target conductance: the calls of bench.toml return only conductivity, thickness"):
         load_plan(campaign)
+    campaign.write_text(campaign.read_text().replace('name = "conductance"', 'name = "conductance"\nfrom = "later"'))
+    assert load_plan(campaign).objective.later == {"conductance": None}
 
 
 def test_the_childs_side_is_of_the_standard_library_alone_and_reads_as_python_3_8() -> None:

@@ -163,13 +163,16 @@ def test_a_golden_ledger_is_the_same_on_a_server_and_back_in_a_file(frozen: Path
         assert now == {name: was[name] for name in now}
         assert f"is sound: {was['head'][0]} events, head {was['head'][1]}" in typed("verify", "--lab", str(lab))
         same_tables(frozen, lab, tmp_path / f"tables-{folder}")
-    assert rows(thaw(frozen, tmp_path / "first")) == rows(lab)
+    first, last = rows(thaw(frozen, tmp_path / "first")), rows(lab)
+    assert {table: last.pop(table) for table in first} == first
+    assert not any(last.values()), "tables that the ledger did not have are empty"
 
 
 def rows(lab: Path) -> dict[str, list[tuple[object, ...]]]:
     """Every row of a ledger in a file, as SQLite has it."""
     with closing(sqlite3.connect(lab / "ledger.db")) as connection:
-        return {table: sorted(connection.execute(f"select * from {table}"), key=repr) for table in METADATA.tables}
+        present = {name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
+        return {table: sorted(connection.execute(f"select * from {table}"), key=repr) for table in METADATA.tables if table in present}
 
 
 @every_lab

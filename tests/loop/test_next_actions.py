@@ -13,7 +13,7 @@ from orchestrator.domain.records import CampaignRecord, ExperimentRun, Measureme
 from orchestrator.history import History, best, counts, knowledge, observations
 from orchestrator.loop import Adapt, Execute, Ingest, Propose, Reconcile, Review, Stop, Wait, next_actions
 from orchestrator.ports import Changes
-from orchestrator.summary import quarantined
+from orchestrator.summary import best_configuration, quarantined
 
 NOW = Instant(datetime(2026, 1, 1, tzinfo=UTC), 100.0)
 OBJECTIVE = Objective(targets=(Target(name="y", goal="maximise"),))
@@ -244,6 +244,18 @@ def test_a_summary_tells_how_many_values_were_quarantined_and_why() -> None:
     values = (measured(1, None, QUARANTINED), measured(2, 9.0, QUARANTINED), measured(3, 1.0))
     assert quarantined(history(done(1), done(2), done(3), values=values)) == "2 of 3 values were quarantined: 2 x no peak"
     assert quarantined(history(done(3), values=values[2:])) is None
+
+
+def test_a_summary_names_the_best_configuration_as_it_was_measured() -> None:
+    past = history(done(1), done(2), values=(measured(1, 3.0), measured(2, 1.0)))
+    assert best_configuration(past, OBJECTIVE, {"x": "degC"}) == "best: x 1.5 degC"
+    assert best_configuration(history(done(1)), OBJECTIVE, {}) is None
+
+
+def test_an_overdue_value_that_came_after_all_is_missing_no_more() -> None:
+    late = run(1, RunStatus.COMPLETED, ingested=True, measured={"x": 1.5}, awaits={"y": 9.0}, overdue=("y",))
+    assert history(late).missing(late) == ("y",)
+    assert history(late, values=(measured(1, 3.0),)).missing(late) == ()
 
 
 def test_a_value_that_is_absent_cannot_be_accepted() -> None:

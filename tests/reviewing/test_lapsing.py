@@ -1,14 +1,16 @@
 """What was decided, or is being asked, holds only for the files that people saw; what is asked again says why."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 import pytest
 
-from flows.plans.binding import bench_binding, changes
+from flows.plans.binding import bench_binding, campaign_binding, changes
 from flows.prefect_view.review_run import description
 from flows.running.run_loop import Interrupted
 from instruments.bench.file import BenchFile, parse_bench
+from orchestrator.domain.campaign import parse_campaign
 from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus, ProposalStatus, ReviewStatus
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.ports import Store
@@ -18,6 +20,21 @@ from tests.reviewing.test_decisions import by_hand
 
 BEFORE: Final = {"bench file": "sha256:one", "stock precursor: lot": "A12"}
 AFTER: Final = {"bench file": "sha256:two", "stock precursor: lot": "A13"}
+
+
+TARGETS: Final = "sha256:9950de5ca9a71600"
+"""What was bound of these targets before a target could come later."""
+
+
+def test_a_target_that_comes_with_its_run_binds_what_it_always_did() -> None:
+    text = """
+        campaign = { name = "c", bench = "b.toml", budget = 3 }
+        parameters = [{ name = "x", kind = "continuous", unit = "degC", min = 0, max = 1 }]
+        targets = [{ name = "y", goal = "maximise" }]
+    """
+    assert campaign_binding(parse_campaign(text, Path("c.toml")))["targets"] == TARGETS
+    later = text.replace('goal = "maximise"', 'goal = "maximise", from = "later"')
+    assert campaign_binding(parse_campaign(later, Path("c.toml")))["targets"] != TARGETS
 
 
 def desk_with(binding: Mapping[str, str], script: Script, store: Store | None = None, **more: object) -> Desk:

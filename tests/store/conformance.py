@@ -384,6 +384,14 @@ class StoreConformance:
         assert (event.kind, event.by, event.payload["details"]) == ("paused", "person Ada", {"why": "lunch"})
         command.close()
 
+    def test_what_was_learnt_takes_no_pause_back_that_was_asked_for_meanwhile(self, store: Store) -> None:
+        running = begin(store)
+        paused = running.evolve(status=CampaignStatus.PAUSED, reason="pause")
+        store.update_campaign(paused, kind=EventKind.PAUSED, by="person Ada", now=at(3))
+        learnt = running.evolve(adapted=7, adapted_counts="events")
+        store.update_campaign(learnt, kind=EventKind.ADAPTED, by=BY, now=at(4))
+        assert store.changes(CAMPAIGN).campaign == paused.evolve(adapted=7, adapted_counts="events")
+
     def test_a_snapshot_stands_in_one_event_only(self, store: Store) -> None:
         running = begin(store)
         store.take_up(CAMPAIGN, by=BY, now=at(2))

@@ -44,7 +44,12 @@ def test_both_databases_end_with_the_same_tables_also_by_migration(postgres: Ser
         assert structure(server) == expected
         begin(server)
         tell_experiment(server)
-    for statement in ("alter table measurements alter value set not null", "update alembic_version set version_num = '0003'"):
+    for statement in (
+        "drop table work_answers",
+        "alter table runs alter proposal_id set not null",
+        "alter table measurements alter value set not null",
+        "update alembic_version set version_num = '0003'",
+    ):
         change(postgres, place, statement)
     with pytest.raises(StoreError) as refusal:
         SqlStore.open(place, read_only=True)

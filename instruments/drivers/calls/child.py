@@ -253,7 +253,7 @@ def read_output(text: str, kind: str, what: str) -> dict[str, Any]:
 def run_command(call: dict[str, Any], arguments: dict[str, Any], lock: int, place: str) -> tuple[dict[str, Any], str]:
     """Start a command, wait for its end, and return what it gave and said."""
     output = call["output"]
-    file = None if output in ("json", "csv") else place + os.path.splitext(output)[1]
+    file = None if output in ("json", "csv") else place + "-output" + os.path.splitext(output)[1]
     values = {**arguments, **({"output": file} if file else {})}
     words = [word.format(**values) for word in call["command"]]
     with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as cried:
@@ -402,9 +402,9 @@ class Child:
         """Stand where the bench file lies, the only process of this instrument."""
         if sys.version_info < (3, 8):
             raise Failed("python", f"{sys.executable} is Python {sys.version.split()[0]}; expected 3.8 or later")
-        os.chdir(wanted["folder"])
+        os.chdir(wanted["programs"])
         here = os.path.dirname(os.path.abspath(__file__))
-        sys.path[:] = [wanted["folder"], *(one for one in sys.path if os.path.abspath(one or ".") != here)]
+        sys.path[:] = [wanted["folder"], wanted["programs"], *(one for one in sys.path if os.path.abspath(one or ".") != here)]
         sys.dont_write_bytecode = True
         if wanted["lock"]:
             lock = self.locks.take(wanted["lock"])

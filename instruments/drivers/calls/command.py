@@ -80,6 +80,6 @@ def _fields(what: str, words: tuple[str, ...]) -> Iterator[str]:
 
 def _is_program(settings: Settings, word: str) -> bool:
     if "/" in word:
-        path = settings.folder / word
+        path = settings.programs / word
         return path.is_file() and os.access(path, os.X_OK)
     return shutil.which(word) is not None

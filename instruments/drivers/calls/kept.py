@@ -4,7 +4,6 @@ Who holds a lock executes; a lock file with something in it says that the call w
 call after a crash, so nothing here is ever taken away.
 """
 
-import fcntl
 import json
 import os
 import signal
@@ -95,6 +94,8 @@ def in_hand_of(folder: Path, instrument: str) -> list[Process]:
 
 def is_held(lock: Path) -> bool:
     """Say whether a process holds a lock file; the lock is not kept."""
+    import fcntl  # where a bench is only described there may be none (Windows)
+
     try:
         descriptor = os.open(lock, os.O_RDWR)
     except FileNotFoundError:

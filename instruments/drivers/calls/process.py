@@ -66,6 +66,7 @@ class ChildProcess:
             {
                 "open": {
                     "folder": str(settings.folder.absolute()),
+                    "programs": str(settings.programs.absolute()),
                     "lock": None if lock is None else str(lock.absolute()),
                     "instrument": settings.name,
                     "declared": declared,
@@ -151,7 +152,7 @@ def interpreter_of(settings: Settings) -> Path:
     named = settings.options.get("interpreter")
     if named is None:
         return Path(sys.executable)
-    path = settings.folder.absolute() / Path(str(named)).expanduser()
+    path = settings.programs.absolute() / Path(str(named)).expanduser()
     if not path.is_file() or not os.access(path, os.X_OK):
         raise BadInput(f"instrument {settings.name}: options.interpreter = {str(named)!r}; there is no program {path}")
     return path
