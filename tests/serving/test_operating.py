@@ -114,7 +114,7 @@ def started(served: Served) -> tuple[str, list[Event]]:
     """Start the campaign and let it heat; return the flow run and what had happened until then."""
     heats = heats_anew(served)
     run = served.begin_campaign()
-    eventually(lambda: heats() or served.state(run)["type"] in ("FAILED", "CRASHED"), "heating")
+    eventually(lambda: heats() or served.state(run)["type"] in ("FAILED", "CRASHED"), "heating", within=180.0)
     assert served.state(run)["type"] == "RUNNING", served.state(run)
     return run, served.laboratory.truth()
 

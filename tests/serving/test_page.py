@@ -46,7 +46,7 @@ def test_cancel_in_the_page_makes_the_heating_bench_safe(
     heats = heats_anew(served)
     run = served.begin_campaign()
     log_in(chromium, served.page)
-    eventually(heats, "heating")
+    eventually(heats, "heating", within=180.0)
     chromium.get(f"{served.page}/runs/flow-run/{run}")
     button(chromium, "Cancel").click()
     seen = served.laboratory.truth()
