@@ -29,6 +29,7 @@ def in_another_process(path: Path) -> list[dict[str, float | str]]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_loaded_optimizer_suggests_the_very_same_in_another_process(lab_file: Path, tmp_path: Path) -> None:
     built = athanor.Optimizer(SPACE, ONE, seed=11, settings={"initial": 3, **QUICK})
     read = athanor.Optimizer.from_file(amended(lab_file, "saved.toml", general="budget = 4\nseed = 5"))

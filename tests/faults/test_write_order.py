@@ -45,6 +45,7 @@ class Seen:
 
 
 @pytest.mark.skipif(shutil.which("strace") is None and "CI" not in os.environ, reason="strace is not installed")
+@pytest.mark.long
 def test_the_intent_of_a_dose_is_synced_before_the_first_byte_of_the_dose(
     make_laboratory: MakeLaboratory, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -56,6 +56,7 @@ def listens(url: str) -> bool:
         return probe.connect_ex((str(place.hostname), place.port or 0)) == 0
 
 
+@pytest.mark.long
 def test_two_commands_at_once_get_one_server_which_ends_with_its_last_user_however_that_one_ends(home: Path) -> None:
     with user(home) as first, user(home) as second:
         url = said(first)

@@ -33,6 +33,7 @@ def lab(tmp_path: Path) -> Path:
     return lab.path
 
 
+@pytest.mark.long
 def test_restrictions_are_added_listed_and_lifted(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ("constrain", "--lab", str(lab))
     added = athanor(*words, "--set", "T=236..238 degC", "--set", "tau=0.5 min", "--by", "Ada", "--reason", "oven drifts")

@@ -140,6 +140,7 @@ def doses(laboratory: Laboratory) -> Counter[int]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
+@pytest.mark.long
 def test_three_declared_devices_from_their_files_to_a_finished_dry_run_killed_in_doses_and_doing_each_once(laboratory: Laboratory) -> None:
     dice, command = random.Random(6), laboratory.dry_run()
     for number, victims in enumerate((("host",), ("campaign", "supervisor", "host")), start=1):
@@ -165,6 +166,7 @@ def doses_begun(laboratory: Laboratory) -> int:
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
+@pytest.mark.long
 def test_a_plant_that_dies_in_a_dose_leaves_it_unknown_and_done_once_at_most(laboratory: Laboratory) -> None:
     command = laboratory.dry_run()
     eventually(lambda: doses_begun(laboratory) == 1, "a dose")
