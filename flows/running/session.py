@@ -362,9 +362,10 @@ class _Session:
         if not self.plan.needs_wires or reason in LEFT_IN_PAGE or reason == "unknown":
             return ""
         lives = {"the bench host": host_alive(self.lab.path), "simulated devices": self.lab.kind == "dry" and plant_lives(self.lab.path)}
-        if not (left := " and ".join(name for name, is_alive in lives.items() if is_alive)):
+        if not (left := [name for name, is_alive in lives.items() if is_alive]):
             return ""
-        return f"; {left} still run, `{typed('abort', self.name, '--lab', self.lab.path)}` ends the campaign and them"
+        goes_on = "still runs" if left == ["the bench host"] else "still run"
+        return f"; {' and '.join(left)} {goes_on}, `{typed('abort', self.name, '--lab', self.lab.path)}` ends the campaign and them"
 
 
 def _what_next(history: History, reason: str, lab: Path) -> str:

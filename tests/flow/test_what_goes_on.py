@@ -16,6 +16,7 @@ from flows.running.steering import CANCELLED
     [
         (True, True, "by hand", "; the bench host and simulated devices still run, `athanor abort c --lab"),
         (False, True, "stopped", "; simulated devices still run, `athanor abort c --lab"),
+        (True, False, "stopped", "; the bench host still runs, `athanor abort c --lab"),
         (False, False, "by hand", ""),
         (True, True, CANCELLED, ""),
     ],
