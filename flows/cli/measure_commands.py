@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flows.cli.console import console, emit
-from flows.cli.options import CampaignArgument, DataOption, FileArgument, JsonOption, LabOption, the_lab
+from flows.cli.options import CampaignArgument, CampaignOption, DataOption, FileArgument, JsonOption, LabOption, ReasonOption, the_lab
 from orchestrator.commandline import typed
 
 if TYPE_CHECKING:
@@ -30,9 +30,7 @@ UncertaintyOption = Annotated[
 EvidenceOption = Annotated[Path | None, typer.Option("--evidence", help="The file it was taken from: its name and sha256 are kept.")]
 MeasuredAtOption = Annotated[str | None, typer.Option("--measured-at", help="When: ISO 8601 with a zone, like 2026-03-01T14:30+01:00.")]
 WhoOption = Annotated[str, typer.Option("--by", help="Who says so; goes into the ledger.")]
-WhyOption = Annotated[str, typer.Option("--reason", help="Why.")]
 ReplicateOption = Annotated[int | None, typer.Option("--replicate", min=1, help="Which, where there are several.")]
-CampaignOption = Annotated[str | None, typer.Option("--campaign", help="The campaign, where the lab has several.")]
 
 
 @measure_app.command(name="list")
@@ -60,7 +58,7 @@ def add(
     uncertainty: UncertaintyOption = None,
     evidence: EvidenceOption = None,
     measured_at: MeasuredAtOption = None,
-    reason: WhyOption = "",
+    reason: ReasonOption = "",
     again: Annotated[bool, typer.Option("--again", help="It was measured once more and came out as before.")] = False,
     campaign: CampaignOption = None,
     lab: LabOption = None,
@@ -82,7 +80,7 @@ def correct(
     uncertainty: UncertaintyOption = None,
     evidence: EvidenceOption = None,
     measured_at: MeasuredAtOption = None,
-    reason: WhyOption = "",
+    reason: ReasonOption = "",
     replicate: ReplicateOption = None,
     campaign: CampaignOption = None,
     lab: LabOption = None,
@@ -100,7 +98,7 @@ def correct(
 def retract(
     run: RunArgument,
     by: WhoOption,
-    reason: WhyOption,
+    reason: ReasonOption,
     targets: Annotated[list[str] | None, typer.Argument(help="Of which targets; may be left out where one was measured.")] = None,
     replicate: ReplicateOption = None,
     campaign: CampaignOption = None,

@@ -23,6 +23,7 @@ BenchOption = Annotated[
 ]
 ByOption = Annotated[str, typer.Option("--by", help="Who says so.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why.")]
+CampaignOption = Annotated[str | None, typer.Option("--campaign", help="The campaign, where the lab has several.")]
 KindOption = Annotated[
     bool | None, typer.Option("--dry/--live", help="Of what kind the lab is; where there is none, it is made.", show_default=False)
 ]

@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.cli.console import console, emit
-from flows.cli.options import ByOption, CampaignArgument, JsonOption, KindOption, LabOption, commands, hand_on, kind_of, the_lab
+from flows.cli.options import (
+    ByOption,
+    CampaignArgument,
+    CampaignOption,
+    JsonOption,
+    KindOption,
+    LabOption,
+    ReasonOption,
+    commands,
+    hand_on,
+    kind_of,
+    the_lab,
+)
 from orchestrator.errors import BadInput
 
 if TYPE_CHECKING:
@@ -26,10 +38,8 @@ review_app = typer.Typer(
 people_app = typer.Typer(
     help="Who may sign, and their one-time codes.", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None
 )
-CampaignOption = Annotated[str | None, typer.Option("--campaign", help="The campaign, where the lab has several.")]
 RequestArgument = Annotated[int | None, typer.Argument(help="The request's number; may be left out where one is open.")]
 SignerOption = Annotated[str, typer.Option("--by", help="Who says so.")]
-WhyOption = Annotated[str, typer.Option("--reason", help="Why.")]
 
 
 @app.command()
@@ -37,7 +47,7 @@ def suggest(
     values: Annotated[list[str], typer.Option("--set", help="PARAMETER=VALUE, one for each parameter.")],
     by: Annotated[str, typer.Option("--by", help="Who suggests it: they cannot be the only one to approve it.")],
     campaign: CampaignArgument = None,
-    reason: WhyOption = "",
+    reason: ReasonOption = "",
     lab: LabOption = None,
 ) -> None:
     """Record a proposal of your own; it goes through the same review as the policy's."""
@@ -57,7 +67,7 @@ def constrain(
     batches: Annotated[int | None, typer.Option("--batches", min=1, help="For so many batches; else until it is lifted.")] = None,
     lift: Annotated[int | None, typer.Option("--lift", help="Take the restriction of this number away.")] = None,
     by: SignerOption = "",
-    reason: WhyOption = "",
+    reason: ReasonOption = "",
     lab: LabOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -239,7 +249,7 @@ def _refusals(texts: Sequence[str]) -> Iterator[tuple[int, str]]:
 def review_withdraw(
     proposal: Annotated[int, typer.Argument(help="The approved proposal's number.")],
     by: SignerOption,
-    reason: WhyOption,
+    reason: ReasonOption,
     campaign: CampaignOption = None,
     lab: LabOption = None,
 ) -> None:
@@ -281,7 +291,7 @@ def people_add(
 @people_app.command(name="revoke")
 def people_revoke(
     name: Annotated[str, typer.Argument(help="Who.")],
-    reason: WhyOption,
+    reason: ReasonOption,
     lab: LabOption = None,
     by: ByOption = "operator",
 ) -> None:
