@@ -28,9 +28,9 @@ def security_of(bench: BenchFile, link: str) -> LinkSecurity | None:
         return None
     if bench.lab is None:
         raise AccessError("a secured link needs a lab, whose certificate the server is shown; --lab DIR names one")
-    user_certificate, user_key = (None if one is None else bench.folder / one for one in (spec.user_certificate, spec.user_key))
+    user_certificate, user_key = (None if one is None else bench.links_folder / one for one in (spec.user_certificate, spec.user_key))
     return LinkSecurity(
-        spec.policy, spec.mode, TrustFolder.of_lab(bench.lab), spec.user, _secret(spec.password, bench.folder), user_certificate, user_key
+        spec.policy, spec.mode, TrustFolder.of_lab(bench.lab), spec.user, _secret(spec.password, bench.links_folder), user_certificate, user_key
     )
 
 
@@ -63,7 +63,7 @@ def remarks_on_links(bench: BenchFile, lab: Path, *, now: datetime | None = None
     """
     secured = {name: link.security for name, link in bench.spec.links.items() if link.security is not None}
     for name, security in secured.items():
-        yield from (f"link {name}: {line}" for line in _remarks(security, bench.folder))
+        yield from (f"link {name}: {line}" for line in _remarks(security, bench.links_folder))
     if secured:
         yield from _ending(TrustFolder.of_lab(lab), now or datetime.now(UTC))
 

@@ -69,7 +69,8 @@ class BenchFile:
     """The lab whose certificate its secured links show; None where none is known."""
     origin: Path | None = None
     """Folder of the file that this is a lab's copy of; None where it is the file itself."""
-
+    links_from: Path | None = None
+    """From where the files of links count that a plant's stand in for; None where they are the file's own."""
     by_calls: frozenset[str] = frozenset()
     """Instruments whose driver gives its place to that of a stand-in, in a dry run."""
 
@@ -81,6 +82,11 @@ class BenchFile:
     def folder(self) -> Path:
         """From where the paths count that the file names."""
         return self.origin or self.path.parent
+
+    @property
+    def links_folder(self) -> Path:
+        """From where the paths count that its links name."""
+        return self.folder if self.links_from is None else self.links_from
 
     def in_lab(self, lab: Path) -> "BenchFile":
         """Return the bench as one of a lab."""

@@ -153,7 +153,7 @@ def _aimed(bench: BenchFile, endpoints: Path | None) -> tuple[BenchFile, Clock]:
 def _moving_along(bench: BenchFile) -> BenchFile:
     """Name a plant's files by their way from the lab, where the host stands: links are opened anew after the lab was moved."""
     links = {name: link.with_files(lambda path: str(relative_to_lab(Path(), Path(path)))) for name, link in bench.spec.links.items()}
-    return replace(bench, origin=Path(), spec=bench.spec.model_copy(update={"links": links}))
+    return replace(bench, links_from=Path(), spec=bench.spec.model_copy(update={"links": links}))
 
 
 def _live(lab: Path, host: HostParts, held: ExitStack) -> int:
