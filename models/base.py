@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
+from models.pinned import Functions, JointFunctions
 from orchestrator.domain.objective import varies
 
 Model: TypeAlias = Any
@@ -78,6 +79,11 @@ class Surrogate(Protocol):
     def description(self) -> Mapping[str, Any]:
         """Return fitted hyperparameters for people, JSON-able and rounded."""
         ...
+
+    def functions(self) -> Functions:
+        """Return each distinct (target, component) once; as it stands here for surrogates of one target."""
+        weights, models = zip(*self.components(), strict=True)
+        return JointFunctions(models, [1.0] * len(models), weights, tuple((index,) for index in range(len(models))))
 
     def without_prior(self) -> "Surrogate | None":
         """Return the model of the same data that knows no history and guards a prior; None where none does."""

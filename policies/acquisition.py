@@ -19,9 +19,11 @@ from torch import Tensor
 from typing_extensions import override
 
 from models.base import Model, Surrogate
-from orchestrator.domain.objective import Objective
+from models.pinned import Functions
 from orchestrator.domain.records import Prediction
 from orchestrator.ports import Spread
+from policies.drawn import DrawnImprovement, drawn_improvement
+from policies.score import Score
 from policies.settings import AcquisitionKind
 
 AVOIDED_RADIUS: Final = 0.1
@@ -41,21 +43,6 @@ class Acquisition(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
-    """The objective as a function of surrogate samples."""
-
-    objective: Objective
-    units: tuple[float, ...]
-    """How much of each target's unit one is in the surrogate's outputs."""
-
-    def __call__(self, samples: Float[Tensor, "*s m"]) -> Float[Tensor, "*s"]:
-        """Score samples of all targets, in the objective's order."""
-        columns = enumerate(zip(self.objective.names, self.units, strict=True))
-        values: Tensor = self.objective.score({name: unit * samples[..., index] for index, (name, unit) in columns})
-        return values
-
-
-@dataclass(frozen=True, slots=True)
 class Question:
     """All that an acquisition function is built from."""
 
@@ -71,6 +58,10 @@ class Question:
     seed: int
     expected: Float[Tensor, "e d"] | None = None
     """Where nothing is measured in what is allowed: where the surrogate expects most of it; its mean there is to be improved on."""
+    functions: Functions | None = None
+    """Of the surrogate, where they are known already: those of a batch are the same for all of it."""
+    apart: bool = False
+    """Whether each combination of components has an acquisition function of its own, as `bayesian/1` had."""
 
     @property
     def goalposts(self) -> Float[Tensor, "n d"]:
@@ -104,7 +95,7 @@ def spreads(surrogate: Surrogate, score: Score, x: Float[Tensor, "1 d"]) -> dict
 class LogImprovement(Acquisition):
     """Log expected improvement, averaged over the surrogate's components in log space."""
 
-    parts: tuple[tuple[float, AcquisitionFunction], ...]
+    parts: tuple[tuple[float, Acquisition], ...]
     """Log weight, acquisition function; values in units of `scale`."""
     scale: float
     """What one unit of improvement is, in the objective's own unit."""
@@ -130,6 +121,8 @@ def build_acquisition(question: Question) -> LogImprovement:
     """Build the acquisition function; the caller holds `repeatable`, since BoTorch draws from the global generator."""
     scale = _spread(question)
     kind: AcquisitionKind = "log-nei" if len(question.pending) else question.kind
+    if kind == "log-nei" and not question.apart:
+        return LogImprovement(((0.0, _drawn(question, scale)),), scale, question.infeasible, kind)
     builder = _hopeful if kind == "log-nei" and question.expected is not None else _BUILDERS[kind]
     parts = [(math.log(weight), builder(question, model, scale)) for weight, model in question.surrogate.components()]
     return LogImprovement(tuple(parts), scale, question.infeasible, kind)
@@ -143,6 +136,19 @@ def _spread(question: Question) -> float:
         scores = torch.cat([question.score(mean), question.score(mean + sd), question.score(mean - sd)])
     spread = float(scores.std())
     return spread if spread > 0 else 1.0
+
+
+def _drawn(question: Question, scale: float) -> DrawnImprovement:
+    return drawn_improvement(
+        question.functions if question.functions is not None else question.surrogate.functions(),
+        question.score,
+        measured=question.measured,
+        pending=question.pending,
+        expected=question.expected,
+        scale=scale,
+        samples=question.samples,
+        seed=question.seed,
+    )
 
 
 def _noisy(question: Question, model: Model, scale: float) -> AcquisitionFunction:

@@ -21,7 +21,8 @@ from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
 from orchestrator.ports import WITHOUT_PRIOR, Explanation, Knowledge, Observation, Outlook, Policy, Spread, Suggestion
-from policies.acquisition import LogImprovement, Question, Score, build_acquisition, predicted, spreads
+from policies.acquisition import LogImprovement, Question, build_acquisition, predicted, spreads
+from policies.batched import BatchedSearch
 from policies.enumeration import enumerated
 from policies.explaining import explain_one
 from policies.initial import SobolPolicy
@@ -29,7 +30,8 @@ from policies.optimise import Found, Search
 from policies.options import Open, Options, Rows, best_expected, is_hopeless
 from policies.outlook import best_measured, outlook
 from policies.pool import Pool, candidate_table, done
-from policies.settings import POLICY_NAMES, BayesianSettings
+from policies.score import Score
+from policies.settings import FIRST_BAYESIAN, POLICY_NAMES, BayesianSettings
 
 _EXPECTED: Final = 8
 """Where nothing allowed is measured: so many allowed configurations that the surrogate expects most of are to be improved on."""
@@ -43,14 +45,16 @@ class BayesianPolicy(Policy):
     objective: Objective
     options: BayesianSettings = field(default_factory=BayesianSettings)
     learner: Learner = field(default_factory=GaussianProcessLearner)
+    name: str = POLICY_NAMES["bayesian"]
+    """Name and version; one of before computes its proposals as it did then."""
 
     def __post_init__(self) -> None:
         self.options.refuse_unfit(self.objective)
 
     @property
-    @override
-    def name(self) -> str:
-        return POLICY_NAMES["bayesian"]
+    def _first(self) -> bool:
+        """Whether it is the first version: one acquisition function per combination, starts that climb one by one."""
+        return self.name == FIRST_BAYESIAN
 
     @property
     @override
@@ -96,7 +100,7 @@ class BayesianPolicy(Policy):
         """Say what drives predictions, uncertainty and acquisition of a batch; nothing before there is a model."""
         if self._missing(knowledge):
             return ()
-        asked, pool = self._question(knowledge, seed), self._pool.encoded if self.space.candidates is not None else None
+        asked, pool = self.question(knowledge, seed), self._pool.encoded if self.space.candidates is not None else None
         everywhere = self._search(Knowledge()).everywhere(seed) if pool is None else pool
         encoding = Encoding(self.space, knowledge.restrictions)
         explained = []
@@ -151,7 +155,7 @@ class BayesianPolicy(Policy):
     def _informed(self, knowledge: Knowledge, designed: Sequence[Suggestion], count: int, seed: int) -> tuple[Suggestion, ...]:
         if count <= 0:
             return ()
-        asked = self._question(knowledge, seed)
+        asked = self.question(knowledge, seed)
         taken: list[Configuration] = [one.configuration for one in designed]
         chosen: list[Suggestion] = []
         for _ in range(count):
@@ -186,7 +190,8 @@ class BayesianPolicy(Policy):
         data = training_data(self._encoding, self.objective, knowledge.observations)
         return self.learner.fit(data, seed=seed), Score(self.objective, tuple(target.unit for target in data))
 
-    def _question(self, knowledge: Knowledge, seed: int) -> Question:
+    def question(self, knowledge: Knowledge, seed: int) -> Question:
+        """Return what the acquisition function of the first experiment of a batch is built from."""
         surrogate, score = self._fitted(knowledge, seed=seed)
         measured = self._encoding.encode(one.configuration for one in self._counting(knowledge))
         return Question(
@@ -199,6 +204,8 @@ class BayesianPolicy(Policy):
             samples=self.options.mc_samples,
             seed=seed,
             expected=None if len(measured) else self._expected(surrogate, score, knowledge, seed),
+            functions=None if self._first else surrogate.functions(),
+            apart=self._first,
         )
 
     def _counting(self, knowledge: Knowledge) -> list[Observation]:
@@ -235,7 +242,8 @@ class BayesianPolicy(Policy):
         return left or pool.legal(pool.without(running), knowledge)
 
     def _search(self, knowledge: Knowledge) -> Search:
-        return Search(Encoding(self.space, knowledge.restrictions), self.options.restarts, self.options.raw_samples)
+        kind = Search if self._first else BatchedSearch
+        return kind(Encoding(self.space, knowledge.restrictions), self.options.restarts, self.options.raw_samples)
 
     def _suggestion(self, question: Question, acquisition: LogImprovement, found: Found) -> Suggestion:
         details: dict[str, Any] = {

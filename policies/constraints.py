@@ -92,25 +92,30 @@ class Continuous:
             yield indices, -weights[indices], offset - constraint.max
 
     @cached_property
-    def nonlinear(self) -> list[Callable[[Tensor], Tensor]]:
-        """All other constraints, and distances from what is avoided, as functions of one encoded point that are to be at least zero."""
+    def margins(self) -> list[Callable[[Tensor], Tensor]]:
+        """All other constraints, and distances from what is avoided, as functions of encoded points "b d" to be at least zero."""
         linear, apart = linear_constraints(self.encoding), [self._apart(one) for one in self.encoding.region.avoided]
         others = (one for one in self.encoding.region.space.constraints if one not in linear)
         return [*(side for constraint in others for side in self._margins(constraint)), *apart]
 
+    @property
+    def nonlinear(self) -> list[Callable[[Tensor], Tensor]]:
+        """The margins of one encoded point."""
+        return [lambda x, margin=margin: margin(x.unsqueeze(0))[0] for margin in self.margins]  # type: ignore[misc]  # one for each
+
     def _apart(self, restriction: Restriction) -> Callable[[Tensor], Tensor]:
-        centre = self.encoding.encode([restriction.around])
-        return lambda x: parameter_distances(x, centre, self.encoding).mean() - restriction.radius
+        (centre,) = self.encoding.encode([restriction.around])
+        return lambda X: parameter_distances(centre, X, self.encoding).mean(dim=1) - restriction.radius
 
     def _margins(self, constraint: Constraint) -> Iterator[Callable[[Tensor], Tensor]]:
         low, high = limits(constraint)
         # on the scale of its bounds, so that the optimiser's tolerance means the same for all
         scale = max(abs(bound) for bound in (low, high) if math.isfinite(bound)) or 1.0
         if math.isfinite(low):
-            yield lambda x: (self._value(constraint, x) - low) / scale
+            yield lambda X: (self._value(constraint, X) - low) / scale
         if math.isfinite(high):
-            yield lambda x: (high - self._value(constraint, x)) / scale
+            yield lambda X: (high - self._value(constraint, X)) / scale
 
-    def _value(self, constraint: Constraint, x: Float[Tensor, " d"]) -> Float[Tensor, ""]:
-        value: Tensor = self.encoding.space.constraint_value(constraint, self.encoding.numbers(x))
-        return value
+    def _value(self, constraint: Constraint, X: Float[Tensor, "b d"]) -> Float[Tensor, " b"]:
+        value = self.encoding.space.constraint_value(constraint, self.encoding.numbers(X))
+        return torch.as_tensor(value, dtype=X.dtype).expand(len(X))

@@ -1,5 +1,7 @@
 """Where the acquisition is largest: over tables exactly, over open spaces by local search from many feasible starts.
 
+Here starts climb one by one, as they did for `bayesian/1`; today's climb together (`policies.batched`).
+
 Open spaces alternate as BoTorch's mixed optimiser does: discrete moves to the best legal neighbour, then BoTorch's
 continuous optimiser (L-BFGS-B, or SLSQP under constraints) with the discrete inputs held. Here every point looked at is
 legal as it stands, and nothing is rounded afterwards.
@@ -44,7 +46,7 @@ _DEPENDENT: Final = 1e-7
 """Equalities whose weights, of length one, differ by less are one."""
 _GAIN: Final = 1e-6
 """Least gain in the log score for which the search goes on."""
-_ROUNDS: Final = 6
+ROUNDS: Final = 6
 """Alternations between discrete and continuous moves."""
 _MOVES: Final = 32
 """Discrete moves in a row."""
@@ -54,7 +56,7 @@ _ITERATIONS: Final = 50
 """Steps of the continuous optimiser per round."""
 _NEAR: Final = 0.05
 """Standard deviation, in encoded units, of starts around the best measured points."""
-_RETREATS: Final = (0.0, 1e-9, 1e-7, 1e-5, 1e-3, 1e-2, 0.03, 0.1, 0.2, 0.35, 0.5, 0.75)
+RETREATS: Final = (0.0, 1e-9, 1e-7, 1e-5, 1e-3, 1e-2, 0.03, 0.1, 0.2, 0.35, 0.5, 0.75)
 """How far to step back towards a legal start from an end that float noise put across a constraint, or that is an experiment taken."""
 _LOOKS: Final = 16
 """Feasible points looked at, per point wanted, for such as the bench tells apart from the experiments taken."""
@@ -68,6 +70,11 @@ class Found:
 
     row: _Row
     value: float
+
+
+def least_gain(found: Found) -> float:
+    """Return by how much another score must be larger to count as better: less is the order of summation."""
+    return _TIE * max(1.0, abs(found.value)) if math.isfinite(found.value) else 0.0
 
 
 def score_blocks(acquisition: Acquisition, table: Blocks) -> Float[Tensor, " n"]:
@@ -89,8 +96,7 @@ def best_row(acquisition: Acquisition, table: Blocks, open_: Sequence[int], gene
     """
     values = score_blocks(acquisition, table)[list(open_)]
     best = float(values.max())
-    slack = _TIE * max(1.0, abs(best)) if math.isfinite(best) else 0.0
-    equal = (values >= best - slack).nonzero().flatten()
+    equal = (values >= best - least_gain(Found({}, best))).nonzero().flatten()
     chosen = int(equal[torch.randint(len(equal), (1,), generator=generator)])
     return open_[chosen], best
 
@@ -189,7 +195,7 @@ class Search:
 
     def _climb(self, acquisition: Acquisition, found: Found) -> Found:
         found = self._polish(acquisition, self._move(acquisition, found))
-        for _ in range(_ROUNDS - 1):
+        for _ in range(ROUNDS - 1):
             moved = self._move(acquisition, found)
             if moved is found:
                 break
@@ -259,7 +265,7 @@ class Search:
     def _take(self, acquisition: Acquisition, start: Found, end: Float[Tensor, " d"]) -> Found:
         """Take the end, or the last legal and new point on the way back from it, where it is better than the start."""
         x = self.encoding.encode([start.row])[0]
-        for part in _RETREATS:
+        for part in RETREATS:
             row = self.encoding.decode(end + part * (x - end))
             if self.encoding.region.complaint(row) is None and self._is_new(row):
                 value = float(score_all(acquisition, self.encoding.encode([row])))

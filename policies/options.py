@@ -10,9 +10,10 @@ from torch import Tensor
 from typing_extensions import override
 
 from models.base import Surrogate
-from policies.acquisition import LogImprovement, Question, Score
+from policies.acquisition import LogImprovement, Question
 from policies.optimise import Found, Search, best_row
 from policies.pool import Pool, blocks
+from policies.score import Score
 
 INCUMBENTS: Final = 3
 """Best measured points around which the search looks closely."""

@@ -15,7 +15,7 @@ from torch import Tensor
 from models.base import Surrogate
 from orchestrator.domain.objective import Objective
 from orchestrator.ports import Observation, Outlook
-from policies.acquisition import Score
+from policies.score import Score
 
 _DRAWS: Final = 2048
 """Quasi-random draws of each component: a chance is then known to about a tenth of a per cent of what it is."""

@@ -50,8 +50,10 @@ class BayesianSettings(Frozen):
         return {**self.model_dump(), "initial": size if self.initial is None else self.initial}
 
 
-POLICY_NAMES: Final = {"bayesian": "bayesian/1", "random": "random/1", "sobol": "sobol/1"}
+POLICY_NAMES: Final = {"bayesian": "bayesian/2", "random": "random/1", "sobol": "sobol/1"}
 """Kind in campaign files -> name and version of the policy."""
+FIRST_BAYESIAN: Final = "bayesian/1"
+"""What proposed before `bayesian/2`: kept so that its proposals can be computed again."""
 
 
 @dataclass(frozen=True, slots=True)

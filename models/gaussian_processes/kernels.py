@@ -60,6 +60,16 @@ class Layout:
         return Layout(tuple(blocks), features.groups)
 
 
+def each_alone(layout: Layout, like: Float[Tensor, " f"]) -> list[Float[Tensor, " f"]]:
+    """Return, for each parameter, ones at its features and zeros elsewhere."""
+    found = []
+    for where in layout.parameters:
+        seen = torch.zeros_like(like)
+        seen[where] = 1.0
+        found.append(seen)
+    return found
+
+
 @dataclass(frozen=True)
 class FamilyKernel:
     """The kernel with given length scales."""

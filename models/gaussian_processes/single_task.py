@@ -24,6 +24,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from models.base import Learner, Model, OneModel, TargetData, spread_of
+from models.gaussian_processes.stack import Ground, Member, Stack, gaussians
 from models.reproducible import repeatable
 from orchestrator.errors import BadInput
 
@@ -43,6 +44,12 @@ class GaussianProcesses(OneModel):
     """Independent Gaussian processes, one per target."""
 
     targets: Mapping[str, Model]
+
+    @override
+    def functions(self) -> Stack:
+        ground = Ground(lambda X: X, lambda X: X[..., :0], gaussians)
+        members = [_member(model) for model in self.targets.values()]
+        return Stack.of(ground, members, [(1.0, tuple(range(len(members))))])
 
     @override
     def description(self) -> Mapping[str, Any]:
@@ -111,6 +118,23 @@ def _likelihood(data: TargetData, level: _Level) -> GaussianLikelihood:
     prior = LogNormalPrior(loc=_NOISE_LOCATION, scale=_NOISE_SCALE)
     start = max(float(prior.mode), 2.0 * floor)
     return GaussianLikelihood(noise_prior=prior, noise_constraint=GreaterThan(floor, transform=None, initial_value=start))
+
+
+def _member(model: Model) -> Member:
+    """Return a fitted process as numbers: a Gaussian kernel of variance one, and a constant that is known."""
+    X, Y = model.train_inputs[0].detach(), model.train_targets.detach()
+    outcomes = model.outcome_transform
+    return Member(
+        factors=1.0 / model.covar_module.lengthscale.detach(),
+        amplitudes=torch.ones(1, dtype=X.dtype),
+        coefficients=model.mean_module.constant.detach().reshape(1),
+        spreads=torch.zeros(1, 1, dtype=X.dtype),
+        X=X,
+        Y=Y,
+        noise=model.likelihood.noise.detach().reshape(-1).expand(len(Y)),
+        level=outcomes.means.item(),
+        spread=outcomes.stdvs.item(),
+    )
 
 
 def _describe(model: Model) -> dict[str, Any]:

@@ -81,8 +81,8 @@ class Encoding:
         Raises:
             BadInput: A category that the space does not have, or text where a number belongs.
         """
-        rows = [[value for code in self.codes for value in code.encode(row)] for row in configurations]
-        return torch.tensor(rows, dtype=torch.float64).reshape(len(rows), self.width)
+        rows = list(configurations)
+        return torch.cat([code.table(rows) for code in self.codes], dim=1)
 
     def decode(self, x: Float[Tensor, " d"]) -> dict[str, float | str]:
         """Decode one row to a configuration whose every value is legal by itself (constraints are not looked at)."""

@@ -21,7 +21,9 @@ from typing_extensions import override
 from models.base import Learner, Model, Posterior, Surrogate, TargetData
 from models.gaussian_processes.plain_model import PlainModel
 from models.meta_learning.checkpoint import PriorFile
+from models.pinned import Functions, JointFunctions
 from models.source_basis.guarded import DefaultPrior
+from models.source_basis.stacked import stacked
 from models.tasks import Prior, TaskData
 from orchestrator.domain.campaign import SurrogateSpec
 from orchestrator.domain.objective import Target
@@ -89,6 +91,25 @@ class AdaptedTargets(Surrogate):
         squares = torch.tensor([unit**2 for unit in self.units], dtype=X.dtype)
         epistemic, aleatoric = (torch.cat(columns, dim=-1) / squares for columns in zip(*found, strict=True))
         return epistemic, aleatoric
+
+    @override
+    def functions(self) -> Functions:
+        """Return each component of each target once, side by side where they are of one kind."""
+        models = [model for part in self.parts for _, model in part.components()]
+        scales = [1.0 / unit for part, unit in zip(self.parts, self.units, strict=True) for _ in part.components()]
+        weights = [weight for part in self.parts for weight, _ in part.components()]
+        combined = [(math.prod(weights[index] for index in one), one) for one in product(*self._places())]
+        heavy = [(weight, one) for weight, one in combined if weight >= _LEAST_WEIGHT]
+        total = math.fsum(weight for weight, _ in heavy)
+        combinations = [(weight / total, one) for weight, one in heavy]
+        if (found := stacked(models, scales, combinations, self.lifting)) is not None:
+            return found
+        return JointFunctions(models, scales, *(tuple(column) for column in zip(*combinations, strict=True)), lifting=self.lifting)
+
+    def _places(self) -> list[range]:
+        """Return where the components of each target stand among all."""
+        sizes = [len(part.components()) for part in self.parts]
+        return [range(sum(sizes[:index]), sum(sizes[: index + 1])) for index in range(len(sizes))]
 
     @override
     def components(self) -> tuple[tuple[float, Model], ...]:

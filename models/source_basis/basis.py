@@ -57,9 +57,12 @@ class Basis:
 
     def __call__(self, X: Float[Tensor, "*b n d"]) -> tuple[Float[Tensor, "*b n a"], tuple[Float[Tensor, "*b n s"], ...]]:
         """Return the averages, and each set's functions over the root of their number."""
+        return self.combined(self.functions(X)) if self._sets else (X[..., :0], ())
+
+    def combined(self, G: Float[Tensor, "*b n t"]) -> tuple[Float[Tensor, "*b n a"], tuple[Float[Tensor, "*b n s"], ...]]:
+        """Return averages and sets of source functions that are known; both are linear in them."""
         if not self._sets:
-            return X[..., :0], ()
-        G = self.functions(X)
+            return G[..., :0], ()
         sets = [G[..., members] if members else torch.zeros_like(G[..., :1]) for _, members in self._sets]
         averages = [functions.mean(dim=-1, keepdim=True) for functions in sets]
         if self.kinship is not None:

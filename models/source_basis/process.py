@@ -101,14 +101,15 @@ class ComponentProcess(GaussianProcess):
     logs: Float[Tensor, " j"]
     """Logarithms of the variances and of the factor on the noise."""
 
-    def _half(self, columns: Float[Tensor, "*b n c"], sets: Sequence[Float[Tensor, "*b n t"]]) -> Float[Tensor, "*b n r"]:
+    def half(self, columns: Float[Tensor, "*b n c"], sets: Sequence[Float[Tensor, "*b n t"]]) -> Float[Tensor, "*b n r"]:
         """Return the root of the low-rank part."""
         parts = [columns * self.beliefs.coefficient_deviations]
         parts += [torch.exp(0.5 * log) * functions for log, functions in zip(self.logs, sets, strict=False)]
         return torch.cat(parts, dim=-1)
 
     @property
-    def _free(self) -> Float[Tensor, " u"]:
+    def free_variances(self) -> Float[Tensor, " u"]:
+        """The variances of the free functions."""
         return self.logs[len(self.skeleton.basis.set_names) : -1].exp()
 
     @override
@@ -117,7 +118,7 @@ class ComponentProcess(GaussianProcess):
 
     @override
     def covariance(self, X: Float[Tensor, "*b n d"], Z: Float[Tensor, "*b m d"]) -> Float[Tensor, "*b n m"]:
-        low_rank = self._half(*self.skeleton.low_rank(X)) @ self._half(*self.skeleton.low_rank(Z)).mT
+        low_rank = self.half(*self.skeleton.low_rank(X)) @ self.half(*self.skeleton.low_rank(Z)).mT
         return low_rank + self._news(self.skeleton.scaled(X), self.skeleton.scaled(Z))
 
     @override
@@ -125,8 +126,8 @@ class ComponentProcess(GaussianProcess):
         self, X: Float[Tensor, "*b n d"], Z: Float[Tensor, "m d"]
     ) -> tuple[Float[Tensor, "*b n"], Float[Tensor, "*b n n"], Float[Tensor, "*b n m"]]:
         columns, sets = self.skeleton.low_rank(X)
-        half, scaled = self._half(columns, sets), self.skeleton.scaled(X)
-        low_rank = half @ self._half(*self.skeleton.low_rank(Z)).mT
+        half, scaled = self.half(columns, sets), self.skeleton.scaled(X)
+        low_rank = half @ self.half(*self.skeleton.low_rank(Z)).mT
         return (
             columns @ self.beliefs.coefficient_means,
             half @ half.mT + self._news(scaled, scaled),
@@ -136,13 +137,13 @@ class ComponentProcess(GaussianProcess):
     def _news(self, A: Float[Tensor, "*b n f"], B: Float[Tensor, "*b m f"]) -> Float[Tensor, "*b n m"]:
         """Return the covariance of what no source knows, at scaled features."""
         total = torch.zeros((), dtype=A.dtype)
-        for variance, part in zip(self._free, self.skeleton.free(A, B), strict=True):
+        for variance, part in zip(self.free_variances, self.skeleton.free(A, B), strict=True):
             total = total + variance * part
         return total
 
     @override
     def variance(self, X: Float[Tensor, "*b n d"]) -> Float[Tensor, "*b n"]:
-        return self._half(*self.skeleton.low_rank(X)).square().sum(dim=-1) + self._free.sum()
+        return self.half(*self.skeleton.low_rank(X)).square().sum(dim=-1) + self.free_variances.sum()
 
     @override
     def noise(self, X: Float[Tensor, "*b n d"]) -> Float[Tensor, "*b n"]:

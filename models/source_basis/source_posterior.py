@@ -12,7 +12,8 @@ from torch.nn.utils.rnn import pad_sequence
 
 from models.base import spread_of
 from models.gaussian_processes.fitting import minimise, negative_log_density
-from models.gaussian_processes.kernels import FamilyKernel, Layout, matern, squared_distances
+from models.gaussian_processes.kernels import FamilyKernel, Layout, each_alone, matern, squared_distances
+from models.gaussian_processes.stack import Parts, materns
 from models.tasks import TaskData
 
 FIT_ROWS: Final = 240
@@ -82,6 +83,17 @@ class SourceBank:
         weights = pad_sequence([source.weights for source in sources], batch_first=True)
         amplitudes = torch.stack([source.amplitudes for source in sources], dim=-1)
         return SourceBank(layout, lengths.unsqueeze(-2), amplitudes[..., None, None], rows, weights.unsqueeze(-1))
+
+    @property
+    def parts(self) -> Parts:
+        """The same covariances, each part of each source beside the others; a lone parameter's own part is the product itself."""
+        factors = self.inverse_lengths.squeeze(-2)
+        seen = [torch.ones_like(factors[0])]
+        if len(self.layout.parameters) > 1:
+            seen += each_alone(self.layout, factors[0])
+        amplitudes = self.amplitudes[: len(seen)].flatten(1).mT
+        unscaled = self.rows / self.inverse_lengths
+        return Parts.of(materns, factors.unsqueeze(1) * torch.stack(seen), amplitudes, unscaled)
 
     def __call__(self, F: Float[Tensor, "*b n f"]) -> Float[Tensor, "*b n t"]:
         """Return the posterior means at features, each in its source's own standard units."""

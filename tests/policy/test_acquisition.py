@@ -14,7 +14,8 @@ from torch import Tensor
 from models.gaussian_processes.single_task import GaussianProcesses
 from models.reproducible import repeatable
 from orchestrator.domain.objective import Objective, Target
-from policies.acquisition import LogImprovement, Question, Score, build_acquisition
+from policies.acquisition import LogImprovement, Question, build_acquisition
+from policies.score import Score
 from policies.settings import AcquisitionKind
 
 X = torch.tensor([[0.0], [0.25], [0.5], [0.75], [1.0]], dtype=torch.float64)

@@ -13,6 +13,7 @@ from models.inputs.encoding import Encoding
 from orchestrator.domain.constraints import ExpressionConstraint, LinearConstraint
 from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter, Parameter
 from orchestrator.domain.space import SearchSpace
+from policies.batched import BatchedSearch
 from policies.enumeration import enumerated
 from policies.optimise import Found, Search, best_row
 from policies.pool import blocks
@@ -21,6 +22,7 @@ from tests import strategies
 X1 = ContinuousParameter(name="x", min=0, max=10)
 Y1 = ContinuousParameter(name="y", min=0, max=10)
 FREE = CompositionParameter(name="alloy", components=("Ni", "Fe", "Co"))
+SEARCHES = (Search, BatchedSearch)
 NOWHERE = torch.zeros(0, 0, dtype=torch.float64)
 
 
@@ -30,9 +32,11 @@ def peak(*centre: float) -> Callable[[Tensor], Tensor]:
 
 
 def found(space: SearchSpace, landscape: Callable[[Tensor], Tensor], seed: int = 0) -> Found:
-    best = Search(Encoding(space), restarts=2, raw_samples=64).best(landscape, NOWHERE, seed=seed)
-    assert best is not None
-    return best
+    one_by_one, together = (kind(Encoding(space), restarts=2, raw_samples=64).best(landscape, NOWHERE, seed=seed) for kind in SEARCHES)
+    assert one_by_one is not None
+    assert together is not None
+    assert together.value >= one_by_one.value - 1e-4
+    return together
 
 
 def test_a_free_maximum_is_found() -> None:

@@ -11,9 +11,9 @@ from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.parameters import ContinuousParameter
 from orchestrator.domain.space import SearchSpace
 from orchestrator.ports import Knowledge, Observation
-from policies.acquisition import Score
 from policies.bayesian import BayesianPolicy
 from policies.outlook import best_measured, outlook
+from policies.score import Score
 from policies.settings import BayesianSettings
 
 X = torch.zeros(1, 1, dtype=torch.float64)

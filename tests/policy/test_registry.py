@@ -12,7 +12,7 @@ SPACE = SearchSpace(parameters=(ContinuousParameter(name="x", min=0, max=1),))
 ONE = Objective(targets=(Target(name="y", goal="maximise"),))
 
 
-@pytest.mark.parametrize(("kind", "name"), [("bayesian", "bayesian/1"), ("random", "random/1"), ("sobol", "sobol/1")])
+@pytest.mark.parametrize(("kind", "name"), [("bayesian", "bayesian/2"), ("random", "random/1"), ("sobol", "sobol/1")])
 def test_each_kind_builds_its_policy(kind: str, name: str) -> None:
     assert build_policy(kind, SPACE, ONE, {}).name == name
 
@@ -63,3 +63,8 @@ def test_a_setting_out_of_range_is_refused_by_name(setting: str, value: object) 
 def test_the_analytic_acquisition_is_refused_where_the_score_is_not_gaussian(objective: Objective) -> None:
     with pytest.raises(BadInput, match="acquisition 'log-ei' needs one target to maximise or minimise"):
         build_policy("bayesian", SPACE, objective, {"acquisition": "log-ei"})
+
+
+def test_a_proposal_of_before_is_computed_by_the_policy_of_before() -> None:
+    assert build_policy("bayesian", SPACE, ONE, {}, earlier="bayesian/1").name == "bayesian/1"
+    assert build_policy("bayesian", SPACE, ONE, {}, earlier="sobol/1").name == "bayesian/2"

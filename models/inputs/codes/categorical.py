@@ -1,9 +1,12 @@
 """Categories as tensors: one-hot."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar
 
+import torch
+from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
@@ -11,6 +14,12 @@ from models.inputs.codes.code import Code, selection
 from orchestrator.domain.parameters import CategoricalParameter
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
+
+
+@lru_cache
+def _places(categories: tuple[str, ...]) -> Mapping[str | float | None, int]:
+    """Return where each of a parameter's names stands: looked up for each of thousands of rows."""
+    return {name: place for place, name in enumerate(categories)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +43,18 @@ class CategoricalCode(Code):
         return [float(configuration[self.parameter.name] == category) for category in self.parameter.categories]
 
     @override
+    def table(self, configurations: Sequence[Configuration]) -> Float[Tensor, "n w"]:
+        places, name = _places(self.parameter.categories), self.parameter.name
+        found = [places.get(row.get(name)) for row in configurations]
+        for place, row in zip(found, configurations, strict=True):
+            if place is None and (complaint := self.parameter.complaint(row)):
+                raise BadInput(complaint)
+        return torch.zeros(len(found), self.width, dtype=torch.float64).scatter_(1, torch.tensor(found).reshape(-1, 1).long(), 1.0)
+
+    @override
     def decode(self, inputs: Sequence[float]) -> dict[str, float | str]:
-        return {self.legal.name: max(self.legal.categories, key=lambda name: inputs[self.parameter.categories.index(name)])}
+        places = _places(self.parameter.categories)
+        return {self.legal.name: max(self.legal.categories, key=lambda name: inputs[places[name]])}
 
     @override
     def carried(self, goal: Code, what: str) -> tuple[Tensor, Tensor]:

@@ -66,6 +66,11 @@ class Code(ABC):
         """The least and the greatest legal inputs."""
         return [0.0] * self.width, [1.0] * self.width
 
+    def table(self, configurations: Sequence[Configuration]) -> Float[Tensor, "n w"]:
+        """Encode many configurations."""
+        rows = [self.encode(row) for row in configurations]
+        return torch.tensor(rows, dtype=torch.float64).reshape(len(rows), self.width)
+
     @abstractmethod
     def encode(self, configuration: Configuration) -> list[float]:
         """Return the inputs; values outside the bounds (measured ones) are extrapolated, not clipped."""
