@@ -29,8 +29,8 @@ from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
 from orchestrator.ports import Knowledge, Observation, Policy, Suggestion
 from policies.acquisition import AVOIDED_RADIUS, NEVER
-from policies.score import Score
 from policies.initial import SobolPolicy
+from policies.score import Score
 from simulators.chemistry.cdse import CdSeOutcome
 from simulators.chemistry.family import COMPLETED
 

@@ -55,11 +55,12 @@ def rooted(covariance: Float[Tensor, "k n n"]) -> Float[Tensor, "k n n"]:
         return covariance
     largest = covariance.diagonal(dim1=-2, dim2=-1).amax(dim=-1).clamp_min(LEAST_VARIANCE)
     eye = torch.eye(covariance.shape[-1], dtype=covariance.dtype, device=covariance.device)
-    for jitter in JITTERS:
-        root, failed = torch.linalg.cholesky_ex(covariance + (jitter * largest)[:, None, None] * eye)
-        if not bool(failed.any()):
-            return root
-    return torch.linalg.cholesky(covariance + largest[:, None, None] * eye)
+    for jitter in (*JITTERS, 1.0):
+        found = torch.linalg.cholesky_ex(covariance + (jitter * largest)[:, None, None] * eye)
+        if not bool(found.info.any()):
+            break
+    root: Tensor = found.L
+    return root
 
 
 @dataclass(frozen=True, slots=True)

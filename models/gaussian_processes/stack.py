@@ -32,6 +32,7 @@ class _Materns(torch.autograd.Function):
     """Weighted sum of Matern-5/2 correlations at squared distances [Rasmussen2006], whose slope needs no graph of its own."""
 
     @staticmethod
+    @override
     def forward(ctx: Any, squared: Tensor, amplitudes: Tensor) -> Tensor:
         r = squared.clamp_min(TINY).mul_(5.0).sqrt_()
         falling = torch.exp(-r).mul_(amplitudes)
@@ -39,7 +40,8 @@ class _Materns(torch.autograd.Function):
         return (falling * (1.0 + r + r.square() / 3.0)).sum(dim=-3)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]  # torch leaves it open
+    @override
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         r, falling = ctx.saved_tensors
         return gradient.unsqueeze(-3) * (-5.0 / 6.0) * falling * (1.0 + r), None
 
@@ -211,7 +213,7 @@ class PinnedStack(Pinned):
         rows = max(1, CELLS_AT_ONCE // (self.parts.amplitudes.numel() * widest))
         if len(X) <= rows:
             return self._beside(X, g)
-        blocks = [self._beside(some, known) for some, known in zip(X.split(rows), g.split(rows), strict=True)]
+        blocks = [self._beside(some, known) for some, known in zip(torch.split(X, rows), torch.split(g, rows), strict=True)]
         means, along, left = (torch.cat(columns, dim=1) for columns in zip(*blocks, strict=True))
         return means, along, left
 
@@ -231,7 +233,7 @@ def _laid(ground: Ground, members: Sequence[Member], combinations: Sequence[tupl
     X = torch.stack([_padded(one.X, most) for one in members])
     there = torch.stack([torch.arange(most) < len(one.Y) for one in members]).to(X.device)
     flat = X.flatten(0, 1)
-    F, g = ground.features(flat).unflatten(0, X.shape[:2]), ground.g(flat).unflatten(0, X.shape[:2])
+    F, g = (found.reshape(*X.shape[:2], found.shape[-1]) for found in (ground.features(flat), ground.g(flat)))
     amplitudes, spreads = torch.stack([one.amplitudes for one in members]), torch.stack([one.spreads for one in members])
     coefficients = torch.stack([one.coefficients for one in members]).unsqueeze(-1)
     parts, shared = Parts.of(ground.correlation, torch.stack([one.factors for one in members]), amplitudes, F), spreads @ g.mT

@@ -104,7 +104,8 @@ class AdaptedTargets(Surrogate):
         combinations = [(weight / total, one) for weight, one in heavy]
         if (found := stacked(models, scales, combinations, self.lifting)) is not None:
             return found
-        return JointFunctions(models, scales, *(tuple(column) for column in zip(*combinations, strict=True)), lifting=self.lifting)
+        weights_of, places = (tuple(column) for column in zip(*combinations, strict=True))
+        return JointFunctions(models, scales, weights_of, places, self.lifting)
 
     def _places(self) -> list[range]:
         """Return where the components of each target stand among all."""

@@ -76,7 +76,7 @@ def _member(model: Conditioned, process: ComponentProcess, scale: float, bank: _
     own = len(skeleton.basis.sources)
     # what low rank there is depends linearly on the source functions: ask for each of them alone
     averages, sets = skeleton.basis.combined(torch.eye(own, dtype=process.logs.dtype))
-    columns = torch.block_diag(torch.ones(1, 1, dtype=process.logs.dtype), averages)
+    columns = torch.block_diag(torch.ones(1, 1, dtype=process.logs.dtype), averages)  # type: ignore[no-untyped-call]  # torch is partly untyped
     half = process.half(columns, [torch.cat([torch.zeros_like(one[:1]), one]) for one in sets])
     means, spreads = columns @ beliefs.coefficient_means, half @ half.mT
     where = torch.tensor([0, *range(1 + start, 1 + start + own)])

@@ -1,6 +1,7 @@
 """The acquisition function over draws is BoTorch's, for each combination of components, and the faster processes are the slower ones."""
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 
 import pytest
@@ -11,7 +12,7 @@ from botorch.sampling.normal import SobolQMCNormalSampler
 from jaxtyping import Float
 from torch import Tensor
 
-from models.base import Surrogate
+from models.base import Learner, Surrogate
 from models.gaussian_processes.single_task import GaussianProcessLearner
 from models.gaussian_processes.stack import Stack
 from models.inputs.encoding import Encoding
@@ -35,7 +36,7 @@ OBJECTIVE = Objective(
     targets=(Target(name="up", goal="maximise", low=0, high=2), Target(name="near", goal="match", value=1, tolerance=0.4, weight=2))
 )
 ENCODING = Encoding(SPACE)
-ROWS = tuple({"x": 0.3 + 0.9 * index, "c": "abd"[index % 3]} for index in range(5))
+ROWS: tuple[dict[str, float | str], ...] = tuple({"x": 0.3 + 0.9 * index, "c": "abd"[index % 3]} for index in range(5))
 SAMPLES, SEED, SCALE = 64, 3, 0.2
 
 
@@ -55,7 +56,7 @@ def data(*, missing: bool = False) -> tuple[Observation, ...]:
 def guarded() -> AdaptedLearner:
     """Adapt priors of two sources each, with guards."""
     generator = torch.Generator().manual_seed(0)
-    rows = [{"x": 0.1 + 0.25 * index, "c": "abd"[index % 3]} for index in range(15)]
+    rows: list[dict[str, float | str]] = [{"x": 0.1 + 0.25 * index, "c": "abd"[index % 3]} for index in range(15)]
     priors = {}
     for target in OBJECTIVE.targets:
         tasks = [
@@ -68,7 +69,7 @@ def guarded() -> AdaptedLearner:
     return AdaptedLearner(priors, lambda X: X, torch.zeros(0, dtype=torch.float64), {"name": "two"})
 
 
-LEARNERS = {"fresh": GaussianProcessLearner, "prior": guarded}
+LEARNERS: dict[str, Callable[[], Learner]] = {"fresh": GaussianProcessLearner, "prior": guarded}
 
 
 def fitted(kind: str, *, missing: bool = True) -> tuple[Surrogate, Score]:

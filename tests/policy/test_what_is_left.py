@@ -82,9 +82,9 @@ def test_what_is_measured_where_proposals_may_lie_is_what_is_improved_on() -> No
     (one,) = POLICY.propose(known, count=1, seed=1)
     assert one.acquisition is not None
     assert one.acquisition > LOST
-    assert POLICY._question(known, 1).measured.equal(Encoding(SPACE).encode(row.configuration for row in inside))
+    assert POLICY.question(known, 1).measured.equal(Encoding(SPACE).encode(row.configuration for row in inside))
     whole = replace(known, restrictions=())
-    assert len(POLICY._question(whole, 1).measured) == len(known.observations)
+    assert len(POLICY.question(whole, 1).measured) == len(known.observations)
 
 
 def test_a_running_experiment_that_would_not_be_allowed_now_does_not_raise_the_level() -> None:
