@@ -225,16 +225,17 @@ def _finished(history: History, spec: GeneralSpec, objective: Objective) -> Stop
 def _fruitless(history: History, spec: GeneralSpec) -> str | None:
     """Say why a person must look before more is spent; None where there is no reason.
 
-    In a row means: with no accepted value in between. Runs that a person had seen when the campaign was resumed are forgiven.
+    In a row means: with no accepted value in between. What a person had seen when the campaign was resumed is forgiven; a value
+    that was still to come then, and is overdue now, nobody had seen.
     """
     own = (run_key for run_key in history.accepted if not history.runs[run_key].is_imported)
     campaign, last = history.campaign, max(own, default="")
     failed, barren = failures(history), infeasible(history)
     in_a_row = [run for run in failed if run.run_key > last]
-    if min(len(failed) - campaign.forgiven, len(in_a_row)) >= spec.max_failures:
+    if min(len(history.unforgiven(failed)) - campaign.forgiven, len(in_a_row)) >= spec.max_failures:
         return _failures_in_words(in_a_row, history)
     in_a_row = [run for run in barren if run.run_key > last]
-    if min(len(barren) - campaign.forgiven_infeasible, len(in_a_row)) >= spec.max_infeasible:
+    if min(len(history.unforgiven(barren)) - campaign.forgiven_infeasible, len(in_a_row)) >= spec.max_infeasible:
         return f"{len(in_a_row)} infeasible runs in a row; the last: {in_a_row[-1].reason or 'no reason recorded'}"
     return None
 

@@ -288,10 +288,12 @@ class CampaignRecord(Frozen):
     """What the last adaptation had seen: a ledger number, or in ledgers of before a number of runs."""
     adapted_counts: Literal["runs", "events"] = "runs"
     """What `adapted` counts: `events`, or in ledgers of before `runs` (measured or infeasible)."""
+    forgiven_seq: int = 0
+    """Ledger number up to which a person had seen what failed, when the campaign was last resumed."""
     forgiven: int = 0
-    """Failed runs, and runs without an accepted value, that a person had seen when the campaign was last resumed."""
+    """In ledgers of before, the same as a number of runs: failed ones, and ones without an accepted value."""
     forgiven_infeasible: int = 0
-    """Infeasible runs that a person had seen then."""
+    """In ledgers of before: infeasible runs."""
 
     def refuse_ended(self) -> None:
         """Refuse what only a campaign that goes on can take; BadInput when it has ended."""
