@@ -5,7 +5,7 @@
 Nothing here takes time, reads a clock or touches a wire; a flow carries the actions out and asks again.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -114,7 +114,15 @@ class Stop:
 Action = Propose | Review | Settle | Expire | Execute | Reconcile | Deliver | Ingest | GiveUp | Adapt | Wait | Stop
 
 
-def next_actions(history: History, now: Instant, spec: GeneralSpec, objective: Objective, *, exhausted: bool = False) -> tuple[Action, ...]:
+def next_actions(
+    history: History,
+    now: Instant,
+    spec: GeneralSpec,
+    objective: Objective,
+    *,
+    exhausted: bool = False,
+    left_alone: Collection[str] = (),
+) -> tuple[Action, ...]:
     """Decide what is to be done next.
 
     Args:
@@ -123,13 +131,14 @@ def next_actions(history: History, now: Instant, spec: GeneralSpec, objective: O
         spec: Budget, batch, goal and the like.
         objective: Judges whether the goal is reached.
         exhausted: The policy had nothing left when it was last asked: what is in hand is finished, then the campaign.
+        left_alone: Keys of the runs that wait on the bench for people, and may do so without a campaign.
     """
     for stop in _stopped(history):
         return (stop,)
     if history.undelivered:
         return tuple(map(Deliver, history.undelivered))
     if history.campaign.status is CampaignStatus.PAUSED:
-        return _wind_down(history, now)
+        return _wind_down(history, now, left_alone)
     if ingests := tuple(Ingest(run) for run in history.attempts() if _to_ingest(run)):
         return ingests
     if overdue := tuple(_overdue(history, now)):
@@ -170,11 +179,12 @@ def _carry_on(history: History, now: Instant, proposing: tuple[Propose, ...]) ->
     return (Stop(CampaignStatus.FINISHED, "nothing is left to propose"),)
 
 
-def _wind_down(history: History, now: Instant) -> tuple[Action, ...]:
-    """A paused campaign finishes what is in hand and begins nothing."""
+def _wind_down(history: History, now: Instant, left_alone: Collection[str]) -> tuple[Action, ...]:
+    """A paused campaign begins nothing and finishes what is in hand, but what can wait for people without it."""
     if ingests := tuple(Ingest(run) for run in history.attempts() if _to_ingest(run)):
         return ingests
-    if given := _in_hand(history):
+    given = _in_hand(history)
+    if any(one.run.run_key not in left_alone for one in given):
         return (*given, Wait(now.lab + _POLL_LAB_SECONDS))
     return (Stop(CampaignStatus.PAUSED, history.campaign.reason or ""),)
 

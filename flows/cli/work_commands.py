@@ -12,7 +12,8 @@ from flows.cli.options import JsonOption, LabOption, commands, the_lab
 from orchestrator.errors import BadInput
 
 if TYPE_CHECKING:
-    from flows.running.work_operations import Said, WaitingStep, Work
+    from flows.running.waiting_steps import WaitingStep
+    from flows.running.work_operations import Said, Work
     from orchestrator.domain.work import WorkAnswer
 
 app = commands()

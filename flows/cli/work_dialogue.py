@@ -5,7 +5,8 @@ from typing import Final
 
 from flows.cli.dialogue import Talk, yes
 from flows.cli.work_commands import line_of, told
-from flows.running.work_operations import Said, WaitingStep, Work, answer_step
+from flows.running.waiting_steps import WaitingStep
+from flows.running.work_operations import Said, Work, answer_step
 from orchestrator.domain.lifecycle import AnswerStatus
 from orchestrator.domain.work import WantedValue
 from orchestrator.errors import BadInput

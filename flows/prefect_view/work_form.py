@@ -10,7 +10,8 @@ from typing import Any, Final, Literal
 from prefect.input import RunInput
 from pydantic import Field, create_model
 
-from flows.running.work_operations import Said, WaitingStep
+from flows.running.waiting_steps import WaitingStep
+from flows.running.work_operations import Said
 from orchestrator.domain.work import WorkOrder
 from orchestrator.errors import BadInput
 from orchestrator.work import expected

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from flows.plans.recipe import Recipe
@@ -12,7 +13,7 @@ from instruments.reductions.registry import reduce
 from orchestrator.clock import Clock
 from orchestrator.domain.events import EventKind
 from orchestrator.domain.identity import uuid7
-from orchestrator.domain.lifecycle import EvidenceKey, MeasurementStatus, RunStatus, StepStatus
+from orchestrator.domain.lifecycle import AnswerStatus, EvidenceKey, MeasurementStatus, RunStatus, StepStatus
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import ExperimentRun, Measurement, Reading, RunReport
 from orchestrator.errors import BadInput, HostError
@@ -151,6 +152,8 @@ class Recorder:
     def end_all(self, look: Callable[[], History], *, reason: str) -> None:
         """Close every run: what waits is never handed over, what is in hand is ended, what has ended is recorded with its readings.
 
+        An answer of a person that the bench has not taken by then is closed too.
+
         Raises:
             HostError: The bench did not end a run in time.
         """
@@ -171,6 +174,9 @@ class Recorder:
                 raise HostError(f"run {run.run_key} was told to end ({reason}), but the bench still has it as {run.status}")
             if run.status is RunStatus.COMPLETED and not run.ingested:
                 self.ingest(look(), run)
+        for answer in look().undelivered:
+            closed = answer.evolve(status=AnswerStatus.REFUSED, refusal=f"the bench had not taken it yet: {reason}")
+            self.write(partial(self.store.settle_work, closed, by=self.by, now=self.clock.now()))
 
     def _end(self, history: History, run: ExperimentRun, reason: str) -> None:
         """Have a run ended; one that the bench never saw is not handed over any more."""

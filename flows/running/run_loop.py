@@ -124,7 +124,8 @@ def _ask(steps: Steps) -> tuple[Action, ...]:
     steps.refresh()
     steps.renew()
     setup = steps.setup
-    return next_actions(steps.history, setup.clock.now(), setup.spec, setup.objective, exhausted=steps.exhausted)
+    now, left_alone = setup.clock.now(), [one.run.run_key for one in steps.waiting if one.may_be_left]
+    return next_actions(steps.history, now, setup.spec, setup.objective, exhausted=steps.exhausted, left_alone=left_alone)
 
 
 def _work(steps: Steps) -> None:

@@ -318,6 +318,17 @@ def test_a_paused_campaign_finishes_what_is_in_hand_and_begins_nothing() -> None
     assert ask(history(done(1), queued, campaign=paused)) == (Stop(CampaignStatus.PAUSED, "lunch"),)
 
 
+def test_a_paused_campaign_leaves_what_can_wait_for_people_without_it_and_stays_for_all_else() -> None:
+    paused = RUNNING.evolve(status=CampaignStatus.PAUSED, reason="lunch")
+    weighing, heated = run(1, RunStatus.RUNNING), run(2, RunStatus.RUNNING)
+    stop = (Stop(CampaignStatus.PAUSED, "lunch"),)
+    assert next_actions(history(weighing, campaign=paused), NOW, spec(), OBJECTIVE, left_alone=["r001"]) == stop
+    both = history(weighing, heated, campaign=paused)
+    assert next_actions(both, NOW, spec(), OBJECTIVE, left_alone=["r001"])[:2] == (Reconcile(weighing), Reconcile(heated))
+    going_on = history(weighing)
+    assert next_actions(going_on, NOW, spec(), OBJECTIVE, left_alone=["r001"])[0] == Reconcile(weighing)
+
+
 def test_a_superseded_attempt_costs_no_budget_and_its_successor_is_executed() -> None:
     successor = run(1, RunStatus.QUEUED, run_key="r001b", attempt=2)
     past = history(run(1, RunStatus.SUPERSEDED), successor)

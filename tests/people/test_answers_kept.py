@@ -8,20 +8,25 @@ from typing_extensions import override
 
 from flows.plans.ledger import open_store
 from flows.report.write import write_report_of
+from flows.running.actions import Setup, Steps
 from flows.running.delivering import deliver
+from flows.running.run_loop import Ended
 from flows.running.work_operations import Said, answer_step, chosen, waiting_work
-from instruments.host.unattended import UnattendedBench
+from instruments.host.unattended import UnattendedBench, unattended
 from orchestrator.clock import LiveClock
+from orchestrator.domain.campaign import GeneralSpec
 from orchestrator.domain.events import EventKind
-from orchestrator.domain.lifecycle import AnswerStatus, RunStatus, StepStatus
+from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus, RunStatus, StepStatus
 from orchestrator.domain.records import RunReport, StepReport
 from orchestrator.domain.review import Person, draw_codes
 from orchestrator.domain.work import WorkAnswer
 from orchestrator.errors import BadInput, HostError, HostRefusal, StoreError
 from orchestrator.history import History
-from orchestrator.loop import Deliver, next_actions
+from orchestrator.loop import Deliver, Reconcile, next_actions
 from orchestrator.store.sql import SqlStore
-from tests.flow.test_steps import OBJECTIVE, steps_over
+from policies.random_search import RandomPolicy
+from tests.flow.test_steps import OBJECTIVE, SPACE, Table, carry, steps_over
+from tests.people.bench import HEAT, WEIGH, procedure
 from tests.people.lab import waiting_lab
 from tests.store.cases import BY, CAMPAIGN, at, begin, tell_execution, tell_experiment
 from tests.store.memory import MemoryStore
@@ -174,6 +179,20 @@ def test_a_campaign_delivers_before_it_does_anything_else_paused_or_not(store: M
     received = store.answer_work(answer_to(run.run_key), code=None, now=at(6))
     history, spec = History.of(store.changes(CAMPAIGN)), steps_over(AskingBench()).setup.spec
     assert next_actions(history, at(7), spec, OBJECTIVE) == (Deliver(received),)
+
+
+@pytest.mark.parametrize("where", ["first", "heated", "heated, and goes on"])
+def test_a_paused_campaign_leaves_a_run_that_waits_for_a_person_unless_the_bench_must_be_attended(tmp_path: Any, where: str) -> None:
+    before = () if where == "first" else (HEAT,)
+    lab = waiting_lab(tmp_path, runs=1, steps=procedure(*before, WEIGH, rule="continue" if "goes on" in where else "abort"))
+    with open_store(lab) as store, unattended(lab.path) as bench:
+        general = GeneralSpec.model_validate({"name": "c", "bench": "b", "budget": 4})
+        steps = Steps(Setup(general, SPACE, OBJECTIVE, RandomPolicy(SPACE), Table(), bench, store, LiveClock(), fence=0))
+        steps.reconcile(Reconcile(steps.history.runs["k1"]), wait=0.0)
+        assert [(one.code, one.may_be_left) for one in steps.waiting] == [("1a-D", where != "heated")]
+        store.update_campaign(steps.history.campaign.evolve(status="paused", reason="lunch"), kind=EventKind.PAUSED, by=BY, now=at(9))
+        if where != "heated":
+            assert carry(steps) == Ended(CampaignStatus.PAUSED, "lunch")
 
 
 def test_the_report_says_who_was_asked_what_and_what_they_said(tmp_path: Any) -> None:
