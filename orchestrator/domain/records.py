@@ -186,6 +186,8 @@ class ExperimentRun(Frozen):
     queued_lab: float | None = None
     started_lab: float | None = None
     ended_lab: float | None = None
+    with_people: tuple[tuple[float, float], ...] = ()
+    """From when to when it waited for a person, in lab seconds."""
     ingested: bool = False
     """Whether its readings have been reduced; set together with the measurements."""
     awaits: dict[str, float | None] = Field(default_factory=dict)
@@ -198,6 +200,15 @@ class ExperimentRun(Frozen):
         if (self.proposal_id is None) != self.is_imported:
             raise ValueError(f"run {self.run_key}: a run has a proposal, unless it was imported")
         return self
+
+    @property
+    def active_lab(self) -> tuple[tuple[float, float], ...]:
+        """From when to when it was carried out and waited for nobody, in lab seconds; empty while it has not ended."""
+        if self.started_lab is None or self.ended_lab is None:
+            return ()
+        begins = (self.started_lab, *(end for _, end in self.with_people))
+        ends = (*(begin for begin, _ in self.with_people), self.ended_lab)
+        return tuple((begin, end) for begin, end in zip(begins, ends, strict=True) if end > begin)
 
     @property
     def is_imported(self) -> bool:

@@ -1,6 +1,7 @@
 """An answer stands in the ledger before the bench hears of it; wherever whoever carries it is killed, it counts once."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from flows.plans.ledger import open_store
 from flows.report.write import write_report_of
 from flows.running.actions import Setup, Steps
 from flows.running.delivering import deliver
+from flows.running.recording import with_people
 from flows.running.run_loop import Ended
 from flows.running.work_operations import Said, answer_step, chosen, waiting_work
 from instruments.host.unattended import UnattendedBench, unattended
@@ -179,6 +181,15 @@ def test_a_campaign_delivers_before_it_does_anything_else_paused_or_not(store: M
     received = store.answer_work(answer_to(run.run_key), code=None, now=at(6))
     history, spec = History.of(store.changes(CAMPAIGN)), steps_over(AskingBench()).setup.spec
     assert next_actions(history, at(7), spec, OBJECTIVE) == (Deliver(received),)
+
+
+def test_a_run_keeps_from_when_to_when_it_waited_for_people() -> None:
+    steps = procedure(WEIGH, HEAT, WEIGH, WEIGH)
+    done = [StepReport(n, one.do, StepStatus.DONE, started_lab=10.0 * n, ended_lab=10.0 * n + 8.0) for n, one in enumerate(steps)]
+    ended = RunReport("k1", 9, RunStatus.COMPLETED, steps=tuple(done), ended_lab=40.0)
+    assert [*with_people(steps, ended, 40.0)] == [(0.0, 8.0), (20.0, 28.0), (30.0, 38.0)]
+    given_up = RunReport("k1", 9, RunStatus.ABORTED, steps=(*done[:2], replace(done[2], ended_lab=None)), ended_lab=40.0)
+    assert [*with_people(steps, given_up, 40.0)] == [(0.0, 8.0), (20.0, 40.0)]
 
 
 @pytest.mark.parametrize("where", ["first", "heated", "heated, and goes on"])
