@@ -92,7 +92,7 @@ def by_hand(arguments: Mapping[str, str], given: str = "{}", driver: str = "pers
 
 @pytest.mark.parametrize("driver", ["person", "python", "command"])
 def test_what_a_person_or_a_function_is_handed_counts_as_taken(driver: str) -> None:
-    bench = by_hand({"water": "uL", "rest": "h"}, '{ water = "4000 * x", rest = "1 h" }', driver)
+    bench = by_hand({"water": "uL", "share": ""}, '{ water = "2 mL", share = "x" }', driver)
     steps = Procedure(bench, SPACE).expand({"x": 0.5})
     assert reagents_of(bench, steps).volumes == {"acid": pytest.approx(2.0)}
     assert reagents_of(bench, steps).cost == pytest.approx(4.0)
