@@ -9,7 +9,7 @@ from instruments.notification import Event, Notifier
 from orchestrator.commandline import typed
 from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
 from orchestrator.history import History
-from orchestrator.results import name_of
+from orchestrator.results import run_name
 
 _ENDS: Final = {
     CampaignStatus.FINISHED: Event.FINISHED,
@@ -55,7 +55,7 @@ class Teller:
     def _tell_overdue(self, history: History) -> None:
         for run in history.attempts():
             for target in history.missing(run):
-                called = name_of(history, run)
+                called = run_name(history, run)
                 late = typed("measure", "add", called, f"{target}=...", "--by", "NAME")
                 body = f"no value of {target} came in time, and nobody waits for it any longer; it is taken all the same: {late}"
                 key = f"overdue {run.run_key} {target}"

@@ -116,7 +116,7 @@ def printed(work: Work, steps: Sequence[WaitingStep]) -> list[PrintedOrder]:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class StepReply:
     """What a person says of a step."""
 
     by: str
@@ -132,7 +132,7 @@ class Said:
     """Where the answer is known by one already; None for a new one."""
 
 
-def answer_step(lab: Lab, waiting: WaitingStep, said: Said) -> WorkAnswer:
+def answer_step(lab: Lab, waiting: WaitingStep, said: StepReply) -> WorkAnswer:
     """Answer a step: checked, recorded in the ledger with who it was, then told to the bench; return the answer as judged.
 
     Where no bench host lives the answer stays in the ledger, and the campaign delivers it when it goes on.
@@ -146,7 +146,7 @@ def answer_step(lab: Lab, waiting: WaitingStep, said: Said) -> WorkAnswer:
         return _told(lab, store, kept) if kept.status is AnswerStatus.RECEIVED else kept
 
 
-def checked_answer(waiting: WaitingStep, said: Said) -> WorkAnswer:
+def checked_answer(waiting: WaitingStep, said: StepReply) -> WorkAnswer:
     """Return an answer whose values were read and found legal.
 
     Raises:

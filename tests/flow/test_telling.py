@@ -46,7 +46,12 @@ def test_a_question_an_unknown_run_and_an_end_are_each_told_once() -> None:
 
 def test_a_step_that_waits_for_a_person_and_an_overdue_value_are_each_told_once() -> None:
     told: list[tuple[str, str]] = []
-    notifier = Notifier(["json://127.0.0.1:1"], send=lambda _, title, body: told.append((title, body)) is None)
+
+    def send(_address: str, title: str, body: str) -> bool:
+        told.append((title, body))
+        return True
+
+    notifier = Notifier(["json://127.0.0.1:1"], send=send)
     teller, asked = Teller(notifier), proposal()
     code = run_code(asked.number)
     step = Step(index=0, do="chemist.weigh", kind=StepKind.PERSON, work=WorkOrder(instructions="Weigh."))

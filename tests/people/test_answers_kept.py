@@ -13,7 +13,7 @@ from flows.running.actions import Setup, Steps
 from flows.running.delivering import deliver
 from flows.running.recording import with_people
 from flows.running.run_loop import Ended
-from flows.running.work_operations import Said, answer_step, chosen, waiting_work
+from flows.running.work_operations import StepReply, answer_step, chosen, waiting_work
 from instruments.host.unattended import UnattendedBench, unattended
 from orchestrator.clock import LiveClock
 from orchestrator.domain.campaign import GeneralSpec
@@ -209,7 +209,7 @@ def test_a_paused_campaign_leaves_a_run_that_waits_for_a_person_unless_the_bench
 def test_the_report_says_who_was_asked_what_and_what_they_said(tmp_path: Any) -> None:
     lab = waiting_lab(tmp_path)
     found = waiting_work(lab)
-    answer_step(lab, chosen(found, "1a-D"), Said("Ada", {"weight": "12.3 mg", "colour": "white"}, comment="wet"))
+    answer_step(lab, chosen(found, "1a-D"), StepReply("Ada", {"weight": "12.3 mg", "colour": "white"}, comment="wet"))
     with open_store(lab) as store:
         page = write_report_of(store, store.changes("c").campaign, lab).read_text()
     assert "Ada: done; weight = 12.3 mg, colour = white; wet" in page

@@ -128,6 +128,7 @@ def test_time_that_runs_waited_for_people_is_no_heating(campaign: Informed, page
         if run.started_lab is not None and run.ended_lab is not None
     }
     steps = campaign.history.newest()[0].steps
+    assert campaign.plan.procedure is not None
     found = lab_time(campaign.plan.procedure, replace(campaign.history, runs=waited), steps, steps)
     assert found["more_seconds"] == pytest.approx(page["proposals"][0]["more_seconds"])
 
