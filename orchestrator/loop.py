@@ -5,7 +5,7 @@
 Nothing here takes time, reads a clock or touches a wire; a flow carries the actions out and asks again.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -114,7 +114,15 @@ class Stop:
 Action = Propose | Review | Settle | Expire | Execute | Reconcile | Deliver | Ingest | GiveUp | Adapt | Wait | Stop
 
 
-def next_actions(history: History, now: Instant, spec: GeneralSpec, objective: Objective, *, exhausted: bool = False) -> tuple[Action, ...]:
+def next_actions(
+    history: History,
+    now: Instant,
+    spec: GeneralSpec,
+    objective: Objective,
+    *,
+    exhausted: bool = False,
+    left_alone: Collection[str] = (),
+) -> tuple[Action, ...]:
     """Decide what is to be done next.
 
     Args:
@@ -123,13 +131,14 @@ def next_actions(history: History, now: Instant, spec: GeneralSpec, objective: O
         spec: Budget, batch, goal and the like.
         objective: Judges whether the goal is reached.
         exhausted: The policy had nothing left when it was last asked: what is in hand is finished, then the campaign.
+        left_alone: Keys of the runs that wait on the bench for people, and may do so without a campaign.
     """
     for stop in _stopped(history):
         return (stop,)
     if history.undelivered:
         return tuple(map(Deliver, history.undelivered))
     if history.campaign.status is CampaignStatus.PAUSED:
-        return _wind_down(history, now)
+        return _wind_down(history, now, left_alone)
     if ingests := tuple(Ingest(run) for run in history.attempts() if _to_ingest(run)):
         return ingests
     if overdue := tuple(_overdue(history, now)):
@@ -170,11 +179,12 @@ def _carry_on(history: History, now: Instant, proposing: tuple[Propose, ...]) ->
     return (Stop(CampaignStatus.FINISHED, "nothing is left to propose"),)
 
 
-def _wind_down(history: History, now: Instant) -> tuple[Action, ...]:
-    """A paused campaign finishes what is in hand and begins nothing."""
+def _wind_down(history: History, now: Instant, left_alone: Collection[str]) -> tuple[Action, ...]:
+    """A paused campaign begins nothing and finishes what is in hand, but what can wait for people without it."""
     if ingests := tuple(Ingest(run) for run in history.attempts() if _to_ingest(run)):
         return ingests
-    if given := _in_hand(history):
+    given = _in_hand(history)
+    if any(one.run.run_key not in left_alone for one in given):
         return (*given, Wait(now.lab + _POLL_LAB_SECONDS))
     return (Stop(CampaignStatus.PAUSED, history.campaign.reason or ""),)
 
@@ -225,16 +235,17 @@ def _finished(history: History, spec: GeneralSpec, objective: Objective) -> Stop
 def _fruitless(history: History, spec: GeneralSpec) -> str | None:
     """Say why a person must look before more is spent; None where there is no reason.
 
-    In a row means: with no accepted value in between. Runs that a person had seen when the campaign was resumed are forgiven.
+    In a row means: with no accepted value in between. What a person had seen when the campaign was resumed is forgiven; a value
+    that was still to come then, and is overdue now, nobody had seen.
     """
     own = (run_key for run_key in history.accepted if not history.runs[run_key].is_imported)
     campaign, last = history.campaign, max(own, default="")
     failed, barren = failures(history), infeasible(history)
     in_a_row = [run for run in failed if run.run_key > last]
-    if min(len(failed) - campaign.forgiven, len(in_a_row)) >= spec.max_failures:
+    if min(len(history.unforgiven(failed)) - campaign.forgiven, len(in_a_row)) >= spec.max_failures:
         return _failures_in_words(in_a_row, history)
     in_a_row = [run for run in barren if run.run_key > last]
-    if min(len(barren) - campaign.forgiven_infeasible, len(in_a_row)) >= spec.max_infeasible:
+    if min(len(history.unforgiven(barren)) - campaign.forgiven_infeasible, len(in_a_row)) >= spec.max_infeasible:
         return f"{len(in_a_row)} infeasible runs in a row; the last: {in_a_row[-1].reason or 'no reason recorded'}"
     return None
 

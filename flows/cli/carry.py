@@ -94,9 +94,9 @@ def _run(frame: Frame, body: Body, closed: threading.Event) -> None:
 
 def busy_with(steps: Steps, places: Places) -> str | None:
     """Say what goes on where the history does not: what the loop does itself, or that people are waited for on the bench."""
-    if steps.doing is not None or not steps.waiting_for_people:
+    if steps.doing is not None or not steps.waiting:
         return steps.doing
-    number = steps.waiting_for_people
+    number = len(steps.waiting)
     who = "1 experiment waits" if number == 1 else f"{number} experiments wait"
     return f"{who} for people (type: {typed('work', '--lab', places.lab, program=places.program)})"
 

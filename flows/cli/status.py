@@ -58,7 +58,7 @@ def _document(found: "Standing") -> dict[str, Any]:
 
 
 def _lines(found: "Standing", document: Mapping[str, Any]) -> Iterator[str]:
-    from orchestrator.results import name_of
+    from orchestrator.results import run_name
     from orchestrator.store.place import ServerLedger
     from orchestrator.summary import quarantined
 
@@ -77,7 +77,7 @@ def _lines(found: "Standing", document: Mapping[str, Any]) -> Iterator[str]:
     for one in document["awaited"]:
         yield "  run {run} awaits {target}: {until}".format(**one)
     for run_key, targets in document["overdue"].items():
-        yield f"  run {name_of(history, history.runs[run_key])} counts as without {', '.join(targets)}: overdue"
+        yield f"  run {run_name(history, history.runs[run_key])} counts as without {', '.join(targets)}: overdue"
     for number, lines in document["outdated"].items():
         yield f"  proposal {number}, not carried out yet, rests on what has changed since: {'; '.join(lines)}"
     for name, line in document["stand_ins"].items():

@@ -21,7 +21,6 @@ from orchestrator.history import History
 from orchestrator.plugins import GROUPS
 from orchestrator.ports import StoredEvent
 
-"""Kind of the event."""
 _HASHED: Final = frozenset({"table", "prior"})
 """Files of which the snapshot holds the hash and not the text."""
 _IDENTITIES: Final = tuple(f"{group.what} " for group in GROUPS)

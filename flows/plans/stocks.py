@@ -1,4 +1,4 @@
-"""What is left of each lot: what was filled in, less what the runs of this lab have dosed of it.
+"""What is left of each lot: what was filled in, less what the runs of this lab have taken of it.
 
 Which stock a run drew from, and of which lot, stands in its proposal's binding: a later bench file changes nothing about
 the past. A run counts as soon as it was handed over, and counts whole unless the bench host's journal says that a dose was
@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from instruments.bench.delivery import delivered
 from instruments.bench.spec import StockSpec
-from orchestrator.domain.lifecycle import EvidenceKey, RunStatus, StepKind
+from orchestrator.domain.lifecycle import EvidenceKey, RunStatus
 from orchestrator.domain.records import ExperimentRun, Proposal, Step
 from orchestrator.history import History
 from orchestrator.ports import ReadStore
@@ -77,8 +78,8 @@ def needed(steps: Iterable[Step], binding: Mapping[str, str]) -> dict[Lot, float
     volumes: dict[Lot, float] = {}
     for step in steps:
         found = by_instrument.get(step.instrument or "")
-        if step.kind is StepKind.DOSING and found is not None:
-            volumes[found] = volumes.get(found, 0.0) + float(step.arguments["volume"])
+        if found is not None and (volume := delivered(step)) > 0:
+            volumes[found] = volumes.get(found, 0.0) + volume
     return volumes
 
 

@@ -11,10 +11,11 @@ from flows.plans.recipe import Recipe
 from flows.review.desk import Asker, PageOf, ReviewDesk, TerminalOnly, plain_page
 from flows.running.delivering import deliver
 from flows.running.recording import Recorder, Timings
+from flows.running.waiting_steps import WaitingStep, waiting_in
 from orchestrator.clock import Clock
 from orchestrator.domain.campaign import GeneralSpec, ReviewSpec
 from orchestrator.domain.events import BY_CAMPAIGN, EventKind
-from orchestrator.domain.lifecycle import CampaignStatus, ProposalStatus, RunStatus, StepKind, StepStatus
+from orchestrator.domain.lifecycle import CampaignStatus, ProposalStatus, RunStatus
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import ExperimentRun, Proposal, RunReport, RunRequest
 from orchestrator.domain.space import SearchSpace
@@ -65,8 +66,8 @@ class Steps:
         """What is being done just now, for people who watch; None while the loop waits."""
         self._used_positions: set[str] | None = None
         self._revisions: dict[str, int] = {}
-        self._waiting: set[str] = set()
-        """Runs that wait for a person on the bench."""
+        self._waiting: dict[str, WaitingStep] = {}
+        """By run key."""
         self._leaders: dict[str, str] | None = None
 
     @property
@@ -134,9 +135,9 @@ class Steps:
             self.refresh()
 
     @property
-    def waiting_for_people(self) -> int:
-        """How many runs wait for a person on the bench."""
-        return len(self._waiting)
+    def waiting(self) -> tuple[WaitingStep, ...]:
+        """The steps that wait for people on the bench, as it told of them last."""
+        return tuple(self._waiting.values())
 
     def put_to_people(self) -> None:
         """Have every open request asked, and no other; and what waits on the bench."""
@@ -234,13 +235,13 @@ class Steps:
         return self.recorder.record(self.history, run, report)
 
     def _note_waiting(self, run: ExperimentRun, report: RunReport) -> None:
-        steps = self.history.proposals[run.approval].steps
-        asked = {step.index for step in steps if step.kind is StepKind.PERSON}
-        waits = report.status.is_open and any(one.index in asked and one.status is StepStatus.INTENT for one in report.steps)
-        (self._waiting.add if waits else self._waiting.discard)(run.run_key)
+        self._waiting.pop(run.run_key, None)
+        for one in waiting_in(self.history, run, report):
+            self._waiting[run.run_key] = one
 
     def deliver(self, action: Deliver) -> None:
         """Tell the bench what a person answered to a step that waits there."""
+        self._waiting.pop(action.answer.run_key, None)
         self._ledger(lambda: deliver(self.setup.store, self.setup.bench, self.setup.clock, action.answer, by=BY_CAMPAIGN))
 
     # ----------------------------------------------------------------- ingest and adapt

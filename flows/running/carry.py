@@ -76,7 +76,7 @@ class Carried:
 
         def observe(history: History) -> None:
             frame.show(history)
-            self.teller.tell(history)
+            self.teller.tell(history, self.steps.waiting)
             give_back()
 
         ended = run_loop(self.steps, cycle=wrapped, observe=observe, leave=leave)

@@ -21,7 +21,7 @@ from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
 from orchestrator.history import History, resting_on
 from orchestrator.ports import Result, Store
-from orchestrator.results import Counted, Said, added, check_entered, corrected, find_run, imported, ordinals, retracted
+from orchestrator.results import KnownValues, Said, added, check_entered, corrected, find_run, imported, ordinals, retracted
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def add(lab: Lab, campaign: str | None, run: str, values: Told, said: Said, *, a
     """
 
     def changes(history: History, objective: Objective) -> tuple[list[Measurement], list[str]]:
-        found, counted = find_run(history, run), Counted(history)
+        found, counted = find_run(history, run), KnownValues(history)
         entered = values(objective)
         known = [target for target, one in entered.items() if not again and counted.take(found, target, one, said.measured_at)]
         return [added(history, found, target, one, said) for target, one in entered.items() if target not in known], known
@@ -213,7 +213,7 @@ def _numbered(entries: Sequence[Entry], space: SearchSpace, objective: Objective
 def _results(history: History, entries: Iterable[tuple[Entry, int]], said: Said) -> tuple[list[Result], list[str]]:
     results: list[Result] = []
     known: list[str] = []
-    counted, folded = Counted(history), history
+    counted, folded = KnownValues(history), history
     for entry, ordinal in entries:
         own = replace(said, measured_at=entry.measured_at)
         if entry.configuration is not None:
@@ -231,7 +231,7 @@ def _results(history: History, entries: Iterable[tuple[Entry, int]], said: Said)
     return results, known
 
 
-def _told(history: History, entry: Entry, said: Said, counted: Counted) -> list[Measurement]:
+def _told(history: History, entry: Entry, said: Said, counted: KnownValues) -> list[Measurement]:
     """Return what a row says of a run that the ledger has and does not know yet."""
     run = find_run(history, entry.run or "")
     return [

@@ -25,7 +25,7 @@ from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.domain.review import Person, draw_codes
 from orchestrator.errors import BadInput, StoreError
-from orchestrator.history import History, failures, infeasible, outdated
+from orchestrator.history import History, outdated
 from orchestrator.store.place import LedgerPlace
 
 SHEET: Final = 40
@@ -85,7 +85,7 @@ def resume(lab: Lab, campaign: str | None, *, by: str, reason: str) -> Resumed:
         if was_latched:  # nobody who approved before knew of it
             lapsed = lapse_waiting(store, history, f"the bench was stopped since, and released by {by}: {reason}", by=by, now=now)
         if record.status is CampaignStatus.PAUSED:
-            seen = {"forgiven": len(failures(history)), "forgiven_infeasible": len(infeasible(history))}
+            seen = {"forgiven_seq": history.seq, "forgiven": 0, "forgiven_infeasible": 0}
             record = record.evolve(status=CampaignStatus.RUNNING, reason=None, **seen)
             store.update_campaign(record, kind=EventKind.RESUMED, by=by, now=now, payload={"reason": reason})
     return Resumed(record, was_latched, lapsed)

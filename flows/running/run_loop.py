@@ -51,7 +51,7 @@ _DOING: Final[Mapping[type[object], str]] = {
 Cycle = Callable[[int, Callable[[], None]], None]
 """Runs the work of a cycle, given its number: as a Prefect task, or plainly."""
 Observer = Callable[[History], None]
-"""Is shown the history after each cycle."""
+"""Is shown the history after each cycle, and when a step begins or ceases to wait for a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,10 @@ def _turns(steps: Steps, cycle: Cycle, observe: Observer, leave: threading.Event
                 observe(steps.refresh())
                 return ended
             case Reconcile():
+                known = steps.waiting
                 _watch(steps, actions)
+                if steps.waiting != known:
+                    observe(steps.history)
             case Wait():  # only people, a deadline, or a value that comes later can change anything now
                 _rest(steps, leave)
             case _:
@@ -124,7 +127,8 @@ def _ask(steps: Steps) -> tuple[Action, ...]:
     steps.refresh()
     steps.renew()
     setup = steps.setup
-    return next_actions(steps.history, setup.clock.now(), setup.spec, setup.objective, exhausted=steps.exhausted)
+    now, left_alone = setup.clock.now(), [one.run.run_key for one in steps.waiting if one.may_be_left]
+    return next_actions(steps.history, now, setup.spec, setup.objective, exhausted=steps.exhausted, left_alone=left_alone)
 
 
 def _work(steps: Steps) -> None:

@@ -15,6 +15,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from instruments.bench.call_spec import ArgumentKeys, CallSpec, ReturnKeys, check_keys, declared_call
+from instruments.bench.delivery import check_delivery
 from instruments.bench.lanes import check_lane
 from instruments.bench.prices import Price
 from instruments.bench.spec import BenchGeneralSpec, BenchSpec, FunctionSpec, HazardSpec, ParkSpec, StockSpec
@@ -399,6 +400,9 @@ def _check_drivers(bench: BenchFile) -> None:
                 raise BadInput(f"instrument {name}: unknown safe action {action!r}; legal: {legal}")
         check_lane(name, spec, bench.driver(name))
         check_keys(name, spec.calls, bench.driver(name), spec.driver)
+    for stock, described in bench.spec.stocks.items():
+        if described.delivered_by is not None:
+            check_delivery(stock, described.delivered_by, bench.driver(described.delivered_by).COMMANDS)
     _ = bench.envelope
 
 

@@ -125,7 +125,8 @@ class StockSpec(Frozen):
     volume: TextWithUnit
     """All that was ever filled of this lot, for example "200 mL"; what is left is that, less what runs have dosed."""
     delivered_by: str | None = None
-    """The instrument that pumps it; without it nothing is counted."""
+    """The instrument, person or function that delivers it, in a command with a volume among its arguments; without it nothing is
+    counted."""
     price: Annotated[str | Number, WithJsonSchema(_PRICE)] | None = None
     """Amount, currency (three capital letters) and volume, for example "12 EUR/mL"; one currency for all stocks."""
 

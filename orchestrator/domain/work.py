@@ -69,6 +69,11 @@ class WorkAnswer(Frozen):
         return self
 
     @property
+    def counts(self) -> bool:
+        """Whether it was not refused."""
+        return self.status is not AnswerStatus.REFUSED
+
+    @property
     def words(self) -> tuple[object, ...]:
         """What is said: the same answer again has the same words."""
         return (self.run_key, self.step, self.person, self.outcome, dict(sorted(self.values.items())), self.reason)

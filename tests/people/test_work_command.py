@@ -14,7 +14,7 @@ from flows.cli.main import app
 from flows.cli.work_dialogue import LEFT, ask
 from flows.plans.lab import Lab, open_lab
 from flows.running.operations import add_person
-from flows.running.work_operations import Said, chosen, waiting_work
+from flows.running.work_operations import StepReply, chosen, waiting_work
 from orchestrator.errors import BadInput
 from tests.people.lab import answers_in, waiting_lab
 
@@ -145,7 +145,7 @@ def dialogue(lab: Lab, *lines: str) -> tuple[str, str]:
     """Hold the dialogue about run 1a-D; return how it ended and what was shown."""
     found = waiting_work(lab)
     talk = Scripted(lines)
-    return ask(talk, found, chosen(found, "1a-D"), Said("")), talk.shown
+    return ask(talk, found, chosen(found, "1a-D"), StepReply("")), talk.shown
 
 
 def test_the_dialogue_asks_for_each_value_until_it_is_legal_and_sends_nothing_before_the_last_word(lab: Lab) -> None:
