@@ -10,7 +10,7 @@ import csv
 import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -28,6 +28,8 @@ _NOISE: Final = 0.01
 _DAY: Final = 86400.0
 _MIDDLE: Final = 0.5
 """Where a setting is taken to stand that was not made yet, as a share of its range."""
+SOME_TEXT: Final = "stand-in"
+"""What a text says that may be any."""
 
 Value = int | float | str
 Function = Callable[[Mapping[str, Value]], float]
@@ -41,7 +43,8 @@ class ResponseSection(BaseModel):
 
     kind: Literal["smooth", "table", "function"] = "smooth"
     between: tuple[float, float] | None = None
-    """Of a smooth function: least and greatest value, in the channel's unit; 0 to 1 without it, 0 to 100 for a percentage."""
+    """Of a smooth function: least and greatest value, in the channel's unit; without it what the bench file takes (`min`, `max`),
+    else 0 to 1, 0 to 100 for a percentage."""
     length_scale: float = Field(default=0.5, gt=0.0)
     """Of a smooth function: how far it keeps its value, as a share of each setting's range."""
     function: str | None = None
@@ -60,6 +63,8 @@ class ResponseSection(BaseModel):
     """Standard deviation as a share of the value, beside `noise`."""
     drift_per_day: float = 0.0
     """What is added for each lab day."""
+    after_s: Annotated[float, Field(ge=0.0)] | None = None
+    """Of a target that comes later: lab s after its run; without it half of its `due`, else 3600."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -74,7 +79,7 @@ class ResponseSection(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What may be set: the range of a number, or the texts that are legal."""
+    """What may be set, or be said: the range of a number, or the texts that are legal."""
 
     low: float | None = None
     high: float | None = None
@@ -88,6 +93,14 @@ class Setting:
         if self.low is None or self.high is None or self.low >= self.high or not math.isfinite(self.high - self.low):
             return math.copysign(math.log10(1.0 + abs(value)), value)
         return (value - self.low) / (self.high - self.low)
+
+    def nearest(self, value: float) -> float:
+        """Return the number in the range that lies nearest."""
+        raised = value if self.low is None else max(value, self.low)
+        return raised if self.high is None else min(raised, self.high)
+
+
+_ANY: Final = Setting()
 
 
 @dataclass
@@ -110,32 +123,50 @@ class Room:
         """Note a setting, or the amount of a dose, by `instrument.command.argument`."""
         self.made[name] = value
 
-    def prepare(self, channel: str, unit: str) -> None:
+    def at(self, settings: Mapping[str, Value]) -> "Room":
+        """Return the room as one in which nothing but these settings was made."""
+        return replace(self, made=dict(settings))
+
+    def prepare(self, channel: str, unit: str, legal: Setting = _ANY) -> None:
         """Load what a channel's response needs; a table or a function that cannot be had is told here.
+
+        Args:
+            channel: `instrument.channel`.
+            unit: Its unit.
+            legal: What it may say.
 
         Raises:
             BadInput: One line that names the channel.
         """
         try:
-            self._functions[channel] = self._function(channel, unit)
+            self._functions[channel] = self._function(channel, unit, legal)
         except (BadInput, ValueError) as error:
             raise BadInput(f"response {channel}: {error}") from error
 
-    def answer(self, channel: str, unit: str, lab_s: float) -> float:
+    def answer(self, channel: str, unit: str, lab_s: float, legal: Setting = _ANY) -> float:
         """Measure: the value at all that is set, with its noise.
 
         The noise depends on the seed, the settings and how often the channel was read at just these: neither the order of
-        experiments nor what else was asked meanwhile changes it.
+        experiments nor what else was asked meanwhile changes it. A smooth function, noise and drift with it, keeps to what is
+        legal; what a table or a function of the laboratory's own says is said as it is.
         """
         if channel not in self._functions:
-            self.prepare(channel, unit)
+            self.prepare(channel, unit, legal)
         section, value = self._section(channel), float(self._functions[channel](dict(self.made)))
         noise = section.noise
         if noise is None:
-            low, high = _range(section, unit)
+            low, high = _range(section, unit, legal)
             noise = _NOISE * (high - low) if section.kind == "smooth" else 0.0
         spread = math.hypot(noise, section.relative_noise * value)
-        return value + spread * float(self._random(channel).standard_normal()) + section.drift_per_day * lab_s / _DAY
+        said = value + spread * float(self._random(channel).standard_normal()) + section.drift_per_day * lab_s / _DAY
+        return legal.nearest(said) if section.kind == "smooth" else said
+
+    def word(self, channel: str, legal: Setting = _ANY) -> str:
+        """Say a text: one of those that are legal, by a smooth function of all that is set."""
+        if not legal.values:
+            return SOME_TEXT
+        share = self._smooth(channel, 0.0, 1.0).value(self.made)
+        return legal.values[min(int(share * len(legal.values)), len(legal.values) - 1)]
 
     def luck(self, name: str) -> float:
         """Draw a number from 0 to 1, another one each time; the same with the same seed."""
@@ -149,7 +180,7 @@ class Room:
     def _section(self, channel: str) -> ResponseSection:
         return self.declared.get(channel, ResponseSection())
 
-    def _function(self, channel: str, unit: str) -> Function:
+    def _function(self, channel: str, unit: str, legal: Setting) -> Function:
         section = self._section(channel)
         if unknown := sorted(set(section.inputs) - set(self.settings)):
             raise BadInput(f"inputs name {unknown[0]!r}; what can be set: {', '.join(sorted(self.settings)) or 'nothing'}")
@@ -157,12 +188,23 @@ class Room:
             return _loaded(section.function or "", self.folder)
         if section.kind == "table":
             return _Table.read(section, self.folder, self.settings).value
-        low, high = _range(section, unit)
-        return _Smooth(_generator(self.seed, channel), self.seed, channel, self.settings, section.length_scale, low, high).value
+        return self._smooth(channel, *_range(section, unit, legal)).value
+
+    def _smooth(self, channel: str, low: float, high: float) -> "_Smooth":
+        scale = self._section(channel).length_scale
+        return _Smooth(_generator(self.seed, channel), self.seed, channel, self.settings, scale, low, high)
 
 
-def _range(section: ResponseSection, unit: str) -> tuple[float, float]:
-    return section.between or ((0.0, 100.0) if unit in ("percent", "%") else (0.0, 1.0))
+def _range(section: ResponseSection, unit: str, legal: Setting) -> tuple[float, float]:
+    if section.between is not None:
+        if (legal.nearest(section.between[0]), legal.nearest(section.between[1])) != section.between:
+            low, high = ("any" if one is None else f"{one:g}" for one in (legal.low, legal.high))
+            raise BadInput(f"between = {list(section.between)}; the bench file takes {low} to {high}".rstrip())
+        return section.between
+    width = 100.0 if unit in ("percent", "%") else 1.0
+    if legal.low is None:
+        return (0.0, width) if legal.high is None else (min(0.0, legal.high - width), legal.high)
+    return legal.low, legal.low + width if legal.high is None else legal.high
 
 
 # ---------------------------------------------------------------------- a smooth function

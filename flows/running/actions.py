@@ -11,6 +11,7 @@ from flows.plans.recipe import Recipe
 from flows.review.desk import Asker, PageOf, ReviewDesk, TerminalOnly, plain_page
 from flows.running.delivering import deliver
 from flows.running.recording import Recorder, Timings
+from flows.running.stand_in_people import StandInPeople
 from orchestrator.clock import Clock
 from orchestrator.domain.campaign import GeneralSpec, ReviewSpec
 from orchestrator.domain.events import BY_CAMPAIGN, EventKind
@@ -48,6 +49,8 @@ class Setup:
     asker: Asker = field(default_factory=TerminalOnly)
     page: PageOf = plain_page
     timings: Timings = field(default_factory=Timings)
+    stand_ins: StandInPeople | None = None
+    """Answer in people's place; None where people do it themselves."""
 
 
 class Steps:
@@ -237,7 +240,11 @@ class Steps:
         steps = self.history.proposals[run.approval].steps
         asked = {step.index for step in steps if step.kind is StepKind.PERSON}
         waits = report.status.is_open and any(one.index in asked and one.status is StepStatus.INTENT for one in report.steps)
-        (self._waiting.add if waits else self._waiting.discard)(run.run_key)
+        (self._waiting.add if waits and self.setup.stand_ins is None else self._waiting.discard)(run.run_key)
+
+    def stand_ins_answer(self) -> bool:
+        """Have answered what people would be waited for; return whether anything was."""
+        return self.setup.stand_ins is not None and self.setup.stand_ins.act(self.history)
 
     def deliver(self, action: Deliver) -> None:
         """Tell the bench what a person answered to a step that waits there."""

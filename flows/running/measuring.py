@@ -13,7 +13,7 @@ from flows.plans.ledger import open_campaign
 from flows.plans.snapshots import files_of
 from flows.running.typed_values import Told, check_target
 from orchestrator.domain.entered import Entry
-from orchestrator.domain.events import Actor
+from orchestrator.domain.events import STAND_IN, Actor
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import Evidence, ExperimentRun, Measurement, Proposal
 from orchestrator.domain.space import SearchSpace
@@ -137,6 +137,8 @@ def _change(lab: Lab, campaign: str | None, changes: _Changes, said: Said) -> Ch
 
 
 def _record(store: Store, lab: Lab, results: Sequence[Result], said: Said) -> None:
+    if said.by.strip().startswith(STAND_IN.strip()):
+        raise BadInput(f"--by {said.by!r} is no person's name; so begin those of a dry run's stand-ins")
     store.record_results(results, by=Actor.person(said.by), now=clock_of(lab, store).now())
 
 

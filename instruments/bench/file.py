@@ -153,7 +153,7 @@ class BenchFile:
             except BadInput as error:
                 raise BadInput(f"instrument {instrument}: {error}") from error
             own = driver.declared(declared)
-            self._drivers[instrument] = stand_in_driver(own) if instrument in self.by_calls else own
+            self._drivers[instrument] = stand_in_driver(own, declared.calls) if instrument in self.by_calls else own
         return self._drivers[instrument]
 
     def settings(self, instrument: str) -> Settings:
