@@ -128,6 +128,7 @@ _Changes = Callable[[History, Objective], tuple[list[Measurement], list[str]]]
 
 
 def _change(lab: Lab, campaign: str | None, changes: _Changes, said: Said) -> Changed:
+    _refuse_stand_in(said)
     with open_campaign(lab, campaign) as (store, history):
         _, objective = files_of(history.campaign)
         measurements, known = changes(history, objective)
@@ -136,9 +137,12 @@ def _change(lab: Lab, campaign: str | None, changes: _Changes, said: Said) -> Ch
         return Changed(tuple(measurements), _look(store, history), objective, tuple(known))
 
 
-def _record(store: Store, lab: Lab, results: Sequence[Result], said: Said) -> None:
+def _refuse_stand_in(said: Said) -> None:
     if said.by.strip().startswith(STAND_IN.strip()):
         raise BadInput(f"--by {said.by!r} is no person's name; so begin those of a dry run's stand-ins")
+
+
+def _record(store: Store, lab: Lab, results: Sequence[Result], said: Said) -> None:
     store.record_results(results, by=Actor.person(said.by), now=clock_of(lab, store).now())
 
 
@@ -190,6 +194,7 @@ def bring(
         BadInput: Names the row and what is wrong with it; nothing is recorded then.
     """
     said = Said(by, reason, evidence=evidence)
+    _refuse_stand_in(said)
     with open_campaign(lab, campaign) as (store, history):
         space, objective = files_of(history.campaign)
         places = _numbered(entries, space, objective, outside=outside)

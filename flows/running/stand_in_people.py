@@ -74,7 +74,9 @@ class StandInPeople:
 
     def act(self, history: History) -> bool:
         """Answer what is due by now; return whether anything was recorded."""
-        answers = [self._answer(one) for one in steps_waiting(history, self.bench) if self._is_due(one)] if self.made.stand_ins.people else []
+        answers = (
+            [self._answer(one) for one in steps_waiting(history, self.bench) if self._is_due(one)] if self.made.stand_ins.people else []
+        )
         for answer in answers:
             self.store.answer_work(answer, code=None, now=self.clock.now())
         results = list(self._results(history))
