@@ -93,6 +93,8 @@ class Declarations(_Declared):
     instruments: dict[str, Declaration] = Field(default_factory=dict)
     people: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """Who is asked by the campaign, and what they bring back: the plant has no body of them."""
+    sampled: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """By channel what was drawn from the prior that its response names (`responses.SampledFunction`)."""
 
 
 class StandInSection(BaseModel):

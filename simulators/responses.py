@@ -20,18 +20,17 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from orchestrator.errors import BadInput
 from orchestrator.plugins import DEVICES, find_plugin, is_file
+from simulators.interpolation import Drawn, SampledFunction
+from simulators.setting import MIDDLE, Setting, Value, reach_of
 
 _FEATURES: Final = 128
 """Random features: the kernel is met within a few hundredths."""
 _NOISE: Final = 0.01
 """Standard deviation of a smooth function's reading, as a share of its range, where none is declared."""
 _DAY: Final = 86400.0
-_MIDDLE: Final = 0.5
-"""Where a setting is taken to stand that was not made yet, as a share of its range."""
 SOME_TEXT: Final = "stand-in"
 """What a text says that may be any."""
 
-Value = int | float | str
 Function = Callable[[Mapping[str, Value]], float]
 """Settings by `instrument.command.argument` -> the value, in the channel's unit."""
 
@@ -41,7 +40,7 @@ class ResponseSection(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    kind: Literal["smooth", "table", "function"] = "smooth"
+    kind: Literal["smooth", "table", "function", "prior"] = "smooth"
     between: tuple[float, float] | None = None
     """Of a smooth function: least and greatest value, in the channel's unit; without it what the bench file takes (`min`, `max`),
     else 0 to 1, 0 to 100 for a percentage."""
@@ -53,8 +52,12 @@ class ResponseSection(BaseModel):
     """A CSV file beside the plant file."""
     column: str | None = None
     """Its column with the values."""
+    prior: str | None = None
+    """A meta-trained prior beside the plant file: the function of one task is drawn from it, by the seed."""
+    target: str | None = None
+    """Its target, where it knows several."""
     inputs: dict[str, str] = {}
-    """`instrument.command.argument` -> its column of the table."""
+    """`instrument.command.argument` -> its column of the table, or its parameter of the prior."""
     between_rows: Literal["nearest", "interpolated"] = "nearest"
     """What stands between rows: the nearest row, or rows weighted by the inverse square of their distance."""
     noise: Annotated[float, Field(ge=0.0)] | None = None
@@ -72,32 +75,11 @@ class ResponseSection(BaseModel):
             raise ValueError("a response of kind function names it: function = 'MODULE:NAME'")
         if self.kind == "table" and (self.table is None or self.column is None or not self.inputs):
             raise ValueError("a response of kind table needs table, column and inputs")
+        if self.kind == "prior" and (self.prior is None or not self.inputs):
+            raise ValueError("a response of kind prior needs prior and inputs")
         if self.between is not None and self.between[0] >= self.between[1]:
             raise ValueError(f"between = {list(self.between)}; expected the least value first")
         return self
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """What may be set, or be said: the range of a number, or the texts that are legal."""
-
-    low: float | None = None
-    high: float | None = None
-    values: tuple[str, ...] = ()
-
-    def share(self, value: Value) -> float:
-        """Return where a value stands in the range, 0 to 1; without a range, its order of magnitude."""
-        if isinstance(value, str):
-            known = self.values.index(value) / max(1, len(self.values) - 1) if value in self.values else _uniform(value)
-            return float(known)
-        if self.low is None or self.high is None or self.low >= self.high or not math.isfinite(self.high - self.low):
-            return math.copysign(math.log10(1.0 + abs(value)), value)
-        return (value - self.low) / (self.high - self.low)
-
-    def nearest(self, value: float) -> float:
-        """Return the number in the range that lies nearest."""
-        raised = value if self.low is None else max(value, self.low)
-        return raised if self.high is None else min(raised, self.high)
 
 
 _ANY: Final = Setting()
@@ -114,6 +96,8 @@ class Room:
     """From where files are named."""
     declared: Mapping[str, ResponseSection] = field(default_factory=dict)
     """What the plant file says of channels, by `instrument.channel`."""
+    sampled: Mapping[str, SampledFunction] = field(default_factory=dict)
+    """What was drawn from priors, by `instrument.channel`."""
     made: dict[str, Value] = field(default_factory=dict)
     """What was last set."""
     _functions: dict[str, Function] = field(default_factory=dict)
@@ -188,6 +172,10 @@ class Room:
             return _loaded(section.function or "", self.folder)
         if section.kind == "table":
             return _Table.read(section, self.folder, self.settings).value
+        if section.kind == "prior":
+            if channel not in self.sampled:
+                raise BadInput("nothing was drawn from its prior; a plant that is started by `athanor` is given it")
+            return Drawn(section.inputs, self.sampled[channel], unit).value
         return self._smooth(channel, *_range(section, unit, legal)).value
 
     def _smooth(self, channel: str, low: float, high: float) -> "_Smooth":
@@ -225,7 +213,7 @@ class _Smooth:
         """Return the value at these settings."""
         angles = self._phases.copy()
         for name, frequencies in self._frequencies.items():
-            share = self._settings[name].share(made[name]) if name in made else _MIDDLE
+            share = self._settings[name].share(made[name]) if name in made else MIDDLE
             angles += frequencies * share
         drawn = float(self._weights @ np.cos(angles))
         return self._low + (self._high - self._low) * 0.5 * (1.0 + math.erf(drawn / math.sqrt(2.0)))
@@ -268,7 +256,7 @@ class _Table:
 
     def value(self, made: Mapping[str, Value]) -> float:
         """Return the value at these settings."""
-        here = np.array([self.settings[name].share(made[name]) if name in made else _MIDDLE for name in self.names])
+        here = np.array([self.settings[name].share(made[name]) if name in made else MIDDLE for name in self.names])
         distances = np.square(self.rows - here).sum(axis=1)
         if self.is_nearest or distances.min() == 0.0:
             return float(self.values[int(distances.argmin())])
@@ -284,9 +272,7 @@ def _ranged(setting: Setting, rows: Sequence[Mapping[str, str]], column: str, pa
     """Give a setting without a range that of its column: distances count shares of ranges."""
     if setting.values or (setting.low is not None and setting.high is not None):
         return setting
-    cells = [_cell(row, column, path, line) for line, row in _numbered(rows)]
-    numbers = [one for one in cells if not isinstance(one, str)]
-    return Setting(min(numbers), max(numbers)) if numbers else Setting(values=tuple(sorted({str(one) for one in cells})))
+    return reach_of([_cell(row, column, path, line) for line, row in _numbered(rows)])
 
 
 def _cell(row: Mapping[str, str], column: str, path: Path, line: int) -> Value:
@@ -343,7 +329,3 @@ class _Checked:
 def _generator(*parts: object) -> np.random.Generator:
     digest = hashlib.sha256("\0".join(map(str, parts)).encode()).digest()
     return np.random.default_rng(np.frombuffer(digest, dtype=np.uint32))
-
-
-def _uniform(text: str) -> float:
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big") / float(1 << 48)

@@ -24,7 +24,8 @@ from orchestrator.units import convert
 from simulators.body import Body
 from simulators.clock import Moment
 from simulators.declarations import Declaration, DeclaredChannel, DeclaredCommand, StandInSection, Value
-from simulators.responses import Room, Setting
+from simulators.responses import Room
+from simulators.setting import Setting
 from simulators.truth import PhysicalEvent, Record, TruthValue
 
 logger = logging.getLogger(__name__)

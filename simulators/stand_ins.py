@@ -8,8 +8,10 @@ from typing import Final
 from orchestrator.errors import BadInput
 from simulators.body import Body
 from simulators.declarations import Declaration, Declarations, StandInSection, Wire
+from simulators.interpolation import SampledFunction
 from simulators.plantfile import LoadedPlant, OpcUaLinkSection, PlantFile, PluginSection, SerialLinkSection
-from simulators.responses import Room, Setting
+from simulators.responses import Room
+from simulators.setting import Setting
 from simulators.stand_in import StandIn
 from simulators.stand_in_calls import CallStandIn
 from simulators.stand_in_lines import TextStandIn
@@ -65,7 +67,8 @@ def room_of(plant: PlantFile, declared: Declarations, *, seed: int, folder: Path
         for command, described in one.commands.items()
         for argument, spec in described.arguments.items()
     }
-    return Room(seed, settings, folder, plant.responses)
+    sampled = {name: SampledFunction.model_validate(one) for name, one in declared.sampled.items()}
+    return Room(seed, settings, folder, plant.responses, sampled)
 
 
 def _device(declaration: Declaration, section: StandInSection, room: Room) -> PluginSection:

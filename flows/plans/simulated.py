@@ -1,6 +1,6 @@
 """The simulated devices of a bench: those of its plant file, and stand-ins for all others."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -44,6 +44,8 @@ class SimulatedBench:
     later: Collection[str] = ()
     """Targets whose values come after the run."""
     sections: PeopleSections = field(default_factory=PeopleSections)
+    priors: Mapping[str, ResponseSection] = field(default_factory=dict)
+    """Responses that are drawn from a prior, by channel."""
 
     @property
     def told(self) -> dict[str, str]:
@@ -53,7 +55,11 @@ class SimulatedBench:
     @property
     def declarations(self) -> dict[str, Any] | None:
         """What the plant makes stand-ins from; None where it makes none."""
-        return self.stand_ins.document if self.stand_ins else None
+        return self.declared({})
+
+    def declared(self, sampled: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the same with the functions that were drawn from priors."""
+        return {**self.stand_ins.document, "sampled": dict(sampled)} if self.stand_ins else None
 
 
 def simulated(bench: BenchFile, later: Collection[str] | None = None) -> SimulatedBench:
@@ -78,12 +84,20 @@ def simulated(bench: BenchFile, later: Collection[str] | None = None) -> Simulat
     if later is not None and (strange := sorted(name for name in responses if "." not in name and name not in later)):
         known = ", ".join(later) or "none"
         raise BadInput(f"plant file {path}: responses.{strange[0]}: no such target that comes later; they are {known}")
-    return SimulatedBench(path, made, later or (), _of_people(made, sections, responses, path))
+    return SimulatedBench(path, made, later or (), _of_people(made, sections, responses, path), _priors(responses, path))
 
 
 def names_of_stand_ins(plan: Plan, kind: LabKind) -> Mapping[str, str]:
     """Return what people are told of each stand-in of a campaign; empty in a live lab, and where there is none."""
     return simulated(plan.bench, plan.objective.later).told if plan.bench is not None and kind == "dry" else {}
+
+
+def _priors(responses: Mapping[str, Any], path: Path) -> dict[str, ResponseSection]:
+    own = {name: one for name, one in responses.items() if isinstance(one, dict) and one.get("kind") == "prior"}
+    try:
+        return PeopleSections.model_validate({"responses": own}).responses
+    except ValidationError as error:
+        raise explain(error, what=f"plant file {path}") from error
 
 
 def _of_people(made: StandIns, sections: Mapping[str, Any], responses: Mapping[str, Any], path: Path) -> PeopleSections:
@@ -102,6 +116,10 @@ def _table(document: Mapping[str, Any], key: str, path: Path) -> Mapping[str, An
     return found
 
 
+Drawing = Callable[[SimulatedBench, int], Mapping[str, Any]]
+"""Draws the functions that a dry run's responses have from priors, by channel, given the seed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Started:
     """Simulated devices that run."""
@@ -113,8 +131,15 @@ class Started:
     """What people are told of each stand-in, by the instruments' names."""
 
 
-def start_plant(bench: Path, *, lab: Path | None, rate: float, seed: int) -> Started:
+def start_plant(bench: Path, *, lab: Path | None, rate: float, seed: int, drawing: Drawing) -> Started:
     """Start the plant of a bench at so many lab seconds per wall second.
+
+    Args:
+        bench: The bench file.
+        lab: The lab's folder; None for the one beside the file.
+        rate: Lab seconds per wall second.
+        seed: Of all that is drawn by chance.
+        drawing: Draws what priors say, which takes the models' libraries.
 
     Raises:
         BadInput: A driver cannot be loaded, or the plant file is wrong.
@@ -124,7 +149,7 @@ def start_plant(bench: Path, *, lab: Path | None, rate: float, seed: int) -> Sta
     check_room(lab_folder(lab, beside=file.path, kind="dry"))
     found = make_lab(lab, beside=file.path, kind="dry")
     secured = secured_links(file)
-    declared = made.declarations
+    declared = made.declared(drawing(made, seed))
     endpoints = ensure_plant(found.path, made.plant, bench_sha256=file.sha256, seed=seed, rate=rate, secured=secured, stand_ins=declared)
     return Started(found, endpoints, made.told)
 

@@ -17,6 +17,7 @@ from flows.plans.lab import Lab, LabKind, Tell, lab_folder, make_lab
 from flows.plans.ledger import hold_campaign, open_store, unknown_runs
 from flows.plans.plan import Plan, admit, load_plan, recorded_bench
 from flows.plans.policy import policy_of
+from flows.plans.sampled_priors import sampled_priors
 from flows.plans.simulated import names_of_stand_ins, simulated
 from flows.plans.stocks import StockBook
 from flows.prefect_server.server import ServerUse, prepare_prefect
@@ -278,7 +279,7 @@ class _Session:
                 rate=options.rate,
                 formerly=former_benches(self.store.events(plan.file.name)),
                 secured=secured_links(plan.bench),
-                stand_ins=made.declarations,
+                stand_ins=made.declared(sampled_priors(made, options.plant_seed)),
             )
         ensure_bench(lab.path, plan.bench.path, lab.endpoints, sha256=plan.bench.sha256)
         return lab_clock(lab.endpoints), plan.bench.sha256

@@ -10,6 +10,7 @@ from math import floor, log10
 from typing import Final
 
 from flows.plans.plan import Plan
+from flows.plans.sampled_priors import sampled_priors
 from flows.plans.simulated import SimulatedBench
 from flows.running.work_operations import WaitingStep, steps_waiting
 from orchestrator.clock import Clock
@@ -25,7 +26,9 @@ from orchestrator.ports import Bench, Result, Store
 from orchestrator.results import Said, added
 from orchestrator.work import check_answer
 from simulators.declarations import StandInSection
-from simulators.responses import ResponseSection, Room, Setting, Value
+from simulators.interpolation import SampledFunction
+from simulators.responses import ResponseSection, Room
+from simulators.setting import Setting, Value, reach_of
 
 _ANSWER_S: Final = 600.0
 """Lab s that a person takes, where nothing is declared."""
@@ -65,7 +68,8 @@ class StandInPeople:
         """
         targets = {one.name: one for one in plan.objective.targets if one.name in made.later}
         folder = made.plant.parent if made.plant is not None else plan.file.path.parent
-        room = Room(seed, _settings(plan), folder, _declared(made, targets))
+        sampled = {name: SampledFunction.model_validate(one) for name, one in sampled_priors(made, seed).items()}
+        room = Room(seed, _settings(plan), folder, _declared(made, targets), sampled)
         for name, target in targets.items():
             room.prepare(name, target.unit)
         for name, wanted in _wanted(plan, made):
@@ -161,14 +165,7 @@ def _made(steps: tuple[Step, ...]) -> dict[str, Value]:
 def _settings(plan: Plan) -> dict[str, Setting]:
     """Return how far the steps of the campaign's experiments reach, as its sampled configurations show."""
     made = [_made(plan.recipe.expand(one)) for one in plan.sample]
-    return {name: _reach([one[name] for one in made if name in one]) for name in dict.fromkeys(name for one in made for name in one)}
-
-
-def _reach(values: list[Value]) -> Setting:
-    numbers = [one for one in values if not isinstance(one, str)]
-    if len(numbers) < len(values):
-        return Setting(values=tuple(sorted(set(map(str, values)))))
-    return Setting(min(numbers), max(numbers))
+    return {name: reach_of([one[name] for one in made if name in one]) for name in dict.fromkeys(name for one in made for name in one)}
 
 
 def _wanted(plan: Plan, made: SimulatedBench) -> Iterator[tuple[str, WantedValue]]:

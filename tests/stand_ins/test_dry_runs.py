@@ -90,7 +90,7 @@ def test_a_plant_file_that_speaks_of_stand_ins_that_there_are_not_is_refused(pla
     [
         ("links = 3", r"links = 3; expected tables \[links.NAME\]"),
         ("[stand_ins.bath]\nlag_s = -1", r"stand_ins.bath.lag_s: .*greater than 0"),
-        ('[responses."scale.weight"]\nkind = "prior"', r"responses.scale.weight.kind: "),
+        ('[responses."scale.weight"]\nkind = "prior"', r"responses.scale.weight: .*needs prior and inputs"),
     ],
 )
 def test_what_is_wrong_in_the_tables_of_stand_ins_is_told_with_its_place(plant: str, line: str, tmp_path: Path) -> None:

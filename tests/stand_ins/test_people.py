@@ -22,7 +22,8 @@ from orchestrator.errors import BadInput
 from orchestrator.history import History
 from orchestrator.results import Said as SaidOf
 from orchestrator.work import check_person
-from simulators.responses import Room, Setting
+from simulators.responses import Room
+from simulators.setting import Setting
 from tests.people.bench import order
 from tests.people.lab import answers_in, waiting_lab
 from tests.reviewing.scripted import HandClock
