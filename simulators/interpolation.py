@@ -37,7 +37,8 @@ class Interpolation:
         """Lay a function through values (n) at points (n x d)."""
         level = float(values.mean())
         kernel = _matern(points, points) + _JITTER * np.eye(len(points))
-        return cls(points, np.linalg.solve(kernel, values - level), level)
+        weights: Array = np.linalg.solve(kernel, values - level).astype(np.float64)
+        return cls(points, weights, level)
 
     def at(self, point: Array) -> float:
         """Return the value at a point (d)."""
@@ -46,7 +47,8 @@ class Interpolation:
 
 def _matern(left: Array, right: Array) -> Array:
     scaled = math.sqrt(5.0) / _SCALE * np.sqrt(np.square(left[:, None, :] - right[None, :, :]).sum(axis=-1))
-    return (1.0 + scaled + scaled**2 / 3.0) * np.exp(-scaled)
+    kernel: Array = (1.0 + scaled + scaled**2 / 3.0) * np.exp(-scaled)
+    return kernel
 
 
 class SampledFunction(BaseModel):

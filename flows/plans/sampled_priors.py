@@ -1,5 +1,6 @@
 """Functions that priors hold likely, drawn for a dry run: the plant loads no model, and is given values at some hundred points."""
 
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +16,8 @@ from simulators.responses import ResponseSection
 
 _POINTS: Final = 384
 """Points at which a function is drawn: jointly, so that their covariance is a matrix of that size."""
+_SEED_BYTES: Final = 7
+"""Of a hash: what a generator of torch takes."""
 _JITTERS: Final = (0.0, 1e-9, 1e-7, 1e-5)
 """Of the mean variance; added until the covariance has a root."""
 
@@ -48,7 +51,7 @@ def _sampled(name: str, section: ResponseSection, folder: Path, seed: int) -> di
 
 def _stream(name: str, seed: int) -> int:
     """Return a seed of each channel's own: adding a channel changes no other."""
-    return seed * 1_000_003 + sum(ord(letter) * 31**place for place, letter in enumerate(name)) % 1_000_003
+    return int.from_bytes(sha256(f"{seed}\0{name}".encode()).digest()[:_SEED_BYTES], "big")
 
 
 def _only_target(file: PriorFile) -> str:
@@ -69,12 +72,14 @@ def _draw(file: PriorFile, target: str, rows: list[dict[str, Any]], generator: t
         posterior = models[chosen].posterior(file.encoding.encode(rows))
         mean, covariance = posterior.mean.squeeze(-1), posterior.distribution.covariance_matrix
         noise = torch.randn(len(rows), dtype=torch.float64, generator=generator)
-        return mean + _root(covariance) @ noise
+        drawn: torch.Tensor = mean + _root(covariance) @ noise
+        return drawn
 
 
 def _root(covariance: torch.Tensor) -> torch.Tensor:
     height = covariance.diagonal().mean() * torch.eye(len(covariance), dtype=covariance.dtype)
     for jitter in _JITTERS:
+        root: torch.Tensor
         root, failed = torch.linalg.cholesky_ex(covariance + jitter * height)
         if not failed:
             return root

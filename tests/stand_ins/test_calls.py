@@ -333,9 +333,9 @@ def mixed(folder: Path) -> Path:
     return folder
 
 
-def ended(stage: Stage, command: str, **arguments: float | str) -> dict[str, float | str | None]:
+def ended(stage: Stage, ask: Call) -> dict[str, float | str | None]:
     """Have a call carried out; return what it brought."""
-    driver, ask = stage.driver("film"), call(command, **arguments)
+    driver = stage.driver("film")
     before = dict(driver.baseline(ask))
     driver.perform(ask)
     return {one.channel: one.value if one.text is None else one.text for one in stage.ended(driver, ask, before).readings}
@@ -344,8 +344,8 @@ def ended(stage: Stage, command: str, **arguments: float | str) -> dict[str, flo
 def test_harmless_calls_of_an_instrument_are_carried_out_and_the_others_answered_each_with_its_own_returns(tmp_path: Path) -> None:
     with robot(mixed(tmp_path), MIXED) as stage:
         stage.bench = stage.bench.in_lab(make_lab(tmp_path / "lab", beside=tmp_path, kind="dry").path)
-        assert ended(stage, "look", mass=7.0) == {"area": 21.0}
-        brought = ended(stage, "cast", temperature=60.0, solvent="DMSO")
+        assert ended(stage, call("look", mass=7.0)) == {"area": 21.0}
+        brought = ended(stage, call("cast", temperature=60.0, solvent="DMSO"))
         assert brought.keys() == {"conductivity", "note"}
         assert 2.0 <= float(brought["conductivity"] or 0.0) <= 3.0
         assert brought["note"]
