@@ -1,5 +1,6 @@
 """What a campaign would do, offline: its limits, its time, its reagents and their cost; and which devices answer."""
 
+from collections.abc import Collection
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -47,15 +48,15 @@ def described(plan: Plan, lab: Path | None = None) -> dict[str, Any]:
     }
     if plan.bench is not None and plan.procedure is not None:
         described |= _estimates(plan)
-        described |= _dry_run(plan.bench)
+        described |= _dry_run(plan.bench, plan.objective.later)
         described["links"] = [*protection_of_links(plan.bench), *remarks_on_links(plan.bench, _live_lab(plan, lab))]
     return described
 
 
-def _dry_run(bench: BenchFile) -> dict[str, Any]:
+def _dry_run(bench: BenchFile, later: Collection[str]) -> dict[str, Any]:
     """Say what would answer in a dry run; a live bench needs none."""
     try:
-        return {"stand_ins": dict(simulated(bench).stand_ins.told), "no_dry_run": None}
+        return {"stand_ins": dict(simulated(bench, later).told), "no_dry_run": None}
     except BadInput as error:
         return {"stand_ins": {}, "no_dry_run": str(error)}
 

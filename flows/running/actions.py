@@ -11,6 +11,7 @@ from flows.plans.recipe import Recipe
 from flows.review.desk import Asker, PageOf, ReviewDesk, TerminalOnly, plain_page
 from flows.running.delivering import deliver
 from flows.running.recording import Recorder, Timings
+from flows.running.stand_in_people import StandInPeople
 from flows.running.waiting_steps import WaitingStep, waiting_in
 from orchestrator.clock import Clock
 from orchestrator.domain.campaign import GeneralSpec, ReviewSpec
@@ -49,6 +50,8 @@ class Setup:
     asker: Asker = field(default_factory=TerminalOnly)
     page: PageOf = plain_page
     timings: Timings = field(default_factory=Timings)
+    stand_ins: StandInPeople | None = None
+    """Answer in people's place; None where people do it themselves."""
 
 
 class Steps:
@@ -236,8 +239,14 @@ class Steps:
 
     def _note_waiting(self, run: ExperimentRun, report: RunReport) -> None:
         self._waiting.pop(run.run_key, None)
+        if self.setup.stand_ins is not None:
+            return
         for one in waiting_in(self.history, run, report):
             self._waiting[run.run_key] = one
+
+    def stand_ins_answer(self) -> bool:
+        """Have answered what people would be waited for; return whether anything was."""
+        return self.setup.stand_ins is not None and self.setup.stand_ins.act(self.history)
 
     def deliver(self, action: Deliver) -> None:
         """Tell the bench what a person answered to a step that waits there."""

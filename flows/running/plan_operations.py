@@ -9,7 +9,7 @@ from flows.plans.lab import Lab, LabKind, clock_of, make_lab
 from flows.plans.ledger import open_campaign, open_store, the_campaign
 from flows.plans.plan import Plan, load_plan, stored_plan
 from flows.plans.policy import policy_of
-from flows.plans.simulated import simulated
+from flows.plans.simulated import names_of_stand_ins
 from flows.review.answering import edits_of, values_of
 from flows.review.by_hand import Editor, editor_of, proposal_by_hand
 from flows.review.restricting import allowed_of, new_restriction, outside
@@ -36,7 +36,8 @@ def amend(lab: Lab, file: Path, *, data: Path | None, by: str, reason: str) -> A
     name = plan.file.name
     try:
         with CampaignLock(lab.path, name), open_store(lab) as store:
-            made = amendment_of(History.of(store.changes(the_campaign(store, lab, name).name)), plan)
+            history = History.of(store.changes(the_campaign(store, lab, name).name))
+            made = amendment_of(history, plan, names_of_stand_ins(plan, lab.kind))
             now = clock_of(lab, store).now()
             store.update_campaign(made.record, kind=EventKind.AMENDED, by=Actor.person(by), now=now, payload=made.payload(reason))
     except LockHeld as error:
@@ -73,10 +74,10 @@ def draft(
     with open_store(lab, create=True) as store:
         if any(one.name == plan.file.name for one in store.campaigns()):
             raise BadInput(f"campaign {plan.file.name} is in the ledger of lab {lab.path} already; results can be brought into it")
-        named = {"stand_ins": told} if kind == "dry" and plan.bench is not None and (told := simulated(plan.bench).stand_ins.told) else {}
         if plan.lacks_prior:
             make_prior(plan, data)
             plan = load_plan(file, data=data)
+        named = {"stand_ins": told} if (told := names_of_stand_ins(plan, kind)) else {}
         record = CampaignRecord(name=plan.file.name, snapshot={**plan.snapshot, "rate": 1.0, **named})
         store.create_campaign(record, by=Actor.person(by), now=clock_of(lab, store).now())
     return lab, record

@@ -17,7 +17,8 @@ from flows.plans.lab import Lab, LabKind, Tell, lab_folder, make_lab
 from flows.plans.ledger import hold_campaign, open_store, unknown_runs
 from flows.plans.plan import Plan, admit, load_plan, recorded_bench
 from flows.plans.policy import policy_of
-from flows.plans.simulated import simulated
+from flows.plans.sampled_priors import sampled_priors
+from flows.plans.simulated import names_of_stand_ins, simulated
 from flows.plans.stocks import StockBook
 from flows.prefect_server.server import ServerUse, prepare_prefect
 from flows.report.write import write_report_of
@@ -29,6 +30,7 @@ from flows.running.failed_start import Start, failed_start_leaves_nothing, has_b
 from flows.running.log_file import log_to
 from flows.running.notices import Teller
 from flows.running.run_loop import Ended
+from flows.running.stand_in_people import StandInPeople
 from flows.running.steering import LEFT_IN_PAGE, Steering
 from instruments.bench.endpoints import secured_links
 from instruments.bench_client.client import HostClient
@@ -234,7 +236,17 @@ class _Session:
         kind = self.lab.kind if plan.needs_wires else "recorded"
         page = PageMaker(plan, policy, kind, self._bench_state, StockBook(self.store, self.name))
         general, rules = plan.file.spec.campaign, plan.file.spec.review
-        return Setup(general, plan.space, plan.objective, policy, plan.recipe, *places, rules, self._asker(), page)
+        people = self._stand_in_people(bench, clock)
+        return Setup(general, plan.space, plan.objective, policy, plan.recipe, *places, rules, self._asker(), page, stand_ins=people)
+
+    def _stand_in_people(self, bench: Bench, clock: Clock) -> StandInPeople | None:
+        """Return what answers in people's place in a dry lab; None where nobody is asked for anything."""
+        if self.plan.bench is None or self.lab.kind != "dry":
+            return None
+        made = simulated(self.plan.bench, self.plan.objective.later)
+        if not made.stand_ins.people and not made.later:
+            return None
+        return StandInPeople.of(self.plan, made, seed=self.options.plant_seed, store=self.store, bench=bench, clock=clock)
 
     def _carried(self, steps: Steps, notifier: Notifier) -> Carried:
         steering = Steering(self.lab, self.name, self.plan.needs_wires)
@@ -258,7 +270,7 @@ class _Session:
         if plan.bench is None:
             return LiveClock(), ""
         if lab.kind == "dry":
-            made = simulated(plan.bench)
+            made = simulated(plan.bench, plan.objective.later)
             ensure_plant(
                 lab.path,
                 made.plant,
@@ -267,7 +279,7 @@ class _Session:
                 rate=options.rate,
                 formerly=former_benches(self.store.events(plan.file.name)),
                 secured=secured_links(plan.bench),
-                stand_ins=made.declarations,
+                stand_ins=made.declared(sampled_priors(made, options.plant_seed)),
             )
         ensure_bench(lab.path, plan.bench.path, lab.endpoints, sha256=plan.bench.sha256)
         return lab_clock(lab.endpoints), plan.bench.sha256
@@ -275,7 +287,7 @@ class _Session:
     @property
     def _stand_ins(self) -> Mapping[str, str]:
         """What people are told of each stand-in; empty where there is none."""
-        return simulated(self.plan.bench).stand_ins.told if self.plan.bench is not None and self.lab.kind == "dry" else {}
+        return names_of_stand_ins(self.plan, self.lab.kind)
 
     def _announce(self) -> None:
         tell = self.surroundings.tell

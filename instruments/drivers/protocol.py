@@ -116,6 +116,11 @@ class DeclaredCall:
     simulated: str | None = None
     """`module:name` of a Python function that a dry lab runs in its place."""
 
+    @property
+    def is_harmless(self) -> bool:
+        """Whether a dry lab may carry it out, or the function in its place."""
+        return self.pure or self.simulated is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:

@@ -55,7 +55,7 @@ class WorkAnswer(Frozen):
     reason: str | None = None
     """Why it was not done, or what went wrong."""
     comment: str = ""
-    via: Literal["page", "terminal"] = "terminal"
+    via: Literal["page", "terminal", "dry-run"] = "terminal"
     status: AnswerStatus = AnswerStatus.RECEIVED
     refusal: str | None = None
     """Why it was refused."""
