@@ -20,7 +20,7 @@ def inspect_calls(bench: BenchFile) -> None:
         BadInput: One line: it cannot be imported, or not be called as declared.
     """
     for name, spec in bench.spec.instruments.items():
-        if spec.calls:
+        if spec.calls or spec.object:
             _sources(bench, name)
 
 
@@ -35,7 +35,8 @@ def functions_of(bench: BenchFile) -> tuple[Plugin, ...]:
 
 def _functions(bench: BenchFile) -> Iterator[Plugin]:
     for name, spec in bench.spec.instruments.items():
-        modules = {one.function.partition(":")[0] for one in spec.calls.values() if one.function is not None}
+        named = [*(one.function for one in spec.calls.values()), spec.object.make if spec.object else None]
+        modules = {one.partition(":")[0] for one in named if one is not None}
         if all(_lies_beside(bench, module) for module in modules):
             continue
         for function, (source, sha256) in _sources(bench, name).items():
@@ -105,7 +106,9 @@ def refuse_people(bench: BenchFile) -> None:
 
 
 def needs_stand_in(spec: InstrumentSpec) -> bool:
-    """Say whether none of an instrument's functions and commands may be carried out in a dry run: a stand-in answers then."""
+    """Say whether none of an instrument's calls may be carried out in a dry run: a stand-in answers then, as for every object."""
+    if spec.object is not None:
+        return True
     acting = [one for one in spec.calls.values() if one.function or one.command]
     return bool(acting) and not any(one.pure or one.simulated for one in acting)
 

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from instruments.bench.call_spec import ArgumentKeys, CallSpec, ReturnKeys, check_keys, declared_call
 from instruments.bench.lanes import check_lane
+from instruments.bench.object_spec import check_object, declared_channels, declared_object
 from instruments.bench.prices import Price
 from instruments.bench.spec import BenchGeneralSpec, BenchSpec, FunctionSpec, HazardSpec, ParkSpec, StockSpec
 from instruments.drivers.completeness import require_complete
@@ -176,6 +177,8 @@ class BenchFile:
             functions={name: _function(f"instrument {instrument}, functions.{name}", one) for name, one in spec.functions.items()},
             device=self.spec.links[spec.link].device if spec.link in self.spec.links else None,
             calls={name: declared_call(f"instrument {instrument}, calls.{name}", one) for name, one in spec.calls.items()},
+            made=declared_object(spec.object),
+            channels=declared_channels(instrument, spec.channels),
             lab=self.lab,
             origin=self.origin,
         )
@@ -399,6 +402,7 @@ def _check_drivers(bench: BenchFile) -> None:
                 raise BadInput(f"instrument {name}: unknown safe action {action!r}; legal: {legal}")
         check_lane(name, spec, bench.driver(name))
         check_keys(name, spec.calls, bench.driver(name), spec.driver)
+        check_object(name, spec.object, spec.channels, bench.driver(name), spec.driver)
     _ = bench.envelope
 
 
