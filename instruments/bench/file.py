@@ -396,13 +396,13 @@ def _require_complete(bench: BenchFile) -> None:
 
 def _check_drivers(bench: BenchFile) -> None:
     for name, spec in bench.spec.instruments.items():
+        check_object(name, spec.object, spec.channels, bench.driver(name), spec.driver)
         for action in spec.safe_state:
             if action not in bench.driver(name).SAFE_ACTIONS:
                 legal = ", ".join(sorted(bench.driver(name).SAFE_ACTIONS)) or "none"
                 raise BadInput(f"instrument {name}: unknown safe action {action!r}; legal: {legal}")
         check_lane(name, spec, bench.driver(name))
         check_keys(name, spec.calls, bench.driver(name), spec.driver)
-        check_object(name, spec.object, spec.channels, bench.driver(name), spec.driver)
     _ = bench.envelope
 
 

@@ -4,7 +4,8 @@ Started like `child.py`, whose calls it carries out, and like it of the standard
 calls it is asked
 
     {id, stage: "made" | "armed"} -> {id, told: {identity, version}} | {id, error}
-    {id, do: CALL, arguments}     -> {id, told: {NAME: [value, unit]}} | {id, error}
+    {id, do: CALL, arguments, heed: whether reported errors count}
+                                  -> {id, told: {NAME: [value, unit]}} | {id, error}
     {id, read: [CHANNEL, ...]}    -> {id, told: {CHANNEL: [value, unit]}} | {id, error}
 
 Nothing of these three is kept on the disk: a setting may be made again, and what is read is told at once.
@@ -67,6 +68,8 @@ class ObjectChild(child.Child):
         self.why_not = "it was never armed"
         """Why calls are refused as long as it is not armed."""
         self.errors: Errors | None = None
+        self.heeds = True
+        """Whether errors that the device reports fail what is done: not those of a safe action."""
 
     # ----------------------------------------------------------------- requests
 
@@ -88,10 +91,11 @@ class ObjectChild(child.Child):
         if "stage" in request:
             self.reply(request, lambda: self.reach(request["stage"]))
         elif "do" in request:
-            self.reply(request, lambda: self.done(request["do"], request["arguments"]))
+            self.reply(request, lambda: self.done(request["do"], request["arguments"], heed=request["heed"]))
         elif "read" in request:
             self.reply(request, lambda: {name: child.plain(self.read(name)) for name in request["read"]})
         elif self.is_armed:
+            self.heeds = True
             self.carry_out(request)
         else:
             self.say({"id": request["id"], "refused": self.why_not})
@@ -234,10 +238,11 @@ class ObjectChild(child.Child):
             raise child.Failed("unarmed", "it is made when the bench is armed; object.silent says that this sends nothing")
         return self.value_at(self.wanted["channels"][channel])
 
-    def done(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Do at once what a declared call says."""
+    def done(self, name: str, arguments: dict[str, Any], *, heed: bool) -> dict[str, Any]:
+        """Do at once what a declared call says; what the device reports meanwhile may be of something before it."""
         if not self.is_armed:
             raise child.Failed("unarmed", self.why_not)
+        self.heeds = heed
         return dict(child.told(self.value_of(name, arguments), self.declared[name]["returns"]))
 
     def value_of(self, name: str, arguments: dict[str, Any]) -> Any:
@@ -257,6 +262,8 @@ class ObjectChild(child.Child):
         lines = [] if self.errors is None else self.errors.lines
         lines.clear()
         value = act()
+        if not self.heeds:
+            return value
         if self.wanted["check_errors"] and not lines:
             lines += [str(one) for one in self.called(self.wanted["check_errors"]) or ()]
         if lines:

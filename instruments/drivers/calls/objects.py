@@ -103,10 +103,7 @@ class ObjectDevice(CalledDevice):
         if call.set is not None and (len(call.arguments) == 1) == (call.value is not None):
             raise BadInput(f"{what}: it sets {call.set}; expected one argument, or value = what it is always set to")
         if call.set is not None and (call.returns or call.time_limit is not None or len(call.arguments) > 1):
-            wrong = "returns" if call.returns else "time_limit" if call.time_limit is not None else "arguments"
-            raise BadInput(
-                f"{what}, {wrong}: what is set has one argument, {ANSWER_SECONDS:g} s and no returns; a method has what it needs"
-            )
+            raise BadInput(f"{what}: what is set has one argument, no returns and {ANSWER_SECONDS:g} s; more has a method, or a function")
         if call.safe and (needed := [one for one, spec in call.arguments.items() if spec.default is None]):
             raise BadInput(f"{what}: safe = true and argument {needed[0]!r}; a safe action is called with nothing")
 
@@ -228,8 +225,9 @@ class ObjectDevice(CalledDevice):
     @override
     def arm(self) -> None:
         """Make the object and set it up; what takes longer goes on beside, and whatever is asked meanwhile waits for it."""
+        self._stage = _ARMED
         if self._is_orphaned:
-            return
+            return  # it is armed once that one has left
         told = self._bring(_ARMED)
         if told:
             self._identity(told)
@@ -260,23 +258,23 @@ class ObjectDevice(CalledDevice):
         """Set a property and compare what is read back; of a call only ask that it be carried out."""
         self.check(call)
         if not self._is_set(call):
-            if self._staged(0.0) is not None:
-                self._living_child()
             return super().perform(call)
-        declared, what = self.CALLS[call.command], f"{call.command}"
+        declared = self.CALLS[call.command]
         defaults = {name: spec.default for name, spec in declared.arguments.items() if spec.default is not None}
         arguments = {**defaults, **call.arguments}
-        told = self._ask_now(what, {"do": call.command, "arguments": arguments})
-        for given, unit in told.values():
-            self._compare(call.command, declared, next(iter(arguments.values()), declared.value), given, unit)
+        told = self._ask_now(call.command, {"do": call.command, "arguments": arguments, "heed": True})
+        self._compare(call.command, declared, next(iter(arguments.values()), declared.value), told)
         return arguments
 
-    def _compare(self, command: str, declared: DeclaredCall, sent: Any, given: Any, unit: str | None) -> None:
+    def _compare(self, command: str, declared: DeclaredCall, sent: Any, told: Mapping[str, Any]) -> None:
         """Compare what was read back with what was set.
 
         Raises:
             DeviceError: They differ by more than is declared.
         """
+        if declared.set is None or not told:
+            return
+        ((given, unit),) = told.values()
         spec = next(iter(declared.arguments.values()), None)
         if spec is None or spec.unit is None:
             is_same, shown = given == sent, brief(sent)
@@ -349,4 +347,5 @@ class ObjectDevice(CalledDevice):
     def _do(self, name: str) -> None:
         declared = self.CALLS[name]
         arguments = {argument: spec.default for argument, spec in declared.arguments.items()}
-        self._ask_now(name, {"do": name, "arguments": arguments})
+        told = self._ask_now(name, {"do": name, "arguments": arguments, "heed": False})
+        self._compare(name, declared, next(iter(arguments.values()), declared.value), told)
