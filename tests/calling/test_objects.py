@@ -504,7 +504,8 @@ def test_a_machine_is_set_up_when_it_is_armed_never_to_be_identified_and_stopped
         assert before is not None
         while (now := driver.read(["ticks"])[0].value) is not None and now <= before:  # what it does by itself goes on between calls
             pass
-    assert _wire(tmp_path) == ["make", "setup", "homed", "begin aspirate 10.0", "done aspirate 10.0", "stop"]
+        driver.make_safe("end")
+        assert _wire(tmp_path) == ["make", "setup", "homed", "begin aspirate 10.0", "done aspirate 10.0", "stop"]
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from instruments.drivers.calls.process import ChildProcess, interpreter_of
 from instruments.drivers.calls.python import beside
 from instruments.drivers.calls.returned import value_of
 from instruments.drivers.checks import channel_spec
+from instruments.drivers.marks import safe
 from instruments.drivers.protocol import (
     Call,
     ChannelSpec,
@@ -329,6 +330,14 @@ class ObjectDevice(CalledDevice):
     @override
     def _safe_actions(self) -> Mapping[str, Callable[[], object]]:
         return {**super()._safe_actions, **{name: partial(self._make_safe_by, name) for name, one in self.CALLS.items() if one.safe}}
+
+    @safe
+    def end(self) -> None:
+        """End what it carries out, also what an earlier host has begun; an idle object is let go as its package wants it."""
+        if self._child is not None and self._child.alive and not self._is_busy and self._staged(0.0) is not None:
+            self._let_go()
+        else:
+            super().end()
 
     def _make_safe_by(self, name: str) -> None:
         """Carry out a safe action by the child that is at hand, or, where that is busy, gone or silent, by a new one."""
