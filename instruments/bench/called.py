@@ -20,7 +20,7 @@ def inspect_calls(bench: BenchFile) -> None:
         BadInput: One line: it cannot be imported, or not be called as declared.
     """
     for name, spec in bench.spec.instruments.items():
-        if spec.calls:
+        if spec.calls or spec.object:
             _sources(bench, name)
 
 
@@ -35,7 +35,8 @@ def functions_of(bench: BenchFile) -> tuple[Plugin, ...]:
 
 def _functions(bench: BenchFile) -> Iterator[Plugin]:
     for name, spec in bench.spec.instruments.items():
-        modules = {one.function.partition(":")[0] for one in spec.calls.values() if one.function is not None}
+        named = [*(one.function for one in spec.calls.values()), spec.object.make if spec.object else None]
+        modules = {one.partition(":")[0] for one in named if one is not None}
         if all(_lies_beside(bench, module) for module in modules):
             continue
         for function, (source, sha256) in _sources(bench, name).items():
@@ -100,6 +101,11 @@ def calls_of_people(spec: InstrumentSpec) -> list[str]:
 def answered_calls(spec: InstrumentSpec) -> list[str]:
     """Name the calls that a dry run must not carry out: a stand-in answers those."""
     return [name for name, one in spec.calls.items() if _acts(one)]
+
+
+def needs_stand_in(spec: InstrumentSpec) -> bool:
+    """Say whether a stand-in answers for an instrument in a dry run: for every object, and for what must not be carried out."""
+    return spec.link is None and (spec.object is not None or bool(answered_calls(spec)))
 
 
 def _acts(spec: CallSpec) -> bool:

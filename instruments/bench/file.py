@@ -17,6 +17,7 @@ from instruments.bench.beside import files_beside
 from instruments.bench.call_spec import ArgumentKeys, CallSpec, ReturnKeys, check_keys, declared_call
 from instruments.bench.delivery import check_delivery
 from instruments.bench.lanes import check_lane
+from instruments.bench.object_spec import check_object, declared_channels, declared_object
 from instruments.bench.prices import Price
 from instruments.bench.spec import BenchGeneralSpec, BenchSpec, FunctionSpec, HazardSpec, ParkSpec, StockSpec
 from instruments.drivers.completeness import require_complete
@@ -176,6 +177,8 @@ class BenchFile:
             functions={name: _function(f"instrument {instrument}, functions.{name}", one) for name, one in spec.functions.items()},
             device=self.spec.links[spec.link].device if spec.link in self.spec.links else None,
             calls={name: declared_call(f"instrument {instrument}, calls.{name}", one) for name, one in spec.calls.items()},
+            made=declared_object(spec.object),
+            channels=declared_channels(instrument, spec.channels),
             lab=self.lab,
             origin=self.origin,
         )
@@ -381,6 +384,7 @@ def _require_complete(bench: BenchFile) -> None:
 
 def _check_drivers(bench: BenchFile) -> None:
     for name, spec in bench.spec.instruments.items():
+        check_object(name, spec.object, spec.channels, bench.driver(name), spec.driver)
         for action in spec.safe_state:
             if action not in bench.driver(name).SAFE_ACTIONS:
                 legal = ", ".join(sorted(bench.driver(name).SAFE_ACTIONS)) or "none"

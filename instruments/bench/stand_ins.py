@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Any, Final
 
-from instruments.bench.called import answered_calls, calls_of_people, dry_calls
+from instruments.bench.called import calls_of_people, dry_calls, needs_stand_in
 from instruments.bench.endpoints import CALLS
 from instruments.bench.file import BenchFile
 from instruments.bench.lanes import lane_of
@@ -83,7 +83,7 @@ def stand_ins(bench: BenchFile, simulated: Collection[str], by_calls: Collection
         links[link] = CALLS if set(names) & set(by_calls) else _wire(bench, link, names)
         found |= {name: _declaration(bench, name, links[link]) for name in names}
     for name, spec in bench.spec.instruments.items():
-        if spec.link is None and answered_calls(spec):
+        if needs_stand_in(spec):
             links[lane_of(bench.spec, name)] = CALLS
             found[name] = _declaration(bench, name, CALLS)
     dry_calls(replace(bench, by_calls=frozenset(found)))  # what a dry run must not carry out is said before anything is started
