@@ -124,7 +124,7 @@ class Allowance:
     def account(self, history: History, binding: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         """Say of each thing what is used, what it is limited to and what the experiments that are left may take.
 
-        The latter goes by the mean of the runs that were begun; None where there is none yet.
+        The latter goes by the mean of the runs that were begun; None where there is none yet, or nothing more will be.
         """
         currency = next((one.currency for one in prices_of(binding).values()), "")
         begun = [run for run in history.attempts() if run.status is not RunStatus.QUEUED]
@@ -133,7 +133,7 @@ class Allowance:
             name: {
                 "used": used.get(name, 0.0) / limit.scale,
                 "limit": None if limit.most is None else limit.most / limit.scale,
-                "rest": used.get(name, 0.0) / limit.scale / len(begun) * left if begun else None,
+                "rest": used.get(name, 0.0) / limit.scale / len(begun) * left if begun and not history.campaign.status.is_over else None,
                 "unit": limit.unit,
             }
             for name, limit in self.limits(currency).items()

@@ -1,6 +1,7 @@
 """A budget of more than experiments: what does not fit is not proposed, not approved by hand and not begun."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -99,9 +100,11 @@ def test_what_was_approved_before_the_budget_shrank_pauses_the_campaign_before_i
 def test_the_account_tells_what_is_used_and_what_the_rest_may_take() -> None:
     desk = desk_with({"experiments": 4, "money": "14 EUR", "stocks": {"precursor": "50 mL"}})
     desk.run()
-    account = Allowance(Budget.model_validate({"experiments": 4, "money": "14 EUR"})).account(desk.history, Priced().binding)
-    assert account["money"] == {"used": 12.0, "limit": 14.0, "rest": 12.0, "unit": "EUR"}
-    assert told(account["money"]) == "12 of 14 EUR used; the experiments that are left take about 12 more"
+    allowance, binding = Allowance(Budget.model_validate({"experiments": 4, "money": "14 EUR"})), Priced().binding
+    ended = allowance.account(desk.history, binding)["money"]
+    assert (ended, told(ended)) == ({"used": 12.0, "limit": 14.0, "rest": None, "unit": "EUR"}, "12 of 14 EUR used")
+    running = replace(desk.history, campaign=desk.history.campaign.evolve(status=CampaignStatus.RUNNING))
+    assert told(allowance.account(running, binding)["money"]) == "12 of 14 EUR used; the experiments that are left take about 12 more"
 
 
 FILE = """
