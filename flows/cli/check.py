@@ -71,6 +71,9 @@ def _print(plan: Plan, document: dict[str, Any]) -> None:
         there = document["reagents_there_mL"][name]
         console.print(f"  stock {name}: about {volume:.0f} of {there:.0f} mL{'  NOT ENOUGH' if volume > there else ''}")
     _print_cost(document)
+    for name, one in document["enough_for"].items():
+        line = "  budget, {0}: {limit} {unit}, enough for about {experiments} experiments{1}"
+        console.print(line.format(name.replace("_", " "), "" if one["experiments"] >= document["budget"] else "  NOT ENOUGH", **one))
     for name in document["hazards"]:
         console.print(f"  hazard: {name} may come up; then persons must sign, whatever the review rules say")
     _print_parking(plan)

@@ -44,6 +44,7 @@ def _document(found: "Standing") -> dict[str, Any]:
         "outdated": found.outdated,
         "unknown": [run.run_key for run in unknown_runs(history)],
         "stocks": found.stocks,
+        "used": found.account,
         "restrictions": found.restrictions,
         "requests": [one.number for one in history.open_requests],
         "constant": found.constant,
@@ -58,6 +59,7 @@ def _document(found: "Standing") -> dict[str, Any]:
 
 
 def _lines(found: "Standing", document: Mapping[str, Any]) -> Iterator[str]:
+    from flows.plans.allowance import told
     from orchestrator.results import run_name
     from orchestrator.store.place import ServerLedger
     from orchestrator.summary import quarantined
@@ -84,6 +86,8 @@ def _lines(found: "Standing", document: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {name}: {line}"
     for name, line in document["stocks"].items():
         yield f"  {name}: {line}"
+    for name, one in document["used"].items():
+        yield f"  {name.replace('_', ' ')}: {told(one)}"
     for name, process in document["processes"].items():
         yield f"  {name}: {'-' if process is None else 'pid {pid}, since {started}'.format(**process)}"
     for request in history.open_requests:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from instruments.bench.delivery import delivered
+from instruments.bench.prices import Price
 from instruments.bench.spec import StockSpec
 from orchestrator.domain.lifecycle import EvidenceKey, RunStatus
 from orchestrator.domain.records import ExperimentRun, Proposal, Step
@@ -24,6 +25,7 @@ _SLACK: Final = 1e-9
 """Of the filled volume: what is left may be exactly what is needed."""
 _PREFIX: Final = "stock "
 _LOT: Final = ": lot"
+_PRICE: Final = ": price"
 
 
 def _key(stock: str, part: str) -> str:
@@ -70,6 +72,12 @@ def bound_stocks(binding: Mapping[str, str]) -> tuple[BoundStock, ...]:
         for name in names
         if _key(name, "delivered by") in binding
     )
+
+
+def prices_of(binding: Mapping[str, str]) -> dict[str, Price]:
+    """Return what an approval binds of prices, by stock."""
+    names = [key.removeprefix(_PREFIX).removesuffix(_PRICE) for key in binding if key.startswith(_PREFIX) and key.endswith(_PRICE)]
+    return {name: Price.parse(binding[_key(name, "price")], what=f"stock {name}, price") for name in names}
 
 
 def needed(steps: Iterable[Step], binding: Mapping[str, str]) -> dict[Lot, float]:
@@ -140,7 +148,7 @@ class StockBook:
         return {one.name: (one, one.volume - drawn.get((one.name, one.lot), 0.0)) for one in stocks}
 
     def complaint(
-        self, history: History, binding: Mapping[str, str], steps: Sequence[Step], *, times: int = 1, waiting: bool = True
+        self, history: History, binding: Mapping[str, str], steps: Sequence[Step], *, times: int = 1, waiting: bool
     ) -> str | None:
         """Say which stock does not suffice for so many runs of these steps; None where all do."""
         needs = needed(steps, binding)

@@ -23,7 +23,7 @@ from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import digest
 from orchestrator.errors import NeedsPerson, StoreError
 from orchestrator.history import History, knowledge, lessons
-from orchestrator.loop import Adapt, Deliver, Execute, Expire, GiveUp, Ingest, Propose, Reconcile, Review, Settle
+from orchestrator.loop import NOTHING_LEFT, Adapt, Deliver, Execute, Expire, GiveUp, Ingest, Propose, Reconcile, Review, Settle
 from orchestrator.ports import Bench, Policy, Store
 
 logger = logging.getLogger(__name__)
@@ -59,12 +59,12 @@ class Steps:
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
-        self.desk = ReviewDesk(
-            setup.spec.name, setup.rules, setup.space, setup.recipe, setup.store, setup.clock, setup.page, setup.policy.predict
-        )
+        places = (setup.recipe, setup.store, setup.clock)
+        self.desk = ReviewDesk(setup.spec.name, setup.rules, setup.space, *places, setup.spec.budget, setup.page, setup.policy.predict)
         self.history = History.of(setup.store.changes(setup.spec.name))
         self._nothing_beside: frozenset[str] | None = None
-        """What was in hand when the policy had nothing left; None where it had something when it was last asked."""
+        """What was in hand when nothing was proposed; None where something was when the policy was last asked."""
+        self._nothing_because = NOTHING_LEFT
         self.doing: str | None = None
         """What is being done just now, for people who watch; None while the loop waits."""
         self._used_positions: set[str] | None = None
@@ -88,9 +88,9 @@ class Steps:
         return self.history
 
     @property
-    def exhausted(self) -> bool:
-        """Whether the policy had nothing left when it was last asked, and what may have stood in its way is still in hand."""
-        return self._nothing_beside is not None and self._nothing_beside == self._in_hand()
+    def exhausted(self) -> str | None:
+        """Why nothing was proposed when the policy was last asked, where what may have stood in its way is still in hand."""
+        return self._nothing_because if self._nothing_beside is not None and self._nothing_beside == self._in_hand() else None
 
     def _in_hand(self) -> frozenset[str]:
         asked = (one.proposal_id for one in self.history.newest() if one.status is ProposalStatus.PROPOSED)
@@ -102,9 +102,13 @@ class Steps:
     def propose(self, action: Propose) -> tuple[Proposal, ...]:
         """Ask the policy for a batch and record it."""
         started = time.perf_counter()
-        proposals = Proposer(self.setup.spec, self.setup.policy, self.setup.recipe).batch(self.history, action.count)
+        suggested = Proposer(self.setup.spec, self.setup.policy, self.setup.recipe).batch(self.history, action.count)
+        proposals, spent = self.desk.means.allowance.fitting(self.history, suggested)
         self._nothing_beside = None if proposals else self._in_hand()
-        if 0 < len(proposals) < action.count:
+        self._nothing_because = NOTHING_LEFT if spent is None else spent
+        if spent is not None:
+            logger.warning("campaign %s: %d of %d proposals; %s", self.setup.spec.name, len(proposals), len(suggested), spent)
+        elif 0 < len(proposals) < action.count:
             logger.warning(
                 "campaign %s, batch %d: %d of %d proposals; the bench tells no more experiments apart in what is left (`resolution`)",
                 self.setup.spec.name,
@@ -152,9 +156,9 @@ class Steps:
     def execute(self, action: Execute) -> None:
         """Record the dispatch, then hand the run to the bench.
 
-        An approval that has lapsed or was withdrawn is not carried out; a stock that does not suffice pauses the campaign.
+        An approval that has lapsed or was withdrawn is not carried out; a stock or a budget that does not suffice pauses the campaign.
         """
-        if self._was_taken_back(action.run) or self._lacks_stock(action.run):
+        if self._was_taken_back(action.run) or self._lacks_means(action.run):
             return
         run = action.run.evolve(status=RunStatus.DISPATCHED, position=self._allot(action.run), fence=self.setup.fence)
         try:
@@ -171,16 +175,17 @@ class Steps:
             return True
         return self.desk.lapse(self.history, run) is not None
 
-    def _lacks_stock(self, run: ExperimentRun) -> bool:
-        """Whether nothing may begin: a stock does not suffice, which is recorded here, or the campaign was paused for it."""
+    def _lacks_means(self, run: ExperimentRun) -> bool:
+        """Whether nothing may begin: a stock or the budget does not suffice, which is recorded here, or the campaign was paused for it."""
         proposal = self.history.proposals[run.approval]
         record = self.history.campaign
         if record.status is not CampaignStatus.RUNNING:
             return True
-        complaint = self.desk.stocks.complaint(self.history, proposal.binding, proposal.steps, waiting=False)
-        if complaint is None:
+        missing = self.desk.means.missing(self.history, proposal.binding, proposal.steps, waiting=False)
+        if not missing:
             return False
-        paused = record.evolve(status=CampaignStatus.PAUSED, reason=f"{complaint}; refill, then `athanor amend`")
+        reason = f"{'; '.join(missing)}; {' and '.join(missing.values())}, then `athanor amend`"
+        paused = record.evolve(status=CampaignStatus.PAUSED, reason=reason)
         self._ledger(lambda: self.setup.store.update_campaign(paused, kind=EventKind.PAUSED, by=BY_CAMPAIGN, now=self.setup.clock.now()))
         self.refresh()
         return True

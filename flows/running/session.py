@@ -15,11 +15,10 @@ from flows.plans.amendment import former_benches
 from flows.plans.disk_space import check_room
 from flows.plans.lab import Lab, LabKind, Tell, lab_folder, make_lab
 from flows.plans.ledger import hold_campaign, open_store, unknown_runs
-from flows.plans.plan import Plan, admit, load_plan, recorded_bench
+from flows.plans.plan import Plan, admit, load_plan, means_of, recorded_bench
 from flows.plans.policy import policy_of
 from flows.plans.sampled_priors import sampled_priors
 from flows.plans.simulated import names_of_stand_ins, simulated
-from flows.plans.stocks import StockBook
 from flows.prefect_server.server import ServerUse, prepare_prefect
 from flows.report.write import write_report_of
 from flows.review.desk import Asker, TerminalOnly
@@ -234,7 +233,7 @@ class _Session:
         plan = self.plan
         places = (bench, self.store, clock, fence, bench_sha)
         kind = self.lab.kind if plan.needs_wires else "recorded"
-        page = PageMaker(plan, policy, kind, self._bench_state, StockBook(self.store, self.name))
+        page = PageMaker(plan, policy, kind, self._bench_state, means_of(plan, self.store))
         general, rules = plan.file.spec.campaign, plan.file.spec.review
         people = self._stand_in_people(bench, clock)
         return Setup(general, plan.space, plan.objective, policy, plan.recipe, *places, rules, self._asker(), page, stand_ins=people)
@@ -363,7 +362,7 @@ class _Session:
         with self.surroundings.busy("writing the report"):
             report = write_report_of(self.store, history.campaign, self.lab)
         self.laps.lap("report")
-        budget = self.plan.file.spec.campaign.budget
+        budget = self.plan.file.spec.campaign.budget.experiments
         units, timings = self.plan.space.units, (self.laps.seconds, setup.timings.seconds)
         account = Account(history, self.plan.objective, budget, *timings, self.store.head(), units)
         complaint = None if over else NeedsPerson(_what_next(history, reason, self.lab.path) + self._what_goes_on(reason))

@@ -12,7 +12,7 @@ from typing import Final
 from flows.plans.plan import Plan
 from flows.plans.sampled_priors import sampled_priors
 from flows.plans.simulated import SimulatedBench
-from flows.running.work_operations import WaitingStep, steps_waiting
+from flows.running.waiting_steps import WaitingStep, steps_waiting
 from orchestrator.clock import Clock
 from orchestrator.domain.entered import Entered
 from orchestrator.domain.events import STAND_IN, Actor

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -124,8 +125,8 @@ def _bench(folder: Path, text: str, **files: str) -> BenchFile:
     return load_bench(folder / "bench.toml").in_lab(folder / "lab")
 
 
-def _call(command: str, key: str = "r1", step: int = 0, **arguments: float) -> Call:
-    return Call(command, arguments, key, "c", step=step)
+def _call(command: str, key: str = "r1", **arguments: float) -> Call:
+    return Call(command, arguments, key, "c", step=0)
 
 
 @contextmanager
@@ -196,7 +197,7 @@ def test_a_heating_block_is_made_of_classes_alone(tmp_path: Path) -> None:
     inspect_calls(bench)
     with _armed(bench, "block") as driver:
         assert driver.read(["temperature"])[0].value == 21.0
-        for step, asked in enumerate((_call("heat", step=0, temperature=60.0), _call("settle", step=1, timeout=5.0))):
+        for step, asked in enumerate((_call("heat", temperature=60.0), replace(_call("settle", timeout=5.0), step=1))):
             driver.perform(asked)
             assert ended(driver, asked).progress is Progress.FINISHED, step
         assert driver.read(["temperature"])[0].value == 60.0

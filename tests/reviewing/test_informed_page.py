@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from flows.plans.lab_time import lab_time
 from flows.plans.plan import load_plan
 from flows.plans.policy import policy_of
-from flows.review.duration import lab_time
 from flows.review.page import SCHEMA
 from flows.review.rendering import html, markdown
 from orchestrator.domain.values import canonical

@@ -13,14 +13,14 @@ from flows.plans.ledger import open_store
 from flows.plans.simulated import PeopleSections, SimulatedBench, simulated
 from flows.running.measuring import add
 from flows.running.stand_in_people import StandInPeople
-from flows.running.work_operations import Said, answer_step, chosen, waiting_work
+from flows.running.work_operations import StepReply, answer_step, chosen, waiting_work
 from instruments.bench.stand_ins import StandIns
 from instruments.host.unattended import unattended
 from orchestrator.domain.entered import Entered
 from orchestrator.domain.events import Actor
 from orchestrator.errors import BadInput
 from orchestrator.history import History
-from orchestrator.results import Said as SaidOf
+from orchestrator.results import Said
 from orchestrator.work import check_person
 from simulators.responses import Room
 from simulators.setting import Setting
@@ -103,9 +103,9 @@ def test_a_stand_in_answers_for_whoever_is_named_and_no_person_takes_its_name(tm
         check_person(named, "Ben")
     values = {"weight": "12 mg", "colour": "white"}
     with pytest.raises(BadInput, match="is no person's name"):
-        answer_step(asked, chosen(waiting_work(asked), None), Said("stand-in for Ada", values))
+        answer_step(asked, chosen(waiting_work(asked), None), StepReply("stand-in for Ada", values))
     with pytest.raises(BadInput, match="is no person's name"):
-        add(asked, None, "1a-D", lambda _: {"y": Entered(1.0)}, SaidOf("stand-in for y"))
+        add(asked, None, "1a-D", lambda _: {"y": Entered(1.0)}, Said("stand-in for y"))
     assert answers_in(asked) == ()
 
 
