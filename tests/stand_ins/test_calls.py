@@ -185,7 +185,7 @@ def test_after_a_power_cut_nobody_can_tell_what_became_of_a_dose(stage: Stage) -
     ask = call("pour", volume=1.0)
     before = dict(driver.baseline(ask))
     driver.perform(ask)
-    stage.plant._body("robot").power_cycle(stage.plant._clock.now())
+    stage.plant._devices["robot"].case.power_cycle(stage.plant._clock.now())
     assert driver.reconcile(ask, before).verdict is StepVerdict.UNDECIDABLE
     assert driver.outcome(ask, before).code == "forgotten"
 

@@ -19,7 +19,7 @@ from flows.plans.plan import load_plan
 from flows.plans.simulated import simulated
 from instruments.bench.endpoints import at_plant
 from orchestrator.domain.lifecycle import RunStatus
-from orchestrator.errors import BadInput
+from orchestrator.errors import BadInput, StoreError
 from simulators.declarations import declared_in
 from simulators.plantfile import LoadedPlant, PlantFile, load_plant_file
 from simulators.stand_ins import with_stand_ins
@@ -230,6 +230,13 @@ def by_hand(tmp_path: Path) -> Iterator[Laboratory]:
     made.close()
 
 
+def has_answers(laboratory: Laboratory) -> bool:
+    try:
+        return bool(laboratory.changes().work)
+    except (BadInput, StoreError):  # there is no ledger yet
+        return False
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 @pytest.mark.long
@@ -237,7 +244,7 @@ def test_a_bench_of_a_person_and_a_script_is_tried_to_its_end_by_stand_ins_each_
     by_hand: Laboratory,
 ) -> None:
     command = by_hand.dry_run()
-    eventually(lambda: len(by_hand.changes().work) >= 1, "an answer")
+    eventually(lambda: has_answers(by_hand), "an answer")
     by_hand.kill("campaign")
     command.wait(timeout=60)
     ended = by_hand.ended(by_hand.dry_run())

@@ -209,7 +209,7 @@ def test_a_power_cut_in_a_dose_leaves_nothing_that_could_be_taken_for_its_end(th
     ask = call("dispense", volume=0.5)
     before = dict(pump.baseline(ask))
     pump.perform(ask)
-    three.plant._body("pump").power_cycle(three.plant._clock.now())
+    three.plant._devices["pump"].case.power_cycle(three.plant._clock.now())
     assert pump.reconcile(ask, before).verdict is StepVerdict.UNDECIDABLE
 
 
