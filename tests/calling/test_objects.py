@@ -6,8 +6,8 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,11 +18,12 @@ from instruments.bench.stand_ins import stand_ins
 from instruments.drivers.calls import held
 from instruments.drivers.calls.device import CalledDevice
 from instruments.drivers.calls.kept import KeptCall
-from instruments.drivers.protocol import Driver, Progress, StepVerdict
+from instruments.drivers.protocol import Call, Driver, Progress, StepVerdict
+from instruments.lab_processes.process_identity import Process
 from instruments.supervisor import safe_state_without_host
 from orchestrator.domain.lifecycle import StepKind
 from orchestrator.errors import BadInput, DeviceError, LimitError, LinkError, Sent
-from tests.calling import awaited, call, ended, in_hand, settled
+from tests.calling import awaited, ended, in_hand, settled
 
 BENCH = """
 [bench]
@@ -145,15 +146,15 @@ def _wire(folder: Path) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
-def _sweep(key: str = "r1", to: float = 5.0) -> Any:
-    return call(key, 1, command="sweep").__class__("sweep", {"to": to}, key, "c", step=1)
+def _sweep(key: str = "r1", to: float = 5.0) -> Call:
+    return Call("sweep", {"to": to}, key, "c", step=1)
 
 
-def _apply(volts: float, command: str = "apply") -> Any:
-    return _sweep().__class__(command, {"voltage": volts} if command == "apply" else {}, "r1", "c", step=0)
+def _apply(volts: float, command: str = "apply") -> Call:
+    return Call(command, {"voltage": volts} if command == "apply" else {}, "r1", "c")
 
 
-def _child(driver: Driver) -> Any:
+def _child(driver: Driver) -> Process:
     assert isinstance(driver, CalledDevice)
     assert driver._child is not None
     return driver._child.process
@@ -181,11 +182,7 @@ def test_a_dry_run_makes_no_object_and_answers_by_a_named_stand_in(tmp_path: Pat
     assert needs_stand_in(bench.spec.instruments["source"])
     found = stand_ins(bench, ())
     assert "stand-in for pymeasure" in found.told["source"]
-    assert dry_calls(bench.__class__(**{**_fields(bench), "by_calls": frozenset(found.instruments)})).spec == bench.spec
-
-
-def _fields(bench: BenchFile) -> dict[str, Any]:
-    return {name: getattr(bench, name) for name in bench.__dataclass_fields__ if bench.__dataclass_fields__[name].init}
+    assert dry_calls(replace(bench, by_calls=frozenset(found.instruments))).spec == bench.spec
 
 
 @pytest.mark.parametrize(
@@ -276,6 +273,9 @@ def test_a_silent_one_is_made_to_tell_who_it_is_and_another_one_is_refused(tmp_p
         driver.identify()
         with pytest.raises(DeviceError, match="serial number 0042; the bench file expects 0043"):
             driver.arm()
+        driver.perform(_sweep())
+        with pytest.raises(DeviceError, match=r"could not be armed: serial number 0042"):
+            ended(driver, _sweep())
 
 
 @pytest.mark.slow
@@ -341,7 +341,7 @@ def test_a_child_that_dies_in_a_call_repeats_nothing_on_a_guess(tmp_path: Path, 
         driver.perform(_sweep())
         awaited(tmp_path / "wire.log", "begin sweep")
         _child(driver).kill()
-        verdict = driver.reconcile(_sweep(), {}).verdict
+        verdict = settled(driver, _sweep()).verdict
         assert verdict is (StepVerdict.MAY_REPEAT if sweep else StepVerdict.UNDECIDABLE)
         (tmp_path / "hold").unlink()
         driver.perform(_sweep())
@@ -485,8 +485,8 @@ def _robot(folder: Path) -> BenchFile:
     return load_bench(folder / "bench.toml").in_lab(folder / "lab")
 
 
-def _aspirate(key: str = "r1") -> Any:
-    return _sweep().__class__("aspirate", {"volume": 10.0}, key, "c", step=0)
+def _aspirate(key: str = "r1") -> Call:
+    return Call("aspirate", {"volume": 10.0}, key, "c")
 
 
 @pytest.mark.slow
@@ -534,7 +534,7 @@ def test_a_machine_that_cannot_be_set_up_carries_nothing_out(tmp_path: Path) -> 
         with pytest.raises(DeviceError, match="source: RuntimeError: the arm is jammed"):
             driver.arm()
         driver.perform(_aspirate())
-        with pytest.raises(DeviceError, match="it could not be set up: RuntimeError: the arm is jammed"):
+        with pytest.raises(DeviceError, match="it could not be armed: RuntimeError: the arm is jammed"):
             ended(driver, _aspirate())
     assert _wire(tmp_path) == ["make", "setup"]
 

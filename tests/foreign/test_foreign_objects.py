@@ -224,19 +224,22 @@ def _dyes(folder: Path) -> BenchFile:
     return _bench(folder, text, deck_py=code)
 
 
+def _mix(key: str) -> Call:
+    return Call("mix", {"red": 10.0, "blue": 20.0}, key, "c")
+
+
 def test_a_death_in_the_middle_of_a_transfer_asks_a_person_and_pipettes_nothing_twice(tmp_path: Path) -> None:
     bench = _dyes(tmp_path)
     log = tmp_path / "lab" / "calls" / "robot.log"
-    mix = {"red": 10.0, "blue": 20.0}
     with _armed(bench, "robot") as driver:
-        first = _call("mix", "r1", **mix)
+        first = _mix("r1")
         driver.perform(first)
         assert {one.name: one.value for one in ended(driver, first).readings} == {
             "robot.total": pytest.approx(30.0),
             "robot.hue": pytest.approx(1 / 3),
         }
         (tmp_path / "hold").touch()
-        second = _call("mix", "r2", **mix)
+        second = _mix("r2")
         driver.perform(second)
         awaited_count(log, "Aspirating:", 3)
         assert isinstance(driver, CalledDevice)
@@ -249,7 +252,7 @@ def test_a_death_in_the_middle_of_a_transfer_asks_a_person_and_pipettes_nothing_
             ended(driver, second)
         driver.perform(first)
         assert ended(driver, first).progress is Progress.FINISHED  # it gives what it gave
-        third = _call("mix", "r3", **mix)
+        third = _mix("r3")
         driver.perform(third)
         assert ended(driver, third).progress is Progress.FINISHED
     said = log.read_text()

@@ -3,7 +3,7 @@
 Started like `child.py`, whose calls it carries out, and like it of the standard library alone, for Python 3.8 or later. Beside
 calls it is asked
 
-    {id, stage: "made" | "armed"} -> {id, told: {identity, version}} | {id, error}
+    {id, stage: "made" | "armed"} -> {id, told: {model, serial_number, firmware}} | {id, error}
     {id, do: CALL, arguments, heed: whether reported errors count}
                                   -> {id, told: {NAME: [value, unit]}} | {id, error}
     {id, read: [CHANNEL, ...]}    -> {id, told: {CHANNEL: [value, unit]}} | {id, error}
@@ -38,6 +38,8 @@ else:  # by its file: a module of the user's may have the same name
     _spec.loader.exec_module(child)
 
 _MISSING = object()
+PARTS = 4
+"""Fields of the answer to *IDN?: maker, model, serial number ("0" where there is none), firmware (IEEE 488.2-1992, 10.14)."""
 
 
 class Errors(logging.Handler):
@@ -64,6 +66,7 @@ class ObjectChild(child.Child):
         self.folder = ""
         self.maker: Callable[..., Any] | None = None
         self.made: Any = None
+        self.is_set_up = False
         self.is_armed = False
         self.why_not = "it was never armed"
         """Why calls are refused as long as it is not armed."""
@@ -169,8 +172,19 @@ class ObjectChild(child.Child):
             self.make()
         if stage == "armed" and not self.is_armed:
             self.arm()
-        identity = None if self.wanted["identity"] is None else str(self.value_at(self.wanted["identity"]))
-        return {"identity": identity, "class": type(self.made).__name__, "version": version_of(self.wanted["package"])}
+        return self.who()
+
+    def who(self) -> dict[str, Any]:
+        """Say who it is, as far as it can be asked; one that has to be set up tells nothing before."""
+        package = f"{self.wanted['package']} {version_of(self.wanted['package'])}".rstrip()
+        told = {"model": type(self.made).__name__, "serial_number": None, "firmware": package}
+        if self.wanted["identity"] is None or (self.wanted["set_up"] and not self.is_set_up):
+            return told
+        text = str(self.value_at(self.wanted["identity"])).strip()
+        parts = [one.strip() for one in text.split(",")]
+        if len(parts) != PARTS:
+            return {**told, "model": text}
+        return {"model": parts[1], "serial_number": parts[2] if parts[2] not in ("", "0") else None, "firmware": parts[3] or package}
 
     def make(self) -> None:
         """Make it; a class's maker may send."""
@@ -188,20 +202,29 @@ class ObjectChild(child.Child):
             raise
 
     def arm(self) -> None:
-        """Set it up; until it is, it carries out nothing."""
+        """Set it up, and hold who it is against who it should be; until both are done it carries out nothing."""
         try:
-            self.act(lambda: self.called(self.wanted["set_up"]) if self.wanted["set_up"] else None)
+            if self.wanted["set_up"] and not self.is_set_up:
+                self.act(lambda: self.called(self.wanted["set_up"]))
+                self.is_set_up = True
+            self.refuse_another(self.who())
         except child.Failed as error:
-            self.why_not = f"it could not be set up: {error}"
+            self.why_not = f"it could not be armed: {error}"
             raise
         except Exception as error:
-            self.why_not = f"it could not be set up: {child.complaint(error)}"
+            self.why_not = f"it could not be armed: {child.complaint(error)}"
             raise
         self.is_armed = True
 
+    def refuse_another(self, found: dict[str, Any]) -> None:
+        """Refuse one that is not the one of the bench file."""
+        for what, wanted in self.wanted["expected"].items():
+            if wanted is not None and found[what] != wanted:
+                raise child.Failed("another", f"{what.replace('_', ' ')} {found[what] or 'none'}; the bench file expects {wanted}")
+
     def let_go(self) -> None:
         """Let it go as its package wants it; one that needs a set-up only where it was set up."""
-        if self.made is None or not self.wanted["let_go"] or (self.wanted["set_up"] and not self.is_armed):
+        if self.made is None or not self.wanted["let_go"] or (self.wanted["set_up"] and not self.is_set_up):
             return
         try:
             self.called(self.wanted["let_go"])

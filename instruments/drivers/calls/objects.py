@@ -5,6 +5,7 @@ Calls are carried out and kept as those of functions are. Settings, channels and
 
 import json
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, Final
@@ -37,8 +38,8 @@ from orchestrator.numerals import brief
 
 ANSWER_SECONDS: Final = 5.0
 """Wall seconds that a setting, a reading or a safe action may take: a bench host whose threads are silent for eight is replaced."""
-_PARTS: Final = 4
-"""Fields of the answer to *IDN?: maker, model, serial number ("0" where there is none), firmware (IEEE 488.2-1992, 10.14)."""
+_LEAST: Final = 0.5
+"""Wall seconds for which an object that is made already is waited for when it is armed again."""
 _ROUNDING: Final = 1e-9
 """Relative difference of a number that has gone through a text with all its digits."""
 _MADE: Final = "made"
@@ -135,6 +136,7 @@ class ObjectDevice(CalledDevice):
             "package": cls.PACKAGE,
             "set_up": cls.SET_UP,
             "let_go": cls.LET_GO,
+            "expected": {"model": settings.model, "serial_number": settings.serial_number},
         }
         return ChildProcess.start(settings, made=document, **more)
 
@@ -156,7 +158,7 @@ class ObjectDevice(CalledDevice):
         """
         child, self._stage = self._living_child(), stage
         self._staging = child.ask({"stage": stage})
-        return self._staged(OPEN_SECONDS / 2)
+        return self._staged(max(_LEAST, child.started + OPEN_SECONDS - time.monotonic()))
 
     def _staged(self, seconds: float) -> Mapping[str, Any] | None:
         """Hear how far the object has come; None while it is under way.
@@ -177,8 +179,13 @@ class ObjectDevice(CalledDevice):
         told: Mapping[str, Any] = answer["told"]
         return told
 
-    def _ask_now(self, what: str, request: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _ask_now(self, what: str, request: Mapping[str, Any], *, patience: float = ANSWER_SECONDS / 2) -> Mapping[str, Any]:
         """Ask the object, and wait for its answer; one that takes too long is ended, so that it cannot act later.
+
+        Args:
+            what: For messages.
+            request: For its process.
+            patience: Wall seconds to wait for an object that is still being made or set up.
 
         Raises:
             DeviceError: It is busy, or refuses.
@@ -187,7 +194,7 @@ class ObjectDevice(CalledDevice):
         name, child = self._settings.name, self._living_child()
         if self._is_busy:
             raise DeviceError(f"{name} carries out a call; {what} has to wait for its end", sent=Sent.NO)
-        if self._staged(ANSWER_SECONDS) is None:
+        if self._staged(patience) is None:
             raise LinkError(f"{name} is still being set up; {what} has to wait", sent=Sent.NO)
         try:
             number = child.ask(request)
@@ -229,25 +236,14 @@ class ObjectDevice(CalledDevice):
         self._stage = _ARMED
         if self._is_orphaned:
             return  # it is armed once that one has left
-        told = self._bring(_ARMED)
-        if told:
-            self._identity(told)
+        self._bring(_ARMED)
 
     @override
     def expected(self, identity: Identity) -> Identity:
         return super().expected(identity) if self._is_made else identity
 
     def _identity(self, told: Mapping[str, Any] | None) -> Identity:
-        if not told:
-            return Identity(self.WHAT, None, None, None)
-        package = f"{self.PACKAGE} {told['version']}".rstrip()
-        if told["identity"] is None:
-            return self.expected(Identity(told["class"], None, package, None))
-        parts = [one.strip() for one in told["identity"].split(",")]
-        if len(parts) != _PARTS:
-            return self.expected(Identity(told["identity"].strip(), None, package, None))
-        serial_number = None if parts[2] in ("", "0") else parts[2]
-        return self.expected(Identity(parts[1], serial_number, parts[3] or None, None))
+        return Identity(told["model"], told["serial_number"], told["firmware"], None) if told else Identity(self.WHAT, None, None, None)
 
     # ----------------------------------------------------------------- settings
 
@@ -332,6 +328,7 @@ class ObjectDevice(CalledDevice):
         return {**super()._safe_actions, **{name: partial(self._make_safe_by, name) for name, one in self.CALLS.items() if one.safe}}
 
     @safe
+    @override
     def end(self) -> None:
         """End what it carries out, also what an earlier host has begun; an idle object is let go as its package wants it."""
         if self._child is not None and self._child.alive and not self._is_busy and self._staged(0.0) is not None:
@@ -356,5 +353,5 @@ class ObjectDevice(CalledDevice):
     def _do(self, name: str) -> None:
         declared = self.CALLS[name]
         arguments = {argument: spec.default for argument, spec in declared.arguments.items()}
-        told = self._ask_now(name, {"do": name, "arguments": arguments, "heed": False})
+        told = self._ask_now(name, {"do": name, "arguments": arguments, "heed": False}, patience=ANSWER_SECONDS)
         self._compare(name, declared, next(iter(arguments.values()), declared.value), told)

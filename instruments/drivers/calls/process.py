@@ -33,6 +33,7 @@ class ChildProcess:
 
     def __init__(self, process: Process, line: socket.socket) -> None:
         self.process = process
+        self.started = time.monotonic()
         self._line = line
         self._rest = b""
         self._asked = 0
