@@ -227,7 +227,7 @@ class _Session:
                 self.laps.lap("campaign")
                 if start is not None:
                     start.has_begun = has_begun(steps.history, fence)
-        return self._conclude(ended, steps.setup)
+        return self._conclude(ended, steps)
 
     def _setup(self, policy: Policy, clock: Clock, fence: int, bench_sha: str, bench: Bench) -> Setup:
         plan = self.plan
@@ -351,7 +351,7 @@ class _Session:
             if self.lab.kind == "dry":
                 shutdown_plant(self.lab.path)
 
-    def _conclude(self, ended: Ended, setup: Setup) -> SessionEnd:
+    def _conclude(self, ended: Ended, steps: Steps) -> SessionEnd:
         """End the processes of a campaign that is over, write its report, and account for it."""
         over = ended.status.is_over
         history = History.of(self.store.changes(self.name))
@@ -363,10 +363,16 @@ class _Session:
             report = write_report_of(self.store, history.campaign, self.lab)
         self.laps.lap("report")
         budget = self.plan.file.spec.campaign.budget.experiments
-        units, timings = self.plan.space.units, (self.laps.seconds, setup.timings.seconds)
+        units, timings = self.plan.space.units, (self.laps.seconds, steps.setup.timings.seconds)
         account = Account(history, self.plan.objective, budget, *timings, self.store.head(), units)
-        complaint = None if over else NeedsPerson(_what_next(history, reason, self.lab.path) + self._what_goes_on(reason))
+        next_acts = (_what_next(history, reason, self.lab.path), self._who_is_asked(steps), self._what_goes_on(reason))
+        complaint = None if over else NeedsPerson("".join(next_acts))
         return SessionEnd(self.name, self.lab.path, ended.status, reason, report, account, complaint)
+
+    def _who_is_asked(self, steps: Steps) -> str:
+        """Name the runs that wait on the bench for people, paused or not."""
+        codes = ", ".join(one.code for one in steps.waiting)
+        return f"; waiting for people: {codes}, `{typed('work', '--lab', self.lab.path)}` takes their answers" if codes else ""
 
     def _what_goes_on(self, reason: str) -> str:
         """Name what a paused campaign leaves running, and what ends it."""

@@ -73,7 +73,6 @@ def test_a_step_that_waits_for_a_person_and_an_overdue_value_are_each_told_once(
         ),
         asks,
         asks,
-        *2,
     ]
 
 

@@ -134,8 +134,9 @@ def _brought(source: Source, run: ExperimentRun) -> Iterator[Entity]:
 
 def _sources(source: Source) -> Iterator[Entity]:
     """Describe the files that people named as the source of values; they are no part of the crate."""
+    kept = [one for one in newest_measurements(source.changes.measurements) if one.accepted is not None]
     about = "a file that a person named as the source of a value; it is known by its sha256 and no part of the crate"
-    for sha256, name in {one.evidence.sha256: one.evidence.name for one in source.changes.measurements if one.evidence}.items():
+    for sha256, name in {one.evidence.sha256: one.evidence.name for one in kept if one.evidence}.items():
         yield {
             "@id": _id("source", sha256),
             "@type": ["CreativeWork", "prov:Entity"],
