@@ -158,7 +158,9 @@ def open_lab(path: Path) -> Lab:
     try:
         kind = json.loads((path / LAB).read_text())["kind"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"{path} is no lab folder (it has no readable lab.json); expected one that `run` or `dry-run` made") from error
+        inside = [str(one) for one in labs_in(path) if one != path]
+        where = f"{', '.join(inside)} in it {'is one' if len(inside) == 1 else 'are two'}" if inside else "expected one that `run` or `dry-run` made"
+        raise BadInput(f"{path} is no lab folder (it has no readable lab.json); {where}") from error
     if not isinstance(kind, str) or kind not in _DEFAULTS:
         raise BadInput(f"{path / 'lab.json'}: kind = {kind!r}; expected live or dry")
     return Lab(path.resolve(), kind)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.beds import BEDS
+from tests.crash.beds import GROUPS, WIRED
 from tests.crash.kills import Sitting, sit, sit_in_turn
 
-KILLS = 300
+KILLS = {"wired": 300, "unwired": 50}
 
 
 @pytest.mark.slow
@@ -18,7 +18,7 @@ KILLS = 300
 def test_killing_campaign_host_supervisor_and_server_repeats_and_loses_nothing(
     tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    bed = next(bed for bed in BEDS if bed.view)
+    bed = next(bed for bed in WIRED if bed.view)
     with closing(bed.make(tmp_path / "lab", 12)) as laboratory:
         found = sit(bed, laboratory, kills=10, seed=43)
     record_property("figure", said([found]))
@@ -28,11 +28,14 @@ def test_killing_campaign_host_supervisor_and_server_repeats_and_loses_nothing(
 
 @pytest.mark.soak
 @pytest.mark.timeout(4 * 3600)
-def test_300_random_deaths_repeat_and_lose_nothing(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
-    sittings = sit_in_turn(BEDS, kills=KILLS, seed=22, folder=tmp_path)
+@pytest.mark.parametrize(("beds", "kills"), KILLS.items())
+def test_many_random_deaths_repeat_and_lose_nothing(
+    tmp_path: Path, beds: str, kills: int, record_property: Callable[[str, object], None]
+) -> None:
+    sittings = sit_in_turn(GROUPS[beds], kills=kills, seed=22, folder=tmp_path)
     record_property("figure", said(sittings))
     assert [one.complaints for one in sittings if one.complaints] == []
-    assert sum(one.struck for one in sittings) == KILLS
+    assert sum(one.struck for one in sittings) == kills
 
 
 def said(sittings: list[Sitting]) -> str:
