@@ -1,4 +1,4 @@
-"""Kills processes under living campaigns at seeded moments, and judges what is left by the plant's own log.
+"""Kills processes under living campaigns at seeded moments, and judges what is left by what the plant, the calls or the chemist noted.
 
     python -m tests.crash.kills benchmarks/results/kills.json [--kills 300] [--seed 22] [--beds unwired]
 

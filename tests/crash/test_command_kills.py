@@ -1,4 +1,4 @@
-"""Whole campaigns lose their processes, at random moments; the same command goes on, and the plant's own log is the judge."""
+"""Whole campaigns lose their processes at random moments; the same command goes on, and notes of who did the work are the judge."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.beds import GROUPS, WIRED
+from tests.crash.beds import CALLED, CHEMIST, GROUPS, WIRED, Bed
 from tests.crash.kills import Sitting, sit, sit_in_turn
 
 KILLS = {"wired": 300, "unwired": 50}
@@ -15,12 +15,12 @@ KILLS = {"wired": 300, "unwired": 50}
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.long
-def test_killing_campaign_host_supervisor_and_server_repeats_and_loses_nothing(
-    tmp_path: Path, record_property: Callable[[str, object], None]
+@pytest.mark.parametrize(("bed", "kills"), [(WIRED[-1], 10), (CALLED, 6), (CHEMIST, 4)], ids=lambda one: getattr(one, "name", None))
+def test_killing_the_processes_of_a_campaign_repeats_and_loses_nothing(
+    bed: Bed, kills: int, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    bed = next(bed for bed in WIRED if bed.view)
-    with closing(bed.make(tmp_path / "lab", 12)) as laboratory:
-        found = sit(bed, laboratory, kills=10, seed=43)
+    with closing(bed.make(tmp_path / "lab", kills + 2)) as laboratory:
+        found = sit(bed, laboratory, kills=kills, seed=43)
     record_property("figure", said([found]))
     assert found.complaints == ()
     assert found.faults == []
