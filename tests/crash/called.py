@@ -1,5 +1,6 @@
 """A bench of functions and commands that note themselves what they begin and what they have done; that is what they are judged by."""
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ from tests.faults.laboratory import Laboratory
 ONCE: Final = ("cast", "weigh")
 """What may not run again on a guess; `look` and `scan` are repeatable."""
 INSTRUMENTS: Final = ("film", "balance")
+NEXT_CALL: Final = 5.0
+"""Wall s within which a call begins, or none is in hand: so that deaths fall into calls and not only between runs."""
 
 EXPERIMENT: Final = '''\
 """The experiment: each call notes on the disk that it begins, works a moment, and notes that it has done."""
@@ -156,8 +159,12 @@ def callees(laboratory: Laboratory, _seed: int) -> Iterator[Mapping[str, Callabl
         return held[-1] if held else None
 
     def program() -> Process | None:
-        calls = noted(laboratory)
-        return Process.of(calls[-1][3]) if calls and calls[-1][0] == "begin" else None
+        until = time.monotonic() + NEXT_CALL
+        while not (calls := noted(laboratory)) or calls[-1][0] != "begin":
+            if time.monotonic() > until:
+                return None
+            time.sleep(0.01)
+        return Process.of(calls[-1][3])
 
     yield {"child": child, "program": program}
 
