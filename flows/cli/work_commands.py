@@ -88,10 +88,18 @@ def _list(work: "Work", *, as_json: bool) -> None:
 
 def line_of(work: "Work", one: "WaitingStep") -> str:
     """Say in a line what waits, for whom, and for how long."""
-    since = "" if one.since_lab is None else f", asked {max(0.0, work.clock.lab() - one.since_lab) / 60:.0f} min of lab time ago"
+    since = "" if one.since_lab is None else f", asked {_ago(max(0.0, work.clock.lab() - one.since_lab))}"
     values = ", ".join(wanted.name for wanted in one.order.values)
     given = f"; answered by {one.answer.person}, and not told to the bench yet" if one.answer is not None else ""
     return f"{one.code}: {one.step.do} waits for {one.whom}{f' ({values})' if values else ''}, campaign {one.run.campaign}{since}{given}"
+
+
+def _ago(seconds: float) -> str:
+    """Say how long ago something was, as people count; a lab with people in it is live, so that its time is theirs."""
+    minutes = round(seconds / 60)
+    if minutes < 120:
+        return f"{minutes} min ago"
+    return f"{minutes // 60} h ago" if minutes < 48 * 60 else f"{minutes // 1440} days ago"
 
 
 def _document(one: "WaitingStep") -> dict[str, Any]:

@@ -28,12 +28,12 @@ class Listed:
     def line(self) -> str:
         """Say it for people."""
         one = self.measurement
-        value = "no value" if one.value is None else f"{one.value:.6g}"
-        spread = "" if one.value is None or one.uncertainty is None else f" ± {one.uncertainty:.2g}"
+        spread = "" if one.uncertainty is None else f" ± {one.uncertainty:.2g}"
+        value = "no value" if one.value is None else f"{one.value:.6g}{spread} {self.unit}".rstrip()
         which = f"{one.target}" + (f", replicate {one.replicate}" if one.replicate > 1 else "")
         reason = f" ({one.reason})" if one.reason and self.story is None else ""
         told = f": {self.story}" if self.story is not None else ""
-        return f"{self.run}  {which}: {f'{value}{spread} {self.unit}'.rstrip()}, {one.status}{reason}{told}"
+        return f"{self.run}  {which}: {value}, {one.status}{reason}{told}"
 
     @property
     def document(self) -> dict[str, Any]:

@@ -52,6 +52,12 @@ def test_what_waits_is_listed_with_code_and_whom_and_shown_with_instructions_and
     ]
 
 
+def test_the_folder_of_a_campaign_file_is_not_its_lab_and_the_line_names_the_lab(made: Lab, tmp_path: Path) -> None:
+    shutil.copytree(made.path, tmp_path / ".athanor")
+    with pytest.raises(BadInput, match=r"is no lab folder .*; in it there is \S+/\.athanor$"):
+        open_lab(tmp_path)
+
+
 def test_an_answer_without_a_bench_host_is_kept_until_the_campaign_goes_on(lab: Lab) -> None:
     told = work(lab, "1A-d", "weight=12.3 mg", "colour=white", "--by", "Ada")  # capitals or not is the same on paper
     assert told.startswith("run 1a-D, chemist.weigh: done, weight = 12.3 mg, colour = white, by Ada; kept; the campaign tells the bench")
