@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from flows.cli.console import fail
 from flows.plans.lab import open_lab
-from flows.running.work_operations import Said, answer_step, chosen, values_typed, waiting_work
+from flows.running.work_operations import StepReply, answer_step, chosen, values_typed, waiting_work
 from instruments.bench_client.client import HostClient
 from orchestrator.errors import AthanorError, BadInput
 from orchestrator.store.sql import SqlStore
@@ -44,7 +44,7 @@ def main() -> int:
         die(moment)
     try:
         work = waiting_work(open_lab(Path(lab)))
-        kept = answer_step(work.lab, chosen(work, code), Said(by="Ada", values=values_typed([value])))
+        kept = answer_step(work.lab, chosen(work, code), StepReply(by="Ada", values=values_typed([value])))
         if kept.status == "refused":
             raise BadInput(f"refused: {kept.refusal}")
     except AthanorError as error:
