@@ -113,8 +113,7 @@ class BenchFile:
         Raises:
             BadInput: One cannot be loaded.
         """
-        names = dict.fromkeys(one.driver for one in self.spec.instruments.values())
-        found = {name: driver_plugin(name, self.path.parent) for name in names}
+        found = {one.driver: driver_plugin(one.driver, self.path.parent) for one in self.spec.instruments.values()}
         return {name: plugin for name, plugin in found.items() if plugin is not None}
 
     @cached_property
@@ -307,9 +306,8 @@ def _positions(text: str) -> tuple[str, ...]:
     found = _RANGE.fullmatch(text)
     if found is None:
         raise BadInput(f"bench.positions = {text!r}; expected a range like 'A1:H12'")
-    rows = [chr(code) for code in range(ord(found[1]), ord(found[3]) + 1)]
-    columns = range(int(found[2]), int(found[4]) + 1)
-    return tuple(f"{row}{column}" for row in rows for column in columns)
+    rows, columns = range(ord(found[1]), ord(found[3]) + 1), range(int(found[2]), int(found[4]) + 1)
+    return tuple(f"{chr(row)}{column}" for row in rows for column in columns)
 
 
 def parse_bench(text: str, path: Path) -> BenchFile:
