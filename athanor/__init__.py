@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:  # for type checkers and editors; at run time `__getattr__` binds the same names
     from athanor.lab import CampaignHandle as CampaignHandle
     from athanor.lab import LabHandle as LabHandle
+    from athanor.lab import Origin as Origin
     from athanor.lab import open_lab as open_lab
     from athanor.optimizer import Best as Best
     from athanor.optimizer import Optimizer as Optimizer
@@ -48,6 +49,7 @@ _HOMES: Final[dict[str, str]] = {
     "LinearConstraint": "orchestrator.domain.constraints",
     "Objective": "orchestrator.domain.objective",
     "Optimizer": "athanor.optimizer",
+    "Origin": "athanor.lab",
     "SearchSpace": "orchestrator.domain.space",
     "StartedCampaign": "athanor.started",
     "Suggestion": "orchestrator.ports",

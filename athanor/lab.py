@@ -6,6 +6,7 @@ an archive or a read-only folder will do. What loads a model or an instrument li
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from importlib import import_module
 from numbers import Real
@@ -24,14 +25,17 @@ from flows.report.export.frames import frame_of
 from flows.report.export.source import Source
 from flows.report.export.spectra import spectra_table
 from flows.report.export.tables import TABLES
-from flows.running import operations, report_operations, review_operations
+from flows.running import measuring, operations, report_operations, review_operations
+from flows.running.measuring import Changed
 from flows.running.operations import LedgerCheck, Resumed, Standing
 from flows.running.review_operations import Decided, Decision, EditsByNumber
+from flows.running.typed_values import NOTHING, Told, evidence_of, typed_values
 from orchestrator.domain.records import CampaignRecord, Proposal
 from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.errors import BadInput, Fault
 from orchestrator.numerals import brief
+from orchestrator.results import Said
 
 Value = float | str
 """A number in the parameter's unit, or a text: a name, or a number with a unit."""
@@ -44,6 +48,17 @@ def open_lab(path: str | Path = ".") -> "LabHandle":
         BadInput: There is no lab, or there are two.
     """
     return LabHandle(find_lab(None, here=Path(path)))
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where values come from."""
+
+    reason: str = ""
+    measured_at: datetime | None = None
+    """With its time zone; None for when the run ended."""
+    evidence: str | Path | None = None
+    """The file they were taken from: its name and sha256 are kept, and it stays where it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +290,63 @@ class CampaignHandle:
         """Take a restriction away, by its number."""
         return review_operations.lift_restriction(self.lab, self.name, restriction, by=by, reason=reason)[0]
 
+    # ------------------------------------------------------------------ what people tell of runs
+
+    def add_values(
+        self,
+        run: str,
+        values: Mapping[str, Value | None],
+        *,
+        by: str,
+        uncertainties: Mapping[str, Value] | None = None,
+        origin: Origin | None = None,
+        again: bool = False,
+    ) -> Changed:
+        """Tell values of a run that has ended; where it has one already, as a further replicate.
+
+        Args:
+            run: Its code on paper, its key, or an unambiguous beginning of that.
+            values: By target, in its unit or as a text with one; None where there is no value, which needs a reason.
+            by: Who says so.
+            uncertainties: Standard uncertainties by target.
+            origin: Why, when, and from which file.
+            again: Whether it was measured once more and came out as before; else a value that the ledger has is not added.
+
+        Returns:
+            The measurements as recorded, and the proposals that rested on what changed.
+
+        Raises:
+            BadInput: No such run or target, or values that are none.
+        """
+        told, said = _told(values, uncertainties, by, origin)
+        return measuring.add(self.lab, self.name, run, told, said, again=again)
+
+    def correct_values(
+        self,
+        run: str,
+        values: Mapping[str, Value | None],
+        *,
+        by: str,
+        uncertainties: Mapping[str, Value] | None = None,
+        origin: Origin | None = None,
+        replicate: int | None = None,
+    ) -> Changed:
+        """Put other values in the place of ones that were wrong; arguments as `add_values`, and which replicate where there are several.
+
+        Raises:
+            BadInput: There is no such value, several to choose from, or nothing would change.
+        """
+        told, said = _told(values, uncertainties, by, origin)
+        return measuring.correct(self.lab, self.name, run, told, said, replicate=replicate)
+
+    def retract_values(self, run: str, *targets: str, by: str, reason: str, replicate: int | None = None) -> Changed:
+        """Take values of a run back, without targets its only one: no model learns from them any longer, and the ledger keeps them.
+
+        Raises:
+            BadInput: There is no such value that stands, or several to choose from.
+        """
+        return measuring.retract(self.lab, self.name, run, targets, Said(by, reason), replicate=replicate)
+
 
 def _acts(which: str) -> ModuleType:
     """Load operations only when they are called: they load a model, or an instrument library."""
@@ -299,6 +371,17 @@ def _typed(values: Mapping[str, Value]) -> list[str]:
         if isinstance(value, bool) or not isinstance(value, str | Real):
             raise BadInput(f"{name} = {brief(value)}: expected a number, or a text with a unit")
     return [f"{name}={value if isinstance(value, str) else repr(float(value))}" for name, value in values.items()]
+
+
+def _told(
+    values: Mapping[str, Value | None], uncertainties: Mapping[str, Value] | None, by: str, origin: Origin | None
+) -> tuple[Told, Said]:
+    """Read values, and what stands behind them, as the command line does."""
+    behind = origin or Origin()
+    texts = _typed({target: NOTHING if value is None else value for target, value in values.items()})
+    evidence = None if behind.evidence is None else evidence_of(Path(behind.evidence))
+    said = Said(by, behind.reason or None, behind.measured_at, evidence)
+    return typed_values(texts, _typed(uncertainties or {}), said.reason), said
 
 
 def _spectra(source: Source, *, run: str | int | None) -> Table:

@@ -74,7 +74,7 @@ def run(options: argparse.Namespace) -> None:
     for seed, task, name in itertools.product(range(options.seeds), tasks, options.policies):
         if (name, task.name, seed) in done:
             continue
-        budget = task.file.spec.campaign.budget
+        budget = task.file.spec.campaign.budget.experiments
         outcome = replay(task, POLICIES[name](task), seed=seed, initial=INITIAL, budget=budget)
         rows.append(row_of(name, task, seed, outcome, initial=INITIAL))
         _write(options.json, setup(), rows)

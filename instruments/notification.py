@@ -46,6 +46,7 @@ class Event(StrEnum):
     FINISHED = "finished"
     PAUSED = "paused"
     UNKNOWN = "run unknown"
+    OVERDUE = "value overdue"
     SAFE_STATE = "safe state entered"
 
 

@@ -213,6 +213,12 @@ class History:
         """Keys of the runs of which a person has retracted a value."""
         return frozenset(one.run_key for one in self.measurements.values() if one.status is MeasurementStatus.RETRACTED)
 
+    def unforgiven(self, runs: Sequence[ExperimentRun]) -> tuple[ExperimentRun, ...]:
+        """Return which of some runs changed, or their values, since a person last resumed the campaign."""
+        keys = [(run.run_key,) for run in runs] + [(*one.key, one.revision) for one in self.measurements.values()]
+        later = {key[0] for key in keys if self.seqs[key] > self.campaign.forgiven_seq}
+        return tuple(run for run in runs if run.run_key in later)
+
     @cached_property
     def lessons_seq(self) -> int:
         """Ledger number of the last change that a surrogate can learn from; 0 before the first."""
@@ -327,10 +333,10 @@ def infeasible(history: History) -> tuple[ExperimentRun, ...]:
 
 
 def _is_barren(history: History, run: ExperimentRun) -> bool:
-    """Whether a run came to its end and brought no value, without a person having taken one back."""
+    """Whether a run came to its end and brought no value, none is still to come, and it is not just that a person took it back."""
     if run.status is not RunStatus.COMPLETED or not run.ingested or run.run_key in history.accepted or run.run_key in history.awaited:
         return False
-    return run.run_key not in history.taken_back
+    return bool(run.overdue) or run.run_key not in history.taken_back
 
 
 def counts(history: History) -> dict[str, int]:

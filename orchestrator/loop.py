@@ -5,7 +5,7 @@
 Nothing here takes time, reads a clock or touches a wire; a flow carries the actions out and asks again.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,6 +21,8 @@ from orchestrator.review import undecided
 
 _POLL_LAB_SECONDS: Final = 600.0
 """Longest wait for a running experiment before the loop looks again, in lab time; the bench answers earlier."""
+NOTHING_LEFT: Final = "nothing is left to propose"
+"""Why a campaign ends whose policy has tried all that there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,15 @@ class Stop:
 Action = Propose | Review | Settle | Expire | Execute | Reconcile | Deliver | Ingest | GiveUp | Adapt | Wait | Stop
 
 
-def next_actions(history: History, now: Instant, spec: GeneralSpec, objective: Objective, *, exhausted: bool = False) -> tuple[Action, ...]:
+def next_actions(
+    history: History,
+    now: Instant,
+    spec: GeneralSpec,
+    objective: Objective,
+    *,
+    exhausted: str | None = None,
+    left_alone: Collection[str] = (),
+) -> tuple[Action, ...]:
     """Decide what is to be done next.
 
     Args:
@@ -122,14 +132,15 @@ def next_actions(history: History, now: Instant, spec: GeneralSpec, objective: O
         now: Wall and lab time.
         spec: Budget, batch, goal and the like.
         objective: Judges whether the goal is reached.
-        exhausted: The policy had nothing left when it was last asked: what is in hand is finished, then the campaign.
+        exhausted: Why nothing was proposed when the policy was last asked: what is in hand is finished, then the campaign.
+        left_alone: Keys of the runs that wait on the bench for people, and may do so without a campaign.
     """
     for stop in _stopped(history):
         return (stop,)
     if history.undelivered:
         return tuple(map(Deliver, history.undelivered))
     if history.campaign.status is CampaignStatus.PAUSED:
-        return _wind_down(history, now)
+        return _wind_down(history, now, left_alone)
     if ingests := tuple(Ingest(run) for run in history.attempts() if _to_ingest(run)):
         return ingests
     if overdue := tuple(_overdue(history, now)):
@@ -138,7 +149,8 @@ def next_actions(history: History, now: Instant, spec: GeneralSpec, objective: O
         return (Adapt(history.seq),)
     if stop_now := _finished(history, spec, objective):
         return (stop_now,)
-    return _reviewed(history, now) or _carry_on(history, now, () if exhausted else _propose(history, spec, objective))
+    proposing = _propose(history, spec, objective) if exhausted is None else ()
+    return _reviewed(history, now) or _carry_on(history, now, proposing, exhausted or NOTHING_LEFT)
 
 
 def _reviewed(history: History, now: Instant) -> tuple[Action, ...]:
@@ -160,21 +172,22 @@ def _is_due(request: ReviewRequest, now: Instant) -> bool:
     return request.deadline_lab is not None and now.lab > request.deadline_lab and not request.overdue
 
 
-def _carry_on(history: History, now: Instant, proposing: tuple[Propose, ...]) -> tuple[Action, ...]:
+def _carry_on(history: History, now: Instant, proposing: tuple[Propose, ...], nothing: str) -> tuple[Action, ...]:
     queued = tuple(Execute(run) for run in history.attempts() if run.status is RunStatus.QUEUED)
     given = _in_hand(history)
     if queued or proposing:
         return (*queued, *proposing)
     if given or history.open_requests or history.awaited:
         return (*given, Wait(now.lab + _POLL_LAB_SECONDS))
-    return (Stop(CampaignStatus.FINISHED, "nothing is left to propose"),)
+    return (Stop(CampaignStatus.FINISHED, nothing),)
 
 
-def _wind_down(history: History, now: Instant) -> tuple[Action, ...]:
-    """A paused campaign finishes what is in hand and begins nothing."""
+def _wind_down(history: History, now: Instant, left_alone: Collection[str]) -> tuple[Action, ...]:
+    """A paused campaign begins nothing and finishes what is in hand, but what can wait for people without it."""
     if ingests := tuple(Ingest(run) for run in history.attempts() if _to_ingest(run)):
         return ingests
-    if given := _in_hand(history):
+    given = _in_hand(history)
+    if any(one.run.run_key not in left_alone for one in given):
         return (*given, Wait(now.lab + _POLL_LAB_SECONDS))
     return (Stop(CampaignStatus.PAUSED, history.campaign.reason or ""),)
 
@@ -214,27 +227,27 @@ def _finished(history: History, spec: GeneralSpec, objective: Objective) -> Stop
         return None
     if (complaint := _fruitless(history, spec)) is not None:
         return Stop(CampaignStatus.PAUSED, complaint)
-    if len(runs) >= spec.budget and all(run.status.is_terminal for run in runs) and not history.awaited:
-        return Stop(
-            CampaignStatus.FINISHED,
-            f"budget spent: {spec.budget} experiment{'s' if spec.budget > 1 else ''}{'' if history.accepted else ', nothing was measured'}",
-        )
+    most = spec.budget.experiments
+    if len(runs) >= most and all(run.status.is_terminal for run in runs) and not history.awaited:
+        nothing = "" if history.accepted else ", nothing was measured"
+        return Stop(CampaignStatus.FINISHED, f"budget spent: {most} experiment{'s' if most > 1 else ''}{nothing}")
     return None
 
 
 def _fruitless(history: History, spec: GeneralSpec) -> str | None:
     """Say why a person must look before more is spent; None where there is no reason.
 
-    In a row means: with no accepted value in between. Runs that a person had seen when the campaign was resumed are forgiven.
+    In a row means: with no accepted value in between. What a person had seen when the campaign was resumed is forgiven; a value
+    that was still to come then, and is overdue now, nobody had seen.
     """
     own = (run_key for run_key in history.accepted if not history.runs[run_key].is_imported)
     campaign, last = history.campaign, max(own, default="")
     failed, barren = failures(history), infeasible(history)
     in_a_row = [run for run in failed if run.run_key > last]
-    if min(len(failed) - campaign.forgiven, len(in_a_row)) >= spec.max_failures:
+    if min(len(history.unforgiven(failed)) - campaign.forgiven, len(in_a_row)) >= spec.max_failures:
         return _failures_in_words(in_a_row, history)
     in_a_row = [run for run in barren if run.run_key > last]
-    if min(len(barren) - campaign.forgiven_infeasible, len(in_a_row)) >= spec.max_infeasible:
+    if min(len(history.unforgiven(barren)) - campaign.forgiven_infeasible, len(in_a_row)) >= spec.max_infeasible:
         return f"{len(in_a_row)} infeasible runs in a row; the last: {in_a_row[-1].reason or 'no reason recorded'}"
     return None
 
@@ -257,7 +270,7 @@ def _propose(history: History, spec: GeneralSpec, objective: Objective) -> tuple
     open_runs = sum(run.status.is_open or run.run_key in history.awaited for run in runs)  # of both nothing is known yet
     asked = sum(one.status is ProposalStatus.PROPOSED for one in history.newest())
     # runs of one approval count each, and proposals that people look at as if approved; a batch is asked for whole
-    left = (spec.budget - len(runs)) // spec.replicates - asked
+    left = (spec.budget.experiments - len(runs)) // spec.replicates - asked
     room = ((spec.in_flight or spec.batch) - -(-open_runs // spec.replicates) - asked) // spec.batch * spec.batch
     count = min(spec.batch, room, left)
     return (Propose(count),) if count > 0 else ()

@@ -56,7 +56,7 @@ class Said:
 # ---------------------------------------------------------------------- which run
 
 
-def name_of(history: History, run: ExperimentRun) -> str:
+def run_name(history: History, run: ExperimentRun) -> str:
     """Return what people call a run: its code on paper; the key of an imported one."""
     number = history.number_of(run)
     return run.run_key if number is None else run_code(number, run.replicate)
@@ -91,7 +91,7 @@ def check_measurable(history: History, run: ExperimentRun) -> None:
     Raises:
         BadInput: It was not carried out to its end, or its readings have yet to come.
     """
-    called = f"run {name_of(history, run)}"
+    called = f"run {run_name(history, run)}"
     if run.status is not RunStatus.COMPLETED:
         raise BadInput(f"{called} is {run.status}{f' ({run.reason})' if run.reason else ''}; only a completed run has values")
     if not run.ingested:
@@ -124,7 +124,7 @@ def added(history: History, run: ExperimentRun, target: str, entered: Entered, s
         BadInput: The run can have no value, or the value is none.
     """
     check_measurable(history, run)
-    check_entered(entered, what=f"run {name_of(history, run)}, {target}")
+    check_entered(entered, what=f"run {run_name(history, run)}, {target}")
     replicate = max((one.replicate for one in history.measurements.values() if one.key[:2] == (run.run_key, target)), default=0) + 1
     found = _measurement(run, target, entered, said, reduction=ENTERED)
     return found.evolve(replicate=replicate, known_since=known_since(history, run.run_key, target))
@@ -137,7 +137,7 @@ def corrected(history: History, run: ExperimentRun, target: str, entered: Entere
         BadInput: There is no such measurement, several to choose from, or nothing would change.
     """
     stored = _the_measurement(history, run, target, replicate, among=lambda _: True)
-    what = f"run {name_of(history, run)}, {target}"
+    what = f"run {run_name(history, run)}, {target}"
     check_entered(entered, what=what)
     uncertainty = stored.uncertainty if entered.uncertainty is None and entered.value is not None else entered.uncertainty
     changed = _measurement(run, target, Entered(entered.value, uncertainty, entered.reason), said, reduction=ENTERED)
@@ -167,7 +167,7 @@ def _the_measurement(
     """Return the newest revision of a target's only measurement, or of a replicate of it."""
     own = [one for one in history.measurements.values() if one.key[:2] == (run.run_key, target)]
     found = [one for one in own if (among(one) if replicate is None else one.replicate == replicate)]
-    what = f"run {name_of(history, run)}, {target}"
+    what = f"run {run_name(history, run)}, {target}"
     if not found:
         have = ", ".join(f"replicate {one.replicate} is {one.status}" for one in own) or "nothing was measured of it"
         raise BadInput(f"{what}: there is no such value ({have})")
@@ -229,7 +229,7 @@ def imported(
     return run, tuple(_measurement(run, target, one, said, reduction=IMPORTED) for target, one in values.items())
 
 
-class Counted:
+class KnownValues:
     """Tells which of the values that come for a run the ledger has: as often as it has an equal one."""
 
     def __init__(self, history: History) -> None:

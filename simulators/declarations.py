@@ -1,6 +1,6 @@
 """What stand-ins are made from: each instrument of a bench as its driver or its profile declares it, as a JSON document.
 
-Whoever starts a plant writes it; the plant reads nothing else of the instruments.
+Whoever starts a plant writes it; the plant reads nothing else of the instruments. How each behaves, a plant file may say.
 """
 
 import json
@@ -51,6 +51,12 @@ class DeclaredChannel(_Declared):
 
     unit: str = ""
     text: bool = False
+    low: float | None = None
+    """Least value that the bench file takes."""
+    high: float | None = None
+    """Greatest value that it takes."""
+    values: tuple[str, ...] = ()
+    """Texts that are legal; empty where any is."""
     measured: bool = False
     """Whether the procedure reads it, or a program brings it: it has a response where nothing else says its value."""
 
@@ -64,6 +70,8 @@ class Declaration(_Declared):
     link: str
     wire: Wire
     """How the stand-in is asked: as its profile says, or by the calls of its driver."""
+    carried_out: tuple[str, ...] = ()
+    """Calls that a dry run carries out itself: nothing stands in for them."""
     channels: dict[str, DeclaredChannel]
     commands: dict[str, DeclaredCommand] = {}
     safe: dict[str, dict[str, Value]] = {}
@@ -83,6 +91,27 @@ class Declarations(_Declared):
     links: dict[str, Wire]
     """Link -> how its instruments are asked."""
     instruments: dict[str, Declaration] = Field(default_factory=dict)
+    people: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Who is asked by the campaign, and what they bring back: the plant has no body of them."""
+    sampled: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """By channel what was drawn from the prior that its response names (`responses.SampledFunction`)."""
+
+
+class StandInSection(BaseModel):
+    """How one stand-in behaves: `[stand_ins.INSTRUMENT]` of a plant file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    asked: Literal["wire", "calls"] = "wire"
+    """Over the wire of its profile, where it has one; or by the calls of its driver."""
+    lag_s: float | None = Field(default=None, gt=0.0)
+    """Time constant (lab s) with which a value follows its setting; 60 for temperatures and 1 for all else without it."""
+    dose_s: float | None = Field(default=None, gt=0.0)
+    """Lab s that a dose or a program lasts where no rate is set, 5 without it; or that a person takes to answer, 600 without it."""
+    failures: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Chance that a dose or a program ends half-way, or that it goes wrong in a person's hands."""
+    reason: str = "stand-in-failure"
+    """What it then says, where it has a word for it."""
 
 
 def read_declarations(path: Path) -> Declarations:

@@ -25,26 +25,27 @@ from typing import Any
 import numpy as np
 
 from orchestrator.errors import AthanorError, BadInput
-from simulators.body import Body, BodyLine, BodyUnit, Case, Surroundings, speech_of
+from simulators.body import Surroundings, speech_of
 from simulators.body_server import BodyServer
 from simulators.chemistry.cdse import CdSeChemistry, CdSeConstants, draw_task
 from simulators.chemistry.family import Chemistry
 from simulators.clock import LabClock, Moment
 from simulators.control import BackDoor, Clear, Inject, Operation, Ping, Repair, back_door_path
 from simulators.declarations import read_declarations
-from simulators.eurotherm import OvenUnit
+from simulators.devices import BodyDevice, Device, OvenDevice, PumpDevice, UnitDevice
 from simulators.faults import BODILY_KINDS, FaultBook
 from simulators.flow_tube import Feed, Tube
 from simulators.lads_body import Around, lads_unit
 from simulators.measurement import Analyser
-from simulators.modbus_rtu import RegisterLine
 from simulators.new_era import NewEraLine
 from simulators.opcua_access import PlatformAccess
 from simulators.opcua_server import PlatformServer, ServerTraits
 from simulators.oven import Oven, OvenBody
 from simulators.plantfile import (
     LoadedPlant,
+    OvenSection,
     PlantFile,
+    PlatformSection,
     PluginSection,
     PumpSection,
     SerialLinkSection,
@@ -52,11 +53,8 @@ from simulators.plantfile import (
     check_faults,
     load_plant_file,
 )
-from simulators.serial_line import LineProtocol
-from simulators.serial_server import SerialBody, SerialServer, strike
+from simulators.serial_server import SerialServer
 from simulators.spectra import Dye, Spectrometer, SpectrometerTraits
-from simulators.stand_in_calls import CallStandIn
-from simulators.stand_in_lines import StandInLine, TextStandIn
 from simulators.stand_ins import with_stand_ins
 from simulators.synthesis_platform import ResultShelf, SynthesisPlatform
 from simulators.syringe_pump import SyringePump
@@ -100,32 +98,45 @@ class Plant:
         streams = np.random.SeedSequence(run.seed).spawn(3)
         self._faults = FaultBook(truth.record, lambda: self._clock.now().lab, np.random.default_rng(streams[0]))
         self._record = truth.record
-        self._pumps = {name: SyringePump(name, truth.record) for name in run.plant.pumps}
-        self._oven = self._build_oven(np.random.default_rng(streams[1]))
-        self._bodies = self._build_bodies(streams[2])
-        self._lead_to_bodies()
+        self._devices: dict[str, Device] = {}
+        self._build_devices(np.random.default_rng(streams[1]), streams[2])
         self._lines = {name: self._build_line(name, link) for name, link in run.plant.links.items() if isinstance(link, SerialLinkSection)}
-        self._units = {**self._build_platform(ResultShelf(run.folder / "results")), **self._build_lads_units()}
-        served = {name: body for name, body in self._bodies.items() if speech_of(type(body)) == "opcua"}
-        self._servers = {name: BodyServer(body, run.access.get(run.plant.devices[name].link)) for name, body in served.items()}
         self._door = BackDoor(back_door_path(run.folder), self._answer)
 
-    def _build_oven(self, rng: np.random.Generator) -> Oven | None:
-        found, environment = self._run.plant.oven, self._run.plant.environment
-        if found is None:
-            return None
-        name, section = found
+    # ----------------------------------------------------------------- what it is made of
+
+    def _build_devices(self, rng: np.random.Generator, stream: np.random.SeedSequence) -> None:
+        """Make each device of the plant file, the platform last, which rests on others."""
+        plant = self._run.plant
+        generators = map(np.random.default_rng, stream.spawn(len(plant.plugins)))
+        for name, section in plant.devices.items():
+            match section:
+                case PumpSection():
+                    self._devices[name] = PumpDevice(section.link, section.address, SyringePump(name, self._record))
+                case OvenSection():
+                    self._devices[name] = OvenDevice(section.link, section.unit, self._build_oven(name, section, rng))
+                case PluginSection():
+                    self._devices[name] = self._build_body(name, section, next(generators))
+        self._lead_to_bodies()
+        for name, section in plant.devices.items():
+            if isinstance(section, PlatformSection):
+                self._devices[name] = self._build_platform(name, section)
+
+    def _build_oven(self, name: str, section: OvenSection, rng: np.random.Generator) -> Oven:
+        environment = self._run.plant.environment
         body = OvenBody(ambient=environment.ambient_degc, highest_setpoint=section.highest_degc, decimals=section.decimals)
         return Oven(name, body if environment.noise else replace(body, noise=0.0), self._record, rng)
 
-    def _build_bodies(self, stream: np.random.SeedSequence) -> dict[str, Body]:
-        sections = self._run.plant.plugins
-        generators = map(np.random.default_rng, stream.spawn(len(sections)))
-        found = {}
-        for (name, section), rng in zip(sections.items(), generators, strict=True):
-            found[name] = self._run.loaded.bodies[name](name, section.options, self._record, rng)
-            found[name].now = self._clock.now
-        return found
+    def _build_body(self, name: str, section: PluginSection, rng: np.random.Generator) -> Device:
+        body = self._run.loaded.bodies[name](name, section.options, self._record, rng)
+        body.now = self._clock.now
+        made, access = BodyDevice(section.link, body), self._run.access.get(section.link)
+        if speech_of(type(body)) == "lads":
+            around = Around(self._run.folder, self._faults, self._clock, self._record, self.touch)
+            return UnitDevice(section.link, *lads_unit(body, around, access), within=made)
+        if speech_of(type(body)) == "opcua":
+            made.server = BodyServer(body, access)
+        return made
 
     def _lead_to_bodies(self) -> None:
         """Tell each body what flows into it, what reacts in the plant and how the room is."""
@@ -134,7 +145,8 @@ class Plant:
         surroundings = Surroundings(room.ambient_degc, room.noise, room.outliers, self._run.seed)
         chemistry = make(plant.chemistry.constants_seed) if make is not None and plant.chemistry is not None else None
         for name, section in plant.plugins.items():
-            body = self._bodies[name]
+            body = self._devices[name].body
+            assert body is not None
             body.surroundings, body.chemistry = surroundings, chemistry
             body.feeds = {one: self._feed(one) for one in section.fed_by}
             body.bring_feeds = partial(self._bring, section.fed_by)
@@ -142,36 +154,28 @@ class Plant:
     def _feed(self, name: str) -> Feed:
         section = self._run.plant.devices[name]
         assert isinstance(section, PumpSection | PluginSection)
-        return Feed((self._pumps[name] if name in self._pumps else self._bodies[name]).flow, section.stock)
+        return Feed(self._devices[name].flow, section.stock)
 
     def _bring(self, names: Sequence[str], now: Moment) -> None:
         for name in names:
-            self._pumps[name].advance(now) if name in self._pumps else self._bodies[name].live(now)
+            self._devices[name].live(now)
 
-    def _build_lads_units(self) -> dict[str, tuple[SynthesisPlatform, PlatformServer]]:
-        around = Around(self._run.folder, self._faults, self._clock, self._record, self.touch)
-        bodies = [body for body in self._bodies.values() if speech_of(type(body)) == "lads"]
-        return {body.name: lads_unit(body, around, self._run.access.get(self._run.plant.devices[body.name].link)) for body in bodies}
-
-    def _build_platform(self, shelf: ResultShelf) -> dict[str, tuple[SynthesisPlatform, PlatformServer]]:
-        found = self._run.plant.platform
-        if found is None or self._oven is None:
-            return {}
-        name, section = found
-        platform = SynthesisPlatform(name, shelf, self._record, self._clock.now())
-        analyser = self._build_analyser(self._oven)
+    def _build_platform(self, name: str, section: PlatformSection) -> Device:
+        platform = SynthesisPlatform(name, ResultShelf(self._run.folder / "results"), self._record, self._clock.now())
         access = self._run.access.get(section.link)
         traits = ServerTraits(section.serial_number, section.longest_lock_s, section.most_nodes)
+        analyser = self._build_analyser()
         served = PlatformServer(platform, analyser, self._faults, self._clock, traits, touched=self.touch, access=access)
-        return {name: (platform, served)}
+        return UnitDevice(section.link, platform, served)
 
-    def _build_analyser(self, oven: Oven) -> Analyser:
+    def _build_analyser(self) -> Analyser:
         plant, environment = self._run.plant, self._run.plant.environment
         assert plant.tube is not None
         assert plant.chemistry is not None
-        own = [Feed(self._pumps[name].flow, section.stock) for name, section in plant.pumps.items()]
-        strange = [Feed(self._bodies[name].flow, section.stock) for name, section in plant.plugins.items() if section.stock]
-        tube = Tube(plant.tube.volume_ml, (*own, *strange), oven.trace, environment.oven_offset_degc, plant.tube.fouling_per_day)
+        oven = next(one.oven for one in self._devices.values() if isinstance(one, OvenDevice))
+        feeding = (*plant.pumps, *(name for name, section in plant.plugins.items() if section.stock))
+        feeds = tuple(map(self._feed, feeding))
+        tube = Tube(plant.tube.volume_ml, feeds, oven.trace, environment.oven_offset_degc, plant.tube.fouling_per_day)
         seed = plant.chemistry.constants_seed
         traits = replace(SpectrometerTraits(), outliers=environment.outliers) if environment.noise else IDEAL
         spectrometer = Spectrometer(self._run.seed, traits, Dye())
@@ -179,25 +183,20 @@ class Plant:
         return Analyser(tube, make(seed), spectrometer, self._record)
 
     def _build_line(self, name: str, link: SerialLinkSection) -> SerialServer:
-        plant = self._run.plant
-        pumps = {pump.address: self._pumps[key] for key, pump in plant.pumps.items() if pump.link == name}
-        strange = [self._bodies[key] for key, section in plant.plugins.items() if section.link == name]
-        bodies: dict[str, SerialBody] = {pump.name: pump for pump in pumps.values()}
-        protocol: LineProtocol = NewEraLine(pumps)
-        if strange:
-            protocol = _protocol(strange)
-            bodies = {body.name: Case(body) for body in strange}
-        elif plant.oven is not None and self._oven is not None and plant.oven[1].link == name:
-            protocol, bodies = RegisterLine([OvenUnit(plant.oven[1].unit, self._oven)]), {self._oven.name: self._oven}
+        there = [one for one in self._devices.values() if one.link == name]
+        protocol = there[0].line(there) if there else NewEraLine({})
+        bodies = {one.name: one.case for one in there}
         baud = BAUD if link.byte_time else 0
         path = self._run.folder / f"{name}.tty"
         return SerialServer(path, protocol, bodies, self._faults, self._clock, touched=self.touch, baud=baud)
+
+    # ----------------------------------------------------------------- its life
 
     async def start(self) -> None:
         """Open every wire, then announce them."""
         for line in self._lines.values():
             line.start()
-        for server in self._all_servers.values():
+        for server in self._servers.values():
             await server.start()
         await self._door.start()
         for fault in self._run.plant.faults:
@@ -213,49 +212,37 @@ class Plant:
         await self._door.close()
         for line in self._lines.values():
             line.close()
-        for server in self._all_servers.values():
+        for server in self._servers.values():
             await server.close()
 
     @property
-    def _all_servers(self) -> dict[str, PlatformServer | BodyServer]:
-        """Servers by the names of their devices."""
-        return {**{name: server for name, (_, server) in self._units.items()}, **self._servers}
+    def _servers(self) -> dict[str, BodyServer | PlatformServer]:
+        """Servers by their links."""
+        return {one.link: one.server for one in self._devices.values() if one.server is not None}
 
     def touch(self) -> None:
         """Bring all devices to the present and plan the next moment at which one changes by itself."""
         now = self._clock.now()
-        for pump in self._pumps.values():
-            pump.advance(now)
-        if self._oven is not None:
-            self._oven.advance(now)
-        for body in self._bodies.values():
-            body.live(now)
-        for unit, server in self._units.values():
-            self._touch_unit(unit, server, now)
+        for device in self._devices.values():
+            device.live(now)
+        for device in self._devices.values():
+            device.attend(now)
         if self._timer is not None:
             self._timer.cancel()
         due = self._next_change()
         self._timer = None if due is None else asyncio.get_running_loop().call_at(due, self.touch)
 
-    def _touch_unit(self, unit: SynthesisPlatform, server: PlatformServer, now: Moment) -> None:
-        before = unit.state, unit.lamp.is_on
-        unit.advance(now)
-        if (unit.state, unit.lamp.is_on) != before:
-            server.device_changed()
-
     def _next_change(self) -> float | None:
         """Find the next wall time (monotonic s) at which a device changes by itself."""
-        labs = [*(pump.ends_at for pump in self._pumps.values()), *(body.next_change() for body in self._bodies.values())]
-        walls = [self._clock.wall_at(lab) for lab in labs if lab is not None]
-        silences = [pump.times_out_at for pump in self._pumps.values()]
-        alone = [self._oven.fails_at if self._oven else None, *(unit.lapses_at for unit, _ in self._units.values())]
-        return min((moment for moment in [*walls, *silences, *alone] if moment is not None), default=None)
+        moments = (moment for device in self._devices.values() for moment in device.changes(self._clock))
+        return min((moment for moment in moments if moment is not None), default=None)
 
     def _endpoints(self) -> dict[str, dict[str, Any]]:
         ports: dict[str, dict[str, Any]] = {name: {"port": str(line.link.absolute())} for name, line in self._lines.items()}
-        for name in (one.declared.link for one in self._bodies.values() if isinstance(one, CallStandIn)):
-            ports[name]["asked"] = "calls"
-        urls = {self._run.plant.devices[name].link: server.url for name, server in self._all_servers.items()}
+        for one in self._devices.values():
+            if isinstance(one, BodyDevice) and one.is_asked_by_calls:
+                ports[one.link]["asked"] = "calls"
+        urls = {link: server.url for link, server in self._servers.items()}
         secured = {name: {"security": one.table} for name, one in self._run.access.items()}
         return {**ports, **{name: {"url": url, **secured.get(name, {})} for name, url in urls.items()}}
 
@@ -298,50 +285,23 @@ class Plant:
             legal = ", ".join(sorted(BODILY_KINDS))
             raise ValueError(f"fault '{fault.fault}' needs a command to hit; only {legal} happen at once")
         self._faults.arm(fault)
-        if fault.now and fault.device in self._units:
-            self._units[fault.device][1].strike(fault.fault)
-        elif fault.now:
-            strike(self._body(fault.device), fault.fault, self._clock.now())
+        if fault.now:
+            self._devices[fault.device].strike(fault.fault, self._clock.now())
         self.touch()
         return {"pending": len(self._faults.pending())}
 
     def _repair(self, device: str) -> None:
-        if device in self._units:
-            self._units[device][1].repair()
-        else:
-            self._body(device).repair(self._clock.now())
-
-    def _body(self, device: str) -> SerialBody:
-        own: list[SyringePump | Oven] = [*self._pumps.values(), *([self._oven] if self._oven else [])]
-        bodies: dict[str, SerialBody] = {one.name: one for one in own}
-        bodies |= {name: Case(body) for name, body in self._bodies.items()}
-        if device not in bodies:
-            raise ValueError(f"no serial device '{device}'; the plant has {', '.join(bodies)}")
-        return bodies[device]
+        if device not in self._devices:
+            raise ValueError(f"no device '{device}'; the plant has {', '.join(self._devices)}")
+        self._devices[device].repair(self._clock.now())
 
     def _states(self) -> dict[str, Any]:
         self.touch()
-        ovens = {} if self._oven is None else {self._oven.name: self._oven.describe()}
-        units = {
-            name: {**(self._bodies[name].describe() if name in self._bodies else {}), **unit.describe()}
-            for name, (unit, _) in self._units.items()
-        }
         return {
             "lab_s": self._clock.now().lab,
-            **{pump.name: pump.describe() for pump in self._pumps.values()},
-            **ovens,
-            **{body.name: body.describe() for body in self._bodies.values()},
-            **units,
+            **{name: device.describe() for name, device in self._devices.items()},
             "faults": [fault.model_dump(mode="json") for fault in self._faults.pending()],
         }
-
-
-def _protocol(bodies: Sequence[Body]) -> LineProtocol:
-    """Return how the bodies of one line, which speak alike, are spoken to."""
-    if speech_of(type(bodies[0])) != "lines":
-        return RegisterLine([BodyUnit(body) for body in bodies])
-    declared = [body for body in bodies if isinstance(body, TextStandIn)]
-    return StandInLine(declared) if declared else BodyLine(bodies)
 
 
 def _cdse(seed: int | None, *, segmented: bool) -> Chemistry:

@@ -14,9 +14,9 @@ from orchestrator.errors import BadInput
 from orchestrator.plugins import CHEMISTRIES, DEVICES, find_plugin, installed
 from orchestrator.textfile import read_toml
 from simulators.body import Body, faults_of, speech_of
+from simulators.declarations import StandInSection
 from simulators.faults import BODILY_KINDS, PLATFORM_KINDS, PUMP_KINDS, SERIAL_KINDS, FaultSpec
 from simulators.responses import ResponseSection
-from simulators.stand_in import StandInSection
 
 
 class _Section(BaseModel):

@@ -10,7 +10,7 @@ import csv
 import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -20,16 +20,17 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from orchestrator.errors import BadInput
 from orchestrator.plugins import DEVICES, find_plugin, is_file
+from simulators.interpolation import Drawn, SampledFunction
+from simulators.setting import MIDDLE, Setting, Value, reach_of
 
 _FEATURES: Final = 128
 """Random features: the kernel is met within a few hundredths."""
 _NOISE: Final = 0.01
 """Standard deviation of a smooth function's reading, as a share of its range, where none is declared."""
 _DAY: Final = 86400.0
-_MIDDLE: Final = 0.5
-"""Where a setting is taken to stand that was not made yet, as a share of its range."""
+SOME_TEXT: Final = "stand-in"
+"""What a text says that may be any."""
 
-Value = int | float | str
 Function = Callable[[Mapping[str, Value]], float]
 """Settings by `instrument.command.argument` -> the value, in the channel's unit."""
 
@@ -39,9 +40,10 @@ class ResponseSection(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    kind: Literal["smooth", "table", "function"] = "smooth"
+    kind: Literal["smooth", "table", "function", "prior"] = "smooth"
     between: tuple[float, float] | None = None
-    """Of a smooth function: least and greatest value, in the channel's unit; 0 to 1 without it, 0 to 100 for a percentage."""
+    """Of a smooth function: least and greatest value, in the channel's unit; without it what the bench file takes (`min`, `max`),
+    else 0 to 1, 0 to 100 for a percentage."""
     length_scale: float = Field(default=0.5, gt=0.0)
     """Of a smooth function: how far it keeps its value, as a share of each setting's range."""
     function: str | None = None
@@ -50,8 +52,12 @@ class ResponseSection(BaseModel):
     """A CSV file beside the plant file."""
     column: str | None = None
     """Its column with the values."""
+    prior: str | None = None
+    """A meta-trained prior beside the plant file: the function of one task is drawn from it, by the seed."""
+    target: str | None = None
+    """Its target, where it knows several."""
     inputs: dict[str, str] = {}
-    """`instrument.command.argument` -> its column of the table."""
+    """`instrument.command.argument` -> its column of the table, or its parameter of the prior."""
     between_rows: Literal["nearest", "interpolated"] = "nearest"
     """What stands between rows: the nearest row, or rows weighted by the inverse square of their distance."""
     noise: Annotated[float, Field(ge=0.0)] | None = None
@@ -60,6 +66,8 @@ class ResponseSection(BaseModel):
     """Standard deviation as a share of the value, beside `noise`."""
     drift_per_day: float = 0.0
     """What is added for each lab day."""
+    after_s: Annotated[float, Field(ge=0.0)] | None = None
+    """Of a target that comes later: lab s after its run; without it half of its `due`, else 3600."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -67,27 +75,14 @@ class ResponseSection(BaseModel):
             raise ValueError("a response of kind function names it: function = 'MODULE:NAME'")
         if self.kind == "table" and (self.table is None or self.column is None or not self.inputs):
             raise ValueError("a response of kind table needs table, column and inputs")
+        if self.kind == "prior" and (self.prior is None or not self.inputs):
+            raise ValueError("a response of kind prior needs prior and inputs")
         if self.between is not None and self.between[0] >= self.between[1]:
             raise ValueError(f"between = {list(self.between)}; expected the least value first")
         return self
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """What may be set: the range of a number, or the texts that are legal."""
-
-    low: float | None = None
-    high: float | None = None
-    values: tuple[str, ...] = ()
-
-    def share(self, value: Value) -> float:
-        """Return where a value stands in the range, 0 to 1; without a range, its order of magnitude."""
-        if isinstance(value, str):
-            known = self.values.index(value) / max(1, len(self.values) - 1) if value in self.values else _uniform(value)
-            return float(known)
-        if self.low is None or self.high is None or self.low >= self.high or not math.isfinite(self.high - self.low):
-            return math.copysign(math.log10(1.0 + abs(value)), value)
-        return (value - self.low) / (self.high - self.low)
+_ANY: Final = Setting()
 
 
 @dataclass
@@ -101,6 +96,8 @@ class Room:
     """From where files are named."""
     declared: Mapping[str, ResponseSection] = field(default_factory=dict)
     """What the plant file says of channels, by `instrument.channel`."""
+    sampled: Mapping[str, SampledFunction] = field(default_factory=dict)
+    """What was drawn from priors, by `instrument.channel`."""
     made: dict[str, Value] = field(default_factory=dict)
     """What was last set."""
     _functions: dict[str, Function] = field(default_factory=dict)
@@ -110,32 +107,50 @@ class Room:
         """Note a setting, or the amount of a dose, by `instrument.command.argument`."""
         self.made[name] = value
 
-    def prepare(self, channel: str, unit: str) -> None:
+    def at(self, settings: Mapping[str, Value]) -> "Room":
+        """Return the room as one in which nothing but these settings was made."""
+        return replace(self, made=dict(settings))
+
+    def prepare(self, channel: str, unit: str, legal: Setting = _ANY) -> None:
         """Load what a channel's response needs; a table or a function that cannot be had is told here.
+
+        Args:
+            channel: `instrument.channel`.
+            unit: Its unit.
+            legal: What it may say.
 
         Raises:
             BadInput: One line that names the channel.
         """
         try:
-            self._functions[channel] = self._function(channel, unit)
+            self._functions[channel] = self._function(channel, unit, legal)
         except (BadInput, ValueError) as error:
             raise BadInput(f"response {channel}: {error}") from error
 
-    def answer(self, channel: str, unit: str, lab_s: float) -> float:
+    def answer(self, channel: str, unit: str, lab_s: float, legal: Setting = _ANY) -> float:
         """Measure: the value at all that is set, with its noise.
 
         The noise depends on the seed, the settings and how often the channel was read at just these: neither the order of
-        experiments nor what else was asked meanwhile changes it.
+        experiments nor what else was asked meanwhile changes it. A smooth function, noise and drift with it, keeps to what is
+        legal; what a table or a function of the laboratory's own says is said as it is.
         """
         if channel not in self._functions:
-            self.prepare(channel, unit)
+            self.prepare(channel, unit, legal)
         section, value = self._section(channel), float(self._functions[channel](dict(self.made)))
         noise = section.noise
         if noise is None:
-            low, high = _range(section, unit)
+            low, high = _range(section, unit, legal)
             noise = _NOISE * (high - low) if section.kind == "smooth" else 0.0
         spread = math.hypot(noise, section.relative_noise * value)
-        return value + spread * float(self._random(channel).standard_normal()) + section.drift_per_day * lab_s / _DAY
+        said = value + spread * float(self._random(channel).standard_normal()) + section.drift_per_day * lab_s / _DAY
+        return legal.nearest(said) if section.kind == "smooth" else said
+
+    def word(self, channel: str, legal: Setting = _ANY) -> str:
+        """Say a text: one of those that are legal, by a smooth function of all that is set."""
+        if not legal.values:
+            return SOME_TEXT
+        share = self._smooth(channel, 0.0, 1.0).value(self.made)
+        return legal.values[min(int(share * len(legal.values)), len(legal.values) - 1)]
 
     def luck(self, name: str) -> float:
         """Draw a number from 0 to 1, another one each time; the same with the same seed."""
@@ -149,7 +164,7 @@ class Room:
     def _section(self, channel: str) -> ResponseSection:
         return self.declared.get(channel, ResponseSection())
 
-    def _function(self, channel: str, unit: str) -> Function:
+    def _function(self, channel: str, unit: str, legal: Setting) -> Function:
         section = self._section(channel)
         if unknown := sorted(set(section.inputs) - set(self.settings)):
             raise BadInput(f"inputs name {unknown[0]!r}; what can be set: {', '.join(sorted(self.settings)) or 'nothing'}")
@@ -157,12 +172,27 @@ class Room:
             return _loaded(section.function or "", self.folder)
         if section.kind == "table":
             return _Table.read(section, self.folder, self.settings).value
-        low, high = _range(section, unit)
-        return _Smooth(_generator(self.seed, channel), self.seed, channel, self.settings, section.length_scale, low, high).value
+        if section.kind == "prior":
+            if channel not in self.sampled:
+                raise BadInput("nothing was drawn from its prior; a plant that is started by `athanor` is given it")
+            return Drawn(section.inputs, self.sampled[channel], unit).value
+        return self._smooth(channel, *_range(section, unit, legal)).value
+
+    def _smooth(self, channel: str, low: float, high: float) -> "_Smooth":
+        scale = self._section(channel).length_scale
+        return _Smooth(_generator(self.seed, channel), self.seed, channel, self.settings, scale, low, high)
 
 
-def _range(section: ResponseSection, unit: str) -> tuple[float, float]:
-    return section.between or ((0.0, 100.0) if unit in ("percent", "%") else (0.0, 1.0))
+def _range(section: ResponseSection, unit: str, legal: Setting) -> tuple[float, float]:
+    if section.between is not None:
+        if (legal.nearest(section.between[0]), legal.nearest(section.between[1])) != section.between:
+            low, high = ("any" if one is None else f"{one:g}" for one in (legal.low, legal.high))
+            raise BadInput(f"between = {list(section.between)}; the bench file takes {low} to {high}".rstrip())
+        return section.between
+    width = 100.0 if unit in ("percent", "%") else 1.0
+    if legal.low is None:
+        return (0.0, width) if legal.high is None else (min(0.0, legal.high - width), legal.high)
+    return legal.low, legal.low + width if legal.high is None else legal.high
 
 
 # ---------------------------------------------------------------------- a smooth function
@@ -183,7 +213,7 @@ class _Smooth:
         """Return the value at these settings."""
         angles = self._phases.copy()
         for name, frequencies in self._frequencies.items():
-            share = self._settings[name].share(made[name]) if name in made else _MIDDLE
+            share = self._settings[name].share(made[name]) if name in made else MIDDLE
             angles += frequencies * share
         drawn = float(self._weights @ np.cos(angles))
         return self._low + (self._high - self._low) * 0.5 * (1.0 + math.erf(drawn / math.sqrt(2.0)))
@@ -226,7 +256,7 @@ class _Table:
 
     def value(self, made: Mapping[str, Value]) -> float:
         """Return the value at these settings."""
-        here = np.array([self.settings[name].share(made[name]) if name in made else _MIDDLE for name in self.names])
+        here = np.array([self.settings[name].share(made[name]) if name in made else MIDDLE for name in self.names])
         distances = np.square(self.rows - here).sum(axis=1)
         if self.is_nearest or distances.min() == 0.0:
             return float(self.values[int(distances.argmin())])
@@ -242,9 +272,7 @@ def _ranged(setting: Setting, rows: Sequence[Mapping[str, str]], column: str, pa
     """Give a setting without a range that of its column: distances count shares of ranges."""
     if setting.values or (setting.low is not None and setting.high is not None):
         return setting
-    cells = [_cell(row, column, path, line) for line, row in _numbered(rows)]
-    numbers = [one for one in cells if not isinstance(one, str)]
-    return Setting(min(numbers), max(numbers)) if numbers else Setting(values=tuple(sorted({str(one) for one in cells})))
+    return reach_of([_cell(row, column, path, line) for line, row in _numbered(rows)])
 
 
 def _cell(row: Mapping[str, str], column: str, path: Path, line: int) -> Value:
@@ -301,7 +329,3 @@ class _Checked:
 def _generator(*parts: object) -> np.random.Generator:
     digest = hashlib.sha256("\0".join(map(str, parts)).encode()).digest()
     return np.random.default_rng(np.frombuffer(digest, dtype=np.uint32))
-
-
-def _uniform(text: str) -> float:
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big") / float(1 << 48)

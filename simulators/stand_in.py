@@ -14,18 +14,18 @@ import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import override
 
 from orchestrator.errors import BadInput
 from orchestrator.units import convert
 from simulators.body import Body
 from simulators.clock import Moment
-from simulators.declarations import Declaration, DeclaredCommand, Value
+from simulators.declarations import Declaration, DeclaredChannel, DeclaredCommand, StandInSection, Value
 from simulators.responses import Room
+from simulators.setting import Setting
 from simulators.truth import PhysicalEvent, Record, TruthValue
 
 logger = logging.getLogger(__name__)
@@ -33,27 +33,11 @@ logger = logging.getLogger(__name__)
 _AMBIENT_DEGC: Final = 22.0
 _SLACK: Final = 1e-6
 """Relative excess over a range that the rounding of numbers on a wire explains."""
+_DOSE_S: Final = 5.0
 _COUNTS: Final = 1e6
 """Counts at which a counter begins that counts down."""
 _HALF: Final = 0.5
 """Where a dose that fails ends."""
-
-
-class StandInSection(BaseModel):
-    """How one stand-in behaves: `[stand_ins.INSTRUMENT]` of a plant file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    asked: Literal["wire", "calls"] = "wire"
-    """Over the wire of its profile, where it has one; or by the calls of its driver."""
-    lag_s: float | None = Field(default=None, gt=0.0)
-    """Time constant (lab s) with which a value follows its setting; 60 for temperatures and 1 for all else without it."""
-    dose_s: float = Field(default=5.0, gt=0.0)
-    """Lab s that a dose or a program lasts where no rate is set."""
-    failures: float = Field(default=0.0, ge=0.0, le=1.0)
-    """Chance that a dose or a program ends half-way."""
-    reason: str = "stand-in-failure"
-    """What it then says, where it has a word for it."""
 
 
 @dataclass(slots=True)
@@ -160,7 +144,7 @@ class StandIn(Body):
         """Return what a channel says; None for a text of which nothing is known, and where there is no value."""
         one, full = self.declared.channels[channel], f"{self.name}.{channel}"
         if full in self.room.declared:
-            return self._measured(full, one.unit)
+            return self._measured(full, one)
         if (told := self.told_by(channel)) is not None:
             return told if one.text else _number(told)
         if channel in self._busy_says:
@@ -172,12 +156,12 @@ class StandIn(Body):
         if channel in self._values:
             return self._values[channel]
         if one.text:
-            return None
-        return self._measured(full, one.unit) if one.measured else self.rest("")
+            return self.room.word(full, Setting(values=one.values)) if one.measured and not self.declared.profile else None
+        return self._measured(full, one) if one.measured else self.rest("")
 
-    def _measured(self, full: str, unit: str) -> float | None:
+    def _measured(self, full: str, channel: DeclaredChannel) -> float | None:
         try:
-            return self.room.answer(full, unit, self.lab_s)
+            return self.room.answer(full, channel.unit, self.lab_s, Setting(channel.low, channel.high))
         except BadInput as error:  # a laboratory's own function
             logger.error("%s has no value: %s", full, error)
             return None
@@ -277,7 +261,7 @@ class StandIn(Body):
                         return amount / convert(rate, unit, f"({argument.unit})/s")
                     except BadInput:
                         continue
-        return self.section.dose_s
+        return self.section.dose_s or _DOSE_S
 
     def _end_dose(self, lab_s: float, cause: str) -> None:
         dose = self.dose

@@ -7,10 +7,12 @@ from typing import Final
 
 from orchestrator.errors import BadInput
 from simulators.body import Body
-from simulators.declarations import Declaration, Declarations, Wire
+from simulators.declarations import Declaration, Declarations, StandInSection, Wire
+from simulators.interpolation import SampledFunction
 from simulators.plantfile import LoadedPlant, OpcUaLinkSection, PlantFile, PluginSection, SerialLinkSection
-from simulators.responses import Room, Setting
-from simulators.stand_in import StandIn, StandInSection
+from simulators.responses import Room
+from simulators.setting import Setting
+from simulators.stand_in import StandIn
 from simulators.stand_in_calls import CallStandIn
 from simulators.stand_in_lines import TextStandIn
 from simulators.stand_in_nodes import NodeStandIn
@@ -44,7 +46,9 @@ def with_stand_ins(loaded: LoadedPlant, declared: Declarations, *, seed: int, fo
     room = room_of(plant, declared, seed=seed, folder=folder)
     for name in plant.responses:
         instrument, _, channel = name.partition(".")
-        room.prepare(name, declared.instruments[instrument].channels[channel].unit)
+        if instrument in declared.instruments:
+            one = declared.instruments[instrument].channels[channel]
+            room.prepare(name, one.unit, Setting(one.low, one.high))
     devices = {name: _device(one, plant.stand_ins.get(name, StandInSection()), room) for name, one in declared.instruments.items()}
     links = {
         name: OpcUaLinkSection(kind="opcua") if wire == "opcua" else SerialLinkSection(kind="serial")
@@ -63,7 +67,8 @@ def room_of(plant: PlantFile, declared: Declarations, *, seed: int, folder: Path
         for command, described in one.commands.items()
         for argument, spec in described.arguments.items()
     }
-    return Room(seed, settings, folder, plant.responses)
+    sampled = {name: SampledFunction.model_validate(one) for name, one in declared.sampled.items()}
+    return Room(seed, settings, folder, plant.responses, sampled)
 
 
 def _device(declaration: Declaration, section: StandInSection, room: Room) -> PluginSection:
@@ -72,18 +77,22 @@ def _device(declaration: Declaration, section: StandInSection, room: Room) -> Pl
 
 
 def _check_names(plant: PlantFile, declared: Declarations) -> None:
-    known = ", ".join(sorted(declared.instruments)) or "none"
+    answering = {name: one.channels for name, one in declared.instruments.items()} | declared.people
+    known = ", ".join(sorted(answering)) or "none"
     if twice := sorted(set(plant.devices) & set(declared.instruments)):
         link = declared.instruments[twice[0]].link
         raise BadInput(
             f"the plant has a device {twice[0]!r}, and so has the bench on link {link}, which the plant does not simulate; rename one"
         )
-    if strange := sorted(set(plant.stand_ins) - set(declared.instruments)):
+    if strange := sorted(set(plant.stand_ins) - set(answering)):
         raise BadInput(f"stand_ins.{strange[0]}: no such stand-in; they are {known}")
     for name in plant.responses:
         instrument, _, channel = name.partition(".")
-        one = declared.instruments.get(instrument)
-        if one is None:
+        if not channel:
+            continue  # of a target that comes later, which only the campaign knows
+        if instrument not in answering:
             raise BadInput(f"responses: {name!r} names no stand-in; they are {known}")
-        if channel not in one.channels:
-            raise BadInput(f"responses: {instrument} has no channel {channel!r}; it has {', '.join(one.channels)}")
+        if channel not in answering[instrument]:
+            raise BadInput(f"responses: {instrument} has no channel {channel!r}; it has {', '.join(answering[instrument])}")
+        if instrument in declared.instruments and declared.instruments[instrument].channels[channel].text:
+            raise BadInput(f"responses: {name} is a text; a response is a number")

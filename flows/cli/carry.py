@@ -94,9 +94,9 @@ def _run(frame: Frame, body: Body, closed: threading.Event) -> None:
 
 def busy_with(steps: Steps, places: Places) -> str | None:
     """Say what goes on where the history does not: what the loop does itself, or that people are waited for on the bench."""
-    if steps.doing is not None or not steps.waiting_for_people:
+    if steps.doing is not None or not steps.waiting:
         return steps.doing
-    number = steps.waiting_for_people
+    number = len(steps.waiting)
     who = "1 experiment waits" if number == 1 else f"{number} experiments wait"
     return f"{who} for people (type: {typed('work', '--lab', places.lab, program=places.program)})"
 
@@ -110,7 +110,7 @@ def _show_table(carried: Carried, places: Places, finished: threading.Event) -> 
         history = steps.history
         spinner.update(text=Text(pulse.beat(occupation(history, busy_with(steps, places)))))
         lines = [Text(waiting_line(one, steps.setup.clock, places), overflow="fold", no_wrap=False) for one in waiting(history)]
-        return Group(progress_table(history, plan.objective, plan.file.spec.campaign.budget), *lines, spinner)
+        return Group(progress_table(history, plan.objective, plan.file.spec.campaign.budget.experiments), *lines, spinner)
 
     with Live(get_renderable=shown, console=console, refresh_per_second=4, transient=True, redirect_stderr=False):
         finished.wait()
@@ -129,6 +129,8 @@ def _show_lines(carried: Carried, places: Places, finished: threading.Event) -> 
                 shown.add(run.run_key)
                 found = best(history, plan.objective)
                 score = "-" if found is None else f"{found[1]:.4f}"
-                console.print(f"{len(shown):4d}/{plan.file.spec.campaign.budget} {run.status:<10} best {score}  {run.reason or ''}")
+                console.print(
+                    f"{len(shown):4d}/{plan.file.spec.campaign.budget.experiments} {run.status:<10} best {score}  {run.reason or ''}"
+                )
         for line in () if over else journal.lines(history, busy_with(steps, places), steps.setup.clock):
             console.print(line)

@@ -8,9 +8,11 @@ from rich.table import Table
 from flows.cli.console import console, emit
 from flows.plans.description import described, identities_of
 from flows.plans.plan import Plan, load_plan
+from flows.plans.unfilled import unfilled
 from flows.studies.missing_prior import missing_prior_file
 from instruments.bench.parking import park_steps
 from orchestrator.domain.records import Step
+from orchestrator.errors import BadInput
 
 
 def check_file(file: Path, *, connect: bool, lab: Path | None, data: Path | None, as_json: bool) -> None:
@@ -19,6 +21,7 @@ def check_file(file: Path, *, connect: bool, lab: Path | None, data: Path | None
     Raises:
         BadInput: One line that names the thing, what came and what is legal.
     """
+    _refuse_unfilled(file, as_json=as_json)
     plan = load_plan(file, data=data, prior_later=True)
     recipe = missing_prior_file(plan, data=data)
     if plan.lacks_prior and recipe is None:
@@ -32,6 +35,17 @@ def check_file(file: Path, *, connect: bool, lab: Path | None, data: Path | None
     for name, identity in identities.items():
         console.print(f"  {name}: {identity}")
     console.print(f"{file}: sound")
+
+
+def _refuse_unfilled(file: Path, *, as_json: bool) -> None:
+    """Say what an empty campaign still lacks, before anything is said of what it has."""
+    lines = unfilled(file)
+    if len(lines) > 1 and not as_json:
+        for line in lines:
+            console.print(line)
+        raise BadInput(f"{file}: {len(lines)} sections are to be filled in")
+    if lines:
+        raise BadInput("; ".join(lines))
 
 
 def _print(plan: Plan, document: dict[str, Any]) -> None:
@@ -57,6 +71,9 @@ def _print(plan: Plan, document: dict[str, Any]) -> None:
         there = document["reagents_there_mL"][name]
         console.print(f"  stock {name}: about {volume:.0f} of {there:.0f} mL{'  NOT ENOUGH' if volume > there else ''}")
     _print_cost(document)
+    for name, one in document["enough_for"].items():
+        line = "  budget, {0}: {limit} {unit}, enough for about {experiments} experiments{1}"
+        console.print(line.format(name.replace("_", " "), "" if one["experiments"] >= document["budget"] else "  NOT ENOUGH", **one))
     for name in document["hazards"]:
         console.print(f"  hazard: {name} may come up; then persons must sign, whatever the review rules say")
     _print_parking(plan)

@@ -86,10 +86,11 @@ def simulate(
     seed: Annotated[int, typer.Option("--seed", help="Seed of noise and drift.")] = 0,
 ) -> None:
     """Start the simulated devices of a bench, and keep them until interrupted."""
+    from flows.plans.sampled_priors import sampled_priors
     from flows.plans.simulated import start_plant
     from instruments.lab_processes.plant_process import shutdown_plant
 
-    started = start_plant(bench, lab=lab, rate=rate, seed=seed)
+    started = start_plant(bench, lab=lab, rate=rate, seed=seed, drawing=sampled_priors)
     for link, endpoint in started.endpoints.items():
         console.print(f"{link}: {endpoint}")
     for name, what in started.stand_ins.items():

@@ -18,6 +18,7 @@ class Template(StrEnum):
     DEVICES = "devices"
     FUNCTION = "function"
     MANUAL = "manual"
+    BLANK = "blank"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,9 @@ SCAFFOLDS: Final[Mapping[Template, Scaffold]] = {
     Template.MANUAL: Scaffold(
         "templates/manual",
         ("campaign.toml", "bench.toml", "README.md"),
-        (("check", "campaign.toml"), ("run", "campaign.toml")),
+        (("check", "campaign.toml"), ("dry-run", "campaign.toml"), ("run", "campaign.toml")),
     ),
+    Template.BLANK: Scaffold("templates/blank", ("campaign.toml", "bench.toml", "README.md"), (("check", "campaign.toml"),)),
 }
 
 

@@ -1,6 +1,7 @@
 """`athanor measure`: results that come late, from elsewhere, or were wrong. Each imports what it needs when it is called."""
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -121,8 +122,10 @@ def begin(
 ) -> None:
     """Put a campaign into the ledger without running it: results of past experiments can then come before its first proposal."""
     from flows.running.plan_operations import draft
+    from flows.studies.missing_prior import make_missing_prior
 
-    found, record = draft(file, kind="dry" if dry else "live", folder=lab, data=data, by=by)
+    make_prior = partial(make_missing_prior, tell=console.print)
+    found, record = draft(file, kind="dry" if dry else "live", folder=lab, data=data, by=by, make_prior=make_prior)
     again = typed("dry-run" if dry else "run", file)
     console.print(f"campaign {record.name} is in the ledger of lab {found.path}; nothing of it runs. Bring what is known, then `{again}`")
 
@@ -155,13 +158,13 @@ def _tell(changed: "Changed", known: str = "") -> None:
 
 
 def _lines(changed: "Changed", measurements: Iterable["Measurement"]) -> Iterator[str]:
-    from orchestrator.results import name_of
+    from orchestrator.results import run_name
 
     for one in measurements:
         unit = changed.objective.units[one.target]
         what = "no value" if one.value is None else f"{one.value:.6g} {unit}".rstrip()
         where = f"replicate {one.replicate}" + (f", revision {one.revision}" if one.revision > 1 else "")
-        run = name_of(changed.history, changed.history.runs[one.run_key])
+        run = run_name(changed.history, changed.history.runs[one.run_key])
         why = f" ({one.reason})" if one.reason else ""
         yield f"run {run}, {one.target}: {what} is {one.status} as {where}{why}; {_counts(changed, one, unit)}"
 

@@ -48,7 +48,8 @@ def import_results(
         console.print(f"the proposed mapping is in {propose_mapping}: look at each line, decide what is `?`, then name it by --mapping")
     if yes:
         brought = importing.bring_results(seen, campaign, lab=lab, by=by, reason=reason)
-        for line in (brought.line, follows(brought.history), *resting_lines(brought.dependants)):
+        then = (follows(brought.history),) if brought.added or brought.told else ()
+        for line in (brought.line, *then, *resting_lines(brought.dependants)):
             console.print(line)
     elif mapping is not None:
         importing.refuse_problems(seen)

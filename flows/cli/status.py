@@ -44,6 +44,7 @@ def _document(found: "Standing") -> dict[str, Any]:
         "outdated": found.outdated,
         "unknown": [run.run_key for run in unknown_runs(history)],
         "stocks": found.stocks,
+        "used": found.account,
         "restrictions": found.restrictions,
         "requests": [one.number for one in history.open_requests],
         "constant": found.constant,
@@ -58,7 +59,8 @@ def _document(found: "Standing") -> dict[str, Any]:
 
 
 def _lines(found: "Standing", document: Mapping[str, Any]) -> Iterator[str]:
-    from orchestrator.results import name_of
+    from flows.plans.allowance import told
+    from orchestrator.results import run_name
     from orchestrator.store.place import ServerLedger
     from orchestrator.summary import quarantined
 
@@ -77,13 +79,15 @@ def _lines(found: "Standing", document: Mapping[str, Any]) -> Iterator[str]:
     for one in document["awaited"]:
         yield "  run {run} awaits {target}: {until}".format(**one)
     for run_key, targets in document["overdue"].items():
-        yield f"  run {name_of(history, history.runs[run_key])} counts as without {', '.join(targets)}: overdue"
+        yield f"  run {run_name(history, history.runs[run_key])} counts as without {', '.join(targets)}: overdue"
     for number, lines in document["outdated"].items():
         yield f"  proposal {number}, not carried out yet, rests on what has changed since: {'; '.join(lines)}"
     for name, line in document["stand_ins"].items():
         yield f"  {name}: {line}"
     for name, line in document["stocks"].items():
         yield f"  {name}: {line}"
+    for name, one in document["used"].items():
+        yield f"  {name.replace('_', ' ')}: {told(one)}"
     for name, process in document["processes"].items():
         yield f"  {name}: {'-' if process is None else 'pid {pid}, since {started}'.format(**process)}"
     for request in history.open_requests:

@@ -12,7 +12,8 @@ from flows.cli.options import JsonOption, LabOption, commands, the_lab
 from orchestrator.errors import BadInput
 
 if TYPE_CHECKING:
-    from flows.running.work_operations import Said, WaitingStep, Work
+    from flows.running.waiting_steps import WaitingStep
+    from flows.running.work_operations import StepReply, Work
     from orchestrator.domain.work import WorkAnswer
 
 app = commands()
@@ -35,10 +36,10 @@ def work(
     as_json: JsonOption = False,
 ) -> None:
     """Show what experiments wait for people to do, and take what they bring back."""
-    from flows.running.work_operations import Said, chosen, values_typed, waiting_work
+    from flows.running.work_operations import StepReply, chosen, values_typed, waiting_work
 
     named, texts = _split(words or ())
-    said = Said(by or "", values_typed(texts), code=code, comment=comment)
+    said = StepReply(by or "", values_typed(texts), code=code, comment=comment)
     if not_done is not None or went_wrong is not None:
         said = _failed(said, not_done, went_wrong)
     found = waiting_work(the_lab(lab), campaign)
@@ -60,7 +61,7 @@ def _split(words: Sequence[str]) -> tuple[str | None, list[str]]:
     return next(iter(codes), None), texts
 
 
-def _failed(said: "Said", not_done: str | None, went_wrong: str | None) -> "Said":
+def _failed(said: "StepReply", not_done: str | None, went_wrong: str | None) -> "StepReply":
     from dataclasses import replace
 
     if said.values or (not_done is not None and went_wrong is not None):
@@ -87,10 +88,18 @@ def _list(work: "Work", *, as_json: bool) -> None:
 
 def line_of(work: "Work", one: "WaitingStep") -> str:
     """Say in a line what waits, for whom, and for how long."""
-    since = "" if one.since_lab is None else f", asked {max(0.0, work.clock.lab() - one.since_lab) / 60:.0f} min of lab time ago"
+    since = "" if one.since_lab is None else f", asked {_ago(max(0.0, work.clock.lab() - one.since_lab))}"
     values = ", ".join(wanted.name for wanted in one.order.values)
     given = f"; answered by {one.answer.person}, and not told to the bench yet" if one.answer is not None else ""
     return f"{one.code}: {one.step.do} waits for {one.whom}{f' ({values})' if values else ''}, campaign {one.run.campaign}{since}{given}"
+
+
+def _ago(seconds: float) -> str:
+    """Say how long ago something was, as people count; a lab with people in it is live, so that its time is theirs."""
+    minutes = round(seconds / 60)
+    if minutes < 120:
+        return f"{minutes} min ago"
+    return f"{minutes // 60} h ago" if minutes < 48 * 60 else f"{minutes // 1440} days ago"
 
 
 def _document(one: "WaitingStep") -> dict[str, Any]:
@@ -106,7 +115,7 @@ def _document(one: "WaitingStep") -> dict[str, Any]:
     }
 
 
-def _answer(work: "Work", waiting: "WaitingStep", said: "Said", *, as_json: bool) -> None:
+def _answer(work: "Work", waiting: "WaitingStep", said: "StepReply", *, as_json: bool) -> None:
     from flows.running.work_operations import answer_step
 
     if not said.by.strip():
@@ -129,7 +138,7 @@ def told(waiting: "WaitingStep", kept: "WorkAnswer") -> str:
     return f"run {waiting.code}, {waiting.step.do}: {what}, by {kept.person}; {follows}"
 
 
-def _lead(work: "Work", named: str | None, said: "Said") -> None:
+def _lead(work: "Work", named: str | None, said: "StepReply") -> None:
     from flows.cli.review_dialogue import Terminal
     from flows.cli.work_dialogue import ask, shown
     from flows.running.work_operations import chosen

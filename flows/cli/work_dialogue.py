@@ -5,7 +5,8 @@ from typing import Final
 
 from flows.cli.dialogue import Talk, yes
 from flows.cli.work_commands import line_of, told
-from flows.running.work_operations import Said, WaitingStep, Work, answer_step
+from flows.running.waiting_steps import WaitingStep
+from flows.running.work_operations import StepReply, Work, answer_step
 from orchestrator.domain.lifecycle import AnswerStatus
 from orchestrator.domain.work import WantedValue
 from orchestrator.errors import BadInput
@@ -21,7 +22,7 @@ def shown(work: Work, waiting: WaitingStep) -> str:
     return "\n".join([line_of(work, waiting), "", waiting.order.instructions, *(["", *wanted] if wanted else [])])
 
 
-def ask(talk: Talk, work: Work, waiting: WaitingStep, said: Said) -> str:
+def ask(talk: Talk, work: Work, waiting: WaitingStep, said: StepReply) -> str:
     """Ask what came of a step and hand the answer over; return in a line how it ended."""
     talk.say(shown(work, waiting))
     try:
@@ -41,7 +42,7 @@ def ask(talk: Talk, work: Work, waiting: WaitingStep, said: Said) -> str:
     return LEFT
 
 
-def _asked(talk: Talk, work: Work, waiting: WaitingStep, said: Said) -> Said | None:
+def _asked(talk: Talk, work: Work, waiting: WaitingStep, said: StepReply) -> StepReply | None:
     """Ask for everything; None where the person leaves."""
     match _outcome(talk):
         case "quit":
@@ -60,7 +61,7 @@ def _asked(talk: Talk, work: Work, waiting: WaitingStep, said: Said) -> Said | N
     return said if yes(talk, "send?") else None
 
 
-def _because(said: Said) -> str:
+def _because(said: StepReply) -> str:
     return f": {said.reason}" if said.reason else ""
 
 

@@ -21,7 +21,6 @@ from orchestrator.history import History
 from orchestrator.plugins import GROUPS
 from orchestrator.ports import StoredEvent
 
-"""Kind of the event."""
 _HASHED: Final = frozenset({"table", "prior"})
 """Files of which the snapshot holds the hash and not the text."""
 _IDENTITIES: Final = tuple(f"{group.what} " for group in GROUPS)
@@ -48,8 +47,13 @@ class Amendment:
         return {"reason": reason, "difference": list(self.difference), "files": files, **bench}
 
 
-def amendment_of(history: History, plan: Plan) -> Amendment:
+def amendment_of(history: History, plan: Plan, stand_ins: Mapping[str, str] | None = None) -> Amendment:
     """Put today's files in place of those that a campaign has in the ledger.
+
+    Args:
+        history: The campaign.
+        plan: What today's files say.
+        stand_ins: What people are told of each stand-in of a dry run by today's files.
 
     Raises:
         BadInput: The campaign is over, nothing changed, a run is in hand on the bench that changed, or the history could
@@ -68,9 +72,10 @@ def amendment_of(history: History, plan: Plan) -> Amendment:
             "let the campaign end the run and pause, then change and amend it"
         )
     _check_readable(history, plan, changed)
-    kept = {name: record.snapshot[name] for name in ("rate", "stand_ins") if name in record.snapshot}
+    kept = {"rate": record.snapshot["rate"]} if "rate" in record.snapshot else {}
+    named = {"stand_ins": dict(stand_ins)} if stand_ins else {}
     hashes = {name: (_sha256(name, before.get(name)), _sha256(name, after.get(name))) for name in changed}
-    now = record.evolve(snapshot={**plan.snapshot, **kept})
+    now = record.evolve(snapshot={**plan.snapshot, **kept, **named})
     return Amendment(now, tuple(changed_lines(before, after)), hashes, record.snapshot.get("bench_sha256"))
 
 

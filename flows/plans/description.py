@@ -1,16 +1,20 @@
 """What a campaign would do, offline: its limits, its time, its reagents and their cost; and which devices answer."""
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from flows.plans.allowance import Allowance
 from flows.plans.lab import lab_to_ask
 from flows.plans.plan import Plan
 from flows.plans.simulated import aimed, simulated
 from instruments.bench.access import protection_of_links, remarks_on_links
+from instruments.bench.duration import Duration
 from instruments.bench.file import BenchFile
 from instruments.bench.hazards import possible_hazards
 from instruments.bench.parking import park_steps
+from instruments.bench.reagents import Reagents
 from instruments.bench_client.identify import read_identities
 from orchestrator.errors import BadInput
 from orchestrator.units import parse
@@ -37,7 +41,7 @@ def described(plan: Plan, lab: Path | None = None) -> dict[str, Any]:
     described: dict[str, Any] = {
         "campaign": spec.name,
         "place": plan.place,
-        "budget": spec.budget,
+        "budget": spec.budget.experiments,
         "parameters": [parameter.model_dump() for parameter in plan.space.parameters],
         "constraints": [constraint.shown for constraint in plan.space.constraints],
         "targets": [target.model_dump(exclude_none=True) for target in plan.objective.targets],
@@ -47,30 +51,46 @@ def described(plan: Plan, lab: Path | None = None) -> dict[str, Any]:
     }
     if plan.bench is not None and plan.procedure is not None:
         described |= _estimates(plan)
-        described |= _dry_run(plan.bench)
+        described |= _dry_run(plan.bench, plan.objective.later)
         described["links"] = [*protection_of_links(plan.bench), *remarks_on_links(plan.bench, _live_lab(plan, lab))]
     return described
 
 
-def _dry_run(bench: BenchFile) -> dict[str, Any]:
+def _dry_run(bench: BenchFile, later: Collection[str]) -> dict[str, Any]:
     """Say what would answer in a dry run; a live bench needs none."""
     try:
-        return {"stand_ins": dict(simulated(bench).stand_ins.told), "no_dry_run": None}
+        return {"stand_ins": dict(simulated(bench, later).told), "no_dry_run": None}
     except BadInput as error:
         return {"stand_ins": {}, "no_dry_run": str(error)}
+
+
+def _enough_for(plan: Plan, durations: Sequence[Duration], reagents: Sequence[Reagents]) -> dict[str, dict[str, Any]]:
+    """Say for about how many experiments each limit of the budget suffices; what is not declared of heating is not counted."""
+    taken = {
+        "money": fmean(one.cost or 0.0 for one in reagents),
+        "lab_time": fmean(one.least + (one.reaching or 0.0) for one in durations),
+        **{f"stock {name}": fmean(one.volumes.get(name, 0.0) for one in reagents) for name in plan.file.spec.campaign.budget.stocks},
+    }
+    limits = {name: one for name, one in Allowance(plan.file.spec.campaign.budget).limits().items() if one.most is not None}
+    return {
+        name: {"limit": one.shown(one.most or 0.0), "unit": one.unit, "experiments": int((one.most or 0.0) / taken[name])}
+        for name, one in limits.items()
+        if taken[name] > 0
+    }
 
 
 def _estimates(plan: Plan) -> dict[str, Any]:
     """Mean lab time, reagents and cost over the sampled feasible configurations, and what is without a watchdog."""
     assert plan.bench is not None
     assert plan.procedure is not None
-    budget, expanded = plan.file.spec.campaign.budget, [plan.procedure.expand(one) for one in plan.sample]
+    budget, expanded = plan.file.spec.campaign.budget.experiments, [plan.procedure.expand(one) for one in plan.sample]
     durations = [plan.procedure.duration(steps, before) for steps, before in zip(expanded, [(), *expanded], strict=False)]
     reaching = [one.reaching for one in durations]
     stocks = plan.bench.spec.stocks
     reagents = [plan.procedure.reagents(steps) for steps in expanded]
     used = {name: budget * fmean(one.volumes.get(name, 0.0) for one in reagents) for name in stocks}
     return {
+        "enough_for": _enough_for(plan, durations, reagents),
         "lab_hours": budget * fmean(one.least for one in durations) / 3600,
         "heating_hours": None if None in reaching else budget * fmean(one for one in reaching if one is not None) / 3600,
         "reagents_mL": used,

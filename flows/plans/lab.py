@@ -158,10 +158,16 @@ def open_lab(path: Path) -> Lab:
     try:
         kind = json.loads((path / LAB).read_text())["kind"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"{path} is no lab folder (it has no readable lab.json); expected one that `run` or `dry-run` made") from error
+        raise BadInput(f"{path} is no lab folder (it has no readable lab.json); {_instead(path)}") from error
     if not isinstance(kind, str) or kind not in _DEFAULTS:
         raise BadInput(f"{path / 'lab.json'}: kind = {kind!r}; expected live or dry")
     return Lab(path.resolve(), kind)
+
+
+def _instead(folder: Path) -> str:
+    """Say what to name where a folder is no lab: the labs of the campaign file that stands in it, for example."""
+    inside = [str(one) for one in labs_in(folder) if one != folder]
+    return f"in it there is {' and '.join(inside)}" if inside else "expected one that `run` or `dry-run` made"
 
 
 def labs_in(folder: Path) -> list[Path]:

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from flows.plans.allowance import Allowance, Means, refuse_uncounted
 from flows.plans.binding import bench_binding, campaign_binding, drivers_binding, table_binding
 from flows.plans.recipe import Recipe, RecordedRecipe, ToldRecipe, WiredRecipe
 from instruments.bench.called import functions_of
@@ -26,7 +27,7 @@ from orchestrator.domain.records import CampaignRecord, RunRequest
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import AthanorError, BadInput
 from orchestrator.plugins import GROUPS, Plugin, is_file
-from orchestrator.ports import Bench, Changes, Knowledge
+from orchestrator.ports import Bench, Changes, Knowledge, ReadStore
 from orchestrator.recorded import recorded_pool
 from policies.initial import SobolPolicy
 from policies.settings import PolicyChoice, policy_choice
@@ -81,7 +82,7 @@ class Plan:
             "files": files,
             "path": str(self.file.path),
             "place": self.place,
-            "budget": self.file.spec.campaign.budget,
+            "budget": self.file.spec.campaign.budget.experiments,
         }
         return kept if self.prior is None else {**kept, "prior": self.prior_identity}
 
@@ -152,7 +153,15 @@ def _plan(file: CampaignFile, bench: BenchFile | None, data: Path | None, *, pri
     plan = _wired(file, bench, prior_of) if bench is not None else _recorded(file, data, prior_of)
     _check_reduction(plan)
     _check_deadline(plan)
+    _check_budget(plan)
     return plan
+
+
+def _check_budget(plan: Plan) -> None:
+    try:
+        refuse_uncounted(plan.file.spec.campaign.budget, plan.bench)
+    except BadInput as error:
+        raise BadInput(f"{plan.file.path}: {error}") from error
 
 
 def _check_deadline(plan: Plan) -> None:
@@ -230,6 +239,11 @@ def _recorded(file: CampaignFile, data: Path | None, prior_of: PriorOf) -> Plan:
     recipe = RecordedRecipe(pool.space.units, {**table_binding(table.sha256), **_bound(file, prior)})
     sample = pool.space.candidates[:ROUND_TRIP_POINTS]
     return Plan(file, pool.space, file.objective, policy, recipe, table=table, sample=sample, prior=prior)
+
+
+def means_of(plan: Plan, store: ReadStore) -> Means:
+    """Build the account of what a campaign may still use up; the store is not needed afterwards."""
+    return Means(store, plan.file.name, Allowance(plan.file.spec.campaign.budget, plan.recipe.lab_seconds))
 
 
 def recorded_bench(plan: Plan, changes: Changes) -> Bench:

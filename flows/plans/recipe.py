@@ -6,6 +6,7 @@ from typing import Protocol
 
 from typing_extensions import override
 
+from flows.plans.lab_time import lab_time
 from instruments.bench.file import BenchFile
 from instruments.bench.procedure import Procedure
 from instruments.recorded import steps_for
@@ -13,6 +14,7 @@ from orchestrator.domain.records import Reading, Step
 from orchestrator.domain.review import Reason
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import AthanorError, BadInput
+from orchestrator.history import History
 from orchestrator.review import Quantities
 
 
@@ -46,6 +48,10 @@ class Recipe(Protocol):
     def measured(self, readings: Sequence[Reading], proposed: Configuration) -> dict[str, float | str]:
         """Compute the measured configuration."""
         ...
+
+    def lab_seconds(self, history: History, steps: Sequence[Step], before: Sequence[Step]) -> float:  # noqa: ARG002 - a table answers at once
+        """Expect how many lab seconds steps take after other steps; what nothing is known of counts as nothing."""
+        return 0.0
 
     def quantities(self, configuration: Configuration) -> Quantities:  # noqa: ARG002 - a table has no price and no hazard
         """Compute what review rules look at: cost, margin and the hazards met; empty where nothing is known of them."""
@@ -101,6 +107,11 @@ class WiredRecipe(Recipe):
     @override
     def measured(self, readings: Sequence[Reading], proposed: Configuration) -> dict[str, float | str]:
         return self._procedure.measured(readings, proposed)
+
+    @override
+    def lab_seconds(self, history: History, steps: Sequence[Step], before: Sequence[Step]) -> float:
+        expected = lab_time(self._procedure, history, steps, before)
+        return float(expected["lab_seconds"]) + float(expected["more_seconds"] or 0.0)
 
     @override
     def quantities(self, configuration: Configuration) -> Quantities:

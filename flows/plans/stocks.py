@@ -1,4 +1,4 @@
-"""What is left of each lot: what was filled in, less what the runs of this lab have dosed of it.
+"""What is left of each lot: what was filled in, less what the runs of this lab have taken of it.
 
 Which stock a run drew from, and of which lot, stands in its proposal's binding: a later bench file changes nothing about
 the past. A run counts as soon as it was handed over, and counts whole unless the bench host's journal says that a dose was
@@ -9,8 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from instruments.bench.delivery import delivered
+from instruments.bench.prices import Price
 from instruments.bench.spec import StockSpec
-from orchestrator.domain.lifecycle import EvidenceKey, RunStatus, StepKind
+from orchestrator.domain.lifecycle import EvidenceKey, RunStatus
 from orchestrator.domain.records import ExperimentRun, Proposal, Step
 from orchestrator.history import History
 from orchestrator.ports import ReadStore
@@ -23,6 +25,7 @@ _SLACK: Final = 1e-9
 """Of the filled volume: what is left may be exactly what is needed."""
 _PREFIX: Final = "stock "
 _LOT: Final = ": lot"
+_PRICE: Final = ": price"
 
 
 def _key(stock: str, part: str) -> str:
@@ -71,14 +74,20 @@ def bound_stocks(binding: Mapping[str, str]) -> tuple[BoundStock, ...]:
     )
 
 
+def prices_of(binding: Mapping[str, str]) -> dict[str, Price]:
+    """Return what an approval binds of prices, by stock."""
+    names = [key.removeprefix(_PREFIX).removesuffix(_PRICE) for key in binding if key.startswith(_PREFIX) and key.endswith(_PRICE)]
+    return {name: Price.parse(binding[_key(name, "price")], what=f"stock {name}, price") for name in names}
+
+
 def needed(steps: Iterable[Step], binding: Mapping[str, str]) -> dict[Lot, float]:
     """Sum what steps dose of each lot, in mL."""
     by_instrument = {stock.instrument: (stock.name, stock.lot) for stock in bound_stocks(binding)}
     volumes: dict[Lot, float] = {}
     for step in steps:
         found = by_instrument.get(step.instrument or "")
-        if step.kind is StepKind.DOSING and found is not None:
-            volumes[found] = volumes.get(found, 0.0) + float(step.arguments["volume"])
+        if found is not None and (volume := delivered(step)) > 0:
+            volumes[found] = volumes.get(found, 0.0) + volume
     return volumes
 
 
@@ -139,7 +148,7 @@ class StockBook:
         return {one.name: (one, one.volume - drawn.get((one.name, one.lot), 0.0)) for one in stocks}
 
     def complaint(
-        self, history: History, binding: Mapping[str, str], steps: Sequence[Step], *, times: int = 1, waiting: bool = True
+        self, history: History, binding: Mapping[str, str], steps: Sequence[Step], *, times: int = 1, waiting: bool
     ) -> str | None:
         """Say which stock does not suffice for so many runs of these steps; None where all do."""
         needs = needed(steps, binding)

@@ -10,7 +10,8 @@ from typing import Any, Final, Literal
 from prefect.input import RunInput
 from pydantic import Field, create_model
 
-from flows.running.work_operations import Said, WaitingStep
+from flows.running.waiting_steps import WaitingStep
+from flows.running.work_operations import StepReply
 from orchestrator.domain.work import WorkOrder
 from orchestrator.errors import BadInput
 from orchestrator.work import expected
@@ -52,7 +53,7 @@ def form_of(waiting: WaitingStep, *, notice: str = "") -> type[RunInput]:
     )
 
 
-def said_in(waiting: WaitingStep, came: Mapping[str, Any], *, answer_id: str) -> Said:
+def said_in(waiting: WaitingStep, came: Mapping[str, Any], *, answer_id: str) -> StepReply:
     """Read the fields that came back from a form.
 
     Raises:
@@ -61,7 +62,7 @@ def said_in(waiting: WaitingStep, came: Mapping[str, Any], *, answer_id: str) ->
     try:
         outcome = came["outcome"]
         typed = {value: str(came.get(field) or "").strip() for value, field in value_fields(waiting.order).items()}
-        return Said(
+        return StepReply(
             by=str(came["person"]),
             values={name: text for name, text in typed.items() if text} if outcome == "done" else {},
             outcome=outcome,

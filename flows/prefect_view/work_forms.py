@@ -31,7 +31,8 @@ from pydantic import ValidationError
 from flows.plans.lab import Lab, open_lab
 from flows.prefect_view.review_run import PAUSE_SECONDS, leave_with, stored_response, wake_cancelled
 from flows.prefect_view.work_form import form_of, said_in
-from flows.running.work_operations import WaitingStep, answer_step, waiting_work
+from flows.running.waiting_steps import WaitingStep
+from flows.running.work_operations import answer_step, waiting_work
 from orchestrator.domain.lifecycle import AnswerStatus, RunStatus, StepKind
 from orchestrator.errors import AthanorError, BadInput
 from orchestrator.history import History

@@ -1,6 +1,6 @@
 """What a report shows, assembled from the ledger's tables: pure, and complete enough to be drawn without the Store."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import fsum
@@ -11,7 +11,7 @@ from flows.report.prior import PriorStory
 from flows.report.spectra import Spectrum, spectra_of
 from flows.report.values import ValueStory, value_stories
 from orchestrator.domain.objective import Objective
-from orchestrator.domain.records import CampaignRecord, Measurement, Proposal, Reading
+from orchestrator.domain.records import CampaignRecord, ExperimentRun, Measurement, Proposal, Reading
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.work import WorkAnswer
 from orchestrator.ports import Changes, StoredEvent
@@ -98,14 +98,21 @@ class ReportData(CampaignProgress):
 
     @property
     def bench_seconds(self) -> float:
-        """Wall seconds during which at least one attempt was on the bench."""
-        spans = sorted(
-            (run.started_lab, run.ended_lab)
-            for one in self.experiments
-            for run in one.attempts
-            if run.started_lab is not None and run.ended_lab is not None
-        )
-        return _covered(spans) / self.circumstances.process.rate
+        """Wall seconds during which at least one attempt was on the bench and waited for nobody."""
+        return self._wall_covered(span for run in self._attempts for span in run.active_lab)
+
+    @property
+    def people_seconds(self) -> float:
+        """Wall seconds during which at least one attempt waited for a person, and the bench did nothing else."""
+        either = (span for run in self._attempts for span in (*run.active_lab, *run.with_people))
+        return self._wall_covered(either) - self.bench_seconds
+
+    @property
+    def _attempts(self) -> Iterator[ExperimentRun]:
+        return (run for one in self.experiments for run in one.attempts)
+
+    def _wall_covered(self, spans: Iterable[tuple[float, float]]) -> float:
+        return _covered(sorted(spans)) / self.circumstances.process.rate
 
 
 def assemble(

@@ -212,7 +212,8 @@ def duration_rows(data: ReportData) -> list[tuple[int, str, str, str]]:
 
 def time_shares(data: ReportData) -> tuple[tuple[str, float], ...]:
     """Return where the wall time went, label -> seconds; what is left over only where the whole is known and larger."""
-    shares = (("bench busy", data.bench_seconds), ("computing proposals", data.model_seconds))
+    people = (("waiting for a person in an experiment", data.people_seconds),) if data.people_seconds > 0 else ()
+    shares = (("bench busy", data.bench_seconds), *people, ("computing proposals", data.model_seconds))
     total = data.circumstances.process.seconds
     rest = (total or 0.0) - sum(seconds for _, seconds in shares)
     return (*shares, ("other: review, pauses, bookkeeping", rest)) if rest > 0 else shares

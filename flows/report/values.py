@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from orchestrator.domain.lifecycle import MeasurementStatus
 from orchestrator.domain.records import Measurement
 from orchestrator.history import History, outdated
-from orchestrator.results import name_of
+from orchestrator.results import run_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def outdated_lines(history: History, units: Mapping[str, str]) -> dict[str, list
 
 def _told(history: History, story: ValueStory) -> str:
     run = history.runs[story.run_key]
-    called = f"imported experiment {run.run_key}" if run.is_imported else f"run {name_of(history, run)}"
+    called = f"imported experiment {run.run_key}" if run.is_imported else f"run {run_name(history, run)}"
     which = f", replicate {story.replicate}" if story.replicate > 1 else ""
     return f"{story.target} of {called}{which}: {story.line}"
 

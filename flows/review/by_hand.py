@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from flows.plans.plan import Plan, stored_plan
+from flows.plans.allowance import Means
+from flows.plans.plan import Plan, means_of, stored_plan
 from flows.plans.policy import policy_of
 from flows.plans.recipe import Recipe, steps_of
-from flows.plans.stocks import StockBook
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.records import Prediction, Proposal, Provenance, Step
 from orchestrator.domain.region import Region
@@ -22,17 +22,17 @@ BY_HAND: Final = "person/1"
 
 
 def steps_by_hand(
-    space: SearchSpace, recipe: Recipe, stocks: StockBook, history: History, values: Configuration, *, times: int
+    space: SearchSpace, recipe: Recipe, means: Means, history: History, values: Configuration, *, times: int
 ) -> tuple[Step, ...]:
     """Return the steps of a whole configuration that a person edited or made, and of which so many runs would be made.
 
     Raises:
-        BadInput: A value, constraint, restriction, limit, interlock or stock that does not allow it; names it.
+        BadInput: A value, constraint, restriction, limit, interlock, stock or budget that does not allow it; names it.
     """
     space.check(values)
     Region(space, history.restricted(history.last_batch)).check_columns(values)
     steps = steps_of(recipe, values)
-    if (complaint := stocks.complaint(history, recipe.binding, steps, times=times)) is not None:
+    if (complaint := means.complaint(history, recipe.binding, steps, times=times)) is not None:
         raise BadInput(complaint)
     return steps
 
@@ -44,7 +44,7 @@ class Editor:
     plan: Plan
     policy: Policy
     history: History
-    stocks: StockBook
+    means: Means
 
     @property
     def space(self) -> SearchSpace:
@@ -58,7 +58,7 @@ class Editor:
 
     def check(self, configuration: Configuration, *, times: int) -> tuple[Step, ...]:
         """Refuse with BadInput what the campaign would refuse, of so many runs; return its steps."""
-        return steps_by_hand(self.plan.space, self.plan.recipe, self.stocks, self.history, configuration, times=times)
+        return steps_by_hand(self.plan.space, self.plan.recipe, self.means, self.history, configuration, times=times)
 
     def predict(self, configuration: Configuration) -> Mapping[str, Prediction]:
         """Say what is expected of a measurement there, from all that is known now; empty where there is no model."""
@@ -68,7 +68,7 @@ class Editor:
 def editor_of(history: History, store: ReadStore) -> Editor:
     """Build the editor of a stored campaign, from the files that it goes by; the store is not needed afterwards."""
     plan = stored_plan(history.campaign)
-    return Editor(plan, policy_of(plan), history, StockBook(store, history.campaign.name))
+    return Editor(plan, policy_of(plan), history, means_of(plan, store))
 
 
 def proposal_by_hand(editor: Editor, values: Mapping[str, float | str], *, author: str, reason: str) -> Proposal:

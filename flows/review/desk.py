@@ -7,12 +7,13 @@ from typing import Final, Protocol
 
 from typing_extensions import override
 
+from flows.plans.allowance import Allowance, Means
 from flows.plans.binding import changes
 from flows.plans.recipe import Recipe, steps_of
-from flows.plans.stocks import StockBook
 from flows.review.approvals import close_requests, proposed_again, queued_run, taken_back, waiting_runs
 from flows.review.by_hand import steps_by_hand
 from orchestrator.clock import Clock
+from orchestrator.domain.budget import Budget
 from orchestrator.domain.campaign import ReviewSpec
 from orchestrator.domain.distance import nearest
 from orchestrator.domain.events import BY_CAMPAIGN, BY_DEADLINE, Actor, EventKind
@@ -100,13 +101,14 @@ class ReviewDesk:
     recipe: Recipe
     store: ReviewStore
     clock: Clock
+    budget: Budget
     page: PageOf = plain_page
     predict: Predict = nothing_predicted
 
     @cached_property
-    def stocks(self) -> StockBook:
-        """The account of what is left of the bench's stocks."""
-        return StockBook(self.store, self.campaign)
+    def means(self) -> Means:
+        """The account of what is left of stocks and budget."""
+        return Means(self.store, self.campaign, Allowance(self.budget, self.recipe.lab_seconds))
 
     # ----------------------------------------------------------------- what is asked
 
@@ -185,7 +187,7 @@ class ReviewDesk:
         if (changed := changes(proposal.binding, self.recipe.binding)) is not None:
             raise BadInput(f"what was shown has changed: {changed}")
         values = {**proposal.configuration, **edits}
-        steps_by_hand(self.space, self.recipe, self.stocks, history, values, times=proposal.replicates)
+        steps_by_hand(self.space, self.recipe, self.means, history, values, times=proposal.replicates)
         revised = self._revised(proposal, values)  # before it is predicted: what refuses is cheap
         return revised.evolve(provenance=self._predicted_anew(history, proposal, values))
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any, Final
 
+from flows.plans.allowance import Means
+from flows.plans.lab_time import lab_time
 from flows.plans.plan import Plan
-from flows.plans.stocks import StockBook
 from flows.report.quantities import alone
 from flows.report.values import changed_values, outdated_lines
-from flows.review.duration import lab_time
 from flows.review.pictures import effects_svg
 from models.inputs.encoding import Encoding
 from models.inputs.proximity import WEAK_EVIDENCE, nearest_measured
@@ -43,8 +43,8 @@ class PageMaker:
     kind: str
     """`dry`, `live` or `recorded`: what the proposals would be carried out on."""
     bench_state: BenchState = dict
-    stocks: StockBook | None = None
-    """Says what is left of the bench's stocks; None where nothing is kept of them."""
+    means: Means | None = None
+    """Says what is left of stocks and budget; None where nothing is kept of them."""
 
     def __call__(self, history: History, proposals: Sequence[Proposal], quantities: Mapping[str, Quantities]) -> Mapping[str, object]:
         """Return the page of a request."""
@@ -65,7 +65,7 @@ class PageMaker:
             "values": changed_values(history, self.plan.objective.units, last=_CHANGED),
             "model": self._model(proposals[0]),
             "restrictions": [_restriction(one, self.plan.space.units) for one in history.restricted(history.last_batch)],
-            "bench": {**self.bench_state(), **self._stocks(history)},
+            "bench": {**self.bench_state(), **self._means(history)},
             "proposals": [],
         }
         before, outdated = self._last_steps(history), outdated_lines(history, self.plan.objective.units)
@@ -78,8 +78,8 @@ class PageMaker:
 
     # ----------------------------------------------------------------- the campaign as a whole
 
-    def _stocks(self, history: History) -> dict[str, str]:
-        return {} if self.stocks is None else self.stocks.lines(history, self.plan.recipe.binding)
+    def _means(self, history: History) -> dict[str, str]:
+        return {} if self.means is None else self.means.lines(history, self.plan.recipe.binding)
 
     def _best(self, history: History) -> dict[str, object] | None:
         found = best(history, self.plan.objective)

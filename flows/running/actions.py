@@ -11,17 +11,19 @@ from flows.plans.recipe import Recipe
 from flows.review.desk import Asker, PageOf, ReviewDesk, TerminalOnly, plain_page
 from flows.running.delivering import deliver
 from flows.running.recording import Recorder, Timings
+from flows.running.stand_in_people import StandInPeople
+from flows.running.waiting_steps import WaitingStep, waiting_in
 from orchestrator.clock import Clock
 from orchestrator.domain.campaign import GeneralSpec, ReviewSpec
 from orchestrator.domain.events import BY_CAMPAIGN, EventKind
-from orchestrator.domain.lifecycle import CampaignStatus, ProposalStatus, RunStatus, StepKind, StepStatus
+from orchestrator.domain.lifecycle import CampaignStatus, ProposalStatus, RunStatus
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import ExperimentRun, Proposal, RunReport, RunRequest
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import digest
 from orchestrator.errors import NeedsPerson, StoreError
 from orchestrator.history import History, knowledge, lessons
-from orchestrator.loop import Adapt, Deliver, Execute, Expire, GiveUp, Ingest, Propose, Reconcile, Review, Settle
+from orchestrator.loop import NOTHING_LEFT, Adapt, Deliver, Execute, Expire, GiveUp, Ingest, Propose, Reconcile, Review, Settle
 from orchestrator.ports import Bench, Policy, Store
 
 logger = logging.getLogger(__name__)
@@ -48,6 +50,8 @@ class Setup:
     asker: Asker = field(default_factory=TerminalOnly)
     page: PageOf = plain_page
     timings: Timings = field(default_factory=Timings)
+    stand_ins: StandInPeople | None = None
+    """Answer in people's place; None where people do it themselves."""
 
 
 class Steps:
@@ -55,18 +59,18 @@ class Steps:
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
-        self.desk = ReviewDesk(
-            setup.spec.name, setup.rules, setup.space, setup.recipe, setup.store, setup.clock, setup.page, setup.policy.predict
-        )
+        places = (setup.recipe, setup.store, setup.clock)
+        self.desk = ReviewDesk(setup.spec.name, setup.rules, setup.space, *places, setup.spec.budget, setup.page, setup.policy.predict)
         self.history = History.of(setup.store.changes(setup.spec.name))
         self._nothing_beside: frozenset[str] | None = None
-        """What was in hand when the policy had nothing left; None where it had something when it was last asked."""
+        """What was in hand when nothing was proposed; None where something was when the policy was last asked."""
+        self._nothing_because = NOTHING_LEFT
         self.doing: str | None = None
         """What is being done just now, for people who watch; None while the loop waits."""
         self._used_positions: set[str] | None = None
         self._revisions: dict[str, int] = {}
-        self._waiting: set[str] = set()
-        """Runs that wait for a person on the bench."""
+        self._waiting: dict[str, WaitingStep] = {}
+        """By run key."""
         self._leaders: dict[str, str] | None = None
 
     @property
@@ -84,9 +88,9 @@ class Steps:
         return self.history
 
     @property
-    def exhausted(self) -> bool:
-        """Whether the policy had nothing left when it was last asked, and what may have stood in its way is still in hand."""
-        return self._nothing_beside is not None and self._nothing_beside == self._in_hand()
+    def exhausted(self) -> str | None:
+        """Why nothing was proposed when the policy was last asked, where what may have stood in its way is still in hand."""
+        return self._nothing_because if self._nothing_beside is not None and self._nothing_beside == self._in_hand() else None
 
     def _in_hand(self) -> frozenset[str]:
         asked = (one.proposal_id for one in self.history.newest() if one.status is ProposalStatus.PROPOSED)
@@ -98,9 +102,13 @@ class Steps:
     def propose(self, action: Propose) -> tuple[Proposal, ...]:
         """Ask the policy for a batch and record it."""
         started = time.perf_counter()
-        proposals = Proposer(self.setup.spec, self.setup.policy, self.setup.recipe).batch(self.history, action.count)
+        suggested = Proposer(self.setup.spec, self.setup.policy, self.setup.recipe).batch(self.history, action.count)
+        proposals, spent = self.desk.means.allowance.fitting(self.history, suggested)
         self._nothing_beside = None if proposals else self._in_hand()
-        if 0 < len(proposals) < action.count:
+        self._nothing_because = NOTHING_LEFT if spent is None else spent
+        if spent is not None:
+            logger.warning("campaign %s: %d of %d proposals; %s", self.setup.spec.name, len(proposals), len(suggested), spent)
+        elif 0 < len(proposals) < action.count:
             logger.warning(
                 "campaign %s, batch %d: %d of %d proposals; the bench tells no more experiments apart in what is left (`resolution`)",
                 self.setup.spec.name,
@@ -134,9 +142,9 @@ class Steps:
             self.refresh()
 
     @property
-    def waiting_for_people(self) -> int:
-        """How many runs wait for a person on the bench."""
-        return len(self._waiting)
+    def waiting(self) -> tuple[WaitingStep, ...]:
+        """The steps that wait for people on the bench, as it told of them last."""
+        return tuple(self._waiting.values())
 
     def put_to_people(self) -> None:
         """Have every open request asked, and no other; and what waits on the bench."""
@@ -148,9 +156,9 @@ class Steps:
     def execute(self, action: Execute) -> None:
         """Record the dispatch, then hand the run to the bench.
 
-        An approval that has lapsed or was withdrawn is not carried out; a stock that does not suffice pauses the campaign.
+        An approval that has lapsed or was withdrawn is not carried out; a stock or a budget that does not suffice pauses the campaign.
         """
-        if self._was_taken_back(action.run) or self._lacks_stock(action.run):
+        if self._was_taken_back(action.run) or self._lacks_means(action.run):
             return
         run = action.run.evolve(status=RunStatus.DISPATCHED, position=self._allot(action.run), fence=self.setup.fence)
         try:
@@ -167,16 +175,17 @@ class Steps:
             return True
         return self.desk.lapse(self.history, run) is not None
 
-    def _lacks_stock(self, run: ExperimentRun) -> bool:
-        """Whether nothing may begin: a stock does not suffice, which is recorded here, or the campaign was paused for it."""
+    def _lacks_means(self, run: ExperimentRun) -> bool:
+        """Whether nothing may begin: a stock or the budget does not suffice, which is recorded here, or the campaign was paused for it."""
         proposal = self.history.proposals[run.approval]
         record = self.history.campaign
         if record.status is not CampaignStatus.RUNNING:
             return True
-        complaint = self.desk.stocks.complaint(self.history, proposal.binding, proposal.steps, waiting=False)
-        if complaint is None:
+        missing = self.desk.means.missing(self.history, proposal.binding, proposal.steps, waiting=False)
+        if not missing:
             return False
-        paused = record.evolve(status=CampaignStatus.PAUSED, reason=f"{complaint}; refill, then `athanor amend`")
+        reason = f"{'; '.join(missing)}; {' and '.join(missing.values())}, then `athanor amend`"
+        paused = record.evolve(status=CampaignStatus.PAUSED, reason=reason)
         self._ledger(lambda: self.setup.store.update_campaign(paused, kind=EventKind.PAUSED, by=BY_CAMPAIGN, now=self.setup.clock.now()))
         self.refresh()
         return True
@@ -234,13 +243,19 @@ class Steps:
         return self.recorder.record(self.history, run, report)
 
     def _note_waiting(self, run: ExperimentRun, report: RunReport) -> None:
-        steps = self.history.proposals[run.approval].steps
-        asked = {step.index for step in steps if step.kind is StepKind.PERSON}
-        waits = report.status.is_open and any(one.index in asked and one.status is StepStatus.INTENT for one in report.steps)
-        (self._waiting.add if waits else self._waiting.discard)(run.run_key)
+        self._waiting.pop(run.run_key, None)
+        if self.setup.stand_ins is not None:
+            return
+        for one in waiting_in(self.history, run, report):
+            self._waiting[run.run_key] = one
+
+    def stand_ins_answer(self) -> bool:
+        """Have answered what people would be waited for; return whether anything was."""
+        return self.setup.stand_ins is not None and self.setup.stand_ins.act(self.history)
 
     def deliver(self, action: Deliver) -> None:
         """Tell the bench what a person answered to a step that waits there."""
+        self._waiting.pop(action.answer.run_key, None)
         self._ledger(lambda: deliver(self.setup.store, self.setup.bench, self.setup.clock, action.answer, by=BY_CAMPAIGN))
 
     # ----------------------------------------------------------------- ingest and adapt

@@ -67,16 +67,16 @@ class Carried:
     def shown(self) -> Shown:
         """Return what a view needs to know."""
         file, objective = self.plan.file, self.plan.objective
-        budget = file.spec.campaign.budget
+        budget = file.spec.campaign.budget.experiments
         return Shown(file.name, objective, budget, self.report, lambda: progress_line(self.steps.history, objective, budget))
 
     def conduct(self, frame: Frame, cycle: Cycle, leave: threading.Event) -> Ended:
         """Run the campaign's loop to its end and show how it ended; cycles are wrapped where the page can show so many."""
-        wrapped = cycle if self.plan.file.spec.campaign.budget <= TASKS_UP_TO else plain_cycle
+        wrapped = cycle if self.plan.file.spec.campaign.budget.experiments <= TASKS_UP_TO else plain_cycle
 
         def observe(history: History) -> None:
             frame.show(history)
-            self.teller.tell(history)
+            self.teller.tell(history, self.steps.waiting)
             give_back()
 
         ended = run_loop(self.steps, cycle=wrapped, observe=observe, leave=leave)

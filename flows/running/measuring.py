@@ -13,7 +13,7 @@ from flows.plans.ledger import open_campaign
 from flows.plans.snapshots import files_of
 from flows.running.typed_values import Told, check_target
 from orchestrator.domain.entered import Entry
-from orchestrator.domain.events import Actor
+from orchestrator.domain.events import STAND_IN, Actor
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import Evidence, ExperimentRun, Measurement, Proposal
 from orchestrator.domain.space import SearchSpace
@@ -21,7 +21,7 @@ from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
 from orchestrator.history import History, resting_on
 from orchestrator.ports import Result, Store
-from orchestrator.results import Counted, Said, added, check_entered, corrected, find_run, imported, ordinals, retracted
+from orchestrator.results import KnownValues, Said, added, check_entered, corrected, find_run, imported, ordinals, retracted
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def add(lab: Lab, campaign: str | None, run: str, values: Told, said: Said, *, a
     """
 
     def changes(history: History, objective: Objective) -> tuple[list[Measurement], list[str]]:
-        found, counted = find_run(history, run), Counted(history)
+        found, counted = find_run(history, run), KnownValues(history)
         entered = values(objective)
         known = [target for target, one in entered.items() if not again and counted.take(found, target, one, said.measured_at)]
         return [added(history, found, target, one, said) for target, one in entered.items() if target not in known], known
@@ -128,12 +128,18 @@ _Changes = Callable[[History, Objective], tuple[list[Measurement], list[str]]]
 
 
 def _change(lab: Lab, campaign: str | None, changes: _Changes, said: Said) -> Changed:
+    _refuse_stand_in(said)
     with open_campaign(lab, campaign) as (store, history):
         _, objective = files_of(history.campaign)
         measurements, known = changes(history, objective)
         if measurements:
             _record(store, lab, [Result(tuple(measurements))], said)
         return Changed(tuple(measurements), _look(store, history), objective, tuple(known))
+
+
+def _refuse_stand_in(said: Said) -> None:
+    if said.by.strip().startswith(STAND_IN.strip()):
+        raise BadInput(f"--by {said.by!r} is no person's name; so begin those of a dry run's stand-ins")
 
 
 def _record(store: Store, lab: Lab, results: Sequence[Result], said: Said) -> None:
@@ -188,6 +194,7 @@ def bring(
         BadInput: Names the row and what is wrong with it; nothing is recorded then.
     """
     said = Said(by, reason, evidence=evidence)
+    _refuse_stand_in(said)
     with open_campaign(lab, campaign) as (store, history):
         space, objective = files_of(history.campaign)
         places = _numbered(entries, space, objective, outside=outside)
@@ -213,7 +220,7 @@ def _numbered(entries: Sequence[Entry], space: SearchSpace, objective: Objective
 def _results(history: History, entries: Iterable[tuple[Entry, int]], said: Said) -> tuple[list[Result], list[str]]:
     results: list[Result] = []
     known: list[str] = []
-    counted, folded = Counted(history), history
+    counted, folded = KnownValues(history), history
     for entry, ordinal in entries:
         own = replace(said, measured_at=entry.measured_at)
         if entry.configuration is not None:
@@ -231,7 +238,7 @@ def _results(history: History, entries: Iterable[tuple[Entry, int]], said: Said)
     return results, known
 
 
-def _told(history: History, entry: Entry, said: Said, counted: Counted) -> list[Measurement]:
+def _told(history: History, entry: Entry, said: Said, counted: KnownValues) -> list[Measurement]:
     """Return what a row says of a run that the ledger has and does not know yet."""
     run = find_run(history, entry.run or "")
     return [

@@ -1,12 +1,15 @@
 """What people are told of a campaign, read off its history: each event once, however often it is looked at."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from flows.running.waiting_steps import WaitingStep
 from instruments.notification import Event, Notifier
 from orchestrator.commandline import typed
 from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
 from orchestrator.history import History
+from orchestrator.results import run_name
 
 _ENDS: Final = {
     CampaignStatus.FINISHED: Event.FINISHED,
@@ -23,10 +26,17 @@ class Teller:
     where: str = ""
     """Address of the page where they may look and answer; empty without one."""
 
-    def tell(self, history: History) -> None:
-        """Tell what is new; never waits."""
+    def tell(self, history: History, waiting: Iterable[WaitingStep] = ()) -> None:
+        """Tell what is new; never waits.
+
+        Args:
+            history: The campaign so far.
+            waiting: The steps that wait for people on the bench.
+        """
         self._tell_requests(history)
+        self._tell_work(waiting)
         self._tell_unknown(history)
+        self._tell_overdue(history)
         self._tell_end(history)
 
     def _tell_requests(self, history: History) -> None:
@@ -35,6 +45,21 @@ class Teller:
                 count, name = len(request.asked), history.campaign.name
                 body = f"{count} proposal{'s' if count > 1 else ''} to approve, edit or reject: {self.where or 'athanor review'}"
                 self.notifier.notify(Event.WAITING, f"campaign {name}, request {request.number}", body, key=f"request {request.request_id}")
+
+    def _tell_work(self, waiting: Iterable[WaitingStep]) -> None:
+        for one in (one for one in waiting if one.answer is None):
+            body = f"{one.step.do} waits for {one.whom}: {typed('work', one.code)}"
+            key = f"work {one.run.run_key} {one.step.index}"
+            self.notifier.notify(Event.WAITING, f"campaign {one.run.campaign}, run {one.code}", body, key=key)
+
+    def _tell_overdue(self, history: History) -> None:
+        for run in history.attempts():
+            for target in history.missing(run):
+                called = run_name(history, run)
+                late = typed("measure", "add", called, f"{target}=...", "--by", "NAME")
+                body = f"no value of {target} came in time, and nobody waits for it any longer; it is taken all the same: {late}"
+                key = f"overdue {run.run_key} {target}"
+                self.notifier.notify(Event.OVERDUE, f"campaign {run.campaign}, run {called}", body, key=key)
 
     def _tell_unknown(self, history: History) -> None:
         for run in history.runs.values():

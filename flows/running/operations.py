@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from flows.plans.allowance import Allowance
 from flows.plans.lab import Lab, clock_of
 from flows.plans.ledger import open_campaign, open_store, record_status, the_campaign, unknown_runs
-from flows.plans.snapshots import files_of
+from flows.plans.snapshots import file_of, files_of
 from flows.plans.stocks import StockBook, stock_entries_of
 from flows.report.adaptations import Adaptation, adaptations
 from flows.report.values import outdated_lines
@@ -25,7 +26,7 @@ from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.domain.review import Person, draw_codes
 from orchestrator.errors import BadInput, StoreError
-from orchestrator.history import History, failures, infeasible, outdated
+from orchestrator.history import History, outdated
 from orchestrator.store.place import LedgerPlace
 
 SHEET: Final = 40
@@ -85,7 +86,7 @@ def resume(lab: Lab, campaign: str | None, *, by: str, reason: str) -> Resumed:
         if was_latched:  # nobody who approved before knew of it
             lapsed = lapse_waiting(store, history, f"the bench was stopped since, and released by {by}: {reason}", by=by, now=now)
         if record.status is CampaignStatus.PAUSED:
-            seen = {"forgiven": len(failures(history)), "forgiven_infeasible": len(infeasible(history))}
+            seen = {"forgiven_seq": history.seq, "forgiven": 0, "forgiven_infeasible": 0}
             record = record.evolve(status=CampaignStatus.RUNNING, reason=None, **seen)
             store.update_campaign(record, kind=EventKind.RESUMED, by=by, now=now, payload={"reason": reason})
     return Resumed(record, was_latched, lapsed)
@@ -137,6 +138,8 @@ class Standing:
     """How far the prior was trusted, each time that it was adapted."""
     stocks: Mapping[str, str]
     """What is left of each stock."""
+    account: Mapping[str, Mapping[str, Any]]
+    """Of money, lab time and stocks: what is used, its limit, and what the experiments that are left may take."""
     processes: Mapping[str, Any]
     """By name; None for one that does not run."""
     lab_seconds: float = 0.0
@@ -177,7 +180,9 @@ def standing(lab: Lab, campaign: str | None) -> Standing:
         adapted = adaptations(store.events(record.name))
         entries = stock_entries_of(record.snapshot.get("files", {}).get("bench", ""))
         now = clock_of(lab, store).lab() if history.awaited else 0.0
-        return Standing(lab, history, adapted, StockBook(store, record.name).lines(history, entries), processes, now)
+        stocks = StockBook(store, record.name).lines(history, entries)
+        account = Allowance(file_of(record).spec.campaign.budget).account(history, entries)
+        return Standing(lab, history, adapted, stocks, account, processes, now)
 
 
 @dataclass(frozen=True, slots=True)

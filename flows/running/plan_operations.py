@@ -1,15 +1,15 @@
 """What people do for which a campaign's own files and model are needed: amend, suggest, edit, restrict, compute again."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from flows.plans.amendment import Amendment, amendment_of
 from flows.plans.lab import Lab, LabKind, clock_of, make_lab
 from flows.plans.ledger import open_campaign, open_store, the_campaign
-from flows.plans.plan import load_plan, stored_plan
+from flows.plans.plan import Plan, load_plan, stored_plan
 from flows.plans.policy import policy_of
-from flows.plans.simulated import simulated
+from flows.plans.simulated import names_of_stand_ins
 from flows.review.answering import edits_of, values_of
 from flows.review.by_hand import Editor, editor_of, proposal_by_hand
 from flows.review.restricting import allowed_of, new_restriction, outside
@@ -36,7 +36,8 @@ def amend(lab: Lab, file: Path, *, data: Path | None, by: str, reason: str) -> A
     name = plan.file.name
     try:
         with CampaignLock(lab.path, name), open_store(lab) as store:
-            made = amendment_of(History.of(store.changes(the_campaign(store, lab, name).name)), plan)
+            history = History.of(store.changes(the_campaign(store, lab, name).name))
+            made = amendment_of(history, plan, names_of_stand_ins(plan, lab.kind))
             now = clock_of(lab, store).now()
             store.update_campaign(made.record, kind=EventKind.AMENDED, by=Actor.person(by), now=now, payload=made.payload(reason))
     except LockHeld as error:
@@ -44,8 +45,16 @@ def amend(lab: Lab, file: Path, *, data: Path | None, by: str, reason: str) -> A
     return made
 
 
-def draft(file: Path, *, kind: LabKind, folder: Path | None, data: Path | None, by: str) -> tuple[Lab, CampaignRecord]:
+MakePrior = Callable[[Plan, Path | None], object]
+"""Makes the prior that a plan lacks, given the folder of recorded tables, where a file beside the campaign's says how."""
+
+
+def draft(
+    file: Path, *, kind: LabKind, folder: Path | None, data: Path | None, by: str, make_prior: MakePrior
+) -> tuple[Lab, CampaignRecord]:
     """Put a campaign into the ledger without running it, so that results of past experiments come before its first proposal.
+
+    A prior that is not there yet is made, as the first run would make it.
 
     Args:
         file: The campaign file.
@@ -53,22 +62,22 @@ def draft(file: Path, *, kind: LabKind, folder: Path | None, data: Path | None, 
         folder: The lab's folder; None for the one beside the file.
         data: Folder of recorded tables.
         by: Who begins it.
+        make_prior: Makes a prior that is not there yet.
 
     Raises:
-        BadInput: The files are not legal, or the campaign is in the ledger already.
+        BadInput: The files are not legal, there is no prior and nothing says how to make it, or the campaign is in the ledger already.
     """
     plan = load_plan(file, data=data, prior_later=True)
-    if plan.lacks_prior:
-        raise BadInput(
-            f"{file}: the prior {plan.file.prior_path} is not there yet; make it with `{typed('meta-train')}`, or run the campaign"
-        )
     if kind == "dry" and not plan.needs_wires:
         raise BadInput(f"{file}: a recorded campaign touches no wire; its lab is live")
     lab = make_lab(folder, beside=plan.file.path, kind=kind)
     with open_store(lab, create=True) as store:
         if any(one.name == plan.file.name for one in store.campaigns()):
             raise BadInput(f"campaign {plan.file.name} is in the ledger of lab {lab.path} already; results can be brought into it")
-        named = {"stand_ins": told} if kind == "dry" and plan.bench is not None and (told := simulated(plan.bench).stand_ins.told) else {}
+        if plan.lacks_prior:
+            make_prior(plan, data)
+            plan = load_plan(file, data=data)
+        named = {"stand_ins": told} if (told := names_of_stand_ins(plan, kind)) else {}
         record = CampaignRecord(name=plan.file.name, snapshot={**plan.snapshot, "rate": 1.0, **named})
         store.create_campaign(record, by=Actor.person(by), now=clock_of(lab, store).now())
     return lab, record

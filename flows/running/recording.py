@@ -2,8 +2,9 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from flows.plans.recipe import Recipe
@@ -12,9 +13,9 @@ from instruments.reductions.registry import reduce
 from orchestrator.clock import Clock
 from orchestrator.domain.events import EventKind
 from orchestrator.domain.identity import uuid7
-from orchestrator.domain.lifecycle import EvidenceKey, MeasurementStatus, RunStatus, StepStatus
+from orchestrator.domain.lifecycle import AnswerStatus, EvidenceKey, MeasurementStatus, RunStatus, StepKind, StepStatus
 from orchestrator.domain.objective import Objective
-from orchestrator.domain.records import ExperimentRun, Measurement, Reading, RunReport
+from orchestrator.domain.records import ExperimentRun, Measurement, Reading, RunReport, Step
 from orchestrator.errors import BadInput, HostError
 from orchestrator.history import History
 from orchestrator.ports import Bench, RunStore
@@ -64,7 +65,7 @@ class Recorder:
         """Record how a run stands; return whether anything has changed."""
         if report.status is run.status or report.status in (RunStatus.QUEUED, RunStatus.DISPATCHED):
             return False
-        changed = reported(run, report)
+        changed = reported(history, run, report)
         if report.status not in _ENDED_EARLY:
             self.update(changed, kind=EventKind(report.status))
         elif self._may_be_tried_again(history, changed):
@@ -84,7 +85,7 @@ class Recorder:
 
     def resolve(self, history: History, run: ExperimentRun, report: RunReport, said: Mapping[str, str]) -> None:
         """Record a person's word on an unknown run: `verdict`, `by` and `reason`."""
-        settled = reported(run, report)
+        settled = reported(history, run, report)
         settled = settled.evolve(reason=report.reason or said["reason"], evidence={**settled.evidence, **said})
         if settled.status is RunStatus.COMPLETED:
             self.update(settled, kind=EventKind.RESOLVED)
@@ -151,6 +152,8 @@ class Recorder:
     def end_all(self, look: Callable[[], History], *, reason: str) -> None:
         """Close every run: what waits is never handed over, what is in hand is ended, what has ended is recorded with its readings.
 
+        An answer of a person that the bench has not taken by then is closed too.
+
         Raises:
             HostError: The bench did not end a run in time.
         """
@@ -171,6 +174,9 @@ class Recorder:
                 raise HostError(f"run {run.run_key} was told to end ({reason}), but the bench still has it as {run.status}")
             if run.status is RunStatus.COMPLETED and not run.ingested:
                 self.ingest(look(), run)
+        for answer in look().undelivered:
+            closed = answer.evolve(status=AnswerStatus.REFUSED, refusal=f"the bench had not taken it yet: {reason}")
+            self.write(partial(self.store.settle_work, closed, by=self.by, now=self.clock.now()))
 
     def _end(self, history: History, run: ExperimentRun, reason: str) -> None:
         """Have a run ended; one that the bench never saw is not handed over any more."""
@@ -189,7 +195,7 @@ class Recorder:
         self.update(run.evolve(status=RunStatus.UNKNOWN, reason=reason), kind=EventKind.UNKNOWN)
 
 
-def reported(run: ExperimentRun, report: RunReport) -> ExperimentRun:
+def reported(history: History, run: ExperimentRun, report: RunReport) -> ExperimentRun:
     """Return a run as its bench tells of it."""
     return run.evolve(
         status=report.status,
@@ -198,12 +204,20 @@ def reported(run: ExperimentRun, report: RunReport) -> ExperimentRun:
         evidence={**report.evidence, **never_sent(report), **carried_out(report)},
         started_lab=run.started_lab if report.started_lab is None else report.started_lab,
         ended_lab=report.ended_lab,
+        with_people=() if report.ended_lab is None else tuple(with_people(history.proposals[run.approval].steps, report, report.ended_lab)),
     )
 
 
 def commanded(report: RunReport) -> dict[str, float | str]:
     """Return what was sent, as `instrument.command.argument` -> value."""
     return {f"{step.do}.{name}": value for step in report.steps for name, value in step.sent.items()}
+
+
+def with_people(steps: Sequence[Step], report: RunReport, ended_lab: float) -> Iterator[tuple[float, float]]:
+    """Yield from when to when a run that has ended had waited for people, in lab seconds."""
+    for known in report.steps:
+        if steps[known.index].kind is StepKind.PERSON and known.started_lab is not None:
+            yield known.started_lab, ended_lab if known.ended_lab is None else known.ended_lab
 
 
 def never_sent(report: RunReport) -> dict[str, list[int]]:

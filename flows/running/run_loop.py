@@ -51,7 +51,7 @@ _DOING: Final[Mapping[type[object], str]] = {
 Cycle = Callable[[int, Callable[[], None]], None]
 """Runs the work of a cycle, given its number: as a Prefect task, or plainly."""
 Observer = Callable[[History], None]
-"""Is shown the history after each cycle."""
+"""Is shown the history after each cycle, and when a step begins or ceases to wait for a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +99,18 @@ def _turns(steps: Steps, cycle: Cycle, observe: Observer, leave: threading.Event
         steps.put_to_people()
         if leave.is_set():
             raise Interrupted("interrupted: the bench finishes the run in hand; the same command goes on from there")
+        if steps.stand_ins_answer():
+            continue
         match actions[0]:
             case Stop(status, reason):
                 ended = _stop(steps, status, reason)
                 observe(steps.refresh())
                 return ended
             case Reconcile():
+                known = steps.waiting
                 _watch(steps, actions)
+                if steps.waiting != known:
+                    observe(steps.history)
             case Wait():  # only people, a deadline, or a value that comes later can change anything now
                 _rest(steps, leave)
             case _:
@@ -124,7 +129,8 @@ def _ask(steps: Steps) -> tuple[Action, ...]:
     steps.refresh()
     steps.renew()
     setup = steps.setup
-    return next_actions(steps.history, setup.clock.now(), setup.spec, setup.objective, exhausted=steps.exhausted)
+    now, left_alone = setup.clock.now(), [one.run.run_key for one in steps.waiting if one.may_be_left]
+    return next_actions(steps.history, now, setup.spec, setup.objective, exhausted=steps.exhausted, left_alone=left_alone)
 
 
 def _work(steps: Steps) -> None:

@@ -15,10 +15,10 @@ from flows.plans.amendment import former_benches
 from flows.plans.disk_space import check_room
 from flows.plans.lab import Lab, LabKind, Tell, lab_folder, make_lab
 from flows.plans.ledger import hold_campaign, open_store, unknown_runs
-from flows.plans.plan import Plan, admit, load_plan, recorded_bench
+from flows.plans.plan import Plan, admit, load_plan, means_of, recorded_bench
 from flows.plans.policy import policy_of
-from flows.plans.simulated import simulated
-from flows.plans.stocks import StockBook
+from flows.plans.sampled_priors import sampled_priors
+from flows.plans.simulated import names_of_stand_ins, simulated
 from flows.prefect_server.server import ServerUse, prepare_prefect
 from flows.report.write import write_report_of
 from flows.review.desk import Asker, TerminalOnly
@@ -29,6 +29,7 @@ from flows.running.failed_start import Start, failed_start_leaves_nothing, has_b
 from flows.running.log_file import log_to
 from flows.running.notices import Teller
 from flows.running.run_loop import Ended
+from flows.running.stand_in_people import StandInPeople
 from flows.running.steering import LEFT_IN_PAGE, Steering
 from instruments.bench.endpoints import secured_links
 from instruments.bench_client.client import HostClient
@@ -226,15 +227,25 @@ class _Session:
                 self.laps.lap("campaign")
                 if start is not None:
                     start.has_begun = has_begun(steps.history, fence)
-        return self._conclude(ended, steps.setup)
+        return self._conclude(ended, steps)
 
     def _setup(self, policy: Policy, clock: Clock, fence: int, bench_sha: str, bench: Bench) -> Setup:
         plan = self.plan
         places = (bench, self.store, clock, fence, bench_sha)
         kind = self.lab.kind if plan.needs_wires else "recorded"
-        page = PageMaker(plan, policy, kind, self._bench_state, StockBook(self.store, self.name))
+        page = PageMaker(plan, policy, kind, self._bench_state, means_of(plan, self.store))
         general, rules = plan.file.spec.campaign, plan.file.spec.review
-        return Setup(general, plan.space, plan.objective, policy, plan.recipe, *places, rules, self._asker(), page)
+        people = self._stand_in_people(bench, clock)
+        return Setup(general, plan.space, plan.objective, policy, plan.recipe, *places, rules, self._asker(), page, stand_ins=people)
+
+    def _stand_in_people(self, bench: Bench, clock: Clock) -> StandInPeople | None:
+        """Return what answers in people's place in a dry lab; None where nobody is asked for anything."""
+        if self.plan.bench is None or self.lab.kind != "dry":
+            return None
+        made = simulated(self.plan.bench, self.plan.objective.later)
+        if not made.stand_ins.people and not made.later:
+            return None
+        return StandInPeople.of(self.plan, made, seed=self.options.plant_seed, store=self.store, bench=bench, clock=clock)
 
     def _carried(self, steps: Steps, notifier: Notifier) -> Carried:
         steering = Steering(self.lab, self.name, self.plan.needs_wires)
@@ -258,7 +269,7 @@ class _Session:
         if plan.bench is None:
             return LiveClock(), ""
         if lab.kind == "dry":
-            made = simulated(plan.bench)
+            made = simulated(plan.bench, plan.objective.later)
             ensure_plant(
                 lab.path,
                 made.plant,
@@ -267,7 +278,7 @@ class _Session:
                 rate=options.rate,
                 formerly=former_benches(self.store.events(plan.file.name)),
                 secured=secured_links(plan.bench),
-                stand_ins=made.declarations,
+                stand_ins=made.declared(sampled_priors(made, options.plant_seed)),
             )
         ensure_bench(lab.path, plan.bench.path, lab.endpoints, sha256=plan.bench.sha256)
         return lab_clock(lab.endpoints), plan.bench.sha256
@@ -275,7 +286,7 @@ class _Session:
     @property
     def _stand_ins(self) -> Mapping[str, str]:
         """What people are told of each stand-in; empty where there is none."""
-        return simulated(self.plan.bench).stand_ins.told if self.plan.bench is not None and self.lab.kind == "dry" else {}
+        return names_of_stand_ins(self.plan, self.lab.kind)
 
     def _announce(self) -> None:
         tell = self.surroundings.tell
@@ -340,7 +351,7 @@ class _Session:
             if self.lab.kind == "dry":
                 shutdown_plant(self.lab.path)
 
-    def _conclude(self, ended: Ended, setup: Setup) -> SessionEnd:
+    def _conclude(self, ended: Ended, steps: Steps) -> SessionEnd:
         """End the processes of a campaign that is over, write its report, and account for it."""
         over = ended.status.is_over
         history = History.of(self.store.changes(self.name))
@@ -351,11 +362,17 @@ class _Session:
         with self.surroundings.busy("writing the report"):
             report = write_report_of(self.store, history.campaign, self.lab)
         self.laps.lap("report")
-        budget = self.plan.file.spec.campaign.budget
-        units, timings = self.plan.space.units, (self.laps.seconds, setup.timings.seconds)
+        budget = self.plan.file.spec.campaign.budget.experiments
+        units, timings = self.plan.space.units, (self.laps.seconds, steps.setup.timings.seconds)
         account = Account(history, self.plan.objective, budget, *timings, self.store.head(), units)
-        complaint = None if over else NeedsPerson(_what_next(history, reason, self.lab.path) + self._what_goes_on(reason))
+        next_acts = (_what_next(history, reason, self.lab.path), self._who_is_asked(steps), self._what_goes_on(reason))
+        complaint = None if over else NeedsPerson("".join(next_acts))
         return SessionEnd(self.name, self.lab.path, ended.status, reason, report, account, complaint)
+
+    def _who_is_asked(self, steps: Steps) -> str:
+        """Name the runs that wait on the bench for people, paused or not."""
+        codes = ", ".join(one.code for one in steps.waiting)
+        return f"; waiting for people: {codes}, `{typed('work', '--lab', self.lab.path)}` takes their answers" if codes else ""
 
     def _what_goes_on(self, reason: str) -> str:
         """Name what a paused campaign leaves running, and what ends it."""

@@ -26,7 +26,7 @@ from orchestrator.ports import Bench, ReadStore, RunStore, Store
 def nothing_left_open(history: History) -> bool:
     """Say whether nothing of an aborted campaign is left open but what only a person can resolve."""
     waits = any(run.status.is_open or (run.status is RunStatus.COMPLETED and not run.ingested) for run in history.attempts())
-    return not waits and not history.open_requests
+    return not waits and not history.open_requests and not history.undelivered
 
 
 def close_aborted(store: Store, lab: Lab, record: CampaignRecord, by: str) -> None:

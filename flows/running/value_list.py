@@ -10,7 +10,7 @@ from flows.plans.snapshots import files_of
 from flows.report.values import value_stories
 from orchestrator.domain.records import Measurement
 from orchestrator.history import History
-from orchestrator.results import name_of
+from orchestrator.results import run_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +28,12 @@ class Listed:
     def line(self) -> str:
         """Say it for people."""
         one = self.measurement
-        value = "no value" if one.value is None else f"{one.value:.6g}"
-        spread = "" if one.value is None or one.uncertainty is None else f" ± {one.uncertainty:.2g}"
+        spread = "" if one.uncertainty is None else f" ± {one.uncertainty:.2g}"
+        value = "no value" if one.value is None else f"{one.value:.6g}{spread} {self.unit}".rstrip()
         which = f"{one.target}" + (f", replicate {one.replicate}" if one.replicate > 1 else "")
         reason = f" ({one.reason})" if one.reason and self.story is None else ""
         told = f": {self.story}" if self.story is not None else ""
-        return f"{self.run}  {which}: {f'{value}{spread} {self.unit}'.rstrip()}, {one.status}{reason}{told}"
+        return f"{self.run}  {which}: {value}, {one.status}{reason}{told}"
 
     @property
     def document(self) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def value_list(lab: Lab, campaign: str | None) -> ValueList:
         now = clock_of(lab, store).lab() if history.awaited else 0.0
     stories = {(one.run_key, one.target, one.replicate): one.line for one in value_stories(history.revisions.values(), objective.units)}
     values = tuple(
-        Listed(name_of(history, history.runs[one.run_key]), one, objective.units.get(one.target, ""), stories.get(key))
+        Listed(run_name(history, history.runs[one.run_key]), one, objective.units.get(one.target, ""), stories.get(key))
         for key, one in sorted(history.measurements.items())
     )
     return ValueList(history.campaign.name, values, tuple(awaited_values(history, now)))
@@ -73,7 +73,7 @@ def awaited_values(history: History, now: float) -> Iterator[Mapping[str, Any]]:
         now: Lab seconds.
     """
     for run_key, targets in sorted(history.awaited.items()):
-        run = name_of(history, history.runs[run_key])
+        run = run_name(history, history.runs[run_key])
         for target, due in targets.items():
             yield {"run": run, "run_key": run_key, "target": target, "until": _until(due, now), "due_lab": due}
 

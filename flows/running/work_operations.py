@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Literal
 
 from pydantic import ValidationError
 
@@ -12,53 +12,22 @@ from flows.plans.ledger import open_store, the_campaign
 from flows.plans.snapshots import files_of
 from flows.report.work_order import PrintedOrder
 from flows.running.delivering import deliver
+from flows.running.waiting_steps import IN_HAND, WaitingStep, steps_waiting
 from instruments.bench_client.client import HostClient
 from instruments.host.unattended import unattended
 from instruments.lab_processes.bench_process import host_alive
 from orchestrator.clock import Clock
 from orchestrator.commandline import typed
-from orchestrator.domain.events import BY_COMMAND
+from orchestrator.domain.events import BY_COMMAND, STAND_IN
 from orchestrator.domain.identity import uuid7
-from orchestrator.domain.lifecycle import AnswerStatus, RunStatus, StepKind, StepStatus
-from orchestrator.domain.records import ExperimentRun, Proposal, RunReport, Step
-from orchestrator.domain.run_code import is_code, read_code, run_code
+from orchestrator.domain.lifecycle import AnswerStatus
+from orchestrator.domain.run_code import is_code, read_code
 from orchestrator.domain.values import explain
-from orchestrator.domain.work import WorkAnswer, WorkOrder
+from orchestrator.domain.work import WorkAnswer
 from orchestrator.errors import BadInput, HostError, LockHeld
 from orchestrator.history import History
 from orchestrator.ports import Bench, Store
 from orchestrator.work import check_answer
-
-_IN_HAND: Final = (RunStatus.DISPATCHED, RunStatus.RUNNING)
-
-
-@dataclass(frozen=True, slots=True)
-class WaitingStep:
-    """A step of a run that waits for a person."""
-
-    run: ExperimentRun
-    proposal: Proposal
-    step: Step
-    since_lab: float | None
-    """Lab seconds at which it was asked."""
-    answer: WorkAnswer | None = None
-    """An answer that the ledger has and the bench has not taken yet."""
-
-    @property
-    def code(self) -> str:
-        """The run's code on paper."""
-        return run_code(self.proposal.number, self.run.replicate)
-
-    @property
-    def order(self) -> WorkOrder:
-        """What is asked."""
-        assert self.step.work is not None
-        return self.step.work
-
-    @property
-    def whom(self) -> str:
-        """Who is asked."""
-        return self.order.person or "anybody"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +51,7 @@ def waiting_work(lab: Lab, campaign: str | None = None) -> Work:
         names = [one.name for one in store.campaigns()] if campaign is None else [the_campaign(store, lab, campaign).name]
         histories = [History.of(store.changes(name)) for name in names]
         clock, needs_code = clock_of(lab, store), bool(store.people())
-    if not any(run.status in _IN_HAND for history in histories for run in history.runs.values()):
+    if not any(run.status in IN_HAND for history in histories for run in history.runs.values()):
         return Work(lab, (), needs_code, clock)
     with _bench(lab) as bench:
         steps = tuple(one for history in histories for one in steps_waiting(history, bench))
@@ -102,27 +71,6 @@ def _bench(lab: Lab) -> Iterator[Bench]:
             except LockHeld as error:
                 raise HostError(f"the bench host gives no answer: {error}") from error
             yield bench
-
-
-def steps_waiting(history: History, bench: Bench) -> Iterator[WaitingStep]:
-    """Yield the steps of a campaign that wait for people, by what the bench says."""
-    for run in history.attempts():
-        if run.status in _IN_HAND and _asks_people(history, run) and (report := bench.report(run.run_key)) is not None:
-            yield from waiting_in(history, run, report)
-
-
-def _asks_people(history: History, run: ExperimentRun) -> bool:
-    return any(step.kind is StepKind.PERSON for step in history.proposals[run.approval].steps)
-
-
-def waiting_in(history: History, run: ExperimentRun, report: RunReport) -> Iterator[WaitingStep]:
-    """Yield the step of a run that waits for a person, by what a report of the bench says; none where there is none."""
-    proposal = history.proposals[run.approval]
-    given = {(one.run_key, one.step): one for one in history.undelivered}
-    for known in report.steps:
-        step = proposal.steps[known.index]
-        if step.kind is StepKind.PERSON and known.status is StepStatus.INTENT and report.status.is_open:
-            yield WaitingStep(run, proposal, step, known.started_lab, given.get((run.run_key, step.index)))
 
 
 def chosen(work: Work, code: str | None) -> WaitingStep:
@@ -168,7 +116,7 @@ def printed(work: Work, steps: Sequence[WaitingStep]) -> list[PrintedOrder]:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class StepReply:
     """What a person says of a step."""
 
     by: str
@@ -184,7 +132,7 @@ class Said:
     """Where the answer is known by one already; None for a new one."""
 
 
-def answer_step(lab: Lab, waiting: WaitingStep, said: Said) -> WorkAnswer:
+def answer_step(lab: Lab, waiting: WaitingStep, said: StepReply) -> WorkAnswer:
     """Answer a step: checked, recorded in the ledger with who it was, then told to the bench; return the answer as judged.
 
     Where no bench host lives the answer stays in the ledger, and the campaign delivers it when it goes on.
@@ -198,13 +146,15 @@ def answer_step(lab: Lab, waiting: WaitingStep, said: Said) -> WorkAnswer:
         return _told(lab, store, kept) if kept.status is AnswerStatus.RECEIVED else kept
 
 
-def checked_answer(waiting: WaitingStep, said: Said) -> WorkAnswer:
+def checked_answer(waiting: WaitingStep, said: StepReply) -> WorkAnswer:
     """Return an answer whose values were read and found legal.
 
     Raises:
         BadInput: One line.
     """
     what = f"run {waiting.code}, {waiting.step.do}"
+    if said.by.strip().startswith(STAND_IN.strip()):
+        raise BadInput(f"{what}: {said.by!r} is no person's name; so begin those of a dry run's stand-ins")
     try:
         answer = WorkAnswer(
             answer_id=said.answer_id or uuid7(),

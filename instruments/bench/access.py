@@ -30,7 +30,13 @@ def security_of(bench: BenchFile, link: str) -> LinkSecurity | None:
         raise AccessError("a secured link needs a lab, whose certificate the server is shown; --lab DIR names one")
     user_certificate, user_key = (None if one is None else bench.links_folder / one for one in (spec.user_certificate, spec.user_key))
     return LinkSecurity(
-        spec.policy, spec.mode, TrustFolder.of_lab(bench.lab), spec.user, _secret(spec.password, bench.links_folder), user_certificate, user_key
+        spec.policy,
+        spec.mode,
+        TrustFolder.of_lab(bench.lab),
+        spec.user,
+        _secret(spec.password, bench.links_folder),
+        user_certificate,
+        user_key,
     )
 
 

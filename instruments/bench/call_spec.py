@@ -9,20 +9,22 @@ from instruments.drivers.protocol import ArgumentSpec, DeclaredCall, Driver, Lim
 from orchestrator.domain.values import Frozen
 from orchestrator.domain.written import Flag, Number, Quantity, duration_schema, never, quantity_schema
 from orchestrator.errors import BadInput
-from orchestrator.units import parse
+from orchestrator.units import parse, parse_difference
 from orchestrator.units import unit as known_unit
 
 TEXT: Final = "text"
 """Stands in the place of a unit where a value is a text."""
 _NAME: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"
-_FUNCTION: Final = r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_.]*$"
+PATH: Final = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$"
+"""Of a part of an object: names with dots between them."""
+FUNCTION: Final = r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_.]*$"
 
 
 def _seconds(value: object) -> object:
     return parse(value, "s", what="time_limit") if isinstance(value, str) else value
 
 
-def _table(value: object) -> object:
+def unit_alone(value: object) -> object:
     """Read a unit alone as a table with nothing else in it."""
     return {"unit": value} if isinstance(value, str) else value
 
@@ -59,20 +61,32 @@ class ArgumentKeys(Frozen):
     """The words that a text may be."""
 
 
-_Argument = Annotated[ArgumentKeys, BeforeValidator(_table, json_schema_input_type=str | ArgumentKeys)]
-_Return = Annotated[ReturnKeys, BeforeValidator(_table, json_schema_input_type=str | ReturnKeys)]
+_Argument = Annotated[ArgumentKeys, BeforeValidator(unit_alone, json_schema_input_type=str | ArgumentKeys)]
+_Return = Annotated[ReturnKeys, BeforeValidator(unit_alone, json_schema_input_type=str | ReturnKeys)]
 
 
 class CallSpec(Frozen):
     """One call: a function, a command or instructions, as its driver takes it."""
 
-    function: Annotated[str, Field(pattern=_FUNCTION)] | None = None
+    function: Annotated[str, Field(pattern=FUNCTION)] | None = None
     """A Python function as "module:name", from a module beside the bench file or one that its interpreter can import."""
     command: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     """A command line, word by word, never read by a shell; `{ARGUMENT}` in a word is the argument's value."""
     output: str | None = None
     """How the command gives its returns: "json" (the default) or "csv" on its standard output, or the name of a file
     (`.json`, `.csv`) that it writes to the place that `{output}` in `command` is."""
+    set: Annotated[str, Field(pattern=PATH)] | None = None
+    """The property of an object that the one argument, or `value`, is given to; dots lead to parts of the object."""
+    value: bool | Number | str | None = None
+    """What the property is always set to; such a call has no argument."""
+    readback: Flag = True
+    """Whether the property is read back and compared once it is set."""
+    within: _Bound | None = None
+    """By how much a number that is read back may differ, in the argument's unit; left out, by nothing."""
+    method: Annotated[str, Field(pattern=PATH)] | None = None
+    """The method of an object that is called with the arguments by their names; one that is asynchronous is awaited."""
+    safe: Flag = False
+    """Whether `safe_state` may list it: it needs no argument, and is carried out whatever else is."""
     instructions: Annotated[str, Field(min_length=1)] | None = None
     """What a person is asked to do; `{ARGUMENT}` is the argument's value."""
     arguments: dict[Annotated[str, Field(pattern=_NAME)], _Argument] = Field(default_factory=dict)
@@ -85,7 +99,7 @@ class CallSpec(Frozen):
     """Whether it may be carried out again where a crash leaves nobody able to say whether it was; else a person is asked."""
     pure: Flag = False
     """Whether it touches nothing outside itself, so that a dry run may carry out the very same."""
-    simulated: Annotated[str, Field(pattern=_FUNCTION)] | None = None
+    simulated: Annotated[str, Field(pattern=FUNCTION)] | None = None
     """A Python function, as "module:name", that a dry run carries out in its place."""
 
 
@@ -95,12 +109,19 @@ def declared_call(what: str, spec: CallSpec) -> DeclaredCall:
     Raises:
         BadInput: An unknown unit, an empty range, or a default outside what is legal.
     """
+    arguments = {name: _argument(f"{what}, arguments.{name}", one) for name, one in spec.arguments.items()}
     return DeclaredCall(
-        arguments={name: _argument(f"{what}, arguments.{name}", one) for name, one in spec.arguments.items()},
-        returns={name: ReturnSpec(*_unit_and_range(f"{what}, returns.{name}", one)) for name, one in spec.returns.items()},
+        arguments=arguments,
+        returns={name: ReturnSpec(*unit_and_range(f"{what}, returns.{name}", one)) for name, one in spec.returns.items()},
         function=spec.function,
         command=spec.command or (),
         output=spec.output or "json",
+        set=spec.set,
+        value=spec.value,
+        readback=spec.readback,
+        within=_within(what, spec, arguments),
+        method=spec.method,
+        safe=spec.safe,
         instructions=spec.instructions,
         time_limit=spec.time_limit,
         repeatable=spec.repeatable,
@@ -124,10 +145,23 @@ def check_keys(instrument: str, calls: dict[str, CallSpec], driver: type[Driver]
             )
 
 
+def _within(what: str, spec: CallSpec, arguments: dict[str, ArgumentSpec]) -> float:
+    """Read a tolerance, a difference in the unit of the one argument."""
+    if spec.within is None:
+        return 0.0
+    units = [one.unit for one in arguments.values() if one.unit is not None]
+    if spec.set is None or len(units) != 1 or not spec.readback:
+        raise BadInput(f"{what}: within = {spec.within!r} belongs to a number that is set and read back")
+    within = parse_difference(spec.within, units[0], what=f"{what}, within")
+    if within < 0.0:
+        raise BadInput(f"{what}: within = {spec.within!r}; expected 0 or more")
+    return within
+
+
 def _argument(what: str, keys: ArgumentKeys) -> ArgumentSpec:
     if keys.choices is not None and keys.unit not in ("", TEXT):
         raise BadInput(f"{what}: unit = {keys.unit!r} and choices = {list(keys.choices)!r}; words have no unit")
-    unit, limit = _unit_and_range(what, keys if keys.choices is None else keys.evolve(unit=TEXT))
+    unit, limit = unit_and_range(what, keys if keys.choices is None else keys.evolve(unit=TEXT))
     choices = keys.choices or ()
     if keys.default is None:
         return ArgumentSpec(unit, limit, choices=choices)
@@ -141,7 +175,12 @@ def _argument(what: str, keys: ArgumentKeys) -> ArgumentSpec:
     return ArgumentSpec(unit, limit, default)
 
 
-def _unit_and_range(what: str, keys: ArgumentKeys | ReturnKeys) -> tuple[str | None, Limit | None]:
+def unit_and_range(what: str, keys: ArgumentKeys | ReturnKeys) -> tuple[str | None, Limit | None]:
+    """Return the unit, None for a text, and the range that a table of a value gives.
+
+    Raises:
+        BadInput: An unknown unit, or an empty range.
+    """
     if keys.unit == TEXT:
         if keys.min is not None or keys.max is not None:
             raise BadInput(f"{what}: a text has neither min nor max")

@@ -20,7 +20,7 @@ def inspect_calls(bench: BenchFile) -> None:
         BadInput: One line: it cannot be imported, or not be called as declared.
     """
     for name, spec in bench.spec.instruments.items():
-        if spec.calls:
+        if spec.calls or spec.object:
             _sources(bench, name)
 
 
@@ -35,7 +35,8 @@ def functions_of(bench: BenchFile) -> tuple[Plugin, ...]:
 
 def _functions(bench: BenchFile) -> Iterator[Plugin]:
     for name, spec in bench.spec.instruments.items():
-        modules = {one.function.partition(":")[0] for one in spec.calls.values() if one.function is not None}
+        named = [*(one.function for one in spec.calls.values()), spec.object.make if spec.object else None]
+        modules = {one.partition(":")[0] for one in named if one is not None}
         if all(_lies_beside(bench, module) for module in modules):
             continue
         for function, (source, sha256) in _sources(bench, name).items():
@@ -83,43 +84,46 @@ def _inspected(one: _Once) -> dict[str, tuple[str, str]]:
 def dry_calls(bench: BenchFile) -> BenchFile:
     """Return the bench as a dry run carries it out: harmless calls as they are, the others by the function in their place.
 
-    Instruments that are asked as stand-ins carry nothing out, and stay as they are.
+    What a stand-in answers stays as it is: nothing of it is carried out.
 
     Raises:
         BadInput: A function or a command that is neither harmless nor has another one in its place.
     """
-    instruments = {name: spec if name in bench.by_calls else _dry_instrument(name, spec) for name, spec in bench.spec.instruments.items()}
+    instruments = {name: _dry_instrument(name, spec, answered=name in bench.by_calls) for name, spec in bench.spec.instruments.items()}
     return replace(bench, spec=bench.spec.model_copy(update={"instruments": instruments}))  # each was checked when it was made
 
 
-def refuse_people(bench: BenchFile) -> None:
-    """Refuse a dry run of a bench that asks people: nobody says what a simulated person would bring back.
+def calls_of_people(spec: InstrumentSpec) -> list[str]:
+    """Name the calls that a person is asked for."""
+    return [name for name, one in spec.calls.items() if one.instructions is not None]
 
-    Raises:
-        BadInput: One line that names the call.
-    """
-    for name, spec in bench.spec.instruments.items():
-        for call, one in spec.calls.items():
-            if one.instructions is not None:
-                raise BadInput(f"{bench.path}: instrument {name}, calls.{call} asks a person, and a dry run has none; use `athanor run`")
+
+def answered_calls(spec: InstrumentSpec) -> list[str]:
+    """Name the calls that a dry run must not carry out: a stand-in answers those."""
+    return [name for name, one in spec.calls.items() if _acts(one)]
 
 
 def needs_stand_in(spec: InstrumentSpec) -> bool:
-    """Say whether none of an instrument's functions and commands may be carried out in a dry run: a stand-in answers then."""
-    acting = [one for one in spec.calls.values() if one.function or one.command]
-    return bool(acting) and not any(one.pure or one.simulated for one in acting)
+    """Say whether a stand-in answers for an instrument in a dry run: for every object, and for what must not be carried out."""
+    return spec.link is None and (spec.object is not None or bool(answered_calls(spec)))
 
 
-def _dry_instrument(name: str, spec: InstrumentSpec) -> InstrumentSpec:
-    if not any(one.function or one.command for one in spec.calls.values()):
-        return spec
-    return spec.model_copy(update={"calls": {call: _dry_call(f"instrument {name}, calls.{call}", one) for call, one in spec.calls.items()}})
+def _acts(spec: CallSpec) -> bool:
+    """Say whether a call may act on the world, and nothing harmless is in its place."""
+    return spec.instructions is None and not (spec.pure or spec.simulated)
+
+
+def _dry_instrument(name: str, spec: InstrumentSpec, *, answered: bool) -> InstrumentSpec:
+    calls = {
+        call: one if answered and _acts(one) else _dry_call(f"instrument {name}, calls.{call}", one) for call, one in spec.calls.items()
+    }
+    return spec.model_copy(update={"calls": calls})
 
 
 def _dry_call(what: str, spec: CallSpec) -> CallSpec:
     if spec.simulated is not None:
         return spec.model_copy(update={"function": spec.simulated, "command": None, "output": None})
-    if spec.pure or not (spec.function or spec.command):
+    if spec.pure or spec.instructions is not None:
         return spec
     raise BadInput(
         f"{what}: a dry run cannot carry it out, since it may act on the world; "

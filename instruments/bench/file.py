@@ -6,7 +6,6 @@ Instruments are listed in the order in which the safe state is driven.
 import hashlib
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,21 +13,23 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from instruments.bench.beside import files_beside
 from instruments.bench.call_spec import ArgumentKeys, CallSpec, ReturnKeys, check_keys, declared_call
+from instruments.bench.delivery import check_delivery
 from instruments.bench.lanes import check_lane
+from instruments.bench.object_spec import check_object, declared_channels, declared_object
 from instruments.bench.prices import Price
 from instruments.bench.spec import BenchGeneralSpec, BenchSpec, FunctionSpec, HazardSpec, ParkSpec, StockSpec
 from instruments.drivers.completeness import require_complete
-from instruments.drivers.declared.profiles import file_of_profile
 from instruments.drivers.functions import Function, FunctionKind
 from instruments.drivers.protocol import Driver, Limit, Settings
-from instruments.drivers.registry import DRIVERS, driver_plugin, find_driver
+from instruments.drivers.registry import driver_plugin, find_driver
 from instruments.drivers.stand_in import stand_in_driver
 from instruments.lab_processes.bench_copies import origin_of_copy
 from orchestrator.domain.values import explain
 from orchestrator.errors import BadInput, LimitError
 from orchestrator.numerals import split
-from orchestrator.plugins import LOADING_SECONDS, Plugin, file_of
+from orchestrator.plugins import LOADING_SECONDS, Plugin
 from orchestrator.safety import Envelope, Interlock, SetpointLimit
 from orchestrator.textfile import parse_toml, read_text
 from orchestrator.units import parse, unit
@@ -112,8 +113,7 @@ class BenchFile:
         Raises:
             BadInput: One cannot be loaded.
         """
-        names = dict.fromkeys(one.driver for one in self.spec.instruments.values())
-        found = {name: driver_plugin(name, self.path.parent) for name in names}
+        found = {one.driver: driver_plugin(one.driver, self.path.parent) for one in self.spec.instruments.values()}
         return {name: plugin for name, plugin in found.items() if plugin is not None}
 
     @cached_property
@@ -153,7 +153,7 @@ class BenchFile:
             except BadInput as error:
                 raise BadInput(f"instrument {instrument}: {error}") from error
             own = driver.declared(declared)
-            self._drivers[instrument] = stand_in_driver(own) if instrument in self.by_calls else own
+            self._drivers[instrument] = stand_in_driver(own, declared.calls) if instrument in self.by_calls else own
         return self._drivers[instrument]
 
     def settings(self, instrument: str) -> Settings:
@@ -176,6 +176,8 @@ class BenchFile:
             functions={name: _function(f"instrument {instrument}, functions.{name}", one) for name, one in spec.functions.items()},
             device=self.spec.links[spec.link].device if spec.link in self.spec.links else None,
             calls={name: declared_call(f"instrument {instrument}, calls.{name}", one) for name, one in spec.calls.items()},
+            made=declared_object(spec.object),
+            channels=declared_channels(instrument, spec.channels),
             lab=self.lab,
             origin=self.origin,
         )
@@ -304,9 +306,8 @@ def _positions(text: str) -> tuple[str, ...]:
     found = _RANGE.fullmatch(text)
     if found is None:
         raise BadInput(f"bench.positions = {text!r}; expected a range like 'A1:H12'")
-    rows = [chr(code) for code in range(ord(found[1]), ord(found[3]) + 1)]
-    columns = range(int(found[2]), int(found[4]) + 1)
-    return tuple(f"{row}{column}" for row in rows for column in columns)
+    rows, columns = range(ord(found[1]), ord(found[3]) + 1), range(int(found[2]), int(found[4]) + 1)
+    return tuple(f"{chr(row)}{column}" for row in rows for column in columns)
 
 
 def parse_bench(text: str, path: Path) -> BenchFile:
@@ -341,23 +342,11 @@ def _parse(text: str, path: Path) -> BenchFile:
     try:
         bench = BenchFile(path, text, BenchSpec.model_validate(document))
         _check_references(bench)
-        return replace(bench, beside=_beside(bench))
+        return replace(bench, beside=files_beside(path.parent, bench.spec, bench.declared))
     except ValidationError as error:
         raise explain(error, what=str(path), legal=_LEGAL) from error
     except BadInput as error:
         raise BadInput(f"{path}: {error}") from error
-
-
-def _beside(bench: BenchFile) -> dict[str, bytes]:
-    """Read the other files that a bench consists of; nothing is imported, and one that is missing is told when it is needed."""
-    named = (bench.spec.bench.reduction, *(one.driver for one in bench.spec.instruments.values()))
-    paths = {path: bench.path.parent / path for one in named if (path := file_of(one) or file_of_profile(one)) is not None}
-    found = {path: place.read_bytes() for path, place in paths.items() if place.is_file()}
-    for name, spec in bench.spec.instruments.items():
-        if spec.driver in DRIVERS:
-            with suppress(BadInput):
-                found |= DRIVERS[spec.driver].files(bench.declared(name))
-    return found
 
 
 def _check_references(bench: BenchFile) -> None:
@@ -393,12 +382,16 @@ def _require_complete(bench: BenchFile) -> None:
 
 def _check_drivers(bench: BenchFile) -> None:
     for name, spec in bench.spec.instruments.items():
+        check_object(name, spec.object, spec.channels, bench.driver(name), spec.driver)
         for action in spec.safe_state:
             if action not in bench.driver(name).SAFE_ACTIONS:
                 legal = ", ".join(sorted(bench.driver(name).SAFE_ACTIONS)) or "none"
                 raise BadInput(f"instrument {name}: unknown safe action {action!r}; legal: {legal}")
         check_lane(name, spec, bench.driver(name))
         check_keys(name, spec.calls, bench.driver(name), spec.driver)
+    for stock, described in bench.spec.stocks.items():
+        if described.delivered_by is not None:
+            check_delivery(stock, described.delivered_by, bench.driver(described.delivered_by).COMMANDS)
     _ = bench.envelope
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from instruments.bench.delivery import delivered
 from instruments.bench.file import BenchFile
-from orchestrator.domain.lifecycle import StepKind
 from orchestrator.domain.records import Step
 
 
@@ -35,6 +35,6 @@ def dosed_volumes(bench: BenchFile, steps: Sequence[Step]) -> dict[str, float]:
     volumes: dict[str, float] = {}
     for step in steps:
         stock = by_instrument.get(step.instrument)
-        if step.kind is StepKind.DOSING and stock is not None:
-            volumes[stock] = volumes.get(stock, 0.0) + float(step.arguments["volume"])
+        if stock is not None and (volume := delivered(step)) > 0:
+            volumes[stock] = volumes.get(stock, 0.0) + volume
     return volumes

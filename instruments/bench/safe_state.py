@@ -42,7 +42,7 @@ def declared(bench: BenchFile) -> Iterator[tuple[str, str]]:
     What is being called (a function, a command) is ended, whether or not the file says so; of a person nothing more is wanted.
     """
     for instrument, spec in bench.spec.instruments.items():
-        for action in (*spec.safe_state, *([END] if spec.calls and END not in spec.safe_state else [])):
+        for action in (*spec.safe_state, *([END] if (spec.calls or spec.object) and END not in spec.safe_state else [])):
             yield instrument, action
 
 

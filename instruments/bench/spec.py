@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, field_v
 
 from instruments.bench.call_spec import CallSpec
 from instruments.bench.link_spec import LinkSpec
+from instruments.bench.object_spec import Channel, Object
 from instruments.drivers.functions import FunctionKind
 from orchestrator.domain.values import Frozen
 from orchestrator.domain.written import (
@@ -77,7 +78,7 @@ class FunctionSpec(Frozen):
 class InstrumentSpec(Frozen):
     """One instrument: on a link, or a person or a program that needs none."""
 
-    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["link"]}, {"required": ["calls"]}]})
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": [key]} for key in ("link", "calls", "object")]})
 
     driver: str
     """The driver's name; `reference/drivers` lists them. Or a plug-in: a name of an installed package, or `./FILE.py:CLASS`."""
@@ -102,6 +103,10 @@ class InstrumentSpec(Frozen):
     calls: dict[Annotated[str, Field(pattern=_NAME)], CallSpec] = Field(default_factory=dict)
     """What it does when it is asked to, one `[instruments.NAME.calls.CALL]` each, for drivers that take it; steps name it as
     `NAME.CALL`, and each of its returns is a channel."""
+    object: Object | None = None
+    """The object of another package that it is, for drivers that take it: a class, or a function that makes it."""
+    channels: dict[Annotated[str, Field(pattern=_NAME)], Channel] = Field(default_factory=dict)
+    """What is read of the object: name -> unit, or a table."""
 
 
 Concentration = Annotated[str, WithJsonSchema(text_schema("converts to mol/L", "0.2 mol/L"))]
@@ -125,7 +130,8 @@ class StockSpec(Frozen):
     volume: TextWithUnit
     """All that was ever filled of this lot, for example "200 mL"; what is left is that, less what runs have dosed."""
     delivered_by: str | None = None
-    """The instrument that pumps it; without it nothing is counted."""
+    """The instrument, person or function that delivers it, in a command with a volume among its arguments; without it nothing is
+    counted."""
     price: Annotated[str | Number, WithJsonSchema(_PRICE)] | None = None
     """Amount, currency (three capital letters) and volume, for example "12 EUR/mL"; one currency for all stocks."""
 

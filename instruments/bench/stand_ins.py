@@ -5,11 +5,12 @@ of kind own or visa, a plug-in, frames of Modbus TCP, instruments on one link th
 by one that asks the stand-in by its calls.
 """
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Any, Final
 
-from instruments.bench.called import dry_calls, needs_stand_in
+from instruments.bench.called import calls_of_people, dry_calls, needs_stand_in
 from instruments.bench.endpoints import CALLS
 from instruments.bench.file import BenchFile
 from instruments.bench.lanes import lane_of
@@ -25,6 +26,7 @@ from orchestrator.domain.lifecycle import StepKind
 _SETPOINT: Final = "setpoint"
 """In a channel's name: it shows what was set at once."""
 _SAID: Final = "nobody has held it against a real one"
+_PERSON: Final = "stand-in for a person; nobody has done or measured what it answers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,25 +37,29 @@ class StandIns:
     """Link -> how its instruments are asked: `line`, `modbus`, `opcua` or `calls`."""
     instruments: Mapping[str, Mapping[str, Any]]
     """Declarations, by the instruments' names."""
+    people: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Whom the campaign itself answers for, by the instruments' names, with what each brings back."""
 
     def __bool__(self) -> bool:
-        return bool(self.instruments)
+        return bool(self.instruments or self.people)
 
     @property
     def document(self) -> dict[str, Any]:
         """What the plant is given."""
-        return {"links": dict(self.links), "instruments": {name: dict(one) for name, one in self.instruments.items()}}
+        people = {name: list(brought) for name, brought in self.people.items()}
+        return {"links": dict(self.links), "instruments": {name: dict(one) for name, one in self.instruments.items()}, "people": people}
 
     @property
     def told(self) -> dict[str, str]:
         """What people are told of each."""
-        return {name: _told(one) for name, one in self.instruments.items()}
+        return {name: _told(one) for name, one in self.instruments.items()} | dict.fromkeys(self.people, _PERSON)
 
 
 def _told(declaration: Mapping[str, Any]) -> str:
     driver = declaration["driver"]
     if declaration["wire"] == CALLS:
-        return f"stand-in for {driver} from its driver's declaration, without its wire; {_SAID}"
+        carried = f", but {' and '.join(own)} {'is' if len(own) == 1 else 'are'} carried out" if (own := declaration["carried_out"]) else ""
+        return f"stand-in for {driver} from its driver's declaration, without its wire{carried}; {_SAID}"
     return f"stand-in for {driver} from its profile; {_SAID}"
 
 
@@ -66,8 +72,7 @@ def stand_ins(bench: BenchFile, simulated: Collection[str], by_calls: Collection
         by_calls: Instruments that are asked by their calls whatever their profile says.
 
     Raises:
-        BadInput: A driver cannot be loaded, an instrument lacks what its driver needs, or has calls of which a dry run may carry
-            out some and not others.
+        BadInput: A driver cannot be loaded, or an instrument lacks what its driver needs.
     """
     links: dict[str, str] = {}
     found: dict[str, Mapping[str, Any]] = {}
@@ -78,11 +83,17 @@ def stand_ins(bench: BenchFile, simulated: Collection[str], by_calls: Collection
         links[link] = CALLS if set(names) & set(by_calls) else _wire(bench, link, names)
         found |= {name: _declaration(bench, name, links[link]) for name in names}
     for name, spec in bench.spec.instruments.items():
-        if spec.link is None and needs_stand_in(spec):
+        if needs_stand_in(spec):
             links[lane_of(bench.spec, name)] = CALLS
             found[name] = _declaration(bench, name, CALLS)
     dry_calls(replace(bench, by_calls=frozenset(found)))  # what a dry run must not carry out is said before anything is started
-    return StandIns(links, found)
+    people = {name: brought for name in bench.spec.instruments if (brought := _brought_by_people(bench, name)) is not None}
+    return StandIns(links, found, people)
+
+
+def _brought_by_people(bench: BenchFile, name: str) -> tuple[str, ...] | None:
+    """Return what a person brings back; None for any other instrument."""
+    return tuple(bench.driver(name).CHANNELS) if calls_of_people(bench.spec.instruments[name]) else None
 
 
 def _wire(bench: BenchFile, link: str, names: list[str]) -> str:
@@ -105,16 +116,18 @@ def _profile(driver: type[Driver]) -> ProfileSpec | None:
 def _declaration(bench: BenchFile, name: str, wire: str) -> dict[str, Any]:
     driver, spec, settings = bench.driver(name), bench.spec.instruments[name], bench.settings(name)
     driver.check_settings(settings)
-    profile = _profile(driver)
+    profile, carried_out = _profile(driver), [key for key, one in settings.calls.items() if one.is_harmless]
     commands = {
         key: _command(driver, key, one, {argument: settings.limits.get(argument) for argument in one.arguments})
         for key, one in driver.COMMANDS.items()
+        if key not in carried_out
     }
     declared: dict[str, Any] = {
         "instrument": name,
         "driver": spec.driver,
         "link": lane_of(bench.spec, name),
         "wire": wire,
+        "carried_out": carried_out,
         "channels": dict(_channels(bench, name)),
         "commands": commands,
         "safe": {action: {} for action in sorted(driver.SAFE_ACTIONS)},
@@ -141,7 +154,15 @@ def _channels(bench: BenchFile, name: str) -> Iterator[tuple[str, dict[str, Any]
         asked = profile.channels[channel] if profile else None
         is_bit = asked is not None and (asked.bit is not None or asked.type == "bool")
         measured = not is_bit and (brings or f"{name}.{channel}" in read)
-        yield channel, {"unit": spec.unit, "text": asked is not None and asked.text, "measured": measured}
+        returned = [call.returns[channel] for call in bench.declared(name).calls.values() if channel in call.returns]
+        text = asked.text if asked is not None else any(one.unit is None for one in returned)
+        yield channel, {"unit": spec.unit, "text": text, "measured": measured, **_range([one.limit for one in returned])}
+
+
+def _range(limits: Iterable[Limit | None]) -> dict[str, float | None]:
+    """Return what all calls take that bring the same value."""
+    known = [one for one in limits if one is not None]
+    return {"low": _finite(max((one.low for one in known), default=-inf)), "high": _finite(min((one.high for one in known), default=inf))}
 
 
 def _command(driver: type[Driver], name: str, spec: DriverCommand, limits: Mapping[str, Limit | None]) -> dict[str, Any]:
@@ -157,11 +178,11 @@ def _command(driver: type[Driver], name: str, spec: DriverCommand, limits: Mappi
 def _argument(spec: ArgumentSpec, limit: Limit | None, values: tuple[str, ...]) -> dict[str, Any]:
     both = limit if spec.limit is None else spec.limit if limit is None else spec.limit.intersect(limit)
     low, high = (None, None) if both is None else (_finite(both.low), _finite(both.high))
-    return {"unit": spec.unit, "low": low, "high": high, "values": values}
+    return {"unit": spec.unit, "low": low, "high": high, "values": values or spec.choices}
 
 
 def _finite(number: float) -> float | None:
-    return None if abs(number) == float("inf") else number
+    return None if abs(number) == inf else number
 
 
 def _of_profile(command: CommandSpec) -> dict[str, Any]:

@@ -92,7 +92,11 @@ class Wire:
         Raises:
             InstrumentError: The link or a device is absent, or a device is not the one that the bench file names.
         """
-        _await(self._submit(self._open, urgent=True), tick)
+        _await(self.begin_open(), tick)
+
+    def begin_open(self) -> Future[None]:
+        """Have the link opened anew, as by `open`, and return at once."""
+        return self._submit(self._open, urgent=True)
 
     def call(self, instrument: str, work: Callable[[Driver], _T], *, urgent: bool = False, tick: Callable[[], None] | None = None) -> _T:
         """Do something with a driver in the wire's thread and wait for it.
@@ -142,10 +146,14 @@ class Wire:
 
     def close(self) -> None:
         """End the thread and close the link; sends nothing."""
+        self.begin_close()
+        self._thread.join(_CLOSE_SECONDS)
+
+    def begin_close(self) -> None:
+        """Have the thread end, as by `close`, and return at once."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-        self._thread.join(_CLOSE_SECONDS)
 
     def _submit(self, work: Callable[[], _T], *, urgent: bool) -> Future[_T]:
         future: Future[_T] = Future()
@@ -264,9 +272,17 @@ class Wires:
             wire.start()
 
     def open(self, *, tick: Callable[[], None] | None = None) -> None:
-        """Open all links anew, identify the devices and arm their watchdogs."""
-        for wire in self._wires.values():
-            wire.open(tick=tick)
+        """Open all links anew, side by side: the slowest says how long it takes. Identify the devices and arm their watchdogs.
+
+        Raises:
+            InstrumentError: Of the first link, in the order of the file, that failed; by then each has come to its end.
+        """
+        opening = [wire.begin_open() for wire in self._wires.values()]
+        failed = [error for error in [_failure(each, tick) for each in opening] if error is not None]
+        for error in failed[1:]:
+            logger.error("%s", error)
+        if failed:
+            raise failed[0]
 
     def of(self, instrument: str) -> Wire:
         """Return the wire that an instrument hangs on."""
@@ -303,7 +319,9 @@ class Wires:
             wire.release()
 
     def close(self) -> None:
-        """End all threads and close all links."""
+        """End all threads, side by side, and close all links."""
+        for wire in self._wires.values():
+            wire.begin_close()
         for wire in self._wires.values():
             wire.close()
 
@@ -322,11 +340,16 @@ def fulfil(future: Future[_T], work: Callable[[], _T]) -> None:
 
 
 def _await(future: Future[_T], tick: Callable[[], None] | None) -> _T:
+    if (error := _failure(future, tick)) is not None:
+        raise error
+    return future.result()
+
+
+def _failure(future: Future[_T], tick: Callable[[], None] | None) -> BaseException | None:
+    """Wait for the end of some work; return what it raised."""
     while True:
         try:
-            return future.result(timeout=IDLE_TURN)
+            return future.exception(timeout=IDLE_TURN)
         except NotYet:
-            if future.done():  # the work itself raised it
-                raise
-        if tick is not None:
-            tick()
+            if tick is not None:
+                tick()

@@ -105,6 +105,18 @@ class DeclaredCall:
     """Words of a command line; `{ARGUMENT}` in one is the argument's value."""
     output: str = "json"
     """How a command gives its returns: `json` or `csv` on its standard output, or the name of a file that it writes."""
+    set: str | None = None
+    """The property of an object that the one argument, or `value`, is given to."""
+    value: bool | float | str | None = None
+    """What the property is always set to."""
+    readback: bool = True
+    """Whether the property is read back and compared."""
+    within: float = 0.0
+    """By how much a number that is read back may differ, in the argument's unit."""
+    method: str | None = None
+    """The method of an object that is called."""
+    safe: bool = False
+    """Whether it is a safe action too."""
     instructions: str | None = None
     """What a person is asked to do."""
     time_limit: float | None = None
@@ -115,6 +127,39 @@ class DeclaredCall:
     """Whether it is harmless, so that a dry lab carries out the very same."""
     simulated: str | None = None
     """`module:name` of a Python function that a dry lab runs in its place."""
+
+    @property
+    def is_harmless(self) -> bool:
+        """Whether a dry lab may carry it out, or the function in its place."""
+        return self.pure or self.simulated is not None
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredObject:
+    """The object that an instrument is, and how it is made."""
+
+    make: str
+    """`module:name` of its class, or of a function that returns it."""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    """What it is made with; a table with `make` stands for an object of its own."""
+    identity: str | None = None
+    """What of it tells who the device is."""
+    check_errors: bool = False
+    """Whether the device is asked for errors after each setting and call."""
+    silent: bool = False
+    """Whether making it sends nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredChannel:
+    """One channel that is read of an object."""
+
+    read: str
+    """The property, or method without arguments."""
+    unit: str | None
+    """Empty for a pure number, None for a text."""
+    limit: Limit | None = None
+    """What can be measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +184,10 @@ class Settings:
     """Which device the driver is to open itself, as its link of kind `own` names it; None on other links."""
     calls: Mapping[str, DeclaredCall] = field(default_factory=dict)
     """What the bench file declares of the instrument's calls, by the names that their commands get."""
+    made: DeclaredObject | None = None
+    """How the object is made that the instrument is, for drivers of such."""
+    channels: Mapping[str, DeclaredChannel] = field(default_factory=dict)
+    """What the bench file declares that is read of it, by the names that these channels get."""
     lab: Path | None = None
     """The lab that the bench works for; None where the file is only read."""
     origin: Path | None = None
@@ -231,6 +280,8 @@ class Driver(Protocol):
     """What it reads of a `calls` table beside `arguments` and `returns`; an instrument takes no calls where it is empty."""
     OPTIONS: ClassVar[frozenset[str]] = frozenset()
     """What it reads of `options` in a bench file."""
+    OBJECT: ClassVar[bool] = False
+    """Whether the instrument is an object that the bench file says how to make, with channels that it declares."""
     HAS_STATE: ClassVar[bool] = True
     """Whether what one run does to it matters to another; a run that waits for a person keeps it for itself then."""
 

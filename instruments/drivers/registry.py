@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from instruments.drivers.calls.adapters import PyLabRobotMachine, PyMeasureInstrument
 from instruments.drivers.calls.command import Commands
 from instruments.drivers.calls.python import PythonFunctions
 from instruments.drivers.declared.profiles import find_profile, shipped_profiles
@@ -25,6 +26,8 @@ DRIVERS: Final[Mapping[str, type[Driver]]] = {
     "person": PersonDriver,
     "python": PythonFunctions,
     "command": Commands,
+    "pymeasure": PyMeasureInstrument,
+    "pylabrobot": PyLabRobotMachine,
 }
 """Those that come with Athanor; a plug-in cannot take such a name."""
 

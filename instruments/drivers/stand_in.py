@@ -7,6 +7,7 @@ know less; a dry run says nothing of that.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar, Final
 
@@ -14,7 +15,7 @@ from typing_extensions import override
 
 from instruments.drivers.checks import channel_spec, make_reading
 from instruments.drivers.device import Act, Device
-from instruments.drivers.protocol import Call, Driver, Finding, Identity, Outcome, Progress, Settings, StepVerdict
+from instruments.drivers.protocol import Call, DeclaredCall, Driver, Finding, Identity, Outcome, Progress, Settings, StepVerdict
 from instruments.transport.base import LineTransport
 from orchestrator.clock import Clock
 from orchestrator.domain.lifecycle import StepKind
@@ -104,7 +105,12 @@ class StandInDriver(Device):
         if state["reason"] is not None:
             return Outcome(Progress.FAILED, state["reason"])
         brings = self.COMMANDS[call.command].kind is not StepKind.DOSING
-        return Outcome(Progress.FINISHED, "completed", self.read(list(self.CHANNELS)) if brings else ())
+        return Outcome(Progress.FINISHED, "completed", self._told(self._brought_by(call.command)) if brings else ())
+
+    def _brought_by(self, command: str) -> list[str]:
+        """Return the channels that a program brings: what its call returns, or all of a device whose programs say nothing of it."""
+        declared = self._settings.calls.get(command)
+        return list(self.CHANNELS if declared is None else declared.returns)
 
     @override
     def reconcile(self, call: Call, baseline: Mapping[str, Any]) -> Finding:
@@ -131,6 +137,9 @@ class StandInDriver(Device):
 
     @override
     def read(self, channels: Sequence[str]) -> tuple[Reading, ...]:
+        return self._told(channels)
+
+    def _told(self, channels: Sequence[str]) -> tuple[Reading, ...]:
         specs = {name: channel_spec(self._settings, self.CHANNELS, name) for name in channels}
         told, raw = self._ask("read", channels=list(channels)), self._heard
         return tuple(
@@ -147,8 +156,68 @@ def _answered(line: bytes) -> int | None:
         return None
 
 
-def stand_in_driver(driver: type[Driver]) -> type[StandInDriver]:
-    """Make the driver of a stand-in from the driver in whose place it is."""
+class PartlyStandIn(StandInDriver):
+    """Carries the harmless calls of an instrument out as they are, and asks a stand-in for the others."""
+
+    def __init__(self, transport: LineTransport, settings: Settings, clock: Clock) -> None:
+        """Bind it; nothing is sent, and only what is harmless will be imported."""
+        super().__init__(transport, settings, clock)
+        self._harmless = {name: call for name, call in settings.calls.items() if call.is_harmless}
+        self._own = self.STANDS_FOR(None, replace(settings, calls=self._harmless), clock)
+        self._brought = {channel for call in self._harmless.values() for channel in call.returns}
+
+    @override
+    def identify(self) -> Identity:
+        self._own.identify()
+        return super().identify()
+
+    @override
+    def check(self, call: Call) -> None:
+        return self._own.check(call) if call.command in self._harmless else super().check(call)
+
+    @override
+    def baseline(self, call: Call) -> Mapping[str, Any]:
+        return self._own.baseline(call) if call.command in self._harmless else super().baseline(call)
+
+    @override
+    def perform(self, call: Call) -> Mapping[str, float | str]:
+        return self._own.perform(call) if call.command in self._harmless else super().perform(call)
+
+    @override
+    def outcome(self, call: Call, baseline: Mapping[str, Any]) -> Outcome:
+        return self._own.outcome(call, baseline) if call.command in self._harmless else super().outcome(call, baseline)
+
+    @override
+    def reconcile(self, call: Call, baseline: Mapping[str, Any]) -> Finding:
+        return self._own.reconcile(call, baseline) if call.command in self._harmless else super().reconcile(call, baseline)
+
+    @override
+    def cancel(self, call: Call) -> None:
+        return self._own.cancel(call) if call.command in self._harmless else super().cancel(call)
+
+    @override
+    def read(self, channels: Sequence[str]) -> tuple[Reading, ...]:
+        own = [name for name in channels if name in self._brought]
+        told = (*self._own.read(own), *super().read([name for name in channels if name not in own]))
+        found = {one.channel: one for one in told}
+        return tuple(found[name] for name in channels)
+
+    @override
+    def make_safe(self, action: str) -> None:
+        try:
+            self._own.make_safe(action)
+        finally:
+            super().make_safe(action)
+
+    @override
+    def close(self) -> None:
+        self._own.close()
+        super().close()
+
+
+def stand_in_driver(driver: type[Driver], calls: Mapping[str, DeclaredCall]) -> type[StandInDriver]:
+    """Make the driver of a stand-in from the driver in whose place it is, and from what the bench file declares of its calls."""
+    base = PartlyStandIn if any(call.is_harmless for call in calls.values()) else StandInDriver
     attributes: dict[str, Any] = {
         "__doc__": f"A stand-in for {driver.__name__}.",
         "__module__": __name__,
@@ -161,4 +230,4 @@ def stand_in_driver(driver: type[Driver]) -> type[StandInDriver]:
         "LINKS": ("serial",),
         "declared": classmethod(lambda cls, settings: cls),  # noqa: ARG005 - it was made of what the bench file declares
     }
-    return type(f"StandIn[{driver.__name__}]", (StandInDriver,), attributes)
+    return type(f"StandIn[{driver.__name__}]", (base,), attributes)

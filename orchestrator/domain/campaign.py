@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 from pydantic.config import JsonDict
 
+from orchestrator.domain.budget import Budget, number_or_table
 from orchestrator.domain.constraints import Constraint
 from orchestrator.domain.durations import LabSeconds
 from orchestrator.domain.objective import Objective, Target
@@ -32,8 +33,8 @@ class GeneralSpec(Frozen):
     """The bench file, relative to this one; a campaign has either this or `[recorded]`, unless it is only asked from Python."""
     seed: Annotated[Whole, Field(ge=0, lt=2**31)] = 0
     """Seed of everything that the policy draws: the same seed and history give the same proposals."""
-    budget: Annotated[Whole, Field(ge=1, le=100_000)]
-    """Experiments to carry out, failed ones included."""
+    budget: Annotated[Budget, Field(json_schema_extra=number_or_table)]
+    """Experiments to carry out, failed ones included; or a table that limits more than these."""
     batch: Annotated[Whole, Field(ge=1, le=96)] = 1
     """Proposals made at once."""
     in_flight: Annotated[Whole, Field(ge=1, le=96)] | None = None
@@ -253,6 +254,7 @@ class CampaignSpec(Frozen):
 _LEGAL: Final = {
     (): tuple(CampaignSpec.model_fields),
     ("campaign",): tuple(GeneralSpec.model_fields),
+    ("campaign", "budget"): tuple(Budget.model_fields),
     ("recorded",): tuple(RecordedSpec.model_fields),
     ("candidates",): ("file", *Dialect.model_fields),
     ("surrogate",): tuple(SurrogateSpec.model_fields),

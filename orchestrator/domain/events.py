@@ -1,7 +1,7 @@
 """What the ledger's events say: which kinds of them there are, and who made them happen."""
 
 from enum import StrEnum, auto
-from typing import Self
+from typing import Final, Self
 
 from typing_extensions import override
 
@@ -117,14 +117,20 @@ class EventKind(StrEnum):
     """A value that was to come after the run did not come in time; the details say of which targets."""
 
 
+STAND_IN: Final = "stand-in for "
+"""With this begins the name of whatever answers in a person's place in a dry run; no person is called so."""
+
+
 class Actor(str):
-    """Who did or decided something, as the ledger writes it: `person NAME`, `rule NAME`, or one of the words below."""
+    """Who did or decided something, as the ledger writes it: `person NAME`, `rule NAME`, `stand-in for NAME`, or one of the words below."""
 
     __slots__ = ()
 
     @classmethod
     def person(cls, *names: str) -> Self:
-        """Return people who acted together, each named once."""
+        """Return people who acted together, each named once; a stand-in is no person, and acts alone."""
+        if len(names) == 1 and names[0].startswith(STAND_IN):
+            return cls(names[0])
         return cls(f"person {' and '.join(dict.fromkeys(names))}")
 
     @classmethod
@@ -135,7 +141,7 @@ class Actor(str):
     @property
     def name(self) -> str:
         """The person's or the rule's name; the whole word where it is neither."""
-        return self.partition(" ")[2] or str(self)
+        return str(self) if self.startswith(STAND_IN) else self.partition(" ")[2] or str(self)
 
 
 BY_DEADLINE = Actor("deadline")

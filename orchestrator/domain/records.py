@@ -186,6 +186,8 @@ class ExperimentRun(Frozen):
     queued_lab: float | None = None
     started_lab: float | None = None
     ended_lab: float | None = None
+    with_people: tuple[tuple[float, float], ...] = ()
+    """From when to when it waited for a person, in lab seconds."""
     ingested: bool = False
     """Whether its readings have been reduced; set together with the measurements."""
     awaits: dict[str, float | None] = Field(default_factory=dict)
@@ -198,6 +200,15 @@ class ExperimentRun(Frozen):
         if (self.proposal_id is None) != self.is_imported:
             raise ValueError(f"run {self.run_key}: a run has a proposal, unless it was imported")
         return self
+
+    @property
+    def active_lab(self) -> tuple[tuple[float, float], ...]:
+        """From when to when it was carried out and waited for nobody, in lab seconds; empty while it has not ended."""
+        if self.started_lab is None or self.ended_lab is None:
+            return ()
+        begins = (self.started_lab, *(end for _, end in self.with_people))
+        ends = (*(begin for begin, _ in self.with_people), self.ended_lab)
+        return tuple((begin, end) for begin, end in zip(begins, ends, strict=True) if end > begin)
 
     @property
     def is_imported(self) -> bool:
@@ -288,10 +299,12 @@ class CampaignRecord(Frozen):
     """What the last adaptation had seen: a ledger number, or in ledgers of before a number of runs."""
     adapted_counts: Literal["runs", "events"] = "runs"
     """What `adapted` counts: `events`, or in ledgers of before `runs` (measured or infeasible)."""
+    forgiven_seq: int = 0
+    """Ledger number up to which a person had seen what failed, when the campaign was last resumed."""
     forgiven: int = 0
-    """Failed runs, and runs without an accepted value, that a person had seen when the campaign was last resumed."""
+    """In ledgers of before, the same as a number of runs: failed ones, and ones without an accepted value."""
     forgiven_infeasible: int = 0
-    """Infeasible runs that a person had seen then."""
+    """In ledgers of before: infeasible runs."""
 
     def refuse_ended(self) -> None:
         """Refuse what only a campaign that goes on can take; BadInput when it has ended."""

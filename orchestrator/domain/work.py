@@ -55,7 +55,7 @@ class WorkAnswer(Frozen):
     reason: str | None = None
     """Why it was not done, or what went wrong."""
     comment: str = ""
-    via: Literal["page", "terminal"] = "terminal"
+    via: Literal["page", "terminal", "dry-run"] = "terminal"
     status: AnswerStatus = AnswerStatus.RECEIVED
     refusal: str | None = None
     """Why it was refused."""
@@ -67,6 +67,11 @@ class WorkAnswer(Frozen):
         if self.outcome != "done" and self.values:
             raise ValueError(f"an answer that says {self.outcome} has no values; {', '.join(self.values)} came")
         return self
+
+    @property
+    def counts(self) -> bool:
+        """Whether it was not refused."""
+        return self.status is not AnswerStatus.REFUSED
 
     @property
     def words(self) -> tuple[object, ...]:

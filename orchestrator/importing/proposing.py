@@ -63,6 +63,8 @@ class _Draft:
     lines: list[str] = field(default_factory=list)
     held: set[str] = field(default_factory=set)
     undecided: list[str] = field(default_factory=list)
+    asked: set[str] = field(default_factory=set)
+    """Parameters that an undecided column may hold."""
     needs_zone: bool = False
     """Whether dates name no time zone."""
 
@@ -163,7 +165,7 @@ def _layout(guess: Guess, sheet: str | None, opened: Opened, draft: _Draft) -> l
 
 
 def _constants(draft: _Draft) -> list[str]:
-    lacking = [name for name in draft.space.columns if name not in draft.held]
+    lacking = [name for name in draft.space.columns if name not in draft.held | draft.asked]
     if not lacking or any("run = true" in line for line in draft.lines):
         return []
     draft.undecided += [f"{name}: no column is called so; name its column, or give it a value" for name in lacking]
@@ -198,7 +200,7 @@ def _propose_column(name: str, opened: Opened, draft: _Draft) -> None:
             draft.add(name, *found)
             return
     if (lacking := draft.numbers(written)) and cells and _is_numeric(cells):
-        draft.add(name, f'target = "{UNDECIDED}"', f"is it {', '.join(lacking)} (parameter or target), or ignored = true?")
+        draft.add(name, *_as_any_of(lacking, written, draft))
     else:
         draft.add(name, "ignored = true", "no parameter or target is called so")
 
@@ -207,13 +209,24 @@ _Found = tuple[str, str] | None
 
 
 def _as_named(quantity: str, written: str | None, _cells: Sequence[str], draft: _Draft) -> _Found:
+    same = str if quantity in (*draft.space.columns, *draft.targets) else _folded  # `t` is not `T` where the campaign has both
     for role, names in (("parameter", draft.space.columns), ("target", tuple(draft.targets))):
         for held in names:
-            if _folded(held) == _folded(quantity) and held not in draft.held:
+            if same(held) == same(quantity) and held not in draft.held:
                 draft.held.add(held)
                 own = draft.space.units.get(held) if role == "parameter" else draft.targets[held]
                 return f'{role} = "{held}"{_unit(written, own)}', f"the campaign has a {role} of this name"
     return None
+
+
+def _as_any_of(names: Sequence[str], written: str | None, draft: _Draft) -> tuple[str, str]:
+    """Ask which of several a column is: where all are of one role, or there is one, only the name is to be put in."""
+    parameters = [name for name in names if name not in draft.targets]
+    draft.asked.update(parameters)
+    role = "parameter" if len(parameters) == len(names) else "target"
+    which = "parameter or target" if 0 < len(parameters) < len(names) else role
+    unit_of = f", unit = {_toml(written)}" if written else ""
+    return f'{role} = "{UNDECIDED}"{unit_of}', f"is it {', '.join(names)} ({which}), or ignored = true?"
 
 
 def _as_spread(quantity: str, written: str | None, _cells: Sequence[str], draft: _Draft) -> _Found:

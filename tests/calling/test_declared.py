@@ -135,6 +135,25 @@ def test_a_changed_function_is_another_bench(tmp_path: Path) -> None:
     assert before.text == after.text
 
 
+def test_what_a_function_imports_from_its_folder_is_part_of_the_bench_however_far_it_lies(tmp_path: Path) -> None:
+    (tmp_path / "kit").mkdir()
+    files = {
+        "helper.py": "from kit import deep\nimport os, numpy, film\n",
+        "kit/__init__.py": "",
+        "kit/deep.py": "from . import deeper\nfrom .deeper import *\n",
+        "kit/deeper.py": "FACTOR = 2\n",
+        "stranger.py": "raise RuntimeError('nobody imports it')\n",
+    }
+    for path, content in files.items():
+        (tmp_path / path).write_text(content)
+    film = FILM.replace("import os, time", "import os, time, helper")
+    before = bench_of(tmp_path, film=film)
+    assert before.beside.keys() == {"film.py", *files} - {"stranger.py"}
+    (tmp_path / "kit" / "deeper.py").write_text("FACTOR = 3\n")
+    assert bench_of(tmp_path, film=film).sha256 != before.sha256
+    assert before.files["kit/deeper.py"] == b"FACTOR = 2\n"
+
+
 def test_a_dry_run_carries_out_what_is_harmless_or_stands_in_its_place_and_nothing_else(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"calls\.cast: a dry run cannot carry it out.*pure = true.*simulated"):
         dry_calls(bench_of(tmp_path))

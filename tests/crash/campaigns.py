@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 from flows.cli.init import scaffold
@@ -44,11 +45,11 @@ def entry(file: Path, lab: Path, number: int, when: str) -> subprocess.Completed
     return run_command([str(file), str(lab), str(RATE), str(number), when], timeout=240.0, module="tests.crash.entry")
 
 
-def settle(lab: Path, line: str) -> int:
-    """Play the operator: read the plant, type the line; return how many runs were settled."""
+def settle(lab: Path, line: str, look: Callable[[Path, str], str] = plant_verdict) -> int:
+    """Play the operator: look at what there is to see of a run, type the line; return how many runs were settled."""
     assert "athanor resolve" in line, line
     run_key = line.partition("athanor resolve ")[2].split()[0]
-    verdict = plant_verdict(lab, run_key)
-    answer = athanor("resolve", run_key, f"--{verdict}", "--by", "operator", "--reason", "read the plant", "--lab", str(lab))
+    verdict = look(lab, run_key)
+    answer = athanor("resolve", run_key, f"--{verdict}", "--by", "operator", "--reason", "looked at it", "--lab", str(lab))
     assert answer.returncode == 0, answer.stderr
     return 1

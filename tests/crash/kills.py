@@ -1,6 +1,6 @@
-"""Kills processes under living campaigns at seeded moments, and judges what is left by the plant's own log.
+"""Kills processes under living campaigns at seeded moments, and judges what is left by what the plant, the calls or the chemist noted.
 
-    python -m tests.crash.kills benchmarks/results/kills.json [--kills 300] [--seed 22]
+    python -m tests.crash.kills benchmarks/results/kills.json [--kills 300] [--seed 22] [--beds unwired]
 
 writes the table that `docs/benchmarks/crashes.md` shows, after each sitting; it goes on where an earlier call has ended.
 """
@@ -19,9 +19,8 @@ from typing import Any, Final
 from instruments.lab_processes.processes import process_table
 from instruments.lab_processes.state_files import HOST
 from tests import commands
-from tests.crash.beds import BEDS, Bed
+from tests.crash.beds import GROUPS, Bed, Victims
 from tests.crash.campaigns import settle
-from tests.crash.oracle import judge
 from tests.faults.laboratory import Ended, Laboratory, Typed, eventually
 
 SITTING: Final = 15
@@ -64,14 +63,15 @@ def sit(bed: Bed, laboratory: Laboratory, *, kills: int, seed: int) -> Sitting:
     """Carry a campaign to its end while its processes are killed; judge it."""
     dice, found, began = random.Random(f"{bed.name}-{seed}"), Sitting(bed.name, seed), time.monotonic()
     command, seen = begin(bed, laboratory), BEGUN - STEP
-    while found.struck < kills and command.poll() != 0:
-        seen = progress(laboratory, command, beyond=seen + STEP)
-        time.sleep(dice.uniform(0.0, LATEST))
-        strike(laboratory, command, dice.choice(bed.victims), found)
-        command = gone_on(laboratory, command, bed, found)
-    while command.wait() != 0:
-        command = gone_on(laboratory, command, bed, found)
-    verdict = judge(laboratory.lab, laboratory.campaign)
+    with bed.company(laboratory, seed) as others:
+        while found.struck < kills and command.poll() != 0:
+            seen = progress(laboratory, command, beyond=seen + STEP)
+            time.sleep(dice.uniform(0.0, LATEST))
+            strike(laboratory, command, dice.choice(bed.victims), found, others)
+            command = gone_on(laboratory, command, bed, found)
+        while command.wait() != 0:
+            command = gone_on(laboratory, command, bed, found)
+    verdict = bed.judge(laboratory)
     left = [name for name, row in process_table(laboratory.lab).items() if row is not None and name != "prefect"]
     found.runs = dict(verdict.runs)
     found.complaints = verdict.complaints + tuple(f"{name} is left behind" for name in left)
@@ -84,12 +84,17 @@ def begin(bed: Bed, laboratory: Laboratory) -> Typed:
     return laboratory.dry_run(view="--view" if bed.view else "--no-view")
 
 
-def strike(laboratory: Laboratory, command: Typed, victim: str, found: Sitting) -> None:
+def strike(laboratory: Laboratory, command: Typed, victim: str, found: Sitting, others: Victims) -> None:
     """Kill a process of a campaign that is being carried on; one that has gone meanwhile is not counted."""
-    row = process_table(laboratory.lab)[victim] if command.poll() is None else None
-    if row is None:
+    if command.poll() is not None:
         return
-    laboratory.kill(victim)
+    if victim in others:
+        if (process := others[victim]()) is None or not process.kill():
+            return
+    elif process_table(laboratory.lab)[victim] is None:
+        return
+    else:
+        laboratory.kill(victim)
     found.kills[victim] = found.kills.get(victim, 0) + 1
     if victim == "campaign":
         command.wait()
@@ -101,7 +106,7 @@ def gone_on(laboratory: Laboratory, command: Typed, bed: Bed, found: Sitting) ->
     if code in (None, 0):
         return command
     if code > 0:
-        obey(laboratory, laboratory.ended(command), found)
+        obey(bed, laboratory, laboratory.ended(command), found)
     return begin(bed, laboratory)
 
 
@@ -116,7 +121,7 @@ def progress(laboratory: Laboratory, command: Typed, *, beyond: int) -> int:
     return laboratory.head()[0]
 
 
-def obey(laboratory: Laboratory, ended: Ended, found: Sitting) -> None:
+def obey(bed: Bed, laboratory: Laboratory, ended: Ended, found: Sitting) -> None:
     """Type what a command's last line asks for; a fault that asks for nothing is answered by the same command."""
     assert "Traceback" not in ended.err, ended.err
     line = ended.err.rstrip().splitlines()[-1]
@@ -128,7 +133,7 @@ def obey(laboratory: Laboratory, ended: Ended, found: Sitting) -> None:
         return
     assert ended.code in (3, 4), (ended.code, ended.err)  # 4: the supervisor died under the end of the campaign
     if asked == "resolve":
-        settle(laboratory.lab, line)
+        settle(laboratory.lab, line, lambda _, run_key: bed.look(laboratory, run_key))
         return
     resumed = laboratory.type("resume", "--by", "operator", "--reason", "looked at the bench")
     assert resumed.code == 0, (line, resumed.err)
@@ -145,13 +150,13 @@ def sit_in_turn(
         with closing(bed.make(folder / f"lab{number}", most)) as laboratory:
             sittings.append(sit(bed, laboratory, kills=most, seed=seed + number // len(beds)))
         if out is not None:
-            out.write_text(json.dumps(document(sittings, wanted=kills, seed=seed), indent=1) + "\n")
+            out.write_text(json.dumps(document(beds, sittings, wanted=kills, seed=seed), indent=1) + "\n")
     return sittings
 
 
-def document(sittings: Sequence[Sitting], *, wanted: int, seed: int) -> dict[str, Any]:
+def document(beds: Sequence[Bed], sittings: Sequence[Sitting], *, wanted: int, seed: int) -> dict[str, Any]:
     """Return what is kept of the sittings."""
-    return {"wanted": wanted, "seed": seed, "beds": {bed.name: bed.links for bed in BEDS}, "sittings": [asdict(one) for one in sittings]}
+    return {"wanted": wanted, "seed": seed, "beds": {bed.name: bed.links for bed in beds}, "sittings": [asdict(one) for one in sittings]}
 
 
 def main() -> int:
@@ -160,11 +165,14 @@ def main() -> int:
     parser.add_argument("out", type=Path)
     parser.add_argument("--kills", type=int, default=300)
     parser.add_argument("--seed", type=int, default=22)
+    parser.add_argument("--beds", choices=GROUPS, default="wired")
     chosen = parser.parse_args()
     kept = json.loads(chosen.out.read_text()) if chosen.out.exists() else {"seed": chosen.seed, "sittings": []}
     before = [Sitting(**one) for one in kept["sittings"] if kept["seed"] == chosen.seed]
     with tempfile.TemporaryDirectory(prefix="athanor-kills-") as folder:
-        sittings = sit_in_turn(BEDS, kills=chosen.kills, seed=chosen.seed, folder=Path(folder), before=before, out=chosen.out)
+        sittings = sit_in_turn(
+            GROUPS[chosen.beds], kills=chosen.kills, seed=chosen.seed, folder=Path(folder), before=before, out=chosen.out
+        )
     commands.leave()
     return int(any(one.complaints for one in sittings))
 

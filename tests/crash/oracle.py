@@ -29,12 +29,17 @@ def truth(lab: Path) -> list[dict[str, object]]:
 
 def judge(lab: Path, campaign: str) -> Judgement:
     """Compare ledger and plant: nothing twice, nothing lost, every terminal state right, the chain sound."""
+    changes, found = judge_ledger(lab, campaign)
+    events = truth(lab)
+    return Judgement((*found.complaints, *_programs(changes, events), *_doses(changes, events)), found.runs)
+
+
+def judge_ledger(lab: Path, campaign: str) -> tuple[Changes, Judgement]:
+    """Look at what the ledger alone can tell: each run has an end, each completed one its result, the chain is sound."""
     with closing(SqlStore.open(open_lab(lab).ledger, read_only=True)) as store:
         changes, damage = store.changes(campaign), store.verify()
-    events = truth(lab)
-    complaints = [f"ledger: {line}" for line in damage]
-    complaints += _programs(changes, events) + _doses(changes, events) + _results(changes) + _positions(changes)
-    return Judgement(tuple(complaints), Counter(str(run.status) for run in changes.runs))
+    complaints = (*(f"ledger: {line}" for line in damage), *_results(changes), *_positions(changes))
+    return changes, Judgement(complaints, Counter(str(run.status) for run in changes.runs))
 
 
 def _programs(changes: Changes, events: list[dict[str, object]]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Whole campaigns lose their processes, at random moments; the same command goes on, and the plant's own log is the judge."""
+"""Whole campaigns lose their processes at random moments; the same command goes on, and notes of who did the work are the judge."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -6,21 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.beds import BEDS
+from tests.crash.beds import CALLED, CHEMIST, GROUPS, WIRED, Bed
 from tests.crash.kills import Sitting, sit, sit_in_turn
 
-KILLS = 300
+KILLS = {"wired": 300, "unwired": 50}
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.long
-def test_killing_campaign_host_supervisor_and_server_repeats_and_loses_nothing(
-    tmp_path: Path, record_property: Callable[[str, object], None]
+@pytest.mark.parametrize(("bed", "kills"), [(WIRED[-1], 10), (CALLED, 6), (CHEMIST, 4)], ids=lambda one: getattr(one, "name", None))
+def test_killing_the_processes_of_a_campaign_repeats_and_loses_nothing(
+    bed: Bed, kills: int, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    bed = next(bed for bed in BEDS if bed.view)
-    with closing(bed.make(tmp_path / "lab", 12)) as laboratory:
-        found = sit(bed, laboratory, kills=10, seed=43)
+    with closing(bed.make(tmp_path / "lab", kills + 2)) as laboratory:
+        found = sit(bed, laboratory, kills=kills, seed=43)
     record_property("figure", said([found]))
     assert found.complaints == ()
     assert found.faults == []
@@ -28,11 +28,14 @@ def test_killing_campaign_host_supervisor_and_server_repeats_and_loses_nothing(
 
 @pytest.mark.soak
 @pytest.mark.timeout(4 * 3600)
-def test_300_random_deaths_repeat_and_lose_nothing(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
-    sittings = sit_in_turn(BEDS, kills=KILLS, seed=22, folder=tmp_path)
+@pytest.mark.parametrize(("beds", "kills"), KILLS.items())
+def test_many_random_deaths_repeat_and_lose_nothing(
+    tmp_path: Path, beds: str, kills: int, record_property: Callable[[str, object], None]
+) -> None:
+    sittings = sit_in_turn(GROUPS[beds], kills=kills, seed=22, folder=tmp_path)
     record_property("figure", said(sittings))
     assert [one.complaints for one in sittings if one.complaints] == []
-    assert sum(one.struck for one in sittings) == KILLS
+    assert sum(one.struck for one in sittings) == kills
 
 
 def said(sittings: list[Sitting]) -> str:

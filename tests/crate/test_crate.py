@@ -34,9 +34,9 @@ def asked(judges: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A campaign with people, and one with spectra, exported with all that there is."""
+    """A campaign with reviewers, one with spectra, and one that people carried out, exported with all that there is."""
     folder, found = tmp_path_factory.mktemp("crates"), {}
-    for name, campaign in (("desk", "asked"), ("wired", "cdse-600")):
+    for name, campaign in (("desk", "asked"), ("wired", "cdse-600"), ("by_hand", "alum")):
         lab = thaw(next(one for one in LABS if one.name == name), folder / name)
         found[campaign] = folder / f"{name}-out"
         options = ["--crate", "--spectra", "--raw", "--parquet", "--licence", "https://creativecommons.org/licenses/by/4.0/"]
@@ -71,8 +71,22 @@ def test_each_run_is_an_action_with_its_plan_its_times_and_its_results(exported:
         assert all(one["prov:wasGeneratedBy"] == {"@id": action["@id"]} for one in results if "value" in one)
 
 
+def test_a_crate_says_who_answered_what_when_and_from_which_file_a_value_was_taken(exported: dict[str, Path]) -> None:
+    found = entities(exported["alum"])
+    answers = [one for name, one in found.items() if name.startswith("#answer-")]
+    assert [one["author"] for one in answers] == [{"@id": "#person-Ada"}] * 3, "what was refused counts for nothing"
+    assert {"crystals = 12.5 g, note = needles", "the beaker broke"} <= {one["text"] for one in answers}
+    assert all(one["dateCreated"] for one in answers)
+    told = [one for name, one in found.items() if name.startswith("#value-") and "prov:wasAttributedTo" in one]
+    files = {json.dumps(one.get("prov:wasDerivedFrom")): one["name"] for one in told}
+    sources = {name: one["name"] for name, one in found.items() if name.startswith("#source-")}
+    assert [*sources.values()] == ["elsewhere.csv"], "of the value that was corrected since, the file counts no more"
+    assert {json.dumps({"@id": name}) for name in sources} | {"null"} == set(files)
+    assert "#person-Ada" in found
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("campaign", ["asked", "cdse-600"])
+@pytest.mark.parametrize("campaign", ["asked", "cdse-600", "alum"])
 @pytest.mark.usefixtures("asked")
 def test_roc_validator_finds_a_crate_valid(exported: dict[str, Path], campaign: str) -> None:
     assert judge_crate(exported[campaign]).endswith("valid by rocrate-validator, profile process-run-crate-0.5")

@@ -54,6 +54,8 @@ class Laboratory:
     rate: float
     commands: list[Typed] = field(default_factory=list)
     campaign: str = CAMPAIGN
+    live: bool = False
+    """Whether it is the real bench: functions, commands and people have no plant."""
 
     @classmethod
     def new(cls, folder: Path, *, rate: float, **campaign: Any) -> "Laboratory":
@@ -75,7 +77,7 @@ class Laboratory:
 
     def make(self) -> None:
         """Make the lab as the command would, with a Prefect database that is migrated already; may be repeated."""
-        make_lab(self.lab, beside=self.file, kind="dry")
+        make_lab(self.lab, beside=self.file, kind="live" if self.live else "dry")
         with_database(self.lab / "prefect")
 
     def start_plant(self) -> None:
@@ -140,7 +142,8 @@ class Laboratory:
         """Type the command; its words go to a file of its own. In a fresh interpreter where it has a limit or another entry."""
         if view == "--view":
             self.make()
-        words = ["dry-run", str(self.file), "--lab", str(self.lab), "--rate", f"{self.rate:g}", view, *more]
+        how = ["run"] if self.live else ["dry-run", "--rate", f"{self.rate:g}"]
+        words = [*how, str(self.file), "--lab", str(self.lab), view, *more]
         output = self.file.parent / f"command{len(self.commands)}"
         with output.with_suffix(".out").open("w") as out, output.with_suffix(".err").open("w") as err:
             command: Typed

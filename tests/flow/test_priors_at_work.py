@@ -14,9 +14,8 @@ from flows.cli.init import scaffold
 from flows.cli.reading_commands import replay
 from flows.cli.status import status
 from flows.plans.lab import Lab, make_lab
-from flows.plans.plan import Plan, admit, load_plan, stored_plan
+from flows.plans.plan import Plan, admit, load_plan, means_of, stored_plan
 from flows.plans.policy import policy_of
-from flows.plans.stocks import StockBook
 from flows.review.by_hand import Editor, proposal_by_hand
 from flows.running.actions import Setup, Steps
 from flows.studies.missing_prior import make_missing_prior, missing_prior_file
@@ -113,7 +112,7 @@ def test_a_proposal_by_hand_is_predicted_from_what_is_known(file: Path, tmp_path
     plan, lab = load_plan(file), make_lab(tmp_path / "lab", beside=file, kind="dry")
     carried(plan, lab, budget=2)
     with closing(SqlStore.open(lab.ledger, read_only=True)) as store:
-        history, stocks = History.of(store.changes(plan.file.name)), StockBook(store, plan.file.name)
+        history, stocks = History.of(store.changes(plan.file.name)), means_of(plan, store)
     values = history.newest()[0].configuration
     made = proposal_by_hand(Editor(plan, policy_of(plan), history, stocks), values, author="Ada", reason="")
     assert made.provenance.predicted == policy_of(plan).predict(knowledge(history), [values])[0]

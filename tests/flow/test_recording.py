@@ -25,11 +25,12 @@ from instruments.lab_processes.campaign_lock import CampaignLock
 from orchestrator.clock import LiveClock
 from orchestrator.domain.campaign import GeneralSpec
 from orchestrator.domain.events import EventKind
-from orchestrator.domain.lifecycle import CampaignStatus, ProposalStatus, RunStatus, StepKind, StepStatus
+from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus, ProposalStatus, RunStatus, StepKind, StepStatus
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.parameters import ContinuousParameter
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, Proposal, Provenance, Reading, RunRequest, Step
 from orchestrator.domain.space import SearchSpace
+from orchestrator.domain.work import WorkAnswer
 from orchestrator.errors import BadInput, HostError
 from orchestrator.history import History
 from orchestrator.store.sql import SqlStore
@@ -311,6 +312,25 @@ def test_an_abort_names_the_run_whose_end_nobody_saw(place: Place, capsys: pytes
     place.journal.close()
 
 
+@EACH_WAY
+def test_an_answer_that_the_bench_had_not_taken_is_closed_when_the_campaign_is_aborted(
+    place: Place, abort: Callable[[Place], None]
+) -> None:
+    place.run(1)
+    place.ended(1, RunStatus.ABORTED)
+    answer = WorkAnswer(answer_id="w1", campaign="c", run_key="r1", step=0, person="Ada")
+    place.store.answer_work(answer, code=None, now=NOW)
+    abort(place)
+    (closed,) = place.history().work.values()
+    assert (closed.status, closed.refusal) == (
+        AnswerStatus.REFUSED,
+        "the bench had not taken it yet: campaign aborted: lunch (by Ada)",
+    )
+    assert place.store.verify() == ()
+    place.store.close()
+    place.journal.close()
+
+
 def test_an_operation_tells_and_returns_what_came_of_it_and_prints_nothing(place: Place, capfd: pytest.CaptureFixture[str]) -> None:
     told: list[str] = []
     place.run(1, RunStatus.UNKNOWN)
@@ -337,7 +357,6 @@ def test_a_campaign_that_is_resumed_after_three_fruitless_runs_pauses_only_after
         assert carry(Steps(setup)).status is CampaignStatus.PAUSED
         assert len(place.history().runs) == runs
         resume("c", lab=place.lab.path, by="Ada", reason="seen")
-        assert place.history().campaign.forgiven == runs
     place.store.close()
     place.journal.close()
 

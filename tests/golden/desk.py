@@ -13,9 +13,8 @@ from typing_extensions import override
 
 from flows.cli.main import app
 from flows.plans.lab import Lab, make_lab
-from flows.plans.plan import Plan, admit, load_plan
+from flows.plans.plan import Plan, admit, load_plan, means_of
 from flows.plans.policy import policy_of
-from flows.plans.stocks import StockBook
 from flows.review.desk import Asker
 from flows.review.page import PageMaker
 from flows.running.actions import Setup, Steps
@@ -178,7 +177,7 @@ def take_up(store: SqlStore, plan: Plan) -> int:
 
 def _setup(plan: Plan, store: SqlStore, fence: int, bench: Bench, people: Asker) -> Setup:
     assert plan.bench is not None
-    page = PageMaker(plan, policy_of(plan), "live", dict, StockBook(store, plan.file.name))
+    page = PageMaker(plan, policy_of(plan), "live", dict, means_of(plan, store))
     places = (bench, store, LiveClock(), fence, plan.bench.sha256)
     return Setup(
         plan.file.spec.campaign, plan.space, plan.objective, policy_of(plan), plan.recipe, *places, plan.file.spec.review, people, page

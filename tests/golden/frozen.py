@@ -30,6 +30,7 @@ _KEYS: Final = {
     "requests": ("request_id",),
     "answers": ("answer_id",),
     "restrictions": ("restriction_id",),
+    "work": ("answer_id",),
 }
 """What names a value, by its name in `Changes`."""
 Fields = Mapping[str, Collection[str]]
@@ -128,7 +129,8 @@ def _campaign(store: SqlStore, name: str, seq: int, known: _Known) -> dict[str, 
 
 
 def _values(changes: Any, known: _Known) -> dict[str, Any]:
-    tables = {table: {_key(table, one): known.digest(table, one) for one in getattr(changes, table)} for table in _KEYS}
+    told = [table for table in _KEYS if table != "work" or changes.work]  # the first frozen labs knew of no steps of people
+    tables = {table: {_key(table, one): known.digest(table, one) for one in getattr(changes, table)} for table in told}
     return {"campaign": known.digest("campaigns", changes.campaign), **tables}
 
 

@@ -62,9 +62,17 @@ KINDS: Final = frozenset(
         "restriction-lifted",
         "person-added",
         "person-revoked",
+        "work-received",
+        "work-accepted",
+        "work-refused",
+        "added",
+        "corrected",
+        "retracted",
+        "imported",
+        "overdue",
     }
 )
-"""All kinds of events that the code could write on the day of the first golden ledgers; a revocation's reason stands behind its kind."""
+"""All kinds of events that the code could write when golden ledgers were last frozen; a revocation's reason stands behind its kind."""
 STATUSES: Final = {
     "campaigns": {"draft", "running", "paused", "finished", "aborted"},
     "proposals": {"proposed", "approved", "rejected", "expired", "withdrawn", "lapsed"},
@@ -73,6 +81,7 @@ STATUSES: Final = {
     "review_requests": {"open", "decided", "expired", "closed"},
     "answers": {"received", "accepted", "refused"},
     "restrictions": {"active", "lifted"},
+    "work_answers": {"accepted", "refused"},
 }
 """By table."""
 TOLERANCE: Final = 1e-6
@@ -95,9 +104,11 @@ def told(frozen: Path) -> dict[str, Any]:
 
 
 def column(frozen: Path, table: str, name: str) -> set[str]:
-    text = f"select distinct {name} from {table}"
     with closing(SqlStore.open(frozen / "ledger.db", read_only=True)) as store, store._engine.connect() as connection:
-        return {str(value) for (value,) in connection.exec_driver_sql(text)}
+        known = "select count(*) from sqlite_master where name = ?"
+        if not connection.exec_driver_sql(known, (table,)).scalar():
+            return set()  # of before there was such a table
+        return {str(value) for (value,) in connection.exec_driver_sql(f"select distinct {name} from {table}")}
 
 
 @pytest.fixture(scope="module")
@@ -141,12 +152,12 @@ def same_tables(frozen: Path, lab: Path, to: Path) -> None:
     for campaign in told(frozen)["campaigns"]:
         typed("export", campaign, "--out", str(to / campaign), "--lab", str(lab))
         tables = sorted((frozen / "export" / campaign).glob("*.csv"))
-        assert len(tables) == 3
+        assert len(tables) >= 3
         for table in tables:
             with table.open(newline="") as file:
                 was = list(csv.DictReader(file))
             with (to / campaign / table.name).open(newline="") as file:
-                now = [{first_name(head): cell for head, cell in row.items()} for row in csv.DictReader(file)]
+                now = [{**{first_name(head): cell for head, cell in row.items()}, **row} for row in csv.DictReader(file)]
             assert [{head: row[head] for head in old} for row, old in zip(now, was, strict=True)] == was, table
 
 

@@ -1,8 +1,9 @@
 """Writes golden labs: small labs as laboratories have them on disk, by the real code of the day.
 
-    ATHANOR_DATA=DIR python -m tests.golden.write /tmp/golden-labs
+    ATHANOR_DATA=DIR python -m tests.golden.write /tmp/golden-labs [LAB ...]
 
-carries campaigns out in four labs in a new folder and freezes them in `tests/golden/DATE/`, where `test_golden.py` finds them:
+carries campaigns out in labs in a new folder, all or those that are named, and freezes them in `tests/golden/DATE/`, where
+`test_golden.py` finds them:
 
 - `desk`: a live lab with many campaigns in one ledger, their people, and a scripted bench in place of the wires (`campaigns.py`);
   a recorded campaign, run by `athanor run`, lies beside them (`recorded`).
@@ -10,6 +11,8 @@ carries campaigns out in four labs in a new folder and freezes them in `tests/go
 - `killed`: the same, whose campaign process was killed while the bench carried a run out, and whose bench was stopped after
   it: the host's journal has a result that the ledger has not.
 - `prior`: a campaign that adapts a meta-trained prior, whose file lies beside it.
+- `by_hand`: a real bench of one person: answers to steps (taken, refused, not taken), values that come later, an overdue one,
+  corrections, a retraction, and experiments of elsewhere (`by_hand.py`).
 
 **When:** with each change that makes Athanor write something else than before (a migration, a new event kind or field, other
 bytes for the same act), before it is released. **How:** run this command; it makes a folder of that day beside the others.
@@ -32,10 +35,12 @@ import shutil
 import sqlite3
 import sys
 import tempfile
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from flows.plans.lab import make_lab
 from flows.plans.plan import load_plan
@@ -49,6 +54,7 @@ from tests.crash.campaigns import athanor, quick_campaign
 from tests.faults.laboratory import Laboratory, eventually
 from tests.flow.test_priors_at_work import Bright, lab_folder, train
 from tests.flow.test_steps import Table, carry
+from tests.golden.by_hand import write_by_hand
 from tests.golden.campaigns import write_all
 from tests.golden.desk import take_up
 from tests.golden.frozen import HERE, freeze_databases, read, read_after_abort, typed
@@ -56,15 +62,15 @@ from tests.golden.frozen import HERE, freeze_databases, read, read_after_abort, 
 _BAYESIAN = '[policy]\nkind = "bayesian"\ninitial = 3\nrestarts = 1\nraw_samples = 32\nmc_samples = 32\n\n'
 
 
-def main(folder: Path) -> None:
-    """Write and freeze all labs."""
+def main(folder: Path, names: Sequence[str]) -> None:
+    """Write and freeze all labs, or some."""
     use_threads(1)
     today = HERE / datetime.now(UTC).date().isoformat()
     if today.exists():
         raise SystemExit(f"{today} is there; a golden folder is never written over")
     folder.mkdir(parents=True)
-    for lab in (write_desk(folder / "desk"), write_wired(folder / "wired"), write_killed(folder / "killed"), write_prior(folder / "prior")):
-        freeze(lab, today / lab.name)
+    for name in names or _WRITERS:
+        freeze(_WRITERS[name](folder / name), today / name)
 
 
 def write_desk(lab: Path) -> Path:
@@ -163,10 +169,14 @@ def _replays(lab: Path, campaign: str) -> dict[str, str]:
     return {str(one.number): one.provenance.policy for one in proposals}
 
 
+_WRITERS: Final = {"desk": write_desk, "wired": write_wired, "killed": write_killed, "prior": write_prior, "by_hand": write_by_hand}
+"""By name of the lab."""
+
+
 def _typed(*words: str) -> None:
     ended = athanor(*words)
     assert ended.returncode == 0, ended.stderr
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]).resolve())
+    main(Path(sys.argv[1]).resolve(), sys.argv[2:])

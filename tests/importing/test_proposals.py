@@ -85,12 +85,15 @@ def test_names_that_the_campaign_does_not_have_are_a_question(campaign: Campaign
     found, document = proposed(b"T,t,solvent,Ausbeute,Notiz\n25,60,DMF,5,gut\n", campaign)
     assert document["columns"]["Ausbeute"] == {"target": "?"}
     assert document["columns"]["Notiz"] == {"ignored": True}
-    assert found.undecided == ["column 'Ausbeute': is it yield, Cd (parameter or target), or ignored = true?"]
+    assert found.undecided == ["column 'Ausbeute': is it yield, Cd (target), or ignored = true?"]
 
 
 def test_a_unit_narrows_what_a_column_may_be(campaign: CampaignFile) -> None:
-    found, _ = proposed("Temp. [°C],t,solvent,yield\n25,60,DMF,5.5\n".encode(), campaign)
-    assert found.undecided[0] == "column 'Temp. [°C]': is it T (parameter or target), or ignored = true?"
+    found, document = proposed("Temp. [°C],t,solvent,yield\n25,60,DMF,5.5\n".encode(), campaign)
+    assert found.undecided == ["column 'Temp. [°C]': is it T (parameter), or ignored = true?"]  # and no constant is asked for besides
+    assert document["columns"]["Temp. [°C]"] == {"parameter": "?", "unit": "°C"}
+    decided = parse_mapping(found.text.replace('parameter = "?"', 'parameter = "T"'), "m").spec.columns["Temp. [°C]"]
+    assert (decided.parameter, decided.unit) == ("T", "°C")
 
 
 def test_a_row_that_is_computed_from_the_others_is_proposed_to_be_skipped(campaign: CampaignFile) -> None:

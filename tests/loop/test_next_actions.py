@@ -182,7 +182,46 @@ def test_failures_in_a_row_pause_the_campaign_until_a_person_forgives_them() -> 
     failed = [run(number, RunStatus.FAILED) for number in range(1, 4)]
     (stop,) = ask(history(*failed))
     assert stop == Stop(CampaignStatus.PAUSED, "3 failed runs in a row; the last: no reason recorded")
-    assert ask(history(*failed, campaign=RUNNING.evolve(forgiven=3))) == (Propose(1),)
+    assert ask(history(*failed, campaign=RUNNING.evolve(forgiven_seq=7))) == (Propose(1),)
+    assert ask(history(*failed, campaign=RUNNING.evolve(forgiven=3))) == (Propose(1),), "as ledgers of before have it"
+
+
+DUE = 150.0
+"""Lab seconds: after NOW."""
+
+
+def late(number: int, **changes: object) -> ExperimentRun:
+    """A run whose only value comes later."""
+    return done(number).evolve(awaits={"y": DUE}, **changes)
+
+
+def test_a_value_that_is_still_due_makes_no_run_fruitless_and_one_that_is_overdue_does() -> None:
+    due = [late(number) for number in (1, 2, 3)]
+    learnt = RUNNING.evolve(adapted=3)
+    assert ask(history(*due, campaign=learnt), budget=9, in_flight=4) == (Propose(1),)
+    over = [late(number, overdue=("y",)) for number in (1, 2, 3)]
+    assert why_paused(history(*over, campaign=learnt)).startswith("3 runs in a row without an accepted value")
+    retracted = tuple(measured(number, 1.0, MeasurementStatus.RETRACTED) for number in (1, 2, 3))
+    assert ask(history(*due, campaign=learnt, values=retracted), budget=9, in_flight=4) == (Propose(1),), "waited for again"
+    assert why_paused(history(*over, campaign=learnt, values=retracted)).endswith("no value of y came in time")
+
+
+def test_what_a_person_had_not_seen_when_the_campaign_was_resumed_is_not_forgiven() -> None:
+    resumed = RUNNING.evolve(forgiven_seq=7, adapted=40, adapted_counts="events")
+    past = history(*[run(number, RunStatus.FAILED) for number in (1, 2, 3)], *[late(number) for number in (4, 5, 6)], campaign=resumed)
+    assert ask(past, budget=50, in_flight=4) == (Propose(1),)
+    over = tuple(late(number, overdue=("y",)) for number in (4, 5, 6))
+    assert why_paused(past.updated(Changes(9, resumed, runs=over[:2])), max_failures=2).startswith("5 runs in a row")
+    assert ask(past.updated(Changes(9, resumed, runs=over[:2])), budget=50, in_flight=4) == (Propose(1),), "two, three are allowed"
+    assert why_paused(past.updated(Changes(9, resumed, runs=over))).startswith("6 runs in a row")
+
+
+def test_a_late_value_that_came_after_all_hides_no_failure_of_later() -> None:
+    over = [late(number, overdue=("y",)) for number in (1, 2, 3)]
+    resumed = RUNNING.evolve(forgiven_seq=7, adapted=40, adapted_counts="events")
+    past = history(*over, campaign=resumed).updated(Changes(9, resumed, measurements=tuple(measured(number, 1.0) for number in (1, 2, 3))))
+    failed = tuple(run(number, RunStatus.FAILED) for number in (4, 5, 6))
+    assert why_paused(past.updated(Changes(12, resumed, runs=failed))) == "3 failed runs in a row; the last: no reason recorded"
 
 
 def test_a_success_between_failures_resets_their_count() -> None:
@@ -208,12 +247,13 @@ def test_runs_whose_values_are_all_quarantined_or_absent_pause_the_campaign_unti
         "3 runs in a row without an accepted value (3 completed with every value quarantined or absent); the last: no peak"
     )
     assert ask(history(*runs, campaign=adapted, values=values), max_failures=4) == (Propose(1),)
-    forgiven = adapted.evolve(forgiven=3)
-    assert ask(history(*runs, campaign=forgiven, values=values), budget=50) == (Propose(1),)
-    more = [*runs, run(4, RunStatus.FAILED), run(5, RunStatus.FAILED)]
-    assert ask(history(*more, campaign=forgiven, values=values), budget=50) == (Propose(1),), "two failures since then, three are allowed"
-    more.append(run(6, RunStatus.FAILED, reason="pump is jammed"))
-    assert why_paused(history(*more, campaign=forgiven, values=values)) == (
+    forgiven = adapted.evolve(forgiven_seq=7)
+    past = history(*runs, campaign=forgiven, values=values)
+    assert ask(past, budget=50) == (Propose(1),)
+    past = past.updated(Changes(9, forgiven, runs=(run(4, RunStatus.FAILED), run(5, RunStatus.FAILED))))
+    assert ask(past, budget=50) == (Propose(1),), "two failures since then, three are allowed"
+    past = past.updated(Changes(10, forgiven, runs=(run(6, RunStatus.FAILED, reason="pump is jammed"),)))
+    assert why_paused(past) == (
         "6 runs in a row without an accepted value (3 failed, 3 completed with every value quarantined or absent); the last: pump is jammed"
     )
 
@@ -229,8 +269,9 @@ def test_infeasible_runs_are_information_but_so_many_in_a_row_pause_the_campaign
     assert why_paused(history(*runs, campaign=adapted)) == "10 infeasible runs in a row; the last: no reaction"
     assert ask(history(*runs[:9], campaign=adapted), budget=50) == (Propose(1),)
     assert why_paused(history(*runs[:2], campaign=adapted), max_infeasible=2).startswith("2 infeasible runs in a row")
-    forgiven = adapted.evolve(forgiven_infeasible=10)
-    assert ask(history(*runs, run(11, RunStatus.INFEASIBLE), campaign=forgiven.evolve(adapted=11)), budget=50) == (Propose(1),)
+    for forgiven in (adapted.evolve(forgiven_seq=7, adapted=11), adapted.evolve(forgiven_infeasible=10, adapted=11)):
+        past = history(*runs, campaign=forgiven)
+        assert ask(past.updated(Changes(9, forgiven, runs=(run(11, RunStatus.INFEASIBLE),))), budget=50) == (Propose(1),)
     broken = [*runs[:5], done(6), *runs[6:]]
     assert ask(history(*broken, campaign=adapted, values=(measured(6, 1.0),)), budget=50) == (Propose(1),)
 
@@ -275,6 +316,17 @@ def test_a_paused_campaign_finishes_what_is_in_hand_and_begins_nothing() -> None
     completed = run(1, RunStatus.COMPLETED)
     assert ask(history(completed, queued, campaign=paused)) == (Ingest(completed),)
     assert ask(history(done(1), queued, campaign=paused)) == (Stop(CampaignStatus.PAUSED, "lunch"),)
+
+
+def test_a_paused_campaign_leaves_what_can_wait_for_people_without_it_and_stays_for_all_else() -> None:
+    paused = RUNNING.evolve(status=CampaignStatus.PAUSED, reason="lunch")
+    weighing, heated = run(1, RunStatus.RUNNING), run(2, RunStatus.RUNNING)
+    stop = (Stop(CampaignStatus.PAUSED, "lunch"),)
+    assert next_actions(history(weighing, campaign=paused), NOW, spec(), OBJECTIVE, left_alone=["r001"]) == stop
+    both = history(weighing, heated, campaign=paused)
+    assert next_actions(both, NOW, spec(), OBJECTIVE, left_alone=["r001"])[:2] == (Reconcile(weighing), Reconcile(heated))
+    going_on = history(weighing)
+    assert next_actions(going_on, NOW, spec(), OBJECTIVE, left_alone=["r001"])[0] == Reconcile(weighing)
 
 
 def test_a_superseded_attempt_costs_no_budget_and_its_successor_is_executed() -> None:

@@ -1,5 +1,6 @@
 """A lab on disk whose bench host is gone and whose runs wait for a chemist."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from flows.plans.lab import Lab, make_lab
@@ -9,7 +10,7 @@ from instruments.host.journal_records import Transition
 from orchestrator.clock import LiveClock
 from orchestrator.domain.events import EventKind
 from orchestrator.domain.lifecycle import CampaignStatus, ProposalStatus, RunStatus, StepStatus
-from orchestrator.domain.records import CampaignRecord, ExperimentRun, Proposal, Provenance, RunRequest
+from orchestrator.domain.records import CampaignRecord, ExperimentRun, Proposal, Provenance, RunRequest, Step
 from orchestrator.domain.work import WorkAnswer
 from orchestrator.ports import Store
 from tests.people.bench import WEIGH, procedure
@@ -18,8 +19,8 @@ from tests.reviewing.scripted import CAMPAIGN_FILE
 BY = "test"
 
 
-def waiting_lab(folder: Path, runs: int = 2, *, keys: str = "k") -> Lab:
-    """Make a lab with a campaign whose runs wait; their codes are 1a-D, 2a-9, ..., their keys k1, k2, ..."""
+def waiting_lab(folder: Path, runs: int = 2, *, keys: str = "k", steps: Sequence[Step] = tuple(procedure(WEIGH))) -> Lab:
+    """Make a lab with a campaign whose runs wait at their last step; their codes are 1a-D, 2a-9, ..., their keys k1, k2, ..."""
     lab = make_lab(folder / "lab", beside=folder / "campaign.toml", kind="live")
     journal = Journal(lab.path / "journal.sqlite")
     with open_store(lab, create=True) as store:
@@ -34,13 +35,13 @@ def waiting_lab(folder: Path, runs: int = 2, *, keys: str = "k") -> Lab:
         running = store.changes("c").campaign.evolve(status=CampaignStatus.RUNNING)
         store.update_campaign(running, kind=EventKind.RUNNING, by=BY, now=LiveClock().now())
         for number in range(1, runs + 1):
-            _wait(store, journal, number, f"{keys}{number}")
+            _wait(store, journal, number, f"{keys}{number}", tuple(steps))
     journal.close()
     return lab
 
 
-def _wait(store: Store, journal: Journal, number: int, run_key: str) -> None:
-    now, steps = LiveClock().now(), tuple(procedure(WEIGH))
+def _wait(store: Store, journal: Journal, number: int, run_key: str, steps: tuple[Step, ...]) -> None:
+    now = LiveClock().now()
     asked = Proposal(
         proposal_id=f"p{number}",
         campaign="c",
@@ -58,7 +59,10 @@ def _wait(store: Store, journal: Journal, number: int, run_key: str) -> None:
     request = RunRequest(run.run_key, run.run_id, 1, "c", 1, "0" * 64, steps)
     journal.commit(Transition(run.run_key, RunStatus.DISPATCHED, request=request))
     journal.commit(Transition(run.run_key, RunStatus.RUNNING, lab=now.lab))
-    journal.commit(Transition(run.run_key, StepStatus.INTENT, 0, lab=now.lab, sent={"mass": 12.0}))
+    for one in steps[:-1]:
+        for done in (StepStatus.INTENT, StepStatus.SENT, StepStatus.DONE):
+            journal.commit(Transition(run.run_key, done, one.index, lab=now.lab, sent=dict(one.arguments)))
+    journal.commit(Transition(run.run_key, StepStatus.INTENT, steps[-1].index, lab=now.lab, sent={"mass": 12.0}))
 
 
 def answers_in(lab: Lab) -> tuple[WorkAnswer, ...]:

@@ -1,6 +1,7 @@
 """An answer stands in the ledger before the bench hears of it; wherever whoever carries it is killed, it counts once."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,20 +9,26 @@ from typing_extensions import override
 
 from flows.plans.ledger import open_store
 from flows.report.write import write_report_of
+from flows.running.actions import Setup, Steps
 from flows.running.delivering import deliver
-from flows.running.work_operations import Said, answer_step, chosen, waiting_work
-from instruments.host.unattended import UnattendedBench
+from flows.running.recording import with_people
+from flows.running.run_loop import Ended
+from flows.running.work_operations import StepReply, answer_step, chosen, waiting_work
+from instruments.host.unattended import UnattendedBench, unattended
 from orchestrator.clock import LiveClock
+from orchestrator.domain.campaign import GeneralSpec
 from orchestrator.domain.events import EventKind
-from orchestrator.domain.lifecycle import AnswerStatus, RunStatus, StepStatus
+from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus, RunStatus, StepStatus
 from orchestrator.domain.records import RunReport, StepReport
 from orchestrator.domain.review import Person, draw_codes
 from orchestrator.domain.work import WorkAnswer
 from orchestrator.errors import BadInput, HostError, HostRefusal, StoreError
 from orchestrator.history import History
-from orchestrator.loop import Deliver, next_actions
+from orchestrator.loop import Deliver, Reconcile, next_actions
 from orchestrator.store.sql import SqlStore
-from tests.flow.test_steps import OBJECTIVE, steps_over
+from policies.random_search import RandomPolicy
+from tests.flow.test_steps import OBJECTIVE, SPACE, Table, carry, steps_over
+from tests.people.bench import HEAT, WEIGH, procedure
 from tests.people.lab import waiting_lab
 from tests.store.cases import BY, CAMPAIGN, at, begin, tell_execution, tell_experiment
 from tests.store.memory import MemoryStore
@@ -176,10 +183,33 @@ def test_a_campaign_delivers_before_it_does_anything_else_paused_or_not(store: M
     assert next_actions(history, at(7), spec, OBJECTIVE) == (Deliver(received),)
 
 
+def test_a_run_keeps_from_when_to_when_it_waited_for_people() -> None:
+    steps = procedure(WEIGH, HEAT, WEIGH, WEIGH)
+    done = [StepReport(n, one.do, StepStatus.DONE, started_lab=10.0 * n, ended_lab=10.0 * n + 8.0) for n, one in enumerate(steps)]
+    ended = RunReport("k1", 9, RunStatus.COMPLETED, steps=tuple(done), ended_lab=40.0)
+    assert [*with_people(steps, ended, 40.0)] == [(0.0, 8.0), (20.0, 28.0), (30.0, 38.0)]
+    given_up = RunReport("k1", 9, RunStatus.ABORTED, steps=(*done[:2], replace(done[2], ended_lab=None)), ended_lab=40.0)
+    assert [*with_people(steps, given_up, 40.0)] == [(0.0, 8.0), (20.0, 40.0)]
+
+
+@pytest.mark.parametrize("where", ["first", "heated", "heated, and goes on"])
+def test_a_paused_campaign_leaves_a_run_that_waits_for_a_person_unless_the_bench_must_be_attended(tmp_path: Any, where: str) -> None:
+    before = () if where == "first" else (HEAT,)
+    lab = waiting_lab(tmp_path, runs=1, steps=procedure(*before, WEIGH, rule="continue" if "goes on" in where else "abort"))
+    with open_store(lab) as store, unattended(lab.path) as bench:
+        general = GeneralSpec.model_validate({"name": "c", "bench": "b", "budget": 4})
+        steps = Steps(Setup(general, SPACE, OBJECTIVE, RandomPolicy(SPACE), Table(), bench, store, LiveClock(), fence=0))
+        steps.reconcile(Reconcile(steps.history.runs["k1"]), wait=0.0)
+        assert [(one.code, one.may_be_left) for one in steps.waiting] == [("1a-D", where != "heated")]
+        store.update_campaign(steps.history.campaign.evolve(status="paused", reason="lunch"), kind=EventKind.PAUSED, by=BY, now=at(9))
+        if where != "heated":
+            assert carry(steps) == Ended(CampaignStatus.PAUSED, "lunch")
+
+
 def test_the_report_says_who_was_asked_what_and_what_they_said(tmp_path: Any) -> None:
     lab = waiting_lab(tmp_path)
     found = waiting_work(lab)
-    answer_step(lab, chosen(found, "1a-D"), Said("Ada", {"weight": "12.3 mg", "colour": "white"}, comment="wet"))
+    answer_step(lab, chosen(found, "1a-D"), StepReply("Ada", {"weight": "12.3 mg", "colour": "white"}, comment="wet"))
     with open_store(lab) as store:
         page = write_report_of(store, store.changes("c").campaign, lab).read_text()
     assert "Ada: done; weight = 12.3 mg, colour = white; wet" in page

@@ -14,7 +14,7 @@ from flows.cli.main import app
 from flows.cli.work_dialogue import LEFT, ask
 from flows.plans.lab import Lab, open_lab
 from flows.running.operations import add_person
-from flows.running.work_operations import Said, chosen, waiting_work
+from flows.running.work_operations import StepReply, chosen, waiting_work
 from orchestrator.errors import BadInput
 from tests.people.lab import answers_in, waiting_lab
 
@@ -50,6 +50,12 @@ def test_what_waits_is_listed_with_code_and_whom_and_shown_with_instructions_and
         ("1a-D", "mg", None),
         ("2a-9", "mg", None),
     ]
+
+
+def test_the_folder_of_a_campaign_file_is_not_its_lab_and_the_line_names_the_lab(made: Lab, tmp_path: Path) -> None:
+    shutil.copytree(made.path, tmp_path / ".athanor")
+    with pytest.raises(BadInput, match=r"is no lab folder .*; in it there is \S+/\.athanor$"):
+        open_lab(tmp_path)
 
 
 def test_an_answer_without_a_bench_host_is_kept_until_the_campaign_goes_on(lab: Lab) -> None:
@@ -145,7 +151,7 @@ def dialogue(lab: Lab, *lines: str) -> tuple[str, str]:
     """Hold the dialogue about run 1a-D; return how it ended and what was shown."""
     found = waiting_work(lab)
     talk = Scripted(lines)
-    return ask(talk, found, chosen(found, "1a-D"), Said("")), talk.shown
+    return ask(talk, found, chosen(found, "1a-D"), StepReply("")), talk.shown
 
 
 def test_the_dialogue_asks_for_each_value_until_it_is_legal_and_sends_nothing_before_the_last_word(lab: Lab) -> None:

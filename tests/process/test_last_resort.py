@@ -39,6 +39,7 @@ class Fake:
     LINKS: ClassVar[Collection[str]] = ("serial",)
     OPTIONS: ClassVar[frozenset[str]] = frozenset()
     CALL_KEYS: ClassVar[frozenset[str]] = frozenset()
+    OBJECT: ClassVar[bool] = False
 
     @property
     def settings(self) -> Settings:

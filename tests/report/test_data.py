@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from flows.report.data import ReportData, WorkPeriod, assemble, process_of
 from flows.report.quantities import MISSING, column_format, duration, short_number, with_uncertainty, with_unit
+from flows.report.tables import time_shares
 from orchestrator.domain.lifecycle import MeasurementStatus, RunStatus
 from orchestrator.errors import Fault
 from orchestrator.ports import Changes, StoredEvent
@@ -91,6 +92,17 @@ def test_the_bench_is_busy_for_the_union_of_its_runs_in_wall_time() -> None:
     ]
     changes = Changes(1, cases.record(), tuple(cases.proposal(number) for number in (1, 2, 3)), tuple(runs))
     assert assembled(changes).bench_seconds == pytest.approx(150.0 / 30.0)
+
+
+def test_what_waits_for_a_person_keeps_no_bench_busy() -> None:
+    runs = [
+        cases.run(1, started_lab=0.0, ended_lab=100.0, with_people=[(10.0, 90.0)]),
+        cases.run(2, started_lab=20.0, ended_lab=50.0),
+        cases.run(3, started_lab=30.0, ended_lab=120.0, with_people=[(30.0, 60.0), (60.0, 120.0)]),
+    ]
+    found = assembled(Changes(1, cases.record(), tuple(cases.proposal(number) for number in (1, 2, 3)), tuple(runs)))
+    assert (found.bench_seconds * 30.0, found.people_seconds * 30.0) == pytest.approx((50.0, 70.0))
+    assert [label for label, _ in time_shares(found)][:2] == ["bench busy", "waiting for a person in an experiment"]
 
 
 def test_a_batch_is_computed_once_however_many_proposals_it_has() -> None:

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 from typing_extensions import override
 
-from flows.plans.plan import Plan, load_plan
+from flows.plans.plan import Plan, load_plan, means_of
 from flows.plans.policy import policy_of
-from flows.plans.stocks import StockBook
 from flows.review.page import PageMaker
 from flows.review.rendering import html, markdown
 from flows.running.actions import Setup, Steps
@@ -55,7 +54,7 @@ def asked(plan: Plan) -> tuple[ReviewRequest, dict[str, Any], str]:
     store.create_campaign(record, by="test", now=NOW)
     store.update_campaign(record.evolve(status=CampaignStatus.RUNNING), kind=EventKind.RUNNING, by="test", now=NOW)
     spec = plan.file.spec
-    page = PageMaker(plan, policy_of(plan), "dry", lambda: {"state": "ready"}, StockBook(store, name))
+    page = PageMaker(plan, policy_of(plan), "dry", lambda: {"state": "ready"}, means_of(plan, store))
     setup = Setup(
         spec.campaign, plan.space, plan.objective, policy_of(plan), plan.recipe, Box(), store, LiveClock(), 0, "", spec.review, page=page
     )

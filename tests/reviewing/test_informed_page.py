@@ -1,11 +1,13 @@
 """The decision page of a campaign that has measured something: the objective, the chance to beat the best, units, time."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from flows.plans.lab_time import lab_time
 from flows.plans.plan import load_plan
 from flows.plans.policy import policy_of
 from flows.review.page import SCHEMA
@@ -116,6 +118,19 @@ def test_time_counts_heating_as_an_estimate_and_says_from_what(campaign: Informe
     unknown = fresh.page_of((made,))
     assert unknown["proposals"][0]["more_seconds"] is None
     assert "heating is not counted: no run has been completed yet; it may take 60 min before it fails" in markdown(unknown)
+
+
+def test_time_that_runs_waited_for_people_is_no_heating(campaign: Informed, page: dict[str, Any]) -> None:
+    night = 30_000.0
+    waited = {
+        key: run.evolve(ended_lab=run.ended_lab + night, with_people=[(run.started_lab, run.started_lab + night)])
+        for key, run in campaign.history.runs.items()
+        if run.started_lab is not None and run.ended_lab is not None
+    }
+    steps = campaign.history.newest()[0].steps
+    assert campaign.plan.procedure is not None
+    found = lab_time(campaign.plan.procedure, replace(campaign.history, runs=waited), steps, steps)
+    assert found["more_seconds"] == pytest.approx(page["proposals"][0]["more_seconds"])
 
 
 def test_a_discrete_parameter_is_shown_with_its_values_and_not_as_a_range(tmp_path: Path) -> None:

@@ -1,19 +1,26 @@
 """A run whose stock does not suffice is not begun; what was handed over counts whole unless a dose was never sent."""
 
+import json
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 import pytest
 from typing_extensions import override
 
-from flows.plans.stocks import StockBook, dosed, stock_entries
+from flows.plans.stocks import StockBook, dosed, needed, stock_entries
 from flows.running.recording import never_sent
+from instruments.bench.file import BenchFile, parse_bench
+from instruments.bench.procedure import Procedure
+from instruments.bench.reagents import reagents_of
 from instruments.bench.spec import StockSpec
 from orchestrator.domain.events import EventKind
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus, EvidenceKey, ProposalStatus, RunStatus, StepKind, StepStatus
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, Proposal, Provenance, RunReport, Step, StepReport
 from orchestrator.domain.values import Configuration
-from tests.flow.test_steps import NOW, Box
+from orchestrator.errors import BadInput
+from tests.flow.test_steps import NOW, SPACE, Box
 from tests.reviewing.scripted import Desk, Limited, answer, approve, in_turn
 
 SCALE: Final = 4.0
@@ -53,6 +60,52 @@ def test_a_run_whose_stock_does_not_suffice_pauses_the_campaign_and_a_new_lot_le
     assert len(again.box.requests) == 2
     assert [one.revision for one in again.history.newest()] == [1, 1, 2, 2]
     assert again.store.verify() == ()
+
+
+BY_HAND: Final = """
+[bench]
+name = "by-hand"
+reduction = "identity/1"
+[instruments.chemist]
+driver = "{driver}"
+[instruments.chemist.calls.dilute]
+{does}
+arguments = {arguments}
+returns = {{ mass = "g" }}
+[stocks.acid]
+species = {{ acid = "1 mol/L" }}
+lot = "A"
+volume = "1 L"
+price = "2 EUR/mL"
+delivered_by = "chemist"
+[procedure]
+steps = [{{ do = "chemist.dilute", with = {given} }}]
+"""
+
+
+def by_hand(arguments: Mapping[str, str], given: str = "{}", driver: str = "person") -> BenchFile:
+    words = json.dumps(["true", *(f"{{{name}}}" for name in arguments)])
+    does = {"person": 'instructions = "Dilute."', "python": 'function = "m:f"', "command": f"command = {words}"}[driver]
+    declared = "{" + ", ".join(f'{name} = "{unit}"' for name, unit in arguments.items()) + "}"
+    return parse_bench(BY_HAND.format(driver=driver, does=does, arguments=declared, given=given), Path("bench.toml"))
+
+
+@pytest.mark.parametrize("driver", ["person", "python", "command"])
+def test_what_a_person_or_a_function_is_handed_counts_as_taken(driver: str) -> None:
+    bench = by_hand({"water": "uL", "share": ""}, '{ water = "2 mL", share = "x" }', driver)
+    steps = Procedure(bench, SPACE).expand({"x": 0.5})
+    assert reagents_of(bench, steps).volumes == {"acid": pytest.approx(2.0)}
+    assert reagents_of(bench, steps).cost == pytest.approx(4.0)
+    assert needed(steps, stock_entries(bench.spec.stocks)) == {("acid", "A"): pytest.approx(2.0)}
+
+
+@pytest.mark.parametrize("driver", ["person", "python", "command"])
+def test_a_stock_of_which_nothing_could_be_counted_is_refused_when_the_file_is_read(driver: str) -> None:
+    with pytest.raises(BadInput, match=r"stock acid: delivered_by 'chemist': none of its commands has a volume .* \(dilute\)"):
+        by_hand({"rest": "h"}, driver=driver)
+    with pytest.raises(BadInput, match="stock acid: delivered_by 'chemist': dilute has 2 volumes, water, rinse; expected one, or one that"):
+        by_hand({"water": "mL", "rinse": "mL"}, driver=driver)
+    assert by_hand({"volume": "mL", "rinse": "mL"}, driver=driver).spec.stocks
 
 
 def test_a_larger_volume_of_the_same_lot_counts_what_was_dosed_before() -> None:

@@ -7,12 +7,13 @@ from typing import Final
 
 import pytest
 
+from flows.plans.lab import make_lab
 from flows.plans.simulated import simulated
 from instruments.bench.connect import connect_for_safety
 from instruments.drivers.protocol import Call, Driver, Progress, StepVerdict
 from instruments.drivers.stand_in import StandInDriver
 from orchestrator.clock import LiveClock
-from orchestrator.errors import BadInput, DeviceError, LimitError, LinkError
+from orchestrator.errors import DeviceError, LimitError, LinkError
 from tests.instrument.cases import call
 from tests.instrument.conformance import DriverConformance
 from tests.stand_ins.benches import BATH, Stage, bench_of, staged
@@ -184,7 +185,7 @@ def test_after_a_power_cut_nobody_can_tell_what_became_of_a_dose(stage: Stage) -
     ask = call("pour", volume=1.0)
     before = dict(driver.baseline(ask))
     driver.perform(ask)
-    stage.plant._body("robot").power_cycle(stage.plant._clock.now())
+    stage.plant._devices["robot"].case.power_cycle(stage.plant._clock.now())
     assert driver.reconcile(ask, before).verdict is StepVerdict.UNDECIDABLE
     assert driver.outcome(ask, before).code == "forgotten"
 
@@ -300,9 +301,63 @@ def test_a_function_that_acts_on_the_world_is_answered_for_and_a_harmless_one_is
         assert stage.truth("film", "dose")[0]["values"]["solvent"] == "DMSO"
 
 
-def test_an_instrument_of_which_some_calls_may_be_carried_out_and_others_not_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "film.py").write_text("")
-    mixed = FUNCTIONS.replace('[instruments.model]\ndriver = "python"\n', "").replace("instruments.model.", "instruments.film.")
-    bench = bench_of(tmp_path, mixed.replace("model.look", "film.look"))
-    with pytest.raises(BadInput, match=r"instrument film, calls.cast: a dry run cannot carry it out"):
-        simulated(bench)
+MIXED: Final = """
+[instruments.film]
+driver = "python"
+
+[instruments.film.calls.cast]
+function = "film:cast"
+arguments = { temperature = "degC", solvent = { unit = "text", choices = ["DMF", "DMSO"] } }
+returns = { conductivity = { unit = "S/cm", min = "2 S/cm", max = "3 S/cm" }, note = "text" }
+
+[instruments.film.calls.look]
+function = "look:look"
+arguments = { mass = "mg" }
+returns = { area = "1" }
+pure = true
+
+[[procedure.steps]]
+do = "film.cast"
+with = { temperature = "T", solvent = "DMF" }
+
+[[procedure.steps]]
+do = "film.look"
+with = { mass = "m" }
+"""
+
+
+def mixed(folder: Path) -> Path:
+    """Write the functions of an instrument that has harmless calls and others."""
+    (folder / "film.py").write_text("raise RuntimeError('the spin coater is not here')\n")
+    (folder / "look.py").write_text("def look(mass):\n    return 3 * mass\n")
+    return folder
+
+
+def ended(stage: Stage, ask: Call) -> dict[str, float | str | None]:
+    """Have a call carried out; return what it brought."""
+    driver = stage.driver("film")
+    before = dict(driver.baseline(ask))
+    driver.perform(ask)
+    return {one.channel: one.value if one.text is None else one.text for one in stage.ended(driver, ask, before).readings}
+
+
+def test_harmless_calls_of_an_instrument_are_carried_out_and_the_others_answered_each_with_its_own_returns(tmp_path: Path) -> None:
+    with robot(mixed(tmp_path), MIXED) as stage:
+        stage.bench = stage.bench.in_lab(make_lab(tmp_path / "lab", beside=tmp_path, kind="dry").path)
+        assert ended(stage, call("look", mass=7.0)) == {"area": 21.0}
+        brought = ended(stage, call("cast", temperature=60.0, solvent="DMSO"))
+        assert brought.keys() == {"conductivity", "note"}
+        assert 2.0 <= float(brought["conductivity"] or 0.0) <= 3.0
+        assert brought["note"]
+        assert [one["values"]["command"] for one in stage.truth("film", "dose") if one["values"]["phase"] == "start"] == ["cast"]
+        assert stage.driver("film").read(["area", "note"])[0].value == 21.0
+        stage.driver("film").close()
+    told = simulated(stage.bench).told["film"]
+    assert "but look is carried out" in told
+
+
+def test_only_the_words_that_a_call_takes_are_taken_by_its_stand_in(tmp_path: Path) -> None:
+    with robot(mixed(tmp_path), MIXED) as stage:
+        declared = simulated(stage.bench).stand_ins.instruments["film"]
+        assert declared["commands"].keys() == {"cast"}
+        assert declared["commands"]["cast"]["arguments"]["solvent"]["values"] == ("DMF", "DMSO")

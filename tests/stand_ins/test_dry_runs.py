@@ -13,12 +13,13 @@ from typing import Final
 import pytest
 
 import flows.cli
+from flows.cli.init import Template, scaffold
 from flows.plans.description import described
 from flows.plans.plan import load_plan
 from flows.plans.simulated import simulated
 from instruments.bench.endpoints import at_plant
 from orchestrator.domain.lifecycle import RunStatus
-from orchestrator.errors import BadInput
+from orchestrator.errors import BadInput, StoreError
 from simulators.declarations import declared_in
 from simulators.plantfile import LoadedPlant, PlantFile, load_plant_file
 from simulators.stand_ins import with_stand_ins
@@ -90,7 +91,7 @@ def test_a_plant_file_that_speaks_of_stand_ins_that_there_are_not_is_refused(pla
     [
         ("links = 3", r"links = 3; expected tables \[links.NAME\]"),
         ("[stand_ins.bath]\nlag_s = -1", r"stand_ins.bath.lag_s: .*greater than 0"),
-        ('[responses."scale.weight"]\nkind = "prior"', r"responses.scale.weight.kind: "),
+        ('[responses."scale.weight"]\nkind = "prior"', r"responses.scale.weight: .*needs prior and inputs"),
     ],
 )
 def test_what_is_wrong_in_the_tables_of_stand_ins_is_told_with_its_place(plant: str, line: str, tmp_path: Path) -> None:
@@ -178,3 +179,85 @@ def test_a_plant_that_dies_in_a_dose_leaves_it_unknown_and_done_once_at_most(lab
     assert again.code == 3
     assert "resolve" in again.err or "unknown" in again.err
     assert doses_begun(laboratory) == 1
+
+
+LATE: Final = """
+[[targets]]
+name = "purity"
+unit = "percent"
+goal = "maximise"
+low = 0
+high = 100
+from = "later"
+
+[policy]
+kind = "sobol"
+"""
+LOOK: Final = """
+[instruments.script]
+driver = "python"
+
+[instruments.script.calls.look]
+function = "script:look"
+arguments = { water = "mL" }
+returns = { shade = "1" }
+pure = true
+
+[instruments.script.calls.burn]
+function = "script:burn"
+returns = { ash = { unit = "mg", min = "1 mg", max = "2 mg" } }
+
+[procedure]
+"""
+
+
+@pytest.fixture
+def by_hand(tmp_path: Path) -> Iterator[Laboratory]:
+    folder = tmp_path / "lab"
+    scaffold(folder, Template.MANUAL)
+    campaign, bench = folder / "campaign.toml", folder / "bench.toml"
+    text = campaign.read_text().replace("budget = 16", "budget = 4").replace("batch = 4 ", "batch = 2 ")
+    campaign.write_text(text + LATE)
+    steps = '}, { do = "script.burn" }, { do = "script.look", with = { water = "water" } }]'
+    bench.write_text('[simulation]\nplant = "plant.toml"\n' + bench.read_text().replace("[procedure]\n", LOOK).replace("}]", steps))
+    (folder / "script.py").write_text(
+        "from pathlib import Path\n\ndef look(water):\n    return 2 * water\n\n"
+        "def burn():\n    Path(__file__).with_name('burnt').touch()\n    return 1.5\n"
+    )
+    (folder / "plant.toml").write_text("[stand_ins.chemist]\ndose_s = 300\n[responses.purity]\nafter_s = 600\n")
+    made = Laboratory(campaign, folder / ".athanor-dry", rate=200.0, campaign="alum")
+    yield made
+    made.close()
+
+
+def has_answers(laboratory: Laboratory) -> bool:
+    try:
+        return bool(laboratory.changes().work)
+    except (BadInput, StoreError):  # there is no ledger yet
+        return False
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.long
+def test_a_bench_of_a_person_and_a_script_is_tried_to_its_end_by_stand_ins_each_answer_once_though_the_campaign_is_killed(
+    by_hand: Laboratory,
+) -> None:
+    command = by_hand.dry_run()
+    eventually(lambda: has_answers(by_hand), "an answer")
+    by_hand.kill("campaign")
+    command.wait(timeout=60)
+    ended = by_hand.ended(by_hand.dry_run())
+    assert ended.code == 0, ended.err
+    found = by_hand.changes()
+    assert [run.status for run in found.runs] == [RunStatus.COMPLETED] * 4
+    assert Counter((one.run_key, one.status) for one in found.work) == {(run.run_key, "accepted"): 1 for run in found.runs}
+    assert {one.person for one in found.work} == {"stand-in for chemist"}
+    later = [one for one in found.measurements if one.target == "purity"]
+    assert Counter(one.run_key for one in later) == {run.run_key: 1 for run in found.runs}
+    assert {one.by for one in later} == {"stand-in for purity"}
+    assert not by_hand.file.with_name("burnt").exists()  # what may act on the world was answered for
+    report = by_hand.file.parent.joinpath(".athanor-dry/reports/alum.html").read_text()
+    assert "stand-in for chemist: done" in report
+    told = by_hand.type("status").out.replace("\n", " ")
+    assert all(f"{name}: stand-in for" in told for name in ("chemist", "script", "purity"))

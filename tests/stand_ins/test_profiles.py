@@ -13,6 +13,7 @@ from instruments.drivers.declared.profiles import shipped_profiles
 from instruments.drivers.protocol import Call, Driver, Progress, StepVerdict
 from orchestrator.domain.lifecycle import StepKind
 from orchestrator.errors import BadInput, DeviceError
+from simulators.stand_in import StandIn
 from tests.instrument.cases import RUN, call
 from tests.stand_ins.benches import BATH, PUMP, SCALE, STEPS, Stage, bench_of, eventually, staged
 
@@ -143,7 +144,9 @@ def test_a_circulator_heats_with_a_lag_once_it_is_started_and_cools_when_it_is_m
     bath.read(["status"])
     between = value_of(bath, "temperature")
     assert 22.0 < between < 60.0
-    three.plant._bodies["bath"].section = three.plant._bodies["bath"].section.model_copy(update={"lag_s": 0.5})  # type: ignore[attr-defined]
+    body = three.plant._devices["bath"].body
+    assert isinstance(body, StandIn)
+    body.section = body.section.model_copy(update={"lag_s": 0.5})
     eventually(lambda: value_of(bath, "temperature") > 59.9)
     bath.make_safe("off")
     assert value_of(bath, "running") == 0.0
@@ -209,7 +212,7 @@ def test_a_power_cut_in_a_dose_leaves_nothing_that_could_be_taken_for_its_end(th
     ask = call("dispense", volume=0.5)
     before = dict(pump.baseline(ask))
     pump.perform(ask)
-    three.plant._body("pump").power_cycle(three.plant._clock.now())
+    three.plant._devices["pump"].case.power_cycle(three.plant._clock.now())
     assert pump.reconcile(ask, before).verdict is StepVerdict.UNDECIDABLE
 
 

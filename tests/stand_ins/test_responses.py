@@ -8,8 +8,13 @@ from typing import Any, Final
 import numpy as np
 import pytest
 
+from flows.plans.sampled_priors import sampled_priors
+from flows.plans.simulated import SimulatedBench
+from instruments.bench.stand_ins import StandIns
 from orchestrator.errors import BadInput
-from simulators.responses import ResponseSection, Room, Setting
+from simulators.interpolation import SampledFunction
+from simulators.responses import ResponseSection, Room
+from simulators.setting import Setting
 
 SETTINGS: Final = {"bath.set.T": Setting(10.0, 60.0), "pump.dose.V": Setting(0.0, 8.0), "arm.go.to": Setting(values=("a", "b", "c"))}
 CHANNEL: Final = "scale.weight"
@@ -125,3 +130,61 @@ def test_what_is_wrong_with_a_response_is_one_line(section: dict[str, Any], line
 def test_a_response_that_lacks_what_its_kind_needs_is_refused(section: dict[str, Any], line: str) -> None:
     with pytest.raises(ValueError, match=line):
         ResponseSection(**section)
+
+
+# ---------------------------------------------------------------------- a prior
+
+
+GOLDEN: Final = Path(__file__).parents[1] / "golden" / "2026-11-29" / "prior" / "priors" / "cdse.pt"
+
+
+def drawn(folder: Path, seed: int, **changes: Any) -> dict[str, Any]:
+    """Draw what a response says from the prior of the golden ledger."""
+    section = ResponseSection(kind="prior", prior=str(GOLDEN), inputs={"oven.set.T": "T", "pump.set.tau": "tau"}, **changes)
+    return sampled_priors(SimulatedBench(folder / "plant.toml", StandIns({}, {}), priors={"x.y": section}), seed)["x.y"]
+
+
+def test_a_prior_gives_the_function_of_one_task_by_the_seed_smooth_and_through_the_drawn_points(tmp_path: Path) -> None:
+    first = drawn(tmp_path, 3)
+    assert first == drawn(tmp_path, 3)
+    assert first["values"] != drawn(tmp_path, 4)["values"]
+    values = np.array(first["values"])
+    assert values.std() > 0.01
+    names = list(first["rows"][0])
+    inputs = {f"it.{name}.to": name for name in names}
+    section = ResponseSection(kind="prior", prior="p.pt", inputs=inputs, noise=0.0)
+
+    def said(count: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+        known = SampledFunction(rows=first["rows"][:count], values=first["values"][:count])
+        one = Room(0, dict.fromkeys(inputs, Setting()), declared={"x.y": section}, sampled={"x.y": known})
+        made = [{setting: row[name] for setting, name in inputs.items()} for row in first["rows"]]
+        return np.array([one.at(settings).answer("x.y", "", 0.0) for settings in made])
+
+    assert said(len(values)) == pytest.approx(values, abs=1e-3 * values.std())
+    left_out = said(300)[300:] - values[300:]
+    assert np.sqrt(np.square(left_out).mean()) < 0.35 * values.std()  # what was not drawn lies between what was
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"target": "colour"}, r"response x.y: prior .* knows no target 'colour'; it knows quantum_yield"),
+        ({"prior": "none.pt"}, r"response x.y: .*none.pt"),
+        ({"inputs": {"a.b.c": "mass"}}, r"inputs name parameter 'mass'; prior .* has T, tau, c_se, ratio"),
+    ],
+)
+def test_a_prior_that_cannot_answer_is_told_in_one_line(changes: dict[str, Any], line: str, tmp_path: Path) -> None:
+    section = ResponseSection.model_validate({"kind": "prior", "prior": str(GOLDEN), "inputs": {"a.b.c": "T"}, **changes})
+    made = SimulatedBench(tmp_path / "plant.toml", StandIns({}, {}), priors={"x.y": section})
+    with pytest.raises(BadInput, match=line):
+        sampled_priors(made, 0)
+
+
+def test_what_is_declared_legal_holds_for_smooth_values_with_their_noise_and_for_words() -> None:
+    narrow, one = Setting(2.0, 2.5), room(5, noise=5.0)
+    values = np.array([one.answer(CHANNEL, "", 0.0, narrow) for _ in range(200)])
+    assert values.min() == 2.0
+    assert values.max() == 2.5
+    assert {one.at({"bath.set.T": t}).word("x.y", Setting(values=("a", "b"))) for t in np.linspace(10.0, 60.0, 60)} == {"a", "b"}
+    with pytest.raises(BadInput, match=r"between = \[2.0, 4.0\]; the bench file takes 2 to 2.5"):
+        room(5, between=(2.0, 4.0)).prepare(CHANNEL, "", narrow)

@@ -48,6 +48,8 @@ def _driver(name: str, driver: Any, *more: str) -> str:
         else f"Its commands are the calls that the bench file declares; it reads {_listed(driver.CALL_KEYS)} of them.",
         table(("channel", "unit"), channels)
         if channels
+        else "Its channels are what `channels` declares, and what the calls return."
+        if driver.OBJECT
         else "Its channels are what the calls return."
         if driver.CALL_KEYS
         else "What it can be read for, the device itself says; `channels` of a step names it.",

@@ -10,7 +10,7 @@ from docs.extension.reference.markdown import code, section, table
 from tests.faults.table import ENDS, GROUPS, OTHERS, TITLES, Cell, Fault
 from tests.faults.table import table as faults
 
-KILLS: Final = Path(__file__).parents[3] / "benchmarks" / "results" / "kills.json"
+RESULTS: Final = Path(__file__).parents[3] / "benchmarks" / "results"
 _TITLES: Final = {"link": "Of the link", "device": "Of the device", "measurement": "Of the measurement"}
 
 
@@ -48,10 +48,10 @@ def _reasons(cells: Iterable[Cell]) -> Iterable[str]:
         yield f"{'all' if len(columns) == len(TITLES) else ', '.join(columns)}: {word}, {shown}"
 
 
-def kills() -> str:
-    """Write what became of campaigns whose processes were killed."""
-    document: dict[str, Any] = json.loads(KILLS.read_text(encoding="utf-8"))
-    heads = ("bench", "on its wires", "campaigns", "kills", "runs", "a person typed", "lost or double")
+def kills(file: str) -> str:
+    """Write what became of campaigns whose processes were killed, from a file of the results."""
+    document: dict[str, Any] = json.loads((RESULTS / file).read_text(encoding="utf-8"))
+    heads = ("bench", "what does the work", "campaigns", "kills", "runs", "a person typed", "lost or double")
     rows = [_bed(bed, links, [one for one in document["sittings"] if one["bed"] == bed]) for bed, links in document["beds"].items()]
     total = sum(sum(one["kills"].values()) for one in document["sittings"])
     wrong = sum(len(one["complaints"]) for one in document["sittings"])

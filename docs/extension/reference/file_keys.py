@@ -10,8 +10,8 @@ from docs.extension.reference.markdown import code, section, table
 from flows.schemas.files import SCHEMAS
 from flows.schemas.generator import schema_of
 from orchestrator.domain.written import UNIT
+from simulators.declarations import StandInSection
 from simulators.responses import ResponseSection
-from simulators.stand_in import StandInSection
 
 Schema = Mapping[str, Any]
 _HEADS: Final = ("key", "what it is", "unit", "default", "meaning")

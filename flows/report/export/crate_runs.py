@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from flows.report.experiments import Experiment, newest_measurements
-from flows.report.export.source import Source
+from flows.report.export.source import Source, wall
+from flows.report.export.work import answers_to
 from orchestrator.domain.events import Actor
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.records import ExperimentRun, Proposal
@@ -44,9 +45,10 @@ def _model(spec: Mapping[str, Any]) -> Entity:
 
 
 def persons_of(source: Source) -> tuple[Entity, ...]:
-    """Return the people who suggested, edited or decided something, by the names that the ledger has."""
+    """Return the people who suggested, edited, decided, did or told something, by the names that the ledger has."""
     names = dict.fromkeys(name for one in source.changes.proposals for name in _people(one))
     names |= dict.fromkeys(one.by for one in source.changes.measurements if one.by is not None)
+    names |= dict.fromkeys(one.person for one in source.changes.work if one.counts)
     return tuple({"@id": _id("person", name), "@type": ["Person", "prov:Person"], "name": name} for name in names)
 
 
@@ -61,6 +63,7 @@ def _people(proposal: Proposal) -> Iterator[str]:
 def run_entities(source: Source) -> Iterator[Entity]:
     """Return an action per attempt, with its proposal, its configuration and its results."""
     bench, seen = _references(instruments_of(source)), set()
+    yield from _sources(source)
     for one in source.experiments:
         for run in one.attempts:
             if run.status not in _ENDS:
@@ -69,7 +72,8 @@ def run_entities(source: Source) -> Iterator[Entity]:
                 seen.add(key)
                 yield _proposal(one.approved)
             given = list(_configuration(source, one, run))
-            results = list(_results(source, run))
+            results, brought = list(_results(source, run)), list(_brought(source, run))
+            given += brought
             yield from (*given, *results, _action(source, one, run, (given, results, bench)))
     for one in source.imported:
         given, results = list(_configuration(source, one, one.run)), list(_results(source, one.run))
@@ -104,8 +108,42 @@ def _results(source: Source, run: ExperimentRun) -> Iterator[Entity]:
             known = one.uncertainty is not None
             about = f"standard uncertainty {one.uncertainty!r} {unit}".rstrip() if known else "of unknown uncertainty"
             told = {"name": one.target, "value": one.accepted, "measurementTechnique": one.reduction, "description": about}
-            made = {"prov:wasGeneratedBy": {"@id": _run_id(run)}}
+            made: Entity = {"prov:wasGeneratedBy": {"@id": _run_id(run)}}
+            if one.by is not None:
+                made["prov:wasAttributedTo"] = {"@id": _id("person", one.by)}
+            if one.evidence is not None:
+                made["prov:wasDerivedFrom"] = {"@id": _id("source", one.evidence.sha256)}
             yield _value(f"{run.run_key}-{one.target}-{one.replicate}", {**told, **made}, unit)
+
+
+def _brought(source: Source, run: ExperimentRun) -> Iterator[Entity]:
+    """Describe what people answered to the run's steps: who, when, and in which words."""
+    for one in answers_to(source, run):
+        told = source.told("work_answers", one.answer_id)
+        said = ", ".join(f"{name} = {value}" for name, value in one.values.items()) or one.reason or "no value was asked for"
+        yield {
+            "@id": _id("answer", one.answer_id),
+            "@type": ["CreativeWork", "prov:Entity"],
+            "name": f"answer of {one.person} to step {one.step}: {one.outcome}",
+            "text": said,
+            "author": {"@id": _id("person", one.person)},
+            "prov:wasAttributedTo": {"@id": _id("person", one.person)},
+            **_times(wall(told[0][0]) if told else None, "dateCreated", "prov:generatedAtTime"),
+        }
+
+
+def _sources(source: Source) -> Iterator[Entity]:
+    """Describe the files that people named as the source of values; they are no part of the crate."""
+    kept = [one for one in newest_measurements(source.changes.measurements) if one.accepted is not None]
+    about = "a file that a person named as the source of a value; it is known by its sha256 and no part of the crate"
+    for sha256, name in {one.evidence.sha256: one.evidence.name for one in kept if one.evidence}.items():
+        yield {
+            "@id": _id("source", sha256),
+            "@type": ["CreativeWork", "prov:Entity"],
+            "name": name,
+            "identifier": sha256,
+            "description": about,
+        }
 
 
 def _value(name: str, told: Mapping[str, Any], unit: str) -> Entity:
@@ -116,7 +154,8 @@ def _value(name: str, told: Mapping[str, Any], unit: str) -> Entity:
 def _action(source: Source, one: Experiment, run: ExperimentRun, values: tuple[list[Entity], list[Entity], list[Entity]]) -> Entity:
     given, results, bench = values
     plan = {"@id": _proposal_id(one.approved)}
-    agents = [{"@id": _id("person", name)} for name in dict.fromkeys(_people(one.approved))]
+    people = (*_people(one.approved), *(answer.person for answer in answers_to(source, run)))
+    agents = [{"@id": _id("person", name)} for name in dict.fromkeys(people)]
     files = [{"@id": "measurements.csv"}] if results else []
     error = {"error": f"{run.status}: {run.reason or 'no reason is known'}"} if _ENDS[run.status] == _FAILED else {}
     return {

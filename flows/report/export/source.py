@@ -100,6 +100,7 @@ _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "runs": ("run_key",),
     "measurements": ("run_key", "target", "replicate", "revision"),
     "answers": ("answer_id",),
+    "work_answers": ("answer_id",),
     "restrictions": ("restriction_id",),
 }
 """What names a row of a table."""

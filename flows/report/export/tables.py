@@ -11,6 +11,7 @@ from flows.report.export.measurements import measurements_table
 from flows.report.export.proposals import proposals_table
 from flows.report.export.runs import runs_table
 from flows.report.export.source import Source
+from flows.report.export.work import work_answers_table
 
 TABLES: Final[Mapping[str, Callable[[Source], Table]]] = {
     "experiments": experiments_table,
@@ -20,6 +21,7 @@ TABLES: Final[Mapping[str, Callable[[Source], Table]]] = {
     "decisions": decisions_table,
     "signatures": signatures_table,
     "answers": answers_table,
+    "work_answers": work_answers_table,
     "restrictions": restrictions_table,
     "adaptations": adaptations_table,
     "events": events_table,

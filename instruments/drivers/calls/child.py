@@ -166,16 +166,14 @@ def beside_file(module_name: str, folder: str) -> str | None:
     return next((path for path in (f"{stem}.py", os.path.join(stem, "__init__.py")) if os.path.isfile(path)), None)
 
 
-def check_signature(name: str, function: Callable[..., Any], arguments: Sequence[str]) -> None:
-    """Refuse a function that cannot be called with these arguments by their names."""
-    if inspect.iscoroutinefunction(function):
-        raise Failed("signature", f"{name} is asynchronous; expected a plain function")
+def check_signature(name: str, function: Callable[..., Any], arguments: Sequence[str], *before: Any) -> None:
+    """Refuse a function that cannot be called with these arguments by their names, after what it is given before them."""
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
         return  # written in C: only the call itself tells
     try:
-        signature.bind(**dict.fromkeys(arguments))
+        signature.bind(*before, **dict.fromkeys(arguments))
     except TypeError as error:
         raise Failed("signature", f"{name}{signature} cannot be called with {', '.join(arguments) or 'nothing'}: {error}") from error
 
@@ -193,11 +191,11 @@ def complaint(error: BaseException) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         return f"{type(error).__name__}: {error.msg} ({os.path.basename(error.filename)}, line {error.lineno})"
     said = (str(error).splitlines() or [""])[0]
-    ours = os.path.abspath(__file__)
+    ours = os.path.dirname(os.path.abspath(__file__))
     frames = [
         one
         for one in traceback.extract_tb(error.__traceback__)
-        if os.path.abspath(one.filename) != ours and "importlib" not in one.filename
+        if os.path.dirname(os.path.abspath(one.filename)) != ours and "importlib" not in one.filename
     ]
     where = f" ({os.path.basename(frames[-1].filename)}, line {frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}{': ' if said else ''}{said}{where}"
@@ -366,12 +364,20 @@ class Child:
     def serve(self) -> None:
         """Carry out what is asked until nobody is left who asks."""
         with contextlib.suppress(ConnectionError), self.host.makefile("r", encoding="utf-8") as lines:
-            for line in lines:
+            while line := self.heard(lines):
                 request = json.loads(line)
                 if "open" not in request:
-                    self.carry_out(request)
+                    self.answer(request)
                 elif not self.open(request):
                     return
+
+    def heard(self, lines: IO[str]) -> str:
+        """Wait for the next line; empty where nobody is left who asks."""
+        return lines.readline()
+
+    def answer(self, request: dict[str, Any]) -> None:
+        """Do what a request asks."""
+        self.carry_out(request)
 
     def open(self, request: dict[str, Any]) -> bool:
         """Import what is declared and look at it; nothing of it is called."""
@@ -379,13 +385,8 @@ class Child:
         self.instrument = wanted["instrument"]
         try:
             self.begin(wanted)
-            sources = {}
-            for name, call in wanted["declared"].items():
-                self.declared[name] = call
-                if call["function"]:
-                    self.functions[name], path = find_function(call["function"], wanted["folder"])
-                    check_signature(call["function"], self.functions[name], call["arguments"])
-                    sources[call["function"]] = [path, sha256_of(path)]
+            self.declared = wanted["declared"]
+            sources = self.imported(wanted)
         except Failed as error:
             self.say({"id": request["id"], "error": str(error)})
             return False
@@ -397,6 +398,22 @@ class Child:
             return False
         self.say({"id": request["id"], "opened": {"python": sys.version.split()[0], "sources": sources}})
         return True
+
+    def imported(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        """Import the functions of the calls and look at them; return where each came from, and the hash of that."""
+        sources = {}
+        for name, call in self.declared.items():
+            if call["function"]:
+                self.functions[name], path = find_function(call["function"], wanted["folder"])
+                self.look_at(call, self.functions[name])
+                sources[call["function"]] = [path, sha256_of(path)]
+        return sources
+
+    def look_at(self, call: dict[str, Any], function: Callable[..., Any]) -> None:
+        """Refuse a function that cannot be called as declared."""
+        if inspect.iscoroutinefunction(function):
+            raise Failed("signature", f"{call['function']} is asynchronous; expected a plain function")
+        check_signature(call["function"], function, call["arguments"])
 
     def begin(self, wanted: dict[str, Any]) -> None:
         """Stand where the bench file lies, the only process of this instrument."""
@@ -448,12 +465,16 @@ class Child:
         finally:
             clock.cancel()
 
+    def value_of(self, name: str, arguments: dict[str, Any]) -> Any:
+        """Carry out a call that is no command, and return what it gives back."""
+        return self.functions[name](**arguments)
+
     def ending(self, call: Call, lock: int) -> dict[str, Any]:
         """Return how it ends: its returns, or its error."""
         declared = self.declared[call.request["call"]]
         try:
-            if declared["function"]:
-                value = self.functions[call.request["call"]](**call.request["arguments"])
+            if not declared["command"]:
+                value = self.value_of(call.request["call"], call.request["arguments"])
                 return {"returns": told(value, declared["returns"])}
             returns, text = run_command(declared, call.request["arguments"], lock, call.place)
         except Failed as error:
@@ -472,11 +493,11 @@ def expire(call: Call, limit: float) -> None:
         os.killpg(0, signal.SIGKILL)
 
 
-def main() -> int:
+def main(child: type[Child]) -> int:
     """Serve on the socket whose descriptor is the first argument, leader of a session of its own."""
     with socket.socket(fileno=int(sys.argv[1])) as host:
         try:
-            Child(host).serve()
+            child(host).serve()
         except Stopped:
             return 1
         finally:
@@ -485,4 +506,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(Child))

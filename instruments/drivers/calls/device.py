@@ -81,7 +81,7 @@ class CalledDevice(Device):
     @classmethod
     @override
     def inspected(cls, settings: Settings) -> Mapping[str, tuple[str, str]]:
-        child = ChildProcess.start(settings, lock=None, log=None)
+        child = cls.started(settings, lock=None, log=None)
         try:
             if not child.await_opened(cls.INSPECTION_SECONDS):
                 raise BadInput(f"instrument {settings.name}: its imports did not end within {cls.INSPECTION_SECONDS:g} s")
@@ -92,6 +92,15 @@ class CalledDevice(Device):
         return {name: (str(path), str(sha256)) for name, (path, sha256) in child.opened["sources"].items()}
 
     # ----------------------------------------------------------------- the child
+
+    @classmethod
+    def started(cls, settings: Settings, **more: Any) -> ChildProcess:
+        """Start a child, which opens by itself.
+
+        Raises:
+            DeviceError: Its interpreter cannot be started.
+        """
+        return ChildProcess.start(settings, **more)
 
     def _folder(self) -> Path:
         """Return where the lab keeps what came of calls."""
@@ -123,7 +132,7 @@ class CalledDevice(Device):
         if self._lock is not None:
             self._lock.parent.mkdir(exist_ok=True)
         log = None if self._lock is None else self._lock.with_suffix(".log")
-        self._child = ChildProcess.start(self._settings, lock=self._lock, log=log)
+        self._child = self.started(self._settings, lock=self._lock, log=log)
         return self._child
 
     def _let_go(self) -> None:

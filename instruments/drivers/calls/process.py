@@ -15,9 +15,13 @@ from instruments.lab_processes.process_identity import Process, reap
 from orchestrator.errors import BadInput, DeviceError, Sent
 
 _SIDE: Final = Path(__file__).with_name("child.py")
+_OBJECT_SIDE: Final = Path(__file__).with_name("held.py")
+"""The same, for an instrument that is an object."""
 _SOCKET: Final = 3
 """The descriptor of the child's end."""
 _TURN: Final = 0.02
+_ANSWER_TURN: Final = 0.002
+"""Wall seconds between two looks for an answer that comes as soon as a device has given one."""
 LEAVE_SECONDS: Final = 2.0
 """Wall seconds that an idle child may take to leave once its socket has ended."""
 _LONGEST_LOG: Final = 5_000_000
@@ -29,6 +33,7 @@ class ChildProcess:
 
     def __init__(self, process: Process, line: socket.socket) -> None:
         self.process = process
+        self.started = time.monotonic()
         self._line = line
         self._rest = b""
         self._asked = 0
@@ -40,13 +45,14 @@ class ChildProcess:
         """The last word about each request."""
 
     @classmethod
-    def start(cls, settings: Settings, *, lock: Path | None, log: Path | None) -> Self:
+    def start(cls, settings: Settings, *, lock: Path | None, log: Path | None, made: Mapping[str, Any] | None = None) -> Self:
         """Start it and let it open; nothing of what is declared is called.
 
         Args:
             settings: Of its instrument.
             lock: What it holds for as long as it lives; None for one that carries out no call.
             log: Where its output goes; None where nobody keeps it.
+            made: How its object is made; None for an instrument that is none.
 
         Raises:
             DeviceError: Its interpreter cannot be started.
@@ -55,7 +61,7 @@ class ChildProcess:
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                process = _spawn(interpreter, theirs.fileno(), log)
+                process = _spawn(interpreter, _SIDE if made is None else _OBJECT_SIDE, theirs.fileno(), log)
             except OSError as error:
                 ours.close()
                 raise DeviceError(f"{settings.name}: {interpreter} cannot be started: {error.strerror}", sent=Sent.NO) from error
@@ -70,6 +76,7 @@ class ChildProcess:
                     "lock": None if lock is None else str(lock.absolute()),
                     "instrument": settings.name,
                     "declared": declared,
+                    "object": made,
                 }
             }
         )
@@ -126,6 +133,16 @@ class ChildProcess:
                 return False
             time.sleep(_TURN)
 
+    def await_answer(self, number: int, seconds: float) -> dict[str, Any] | None:
+        """Wait for the answer to a request; None where none came in time, or it is gone."""
+        until = time.monotonic() + seconds
+        while True:
+            alive = self.alive  # before listening: what it said last is heard
+            self.listen()
+            if (answer := self.answers.get(number)) is not None or not alive or time.monotonic() > until:
+                return answer
+            time.sleep(_ANSWER_TURN)
+
     @property
     def _has_answered(self) -> bool:
         return self.opened is not None or self.refused is not None
@@ -158,14 +175,14 @@ def interpreter_of(settings: Settings) -> Path:
     return path
 
 
-def _spawn(interpreter: Path, line: int, log: Path | None) -> Process:
+def _spawn(interpreter: Path, side: Path, line: int, log: Path | None) -> Process:
     """Start it like a detached process; its end of the socket alone is handed on, so that each side sees the other's end."""
     if log is not None and log.exists() and log.stat().st_size > _LONGEST_LOG:
         log.replace(log.with_suffix(".log.1"))
     output = (os.POSIX_SPAWN_OPEN, 1, str(log or os.devnull), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     inputs = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
     files = [(os.POSIX_SPAWN_DUP2, line, _SOCKET), inputs, output, (os.POSIX_SPAWN_DUP2, 1, 2)]
-    command = [str(interpreter), "-u", str(_SIDE), str(_SOCKET)]
+    command = [str(interpreter), "-u", str(side), str(_SOCKET)]
     pid = os.posix_spawn(interpreter, command, dict(os.environ), file_actions=files, setsid=True, setsigmask=())
     process = Process.of(pid)
     if process is None:
@@ -176,6 +193,10 @@ def _spawn(interpreter: Path, line: int, log: Path | None) -> Process:
 def _told(call: DeclaredCall) -> dict[str, Any]:
     return {
         "function": call.function,
+        "set": call.set,
+        "value": call.value,
+        "readback": call.readback,
+        "method": call.method,
         "command": list(call.command),
         "output": call.output,
         "arguments": list(call.arguments),

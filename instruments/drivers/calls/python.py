@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from typing_extensions import override
 
@@ -42,8 +42,9 @@ class PythonFunctions(CalledDevice):
 
 
 def beside(settings: Settings) -> dict[str, bytes]:
-    """Return the modules of the calls' functions that lie beside the bench file, by their paths from there."""
+    """Return the modules of calls' functions, and of what makes an object, that lie beside the bench file, by their paths from there."""
     named = [one for call in settings.calls.values() for one in (call.function, call.simulated) if one is not None]
+    named += [] if settings.made is None else makers(settings.made.make, settings.made.arguments)
     found: dict[str, bytes] = {}
     for module in dict.fromkeys(one.partition(":")[0] for one in named):
         stem = Path(*module.split("."))
@@ -52,3 +53,13 @@ def beside(settings: Settings) -> dict[str, bytes]:
                 found[path.as_posix()] = (settings.folder / path).read_bytes()
                 break
     return found
+
+
+def makers(make: str, given: Any) -> list[str]:
+    """Return all that makes an object: its own maker, and those within what it is made with."""
+    if isinstance(given, Mapping):
+        inner = [one for name, value in given.items() if name != "make" for one in makers("", value)]
+        return [one for one in (make, str(given.get("make", ""))) if one] + inner
+    if isinstance(given, list | tuple):
+        return [one for value in given for one in makers("", value)]
+    return [make] if make else []

@@ -28,10 +28,15 @@ def values_of(call: DeclaredCall, returns: Mapping[str, Any]) -> dict[str, float
         raise BadInput(f"it returned no {missing[0]!r}; it returned {', '.join(returns) or 'nothing'}, declared: {listed}")
     if strangers := [name for name in returns if name not in call.returns]:
         raise BadInput(f"it returned {strangers[0]!r}, which is not declared; declared: {listed}")
-    return {name: _value(name, spec, *returns[name]) for name, spec in call.returns.items()}
+    return {name: value_of(name, spec, *returns[name]) for name, spec in call.returns.items()}
 
 
-def _value(name: str, spec: ReturnSpec, value: Any, given: str | None) -> float | str:
+def value_of(name: str, spec: ReturnSpec, value: Any, given: str | None) -> float | str:
+    """Return one value as it was declared.
+
+    Raises:
+        BadInput: One line, as of `values_of`.
+    """
     if isinstance(value, dict) and "no value" in value:
         raise BadInput(f"it returned {name} = {value['no value']}; expected {_expected(spec)}")
     if spec.unit is None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from math import fsum
 from statistics import median
 from typing import Any, Final
 
@@ -38,11 +39,11 @@ def lab_time(procedure: Procedure, history: History, steps: Sequence[Step], befo
 
 
 def _surplus(procedure: Procedure, history: History) -> Iterator[float]:
-    """Yield how much longer than their waits and holds completed runs took, the latest first."""
+    """Yield how much longer than their waits and holds completed runs took, the latest first; waiting for people is none of it."""
     for run in reversed(history.attempts()):
-        if run.status is RunStatus.COMPLETED and run.started_lab is not None and run.ended_lab is not None:
+        if run.status is RunStatus.COMPLETED and run.active_lab:
             steps = history.proposals[run.approval].steps
-            yield max(0.0, run.ended_lab - run.started_lab - procedure.lab_seconds(steps))
+            yield max(0.0, fsum(end - begin for begin, end in run.active_lab) - procedure.lab_seconds(steps))
 
 
 def _runs(count: int) -> str:
