@@ -25,7 +25,7 @@ def inspect_calls(bench: BenchFile) -> None:
 
 
 def functions_of(bench: BenchFile) -> tuple[Plugin, ...]:
-    """Return the functions that lie in no file beside the bench file: they are known by their sources' hash, as plug-ins are.
+    """Return what lies in no file beside the bench file: functions, known by their sources' hash as plug-ins are, and objects' packages.
 
     Raises:
         BadInput: One cannot be imported.
@@ -35,9 +35,8 @@ def functions_of(bench: BenchFile) -> tuple[Plugin, ...]:
 
 def _functions(bench: BenchFile) -> Iterator[Plugin]:
     for name, spec in bench.spec.instruments.items():
-        named = [*(one.function for one in spec.calls.values()), spec.object.make if spec.object else None]
-        modules = {one.partition(":")[0] for one in named if one is not None}
-        if all(_lies_beside(bench, module) for module in modules):
+        modules = {one.function.partition(":")[0] for one in spec.calls.values() if one.function is not None}
+        if spec.object is None and all(_lies_beside(bench, module) for module in modules):
             continue
         for function, (source, sha256) in _sources(bench, name).items():
             if not _lies_beside(bench, function.partition(":")[0]):

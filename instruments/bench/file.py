@@ -16,8 +16,8 @@ from pydantic import ValidationError
 from instruments.bench.beside import files_beside
 from instruments.bench.call_spec import ArgumentKeys, CallSpec, ReturnKeys, check_keys, declared_call
 from instruments.bench.delivery import check_delivery
-from instruments.bench.lanes import check_lane
-from instruments.bench.object_spec import check_object, declared_channels, declared_object
+from instruments.bench.lanes import check_lane, check_objects
+from instruments.bench.object_spec import ChannelKeys, ObjectSpec, check_object, declared_channels, declared_object
 from instruments.bench.prices import Price
 from instruments.bench.spec import BenchGeneralSpec, BenchSpec, FunctionSpec, HazardSpec, ParkSpec, StockSpec
 from instruments.drivers.completeness import require_complete
@@ -38,6 +38,8 @@ _LEGAL: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {
     (): tuple(BenchSpec.model_fields),
     ("bench",): tuple(BenchGeneralSpec.model_fields),
     ("instruments", "*", "functions", "*"): tuple(FunctionSpec.model_fields),
+    ("instruments", "*", "object"): tuple(one.alias or name for name, one in ObjectSpec.model_fields.items()),
+    ("instruments", "*", "channels", "*"): tuple(ChannelKeys.model_fields),
     ("instruments", "*", "calls", "*"): tuple(CallSpec.model_fields),
     ("instruments", "*", "calls", "*", "arguments", "*"): tuple(ArgumentKeys.model_fields),
     ("instruments", "*", "calls", "*", "returns", "*"): tuple(ReturnKeys.model_fields),
@@ -358,6 +360,7 @@ def _check_references(bench: BenchFile) -> None:
         if described.delivered_by is not None and described.delivered_by not in bench.spec.instruments:
             raise BadInput(f"stock {stock}: delivered_by {described.delivered_by!r} is no instrument")
     _check_addresses(bench.spec)
+    check_objects(bench.spec)
     _ = bench.constants, bench.positions, bench.hazard_limits, bench.prices
 
 

@@ -9,7 +9,6 @@ from instruments.bench.file import BenchFile
 from instruments.bench.wires import Wires
 from instruments.drivers.calls.kept import END
 from instruments.lab_processes.stop import action_line
-from orchestrator.errors import InstrumentError
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +56,6 @@ def drive(bench: BenchFile, wires: Wires) -> tuple[SafeAction, ...]:
 def _attempt(wires: Wires, instrument: str, action: str) -> SafeAction:
     try:
         wires.of(instrument).attempt(instrument, lambda driver: driver.make_safe(action), seconds=ACTION_SECONDS)
-    except InstrumentError as error:
-        return SafeAction(instrument, action, done=False, reason=str(error))
+    except Exception as error:  # whatever a driver raises, the others are still to be made safe
+        return SafeAction(instrument, action, done=False, reason=str(error) or type(error).__name__)
     return SafeAction(instrument, action, done=True)

@@ -43,7 +43,7 @@ def read_identities(bench: BenchFile, lab: Path) -> dict[str, str]:
         with _host_of(bench, lab, tuple(bench.spec.instruments)) as (_, identities):
             return {name: identities[name] for name in bench.spec.instruments}
     found: dict[str, str] = {}
-    with _wires(bench, lab, "check --connect", tuple(link.endpoint for link in bench.spec.links.values())):
+    with _wires(bench, lab, "check --connect", tuple(wires_of(bench.spec, lanes_of(bench.spec)))):
         for lane in lanes_of(bench.spec):
             with opened(bench.in_lab(lab), lane) as drivers:
                 for name, driver in drivers.items():

@@ -111,7 +111,7 @@ def test_a_call_outlives_its_host_and_the_next_one_attaches(tmp_path: Path, keys
         assert orphan.alive
         assert driver.identify().firmware is None  # no second one is started beside it
         assert driver.reconcile(call(), {}).verdict is StepVerdict.RUNNING
-        with pytest.raises(LinkError, match="a process of an earlier host still carries out a call"):
+        with pytest.raises(LinkError, match="a process of it from before has not left yet"):
             driver.perform(call("r2"))
         (tmp_path / "hold").unlink()
         assert ended(driver, call()).readings[0].value == 120.0

@@ -366,7 +366,7 @@ def test_a_call_outlives_its_host_and_the_next_one_adopts_it(tmp_path: Path) -> 
         orphan = _child(driver)
     with _armed(bench) as driver:
         assert driver.reconcile(_sweep(), {}).verdict is StepVerdict.RUNNING
-        with pytest.raises(LinkError, match="a process of an earlier host still carries out a call") as caught:
+        with pytest.raises(LinkError, match="a process of it from before has not left yet") as caught:
             driver.perform(_apply(1.0))
         assert caught.value.sent is Sent.NO
         (tmp_path / "hold").unlink()

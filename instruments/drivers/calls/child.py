@@ -426,7 +426,7 @@ class Child:
         if wanted["lock"]:
             lock = self.locks.take(wanted["lock"])
             if lock is None:
-                raise Failed("busy", "an earlier process of it still carries out a call")
+                raise Failed("busy", "a process of it from before has not left yet")
             note_process(lock, {"instrument": wanted["instrument"]})
 
     def carry_out(self, request: dict[str, Any]) -> None:

@@ -115,19 +115,19 @@ class CalledDevice(Device):
 
     @property
     def _is_orphaned(self) -> bool:
-        """Whether a child of an earlier life of the host still lives: it finishes its call and leaves."""
+        """Whether a child that was started before, by whatever host, still lives: it finishes what it has in hand and leaves."""
         return (self._child is None or not self._child.alive) and self._lock is not None and is_held(self._lock)
 
     def _living_child(self) -> ChildProcess:
         """Return the child, started anew where it has ended.
 
         Raises:
-            LinkError: One that an earlier host has started still carries out a call.
+            LinkError: One that was started before has not left yet.
         """
         if self._child is not None and self._child.alive and self._child.refused is None:
             return self._child
         if self._is_orphaned:
-            raise LinkError(f"{self._settings.name}: a process of an earlier host still carries out a call", sent=Sent.NO)
+            raise LinkError(f"{self._settings.name}: a process of it from before has not left yet", sent=Sent.NO)
         self._let_go()
         if self._lock is not None:
             self._lock.parent.mkdir(exist_ok=True)

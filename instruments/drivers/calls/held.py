@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import difflib
+import hashlib
 import importlib.util
 import inspect
 import logging
@@ -26,7 +27,7 @@ import os
 import socket
 import sys
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from importlib import metadata
 from typing import IO, TYPE_CHECKING, Any
 
@@ -129,7 +130,19 @@ class ObjectChild(child.Child):
         if inspect.isclass(self.maker):
             self.hold_against(self.maker, (None,))
         self.errors = Errors(self.wanted["package"])
-        return {self.wanted["make"]: [path, child.sha256_of(path)], **super().imported(wanted)}
+        inner = {name: [found, child.sha256_of(found)] for name, found in self.found_within(self.wanted["with"])}
+        own = {self.wanted["make"]: [path, child.sha256_of(path)]}
+        return {**own, **inner, **installed(self.wanted["package"]), **super().imported(wanted)}
+
+    def found_within(self, given: Any) -> Iterator[tuple[str, str | None]]:
+        """Import what makes the parts of what it is made with, and look at it; iterate over each with its file."""
+        parts = list(given.values()) if isinstance(given, dict) else given if isinstance(given, list) else []
+        if isinstance(given, dict) and "make" in given:
+            maker, path = child.find_function(given["make"], self.folder)
+            child.check_signature(given["make"], maker, list(given.get("with", {})))
+            yield given["make"], path
+        for one in parts:
+            yield from self.found_within(one)
 
     def look_at(self, call: dict[str, Any], function: Callable[..., Any]) -> None:
         """Refuse a function that cannot be called as declared, the object first."""
@@ -321,6 +334,17 @@ def version_of(package: str) -> str:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return ""
+
+
+def installed(package: str) -> dict[str, list[str]]:
+    """Return the version of an installed package, and a hash over those of its files as they were installed; nothing where there is none."""
+    try:
+        found = metadata.distribution(package)
+    except metadata.PackageNotFoundError:
+        return {}
+    own = (one for one in found.files or () if one.hash is not None and ".." not in one.parts and ".dist-info" not in one.parts[0])
+    listed = sorted(f"{one} {one.hash.value}" for one in own)
+    return {package: [f"{package} {found.version}", hashlib.sha256("\n".join(listed).encode()).hexdigest()]}
 
 
 if __name__ == "__main__":

@@ -33,11 +33,15 @@ from instruments.drivers.protocol import (
 )
 from orchestrator.domain.lifecycle import StepKind
 from orchestrator.domain.records import Reading
-from orchestrator.errors import BadInput, DeviceError, LinkError, Sent
+from orchestrator.errors import BadInput, DeviceError, InstrumentError, LinkError, Sent
 from orchestrator.numerals import brief
 
 ANSWER_SECONDS: Final = 5.0
 """Wall seconds that a setting, a reading or a safe action may take: a bench host whose threads are silent for eight is replaced."""
+_PATIENCE: Final = 2.5
+"""Wall seconds that a setting or a reading waits for an object that is being set up."""
+SAFE_SECONDS: Final = 4.5
+"""Wall seconds that a safe action waits for an object that is being set up: the next instrument's turn comes after five."""
 _LEAST: Final = 0.5
 """Wall seconds for which an object that is made already is waited for when it is armed again."""
 _ROUNDING: Final = 1e-9
@@ -66,6 +70,8 @@ class ObjectDevice(CalledDevice):
     _staging: int | None = None
     """Number of the request that brings it there, as long as it is unanswered."""
     _is_made = False
+    _on_its_way: Mapping[str, int] = {}
+    """Safe action -> number of its request: the child carries it out as soon as the object is set up, whoever waits for it."""
 
     # ----------------------------------------------------------------- what the bench file says
 
@@ -145,9 +151,9 @@ class ObjectDevice(CalledDevice):
         before = self._child
         child = super()._living_child()
         if child is not before:
-            self._staging, self._is_made = None, False
+            self._staging, self._is_made, self._on_its_way = None, False, {}
             if self._stage is not None:
-                self._staging = child.ask({"stage": self._stage})
+                self._staging = self._request(child, {"stage": self._stage})
         return child
 
     def _bring(self, stage: str) -> Mapping[str, Any] | None:
@@ -173,19 +179,19 @@ class ObjectDevice(CalledDevice):
             return None
         self._staging = None
         if answer is None or "error" in answer:
+            self._on_its_way = {}
             why = self._child.refused or (answer or {}).get("error", "its process ended while it was made")
             raise DeviceError(f"{self._settings.name}: {why}", sent=Sent.MAYBE)
         self._is_made = True
         told: Mapping[str, Any] = answer["told"]
         return told
 
-    def _ask_now(self, what: str, request: Mapping[str, Any], *, patience: float = ANSWER_SECONDS / 2) -> Mapping[str, Any]:
-        """Ask the object, and wait for its answer; one that takes too long is ended, so that it cannot act later.
+    def _ask_now(self, what: str, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Ask the object, and wait for its answer.
 
         Args:
             what: For messages.
             request: For its process.
-            patience: Wall seconds to wait for an object that is still being made or set up.
 
         Raises:
             DeviceError: It is busy, or refuses.
@@ -194,13 +200,24 @@ class ObjectDevice(CalledDevice):
         name, child = self._settings.name, self._living_child()
         if self._is_busy:
             raise DeviceError(f"{name} carries out a call; {what} has to wait for its end", sent=Sent.NO)
-        if self._staged(patience) is None:
+        if self._staged(_PATIENCE) is None:
             raise LinkError(f"{name} is still being set up; {what} has to wait", sent=Sent.NO)
+        return self._answered(child, self._request(child, request), what)
+
+    def _request(self, child: ChildProcess, request: Mapping[str, Any]) -> int:
         try:
-            number = child.ask(request)
+            return child.ask(request)
         except OSError as error:
-            raise LinkError(f"{name}: its process takes no request: {error.strerror}", sent=Sent.MAYBE) from error
-        answer = child.await_answer(number, ANSWER_SECONDS)
+            raise LinkError(f"{self._settings.name}: its process takes no request: {error.strerror}", sent=Sent.MAYBE) from error
+
+    def _answered(self, child: ChildProcess, number: int, what: str) -> Mapping[str, Any]:
+        """Wait for an answer; a process that takes too long for it is ended, so that it cannot act later.
+
+        Raises:
+            DeviceError: It refuses.
+            LinkError: It does not answer.
+        """
+        name, answer = self._settings.name, child.await_answer(number, ANSWER_SECONDS)
         if answer is None:
             why = f"did not end within {ANSWER_SECONDS:g} s and was ended" if child.alive else "was cut short: its process ended"
             child.end()
@@ -330,28 +347,48 @@ class ObjectDevice(CalledDevice):
     @safe
     @override
     def end(self) -> None:
-        """End what it carries out, also what an earlier host has begun; an idle object is let go as its package wants it."""
-        if self._child is not None and self._child.alive and not self._is_busy and self._staged(0.0) is not None:
+        """End what it carries out, also what an earlier host has begun, but for a safe action on its way.
+
+        An idle object is let go as its package wants it.
+        """
+        if self._child is None or not self._child.alive or self._is_busy:
+            super().end()
+        elif not self._is_being_set_up:
             self._let_go()
-        else:
+        elif not self._on_its_way:
             super().end()
 
     def _make_safe_by(self, name: str) -> None:
-        """Carry out a safe action by the child that is at hand, or, where that is busy, gone or silent, by a new one."""
-        is_at_hand = self._child is not None and self._child.alive and self._stage == _ARMED and not self._is_busy
-        if is_at_hand:
+        """Carry out a safe action by the child that is at hand, or, where that is busy, gone, silent or refuses, by a new one."""
+        until = time.monotonic() + SAFE_SECONDS
+        if self._child is not None and self._child.alive and self._stage == _ARMED and not self._is_busy:
             try:
-                self._do(name)
-            except LinkError:
-                pass
+                self._do(name, until)
+            except InstrumentError:
+                if self._is_being_set_up:
+                    raise
             else:
                 return
-        self.end()
+        super().end()  # at once: an object that refuses may have no device left to take leave of
         self._stage = _ARMED
-        self._do(name)
+        self._do(name, until)
 
-    def _do(self, name: str) -> None:
-        declared = self.CALLS[name]
+    def _do(self, name: str, until: float) -> None:
+        declared, child = self.CALLS[name], self._living_child()
         arguments = {argument: spec.default for argument, spec in declared.arguments.items()}
-        told = self._ask_now(name, {"do": name, "arguments": arguments, "heed": False}, patience=ANSWER_SECONDS)
+        if name not in self._on_its_way:
+            number = self._request(child, {"do": name, "arguments": arguments, "heed": False})
+            self._on_its_way = {**self._on_its_way, name: number}
+        if self._staged(max(0.0, until - time.monotonic())) is None:
+            raise LinkError(f"{self._settings.name} is still being set up; {name} goes out as soon as it is", sent=Sent.MAYBE)
+        asked = self._on_its_way[name]
+        self._on_its_way = {one: number for one, number in self._on_its_way.items() if one != name}
+        told = self._answered(child, asked, name)
         self._compare(name, declared, next(iter(arguments.values()), declared.value), told)
+
+    @property
+    def _is_being_set_up(self) -> bool:
+        if self._staging is None or self._child is None or not self._child.alive:
+            return False
+        self._child.listen()
+        return self._staging not in self._child.answers

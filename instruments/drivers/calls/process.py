@@ -55,9 +55,12 @@ class ChildProcess:
             made: How its object is made; None for an instrument that is none.
 
         Raises:
-            DeviceError: Its interpreter cannot be started.
+            DeviceError: Its interpreter is gone, or cannot be started.
         """
-        interpreter = interpreter_of(settings)
+        try:
+            interpreter = interpreter_of(settings)
+        except BadInput as error:
+            raise DeviceError(str(error), sent=Sent.NO) from error
         ours, theirs = socket.socketpair()
         with theirs:
             try:
