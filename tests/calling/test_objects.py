@@ -12,17 +12,22 @@ from pathlib import Path
 import pytest
 
 from instruments.bench.called import dry_calls, functions_of, inspect_calls, needs_stand_in
+from instruments.bench.connect import connect
 from instruments.bench.file import BenchFile, load_bench
-from instruments.bench.safe_state import declared
+from instruments.bench.lanes import lanes_of, wires_of
+from instruments.bench.safe_state import declared, drive
 from instruments.bench.stand_ins import stand_ins
+from instruments.bench.wires import Wires
 from instruments.drivers.calls import held
 from instruments.drivers.calls.device import CalledDevice
 from instruments.drivers.calls.kept import KeptCall
 from instruments.drivers.protocol import Call, Driver, Progress, StepVerdict
+from instruments.lab_processes.endpoint_locks import EndpointLocks
 from instruments.lab_processes.process_identity import Process
 from instruments.supervisor import safe_state_without_host
+from orchestrator.clock import LiveClock
 from orchestrator.domain.lifecycle import StepKind
-from orchestrator.errors import BadInput, DeviceError, LimitError, LinkError, Sent
+from orchestrator.errors import BadInput, DeviceError, LimitError, LinkError, LockHeld, Sent
 from tests.calling import awaited, ended, in_hand, settled
 
 BENCH = """
@@ -197,6 +202,8 @@ def test_a_dry_run_makes_no_object_and_answers_by_a_named_stand_in(tmp_path: Pat
         ({'within = "10 mV"': 'within = "10 mA"'}, r"calls\.apply, within"),
         ({'within = "10 mV"': "pure = true"}, "driver 'pymeasure' reads no 'pure' of a call"),
         ({'make = "thing:Source"': 'make = "thing.Source"'}, r"object.*make"),
+        ({'identity = "id"': 'identiy = "id"'}, r"unknown key .*object\.identiy; legal here: make, with, identity"),
+        ({'read = "output.voltage"': 'reed = "output.voltage"'}, r"unknown key .*volts\.reed; legal here: unit, min, max, read"),
         ({'returns.charge = "C"': 'returns.volts = "V"'}, "'volts' is a channel and is returned by a call"),
         ({'"pymeasure"': '"lads"'}, "driver 'lads' takes no object"),
         ({'safe_state = ["off"]': 'safe_state = ["sweep"]'}, "unknown safe action 'sweep'; legal: end, off"),
@@ -225,6 +232,8 @@ def test_a_driver_of_objects_without_one_says_what_it_needs(tmp_path: Path) -> N
         ),
         (THING.replace("def sweep(self, to)", "def swap(self, to)"), r"Source has no 'sweep'; it has swap"),
         (THING.replace("def sweep(self, to)", "def sweep(self, to, speed)"), "missing a required argument: 'speed'"),
+        (THING.replace("class Adapter", "class Adaptor"), r"thing:Adapter: module thing has no 'Adapter'; it has Adaptor"),
+        (THING.replace("def __init__(self, resource)", "def __init__(self, wire)"), r"thing:Adapter.* cannot be called with resource"),
         (THING.replace("def __init__(self, adapter)", "def __init__(self, wire)"), r"thing:Source.* cannot be called with adapter"),
         (THING.replace('word = "ready"', 'words = "ready"'), "Source has no 'word'; it has words"),
     ],
@@ -234,6 +243,52 @@ def test_check_holds_the_class_against_the_declaration_and_makes_nothing(tmp_pat
     with pytest.raises(BadInput, match=said):
         inspect_calls(bench)
     assert _wire(tmp_path) == []
+
+
+@pytest.mark.slow
+def test_the_package_and_what_makes_its_parts_are_bound_too(tmp_path: Path) -> None:
+    bound = []
+    for content in ("one", "another"):
+        folder = tmp_path / content
+        kept = folder / "pymeasure-9.9.dist-info"
+        kept.mkdir(parents=True)
+        (kept / "METADATA").write_text("Metadata-Version: 2.1\nName: pymeasure\nVersion: 9.9\n")
+        (kept / "RECORD").write_text(f"pymeasure/adapters.py,sha256={content},3\n")
+        bench = _bench(folder, **{'make = "thing:Adapter", with = { resource = "GPIB0::24" }': 'make = "fractions:Fraction"'})
+        bound.append({one.name: one for one in functions_of(bench)})
+    before, after = bound
+    assert before.keys() == {"fractions:Fraction", "pymeasure"}
+    assert before["fractions:Fraction"] == after["fractions:Fraction"]
+    assert before["pymeasure"].source == after["pymeasure"].source == "pymeasure 9.9"
+    assert before["pymeasure"].sha256 != after["pymeasure"].sha256
+
+
+def test_what_is_made_alike_is_one_device_in_whatever_lab_and_by_whatever_interpreter(tmp_path: Path) -> None:
+    def wire(folder: str, **changed: str) -> list[str]:
+        (tmp_path / folder).mkdir()
+        spec = _bench(tmp_path / folder, **changed).spec
+        return wires_of(spec, lanes_of(spec))
+
+    ours = wire("ours")
+    theirs = wire("theirs", **{'driver = "pymeasure"': f'driver = "pymeasure"\noptions = {{ interpreter = "{sys.executable}" }}'})
+    other = wire("other", **{"GPIB0::24": "GPIB0::25"})
+    locks = tmp_path / "locks"
+    with EndpointLocks(ours, what="one", folder=locks):
+        with pytest.raises(LockHeld, match="object://thing:source"):
+            EndpointLocks(theirs, what="two", folder=locks).acquire()
+        with EndpointLocks(other, what="three", folder=locks):
+            pass
+
+
+def test_two_instruments_made_alike_are_refused(tmp_path: Path) -> None:
+    twin = """
+        [instruments.twin]
+        driver = "pymeasure"
+        object = { make = "thing:Source", with = { adapter = { with = { resource = "GPIB0::24" }, make = "thing:Adapter" } } }
+        channels = { word = "text" }
+        """
+    with pytest.raises(BadInput, match="instruments source and twin are the same device: thing:Source"):
+        _bench(tmp_path, more=twin)
 
 
 def test_its_side_needs_nothing_but_the_standard_library() -> None:
@@ -419,6 +474,58 @@ def test_the_safe_state_without_a_host_ends_its_call_and_makes_the_object_anew(t
     assert _wire(tmp_path)[2:4] == ["open GPIB0::24", "enabled False"]
     kept = KeptCall.of(tmp_path / "lab" / "calls", _sweep())
     assert kept.is_begun
+
+
+@pytest.mark.slow
+def test_an_object_that_raises_at_hand_is_made_safe_by_a_new_process(tmp_path: Path) -> None:
+    lost = 'if (HERE / "lost").exists() and (HERE / "lost").read_text() == str(os.getpid()):\n            raise OSError("connection lost")'
+    with _armed(_bench(tmp_path, thing=THING.replace('note("enabled", value)', f'{lost}\n        note("enabled", value)'))) as driver:
+        (tmp_path / "lost").write_text(str(_child(driver).pid))
+        driver.make_safe("off")
+        assert _wire(tmp_path) == ["open GPIB0::24", "open GPIB0::24", "enabled False"]
+
+
+@pytest.mark.slow
+def test_a_safe_action_goes_out_after_a_set_up_that_nobody_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = 'note("open", resource)\n        while (HERE / "slow").exists():\n            time.sleep(0.005)'
+    with _armed(_bench(tmp_path, thing=THING.replace('note("open", resource)', slow))) as driver:
+        (tmp_path / "hold").touch()
+        driver.perform(_sweep())
+        awaited(tmp_path / "wire.log", "begin sweep")
+        (tmp_path / "slow").touch()
+        monkeypatch.setattr("instruments.drivers.calls.objects.SAFE_SECONDS", 0.0)
+        for _ in range(2):
+            with pytest.raises(LinkError, match="source is still being set up; off goes out as soon as it is"):
+                driver.make_safe("off")
+            driver.make_safe("end")
+    (tmp_path / "slow").unlink()
+    awaited(tmp_path / "wire.log", "close")
+    assert _wire(tmp_path) == ["open GPIB0::24", "begin sweep 5.0", "open GPIB0::24", "enabled False", "close"]
+
+
+@pytest.mark.slow
+def test_an_interpreter_that_vanishes_keeps_no_other_instrument_from_its_safe_state(tmp_path: Path) -> None:
+    (tmp_path / "python").symlink_to(sys.executable)
+    second = """
+        [instruments.second]
+        driver = "pymeasure"
+        safe_state = ["off"]
+        object = { make = "thing:Source", with = { adapter = { make = "thing:Adapter", with = { resource = "GPIB0::25" } } } }
+        calls.off = { set = "enabled", value = false, safe = true }
+        """
+    named = {'driver = "pymeasure"\nsafe_state': 'driver = "pymeasure"\noptions = { interpreter = "python" }\nsafe_state'}
+    bench = _bench(tmp_path, more=second, **named)
+    wires = Wires(bench, connect, LiveClock(), lambda: True)
+    wires.start()
+    try:
+        wires.open()
+        (tmp_path / "python").unlink()
+        wires.of("source").call("source", lambda driver: _child(driver).kill())
+        done = {(one.instrument, one.action): one.done for one in drive(bench, wires)}
+    finally:
+        wires.close()
+    assert done == {("source", "off"): False, ("source", "end"): True, ("second", "off"): True, ("second", "end"): True}
+    assert "enabled False" in _wire(tmp_path)
 
 
 # ---------------------------------------------------------------------- machines that are set up

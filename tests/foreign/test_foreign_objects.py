@@ -13,6 +13,7 @@ from instruments.bench.file import BenchFile, load_bench
 from instruments.drivers.calls.device import CalledDevice
 from instruments.drivers.calls.objects import ObjectDevice
 from instruments.drivers.protocol import Call, Driver, Progress, StepVerdict
+from instruments.lab_processes.bench_copies import keep_copy
 from orchestrator.errors import BadInput, DeviceError
 from tests.calling import awaited, ended, in_hand, settled
 from tests.documents.carrying_out import Reader
@@ -164,7 +165,7 @@ def test_a_newcomer_brings_both_from_a_bench_file_to_a_finished_campaign(
 def test_a_source_meter_on_a_simulated_bus_is_set_read_and_made_safe(tmp_path: Path) -> None:
     bench = _bench(tmp_path, KEITHLEY, smu_yaml=SMU)
     inspect_calls(bench)
-    assert [one.name for one in functions_of(bench)] == ["pymeasure.instruments.keithley:Keithley2400"]
+    assert [one.name for one in functions_of(bench)] == ["pymeasure.instruments.keithley:Keithley2400", "pymeasure"]
     with _armed(bench, "smu") as driver:
         assert driver.perform(_call("apply", voltage=12.5)) == {"voltage": 12.5}
         source, current = driver.read(["source", "current"])
@@ -221,7 +222,10 @@ def _dyes(folder: Path) -> BenchFile:
     code = "import asyncio\n" + deck[1].replace("        await robot.dispense", held)
     assert code.count("hold") == 1
     text = re.sub(r"options = .*\n", "", bench[1])
-    return _bench(folder, text, deck_py=code)
+    bench = _bench(folder, text, deck_py=code)
+    lab = folder / "lab"
+    copy = keep_copy(lab, bench.path.name, bench.files, sha256=bench.sha256, origin=bench.folder)
+    return load_bench(copy).in_lab(lab)  # as a host has it that was started again
 
 
 def _mix(key: str) -> Call:
@@ -255,6 +259,7 @@ def test_a_death_in_the_middle_of_a_transfer_asks_a_person_and_pipettes_nothing_
         third = _mix("r3")
         driver.perform(third)
         assert ended(driver, third).progress is Progress.FINISHED
+    assert (tmp_path / "deck-state.json").exists()
     said = log.read_text()
     assert said.count("Aspirating:") == 5
     assert said.count("Setting up the liquid handler.") == 2

@@ -337,13 +337,13 @@ def version_of(package: str) -> str:
 
 
 def installed(package: str) -> dict[str, list[str]]:
-    """Return the version of an installed package, and a hash over those of its files as they were installed; nothing where there is none."""
+    """Return the version of an installed package and a hash over those of its files; nothing where there is none."""
     try:
         found = metadata.distribution(package)
     except metadata.PackageNotFoundError:
         return {}
-    own = (one for one in found.files or () if one.hash is not None and ".." not in one.parts and ".dist-info" not in one.parts[0])
-    listed = sorted(f"{one} {one.hash.value}" for one in own)
+    own = [one for one in found.files or () if ".." not in one.parts and ".dist-info" not in one.parts[0]]
+    listed = sorted(f"{one} {one.hash.value}" for one in own if one.hash is not None)
     return {package: [f"{package} {found.version}", hashlib.sha256("\n".join(listed).encode()).hexdigest()]}
 
 
