@@ -222,9 +222,9 @@ def _dyes(folder: Path) -> BenchFile:
     code = "import asyncio\n" + deck[1].replace("        await robot.dispense", held)
     assert code.count("hold") == 1
     text = re.sub(r"options = .*\n", "", bench[1])
-    bench = _bench(folder, text, deck_py=code)
+    own = _bench(folder, text, deck_py=code)
     lab = folder / "lab"
-    copy = keep_copy(lab, bench.path.name, bench.files, sha256=bench.sha256, origin=bench.folder)
+    copy = keep_copy(lab, own.path.name, own.files, sha256=own.sha256, origin=own.folder)
     return load_bench(copy).in_lab(lab)  # as a host has it that was started again
 
 
