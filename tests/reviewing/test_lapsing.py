@@ -72,8 +72,8 @@ def test_a_bench_file_binds_what_it_always_did_whatever_keys_there_may_be_beside
     bench = parse_bench(BENCH, Path("bench.toml"))
     bound, chemist = bench_binding(bench), bench.spec.instruments["chemist"]
     assert {name: bound[name] for name in BOUND} == BOUND
-    safe = chemist.evolve(calls={"weigh": chemist.calls["weigh"].evolve(safe=True)})
-    spec = bench.spec.evolve(instruments={**bench.spec.instruments, "chemist": safe})
+    safe = chemist.model_copy(update={"calls": {"weigh": chemist.calls["weigh"].model_copy(update={"safe": True})}})
+    spec = bench.spec.model_copy(update={"instruments": {**bench.spec.instruments, "chemist": safe}})
     assert changes(bound, bench_binding(replace(bench, spec=spec))) == "instruments changed"
 
 
