@@ -4,7 +4,6 @@ import json
 import math
 import re
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -167,11 +166,13 @@ def test_a_prior_that_is_not_there_yet_is_made_from_the_file_beside_the_campaign
 
 
 def test_a_campaign_whose_prior_cannot_be_made_is_not_begun_and_leaves_no_lab(tmp_path: Path) -> None:
-    file, told = lab_folder(tmp_path / "lab"), list[str]()
-    file.with_name("past.csv").unlink()
+    def refuse(*_: object) -> None:
+        raise BadInput("there is no past.csv")
+
+    file = lab_folder(tmp_path / "lab")
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(BadInput, match=r"there is no .*csv"):
-        draft(file, kind="dry", folder=None, data=None, by="Ada", make_prior=partial(make_missing_prior, tell=told.append))
+    with pytest.raises(BadInput, match=r"there is no past\.csv"):
+        draft(file, kind="dry", folder=None, data=None, by="Ada", make_prior=refuse)
     assert sorted(tmp_path.rglob("*")) == before
 
 
