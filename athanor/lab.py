@@ -30,6 +30,7 @@ from flows.running.measuring import Changed
 from flows.running.operations import LedgerCheck, Resumed, Standing
 from flows.running.review_operations import Decided, Decision, EditsByNumber
 from flows.running.typed_values import NOTHING, Told, evidence_of, typed_values
+from orchestrator.domain.events import person_named
 from orchestrator.domain.records import CampaignRecord, Proposal
 from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.review import ReviewRequest
@@ -102,7 +103,8 @@ class LabHandle:
         Raises:
             Fault: Something is not safe.
         """
-        stopped = import_module("instruments.lab_processes.stop").stop_bench(self.lab.path, reason=reason, by=by, bench=None)
+        stop_bench = import_module("instruments.lab_processes.stop").stop_bench
+        stopped = stop_bench(self.lab.path, reason=reason, by=person_named(by), bench=None)
         if stopped.unsafe:
             raise Fault(stopped.verdict)
         return (*stopped.lines, stopped.verdict)
@@ -208,11 +210,11 @@ class CampaignHandle:
 
     def pause(self, *, by: str, reason: str) -> CampaignRecord:
         """Let no new experiment begin; the one in hand is finished."""
-        return operations.pause(self.lab, self.name, by=by, reason=reason)
+        return operations.pause(self.lab, self.name, by=person_named(by), reason=reason)
 
     def resume(self, *, by: str, reason: str) -> Resumed:
         """Lift a pause, and unlatch a stopped bench; starting the campaign again then goes on."""
-        return operations.resume(self.lab, self.name, by=by, reason=reason)
+        return operations.resume(self.lab, self.name, by=person_named(by), reason=reason)
 
     def abort(self, *, by: str, reason: str) -> CampaignRecord:
         """End the campaign for good, and the experiment in hand with it.
@@ -220,7 +222,7 @@ class CampaignHandle:
         Raises:
             AthanorError: Something could not be ended, or not be made safe.
         """
-        done = _acts("run").abort(self.lab, self.name, by=by, reason=reason, tell=_nobody)
+        done = _acts("run").abort(self.lab, self.name, by=person_named(by), reason=reason, tell=_nobody)
         for complaint in done.complaints:
             raise complaint
         record: CampaignRecord = done.campaign

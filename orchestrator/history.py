@@ -214,8 +214,9 @@ class History:
         return frozenset(one.run_key for one in self.measurements.values() if one.status is MeasurementStatus.RETRACTED)
 
     def unforgiven(self, runs: Sequence[ExperimentRun]) -> tuple[ExperimentRun, ...]:
-        """Return which of some runs changed, or their values, since a person last resumed the campaign."""
-        keys = [(run.run_key,) for run in runs] + [(*one.key, one.revision) for one in self.measurements.values()]
+        """Return which of some runs changed, or the values reduced from them, since a person last resumed the campaign."""
+        reduced = [one for one in self.measurements.values() if one.by is None and one.retracted_by is None]  # not what people did
+        keys = [(run.run_key,) for run in runs] + [(*one.key, one.revision) for one in reduced]
         later = {key[0] for key in keys if self.seqs[key] > self.campaign.forgiven_seq}
         return tuple(run for run in runs if run.run_key in later)
 

@@ -353,8 +353,18 @@ class ReviewStore(ReadStore, Protocol):
 class RunStore(ReadStore, Protocol):
     """Records what became of runs and what they measured."""
 
-    def answer_work(self, answer: WorkAnswer, *, code: str | None, now: Instant) -> WorkAnswer:
-        """Record what a person says of a step, received when it is the first and they may, else refused with the reason."""
+    def answer_work(self, answer: WorkAnswer, *, code: str | None, now: Instant, stand_in: bool = False) -> WorkAnswer:
+        """Record what is said of a step, received when it is the first and they may, else refused with the reason.
+
+        Args:
+            answer: By a person, or by a dry lab's stand-in.
+            code: A one-time code from the person's sheet.
+            now: When.
+            stand_in: Whether a dry lab's stand-in says it: it has no code, and no person has its name.
+
+        Raises:
+            BadInput: No such run, or a person under a stand-in's name.
+        """
         ...
 
     def settle_work(self, answer: WorkAnswer, *, by: str, now: Instant) -> None:

@@ -318,9 +318,12 @@ class _Checked:
 
     def value(self, made: Mapping[str, Value]) -> float:
         try:
-            return float(self.function(made))
+            value = float(self.function(made))
         except Exception as error:  # other people's code
             raise BadInput(f"{self.name} failed at {dict(made)}: {type(error).__name__}: {error}") from error
+        if not math.isfinite(value):
+            raise BadInput(f"{self.name} gave {value} at {dict(made)}; expected a finite number")
+        return value
 
 
 # ---------------------------------------------------------------------- chance

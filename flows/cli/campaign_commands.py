@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.console import console, emit
-from flows.cli.options import DataOption, FileArgument, JsonOption, LabOption, commands
+from flows.cli.options import DataOption, FileArgument, JsonOption, LabOption, by_option, commands
 from orchestrator.errors import BadInput
 
 app = commands()
@@ -50,7 +50,7 @@ def dry_run(
 @app.command()
 def amend(
     file: FileArgument,
-    by: Annotated[str, typer.Option("--by", help="Who accepts the change.")],
+    by: Annotated[str, by_option("Who accepts the change.")],
     reason: Annotated[str, typer.Option("--reason", help="Why.")],
     lab: LabOption = None,
     data: DataOption = None,

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from flows.cli.console import console
-from flows.cli.options import JsonOption, LabOption, commands
+from flows.cli.options import JsonOption, LabOption, by_option, commands
 from orchestrator.errors import BadInput
 
 app = commands()
@@ -63,7 +63,7 @@ def probe(
         list[str] | None, typer.Option("--set", help="ARGUMENT=VALUE of one setting, sent once you agree; may be given again.")
     ] = None,
     command: Annotated[str | None, typer.Option("--command", help="The setting, where its arguments do not tell it.")] = None,
-    by: Annotated[str, typer.Option("--by", help="With a setting: who sets it.")] = "",
+    by: Annotated[str, by_option("With a setting: who sets it.")] = "",
     reason: Annotated[str, typer.Option("--reason", help="With a setting: why.")] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before it is sent.")] = False,
     lab: LabOption = None,

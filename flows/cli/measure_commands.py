@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flows.cli.console import console, emit
-from flows.cli.options import CampaignArgument, CampaignOption, DataOption, FileArgument, JsonOption, LabOption, ReasonOption, the_lab
+from flows.cli.options import (
+    CampaignArgument,
+    CampaignOption,
+    DataOption,
+    FileArgument,
+    JsonOption,
+    LabOption,
+    ReasonOption,
+    by_option,
+    the_lab,
+)
 from orchestrator.commandline import typed
 
 if TYPE_CHECKING:
@@ -30,7 +40,7 @@ UncertaintyOption = Annotated[
 ]
 EvidenceOption = Annotated[Path | None, typer.Option("--evidence", help="The file it was taken from: its name and sha256 are kept.")]
 MeasuredAtOption = Annotated[str | None, typer.Option("--measured-at", help="When: ISO 8601 with a zone, like 2026-03-01T14:30+01:00.")]
-WhoOption = Annotated[str, typer.Option("--by", help="Who says so; goes into the ledger.")]
+WhoOption = Annotated[str, by_option("Who says so; goes into the ledger.")]
 ReplicateOption = Annotated[int | None, typer.Option("--replicate", min=1, help="Which, where there are several.")]
 
 

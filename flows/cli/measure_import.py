@@ -8,7 +8,7 @@ from rich.table import Table
 
 from flows.cli.console import console, emit
 from flows.cli.measure_commands import follows, resting_lines
-from flows.cli.options import JsonOption, LabOption, ReasonOption
+from flows.cli.options import JsonOption, LabOption, ReasonOption, by_option
 from orchestrator.commandline import typed
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
@@ -28,7 +28,7 @@ def import_results(
     propose_mapping: Annotated[Path | None, typer.Option("--propose-mapping", help="New file for the mapping that is proposed.")] = None,
     sheet: Annotated[str | None, typer.Option("--sheet", help="Sheet of an Excel file, while there is no mapping.")] = None,
     lab: LabOption = None,
-    by: Annotated[str, typer.Option("--by", help="Who brings them; goes into the ledger, and is needed with --yes.")] = "",
+    by: Annotated[str, by_option("Who brings them; goes into the ledger, and is needed with --yes.")] = "",
     reason: ReasonOption = "",
     yes: Annotated[bool, typer.Option("--yes", help="Bring what is shown; else nothing is written.")] = False,
     as_json: JsonOption = False,

@@ -1,11 +1,12 @@
 """Options and arguments that several commands share."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 import typer.core
 
+from orchestrator.domain.events import person_named
 from orchestrator.errors import BadInput
 
 if TYPE_CHECKING:
@@ -21,7 +22,23 @@ CampaignArgument = Annotated[str | None, typer.Argument(help="The campaign; may 
 BenchOption = Annotated[
     Path | None, typer.Option("--bench", help="Bench file to go by while no bench host answers; else the one that the lab has noted.")
 ]
-ByOption = Annotated[str, typer.Option("--by", help="Who says so.")]
+
+
+def person(name: str | None) -> str | None:
+    """Refuse a name that only a dry run's stand-ins have.
+
+    Raises:
+        BadInput: It is one.
+    """
+    return None if name is None else person_named(name)
+
+
+def by_option(told: str) -> Any:
+    """Return the option that says who does something."""
+    return typer.Option("--by", help=told, callback=person)
+
+
+ByOption = Annotated[str, by_option("Who says so.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why.")]
 CampaignOption = Annotated[str | None, typer.Option("--campaign", help="The campaign, where the lab has several.")]
 KindOption = Annotated[

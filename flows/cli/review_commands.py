@@ -17,9 +17,11 @@ from flows.cli.options import (
     KindOption,
     LabOption,
     ReasonOption,
+    by_option,
     commands,
     hand_on,
     kind_of,
+    person,
     the_lab,
 )
 from orchestrator.errors import BadInput
@@ -39,13 +41,13 @@ people_app = typer.Typer(
     help="Who may sign, and their one-time codes.", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None
 )
 RequestArgument = Annotated[int | None, typer.Argument(help="The request's number; may be left out where one is open.")]
-SignerOption = Annotated[str, typer.Option("--by", help="Who says so.")]
+SignerOption = Annotated[str, by_option("Who says so.")]
 
 
 @app.command()
 def suggest(
     values: Annotated[list[str], typer.Option("--set", help="PARAMETER=VALUE, one for each parameter.")],
-    by: Annotated[str, typer.Option("--by", help="Who suggests it: they cannot be the only one to approve it.")],
+    by: Annotated[str, by_option("Who suggests it: they cannot be the only one to approve it.")],
     campaign: CampaignArgument = None,
     reason: ReasonOption = "",
     lab: LabOption = None,
@@ -265,7 +267,7 @@ def review_withdraw(
 
 @people_app.command(name="add")
 def people_add(
-    name: Annotated[str, typer.Argument(help="The person's name, as it is to stand in the ledger.")],
+    name: Annotated[str, typer.Argument(help="The person's name, as it is to stand in the ledger.", callback=person)],
     lab: LabOption = None,
     by: ByOption = "operator",
     as_json: JsonOption = False,

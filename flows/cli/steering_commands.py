@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.cli.console import console
-from flows.cli.options import BenchOption, ByOption, CampaignArgument, LabOption, ReasonOption, commands, the_lab
+from flows.cli.options import BenchOption, ByOption, CampaignArgument, LabOption, ReasonOption, by_option, commands, the_lab
 from orchestrator.commandline import typed
 from orchestrator.errors import BadInput, Fault
 
@@ -85,7 +85,7 @@ def resolve(
     done: Annotated[bool, typer.Option("--done", help="It was carried out; its result is lost.")] = False,
     not_done: Annotated[bool, typer.Option("--not-done", help="It was not carried out: a new attempt may be made.")] = False,
     discard: Annotated[bool, typer.Option("--discard", help="Whatever happened, do not use it.")] = False,
-    by: Annotated[str, typer.Option("--by", help="Who says so.")] = "",
+    by: Annotated[str, by_option("Who says so.")] = "",
     reason: Annotated[str, typer.Option("--reason", help="Why.")] = "",
     lab: LabOption = None,
     bench: BenchOption = None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flows.cli.console import console, emit
-from flows.cli.options import JsonOption, LabOption, commands, the_lab
+from flows.cli.options import JsonOption, LabOption, by_option, commands, the_lab
 from orchestrator.errors import BadInput
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def work(
     words: Annotated[
         list[str] | None, typer.Argument(help="The run's code, as on the work order, then NAME=VALUE for each value.", metavar="[CODE] ...")
     ] = None,
-    by: Annotated[str | None, typer.Option("--by", help="Who has done it.")] = None,
+    by: Annotated[str | None, by_option("Who has done it.")] = None,
     not_done: Annotated[str | None, typer.Option("--not-done", help="It was not done, for this reason: the run has failed.")] = None,
     went_wrong: Annotated[str | None, typer.Option("--went-wrong", help="It went wrong, for this reason: the run has failed.")] = None,
     code: Annotated[str | None, typer.Option("--code", envvar="ATHANOR_CODE", help="A one-time code from your sheet.")] = None,

@@ -8,8 +8,13 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from typing import Any, Final
 
+from pydantic import BaseModel
+
 from flows.plans.stocks import stock_entries
+from instruments.bench.call_spec import CallSpec
 from instruments.bench.file import BenchFile
+from instruments.bench.link_spec import LinkSpec
+from instruments.bench.spec import InstrumentSpec
 from orchestrator.domain.campaign import CampaignFile
 from orchestrator.domain.values import digest
 from orchestrator.plugins import Plugin, is_file
@@ -22,6 +27,13 @@ _SHOWN: Final = 8
 """Changes named in a reason; `athanor amend` has shown all of them."""
 _DIGITS: Final = 16
 """Of a section's digest: it explains, the file's own binds."""
+_LATER_KEYS: Final[Mapping[type[BaseModel], tuple[str, ...]]] = {
+    InstrumentSpec: ("functions", "calls", "object", "channels"),
+    CallSpec: ("set", "value", "readback", "within", "method", "safe"),
+    LinkSpec: ("security",),
+}
+"""Keys of a bench file that came after approvals were bound: at its default each is left out, and what a file without them binds
+stays as it was."""
 _BENCH_SECTIONS: Final = {
     "bench": "bench settings",
     "links": "links",
@@ -68,18 +80,23 @@ def bench_binding(bench: BenchFile, plugins: Iterable[Plugin] = ()) -> dict[str,
         for argument, limit in one.limits.items()
     }
     document = spec.model_dump(mode="json")
-    for one in document["instruments"].values():
-        one.pop("limits")  # each is named by itself
-        if not one["functions"]:
-            one.pop("functions")  # as before there were any: what a file without them binds stays as it was
-        if not one["calls"]:
-            one.pop("calls")  # likewise
-    for link in document["links"].values():
-        if link["security"] is None:
-            link.pop("security")  # likewise
+    for name, link in spec.links.items():
+        _leave_out(document["links"][name], link, LinkSpec)
+    for name, instrument in spec.instruments.items():
+        written = document["instruments"][name]
+        written.pop("limits")  # each is named by itself
+        for call, one in instrument.calls.items():
+            _leave_out(written["calls"][call], one, CallSpec)
+        _leave_out(written, instrument, InstrumentSpec)
     sections = _sections(document, _BENCH_SECTIONS)
     whole = {f"bench{FILE}": f"{DIGEST}{bench.sha256}"}
     return {**whole, **stock_entries(spec.stocks), **constants, **limits, **sections, **plugins_binding(plugins)}
+
+
+def _leave_out(written: dict[str, Any], spec: BaseModel, kind: type[BaseModel]) -> None:
+    for key in _LATER_KEYS[kind]:
+        if getattr(spec, key) == kind.model_fields[key].get_default(call_default_factory=True):
+            written.pop(key)
 
 
 def campaign_binding(file: CampaignFile, prior_sha256: str | None = None) -> dict[str, str]:

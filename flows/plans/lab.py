@@ -92,6 +92,21 @@ def lab_to_ask(folder: Path | None, *, beside: Path) -> Path:
     return lab_folder(None, beside=beside, kind="live") if folder is None else open_lab(folder).path
 
 
+def lab_there(folder: Path | None, *, beside: Path, kind: LabKind) -> Lab | None:
+    """Return the lab that `make_lab` would open, None where it would make one; nothing is written.
+
+    Raises:
+        BadInput: The folder is a lab of the other kind.
+    """
+    path = lab_folder(folder, beside=beside, kind=kind)
+    if not (path / LAB).exists():
+        return None
+    found = open_lab(path)
+    if found.kind != kind and not found.is_unsettled:
+        raise BadInput(f"lab {path} is {found.kind}; this command needs a {kind} one (another folder for --lab)")
+    return Lab(path, kind)
+
+
 def make_lab(folder: Path | None, *, beside: Path, kind: LabKind) -> Lab:
     """Open the lab of a `run` or `dry-run`, made when it is not there: the folder, else the default one beside the campaign file.
 
@@ -101,9 +116,7 @@ def make_lab(folder: Path | None, *, beside: Path, kind: LabKind) -> Lab:
     path = lab_folder(folder, beside=beside, kind=kind)
     if (path / _UNSETTLED).exists():
         _fix_kind(path, kind)
-    new = not (path / LAB).exists()
-    if not new and (found := open_lab(path).kind) != kind:
-        raise BadInput(f"lab {path} is {found}; this command needs a {kind} one (another folder for --lab)")
+    new = lab_there(folder, beside=beside, kind=kind) is None
     try:
         path.mkdir(parents=True, exist_ok=True)
         identity = uuid7()

@@ -13,6 +13,7 @@ from prefect.input import RunInput
 from pydantic import BaseModel, Field, ValidationError, create_model
 
 from flows.review.answering import value_of
+from orchestrator.domain.events import person_named
 from orchestrator.domain.parameters import Parameter
 from orchestrator.domain.records import Proposal
 from orchestrator.domain.review import Answer, Asked, ReviewRequest, Verdict
@@ -134,6 +135,7 @@ def answer_from(
             via="page",
             key=key,
         )
+        person_named(answer.reviewer)
     except ValidationError as error:
         raise explain(error, what="the form") from error
     except (KeyError, TypeError, AttributeError) as error:

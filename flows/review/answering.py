@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from orchestrator.domain.events import person_named
 from orchestrator.domain.review import Answer, Asked, ReviewRequest, Verdict
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import explain
@@ -130,7 +131,7 @@ def answer_of(request: ReviewRequest, answer_id: str, *, reviewer: str, verdicts
     """Return the terminal's answer to a request.
 
     Raises:
-        BadInput: No name.
+        BadInput: No name, or a stand-in's.
     """
     try:
         return Answer(
@@ -138,7 +139,7 @@ def answer_of(request: ReviewRequest, answer_id: str, *, reviewer: str, verdicts
             campaign=request.campaign,
             request_id=request.request_id,
             content_hash=request.content_hash,
-            reviewer=reviewer,
+            reviewer=person_named(reviewer),
             verdicts=tuple(verdicts),
             comment=comment,
             via="terminal",

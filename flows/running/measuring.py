@@ -13,7 +13,7 @@ from flows.plans.ledger import open_campaign
 from flows.plans.snapshots import files_of
 from flows.running.typed_values import Told, check_target
 from orchestrator.domain.entered import Entry
-from orchestrator.domain.events import STAND_IN, Actor
+from orchestrator.domain.events import Actor, person_named
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import Evidence, ExperimentRun, Measurement, Proposal
 from orchestrator.domain.space import SearchSpace
@@ -128,18 +128,13 @@ _Changes = Callable[[History, Objective], tuple[list[Measurement], list[str]]]
 
 
 def _change(lab: Lab, campaign: str | None, changes: _Changes, said: Said) -> Changed:
-    _refuse_stand_in(said)
+    person_named(said.by)
     with open_campaign(lab, campaign) as (store, history):
         _, objective = files_of(history.campaign)
         measurements, known = changes(history, objective)
         if measurements:
             _record(store, lab, [Result(tuple(measurements))], said)
         return Changed(tuple(measurements), _look(store, history), objective, tuple(known))
-
-
-def _refuse_stand_in(said: Said) -> None:
-    if said.by.strip().startswith(STAND_IN.strip()):
-        raise BadInput(f"--by {said.by!r} is no person's name; so begin those of a dry run's stand-ins")
 
 
 def _record(store: Store, lab: Lab, results: Sequence[Result], said: Said) -> None:
@@ -193,8 +188,7 @@ def bring(
     Raises:
         BadInput: Names the row and what is wrong with it; nothing is recorded then.
     """
-    said = Said(by, reason, evidence=evidence)
-    _refuse_stand_in(said)
+    said = Said(person_named(by), reason, evidence=evidence)
     with open_campaign(lab, campaign) as (store, history):
         space, objective = files_of(history.campaign)
         places = _numbered(entries, space, objective, outside=outside)

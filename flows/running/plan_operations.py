@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.plans.amendment import Amendment, amendment_of
-from flows.plans.lab import Lab, LabKind, clock_of, make_lab
-from flows.plans.ledger import open_campaign, open_store, the_campaign
+from flows.plans.lab import Lab, LabKind, clock_of, lab_there, make_lab
+from flows.plans.ledger import has_ledger, open_campaign, open_store, the_campaign
 from flows.plans.plan import Plan, load_plan, stored_plan
 from flows.plans.policy import policy_of
 from flows.plans.simulated import names_of_stand_ins
@@ -70,17 +70,24 @@ def draft(
     plan = load_plan(file, data=data, prior_later=True)
     if kind == "dry" and not plan.needs_wires:
         raise BadInput(f"{file}: a recorded campaign touches no wire; its lab is live")
+    if (there := lab_there(folder, beside=plan.file.path, kind=kind)) is not None:
+        _refuse_known(there, plan.file.name)
+    if plan.lacks_prior:
+        make_prior(plan, data)
+        plan = load_plan(file, data=data)
     lab = make_lab(folder, beside=plan.file.path, kind=kind)
     with open_store(lab, create=True) as store:
-        if any(one.name == plan.file.name for one in store.campaigns()):
-            raise BadInput(f"campaign {plan.file.name} is in the ledger of lab {lab.path} already; results can be brought into it")
-        if plan.lacks_prior:
-            make_prior(plan, data)
-            plan = load_plan(file, data=data)
         named = {"stand_ins": told} if (told := names_of_stand_ins(plan, kind)) else {}
         record = CampaignRecord(name=plan.file.name, snapshot={**plan.snapshot, "rate": 1.0, **named})
         store.create_campaign(record, by=Actor.person(by), now=clock_of(lab, store).now())
     return lab, record
+
+
+def _refuse_known(lab: Lab, campaign: str) -> None:
+    if has_ledger(lab):
+        with open_store(lab, read_only=True) as store:
+            if any(one.name == campaign for one in store.campaigns()):
+                raise BadInput(f"campaign {campaign} is in the ledger of lab {lab.path} already; results can be brought into it")
 
 
 def suggest(lab: Lab, campaign: str | None, values: Sequence[str], *, by: str, reason: str) -> Proposal:

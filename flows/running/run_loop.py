@@ -99,7 +99,7 @@ def _turns(steps: Steps, cycle: Cycle, observe: Observer, leave: threading.Event
         steps.put_to_people()
         if leave.is_set():
             raise Interrupted("interrupted: the bench finishes the run in hand; the same command goes on from there")
-        if steps.stand_ins_answer():
+        if not isinstance(actions[0], Stop) and steps.stand_ins_answer():
             continue
         match actions[0]:
             case Stop(status, reason):

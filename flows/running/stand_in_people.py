@@ -82,10 +82,10 @@ class StandInPeople:
             [self._answer(one) for one in steps_waiting(history, self.bench) if self._is_due(one)] if self.made.stand_ins.people else []
         )
         for answer in answers:
-            self.store.answer_work(answer, code=None, now=self.clock.now())
+            self.store.answer_work(answer, code=None, now=self.clock.now(), stand_in=True)
         results = list(self._results(history))
         for result in results:
-            who = Actor.person(f"{STAND_IN}{result.measurements[0].target}")
+            who = Actor(f"{STAND_IN}{result.measurements[0].target}")
             self.store.record_results([result], by=who, now=self.clock.now())
         return bool(answers or results)
 

@@ -18,7 +18,7 @@ from instruments.host.unattended import unattended
 from instruments.lab_processes.bench_process import host_alive
 from orchestrator.clock import Clock
 from orchestrator.commandline import typed
-from orchestrator.domain.events import BY_COMMAND, STAND_IN
+from orchestrator.domain.events import BY_COMMAND, person_named
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import AnswerStatus
 from orchestrator.domain.run_code import is_code, read_code
@@ -153,15 +153,13 @@ def checked_answer(waiting: WaitingStep, said: StepReply) -> WorkAnswer:
         BadInput: One line.
     """
     what = f"run {waiting.code}, {waiting.step.do}"
-    if said.by.strip().startswith(STAND_IN.strip()):
-        raise BadInput(f"{what}: {said.by!r} is no person's name; so begin those of a dry run's stand-ins")
     try:
         answer = WorkAnswer(
             answer_id=said.answer_id or uuid7(),
             campaign=waiting.run.campaign,
             run_key=waiting.run.run_key,
             step=waiting.step.index,
-            person=said.by,
+            person=person_named(said.by),
             outcome=said.outcome,
             values=dict(said.values),
             reason=said.reason,

@@ -322,7 +322,7 @@ def parse_bench(text: str, path: Path) -> BenchFile:
 
 
 def load_bench(path: Path) -> BenchFile:
-    """Read and check a bench file, and whether its drivers are complete: what was stored of one is not asked again.
+    """Read and check a bench file, whether its drivers are complete and its stocks counted: what was stored is not asked again.
 
     Raises:
         BadInput: One line that names the file, the key, what came and what is legal.
@@ -381,6 +381,9 @@ def _require_complete(bench: BenchFile) -> None:
             require_complete(driver)
         except BadInput as error:
             raise BadInput(f"instrument {name}: driver {spec.driver!r}: {error}") from error
+    for stock, described in bench.spec.stocks.items():
+        if described.delivered_by is not None:
+            check_delivery(stock, described.delivered_by, bench.driver(described.delivered_by).COMMANDS)
 
 
 def _check_drivers(bench: BenchFile) -> None:
@@ -392,9 +395,6 @@ def _check_drivers(bench: BenchFile) -> None:
                 raise BadInput(f"instrument {name}: unknown safe action {action!r}; legal: {legal}")
         check_lane(name, spec, bench.driver(name))
         check_keys(name, spec.calls, bench.driver(name), spec.driver)
-    for stock, described in bench.spec.stocks.items():
-        if described.delivered_by is not None:
-            check_delivery(stock, described.delivered_by, bench.driver(described.delivered_by).COMMANDS)
     _ = bench.envelope
 
 

@@ -5,6 +5,8 @@ from typing import Final, Self
 
 from typing_extensions import override
 
+from orchestrator.errors import BadInput
+
 
 class EventKind(StrEnum):
     """What happened; the words stand in sealed events, so none is ever changed."""
@@ -121,6 +123,17 @@ STAND_IN: Final = "stand-in for "
 """With this begins the name of whatever answers in a person's place in a dry run; no person is called so."""
 
 
+def person_named(name: str) -> str:
+    """Return a person's name as it came.
+
+    Raises:
+        BadInput: It is one of those that a dry run's stand-ins have.
+    """
+    if name.strip().casefold().startswith(STAND_IN.strip()):
+        raise BadInput(f"{name!r} is no person's name; so begin those of a dry run's stand-ins")
+    return name
+
+
 class Actor(str):
     """Who did or decided something, as the ledger writes it: `person NAME`, `rule NAME`, `stand-in for NAME`, or one of the words below."""
 
@@ -128,10 +141,12 @@ class Actor(str):
 
     @classmethod
     def person(cls, *names: str) -> Self:
-        """Return people who acted together, each named once; a stand-in is no person, and acts alone."""
-        if len(names) == 1 and names[0].startswith(STAND_IN):
-            return cls(names[0])
-        return cls(f"person {' and '.join(dict.fromkeys(names))}")
+        """Return people who acted together, each named once.
+
+        Raises:
+            BadInput: A stand-in is among them.
+        """
+        return cls(f"person {' and '.join(dict.fromkeys(map(person_named, names)))}")
 
     @classmethod
     def rule(cls, name: str) -> Self:

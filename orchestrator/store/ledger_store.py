@@ -236,9 +236,10 @@ class LedgerStore(Store):
     # ----------------------------------------------------------------- people's steps
 
     @override
-    def answer_work(self, answer: WorkAnswer, *, code: str | None, now: Instant) -> WorkAnswer:
-        with self._writing(answer.campaign, Actor.person(answer.person), now) as writer:
-            return working.record_work(writer, answer, code)
+    def answer_work(self, answer: WorkAnswer, *, code: str | None, now: Instant, stand_in: bool = False) -> WorkAnswer:
+        by = Actor(answer.person) if stand_in else Actor.person(answer.person)
+        with self._writing(answer.campaign, by, now) as writer:
+            return working.record_work(writer, answer, code, asks_code=not stand_in)
 
     @override
     def settle_work(self, answer: WorkAnswer, *, by: str, now: Instant) -> None:

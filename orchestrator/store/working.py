@@ -17,10 +17,11 @@ from orchestrator.store.ledger import Reader
 _WAITING: Final = (RunStatus.DISPATCHED, RunStatus.RUNNING)
 
 
-def record_work(writer: EventWriter, answer: WorkAnswer, code: str | None) -> WorkAnswer:
+def record_work(writer: EventWriter, answer: WorkAnswer, code: str | None, *, asks_code: bool) -> WorkAnswer:
     """Write an answer: received when it is the first one and whoever gave it may, else refused with the reason.
 
-    The same answer again (a command that was killed after writing, a stored form read twice) changes nothing.
+    Where the lab keeps people a code proves who it was, unless none is asked for: a stand-in could prove nothing. The same answer
+    again (a command that was killed after writing, a stored form read twice) changes nothing.
 
     Raises:
         BadInput: No such run.
@@ -32,8 +33,7 @@ def record_work(writer: EventWriter, answer: WorkAnswer, code: str | None) -> Wo
     if get(writer.ledger, RUNS, answer.run_key) is None:
         raise BadInput(f"there is no run {answer.run_key!r} in this ledger")
     people = {person.name: person for person in everything(writer.ledger, PEOPLE)}
-    asks_code = bool(people) and answer.via != "dry-run"  # nobody is there who could prove anything
-    person = prove(people, answer.person, code, what="person") if asks_code else None
+    person = prove(people, answer.person, code, what="person") if people and asks_code else None
     complaint = _too_late(writer.ledger, answer) or (person if isinstance(person, str) else None)
     judged = answer.evolve(status=AnswerStatus.REFUSED, refusal=complaint) if complaint else answer
     values: list[Frozen] = [judged, *([person] if isinstance(person, Person) else [])]

@@ -1,6 +1,7 @@
 """The empty template: legal, told what it lacks in a line each, and with every section in it as an example that holds."""
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from flows.cli.init import SCAFFOLDS, Template, scaffold
 from flows.plans.description import described
 from flows.plans.plan import load_plan
 from flows.plans.unfilled import unfilled
+from instruments.bench.delivery import delivered
 from instruments.bench.spec import BenchSpec
 from orchestrator.domain.campaign import CampaignSpec
 from orchestrator.errors import BadInput
@@ -49,7 +51,11 @@ def test_check_says_in_a_line_each_what_an_empty_campaign_lacks(tmp_path: Path, 
 def test_its_examples_taken_together_are_a_campaign_that_holds_and_that_a_dry_run_would_answer(tmp_path: Path) -> None:
     file = blank(tmp_path, shown=True)
     assert unfilled(file) == ()
-    told = described(load_plan(file))
+    plan = load_plan(file)
+    assert plan.bench is not None
+    takes = Counter(one.instrument for one in plan.recipe.expand(plan.sample[0]) if delivered(one) > 0)
+    assert all(takes[stock.delivered_by] <= 1 for stock in plan.bench.spec.stocks.values()), "no volume is counted twice"
+    told = described(plan)
     assert told["no_dry_run"] is None
     assert told["stand_ins"].keys() == {"bath", "pump", "chemist"}
 

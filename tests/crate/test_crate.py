@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.report.export import crate_runs
 from flows.report.export.campaign import ExportOptions
 from flows.report.export.crate_check import CACHE, VALIDATOR, judge_crate
 from orchestrator.errors import BadInput, Fault
@@ -41,6 +42,10 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         found[campaign] = folder / f"{name}-out"
         options = ["--crate", "--spectra", "--raw", "--parquet", "--licence", "https://creativecommons.org/licenses/by/4.0/"]
         typed("export", campaign, "--lab", str(lab), "--out", str(found[campaign]), *options)
+    found["dry"] = folder / "dry-out"
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(crate_runs, "STAND_IN", "A")  # Ada is none
+        typed("export", "alum", "--lab", str(lab), "--out", str(found["dry"]), *options)
     return found
 
 
@@ -85,8 +90,18 @@ def test_a_crate_says_who_answered_what_when_and_from_which_file_a_value_was_tak
     assert "#person-Ada" in found
 
 
+def test_a_dry_runs_stand_in_is_software_and_no_person(exported: dict[str, Path]) -> None:
+    found = entities(exported["dry"])
+    assert found["#stand-in-da"]["@type"] == found["#athanor"]["@type"]
+    assert not any(name.startswith("#person-A") for name in found)
+    answers = [one for name, one in found.items() if name.startswith("#answer-")]
+    assert [(one.get("author"), one["prov:wasAttributedTo"]) for one in answers] == [(None, {"@id": "#stand-in-da"})] * 3
+    assert "#stand-in-da" in json.dumps([one["prov:wasAssociatedWith"] for one in found.values() if "prov:wasAssociatedWith" in one])
+    assert "#stand-in-da" not in json.dumps([one["agent"] for one in found.values() if "agent" in one])
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("campaign", ["asked", "cdse-600", "alum"])
+@pytest.mark.parametrize("campaign", ["asked", "cdse-600", "alum", "dry"])
 @pytest.mark.usefixtures("asked")
 def test_roc_validator_finds_a_crate_valid(exported: dict[str, Path], campaign: str) -> None:
     assert judge_crate(exported[campaign]).endswith("valid by rocrate-validator, profile process-run-crate-0.5")

@@ -18,6 +18,7 @@ from flows.plans.plan import Plan, admit, load_plan, means_of, stored_plan
 from flows.plans.policy import policy_of
 from flows.review.by_hand import Editor, proposal_by_hand
 from flows.running.actions import Setup, Steps
+from flows.running.plan_operations import draft
 from flows.studies.missing_prior import make_missing_prior, missing_prior_file
 from flows.studies.priors import make_prior
 from orchestrator.clock import LiveClock
@@ -162,6 +163,17 @@ def test_a_prior_that_is_not_there_yet_is_made_from_the_file_beside_the_campaign
     assert made.prior is not None
     assert told[-1].startswith(f"{file.with_name('priors') / 'cdse.pt'}: prior cdse, sha256 {made.prior.sha256}")
     assert sorted(path.name for path in file.with_name("priors").iterdir()) == ["cdse.md", "cdse.pt"]
+
+
+def test_a_campaign_whose_prior_cannot_be_made_is_not_begun_and_leaves_no_lab(tmp_path: Path) -> None:
+    def refuse(*_: object) -> None:
+        raise BadInput("there is no past.csv")
+
+    file = lab_folder(tmp_path / "lab")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(BadInput, match=r"there is no past\.csv"):
+        draft(file, kind="dry", folder=None, data=None, by="Ada", make_prior=refuse)
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_files_that_make_the_same_prior_are_refused_and_others_make_none(tmp_path: Path) -> None:

@@ -216,6 +216,13 @@ def test_what_a_person_had_not_seen_when_the_campaign_was_resumed_is_not_forgive
     assert why_paused(past.updated(Changes(9, resumed, runs=over))).startswith("6 runs in a row")
 
 
+def test_a_value_that_a_person_tells_and_takes_back_makes_nothing_unforgiven() -> None:
+    resumed = RUNNING.evolve(forgiven_seq=7, adapted=40, adapted_counts="events")
+    past = history(*[late(number, overdue=("y",)) for number in (1, 2, 3)], campaign=resumed)
+    told = measured(3, 1.0, MeasurementStatus.RETRACTED).evolve(by="Ada", retracted_by="Ada")
+    assert ask(past.updated(Changes(9, resumed, measurements=(told,))), budget=50) == (Propose(1),)
+
+
 def test_a_late_value_that_came_after_all_hides_no_failure_of_later() -> None:
     over = [late(number, overdue=("y",)) for number in (1, 2, 3)]
     resumed = RUNNING.evolve(forgiven_seq=7, adapted=40, adapted_counts="events")

@@ -1,6 +1,7 @@
 """What was decided, or is being asked, holds only for the files that people saw; what is asked again says why."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,56 @@ AFTER: Final = {"bench file": "sha256:two", "stock precursor: lot": "A13"}
 
 TARGETS: Final = "sha256:9950de5ca9a71600"
 """What was bound of these targets before a target could come later."""
+
+
+BENCH: Final = """
+[bench]
+name = "b"
+reduction = "identity/1"
+
+[links.line]
+kind = "serial"
+port = "/dev/ttyS0"
+
+[instruments.bath]
+driver = "julabo"
+link = "line"
+limits.temperature = { min = "5 degC", max = "85 degC" }
+safe_state = ["off"]
+
+[instruments.chemist]
+driver = "person"
+
+[instruments.chemist.calls.weigh]
+instructions = "Weigh {mass} of salt."
+arguments = { mass = "mg" }
+returns = { weight = { unit = "mg", min = "0 mg", max = "500 mg" } }
+
+[[procedure.steps]]
+do = "chemist.weigh"
+with = { mass = "5 mg" }
+"""
+BOUND: Final = {
+    "bench settings": "sha256:276c42b1c9cdee04",
+    "links": "sha256:372c5a03809f3403",
+    "instruments": "sha256:94cfc12e48780af1",
+    "procedure": "sha256:3d7f89002fb1e56b",
+    "measured configuration": "sha256:44136fa355b3678a",
+    "infeasible rules": "sha256:da506c8a9c8a9f31",
+    "interlocks": "sha256:4f53cda18c2baa0c",
+    "hazards": "sha256:4f53cda18c2baa0c",
+    "parking": "sha256:4430e7786edc0f84",
+}
+"""What was bound of this bench before an instrument could be an object, and a call could set a property."""
+
+
+def test_a_bench_file_binds_what_it_always_did_whatever_keys_there_may_be_beside() -> None:
+    bench = parse_bench(BENCH, Path("bench.toml"))
+    bound, chemist = bench_binding(bench), bench.spec.instruments["chemist"]
+    assert {name: bound[name] for name in BOUND} == BOUND
+    safe = chemist.model_copy(update={"calls": {"weigh": chemist.calls["weigh"].model_copy(update={"safe": True})}})
+    spec = bench.spec.model_copy(update={"instruments": {**bench.spec.instruments, "chemist": safe}})
+    assert changes(bound, bench_binding(replace(bench, spec=spec))) == "instruments changed"
 
 
 def test_a_target_that_comes_with_its_run_binds_what_it_always_did() -> None:

@@ -1,29 +1,38 @@
 """In a dry run stand-ins answer in people's place: under a name of their own, in the range that is asked for, after their time."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import create_autospec
 
 import pytest
+from typer.main import get_command
 
+from athanor.lab import CampaignHandle
+from flows.cli.main import app
 from flows.plans.lab import Lab
 from flows.plans.ledger import open_store
 from flows.plans.simulated import PeopleSections, SimulatedBench, simulated
+from flows.running.actions import Steps
 from flows.running.measuring import add
 from flows.running.stand_in_people import StandInPeople
 from flows.running.work_operations import StepReply, answer_step, chosen, waiting_work
 from instruments.bench.stand_ins import StandIns
 from instruments.host.unattended import unattended
 from orchestrator.domain.entered import Entered
-from orchestrator.domain.events import Actor
+from orchestrator.domain.events import Actor, EventKind
+from orchestrator.domain.lifecycle import CampaignStatus
+from orchestrator.domain.review import Person, draw_codes
+from orchestrator.domain.work import WorkAnswer
 from orchestrator.errors import BadInput
 from orchestrator.history import History
 from orchestrator.results import Said
 from orchestrator.work import check_person
 from simulators.responses import Room
 from simulators.setting import Setting
+from tests.flow.test_steps import NOW, Box, carry, steps_over
 from tests.people.bench import order
 from tests.people.lab import answers_in, waiting_lab
 from tests.reviewing.scripted import HandClock
@@ -107,6 +116,45 @@ def test_a_stand_in_answers_for_whoever_is_named_and_no_person_takes_its_name(tm
     with pytest.raises(BadInput, match="is no person's name"):
         add(asked, None, "1a-D", lambda _: {"y": Entered(1.0)}, Said("stand-in for y"))
     assert answers_in(asked) == ()
+
+
+@pytest.mark.parametrize("status", [CampaignStatus.ABORTED, CampaignStatus.FINISHED])
+def test_nobody_answers_once_a_campaign_is_over(status: CampaignStatus) -> None:
+    steps = steps_over(Box())
+    over = History.of(steps.setup.store.changes("c")).campaign.evolve(status=status, reason="enough")
+    steps.setup.store.update_campaign(over, kind=EventKind(status), by="test", now=NOW)
+    people = create_autospec(StandInPeople, instance=True)
+    assert carry(Steps(replace(steps.setup, stand_ins=people))).status is status
+    people.act.assert_not_called()
+
+
+def leaves(command: Any) -> Iterator[Any]:
+    yield command
+    for one in getattr(command, "commands", {}).values():
+        yield from leaves(one)
+
+
+def test_no_command_takes_a_stand_ins_name_for_a_persons() -> None:
+    asking = [(one, option) for one in leaves(get_command(app)) for option in one.params if "--by" in option.opts]
+    assert {"pause", "suggest", "work", "amend"} < {one.name for one, _ in asking}
+    for one, option in asking:
+        with pytest.raises(BadInput, match="is no person's name"):
+            option.process_value(one.context_class(one), "Stand-in for chemist")
+
+
+def test_no_other_door_takes_a_stand_ins_name_for_a_persons(tmp_path: Path) -> None:
+    lab, name = waiting_lab(tmp_path, 1), "stand-in for chemist"
+    campaign = CampaignHandle(lab, "c")
+    for does in (campaign.pause, campaign.resume, campaign.abort, campaign.stop):
+        with pytest.raises(BadInput, match="is no person's name"):
+            does(by=name, reason="of my own")
+    with pytest.raises(BadInput, match="is no person's name"):
+        Actor.person("Ada", name)
+    with open_store(lab) as store:
+        run = next(iter(History.of(store.changes("c")).runs))
+        said = WorkAnswer(answer_id="w", campaign="c", run_key=run, step=0, person="Ada", outcome="not-done", reason="no", via="dry-run")
+        store.keep(Person(name="Ada").with_codes(draw_codes(1)), kind=EventKind.PERSON_ADDED, by="test", now=NOW)
+        assert "must give a one-time code" in str(store.answer_work(said, code=None, now=NOW).refusal), "whatever way it claims"
 
 
 @pytest.mark.parametrize(

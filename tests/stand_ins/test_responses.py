@@ -97,6 +97,13 @@ def test_a_function_gets_all_that_is_set_by_name(tmp_path: Path) -> None:
     assert at(room(1, kind="function", function="builtins:len"), 30.0, 4.0) == 2.0
 
 
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_a_function_that_gives_no_finite_number_is_told_as_one_that_fails(value: str, tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text(f"def weight(made):\n    return float({value!r})\n")
+    with pytest.raises(BadInput, match=rf"model\.py:weight gave {value} at .*expected a finite number"):
+        at(room(1, tmp_path, kind="function", function="./model.py:weight"), 30.0, 4.0)
+
+
 @pytest.mark.parametrize(
     ("section", "line"),
     [

@@ -13,7 +13,7 @@ from typing import Any, Final
 from rocrate.model.contextentity import ContextEntity
 from rocrate.rocrate import ROCrate
 
-from flows.report.export.crate_runs import ATHANOR, instruments_of, persons_of, run_entities
+from flows.report.export.crate_runs import ATHANOR, SOFTWARE, agents_of, instruments_of, persons_of, run_entities
 from flows.report.export.folder import NOTE
 from flows.report.export.source import Source, wall
 
@@ -59,7 +59,7 @@ def _crate(source: Source, files: Mapping[str, bytes], licence: str | None) -> R
         crate.add_dataset(dest_path="raw/", properties={"name": "What the instruments sent, a file per sha256", "@type": "Dataset"})
     crate.add_file(dest_path=NOTE, properties=_described("The ledger's head and the hash of each file", NOTE))
     actions: list[str] = []
-    for entity in (*_software(), *instruments_of(source), *persons_of(source), *run_entities(source)):
+    for entity in (*_software(), *instruments_of(source), *agents_of(source), *run_entities(source)):
         crate.add(ContextEntity(crate, entity["@id"], {key: _single(value) for key, value in entity.items() if key != "@id"}))
         if "CreateAction" in entity["@type"]:
             actions.append(entity["@id"])
@@ -82,7 +82,7 @@ def _described(what: str, name: str) -> dict[str, Any]:
 
 
 def _software() -> tuple[dict[str, Any], ...]:
-    athanor = {"@id": ATHANOR, "@type": ["SoftwareApplication", "prov:SoftwareAgent"], "name": "Athanor"}
+    athanor = {"@id": ATHANOR, "@type": SOFTWARE, "name": "Athanor"}
     profile = {"@id": PROFILE, "@type": "CreativeWork", "name": "Process Run Crate", "version": PROFILE.rpartition("/")[2]}
     return {**athanor, "softwareVersion": version("athanor")}, profile
 

@@ -4,17 +4,19 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import Any, Final
 
 from flows.report.experiments import Experiment, newest_measurements
 from flows.report.export.source import Source, wall
 from flows.report.export.work import answers_to
-from orchestrator.domain.events import Actor
+from orchestrator.domain.events import STAND_IN, Actor
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.records import ExperimentRun, Proposal
 
 Entity = dict[str, Any]
 ATHANOR: Final = "#athanor"
+SOFTWARE: Final = ["SoftwareApplication", "prov:SoftwareAgent"]
 _COMPLETED: Final = "http://schema.org/CompletedActionStatus"
 _FAILED: Final = "http://schema.org/FailedActionStatus"
 _ENDS: Final[Mapping[RunStatus, str]] = {
@@ -44,12 +46,27 @@ def _model(spec: Mapping[str, Any]) -> Entity:
     return {**model, **serial, "description": f"driver {spec.get('driver', 'unknown')}"}
 
 
-def persons_of(source: Source) -> tuple[Entity, ...]:
-    """Return the people who suggested, edited, decided, did or told something, by the names that the ledger has."""
+def agents_of(source: Source) -> tuple[Entity, ...]:
+    """Return the people who suggested, edited, decided, did or told something, and a dry run's stand-ins, by name."""
     names = dict.fromkeys(name for one in source.changes.proposals for name in _people(one))
     names |= dict.fromkeys(one.by for one in source.changes.measurements if one.by is not None)
     names |= dict.fromkeys(one.person for one in source.changes.work if one.counts)
-    return tuple({"@id": _id("person", name), "@type": ["Person", "prov:Person"], "name": name} for name in names)
+    return tuple(map(_agent, names))
+
+
+def persons_of(source: Source) -> tuple[Entity, ...]:
+    """Return the people among those who did something."""
+    return tuple(one for one in agents_of(source) if "Person" in one["@type"])
+
+
+def _agent(name: str) -> Entity:
+    if name.startswith(STAND_IN):
+        return {"@id": _agent_id(name), "@type": SOFTWARE, "name": name, "softwareVersion": version("athanor")}
+    return {"@id": _agent_id(name), "@type": ["Person", "prov:Person"], "name": name}
+
+
+def _agent_id(name: str) -> str:
+    return _id("stand-in" if name.startswith(STAND_IN) else "person", name.removeprefix(STAND_IN))
 
 
 def _people(proposal: Proposal) -> Iterator[str]:
@@ -81,7 +98,7 @@ def run_entities(source: Source) -> Iterator[Entity]:
 
 
 def _proposal(proposal: Proposal) -> Entity:
-    people = [_id("person", proposal.author)] if proposal.author is not None else []
+    people = [_agent_id(proposal.author)] if proposal.author is not None else []
     return {
         "@id": _proposal_id(proposal),
         "@type": ["CreativeWork", "prov:Entity", "prov:Plan"],
@@ -110,7 +127,7 @@ def _results(source: Source, run: ExperimentRun) -> Iterator[Entity]:
             told = {"name": one.target, "value": one.accepted, "measurementTechnique": one.reduction, "description": about}
             made: Entity = {"prov:wasGeneratedBy": {"@id": _run_id(run)}}
             if one.by is not None:
-                made["prov:wasAttributedTo"] = {"@id": _id("person", one.by)}
+                made["prov:wasAttributedTo"] = {"@id": _agent_id(one.by)}
             if one.evidence is not None:
                 made["prov:wasDerivedFrom"] = {"@id": _id("source", one.evidence.sha256)}
             yield _value(f"{run.run_key}-{one.target}-{one.replicate}", {**told, **made}, unit)
@@ -126,8 +143,8 @@ def _brought(source: Source, run: ExperimentRun) -> Iterator[Entity]:
             "@type": ["CreativeWork", "prov:Entity"],
             "name": f"answer of {one.person} to step {one.step}: {one.outcome}",
             "text": said,
-            "author": {"@id": _id("person", one.person)},
-            "prov:wasAttributedTo": {"@id": _id("person", one.person)},
+            **({} if one.person.startswith(STAND_IN) else {"author": {"@id": _agent_id(one.person)}}),
+            "prov:wasAttributedTo": {"@id": _agent_id(one.person)},
             **_times(wall(told[0][0]) if told else None, "dateCreated", "prov:generatedAtTime"),
         }
 
@@ -154,8 +171,7 @@ def _value(name: str, told: Mapping[str, Any], unit: str) -> Entity:
 def _action(source: Source, one: Experiment, run: ExperimentRun, values: tuple[list[Entity], list[Entity], list[Entity]]) -> Entity:
     given, results, bench = values
     plan = {"@id": _proposal_id(one.approved)}
-    people = (*_people(one.approved), *(answer.person for answer in answers_to(source, run)))
-    agents = [{"@id": _id("person", name)} for name in dict.fromkeys(people)]
+    names = (*_people(one.approved), *(answer.person for answer in answers_to(source, run)))
     files = [{"@id": "measurements.csv"}] if results else []
     error = {"error": f"{run.status}: {run.reason or 'no reason is known'}"} if _ENDS[run.status] == _FAILED else {}
     return {
@@ -171,16 +187,14 @@ def _action(source: Source, one: Experiment, run: ExperimentRun, values: tuple[l
         **_times(source.wall_of(run, run.ended_lab), "endTime", "prov:endedAtTime"),
         "actionStatus": _ENDS[run.status],
         **error,
-        **({"agent": agents} if agents else {}),
         "prov:used": [plan, *_references(given), *bench],
-        "prov:wasAssociatedWith": [{"@id": ATHANOR}, *agents],
+        **_associated(names),
     }
 
 
 def _imported(source: Source, run: ExperimentRun, given: list[Entity], results: list[Entity]) -> Entity:
     """Describe an experiment that was done elsewhere: nothing is known of it but its configuration, its results and who told them."""
     said = [one for one in source.changes.measurements if one.run_key == run.run_key]
-    agents = [{"@id": _id("person", name)} for name in dict.fromkeys(one.by for one in said if one.by is not None)]
     ended = max((one.measured_at for one in said if one.measured_at is not None), default=None)
     return {
         "@id": _run_id(run),
@@ -193,10 +207,16 @@ def _imported(source: Source, run: ExperimentRun, given: list[Entity], results: 
         "result": [*([{"@id": "measurements.csv"}] if results else []), *_references(results)],
         **_times(ended, "endTime", "prov:endedAtTime"),
         "actionStatus": _COMPLETED,
-        **({"agent": agents} if agents else {}),
         "prov:used": _references(given),
-        "prov:wasAssociatedWith": [{"@id": ATHANOR}, *agents],
+        **_associated(one.by for one in said if one.by is not None),
     }
+
+
+def _associated(names: Iterable[str]) -> Entity:
+    """Name who did something: people where only people may stand, and stand-ins and Athanor beside them."""
+    agents = [_agent(name) for name in dict.fromkeys(names)]
+    people = _references(one for one in agents if "Person" in one["@type"])
+    return {**({"agent": people} if people else {}), "prov:wasAssociatedWith": [{"@id": ATHANOR}, *_references(agents)]}
 
 
 def _times(moment: datetime | None, *names: str) -> Entity:
