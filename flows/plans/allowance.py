@@ -1,19 +1,18 @@
 """What a campaign has used of its budget beside experiments, and whether another run still fits: money, lab time, stocks.
 
-Money is what the doses of its runs cost at the prices that their approvals bind; lab time is for how long they occupied the
-bench, and for runs that have not ended what is expected. Imported runs took nothing.
+Money is what the doses of its runs cost at the prices that their approvals bind; lab time is for how long at least one of them
+occupied the bench, and for runs that have not ended what is expected. Imported runs took nothing.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import fsum
 from typing import Any, Final
 
 from flows.plans.stocks import Lot, StockBook, dosed, needed, prices_of
 from instruments.bench.file import BenchFile
 from orchestrator.domain.budget import Budget
 from orchestrator.domain.lifecycle import ProposalStatus, RunStatus
-from orchestrator.domain.records import ExperimentRun, Proposal, Step
+from orchestrator.domain.records import ExperimentRun, Proposal, Step, covered
 from orchestrator.errors import BadInput
 from orchestrator.history import History
 from orchestrator.ports import ReadStore
@@ -59,18 +58,15 @@ class Allowance:
     def used(self, history: History, *, waiting: bool) -> Amounts:
         """Sum what the campaign's runs have taken; with those that are approved and wait where these count too."""
         own = [run for run in history.runs.values() if not run.is_imported]
-        return _sum(self._of_run(history, run, waiting=waiting) for run in own)
+        ended = {"lab_time": covered(span for run in own for span in run.active_lab)}
+        return _sum((ended, *(self._of_run(history, run, waiting=waiting) for run in own)))
 
     def _of_run(self, history: History, run: ExperimentRun, *, waiting: bool) -> Amounts:
         proposal = history.proposals[run.approval]
         if run.status is RunStatus.QUEUED:
             return self.needs(history, proposal.steps, proposal.binding) if waiting else {}
-        return {**_priced(dosed(run, proposal), proposal.binding), "lab_time": self._occupied(history, run, proposal)}
-
-    def _occupied(self, history: History, run: ExperimentRun, proposal: Proposal) -> float:
-        if run.ended_lab is not None:
-            return fsum(end - begin for begin, end in run.active_lab)
-        return self.seconds(history, proposal.steps, ()) if run.status.is_open else 0.0
+        expected = self.seconds(history, proposal.steps, ()) if run.status.is_open else 0.0
+        return {**_priced(dosed(run, proposal), proposal.binding), "lab_time": expected}
 
     def needs(self, history: History, steps: Sequence[Step], binding: Mapping[str, str], before: Sequence[Step] = ()) -> Amounts:
         """Return what one run of these steps takes."""
@@ -95,7 +91,7 @@ class Allowance:
             left, more = limit.most - used.get(name, 0.0), needs.get(name, 0.0)
             if more > left + _SLACK * limit.most:
                 there = f"{limit.shown(max(left, 0.0))} of {limit.shown(limit.most)} {limit.unit} left"
-                lines.append(f"budget, {name}: {there}, {limit.shown(more)} needed")
+                lines.append(f"budget, {name.replace('_', ' ')}: {there}, {limit.shown(more)} needed")
         return "; ".join(lines) or None
 
     def fitting(
@@ -203,6 +199,21 @@ def told(one: Mapping[str, Any]) -> str:
     limit = "" if one["limit"] is None else f" of {one['limit']:.4g}"
     rest = "" if one["rest"] is None else f"; the experiments that are left take about {one['rest']:.4g} more"
     return f"{one['used']:.4g}{limit} {one['unit']} used{rest}"
+
+
+def uncounted_before(budget: Budget, history: History) -> str | None:
+    """Say why a limit of money cannot be counted against what has been begun already; None where it can."""
+    if budget.money is None:
+        return None
+    for run in (one for one in history.runs.values() if not one.is_imported):
+        proposal = history.proposals[run.approval]
+        prices, currency = prices_of(proposal.binding), budget.amount[1]
+        for stock, _ in dosed(run, proposal):
+            if stock not in prices:
+                return f"campaign.budget.money: run {run.run_key} took of stock {stock} when it had no price"
+            if prices[stock].currency != currency:
+                return f"campaign.budget.money = {budget.money!r}: run {run.run_key} was paid in {prices[stock].currency}"
+    return None
 
 
 def _priced(volumes: Mapping[Lot, float], binding: Mapping[str, str]) -> dict[str, float]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from flows.plans.allowance import uncounted_before
 from flows.plans.plan import Plan, changed_lines, is_added
 from flows.plans.snapshots import files_of
 from orchestrator.domain.events import EventKind
@@ -112,6 +113,8 @@ def _check_readable(history: History, plan: Plan, changed: Iterable[str]) -> Non
 
 
 def _unreadable(history: History, space: SearchSpace, objective: Objective, plan: Plan) -> Iterator[str]:
+    if (uncounted := uncounted_before(plan.file.spec.campaign.budget, history)) is not None:
+        yield uncounted
     if (old := _columns(space)) != (new := _columns(plan.space)):
         yield f"the parameters' columns were {', '.join(old)} and are {', '.join(new)}"
     if (before := _targets(objective)) != (after := _targets(plan.objective)):

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from instruments.bench.procedure import Procedure
 from orchestrator.domain.lifecycle import RunStatus
-from orchestrator.domain.records import Step
+from orchestrator.domain.records import ExperimentRun, Step
 from orchestrator.history import History
 
 _LOOKED_AT: Final = 10
@@ -39,11 +39,20 @@ def lab_time(procedure: Procedure, history: History, steps: Sequence[Step], befo
 
 
 def _surplus(procedure: Procedure, history: History) -> Iterator[float]:
-    """Yield how much longer than their waits and holds completed runs took, the latest first; waiting for people is none of it."""
-    for run in reversed(history.attempts()):
-        if run.status is RunStatus.COMPLETED and run.active_lab:
+    """Yield how much longer than their waits and holds completed runs took, the latest first; waiting for people is none of it.
+
+    A run that waited for a person shares the bench with others, for which it may have waited too: where they overlap, what it
+    took alone is not known.
+    """
+    runs = history.attempts()
+    for run in reversed(runs):
+        if run.status is RunStatus.COMPLETED and run.active_lab and not any(_overlap(run, one) for one in runs if one is not run):
             steps = history.proposals[run.approval].steps
             yield max(0.0, fsum(end - begin for begin, end in run.active_lab) - procedure.lab_seconds(steps))
+
+
+def _overlap(one: ExperimentRun, other: ExperimentRun) -> bool:
+    return any(begin < until and start < end for begin, end in one.active_lab for start, until in other.active_lab)
 
 
 def _runs(count: int) -> str:

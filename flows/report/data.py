@@ -11,7 +11,7 @@ from flows.report.prior import PriorStory
 from flows.report.spectra import Spectrum, spectra_of
 from flows.report.values import ValueStory, value_stories
 from orchestrator.domain.objective import Objective
-from orchestrator.domain.records import CampaignRecord, ExperimentRun, Measurement, Proposal, Reading
+from orchestrator.domain.records import CampaignRecord, ExperimentRun, Measurement, Proposal, Reading, covered
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.work import WorkAnswer
 from orchestrator.ports import Changes, StoredEvent
@@ -112,7 +112,7 @@ class ReportData(CampaignProgress):
         return (run for one in self.experiments for run in one.attempts)
 
     def _wall_covered(self, spans: Iterable[tuple[float, float]]) -> float:
-        return _covered(sorted(spans)) / self.circumstances.process.rate
+        return covered(spans) / self.circumstances.process.rate
 
 
 def assemble(
@@ -148,12 +148,3 @@ def _leaders(experiments: Iterable[Experiment]) -> list[Experiment]:
     """Return the best few, the best first."""
     scored = [(one.score, -one.index, one) for one in experiments if one.score is not None]
     return [one for *_, one in sorted(scored, key=lambda entry: entry[:2], reverse=True)[:BEST_SPECTRA]]
-
-
-def _covered(spans: list[tuple[float, float]]) -> float:
-    """Length of the union of sorted intervals."""
-    total, reached = 0.0, float("-inf")
-    for start, end in spans:
-        total += max(0.0, end - max(start, reached))
-        reached = max(reached, end)
-    return total

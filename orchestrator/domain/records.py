@@ -1,5 +1,6 @@
 """What was proposed, approved, commanded and measured: the values that the ledger keeps."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal, Self
@@ -154,6 +155,15 @@ class Proposal(Frozen):
         """The sha256 of what an approval binds."""
         steps = [step.model_dump(mode="json") for step in self.steps]
         return digest([self.configuration, steps, self.binding, self.replicates])
+
+
+def covered(spans: Iterable[tuple[float, float]]) -> float:
+    """Return the length of the union of intervals."""
+    total, reached = 0.0, float("-inf")
+    for start, end in sorted(spans):
+        total += max(0.0, end - max(start, reached))
+        reached = max(reached, end)
+    return total
 
 
 class ExperimentRun(Frozen):

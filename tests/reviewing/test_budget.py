@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from typing_extensions import override
 
-from flows.plans.allowance import Allowance, refuse_uncounted, told
+from flows.plans.allowance import Allowance, refuse_uncounted, told, uncounted_before
 from flows.plans.binding import campaign_binding
 from flows.plans.stocks import stock_entries
 from instruments.bench.file import load_bench
@@ -53,7 +53,7 @@ def desk_with(budget: dict[str, Any], *, batch: int = 1, rules: dict[str, Any] =
         ({"money": "20 EUR"}, 3, "budget, money: 2 of 20 EUR left, 6 needed"),
         ({"money": "18 EUR"}, 3, "budget, money: 0 of 18 EUR left, 6 needed"),
         ({"stocks": {"precursor": "5 mL"}}, 2, "budget, stock precursor: 1 of 5 mL left, 2 needed"),
-        ({"lab_time": "15 min"}, 0, "budget, lab_time: 0.25 of 0.25 h left, 0.5 needed"),
+        ({"lab_time": "15 min"}, 0, "budget, lab time: 0.25 of 0.25 h left, 0.5 needed"),
         ({"money": "1000 EUR"}, 8, "budget spent: 8 experiments"),
     ],
 )
@@ -165,3 +165,24 @@ def test_a_limit_that_nothing_is_counted_against_is_refused(budget: dict[str, An
     assert all(name in str(refused.value) for name in names), str(refused.value)
     with pytest.raises(BadInput, match="belongs to a campaign with a bench"):
         refuse_uncounted(Budget.model_validate({"experiments": 3, **budget}), None)
+
+
+def test_money_is_no_limit_where_earlier_runs_had_no_price_or_another_currency() -> None:
+    desk = desk_with({"experiments": 1}, recipe=Priced())
+    desk.run()
+    euros, dollars = (Budget.model_validate({"experiments": 4, "money": money}) for money in ("20 EUR", "20 USD"))
+    assert uncounted_before(euros, desk.history) is None
+    assert "was paid in EUR" in (uncounted_before(dollars, desk.history) or "")
+    unpriced = Desk(in_turn(answer), {"budget": 1, "batch": 1}, NEVER, recipe=Dosing())
+    unpriced.run()
+    assert "had no price" in (uncounted_before(euros, unpriced.history) or "")
+
+
+def test_lab_time_is_for_how_long_at_least_one_run_occupied_the_bench() -> None:
+    desk = desk_with({"experiments": 2}, batch=2)
+    desk.run()
+    first, second = desk.history.attempts()
+    spans = ((first, 0.0, 4000.0, ((1000.0, 3000.0),)), (second, 500.0, 2000.0, ()))
+    runs = {one.run_key: one.evolve(started_lab=start, ended_lab=end, with_people=waits) for one, start, end, waits in spans}
+    used = Allowance(Budget(experiments=2)).used(replace(desk.history, runs=runs), waiting=False)
+    assert used["lab_time"] == 3000.0  # 0 to 2000, and 3000 to 4000: from 2000 on there is only a person who is waited for
