@@ -37,7 +37,7 @@ from policies.bayesian import BayesianPolicy
 from policies.initial import SobolPolicy
 from policies.options import Open
 from policies.registry import build_policy
-from policies.settings import FIRST_BAYESIAN, BayesianSettings
+from policies.settings import BayesianSettings
 
 ANSWERS: Final = Path(__file__).with_name("questions.json")
 SLACK: Final = 1e-3
@@ -126,10 +126,10 @@ def shifted_prior(case: Case) -> Case:
     return replace(case, name=f"{case.name}, prior", learner=learner)
 
 
-def policy_of(question: Question, earlier: str | None = None) -> BayesianPolicy:
+def policy_of(question: Question, **settings: str) -> BayesianPolicy:
     """Return the policy of a question."""
     case = question.case
-    made = build_policy("bayesian", case.space, case.objective, {"initial": 0}, case.learner, earlier=earlier)
+    made = build_policy("bayesian", case.space, case.objective, {"initial": 0, **settings}, case.learner)
     assert isinstance(made, BayesianPolicy)
     return made
 
@@ -137,7 +137,7 @@ def policy_of(question: Question, earlier: str | None = None) -> BayesianPolicy:
 def recorded(question: Question) -> dict[str, Any]:
     """Return what the first version proposes and the value of its acquisition function there."""
     known = measured(question.case, question.measurements, seed=question.seed)
-    (found,) = policy_of(question, FIRST_BAYESIAN).propose(known, count=1, seed=question.seed)
+    (found,) = policy_of(question).propose(known, count=1, seed=question.seed)
     return {"row": dict(found.configuration), "value": found.acquisition}
 
 
@@ -145,11 +145,11 @@ def compared(question: Question, before: dict[str, Any]) -> dict[str, Any]:
     """Return by how much today's search and today's proposal are better than the first version's."""
     case, seed = question.case, question.seed
     known, encoding = measured(case, question.measurements, seed=seed), Encoding(case.space)
-    asked = policy_of(question, FIRST_BAYESIAN).question(known, seed)
+    asked = policy_of(question).question(known, seed)
     with repeatable(seed):
         acquisition = build_acquisition(asked)
         search = Open(BatchedSearch(encoding, DEFAULTS.restarts, DEFAULTS.raw_samples)).best(asked, acquisition)
-    (now,) = policy_of(question).propose(known, count=1, seed=seed)
+    (now,) = policy_of(question, search="together").propose(known, count=1, seed=seed)
     with repeatable(seed), torch.no_grad():
         judge = build_acquisition(replace(asked, apart=False, samples=JUDGES_SAMPLES, seed=seed + JUDGES_SEED))
         ours, theirs = judge(encoding.encode([now.configuration, before["row"]]).unsqueeze(-2)).tolist()

@@ -61,7 +61,7 @@ class Question:
     functions: Functions | None = None
     """Of the surrogate, where they are known already: those of a batch are the same for all of it."""
     apart: bool = False
-    """Whether each combination of components has an acquisition function of its own, as `bayesian/1` had."""
+    """Whether each combination of components has an acquisition function of its own."""
 
     @property
     def goalposts(self) -> Float[Tensor, "n d"]:

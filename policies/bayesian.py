@@ -31,7 +31,7 @@ from policies.options import Open, Options, Rows, best_expected, is_hopeless
 from policies.outlook import best_measured, outlook
 from policies.pool import Pool, candidate_table, done
 from policies.score import Score
-from policies.settings import FIRST_BAYESIAN, POLICY_NAMES, BayesianSettings
+from policies.settings import BATCHED, POLICY_NAMES, BayesianSettings
 
 _EXPECTED: Final = 8
 """Where nothing allowed is measured: so many allowed configurations that the surrogate expects most of are to be improved on."""
@@ -45,16 +45,19 @@ class BayesianPolicy(Policy):
     objective: Objective
     options: BayesianSettings = field(default_factory=BayesianSettings)
     learner: Learner = field(default_factory=GaussianProcessLearner)
-    name: str = POLICY_NAMES["bayesian"]
-    """Name and version; one of before computes its proposals as it did then."""
 
     def __post_init__(self) -> None:
         self.options.refuse_unfit(self.objective)
 
     @property
-    def _first(self) -> bool:
-        """Whether it is the first version: one acquisition function per combination, starts that climb one by one."""
-        return self.name == FIRST_BAYESIAN
+    @override
+    def name(self) -> str:
+        return POLICY_NAMES["bayesian"] if self._apart else BATCHED
+
+    @property
+    def _apart(self) -> bool:
+        """Whether each combination has an acquisition function of its own, and starts climb one by one."""
+        return self.options.search is None
 
     @property
     @override
@@ -204,8 +207,8 @@ class BayesianPolicy(Policy):
             samples=self.options.mc_samples,
             seed=seed,
             expected=None if len(measured) else self._expected(surrogate, score, knowledge, seed),
-            functions=None if self._first else surrogate.functions(),
-            apart=self._first,
+            functions=None if self._apart else surrogate.functions(),
+            apart=self._apart,
         )
 
     def _counting(self, knowledge: Knowledge) -> list[Observation]:
@@ -242,7 +245,7 @@ class BayesianPolicy(Policy):
         return left or pool.legal(pool.without(running), knowledge)
 
     def _search(self, knowledge: Knowledge) -> Search:
-        kind = Search if self._first else BatchedSearch
+        kind = Search if self._apart else BatchedSearch
         return kind(Encoding(self.space, knowledge.restrictions), self.options.restarts, self.options.raw_samples)
 
     def _suggestion(self, question: Question, acquisition: LogImprovement, found: Found) -> Suggestion:

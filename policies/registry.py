@@ -11,7 +11,7 @@ from orchestrator.ports import Policy
 from policies.bayesian import BayesianPolicy
 from policies.initial import SobolPolicy
 from policies.random_search import RandomPolicy
-from policies.settings import FIRST_BAYESIAN, POLICY_NAMES, BayesianSettings, policy_choice
+from policies.settings import BayesianSettings, policy_choice
 
 
 def build_policy(
@@ -20,8 +20,6 @@ def build_policy(
     objective: Objective,
     settings: Mapping[str, Any],
     learner: Learner | None = None,
-    *,
-    earlier: str | None = None,
 ) -> Policy:
     """Build a policy.
 
@@ -31,13 +29,11 @@ def build_policy(
         objective: What is wanted.
         settings: The policy's own.
         learner: Makes the surrogate of a policy that has one; a Gaussian process where it is left out.
-        earlier: Name and version that a proposal to be computed again was made by; today's where it is left out.
 
     Raises:
         BadInput: Unknown kind or setting, or a setting out of range; names the legal ones.
     """
     chosen = policy_choice(kind, space, objective, settings).chosen
     if isinstance(chosen, BayesianSettings):
-        name = FIRST_BAYESIAN if earlier == FIRST_BAYESIAN else POLICY_NAMES[kind]
-        return BayesianPolicy(space, objective, chosen, learner or GaussianProcessLearner(), name)
+        return BayesianPolicy(space, objective, chosen, learner or GaussianProcessLearner())
     return RandomPolicy(space) if kind == "random" else SobolPolicy(space)

@@ -33,6 +33,9 @@ class BayesianSettings(Frozen):
     """Local searches from different starts."""
     raw_samples: Annotated[Whole, Field(ge=16, le=16384)] = 256
     """Points from which the starts are chosen."""
+    search: Literal["together"] | None = None
+    """`together` lets all starts climb at once and draws what was measured once: a proposal takes a fraction of the time. It is on
+    trial: on recorded tables its regret area was 7 % larger, for a reason that is not found yet."""
 
     def refuse_unfit(self, objective: Objective) -> None:
         """Refuse the analytic acquisition function where the score is not Gaussian.
@@ -47,13 +50,13 @@ class BayesianSettings(Frozen):
     def shown(self, space: SearchSpace, *, needs_measurements: bool) -> dict[str, Any]:
         """Return all settings, with the size of the design."""
         size = max(3, space.freedom + 1) if needs_measurements else 0
-        return {**self.model_dump(), "initial": size if self.initial is None else self.initial}
+        return {**self.model_dump(exclude_none=True), "initial": size if self.initial is None else self.initial}
 
 
-POLICY_NAMES: Final = {"bayesian": "bayesian/2", "random": "random/1", "sobol": "sobol/1"}
+POLICY_NAMES: Final = {"bayesian": "bayesian/1", "random": "random/1", "sobol": "sobol/1"}
 """Kind in campaign files -> name and version of the policy."""
-FIRST_BAYESIAN: Final = "bayesian/1"
-"""What proposed before `bayesian/2`: kept so that its proposals can be computed again."""
+BATCHED: Final = "bayesian/2"
+"""What `search = "together"` makes of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,8 @@ class PolicyChoice:
     @property
     def name(self) -> str:
         """Name and version of the policy."""
-        return POLICY_NAMES[self.kind]
+        together = isinstance(self.chosen, BayesianSettings) and self.chosen.search == "together"
+        return BATCHED if together else POLICY_NAMES[self.kind]
 
 
 def policy_choice(

@@ -6,16 +6,18 @@ occupied the bench, and for runs that have not ended what is expected. Imported 
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from flows.plans.stocks import Lot, StockBook, dosed, needed, prices_of
-from instruments.bench.file import BenchFile
 from orchestrator.domain.budget import Budget
 from orchestrator.domain.lifecycle import ProposalStatus, RunStatus
 from orchestrator.domain.records import ExperimentRun, Proposal, Step, covered
 from orchestrator.errors import BadInput
 from orchestrator.history import History
 from orchestrator.ports import ReadStore
+
+if TYPE_CHECKING:  # it loads the drivers' libraries, which a look at a lab has no need of
+    from instruments.bench.file import BenchFile
 
 Amounts = Mapping[str, float]
 """`money` in the bench's currency, `lab_time` in lab seconds, `stock NAME` in mL."""
@@ -166,7 +168,7 @@ class Means:
         return self.stocks.lines(history, binding) | self.allowance.lines(history, binding)
 
 
-def refuse_uncounted(budget: Budget, bench: BenchFile | None) -> None:
+def refuse_uncounted(budget: Budget, bench: "BenchFile | None") -> None:
     """Refuse limits that nothing could be counted against.
 
     Raises:

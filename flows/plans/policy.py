@@ -17,13 +17,12 @@ from orchestrator.ports import Policy
 from policies.registry import build_policy
 
 
-def policy_of(plan: Plan, settings: Mapping[str, Any] | None = None, *, earlier: str | None = None) -> Policy:
+def policy_of(plan: Plan, settings: Mapping[str, Any] | None = None) -> Policy:
     """Build a plan's policy.
 
     Args:
         plan: The campaign's files.
         settings: Those that a proposal was made with, to compute it again; None for the campaign file's own.
-        earlier: Name and version of the policy that it was made by; None for today's.
 
     Raises:
         BadInput: A learner cannot read what the prior holds.
@@ -34,7 +33,7 @@ def policy_of(plan: Plan, settings: Mapping[str, Any] | None = None, *, earlier:
         learner = learner_of(plan.space, plan.objective, spec.surrogate, plan.prior)
     except BadInput as error:
         raise BadInput(f"{plan.file.path}: {error}") from error
-    return build_policy(wanted.kind, plan.space, plan.objective, wanted.settings, learner, earlier=earlier)
+    return build_policy(wanted.kind, plan.space, plan.objective, wanted.settings, learner)
 
 
 def learner_of(space: SearchSpace, objective: Objective, surrogate: SurrogateSpec, prior: PriorFile | None) -> Learner | None:

@@ -7,12 +7,13 @@ from orchestrator.domain.parameters import ContinuousParameter
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
 from policies.registry import build_policy
+from policies.settings import policy_choice
 
 SPACE = SearchSpace(parameters=(ContinuousParameter(name="x", min=0, max=1),))
 ONE = Objective(targets=(Target(name="y", goal="maximise"),))
 
 
-@pytest.mark.parametrize(("kind", "name"), [("bayesian", "bayesian/2"), ("random", "random/1"), ("sobol", "sobol/1")])
+@pytest.mark.parametrize(("kind", "name"), [("bayesian", "bayesian/1"), ("random", "random/1"), ("sobol", "sobol/1")])
 def test_each_kind_builds_its_policy(kind: str, name: str) -> None:
     assert build_policy(kind, SPACE, ONE, {}).name == name
 
@@ -65,6 +66,8 @@ def test_the_analytic_acquisition_is_refused_where_the_score_is_not_gaussian(obj
         build_policy("bayesian", SPACE, objective, {"acquisition": "log-ei"})
 
 
-def test_a_proposal_of_before_is_computed_by_the_policy_of_before() -> None:
-    assert build_policy("bayesian", SPACE, ONE, {}, earlier="bayesian/1").name == "bayesian/1"
-    assert build_policy("bayesian", SPACE, ONE, {}, earlier="sobol/1").name == "bayesian/2"
+def test_a_search_on_trial_is_asked_for_and_is_another_version() -> None:
+    policy = build_policy("bayesian", SPACE, ONE, {"search": "together"})
+    assert policy.name == policy_choice("bayesian", SPACE, ONE, {"search": "together"}).name == "bayesian/2"
+    assert build_policy("bayesian", SPACE, ONE, policy.settings).name == "bayesian/2"
+    assert "search" not in build_policy("bayesian", SPACE, ONE, {}).settings

@@ -38,6 +38,7 @@ TARGETS = {
     ]
 }
 SETTINGS = {"initial": 0, "mc_samples": 64, "restarts": 2, "raw_samples": 64}
+SETTINGS_OF: dict[str, dict[str, Any]] = {"bayesian": SETTINGS, "bayesian together": {**SETTINGS, "search": "together"}}
 
 
 def proposal(kind: str, name: str) -> str:
@@ -45,7 +46,7 @@ def proposal(kind: str, name: str) -> str:
     space, objective = SearchSpace.model_validate(SPACES[name]), Objective.model_validate(TARGETS)
     first = build_policy("sobol", space, objective, {}).propose(Knowledge(), count=5, seed=11)
     observations = tuple(Observation(one.configuration, {"a": index % 3 + 0.1, "b": 2.0 + index}) for index, one in enumerate(first))
-    policy = build_policy(kind, space, objective, SETTINGS if kind == "bayesian" else {})
+    policy = build_policy(kind.partition(" ")[0], space, objective, SETTINGS_OF.get(kind, {}))
     batch = policy.propose(Knowledge(observations=observations), count=2, seed=12345678901234567890 % 2**63)
     return json.dumps([asdict(one) for one in batch], sort_keys=True, default=lambda value: value.model_dump())
 
@@ -56,7 +57,9 @@ PROGRAM = (
 )
 
 
-@pytest.mark.parametrize(("kind", "name"), [("bayesian", name) for name in SPACES] + [("random", "mixed"), ("sobol", "mixed")])
+@pytest.mark.parametrize(
+    ("kind", "name"), [(kind, name) for kind in SETTINGS_OF for name in SPACES] + [("random", "mixed"), ("sobol", "mixed")]
+)
 def test_a_fresh_process_computes_the_same_bits(kind: str, name: str) -> None:
     command = [sys.executable, "-W", "ignore", "-c", PROGRAM, kind, name, "99"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
