@@ -179,7 +179,7 @@ def decide(chromium: Any, page: str, run: str, pictures: Path) -> None:
     resume[0].click()
     form = waited(chromium, lambda driver: driver.find_element(By.CSS_SELECTOR, "[role=dialog]"))
     waited(chromium, lambda _: row(form, 8))
-    assert COMMA in form.text
+    waited(chromium, lambda _: COMMA in form.text)  # a dialog that opens shows its rows before their words
     chromium.save_screenshot(str(pictures / "form.png"))
     rows = [row(form, number) for number in range(1, 9)]
     for label in ("T", "tau", "mix.cd", "mix.se", "mix.ligand", "exposure", "flushes", "reserve", "soak", "rest"):
