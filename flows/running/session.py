@@ -171,17 +171,12 @@ class _Clockwork:
         self.began = now
 
 
-def _refuse_paused(record: CampaignRecord | None, lab: Path) -> None:
+def _refuse_paused(record: CampaignRecord | None, store: Store, lab: Path) -> None:
     if record is None or record.status in (CampaignStatus.DRAFT, CampaignStatus.RUNNING):
         return
     if record.status is CampaignStatus.ABORTED:
         raise BadInput(f"campaign {record.name} was aborted ({record.reason}); choose another name")
-    if record.reason == "unknown":
-        raise NeedsPerson(
-            f"campaign {record.name} is paused: a run's outcome is unknown; "
-            f"`{typed('status', '--lab', lab)}` names it, and the command that settles it"
-        )
-    raise NeedsPerson(f"campaign {record.name} is paused ({record.reason}); `{typed('resume', record.name, '--lab', lab)}` lifts it")
+    raise NeedsPerson(_what_next(History.of(store.changes(record.name)), record.reason, lab))
 
 
 @dataclass(frozen=True)
@@ -207,7 +202,7 @@ class _Session:
         if record is not None and record.status is CampaignStatus.FINISHED:
             self._end_processes()  # an earlier command may have died between its last event and this
             return SessionEnd(record.name, self.lab.path, record.status, record.reason, write_report_of(self.store, record, self.lab), None)
-        _refuse_paused(record, self.lab.path)
+        _refuse_paused(record, self.store, self.lab.path)
         self.laps.lap("reading")
         with failed_start_leaves_nothing(self.lab.path) if self.plan.needs_wires else nullcontext() as start:
             return self._carry_on(record, start)
@@ -385,12 +380,13 @@ class _Session:
         return f"; {' and '.join(left)} {goes_on}, `{typed('abort', self.name, '--lab', self.lab.path)}` ends the campaign and them"
 
 
-def _what_next(history: History, reason: str, lab: Path) -> str:
-    if reason == "unknown":
-        unknown = unknown_runs(history)[0].run_key
+def _what_next(history: History, reason: str | None, lab: Path) -> str:
+    """Say why a paused campaign does not go on, and what a person types to lift it."""
+    if unknown := unknown_runs(history):
+        key = unknown[0].run_key
         return (
-            f"run {unknown}: nobody saw how it ended; look at the bench, then type: "
-            f"{typed('resolve', unknown, '--lab', lab)} --done | --not-done | --discard --reason TEXT --by NAME"
+            f"run {key}: nobody saw how it ended; look at the bench, then type: "
+            f"{typed('resolve', key, '--lab', lab)} --done | --not-done | --discard --reason TEXT --by NAME"
         )
     resume = typed("resume", history.campaign.name, "--lab", lab)
     return f"campaign {history.campaign.name} is paused ({reason}); `{resume}` lifts it"

@@ -15,6 +15,7 @@ from flows.running import operations, run_operations
 from flows.running.actions import Setup, Steps
 from flows.running.recording import Recorder
 from flows.running.run_loop import Ended
+from flows.running.session import _refuse_paused
 from flows.running.unattended_runs import record_verdict
 from instruments.bench.spec import StockSpec
 from instruments.host.journal import Journal
@@ -31,7 +32,7 @@ from orchestrator.domain.parameters import ContinuousParameter
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, Proposal, Provenance, Reading, RunRequest, Step
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.work import WorkAnswer
-from orchestrator.errors import BadInput, HostError
+from orchestrator.errors import BadInput, HostError, NeedsPerson
 from orchestrator.history import History
 from orchestrator.store.sql import SqlStore
 from policies.random_search import RandomPolicy
@@ -297,6 +298,21 @@ def test_resolve_ends_with_what_the_run_counts_as_and_what_is_to_be_done_next(
     resolve("r1", verdict == "done", verdict == "not-done", verdict == "discard", lab=place.lab.path, by="Ada", reason="seen")
     last = capsys.readouterr().out.splitlines()[-1]
     assert last.startswith(f"run r1 is settled: {verdict} (seen, by Ada); {told}")
+    place.store.close()
+    place.journal.close()
+
+
+@pytest.mark.parametrize("reason", ["unknown", "lunch (by Ada)"])
+def test_a_paused_campaign_is_refused_with_the_line_that_settles_its_unknown_run(place: Place, reason: str) -> None:
+    """Also to a command that comes after the one that paused it: that one may have died before it said so."""
+    place.run(1, RunStatus.UNKNOWN)
+    place.steer(CampaignStatus.PAUSED, reason)
+    with pytest.raises(NeedsPerson, match=r"^run r1: nobody saw how it ended; .*athanor resolve r1 .*--done \| --not-done \| --discard"):
+        _refuse_paused(place.history().campaign, place.store, place.lab.path)
+    resolve("r1", False, False, True, lab=place.lab.path, by="Ada", reason="seen")
+    place.steer(CampaignStatus.PAUSED, reason)
+    with pytest.raises(NeedsPerson, match="athanor resume c"):
+        _refuse_paused(place.history().campaign, place.store, place.lab.path)
     place.store.close()
     place.journal.close()
 
