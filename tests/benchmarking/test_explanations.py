@@ -71,6 +71,7 @@ def test_the_tables_count_seeds() -> None:
     assert "| none | 0 | 0 | 0 | 0 | 0 of 2 |" in channels_table(named)
 
 
+@pytest.mark.long
 def test_one_seed_from_the_command_line_writes_rows_and_prints_both_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--json", str(tmp_path / "out.json"), "--seeds", "1"]) == 0
     rows = json.loads((tmp_path / "out.json").read_text())

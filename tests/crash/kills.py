@@ -10,6 +10,7 @@ import json
 import random
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
@@ -142,13 +143,13 @@ def obey(bed: Bed, laboratory: Laboratory, ended: Ended, found: Sitting) -> None
 def sit_in_turn(
     beds: Sequence[Bed], *, kills: int, seed: int, folder: Path, before: Sequence[Sitting] = (), out: Path | None = None
 ) -> list[Sitting]:
-    """Hold sittings on one bed after the other until there were so many kills; keep what was found after each."""
+    """Hold sittings, each on the bed that has had the fewest, until there were so many kills; keep what was found after each."""
     sittings = list(before)
     while (left := kills - sum(one.struck for one in sittings)) > 0:
-        number = len(sittings)
-        bed, most = beds[number % len(beds)], min(SITTING, left)
-        with closing(bed.make(folder / f"lab{number}", most)) as laboratory:
-            sittings.append(sit(bed, laboratory, kills=most, seed=seed + number // len(beds)))
+        held = Counter(one.bed for one in sittings)
+        bed, most = min(beds, key=lambda one: held[one.name]), min(SITTING, left)
+        with closing(bed.make(folder / f"lab{len(sittings)}", most)) as laboratory:
+            sittings.append(sit(bed, laboratory, kills=most, seed=seed + held[bed.name]))
         if out is not None:
             out.write_text(json.dumps(document(beds, sittings, wanted=kills, seed=seed), indent=1) + "\n")
     return sittings

@@ -215,6 +215,7 @@ def test_endpoints_of_another_bench_file_are_refused(bench: Bench) -> None:
     assert "is of bench file 000000000000" in read_state_file(bench.lab / HOST_ERROR)["error"]
 
 
+@pytest.mark.long
 def test_without_a_supervisor_no_new_run_is_taken_and_no_watchdog_is_fed(bench: Bench) -> None:
     bench.start()
     time.sleep(10.5)

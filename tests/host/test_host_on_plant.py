@@ -96,6 +96,7 @@ def test_a_cdse_run_is_carried_out_from_end_to_end(cdse: PlantBench, plant: Plan
     assert (identities["oven"]["model"], identities["platform"]["serial_number"]) == ("3216", "SP-0042")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("position", "at", "before"),
     [

@@ -245,6 +245,7 @@ def test_a_foreign_oven_is_refused(plant: RunningPlant) -> None:
     driver.close()
 
 
+@pytest.mark.long
 def test_an_oven_left_alone_goes_to_its_safe_temperature_and_says_so(plant: RunningPlant) -> None:
     driver = _driver(plant, "eurotherm-modbus", "oven", oven_settings(watchdog=5.0))
     driver.identify()

@@ -14,7 +14,7 @@ from orchestrator.domain.lifecycle import RunStatus
 from tests.faults.laboratory import Laboratory, eventually
 from tests.plugins.writing import BURETTE, example
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 BUDGET: Final = 6
 KILLS: Final = (("host",), ("campaign",), ("campaign", "supervisor", "host"))

@@ -9,7 +9,7 @@ import pytest
 from orchestrator.domain.lifecycle import RunStatus
 from tests.faults.laboratory import Laboratory
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 PLANT = """[links.third]
 kind = "serial"

@@ -372,6 +372,7 @@ def test_a_second_plant_on_the_folder_is_refused_in_one_line(plant: PlantProcess
     assert b"another plant" in errors
 
 
+@pytest.mark.long
 def test_a_plant_that_is_killed_keeps_its_results_and_a_stopped_one_leaves_nothing_open(tmp_path: Path) -> None:
     first = PlantProcess.start(tmp_path, rate=RATE)
     outcome = asyncio.run(characterise(first, "kept", "A1"))
@@ -391,6 +392,7 @@ def test_a_plant_that_is_killed_keeps_its_results_and_a_stopped_one_leaves_nothi
     assert len([line for line in second.truth("platform", "start") if line["run_key"] == "kept"]) == 1
 
 
+@pytest.mark.long
 def test_a_plant_stops_cleanly_while_a_client_is_connected_and_a_program_runs(tmp_path: Path) -> None:
     plant = PlantProcess.start(tmp_path, rate=1.0)
 

@@ -82,6 +82,7 @@ def kind_of(place: LedgerPlace) -> str:
     return "SQLite" if isinstance(place, Path) else "PostgreSQL"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_client_that_died_or_sleeps_in_mid_transaction_holds_nobody_up_for_long(
     postgres: Server, end: signal.Signals, record_property: Callable[[str, object], None]

@@ -159,6 +159,7 @@ def test_a_file_and_a_ledger_in_memory_agree() -> None:
     run_state_machine_as_test(TwoStores, settings=settings(_SETTINGS, max_examples=12))
 
 
+@pytest.mark.long
 def test_a_server_and_a_ledger_in_memory_agree(postgres: Server) -> None:
     _server.append(postgres)
     run_state_machine_as_test(TwoStores, settings=settings(_SETTINGS, max_examples=6))
