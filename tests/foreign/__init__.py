@@ -27,5 +27,12 @@ def told_by(script: str, *arguments: str) -> dict[str, Any]:
     command = [str(need(BIN / "python")), str(Path(__file__).parent / script), *arguments]
     found = subprocess.run(command, capture_output=True, text=True, timeout=60.0, check=False)
     assert found.returncode == 0, found.stderr
-    answer: dict[str, Any] = json.loads(found.stdout)
+    return last_object(found.stdout)
+
+
+def last_object(said: str) -> dict[str, Any]:
+    """Return the last line that is a JSON object: a client's library may write to its output too, also when all is said."""
+    line = next((line for line in reversed(said.splitlines()) if line.startswith("{")), None)
+    assert line is not None, said
+    answer: dict[str, Any] = json.loads(line)
     return answer

@@ -1,6 +1,5 @@
 """Our LADS server, used by node-opcua: programs, states by subscription, results, the lamp, the unit's lock."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -10,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.foreign import MODULES, NODE, need
+from tests.foreign import MODULES, NODE, last_object, need
 from tests.simulator.plant_process import PlantProcess
 
 pytestmark = [pytest.mark.slow, pytest.mark.foreign]
@@ -35,8 +34,7 @@ def said(plant: PlantProcess, tmp_path_factory: pytest.TempPathFactory) -> dict[
     own = os.environ | {"HOME": str(tmp_path_factory.mktemp("home"))}  # node-opcua keeps certificates there
     done = subprocess.run(words, cwd=NODE, env=own, capture_output=True, text=True, timeout=LIMIT, check=False)
     assert done.returncode == 0, done.stderr
-    seen: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return seen
+    return last_object(done.stdout)
 
 
 def test_a_foreign_client_finds_a_lads_device_and_who_made_it(said: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from instruments.lab_processes.plant_process import ensure_plant, shutdown_plant
 from instruments.trust.certificates import Certificate, make_certificate
 from instruments.trust.folder import TrustFolder
 from instruments.trust.secret import write_private
-from tests.foreign import BIN, need
+from tests.foreign import BIN, last_object, need
 from tests.foreign.test_lads_foreign_client import ABORTED, ABORTING, CLEARING, RUNNING, STOPPED, STOPPING
 from tests.simulator.plant_process import EXAMPLE
 
@@ -61,8 +61,7 @@ def stack(request: pytest.FixtureRequest) -> str:
 def said(stack: str, link: dict[str, Any]) -> dict[str, Any]:
     done = talk(stack, link)
     assert done.returncode == 0, done.stderr
-    seen: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return seen
+    return last_object(done.stdout)
 
 
 def test_it_finds_the_device_and_starts_a_program_with_arguments_by_name(said: dict[str, Any], stack: str, link: dict[str, Any]) -> None:
