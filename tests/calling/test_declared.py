@@ -220,6 +220,17 @@ def test_the_scaffold_of_a_function_is_sound_and_measures_what_the_function_retu
     assert load_plan(campaign).objective.later == {"conductance": None}
 
 
+def test_a_target_in_a_unit_that_what_is_read_does_not_have_is_refused_and_one_that_converts_is_not(tmp_path: Path) -> None:
+    scaffold(tmp_path, Template.FUNCTION)
+    campaign = tmp_path / "campaign.toml"
+    written = campaign.read_text()
+    campaign.write_text(written.replace('name = "conductivity"\nunit = "S/cm"', 'name = "conductivity"\nunit = "mL"'))
+    with pytest.raises(BadInput, match=r"target conductivity is in mL, bench.toml has \w+.conductivity in S/cm; expected units that convert"):
+        load_plan(campaign)
+    campaign.write_text(written.replace('name = "conductivity"\nunit = "S/cm"', 'name = "conductivity"\nunit = "S/m"'))
+    assert load_plan(campaign).objective.units["conductivity"] == "S/m"
+
+
 def test_the_childs_side_is_of_the_standard_library_alone_and_reads_as_python_3_8() -> None:
     tree = ast.parse(Path(child.__file__).read_text(), feature_version=(3, 8))
     named = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
