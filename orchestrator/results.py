@@ -166,6 +166,7 @@ def _the_measurement(
 ) -> Measurement:
     """Return the newest revision of a target's only measurement, or of a replicate of it."""
     own = [one for one in history.measurements.values() if one.key[:2] == (run.run_key, target)]
+    own.sort(key=lambda one: one.replicate)
     found = [one for one in own if (among(one) if replicate is None else one.replicate == replicate)]
     what = f"run {run_name(history, run)}, {target}"
     if not found:

@@ -53,7 +53,8 @@ def import_results(
             console.print(line)
     elif mapping is not None:
         importing.refuse_problems(seen)
-        again = typed("measure", "import", file, "--campaign", campaign, "--mapping", mapping, "--yes", "--by", "NAME")
+        kept = [*(("--lab", lab) if lab is not None else ()), *(("--reason", reason) if reason else ())]
+        again = typed("measure", "import", file, "--campaign", campaign, "--mapping", mapping, *kept, "--yes", "--by", by or "NAME")
         console.print(f"nothing was written; to bring {_count(len(seen.entries), 'result')}: {again}")
 
 

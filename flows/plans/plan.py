@@ -16,19 +16,20 @@ from instruments.bench.hazards import possible_hazards
 from instruments.bench.links import refuse_unhonoured
 from instruments.bench.procedure import Procedure
 from instruments.recorded import RecordedBench
-from instruments.reductions.registry import find_reduction, reduction_plugin
+from instruments.reductions.registry import REDUCTIONS, find_reduction, reduction_plugin
 from models.meta_learning.checkpoint import PriorFile, load_prior
 from orchestrator.commandline import typed
 from orchestrator.datasets import Table, load_table
 from orchestrator.domain.campaign import CampaignFile, load_campaign, parse_campaign
 from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
-from orchestrator.domain.objective import Objective
+from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.records import CampaignRecord, RunRequest
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import AthanorError, BadInput
 from orchestrator.plugins import GROUPS, Plugin, is_file
 from orchestrator.ports import Bench, Changes, Knowledge, ReadStore
 from orchestrator.recorded import recorded_pool
+from orchestrator.units import same_dimension
 from policies.initial import SobolPolicy
 from policies.settings import PolicyChoice, policy_choice
 
@@ -329,6 +330,18 @@ def _check_reduction(plan: Plan) -> None:
             if target.comes == "run" and target.name not in returned:
                 listed = ", ".join(sorted(returned)) or "nothing"
                 raise BadInput(f"target {target.name}: the calls of {plan.bench.path.name} return only {listed}")
+    if plan.recipe.reduction in REDUCTIONS and brought is None and plan.bench is not None:
+        for target in plan.objective.targets:
+            if target.comes == "run":
+                _check_unit(target, plan.bench)
+
+
+def _check_unit(target: Target, bench: BenchFile) -> None:
+    """Refuse a target that no reading of its name can be converted to."""
+    units = {name: unit for name, unit in bench.channel_units.items() if name.partition(".")[2] == target.name}
+    if units and not any(same_dimension(unit, target.unit) for unit in units.values()):
+        listed = ", ".join(f"{name} in {unit or '1'}" for name, unit in units.items())
+        raise BadInput(f"target {target.name} is in {target.unit or '1'}, {bench.path.name} has {listed}; expected units that convert")
 
 
 def plugins_of(bench: BenchFile) -> tuple[Plugin, ...]:

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from flows.plans.lab import find_lab
+from flows.plans.lab import find_lab, labs_in
 from flows.plans.ledger import open_campaign
 from flows.plans.snapshots import file_of
 from flows.running import measuring
+from orchestrator.commandline import typed
 from orchestrator.domain.campaign import CampaignFile, load_campaign
 from orchestrator.domain.records import Evidence
 from orchestrator.domain.space import SearchSpace
@@ -55,7 +56,13 @@ def bring_results(seen: Preview, campaign_file: Path, *, lab: Path | None, by: s
     if seen.mapping_sha256 is None:
         raise BadInput(f"{seen.file}: a proposed mapping brings nothing; keep it by --propose-mapping, name it by --mapping")
     refuse_problems(seen)
-    file, found = load_campaign(campaign_file, free=True), find_lab(lab, here=campaign_file.resolve().parent)
+    file, here = load_campaign(campaign_file, free=True), campaign_file.resolve().parent
+    if lab is None and not labs_in(here):
+        begin = typed("measure", "begin", campaign_file, "--by", by or "NAME")
+        raise BadInput(
+            f"no lab in {here}; `{begin}` makes one with the campaign in its ledger (--dry: the dry run's), or name one with --lab DIR"
+        )
+    found = find_lab(lab, here=here)
     with open_campaign(found, file.name, read_only=True) as (_, history):
         refuse_other_units(file, file_of(history.campaign))
     why = f"{reason}; mapping {seen.mapping_sha256}" if reason else f"mapping {seen.mapping_sha256}"

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final
 
 from flows.plans.recipe import Recipe
-from instruments.reductions.reduced import Reduced
+from instruments.reductions.reduced import Reduced, in_unit
 from instruments.reductions.registry import reduce
 from orchestrator.clock import Clock
 from orchestrator.domain.events import EventKind
@@ -133,7 +133,8 @@ class Recorder:
         except BadInput as error:
             complaint = f"no measured configuration: {error}"
             changes["reason"] = run.reason or complaint  # where no value comes of the run itself nothing else says so
-        results = (one for one in reduce(recipe.reduction, readings, recipe.folder) if one.target in objective.of_run)
+        found = (one for one in reduce(recipe.reduction, readings, recipe.folder) if one.target in objective.of_run)
+        results = (in_unit(one, objective.units[one.target]) for one in found)
         return run.evolve(**changes), tuple(_measurement(run, one, recipe.reduction, complaint or one.reason) for one in results)
 
     def _awaited(self, run: ExperimentRun, objective: Objective) -> dict[str, float | None]:

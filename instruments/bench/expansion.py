@@ -126,11 +126,11 @@ class Expansion:
         command = self._command(index, spec)
         what = f"{self.what} {index} ({spec.do})"
         required = {name for name, one in command.arguments.items() if one.default is None}
-        if missing := sorted(required - set(spec.arguments)):
-            raise BadInput(f"{what}: argument {missing[0]!r} is missing")
         unknown = sorted(set(spec.arguments) - set(command.arguments))
         if unknown and not command.open_arguments:
             raise BadInput(f"{what}: unknown argument {unknown[0]!r}; legal: {', '.join(sorted(command.arguments)) or 'none'}")
+        if missing := sorted(required - set(spec.arguments)):
+            raise BadInput(f"{what}: argument {missing[0]!r} is missing")
         for argument in arguments_of(spec, command):
             self._check_argument(argument, what)
         for channel in (*spec.channels, *((spec.until.channel,) if spec.until else ())):

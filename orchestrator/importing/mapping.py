@@ -94,7 +94,10 @@ class ColumnSpec(Frozen):
         if self.unit is not None:
             if given[0] not in _MEASURED:
                 raise ValueError(f"unit belongs to {', '.join(_MEASURED)}, not to {given[0]}")
-            unit(self.unit)
+            try:
+                unit(self.unit)
+            except BadInput as error:
+                raise ValueError(str(error)) from error  # so that the message names the column
         if self.names is not None and self.parameter is None:
             raise ValueError(f"names belongs to parameter, not to {given[0]}")
         if self.date is not None:
@@ -151,7 +154,8 @@ class MappingSpec(Frozen):
             raise ValueError("no column is a target: nothing would be brought")
         for column, one in self.columns.items():
             if one.uncertainty is not None and one.uncertainty not in self.by("target"):
-                raise ValueError(f"columns.{column}: there is no column of target {one.uncertainty}")
+                own = ", ".join(self.by("target"))
+                raise ValueError(f"columns.{column}: there is no column of target {one.uncertainty}; columns are of target {own}")
         return self
 
     def by(self, role: str) -> Mapping[str, str]:

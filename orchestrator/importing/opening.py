@@ -50,6 +50,11 @@ class Source:
             )
         return self.content.startswith(_ZIP)
 
+    @property
+    def _called(self) -> str:
+        """What messages call a workbook: whatever its name says, it is read as one."""
+        return self.name if self.name.lower().endswith((".xlsx", ".xlsm")) else f"{self.name} (an Excel file, by its content)"
+
     def workbook(self) -> "Workbook":
         """Read it as an Excel file.
 
@@ -57,7 +62,7 @@ class Source:
             BadInput: It is none, or the library for it is missing.
         """
         try:
-            found: Workbook = import_module("orchestrator.excelfile").Workbook(self.content, self.name)
+            found: Workbook = import_module("orchestrator.excelfile").Workbook(self.content, self._called)
         except ModuleNotFoundError as error:
             if (error.name or "").partition(".")[0] != "openpyxl":
                 raise

@@ -169,7 +169,7 @@ def test_a_dry_run_carries_out_what_is_harmless_or_stands_in_its_place_and_nothi
 @pytest.mark.parametrize(
     ("film", "said"),
     [
-        (None, "No module named 'film'"),
+        (None, f"its module cannot be imported by {sys.executable}: ModuleNotFoundError: No module named 'film'"),
         ("def cast(temperature:\n    pass\n", r"SyntaxError: .*\(film.py, line 1\)"),
         ("raise OSError('no licence')\n", r"OSError: no licence \(film.py, line 1\)"),
         ("import sys\nsys.exit(0)\n", r"SystemExit: 0 \(film.py, line 2\)"),
@@ -218,6 +218,19 @@ def test_the_scaffold_of_a_function_is_sound_and_measures_what_the_function_retu
         load_plan(campaign)
     campaign.write_text(campaign.read_text().replace('name = "conductance"', 'name = "conductance"\nfrom = "later"'))
     assert load_plan(campaign).objective.later == {"conductance": None}
+
+
+def test_a_target_in_a_unit_that_what_is_read_does_not_have_is_refused_and_one_that_converts_is_not(tmp_path: Path) -> None:
+    scaffold(tmp_path, Template.FUNCTION)
+    campaign = tmp_path / "campaign.toml"
+    written = campaign.read_text()
+    campaign.write_text(written.replace('name = "conductivity"\nunit = "S/cm"', 'name = "conductivity"\nunit = "mL"'))
+    with pytest.raises(
+        BadInput, match=r"target conductivity is in mL, bench.toml has \w+.conductivity in S/cm; expected units that convert"
+    ):
+        load_plan(campaign)
+    campaign.write_text(written.replace('name = "conductivity"\nunit = "S/cm"', 'name = "conductivity"\nunit = "S/m"'))
+    assert load_plan(campaign).objective.units["conductivity"] == "S/m"
 
 
 def test_the_childs_side_is_of_the_standard_library_alone_and_reads_as_python_3_8() -> None:

@@ -125,6 +125,27 @@ def test_a_campaign_runs_to_its_budget_and_keeps_the_four_layers_apart() -> None
     assert steps.setup.store.verify() == ()
 
 
+@pytest.mark.parametrize(
+    ("unit", "share", "reason"), [("percent", 0.01, None), ("mL", None, "y came in mL; expected a unit that converts to 1")]
+)
+def test_a_reading_teaches_in_the_unit_of_its_target_or_not_at_all(unit: str, share: float | None, reason: str | None) -> None:
+    class Other(Box):
+        @override
+        def readings(self, run_key: str) -> tuple[Reading, ...]:
+            return tuple(replace(one, unit=unit) for one in super().readings(run_key))
+
+    steps = steps_over(Other(), budget=1)
+    carry(steps)
+    history = steps.refresh()
+    (run,), (one,) = history.attempts(), history.measurements.values()
+    x = run.measured["x"]
+    assert not isinstance(x, str)
+    assert one.value == (None if share is None else pytest.approx(x * share))
+    assert (one.status, one.reason) == (MeasurementStatus.ACCEPTED if reason is None else MeasurementStatus.QUARANTINED, reason)
+    (kept,) = steps.setup.store.readings(run.run_key)
+    assert (kept.value, kept.unit) == (x, unit)
+
+
 def test_batches_and_replicates_each_get_runs_of_their_own() -> None:
     steps = steps_over(Box(), budget=8, batch=2, replicates=2)
     carry(steps)

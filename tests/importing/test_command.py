@@ -15,6 +15,7 @@ from orchestrator.errors import BadInput
 from orchestrator.history import History
 from orchestrator.store.sql import SqlStore
 from tests.importing.table import CAMPAIGN, PLAIN, columns
+from tests.importing.workbooks import workbook
 
 
 @pytest.fixture
@@ -55,6 +56,27 @@ def test_without_yes_nothing_is_brought_and_the_line_that_brings_it_is_shown(fol
     assert "athanor measure import t.csv --campaign campaign.toml --mapping m.toml --yes --by NAME" in result.output
     assert brought() == []
     assert sorted(folder.iterdir()) == before
+
+
+def test_the_line_that_brings_it_keeps_what_was_said_already(folder: Path) -> None:
+    result = typed("--mapping", "m.toml", "--lab", "lab", "--by", "Ada", "--reason", "last year")
+    assert "--mapping m.toml --lab lab --reason 'last year' --yes --by Ada" in " ".join(result.output.split())
+    assert brought() == []
+
+
+def test_without_a_lab_the_command_is_named_that_makes_one(folder: Path) -> None:
+    shutil.rmtree("lab")
+    result = typed("--mapping", "m.toml", "--yes", "--by", "Ada")
+    assert isinstance(result.exception, BadInput)
+    assert str(result.exception).startswith(f"no lab in {folder}; `athanor measure begin campaign.toml --by Ada` makes one")
+    assert not list(folder.glob(".athanor*"))
+
+
+def test_an_excel_file_of_another_name_is_called_one(folder: Path) -> None:
+    Path("t.csv").write_bytes(workbook(lambda _book, page: page.write_row("A1", ("T", "t", "solvent", "yield"))))
+    result = typed("--mapping", "m.toml")
+    assert isinstance(result.exception, BadInput)
+    assert str(result.exception).startswith("t.csv (an Excel file, by its content), sheet 'Runs'")
 
 
 def test_with_yes_what_was_shown_is_brought_with_what_it_rests_on(folder: Path) -> None:

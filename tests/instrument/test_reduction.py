@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from instruments.reductions.emission import FWHM_PER_SIGMA
+from instruments.reductions.reduced import Reduced, in_unit
 from instruments.reductions.registry import REDUCTIONS, reduce
 from orchestrator.domain.records import Reading
 from orchestrator.errors import BadInput
@@ -193,3 +194,23 @@ def test_an_unknown_reduction_is_refused_by_name() -> None:
     with pytest.raises(BadInput, match=r"unknown reduction 'magic/1'; known: cdse-emission/1, identity/1, recorded/1"):
         reduce("magic/1", ())
     assert REDUCTIONS["recorded/1"].targets is None
+
+
+@pytest.mark.parametrize(
+    ("came", "wanted", "value", "uncertainty", "reason"),
+    [
+        ("mV", "V", 0.3, 0.002, None),
+        ("degC", "K", 573.15, 2.0, None),  # a difference has no zero
+        ("", "percent", 30000.0, 200.0, None),
+        ("V", "V", 300.0, 2.0, None),
+        ("mL", "V", None, None, "y came in mL; expected a unit that converts to V"),
+        ("", "V", None, None, "y came in 1; expected a unit that converts to V"),
+    ],
+)
+def test_a_value_is_converted_to_the_unit_of_its_target_or_is_none(
+    came: str, wanted: str, value: float | None, uncertainty: float | None, reason: str | None
+) -> None:
+    found = in_unit(Reduced("y", 300.0, came, 2.0, None, ("a",)), wanted)
+    assert found.value == pytest.approx(value)
+    assert found.uncertainty == pytest.approx(uncertainty)
+    assert (found.unit, found.reason, found.raw_sha256) == (wanted, reason, ("a",))

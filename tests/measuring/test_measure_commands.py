@@ -143,6 +143,9 @@ def test_a_replicate_is_named_where_there_are_several(place: Place) -> None:
         typed(place, "add", run_code(1), f"purity={value}", "--by", "Ada")
     complaint = typed(place, "correct", run_code(1), "purity=55", "--by", "Ada", ends=1)
     assert "has 2 replicates: 1 (50), 2 (60); name one with --replicate" in complaint
+    assert "the mean of 2" in typed(place, "correct", run_code(1), "purity=45", "--replicate", "1", "--by", "Ada")
+    complaint = typed(place, "correct", run_code(1), "purity=55", "--by", "Ada", ends=1)
+    assert "has 2 replicates: 1 (45), 2 (60); name one with --replicate" in complaint
     assert "the mean of 2" in typed(place, "correct", run_code(1), "purity=55", "--replicate", "2", "--by", "Ada")
     typed(place, "retract", run_code(1), "purity", "--replicate", "2", "--by", "Ada", "--reason", "x")
     assert "is retracted already (x)" in typed(

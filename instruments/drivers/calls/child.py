@@ -394,7 +394,7 @@ class Child:
             raise
         except BaseException as error:  # a module may raise anything, and end the process
             traceback.print_exc()
-            self.say({"id": request["id"], "error": f"its module cannot be imported: {complaint(error)}"})
+            self.say({"id": request["id"], "error": f"its module cannot be imported by {sys.executable}: {complaint(error)}"})
             return False
         self.say({"id": request["id"], "opened": {"python": sys.version.split()[0], "sources": sources}})
         return True
