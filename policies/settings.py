@@ -35,7 +35,7 @@ class BayesianSettings(Frozen):
     """Points from which the starts are chosen."""
     search: Literal["together"] | None = None
     """`together` lets all starts climb at once and draws what was measured once: a proposal takes a fraction of the time. It is on
-    trial: on recorded tables its regret area was 7 % larger, for a reason that is not found yet."""
+    trial: on recorded tables its regret is that of the default, on continuous spaces it was not compared."""
 
     def refuse_unfit(self, objective: Objective) -> None:
         """Refuse the analytic acquisition function where the score is not Gaussian.

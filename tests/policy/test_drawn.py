@@ -38,6 +38,8 @@ OBJECTIVE = Objective(
 ENCODING = Encoding(SPACE)
 ROWS: tuple[dict[str, float | str], ...] = tuple({"x": 0.3 + 0.9 * index, "c": "abd"[index % 3]} for index in range(5))
 SAMPLES, SEED, SCALE = 64, 3, 0.2
+REPEATS = 16
+"""Seeds of which the scatter of a value is known."""
 
 
 def respond(row: dict[str, float | str], shift: float = 0.0) -> dict[str, float]:
@@ -81,6 +83,25 @@ def points(count: int) -> Float[Tensor, "n d"]:
     return ENCODING.encode([{"x": 0.2 + 0.37 * index, "c": "dab"[index % 3]} for index in range(count)])
 
 
+def botorchs(
+    surrogate: Surrogate, score: Score, baseline: Float[Tensor, "n d"], X: Float[Tensor, "b d"], *, samples: int, seed: int
+) -> Float[Tensor, " b"]:
+    """Return BoTorch's log improvements over all of a baseline, averaged over combinations."""
+    parts = []
+    for weight, model in surrogate.components():
+        with repeatable(0), torch.no_grad():
+            theirs = qLogNoisyExpectedImprovement(
+                model,
+                baseline,
+                sampler=SobolQMCNormalSampler(torch.Size([samples]), seed=seed),
+                objective=GenericMCObjective(lambda samples, X=None: score(samples) / SCALE),  # noqa: ARG005 - botorch's
+                prune_baseline=False,
+                cache_root=False,
+            )
+            parts.append(math.log(weight) + theirs(X.unsqueeze(-2)))
+    return torch.logsumexp(torch.stack(parts), dim=0)
+
+
 @pytest.mark.parametrize("kind", LEARNERS)
 def test_improvements_over_draws_are_botorchs_averaged_over_combinations(kind: str) -> None:
     surrogate, score = fitted(kind)
@@ -95,19 +116,36 @@ def test_improvements_over_draws_are_botorchs_averaged_over_combinations(kind: s
         samples=SAMPLES,
         seed=SEED,
     )(X.unsqueeze(-2))
-    parts = []
-    for weight, model in surrogate.components():
-        with repeatable(0):
-            theirs = qLogNoisyExpectedImprovement(
-                model,
-                pins,
-                sampler=SobolQMCNormalSampler(torch.Size([SAMPLES]), seed=SEED),
-                objective=GenericMCObjective(lambda samples, X=None: score(samples) / SCALE),  # noqa: ARG005 - botorch's
-                prune_baseline=False,
-                cache_root=False,
-            )
-            parts.append(math.log(weight) + theirs(X.unsqueeze(-2)))
-    torch.testing.assert_close(ours, torch.logsumexp(torch.stack(parts), dim=0), atol=1e-3, rtol=1e-3)
+    theirs = botorchs(surrogate, score, pins, X, samples=SAMPLES, seed=SEED)
+    torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("kind", LEARNERS)
+def test_few_draws_at_what_is_left_of_the_measured_points_expect_what_many_at_all_of_them_do(kind: str) -> None:
+    surrogate, score = fitted(kind)
+    functions, measured = surrogate.functions(), ENCODING.encode(ROWS)
+    X = ENCODING.encode([{"x": 0.3 * index, "c": category} for index in range(14) for category in "abd"])
+
+    def drawn(seed: int) -> Float[Tensor, " b"]:
+        return drawn_improvement(
+            functions, score, measured=measured, pending=measured[:0], expected=None, scale=SCALE, samples=256, seed=seed
+        )(X.unsqueeze(-2))
+
+    found, error = repeated(drawn)
+    # one scrambling, however long, errs by more than many short ones say
+    wanted, their_error = repeated(lambda seed: botorchs(surrogate, score, measured, X, samples=2**12, seed=1000 + seed))
+    likely = wanted > 0.05
+    both = (error.square() + their_error.square()).sqrt()
+    assert int(likely.sum()) >= 10
+    assert bool((both < 0.05 * wanted)[likely].all())  # else anything would do
+    assert bool(((found - wanted).abs() < 4.0 * both)[likely].all())
+
+
+def repeated(values: Callable[[int], Float[Tensor, " b"]]) -> tuple[Float[Tensor, " b"], Float[Tensor, " b"]]:
+    """Return the mean improvement over seeds and its standard error."""
+    with torch.no_grad():
+        found = torch.stack([values(seed).exp() for seed in range(REPEATS)])
+    return found.mean(dim=0), found.std(dim=0) / REPEATS**0.5
 
 
 @pytest.mark.parametrize("kind", LEARNERS)
