@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import pytest
 import torch
@@ -187,7 +187,7 @@ def grid(parts: int) -> Iterator[tuple[float, ...]]:
     """Iterate over all mixtures of four in so many parts."""
     for cuts in combinations(range(parts + 3), 3):
         ends = (-1, *cuts, parts + 3)
-        yield tuple((after - before - 1) / parts for before, after in zip(ends, ends[1:], strict=False))
+        yield tuple((after - before - 1) / parts for before, after in pairwise(ends))
 
 
 def brute_force(space: SearchSpace, landscape: Callable[[Tensor], Tensor], parts: int = 40) -> Found:
@@ -288,5 +288,6 @@ def test_a_campaign_without_rounding_proposes_what_is_legal(search: dict[str, st
     settings_ = {"initial": 0, "mc_samples": 32, "restarts": 3, "raw_samples": 64, **search}
     for one in build_policy("bayesian", space, objective, settings_).propose(known, count=3, seed=1):
         assert space.complaint(one.configuration) is None
-        assert all(share == 0.0 or share >= 0.2 - 1e-12 for share in map(one.configuration.__getitem__, ALLOY.columns))
-        assert math.fsum(map(float, map(one.configuration.__getitem__, ALLOY.columns))) == pytest.approx(1, abs=1e-12)
+        shares = [float(one.configuration[column]) for column in ALLOY.columns]
+        assert all(share == 0.0 or share >= 0.2 - 1e-12 for share in shares)
+        assert math.fsum(shares) == pytest.approx(1, abs=1e-12)
