@@ -1,17 +1,20 @@
 """What is the same in a batch is chosen by its first proposal; the others are the best beside it."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestrator.domain.campaign import parse_campaign
 from orchestrator.domain.constraints import ExpressionConstraint
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter
 from orchestrator.domain.restriction import Allowed, Restriction
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
+from orchestrator.errors import BadInput
 from orchestrator.ports import Knowledge, Observation
 from policies.bayesian import BayesianPolicy
 from policies.registry import build_policy
@@ -141,3 +144,24 @@ def test_each_of_a_batch_is_explained_beside_what_was_free(kind: str) -> None:
 def test_a_key_that_is_not_there_is_not_written() -> None:
     assert "same_in_batch" not in TIME.model_dump(mode="json")
     assert OVEN.model_dump(mode="json")["same_in_batch"] is True
+
+
+def test_a_file_in_which_nothing_may_differ_within_a_batch_is_refused() -> None:
+    text = """
+[campaign]
+name = "c"
+batch = {batch}
+budget = 4
+[[parameters]]
+name = "T"
+kind = "continuous"
+min = 0
+max = 1
+same_in_batch = true
+[[targets]]
+name = "y"
+goal = "maximise"
+"""
+    parse_campaign(text.format(batch=1), Path("c.toml"), free=True).refuse_unhonoured()
+    with pytest.raises(BadInput, match="every parameter is same_in_batch, so that a batch of 2 would be one experiment"):
+        parse_campaign(text.format(batch=2), Path("c.toml"), free=True).refuse_unhonoured()
