@@ -144,6 +144,8 @@ def test_each_of_a_batch_is_explained_beside_what_was_free(kind: str) -> None:
 def test_a_key_that_is_not_there_is_not_written() -> None:
     assert "same_in_batch" not in TIME.model_dump(mode="json")
     assert OVEN.model_dump(mode="json")["same_in_batch"] is True
+    assert OVEN.beside_others(OVEN.legal_values) == "the same in a batch, 100 to 300 degC"
+    assert TIME.beside_others(TIME.legal_values) == TIME.legal_values
 
 
 def test_a_file_in_which_nothing_may_differ_within_a_batch_is_refused() -> None:

@@ -182,7 +182,7 @@ class ParameterKind(Frozen):
 
     def beside_others(self, legal: str) -> str:
         """Say of what is legal that it is one value for a whole batch, where it is."""
-        return f"{legal}; the same in a batch" if self.same_in_batch else legal
+        return f"the same in a batch, {legal}" if self.same_in_batch else legal
 
 
 def with_resolution(data: dict[str, Any], unit: str) -> dict[str, Any]:
