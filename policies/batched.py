@@ -68,7 +68,7 @@ class BatchedSearch(Search):
     def _polished(self, acquisition: Acquisition, starts: Sequence[Found]) -> list[Found]:
         if not self.encoding.free:
             return list(starts)
-        X = torch.stack([self.encoding.encode([start.row])[0].clamp(*self.encoding.bounds) for start in starts])
+        X = torch.stack([self._start(start.row) for start in starts])
         ends = _Climb(self, X).ends(acquisition)
         return self._taken(acquisition, starts, ends)
 
@@ -99,7 +99,7 @@ class BatchedSearch(Search):
         equal = torch.zeros(len(rows), self.encoding.width, dtype=x.dtype)
         for place, (indices, weights, _) in enumerate(rows):
             equal[place, indices] = weights
-        low, high = self.encoding.bounds
+        low, high = self.encoding.floors(x), self.encoding.bounds[1]
         room = torch.minimum(x - low, high - x)
         follows = _pivots(equal[:, open_], room[open_])
         pivots, leads = [open_[place] for place in follows], [index for place, index in enumerate(open_) if place not in follows]
@@ -109,13 +109,12 @@ class BatchedSearch(Search):
             moves[free.index(index), pivots] = answer[:, place]
         return moves, pivots
 
-    def margins(self, X: Float[Tensor, "b d"], follows: Sequence[int]) -> Float[Tensor, "b c"]:
-        """Return what is to be at least zero: constraints, and bounds of what follows from others."""
-        low, high = self.encoding.bounds
-        which = list(follows)
+    def margins(self, X: Float[Tensor, "b d"], low: Float[Tensor, "b d"], follows: Sequence[int]) -> Float[Tensor, "b c"]:
+        """Return what is to be at least zero: constraints, and bounds of what follows from others, the lower ones each start's own."""
+        high, which = self.encoding.bounds[1], list(follows)
         linear = [X[:, indices] @ weights - level for indices, weights, level in self._constraints.inequalities]
         bent = [margin(X) for margin in self._constraints.margins]
-        return torch.cat([X[:, which] - low[which], high[which] - X[:, which], *(one.unsqueeze(-1) for one in (*linear, *bent))], dim=-1)
+        return torch.cat([X[:, which] - low[:, which], high[which] - X[:, which], *(one.unsqueeze(-1) for one in (*linear, *bent))], dim=-1)
 
 
 def _pivots(equal: Float[Tensor, "e o"], room: Float[Tensor, " o"]) -> list[int]:
@@ -148,21 +147,28 @@ class _Climb:
         return torch.stack([moves for moves, _ in found]), sorted({index for _, follows in found for index in follows})
 
     @cached_property
+    def _floors(self) -> Float[Tensor, "b d"]:
+        """Each start's own lower bounds: what is there stays there."""
+        return self.search.encoding.floors(self.X)
+
+    @cached_property
     def _y0(self) -> Float[Tensor, "b f"]:
-        return self.X[:, list(self.search.encoding.free)]
+        """Where the starts stand, from their own lower bounds on: the optimiser has one bound for all of them."""
+        free = list(self.search.encoding.free)
+        return self.X[:, free] - (self._floors - self.search.encoding.bounds[0])[:, free]
 
     def ends(self, acquisition: Acquisition) -> Float[Tensor, "b d"]:
         """Climb, looking at the multipliers as often as it takes."""
         follows = self._moves[1]
         with torch.no_grad():
-            margins = self.search.margins(self.X, follows)
+            margins = self.search.margins(self.X, self._floors, follows)
         y, multipliers = self._y0.clone(), torch.zeros_like(margins)
         if not margins.shape[1]:
             return self._placed(self._climbed(acquisition, y, multipliers, STIFFNESS * torch.ones(len(y), 1), _STEPS))
         stiffness, before = torch.full((len(y), 1), STIFFNESS, dtype=y.dtype), torch.full((len(y),), torch.inf, dtype=y.dtype)
         for _ in range(_LOOKS):
             y = self._climbed(acquisition, y, multipliers, stiffness, _BOUND_STEPS)
-            margins = _finite(self.search.margins(self._placed(y), follows))
+            margins = _finite(self.search.margins(self._placed(y), self._floors, follows))
             multipliers = (multipliers - stiffness * margins).clamp_min(0.0)
             violation = (-margins).amax(dim=1).clamp_min(0.0)
             stiffness = torch.where((violation > before / _SMALLER).unsqueeze(-1), _STIFFER * stiffness, stiffness)
@@ -176,7 +182,7 @@ class _Climb:
         for _ in range(_RESTORATIONS):
             point = y.clone().requires_grad_()
             with torch.enable_grad():
-                margins = self.search.margins(self._placed(point), self._moves[1])
+                margins = self.search.margins(self._placed(point), self._floors, self._moves[1])
                 slopes = [torch.autograd.grad(one.sum(), point, retain_graph=True)[0] for one in margins.unbind(dim=1)]
             missing = (_INSIDE - _finite(margins)).clamp_min(0.0)
             slanted = torch.nan_to_num(torch.stack(slopes, dim=1)) * (missing > 0).unsqueeze(-1)
@@ -222,7 +228,7 @@ class _Climb:
         if not multipliers.shape[1]:
             return loss
         pressed, weight = multipliers[list(which)], stiffness[list(which)]
-        margins = self.search.margins(X, self._moves[1])
+        margins = self.search.margins(X, self._floors[list(which)], self._moves[1])
         return loss + (((pressed - weight * margins).clamp_min(0.0).square() - pressed.square()) / (2.0 * weight)).sum(dim=1)
 
 

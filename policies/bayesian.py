@@ -22,6 +22,7 @@ from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
 from orchestrator.ports import WITHOUT_PRIOR, Explanation, Knowledge, Observation, Outlook, Policy, Spread, Suggestion
 from policies.acquisition import LogImprovement, Question, build_acquisition, predicted, spreads
+from policies.batch import beside
 from policies.batched import BatchedSearch
 from policies.enumeration import enumerated
 from policies.explaining import explain_one
@@ -108,7 +109,7 @@ class BayesianPolicy(Policy):
         encoding = Encoding(self.space, knowledge.restrictions)
         explained = []
         for index in range(len(batch)) if only is None else sorted(only):
-            options, one = self._options(knowledge, batch[:index]), seed + index
+            options, one = self._options(beside(self.space, knowledge, batch[:index]), batch[:index]), seed + index
             question = self._asked(asked, knowledge, batch[:index], one)
             if isinstance(options, Rows):
                 question, _, _ = self._next(question, options)
@@ -163,7 +164,12 @@ class BayesianPolicy(Policy):
         chosen: list[Suggestion] = []
         for _ in range(count):
             question = self._asked(asked, knowledge, taken, seed + len(taken))
-            question, acquisition, found = self._next(question, self._options(knowledge, taken))
+            try:
+                question, acquisition, found = self._next(question, self._options(beside(self.space, knowledge, taken), taken))
+            except BadInput:
+                if not (self.space.shared and taken):
+                    raise
+                break  # what the first has chosen leaves nothing else: the batch is smaller, and that is said
             if found is None:
                 break
             chosen.append(self._suggestion(question, acquisition, found))

@@ -1,7 +1,8 @@
 """Space-filling designs: what to measure before there is a model."""
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from typing import Any
@@ -11,7 +12,9 @@ from typing_extensions import override
 
 from models.inputs.encoding import Encoding
 from orchestrator.domain.space import SearchSpace
+from orchestrator.errors import BadInput
 from orchestrator.ports import Knowledge, Policy, Suggestion
+from policies.batch import beside
 from policies.pool import Pool, candidate_table, done, spread_out, used
 from policies.sampling import Counted, SobolPoints, distinct, drawn_width, feasible, too_narrow
 from policies.settings import POLICY_NAMES
@@ -40,7 +43,13 @@ class DesignPolicy(Policy):
             BadInput: The constraints leave nothing, or too little to be found.
         """
         draw = self._drawn if self.space.candidates is None else self._chosen
-        return tuple(Suggestion(row, self.name) for row in draw(knowledge, count, seed))
+        if not self.space.shared:
+            return tuple(Suggestion(row, self.name) for row in draw(knowledge, count, seed))
+        rows = draw(knowledge, min(count, 1), seed)
+        known = beside(self.space, replace(knowledge, pending=(*knowledge.pending, *rows)), rows)
+        with suppress(BadInput):  # what the first has chosen may leave nothing else: then the batch is smaller, and that is said
+            rows += draw(known, count - len(rows), seed) if rows and count > 1 else []
+        return tuple(Suggestion(row, self.name) for row in rows)
 
     @abstractmethod
     def _drawn(self, knowledge: Knowledge, count: int, seed: int) -> list[dict[str, float | str]]:

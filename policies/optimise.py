@@ -16,7 +16,7 @@ modules can go.
 
 import logging
 import math
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -58,6 +58,8 @@ _NEAR: Final = 0.05
 """Standard deviation, in encoded units, of starts around the best measured points."""
 RETREATS: Final = (0.0, 1e-9, 1e-7, 1e-5, 1e-3, 1e-2, 0.03, 0.1, 0.2, 0.35, 0.5, 0.75)
 """How far to step back towards a legal start from an end that float noise put across a constraint, or that is an experiment taken."""
+_FACES: Final = 2
+"""Starts on further sets of components, per start, where a component that is there has a least share."""
 _LOOKS: Final = 16
 """Feasible points looked at, per point wanted, for such as the bench tells apart from the experiments taken."""
 
@@ -136,7 +138,8 @@ class Search:
             return None
         X = self.encoding.encode(raw)
         values = score_all(acquisition, X)
-        starts = [Found(raw[index], float(values[index])) for index in _starts(values, self.restarts, generator)]
+        chosen = _starts(values, self.restarts, generator)
+        starts = [Found(raw[index], float(values[index])) for index in (*chosen, *self._on_other_faces(X, values, chosen))]
         return max(self._climb_all(acquisition, starts), key=lambda found: found.value)
 
     def everywhere(self, seed: int) -> Float[Tensor, "n d"]:
@@ -146,6 +149,24 @@ class Search:
             BadInput: The constraints leave nothing.
         """
         return self.encoding.encode(self._raw(seed))
+
+    def _on_other_faces(self, X: Float[Tensor, "n d"], values: Float[Tensor, " n"], chosen: Sequence[int]) -> list[int]:
+        """Return the best points of the best faces of least shares on which no start is yet: a face is judged by where its climb ends."""
+        columns = [index for index, share in enumerate(self._least) if share]
+        if not columns:
+            return []
+        faces = [tuple(face) for face in (X[:, columns] > PRESENT).tolist()]
+        seen, best = {faces[index] for index in chosen}, list[int]()
+        for index in values.argsort(descending=True, stable=True).tolist():
+            if faces[index] not in seen:
+                seen.add(faces[index])
+                best.append(index)
+        return best[: _FACES * self.restarts]
+
+    @cached_property
+    def _least(self) -> tuple[float, ...]:
+        """What of each input's component is there at least, where it is there; 0 where any share will do."""
+        return tuple(code.least for code in self.encoding.codes for _ in range(code.width))
 
     def _raw(self, seed: int) -> Iterator[_Row]:
         stream = islice(feasible(self.encoding, SobolPoints(drawn_width(self.encoding), seed)), _LOOKS * self.raw_samples)
@@ -162,10 +183,15 @@ class Search:
         for x in around:
             rows = list(self._steps(self.encoding.decode(x)))
             noise = _NEAR * torch.randn(self.raw_samples // 8, len(x), dtype=x.dtype, generator=generator)
-            shifted = x.repeat(len(noise), 1)
-            shifted[:, list(self.encoding.free)] += noise[:, list(self.encoding.free)]
+            shifted, moving = x.repeat(len(noise), 1), self._moving(x)
+            shifted[:, moving] += noise[:, moving]
             rows += [self.encoding.decode(point) for point in shifted.clamp(*self.encoding.bounds)]
             yield from self._within(list(self._on_planes(rows)))
+
+    def _moving(self, x: Float[Tensor, " d"]) -> list[int]:
+        """Return the inputs that small steps change: free ones, but for those of components that no small step brings in."""
+        near = self.encoding.encode([self.encoding.decode(x)])[0]
+        return [index for index in self.encoding.free if not self._least[index] or float(near[index]) > PRESENT]
 
     def _on_planes(self, rows: Sequence[_Row]) -> Iterator[_Row]:
         """Bring rows that left the planes of linear equalities back onto them."""
@@ -221,13 +247,18 @@ class Search:
         return [self._take(acquisition, start, end) for start, end in zip(starts, ends.squeeze(-2), strict=True)]
 
     def _polish(self, acquisition: Acquisition, start: Found) -> Found:
-        x = self.encoding.encode([start.row])[0].clamp(*self.encoding.bounds)
+        x = self._start(start.row)
         held = self._held(x)
         bound = len(independent(self._constraints.equalities, held))
         if len(held) + bound >= self.encoding.width or any(float(inside(x)) < 0 for inside in self._constraints.nonlinear):
             return start
         end = self._continuous(acquisition, x.view(1, 1, -1), {index: float(x[index]) for index in held})
         return self._take(acquisition, start, end.flatten())
+
+    def _start(self, row: _Row) -> Float[Tensor, " d"]:
+        """Encode a row without the float noise that puts it beyond a bound."""
+        x = self.encoding.encode([row])[0].clamp(*self.encoding.bounds)
+        return torch.maximum(x, self.encoding.floors(x))
 
     def _held(self, x: Float[Tensor, " d"]) -> set[int]:
         """Return the inputs that the continuous optimiser must leave: discrete ones, absent components where few may be, pinned ones."""
@@ -244,11 +275,11 @@ class Search:
             ends, _ = gen_candidates_scipy(
                 X,
                 acquisition,
-                lower_bounds=self.encoding.bounds[0],
+                lower_bounds=self.encoding.floors(X[0, 0]),
                 upper_bounds=self.encoding.bounds[1],
                 inequality_constraints=self._free_part(self._constraints.inequalities, held),
                 equality_constraints=independent(self._constraints.equalities, held) or None,
-                nonlinear_inequality_constraints=[(inside, True) for inside in self._constraints.nonlinear] or None,
+                nonlinear_inequality_constraints=[(inside, True) for inside in self._bent(X[0, 0], held)] or None,
                 options={"maxiter": _ITERATIONS},
                 fixed_features=held or None,
             )
@@ -257,6 +288,16 @@ class Search:
             return X
         moved: Tensor = ends.detach()
         return moved
+
+    def _bent(self, x: Float[Tensor, " d"], held: Container[int]) -> list[Callable[[Tensor], Tensor]]:
+        """Return the constraints that are not linear, on a face of least shares without those that are the same all over it.
+
+        SLSQP goes astray by one without a slope, as `alloy.Ni * alloy.Fe` is where there is no Ni; `_take` holds the end against all.
+        """
+        if not any(self._least):
+            return self._constraints.nonlinear
+        free = [index for index in range(len(x)) if index not in held]
+        return [inside for inside in self._constraints.nonlinear if bool(_slope(inside, x)[free].any())]
 
     def _free_part(self, constraints: list[tuple[Tensor, Tensor, float]], held: dict[int, float]) -> Any:
         """Leave out what has no free input: it holds already, by the start."""
@@ -287,6 +328,13 @@ def independent(equalities: list[tuple[Tensor, Tensor, float]], held: Container[
             kept.append((indices, weights, level))
             matrix = larger
     return kept
+
+
+def _slope(function: Callable[[Tensor], Tensor], x: Float[Tensor, " d"]) -> Float[Tensor, " d"]:
+    with torch.enable_grad():
+        point = x.detach().clone().requires_grad_()
+        slope: Tensor = torch.autograd.grad(function(point), point)[0]
+    return slope
 
 
 def _starts(values: Float[Tensor, " n"], count: int, generator: torch.Generator) -> list[int]:

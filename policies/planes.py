@@ -10,7 +10,7 @@ are for continuous inputs alone.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
@@ -297,9 +297,9 @@ class Planes:
         rest = np.zeros(self.encoding.width)
         rest[held] = x[held].numpy()
         sums = tuple(round(float(row.weights @ rest), 12) for row in (*self.rows, *self._sums))
-        key = (tuple(free), sums, level)
+        key = (tuple(free), sums, level, absent)
         if key not in self._found:
-            self._found[key] = self._solved(free, sums, level)
+            self._found[key] = self._solved(free, sums, level, self._least if absent else {})
         return free, self._found[key]
 
     def _is_absent(self, index: int, x: Float[Tensor, " d"]) -> bool:
@@ -311,7 +311,13 @@ class Planes:
         few = (where for code, where in zip(self.encoding.codes, self.encoding.slices, strict=True) if code.few)
         return frozenset(index for where in few for index in range(where.start, where.stop))
 
-    def _solved(self, free: list[int], sums: Sequence[float], level: int | None) -> Polytope | None:
+    @cached_property
+    def _least(self) -> Mapping[int, float]:
+        """What components that are there have at least, where not any share will do."""
+        pairs = zip(self.encoding.codes, self.encoding.slices, strict=True)
+        return {index: code.least for code, where in pairs if code.least for index in range(where.start, where.stop)}
+
+    def _solved(self, free: list[int], sums: Sequence[float], level: int | None, least: Mapping[int, float]) -> Polytope | None:
         equal, at, bound, limit = [], [], [], []
         for row, taken in zip((*self.rows, *self._sums), sums, strict=True):
             weights = row.weights[free]
@@ -326,6 +332,7 @@ class Planes:
             bound += [weights, -weights]
             limit += [row.high - taken, taken - row.low]
         low, high = (side.numpy()[free] for side in self.encoding.bounds)
+        low = np.array([least.get(index, bottom) for index, bottom in zip(free, low, strict=True)])
         bound += [*np.eye(len(free)), *-np.eye(len(free))]
         limit += [*high, *-low]
         if not free:

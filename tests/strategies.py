@@ -1,5 +1,6 @@
 """Hypothesis strategies for the domain's values."""
 
+import math
 from typing import Any
 
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ PRODUCT_UNITS = ("", "mL", "s", "mL/min")
 """Units that may be multiplied; degC has an offset."""
 SCALES: tuple[AxisScale, ...] = ("linear", "log")
 ELEMENTS = ("Ni", "Fe", "Co", "Mn", "Ce")
+SHARES = (0.02, 0.07, 0.1, 0.2, 0.3)
 SOLVENTS = ("water", "DMF", "toluene", "THF", "ODE")
 
 
@@ -48,7 +50,13 @@ def composition_parameters(draw: st.DrawFn, name: str = "x") -> CompositionParam
     count = draw(st.integers(2, len(ELEMENTS)))
     step = draw(st.sampled_from((None, 0.5, 0.25, 0.1, 0.05, 1 / 3)))
     most = draw(st.none() | st.integers(1, count))
-    return CompositionParameter(name=name, components=ELEMENTS[:count], step=step, max_components=most)
+    least = draw(st.sampled_from([None, *(share for share in SHARES if _has_room(share, step, most))]))
+    return CompositionParameter(name=name, components=ELEMENTS[:count], step=step, max_components=most, min_present=least)
+
+
+def _has_room(share: float, step: float | None, most: int | None) -> bool:
+    least = share if step is None else math.ceil(share / step) * step
+    return least < 0.45 and (most or 1) * least <= 1
 
 
 def parameters(name: str = "x") -> st.SearchStrategy[Parameter]:
@@ -79,11 +87,12 @@ def fractions(draw: st.DrawFn, parameter: CompositionParameter) -> list[float]:
     """Legal fractions: parts of a whole number of parts, handed out among the components that are present."""
     width = len(parameter.components)
     parts = 1000 if parameter.step is None else round(1 / parameter.step)
-    present = draw(st.permutations(range(width)))[: parameter.max_components or width]
-    counts = dict.fromkeys(range(width), 0)
+    least = math.ceil(parameter.least * parts)
+    present = draw(st.permutations(range(width)))[: draw(st.integers(1, parameter.most)) if least else parameter.most]
+    counts = {index: least if index in present else 0 for index in range(width)}
     for position, index in enumerate(present):
         left = parts - sum(counts.values())
-        counts[index] = left if position == len(present) - 1 else draw(st.integers(0, left))
+        counts[index] += left if position == len(present) - 1 else draw(st.integers(0, left))
     return [counts[index] / parts for index in range(width)]
 
 

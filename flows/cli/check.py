@@ -132,7 +132,7 @@ def _parameter_table(plan: Plan) -> Table:
     for heading in ("name", "unit", "legal values, or goal", "told apart"):
         table.add_column(heading)
     for one in plan.space.parameters:
-        table.add_row(one.name, plan.space.units.get(one.name, ""), one.legal_values, one.told_apart)
+        table.add_row(one.name, plan.space.units.get(one.name, ""), one.beside_others(one.legal_values), one.told_apart)
     for target in plan.objective.targets:
         aim = f"match {target.value:g} +- {target.tolerance:g}" if target.value is not None else target.goal
         table.add_row(target.name, target.unit, aim)

@@ -53,8 +53,8 @@ class Edits(Protocol):
         """Unit of each target."""
         ...
 
-    def check(self, configuration: Configuration, *, times: int) -> object:
-        """Refuse with BadInput what the campaign would refuse, of so many runs."""
+    def check_edit(self, proposal: Proposal, configuration: Configuration) -> None:
+        """Refuse with BadInput what the campaign would refuse in a proposal's place."""
         ...
 
     def predict(self, configuration: Configuration) -> Mapping[str, Prediction]:
@@ -201,7 +201,7 @@ def edited(talk: Talk, edits: Edits, proposal: Proposal) -> dict[str, float | st
             talk.say("nothing was changed")
             return {}
         try:
-            edits.check(values, times=proposal.replicates)
+            edits.check_edit(proposal, values)
         except BadInput as error:
             talk.say(f"refused: {error}")
             if yes(talk, "other values?"):
@@ -215,7 +215,8 @@ def edited(talk: Talk, edits: Edits, proposal: Proposal) -> dict[str, float | st
 def _values(talk: Talk, space: SearchSpace, parameter: Parameter, values: Mapping[str, float | str]) -> dict[str, float | str]:
     """Ask for a parameter's values until they are legal by themselves."""
     while True:
-        found = {column: _value(talk, space, column, values[column], parameter.legal) for column in parameter.columns}
+        legal = parameter.beside_others(parameter.legal)
+        found = {column: _value(talk, space, column, values[column], legal) for column in parameter.columns}
         complaint = parameter.complaint(found)
         if complaint is None:
             return found

@@ -284,7 +284,7 @@ def _probe(file: CampaignFile, space: SearchSpace) -> tuple[dict[str, float | st
 
 def _draw(space: SearchSpace) -> tuple[dict[str, float | str], ...]:
     count = ROUND_TRIP_POINTS if space.candidates is None else min(ROUND_TRIP_POINTS, len(space.candidates))
-    return tuple(one.configuration for one in SobolPolicy(space).propose(Knowledge(), count=count, seed=0))
+    return tuple(one.configuration for one in SobolPolicy(space.one_by_one).propose(Knowledge(), count=count, seed=0))
 
 
 def _probe_reachable(

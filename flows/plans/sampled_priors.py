@@ -42,7 +42,7 @@ def _sampled(name: str, section: ResponseSection, folder: Path, seed: int) -> di
         unit = file.family(target).unit
         if strange := sorted(set(section.inputs.values()) - set(file.space.columns)):
             raise BadInput(f"inputs name parameter {strange[0]!r}; prior {file.name} has {', '.join(file.space.columns)}")
-        rows = [dict(one.configuration) for one in SobolPolicy(file.space).propose(Knowledge(), count=_POINTS, seed=0)]
+        rows = [dict(one.configuration) for one in SobolPolicy(file.space.one_by_one).propose(Knowledge(), count=_POINTS, seed=0)]
         drawn = _draw(file, target, rows, torch.Generator().manual_seed(_stream(name, seed)))
     except BadInput as error:
         raise BadInput(f"response {name}: {error}") from error

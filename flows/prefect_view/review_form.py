@@ -110,7 +110,8 @@ def _columns(space: SearchSpace) -> Iterator[tuple[str, Parameter]]:
 
 def _field(parameter: Parameter, column: str) -> tuple[Any, Any]:
     field = parameter.field
-    return str if field.choices is None else Literal[field.choices], Field(title=column, description=field.description)
+    said = Field(title=column, description=parameter.beside_others(field.description))
+    return str if field.choices is None else Literal[field.choices], said
 
 
 def answer_from(

@@ -37,6 +37,22 @@ def steps_by_hand(
     return steps
 
 
+def check_beside_batch(space: SearchSpace, history: History, proposal: Proposal, values: Configuration) -> None:
+    """Refuse an edit of what is the same in a whole batch: the others of it, refused ones too, keep what the first has chosen.
+
+    Raises:
+        BadInput: Names the column, the value and what the batch has.
+    """
+    batch = proposal.provenance.batch
+    others = [one for one in history.newest() if one.provenance.batch == batch and one.proposal_id != proposal.proposal_id]
+    if not batch or not others:
+        return
+    for column in space.shared:
+        came, kept = (space.owners[column].shown(one[column]) for one in (values, others[0].configuration))
+        if came != kept:
+            raise BadInput(f"{column} = {came}: expected {kept}, which all proposals of batch {batch} have (same_in_batch)")
+
+
 @dataclass(frozen=True, slots=True)
 class Editor:
     """A stored campaign's own limits and model, for values that nobody has sent yet."""
@@ -59,6 +75,11 @@ class Editor:
     def check(self, configuration: Configuration, *, times: int) -> tuple[Step, ...]:
         """Refuse with BadInput what the campaign would refuse, of so many runs; return its steps."""
         return steps_by_hand(self.plan.space, self.plan.recipe, self.means, self.history, configuration, times=times)
+
+    def check_edit(self, proposal: Proposal, configuration: Configuration) -> None:
+        """Refuse with BadInput what the campaign would refuse in a proposal's place."""
+        check_beside_batch(self.plan.space, self.history, proposal, configuration)
+        self.check(configuration, times=proposal.replicates)
 
     def predict(self, configuration: Configuration) -> Mapping[str, Prediction]:
         """Say what is expected of a measurement there, from all that is known now; empty where there is no model."""

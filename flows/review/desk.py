@@ -11,7 +11,7 @@ from flows.plans.allowance import Allowance, Means
 from flows.plans.binding import changes
 from flows.plans.recipe import Recipe, steps_of
 from flows.review.approvals import close_requests, proposed_again, queued_run, taken_back, waiting_runs
-from flows.review.by_hand import steps_by_hand
+from flows.review.by_hand import check_beside_batch, steps_by_hand
 from orchestrator.clock import Clock
 from orchestrator.domain.budget import Budget
 from orchestrator.domain.campaign import ReviewSpec
@@ -187,6 +187,7 @@ class ReviewDesk:
         if (changed := changes(proposal.binding, self.recipe.binding)) is not None:
             raise BadInput(f"what was shown has changed: {changed}")
         values = {**proposal.configuration, **edits}
+        check_beside_batch(self.space, history, proposal, values)
         steps_by_hand(self.space, self.recipe, self.means, history, values, times=proposal.replicates)
         revised = self._revised(proposal, values)  # before it is predicted: what refuses is cheap
         return revised.evolve(provenance=self._predicted_anew(history, proposal, values))

@@ -246,7 +246,7 @@ def _restriction(one: Restriction, units: Mapping[str, str]) -> str:
 def _described(parameter: Parameter, units: Mapping[str, str]) -> dict[str, object]:
     """Return name, unit and legal values of a parameter; the values without the unit, which a reader puts behind them."""
     unit = units.get(parameter.name, "")
-    return {"name": parameter.name, "unit": unit, "legal": parameter.legal_values.removesuffix(f" {unit}")}
+    return {"name": parameter.name, "unit": unit, "legal": parameter.beside_others(parameter.legal_values.removesuffix(f" {unit}"))}
 
 
 def _expected(predicted: Mapping[str, Prediction], units: Mapping[str, str]) -> dict[str, object]:

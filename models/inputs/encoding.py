@@ -22,6 +22,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from models.inputs.codes import Code, code_of
+from orchestrator.domain.parameters.composition import PRESENT
 from orchestrator.domain.region import Region
 from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.space import SearchSpace
@@ -53,6 +54,14 @@ class Encoding:
         """The least and the greatest legal inputs."""
         low, high = ([value for code in self.codes for value in code.bounds[side]] for side in (0, 1))
         return torch.tensor(low, dtype=torch.float64), torch.tensor(high, dtype=torch.float64)
+
+    def floors(self, X: Float[Tensor, "*b d"]) -> Float[Tensor, "*b d"]:
+        """Return the least legal inputs while what is there stays there, and what is absent stays away."""
+        low = self.bounds[0].expand_as(X).clone()
+        for code, where in zip(self.codes, self.slices, strict=True):
+            if code.least:
+                low[..., where] = torch.where(X[..., where] > PRESENT, code.least, 0.0).to(X.dtype)
+        return low
 
     @cached_property
     def slices(self) -> tuple[slice, ...]:

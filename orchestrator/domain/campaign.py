@@ -341,6 +341,8 @@ def _unhonoured(spec: CampaignSpec) -> Iterator[str]:
         yield 'surrogate.guard = false belongs to kind = "default"; a "gp" has no prior to guard against'
     if spec.review.first and spec.review.mode != "rules":
         yield f'review.first = {spec.review.first} belongs to mode = "rules"; mode is "{spec.review.mode}"'
+    if spec.campaign.batch > 1 and all(one.same_in_batch for one in spec.parameters):
+        yield f"every parameter is same_in_batch, so that a batch of {spec.campaign.batch} would be one experiment; leave one free"
     for target in spec.targets:
         if target.comes == "later" and spec.recorded is not None:
             yield f'target {target.name}: from = "later" belongs to a bench; a recorded table answers at once'

@@ -79,6 +79,18 @@ class SearchSpace(Frozen):
         """The parameter of each column."""
         return {column: parameter for parameter in self.parameters for column in parameter.columns}
 
+    @cached_property
+    def shared(self) -> tuple[str, ...]:
+        """The columns that are the same in all proposals of a batch."""
+        return tuple(column for column, owner in self.owners.items() if owner.same_in_batch)
+
+    @property
+    def one_by_one(self) -> "SearchSpace":
+        """The same space, with nothing that is the same in a batch: for points that are no batch."""
+        if not self.shared:
+            return self
+        return SearchSpace.model_validate({**self.model_dump(), "parameters": [one.evolve(same_in_batch=False) for one in self.parameters]})
+
     @property
     def freedom(self) -> int:
         """How much can be varied independently, constraints aside."""

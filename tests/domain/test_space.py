@@ -64,6 +64,27 @@ def test_discrete_values_are_sorted_unique_and_converted() -> None:
         (CompositionParameter, {"name": "a", "components": ["Ni"]}, "at least 2"),
         (CompositionParameter, {"name": "a", "components": ["Ni", "Fe"], "step": 0.3}, "does not divide one"),
         (CompositionParameter, {"name": "a", "components": ["Ni", "Fe"], "max_components": 3}, "exceeds 2 components"),
+        (
+            CompositionParameter,
+            {"name": "a", "components": ["Ni", "Fe"], "min_present": "-5 %"},
+            "min_present: -0.05; expected more than 0",
+        ),
+        (
+            CompositionParameter,
+            {"name": "a", "components": ["Ni", "Fe"], "min_present": 0.5},
+            "0.5; expected more than 0 and less than 0.5",
+        ),
+        (
+            CompositionParameter,
+            {"name": "a", "components": ["Ni", "Fe"], "step": 0.25, "min_present": 0.3},
+            "0.3; in steps of 0.25 that is 0.5",
+        ),
+        (CompositionParameter, {"name": "a", "components": ["Ni", "Fe"], "tolerance": 0.01, "min_present": 0.02}, "lost in the tolerance"),
+        (
+            CompositionParameter,
+            {"name": "a", "components": ["Ni", "Fe", "Co"], "max_components": 3, "min_present": "40 %"},
+            r"3 components \(max_components\) of 0.4 at least are more than the whole; expected at most 2",
+        ),
         (LinearConstraint, {"coefficients": {"a": 1}}, "neither min nor max"),
         (ExpressionConstraint, {"expression": "a", "min": 2, "max": 1}, "min 2 is above max 1"),
     ],
@@ -113,6 +134,22 @@ def test_each_illegal_value_is_named_with_what_is_legal(change: dict[str, float 
     assert message in complaint
     with pytest.raises(BadInput):
         SPACE.check({**GOOD, **change})
+
+
+def test_a_share_below_the_least_is_named_and_one_that_misses_it_by_the_tolerance_is_none() -> None:
+    inks = CompositionParameter.model_validate({"name": "ink", "components": ["Ni", "Fe", "Co"], "min_present": "5 %", "tolerance": 1e-3})
+    assert inks.complaint({"ink.Ni": 0.97, "ink.Fe": 0.03, "ink.Co": 0.0}) == "ink.Fe = 0.03 is too little; expected 0, or at least 0.05"
+    assert inks.complaint({"ink.Ni": 0.9505, "ink.Fe": 0.0495, "ink.Co": 0.0}) is None
+    assert inks.complaint({"ink.Ni": 0.9995, "ink.Fe": 0.0005, "ink.Co": 0.0}) is None
+    assert inks.legal_values == "fractions of Ni, Fe, Co, each 0 or at least 0.05"
+    assert inks.field.description == "fraction, 0 or 0.05 to 1; those of ink sum to 1"
+
+
+def test_a_key_that_is_not_there_is_not_written() -> None:
+    assert "min_present" not in ALLOY.model_dump(mode="json")
+    inks = ALLOY.evolve(min_present="20 %")
+    assert inks.model_dump(mode="json")["min_present"] == 0.2
+    assert CompositionParameter.model_validate(inks.model_dump(mode="json")) == inks
 
 
 def test_missing_and_unknown_columns_are_both_named() -> None:

@@ -7,10 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.inputs.codes.composition import on_lattice
 from models.inputs.encoding import Encoding
 from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter
-from orchestrator.domain.parameters.composition import on_simplex
+from orchestrator.domain.parameters.composition import on_lattice, on_simplex
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput

@@ -3,6 +3,7 @@
 import pytest
 
 from flows.review.approvals import withdraw_approval
+from flows.review.by_hand import check_beside_batch
 from flows.running.run_loop import Interrupted
 from orchestrator.domain.events import EventKind
 from orchestrator.domain.identity import uuid7
@@ -11,6 +12,7 @@ from orchestrator.domain.records import Proposal, Provenance
 from orchestrator.domain.review import Person, Reason, ReviewRequest, Verdict, draw_codes
 from orchestrator.errors import BadInput
 from orchestrator.review import Quantities
+from tests.flow.test_steps import SPACE
 from tests.reviewing.scripted import Desk, answer, approve, in_turn, reject
 
 
@@ -92,6 +94,20 @@ def test_an_illegal_edit_is_refused_with_the_reason_and_asked_again(x: float, sa
     assert (second.request_id, second.attempt) == (first.request_id, first.attempt + 1)
     assert said in (second.complaint or "")
     assert all(float(one.configuration["x"]) <= 0.8 for one in desk.history.newest()), "nothing was coerced or carried out"
+
+
+def test_an_edit_keeps_what_the_others_of_its_batch_have() -> None:
+    space = SPACE.evolve(parameters=tuple(one.evolve(same_in_batch=True) for one in SPACE.parameters))
+    desk = Desk(in_turn(lambda request: answer(request, reject(request, 0, "smells"), approve(request, 1)), answer), general={"budget": 3})
+    desk.run()
+    refused, other, *_ = desk.history.newest()
+    kept = float(refused.configuration["x"])
+    with pytest.raises(BadInput, match=r"x = 0\.5: expected .*, which all proposals of batch 1 have \(same_in_batch\)"):
+        check_beside_batch(space, desk.history, other, {"x": 0.5})
+    check_beside_batch(space, desk.history, other, {"x": kept})
+    check_beside_batch(SPACE, desk.history, other, {"x": 0.5})
+    alone = other.evolve(provenance=other.provenance.model_dump() | {"batch": 77})
+    check_beside_batch(space, desk.history, alone, {"x": 0.5})
 
 
 def test_the_first_answer_wins_and_the_second_is_kept_as_refused() -> None:

@@ -71,7 +71,7 @@ class Bench(Edits):
         return {"y": "%"}
 
     @override
-    def check(self, configuration: Configuration, *, times: int) -> None:
+    def check_edit(self, proposal: Proposal, configuration: Configuration) -> None:
         self.checked.append(dict(configuration))
         self.space.check(configuration)
         if float(configuration.get("T", 0)) > 250 or float(configuration.get("x", 0)) > 0.8:

@@ -62,6 +62,11 @@ class Code(ABC):
         return False
 
     @property
+    def least(self) -> float:
+        """Which inputs that differ from zero are legal: those from here on."""
+        return 0.0
+
+    @property
     def bounds(self) -> tuple[list[float], list[float]]:
         """The least and the greatest legal inputs."""
         return [0.0] * self.width, [1.0] * self.width

@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import combinations
 from typing import ClassVar, Final
 
 import torch
@@ -12,9 +11,8 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
-from models.inputs.codes.code import Code, number_of, picked, selection
+from models.inputs.codes.code import Code, number_of, selection
 from orchestrator.domain.parameters import CompositionParameter
-from orchestrator.domain.parameters.composition import on_simplex
 from orchestrator.domain.values import Configuration
 
 _ROUNDING: Final = 1e-9
@@ -54,7 +52,12 @@ class CompositionCode(Code):
     @property
     @override
     def few(self) -> bool:
-        return self.legal.most < self.width
+        return self.legal.most < self.width or self.least > 0
+
+    @property
+    @override
+    def least(self) -> float:
+        return self.legal.least
 
     @override
     def encode(self, configuration: Configuration) -> list[float]:
@@ -62,10 +65,7 @@ class CompositionCode(Code):
 
     @override
     def decode(self, inputs: Sequence[float]) -> dict[str, float | str]:
-        if self.legal.fixed is not None:
-            return self.legal.point(self.legal.fixed)
-        fractions = on_simplex(inputs, self.legal.max_components)
-        return self.legal.point(fractions if self.legal.parts is None else on_lattice(fractions, self.legal.parts))
+        return self.legal.point(self.legal.nearest(inputs))
 
     @override
     def numbers(self, X: Float[Tensor, "*b w"]) -> dict[str, Float[Tensor, " *b"]]:
@@ -73,12 +73,15 @@ class CompositionCode(Code):
 
     @override
     def drawn(self, U: Float[Tensor, "n w"]) -> Float[Tensor, "n v"]:
-        """Draw uniformly from the simplex of the components chosen (normalised exponentials), then go to the lattice."""
+        """Draw uniformly from the face of the components chosen (normalised exponentials), then go to the lattice."""
         if self.legal.fixed is not None:
             return torch.tensor(self.legal.fixed, dtype=U.dtype).expand(len(U), -1)
-        members = _subsets(self.width, self.legal.most)
-        amounts = (-torch.log1p(-U[:, 1:])).clamp_min(_LEAST_AMOUNT) * members[picked(U[:, 0], len(members))]
+        members = torch.ones_like(U[:, 1:]) if not self.few else _subset(U[:, 0], self.width, self.legal.most)
+        amounts = (-torch.log1p(-U[:, 1:])).clamp_min(_LEAST_AMOUNT) * members
         fractions = amounts / amounts.sum(dim=1, keepdim=True)
+        if self.least:
+            room = (1 - self.least * members.sum(dim=1, keepdim=True)).clamp_min(0.0)
+            fractions = self.least * members + room * fractions
         return fractions if self.legal.parts is None else _on_lattice(fractions, self.legal.parts)
 
     @override
@@ -101,16 +104,6 @@ class CompositionCode(Code):
         return selection(here, there, label) if distinct else selection(own, theirs, label)
 
 
-def on_lattice(fractions: Sequence[float], parts: int) -> list[float]:
-    """Take the nearest fractions that are whole multiples of 1/parts and sum to one (largest remainders go up)."""
-    exact = [fraction * parts for fraction in fractions]
-    counts = [math.floor(value + _ROUNDING) for value in exact]
-    order = sorted(range(len(exact)), key=lambda index: counts[index] - exact[index])
-    for index in order[: parts - sum(counts)]:
-        counts[index] += 1
-    return [count / parts for count in counts]
-
-
 def _on_lattice(fractions: Float[Tensor, "n c"], parts: int) -> Float[Tensor, "n c"]:
     """Do for many rows what `on_lattice` does for one."""
     exact = fractions * parts
@@ -119,10 +112,25 @@ def _on_lattice(fractions: Float[Tensor, "n c"], parts: int) -> Float[Tensor, "n
     return (counts + (rank < parts - counts.sum(dim=1, keepdim=True))) / parts
 
 
+def _subset(U: Float[Tensor, " n"], width: int, most: int) -> Float[Tensor, "n c"]:
+    """Choose which components are present together, each subset of at most `most` as often: by its number, none is listed."""
+    counts = _binomials(width)
+    ends = counts[width, 1 : most + 1].cumsum(dim=0)
+    rank = (U * ends[-1]).floor().clamp_max(ends[-1] - 1)
+    size = torch.searchsorted(ends, rank, right=True)
+    rank, left = rank - torch.cat([torch.zeros(1, dtype=U.dtype), ends])[size], size + 1
+    chosen = []
+    for others in reversed(range(width)):
+        # so many subsets, first in their order, have this component
+        having = torch.where(left > 0, counts[others, (left - 1).clamp_min(0)], 0.0)
+        taken = (rank < having) | (left > others)
+        chosen.append(taken)
+        rank, left = torch.where(taken, rank, rank - having), left - taken.long()
+    return torch.stack(chosen, dim=1).to(U.dtype)
+
+
 @lru_cache(maxsize=64)
-def _subsets(width: int, most: int) -> Float[Tensor, "s c"]:
-    """Return which components may be present together, each subset of at most `most` once; all where all may be."""
-    if most == width:
-        return torch.ones(1, width, dtype=torch.float64)
-    chosen = [members for size in range(1, most + 1) for members in combinations(range(width), size)]
-    return torch.tensor([[float(index in members) for index in range(width)] for members in chosen], dtype=torch.float64)
+def _binomials(width: int) -> Float[Tensor, "n k"]:
+    """Return how many subsets of k among n there are: exact below 2**53, and near enough to choose by beyond."""
+    rows = [[float(math.comb(n, k)) for k in range(width + 1)] for n in range(width + 1)]
+    return torch.tensor(rows, dtype=torch.float64)

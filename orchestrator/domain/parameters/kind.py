@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field
 from orchestrator.domain.constraints import LinearConstraint
 from orchestrator.domain.restriction import Allowed
 from orchestrator.domain.values import Configuration, Frozen
+from orchestrator.domain.written import Flag
 from orchestrator.intervals import Interval
 from orchestrator.units import parse_difference
 
@@ -44,6 +45,8 @@ class ParameterKind(Frozen):
     """Which kind of parameter it is."""
     name: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")]
     """The column's name, or what its columns' names begin with."""
+    same_in_batch: Annotated[Flag, Field(exclude_if=lambda same: not same)] = False
+    """Whether all proposals of a batch have one value, as experiments in one oven do: the first of them chooses it."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -176,6 +179,10 @@ class ParameterKind(Frozen):
     def field(self) -> FormField:
         """How a column of it is asked for."""
         return FormField(self.legal)
+
+    def beside_others(self, legal: str) -> str:
+        """Say of what is legal that it is one value for a whole batch, where it is."""
+        return f"the same in a batch, {legal}" if self.same_in_batch else legal
 
 
 def with_resolution(data: dict[str, Any], unit: str) -> dict[str, Any]:
