@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -81,6 +82,6 @@ def test_a_third_of_a_simulated_task_gives_nothing_for_more_than_one_reason() ->
     assert sum(score is None for score in task.scores) == len(reasons)
 
 
-def test_another_table_than_the_named_one_is_refused(tmp_path: object) -> None:
+def test_another_table_than_the_named_one_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=SONOCHEMICAL):
-        feasibility.sonochemical_table(feasibility.Path(str(tmp_path)))
+        feasibility.sonochemical_table(tmp_path)
