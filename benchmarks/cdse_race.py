@@ -27,7 +27,7 @@ from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
-from orchestrator.ports import Knowledge, Observation, Policy, Suggestion
+from orchestrator.ports import Infeasible, Knowledge, Observation, Policy, Suggestion
 from policies.acquisition import AVOIDED_RADIUS, NEVER
 from policies.initial import SobolPolicy
 from policies.score import Score
@@ -127,7 +127,7 @@ def run(race: Race, policy: Policy, *, seed: int) -> int | None:
     generator, noise = np.random.default_rng([race.number, seed]), EmissionNoise()
     asked: list[Configuration] = []
     observed: list[Observation] = []
-    infeasible: list[Configuration] = []
+    infeasible: list[Infeasible] = []
     for number in range(1, CENSORED + 1):
         known = Knowledge(observations=tuple(observed), infeasible=tuple(infeasible), excluded=tuple(asked), as_of=number)
         row = policy.propose(known, count=1, seed=seed_of(race.name, seed))[0].configuration
@@ -138,7 +138,7 @@ def run(race: Race, policy: Policy, *, seed: int) -> int | None:
         if outcome.reason == COMPLETED:
             observed.append(noise.observe(row, outcome, generator))
         else:
-            infeasible.append(row)
+            infeasible.append(Infeasible(row, outcome.reason))
     return None
 
 
@@ -231,11 +231,11 @@ class PoolPolicy(Policy):
                 total += weight * ((scores - incumbent).clamp_min(0.0) if len(measured) else scores).mean(dim=0)
             return total.clamp_min(LEAST).log() + self._penalty(X, knowledge.infeasible)
 
-    def _penalty(self, X: Float[Tensor, "n d"], infeasible: Sequence[Configuration]) -> Float[Tensor, " n"]:
+    def _penalty(self, X: Float[Tensor, "n d"], infeasible: Sequence[Infeasible]) -> Float[Tensor, " n"]:
         """Lower the score near infeasible configurations, as the campaign's policy does."""
         if not infeasible:
             return torch.zeros(len(X), dtype=X.dtype)
-        places = [self.race.index[self.race.space.key(row)] for row in infeasible]
+        places = [self.race.index[self.race.space.key(one.configuration)] for one in infeasible]
         squared = (X.unsqueeze(1) - X[places]).square().sum(dim=-1)
         return torch.log((1.0 - torch.exp(-squared / AVOIDED_RADIUS**2)).clamp_min(NEVER)).sum(dim=-1)
 

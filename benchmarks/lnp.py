@@ -39,7 +39,7 @@ from orchestrator.domain.objective import Objective  # noqa: E402
 from orchestrator.domain.space import SearchSpace  # noqa: E402
 from orchestrator.domain.values import Configuration  # noqa: E402
 from orchestrator.errors import AthanorError, BadInput  # noqa: E402
-from orchestrator.ports import Knowledge, Observation, Policy  # noqa: E402
+from orchestrator.ports import Infeasible, Knowledge, Observation, Policy  # noqa: E402
 
 POOL: Final = 1024
 BEST: Final = 8
@@ -131,7 +131,7 @@ def run(race: LipidRace, policy: Policy, seed: int, most: int = CENSORED) -> int
     habits, generator = Habits(own), np.random.default_rng([own, 9])
     asked: list[Configuration] = []
     observed: list[Observation] = []
-    infeasible: list[Configuration] = []
+    infeasible: list[Infeasible] = []
     for number in range(1, most + 1):
         known = Knowledge(observations=tuple(observed), infeasible=tuple(infeasible), excluded=tuple(asked), as_of=number)
         row = policy.propose(known, count=1, seed=seed_of(race.pool.name, seed))[0].configuration
@@ -143,7 +143,7 @@ def run(race: LipidRace, policy: Policy, seed: int, most: int = CENSORED) -> int
         seen = race.pool.seen(row, day.kelvin, day.hold)
         found = None if seen is None else observe({k: float(v) for k, v in row.items()}, seen, lab_s, habits, generator)
         if found is None:
-            infeasible.append(row)
+            infeasible.append(Infeasible(row))
         else:
             observed.append(found)
     return None

@@ -32,7 +32,7 @@ from orchestrator.domain.distance import unlike
 from orchestrator.domain.region import Region
 from orchestrator.domain.restriction import Allowed, Restriction
 from orchestrator.domain.values import Configuration
-from orchestrator.ports import Knowledge
+from orchestrator.ports import Infeasible, Knowledge
 from policies.bayesian import BayesianPolicy
 from policies.settings import BayesianSettings
 from simulators.chemistry.cdse import CdSeOutcome
@@ -97,7 +97,7 @@ class Campaign:
             observed = EmissionNoise().observe(row, outcome, generator)
             self.known = replace(self.known, observations=(*self.known.observations, observed), excluded=asked)
         else:
-            self.known = replace(self.known, infeasible=(*self.known.infeasible, row), excluded=asked)
+            self.known = replace(self.known, infeasible=(*self.known.infeasible, Infeasible(row, outcome.reason)), excluded=asked)
 
 
 def score(race: Race, outcome: CdSeOutcome) -> float:

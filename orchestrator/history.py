@@ -254,14 +254,22 @@ class Observation:
 
 
 @dataclass(frozen=True, slots=True)
+class Infeasible:
+    """A recipe that gave nothing to measure, by its own fault."""
+
+    configuration: Configuration
+    reason: str = ""
+    """As a rule declares it; empty where nobody said one."""
+
+
+@dataclass(frozen=True, slots=True)
 class Knowledge:
     """All that a policy's proposal may depend on, beside its seed and settings."""
 
     observations: tuple[Observation, ...] = ()
     pending: tuple[Configuration, ...] = ()
     """Approved or running, not yet measured."""
-    infeasible: tuple[Configuration, ...] = ()
-    """The recipe's fault."""
+    infeasible: tuple[Infeasible, ...] = ()
     excluded: tuple[Configuration, ...] = ()
     """Proposed before (in a candidate table: not to be proposed again)."""
     restrictions: tuple[Restriction, ...] = ()
@@ -299,7 +307,7 @@ def knowledge(history: History) -> Knowledge:
             *(one.configuration for one in open_proposals),
             *(history.configuration_of(run) for run in waiting if not run.ingested or run.run_key in history.awaited),
         ),
-        infeasible=tuple(history.configuration_of(run) for run in runs if run.status is RunStatus.INFEASIBLE),
+        infeasible=tuple(Infeasible(history.configuration_of(run), run.reason or "") for run in runs if run.status is RunStatus.INFEASIBLE),
         excluded=tuple(one.configuration for one in history.newest()),
         restrictions=history.restricted(history.last_batch + 1),
         as_of=history.seq,

@@ -23,7 +23,7 @@ from orchestrator.domain.review import Answer, Page, Person, ReviewRequest
 from orchestrator.domain.values import Configuration, Frozen
 from orchestrator.domain.work import WorkAnswer
 from orchestrator.errors import BadInput
-from orchestrator.history import Changes, Knowledge, Observation
+from orchestrator.history import Changes, Infeasible, Knowledge, Observation
 
 __all__ = [
     "Bench",
@@ -31,6 +31,7 @@ __all__ = [
     "Changes",
     "Clock",
     "Explanation",
+    "Infeasible",
     "Instant",
     "Knowledge",
     "Observation",
@@ -47,6 +48,8 @@ __all__ = [
 
 WITHOUT_PRIOR: Final = "without_prior"
 """Among a suggestion's details: target -> what the guard of a prior, which knows no history, expects of the same measurement."""
+FEASIBLE: Final = "feasible"
+"""Among a suggestion's details: `probability` to give something to measure, and `spared`: reason -> chance not to meet it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from models.base import Model, Surrogate
+from models.feasibility import Feasibility, LearnedFeasibility
 from models.pinned import Functions
 from orchestrator.domain.records import Prediction
 from orchestrator.ports import Spread
@@ -62,6 +63,8 @@ class Question:
     """Of the surrogate, where they are known already: those of a batch are the same for all of it."""
     apart: bool = False
     """Whether each combination of components has an acquisition function of its own."""
+    feasibility: LearnedFeasibility | None = None
+    """What is learned of the infeasible; without it their surroundings are avoided."""
 
     @property
     def goalposts(self) -> Float[Tensor, "n d"]:
@@ -99,20 +102,28 @@ class LogImprovement(Acquisition):
     """Log weight, acquisition function; values in units of `scale`."""
     scale: float
     """What one unit of improvement is, in the objective's own unit."""
-    infeasible: Float[Tensor, "f d"]
+    feasibility: Feasibility
     kind: AcquisitionKind
     """What is computed: with experiments pending there is no closed form, and `log-nei` stands in for `log-ei`."""
 
     @override
     def __call__(self, X: Float[Tensor, "*b q d"], /) -> Float[Tensor, " *b"]:
         parts = torch.stack([weight + part(X) for weight, part in self.parts])
-        return torch.logsumexp(parts, dim=0) + math.log(self.scale) + self._penalty(X)
+        return torch.logsumexp(parts, dim=0) + math.log(self.scale) + self.feasibility.log_probability(X)
 
-    def _penalty(self, X: Float[Tensor, "*b q d"]) -> Float[Tensor, " *b"]:
-        """Lower the score near infeasible configurations: log(1 - exp(-(r/radius)^2)) each, until feasibility is modelled."""
-        if not len(self.infeasible):
+
+@dataclass(frozen=True, slots=True)
+class Surroundings(Feasibility):
+    """A rule instead of a model: the score is lowered near infeasible configurations, by log(1 - exp(-(r/radius)^2)) each."""
+
+    points: Float[Tensor, "f d"]
+    """The infeasible ones."""
+
+    @override
+    def log_probability(self, X: Float[Tensor, "*b q d"]) -> Float[Tensor, " *b"]:
+        if not len(self.points):
             return X.new_zeros(X.shape[:-2])
-        squared = (X.unsqueeze(-2) - self.infeasible).square().sum(dim=-1)
+        squared = (X.unsqueeze(-2) - self.points).square().sum(dim=-1)
         near = torch.exp(-squared / AVOIDED_RADIUS**2)
         return torch.log((1.0 - near).clamp_min(NEVER)).sum(dim=(-1, -2))
 
@@ -121,11 +132,12 @@ def build_acquisition(question: Question) -> LogImprovement:
     """Build the acquisition function; the caller holds `repeatable`, since BoTorch draws from the global generator."""
     scale = _spread(question)
     kind: AcquisitionKind = "log-nei" if len(question.pending) else question.kind
+    feasibility = Surroundings(question.infeasible) if question.feasibility is None else question.feasibility
     if kind == "log-nei" and not question.apart:
-        return LogImprovement(((0.0, _drawn(question, scale)),), scale, question.infeasible, kind)
+        return LogImprovement(((0.0, _drawn(question, scale)),), scale, feasibility, kind)
     builder = _hopeful if kind == "log-nei" and question.expected is not None else _BUILDERS[kind]
     parts = [(math.log(weight), builder(question, model, scale)) for weight, model in question.surrogate.components()]
-    return LogImprovement(tuple(parts), scale, question.infeasible, kind)
+    return LogImprovement(tuple(parts), scale, feasibility, kind)
 
 
 def _spread(question: Question) -> float:

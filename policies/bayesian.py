@@ -1,5 +1,6 @@
 """Bayesian optimisation: fit a surrogate to what was measured, ask where improvement is likely."""
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -10,8 +11,10 @@ from torch import Tensor
 from typing_extensions import override
 
 from models.base import Learner, Surrogate
+from models.feasibility import LearnedFeasibility, learn_feasibility
 from models.gaussian_processes.single_task import GaussianProcessLearner
 from models.inputs.encoding import Encoding
+from models.inputs.features import Features
 from models.inputs.training_data import training_data
 from models.reproducible import repeatable
 from orchestrator.domain.objective import Objective
@@ -20,7 +23,7 @@ from orchestrator.domain.region import Region
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
-from orchestrator.ports import WITHOUT_PRIOR, Explanation, Knowledge, Observation, Outlook, Policy, Spread, Suggestion
+from orchestrator.ports import FEASIBLE, WITHOUT_PRIOR, Explanation, Knowledge, Observation, Outlook, Policy, Spread, Suggestion
 from policies.acquisition import LogImprovement, Question, build_acquisition, predicted, spreads
 from policies.batch import beside
 from policies.batched import BatchedSearch
@@ -208,14 +211,26 @@ class BayesianPolicy(Policy):
             score=score,
             measured=measured,
             pending=self._encoding.encode(()),
-            infeasible=self._encoding.encode(knowledge.infeasible),
+            infeasible=self._encoding.encode(one.configuration for one in knowledge.infeasible),
             kind=self.options.acquisition,
             samples=self.options.mc_samples,
             seed=seed,
             expected=None if len(measured) else self._expected(surrogate, score, knowledge, seed),
             functions=None if self._apart else surrogate.functions(),
             apart=self._apart,
+            feasibility=self._learned(knowledge),
         )
+
+    def _learned(self, knowledge: Knowledge) -> LearnedFeasibility | None:
+        """Learn what can be made, where that is asked for and something could not; a failed run is the instrument's fault."""
+        if self.options.feasibility is None or not knowledge.infeasible:
+            return None
+        met: dict[str, list[Configuration]] = {}
+        for one in knowledge.infeasible:
+            met.setdefault(one.reason, []).append(one.configuration)
+        completed = self._encoding.encode(one.configuration for one in knowledge.observations)
+        infeasible = {reason: self._encoding.encode(rows) for reason, rows in met.items()}
+        return learn_feasibility(Features(self._encoding), completed, infeasible)
 
     def _counting(self, knowledge: Knowledge) -> list[Observation]:
         """Return what was measured where proposals may lie: the best of these is to be beaten."""
@@ -243,11 +258,12 @@ class BayesianPolicy(Policy):
             return Rows(self._pool, tuple(self._pool.told_apart(self._pool.left(knowledge, *taken), running)))
         if self._everything is not None:
             return Rows(self._everything, tuple(self._few(self._everything, knowledge, running)))
-        return Open(replace(self._search(knowledge), taken=running))
+        known = () if self.options.feasibility is None else _impossible(knowledge)
+        return Open(replace(self._search(knowledge), taken=(*running, *known)))
 
     def _few(self, pool: Pool, knowledge: Knowledge, running: Sequence[Configuration]) -> list[int]:
         """Return all configurations but running ones; those known to be infeasible only when there is no other."""
-        left = pool.legal(pool.without((*running, *knowledge.infeasible)), knowledge)
+        left = pool.legal(pool.without((*running, *_impossible(knowledge))), knowledge)
         return left or pool.legal(pool.without(running), knowledge)
 
     def _search(self, knowledge: Knowledge) -> Search:
@@ -266,6 +282,9 @@ class BayesianPolicy(Policy):
         x = self._encoding.encode([found.row])
         if (guard := question.surrogate.without_prior()) is not None:
             details[WITHOUT_PRIOR] = {name: one.model_dump() for name, one in predicted(guard, question.score, x).items()}
+        if question.feasibility is not None:
+            spared = {reason: float(chance) for reason, chance in question.feasibility.spared(x).items()}
+            details[FEASIBLE] = {"probability": math.prod(spared.values()), "spared": spared}
         return Suggestion(found.row, self.name, acquisition=found.value, predicted=question.predicted(x), details=details)
 
     @cached_property
@@ -281,3 +300,7 @@ class BayesianPolicy(Policy):
         """All configurations where they are few."""
         rows = enumerated(self._encoding)
         return Pool(self._encoding, rows) if rows else None
+
+
+def _impossible(knowledge: Knowledge) -> tuple[Configuration, ...]:
+    return tuple(one.configuration for one in knowledge.infeasible)

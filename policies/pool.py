@@ -97,8 +97,8 @@ def candidate_table(encoding: Encoding) -> Pool:
 
 def used(knowledge: Knowledge) -> tuple[Configuration, ...]:
     """Return all configurations that were proposed, run or measured."""
-    measured = tuple(observation.configuration for observation in knowledge.observations)
-    return (*knowledge.excluded, *knowledge.pending, *knowledge.infeasible, *measured)
+    infeasible = (one.configuration for one in knowledge.infeasible)
+    return (*knowledge.excluded, *knowledge.pending, *infeasible, *(one.configuration for one in knowledge.observations))
 
 
 def done(knowledge: Knowledge) -> int:

@@ -36,6 +36,9 @@ class BayesianSettings(Frozen):
     search: Literal["together"] | None = None
     """`together` lets all starts climb at once and draws what was measured once: a proposal takes a fraction of the time. It is on
     trial: on recorded tables its regret is that of the default, on continuous spaces it was not compared."""
+    feasibility: Literal["learned"] | None = None
+    """`learned` models from the infeasible runs, reason by reason, what can be made, and weighs improvement by that chance; else the
+    surroundings of infeasible configurations are avoided. It is on trial."""
 
     def refuse_unfit(self, objective: Objective) -> None:
         """Refuse the analytic acquisition function where the score is not Gaussian.

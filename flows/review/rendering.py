@@ -182,6 +182,8 @@ def _proposal(one: _Document, units: Mapping[str, str], *, pictures: bool) -> It
         told += [f"objective {objective}"] if (objective := _objective(one)) else []
         chance = f" Chance to beat the best so far: {found}." if (found := _chance(one)) else ""
         yield f"Expected, with 90 % intervals of a new measurement: {'; '.join(told)}.{chance}"
+    if one.get("feasible"):
+        yield _feasible(one["feasible"])
     yield from _practical(one)
     yield from _neighbours(one, units)
     if one["explanation"] is not None:
@@ -191,6 +193,13 @@ def _proposal(one: _Document, units: Mapping[str, str], *, pictures: bool) -> It
 def _legal(one: _Document, column: str) -> str:
     name = column.partition(".")[0]
     return next((f"{each['legal']} {each['unit']}".strip() for each in one["parameters"] if each["name"] in (column, name)), "")
+
+
+def _feasible(found: _Document) -> str:
+    """Write how likely there will be something to measure, and what stands against it, the likeliest first."""
+    against = sorted(found["spared"].items(), key=lambda cause: (cause[1], cause[0]))
+    told = ", ".join(f"{reason or 'without a reason'} {percent(1.0 - chance)}" for reason, chance in against)
+    return f"Chance to give something to measure: {percent(found['probability'])}. Chances of what was met before: {told}."
 
 
 def _practical(one: _Document) -> Iterator[str]:

@@ -10,7 +10,7 @@ from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import CampaignStatus, MeasurementStatus, ProposalStatus, RunStatus
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, Measurement, Proposal, Provenance
-from orchestrator.history import History, best, counts, knowledge, observations
+from orchestrator.history import History, Infeasible, best, counts, knowledge, observations
 from orchestrator.loop import Adapt, Execute, Ingest, Propose, Reconcile, Review, Stop, Wait, next_actions
 from orchestrator.ports import Changes
 from orchestrator.summary import best_configuration, quarantined
@@ -154,6 +154,19 @@ def test_values_that_people_took_back_are_no_failures_in_a_row() -> None:
 
 def test_an_infeasible_run_is_a_lesson_too() -> None:
     assert ask(history(run(1, RunStatus.INFEASIBLE))) == (Adapt(7),)
+
+
+def test_an_infeasible_run_is_known_with_its_reason_and_an_instruments_fault_is_not() -> None:
+    runs = (
+        run(1, RunStatus.INFEASIBLE, reason="no reaction"),
+        run(2, RunStatus.FAILED, reason="pump stalled"),
+        run(3, RunStatus.INFEASIBLE),
+    )
+    past = history(*runs)
+    assert knowledge(past).infeasible == (
+        Infeasible(past.configuration_of(runs[0]), "no reaction"),
+        Infeasible(past.configuration_of(runs[2])),
+    )
 
 
 def test_a_spent_budget_finishes_the_campaign() -> None:

@@ -14,7 +14,7 @@ from orchestrator.domain.parameters import CategoricalParameter, ContinuousParam
 from orchestrator.domain.records import Prediction
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
-from orchestrator.ports import Knowledge, Observation
+from orchestrator.ports import Infeasible, Knowledge, Observation
 from policies.registry import build_policy
 
 PLANE = SearchSpace(
@@ -25,6 +25,9 @@ PLANE = SearchSpace(
 )
 YIELD = Objective(targets=(Target(name="y", goal="maximise"),))
 QUICK = {"mc_samples": 64, "restarts": 2, "raw_samples": 64}
+
+_LIMIT = 220.0
+"""degC above which a test's recipes give nothing."""
 
 Truth = Callable[[Configuration], dict[str, float]]
 
@@ -131,8 +134,32 @@ def test_the_surroundings_of_an_infeasible_configuration_are_left() -> None:
     policy = build_policy("bayesian", PLANE, YIELD, {"initial": 0, **QUICK})
     known = campaign("sobol", YIELD, bump, experiments=6, seed=0)
     (first,) = policy.propose(known, count=1, seed=0)
-    (second,) = policy.propose(replace(known, infeasible=(first.configuration,)), count=1, seed=0)
+    (second,) = policy.propose(replace(known, infeasible=(Infeasible(first.configuration),)), count=1, seed=0)
     assert _distance(first.configuration, second.configuration) > 0.05
+
+
+def test_learned_feasibility_keeps_proposals_on_the_side_that_works_and_says_how_sure_it_is() -> None:
+    """The best of the bump lies where a third of the plane gives nothing; the rule of surroundings walks into it."""
+    known = campaign("sobol", YIELD, bump, experiments=24, seed=0)
+    works = [one for one in known.observations if float(one.configuration["T"]) < _LIMIT]
+    gone = [Infeasible(one.configuration, "it boils") for one in known.observations if float(one.configuration["T"]) >= _LIMIT]
+    tried = Knowledge(observations=tuple(works), infeasible=tuple(gone), excluded=known.excluded)
+    (ruled,) = build_policy("bayesian", PLANE, YIELD, {"initial": 0, **QUICK}).propose(tried, count=1, seed=0)
+    (learned,) = build_policy("bayesian", PLANE, YIELD, {"initial": 0, "feasibility": "learned", **QUICK}).propose(tried, count=1, seed=0)
+    assert float(learned.configuration["T"]) < _LIMIT <= float(ruled.configuration["T"])
+    found = learned.details["feasible"]
+    assert list(found["spared"]) == ["it boils"]
+    assert 0.3 < found["probability"] == found["spared"]["it boils"] < 1
+    assert "feasible" not in ruled.details
+
+
+def test_learned_feasibility_changes_nothing_while_nothing_was_infeasible() -> None:
+    known = campaign("sobol", YIELD, bump, experiments=6, seed=0)
+    plain, learned = (
+        build_policy("bayesian", PLANE, YIELD, {"initial": 0, **more, **QUICK}).propose(known, count=2, seed=0)
+        for more in ({}, {"feasibility": "learned"})
+    )
+    assert plain == learned
 
 
 def _distance(left: Configuration, right: Configuration) -> float:

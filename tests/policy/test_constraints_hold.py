@@ -8,7 +8,7 @@ from orchestrator.domain.distance import unlike
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
-from orchestrator.ports import Knowledge, Suggestion
+from orchestrator.ports import Infeasible, Knowledge, Suggestion
 from policies.registry import build_policy
 from tests import strategies
 
@@ -51,7 +51,7 @@ def test_bayesian_proposals_stay_within_any_space(data: st.DataObject, seed: int
     space = data.draw(strategies.spaces(most=3))
     knowledge = Knowledge(
         observations=tuple(data.draw(st.lists(strategies.observations(space, SCORE), min_size=1, max_size=4))),
-        infeasible=tuple(data.draw(st.lists(strategies.configurations(space), max_size=1))),
+        infeasible=tuple(map(Infeasible, data.draw(st.lists(strategies.configurations(space), max_size=1)))),
     )
     suggestions = propose("bayesian", space, knowledge, dict(QUICK), seed)
     assert [space.complaint(one.configuration) for one in suggestions] == [None] * len(suggestions)

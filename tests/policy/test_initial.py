@@ -10,7 +10,7 @@ from orchestrator.domain.constraints import ExpressionConstraint, LinearConstrai
 from orchestrator.domain.parameters import CompositionParameter, ContinuousParameter, DiscreteParameter
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
-from orchestrator.ports import Knowledge, Observation
+from orchestrator.ports import Infeasible, Knowledge, Observation
 from policies.initial import SobolPolicy
 from policies.pool import spread_out
 from policies.random_search import RandomPolicy
@@ -109,7 +109,9 @@ def test_pending_and_infeasible_rows_of_a_table_are_left_alone(data: st.DataObje
     space = data.draw(strategies.tables())
     assert space.candidates is not None
     rows = [data.draw(st.sampled_from(space.candidates)) for _ in range(4)]
-    knowledge = Knowledge(observations=(Observation(rows[0], {"y": 1.0}),), pending=(rows[1],), infeasible=(rows[2],), excluded=(rows[3],))
+    knowledge = Knowledge(
+        observations=(Observation(rows[0], {"y": 1.0}),), pending=(rows[1],), infeasible=(Infeasible(rows[2]),), excluded=(rows[3],)
+    )
     for policy in (SobolPolicy(space), RandomPolicy(space)):
         proposed = {space.key(one.configuration) for one in policy.propose(knowledge, count=3, seed=0)}
         assert not proposed & {space.key(row) for row in rows}

@@ -11,7 +11,7 @@ import torch
 
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.space import SearchSpace
-from orchestrator.ports import Knowledge, Observation
+from orchestrator.ports import Infeasible, Knowledge, Observation
 from policies.registry import build_policy
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
@@ -38,7 +38,11 @@ TARGETS = {
     ]
 }
 SETTINGS = {"initial": 0, "mc_samples": 64, "restarts": 2, "raw_samples": 64}
-SETTINGS_OF: dict[str, dict[str, Any]] = {"bayesian": SETTINGS, "bayesian together": {**SETTINGS, "search": "together"}}
+SETTINGS_OF: dict[str, dict[str, Any]] = {
+    "bayesian": SETTINGS,
+    "bayesian together": {**SETTINGS, "search": "together"},
+    "bayesian learned": {**SETTINGS, "feasibility": "learned"},
+}
 
 
 def proposal(kind: str, name: str) -> str:
@@ -46,8 +50,9 @@ def proposal(kind: str, name: str) -> str:
     space, objective = SearchSpace.model_validate(SPACES[name]), Objective.model_validate(TARGETS)
     first = build_policy("sobol", space, objective, {}).propose(Knowledge(), count=5, seed=11)
     observations = tuple(Observation(one.configuration, {"a": index % 3 + 0.1, "b": 2.0 + index}) for index, one in enumerate(first))
+    infeasible = tuple(Infeasible(one.configuration, f"reason {index % 2}") for index, one in enumerate(first[3:]))
     policy = build_policy(kind.partition(" ")[0], space, objective, SETTINGS_OF.get(kind, {}))
-    batch = policy.propose(Knowledge(observations=observations), count=2, seed=12345678901234567890 % 2**63)
+    batch = policy.propose(Knowledge(observations=observations[:3], infeasible=infeasible), count=2, seed=12345678901234567890 % 2**63)
     return json.dumps([asdict(one) for one in batch], sort_keys=True, default=lambda value: value.model_dump())
 
 

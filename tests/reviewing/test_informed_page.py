@@ -14,7 +14,7 @@ from flows.review.page import SCHEMA
 from flows.review.rendering import html, markdown
 from orchestrator.domain.values import canonical
 from orchestrator.history import best, knowledge
-from orchestrator.ports import Suggestion
+from orchestrator.ports import FEASIBLE, Suggestion
 from tests.crash.campaigns import quick_campaign
 from tests.reviewing.informed import LAB_SECONDS, Informed
 
@@ -76,6 +76,18 @@ def test_a_target_that_is_the_objective_itself_is_told_once_with_the_chance(tmp_
     assert "Best so far: proposal" in text
     assert "objective" not in text.partition("## Proposal")[0].replace("whose objective is better", "")
     assert "| proposal | expected fwhm | chance to beat the best |" in text
+
+
+def test_the_chance_to_give_something_to_measure_is_told_with_the_reasons_that_stand_against_it(
+    campaign: Informed, page: dict[str, Any]
+) -> None:
+    here, learned = campaign.plan.sample[20], {"probability": 0.63, "spared": {"the tube clogged": 0.9, "too wide": 0.7}}
+    made = campaign.proposal(Suggestion(dict(here), "bayesian/1", details={FEASIBLE: learned}), 13)
+    found = campaign.page_of((made,))
+    assert found["proposals"][0]["feasible"] == learned
+    told = "Chance to give something to measure: 63 %. Chances of what was met before: too wide 30 %, the tube clogged 10 %."
+    assert told in markdown(found)
+    assert "to give something to measure" not in markdown(page)
 
 
 def test_what_a_person_wrote_is_told_its_chance_too(campaign: Informed) -> None:
