@@ -19,6 +19,8 @@ from orchestrator.domain.objective import Target
 from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, Parameter
 from orchestrator.recorded import RecordedPool, recorded_pool
 
+KINDS: Final = ("number", "category", "composition")
+"""What a length scale may be of."""
 MIXTURES: Final = {"oer": 0.001, "p3ht": 0.0015}
 """Families whose numbers are the fractions of one mixture, and how far their sums are from one."""
 
@@ -60,7 +62,7 @@ class ColdTask:
     family: str
     layout: Layout
     kinds: tuple[str, ...]
-    """Of each length scale of the layout: `number`, `category` or `composition`."""
+    """Of each length scale of the layout, one of `KINDS`."""
     X: Float[Tensor, "N d"]
     replicates: tuple[tuple[float, ...], ...]
 
