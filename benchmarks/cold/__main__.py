@@ -30,8 +30,6 @@ BUDGET: Final = 30
 """Experiments of a replay, or half of the pool where that is less."""
 DRAWS: Final = 64
 DRAWS_SEED: Final = 7
-LEAST_WEIGHT: Final = 1e-4
-"""Draws that weigh less are left out."""
 YARDSTICK: Final = "plain"
 RESULTS: Final = Path("benchmarks/results/cold.json")
 
@@ -66,11 +64,9 @@ def _believing(task: ColdTask, beliefs: Beliefs) -> Scorer:
 
     def score(chosen: Sequence[int], values: torch.Tensor) -> torch.Tensor:
         found = averaged(draws, task, chosen, standard(values))
-        kept = found.weights > LEAST_WEIGHT
-        weights = found.weights[kept] / found.weights[kept].sum()
-        best = (weights @ found.means[kept][:, list(chosen)]).max()
-        parts = log_improvement(found.means[kept], found.variances[kept], best)
-        return torch.logsumexp(weights.log()[:, None] + parts, dim=0)
+        best = (found.weights @ found.means[:, list(chosen)]).max()
+        parts = log_improvement(found.means, found.variances, best)
+        return torch.logsumexp(found.weights.log()[:, None] + parts, dim=0)
 
     return score
 
@@ -128,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cold", description=__doc__)
     parser.add_argument("--data", type=Path, help="folder of recorded tables; else ATHANOR_DATA names it")
     parser.add_argument("--first", type=int, default=0, help="first seed; those below 1000 are for development")
-    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--json", type=Path, default=RESULTS)
     options = parser.parse_args(arguments)
     use_threads(1)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from benchmarks.cold.tasks import KINDS, ColdTask
@@ -30,6 +30,11 @@ LEVEL_VARIANCE: Final = 1.0
 LEAST_NOISE: Final = 1e-4
 """Variance in standard units, as in the fresh model."""
 JITTER: Final = 1e-6
+"""Added to the noise: keeps the factors of rough draws finite."""
+LEAST_WEIGHT: Final = 1e-3
+"""Draws that weigh less are left out: they change no choice and cost a pool each."""
+LEAST_VARIANCE: Final = 1e-10
+"""Rounding must not make one negative."""
 Distances = Float[Tensor, "n m l"]
 """Squared, by length scale."""
 
@@ -103,7 +108,12 @@ class Draws:
     def factor(self, squared: Distances) -> Float[Tensor, "s n n"]:
         """Return Cholesky factors of the covariances of measurements."""
         noise = (self.noise + JITTER)[:, None].expand(-1, squared.shape[0])
-        return torch.linalg.cholesky(self.covariance(squared) + torch.diag_embed(noise))
+        factor: Tensor = torch.linalg.cholesky(self.covariance(squared) + torch.diag_embed(noise))
+        return factor
+
+    def some(self, kept: Bool[Tensor, " s"]) -> "Draws":
+        """Return some of the draws."""
+        return Draws(self.weights[kept], self.variance[kept], self.share[kept], self.noise[kept])
 
     def evidence(self, squared: Distances, y: Float[Tensor, " n"]) -> Float[Tensor, " s"]:
         """Return log likelihoods of standard values, less a constant."""
@@ -127,7 +137,7 @@ def standard(y: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
 
 @dataclass(frozen=True, slots=True)
 class Average:
-    """What the draws expect of a pool: weights, means and variances of the function, in standard units."""
+    """What the draws that weigh anything expect of a pool: weights, means and variances of the function, in standard units."""
 
     weights: Float[Tensor, " s"]
     means: Float[Tensor, "s N"]
@@ -139,7 +149,10 @@ def averaged(draws: Draws, task: ColdTask, chosen: Sequence[int], y: Float[Tenso
     X = task.X[list(chosen)]
     factor = draws.factor(distances(task, X, X))
     half, diagonal = _solved(factor, y)
-    across = torch.linalg.solve_triangular(factor, draws.covariance(distances(task, X, task.X)), upper=False)
-    means = (half.unsqueeze(1) @ across).squeeze(1)
-    variances = (draws.variance + LEVEL_VARIANCE)[:, None] - across.square().sum(dim=1)
-    return Average(torch.softmax(_evidence(half, diagonal), dim=0), means, variances.clamp_min(1e-10))
+    weights = torch.softmax(_evidence(half, diagonal), dim=0)
+    kept = weights > LEAST_WEIGHT
+    heard, weights = draws.some(kept), weights[kept] / weights[kept].sum()
+    across = torch.linalg.solve_triangular(factor[kept], heard.covariance(distances(task, X, task.X)), upper=False)
+    means = (half[kept].unsqueeze(1) @ across).squeeze(1)
+    variances = (heard.variance + LEVEL_VARIANCE)[:, None] - across.square().sum(dim=1)
+    return Average(weights, means, variances.clamp_min(LEAST_VARIANCE))
