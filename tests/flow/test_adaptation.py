@@ -27,7 +27,7 @@ class Flat(Box):
 
     @override
     def readings(self, run_key: str) -> tuple[Reading, ...]:
-        return (Reading(0, "box", "y", "", "good", NOW.wall, 0.0, value=50.0, seq=1),)
+        return (Reading(0, "box", "y", "%", "good", NOW.wall, 0.0, value=50.0, seq=1),)
 
 
 def policy() -> Policy:
