@@ -259,7 +259,7 @@ class Optimizer:
             values: A value for every target.
             uncertainties: Standard uncertainties, of those targets where one is known.
             measured: What was carried out where it is not what was suggested: those columns alone. The model learns from it.
-            infeasible: The recipe cannot work: there are no values, and the surroundings are avoided.
+            infeasible: The recipe cannot work: there are no values, and what is like it is avoided.
             failed: It was spoilt by something else: there are no values and nothing is learned; it is no longer pending.
 
         Raises:

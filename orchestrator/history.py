@@ -270,6 +270,8 @@ class Knowledge:
     pending: tuple[Configuration, ...] = ()
     """Approved or running, not yet measured."""
     infeasible: tuple[Infeasible, ...] = ()
+    spared: tuple[Configuration, ...] = ()
+    """Carried out to the end, without a value that counts: it comes later, was quarantined or taken back."""
     excluded: tuple[Configuration, ...] = ()
     """Proposed before (in a candidate table: not to be proposed again)."""
     restrictions: tuple[Restriction, ...] = ()
@@ -308,6 +310,9 @@ def knowledge(history: History) -> Knowledge:
             *(history.configuration_of(run) for run in waiting if not run.ingested or run.run_key in history.awaited),
         ),
         infeasible=tuple(Infeasible(history.configuration_of(run), run.reason or "") for run in runs if run.status is RunStatus.INFEASIBLE),
+        spared=tuple(
+            history.configuration_of(run) for run in runs if run.status is RunStatus.COMPLETED and run.run_key not in history.results
+        ),
         excluded=tuple(one.configuration for one in history.newest()),
         restrictions=history.restricted(history.last_batch + 1),
         as_of=history.seq,

@@ -228,7 +228,7 @@ class BayesianPolicy(Policy):
         met: dict[str, list[Configuration]] = {}
         for one in knowledge.infeasible:
             met.setdefault(one.reason, []).append(one.configuration)
-        completed = self._encoding.encode(one.configuration for one in knowledge.observations)
+        completed = self._encoding.encode((*(one.configuration for one in knowledge.observations), *knowledge.spared))
         infeasible = {reason: self._encoding.encode(rows) for reason, rows in met.items()}
         return learn_feasibility(Features(self._encoding), completed, infeasible)
 
@@ -258,8 +258,10 @@ class BayesianPolicy(Policy):
             return Rows(self._pool, tuple(self._pool.told_apart(self._pool.left(knowledge, *taken), running)))
         if self._everything is not None:
             return Rows(self._everything, tuple(self._few(self._everything, knowledge, running)))
-        known = () if self.options.feasibility is None else _impossible(knowledge)
-        return Open(replace(self._search(knowledge), taken=(*running, *known)))
+        search = replace(self._search(knowledge), taken=running)
+        if self.options.feasibility is None or not knowledge.infeasible:
+            return Open(search)
+        return Open(replace(search, taken=(*running, *_impossible(knowledge))), last_resort=search)
 
     def _few(self, pool: Pool, knowledge: Knowledge, running: Sequence[Configuration]) -> list[int]:
         """Return all configurations but running ones; those known to be infeasible only when there is no other."""

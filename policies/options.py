@@ -57,6 +57,8 @@ class Open(Options):
     """An open space."""
 
     search: Search
+    last_resort: Search | None = None
+    """Where the search finds nothing."""
 
     @override
     def encoded(self, seed: int) -> Float[Tensor, "n d"]:
@@ -65,7 +67,10 @@ class Open(Options):
     @override
     def best(self, question: Question, acquisition: LogImprovement) -> Found | None:
         around = best_expected(question.surrogate, question.score, question.goalposts)[:INCUMBENTS]
-        return self.search.best(acquisition, around, seed=question.seed)
+        found = self.search.best(acquisition, around, seed=question.seed)
+        if found is None and self.last_resort is not None:
+            return self.last_resort.best(acquisition, around, seed=question.seed)
+        return found
 
 
 def is_hopeless(found: Found, acquisition: LogImprovement) -> bool:

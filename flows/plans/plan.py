@@ -330,14 +330,23 @@ def _check_reduction(plan: Plan) -> None:
             if target.comes == "run" and target.name not in returned:
                 listed = ", ".join(sorted(returned)) or "nothing"
                 raise BadInput(f"target {target.name}: the calls of {plan.bench.path.name} return only {listed}")
-    if plan.recipe.reduction in REDUCTIONS and brought is None and plan.bench is not None:
-        for target in plan.objective.targets:
-            if target.comes == "run":
-                _check_unit(target, plan.bench)
+
+
+def refuse_unconvertible(plan: Plan) -> None:
+    """Refuse a target that no reading of its name can be converted to; campaigns that are in the ledger go on as they began.
+
+    Raises:
+        BadInput: Names the target, the readings and their units.
+    """
+    reduction = REDUCTIONS.get(plan.recipe.reduction)
+    if reduction is None or reduction.targets is not None or plan.bench is None:
+        return  # only the values themselves will say their units
+    for target in plan.objective.targets:
+        if target.comes == "run":
+            _check_unit(target, plan.bench)
 
 
 def _check_unit(target: Target, bench: BenchFile) -> None:
-    """Refuse a target that no reading of its name can be converted to."""
     units = {name: unit for name, unit in bench.channel_units.items() if name.partition(".")[2] == target.name}
     if units and not any(same_dimension(unit, target.unit) for unit in units.values()):
         listed = ", ".join(f"{name} in {unit or '1'}" for name, unit in units.items())
@@ -370,8 +379,11 @@ def admit(record: CampaignRecord | None, plan: Plan) -> CampaignRecord | None:
         The record to go on with; None for a new campaign.
 
     Raises:
-        BadInput: The files are not those of the ledger; shows the difference and the ways on.
+        BadInput: The files are not those of the ledger; shows the difference and the ways on. Or a new campaign's targets are in
+            units that its readings do not convert to.
     """
+    if record is None:
+        refuse_unconvertible(plan)
     if record is None or record.status is CampaignStatus.ABORTED:
         return record
     changed = difference(record.snapshot.get("files", {}), plan.snapshot["files"])

@@ -44,11 +44,10 @@ def check_beside_batch(space: SearchSpace, history: History, proposal: Proposal,
         BadInput: Names the column, the value and what the batch has.
     """
     batch = proposal.provenance.batch
-    others = [one for one in history.newest() if one.provenance.batch == batch and one.proposal_id != proposal.proposal_id]
-    if not batch or not others:
+    if not batch or not any(one.provenance.batch == batch and one.proposal_id != proposal.proposal_id for one in history.newest()):
         return
     for column in space.shared:
-        came, kept = (space.owners[column].shown(one[column]) for one in (values, others[0].configuration))
+        came, kept = (space.owners[column].shown(one[column]) for one in (values, proposal.configuration))
         if came != kept:
             raise BadInput(f"{column} = {came}: expected {kept}, which all proposals of batch {batch} have (same_in_batch)")
 

@@ -109,12 +109,15 @@ class Steps:
         if spent is not None:
             logger.warning("campaign %s: %d of %d proposals; %s", self.setup.spec.name, len(proposals), len(suggested), spent)
         elif 0 < len(proposals) < action.count:
+            shared = self.setup.space.shared
+            beside = f" beside its first one's {', '.join(shared)} (`same_in_batch`)" if shared else ""
             logger.warning(
-                "campaign %s, batch %d: %d of %d proposals; the bench tells no more experiments apart in what is left (`resolution`)",
+                "campaign %s, batch %d: %d of %d proposals; the bench tells no more experiments apart in what is left%s (`resolution`)",
                 self.setup.spec.name,
                 proposals[0].provenance.batch,
                 len(proposals),
                 action.count,
+                beside,
             )
         self.setup.timings.add("model", started)
         self._ledger(lambda: self.setup.store.add_proposals(proposals, by=BY_CAMPAIGN, now=self.setup.clock.now()))

@@ -7,7 +7,7 @@ from pathlib import Path
 from flows.plans.amendment import Amendment, amendment_of
 from flows.plans.lab import Lab, LabKind, clock_of, lab_there, make_lab
 from flows.plans.ledger import has_ledger, open_campaign, open_store, the_campaign
-from flows.plans.plan import Plan, load_plan, stored_plan
+from flows.plans.plan import Plan, load_plan, refuse_unconvertible, stored_plan
 from flows.plans.policy import policy_of
 from flows.plans.simulated import names_of_stand_ins
 from flows.review.answering import edits_of, values_of
@@ -72,13 +72,14 @@ def draft(
         raise BadInput(f"{file}: a recorded campaign touches no wire; its lab is live")
     if (there := lab_there(folder, beside=plan.file.path, kind=kind)) is not None:
         _refuse_known(there, plan.file.name)
+    refuse_unconvertible(plan)
     if plan.lacks_prior:
         make_prior(plan, data)
         plan = load_plan(file, data=data)
     lab = make_lab(folder, beside=plan.file.path, kind=kind)
     with open_store(lab, create=True) as store:
         named = {"stand_ins": told} if (told := names_of_stand_ins(plan, kind)) else {}
-        record = CampaignRecord(name=plan.file.name, snapshot={**plan.snapshot, "rate": 1.0, **named})
+        record = CampaignRecord(name=plan.file.name, snapshot={**plan.snapshot, "rate": 1.0, "converts": True, **named})
         store.create_campaign(record, by=Actor.person(by), now=clock_of(lab, store).now())
     return lab, record
 

@@ -134,8 +134,9 @@ class Recorder:
             complaint = f"no measured configuration: {error}"
             changes["reason"] = run.reason or complaint  # where no value comes of the run itself nothing else says so
         found = (one for one in reduce(recipe.reduction, readings, recipe.folder) if one.target in objective.of_run)
-        results = (in_unit(one, objective.units[one.target]) for one in found)
-        return run.evolve(**changes), tuple(_measurement(run, one, recipe.reduction, complaint or one.reason) for one in results)
+        if history.campaign.converts:
+            found = (in_unit(one, objective.units[one.target]) for one in found)
+        return run.evolve(**changes), tuple(_measurement(run, one, recipe.reduction, complaint or one.reason) for one in found)
 
     def _awaited(self, run: ExperimentRun, objective: Objective) -> dict[str, float | None]:
         """Return until when values of a run are waited for that people tell later, in lab seconds."""

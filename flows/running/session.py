@@ -301,7 +301,7 @@ class _Session:
         rate = self.options.rate if self.lab.kind == "dry" else 1.0
         if record is None:
             named = {"stand_ins": told} if (told := self._stand_ins) else {}
-            record = CampaignRecord(name=self.name, snapshot={**self.plan.snapshot, "rate": rate, **named})
+            record = CampaignRecord(name=self.name, snapshot={**self.plan.snapshot, "rate": rate, "converts": True, **named})
             self.store.create_campaign(record, by=BY_COMMAND, now=clock.now())
         fence = self.store.take_up(self.name, by=BY_COMMAND, now=clock.now())
         if record.status is CampaignStatus.DRAFT:

@@ -1,6 +1,9 @@
 """The value that every reduction returns."""
 
+import math
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 from orchestrator.errors import BadInput
 from orchestrator.units import convert
@@ -27,10 +30,33 @@ def in_unit(reduced: Reduced, unit: str) -> Reduced:
     if reduced.unit == unit:
         return reduced
     try:
-        value = None if reduced.value is None else convert(reduced.value, reduced.unit, unit)
-        step = abs(convert(1.0, reduced.unit, unit) - convert(0.0, reduced.unit, unit))  # an uncertainty has no zero
+        with np.errstate(all="ignore"):  # a logarithm of zero is no finite number, which is said below
+            value, uncertainty = _converted(reduced, unit)
     except BadInput:
         wrong = f"{reduced.target} came in {reduced.unit or '1'}; expected a unit that converts to {unit or '1'}"
         reason = "; ".join([*([reduced.reason] if reduced.reason else []), wrong])
         return replace(reduced, value=None, unit=unit, uncertainty=None, reason=reason)
-    return replace(reduced, value=value, unit=unit, uncertainty=None if reduced.uncertainty is None else reduced.uncertainty * step)
+    return finite(replace(reduced, value=value, unit=unit, uncertainty=uncertainty))
+
+
+def _converted(reduced: Reduced, unit: str) -> tuple[float | None, float | None]:
+    """Convert a value, and half of what lies between the ends of its uncertainty: units may be logarithms or have a zero of their own."""
+    if reduced.value is None:
+        return None, None
+    value = convert(reduced.value, reduced.unit, unit)
+    if reduced.uncertainty is None:
+        return value, None
+    low, high = (convert(reduced.value + sign * reduced.uncertainty, reduced.unit, unit) for sign in (-1, 1))
+    return value, abs(high - low) / 2
+
+
+def finite(reduced: Reduced) -> Reduced:
+    """Put no number where a device's NaN or infinity came through, and say so: nothing can be learnt from it."""
+    numbers = {"value": reduced.value, "uncertainty": reduced.uncertainty}
+    wrong = {name: number for name, number in numbers.items() if number is not None and not math.isfinite(number)}
+    if not wrong:
+        return reduced
+    found = (f"{reduced.target}: its {name} is {number}; a finite number was expected" for name, number in wrong.items())
+    reason = "; ".join([*([reduced.reason] if reduced.reason else []), *found])
+    kept = {name: number for name, number in numbers.items() if name not in wrong}
+    return replace(reduced, value=kept.get("value"), uncertainty=kept.get("uncertainty"), reason=reason)

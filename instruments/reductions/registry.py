@@ -3,14 +3,13 @@
 A reduction that is changed in any way that changes a number gets a new version; the old one stays.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from instruments.reductions.emission import EMISSION_TARGETS, reduce_emission
-from instruments.reductions.reduced import Reduced
+from instruments.reductions.reduced import Reduced, finite
 from orchestrator import plugins
 from orchestrator.domain.records import Reading
 from orchestrator.errors import BadInput
@@ -95,20 +94,8 @@ def reduce(name: str, readings: Sequence[Reading], folder: Path = Path()) -> tup
     """
     reduction = find_reduction(name, folder)
     try:
-        return tuple(map(_finite, reduction.apply(readings)))
+        return tuple(map(finite, reduction.apply(readings)))
     except Exception as error:  # a plug-in may raise anything; the readings are kept
         if name in REDUCTIONS:
             raise
         raise BadInput(f"reduction {name!r} failed: {type(error).__name__}: {error}; mend it and go on: the readings are kept") from error
-
-
-def _finite(reduced: Reduced) -> Reduced:
-    """Put no number where a device's NaN or infinity came through, and say so: nothing can be learnt from it."""
-    numbers = {"value": reduced.value, "uncertainty": reduced.uncertainty}
-    wrong = {name: number for name, number in numbers.items() if number is not None and not math.isfinite(number)}
-    if not wrong:
-        return reduced
-    found = (f"{reduced.target}: its {name} is {number}; a finite number was expected" for name, number in wrong.items())
-    reason = "; ".join([*([reduced.reason] if reduced.reason else []), *found])
-    kept = {name: number for name, number in numbers.items() if name not in wrong}
-    return replace(reduced, value=kept.get("value"), uncertainty=kept.get("uncertainty"), reason=reason)

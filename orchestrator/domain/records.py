@@ -316,6 +316,11 @@ class CampaignRecord(Frozen):
     forgiven_infeasible: int = 0
     """In ledgers of before: infeasible runs."""
 
+    @property
+    def converts(self) -> bool:
+        """Whether readings become values in the units of their targets; what began in an earlier release takes numbers as they are read."""
+        return bool(self.snapshot.get("converts", False))
+
     def refuse_ended(self) -> None:
         """Refuse what only a campaign that goes on can take; BadInput when it has ended."""
         if self.status.is_over:

@@ -8,7 +8,7 @@ import pytest
 
 from flows.cli.init import Template, scaffold
 from flows.plans.binding import bench_binding
-from flows.plans.plan import load_plan
+from flows.plans.plan import admit, load_plan
 from instruments.bench.called import dry_calls, functions_of
 from instruments.bench.file import load_bench
 from instruments.bench.lanes import lane_of, lanes_of, wires_of
@@ -16,7 +16,8 @@ from instruments.bench.links import refuse_unhonoured
 from instruments.bench.safe_state import declared
 from instruments.drivers.calls import child
 from instruments.drivers.protocol import Limit
-from orchestrator.domain.lifecycle import StepKind
+from orchestrator.domain.lifecycle import CampaignStatus, StepKind
+from orchestrator.domain.records import CampaignRecord
 from orchestrator.errors import BadInput
 from tests.calling import BENCH, FILM, bench_of
 from tests.process.test_bench import BENCH as FLOW
@@ -228,9 +229,13 @@ def test_a_target_in_a_unit_that_what_is_read_does_not_have_is_refused_and_one_t
     with pytest.raises(
         BadInput, match=r"target conductivity is in mL, bench.toml has \w+.conductivity in S/cm; expected units that convert"
     ):
-        load_plan(campaign)
+        admit(None, load_plan(campaign))
+    unfinished = CampaignRecord(name="c", status=CampaignStatus.RUNNING, snapshot=load_plan(campaign).snapshot)
+    assert admit(unfinished, load_plan(campaign)) is unfinished  # as it began
     campaign.write_text(written.replace('name = "conductivity"\nunit = "S/cm"', 'name = "conductivity"\nunit = "S/m"'))
-    assert load_plan(campaign).objective.units["conductivity"] == "S/m"
+    plan = load_plan(campaign)
+    assert admit(None, plan) is None
+    assert plan.objective.units["conductivity"] == "S/m"
 
 
 def test_the_childs_side_is_of_the_standard_library_alone_and_reads_as_python_3_8() -> None:

@@ -101,11 +101,12 @@ class Box(Bench):
         self.latched = True
 
 
-def steps_over(bench: Bench, recipe: Recipe | None = None, **spec: object) -> Steps:
+def steps_over(bench: Bench, recipe: Recipe | None = None, *, converts: bool = True, **spec: object) -> Steps:
     store = MemoryStore()
-    store.create_campaign(CampaignRecord(name="c"), by="test", now=NOW)
+    record = CampaignRecord(name="c", snapshot={"converts": True} if converts else {})
+    store.create_campaign(record, by="test", now=NOW)
     fence = store.take_up("c", by="test", now=NOW)
-    store.update_campaign(CampaignRecord(name="c", status=CampaignStatus.RUNNING), kind=EventKind.RUNNING, by="test", now=NOW)
+    store.update_campaign(record.evolve(status=CampaignStatus.RUNNING), kind=EventKind.RUNNING, by="test", now=NOW)
     general = GeneralSpec.model_validate({"name": "c", "bench": "b", "budget": 4, **spec})
     return Steps(Setup(general, SPACE, OBJECTIVE, RandomPolicy(SPACE), recipe or Table(), bench, store, LiveClock(), fence))
 
@@ -126,15 +127,23 @@ def test_a_campaign_runs_to_its_budget_and_keeps_the_four_layers_apart() -> None
 
 
 @pytest.mark.parametrize(
-    ("unit", "share", "reason"), [("percent", 0.01, None), ("mL", None, "y came in mL; expected a unit that converts to 1")]
+    ("unit", "converts", "share", "reason"),
+    [
+        ("percent", True, 0.01, None),
+        ("mL", True, None, "y came in mL; expected a unit that converts to 1"),
+        ("percent", False, 1.0, None),  # a campaign of an earlier release goes on as it began
+        ("mL", False, 1.0, None),
+    ],
 )
-def test_a_reading_teaches_in_the_unit_of_its_target_or_not_at_all(unit: str, share: float | None, reason: str | None) -> None:
+def test_a_reading_teaches_in_the_unit_of_its_target_or_not_at_all(
+    unit: str, converts: bool, share: float | None, reason: str | None
+) -> None:
     class Other(Box):
         @override
         def readings(self, run_key: str) -> tuple[Reading, ...]:
             return tuple(replace(one, unit=unit) for one in super().readings(run_key))
 
-    steps = steps_over(Other(), budget=1)
+    steps = steps_over(Other(), converts=converts, budget=1)
     carry(steps)
     history = steps.refresh()
     (run,), (one,) = history.attempts(), history.measurements.values()

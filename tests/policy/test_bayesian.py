@@ -15,6 +15,7 @@ from orchestrator.domain.records import Prediction
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.ports import Infeasible, Knowledge, Observation
+from policies.bayesian import BayesianPolicy
 from policies.registry import build_policy
 
 PLANE = SearchSpace(
@@ -151,6 +152,34 @@ def test_learned_feasibility_keeps_proposals_on_the_side_that_works_and_says_how
     assert list(found["spared"]) == ["it boils"]
     assert 0.3 < found["probability"] == found["spared"]["it boils"] < 1
     assert "feasible" not in ruled.details
+
+
+def test_what_was_carried_out_counts_as_made_also_where_its_value_is_not_known_yet() -> None:
+    known = campaign("sobol", YIELD, bump, experiments=24, seed=0)
+    works = [one for one in known.observations if float(one.configuration["T"]) < _LIMIT]
+    gone = [Infeasible(one.configuration, "it boils") for one in known.observations if float(one.configuration["T"]) >= _LIMIT]
+    late = tuple(one.configuration for one in works[3:])
+    policy = build_policy("bayesian", PLANE, YIELD, {"initial": 0, "feasibility": "learned", **QUICK})
+    assert isinstance(policy, BayesianPolicy)
+    chances = []
+    for spared in ((), late):
+        found = policy._learned(Knowledge(observations=tuple(works[:3]), infeasible=tuple(gone), spared=spared))
+        assert found is not None
+        chances.append(float(found.log_probability(policy._encoding.encode(late).unsqueeze(1)).mean()))
+    everything = policy._learned(Knowledge(observations=tuple(works), infeasible=tuple(gone)))
+    assert everything is not None
+    assert chances[0] < chances[1] - 0.1
+    assert chances[1] == pytest.approx(float(everything.log_probability(policy._encoding.encode(late).unsqueeze(1)).mean()), abs=1e-9)
+
+
+def test_where_nothing_but_the_infeasible_is_left_it_is_asked_for_again() -> None:
+    space = SearchSpace(parameters=(ContinuousParameter(name="x", min=0.0, max=1.0, resolution=0.4),))
+    gone = tuple(Infeasible({"x": x}) for x in (0.0, 0.2, 0.8, 1.0))
+    known = Knowledge(observations=(Observation({"x": 0.5}, {"yield": 1.0}),), infeasible=gone)
+    objective = Objective(targets=(Target(name="yield", goal="maximise"),))
+    for feasibility in ({}, {"feasibility": "learned"}):
+        policy = build_policy("bayesian", space, objective, {"initial": 0, **feasibility, **QUICK})
+        assert len(policy.propose(known, count=1, seed=0)) == 1
 
 
 def test_learned_feasibility_changes_nothing_while_nothing_was_infeasible() -> None:

@@ -100,8 +100,8 @@ def test_an_edit_keeps_what_the_others_of_its_batch_have() -> None:
     space = SPACE.evolve(parameters=tuple(one.evolve(same_in_batch=True) for one in SPACE.parameters))
     desk = Desk(in_turn(lambda request: answer(request, reject(request, 0, "smells"), approve(request, 1)), answer), general={"budget": 3})
     desk.run()
-    refused, other, *_ = desk.history.newest()
-    kept = float(refused.configuration["x"])
+    _, other, *_ = desk.history.newest()
+    kept = float(other.configuration["x"])
     with pytest.raises(BadInput, match=r"x = 0\.5: expected .*, which all proposals of batch 1 have \(same_in_batch\)"):
         check_beside_batch(space, desk.history, other, {"x": 0.5})
     check_beside_batch(space, desk.history, other, {"x": kept})
