@@ -13,9 +13,13 @@ from tests.golden.frozen import LABS, thaw, typed
 
 @pytest.fixture(scope="module")
 def labs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, athanor.LabHandle]:
-    """The golden labs on disk again, by name."""
+    """The golden labs on disk again, by name, the first of several; later ones by day and name."""
     folder = tmp_path_factory.mktemp("golden")
-    return {one.name: athanor.open_lab(thaw(one, folder / one.name)) for one in LABS}
+    found: dict[str, athanor.LabHandle] = {}
+    for one in LABS:
+        day = one.parent.name
+        found[f"{day}-{one.name}" if one.name in found else one.name] = athanor.open_lab(thaw(one, folder / day / one.name))
+    return found
 
 
 def test_every_golden_campaign_opens_as_frames(labs: dict[str, athanor.LabHandle]) -> None:
