@@ -4,7 +4,7 @@ Nothing here takes time, reads a clock or touches a wire.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import fsum, sqrt
@@ -320,9 +320,10 @@ def knowledge(history: History) -> Knowledge:
     )
 
 
-def best(history: History, objective: "Objective") -> tuple[ExperimentRun, float] | None:
-    """Return the run with the highest objective value; None before the first complete measurement."""
-    scores = {run_key: objective.score_measured(values) for run_key, values in history.accepted.items()}
+def best(history: History, objective: "Objective", among: Collection[str] | None = None) -> tuple[ExperimentRun, float] | None:
+    """Return the run, of all or among those of some run keys, with the highest objective value; None without a complete measurement."""
+    counted = {run_key: values for run_key, values in history.accepted.items() if among is None or run_key in among}
+    scores = {run_key: objective.score_measured(values) for run_key, values in counted.items()}
     found = max(((score, run_key) for run_key, score in scores.items() if score is not None), default=None)
     return None if found is None else (history.runs[found[1]], found[0])
 

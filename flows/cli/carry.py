@@ -127,7 +127,7 @@ def _show_lines(carried: Carried, places: Places, finished: threading.Event) -> 
         for run in history.attempts():
             if run.run_key not in shown and run.status.is_terminal and (run.ingested or run.status != "completed"):
                 shown.add(run.run_key)
-                found = best(history, plan.objective)
+                found = best(history, plan.objective, among=shown)  # of those above, however many have ended since
                 score = "-" if found is None else f"{found[1]:.4f}"
                 console.print(
                     f"{len(shown):4d}/{plan.file.spec.campaign.budget.experiments} {run.status:<10} best {score}  {run.reason or ''}"

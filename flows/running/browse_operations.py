@@ -33,8 +33,8 @@ class Secured:
     password_file: Path | None = None
     password_env: str | None = None
 
-    def declared(self) -> SecuritySpec | None:
-        """Return it as a bench file has it.
+    def declared(self, folder: Path = Path()) -> SecuritySpec | None:
+        """Return it as a bench file in a folder has it.
 
         Raises:
             BadInput: A user without a password, a password without a user, two places of it, or either without a policy.
@@ -43,12 +43,17 @@ class Secured:
             if self.user is not None or self.password_file is not None or self.password_env is not None:
                 raise BadInput("a user is named to a secured server alone; expected --policy beside --user")
             return None
-        file = None if self.password_file is None else str(self.password_file)
+        file = None if self.password_file is None else _named_from(folder.resolve(), self.password_file.resolve())
         try:
             password = None if file is None and self.password_env is None else SecretSpec(file=file, env=self.password_env)
             return SecuritySpec(policy=self.policy, mode=self.mode, user=self.user, password=password)
         except ValidationError as error:
             raise explain(error, what="--policy, --user, --password-file, --password-env") from error
+
+
+def _named_from(folder: Path, file: Path) -> str:
+    """Return what a file is called in a folder's bench file: the path from there, or all of it where it lies elsewhere."""
+    return str(file.relative_to(folder) if file.is_relative_to(folder) else file)
 
 
 def browse_server(url: str, secured: Secured, *, lab: Path | None) -> str:
@@ -65,9 +70,10 @@ def browse_server(url: str, secured: Secured, *, lab: Path | None) -> str:
     declared = secured.declared()
     if declared is None or secured.policy is None:
         return browse.browse_server(url)
-    trust = TrustFolder.of_lab(find_lab(lab, here=Path.cwd()).path)
+    found = find_lab(lab, here=Path.cwd()).path
     password = None if declared.password is None else Secret(secured.password_file, secured.password_env)
-    return browse.browse_server(url, LinkSecurity(secured.policy, secured.mode, trust, secured.user, password), declared)
+    security = LinkSecurity(secured.policy, secured.mode, TrustFolder.of_lab(found), secured.user, password)
+    return browse.browse_server(url, security, secured.declared(found.parent))
 
 
 def browse_instrument(file: Path, instrument: str, *, lab: Path | None) -> str:

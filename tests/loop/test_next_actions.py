@@ -366,6 +366,13 @@ def test_pending_is_what_was_approved_and_not_yet_measured() -> None:
     assert [one["x"] for one in knowledge(past).pending] == [3.0, 2.0]
 
 
+def test_the_best_of_some_runs_is_none_of_the_others() -> None:
+    past = history(done(1), done(2), values=(measured(1, 2.0), measured(2, 9.0)))
+    keys = [run.run_key for run in past.attempts()]
+    found = [best(past, OBJECTIVE, among=keys[:count]) for count in range(3)]
+    assert [None if one is None else one[0].run_key for one in found] == [None, *keys]
+
+
 def test_a_newer_revision_of_a_measurement_replaces_the_older() -> None:
     newer = measured(1, 5.0).evolve(revision=2)
     past = history(done(1), values=(newer, measured(1, 2.0)))
