@@ -248,7 +248,7 @@ class Optimizer:
         uncertainties: Mapping[str, float | str] | None = None,
         *,
         measured: Mapping[str, float | str] | None = None,
-        infeasible: bool = False,
+        infeasible: bool | str = False,
         failed: bool = False,
     ) -> None:
         """Say what came of an experiment, asked for or not; a second result of the same one is a replicate.
@@ -259,7 +259,8 @@ class Optimizer:
             values: A value for every target.
             uncertainties: Standard uncertainties, of those targets where one is known.
             measured: What was carried out where it is not what was suggested: those columns alone. The model learns from it.
-            infeasible: The recipe cannot work: there are no values, and what is like it is avoided.
+            infeasible: The recipe cannot work: there are no values, and what is like it is avoided. A text says why: with
+                `feasibility = "learned"` each reason is learned by itself.
             failed: It was spoilt by something else: there are no values and nothing is learned; it is no longer pending.
 
         Raises:

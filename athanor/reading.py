@@ -64,7 +64,7 @@ class Reader:
         uncertainties: Mapping[str, float | str] | None,
         *,
         measured: Mapping[str, float | str] | None = None,
-        infeasible: bool = False,
+        infeasible: bool | str = False,
         failed: bool = False,
     ) -> Told:
         """Read what came of an experiment; the arguments are those of `Optimizer.tell`.
@@ -72,6 +72,8 @@ class Reader:
         Raises:
             BadInput: Names what does not fit.
         """
+        if infeasible == "":
+            raise BadInput("infeasible = '': expected True, or the reason in a few words")
         if infeasible and failed:
             raise BadInput("an experiment is infeasible or failed, not both")
         values, uncertainties = self._by_target(values, "values"), self._by_target(uncertainties, "uncertainties")
@@ -87,6 +89,7 @@ class Reader:
             measured=self._measured(proposal, carried_out),
             values=self._values(values) if outcome == "measured" else {},
             uncertainties=self._uncertainties(uncertainties),
+            reason=infeasible if isinstance(infeasible, str) else "",
         )
 
     def told_row(self, history: History, row: Mapping[str, Any]) -> Told:

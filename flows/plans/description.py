@@ -18,6 +18,7 @@ from instruments.bench.reagents import Reagents
 from instruments.bench_client.identify import read_identities
 from orchestrator.errors import BadInput
 from orchestrator.units import parse
+from simulators.plantfile import read_plant_file
 
 
 def identities_of(plan: Plan, lab: Path | None) -> dict[str, str]:
@@ -59,7 +60,10 @@ def described(plan: Plan, lab: Path | None = None) -> dict[str, Any]:
 def _dry_run(bench: BenchFile, later: Collection[str]) -> dict[str, Any]:
     """Say what would answer in a dry run; a live bench needs none."""
     try:
-        return {"stand_ins": dict(simulated(bench, later).told), "no_dry_run": None}
+        made = simulated(bench, later)
+        if made.plant is not None:
+            read_plant_file(made.plant)
+        return {"stand_ins": dict(made.told), "no_dry_run": None}
     except BadInput as error:
         return {"stand_ins": {}, "no_dry_run": str(error)}
 
