@@ -6,7 +6,7 @@ sides follow from the others. What comes out is pulled back to what is legal as 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
@@ -52,18 +52,16 @@ class BatchedSearch(Search):
 
     @override
     def _climb_all(self, acquisition: Acquisition, starts: Sequence[Found]) -> list[Found]:
-        found = self._polished(acquisition, self._moved(acquisition, starts))
+        scored = _Remembered(self, acquisition)
+        found = self._polished(acquisition, [self._move(scored, start) for start in starts])
         for _ in range(ROUNDS - 1):
-            moved = self._moved(acquisition, found)
+            moved = [self._move(scored, one) for one in found]
             restless = [index for index, (one, other) in enumerate(zip(found, moved, strict=True)) if one is not other]
             if not restless:
                 break
             for index, one in zip(restless, self._polished(acquisition, [moved[index] for index in restless]), strict=True):
                 found[index] = one
         return found
-
-    def _moved(self, acquisition: Acquisition, starts: Sequence[Found]) -> list[Found]:
-        return [self._move(acquisition, start) for start in starts]
 
     def _polished(self, acquisition: Acquisition, starts: Sequence[Found]) -> list[Found]:
         if not self.encoding.free:
@@ -115,6 +113,23 @@ class BatchedSearch(Search):
         linear = [X[:, indices] @ weights - level for indices, weights, level in self._constraints.inequalities]
         bent = [margin(X) for margin in self._constraints.margins]
         return torch.cat([X[:, which] - low[:, which], high[which] - X[:, which], *(one.unsqueeze(-1) for one in (*linear, *bent))], dim=-1)
+
+
+@dataclass(frozen=True)
+class _Remembered:
+    """Scores of rows, each computed once: who moves to the best of three thousand categories has seen all its neighbours."""
+
+    search: BatchedSearch
+    acquisition: Acquisition
+    known: dict[object, float] = field(default_factory=dict)
+
+    def __call__(self, rows: Sequence[dict[str, float | str]]) -> Float[Tensor, " n"]:
+        keys = [self.search.encoding.space.key(row) for row in rows]
+        new = [index for index, key in enumerate(keys) if key not in self.known]
+        if new:
+            values = self.search.scored(self.acquisition, [rows[index] for index in new]).tolist()
+            self.known.update(zip((keys[index] for index in new), values, strict=True))
+        return torch.tensor([self.known[key] for key in keys], dtype=torch.float64)
 
 
 def _pivots(equal: Float[Tensor, "e o"], room: Float[Tensor, " o"]) -> list[int]:

@@ -195,7 +195,7 @@ class BayesianPolicy(Policy):
             found = options.best(question, acquisition)
         if found is None or question.expected is not None or not (isinstance(options, Rows) and is_hopeless(found, acquisition)):
             return question, acquisition, found
-        best = best_expected(question.surrogate, question.score, options.encoded(question.seed))[:_EXPECTED]
+        best = best_expected(question.surrogate, question.score, options.encoded(question.seed), question.functions)[:_EXPECTED]
         return self._next(replace(question, expected=best), options)
 
     def _fitted(self, knowledge: Knowledge, *, seed: int) -> tuple[Surrogate, Score]:
