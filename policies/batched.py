@@ -23,7 +23,7 @@ from policies.optimise import RETREATS, ROUNDS, Found, Search, independent, leas
 
 _STEPS: Final = 50
 """Of the optimiser where nothing binds."""
-_BOUND_STEPS: Final = 14
+_BOUND_STEPS: Final = 20
 """Of the optimiser between two looks at the multipliers."""
 _LOOKS: Final = 8
 """At the multipliers."""
@@ -33,6 +33,8 @@ which the line search does not come back."""
 _STIFFER: Final = 10.0
 """Factor on it where a violation has not become four times smaller."""
 _SMALLER: Final = 4.0
+_STILL: Final = 1e-4
+"""Way, in encoded units, of a start between two looks that counts as none."""
 _SEARCHES: Final = 40
 """Tries of a line search."""
 _RESTORATIONS: Final = 3
@@ -182,12 +184,15 @@ class _Climb:
             return self._placed(self._climbed(acquisition, y, multipliers, STIFFNESS * torch.ones(len(y), 1), _STEPS))
         stiffness, before = torch.full((len(y), 1), STIFFNESS, dtype=y.dtype), torch.full((len(y),), torch.inf, dtype=y.dtype)
         for _ in range(_LOOKS):
-            y = self._climbed(acquisition, y, multipliers, stiffness, _BOUND_STEPS)
-            margins = _finite(self.search.margins(self._placed(y), self._floors, follows))
+            found, known = self._climbed(acquisition, y, multipliers, stiffness, _BOUND_STEPS), multipliers
+            margins = _finite(self.search.margins(self._placed(found), self._floors, follows))
             multipliers = (multipliers - stiffness * margins).clamp_min(0.0)
             violation = (-margins).amax(dim=1).clamp_min(0.0)
             stiffness = torch.where((violation > before / _SMALLER).unsqueeze(-1), _STIFFER * stiffness, stiffness)
-            before = violation
+            settled = ((found - y).abs().amax(dim=1) < _STILL) & (multipliers - known).abs().amax(dim=1).lt(_STILL)
+            y, before = found, violation
+            if bool(settled.all()):
+                break
         return self._placed(self._restored(y))
 
     def _restored(self, y: Float[Tensor, "b f"]) -> Float[Tensor, "b f"]:
