@@ -19,6 +19,7 @@ from flows.plans.proposing import Proposer
 from flows.plans.recipe import ToldRecipe
 from models.meta_learning.checkpoint import PriorFile, load_prior
 from models.threads import threads
+from orchestrator.domain.campaign import PolicySpec
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import ExperimentRun, Proposal
@@ -29,6 +30,7 @@ from orchestrator.history import best, knowledge, lessons
 from orchestrator.numerals import brief
 from orchestrator.ports import Explanation, Suggestion
 from policies.registry import build_policy
+from policies.settings import of_now
 
 _MOST: int = 100_000
 """A campaign's largest budget; an optimizer has none, and asks as often as it is asked."""
@@ -113,7 +115,7 @@ class Optimizer:
                     "general": {"name": NAME, "budget": _MOST, "seed": seed, "batch": batch, "replicates": replicates},
                     "space": space,
                     "objective": objective,
-                    "policy": {"kind": policy, "settings": dict(settings or {})},
+                    "policy": {"kind": policy, "settings": of_now(policy, settings or {})},
                     "surrogate": _surrogate(named, guard=guard, task=task or {}),
                     "prior": named,
                 }
@@ -145,7 +147,7 @@ class Optimizer:
             general=spec.campaign,
             space=plan.space,
             objective=plan.objective,
-            policy=spec.policy,
+            policy=PolicySpec(kind=spec.policy.kind, settings=of_now(spec.policy.kind, spec.policy.settings)),
             surrogate=spec.surrogate,
             prior=prior,
             path=str(plan.file.path),

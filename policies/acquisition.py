@@ -20,7 +20,7 @@ from typing_extensions import override
 
 from models.base import Model, Surrogate
 from models.feasibility import Feasibility, LearnedFeasibility
-from models.pinned import Functions
+from models.pinned import Functions, moments
 from orchestrator.domain.records import Prediction
 from orchestrator.ports import Spread
 from policies.drawn import DrawnImprovement, drawn_improvement
@@ -70,6 +70,14 @@ class Question:
     def goalposts(self) -> Float[Tensor, "n d"]:
         """Where the score to improve on is attained."""
         return self.measured if self.expected is None else self.expected
+
+    def moments(self, X: Float[Tensor, "n d"]) -> tuple[Float[Tensor, "n m"], Float[Tensor, "n m"]]:
+        """Return means and deviations of the targets at points, each by itself."""
+        if self.functions is not None:
+            return moments(self.functions, X)
+        posterior = self.surrogate.posterior(X.unsqueeze(-2))
+        with torch.no_grad():
+            return posterior.mean.squeeze(-2), posterior.variance.clamp_min(0.0).sqrt().squeeze(-2)
 
     def predicted(self, x: Float[Tensor, "1 d"]) -> dict[str, Prediction]:
         """Return what is expected of a new measurement at a configuration, noise included, in the targets' units."""
@@ -142,9 +150,8 @@ def build_acquisition(question: Question) -> LogImprovement:
 
 def _spread(question: Question) -> float:
     """Return the spread of scores among measured points and within their predictions: BoTorch smooths on a scale of one."""
-    posterior = question.surrogate.posterior(question.goalposts.unsqueeze(-2))
+    mean, sd = question.moments(question.goalposts)
     with torch.no_grad():
-        mean, sd = posterior.mean.squeeze(-2), posterior.variance.clamp_min(0.0).sqrt().squeeze(-2)
         scores = torch.cat([question.score(mean), question.score(mean + sd), question.score(mean - sd)])
     spread = float(scores.std())
     return spread if spread > 0 else 1.0

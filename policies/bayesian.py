@@ -35,7 +35,7 @@ from policies.options import Open, Options, Rows, best_expected, is_hopeless
 from policies.outlook import best_measured, outlook
 from policies.pool import Pool, candidate_table, done
 from policies.score import Score
-from policies.settings import BATCHED, POLICY_NAMES, BayesianSettings
+from policies.settings import BATCHED, POLICY_NAMES, TOGETHER, BayesianSettings
 
 _EXPECTED: Final = 8
 """Where nothing allowed is measured: so many allowed configurations that the surrogate expects most of are to be improved on."""
@@ -61,7 +61,7 @@ class BayesianPolicy(Policy):
     @property
     def _apart(self) -> bool:
         """Whether each combination has an acquisition function of its own, and starts climb one by one."""
-        return self.options.search is None
+        return self.options.search != TOGETHER
 
     @property
     @override
@@ -195,7 +195,7 @@ class BayesianPolicy(Policy):
             found = options.best(question, acquisition)
         if found is None or question.expected is not None or not (isinstance(options, Rows) and is_hopeless(found, acquisition)):
             return question, acquisition, found
-        best = best_expected(question.surrogate, question.score, options.encoded(question.seed))[:_EXPECTED]
+        best = best_expected(question.surrogate, question.score, options.encoded(question.seed), question.functions)[:_EXPECTED]
         return self._next(replace(question, expected=best), options)
 
     def _fitted(self, knowledge: Knowledge, *, seed: int) -> tuple[Surrogate, Score]:

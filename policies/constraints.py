@@ -51,8 +51,8 @@ def linear_row(encoding: Encoding, constraint: LinearConstraint) -> tuple[Float[
 def proposable(encoding: Encoding, rows: Sequence[Configuration]) -> Iterator[dict[str, float | str]]:
     """Iterate over the rows that may be proposed."""
     if rows:
-        met = meets_constraints(encoding, encoding.encode(rows))
-        yield from (dict(row) for row, good in zip(rows, met.tolist(), strict=True) if good and encoding.region.complaint(row) is None)
+        met = meets_constraints(encoding, encoding.encode(rows)).tolist() if encoding.region.space.constraints else [True] * len(rows)
+        yield from (dict(row) for row, good in zip(rows, met, strict=True) if good and encoding.region.complaint(row) is None)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ import logging
 import math
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
 from typing import Any, Final
 
@@ -35,7 +35,7 @@ from orchestrator.domain.values import Configuration
 from policies.acquisition import Acquisition
 from policies.constraints import Continuous, proposable
 from policies.planes import Planes
-from policies.pool import Blocks, blocks
+from policies.pool import BLOCK, Blocks, blocks
 from policies.sampling import SobolPoints, drawn_width, feasible
 
 logger = logging.getLogger(__name__)
@@ -64,6 +64,8 @@ _LOOKS: Final = 16
 """Feasible points looked at, per point wanted, for such as the bench tells apart from the experiments taken."""
 
 _Row = dict[str, float | str]
+Scored = Callable[[Sequence[_Row]], Tensor]
+"""From rows to their scores " n"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +138,9 @@ class Search:
         raw = [*self._raw(seed), *self._nearby(around, generator)]
         if not raw:
             return None
-        X = self.encoding.encode(raw)
-        values = score_all(acquisition, X)
+        values = self.scored(acquisition, raw)
         chosen = _starts(values, self.restarts, generator)
-        starts = [Found(raw[index], float(values[index])) for index in (*chosen, *self._on_other_faces(X, values, chosen))]
+        starts = [Found(raw[index], float(values[index])) for index in (*chosen, *self._on_other_faces(raw, values, chosen))]
         return max(self._climb_all(acquisition, starts), key=lambda found: found.value)
 
     def everywhere(self, seed: int) -> Float[Tensor, "n d"]:
@@ -150,12 +151,12 @@ class Search:
         """
         return self.encoding.encode(self._raw(seed))
 
-    def _on_other_faces(self, X: Float[Tensor, "n d"], values: Float[Tensor, " n"], chosen: Sequence[int]) -> list[int]:
+    def _on_other_faces(self, rows: Sequence[_Row], values: Float[Tensor, " n"], chosen: Sequence[int]) -> list[int]:
         """Return the best points of the best faces of least shares on which no start is yet: a face is judged by where its climb ends."""
         columns = [index for index, share in enumerate(self._least) if share]
         if not columns:
             return []
-        faces = [tuple(face) for face in (X[:, columns] > PRESENT).tolist()]
+        faces = [tuple(face) for face in (self.encoding.encode(rows)[:, columns] > PRESENT).tolist()]
         seen, best = {faces[index] for index in chosen}, list[int]()
         for index in values.argsort(descending=True, stable=True).tolist():
             if faces[index] not in seen:
@@ -220,26 +221,32 @@ class Search:
         return len(self.encoding.free) == self.encoding.width and not binding
 
     def _climb(self, acquisition: Acquisition, found: Found) -> Found:
-        found = self._polish(acquisition, self._move(acquisition, found))
+        scored = partial(self.scored, acquisition)
+        found = self._polish(acquisition, self._move(scored, found))
         for _ in range(ROUNDS - 1):
-            moved = self._move(acquisition, found)
+            moved = self._move(scored, found)
             if moved is found:
                 break
             found = self._polish(acquisition, moved)
         return found
 
-    def _move(self, acquisition: Acquisition, found: Found) -> Found:
+    def _move(self, scored: Scored, found: Found) -> Found:
         """Go to the best legal neighbour until none is better."""
         for _ in range(_MOVES):
             rows = list(self._within(list(self._on_planes(list(self._steps(found.row))))))
             if not rows:
                 break
-            values = score_all(acquisition, self.encoding.encode(rows))
+            values = scored(rows)
             index = int(values.argmax())
             if float(values[index]) - found.value < _GAIN:
                 break
             found = Found(rows[index], float(values[index]))
         return found
+
+    def scored(self, acquisition: Acquisition, rows: Sequence[_Row]) -> Float[Tensor, " n"]:
+        """Score rows, encoded block by block: the neighbours of a category are all others, and each is as wide."""
+        starts = range(0, len(rows), BLOCK)
+        return torch.cat([score_all(acquisition, self.encoding.encode(rows[start : start + BLOCK])) for start in starts])
 
     def _polish_box(self, acquisition: Acquisition, starts: Sequence[Found]) -> list[Found]:
         X = self.encoding.encode([start.row for start in starts]).unsqueeze(-2)

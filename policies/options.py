@@ -10,6 +10,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from models.base import Surrogate
+from models.pinned import Functions, moments
 from policies.acquisition import LogImprovement, Question
 from policies.optimise import Found, Search, best_row
 from policies.pool import Pool, blocks
@@ -66,7 +67,7 @@ class Open(Options):
 
     @override
     def best(self, question: Question, acquisition: LogImprovement) -> Found | None:
-        around = best_expected(question.surrogate, question.score, question.goalposts)[:INCUMBENTS]
+        around = best_expected(question.surrogate, question.score, question.goalposts, question.functions)[:INCUMBENTS]
         found = self.search.best(acquisition, around, seed=question.seed)
         if found is None and self.last_resort is not None:
             return self.last_resort.best(acquisition, around, seed=question.seed)
@@ -78,8 +79,10 @@ def is_hopeless(found: Found, acquisition: LogImprovement) -> bool:
     return found.value < HOPELESS + math.log(acquisition.scale)
 
 
-def best_expected(surrogate: Surrogate, score: Score, X: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-    """Return points in the order of their predicted scores, the best first."""
+def best_expected(surrogate: Surrogate, score: Score, X: Float[Tensor, "n d"], functions: Functions | None = None) -> Float[Tensor, "n d"]:
+    """Return points in the order of their predicted scores, the best first; `functions` are the surrogate's, where they are known."""
+    if functions is not None:
+        return X[score(moments(functions, X)[0]).argsort(descending=True, stable=True)]
     with torch.no_grad():
         scores = torch.cat([score(surrogate.posterior(block).mean.squeeze(-2)) for block in blocks(X)])
     return X[scores.argsort(descending=True, stable=True)]

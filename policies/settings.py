@@ -33,9 +33,9 @@ class BayesianSettings(Frozen):
     """Local searches from different starts."""
     raw_samples: Annotated[Whole, Field(ge=16, le=16384)] = 256
     """Points from which the starts are chosen."""
-    search: Literal["together"] | None = None
-    """`together` lets all starts climb at once and draws what was measured once: a proposal takes a fraction of the time. It is on
-    trial: on recorded tables its regret is that of the default, on continuous spaces it was not compared."""
+    search: Literal["together", "apart"] | None = None
+    """`together` lets all starts climb at once and draws what was measured once, `apart` each by itself, as releases before did;
+    a campaign that begins now searches together by default, one that began before goes on as it did."""
     feasibility: Literal["learned"] | None = None
     """`learned` models from the infeasible runs, reason by reason, what can be made, and weighs improvement by that chance; else the
     surroundings of infeasible configurations are avoided. It is on trial."""
@@ -60,6 +60,12 @@ POLICY_NAMES: Final = {"bayesian": "bayesian/1", "random": "random/1", "sobol": 
 """Kind in campaign files -> name and version of the policy."""
 BATCHED: Final = "bayesian/2"
 """What `search = "together"` makes of it."""
+TOGETHER: Final = "together"
+
+
+def of_now(kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a policy's settings with what holds where they say nothing and a campaign begins now."""
+    return {"search": TOGETHER, **settings} if kind == "bayesian" else dict(settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +80,7 @@ class PolicyChoice:
     @property
     def name(self) -> str:
         """Name and version of the policy."""
-        together = isinstance(self.chosen, BayesianSettings) and self.chosen.search == "together"
+        together = isinstance(self.chosen, BayesianSettings) and self.chosen.search == TOGETHER
         return BATCHED if together else POLICY_NAMES[self.kind]
 
 

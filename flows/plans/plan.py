@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -31,7 +31,7 @@ from orchestrator.ports import Bench, Changes, Knowledge, ReadStore
 from orchestrator.recorded import recorded_pool
 from orchestrator.units import same_dimension
 from policies.initial import SobolPolicy
-from policies.settings import PolicyChoice, policy_choice
+from policies.settings import PolicyChoice, of_now, policy_choice
 
 ROUND_TRIP_POINTS: Final = 64
 """Sobol points on which `check` proves that the formulation comes back as it went."""
@@ -86,6 +86,14 @@ class Plan:
             "budget": self.file.spec.campaign.budget.experiments,
         }
         return kept if self.prior is None else {**kept, "prior": self.prior_identity}
+
+    def as_begun(self, record: CampaignRecord) -> "Plan":
+        """Return the plan for a stored campaign: one that began before searches were joined goes on searching as it did."""
+        if record.searches_together:
+            return self
+        wanted = self.file.spec.policy
+        needs = self.file.prior_path is None
+        return replace(self, policy=policy_choice(wanted.kind, self.space, self.objective, wanted.settings, needs_measurements=needs))
 
     @property
     def plugins(self) -> tuple[Plugin, ...]:
@@ -144,7 +152,7 @@ def stored_plan(record: CampaignRecord, *, data: Path | None = None) -> Plan:
             raise BadInput(f"{file.path}: {name} is not what the campaign was carried out with; put it back to compute with it again")
     if plan.prior is not None and plan.prior.sha256 != files.get("prior"):
         raise BadInput(f"{file.prior_path}: the prior has sha256 {plan.prior.sha256}; the campaign began with {files.get('prior')}")
-    return plan
+    return plan.as_begun(record)
 
 
 def _plan(file: CampaignFile, bench: BenchFile | None, data: Path | None, *, prior_later: bool = False) -> Plan:
@@ -195,7 +203,7 @@ def _bound(file: CampaignFile, prior: PriorFile | None) -> dict[str, str]:
 def _policy(file: CampaignFile, space: SearchSpace, prior_of: PriorOf) -> tuple[PolicyChoice, PriorFile | None]:
     """Check the policy's settings, and the prior that it adapts where there is one; nothing that computes is loaded."""
     wanted, prior = file.spec.policy, None
-    choice = partial(policy_choice, wanted.kind, space, file.objective, wanted.settings)
+    choice = partial(policy_choice, wanted.kind, space, file.objective, of_now(wanted.kind, wanted.settings))
     chosen = choice()
     if file.prior_path is not None:
         prior = prior_of(file)  # after the policy: what the file itself gets wrong is said first

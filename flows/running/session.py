@@ -45,7 +45,7 @@ from orchestrator.commandline import typed
 from orchestrator.domain.events import BY_COMMAND, EventKind
 from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.domain.objective import Objective
-from orchestrator.domain.records import CampaignRecord
+from orchestrator.domain.records import BEGINS, CampaignRecord
 from orchestrator.errors import BadInput, HostError, NeedsPerson
 from orchestrator.history import History
 from orchestrator.ports import Bench, Clock, Policy, ReviewStore, Store
@@ -208,7 +208,8 @@ class _Session:
             return self._carry_on(record, start)
 
     def _carry_on(self, record: CampaignRecord | None, start: Start | None) -> SessionEnd:
-        policy = policy_of(self.plan)  # before anything is started: a prior that nobody can read is refused
+        plan = self.plan if record is None else self.plan.as_begun(record)
+        policy = policy_of(plan)  # before anything is started: a prior that nobody can read is refused
         clock, bench_sha = self._start()
         fence = self._take_up(record, clock)
         with ExitStack() as closing_later:
@@ -301,7 +302,7 @@ class _Session:
         rate = self.options.rate if self.lab.kind == "dry" else 1.0
         if record is None:
             named = {"stand_ins": told} if (told := self._stand_ins) else {}
-            record = CampaignRecord(name=self.name, snapshot={**self.plan.snapshot, "rate": rate, "converts": True, **named})
+            record = CampaignRecord(name=self.name, snapshot={**self.plan.snapshot, "rate": rate, **BEGINS, **named})
             self.store.create_campaign(record, by=BY_COMMAND, now=clock.now())
         fence = self.store.take_up(self.name, by=BY_COMMAND, now=clock.now())
         if record.status is CampaignStatus.DRAFT:

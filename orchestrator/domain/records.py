@@ -295,6 +295,10 @@ class Measurement(Frozen):
         return self.value if self.status is MeasurementStatus.ACCEPTED else None
 
 
+BEGINS: Final = {"converts": True, "searches_together": True}
+"""What the snapshot of a campaign that begins now says beside its files; those that began before lack it, and go on as they did."""
+
+
 class CampaignRecord(Frozen):
     """A campaign's state."""
 
@@ -320,6 +324,11 @@ class CampaignRecord(Frozen):
     def converts(self) -> bool:
         """Whether readings become values in the units of their targets; what began in an earlier release takes numbers as they are read."""
         return bool(self.snapshot.get("converts", False))
+
+    @property
+    def searches_together(self) -> bool:
+        """Whether proposals are searched together where the file does not say so; what began before goes on apart."""
+        return bool(self.snapshot.get("searches_together", False))
 
     def refuse_ended(self) -> None:
         """Refuse what only a campaign that goes on can take; BadInput when it has ended."""

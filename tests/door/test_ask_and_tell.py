@@ -61,7 +61,7 @@ def learned() -> athanor.Optimizer:
 def test_a_suggestion_says_number_values_and_expectations_with_units(learned: athanor.Optimizer) -> None:
     (suggestion,) = learned.pending
     assert suggestion.number == 5
-    assert suggestion.policy == "bayesian/1"
+    assert suggestion.policy == "bayesian/2"
     assert suggestion.acquisition is not None
     assert suggestion.predicted["level"].sd > 0
     assert str(suggestion).startswith(f"5: T {suggestion.configuration['T']:.6g} degC, solvent ")

@@ -1,6 +1,7 @@
 """One of a few names."""
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -42,7 +43,13 @@ class CategoricalParameter(ParameterKind):
     @override
     def complaint(self, configuration: Configuration) -> str | None:
         value = configuration[self.name]
-        return None if value in self.categories else f"{self.name} = {value!r} is none of {self._listed}"
+        known = isinstance(value, str) and value in self._known
+        return None if known else f"{self.name} = {value!r} is none of {self._listed}"
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        """The names, looked up for each of thousands of rows."""
+        return frozenset(self.categories)
 
     @property
     @override
