@@ -9,9 +9,10 @@ from models.base import Learner
 from models.meta_learning.adapted import adapted_learner
 from models.meta_learning.checkpoint import PriorFile
 from models.meta_learning.registry import restore_prior
-from orchestrator.domain.campaign import PolicySpec, SurrogateSpec
+from orchestrator.domain.campaign import PolicySpec
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.space import SearchSpace
+from orchestrator.domain.surrogate_spec import SurrogateSpec
 from orchestrator.errors import BadInput
 from orchestrator.ports import Policy
 from policies.registry import build_policy
