@@ -43,4 +43,4 @@ def learner_of(space: SearchSpace, objective: Objective, surrogate: SurrogateSpe
     Raises:
         BadInput: The prior does not fit space, targets or task, or a learner cannot read what it holds.
     """
-    return None if prior is None else adapted_learner(replace(prior, restore=restore_prior), space, objective.targets, surrogate)
+    return None if prior is None else adapted_learner(replace(prior, restore=restore_prior), space, objective.measured, surrogate)
