@@ -321,9 +321,12 @@ def knowledge(history: History) -> Knowledge:
 
 
 def best(history: History, objective: "Objective", among: Collection[str] | None = None) -> tuple[ExperimentRun, float] | None:
-    """Return the run, of all or among those of some run keys, with the highest objective value; None without a complete measurement."""
+    """Return the run, of all or among those of some run keys, with the highest objective value among those that keep all limits.
+
+    None without a complete measurement that keeps them.
+    """
     counted = {run_key: values for run_key, values in history.accepted.items() if among is None or run_key in among}
-    scores = {run_key: objective.score_measured(values) for run_key, values in counted.items()}
+    scores = {run_key: objective.score_kept(values) for run_key, values in counted.items()}
     found = max(((score, run_key) for run_key, score in scores.items() if score is not None), default=None)
     return None if found is None else (history.runs[found[1]], found[0])
 

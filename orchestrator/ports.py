@@ -48,6 +48,8 @@ __all__ = [
 
 WITHOUT_PRIOR: Final = "without_prior"
 """Among a suggestion's details: target -> what the guard of a prior, which knows no history, expects of the same measurement."""
+KEPT: Final = "kept"
+"""Among a suggestion's details: `probability` to keep all limits, and `limits`: outcome -> chance to keep its limit."""
 FEASIBLE: Final = "feasible"
 """Among a suggestion's details: `probability` to give something to measure, and `spared`: reason -> chance not to meet it."""
 
@@ -92,6 +94,16 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """Chances that a new measurement keeps the limits, 0 to 1, its noise included."""
+
+    probability: float
+    """To keep all of them."""
+    limits: Mapping[str, float]
+    """Outcome -> chance to keep its limit."""
+
+
+@dataclass(frozen=True, slots=True)
 class Outlook:
     """What is expected of the objective of a new measurement, its noise included."""
 
@@ -100,7 +112,9 @@ class Outlook:
     """Lower end of the central 90 % interval."""
     high: float
     better: float | None
-    """Chance that it is above the best complete measurement that counts, 0 to 1; None while there is none."""
+    """Chance that it is above the best complete measurement that counts, 0 to 1, and keeps all limits; None while there is none."""
+    kept: Kept | None = None
+    """Chances to keep the limits; None where there are none."""
 
 
 @dataclass(frozen=True, slots=True)

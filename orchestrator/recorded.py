@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from orchestrator.catalogue import CATALOGUE, Column, Dataset
 from orchestrator.datasets import RecordedRow, Table
 from orchestrator.domain.constraints import Constraint
-from orchestrator.domain.objective import Target
+from orchestrator.domain.objective import Measured
 from orchestrator.domain.parameters import Parameter
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration, digest, explain
@@ -38,7 +38,7 @@ class RecordedPool:
     table: Table
     space: SearchSpace
     """Its candidate table holds the table's distinct rows."""
-    targets: tuple[Target, ...]
+    targets: tuple[Measured, ...]
     replicates: Mapping[Key, tuple[Recorded, ...]]
     """Configuration's key -> its recorded experiments, in the file's order."""
 
@@ -67,7 +67,7 @@ class RecordedPool:
 def recorded_pool(
     table: Table,
     parameters: Sequence[Parameter],
-    targets: Sequence[Target],
+    targets: Sequence[Measured],
     *,
     columns: Mapping[str, str] | None = None,
     constraints: Sequence[Constraint] = (),

@@ -14,13 +14,33 @@ _REASONS_SHOWN: Final = 3
 """Reasons of quarantine that a summary names; the export has all."""
 
 
+NONE_KEPT: Final = "no run keeps all limits yet"
+
+
+def kept_word(kept: bool) -> str:
+    """Say whether a run keeps all limits; one without a value of a limited quantity does not."""
+    return "kept" if kept else "not kept"
+
+
+def limits_kept(history: History, objective: "Objective") -> list[str]:
+    """Say in a line each how many runs keep which limit; nothing where there are no limits, or nothing was measured."""
+    lines = []
+    for one in objective.outcomes:
+        values = [found[one.name] for found in history.accepted.values() if one.name in found]
+        if values:
+            lines.append(f"{one.name} {one.shown}: kept by {sum(map(one.kept, values))} of {len(values)} runs")
+    if lines and best(history, objective) is None:
+        lines.append(NONE_KEPT)
+    return lines
+
+
 def values_by_status(history: History) -> dict[str, int]:
     """Count what was measured: the newest revision of each value, by status."""
     return dict(sorted(Counter(str(one.status) for one in history.measurements.values()).items()))
 
 
 def best_configuration(history: History, objective: "Objective", units: Mapping[str, str]) -> str | None:
-    """Say where the best experiment was done, as it was measured; None before the first complete measurement.
+    """Say where the best experiment was done, as it was measured, or that none keeps the limits; None before the first measurement.
 
     Args:
         history: The campaign so far.
@@ -28,7 +48,7 @@ def best_configuration(history: History, objective: "Objective", units: Mapping[
         units: Of the numeric columns.
     """
     if (found := best(history, objective)) is None:
-        return None
+        return NONE_KEPT if objective.outcomes and history.accepted else None
     values = history.configuration_of(found[0]).items()
     shown = [f"{name} {one if isinstance(one, str) else format(one, '.4g')} {units.get(name, '')}".rstrip() for name, one in values]
     return f"best: {', '.join(shown)}"

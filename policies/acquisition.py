@@ -24,6 +24,7 @@ from models.pinned import Functions, moments
 from orchestrator.domain.records import Prediction
 from orchestrator.ports import Spread
 from policies.drawn import DrawnImprovement, drawn_improvement
+from policies.limits import limits_at
 from policies.score import Score
 from policies.settings import AcquisitionKind
 
@@ -113,6 +114,8 @@ class LogImprovement(Acquisition):
     feasibility: Feasibility
     kind: AcquisitionKind
     """What is computed: with experiments pending there is no closed form, and `log-nei` stands in for `log-ei`."""
+    limited: DrawnImprovement | None = None
+    """What improves and keeps the limits; None where there are none."""
 
     @override
     def __call__(self, X: Float[Tensor, "*b q d"], /) -> Float[Tensor, " *b"]:
@@ -142,7 +145,8 @@ def build_acquisition(question: Question) -> LogImprovement:
     kind: AcquisitionKind = "log-nei" if len(question.pending) else question.kind
     feasibility = Surroundings(question.infeasible) if question.feasibility is None else question.feasibility
     if kind == "log-nei" and not question.apart:
-        return LogImprovement(((0.0, _drawn(question, scale)),), scale, feasibility, kind)
+        drawn = _drawn(question, scale)
+        return LogImprovement(((0.0, drawn),), scale, feasibility, kind, limited=None if drawn.limits is None else drawn)
     builder = _hopeful if kind == "log-nei" and question.expected is not None else _BUILDERS[kind]
     parts = [(math.log(weight), builder(question, model, scale)) for weight, model in question.surrogate.components()]
     return LogImprovement(tuple(parts), scale, feasibility, kind)
@@ -167,6 +171,7 @@ def _drawn(question: Question, scale: float) -> DrawnImprovement:
         scale=scale,
         samples=question.samples,
         seed=question.seed,
+        limits=limits_at(question.surrogate, question.score, question.measured, question.goalposts),
     )
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -23,19 +23,20 @@ from orchestrator.domain.region import Region
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
-from orchestrator.ports import FEASIBLE, WITHOUT_PRIOR, Explanation, Knowledge, Observation, Outlook, Policy, Spread, Suggestion
+from orchestrator.ports import FEASIBLE, KEPT, WITHOUT_PRIOR, Explanation, Knowledge, Observation, Outlook, Policy, Spread, Suggestion
 from policies.acquisition import LogImprovement, Question, build_acquisition, predicted, spreads
 from policies.batch import beside
 from policies.batched import BatchedSearch
 from policies.enumeration import enumerated
 from policies.explaining import explain_one
 from policies.initial import SobolPolicy
+from policies.limits import kept_at
 from policies.optimise import Found, Search
 from policies.options import Open, Options, Rows, best_expected, is_hopeless
 from policies.outlook import best_measured, outlook
 from policies.pool import Pool, candidate_table, done
 from policies.score import Score
-from policies.settings import BATCHED, POLICY_NAMES, TOGETHER, BayesianSettings
+from policies.settings import BATCHED, POLICY_NAMES, BayesianSettings
 
 _EXPECTED: Final = 8
 """Where nothing allowed is measured: so many allowed configurations that the surrogate expects most of are to be improved on."""
@@ -61,7 +62,7 @@ class BayesianPolicy(Policy):
     @property
     def _apart(self) -> bool:
         """Whether each combination has an acquisition function of its own, and starts climb one by one."""
-        return self.options.search != TOGETHER
+        return not self.options.is_together(self.objective)
 
     @property
     @override
@@ -193,10 +194,13 @@ class BayesianPolicy(Policy):
         with repeatable(question.seed):
             acquisition = build_acquisition(question)
             found = options.best(question, acquisition)
-        if found is None or question.expected is not None or not (isinstance(options, Rows) and is_hopeless(found, acquisition)):
+        if found is None or question.expected is not None or not (isinstance(options, Rows) and self._hopeless(found, acquisition)):
             return question, acquisition, found
         best = best_expected(question.surrogate, question.score, options.encoded(question.seed), question.functions)[:_EXPECTED]
         return self._next(replace(question, expected=best), options)
+
+    def _hopeless(self, found: Found, acquisition: LogImprovement) -> bool:
+        return is_hopeless(found, acquisition, self._encoding.encode([found.row]))
 
     def _fitted(self, knowledge: Knowledge, *, seed: int) -> tuple[Surrogate, Score]:
         data = training_data(self._encoding, self.objective, knowledge.observations)
@@ -284,6 +288,8 @@ class BayesianPolicy(Policy):
         x = self._encoding.encode([found.row])
         if (guard := question.surrogate.without_prior()) is not None:
             details[WITHOUT_PRIOR] = {name: one.model_dump() for name, one in predicted(guard, question.score, x).items()}
+        if (kept := kept_at(question.surrogate, question.score, x)) is not None:
+            details[KEPT] = asdict(kept)
         if question.feasibility is not None:
             spared = {reason: float(chance) for reason, chance in question.feasibility.spared(x).items()}
             details[FEASIBLE] = {"probability": math.prod(spared.values()), "spared": spared}

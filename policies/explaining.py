@@ -16,6 +16,7 @@ from models.reproducible import repeatable
 from orchestrator.domain.values import Configuration
 from orchestrator.ports import Explanation, Suggestion
 from policies.acquisition import Acquisition, Question, build_acquisition
+from policies.limits import Limits, all_kept, limits_at
 from policies.optimise import score_all
 
 _ALTERNATIVES: Final = 3
@@ -83,15 +84,26 @@ def _exploit_share(question: Question, x: Float[Tensor, "1 d"], seed: int) -> fl
     A mixture is drawn from part by part: the Gaussian of its moments hopes for less, or more, than its parts do.
     """
     with torch.no_grad():
-        goal = question.score(question.surrogate.posterior(question.goalposts.unsqueeze(-2)).mean.squeeze(-2)).max()
+        limits = limits_at(question.surrogate, question.score, question.measured, question.goalposts)
+        goal = _to_beat(question, limits)
         gains, excesses = [], []
         for weight, model in question.surrogate.components():
             sampler = SobolQMCNormalSampler(torch.Size([_SHARE_SAMPLES]), seed=seed)
-            excess = question.score(sampler(model.posterior(x)).squeeze(-2)) - goal
+            samples = sampler(model.posterior(x)).squeeze(-2)
+            excess = question.score(samples) - goal
+            if limits is not None:
+                excess = torch.where(all_kept(limits.each, samples), excess, 0.0)
             gains.append(weight * float(excess.clamp_min(0.0).mean()))
             excesses.append(weight * float(excess.mean()))
         gain, certain = math.fsum(gains), max(0.0, math.fsum(excesses))
     return min(1.0, certain / gain) if gain > 0 else None  # equal but for the order of summation where nothing is uncertain
+
+
+def _to_beat(question: Question, limits: Limits | None) -> Float[Tensor, ""]:
+    """Return the best score that is expected of what is to be improved on; the floor where nothing of it keeps the limits."""
+    means = question.surrogate.posterior(question.goalposts.unsqueeze(-2)).mean.squeeze(-2)
+    scores = question.score(means)
+    return scores.max() if limits is None else torch.where(all_kept(limits.each, means), scores, limits.floor).max()
 
 
 def _alternatives(

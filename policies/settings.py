@@ -12,6 +12,8 @@ from orchestrator.domain.values import Frozen, explain
 from orchestrator.domain.written import Whole
 from orchestrator.errors import BadInput
 
+TOGETHER: Final = "together"
+"""All starts climb at once, and what was measured is drawn once."""
 AcquisitionKind = Literal["log-nei", "log-ei"]
 
 
@@ -41,14 +43,21 @@ class BayesianSettings(Frozen):
     surroundings of infeasible configurations are avoided. It is on trial."""
 
     def refuse_unfit(self, objective: Objective) -> None:
-        """Refuse the analytic acquisition function where the score is not Gaussian.
+        """Refuse the analytic acquisition function where the score is not Gaussian, or not all that counts.
 
         Raises:
-            BadInput: `log-ei` with several targets, or one to match.
+            BadInput: `log-ei` with several targets, one to match, or limits on what comes out.
         """
+        if self.acquisition == "log-ei" and objective.outcomes:
+            shown = ", ".join(one.name for one in objective.outcomes)
+            raise BadInput(f"acquisition 'log-ei' knows no limits on what comes out ({shown}); expected 'log-nei'")
         if self.acquisition == "log-ei" and (len(objective.targets) > 1 or objective.targets[0].goal == "match"):
             shown = ", ".join(f"{target.name} ({target.goal})" for target in objective.targets)
             raise BadInput(f"acquisition 'log-ei' needs one target to maximise or minimise; got {shown}; expected 'log-nei'")
+
+    def is_together(self, objective: Objective) -> bool:
+        """Whether all starts climb together and what was measured is drawn once; with limits on what comes out, always."""
+        return self.search == TOGETHER or bool(objective.outcomes)
 
     def shown(self, space: SearchSpace, *, needs_measurements: bool) -> dict[str, Any]:
         """Return all settings, with the size of the design."""
@@ -60,7 +69,6 @@ POLICY_NAMES: Final = {"bayesian": "bayesian/1", "random": "random/1", "sobol": 
 """Kind in campaign files -> name and version of the policy."""
 BATCHED: Final = "bayesian/2"
 """What `search = "together"` makes of it."""
-TOGETHER: Final = "together"
 
 
 def of_now(kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,12 +84,13 @@ class PolicyChoice:
     chosen: NoSettings | BayesianSettings
     settings: Mapping[str, Any]
     """As the policy itself will have them."""
+    together: bool = False
+    """Whether all starts climb together."""
 
     @property
     def name(self) -> str:
         """Name and version of the policy."""
-        together = isinstance(self.chosen, BayesianSettings) and self.chosen.search == TOGETHER
-        return BATCHED if together else POLICY_NAMES[self.kind]
+        return BATCHED if self.together else POLICY_NAMES[self.kind]
 
 
 def policy_choice(
@@ -109,4 +118,5 @@ def policy_choice(
     if not isinstance(chosen, BayesianSettings):
         return PolicyChoice(kind, chosen, {})
     chosen.refuse_unfit(objective)
-    return PolicyChoice(kind, chosen, chosen.shown(space, needs_measurements=needs_measurements))
+    settings = chosen.shown(space, needs_measurements=needs_measurements)
+    return PolicyChoice(kind, chosen, settings, together=chosen.is_together(objective))

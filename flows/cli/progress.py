@@ -6,6 +6,7 @@ from rich.table import Table
 
 from orchestrator.domain.objective import Objective
 from orchestrator.history import History, best
+from orchestrator.summary import NONE_KEPT, kept_word
 
 
 def progress_table(history: History, objective: Objective, budget: int) -> Table:
@@ -13,7 +14,8 @@ def progress_table(history: History, objective: Objective, budget: int) -> Table
     runs = history.attempts()
     ended = sum(run.status.is_terminal for run in runs)
     table = Table(title=f"{history.campaign.name}: {ended} of {budget} experiments", title_justify="left", expand=False)
-    for heading in ("", "objective", *(f"{target.name} {target.unit}".strip() for target in objective.targets), "status"):
+    limits = ("limits",) if objective.outcomes else ()
+    for heading in ("", "objective", *(f"{one.name} {one.unit}".strip() for one in objective.measured), *limits, "status"):
         table.add_column(heading)
     values = history.accepted
     if (found := best(history, objective)) is not None:
@@ -21,12 +23,15 @@ def progress_table(history: History, objective: Objective, budget: int) -> Table
     if runs:
         last = values.get(runs[-1].run_key, {})
         score = objective.score_measured(last)
+        if found is None and objective.outcomes:
+            table.caption = NONE_KEPT
         table.add_row("last", "-" if score is None else f"{score:.4f}", *_cells(last, objective), str(runs[-1].status))
     return table
 
 
 def _cells(values: Mapping[str, float], objective: Objective) -> list[str]:
-    return [f"{values[name]:.4g}" if name in values else "-" for name in objective.names]
+    cells = [f"{values[name]:.4g}" if name in values else "-" for name in objective.names]
+    return cells if (kept := objective.keeps(values)) is None else [*cells, kept_word(kept)]
 
 
 def split_table(phases: Mapping[str, float], inside: Mapping[str, float]) -> Table:

@@ -48,6 +48,7 @@ def _document(found: "Standing") -> dict[str, Any]:
         "restrictions": found.restrictions,
         "requests": [one.number for one in history.open_requests],
         "constant": found.constant,
+        **({"limits": limits} if (limits := found.limits) else {}),
         "prior": record.snapshot.get("prior"),
         "trust": found.adapted[-1].trust if found.adapted else None,
         "lab": str(found.lab.path),
@@ -74,7 +75,7 @@ def _lines(found: "Standing", document: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {line}"
     if document["prior"]:
         yield f"  {_trust_line(found, document['prior'])}"
-    for line in (*document["constant"], *document["restrictions"]):
+    for line in (*document["constant"], *document.get("limits", ()), *document["restrictions"]):
         yield f"  {line}"
     for one in document["awaited"]:
         yield "  run {run} awaits {target}: {until}".format(**one)

@@ -131,4 +131,4 @@ def _columns(space: SearchSpace) -> tuple[str, ...]:
 
 
 def _targets(objective: Objective) -> tuple[str, ...]:
-    return tuple(f"{one.name} ({one.unit})" if one.unit else one.name for one in objective.targets)
+    return tuple(f"{one.name} ({one.unit})" if one.unit else one.name for one in objective.measured)

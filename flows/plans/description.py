@@ -46,6 +46,7 @@ def described(plan: Plan, lab: Path | None = None) -> dict[str, Any]:
         "parameters": [parameter.model_dump() for parameter in plan.space.parameters],
         "constraints": [constraint.shown for constraint in plan.space.constraints],
         "targets": [target.model_dump(exclude_none=True) for target in plan.objective.targets],
+        **({"outcomes": [one.model_dump(exclude_none=True) for one in plan.objective.outcomes]} if plan.objective.outcomes else {}),
         "policy": {"name": plan.policy.name, **plan.policy.settings},
         "prior": plan.prior_identity,
         "candidates": len(plan.space.candidates) if plan.space.candidates is not None else None,

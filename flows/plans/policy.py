@@ -9,9 +9,9 @@ from models.base import Learner
 from models.meta_learning.adapted import adapted_learner
 from models.meta_learning.checkpoint import PriorFile
 from models.meta_learning.registry import restore_prior
-from orchestrator.domain.campaign import SurrogateSpec
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.space import SearchSpace
+from orchestrator.domain.surrogate_spec import SurrogateSpec
 from orchestrator.errors import BadInput
 from orchestrator.ports import Policy
 from policies.registry import build_policy
@@ -42,4 +42,4 @@ def learner_of(space: SearchSpace, objective: Objective, surrogate: SurrogateSpe
     Raises:
         BadInput: The prior does not fit space, targets or task, or a learner cannot read what it holds.
     """
-    return None if prior is None else adapted_learner(replace(prior, restore=restore_prior), space, objective.targets, surrogate)
+    return None if prior is None else adapted_learner(replace(prior, restore=restore_prior), space, objective.measured, surrogate)

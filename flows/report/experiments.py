@@ -1,7 +1,7 @@
 """Experiments: attempts, proposals and results gathered from the ledger's tables, and how far they have come."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate, groupby
 from typing import Final
 
@@ -50,6 +50,13 @@ class Experiment:
     """By target; a target without an accepted measurement is absent."""
     score: float | None = None
     """Objective value, larger is better; None where a target is missing."""
+    kept: bool | None = None
+    """Whether its values keep all limits; None where there are none."""
+
+    @property
+    def may_be_best(self) -> bool:
+        """Whether it has an objective value and keeps all limits."""
+        return self.score is not None and self.kept is not False
 
     @property
     def run(self) -> ExperimentRun:
@@ -134,14 +141,15 @@ class CampaignProgress:
 
     @property
     def best(self) -> Experiment | None:
-        """The experiment with the highest objective value, imported ones included; the earliest of equals."""
-        return max((*self.scored, *(one for one in self.imported if one.score is not None)), key=_score, default=None)
+        """The experiment with the highest objective value that keeps all limits, imported ones included; the earliest of equals."""
+        return max((one for one in (*self.experiments, *self.imported) if one.may_be_best), key=_score, default=None)
 
     @property
     def best_so_far(self) -> tuple[tuple[int, float], ...]:
-        """Experiment number and best objective value up to it, one entry per experiment with a value."""
-        running = accumulate((_score(one) for one in self.scored), max)
-        return tuple((one.index, best) for one, best in zip(self.scored, running, strict=True))
+        """Experiment number and best objective value up to it, one entry per experiment with a value that keeps all limits."""
+        counted = [one for one in self.experiments if one.may_be_best]
+        running = accumulate((_score(one) for one in counted), max)
+        return tuple((one.index, best) for one, best in zip(counted, running, strict=True))
 
     @property
     def constant(self) -> tuple[str, ...]:
@@ -179,10 +187,7 @@ def experiments_of(changes: Changes, objective: Objective, columns: tuple[str, .
         attempts.setdefault(run.run_id, []).append(run)
     found = [_experiment(tuple(runs), revisions, measured, columns, objective) for runs in attempts.values()]
     found.sort(key=lambda one: (one.approved.number, one.run.replicate, one.run.run_id))
-    return tuple(
-        Experiment(index, one.attempts, one.proposed, one.approved, one.columns, one.results, one.score)
-        for index, one in enumerate(found, start=1)
-    )
+    return tuple(replace(one, index=index) for index, one in enumerate(found, start=1))
 
 
 def imported_of(changes: Changes, objective: Objective, columns: tuple[str, ...]) -> tuple[Experiment, ...]:
@@ -203,8 +208,9 @@ def imported_of(changes: Changes, objective: Objective, columns: tuple[str, ...]
             provenance=Provenance(policy=run.source, as_of=0, seed=0, batch=0),
         )
         results = _results(measured.get(run.run_key, []))
-        score = objective.score_measured({target: result.value for target, result in results.items()})
-        found.append(Experiment(0, (run,), stand_in, stand_in, columns, results, score))
+        values = {target: result.value for target, result in results.items()}
+        score, kept = objective.score_measured(values), objective.keeps(values)
+        found.append(Experiment(0, (run,), stand_in, stand_in, columns, results, score, kept))
     return tuple(found)
 
 
@@ -238,8 +244,9 @@ def _experiment(
         raise Fault(f"run {run.run_key}: proposal {name} revision {revision} is not in the ledger's answer")
     first = next(revisions[(name, n)] for n in range(1, revision + 1) if (name, n) in revisions)
     results = _results([one for attempt in attempts for one in measured.get(attempt.run_key, ())])
-    score = objective.score_measured({target: result.value for target, result in results.items()})
-    return Experiment(0, attempts, first, approved, columns, results, score)
+    values = {target: result.value for target, result in results.items()}
+    kept = objective.keeps(values) if values else None
+    return Experiment(0, attempts, first, approved, columns, results, objective.score_measured(values), kept)
 
 
 def _results(accepted: list[Measurement]) -> dict[str, TargetResult]:

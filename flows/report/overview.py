@@ -14,6 +14,7 @@ from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import ExperimentRun
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.history import History, best
+from orchestrator.summary import NONE_KEPT
 
 _BAR: Final = 20
 """Characters of the progress bar."""
@@ -82,11 +83,12 @@ def _question(request: ReviewRequest) -> str:
 def _best(history: History, objective: Objective) -> list[str]:
     found = best(history, objective)
     if found is None:
-        return ["## Best so far", "No experiment has a complete measurement yet."]
+        limited = objective.outcomes and history.accepted
+        return ["## Best so far", f"{NONE_KEPT.capitalize()}." if limited else "No experiment has a complete measurement yet."]
     run, score = found
     measured = history.accepted[run.run_key]
     rows = [("objective", _number(score))]
-    rows += [(axis_label(target.name, target.unit), _number(measured.get(target.name))) for target in objective.targets]
+    rows += [(axis_label(target.name, target.unit), _number(measured.get(target.name))) for target in objective.measured]
     rows += [(column, _value(value)) for column, value in history.configuration_of(run).items()]
     return [f"## Best so far: {_called(history, run)}", _table(rows)]
 

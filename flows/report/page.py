@@ -14,11 +14,12 @@ from flows.report.comparisons import Series, compared
 from flows.report.data import ReportData
 from flows.report.experiments import TargetResult
 from flows.report.prior import label
-from flows.report.quantities import MISSING, axis_label, duration, objective_label, short_number, sign, with_uncertainty, with_unit
+from flows.report.quantities import MISSING, axis_label, duration, objective_label, percent, short_number, sign, with_uncertainty, with_unit
 from flows.report.slices import quantities, slices
 from flows.templating import render
 from orchestrator.domain.lifecycle import RunStatus
-from orchestrator.domain.objective import Target
+from orchestrator.domain.objective import Measured, Target
+from orchestrator.summary import NONE_KEPT
 
 SECTIONS: Final = {
     "best": "Best so far",
@@ -52,8 +53,9 @@ def render_report(data: ReportData) -> str:
         made=_moment(context.made),
         cards=_cards(data),
         campaign=_campaign(data),
-        aims=[(target.name, _aim(target, alone=len(data.objective.targets) == 1)) for target in data.objective.targets],
+        aims=_aims(data),
         best=_best(data),
+        no_best=_no_best(data),
         measured=any(one.results for one in data.experiments),
         slices=_slices(data),
         coverage=_coverage(data),
@@ -99,6 +101,12 @@ def _campaign(data: ReportData) -> list[tuple[str, str]]:
     ]
 
 
+def _aims(data: ReportData) -> list[tuple[str, str]]:
+    targets, outcomes = data.objective.targets, data.objective.outcomes
+    limits = [(one.name, f"keep {one.shown}, with a chance of {percent(one.probability)}") for one in outcomes]
+    return [*((target.name, _aim(target, alone=len(targets) == 1)) for target in targets), *limits]
+
+
 def _aim(target: Target, *, alone: bool) -> str:
     """Put a target's goal into words."""
     weight = "" if alone else f", weight {short_number(target.weight)}"
@@ -119,17 +127,19 @@ def _best(data: ReportData) -> dict[str, Any] | None:
     return {
         "name": best.name,
         "configuration": [(column, with_unit(value, units.get(column, ""))) for column, value in best.configuration.items()],
-        "results": [
-            (target.name, _result(target, best.results[target.name])) for target in data.objective.targets if target.name in best.results
-        ],
+        "results": [(one.name, _result(one, best.results[one.name])) for one in data.objective.measured if one.name in best.results],
     }
 
 
-def _result(target: Target, result: TargetResult) -> str:
+def _no_best(data: ReportData) -> str:
+    limited = data.objective.outcomes and data.scored
+    return f"{NONE_KEPT.capitalize()}." if limited else "No experiment has a value of every target yet."
+
+
+def _result(target: Measured, result: TargetResult) -> str:
     text = with_uncertainty(result.value, result.half_width)
     unit = with_unit(result.value, target.unit).partition(" ")[2]
-    within = {True: ", within tolerance", False: ", outside tolerance", None: ""}[target.within(result.value)]
-    return f"{text} {unit}".strip() + within
+    return f"{text} {unit}".strip() + target.judged(result.value)
 
 
 def _slices(data: ReportData) -> Iterator[tuple[int, str, Any]]:
@@ -142,7 +152,7 @@ def _slices(data: ReportData) -> Iterator[tuple[int, str, Any]]:
 def _calibration(data: ReportData) -> Any:
     """Draw results over predictions; None where there are none."""
     panels = []
-    for target in data.objective.targets:
+    for target in data.objective.measured:
         if pairs := data.comparisons(target.name):
             inside, outside = ([pair for pair in pairs if pair.inside is side] for side in (True, False))
             panels.append((target, (Series("inside", colours.ACCENT, inside), Series("outside", colours.RED, outside, "diamond"))))
@@ -150,7 +160,7 @@ def _calibration(data: ReportData) -> Any:
 
 
 def _coverage(data: ReportData) -> list[tuple[str, str]]:
-    shown = [target for target in data.objective.targets if data.comparisons(target.name)]
+    shown = [target for target in data.objective.measured if data.comparisons(target.name)]
     return [(axis_label(target.name, target.unit), figures.coverage(data, target.name)) for target in shown]
 
 

@@ -14,13 +14,13 @@ from typing import Any, Final
 
 from flows.report import colours
 from flows.report.experiments import CampaignProgress, experiments_of
-from flows.report.quantities import axis_label, objective_label, short_number, sign
+from flows.report.quantities import axis_label, chance_to_keep, objective_label, short_number, sign
 from flows.templating import render
 from orchestrator.domain.lifecycle import RunStatus
-from orchestrator.domain.objective import Objective, Target
+from orchestrator.domain.objective import Measured, Objective, Outcome
 from orchestrator.domain.records import Proposal
 from orchestrator.history import History
-from orchestrator.ports import Changes
+from orchestrator.ports import KEPT, Changes
 
 _WIDTH: Final = 700
 """Pixels; what an artifact's page shows without scaling."""
@@ -65,16 +65,27 @@ def best_so_far_svg(data: CampaignProgress) -> str:
 
 
 def targets_svg(data: CampaignProgress) -> str:
-    """Draw each target over the experiments, with the tolerance of a match shaded."""
-    return _picture([_target_panel(data, target) for target in data.objective.targets], last=len(data.experiments))
+    """Draw each measured quantity over the experiments, with the tolerance of a match, or what a limit leaves, shaded."""
+    return _picture([_target_panel(data, one) for one in data.objective.measured], last=len(data.experiments))
 
 
-def _target_panel(data: CampaignProgress, target: Target) -> _Panel:
+def _target_panel(data: CampaignProgress, target: Measured) -> _Panel:
     points = [(float(one.index), one.results[target.name].value) for one in data.experiments if target.name in one.results]
-    band = None
-    if target.value is not None and target.tolerance is not None:
-        band = (target.value - target.tolerance, target.value + target.tolerance)
-    return _Panel(axis_label(target.name, target.unit), points, band=band)
+    band = target.band if target.band != (None, None) else _left_by(data.objective.limit_on(target.name))
+    return _Panel(axis_label(target.name, target.unit), points, band=_drawn_band(band, [y for _, y in points]))
+
+
+def _left_by(limit: Outcome | None) -> tuple[float | None, float | None]:
+    return (None, None) if limit is None else limit.band
+
+
+def _drawn_band(band: tuple[float | None, float | None], values: Sequence[float]) -> tuple[float, float] | None:
+    """Return what is shaded: an open side reaches as far as the values do."""
+    low, high = band
+    if low is None and high is None:
+        return None
+    ends = [*values, *(one for one in band if one is not None)]
+    return (min(ends) if low is None else low, max(ends) if high is None else high)
 
 
 def markdown_image(svg: str, *, alt: str) -> str:
@@ -117,10 +128,13 @@ def proposal_rows(history: History, objective: Objective, *, units: Mapping[str,
 def _row(proposal: Proposal, heads: Mapping[str, str], objective: Objective) -> dict[str, str | float | None]:
     row: dict[str, str | float | None] = {"proposal": f"{proposal.number} rev. {proposal.revision}", "state": str(proposal.status)}
     row |= {head: _entry(proposal.configuration.get(column)) for column, head in heads.items()}
-    for target in objective.targets:
+    for target in objective.measured:
         predicted = proposal.provenance.predicted.get(target.name)
         row[f"predicted {axis_label(target.name, target.unit)}"] = _entry(predicted.mean if predicted else None)
         row[f"90 % interval {target.name}"] = f"{predicted.low:.4g} to {predicted.high:.4g}" if predicted else None
+    if objective.outcomes:
+        kept = proposal.provenance.details.get(KEPT)
+        row["chance to keep the limits"] = chance_to_keep(kept) if kept else None
     row["policy"] = proposal.provenance.policy
     return row
 

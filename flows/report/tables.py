@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 from flows.report.data import ReportData
 from flows.report.experiments import Experiment
-from flows.report.quantities import MISSING, alone, axis_label, cell, column_format, duration, with_uncertainty, with_unit
+from flows.report.quantities import MISSING, alone, axis_label, cell, chance_to_keep, column_format, duration, with_uncertainty, with_unit
 from orchestrator.domain.lifecycle import AnswerStatus, MeasurementStatus, ProposalStatus, RunStatus
 from orchestrator.domain.records import ExperimentRun, Proposal, Step
+from orchestrator.ports import KEPT
+from orchestrator.summary import kept_word
 
 _Value = float | str | None
 """One entry of a layer; None where the layer does not have it."""
@@ -57,8 +59,9 @@ def experiment_heads(data: ReportData) -> list[tuple[str, str]]:
     """Return label and class of each column of the table of experiments."""
     units = data.space.units
     numeric = [axis_label(column, units.get(column, "")) for column in data.space.columns]
-    numeric += [axis_label(target.name, target.unit) for target in data.objective.targets]
+    numeric += [axis_label(target.name, target.unit) for target in data.objective.measured]
     numeric += [] if alone(data.objective) else ["objective"]
+    numeric += ["limits"] if data.objective.outcomes else []
     return [*((text, "") for text in ("#", "proposal", "state")), *((text, "n") for text in numeric)]
 
 
@@ -101,12 +104,15 @@ def _cells(data: ReportData, experiment: Experiment, formats: Mapping[str, Calla
     for column in data.space.columns:
         value = experiment.configuration.get(column)
         yield RunCell(formats[column](value), value)
-    for target in data.objective.targets:
+    for target in data.objective.measured:
         result = experiment.results.get(target.name)
         shown = MISSING if result is None else with_uncertainty(result.value, result.half_width)
         yield RunCell(shown, None if result is None else result.value)
     if alone(data.objective) is None:
         yield RunCell(MISSING if experiment.score is None else f"{experiment.score:.4f}", experiment.score)
+    if data.objective.outcomes:
+        kept = MISSING if experiment.kept is None else kept_word(experiment.kept)
+        yield RunCell(kept, kept)
 
 
 def _facts(data: ReportData, experiment: Experiment) -> list[tuple[str, str]]:
@@ -116,9 +122,16 @@ def _facts(data: ReportData, experiment: Experiment) -> list[tuple[str, str]]:
         ("decided by", (approved.decided_by or MISSING) + (f": {approved.reason}" if approved.reason else "")),
         ("approved content", approved.content_hash),
         ("position", run.position or MISSING),
+        *_chances(approved),
         ("duration", f"{duration(experiment.lab_seconds)} lab, {duration(_wall(data, experiment))} wall"),
         *_work(data, experiment),
     ]
+
+
+def _chances(approved: Proposal) -> Iterator[tuple[str, str]]:
+    """Yield how likely the limits seemed to be kept, where anybody computed it."""
+    if (kept := approved.provenance.details.get(KEPT)) is not None:
+        yield "chance to keep the limits", chance_to_keep(kept)
 
 
 def _work(data: ReportData, experiment: Experiment) -> Iterator[tuple[str, str]]:
@@ -187,7 +200,7 @@ def _failed_attempts(data: ReportData) -> Iterator[Unsuccessful]:
 
 def _doubted(data: ReportData) -> Iterator[Unsuccessful]:
     names = {run.run_key: one.name for one in (*data.experiments, *data.imported) for run in one.attempts}
-    units = {target.name: target.unit for target in data.objective.targets}
+    units = data.objective.units
     for one in data.measurements:
         if one.status is not MeasurementStatus.ACCEPTED:
             value = "without a value" if one.value is None else f"= {with_unit(one.value, units.get(one.target, ''))}"

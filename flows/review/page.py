@@ -5,7 +5,7 @@ rendered from it and add nothing.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from typing import Any, Final
 
@@ -58,7 +58,8 @@ class PageMaker:
             "batch": max(one.provenance.batch for one in proposals),
             "as_of": history.seq,
             "evidence": {"measured": measured, "weak": measured < WEAK_EVIDENCE},
-            "targets": [{"name": one.name, "unit": one.unit} for one in self.plan.objective.targets],
+            "targets": [{"name": one.name, "unit": one.unit} for one in self.plan.objective.measured],
+            **self._limits(),
             "alone": alone(self.plan.objective) is not None,
             "best": self._best(history),
             "since": self._since(history, proposals),
@@ -80,6 +81,10 @@ class PageMaker:
 
     def _means(self, history: History) -> dict[str, str]:
         return {} if self.means is None else self.means.lines(history, self.plan.recipe.binding)
+
+    def _limits(self) -> dict[str, object]:
+        limits = [{"name": one.name, "shown": one.shown, "probability": one.probability} for one in self.plan.objective.outcomes]
+        return {"limits_on_outcomes": limits} if limits else {}
 
     def _best(self, history: History) -> dict[str, object] | None:
         found = best(history, self.plan.objective)
@@ -145,9 +150,10 @@ class PageMaker:
         """Return what is expected of the objective; where a target is the objective itself, its own line says that."""
         if outlook is None:
             return None
+        kept = {} if outlook.kept is None else {"kept": asdict(outlook.kept)}
         if alone(self.plan.objective) is not None:
-            return {"better": outlook.better}
-        return {"mean": outlook.mean, "low": outlook.low, "high": outlook.high, "better": outlook.better}
+            return {"better": outlook.better, **kept}
+        return {"mean": outlook.mean, "low": outlook.low, "high": outlook.high, "better": outlook.better, **kept}
 
     def _explained(self, explanation: Explanation, outlooks: Mapping[str, Outlook]) -> dict[str, object]:
         return {

@@ -8,9 +8,11 @@ from typing import Any, Final
 
 from markdown_it import MarkdownIt
 
+from flows.report.quantities import chance_to_keep, percent
 from flows.report.svg import markdown_image
 from flows.templating import render
 from orchestrator.domain.records import NORMAL_90
+from orchestrator.summary import NONE_KEPT
 
 _Document = Mapping[str, Any]
 _SHOWN: Final = 5
@@ -19,13 +21,14 @@ _EXPECTED: Final = 4
 """Significant digits of what a model expects."""
 _PICTURE: Final = "data:image/svg+xml;base64,"
 """Our own drawings; every other address goes by the parser's own rule."""
-_RARE: Final = 0.005
-"""Chances below it, or so near to one, are told as such: they rest on draws."""
 _CHANCE: Final = (
     "Intervals hold 90 % of what one new measurement may bring. The chance to beat the best is the share of joint draws of a new "
     "measurement of all targets, from the surrogate's posterior with its noise, whose objective is better than the best one measured so "
     "far that counts."
 )
+
+
+_CHANCE_KEPT: Final = " A measurement that does not keep the limits beats nothing."
 
 
 def markdown(page: _Document, *, pictures: bool = True) -> str:
@@ -62,6 +65,9 @@ def _head(page: _Document) -> Iterator[str]:
         objective = "" if page.get("alone") else f", objective {_number(best['objective'])}"
         called = "an imported experiment" if best["proposal"] is None else f"proposal {best['proposal']}"
         yield f"Best so far: {called}{objective} ({values})."
+    if page.get("limits_on_outcomes"):
+        limits = "; ".join(f"{one['name']} {one['shown']}" for one in page["limits_on_outcomes"])
+        yield f"Limits on what comes out: {limits}.{'' if page['best'] else f' {NONE_KEPT.capitalize()}.'}"
     yield "\n".join(["Since the last batch:", "", *(f"- {line}" for line in page["since"])])
     if page.get("values"):
         yield "\n".join(["Values that people told or changed:", "", *(f"- {line}" for line in page["values"])])
@@ -72,7 +78,7 @@ def _head(page: _Document) -> Iterator[str]:
         yield "Bench: " + ", ".join(f"{name} {value}" for name, value in page["bench"].items()) + "."
     yield from _overview(page)
     if any(_chance(one) for one in page["proposals"]):
-        yield _CHANCE
+        yield _CHANCE + (_CHANCE_KEPT if page.get("limits_on_outcomes") else "")
 
 
 def _model(model: _Document) -> str:
@@ -129,9 +135,9 @@ def _chance(one: _Document) -> str:
     return "" if found is None or found["better"] is None else percent(found["better"])
 
 
-def percent(share: float) -> str:
-    """Write a chance; never as certain what draws cannot make certain."""
-    return "< 1 %" if share < _RARE else "> 99 %" if share > 1 - _RARE else f"{100 * share:.0f} %"
+def _kept(one: _Document) -> str:
+    found = (one.get("objective") or {}).get("kept")
+    return "" if found is None else chance_to_keep(found)
 
 
 def _unit(proposal: _Document, column: str) -> str:
@@ -181,7 +187,8 @@ def _proposal(one: _Document, units: Mapping[str, str], *, pictures: bool) -> It
     if told := [f"{name} {_expected(one, name)}" for name in one["expected"]]:
         told += [f"objective {objective}"] if (objective := _objective(one)) else []
         chance = f" Chance to beat the best so far: {found}." if (found := _chance(one)) else ""
-        yield f"Expected, with 90 % intervals of a new measurement: {'; '.join(told)}.{chance}"
+        kept = f" Chance to keep the limits: {found}." if (found := _kept(one)) else ""
+        yield f"Expected, with 90 % intervals of a new measurement: {'; '.join(told)}.{chance}{kept}"
     if one.get("feasible"):
         yield _feasible(one["feasible"])
     yield from _practical(one)
@@ -302,6 +309,7 @@ def _acquisition(one: _Document) -> str:
 _OUTLOOK: Final[Mapping[str, Callable[[_Document], str]]] = {
     "expected objective": _objective,
     "chance to beat the best": _chance,
+    "chance to keep the limits": _kept,
     "acquisition (log)": _acquisition,
 }
 """What is told of a configuration beside its targets, by head."""

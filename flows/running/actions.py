@@ -14,11 +14,12 @@ from flows.running.recording import Recorder, Timings
 from flows.running.stand_in_people import StandInPeople
 from flows.running.waiting_steps import WaitingStep, waiting_in
 from orchestrator.clock import Clock
-from orchestrator.domain.campaign import GeneralSpec, ReviewSpec
+from orchestrator.domain.campaign import GeneralSpec
 from orchestrator.domain.events import BY_CAMPAIGN, EventKind
 from orchestrator.domain.lifecycle import CampaignStatus, ProposalStatus, RunStatus
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import ExperimentRun, Proposal, RunReport, RunRequest
+from orchestrator.domain.review_rules import ReviewSpec
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import digest
 from orchestrator.errors import NeedsPerson, StoreError

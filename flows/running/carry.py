@@ -18,6 +18,7 @@ from flows.running.run_loop import Cycle, Ended, plain_cycle, run_loop
 from flows.running.steering import Steering
 from orchestrator.domain.objective import Objective
 from orchestrator.history import History, best
+from orchestrator.summary import NONE_KEPT
 
 TASKS_UP_TO: Final = 400
 """Budget above which Prefect gets no task per cycle: its page cannot show more."""
@@ -92,4 +93,5 @@ def progress_line(history: History, objective: Objective, budget: int) -> str:
     """Say in a line how far a campaign is."""
     runs, found = history.attempts(), best(history, objective)
     ended = sum(run.status.is_terminal for run in runs)
-    return f"{ended} of {budget} experiments ended, best objective {'-' if found is None else format(found[1], '.4f')}"
+    none = f"-, {NONE_KEPT}" if objective.outcomes and history.accepted else "-"
+    return f"{ended} of {budget} experiments ended, best objective {none if found is None else format(found[1], '.4f')}"

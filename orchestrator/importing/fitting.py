@@ -45,7 +45,7 @@ def fit(mapping: MappingFile, campaign: CampaignFile, opened: Opened) -> Fitted:
         BadInput: Names what only one side has, or a unit that the two do not share.
     """
     spec, space = mapping.spec, campaign.space()
-    targets = {target.name: target.unit for target in campaign.spec.targets}
+    targets = campaign.objective.units
     _check_names(mapping, space, tuple(targets))
     given = {" ".join(name.split()): one for name, one in spec.columns.items()}
     _check_columns(given, opened, mapping.what)
