@@ -50,6 +50,9 @@ WITHOUT_PRIOR: Final = "without_prior"
 """Among a suggestion's details: target -> what the guard of a prior, which knows no history, expects of the same measurement."""
 FEASIBLE: Final = "feasible"
 """Among a suggestion's details: `probability` to give something to measure, and `spared`: reason -> chance not to meet it."""
+CERTAINTY: Final = "certainty"
+"""Among a suggestion's details where nothing is best: `sd`, target -> mean standard deviation of the response over all that is allowed, in
+the target's unit, and for a level `uncertain`, target -> share of it whose side of the level is not known to 95 %."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,7 @@ class Outlook:
     """Lower end of the central 90 % interval."""
     high: float
     better: float | None
-    """Chance that it is above the best complete measurement that counts, 0 to 1; None while there is none."""
+    """Chance that it is above the best complete measurement that counts, or that it joins the front, 0 to 1; None while there is none."""
 
 
 @dataclass(frozen=True, slots=True)

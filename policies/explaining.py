@@ -78,10 +78,12 @@ def _drawn(X: Float[Tensor, "n d"], count: int, seed: int) -> Float[Tensor, "k d
 
 
 def _exploit_share(question: Question, x: Float[Tensor, "1 d"], seed: int) -> float | None:
-    """Return which part of the expected improvement a certain prediction would have; None where nothing is expected.
+    """Return which part of the expected improvement a certain prediction would have; None where nothing is expected, or no score improved.
 
     A mixture is drawn from part by part: the Gaussian of its moments hopes for less, or more, than its parts do.
     """
+    if question.score.objective.kind != "utility":
+        return None
     with torch.no_grad():
         goal = question.score(question.surrogate.posterior(question.goalposts.unsqueeze(-2)).mean.squeeze(-2)).max()
         gains, excesses = [], []

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, ValidationError
 
@@ -13,6 +13,10 @@ from orchestrator.domain.written import Whole
 from orchestrator.errors import BadInput
 
 AcquisitionKind = Literal["log-nei", "log-ei"]
+
+
+FRONT_SAMPLES: Final = 64
+"""Joint samples of a front where nobody says how many: each has a front of its own."""
 
 
 class NoSettings(Frozen):
@@ -28,14 +32,15 @@ class BayesianSettings(Frozen):
     acquisition: AcquisitionKind = "log-nei"
     """`log-nei` copes with noise and any objective; `log-ei` is exact for one target to maximise or minimise."""
     mc_samples: Annotated[Whole, Field(ge=16, le=4096)] = 256
-    """Joint samples of the targets (quasi Monte Carlo)."""
+    """Joint samples of the targets (quasi Monte Carlo); 64 for `objective.kind = "pareto"` where it is left out."""
     restarts: Annotated[Whole, Field(ge=1, le=64)] = 4
     """Local searches from different starts."""
     raw_samples: Annotated[Whole, Field(ge=16, le=16384)] = 256
     """Points from which the starts are chosen."""
     search: Literal["together"] | None = None
     """`together` lets all starts climb at once and draws what was measured once: a proposal takes a fraction of the time. It is on
-    trial: on recorded tables its regret is that of the default, on continuous spaces it was not compared."""
+    trial: on recorded tables its regret is that of the default, on continuous spaces it was not compared. Objectives of another
+    kind than `utility` always search so."""
     feasibility: Literal["learned"] | None = None
     """`learned` models from the infeasible runs, reason by reason, what can be made, and weighs improvement by that chance; else the
     surroundings of infeasible configurations are avoided. It is on trial."""
@@ -44,11 +49,20 @@ class BayesianSettings(Frozen):
         """Refuse the analytic acquisition function where the score is not Gaussian.
 
         Raises:
-            BadInput: `log-ei` with several targets, or one to match.
+            BadInput: `log-ei` with several targets, one to match, or an objective of another kind.
         """
+        if self.acquisition == "log-ei" and objective.kind != "utility":
+            raise BadInput(f"acquisition 'log-ei' belongs to objective.kind = 'utility', not to {objective.kind!r}; expected 'log-nei'")
         if self.acquisition == "log-ei" and (len(objective.targets) > 1 or objective.targets[0].goal == "match"):
             shown = ", ".join(f"{target.name} ({target.goal})" for target in objective.targets)
             raise BadInput(f"acquisition 'log-ei' needs one target to maximise or minimise; got {shown}; expected 'log-nei'")
+
+    def aimed(self, objective: Objective) -> Self:
+        """Return the settings with the defaults of another kind of objective: it searches together, a front takes fewer samples."""
+        if objective.kind == "utility":
+            return self
+        fewer = {"mc_samples": FRONT_SAMPLES} if objective.kind == "pareto" and "mc_samples" not in self.model_fields_set else {}
+        return type(self).model_validate({**self.model_dump(exclude_none=True), **fewer, "search": "together"})
 
     def shown(self, space: SearchSpace, *, needs_measurements: bool) -> dict[str, Any]:
         """Return all settings, with the size of the design."""
@@ -103,4 +117,5 @@ def policy_choice(
     if not isinstance(chosen, BayesianSettings):
         return PolicyChoice(kind, chosen, {})
     chosen.refuse_unfit(objective)
+    chosen = chosen.aimed(objective)
     return PolicyChoice(kind, chosen, chosen.shown(space, needs_measurements=needs_measurements))

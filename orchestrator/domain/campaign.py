@@ -358,8 +358,10 @@ class CampaignFile:
 
 
 def _unhonoured(spec: CampaignSpec) -> Iterator[str]:
-    if spec.objective.kind != "utility" or spec.outcomes:
-        yield "objective and outcomes are not built yet"
+    if spec.outcomes:
+        yield "outcomes are not built yet"
+    if spec.objective.kind in ("explore", "level") and spec.campaign.goal is not None:
+        yield f'campaign.goal belongs to objective.kind = "utility" or "pareto"; with "{spec.objective.kind}" nothing is best'
     if spec.surrogate.kind == "gp" and not spec.surrogate.guard:
         yield 'surrogate.guard = false belongs to kind = "default"; a "gp" has no prior to guard against'
     if spec.review.first and spec.review.mode != "rules":
