@@ -107,7 +107,10 @@ def table(rows: Sequence[Row]) -> list[str]:
     lines = ["problem seeds " + " ".join(f"{name}" for name in POLICIES) + " athanor/botorch"]
     pairs: dict[str, Pairs] = {}
     for problem in dict.fromkeys(row["problem"] for row in rows):
-        last = {name: {row["seed"]: row["missing"][-1] for row in rows if (row["problem"], row["policy"]) == (problem, name)} for name in POLICIES}
+        last = {
+            name: {row["seed"]: row["missing"][-1] for row in rows if (row["problem"], row["policy"]) == (problem, name)}
+            for name in POLICIES
+        }
         both = sorted(set(last["athanor"]) & set(last[YARDSTICK]))
         shown = [f"{fmean(found.values()):.3f}" if (found := last[name]) else "-" for name in POLICIES]
         if both:

@@ -4,7 +4,6 @@ import csv
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -82,7 +81,9 @@ def _suzuki(data: Path, number: str) -> TradeOff:
             *(_of_number(name, rows) for name in ("res_time", "temperature", "catalyst_loading")),
         )
 
-    return _pool(f"suzuki-{number}", data / "suzuki_flow" / f"suzuki_{number}.csv", parameters, {"yield": "maximise", "turnover": "maximise"})
+    return _pool(
+        f"suzuki-{number}", data / "suzuki_flow" / f"suzuki_{number}.csv", parameters, {"yield": "maximise", "turnover": "maximise"}
+    )
 
 
 def _lnp(data: Path) -> TradeOff:

@@ -117,9 +117,7 @@ def drawn_trade_off(
     if expected is None:
         pins = torch.cat([_leading(functions, utilities, aim, torch.unique(measured, dim=0), seed), pending])
     pinned, targets = functions.pinned(pins), len(utilities.scales)
-    draws = draw_sobol_normal_samples(
-        d=(len(pins) + 1) * targets, n=samples, seed=seed % SEED_LIMIT, device=pins.device, dtype=pins.dtype
-    )
+    draws = draw_sobol_normal_samples(d=(len(pins) + 1) * targets, n=samples, seed=seed % SEED_LIMIT, device=pins.device, dtype=pins.dtype)
     Z = draws.reshape(samples, len(pins) + 1, targets).permute(2, 0, 1)[_targets(pinned)]
     with torch.no_grad():
         U = utilities.combined(pinned, _at_pins(pinned, Z[..., :-1]))

@@ -1,10 +1,11 @@
 """Experiments: attempts, proposals and results gathered from the ledger's tables, and how far they have come."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate, groupby
 from typing import Final
 
+from orchestrator.domain.front import covered_share, front
 from orchestrator.domain.lifecycle import ProposalStatus, RunStatus
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import NORMAL_90, ExperimentRun, Measurement, Prediction, Proposal, Provenance
@@ -86,6 +87,11 @@ class Experiment:
         return {}
 
     @property
+    def values(self) -> dict[str, float]:
+        """The accepted values by target."""
+        return {name: one.value for name, one in self.results.items()}
+
+    @property
     def lab_seconds(self) -> float | None:
         """Duration of the last attempt in lab seconds; None until it has ended."""
         if self.run.started_lab is None or self.run.ended_lab is None:
@@ -139,9 +145,31 @@ class CampaignProgress:
 
     @property
     def best_so_far(self) -> tuple[tuple[int, float], ...]:
-        """Experiment number and best objective value up to it, one entry per experiment with a value."""
+        """Experiment number and best objective value up to it, or the share of the hypervolume, one entry per experiment with a value."""
+        if self.objective.kind == "pareto":
+            return tuple(self._covered())
         running = accumulate((_score(one) for one in self.scored), max)
         return tuple((one.index, best) for one, best in zip(self.scored, running, strict=True))
+
+    def _covered(self) -> Iterator[tuple[int, float]]:
+        rows: dict[str, dict[str, float]] = {}
+        for one in self.scored:
+            rows[one.run.run_key] = one.values
+            rows = {key: rows[key] for key in front(self.objective, rows)}
+            yield one.index, covered_share(self.objective, rows.values()) or 0.0
+
+    @property
+    def front(self) -> tuple[Experiment, ...]:
+        """The experiments of a Pareto front, imported ones included, the best of the first target first; nothing for other objectives."""
+        if self.objective.kind != "pareto":
+            return ()
+        known = {one.run.run_key: one for one in (*self.experiments, *self.imported)}
+        return tuple(known[key] for key in front(self.objective, {key: one.values for key, one in known.items()}))
+
+    @property
+    def complete(self) -> int:
+        """How many experiments have a value of every target."""
+        return sum(all(name in one.results for name in self.objective.names) for one in self.experiments)
 
     @property
     def constant(self) -> tuple[str, ...]:

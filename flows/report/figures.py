@@ -14,7 +14,7 @@ from plotly.subplots import make_subplots
 from flows.report.colours import ACCENT, AMBER, GREEN, GRID, INK, RED
 from flows.report.data import ReportData
 from flows.report.experiments import Experiment
-from flows.report.quantities import axis_label, duration, objective_label, sign, with_unit
+from flows.report.quantities import attained_label, axis_label, duration, sign, with_unit
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.objective import Target
 from orchestrator.domain.records import NORMAL_90
@@ -125,7 +125,10 @@ def progress(data: ReportData) -> Any:
     """Draw the objective over the experiments, the best so far, and where there was none."""
     figure, factor = go.Figure(), sign(data.objective)
     points = [(one.index, factor * (one.score or 0.0), one.index) for one in data.scored]
+    if data.objective.kind == "pareto":
+        points = [(index, value, index) for index, value in data.best_so_far]
     shown = on_top(points, width=WIDTH, height=PROGRESS_HEIGHT)
+    attained = "hypervolume" if data.objective.kind == "pareto" else "objective"
     best = data.best_so_far
     figure.add_scatter(
         x=[index for index, _ in best],
@@ -142,10 +145,10 @@ def progress(data: ReportData) -> Any:
         marker={"color": ACCENT, "size": 9},
         name="measured",
         meta=[index for _, _, index in shown],
-        hovertemplate="%{customdata}<br>objective %{y:.4g}<extra></extra>",
+        hovertemplate=f"%{{customdata}}<br>{attained} %{{y:.4g}}<extra></extra>",
     )
     _mark_unsuccessful(figure, data, floor=_floor([y for _, y, _ in points]))
-    figure.update_yaxes(title_text=escape(objective_label(data.objective)))
+    figure.update_yaxes(title_text=escape(attained_label(data.objective)))
     number_axis(figure, data)
     return finish(figure, height=PROGRESS_HEIGHT, left_out=len(points) - len(shown))
 

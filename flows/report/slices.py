@@ -45,8 +45,10 @@ class Panel:
 
 
 def quantities(data: ReportData) -> tuple[Quantity, ...]:
-    """Return the objective and, where they differ from it, the targets."""
+    """Return the objective, where there is a best, and the targets where they differ from it."""
     factor = sign(data.objective)
+    if not data.objective.ranked:
+        return tuple(_target_quantity(data, position) for position in range(len(data.objective.targets)))
     combined = Quantity(objective_label(data.objective), lambda one: None if one.score is None else factor * one.score)
     if alone(data.objective) is not None:
         return (combined,)

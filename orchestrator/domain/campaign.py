@@ -42,7 +42,8 @@ class GeneralSpec(Frozen):
     replicates: Annotated[Whole, Field(ge=1, le=20)] = 1
     """Runs of each proposal."""
     goal: Number | None = None
-    """Objective value at which the campaign is finished: the score that reports show, 0 to 1 where targets are combined."""
+    """Objective value at which the campaign is finished: the score that reports show, 0 to 1 where targets are combined; of a
+    Pareto front the share of the hypervolume between the reference point and the ends of the scales."""
     max_failures: Annotated[Whole, Field(ge=1)] = 3
     """So many runs in a row that failed, or whose values were all quarantined, pause the campaign."""
     max_infeasible: Annotated[Whole, Field(ge=1)] = 10

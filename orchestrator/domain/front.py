@@ -5,26 +5,28 @@ arithmetic: a report or a status needs no library for it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from orchestrator.domain.objective import Objective
+if TYPE_CHECKING:  # it loads pint
+    from orchestrator.domain.objective import Objective
 
 Point = tuple[float, ...]
 
 
-def corner(objective: Objective) -> Point:
+def corner(objective: "Objective") -> Point:
     """Return the utility of the reference point, target by target; 0 where none is given."""
     given = objective.reference
     return tuple(float(one.utility(given[one.name])) if one.name in given else 0.0 for one in objective.targets)
 
 
-def traded(objective: Objective, values: Mapping[str, float]) -> Point | None:
+def traded(objective: "Objective", values: Mapping[str, float]) -> Point | None:
     """Return the utilities of a measurement above the reference point; None where a target is missing."""
     if any(target.name not in values for target in objective.targets):
         return None
     return tuple(float(one.utility(values[one.name])) - low for one, low in zip(objective.targets, corner(objective), strict=True))
 
 
-def front(objective: Objective, rows: Mapping[str, Mapping[str, float]]) -> tuple[str, ...]:
+def front(objective: "Objective", rows: Mapping[str, Mapping[str, float]]) -> tuple[str, ...]:
     """Return the keys of the measurements that are better than the reference point and that no other betters, best first target first.
 
     Args:
@@ -32,15 +34,15 @@ def front(objective: Objective, rows: Mapping[str, Mapping[str, float]]) -> tupl
         rows: Key -> values by target; incomplete ones count for nothing.
     """
     points = {key: point for key, values in rows.items() if (point := traded(objective, values)) is not None and min(point) > 0}
-    kept = {key: point for key, point in points.items() if not any(_betters(other, point) for other in points.values())}
-    return tuple(sorted(kept, key=lambda key: (tuple(-part for part in kept[key]), key)))
+    kept = set(_undominated(points.values()))
+    return tuple(sorted((key for key in points if points[key] in kept), key=lambda key: (tuple(-part for part in points[key]), key)))
 
 
 def _betters(one: Point, other: Point) -> bool:
     return one != other and all(first >= second for first, second in zip(one, other, strict=True))
 
 
-def covered_share(objective: Objective, rows: Iterable[Mapping[str, float]]) -> float | None:
+def covered_share(objective: "Objective", rows: Iterable[Mapping[str, float]]) -> float | None:
     """Return the hypervolume of measurements over that of the box from the reference point to utility 1 of all targets.
 
     It is above 1 where values lie beyond the scales' ends; None before the first complete measurement.
@@ -59,7 +61,7 @@ def hypervolume(points: Sequence[Point]) -> float:
 
     Slices along the last coordinate, from the best down, each a hypervolume of one dimension less.
     """
-    above = [point for point in points if min(point) > 0]
+    above = _undominated(point for point in points if min(point) > 0)
     if not above:
         return 0.0
     if len(above[0]) == 1:
@@ -72,5 +74,10 @@ def hypervolume(points: Sequence[Point]) -> float:
     return volume
 
 
-def _undominated(points: Sequence[Point]) -> list[Point]:
-    return [point for point in dict.fromkeys(points) if not any(_betters(other, point) for other in points)]
+def _undominated(points: Iterable[Point]) -> list[Point]:
+    """Return the points that no other betters, each once: in this order a point is bettered by an earlier one, if by any."""
+    kept: list[Point] = []
+    for point in sorted(set(points), reverse=True):
+        if not any(_betters(other, point) for other in kept):
+            kept.append(point)
+    return kept
