@@ -168,8 +168,8 @@ def _functions(question: Question) -> Functions:
 
 
 def _trade_off(question: Question) -> DrawnTradeOff:
-    posterior = question.surrogate.posterior(question.goalposts.unsqueeze(-2))
     with torch.no_grad():
+        posterior = question.surrogate.posterior(question.goalposts.unsqueeze(-2))
         mean, sd = posterior.mean.squeeze(-2), posterior.variance.clamp_min(0.0).sqrt().squeeze(-2)
     utilities = Utilities.among(question.score, mean, sd)
     return drawn_trade_off(

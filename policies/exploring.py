@@ -93,13 +93,16 @@ def integrated_reduction(
 
 
 def _near_level(score: Score, mean: Float[Tensor, "k r"], variance: Float[Tensor, "k r"], spread: Float[Tensor, " k"]) -> Tensor:
-    """Return how much each reference counts: all the same, or by how likely the response is the level, in its spread."""
+    """Return how much each reference counts: all the same, or by how likely the response is the level there, beside the likeliest.
+
+    What no component takes for possible is then still told apart, by how far it is from it.
+    """
     if score.objective.kind == "explore":
         return torch.ones_like(mean)
     level = score.objective.reference[score.objective.targets[0].name] / score.units[0]
     wide = variance + (BORDER * spread).square().unsqueeze(-1)
-    density: Tensor = torch.exp(-0.5 * (mean - level).square() / wide) / (2.0 * torch.pi * wide).sqrt()
-    return density * spread.unsqueeze(-1)
+    log_density = -0.5 * ((mean - level).square() / wide + wide.log())
+    return (log_density - log_density.max()).exp()
 
 
 def _scales(surrogate: Surrogate, X: Float[Tensor, "r d"]) -> tuple[Float[Tensor, " m"], Float[Tensor, " m"]]:

@@ -94,7 +94,8 @@ class HypervolumeGain(Gain):
         along, height = U.unsqueeze(-2)
         # smoothed like this, widths add up: a step that is cut in two is worth what it was
         width = fatplus(along - self.begins, tau=TAU_RELU) - fatplus(along - self.ends, tau=TAU_RELU)
-        return (width * fatplus(height - self.heights, tau=TAU_RELU)).sum(dim=-2)
+        gained: Tensor = (width * fatplus(height - self.heights, tau=TAU_RELU)).sum(dim=-2)
+        return gained
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,8 @@ class ChebyshevGain(Gain):
 
     @override
     def __call__(self, U: Float[Tensor, "m c s b"]) -> Float[Tensor, "c s b"]:
-        return fatplus(self.aim.worth(U) - self.best, tau=TAU_RELU)
+        gained: Tensor = fatplus(self.aim.worth(U) - self.best, tau=TAU_RELU)
+        return gained
 
 
 def _descending(U: Float[Tensor, "2 c s r"]) -> tuple[Tensor, Tensor, Tensor]:

@@ -39,7 +39,7 @@ class Utilities:
         """Take the spread of each utility among points that are known, and within what is known of them: smoothing is on a scale of one."""
         plain = _plain(score)
         known = torch.cat([mean, mean + sd, mean - sd])
-        spreads = [float(plain.one(index, known[:, index].detach()).std()) for index in range(len(plain.scales))]
+        spreads = [float(plain.one(index, known[:, index]).std()) for index in range(len(plain.scales))]
         return Utilities(score, plain.corner, tuple(spread if spread > 0 else 1.0 for spread in spreads))
 
     def one(self, target: int, samples: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
