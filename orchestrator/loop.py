@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from orchestrator.attained import attained
 from orchestrator.clock import Instant
 from orchestrator.domain.campaign import GeneralSpec
 from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus, ProposalStatus, RunStatus
@@ -16,7 +17,7 @@ from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import ExperimentRun, Proposal
 from orchestrator.domain.review import Answer, ReviewRequest
 from orchestrator.domain.work import WorkAnswer
-from orchestrator.history import History, best, failures, infeasible
+from orchestrator.history import History, failures, infeasible
 from orchestrator.review import undecided
 
 _POLL_LAB_SECONDS: Final = 600.0
@@ -221,9 +222,10 @@ def _overdue(history: History, now: Instant) -> Iterable[GiveUp]:
 
 def _finished(history: History, spec: GeneralSpec, objective: Objective) -> Stop | None:
     runs = history.attempts()
-    if spec.goal is not None and (found := best(history, objective)) is not None and found[1] >= spec.goal:
+    if spec.goal is not None and (found := attained(history, objective)) is not None and found >= spec.goal:
         if not any(run.status.is_open for run in runs) and not history.awaited:
-            return Stop(CampaignStatus.FINISHED, f"goal reached: objective {found[1]:.4g} >= {spec.goal:g}")
+            what = "hypervolume" if objective.kind == "pareto" else "objective"
+            return Stop(CampaignStatus.FINISHED, f"goal reached: {what} {found:.4g} >= {spec.goal:g}")
         return None
     if (complaint := _fruitless(history, spec)) is not None:
         return Stop(CampaignStatus.PAUSED, complaint)
@@ -265,7 +267,7 @@ def _failures_in_words(runs: Sequence[ExperimentRun], history: History) -> str:
 
 def _propose(history: History, spec: GeneralSpec, objective: Objective) -> tuple[Propose, ...]:
     runs = history.attempts()
-    if spec.goal is not None and (found := best(history, objective)) is not None and found[1] >= spec.goal:
+    if spec.goal is not None and (found := attained(history, objective)) is not None and found >= spec.goal:
         return ()
     open_runs = sum(run.status.is_open or run.run_key in history.awaited for run in runs)  # of both nothing is known yet
     asked = sum(one.status is ProposalStatus.PROPOSED for one in history.newest())

@@ -52,6 +52,9 @@ KEPT: Final = "kept"
 """Among a suggestion's details: `probability` to keep all limits, and `limits`: outcome -> chance to keep its limit."""
 FEASIBLE: Final = "feasible"
 """Among a suggestion's details: `probability` to give something to measure, and `spared`: reason -> chance not to meet it."""
+CERTAINTY: Final = "certainty"
+"""Among a suggestion's details where nothing is best: `sd`, target -> mean standard deviation of the response over all that is allowed, in
+the target's unit, and for a level `uncertain`, target -> share of it whose side of the level is not known to 95 %."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,8 @@ class Outlook:
     """Lower end of the central 90 % interval."""
     high: float
     better: float | None
-    """Chance that it is above the best complete measurement that counts, 0 to 1, and keeps all limits; None while there is none."""
+    """Chance that it is above the best complete measurement that counts, 0 to 1, and keeps all limits, or that it joins the front; None
+    while there is none."""
     kept: Kept | None = None
     """Chances to keep the limits; None where there are none."""
 

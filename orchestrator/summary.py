@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.attained import attained_line, certainties, front_lines, known_line
 from orchestrator.domain.lifecycle import MeasurementStatus
 from orchestrator.history import History, best
 
@@ -42,11 +43,18 @@ def values_by_status(history: History) -> dict[str, int]:
 def best_configuration(history: History, objective: "Objective", units: Mapping[str, str]) -> str | None:
     """Say where the best experiment was done, as it was measured, or that none keeps the limits; None before the first measurement.
 
+    Of a front all its experiments are told, a line each; where nothing is best, how well the response is known.
+
     Args:
         history: The campaign so far.
         objective: What is best.
         units: Of the numeric columns.
     """
+    if objective.kind == "pareto":
+        lines = (attained_line(history, objective), *front_lines(history, objective, units))
+        return "\n  ".join(lines) if history.accepted else None
+    if not objective.ranked:
+        return known_line(known, objective) if (known := certainties(history)) else None
     if (found := best(history, objective)) is None:
         return NONE_KEPT if objective.outcomes and history.accepted else None
     values = history.configuration_of(found[0]).items()

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
@@ -17,23 +18,38 @@ from models.inputs.encoding import Encoding
 from models.inputs.features import Features
 from models.inputs.training_data import training_data
 from models.reproducible import repeatable
+from orchestrator.domain.front import traded
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import Prediction
 from orchestrator.domain.region import Region
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
-from orchestrator.ports import FEASIBLE, KEPT, WITHOUT_PRIOR, Explanation, Knowledge, Observation, Outlook, Policy, Spread, Suggestion
+from orchestrator.ports import (
+    CERTAINTY,
+    FEASIBLE,
+    KEPT,
+    WITHOUT_PRIOR,
+    Explanation,
+    Knowledge,
+    Observation,
+    Outlook,
+    Policy,
+    Spread,
+    Suggestion,
+)
 from policies.acquisition import LogImprovement, Question, build_acquisition, predicted, spreads
 from policies.batch import beside
 from policies.batched import BatchedSearch
 from policies.enumeration import enumerated
 from policies.explaining import explain_one
+from policies.exploring import LEARNT, REFERENCES, certainty
 from policies.initial import SobolPolicy
 from policies.limits import kept_at
 from policies.optimise import Found, Search
 from policies.options import Open, Options, Rows, best_expected, is_hopeless
 from policies.outlook import best_measured, outlook
+from policies.pareto import chance_to_join
 from policies.pool import Pool, candidate_table, done
 from policies.score import Score
 from policies.settings import BATCHED, POLICY_NAMES, BayesianSettings
@@ -53,6 +69,7 @@ class BayesianPolicy(Policy):
 
     def __post_init__(self) -> None:
         self.options.refuse_unfit(self.objective)
+        object.__setattr__(self, "options", self.options.aimed(self.objective))
 
     @property
     @override
@@ -140,13 +157,19 @@ class BayesianPolicy(Policy):
 
     @override
     def outlook(self, knowledge: Knowledge, batch: Sequence[Configuration]) -> tuple[Outlook, ...]:
-        """Say what the surrogate expects of the objective at given configurations; nothing before there is a model."""
-        if self._missing(knowledge):
+        """Say what the surrogate expects of the objective at given configurations; nothing without a model, or where nothing is best."""
+        if self._missing(knowledge) or self.objective.kind in LEARNT:
             return ()
         surrogate, score = self._fitted(knowledge, seed=0)  # as in `predict`
         best = best_measured(self.objective, self._counting(knowledge))
         X = self._encoding.encode(batch)
-        return tuple(outlook(surrogate, score, X[index : index + 1], best) for index in range(len(X)))
+        found = tuple(outlook(surrogate, score, X[index : index + 1], best) for index in range(len(X)))
+        if self.objective.kind != "pareto" or best is None:
+            return found
+        points = [traded(self.objective, one.values) for one in self._counting(knowledge)]
+        attained = torch.tensor([point for point in points if point is not None], dtype=X.dtype)
+        joining = [chance_to_join(surrogate, score, x.unsqueeze(0), attained) for x in X]
+        return tuple(replace(one, better=chance) for one, chance in zip(found, joining, strict=True))
 
     def _missing(self, knowledge: Knowledge) -> list[str]:
         if not self.learner.needs_measurements:
@@ -223,7 +246,21 @@ class BayesianPolicy(Policy):
             functions=None if self._apart else surrogate.functions(),
             apart=self._apart,
             feasibility=self._learned(knowledge),
+            everywhere=self._everywhere(knowledge) if self.objective.kind in LEARNT else None,
         )
+
+    def _everywhere(self, knowledge: Knowledge) -> Float[Tensor, "r d"]:
+        """Return points that stand for all of what is allowed, the same as long as that is the same.
+
+        Raises:
+            BadInput: The restrictions leave nothing.
+        """
+        pool = self._pool if self.space.candidates is not None else self._everything
+        if pool is None:
+            search = self._search(Knowledge(restrictions=knowledge.restrictions))
+            return replace(search, raw_samples=REFERENCES).everywhere(0)
+        legal = pool.encoded[_allowed(pool, knowledge)]
+        return legal[torch.randperm(len(legal), generator=torch.Generator().manual_seed(0))[:REFERENCES]]
 
     def _learned(self, knowledge: Knowledge) -> LearnedFeasibility | None:
         """Learn what can be made, where that is asked for and something could not; a failed run is the instrument's fault."""
@@ -250,10 +287,7 @@ class BayesianPolicy(Policy):
         pool = self._pool if self.space.candidates is not None else self._everything
         if pool is None:
             return best_expected(surrogate, score, self._search(knowledge).everywhere(seed))[:_EXPECTED]
-        legal = pool.legal(range(len(pool.rows)), knowledge)
-        if not legal:
-            raise BadInput(f"none of {len(pool.rows)} configurations keeps to the restrictions")
-        return best_expected(surrogate, score, pool.encoded[legal])[:_EXPECTED]
+        return best_expected(surrogate, score, pool.encoded[_allowed(pool, knowledge)])[:_EXPECTED]
 
     def _options(self, knowledge: Knowledge, taken: Sequence[Configuration]) -> Options:
         """Return what may be proposed next."""
@@ -293,6 +327,8 @@ class BayesianPolicy(Policy):
         if question.feasibility is not None:
             spared = {reason: float(chance) for reason, chance in question.feasibility.spared(x).items()}
             details[FEASIBLE] = {"probability": math.prod(spared.values()), "spared": spared}
+        if question.everywhere is not None:
+            details[CERTAINTY] = certainty(question.surrogate, question.score, question.everywhere)
         return Suggestion(found.row, self.name, acquisition=found.value, predicted=question.predicted(x), details=details)
 
     @cached_property
@@ -308,6 +344,18 @@ class BayesianPolicy(Policy):
         """All configurations where they are few."""
         rows = enumerated(self._encoding)
         return Pool(self._encoding, rows) if rows else None
+
+
+def _allowed(pool: Pool, knowledge: Knowledge) -> list[int]:
+    """Return the rows of a table that keep to the restrictions.
+
+    Raises:
+        BadInput: None does.
+    """
+    legal = pool.legal(range(len(pool.rows)), knowledge)
+    if not legal:
+        raise BadInput(f"none of {len(pool.rows)} configurations keeps to the restrictions")
+    return legal
 
 
 def _impossible(knowledge: Knowledge) -> tuple[Configuration, ...]:

@@ -79,10 +79,12 @@ def _drawn(X: Float[Tensor, "n d"], count: int, seed: int) -> Float[Tensor, "k d
 
 
 def _exploit_share(question: Question, x: Float[Tensor, "1 d"], seed: int) -> float | None:
-    """Return which part of the expected improvement a certain prediction would have; None where nothing is expected.
+    """Return which part of the expected improvement a certain prediction would have; None where nothing is expected, or no score improved.
 
     A mixture is drawn from part by part: the Gaussian of its moments hopes for less, or more, than its parts do.
     """
+    if question.score.objective.kind != "utility":
+        return None
     with torch.no_grad():
         limits = limits_at(question.surrogate, question.score, question.measured, question.goalposts)
         goal = _to_beat(question, limits)

@@ -12,13 +12,17 @@ from typing_extensions import override
 from models.base import Surrogate
 from models.pinned import Functions, moments
 from policies.acquisition import LogImprovement, Question
+from policies.exploring import LEARNT
 from policies.limits import chances, counts_as_kept
 from policies.optimise import Found, Search, best_row
+from policies.pareto import leading_expected
 from policies.pool import Pool, blocks
 from policies.score import Score
 
 INCUMBENTS: Final = 3
 """Best measured points around which the search looks closely."""
+ALONG: Final = 5
+"""The same of a front."""
 HOPELESS: Final = -20.0
 """Log improvement, in spreads of the scores, below which no sample improves: what is computed there is BoTorch's smoothing."""
 
@@ -68,11 +72,21 @@ class Open(Options):
 
     @override
     def best(self, question: Question, acquisition: LogImprovement) -> Found | None:
-        around = best_expected(question.surrogate, question.score, question.goalposts, question.functions)[:INCUMBENTS]
+        around = _incumbents(question)
         found = self.search.best(acquisition, around, seed=question.seed)
         if found is None and self.last_resort is not None:
             return self.last_resort.best(acquisition, around, seed=question.seed)
         return found
+
+
+def _incumbents(question: Question) -> Float[Tensor, "k d"]:
+    """Return good points that are known: the best expected ones, of a front a few all along it, none where nothing is best."""
+    kind = question.score.objective.kind
+    if kind in LEARNT:
+        return question.goalposts[:0]
+    if kind == "pareto":
+        return leading_expected(question.surrogate, question.score, question.goalposts, ALONG)
+    return best_expected(question.surrogate, question.score, question.goalposts, question.functions)[:INCUMBENTS]
 
 
 def is_hopeless(found: Found, acquisition: LogImprovement, x: Float[Tensor, "1 d"]) -> bool:

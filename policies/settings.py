@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, ValidationError
 
@@ -15,6 +15,10 @@ from orchestrator.errors import BadInput
 TOGETHER: Final = "together"
 """All starts climb at once, and what was measured is drawn once."""
 AcquisitionKind = Literal["log-nei", "log-ei"]
+
+
+FRONT_SAMPLES: Final = 64
+"""Joint samples of a front where nobody says how many: each has a front of its own."""
 
 
 class NoSettings(Frozen):
@@ -30,14 +34,15 @@ class BayesianSettings(Frozen):
     acquisition: AcquisitionKind = "log-nei"
     """`log-nei` copes with noise and any objective; `log-ei` is exact for one target to maximise or minimise."""
     mc_samples: Annotated[Whole, Field(ge=16, le=4096)] = 256
-    """Joint samples of the targets (quasi Monte Carlo)."""
+    """Joint samples of the targets (quasi Monte Carlo); 64 for `objective.kind = "pareto"` where it is left out."""
     restarts: Annotated[Whole, Field(ge=1, le=64)] = 4
     """Local searches from different starts."""
     raw_samples: Annotated[Whole, Field(ge=16, le=16384)] = 256
     """Points from which the starts are chosen."""
     search: Literal["together", "apart"] | None = None
     """`together` lets all starts climb at once and draws what was measured once, `apart` each by itself, as releases before did;
-    a campaign that begins now searches together by default, one that began before goes on as it did."""
+    a campaign that begins now searches together by default, one that began before goes on as it did. Objectives of another kind
+    than `utility`, and limits on what comes out, are always searched together."""
     feasibility: Literal["learned"] | None = None
     """`learned` models from the infeasible runs, reason by reason, what can be made, and weighs improvement by that chance; else the
     surroundings of infeasible configurations are avoided. It is on trial."""
@@ -46,8 +51,10 @@ class BayesianSettings(Frozen):
         """Refuse the analytic acquisition function where the score is not Gaussian, or not all that counts.
 
         Raises:
-            BadInput: `log-ei` with several targets, one to match, or limits on what comes out.
+            BadInput: `log-ei` with several targets, one to match, limits on what comes out, or an objective of another kind.
         """
+        if self.acquisition == "log-ei" and objective.kind != "utility":
+            raise BadInput(f"acquisition 'log-ei' belongs to objective.kind = 'utility', not to {objective.kind!r}; expected 'log-nei'")
         if self.acquisition == "log-ei" and objective.outcomes:
             shown = ", ".join(one.name for one in objective.outcomes)
             raise BadInput(f"acquisition 'log-ei' knows no limits on what comes out ({shown}); expected 'log-nei'")
@@ -56,8 +63,15 @@ class BayesianSettings(Frozen):
             raise BadInput(f"acquisition 'log-ei' needs one target to maximise or minimise; got {shown}; expected 'log-nei'")
 
     def is_together(self, objective: Objective) -> bool:
-        """Whether all starts climb together and what was measured is drawn once; with limits on what comes out, always."""
-        return self.search == TOGETHER or bool(objective.outcomes)
+        """Whether all starts climb together and what was measured is drawn once."""
+        return self.search == TOGETHER or bool(objective.outcomes) or objective.kind != "utility"
+
+    def aimed(self, objective: Objective) -> Self:
+        """Return the settings with the defaults of another kind of objective: it searches together, a front takes fewer samples."""
+        if objective.kind == "utility":
+            return self
+        fewer = {"mc_samples": FRONT_SAMPLES} if objective.kind == "pareto" and "mc_samples" not in self.model_fields_set else {}
+        return type(self).model_validate({**self.model_dump(exclude_none=True), **fewer, "search": TOGETHER})
 
     def shown(self, space: SearchSpace, *, needs_measurements: bool) -> dict[str, Any]:
         """Return all settings, with the size of the design."""
@@ -118,5 +132,6 @@ def policy_choice(
     if not isinstance(chosen, BayesianSettings):
         return PolicyChoice(kind, chosen, {})
     chosen.refuse_unfit(objective)
+    chosen = chosen.aimed(objective)
     settings = chosen.shown(space, needs_measurements=needs_measurements)
     return PolicyChoice(kind, chosen, settings, together=chosen.is_together(objective))

@@ -1,10 +1,11 @@
 """Experiments: attempts, proposals and results gathered from the ledger's tables, and how far they have come."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, groupby
 from typing import Final
 
+from orchestrator.domain.front import covered_share, front
 from orchestrator.domain.lifecycle import ProposalStatus, RunStatus
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import NORMAL_90, ExperimentRun, Measurement, Prediction, Proposal, Provenance
@@ -93,6 +94,11 @@ class Experiment:
         return {}
 
     @property
+    def values(self) -> dict[str, float]:
+        """The accepted values by target."""
+        return {name: one.value for name, one in self.results.items()}
+
+    @property
     def lab_seconds(self) -> float | None:
         """Duration of the last attempt in lab seconds; None until it has ended."""
         if self.run.started_lab is None or self.run.ended_lab is None:
@@ -146,10 +152,35 @@ class CampaignProgress:
 
     @property
     def best_so_far(self) -> tuple[tuple[int, float], ...]:
-        """Experiment number and best objective value up to it, one entry per experiment with a value that keeps all limits."""
+        """Experiment number and best objective value up to it, or the share of the hypervolume.
+
+        One entry per experiment with a value that keeps all limits.
+        """
+        if self.objective.kind == "pareto":
+            return tuple(self._covered())
         counted = [one for one in self.experiments if one.may_be_best]
         running = accumulate((_score(one) for one in counted), max)
         return tuple((one.index, best) for one, best in zip(counted, running, strict=True))
+
+    def _covered(self) -> Iterator[tuple[int, float]]:
+        rows: dict[str, dict[str, float]] = {}
+        for one in self.scored:
+            rows[one.run.run_key] = one.values
+            rows = {key: rows[key] for key in front(self.objective, rows)}
+            yield one.index, covered_share(self.objective, rows.values()) or 0.0
+
+    @property
+    def front(self) -> tuple[Experiment, ...]:
+        """The experiments of a Pareto front, imported ones included, the best of the first target first; nothing for other objectives."""
+        if self.objective.kind != "pareto":
+            return ()
+        known = {one.run.run_key: one for one in (*self.experiments, *self.imported)}
+        return tuple(known[key] for key in front(self.objective, {key: one.values for key, one in known.items()}))
+
+    @property
+    def complete(self) -> int:
+        """How many experiments have a value of every target."""
+        return sum(all(name in one.results for name in self.objective.names) for one in self.experiments)
 
     @property
     def constant(self) -> tuple[str, ...]:

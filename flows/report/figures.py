@@ -14,7 +14,7 @@ from plotly.subplots import make_subplots
 from flows.report.colours import ACCENT, AMBER, GREEN, GRID, INK, RED
 from flows.report.data import ReportData
 from flows.report.experiments import Experiment
-from flows.report.quantities import axis_label, duration, objective_label, sign, with_unit
+from flows.report.quantities import attained_label, axis_label, duration, sign, with_unit
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.objective import Measured
 from orchestrator.domain.records import NORMAL_90
@@ -125,7 +125,11 @@ def progress(data: ReportData) -> Any:
     """Draw the objective over the experiments, the best so far, and where there was none."""
     figure, factor = go.Figure(), sign(data.objective)
     points = [(one.index, factor * (one.score or 0.0), one) for one in data.scored]
+    if data.objective.kind == "pareto":
+        covered = dict(data.best_so_far)
+        points = [(one.index, covered[one.index], one) for one in data.scored]
     shown = on_top(points, width=WIDTH, height=PROGRESS_HEIGHT)
+    attained = "hypervolume" if data.objective.kind == "pareto" else "objective"
     best = data.best_so_far
     figure.add_scatter(
         x=[index for index, _ in best],
@@ -135,16 +139,16 @@ def progress(data: ReportData) -> Any:
         name="best so far",
         hoverinfo="skip",
     )
-    _mark_measured(figure, [point for point in shown if point[2].may_be_best], name="measured")
+    _mark_measured(figure, [point for point in shown if point[2].may_be_best], attained, name="measured")
     if violating := [point for point in shown if not point[2].may_be_best]:
-        _mark_measured(figure, violating, name="measured, limits not kept", symbol="circle-open")
+        _mark_measured(figure, violating, attained, name="measured, limits not kept", symbol="circle-open")
     _mark_unsuccessful(figure, data, floor=_floor([y for _, y, _ in points]))
-    figure.update_yaxes(title_text=escape(objective_label(data.objective)))
+    figure.update_yaxes(title_text=escape(attained_label(data.objective)))
     number_axis(figure, data)
     return finish(figure, height=PROGRESS_HEIGHT, left_out=len(points) - len(shown))
 
 
-def _mark_measured(figure: Any, points: Sequence[tuple[int, float, Experiment]], *, name: str, **marker: str) -> None:
+def _mark_measured(figure: Any, points: Sequence[tuple[int, float, Experiment]], attained: str, *, name: str, **marker: str) -> None:
     figure.add_scatter(
         x=[x for x, _, _ in points],
         y=[y for _, y, _ in points],
@@ -152,7 +156,7 @@ def _mark_measured(figure: Any, points: Sequence[tuple[int, float, Experiment]],
         marker={"color": ACCENT, "size": 9, **marker},
         name=name,
         meta=[one.index for _, _, one in points],
-        hovertemplate="%{customdata}<br>objective %{y:.4g}<extra></extra>",
+        hovertemplate=f"%{{customdata}}<br>{attained} %{{y:.4g}}<extra></extra>",
     )
 
 

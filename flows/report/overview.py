@@ -9,6 +9,7 @@ from typing import Final
 
 from flows.report.quantities import axis_label
 from flows.report.svg import best_so_far_markdown
+from orchestrator.attained import attained_line, front_lines
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import ExperimentRun
@@ -81,6 +82,9 @@ def _question(request: ReviewRequest) -> str:
 
 
 def _best(history: History, objective: Objective) -> list[str]:
+    if objective.kind != "utility":
+        lines = front_lines(history, objective, {}) if objective.kind == "pareto" else ()
+        return ["## So far", _text(attained_line(history, objective)), *(f"- {_text(line)}" for line in lines)]
     found = best(history, objective)
     if found is None:
         limited = objective.outcomes and history.accepted

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from plotly.offline import get_plotlyjs
 
-from flows.report import colours, figures, tables, trust
+from flows.report import colours, figures, tables, trade_offs, trust
 from flows.report.comparisons import Series, compared
 from flows.report.data import ReportData
 from flows.report.experiments import TargetResult
@@ -34,6 +34,8 @@ SECTIONS: Final = {
     "failures": "What went wrong",
     "time": "Time",
 }
+_ATTAINED: Final = {"pareto": "Front", "explore": "What is known", "level": "What is known"}
+"""By kind of objective: what stands where others have a best experiment."""
 _SHARE_COLOURS: Final = (colours.ACCENT, colours.AMBER, "#c3ccd5")
 
 
@@ -43,11 +45,12 @@ def render_report(data: ReportData) -> str:
     return render(
         "report.html",
         data=data,
-        sections={anchor: title for anchor, title in SECTIONS.items() if anchor not in _absent(data)},
+        sections={anchor: title for anchor, title in _sections(data).items() if anchor not in _absent(data)},
         plotly=get_plotlyjs(),
         hovers={one.index: figures.hover(data, one) for one in data.experiments},
         figures=figures,
         trust=trust,
+        trade_offs=trade_offs,
         simulated=context.simulated,
         head=context.head,
         made=_moment(context.made),
@@ -72,23 +75,38 @@ def render_report(data: ReportData) -> str:
     )
 
 
+def _sections(data: ReportData) -> dict[str, str]:
+    return {**SECTIONS, "best": _ATTAINED.get(data.objective.kind, SECTIONS["best"])}
+
+
 def _absent(data: ReportData) -> set[str]:
     """Return the sections that most campaigns have nothing for."""
     return {name for name, content in (("imported", data.imported), ("values", data.stories)) if not content}
 
 
 def _cards(data: ReportData) -> list[tuple[str, str]]:
-    best = data.best
-    found = MISSING if best is None else short_number(sign(data.objective) * (best.score or 0.0))
     used, budget = len(data.ended), data.circumstances.budget
     return [
-        (found, f"best {objective_label(data.objective)}" + (f", {best.name}" if best else "")),
+        _attained(data),
         (f"{used}" if budget is None else f"{used} of {budget}", "experiments ended"),
-        (f"{len(data.scored)}", "measured in full"),
+        (f"{data.complete}", "measured in full"),
         (f"{len(data.with_status(RunStatus.INFEASIBLE))}", "infeasible (the recipe's fault)"),
         (f"{len(data.with_status(RunStatus.FAILED, RunStatus.ABORTED, RunStatus.UNKNOWN))}", "failed, aborted or unknown"),
         (duration(data.circumstances.process.seconds), "wall time"),
     ]
+
+
+def _attained(data: ReportData) -> tuple[str, str]:
+    """Return the card of what is attained: a number, and what it is."""
+    if data.objective.kind == "pareto":
+        share = data.best_so_far[-1][1] if data.best_so_far else None
+        return short_number(share), f"hypervolume, front of {len(data.front)}"
+    if not data.objective.ranked:
+        found, (target, *_) = trade_offs.known(data), data.objective.targets
+        return with_unit(found[-1][1]["sd"][target.name], target.unit) if found else MISSING, f"mean sd {target.name}"
+    best = data.best
+    shown = MISSING if best is None else short_number(sign(data.objective) * (best.score or 0.0))
+    return shown, f"best {objective_label(data.objective)}" + (f", {best.name}" if best else "")
 
 
 def _campaign(data: ReportData) -> list[tuple[str, str]]:

@@ -111,6 +111,16 @@ def objective_label(objective: Objective) -> str:
     return "objective" if single is None else axis_label(single.name, single.unit)
 
 
+def attained_label(objective: Objective) -> str:
+    """Name the axis of what is attained."""
+    return "hypervolume" if objective.kind == "pareto" else objective_label(objective)
+
+
+def scored_apart(objective: Objective) -> bool:
+    """Say whether there is an objective value beside those of the targets."""
+    return objective.ranked and alone(objective) is None
+
+
 def sign(objective: Objective) -> float:
     """Return what a score is multiplied by to be shown: -1 where it is one quantity to minimise, else 1."""
     single = alone(objective)

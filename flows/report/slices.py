@@ -46,8 +46,10 @@ class Panel:
 
 
 def quantities(data: ReportData) -> tuple[Quantity, ...]:
-    """Return the objective and, where they differ from it, all that is measured."""
+    """Return the objective, where there is a best, and all that is measured where it differs from it."""
     factor = sign(data.objective)
+    if not data.objective.ranked:
+        return tuple(_measured_quantity(one) for one in data.objective.measured)
     combined = Quantity(objective_label(data.objective), lambda one: None if one.score is None else factor * one.score)
     shown = data.objective.measured if alone(data.objective) is None else data.objective.measured[1:]
     return (combined, *(_measured_quantity(one) for one in shown))

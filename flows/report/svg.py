@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from flows.report import colours
 from flows.report.experiments import CampaignProgress, experiments_of
-from flows.report.quantities import axis_label, chance_to_keep, objective_label, short_number, sign
+from flows.report.quantities import attained_label, axis_label, chance_to_keep, short_number, sign
 from flows.templating import render
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.objective import Measured, Objective, Outcome
@@ -57,10 +57,12 @@ def best_so_far_svg(data: CampaignProgress) -> str:
     """Draw the objective and the best so far over the experiments; failures are marked on the bottom edge."""
     factor = sign(data.objective)
     points = [(float(one.index), factor * (one.score or 0.0)) for one in data.scored]
+    if data.objective.kind == "pareto":
+        points = [(float(index), value) for index, value in data.best_so_far]
     line = [(float(index), factor * value) for index, value in data.best_so_far]
     infeasible = [(float(one.index), colours.AMBER) for one in data.with_status(RunStatus.INFEASIBLE)]
     failed = [(float(one.index), colours.RED) for one in data.with_status(RunStatus.FAILED, RunStatus.ABORTED, RunStatus.UNKNOWN)]
-    title = f"{objective_label(data.objective)}: best so far"
+    title = f"{attained_label(data.objective)}: best so far"
     return _picture([_Panel(title, points, line, crosses=[*infeasible, *failed])], last=len(data.experiments))
 
 
@@ -97,11 +99,15 @@ def markdown_image(svg: str, *, alt: str) -> str:
 def progress_markdown(history: History, objective: Objective) -> str:
     """Return the best so far and the targets as a markdown page of two pictures."""
     data = _progress(history, objective)
+    if not objective.ranked:
+        return markdown_image(targets_svg(data), alt="targets")
     return "\n\n".join((markdown_image(best_so_far_svg(data), alt="best so far"), markdown_image(targets_svg(data), alt="targets")))
 
 
 def best_so_far_markdown(history: History, objective: Objective) -> str:
-    """Return the best so far as a markdown picture."""
+    """Return the best so far as a markdown picture; the targets where nothing is best."""
+    if not objective.ranked:
+        return progress_markdown(history, objective)
     return markdown_image(best_so_far_svg(_progress(history, objective)), alt="best so far")
 
 

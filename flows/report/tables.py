@@ -5,7 +5,17 @@ from dataclasses import dataclass
 
 from flows.report.data import ReportData
 from flows.report.experiments import Experiment
-from flows.report.quantities import MISSING, alone, axis_label, cell, chance_to_keep, column_format, duration, with_uncertainty, with_unit
+from flows.report.quantities import (
+    MISSING,
+    axis_label,
+    cell,
+    chance_to_keep,
+    column_format,
+    duration,
+    scored_apart,
+    with_uncertainty,
+    with_unit,
+)
 from orchestrator.domain.lifecycle import AnswerStatus, MeasurementStatus, ProposalStatus, RunStatus
 from orchestrator.domain.records import ExperimentRun, Proposal, Step
 from orchestrator.ports import KEPT
@@ -60,18 +70,18 @@ def experiment_heads(data: ReportData) -> list[tuple[str, str]]:
     units = data.space.units
     numeric = [axis_label(column, units.get(column, "")) for column in data.space.columns]
     numeric += [axis_label(target.name, target.unit) for target in data.objective.measured]
-    numeric += [] if alone(data.objective) else ["objective"]
+    numeric += ["objective"] if scored_apart(data.objective) else []
     numeric += ["limits"] if data.objective.outcomes else []
     return [*((text, "") for text in ("#", "proposal", "state")), *((text, "n") for text in numeric)]
 
 
 def experiment_rows(data: ReportData) -> Iterator[RunRow]:
     """Yield one row per experiment."""
-    best = data.best
+    leading = data.front if data.objective.kind == "pareto" else (data.best,)
     formats = {column: column_format(one.configuration.get(column) for one in data.experiments) for column in data.space.columns}
     for one in data.experiments:
         cells = tuple(_cells(data, one, formats))
-        yield RunRow(one is best, cells, one.run, _facts(data, one), _layers(data, one), one.attempts)
+        yield RunRow(one in leading, cells, one.run, _facts(data, one), _layers(data, one), one.attempts)
 
 
 def imported_heads(data: ReportData) -> list[str]:
@@ -108,7 +118,7 @@ def _cells(data: ReportData, experiment: Experiment, formats: Mapping[str, Calla
         result = experiment.results.get(target.name)
         shown = MISSING if result is None else with_uncertainty(result.value, result.half_width)
         yield RunCell(shown, None if result is None else result.value)
-    if alone(data.objective) is None:
+    if scored_apart(data.objective):
         yield RunCell(MISSING if experiment.score is None else f"{experiment.score:.4f}", experiment.score)
     if data.objective.outcomes:
         kept = MISSING if experiment.kept is None else kept_word(experiment.kept)

@@ -17,6 +17,7 @@ from flows.report.values import changed_values, outdated_lines
 from flows.review.pictures import effects_svg
 from models.inputs.encoding import Encoding
 from models.inputs.proximity import WEAK_EVIDENCE, nearest_measured
+from orchestrator.attained import attained_line, front_lines
 from orchestrator.domain.parameters import Parameter
 from orchestrator.domain.records import Prediction, Proposal, Step
 from orchestrator.domain.restriction import Restriction
@@ -61,7 +62,8 @@ class PageMaker:
             "targets": [{"name": one.name, "unit": one.unit} for one in self.plan.objective.measured],
             **self._limits(),
             "alone": alone(self.plan.objective) is not None,
-            "best": self._best(history),
+            "best": self._best(history) if self.plan.objective.kind == "utility" else None,
+            **self._attained(history),
             "since": self._since(history, proposals),
             "values": changed_values(history, self.plan.objective.units, last=_CHANGED),
             "model": self._model(proposals[0]),
@@ -92,6 +94,14 @@ class PageMaker:
             return None
         run, score = found
         return {"proposal": history.number_of(run), "objective": score, "values": dict(history.accepted[run.run_key])}
+
+    def _attained(self, history: History) -> dict[str, object]:
+        """Return what is attained where no single experiment is best; of a front what each experiment gave."""
+        objective = self.plan.objective
+        if objective.kind == "utility":
+            return {}
+        front = [*front_lines(history, objective, self.plan.space.units)] if objective.kind == "pareto" else []
+        return {"attained": attained_line(history, objective), "front": front}
 
     def _since(self, history: History, proposals: Sequence[Proposal]) -> list[str]:
         """Say what has happened since the batch before was proposed."""
@@ -153,7 +163,8 @@ class PageMaker:
         kept = {} if outlook.kept is None else {"kept": asdict(outlook.kept)}
         if alone(self.plan.objective) is not None:
             return {"better": outlook.better, **kept}
-        return {"mean": outlook.mean, "low": outlook.low, "high": outlook.high, "better": outlook.better, **kept}
+        chance = {"joins" if self.plan.objective.kind == "pareto" else "better": outlook.better}
+        return {"mean": outlook.mean, "low": outlook.low, "high": outlook.high, **chance, **kept}
 
     def _explained(self, explanation: Explanation, outlooks: Mapping[str, Outlook]) -> dict[str, object]:
         return {

@@ -26,6 +26,11 @@ _CHANCE: Final = (
     "measurement of all targets, from the surrogate's posterior with its noise, whose objective is better than the best one measured so "
     "far that counts."
 )
+_JOINING: Final = (
+    "Intervals hold 90 % of what one new measurement may bring. The chance to join the front is the share of joint draws of a new "
+    "measurement of all targets, from the surrogate's posterior with its noise, that are better than the reference point and that no "
+    "measurement betters in all targets."
+)
 
 
 _CHANCE_KEPT: Final = " A measurement that does not keep the limits beats nothing."
@@ -68,6 +73,8 @@ def _head(page: _Document) -> Iterator[str]:
     if page.get("limits_on_outcomes"):
         limits = "; ".join(f"{one['name']} {one['shown']}" for one in page["limits_on_outcomes"])
         yield f"Limits on what comes out: {limits}.{'' if page['best'] else f' {NONE_KEPT.capitalize()}.'}"
+    if page.get("attained"):
+        yield "\n".join([f"So far: {page['attained']}.", *(["", *(f"- {line}" for line in page["front"])] if page.get("front") else [])])
     yield "\n".join(["Since the last batch:", "", *(f"- {line}" for line in page["since"])])
     if page.get("values"):
         yield "\n".join(["Values that people told or changed:", "", *(f"- {line}" for line in page["values"])])
@@ -79,6 +86,8 @@ def _head(page: _Document) -> Iterator[str]:
     yield from _overview(page)
     if any(_chance(one) for one in page["proposals"]):
         yield _CHANCE + (_CHANCE_KEPT if page.get("limits_on_outcomes") else "")
+    if any(_joining(one) for one in page["proposals"]):
+        yield _JOINING
 
 
 def _model(model: _Document) -> str:
@@ -131,8 +140,16 @@ def _objective(one: _Document) -> str:
 
 
 def _chance(one: _Document) -> str:
-    found = one.get("objective")
-    return "" if found is None or found["better"] is None else percent(found["better"])
+    return _chance_of(one, "better")
+
+
+def _joining(one: _Document) -> str:
+    return _chance_of(one, "joins")
+
+
+def _chance_of(one: _Document, what: str) -> str:
+    found = (one.get("objective") or {}).get(what)
+    return "" if found is None else percent(found)
 
 
 def _kept(one: _Document) -> str:
@@ -187,8 +204,9 @@ def _proposal(one: _Document, units: Mapping[str, str], *, pictures: bool) -> It
     if told := [f"{name} {_expected(one, name)}" for name in one["expected"]]:
         told += [f"objective {objective}"] if (objective := _objective(one)) else []
         chance = f" Chance to beat the best so far: {found}." if (found := _chance(one)) else ""
-        kept = f" Chance to keep the limits: {found}." if (found := _kept(one)) else ""
-        yield f"Expected, with 90 % intervals of a new measurement: {'; '.join(told)}.{chance}{kept}"
+        chance += f" Chance to join the front: {found}." if (found := _joining(one)) else ""
+        chance += f" Chance to keep the limits: {found}." if (found := _kept(one)) else ""
+        yield f"Expected, with 90 % intervals of a new measurement: {'; '.join(told)}.{chance}"
     if one.get("feasible"):
         yield _feasible(one["feasible"])
     yield from _practical(one)
@@ -310,6 +328,7 @@ _OUTLOOK: Final[Mapping[str, Callable[[_Document], str]]] = {
     "expected objective": _objective,
     "chance to beat the best": _chance,
     "chance to keep the limits": _kept,
+    "chance to join the front": _joining,
     "acquisition (log)": _acquisition,
 }
 """What is told of a configuration beside its targets, by head."""

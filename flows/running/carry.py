@@ -16,8 +16,9 @@ from flows.running.malloc_trim import give_back
 from flows.running.notices import Teller
 from flows.running.run_loop import Cycle, Ended, plain_cycle, run_loop
 from flows.running.steering import Steering
+from orchestrator.attained import attained, attained_line
 from orchestrator.domain.objective import Objective
-from orchestrator.history import History, best
+from orchestrator.history import History
 from orchestrator.summary import NONE_KEPT
 
 TASKS_UP_TO: Final = 400
@@ -91,7 +92,8 @@ Carrier = Callable[[Carried], Ended]
 
 def progress_line(history: History, objective: Objective, budget: int) -> str:
     """Say in a line how far a campaign is."""
-    runs, found = history.attempts(), best(history, objective)
+    runs = history.attempts()
     ended = sum(run.status.is_terminal for run in runs)
-    none = f"-, {NONE_KEPT}" if objective.outcomes and history.accepted else "-"
-    return f"{ended} of {budget} experiments ended, best objective {none if found is None else format(found[1], '.4f')}"
+    said = attained_line(history, objective).replace("best ", "best objective ")
+    none = f", {NONE_KEPT}" if objective.outcomes and history.accepted and attained(history, objective) is None else ""
+    return f"{ended} of {budget} experiments ended, {said}{none}"

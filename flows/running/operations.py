@@ -21,6 +21,7 @@ from flows.review.approvals import lapse_waiting
 from flows.running.value_list import awaited_values
 from instruments.lab_processes.bench_process import unlatch
 from instruments.lab_processes.processes import process_table
+from orchestrator.attained import attained_line, front_lines
 from orchestrator.commandline import typed
 from orchestrator.domain.events import EventKind
 from orchestrator.domain.lifecycle import CampaignStatus
@@ -147,6 +148,14 @@ class Standing:
     """By name; None for one that does not run."""
     lab_seconds: float = 0.0
     """Lab time."""
+
+    @property
+    def attained(self) -> list[str]:
+        """What is attained where no single experiment is best: of a front what each experiment gave, or how well the response is known."""
+        space, objective = files_of(self.history.campaign)
+        if objective.kind == "utility":
+            return []
+        return [attained_line(self.history, objective), *(front_lines(self.history, objective, space.units) if objective.ranked else ())]
 
     @property
     def constant(self) -> tuple[str, ...]:

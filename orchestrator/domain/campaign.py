@@ -42,7 +42,8 @@ class GeneralSpec(Frozen):
     replicates: Annotated[Whole, Field(ge=1, le=20)] = 1
     """Runs of each proposal."""
     goal: Number | None = None
-    """Objective value at which the campaign is finished: the score that reports show, 0 to 1 where targets are combined."""
+    """Objective value at which the campaign is finished: the score that reports show, 0 to 1 where targets are combined; of a
+    Pareto front the share of the hypervolume between the reference point and the ends of the scales."""
     max_failures: Annotated[Whole, Field(ge=1)] = 3
     """So many runs in a row that failed, or whose values were all quarantined, pause the campaign."""
     max_infeasible: Annotated[Whole, Field(ge=1)] = 10
@@ -252,8 +253,10 @@ class CampaignFile:
 
 
 def _unhonoured(spec: CampaignSpec) -> Iterator[str]:
-    if spec.objective.kind != "utility":
-        yield "objective is not built yet"
+    if spec.outcomes and spec.objective.kind != "utility":
+        yield f'[[outcomes]] belong to objective.kind = "utility"; got "{spec.objective.kind}", which knows no limits'
+    if spec.objective.kind in ("explore", "level") and spec.campaign.goal is not None:
+        yield f'campaign.goal belongs to objective.kind = "utility" or "pareto"; with "{spec.objective.kind}" nothing is best'
     if spec.surrogate.kind == "gp" and not spec.surrogate.guard:
         yield 'surrogate.guard = false belongs to kind = "default"; a "gp" has no prior to guard against'
     if spec.review.first and spec.review.mode != "rules":

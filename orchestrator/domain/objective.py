@@ -271,6 +271,9 @@ class Objective(Frozen):
             raise ValueError('objective.kind = "level" needs one target and its level: reference = { NAME = VALUE }')
         if self.kind in ("utility", "explore") and self.reference:
             raise ValueError(f'objective.reference belongs to kind = "pareto" or "level", not to "{self.kind}"')
+        worthless = [one.name for one in self.targets if one.name in self.reference and float(one.utility(self.reference[one.name])) >= 1]
+        if self.kind == "pareto" and worthless:
+            raise ValueError(f"objective.reference.{worthless[0]}: a reference point as good as the scale's end leaves nothing to find")
         return self
 
     @model_serializer(mode="wrap")
@@ -284,6 +287,11 @@ class Objective(Frozen):
         """All that is measured and modelled: the targets, then quantities that only limits are on."""
         own = [target.name for target in self.targets]
         return (*self.targets, *(one for one in self.outcomes if one.name not in own))
+
+    @property
+    def ranked(self) -> bool:
+        """Whether one measurement can be better than another; else the response itself is to be known."""
+        return self.kind in ("utility", "pareto")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -332,8 +340,8 @@ class Objective(Frozen):
         return tuple(note for note in notes if note is not None)
 
     def score_measured(self, values: Mapping[str, float]) -> float | None:
-        """Score a measurement; None where a target is missing."""
-        if any(target.name not in values for target in self.targets):
+        """Score a measurement; None where a target is missing, and where nothing is best."""
+        if not self.ranked or any(target.name not in values for target in self.targets):
             return None
         return float(self.score(values))
 

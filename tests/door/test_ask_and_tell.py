@@ -55,6 +55,36 @@ def learned() -> athanor.Optimizer:
     return optimizer
 
 
+# ---------------------------------------------------------------------- other kinds of objectives
+
+
+def test_an_optimizer_of_a_front_returns_it_and_no_best() -> None:
+    front = athanor.Objective(targets=OBJECTIVE.targets, kind="pareto", reference={"level": 0.2})
+    optimizer = athanor.Optimizer(SPACE, front, seed=1, settings={"initial": 3, **QUICK})
+    assert optimizer.front() == []
+    for warmth in (80.0, 60.0, 90.0, 20.0):
+        (suggestion,) = optimizer.ask()
+        optimizer.tell(suggestion, {"level": 0.1 if warmth == 20.0 else warmth / 100, "warmth": warmth})
+    assert [one.values["warmth"] for one in optimizer.front()] == [90.0, 80.0, 60.0]
+    assert optimizer.ask()[0].policy == "bayesian/2"
+    with pytest.raises(athanor.BadInput, match=r"no best measurement; ask front\(\)"):
+        optimizer.best()
+
+
+def test_an_optimizer_that_maps_a_response_is_saved_and_asked_again(tmp_path: Path) -> None:
+    optimizer = athanor.Optimizer(SPACE, athanor.Objective(targets=ONE.targets, kind="explore"), settings={"initial": 2, **QUICK})
+    for _ in range(2):
+        (suggestion,) = optimizer.ask()
+        optimizer.tell(suggestion, {"level": level(suggestion.configuration)})
+    optimizer.save(tmp_path / "optimizer.json")
+    again = athanor.Optimizer.load(tmp_path / "optimizer.json")
+    assert [one.configuration for one in again.ask(2)] == [one.configuration for one in optimizer.ask(2)]
+    with pytest.raises(athanor.BadInput, match="no best measurement"):
+        optimizer.best()
+    with pytest.raises(athanor.BadInput, match="no front"):
+        optimizer.front()
+
+
 # ---------------------------------------------------------------------- asking
 
 
