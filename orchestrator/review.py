@@ -16,7 +16,7 @@ from orchestrator.domain.review import Answer, Asked, Person, Reason, ReviewRequ
 from orchestrator.errors import BadInput
 
 if TYPE_CHECKING:  # it loads pint, which takes longer than opening and reading a ledger
-    from orchestrator.domain.campaign import ReviewRule, ReviewSpec
+    from orchestrator.domain.review_rules import ReviewRule, ReviewSpec
 
 Reasons = Callable[[Proposal], tuple[Reason, ...]]
 """Says why people must look at a revision; empty where they need not."""

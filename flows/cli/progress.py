@@ -15,6 +15,8 @@ def progress_table(history: History, objective: Objective, budget: int) -> Table
     table = Table(title=f"{history.campaign.name}: {ended} of {budget} experiments", title_justify="left", expand=False)
     for heading in ("", "objective", *(f"{target.name} {target.unit}".strip() for target in objective.targets), "status"):
         table.add_column(heading)
+    if history.campaign.advice is not None:
+        table.caption, table.caption_justify = history.campaign.advice.line, "left"
     values = history.accepted
     if (found := best(history, objective)) is not None:
         table.add_row("best", f"{found[1]:.4f}", *_cells(values.get(found[0].run_key, {}), objective), str(found[0].status))

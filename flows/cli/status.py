@@ -48,6 +48,7 @@ def _document(found: "Standing") -> dict[str, Any]:
         "restrictions": found.restrictions,
         "requests": [one.number for one in history.open_requests],
         "constant": found.constant,
+        "advice": None if record.advice is None else record.advice.model_dump(),
         "prior": record.snapshot.get("prior"),
         "trust": found.adapted[-1].trust if found.adapted else None,
         "lab": str(found.lab.path),
@@ -74,6 +75,8 @@ def _lines(found: "Standing", document: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {line}"
     if document["prior"]:
         yield f"  {_trust_line(found, document['prior'])}"
+    if record.advice is not None:
+        yield f"  {record.advice.line}"
     for line in (*document["constant"], *document["restrictions"]):
         yield f"  {line}"
     for one in document["awaited"]:

@@ -8,6 +8,7 @@ from flows.report.experiments import Experiment
 from flows.report.quantities import MISSING, alone, axis_label, cell, column_format, duration, with_uncertainty, with_unit
 from orchestrator.domain.lifecycle import AnswerStatus, MeasurementStatus, ProposalStatus, RunStatus
 from orchestrator.domain.records import ExperimentRun, Proposal, Step
+from orchestrator.domain.stop import percent
 
 _Value = float | str | None
 """One entry of a layer; None where the layer does not have it."""
@@ -171,6 +172,11 @@ def _differs(before: _Value, after: _Value) -> bool:
 
 def _planned(steps: Sequence[Step]) -> dict[str, float | str]:
     return {f"{step.do}.{name}": value for step in steps if step.instrument for name, value in step.arguments.items()}
+
+
+def advice_rows(data: ReportData) -> list[tuple[str, ...]]:
+    """Return a row for each time that something was said of further experiments: measured, chance, expected, interval."""
+    return [(str(one.measured), percent(one.chance), f"{one.expected:.2g}", f"{one.low:.2g} to {one.high:.2g}") for one in data.advices]
 
 
 def unsuccessful(data: ReportData) -> list[Unsuccessful]:

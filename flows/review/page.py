@@ -61,6 +61,7 @@ class PageMaker:
             "targets": [{"name": one.name, "unit": one.unit} for one in self.plan.objective.targets],
             "alone": alone(self.plan.objective) is not None,
             "best": self._best(history),
+            **({} if history.campaign.advice is None else {"advice": history.campaign.advice.line}),
             "since": self._since(history, proposals),
             "values": changed_values(history, self.plan.objective.units, last=_CHANGED),
             "model": self._model(proposals[0]),

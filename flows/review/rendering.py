@@ -62,6 +62,8 @@ def _head(page: _Document) -> Iterator[str]:
         objective = "" if page.get("alone") else f", objective {_number(best['objective'])}"
         called = "an imported experiment" if best["proposal"] is None else f"proposal {best['proposal']}"
         yield f"Best so far: {called}{objective} ({values})."
+    if page.get("advice"):
+        yield f"What is left to find: {page['advice']}."
     yield "\n".join(["Since the last batch:", "", *(f"- {line}" for line in page["since"])])
     if page.get("values"):
         yield "\n".join(["Values that people told or changed:", "", *(f"- {line}" for line in page["values"])])
