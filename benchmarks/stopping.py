@@ -1,7 +1,7 @@
 """How far stopping advice can be trusted, and what it saves: `python -m benchmarks.stopping --cache DIR --json OUT [--resume]`.
 
 Campaigns on functions whose constants nobody can know from outside (`benchmarks.stopping_families`), each carried to the end
-of its budget. After every second experiment the policy says what is left to find, as a campaign with `[stop]` has it said;
+of its budget in batches of four. After each batch the policy says what is left to find, as a campaign with `[stop]` has it said;
 counted are how often the 80 % interval holds what really is left, and what a campaign that stops by the advice saves and loses.
 """
 
@@ -23,8 +23,9 @@ from policies.bayesian import BayesianPolicy
 from policies.settings import BayesianSettings
 
 BUDGET: Final = 20
-LOOKS: Final = range(6, BUDGET + 1, 2)
-"""After how many experiments the advice is judged."""
+BATCH: Final = 4
+LOOKS: Final = range(2 * BATCH, BUDGET + 1, BATCH)
+"""After how many experiments the advice is judged: after each batch of the model's."""
 CAMPAIGNS: Final = 25
 """Of each family."""
 DEVELOPMENT: Final = 1000
@@ -36,7 +37,9 @@ Row = dict[str, Any]
 
 def policy_for(case: Case) -> BayesianPolicy:
     """Return the policy that carries a campaign on."""
-    return BayesianPolicy(case.space, case.objective, BayesianSettings(search="together", restarts=2, raw_samples=64, mc_samples=128))
+    return BayesianPolicy(
+        case.space, case.objective, BayesianSettings(initial=BATCH, search="together", restarts=2, raw_samples=64, mc_samples=128)
+    )
 
 
 def carried(family: str, number: int, cache: Path) -> list[Observation]:
@@ -47,8 +50,8 @@ def carried(family: str, number: int, cache: Path) -> list[Observation]:
     case = drawn(family, number)
     policy, generator, found = policy_for(case), np.random.default_rng([NOISE_STREAM, number]), list[Observation]()
     while len(found) < BUDGET:
-        asked = policy.propose(known(found), count=1, seed=batch_seed(number, len(found) + 1))
-        found.append(case.measure(asked[0].configuration, generator))
+        asked = policy.propose(known(found), count=BATCH, seed=batch_seed(number, len(found) + 1))
+        found += [case.measure(one.configuration, generator) for one in asked]
     cache.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps([[dict(one.configuration), one.values, one.uncertainties] for one in found]), encoding="utf-8")
     return found

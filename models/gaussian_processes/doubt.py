@@ -18,7 +18,7 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from models.base import Model
-from models.gaussian_processes.stack import Member, materns
+from models.gaussian_processes.stack import TINY, Member
 
 TRIED: Final = 512
 """Draws of the normal distribution, among which those that are kept are chosen by their weights."""
@@ -51,22 +51,38 @@ class _Posterior:
 
     def __call__(self, H: Float[Tensor, "p h"]) -> Float[Tensor, " p"]:
         scales, noise, amplitude, level = self.parts(H)
-        # (x - z)^2 by columns: rows are few, and a graph through a root of zero has no slope
-        squared = ((self.X.unsqueeze(1) - self.X.unsqueeze(0)) / scales[:, None, None]).square().sum(dim=-1)
-        K = materns(squared.unsqueeze(-3), amplitude[:, None, None, None]) + torch.diag_embed(
-            (noise + _JITTER).unsqueeze(-1).expand(-1, len(self.X))
-        )
-        found = torch.linalg.cholesky_ex(K)
-        off = (self.Y - level.unsqueeze(-1)).unsqueeze(-1)
-        half = torch.linalg.solve_triangular(found.L, off, upper=False).squeeze(-1)
-        fit = -0.5 * half.square().sum(dim=-1) - found.L.diagonal(dim1=-2, dim2=-1).log().sum(dim=-1)
+        fit = log_likelihood(self.X, self.Y, scales, noise, amplitude, level)
         prior = -0.5 * ((H[:, :-3] - SCALE) / SCALE_SPREAD).square().sum(dim=-1)
         prior = prior + self.model.likelihood.noise_covar.noise_prior.log_prob(noise) + noise.log()
         prior = prior - 0.5 * (H[:, -2] / AMPLITUDE).square()
-        return torch.where(found.info == 0, fit + prior, _MISFIT)
+        return fit + prior
 
     def parts(self, H: Float[Tensor, "p h"]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         return H[:, :-3].exp(), H[:, -3].exp().clamp_min(self.floor), H[:, -2].exp(), H[:, -1]
+
+
+def log_likelihood(
+    X: Float[Tensor, "n d"],
+    Y: Float[Tensor, " n"],
+    scales: Float[Tensor, "p d"],
+    noise: Float[Tensor, " p"],
+    amplitude: Float[Tensor, " p"],
+    level: Float[Tensor, " p"],
+) -> Float[Tensor, " p"]:
+    """Return the log marginal likelihoods of Matern-5/2 processes [Rasmussen2006, eq. 2.30]."""
+    squared = ((X.unsqueeze(1) - X.unsqueeze(0)) / scales[:, None, None]).square().sum(dim=-1)
+    eye = torch.eye(len(X), dtype=X.dtype, device=X.device)
+    found = torch.linalg.cholesky_ex(_matern(squared, amplitude[:, None, None]) + (noise + _JITTER)[:, None, None] * eye)
+    half = torch.linalg.solve_triangular(found.L, (Y - level.unsqueeze(-1)).unsqueeze(-1), upper=False).squeeze(-1)
+    logarithms = found.L.diagonal(dim1=-2, dim2=-1).log().sum(dim=-1)
+    fit = -0.5 * half.square().sum(dim=-1) - logarithms - 0.5 * len(X) * math.log(2.0 * math.pi)
+    return torch.where(found.info == 0, fit, _MISFIT)
+
+
+def _matern(squared: Float[Tensor, "p n n"], amplitude: Float[Tensor, "p 1 1"]) -> Float[Tensor, "p n n"]:
+    """Return the covariances of `stack.materns`, here with a slope of the amplitude too."""
+    r = (5.0 * squared.clamp_min(TINY)).sqrt()
+    return amplitude * (1.0 + r + r.square() / 3.0) * torch.exp(-r)
 
 
 def doubtful(model: Model, member: Member, count: int, generator: torch.Generator) -> list[Member]:
@@ -81,10 +97,8 @@ def doubtful(model: Model, member: Member, count: int, generator: torch.Generato
     floor = float(model.likelihood.noise_covar.raw_noise_constraint.lower_bound)
     density = _Posterior(model, member.X, member.Y, floor)
     noise = member.noise[:1].clamp_min(floor)
-    mode = torch.cat(
-        [torch.full((member.X.shape[-1],), SCALE, dtype=noise.dtype), noise.log(), torch.zeros(1, dtype=noise.dtype), member.coefficients]
-    )
-    mode = _mode(density, mode)
+    scales = noise.new_full((member.X.shape[-1],), SCALE)
+    mode = _mode(density, torch.cat([scales, noise.log(), noise.new_zeros(1), member.coefficients]))
     root = _root(density, mode)
     Z = torch.randn(TRIED, len(mode), dtype=mode.dtype, generator=generator)
     H = mode + WIDER * Z @ root.mT
