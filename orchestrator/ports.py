@@ -20,6 +20,7 @@ from orchestrator.domain.records import (
 )
 from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.review import Answer, Page, Person, ReviewRequest
+from orchestrator.domain.stop import Advice
 from orchestrator.domain.values import Configuration, Frozen
 from orchestrator.domain.work import WorkAnswer
 from orchestrator.errors import BadInput
@@ -187,6 +188,10 @@ class Policy(Protocol):
     def outlook(self, knowledge: Knowledge, batch: Sequence[Configuration]) -> tuple[Outlook, ...]:  # noqa: ARG002 - a draw expects nothing
         """Say what is expected of the objective at each given configuration, whoever chose it; empty where there is no model."""
         return ()
+
+    def advice(self, knowledge: Knowledge, *, improvement: float, seed: int) -> Advice | None:  # noqa: ARG002 - a draw expects nothing
+        """Say what further experiments may still bring, given an improvement that is worth one; None where there is no model yet."""
+        return None
 
 
 class Bench(Protocol):

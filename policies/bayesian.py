@@ -3,7 +3,7 @@
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Final
 
 import torch
@@ -23,6 +23,7 @@ from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import Prediction
 from orchestrator.domain.region import Region
 from orchestrator.domain.space import SearchSpace
+from orchestrator.domain.stop import Advice
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
 from orchestrator.ports import (
@@ -53,6 +54,7 @@ from policies.pareto import chance_to_join
 from policies.pool import Pool, candidate_table, done
 from policies.score import Score
 from policies.settings import BATCHED, POLICY_NAMES, BayesianSettings
+from policies.stopping import EVERYWHERE, AllThereIs, advice
 
 _EXPECTED: Final = 8
 """Where nothing allowed is measured: so many allowed configurations that the surrogate expects most of are to be improved on."""
@@ -170,6 +172,24 @@ class BayesianPolicy(Policy):
         attained = torch.tensor([point for point in points if point is not None], dtype=X.dtype)
         joining = [chance_to_join(surrogate, score, x.unsqueeze(0), attained) for x in X]
         return tuple(replace(one, better=chance) for one, chance in zip(found, joining, strict=True))
+
+    @override
+    def advice(self, knowledge: Knowledge, *, improvement: float, seed: int) -> Advice | None:
+        """Say what further experiments may still bring; nothing before the design is done and all targets are measured."""
+        measured = self._encoding.encode(one.configuration for one in self._counting(knowledge))
+        if self._missing(knowledge) or not len(measured) or len(knowledge.observations) < self.initial:
+            return None
+        surrogate, score = self._fitted(knowledge, seed=seed)
+        return advice(surrogate, score, measured, self._all_there_is(knowledge, seed), improvement=improvement, seed=seed)
+
+    def _all_there_is(self, knowledge: Knowledge, seed: int) -> AllThereIs:
+        """Return what may be measured, whether or not it is being measured already, but for what is known to be infeasible."""
+        pool = self._pool if self.space.candidates is not None else self._everything
+        if pool is None:
+            search = replace(self._search(knowledge), raw_samples=EVERYWHERE, taken=_impossible(knowledge))
+            return AllThereIs(search.everywhere(seed), partial(search.nearby, seed=seed))
+        known = (*_impossible(knowledge), *(one.configuration for one in knowledge.observations))
+        return AllThereIs(pool.encoded[pool.legal(pool.without(known), knowledge)])
 
     def _missing(self, knowledge: Knowledge) -> list[str]:
         if not self.learner.needs_measurements:

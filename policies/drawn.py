@@ -123,12 +123,12 @@ def drawn_improvement(
         d=(len(pins) + 1) * len(score.units), n=samples, seed=seed % SEED_LIMIT, device=pins.device, dtype=pins.dtype
     )
     by_target = draws.reshape(samples, len(pins) + 1, len(score.units)).permute(2, 0, 1)
-    Z = by_target[_targets(pinned)]
+    Z = by_target[targets_of(pinned)]
     lowest = -torch.inf if limits is None else limits.floor
     best = torch.full((len(pinned.weights), samples), lowest, dtype=pins.dtype, device=pins.device)
     with torch.no_grad():
         if len(pins):
-            best = _allowed(pinned, score, _at_pins(pinned, Z[..., :-1]), limits).amax(dim=-1)
+            best = _allowed(pinned, score, at_pins(pinned, Z[..., :-1]), limits).amax(dim=-1)
         if expected is not None:
             level = _allowed(pinned, score, pinned.beside(expected)[0].unsqueeze(1), limits).amax(dim=-1)
             best = torch.maximum(best, level)
@@ -145,11 +145,12 @@ def _allowed(
     return torch.where(limits.kept(pinned, samples), scores, limits.floor if lowest is None else lowest)
 
 
-def _at_pins(pinned: Pinned, Z: Float[Tensor, "k s r"]) -> Float[Tensor, "k s r"]:
+def at_pins(pinned: Pinned, Z: Float[Tensor, "k s r"]) -> Float[Tensor, "k s r"]:
+    """Return the values at the pins of standard normal draws."""
     return pinned.means.unsqueeze(1) + Z @ pinned.roots.mT
 
 
-def _targets(pinned: Pinned) -> Tensor:
+def targets_of(pinned: Pinned) -> Tensor:
     """Return which target each function belongs to."""
     found = {which: target for one in pinned.functions for target, which in enumerate(one)}
     return torch.tensor([found.get(which, 0) for which in range(len(pinned.means))])
@@ -163,6 +164,6 @@ def _contenders(functions: Functions, score: Score, X: Float[Tensor, "n d"], see
         pinned = functions.pinned(X)
         generator = torch.Generator().manual_seed(seed % SEED_LIMIT)
         Z = torch.randn(len(score.units), EXAMINATIONS, len(X), dtype=X.dtype, generator=generator).to(X.device)
-        scores = _allowed(pinned, score, _at_pins(pinned, Z[_targets(pinned)]), limits, lowest=-torch.inf)
+        scores = _allowed(pinned, score, at_pins(pinned, Z[targets_of(pinned)]), limits, lowest=-torch.inf)
         best, where = scores.max(dim=-1)
     return X[torch.unique(where[best > -torch.inf])]

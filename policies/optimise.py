@@ -151,6 +151,10 @@ class Search:
         """
         return self.encoding.encode(self._raw(seed))
 
+    def nearby(self, around: Float[Tensor, "k d"], *, seed: int) -> Float[Tensor, "n d"]:
+        """Return feasible points around some."""
+        return self.encoding.encode(self._nearby(around, torch.Generator().manual_seed(seed)))
+
     def _on_other_faces(self, rows: Sequence[_Row], values: Float[Tensor, " n"], chosen: Sequence[int]) -> list[int]:
         """Return the best points of the best faces of least shares on which no start is yet: a face is judged by where its climb ends."""
         columns = [index for index, share in enumerate(self._least) if share]

@@ -24,6 +24,8 @@ def progress_table(history: History, objective: Objective, budget: int) -> Table
         "status",
     ):
         table.add_column(heading)
+    if history.campaign.advice is not None:
+        table.caption, table.caption_justify = history.campaign.advice.line, "left"
     values, found = history.accepted, best(history, objective) if scored else None
     if not scored:
         table.add_row("so far", attained_line(history, objective), *("" for _ in objective.measured), "")

@@ -50,6 +50,7 @@ def _document(found: "Standing") -> dict[str, Any]:
         "constant": found.constant,
         **({"limits": limits} if (limits := found.limits) else {}),
         "attained": found.attained,
+        "advice": None if record.advice is None else record.advice.model_dump(),
         "prior": record.snapshot.get("prior"),
         "trust": found.adapted[-1].trust if found.adapted else None,
         "lab": str(found.lab.path),
@@ -77,6 +78,8 @@ def _lines(found: "Standing", document: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"  {line}" for line in document["attained"])
     if document["prior"]:
         yield f"  {_trust_line(found, document['prior'])}"
+    if record.advice is not None:
+        yield f"  {record.advice.line}"
     for line in (*document["constant"], *document.get("limits", ()), *document["restrictions"]):
         yield f"  {line}"
     for one in document["awaited"]:

@@ -76,7 +76,7 @@ def amendment_of(history: History, plan: Plan, stand_ins: Mapping[str, str] | No
     kept = {name: record.snapshot[name] for name in ("rate", *BEGINS) if name in record.snapshot}
     named = {"stand_ins": dict(stand_ins)} if stand_ins else {}
     hashes = {name: (_sha256(name, before.get(name)), _sha256(name, after.get(name))) for name in changed}
-    now = record.evolve(snapshot={**plan.snapshot, **kept, **named})
+    now = record.evolve(snapshot={**plan.snapshot, **kept, **named}, advice=None)
     return Amendment(now, tuple(changed_lines(before, after)), hashes, record.snapshot.get("bench_sha256"))
 
 

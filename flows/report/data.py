@@ -13,6 +13,7 @@ from flows.report.values import ValueStory, value_stories
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, Measurement, Proposal, Reading, covered
 from orchestrator.domain.space import SearchSpace
+from orchestrator.domain.stop import Advice
 from orchestrator.domain.work import WorkAnswer
 from orchestrator.ports import Changes, StoredEvent
 
@@ -89,6 +90,8 @@ class ReportData(CampaignProgress):
     """What the prior brought; None for a campaign without one."""
     work: tuple[WorkAnswer, ...] = ()
     """What people answered to steps that waited for them."""
+    advices: tuple[Advice, ...] = ()
+    """What was said of further experiments, in the order in which it was said."""
 
     @property
     def model_seconds(self) -> float:

@@ -71,6 +71,7 @@ def _progress_rows(history: History, budget: int) -> list[tuple[str, str]]:
         ("experiments", f"{'█' * full}{'░' * (_BAR - full)} {ended} of {budget}, {max(0, budget - ended)} left"),
         ("how they ended", ", ".join(f"{tally[one]} {one}" for one in RunStatus if one in tally and one.is_terminal) or "none yet"),
         ("in hand", ", ".join(f"{tally[one]} {one}" for one in RunStatus if one in tally and not one.is_terminal) or "nothing"),
+        *([] if history.campaign.advice is None else [("left to find", history.campaign.advice.line)]),
         ("waiting for a decision", ", ".join(_question(one) for one in history.open_requests) or "nothing"),
     ]
 

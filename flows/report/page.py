@@ -3,7 +3,7 @@
 `flows/templates/report.html` says what stands where; here is what it is filled with.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -27,6 +27,7 @@ SECTIONS: Final = {
     "slices": "Parameters",
     "calibration": "Predicted and measured",
     "prior": "What the prior brought",
+    "stopping": "What is left to find",
     "spectra": "Spectra",
     "runs": "Experiments",
     "imported": "Imported experiments",
@@ -36,6 +37,12 @@ SECTIONS: Final = {
 }
 _ATTAINED: Final = {"pareto": "Front", "explore": "What is known", "level": "What is known"}
 """By kind of objective: what stands where others have a best experiment."""
+_SELDOM: Final[Mapping[str, Callable[[ReportData], Sequence[object]]]] = {
+    "stopping": lambda data: data.advices,
+    "imported": lambda data: data.imported,
+    "values": lambda data: data.stories,
+}
+"""Sections that most campaigns have nothing for, and what they show."""
 _SHARE_COLOURS: Final = (colours.ACCENT, colours.AMBER, "#c3ccd5")
 
 
@@ -64,6 +71,7 @@ def render_report(data: ReportData) -> str:
         coverage=_coverage(data),
         calibration=_calibration(data),
         prior_label=None if story is None else label({"name": story.name, "origin": story.origin}, simulated_lab=context.simulated),
+        advices=tables.advice_rows(data),
         heads=tables.experiment_heads(data),
         rows=tables.experiment_rows(data),
         imported_heads=tables.imported_heads(data),
@@ -81,7 +89,7 @@ def _sections(data: ReportData) -> dict[str, str]:
 
 def _absent(data: ReportData) -> set[str]:
     """Return the sections that most campaigns have nothing for."""
-    return {name for name, content in (("imported", data.imported), ("values", data.stories)) if not content}
+    return {name for name, content in _SELDOM.items() if not content(data)}
 
 
 def _cards(data: ReportData) -> list[tuple[str, str]]:

@@ -18,6 +18,7 @@ from flows.report.quantities import (
 )
 from orchestrator.domain.lifecycle import AnswerStatus, MeasurementStatus, ProposalStatus, RunStatus
 from orchestrator.domain.records import ExperimentRun, Proposal, Step
+from orchestrator.domain.stop import percent
 from orchestrator.ports import KEPT
 from orchestrator.summary import kept_word
 
@@ -194,6 +195,11 @@ def _differs(before: _Value, after: _Value) -> bool:
 
 def _planned(steps: Sequence[Step]) -> dict[str, float | str]:
     return {f"{step.do}.{name}": value for step in steps if step.instrument for name, value in step.arguments.items()}
+
+
+def advice_rows(data: ReportData) -> list[tuple[str, ...]]:
+    """Return a row for each time that something was said of further experiments: measured, chance, expected, interval."""
+    return [(str(one.measured), percent(one.chance), f"{one.expected:.2g}", f"{one.low:.2g} to {one.high:.2g}") for one in data.advices]
 
 
 def unsuccessful(data: ReportData) -> list[Unsuccessful]:

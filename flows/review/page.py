@@ -64,6 +64,7 @@ class PageMaker:
             "alone": alone(self.plan.objective) is not None,
             "best": self._best(history) if self.plan.objective.kind == "utility" else None,
             **self._attained(history),
+            **({} if history.campaign.advice is None else {"advice": history.campaign.advice.line}),
             "since": self._since(history, proposals),
             "values": changed_values(history, self.plan.objective.units, last=_CHANGED),
             "model": self._model(proposals[0]),

@@ -75,6 +75,8 @@ def _head(page: _Document) -> Iterator[str]:
         yield f"Limits on what comes out: {limits}.{'' if page['best'] else f' {NONE_KEPT.capitalize()}.'}"
     if page.get("attained"):
         yield "\n".join([f"So far: {page['attained']}.", *(["", *(f"- {line}" for line in page["front"])] if page.get("front") else [])])
+    if page.get("advice"):
+        yield f"What is left to find: {page['advice']}."
     yield "\n".join(["Since the last batch:", "", *(f"- {line}" for line in page["since"])])
     if page.get("values"):
         yield "\n".join(["Values that people told or changed:", "", *(f"- {line}" for line in page["values"])])

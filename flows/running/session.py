@@ -230,9 +230,10 @@ class _Session:
         places = (bench, self.store, clock, fence, bench_sha)
         kind = self.lab.kind if plan.needs_wires else "recorded"
         page = PageMaker(plan, policy, kind, self._bench_state, means_of(plan, self.store))
-        general, rules = plan.file.spec.campaign, plan.file.spec.review
+        general, rules, stop = plan.file.spec.campaign, plan.file.spec.review, plan.file.spec.stop
         people = self._stand_in_people(bench, clock)
-        return Setup(general, plan.space, plan.objective, policy, plan.recipe, *places, rules, self._asker(), page, stand_ins=people)
+        known = (general, plan.space, plan.objective, policy, plan.recipe)
+        return Setup(*known, *places, rules, self._asker(), page, stand_ins=people, stop=stop)
 
     def _stand_in_people(self, bench: Bench, clock: Clock) -> StandInPeople | None:
         """Return what answers in people's place in a dry lab; None where nobody is asked for anything."""
@@ -245,7 +246,7 @@ class _Session:
 
     def _carried(self, steps: Steps, notifier: Notifier) -> Carried:
         steering = Steering(self.lab, self.name, self.plan.needs_wires)
-        teller = Teller(notifier, f"{self.server.ui_url}/runs?state=Paused" if self.server.ui_url else "")
+        teller = Teller(notifier, f"{self.server.ui_url}/runs?state=Paused" if self.server.ui_url else "", self.plan.file.spec.stop)
         return Carried(steps, self.plan, self.server, steering, teller, self.lab.report(self.name))
 
     # ----------------------------------------------------------------- start

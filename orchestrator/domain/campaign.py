@@ -14,6 +14,7 @@ from orchestrator.domain.objective import Objective, ObjectiveSpec, Outcome, Tar
 from orchestrator.domain.parameters import Parameter
 from orchestrator.domain.review_rules import ReviewRule, ReviewSpec
 from orchestrator.domain.space import SearchSpace
+from orchestrator.domain.stop import StopSpec
 from orchestrator.domain.surrogate_spec import SurrogateSpec
 from orchestrator.domain.values import Frozen, explain
 from orchestrator.domain.written import Number, Whole, never
@@ -97,6 +98,7 @@ class CampaignSpec(Frozen):
         json_schema_extra={
             "if": {"required": ["recorded"]},
             "then": {**never("candidates"), "properties": {"campaign": never("bench")}},
+            "dependentSchemas": {"stop": {"properties": {"policy": {"properties": {"kind": {"const": "bayesian"}}}}}},
         }
     )
 
@@ -122,6 +124,8 @@ class CampaignSpec(Frozen):
     """What the `bayesian` policy's model is; a Gaussian process that begins from nothing where the table is left out."""
     review: ReviewSpec = ReviewSpec()
     """Who must agree before an experiment is carried out."""
+    stop: StopSpec | None = None
+    """When further experiments are worth nothing; nothing of it is computed where the table is left out."""
 
     @model_validator(mode="before")
     @classmethod
@@ -157,6 +161,10 @@ class CampaignSpec(Frozen):
             raise ValueError("a recorded table is itself the candidate table; leave [candidates] out")
         if self.surrogate.kind != "gp" and self.policy.kind != "bayesian":
             raise ValueError(f"[surrogate] belongs to policy 'bayesian'; policy {self.policy.kind!r} asks no model")
+        if self.stop is not None and self.policy.kind != "bayesian":
+            raise ValueError(f"[stop] belongs to policy 'bayesian'; policy {self.policy.kind!r} asks no model")
+        if self.stop is not None and self.objective.kind != "utility":
+            raise ValueError(f'[stop] belongs to objective.kind = "utility"; got "{self.objective.kind}"')
         names = [*dict.fromkeys(one.name for one in (*self.targets, *self.outcomes))]
         for rule in self.review.when:
             if rule.quantity.startswith("sd.") and rule.quantity[3:] not in names:
@@ -173,6 +181,7 @@ _LEGAL: Final = {
     ("surrogate",): tuple(SurrogateSpec.model_fields),
     ("review",): tuple(ReviewSpec.model_fields),
     ("review", "when"): tuple(ReviewRule.model_fields),
+    ("stop",): tuple(StopSpec.model_fields),
     ("targets",): tuple(field.alias or name for name, field in Target.model_fields.items()),
     ("objective",): tuple(ObjectiveSpec.model_fields),
     ("outcomes",): tuple(field.alias or name for name, field in Outcome.model_fields.items()),
