@@ -5,7 +5,7 @@ weighted mean of targets is not Gaussian even where each target is.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 import torch
@@ -23,6 +23,7 @@ from models.feasibility import Feasibility, LearnedFeasibility
 from models.pinned import Functions
 from orchestrator.domain.records import Prediction
 from orchestrator.ports import Spread
+from policies.cost import Charge
 from policies.drawn import DrawnImprovement, drawn_improvement
 from policies.score import Score
 from policies.settings import AcquisitionKind
@@ -65,6 +66,12 @@ class Question:
     """Whether each combination of components has an acquisition function of its own."""
     feasibility: LearnedFeasibility | None = None
     """What is learned of the infeasible; without it their surroundings are avoided."""
+    charge: Charge | None = None
+    """What the cost of an experiment takes off its score; None where cost does not count."""
+
+    def smoothed(self) -> "Question":
+        """Return the same with costs read off a smooth curve: for points that no bench could be asked about."""
+        return self if self.charge is None else replace(self, charge=replace(self.charge, smooth=True))
 
     @property
     def goalposts(self) -> Float[Tensor, "n d"]:
@@ -105,11 +112,13 @@ class LogImprovement(Acquisition):
     feasibility: Feasibility
     kind: AcquisitionKind
     """What is computed: with experiments pending there is no closed form, and `log-nei` stands in for `log-ei`."""
+    charge: Charge | None = None
 
     @override
     def __call__(self, X: Float[Tensor, "*b q d"], /) -> Float[Tensor, " *b"]:
         parts = torch.stack([weight + part(X) for weight, part in self.parts])
-        return torch.logsumexp(parts, dim=0) + math.log(self.scale) + self.feasibility.log_probability(X)
+        worth = torch.logsumexp(parts, dim=0) + math.log(self.scale) + self.feasibility.log_probability(X)
+        return worth if self.charge is None else worth - self.charge(X)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +143,10 @@ def build_acquisition(question: Question) -> LogImprovement:
     kind: AcquisitionKind = "log-nei" if len(question.pending) else question.kind
     feasibility = Surroundings(question.infeasible) if question.feasibility is None else question.feasibility
     if kind == "log-nei" and not question.apart:
-        return LogImprovement(((0.0, _drawn(question, scale)),), scale, feasibility, kind)
+        return LogImprovement(((0.0, _drawn(question, scale)),), scale, feasibility, kind, question.charge)
     builder = _hopeful if kind == "log-nei" and question.expected is not None else _BUILDERS[kind]
     parts = [(math.log(weight), builder(question, model, scale)) for weight, model in question.surrogate.components()]
-    return LogImprovement(tuple(parts), scale, feasibility, kind)
+    return LogImprovement(tuple(parts), scale, feasibility, kind, question.charge)
 
 
 def _spread(question: Question) -> float:
