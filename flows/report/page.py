@@ -16,6 +16,7 @@ from flows.report.experiments import TargetResult
 from flows.report.prior import label
 from flows.report.quantities import MISSING, axis_label, duration, objective_label, short_number, sign, with_uncertainty, with_unit
 from flows.report.slices import quantities, slices
+from flows.report.spending import spending
 from flows.templating import render
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.objective import Target
@@ -54,6 +55,7 @@ def render_report(data: ReportData) -> str:
         campaign=_campaign(data),
         aims=[(target.name, _aim(target, alone=len(data.objective.targets) == 1)) for target in data.objective.targets],
         best=_best(data),
+        spending=spending(data),
         measured=any(one.results for one in data.experiments),
         slices=_slices(data),
         coverage=_coverage(data),
