@@ -9,6 +9,7 @@ what was spent until an outcome is among the best hundredth; what never arrives 
 import argparse
 import itertools
 import json
+import math
 import shutil
 import sys
 import tempfile
@@ -185,14 +186,8 @@ def _columns(steps: Sequence[Row]) -> dict[str, list[float]]:
 
 def spent(row: Row, kind: str) -> float:
     """Return what a campaign spent until it was there; the whole budget where it was not."""
-    total = 0.0
-    for value, cost in zip(row["score"], row[kind], strict=True):
-        total += cost
-        if value >= row["wanted"]:
-            break
-    else:
-        return BUDGETS[kind]
-    return min(total, BUDGETS[kind])
+    there = row["score"][-1] >= row["wanted"]
+    return min(math.fsum(row[kind]), BUDGETS[kind]) if there else BUDGETS[kind]
 
 
 def compared(rows: Sequence[Row], arm: str, kind: str) -> Interval:

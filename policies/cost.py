@@ -92,9 +92,7 @@ class Charge:
         return {"amount": amounts[0], "typical": self.typical, "unit": self.cost.unit, "share": self.share, "subtracted": subtracted}
 
 
-def charge(
-    cost: Cost, encoding: Encoding, everywhere: Float[Tensor, "n d"], *, number: int, carried: Sequence[Configuration]
-) -> Charge:
+def charge(cost: Cost, encoding: Encoding, everywhere: Float[Tensor, "n d"], *, number: int, carried: Sequence[Configuration]) -> Charge:
     """Say what cost takes off the score of the next experiment.
 
     Args:

@@ -53,9 +53,7 @@ class Told(Cost):
 
 def known(*places: tuple[float, float]) -> Knowledge:
     rows = [{"T": T, "t": t} for T, t in places or ((120.0, 20.0), (160.0, 80.0), (280.0, 70.0), (260.0, 20.0))]
-    return Knowledge(
-        observations=tuple(Observation(row, bump(row)) for row in rows), excluded=tuple(rows[:-1]), carried=tuple(rows)
-    )
+    return Knowledge(observations=tuple(Observation(row, bump(row)) for row in rows), excluded=tuple(rows[:-1]), carried=tuple(rows))
 
 
 def policy(cost: Cost | None, space: SearchSpace = PLANE) -> BayesianPolicy:
