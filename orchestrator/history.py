@@ -279,6 +279,8 @@ class Knowledge:
     as_of: int = 0
     partial: int = 0
     """How many experiments are among the pending ones and, with some of their values, among the observations."""
+    carried: tuple[Configuration, ...] = ()
+    """What the bench was given and what waits for it, one for each run and in their order; the last is the state that it will be in."""
 
 
 def observations(history: History) -> tuple[Observation, ...]:
@@ -317,6 +319,10 @@ def knowledge(history: History) -> Knowledge:
         restrictions=history.restricted(history.last_batch + 1),
         as_of=history.seq,
         partial=sum(run_key in history.results for run_key in history.awaited),
+        carried=(
+            *(history.proposals[run.approval].configuration for run in runs),
+            *(one.configuration for one in open_proposals for _ in range(one.replicates)),
+        ),
     )
 
 

@@ -31,6 +31,7 @@ __all__ = [
     "CampaignStore",
     "Changes",
     "Clock",
+    "Cost",
     "Explanation",
     "Infeasible",
     "Instant",
@@ -56,6 +57,9 @@ FEASIBLE: Final = "feasible"
 CERTAINTY: Final = "certainty"
 """Among a suggestion's details where nothing is best: `sd`, target -> mean standard deviation of the response over all that is allowed, in
 the target's unit, and for a level `uncertain`, target -> share of it whose side of the level is not known to 95 %."""
+COST: Final = "cost"
+"""Among a suggestion's details, where cost counts: its `amount` and a `typical` one in `unit`, and `subtracted`, what that took off the
+acquisition value: `share * log(amount / typical)`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +140,28 @@ class Explanation:
     """Part of the expected improvement that would be left if the prediction were certain, 0 to 1; the rest is exploration."""
     alternatives: tuple[Suggestion, ...] = ()
     """The best configurations beside the proposed ones, unlike these and each other."""
+
+
+class Cost(Protocol):
+    """What experiments cost, in money or in lab time; known before they are carried out."""
+
+    @property
+    def unit(self) -> str:
+        """Of the amounts."""
+        ...
+
+    def amounts(self, batch: Sequence[Configuration], after: Configuration | None) -> tuple[float, ...]:
+        """Return what each configuration would cost if it came after another one; infinite where the bench refuses it.
+
+        Args:
+            batch: Each by itself.
+            after: The state that the bench will be in; None for as it is before the first experiment.
+        """
+        ...
+
+    def left(self, carried: Sequence[Configuration]) -> float:
+        """Return which share of the budget is left after some experiments, in their order: 0 to 1."""
+        ...
 
 
 class Policy(Protocol):

@@ -5,7 +5,7 @@ weighted mean of targets is not Gaussian even where each target is.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, Protocol
 
 import torch
@@ -23,6 +23,7 @@ from models.feasibility import Feasibility, LearnedFeasibility
 from models.pinned import Functions, moments
 from orchestrator.domain.records import Prediction
 from orchestrator.ports import Spread
+from policies.cost import Charge
 from policies.drawn import DrawnImprovement, drawn_improvement
 from policies.exploring import LEARNT, IntegratedReduction, integrated_reduction
 from policies.limits import limits_at
@@ -72,6 +73,12 @@ class Question:
     """What is learned of the infeasible; without it their surroundings are avoided."""
     everywhere: Float[Tensor, "r d"] | None = None
     """Points all over what is allowed, where the response is to be learned: for objectives that ask for that."""
+    charge: Charge | None = None
+    """What the cost of an experiment takes off its score; None where cost does not count."""
+
+    def smoothed(self) -> "Question":
+        """Return the same with costs read off a smooth curve: for points that no bench could be asked about."""
+        return self if self.charge is None else replace(self, charge=replace(self.charge, smooth=True))
 
     @property
     def goalposts(self) -> Float[Tensor, "n d"]:
@@ -122,11 +129,13 @@ class LogImprovement(Acquisition):
     """What is computed: with experiments pending there is no closed form, and `log-nei` stands in for `log-ei`."""
     limited: DrawnImprovement | None = None
     """What improves and keeps the limits; None where there are none."""
+    charge: Charge | None = None
 
     @override
     def __call__(self, X: Float[Tensor, "*b q d"], /) -> Float[Tensor, " *b"]:
         parts = torch.stack([weight + part(X) for weight, part in self.parts])
-        return torch.logsumexp(parts, dim=0) + math.log(self.scale) + self.feasibility.log_probability(X)
+        worth = torch.logsumexp(parts, dim=0) + math.log(self.scale) + self.feasibility.log_probability(X)
+        return worth if self.charge is None else worth - self.charge(X)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,17 +161,19 @@ def build_acquisition(question: Question) -> LogImprovement:
     if aim == "pareto":
         trade_off = _trade_off(question)
         several: Computed = "log-nehvi" if len(question.score.objective.targets) == 2 else "log-nparego"
-        return LogImprovement(((0.0, trade_off),), trade_off.scale, feasibility, several)
+        return LogImprovement(((0.0, trade_off),), trade_off.scale, feasibility, several, charge=question.charge)
     if aim in LEARNT:
-        return LogImprovement(((0.0, _learning(question)),), 1.0, feasibility, "log-imse" if aim == "explore" else "log-targeted-imse")
+        learnt: Computed = "log-imse" if aim == "explore" else "log-targeted-imse"
+        return LogImprovement(((0.0, _learning(question)),), 1.0, feasibility, learnt, charge=question.charge)
     scale = _spread(question)
     kind: AcquisitionKind = "log-nei" if len(question.pending) else question.kind
     if kind == "log-nei" and not question.apart:
         drawn = _drawn(question, scale)
-        return LogImprovement(((0.0, drawn),), scale, feasibility, kind, limited=None if drawn.limits is None else drawn)
+        limited = None if drawn.limits is None else drawn
+        return LogImprovement(((0.0, drawn),), scale, feasibility, kind, limited=limited, charge=question.charge)
     builder = _hopeful if kind == "log-nei" and question.expected is not None else _BUILDERS[kind]
     parts = [(math.log(weight), builder(question, model, scale)) for weight, model in question.surrogate.components()]
-    return LogImprovement(tuple(parts), scale, feasibility, kind)
+    return LogImprovement(tuple(parts), scale, feasibility, kind, charge=question.charge)
 
 
 def _spread(question: Question) -> float:

@@ -28,9 +28,11 @@ from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
 from orchestrator.ports import (
     CERTAINTY,
+    COST,
     FEASIBLE,
     KEPT,
     WITHOUT_PRIOR,
+    Cost,
     Explanation,
     Knowledge,
     Observation,
@@ -42,6 +44,7 @@ from orchestrator.ports import (
 from policies.acquisition import LogImprovement, Question, build_acquisition, predicted, spreads
 from policies.batch import beside
 from policies.batched import BatchedSearch
+from policies.cost import Charge, charge
 from policies.enumeration import enumerated
 from policies.explaining import explain_one
 from policies.exploring import LEARNT, REFERENCES, certainty
@@ -68,9 +71,12 @@ class BayesianPolicy(Policy):
     objective: Objective
     options: BayesianSettings = field(default_factory=BayesianSettings)
     learner: Learner = field(default_factory=GaussianProcessLearner)
+    cost: Cost | None = None
 
     def __post_init__(self) -> None:
         self.options.refuse_unfit(self.objective)
+        if self.options.cost is not None and self.cost is None:
+            raise BadInput(f'policy.cost = "{self.options.cost}" belongs to a campaign that a bench carries out; leave it out here')
         object.__setattr__(self, "options", self.options.aimed(self.objective))
 
     @property
@@ -127,13 +133,12 @@ class BayesianPolicy(Policy):
         """Say what drives predictions, uncertainty and acquisition of a batch; nothing before there is a model."""
         if self._missing(knowledge):
             return ()
-        asked, pool = self.question(knowledge, seed), self._pool.encoded if self.space.candidates is not None else None
-        everywhere = self._search(Knowledge()).everywhere(seed) if pool is None else pool
+        asked, everywhere = self.question(knowledge, seed), self._everywhere(seed)
         encoding = Encoding(self.space, knowledge.restrictions)
         explained = []
         for index in range(len(batch)) if only is None else sorted(only):
             options, one = self._options(beside(self.space, knowledge, batch[:index]), batch[:index]), seed + index
-            question = self._asked(asked, knowledge, batch[:index], one)
+            question = self._asked(asked, knowledge, batch[:index], one).smoothed()
             if isinstance(options, Rows):
                 question, _, _ = self._next(question, options)
             explained.append(explain_one(encoding, question, everywhere, options.encoded(one), batch, index))
@@ -227,7 +232,18 @@ class BayesianPolicy(Policy):
         """Ask for the next experiment of a batch."""
         region = Region(self.space, knowledge.restrictions)
         pending = [one for one in (*knowledge.pending, *taken) if region.admits(one)]
-        return replace(asked, pending=self._encoding.encode(pending), seed=seed)
+        return replace(asked, pending=self._encoding.encode(pending), seed=seed, charge=self._charge(knowledge, taken, seed))
+
+    def _charge(self, knowledge: Knowledge, taken: Sequence[Configuration], seed: int) -> Charge | None:
+        """Return what cost takes off the score of the next experiment of a batch."""
+        if self.cost is None:
+            return None
+        number, carried = len(knowledge.excluded) + len(taken) + 1, (*knowledge.carried, *taken)
+        return charge(self.cost, self._encoding, self._everywhere(seed), number=number, carried=carried)
+
+    def _everywhere(self, seed: int) -> Float[Tensor, "n d"]:
+        """Return feasible points all over the space."""
+        return self._search(Knowledge()).everywhere(seed) if self.space.candidates is None else self._pool.encoded
 
     def _next(self, question: Question, options: Options) -> tuple[Question, LogImprovement, Found | None]:
         """Answer a question; where no row that is left of a table may be better than what is measured, another one.
@@ -266,10 +282,10 @@ class BayesianPolicy(Policy):
             functions=None if self._apart else surrogate.functions(),
             apart=self._apart,
             feasibility=self._learned(knowledge),
-            everywhere=self._everywhere(knowledge) if self.objective.kind in LEARNT else None,
+            everywhere=self._references(knowledge) if self.objective.kind in LEARNT else None,
         )
 
-    def _everywhere(self, knowledge: Knowledge) -> Float[Tensor, "r d"]:
+    def _references(self, knowledge: Knowledge) -> Float[Tensor, "r d"]:
         """Return points that stand for all of what is allowed, the same as long as that is the same.
 
         Raises:
@@ -349,6 +365,8 @@ class BayesianPolicy(Policy):
             details[FEASIBLE] = {"probability": math.prod(spared.values()), "spared": spared}
         if question.everywhere is not None:
             details[CERTAINTY] = certainty(question.surrogate, question.score, question.everywhere)
+        if question.charge is not None:
+            details[COST] = question.charge.told(found.row)
         return Suggestion(found.row, self.name, acquisition=found.value, predicted=question.predicted(x), details=details)
 
     @cached_property

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from flows.plans.allowance import Allowance, Means, refuse_uncounted
 from flows.plans.binding import bench_binding, campaign_binding, drivers_binding, table_binding
+from flows.plans.cost import refuse_unknown_cost
 from flows.plans.recipe import Recipe, RecordedRecipe, ToldRecipe, WiredRecipe
 from instruments.bench.called import functions_of
 from instruments.bench.file import BenchFile, load_bench, parse_bench
@@ -163,12 +164,20 @@ def _plan(file: CampaignFile, bench: BenchFile | None, data: Path | None, *, pri
     _check_reduction(plan)
     _check_deadline(plan)
     _check_budget(plan)
+    _check_cost(plan)
     return plan
 
 
 def _check_budget(plan: Plan) -> None:
     try:
         refuse_uncounted(plan.file.spec.campaign.budget, plan.bench)
+    except BadInput as error:
+        raise BadInput(f"{plan.file.path}: {error}") from error
+
+
+def _check_cost(plan: Plan) -> None:
+    try:
+        refuse_unknown_cost(plan)
     except BadInput as error:
         raise BadInput(f"{plan.file.path}: {error}") from error
 
@@ -235,7 +244,9 @@ def _free(file: CampaignFile, prior_of: PriorOf) -> Plan:
     space = file.space()
     sample = _probe(file, space)
     policy, prior = _policy(file, space, prior_of)
-    return Plan(file, space, file.objective, policy, ToldRecipe(), sample=sample, prior=prior)
+    plan = Plan(file, space, file.objective, policy, ToldRecipe(), sample=sample, prior=prior)
+    _check_cost(plan)
+    return plan
 
 
 def _recorded(file: CampaignFile, data: Path | None, prior_of: PriorOf) -> Plan:

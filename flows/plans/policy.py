@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from flows.plans.cost import cost_of
 from flows.plans.plan import Plan
 from models.base import Learner
 from models.meta_learning.adapted import adapted_learner
@@ -33,7 +34,7 @@ def policy_of(plan: Plan, settings: Mapping[str, Any] | None = None) -> Policy:
         learner = learner_of(plan.space, plan.objective, spec.surrogate, plan.prior)
     except BadInput as error:
         raise BadInput(f"{plan.file.path}: {error}") from error
-    return build_policy(plan.policy.kind, plan.space, plan.objective, wanted, learner)
+    return build_policy(plan.policy.kind, plan.space, plan.objective, wanted, learner, cost_of(plan, wanted))
 
 
 def learner_of(space: SearchSpace, objective: Objective, surrogate: SurrogateSpec, prior: PriorFile | None) -> Learner | None:

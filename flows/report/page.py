@@ -16,6 +16,7 @@ from flows.report.experiments import TargetResult
 from flows.report.prior import label
 from flows.report.quantities import MISSING, axis_label, duration, objective_label, percent, short_number, sign, with_uncertainty, with_unit
 from flows.report.slices import quantities, slices
+from flows.report.spending import spending
 from flows.templating import render
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.objective import Measured, Target
@@ -66,6 +67,7 @@ def render_report(data: ReportData) -> str:
         aims=_aims(data),
         best=_best(data),
         no_best=_no_best(data),
+        spending=spending(data),
         measured=any(one.results for one in data.experiments),
         slices=_slices(data),
         coverage=_coverage(data),

@@ -23,7 +23,7 @@ from orchestrator.domain.records import Prediction, Proposal, Step
 from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.values import Configuration, canonical
 from orchestrator.history import History, best, knowledge, observations
-from orchestrator.ports import FEASIBLE, Explanation, Outlook, Policy
+from orchestrator.ports import COST, FEASIBLE, Explanation, Outlook, Policy
 from orchestrator.review import Quantities, why_asked_again
 
 SCHEMA: Final = 1
@@ -154,7 +154,7 @@ class PageMaker:
             "neighbours": self._neighbours(history, proposal.configuration),
             "explanation": None if explanation is None else self._explained(explanation, seen.outlooks),
             "effects_svg": None if explanation is None else effects_svg(explanation, self.plan.objective),
-            **{key: told for key, told in proposal.provenance.details.items() if key == FEASIBLE},
+            **{key: told for key, told in proposal.provenance.details.items() if key in (COST, FEASIBLE)},
         }
 
     def _objective(self, outlook: Outlook | None) -> dict[str, object] | None:

@@ -211,6 +211,8 @@ def _proposal(one: _Document, units: Mapping[str, str], *, pictures: bool) -> It
         yield f"Expected, with 90 % intervals of a new measurement: {'; '.join(told)}.{chance}"
     if one.get("feasible"):
         yield _feasible(one["feasible"])
+    if one.get("cost"):
+        yield _cost(one["cost"])
     yield from _practical(one)
     yield from _neighbours(one, units)
     if one["explanation"] is not None:
@@ -227,6 +229,15 @@ def _feasible(found: _Document) -> str:
     against = sorted(found["spared"].items(), key=lambda cause: (cause[1], cause[0]))
     told = ", ".join(f"{reason or 'without a reason'} {percent(1.0 - chance)}" for reason, chance in against)
     return f"Chance to give something to measure: {percent(found['probability'])}. Chances of what was met before: {told}."
+
+
+def _cost(found: _Document) -> str:
+    """Write what cost took off the acquisition value, or added to it."""
+    beside = f"{_number(found['amount'])} {found['unit']} where {_number(found['typical'])} {found['unit']} is typical"
+    if not found["share"]:
+        return f"Its cost, {beside}, was left out, as it is every fifth time and where the budget is spent."
+    left = f"{100 * found['share']:.0f} % of the budget was left"
+    return f"Its cost, {beside}, counts {-found['subtracted']:+.2g} in the acquisition (log): {left}."
 
 
 def _practical(one: _Document) -> Iterator[str]:
