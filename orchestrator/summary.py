@@ -1,10 +1,11 @@
 """What people are told of a campaign's values."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.domain.lifecycle import MeasurementStatus
+from orchestrator.domain.values import Configuration
 from orchestrator.history import History, best
 
 if TYPE_CHECKING:  # it loads pint
@@ -19,17 +20,20 @@ def values_by_status(history: History) -> dict[str, int]:
     return dict(sorted(Counter(str(one.status) for one in history.measurements.values()).items()))
 
 
-def best_configuration(history: History, objective: "Objective", units: Mapping[str, str]) -> str | None:
+def best_configuration(
+    history: History, objective: "Objective", units: Mapping[str, str], present: Callable[[Configuration], Configuration] = dict
+) -> str | None:
     """Say where the best experiment was done, as it was measured; None before the first complete measurement.
 
     Args:
         history: The campaign so far.
         objective: What is best.
         units: Of the numeric columns.
+        present: Leaves out of a configuration what is absent.
     """
     if (found := best(history, objective)) is None:
         return None
-    values = history.configuration_of(found[0]).items()
+    values = present(history.configuration_of(found[0])).items()
     shown = [f"{name} {one if isinstance(one, str) else format(one, '.4g')} {units.get(name, '')}".rstrip() for name, one in values]
     return f"best: {', '.join(shown)}"
 

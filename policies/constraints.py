@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from models.inputs.encoding import Encoding
-from models.inputs.proximity import parameter_distances
+from models.inputs.proximity import distances
 from orchestrator.domain.constraints import Constraint, LinearConstraint
 from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.values import Configuration
@@ -33,7 +33,7 @@ def limits(constraint: Constraint) -> tuple[float, float]:
 
 
 def linear_constraints(encoding: Encoding) -> list[LinearConstraint]:
-    """Return the constraints that are linear in encoded inputs too: those on no column with a log scale."""
+    """Return the constraints that are linear in encoded inputs too: those on columns that are always there, and on no log scale."""
     linear = (one for one in encoding.region.space.constraints if isinstance(one, LinearConstraint))
     return [one for one in linear if set(one.coefficients) <= set(encoding.affine)]
 
@@ -105,7 +105,7 @@ class Continuous:
 
     def _apart(self, restriction: Restriction) -> Callable[[Tensor], Tensor]:
         (centre,) = self.encoding.encode([restriction.around])
-        return lambda X: parameter_distances(centre, X, self.encoding).mean(dim=1) - restriction.radius
+        return lambda X: distances(centre, X, self.encoding) - restriction.radius
 
     def _margins(self, constraint: Constraint) -> Iterator[Callable[[Tensor], Tensor]]:
         low, high = limits(constraint)

@@ -258,11 +258,11 @@ class Search:
     def _start(self, row: _Row) -> Float[Tensor, " d"]:
         """Encode a row without the float noise that puts it beyond a bound."""
         x = self.encoding.encode([row])[0].clamp(*self.encoding.bounds)
-        return torch.maximum(x, self.encoding.floors(x))
+        return self.encoding.presence.settled(torch.maximum(x, self.encoding.floors(x)))
 
     def _held(self, x: Float[Tensor, " d"]) -> set[int]:
-        """Return the inputs that the continuous optimiser must leave: discrete ones, absent components where few may be, pinned ones."""
-        held = set(range(self.encoding.width)) - set(self.encoding.free)
+        """Return the inputs that the continuous optimiser must leave: discrete, absent and pinned ones, components that are not there."""
+        held = set(range(self.encoding.width)) - set(self.encoding.free) | self.encoding.presence.absent(x)
         if self._planes.exist:
             held |= self._planes.pinned(x)
         for code, where in zip(self.encoding.codes, self.encoding.slices, strict=True):
@@ -290,11 +290,11 @@ class Search:
         return moved
 
     def _bent(self, x: Float[Tensor, " d"], held: Container[int]) -> list[Callable[[Tensor], Tensor]]:
-        """Return the constraints that are not linear, on a face of least shares without those that are the same all over it.
+        """Return the constraints that are not linear, without those that nothing changes while what is absent stays away.
 
         SLSQP goes astray by one without a slope, as `alloy.Ni * alloy.Fe` is where there is no Ni; `_take` holds the end against all.
         """
-        if not any(self._least):
+        if not any(self._least) and not self.encoding.space.conditional:
             return self._constraints.nonlinear
         free = [index for index in range(len(x)) if index not in held]
         return [inside for inside in self._constraints.nonlinear if bool(_slope(inside, x)[free].any())]

@@ -145,10 +145,16 @@ def _layers(data: ReportData, experiment: Experiment) -> list[_Layer]:
     """Return proposed, approved, commanded and measured values side by side; what differs from the layer before is marked."""
     units = data.space.units
     run, before, after = experiment.run, experiment.proposed, experiment.approved
+    layers = [data.space.present(one) for one in (before.configuration, after.configuration, {**after.configuration, **run.measured})]
     rows = [
-        _layer(axis_label(column, units.get(column, "")), before.configuration.get(column), approved, None, run.measured.get(column))
+        _layer(
+            axis_label(column, units.get(column, "")),
+            *(one.get(column) for one in layers[:2]),
+            None,
+            layers[2].get(column) if column in run.measured else None,
+        )
         for column in data.space.columns
-        if (approved := after.configuration.get(column)) is not None or column in run.measured
+        if after.configuration.get(column) is not None or column in run.measured
     ]
     first, second = _planned(before.steps), _planned(after.steps)
     step_units = {f"{step.do}.{name}": unit for step in after.steps for name, unit in step.units.items()}
