@@ -29,6 +29,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from models.inputs.encoding import Encoding
+from models.inputs.presence import CHOSEN
 from orchestrator.domain.distance import unlike
 from orchestrator.domain.parameters.composition import PRESENT
 from orchestrator.domain.values import Configuration
@@ -139,7 +140,12 @@ class Search:
         X = self.encoding.encode(raw)
         values = score_all(acquisition, X)
         chosen = _starts(values, self.restarts, generator)
-        starts = [Found(raw[index], float(values[index])) for index in (*chosen, *self._on_other_faces(X, values, chosen))]
+        starts, others = (
+            [Found(raw[index], float(values[index])) for index in some] for some in (chosen, self._on_other_faces(X, values, chosen))
+        )
+        if self.encoding.space.conditional:  # a category that brings much in looks bad at any one point of it: it climbs before it is left
+            starts, others = self._polished(acquisition, starts), self._polished(acquisition, others)
+        starts += others
         return max(self._climb_all(acquisition, starts), key=lambda found: found.value)
 
     def everywhere(self, seed: int) -> Float[Tensor, "n d"]:
@@ -151,11 +157,14 @@ class Search:
         return self.encoding.encode(self._raw(seed))
 
     def _on_other_faces(self, X: Float[Tensor, "n d"], values: Float[Tensor, " n"], chosen: Sequence[int]) -> list[int]:
-        """Return the best points of the best faces of least shares on which no start is yet: a face is judged by where its climb ends."""
-        columns = [index for index, share in enumerate(self._least) if share]
-        if not columns:
+        """Return the best points of the best faces on which no start is yet: a face is judged by where its climb ends.
+
+        Faces differ in which components are there that have a least share, and in the categories that say which parameters are.
+        """
+        columns, deciding = [index for index, share in enumerate(self._least) if share], list(self.encoding.presence.deciding)
+        if not columns and not deciding:
             return []
-        faces = [tuple(face) for face in (X[:, columns] > PRESENT).tolist()]
+        faces = [tuple(face) for face in torch.cat([X[:, columns] > PRESENT, X[:, deciding] > CHOSEN], dim=1).tolist()]
         seen, best = {faces[index] for index in chosen}, list[int]()
         for index in values.argsort(descending=True, stable=True).tolist():
             if faces[index] not in seen:
@@ -245,6 +254,9 @@ class Search:
         X = self.encoding.encode([start.row for start in starts]).unsqueeze(-2)
         ends = self._continuous(acquisition, X, {})
         return [self._take(acquisition, start, end) for start, end in zip(starts, ends.squeeze(-2), strict=True)]
+
+    def _polished(self, acquisition: Acquisition, starts: Sequence[Found]) -> list[Found]:
+        return [self._polish(acquisition, start) for start in starts]
 
     def _polish(self, acquisition: Acquisition, start: Found) -> Found:
         x = self._start(start.row)

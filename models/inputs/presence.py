@@ -9,6 +9,7 @@ kernels would not be: with correlations k(a, c) = k(b, c) = 1 to a point without
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from jaxtyping import Bool, Float
@@ -17,7 +18,7 @@ from torch import Tensor
 from models.inputs.codes import Code
 from orchestrator.domain.space import SearchSpace
 
-_CHOSEN = 0.5
+CHOSEN: Final = 0.5
 """Of inputs that are one where a category is chosen, and zero elsewhere, so much in sum says that one of them is."""
 
 
@@ -30,8 +31,8 @@ class Condition:
     """Its inputs."""
     centre: tuple[float, ...]
     """What they are where it is absent."""
-    needed: tuple[tuple[str, tuple[int, ...]], ...]
-    """Parameter that the condition names -> inputs of which one must be chosen."""
+    needed: tuple[tuple[str, tuple[int, ...], slice], ...]
+    """Parameters that the condition names, inputs of which one must be chosen, and all of their inputs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +47,17 @@ class Presence:
         found: dict[str, Tensor] = {}
         for one in self.conditions:
             holds = torch.ones(X.shape[:-1], dtype=torch.bool, device=X.device)
-            for name, inputs in one.needed:
-                holds &= X[..., list(inputs)].sum(dim=-1) > _CHOSEN
+            for name, inputs, _ in one.needed:
+                holds &= X[..., list(inputs)].sum(dim=-1) > CHOSEN
                 if name in found:
                     holds &= found[name]
             found[one.name] = holds
         return found
+
+    @property
+    def deciding(self) -> tuple[int, ...]:
+        """The inputs of all categories of the parameters that conditions name."""
+        return tuple(sorted({index for one in self.conditions for _, _, where in one.needed for index in range(where.start, where.stop)}))
 
     def settled(self, X: Float[Tensor, "*b d"]) -> Float[Tensor, "*b d"]:
         """Put what is absent at its centre; rows in which nothing is absent stay as they are."""
@@ -73,9 +79,9 @@ def presence_of(space: SearchSpace, codes: Sequence[Code], slices: Sequence[slic
     """Return where the conditional parameters of a space are there, by where each parameter's inputs stand."""
     places = {code.parameter.name: (code, where) for code, where in zip(codes, slices, strict=True)}
 
-    def needed(name: str, categories: Sequence[str]) -> tuple[str, tuple[int, ...]]:
+    def needed(name: str, categories: Sequence[str]) -> tuple[str, tuple[int, ...], slice]:
         code, where = places[name]
-        return name, tuple(where.start + place for place, category in enumerate(code.parameter.names) if category in categories)
+        return name, tuple(where.start + place for place, category in enumerate(code.parameter.names) if category in categories), where
 
     return Presence(
         tuple(

@@ -5,7 +5,6 @@ from functools import cached_property
 
 from orchestrator.domain.distance import distance
 from orchestrator.domain.parameters import Parameter
-from orchestrator.domain.presence import conditional
 from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
@@ -98,19 +97,19 @@ def _narrowed(space: SearchSpace, restriction: Restriction) -> SearchSpace:
         parameters = tuple(one.narrowed(mine) if mine else one for one, mine in zip(space.parameters, own, strict=True))
     except BadInput as error:
         raise BadInput(f"{what}: {error}") from error
-    parameters = _still_there(parameters)
+    parameters = _still_there(parameters, space.conditional)
     shares = (share for one, mine in zip(space.parameters, own, strict=True) for share in one.shares(mine))
     return SearchSpace(parameters=parameters, constraints=(*space.constraints, *shares))
 
 
-def _still_there(parameters: tuple[Parameter, ...]) -> tuple[Parameter, ...]:
+def _still_there(parameters: tuple[Parameter, ...], conditional: tuple[Parameter, ...]) -> tuple[Parameter, ...]:
     """Take categories that are no longer legal out of the conditions; a condition that nothing meets any more has none left."""
     left = {one.name: set(one.names) for one in parameters}
     found = {one.name: one for one in parameters}
-    for one in conditional(parameters):
+    for one in conditional:
         when = {name: tuple(category for category in names if category in left[name]) for name, names in one.when.items()}
         if when != one.when:
-            found[one.name] = one.evolve(when=when)
+            found[one.name] = found[one.name].evolve(when=when)
         if not all(when.values()):
             left[one.name] = set()
     return tuple(found.values())
