@@ -289,7 +289,9 @@ class Search:
                 acquisition,
                 lower_bounds=self.encoding.floors(X[0, 0]),
                 upper_bounds=self.encoding.bounds[1],
-                inequality_constraints=self._free_part(self._constraints.inequalities, held),
+                inequality_constraints=self._free_part(
+                    [*self._constraints.inequalities, *self._constraints.inequalities_beside(X[0, 0])], held
+                ),
                 equality_constraints=independent(self._constraints.equalities, held) or None,
                 nonlinear_inequality_constraints=[(inside, True) for inside in self._bent(X[0, 0], held)] or None,
                 options={"maxiter": _ITERATIONS},

@@ -145,14 +145,10 @@ def _layers(data: ReportData, experiment: Experiment) -> list[_Layer]:
     """Return proposed, approved, commanded and measured values side by side; what differs from the layer before is marked."""
     units = data.space.units
     run, before, after = experiment.run, experiment.proposed, experiment.approved
-    layers = [data.space.present(one) for one in (before.configuration, after.configuration, {**after.configuration, **run.measured})]
+    proposed, approved = (data.space.present(one.configuration) for one in (before, after))
+    measured = {column: value for column, value in run.measured.items() if column not in experiment.absent}
     rows = [
-        _layer(
-            axis_label(column, units.get(column, "")),
-            *(one.get(column) for one in layers[:2]),
-            None,
-            layers[2].get(column) if column in run.measured else None,
-        )
+        _layer(axis_label(column, units.get(column, "")), proposed.get(column), approved.get(column), None, measured.get(column))
         for column in data.space.columns
         if after.configuration.get(column) is not None or column in run.measured
     ]

@@ -122,14 +122,20 @@ class Encoding:
 
     def numbers(self, X: Float[Tensor, "*b d"]) -> Mapping[str, Float[Tensor, " *b"]]:
         """Return all numeric columns in their units, differentiably, for constraints."""
-        found: dict[str, Tensor] = {}
-        for code, where in zip(self.codes, self.slices, strict=True):
-            found |= code.numbers(X[..., where])
+        found = self._numbers_there(X)
         there = self.presence.there(X)
         for one in self.space.conditional:
             found |= {
-                column: torch.where(there[one.name], found[column], value) for column, value in one.absence.items() if column in found
+                column: torch.where(there[one.name], found[column], float(value))
+                for column, value in one.absence.items()
+                if column in found
             }
+        return found
+
+    def _numbers_there(self, X: Float[Tensor, "*b d"]) -> dict[str, Float[Tensor, " *b"]]:
+        found: dict[str, Tensor] = {}
+        for code, where in zip(self.codes, self.slices, strict=True):
+            found |= code.numbers(X[..., where])
         return found
 
     @cached_property
@@ -140,12 +146,9 @@ class Encoding:
 
     @cached_property
     def affine(self) -> Mapping[str, tuple[int, float, float]]:
-        """Numeric column -> (input, offset, factor) with column = offset + factor * input.
-
-        Columns on a log scale and of parameters that are not always there have none.
-        """
-        zero, one = (self.numbers(torch.full((self.width,), value, dtype=torch.float64)) for value in (0.0, 1.0))
-        codes = ((code, where) for code, where in zip(self.codes, self.slices, strict=True) if code.affine and not code.parameter.when)
+        """Numeric column -> (input, offset, factor) with column = offset + factor * input, where it is there; on a log scale none."""
+        zero, one = (self._numbers_there(torch.full((self.width,), value, dtype=torch.float64)) for value in (0.0, 1.0))
+        codes = ((code, where) for code, where in zip(self.codes, self.slices, strict=True) if code.affine)
         # each code yields its numeric columns in the order of its inputs
         owners = {column: where.start + place for code, where in codes for place, column in enumerate(code.parameter.units)}
         return {name: (index, float(zero[name]), float(one[name] - zero[name])) for name, index in owners.items()}
