@@ -196,7 +196,7 @@ def edited(talk: Talk, edits: Edits, proposal: Proposal) -> dict[str, float | st
     talk.say("Enter keeps what stands in brackets")
     while True:
         for parameter in edits.space.parents_first:
-            values |= _values(talk, edits.space, parameter, values)
+            values |= _values(talk, edits.space, parameter, values, new=parameter.name in edits.space.absent(proposal.configuration))
         changed = _changed(edits.space, proposal.configuration, values)
         if not changed:
             talk.say("nothing was changed")
@@ -219,23 +219,25 @@ def _changed(space: SearchSpace, before: Configuration, after: Configuration) ->
     return {column: value for column, value in after.items() if column in came or (value != before[column] and column not in gone)}
 
 
-def _values(talk: Talk, space: SearchSpace, parameter: Parameter, values: Mapping[str, float | str]) -> dict[str, float | str]:
-    """Ask for a parameter's values until they are legal by themselves; of one that is absent nothing is asked."""
+def _values(
+    talk: Talk, space: SearchSpace, parameter: Parameter, values: Mapping[str, float | str], *, new: bool
+) -> dict[str, float | str]:
+    """Ask for a parameter's values until they are legal by themselves; one that is absent has none to ask for, a `new` one none yet."""
     if parameter.name in space.absent(values):
         return parameter.absence
     while True:
         legal = parameter.beside_others(parameter.legal)
-        found = {column: _value(talk, space, column, values[column], legal) for column in parameter.columns}
+        found = {column: _value(talk, space, column, None if new else values[column], legal) for column in parameter.columns}
         complaint = parameter.complaint(found)
         if complaint is None:
             return found
         talk.say(f"refused: {complaint}")
 
 
-def _value(talk: Talk, space: SearchSpace, column: str, current: float | str, legal: str) -> float | str:
+def _value(talk: Talk, space: SearchSpace, column: str, current: float | str | None, legal: str) -> float | str:
     while True:
-        typed = talk.ask(f"  {column} ({legal}) [{short(current)}]: ")
-        if typed in ("", short(current)):
+        typed = talk.ask(f"  {column} ({legal}){'' if current is None else f' [{short(current)}]'}: ")
+        if current is not None and typed in ("", short(current)):
             return current
         try:
             return value_of(space, column, typed, what=column)

@@ -15,6 +15,7 @@ from orchestrator.domain.constraints import Constraint
 from orchestrator.domain.durations import LabSeconds
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.parameters import Parameter
+from orchestrator.domain.presence import refuse_empty_conditions
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Frozen, explain
 from orchestrator.domain.written import Flag, Number, Whole, either, never
@@ -241,9 +242,7 @@ class CampaignSpec(Frozen):
     def _check(self) -> Self:
         if self.campaign.bench is not None and self.recorded is not None:
             raise ValueError(_PLACE)
-        for one in self.parameters:
-            if none := [name for name, categories in one.when.items() if not categories]:
-                raise ValueError(f"parameter {one.name}, when.{none[0]}: no category is listed; expected those with which it is there")
+        refuse_empty_conditions(self.parameters)
         if self.recorded is not None and self.candidates is not None:
             raise ValueError("a recorded table is itself the candidate table; leave [candidates] out")
         if self.surrogate.kind != "gp" and self.policy.kind != "bayesian":

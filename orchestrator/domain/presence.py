@@ -30,6 +30,13 @@ def conditional(parameters: Sequence[Parameter]) -> tuple[Parameter, ...]:
     return tuple(ordered)
 
 
+def refuse_empty_conditions(parameters: Sequence[Parameter]) -> None:
+    """Refuse a condition without a category, which only a restricted space has, with ValueError."""
+    for one in parameters:
+        if none := [name for name, categories in one.when.items() if not categories]:
+            raise ValueError(f"parameter {one.name}, when.{none[0]}: no category is listed; expected those with which it is there")
+
+
 def _check_condition(one: Parameter, known: dict[str, Parameter]) -> None:
     categorical = ", ".join(other.name for other in known.values() if isinstance(other, CategoricalParameter) and other is not one)
     for name, names in one.when.items():

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Annotated, Any, Final
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from orchestrator.domain.constraints import LinearConstraint
 from orchestrator.domain.restriction import Allowed
@@ -25,7 +25,6 @@ WRITTEN: Final = ".12g"
 """How a legal value is written: in full but for float noise, since what is read here is typed there."""
 ABSENT: Final = "-"
 """What people see, and may write, in place of the value of a parameter that is absent."""
-_SOME: Final = Field(json_schema_extra={"minItems": 1, "uniqueItems": True})
 FIELD_DIGITS: Final = 6
 """Significant digits of a number that stands in a field or beside a question; one that is kept is kept in full."""
 
@@ -57,8 +56,18 @@ class ParameterKind(Frozen):
     """The column's name, or what its columns' names begin with."""
     same_in_batch: Annotated[Flag, Field(exclude_if=lambda same: not same)] = False
     """Whether all proposals of a batch have one value, as experiments in one oven do: the first of them chooses it."""
-    when: Annotated[dict[str, Annotated[tuple[str, ...], _SOME]], Field(exclude_if=lambda when: not when)] = Field(default_factory=dict)
+    when: Annotated[
+        dict[str, Annotated[tuple[str, ...], Field(json_schema_extra={"minItems": 1})]],
+        Field(exclude_if=lambda when: not when, json_schema_extra={"minProperties": 1}),
+    ] = Field(default_factory=dict)
     """Where the parameter is there at all: categorical parameter -> those of its categories with which it is; several must all hold."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_no_condition(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("when") == {}:
+            raise ValueError(f"parameter {data.get('name', '?')}, when: it is empty; expected a categorical parameter, or nothing at all")
+        return data
 
     @property
     def columns(self) -> tuple[str, ...]:

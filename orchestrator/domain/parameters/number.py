@@ -203,8 +203,9 @@ class ContinuousParameter(NumberParameter):
         if mine.names or low > high or any(self.complaint({self.name: end}) for end in (low, high)):
             raise BadInput(f"{self.name} = {mine.shown(self.unit)}: expected {self._range}")
         if low == high:
-            return DiscreteParameter(
-                name=self.name, unit=self.unit, scale=self.scale, values=(low,), when=self.when, otherwise=self.otherwise
+            condition = {"when": self.when, "otherwise": self.otherwise} if self.when else {}
+            return DiscreteParameter.model_validate(
+                {"name": self.name, "unit": self.unit, "scale": self.scale, "values": (low,), **condition}
             )
         return self.evolve(min=low, max=high, resolution=None)  # what the bench tells apart is the whole space's affair
 
