@@ -1,11 +1,12 @@
 """What people are told of a campaign's values."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.attained import attained_line, certainties, front_lines, known_line
 from orchestrator.domain.lifecycle import MeasurementStatus
+from orchestrator.domain.values import Configuration
 from orchestrator.history import History, best
 
 if TYPE_CHECKING:  # it loads pint
@@ -40,7 +41,9 @@ def values_by_status(history: History) -> dict[str, int]:
     return dict(sorted(Counter(str(one.status) for one in history.measurements.values()).items()))
 
 
-def best_configuration(history: History, objective: "Objective", units: Mapping[str, str]) -> str | None:
+def best_configuration(
+    history: History, objective: "Objective", units: Mapping[str, str], present: Callable[[Configuration], Configuration] = dict
+) -> str | None:
     """Say where the best experiment was done, as it was measured, or that none keeps the limits; None before the first measurement.
 
     Of a front all its experiments are told, a line each; where nothing is best, how well the response is known.
@@ -49,6 +52,7 @@ def best_configuration(history: History, objective: "Objective", units: Mapping[
         history: The campaign so far.
         objective: What is best.
         units: Of the numeric columns.
+        present: Leaves out of a configuration what is absent.
     """
     if objective.kind == "pareto":
         lines = (attained_line(history, objective), *front_lines(history, objective, units))
@@ -57,7 +61,7 @@ def best_configuration(history: History, objective: "Objective", units: Mapping[
         return known_line(known, objective) if (known := certainties(history)) else None
     if (found := best(history, objective)) is None:
         return NONE_KEPT if objective.outcomes and history.accepted else None
-    values = history.configuration_of(found[0]).items()
+    values = present(history.configuration_of(found[0])).items()
     shown = [f"{name} {one if isinstance(one, str) else format(one, '.4g')} {units.get(name, '')}".rstrip() for name, one in values]
     return f"best: {', '.join(shown)}"
 

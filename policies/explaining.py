@@ -11,7 +11,7 @@ from torch import Tensor
 
 from models.explanations.attribution import BACKGROUND, ExplainedFunctions, players, predicted_moments, shapley
 from models.inputs.encoding import Encoding
-from models.inputs.proximity import parameter_distances
+from models.inputs.proximity import distances
 from models.reproducible import repeatable
 from orchestrator.domain.values import Configuration
 from orchestrator.ports import Explanation, Suggestion
@@ -50,7 +50,8 @@ def explain_one(
     with repeatable(seed), torch.no_grad():
         acquisition = build_acquisition(question)
         background = _drawn(everywhere, BACKGROUND, seed)
-        found = shapley(_all_values(question, acquisition), x[0], background, players(encoding), seed=seed)
+        value = _all_values(question, acquisition, encoding)
+        found = shapley(value, x[0], background, players(encoding, batch[index]), seed=seed)
         alternatives = _alternatives(encoding, question, acquisition, _drawn(options, _LOOKED_AT, seed), encoding.encode(batch))
     names = question.score.objective.names
     labels = (*(f"mean {name}" for name in names), *(f"sd {name}" for name in names), "acquisition")
@@ -65,10 +66,11 @@ def explain_one(
     )
 
 
-def _all_values(question: Question, acquisition: Acquisition) -> ExplainedFunctions:
+def _all_values(question: Question, acquisition: Acquisition, encoding: Encoding) -> ExplainedFunctions:
     predicted = predicted_moments(question.surrogate)
 
     def value(X: Float[Tensor, "n d"]) -> Float[Tensor, "n m"]:
+        X = encoding.presence.settled(X)  # a mixture of two points may have values of what it does not have
         return torch.cat([predicted(X), score_all(acquisition, X).unsqueeze(-1)], dim=-1)
 
     return value
@@ -117,7 +119,7 @@ def _alternatives(
     for index in values.argsort(descending=True, stable=True).tolist():
         row = dict(encoding.decode(X[index]))
         is_legal = encoding.region.is_whole or encoding.region.complaint(row) is None
-        if is_legal and float(parameter_distances(X[index], torch.stack(taken), encoding).mean(dim=1).min()) >= _UNLIKE:
+        if is_legal and float(distances(X[index], torch.stack(taken), encoding).min()) >= _UNLIKE:
             taken.append(X[index])
             predicted = question.predicted(X[index : index + 1])
             chosen.append(Suggestion(row, "alternative", acquisition=float(values[index]), predicted=predicted))

@@ -139,8 +139,8 @@ def assemble(
     """
     proposals = tuple(sorted(changes.proposals, key=lambda one: (one.number, one.revision)))
     measurements = newest_measurements(changes.measurements)
-    experiments = experiments_of(changes, objective, space.columns)
-    imported = imported_of(changes, objective, space.columns)
+    experiments = experiments_of(changes, objective, space)
+    imported = imported_of(changes, objective, space)
     stories = value_stories(changes.measurements, objective.units)
     spectra = tuple(spectrum for one in _leaders(experiments) for spectrum in spectra_of(one.index, readings(one.run.run_key)))
     known = (proposals, measurements, stories, spectra)

@@ -9,6 +9,7 @@ from orchestrator.domain.front import covered_share, front
 from orchestrator.domain.lifecycle import ProposalStatus, RunStatus
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import NORMAL_90, ExperimentRun, Measurement, Prediction, Proposal, Provenance
+from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import Fault
 from orchestrator.history import mean_of
@@ -53,6 +54,8 @@ class Experiment:
     """Objective value, larger is better; None where a target is missing."""
     kept: bool | None = None
     """Whether its values keep all limits; None where there are none."""
+    absent: frozenset[str] = frozenset()
+    """Columns of parameters that are not there with what was carried out."""
 
     @property
     def may_be_best(self) -> bool:
@@ -81,9 +84,9 @@ class Experiment:
 
     @property
     def configuration(self) -> Configuration:
-        """The measured configuration; where a column was not read back, the approved value."""
+        """The measured configuration; where a column was not read back, the approved value; without parameters that are absent."""
         known = {**self.approved.configuration, **self.run.measured}
-        return {column: known[column] for column in self.columns if column in known}
+        return {column: known[column] for column in self.columns if column in known and column not in self.absent}
 
     @property
     def predicted(self) -> Mapping[str, Prediction]:
@@ -200,13 +203,13 @@ class CampaignProgress:
         )
 
 
-def experiments_of(changes: Changes, objective: Objective, columns: tuple[str, ...]) -> tuple[Experiment, ...]:
+def experiments_of(changes: Changes, objective: Objective, space: SearchSpace | None) -> tuple[Experiment, ...]:
     """Gather attempts, proposals and results into numbered experiments.
 
     Args:
         changes: Everything of the campaign, since sequence number 0.
         objective: The campaign's targets combined.
-        columns: Columns of the search space.
+        space: The search space; None where nobody asks for configurations.
 
     Raises:
         Fault: A run whose proposal is not among the changes.
@@ -216,12 +219,12 @@ def experiments_of(changes: Changes, objective: Objective, columns: tuple[str, .
     attempts: dict[str, list[ExperimentRun]] = {}
     for run in sorted((one for one in changes.runs if not one.is_imported), key=lambda one: (one.attempt, one.run_key)):
         attempts.setdefault(run.run_id, []).append(run)
-    found = [_experiment(tuple(runs), revisions, measured, columns, objective) for runs in attempts.values()]
+    found = [_experiment(tuple(runs), revisions, measured, space, objective) for runs in attempts.values()]
     found.sort(key=lambda one: (one.approved.number, one.run.replicate, one.run.run_id))
     return tuple(replace(one, index=index) for index, one in enumerate(found, start=1))
 
 
-def imported_of(changes: Changes, objective: Objective, columns: tuple[str, ...]) -> tuple[Experiment, ...]:
+def imported_of(changes: Changes, objective: Objective, space: SearchSpace) -> tuple[Experiment, ...]:
     """Gather experiments that were done elsewhere, in the order of their keys: without a number, and without a proposal of ours.
 
     What stands in the proposal's place says that: its number is 0, its policy `imported`, and its configuration the measured one.
@@ -241,7 +244,8 @@ def imported_of(changes: Changes, objective: Objective, columns: tuple[str, ...]
         results = _results(measured.get(run.run_key, []))
         values = {target: result.value for target, result in results.items()}
         score, kept = objective.score_measured(values), objective.keeps(values)
-        found.append(Experiment(0, (run,), stand_in, stand_in, columns, results, score, kept))
+        gone = space.absent_columns(run.measured)
+        found.append(Experiment(0, (run,), stand_in, stand_in, space.columns, results, score, kept, gone))
     return tuple(found)
 
 
@@ -265,7 +269,7 @@ def _experiment(
     attempts: tuple[ExperimentRun, ...],
     revisions: Mapping[tuple[str, int], Proposal],
     measured: Mapping[str, list[Measurement]],
-    columns: tuple[str, ...],
+    space: SearchSpace | None,
     objective: Objective,
 ) -> Experiment:
     run = attempts[-1]
@@ -276,8 +280,11 @@ def _experiment(
     first = next(revisions[(name, n)] for n in range(1, revision + 1) if (name, n) in revisions)
     results = _results([one for attempt in attempts for one in measured.get(attempt.run_key, ())])
     values = {target: result.value for target, result in results.items()}
-    kept = objective.keeps(values) if values else None
-    return Experiment(0, attempts, first, approved, columns, results, objective.score_measured(values), kept)
+    score, kept = objective.score_measured(values), objective.keeps(values) if values else None
+    if space is None:
+        return Experiment(0, attempts, first, approved, (), results, score, kept)
+    gone = space.absent_columns({**approved.configuration, **run.measured})
+    return Experiment(0, attempts, first, approved, space.columns, results, score, kept, gone)
 
 
 def _results(accepted: list[Measurement]) -> dict[str, TargetResult]:

@@ -14,6 +14,7 @@ from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import ExperimentRun
 from orchestrator.domain.review import ReviewRequest
+from orchestrator.domain.values import Configuration
 from orchestrator.history import History, best
 from orchestrator.summary import NONE_KEPT
 
@@ -35,6 +36,8 @@ class Shown:
     """Where its report is written."""
     describe: Callable[[], str]
     """Says in a line how far the campaign is, for the run's log."""
+    present: Callable[[Configuration], Configuration] = dict
+    """Leaves out of a configuration what is absent."""
 
 
 @dataclass(frozen=True, slots=True)

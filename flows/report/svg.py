@@ -6,7 +6,7 @@ whole page, so numbers are cleaned and rounded here. A picture is drawn after ea
 """
 
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil, floor, isfinite, log10
@@ -19,6 +19,7 @@ from flows.templating import render
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.objective import Measured, Objective, Outcome
 from orchestrator.domain.records import Proposal
+from orchestrator.domain.values import Configuration
 from orchestrator.history import History
 from orchestrator.ports import KEPT, Changes
 
@@ -115,25 +116,32 @@ def _progress(history: History, objective: Objective) -> CampaignProgress:
     changes = Changes(
         history.seq, history.campaign, tuple(history.proposals.values()), tuple(history.runs.values()), tuple(history.measurements.values())
     )
-    return CampaignProgress(objective, experiments_of(changes, objective, ()))
+    return CampaignProgress(objective, experiments_of(changes, objective, None))
 
 
-def proposal_rows(history: History, objective: Objective, *, units: Mapping[str, str] | None = None) -> list[dict[str, str | float | None]]:
+def proposal_rows(
+    history: History,
+    objective: Objective,
+    *,
+    units: Mapping[str, str] | None = None,
+    present: Callable[[Configuration], Configuration] = dict,
+) -> list[dict[str, str | float | None]]:
     """Return one table row per proposal's newest revision: rounded, None where a value is missing or not finite.
 
     Args:
         history: The campaign so far.
         objective: The targets whose predictions are shown.
         units: Unit by column of the search space, for the heads.
+        present: Leaves out of a configuration what is absent.
     """
     columns = dict.fromkeys(column for one in history.newest() for column in one.configuration)
     heads = {column: axis_label(column, (units or {}).get(column, "")) for column in columns}
-    return [_row(one, heads, objective) for one in history.newest()]
+    return [_row(one, present(one.configuration), heads, objective) for one in history.newest()]
 
 
-def _row(proposal: Proposal, heads: Mapping[str, str], objective: Objective) -> dict[str, str | float | None]:
+def _row(proposal: Proposal, there: Configuration, heads: Mapping[str, str], objective: Objective) -> dict[str, str | float | None]:
     row: dict[str, str | float | None] = {"proposal": f"{proposal.number} rev. {proposal.revision}", "state": str(proposal.status)}
-    row |= {head: _entry(proposal.configuration.get(column)) for column, head in heads.items()}
+    row |= {head: _entry(there.get(column)) for column, head in heads.items()}
     for target in objective.measured:
         predicted = proposal.provenance.predicted.get(target.name)
         row[f"predicted {axis_label(target.name, target.unit)}"] = _entry(predicted.mean if predicted else None)

@@ -169,10 +169,12 @@ def _layers(data: ReportData, experiment: Experiment) -> list[_Layer]:
     """Return proposed, approved, commanded and measured values side by side; what differs from the layer before is marked."""
     units = data.space.units
     run, before, after = experiment.run, experiment.proposed, experiment.approved
+    proposed, approved = (data.space.present(one.configuration) for one in (before, after))
+    measured = {column: value for column, value in run.measured.items() if column not in experiment.absent}
     rows = [
-        _layer(axis_label(column, units.get(column, "")), before.configuration.get(column), approved, None, run.measured.get(column))
+        _layer(axis_label(column, units.get(column, "")), proposed.get(column), approved.get(column), None, measured.get(column))
         for column in data.space.columns
-        if (approved := after.configuration.get(column)) is not None or column in run.measured
+        if after.configuration.get(column) is not None or column in run.measured
     ]
     first, second = _planned(before.steps), _planned(after.steps)
     step_units = {f"{step.do}.{name}": unit for step in after.steps for name, unit in step.units.items()}

@@ -186,7 +186,7 @@ class ReviewDesk:
         """
         if (changed := changes(proposal.binding, self.recipe.binding)) is not None:
             raise BadInput(f"what was shown has changed: {changed}")
-        values = {**proposal.configuration, **edits}
+        values = self.space.edited(proposal.configuration, edits)
         check_beside_batch(self.space, history, proposal, values)
         steps_by_hand(self.space, self.recipe, self.means, history, values, times=proposal.replicates)
         revised = self._revised(proposal, values)  # before it is predicted: what refuses is cheap

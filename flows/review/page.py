@@ -136,7 +136,7 @@ class PageMaker:
     # ----------------------------------------------------------------- one proposal
 
     def _entry(self, history: History, proposal: Proposal, seen: "Seen") -> dict[str, object]:
-        found, explanation = seen.quantities, seen.explanation
+        found, explanation, there = seen.quantities, seen.explanation, self.plan.space.present(proposal.configuration)
         return {
             "proposal_id": proposal.proposal_id,
             "number": proposal.number,
@@ -145,7 +145,7 @@ class PageMaker:
             "author": proposal.author,
             "asked_again": why_asked_again(proposal, history.proposals),
             "columns": list(self.plan.space.columns),
-            "configuration": {column: proposal.configuration[column] for column in self.plan.space.columns},
+            "configuration": {column: there.get(column) for column in self.plan.space.columns},
             "parameters": [_described(one, self.plan.space.units) for one in self.plan.space.parameters],
             "expected": _expected(proposal.provenance.predicted, self.plan.objective.units),
             "objective": self._objective(seen.outlooks.get(_key(proposal.configuration))),
@@ -175,7 +175,7 @@ class PageMaker:
             "exploit": explanation.exploit,
             "alternatives": [
                 {
-                    "configuration": dict(one.configuration),
+                    "configuration": self.plan.space.present(one.configuration),
                     "acquisition": one.acquisition,
                     "expected": _expected(one.predicted, self.plan.objective.units),
                     "objective": self._objective(outlooks.get(_key(one.configuration))),
@@ -191,7 +191,11 @@ class PageMaker:
         encoding = Encoding(self.plan.space)
         near = nearest_measured(encoding.encode([configuration])[0], encoding.encode([one.configuration for one in known]), encoding)
         return [
-            {"distance": distance, "configuration": dict(known[index].configuration), "values": dict(known[index].values)}
+            {
+                "distance": distance,
+                "configuration": self.plan.space.present(known[index].configuration),
+                "values": dict(known[index].values),
+            }
             for index, distance in zip(near.indices, near.distances, strict=True)
         ]
 

@@ -198,10 +198,7 @@ def _proposal(one: _Document, units: Mapping[str, str], *, pictures: bool) -> It
         yield f"**Hazard** {hazard}"
     yield _table(
         ["parameter", "value", "legal"],
-        [
-            [column, f"{_number(one['configuration'][column])} {_unit(one, column)}".rstrip(), _legal(one, column)]
-            for column in one["columns"]
-        ],
+        [[column, _there(one["configuration"][column], _unit(one, column)), _legal(one, column)] for column in one["columns"]],
     )
     if told := [f"{name} {_expected(one, name)}" for name in one["expected"]]:
         told += [f"objective {objective}"] if (objective := _objective(one)) else []
@@ -325,6 +322,11 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _there(value: float | str | None, unit: str) -> str:
+    """Write a value with its unit; what a configuration does not have has none."""
+    return _number(value) if value is None else f"{_number(value)} {unit}".rstrip()
 
 
 def _number(value: float | str | None, digits: int = _SHOWN) -> str:

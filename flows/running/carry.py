@@ -70,7 +70,9 @@ class Carried:
         """Return what a view needs to know."""
         file, objective = self.plan.file, self.plan.objective
         budget = file.spec.campaign.budget.experiments
-        return Shown(file.name, objective, budget, self.report, lambda: progress_line(self.steps.history, objective, budget))
+        return Shown(
+            file.name, objective, budget, self.report, lambda: progress_line(self.steps.history, objective, budget), self.plan.space.present
+        )
 
     def conduct(self, frame: Frame, cycle: Cycle, leave: threading.Event) -> Ended:
         """Run the campaign's loop to its end and show how it ended; cycles are wrapped where the page can show so many."""

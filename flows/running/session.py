@@ -46,6 +46,7 @@ from orchestrator.domain.events import BY_COMMAND, EventKind
 from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import BEGINS, CampaignRecord
+from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput, HostError, NeedsPerson
 from orchestrator.history import History
 from orchestrator.ports import Bench, Clock, Policy, ReviewStore, Store
@@ -92,8 +93,8 @@ class Account:
     """Wall seconds of what the campaign itself did."""
     head: tuple[int, str]
     """Of the ledger."""
-    units: Mapping[str, str]
-    """Of the numeric parameters."""
+    space: SearchSpace
+    """What was varied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,8 @@ class SessionEnd:
         if self.account is None:
             yield f"campaign {self.campaign} is finished ({self.reason}), nothing is left to run; report: {self.report}"
             return
-        found = (best_configuration(self.account.history, self.account.objective, self.account.units), quarantined(self.account.history))
+        history, space = self.account.history, self.account.space
+        found = (best_configuration(history, self.account.objective, space.units, space.present), quarantined(history))
         yield from filter(None, found)
         yield f"{self.status}: {self.reason}"
         yield "ledger: event {}, head {}".format(*self.account.head)
@@ -360,8 +362,8 @@ class _Session:
             report = write_report_of(self.store, history.campaign, self.lab)
         self.laps.lap("report")
         budget = self.plan.file.spec.campaign.budget.experiments
-        units, timings = self.plan.space.units, (self.laps.seconds, steps.setup.timings.seconds)
-        account = Account(history, self.plan.objective, budget, *timings, self.store.head(), units)
+        timings = (self.laps.seconds, steps.setup.timings.seconds)
+        account = Account(history, self.plan.objective, budget, *timings, self.store.head(), self.plan.space)
         next_acts = (_what_next(history, reason, self.lab.path), self._who_is_asked(steps), self._what_goes_on(reason))
         complaint = None if over else NeedsPerson("".join(next_acts))
         return SessionEnd(self.name, self.lab.path, ended.status, reason, report, account, complaint)

@@ -9,9 +9,11 @@ from typing import Annotated, Any, Final, Self
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from orchestrator.domain.budget import Budget, number_or_table
+from orchestrator.domain.candidates import read_candidates
 from orchestrator.domain.constraints import Constraint
 from orchestrator.domain.objective import Objective, ObjectiveSpec, Outcome, Target
 from orchestrator.domain.parameters import Parameter
+from orchestrator.domain.presence import refuse_empty_conditions
 from orchestrator.domain.review_rules import ReviewRule, ReviewSpec
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.stop import StopSpec
@@ -19,7 +21,7 @@ from orchestrator.domain.surrogate_spec import SurrogateSpec
 from orchestrator.domain.values import Frozen, explain
 from orchestrator.domain.written import Number, Whole, never
 from orchestrator.errors import BadInput
-from orchestrator.tablefile import PLAIN, Dialect, parse_table
+from orchestrator.tablefile import Dialect
 from orchestrator.textfile import parse_toml, read_text
 
 _PLACE: Final = "a campaign has either a bench (campaign.bench) or a table ([recorded])"
@@ -157,6 +159,7 @@ class CampaignSpec(Frozen):
     def _check(self) -> Self:
         if self.campaign.bench is not None and self.recorded is not None:
             raise ValueError(_PLACE)
+        refuse_empty_conditions(self.parameters)
         if self.recorded is not None and self.candidates is not None:
             raise ValueError("a recorded table is itself the candidate table; leave [candidates] out")
         if self.surrogate.kind != "gp" and self.policy.kind != "bayesian":
@@ -247,8 +250,8 @@ class CampaignFile:
         Raises:
             BadInput: Names the parameter, constraint or row that is wrong.
         """
-        rows = candidates if candidates is not None else self._candidate_rows()
         try:
+            rows = candidates if candidates is not None else self._candidate_rows()
             return SearchSpace(parameters=self.spec.parameters, constraints=(*self.spec.constraints, *more_constraints), candidates=rows)
         except ValidationError as error:
             raise explain(error, what=str(self.path)) from error
@@ -258,7 +261,8 @@ class CampaignFile:
             return None
         assert self.spec.candidates is not None
         table = self.spec.candidates
-        return read_candidates(self.candidates_text, self.spec.parameters, what=str(self.path.parent / table.file), dialect=table.dialect)
+        space = SearchSpace(parameters=self.spec.parameters)
+        return read_candidates(self.candidates_text, space, what=str(self.path.parent / table.file), dialect=table.dialect)
 
 
 def _unhonoured(spec: CampaignSpec) -> Iterator[str]:
@@ -281,21 +285,6 @@ def _unhonoured(spec: CampaignSpec) -> Iterator[str]:
             yield f'target {target.name}: {given[0]} belongs to "maximise" and "minimise"; a match is scored by its tolerance'
         if target.goal != "match" and len(given) == 1:
             yield f"target {target.name}: low and high go together; only {given[0]} is given"
-
-
-def read_candidates(text: str, parameters: tuple[Any, ...], *, what: str, dialect: Dialect = PLAIN) -> tuple[dict[str, float | str], ...]:
-    """Read a candidate table: a CSV with one column per column of the space.
-
-    Raises:
-        BadInput: Not a table, a missing column, a cell that is no number, or an illegal value; names the line.
-    """
-    rows = []
-    for row in parse_table(text, what=what, dialect=dialect).rows:
-        values = {column: row[column].number() if column in one.units else str(row[column]) for one in parameters for column in one.columns}
-        if complaint := next((found for one in parameters if (found := one.complaint(values))), None):
-            raise BadInput(f"{row.place}: {complaint}")
-        rows.append(values)
-    return tuple(rows)
 
 
 def parse_campaign(text: str, path: Path, candidates: str | None = None, *, free: bool = False) -> CampaignFile:
