@@ -1,4 +1,4 @@
-"""Replay campaigns without a history: `python -m benchmarks.cold [--data DIR] [--first SEED] [--seeds N] [--json OUT]`.
+"""Replay campaigns without a history: `python -m benchmarks.cold [--data DIR] [--first SEED] [--seeds N] [--unseen DIR] [--json OUT]`.
 
 `plain`: BoTorch's default with normalised inputs. `fresh`: the same model on our inputs, which improves on its largest
 mean at a measured point. `beliefs`: the model of `[surrogate] beliefs = "learned"`. All get the same first rows, the same
@@ -20,6 +20,7 @@ from botorch.acquisition.analytic import _log_ei_helper
 
 from benchmarks.cold.plain import LEAST_VARIANCE, Array, expected, fit, normalised
 from benchmarks.cold.tasks import FAMILIES, JUDGED, ColdTask, tasks_of
+from benchmarks.cold.unseen import unseen
 from benchmarks.metrics import Pairs, best_so_far, floored_ratio, paired_bootstrap, regret_area
 from models.gaussian_processes import beliefs as believed
 from models.gaussian_processes.beliefs import Beliefs, Lengths
@@ -158,11 +159,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, help="folder of recorded tables; else ATHANOR_DATA names it")
     parser.add_argument("--first", type=int, default=0, help="first seed; those below 1000 are for development")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--unseen", type=Path, help="folder of recorded tables: replay its families on which no belief was chosen")
     parser.add_argument("--json", type=Path, default=RESULTS)
     options = parser.parse_args(arguments)
     use_threads(1)
     try:
-        tasks, rows = list(judged(options.data)), []
+        tasks, rows = list(unseen(options.unseen) if options.unseen else judged(options.data)), []
         for seed in range(options.first, options.first + options.seeds):
             rows += run(tasks, seed, believed.learned())
             options.json.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n", encoding="utf-8")

@@ -100,7 +100,7 @@ class BelievedLearner(Learner):
                 covar_module=varying + flat,
                 outcome_transform=level,
             )
-        return model.eval()
+        return model.eval().requires_grad_(False)
 
 
 def _member(numbers: Numbers, model: Model) -> Member:
