@@ -164,7 +164,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     use_threads(1)
     try:
-        tasks, rows = list(unseen(options.unseen) if options.unseen else judged(options.data)), []
+        tasks = list(unseen(options.unseen) if options.unseen else judged(options.data))
+        rows: list[dict[str, Any]] = []
         for seed in range(options.first, options.first + options.seeds):
             rows += run(tasks, seed, believed.learned())
             options.json.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n", encoding="utf-8")

@@ -10,7 +10,7 @@ from scipy.optimize import check_grad
 
 from flows.plans.policy import learner_of
 from models.base import TargetData
-from models.gaussian_processes.beliefs import KINDS, Lengths, fit, learned, negative_log_likelihood
+from models.gaussian_processes.beliefs import KINDS, Array, Lengths, fit, learned, negative_log_likelihood
 from models.gaussian_processes.believed import BelievedLearner, BelievedProcesses
 from models.inputs.encoding import Encoding
 from models.inputs.training_data import training_data
@@ -19,7 +19,7 @@ from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
-from orchestrator.ports import Observation
+from orchestrator.ports import Knowledge, Observation, Suggestion
 from policies.registry import build_policy
 
 SPACE = SearchSpace(
@@ -47,9 +47,9 @@ def fitted(*data: TargetData) -> BelievedProcesses:
     return BelievedLearner.of(ENCODING).fit(data, seed=0)
 
 
-def logs(surrogate: BelievedProcesses) -> np.ndarray:  # type: ignore[type-arg]
+def logs(surrogate: BelievedProcesses) -> Array:
     numbers, _ = surrogate.targets["y"]
-    return np.r_[np.log(numbers.lengths), math.log(numbers.variance), math.log(numbers.noise)]
+    return np.concatenate([np.log(numbers.lengths), np.log([numbers.variance, numbers.noise])])
 
 
 def test_every_input_has_a_length_scale_of_its_kind() -> None:
@@ -86,7 +86,7 @@ def test_what_is_fitted_is_more_probable_than_its_surroundings() -> None:
     best = np.r_[np.log(found.lengths), math.log(found.variance), math.log(found.noise)]
     locations, scales = beliefs.over(lengths.kinds)
 
-    def loss(theta: np.ndarray) -> float:  # type: ignore[type-arg]
+    def loss(theta: Array) -> float:
         return negative_log_likelihood(theta, squared, y)[0] + 0.5 * float((((theta - locations) / scales) ** 2).sum())
 
     assert all(loss(best + step * axis) > loss(best) for axis in np.eye(len(best)) for step in (-0.05, 0.05))
@@ -155,3 +155,18 @@ def test_a_campaign_without_the_key_is_written_as_before() -> None:
 def test_a_prior_and_learned_beliefs_exclude_each_other() -> None:
     with pytest.raises(ValueError, match='beliefs = "learned" belongs to kind = "gp"'):
         SurrogateSpec(prior="x.pt", beliefs="learned")
+
+
+def test_a_campaign_with_the_key_proposes_the_same_twice() -> None:
+    found = [
+        Observation({"x": float(i), "base": "abcd"[i % 4], "mix.Ni": i / 10, "mix.Fe": 1 - i / 10}, {"y": math.sin(i)}) for i in range(8)
+    ]
+
+    def proposed() -> tuple[Suggestion, ...]:
+        learner = learner_of(SPACE, OBJECTIVE, SurrogateSpec(kind="gp", beliefs="learned"), None)
+        policy = build_policy("bayesian", SPACE, OBJECTIVE, {"initial": 4, "restarts": 2, "raw_samples": 32}, learner)
+        return policy.propose(Knowledge(observations=tuple(found)), count=1, seed=3)
+
+    one, other = proposed(), proposed()
+    assert one == other
+    assert one[0].details["surrogate"] == "gp-beliefs/1"
