@@ -95,6 +95,7 @@ CASES = [
     Case(B, 'max = "290 degC"', 'max = "10 degC"', ("oven", "temperature", "20", "10")),
     # legal by themselves, but nothing would read them
     Case(C, "[policy]", '[surrogate]\nkind = "gp"\ndevice = "cuda"\n\n[policy]', ("surrogate.device", "cuda", "'cpu' or 'auto'")),
+    Case(C, "[policy]", '[surrogate]\nprior = "x.pt"\nbeliefs = "learned"\n\n[policy]', ("beliefs", "learned", "gp")),
     Case(C, "[policy]", '[surrogate]\nkind = "gp"\nguard = false\n\n[policy]', ("surrogate.guard", "default", "gp")),
     Case(C, NEVER, 'mode = "always"\nfirst = 3', ("review.first = 3", "rules", "always")),
     Case(C, 'tolerance = "5 nm"', 'tolerance = "5 nm"\nlow = 500', ("target wavelength", "low", "maximise")),
