@@ -50,7 +50,9 @@ from simulators.chemistry.family import COMPLETED
 LIMITS, NO_SWITCH, PENALTY, FREE = "limits", "no switch", "penalty", "free"
 ARMS: Final = (LIMITS, PENALTY, FREE, NO_SWITCH)
 INITIAL: Final = 5
-EXPERIMENTS: Final = 20
+EXPERIMENTS: Final = 15
+SAMPLES: Final = 64
+"""Joint samples of an acquisition function."""
 ROWS: Final = 300
 """Candidates of a simulated task."""
 CDSE: Final = 2
@@ -248,7 +250,7 @@ def campaign(task: Task, arm: str, seed: int) -> Row:
     kept = [bool(task.objective.keeps(one)) for one in truths]
     allowed = [one for one, good in zip(worth, kept, strict=True) if good]
     search = None if told.objective.outcomes else "together"  # so that all arms search alike
-    policy = BayesianPolicy(task.space, told.objective, BayesianSettings(initial=INITIAL, search=search))
+    policy = BayesianPolicy(task.space, told.objective, BayesianSettings(initial=INITIAL, search=search, mc_samples=SAMPLES))
     known, asked = Knowledge(), list[int]()
     for number in range(1, EXPERIMENTS + 1):
         (one,) = policy.propose(known, count=1, seed=proposal_seed(task.name, seed, number))
@@ -324,7 +326,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def campaigns(options: argparse.Namespace) -> list[Row]:
     """Run what is missing; write each row at once."""
-    made = {"experiments": EXPERIMENTS, "initial": INITIAL, "rows": ROWS, "tight": TIGHT, "judged_seed": JUDGED_SEED}
+    made = {"experiments": EXPERIMENTS, "initial": INITIAL, "rows": ROWS, "samples": SAMPLES, "tight": TIGHT, "judged_seed": JUDGED_SEED}
     tasks: list[Task] = [*(SimulatedTask(number) for number in range(CDSE)), *particle_tasks(options.data)]
     rows = kept_rows(options.json, made) if options.resume else []
     done = {(row["arm"], row["task"], row["seed"]) for row in rows}
