@@ -18,7 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 from statistics import fmean
@@ -36,7 +36,7 @@ from flows.studies.emission_noise import EmissionNoise
 from models.threads import use_threads
 from orchestrator.datasets import load_table
 from orchestrator.domain.objective import Objective, Outcome, Target
-from orchestrator.domain.parameters import CategoricalParameter, DiscreteParameter
+from orchestrator.domain.parameters import CategoricalParameter, DiscreteParameter, Parameter
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import AthanorError
 from orchestrator.ports import Knowledge, Observation
@@ -188,7 +188,7 @@ def particle_tasks(data: Path) -> list[Task]:
     table = load_table("lnp", data)
     levels = {name: sorted({float(row.values[name]) for row in table.rows}) for name in AMOUNTS}
     lipids = sorted({str(row.values["solid_lipid"]) for row in table.rows})
-    parameters = (
+    parameters: tuple[Parameter, ...] = (
         CategoricalParameter(name="solid_lipid", categories=tuple(lipids)),
         *(DiscreteParameter(name=name, values=tuple(values)) for name, values in levels.items()),
     )
@@ -219,12 +219,16 @@ class Arm:
 
     def told(self, values: Mapping[str, float]) -> Mapping[str, float]:
         """Return what its policy learns of an experiment."""
-        return {**values, PENALISED: penalised(self.task, values)} if self.name == PENALTY else values
+        return {**values, PENALISED: penalised(self.task, values, self._scales)} if self.name == PENALTY else values
+
+    @cached_property
+    def _scales(self) -> Mapping[str, float]:
+        return scales(self.task)
 
 
-def penalised(task: Task, values: Mapping[str, float]) -> float:
+def penalised(task: Task, values: Mapping[str, float], scale: Mapping[str, float]) -> float:
     """Return the objective less what is beyond a limit: a spread of the limited quantity costs all that the objective can bring."""
-    scale, cost = scales(task), 0.0
+    cost = 0.0
     for one in task.objective.outcomes:
         low, high = one.band
         beyond = max(0.0 if low is None else low - values[one.name], 0.0 if high is None else values[one.name] - high, 0.0)
@@ -232,7 +236,6 @@ def penalised(task: Task, values: Mapping[str, float]) -> float:
     return float(task.objective.score(values)) - scale[SCORE] * cost
 
 
-@lru_cache(maxsize=8)
 def scales(task: Task) -> Mapping[str, float]:
     """Return the range of the objective over the candidates, and the spread of each limited quantity."""
     truths = [task.truth(place) for place in range(len(task.space.candidates or ()))]

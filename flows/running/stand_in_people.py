@@ -180,8 +180,8 @@ def _declared(made: SimulatedBench, targets: Mapping[str, Measured]) -> dict[str
     found = dict(made.sections.responses)
     for name, target in targets.items():
         section = found.get(name, ResponseSection())
-        if section.between is None and target.low is not None and target.high is not None:
-            found[name] = section.model_copy(update={"between": (target.low, target.high)})
+        if section.between is None and target.scale is not None:
+            found[name] = section.model_copy(update={"between": target.scale})
     return found
 
 

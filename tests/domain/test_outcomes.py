@@ -38,8 +38,8 @@ def read(outcome: str, more: str = "") -> CampaignFile:
 
 
 def test_limits_with_units_are_converted() -> None:
-    assert Outcome(name="fwhm", unit="nm", max="0.045 um").max == pytest.approx(45)  # type: ignore[arg-type]  # as files write it
-    assert Outcome(name="T", unit="degC", min="300 K").min == pytest.approx(26.85)  # type: ignore[arg-type]
+    assert Outcome(name="fwhm", unit="nm", max="0.045 um").max == pytest.approx(45)
+    assert Outcome(name="T", unit="degC", min="300 K").min == pytest.approx(26.85)
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,8 @@ class Floored(qLogNoisyExpectedImprovement):  # type: ignore[misc]  # botorch is
 
     @override
     def _compute_best_feasible_objective(self, samples: Tensor, obj: Tensor) -> Tensor:
-        return compute_best_feasible_objective(samples=samples, obj=obj, constraints=self._constraints, infeasible_obj=self.floor)
+        best: Tensor = compute_best_feasible_objective(samples=samples, obj=obj, constraints=self._constraints, infeasible_obj=self.floor)
+        return best
 
 
 def constraints(score: Score, spreads: Sequence[float]) -> tuple[list[Callable[[Tensor], Tensor]], Tensor]:

@@ -41,9 +41,10 @@ def history() -> History:
 
 
 def shown(objective: Objective) -> str:
-    console = Console(width=200, file=StringIO())
+    file = StringIO()
+    console = Console(width=200, file=file)
     console.print(progress_table(history(), objective, 24))
-    return console.file.getvalue()  # type: ignore[attr-defined]  # of the StringIO above
+    return file.getvalue()
 
 
 def test_the_best_run_is_the_best_of_those_that_keep_the_limits() -> None:
