@@ -29,7 +29,7 @@ from typing_extensions import override
 
 from benchmarks.cdse import Row, kept_rows, write_rows
 from benchmarks.cdse_pools import JUDGED_SEED
-from benchmarks.metrics import floored_ratio, paired_bootstrap
+from benchmarks.metrics import difference, floored_ratio, paired_bootstrap
 from benchmarks.replay import proposal_seed
 from flows.studies.cdse import cdse_conditions, cdse_configurations, cdse_space
 from flows.studies.emission_noise import EmissionNoise
@@ -292,21 +292,25 @@ def pairs_of(rows: Sequence[Row], arm: str, task: str, value: Callable[[Row], fl
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Return what was found, as markdown."""
-    lines = [
-        "| task | seeds | arm | share that keeps the limits | regret | last regret | regret, limits / arm |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    """Return what was found, as markdown: by task, then over all with intervals that resample campaigns in pairs."""
     tasks = list(dict.fromkeys(row["task"] for row in rows))
+    lines = ["| task | campaigns an arm | arm | keep the limits | regret | last regret |", "|---|---|---|---|---|---|"]
     for task, arm in itertools.product(tasks, ARMS):
-        own = [row for row in rows if row["task"] == task and row["arm"] == arm]
-        if not own:
-            continue
-        told = (fmean(map(late_share, own)), fmean(map(area, own)), fmean(row["regret"][-1] for row in own))
-        compared = "" if arm == LIMITS else str(paired_bootstrap({task: pairs_of(rows, arm, task, area)}, floored_ratio))
-        label = f"{task} ({100 * own[0]['allowed']:.0f} % keeps them)"
-        lines.append(f"| {label} | {len(own)} | {arm} | {100 * told[0]:.0f} % | {told[1]:.3f} | {told[2]:.3f} | {compared} |")
+        if own := [row for row in rows if row["task"] == task and row["arm"] == arm]:
+            label = f"{task} ({100 * own[0]['allowed']:.0f} % keep them)"
+            lines.append(f"| {label} | {len(own)} | {arm} | {' | '.join(_means(own))} |")
+    lines += ["", "| against | campaigns | keep the limits, more by | regret, ratio |", "|---|---|---|---|"]
+    for arm in ARMS[1:]:
+        kept, worth = ([pair for task in tasks for pair in pairs_of(rows, arm, task, value)] for value in (late_share, area))
+        if kept:
+            cells = (paired_bootstrap({"all": kept}, difference), paired_bootstrap({"all": worth}, floored_ratio))
+            lines.append(f"| {arm} | {len(kept)} | {cells[0]} | {cells[1]} |")
     return "\n".join(lines)
+
+
+def _means(rows: Sequence[Row]) -> tuple[str, ...]:
+    last = fmean(row["regret"][-1] for row in rows)
+    return f"{100 * fmean(map(late_share, rows)):.0f} %", f"{fmean(map(area, rows)):.3f}", f"{last:.3f}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
