@@ -22,7 +22,7 @@ from orchestrator.ports import Knowledge, Observation
 from policies.bayesian import BayesianPolicy
 from policies.settings import BayesianSettings
 
-BUDGET: Final = 20
+BUDGET: Final = 16
 BATCH: Final = 4
 LOOKS: Final = range(2 * BATCH, BUDGET + 1, BATCH)
 """After how many experiments the advice is judged: after each batch of the model's."""

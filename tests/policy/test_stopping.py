@@ -58,23 +58,23 @@ class Drawn:
         raise NotImplementedError
 
 
-def left(*bells: tuple[float, float], weights: tuple[float, ...] = (1.0,), improvement: float = 0.01) -> Remaining:
-    return remaining(Independent(bells, weights), SCORE, MEASURED, OTHER, improvement=improvement, seed=3)
+def left(*bells: tuple[float, float], weights: tuple[float, ...] = (1.0,)) -> Remaining:
+    return remaining(Independent(bells, weights), SCORE, MEASURED, OTHER, seed=3)
 
 
 @pytest.mark.parametrize(("mean", "sd", "improvement"), [(0.0, 1.0, 0.5), (-0.1, 0.1, 0.01), (0.3, 0.2, 0.2)])
 def test_chance_and_expectation_of_one_other_experiment_are_those_of_its_normal_distribution(
     mean: float, sd: float, improvement: float
 ) -> None:
-    found = left((mean, sd), improvement=improvement)
+    found = left((mean, sd))
     z = mean / sd
-    assert found.chance == pytest.approx(1 - NORMAL.cdf((improvement - mean) / sd), abs=0.06)
+    assert found.chance(improvement) == pytest.approx(1 - NORMAL.cdf((improvement - mean) / sd), abs=0.06)
     assert found.expected == pytest.approx(mean * NORMAL.cdf(z) + sd * NORMAL.pdf(z), abs=0.05 * sd)  # [Jones1998]
 
 
 def test_components_take_part_by_their_weights() -> None:
-    found = left((1.0, 1e-6), (-1.0, 1e-6), weights=(0.25, 0.75), improvement=0.5)
-    assert found.chance == pytest.approx(0.25)
+    found = left((1.0, 1e-6), (-1.0, 1e-6), weights=(0.25, 0.75))
+    assert found.chance(0.5) == pytest.approx(0.25)
     assert found.expected == pytest.approx(0.25, abs=1e-3)
     assert found.shortest(0.7) == pytest.approx((0.0, 0.0), abs=1e-5)
     assert found.shortest(0.8) == pytest.approx((0.0, 1.0), abs=1e-3)
@@ -82,7 +82,7 @@ def test_components_take_part_by_their_weights() -> None:
 
 def test_the_interval_is_the_shortest_that_holds_its_part() -> None:
     values = torch.tensor([[0.0, 0.1, 0.2, 0.3, 0.4, 5.0, 6.0, 7.0, 8.0, 9.0]], dtype=torch.float64)
-    found = Remaining(values, torch.ones(1, dtype=torch.float64), 0.0)
+    found = Remaining(values, torch.ones(1, dtype=torch.float64))
     assert found.shortest(0.5) == pytest.approx((0.0, 0.4))
     assert found.shortest(1.0) == pytest.approx((0.0, 9.0))
     assert found.expected == pytest.approx(3.6)
