@@ -34,6 +34,8 @@ AMPLITUDE: Final = 1.0
 """Prior deviation of the log amplitude around the data's own spread, which the fit takes as known."""
 CLIMB: Final = 50
 """Steps to the mode."""
+_CELLS: Final = 2**22
+"""Differences between rows that are held at once, of all inputs and all draws."""
 _JITTER: Final = 1e-8
 _MISFIT: Final = -1e12
 """Log density where a covariance has no root."""
@@ -103,7 +105,9 @@ def doubtful(model: Model, member: Member, count: int, generator: torch.Generato
     Z = torch.randn(TRIED, len(mode), dtype=mode.dtype, generator=generator)
     H = mode + WIDER * Z @ root.mT
     with torch.no_grad():
-        weights = torch.softmax(density(H) + 0.5 * Z.square().sum(dim=-1), dim=0)
+        some = max(1, _CELLS // member.X.numel() // len(member.X))
+        densities = torch.cat([density(part) for part in torch.split(H, some)])
+        weights = torch.softmax(densities + 0.5 * Z.square().sum(dim=-1), dim=0)
         kept = H[_resampled(weights, count, generator)]
         scales, noises, amplitudes, levels = density.parts(kept)
     drawn = zip(scales, noises, amplitudes, levels, strict=True)

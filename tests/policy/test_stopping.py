@@ -21,6 +21,8 @@ from policies.initial import SobolPolicy
 from policies.score import Score
 from policies.settings import BayesianSettings
 from policies.stopping import AllThereIs, Remaining, remaining
+from tests.policy.test_drawn import ENCODING, OBJECTIVE, ROWS, data, guarded
+from tests.policy.test_drawn import SPACE as PRIOR_SPACE
 
 SCORE = Score(Objective(targets=(Target(name="y", goal="maximise"),)), (1.0,))
 MEASURED = torch.tensor([[0.0]], dtype=torch.float64)
@@ -103,6 +105,28 @@ def test_the_likelihood_of_hyperparameters_is_gpytorch_s() -> None:
     model.train()
     theirs = model.likelihood(model(X)).log_prob(Y)
     assert float(ours) == pytest.approx(theirs.item(), rel=1e-6)
+
+
+def test_under_a_prior_it_is_what_botorch_draws_from_the_components_of_two_targets() -> None:
+    rows = (*ROWS, *({"x": 0.2 + 0.7 * index, "c": "bda"[index % 3]} for index in range(5)))
+    table = SearchSpace(parameters=PRIOR_SPACE.parameters, candidates=rows)
+    advised = BayesianPolicy(table, OBJECTIVE, BayesianSettings(), guarded())
+    known = Knowledge(observations=data(), excluded=ROWS)
+    said = advised.advice(known, improvement=0.05, seed=2)
+    assert said is not None
+    surrogate, score = advised._fitted(known, seed=2)
+    X, drawn = ENCODING.encode(rows), torch.Generator().manual_seed(1)
+    expected = chance = 0.0
+    for weight, model in surrogate.components():
+        posterior = model.posterior(X)
+        root = torch.linalg.cholesky(posterior.distribution.covariance_matrix + 1e-9 * torch.eye(2 * len(X), dtype=X.dtype))
+        flat = torch.randn(20_000, 2 * len(X), dtype=X.dtype, generator=drawn) @ root.mT
+        scores = score(posterior.mean + flat.reshape(-1, 2, len(X)).mT)
+        left = scores.amax(dim=-1) - scores[:, : len(ROWS)].amax(dim=-1)
+        expected += weight * left.mean().item()
+        chance += weight * (left > 0.05).double().mean().item()
+    assert said.expected == pytest.approx(expected, rel=0.1)
+    assert said.chance == pytest.approx(chance, abs=0.05)
 
 
 def policy(**settings: int) -> BayesianPolicy:
