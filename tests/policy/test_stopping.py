@@ -8,9 +8,10 @@ import torch
 from botorch.models import SingleTaskGP
 from gpytorch.kernels import MaternKernel, ScaleKernel
 from torch import Tensor
+from typing_extensions import override
 
 from models.gaussian_processes.doubt import log_likelihood
-from models.pinned import Functions
+from models.pinned import Functions, Pinned
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.parameters import ContinuousParameter
 from orchestrator.domain.space import SearchSpace
@@ -38,9 +39,11 @@ class Independent(Functions):
     weights: tuple[float, ...] = (1.0,)
 
     @property
+    @override
     def functions(self) -> tuple[tuple[int, ...], ...]:  # type: ignore[override]  # read only
         return tuple((which,) for which in range(len(self.bells)))
 
+    @override
     def pinned(self, pins: Tensor) -> "Drawn":
         there = pins[:, 0] > 0.5
         means, sds = (torch.tensor(column, dtype=pins.dtype).unsqueeze(-1) * there for column in zip(*self.bells, strict=True))
@@ -48,7 +51,7 @@ class Independent(Functions):
 
 
 @dataclass(frozen=True)
-class Drawn:
+class Drawn(Pinned):
     """The same at some points."""
 
     means: Tensor
@@ -56,6 +59,7 @@ class Drawn:
     weights: tuple[float, ...]
     functions: tuple[tuple[int, ...], ...]
 
+    @override
     def beside(self, X: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         raise NotImplementedError
 
@@ -108,7 +112,7 @@ def test_the_likelihood_of_hyperparameters_is_gpytorch_s() -> None:
 
 
 def test_under_a_prior_it_is_what_botorch_draws_from_the_components_of_two_targets() -> None:
-    rows = (*ROWS, *({"x": 0.2 + 0.7 * index, "c": "bda"[index % 3]} for index in range(5)))
+    rows: tuple[dict[str, float | str], ...] = (*ROWS, *({"x": 0.2 + 0.7 * index, "c": "bda"[index % 3]} for index in range(5)))
     table = SearchSpace(parameters=PRIOR_SPACE.parameters, candidates=rows)
     advised = BayesianPolicy(table, OBJECTIVE, BayesianSettings(), guarded())
     known = Knowledge(observations=data(), excluded=ROWS)
