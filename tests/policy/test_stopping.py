@@ -112,7 +112,8 @@ def test_the_likelihood_of_hyperparameters_is_gpytorch_s() -> None:
 
 
 def test_under_a_prior_it_is_what_botorch_draws_from_the_components_of_two_targets() -> None:
-    rows: tuple[dict[str, float | str], ...] = (*ROWS, *({"x": 0.2 + 0.7 * index, "c": "bda"[index % 3]} for index in range(5)))
+    more: list[dict[str, float | str]] = [{"x": 0.2 + 0.7 * index, "c": "bda"[index % 3]} for index in range(5)]
+    rows = (*ROWS, *more)
     table = SearchSpace(parameters=PRIOR_SPACE.parameters, candidates=rows)
     advised = BayesianPolicy(table, OBJECTIVE, BayesianSettings(), guarded())
     known = Knowledge(observations=data(), excluded=ROWS)
