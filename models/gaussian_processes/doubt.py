@@ -143,7 +143,7 @@ def _root(density: _Posterior, mode: Float[Tensor, " h"]) -> Float[Tensor, "h h"
     found: Tensor = torch.autograd.functional.hessian(  # type: ignore[no-untyped-call]  # torch's own
         lambda h: -density(h.unsqueeze(0)).squeeze(0), mode
     )
-    values, vectors = torch.linalg.eigh(0.5 * (found + found.mT))
+    values, vectors = torch.linalg.eigh(torch.nan_to_num(0.5 * (found + found.mT)))  # without a number: as flat as can be
     root: Tensor = vectors * values.clamp_min(LEAST_CURVATURE).rsqrt()
     return root
 
