@@ -57,6 +57,11 @@ CASES = [
     Case(C, NEVER, RULES + 'quantity = "colour"\nabove = 1', ("quantity", "colour")),
     Case(C, NEVER, RULES + 'quantity = "sd.size"\nabove = 1', ("far", "sd.size", "sd.wavelength")),
     Case(C, NEVER, 'mode = "always"\n[[review.when]]\nname = "far"\nquantity = "novelty"\nabove = 1', ("review.when", "rules", "always")),
+    # stop
+    Case(C, NEVER, NEVER + "\n[stop]\nprobability = 1", ("stop.probability", "less than 1")),
+    Case(C, NEVER, NEVER + "\n[stop]\nimprovement = 0", ("stop.improvement", "greater than 0")),
+    Case(C, NEVER, NEVER + '\n[stop]\naction = "pause"', ("stop.action", "'advise' or 'finish'")),
+    Case(C, NEVER, NEVER + "\n[stop]\npatience = 3", ("unknown key stop.patience", "improvement", "probability", "action")),
     # units
     Case(C, 'min = "4 mmol/L"', 'min = "4 mmol/kg"', ("c_se", "min", "4 mmol/kg", "mol/L")),
     Case(C, 'unit = "s"', 'unit = "sek"', ("sek",)),
