@@ -66,7 +66,7 @@ class BayesianPolicy(Policy):
     @property
     def _apart(self) -> bool:
         """Whether each combination has an acquisition function of its own, and starts climb one by one."""
-        return self.options.search is None
+        return not self.options.is_together(self.objective)
 
     @property
     @override

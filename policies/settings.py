@@ -57,12 +57,15 @@ class BayesianSettings(Frozen):
             shown = ", ".join(f"{target.name} ({target.goal})" for target in objective.targets)
             raise BadInput(f"acquisition 'log-ei' needs one target to maximise or minimise; got {shown}; expected 'log-nei'")
 
+    def is_together(self, objective: Objective) -> bool:
+        """Whether all starts climb together and what was measured is drawn once; with another kind of objective, always."""
+        return self.search == "together" or objective.kind != "utility"
+
     def aimed(self, objective: Objective) -> Self:
-        """Return the settings with the defaults of another kind of objective: it searches together, a front takes fewer samples."""
-        if objective.kind == "utility":
+        """Return the settings with the defaults of a kind of objective: a front takes fewer samples."""
+        if objective.kind != "pareto" or "mc_samples" in self.model_fields_set:
             return self
-        fewer = {"mc_samples": FRONT_SAMPLES} if objective.kind == "pareto" and "mc_samples" not in self.model_fields_set else {}
-        return type(self).model_validate({**self.model_dump(exclude_none=True), **fewer, "search": "together"})
+        return type(self).model_validate({**self.model_dump(exclude_unset=True), "mc_samples": FRONT_SAMPLES})
 
     def shown(self, space: SearchSpace, *, needs_measurements: bool) -> dict[str, Any]:
         """Return all settings, with the size of the design."""
@@ -84,12 +87,13 @@ class PolicyChoice:
     chosen: NoSettings | BayesianSettings
     settings: Mapping[str, Any]
     """As the policy itself will have them."""
+    together: bool = False
+    """Whether all starts climb together."""
 
     @property
     def name(self) -> str:
         """Name and version of the policy."""
-        together = isinstance(self.chosen, BayesianSettings) and self.chosen.search == "together"
-        return BATCHED if together else POLICY_NAMES[self.kind]
+        return BATCHED if self.together else POLICY_NAMES[self.kind]
 
 
 def policy_choice(
@@ -118,4 +122,5 @@ def policy_choice(
         return PolicyChoice(kind, chosen, {})
     chosen.refuse_unfit(objective)
     chosen = chosen.aimed(objective)
-    return PolicyChoice(kind, chosen, chosen.shown(space, needs_measurements=needs_measurements))
+    shown = chosen.shown(space, needs_measurements=needs_measurements)
+    return PolicyChoice(kind, chosen, shown, together=chosen.is_together(objective))

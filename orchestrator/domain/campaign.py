@@ -361,6 +361,8 @@ class CampaignFile:
 def _unhonoured(spec: CampaignSpec) -> Iterator[str]:
     if spec.outcomes:
         yield "outcomes are not built yet"
+    if spec.outcomes and spec.objective.kind != "utility":
+        yield f'outcomes are kept to with objective.kind = "utility"; kind is "{spec.objective.kind}"'
     if spec.objective.kind in ("explore", "level") and spec.campaign.goal is not None:
         yield f'campaign.goal belongs to objective.kind = "utility" or "pareto"; with "{spec.objective.kind}" nothing is best'
     if spec.surrogate.kind == "gp" and not spec.surrogate.guard:
