@@ -16,7 +16,7 @@ from orchestrator.domain.objective import Objective, ObjectiveSpec, Outcome, Tar
 from orchestrator.domain.parameters import Parameter
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Frozen, explain
-from orchestrator.domain.written import Flag, Number, Whole, either, never
+from orchestrator.domain.written import Flag, Number, Whole, either, never, when
 from orchestrator.errors import BadInput
 from orchestrator.tablefile import PLAIN, Dialect, parse_table
 from orchestrator.textfile import parse_toml, read_text
@@ -196,6 +196,11 @@ class ReviewSpec(Frozen):
         return self
 
 
+def _of_kind(kind: str, **tables: JsonDict) -> JsonDict:
+    """Describe what tables hold with an objective of a kind."""
+    return {"if": {"properties": {"objective": when("kind", kind)["if"]}, "required": ["objective"]}, "then": {"properties": {**tables}}}
+
+
 class CampaignSpec(Frozen):
     """A whole campaign file."""
 
@@ -203,6 +208,11 @@ class CampaignSpec(Frozen):
         json_schema_extra={
             "if": {"required": ["recorded"]},
             "then": {**never("candidates"), "properties": {"campaign": never("bench")}},
+            "allOf": [
+                _of_kind("pareto", targets={"minItems": 2}),
+                _of_kind("explore", campaign=never("goal")),
+                _of_kind("level", campaign=never("goal"), targets={"maxItems": 1}),
+            ],
         }
     )
 

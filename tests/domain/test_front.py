@@ -68,7 +68,7 @@ def test_a_match_is_traded_off_by_its_utility() -> None:
     [
         ("pareto", (YIELD,), {}, "at least two targets"),
         ("pareto", (YIELD, COST), {"cost": 0.0}, "leaves nothing to find"),
-        ("pareto", (YIELD, COST), {"speed": 1.0}, "there is no such target"),
+        ("pareto", (YIELD, COST), {"speed": 1.0}, "names no target"),
         ("explore", (YIELD,), {"yield": 1.0}, "belongs to kind"),
         ("level", (YIELD,), {}, "needs one target and its level"),
     ],
