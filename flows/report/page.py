@@ -55,7 +55,7 @@ def render_report(data: ReportData) -> str:
         made=_moment(context.made),
         cards=_cards(data),
         campaign=_campaign(data),
-        aims=[(target.name, _aim(target, alone=len(data.objective.targets) == 1)) for target in data.objective.targets],
+        aims=list(_aims(data)),
         best=_best(data),
         measured=any(one.results for one in data.experiments),
         slices=_slices(data),
@@ -115,6 +115,23 @@ def _campaign(data: ReportData) -> list[tuple[str, str]]:
         ("last event", _moment(process.ended)),
         ("lab clock", "real time" if process.rate == 1 else f"{short_number(process.rate)} lab seconds per second"),
     ]
+
+
+def _aims(data: ReportData) -> Iterator[tuple[str, str]]:
+    """Yield what is wanted: of the targets together where that is no score, and of each where one value is better than another."""
+    objective = data.objective
+    given = [
+        f"{one.name} {with_unit(objective.reference[one.name], one.unit)}" for one in objective.targets if one.name in objective.reference
+    ]
+    if objective.kind == "pareto":
+        yield "objective", "front" + (f", reference point {', '.join(given)}" if given else "")
+    elif objective.kind == "level":
+        yield "objective", f"border at {given[0]}"
+    elif objective.kind == "explore":
+        yield "objective", f"know {', '.join(objective.names)} everywhere"
+    if objective.ranked:
+        alone = len(objective.targets) == 1 or objective.kind == "pareto"
+        yield from ((target.name, _aim(target, alone=alone)) for target in objective.targets)
 
 
 def _aim(target: Target, *, alone: bool) -> str:
