@@ -20,6 +20,7 @@ from flows.plans.recipe import ToldRecipe
 from models.meta_learning.checkpoint import PriorFile, load_prior
 from models.threads import threads
 from orchestrator.attained import front_of
+from orchestrator.domain.campaign import PolicySpec
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import ExperimentRun, Proposal
@@ -30,6 +31,7 @@ from orchestrator.history import best, knowledge, lessons
 from orchestrator.numerals import brief
 from orchestrator.ports import Explanation, Suggestion
 from policies.registry import build_policy
+from policies.settings import of_now
 
 _MOST: int = 100_000
 """A campaign's largest budget; an optimizer has none, and asks as often as it is asked."""
@@ -114,7 +116,7 @@ class Optimizer:
                     "general": {"name": NAME, "budget": _MOST, "seed": seed, "batch": batch, "replicates": replicates},
                     "space": space,
                     "objective": objective,
-                    "policy": {"kind": policy, "settings": dict(settings or {})},
+                    "policy": {"kind": policy, "settings": of_now(policy, settings or {})},
                     "surrogate": _surrogate(named, guard=guard, task=task or {}),
                     "prior": named,
                 }
@@ -146,7 +148,7 @@ class Optimizer:
             general=spec.campaign,
             space=plan.space,
             objective=plan.objective,
-            policy=spec.policy,
+            policy=PolicySpec(kind=spec.policy.kind, settings=of_now(spec.policy.kind, spec.policy.settings)),
             surrogate=spec.surrogate,
             prior=prior,
             path=str(plan.file.path),
@@ -249,7 +251,7 @@ class Optimizer:
         uncertainties: Mapping[str, float | str] | None = None,
         *,
         measured: Mapping[str, float | str] | None = None,
-        infeasible: bool = False,
+        infeasible: bool | str = False,
         failed: bool = False,
     ) -> None:
         """Say what came of an experiment, asked for or not; a second result of the same one is a replicate.
@@ -260,7 +262,8 @@ class Optimizer:
             values: A value for every target.
             uncertainties: Standard uncertainties, of those targets where one is known.
             measured: What was carried out where it is not what was suggested: those columns alone. The model learns from it.
-            infeasible: The recipe cannot work: there are no values, and what is like it is avoided.
+            infeasible: The recipe cannot work: there are no values, and what is like it is avoided. A text says why: with
+                `feasibility = "learned"` each reason is learned by itself.
             failed: It was spoilt by something else: there are no values and nothing is learned; it is no longer pending.
 
         Raises:

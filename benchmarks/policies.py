@@ -34,6 +34,7 @@ POLICIES: Final[Mapping[str, Callable[[RecordedTask], Policy]]] = {
     "random": lambda task: build_policy("random", task.pool.space, task.file.objective, {}),
     YARDSTICK: lambda task: PlainBotorch(task.pool.space, task.file.objective),
     "athanor": lambda task: build_policy("bayesian", task.pool.space, task.file.objective, {"initial": INITIAL}),
+    "together": lambda task: build_policy("bayesian", task.pool.space, task.file.objective, {"initial": INITIAL, "search": "together"}),
 }
 Row = dict[str, Any]
 

@@ -85,9 +85,10 @@ class Campaign:
                 worth = [(one.acquisition, other.acquisition) for one, other in pairs]
                 self.below += [max(0.0, other - own) for own, other in worth if own is not None and other is not None]
             for row in rows:
-                self._measure(row)
+                self.measure(row)
 
-    def _measure(self, row: Configuration) -> None:
+    def measure(self, row: Configuration) -> None:
+        """Carry out one experiment."""
         constants = inside(self.race.number)
         (outcome,) = simulated_task(self.race.name, constants, (dict(row),)).outcomes
         generator = np.random.default_rng([self.race.number, self.seed, len(self.done)])

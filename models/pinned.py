@@ -49,6 +49,18 @@ class Pinned(Protocol):
         ...
 
 
+def moments(functions: Functions, X: Float[Tensor, "b d"]) -> tuple[Float[Tensor, "b m"], Float[Tensor, "b m"]]:
+    """Return means and deviations of the targets at points, each by itself, over all combinations."""
+    with torch.no_grad():
+        mean, _, deviation = functions.pinned(X[:0]).beside(X)
+    weights = torch.tensor(functions.weights, dtype=X.dtype, device=X.device)[:, None, None]
+    which = torch.tensor(functions.functions, device=X.device)
+    each = mean[which]
+    middle = (weights * each).sum(dim=0)
+    variance = (weights * (deviation[which].square() + (each - middle).square())).sum(dim=0)
+    return middle.mT, variance.sqrt().mT
+
+
 def rooted(covariance: Float[Tensor, "k n n"]) -> Float[Tensor, "k n n"]:
     """Return lower roots, with as little as goes added to the diagonal."""
     if not covariance.numel():

@@ -5,7 +5,7 @@ weighted mean of targets is not Gaussian even where each target is.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, Protocol
 
 import torch
@@ -20,11 +20,13 @@ from typing_extensions import override
 
 from models.base import Model, Surrogate
 from models.feasibility import Feasibility, LearnedFeasibility
-from models.pinned import Functions
+from models.pinned import Functions, moments
 from orchestrator.domain.records import Prediction
 from orchestrator.ports import Spread
+from policies.cost import Charge
 from policies.drawn import DrawnImprovement, drawn_improvement
 from policies.exploring import LEARNT, IntegratedReduction, integrated_reduction
+from policies.limits import limits_at
 from policies.pareto import DrawnTradeOff, Utilities, drawn_trade_off
 from policies.score import Score
 from policies.settings import AcquisitionKind
@@ -71,11 +73,25 @@ class Question:
     """What is learned of the infeasible; without it their surroundings are avoided."""
     everywhere: Float[Tensor, "r d"] | None = None
     """Points all over what is allowed, where the response is to be learned: for objectives that ask for that."""
+    charge: Charge | None = None
+    """What the cost of an experiment takes off its score; None where cost does not count."""
+
+    def smoothed(self) -> "Question":
+        """Return the same with costs read off a smooth curve: for points that no bench could be asked about."""
+        return self if self.charge is None else replace(self, charge=replace(self.charge, smooth=True))
 
     @property
     def goalposts(self) -> Float[Tensor, "n d"]:
         """Where the score to improve on is attained."""
         return self.measured if self.expected is None else self.expected
+
+    def moments(self, X: Float[Tensor, "n d"]) -> tuple[Float[Tensor, "n m"], Float[Tensor, "n m"]]:
+        """Return means and deviations of the targets at points, each by itself."""
+        if self.functions is not None:
+            return moments(self.functions, X)
+        posterior = self.surrogate.posterior(X.unsqueeze(-2))
+        with torch.no_grad():
+            return posterior.mean.squeeze(-2), posterior.variance.clamp_min(0.0).sqrt().squeeze(-2)
 
     def predicted(self, x: Float[Tensor, "1 d"]) -> dict[str, Prediction]:
         """Return what is expected of a new measurement at a configuration, noise included, in the targets' units."""
@@ -111,11 +127,15 @@ class LogImprovement(Acquisition):
     feasibility: Feasibility
     kind: Computed
     """What is computed: with experiments pending there is no closed form, and `log-nei` stands in for `log-ei`."""
+    limited: DrawnImprovement | None = None
+    """What improves and keeps the limits; None where there are none."""
+    charge: Charge | None = None
 
     @override
     def __call__(self, X: Float[Tensor, "*b q d"], /) -> Float[Tensor, " *b"]:
         parts = torch.stack([weight + part(X) for weight, part in self.parts])
-        return torch.logsumexp(parts, dim=0) + math.log(self.scale) + self.feasibility.log_probability(X)
+        worth = torch.logsumexp(parts, dim=0) + math.log(self.scale) + self.feasibility.log_probability(X)
+        return worth if self.charge is None else worth - self.charge(X)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,23 +161,25 @@ def build_acquisition(question: Question) -> LogImprovement:
     if aim == "pareto":
         trade_off = _trade_off(question)
         several: Computed = "log-nehvi" if len(question.score.objective.targets) == 2 else "log-nparego"
-        return LogImprovement(((0.0, trade_off),), trade_off.scale, feasibility, several)
+        return LogImprovement(((0.0, trade_off),), trade_off.scale, feasibility, several, charge=question.charge)
     if aim in LEARNT:
-        return LogImprovement(((0.0, _learning(question)),), 1.0, feasibility, "log-imse" if aim == "explore" else "log-targeted-imse")
+        learnt: Computed = "log-imse" if aim == "explore" else "log-targeted-imse"
+        return LogImprovement(((0.0, _learning(question)),), 1.0, feasibility, learnt, charge=question.charge)
     scale = _spread(question)
     kind: AcquisitionKind = "log-nei" if len(question.pending) else question.kind
     if kind == "log-nei" and not question.apart:
-        return LogImprovement(((0.0, _drawn(question, scale)),), scale, feasibility, kind)
+        drawn = _drawn(question, scale)
+        limited = None if drawn.limits is None else drawn
+        return LogImprovement(((0.0, drawn),), scale, feasibility, kind, limited=limited, charge=question.charge)
     builder = _hopeful if kind == "log-nei" and question.expected is not None else _BUILDERS[kind]
     parts = [(math.log(weight), builder(question, model, scale)) for weight, model in question.surrogate.components()]
-    return LogImprovement(tuple(parts), scale, feasibility, kind)
+    return LogImprovement(tuple(parts), scale, feasibility, kind, charge=question.charge)
 
 
 def _spread(question: Question) -> float:
     """Return the spread of scores among measured points and within their predictions: BoTorch smooths on a scale of one."""
-    posterior = question.surrogate.posterior(question.goalposts.unsqueeze(-2))
+    mean, sd = question.moments(question.goalposts)
     with torch.no_grad():
-        mean, sd = posterior.mean.squeeze(-2), posterior.variance.clamp_min(0.0).sqrt().squeeze(-2)
         scores = torch.cat([question.score(mean), question.score(mean + sd), question.score(mean - sd)])
     spread = float(scores.std())
     return spread if spread > 0 else 1.0
@@ -199,6 +221,7 @@ def _drawn(question: Question, scale: float) -> DrawnImprovement:
         scale=scale,
         samples=question.samples,
         seed=question.seed,
+        limits=limits_at(question.surrogate, question.score, question.measured, question.goalposts),
     )
 
 

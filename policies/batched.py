@@ -6,7 +6,7 @@ sides follow from the others. What comes out is pulled back to what is legal as 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
@@ -23,7 +23,7 @@ from policies.optimise import RETREATS, ROUNDS, Found, Search, independent, leas
 
 _STEPS: Final = 50
 """Of the optimiser where nothing binds."""
-_BOUND_STEPS: Final = 14
+_BOUND_STEPS: Final = 20
 """Of the optimiser between two looks at the multipliers."""
 _LOOKS: Final = 8
 """At the multipliers."""
@@ -33,6 +33,8 @@ which the line search does not come back."""
 _STIFFER: Final = 10.0
 """Factor on it where a violation has not become four times smaller."""
 _SMALLER: Final = 4.0
+_STILL: Final = 1e-4
+"""Way, in encoded units, of a start between two looks that counts as none."""
 _SEARCHES: Final = 40
 """Tries of a line search."""
 _RESTORATIONS: Final = 3
@@ -52,9 +54,10 @@ class BatchedSearch(Search):
 
     @override
     def _climb_all(self, acquisition: Acquisition, starts: Sequence[Found]) -> list[Found]:
-        found = self._polished(acquisition, self._moved(acquisition, starts))
+        scored = _Remembered(self, acquisition)
+        found = self._polished(acquisition, [self._move(scored, start) for start in starts])
         for _ in range(ROUNDS - 1):
-            moved = self._moved(acquisition, found)
+            moved = [self._move(scored, one) for one in found]
             restless = [index for index, (one, other) in enumerate(zip(found, moved, strict=True)) if one is not other]
             if not restless:
                 break
@@ -62,11 +65,9 @@ class BatchedSearch(Search):
                 found[index] = one
         return found
 
-    def _moved(self, acquisition: Acquisition, starts: Sequence[Found]) -> list[Found]:
-        return [self._move(acquisition, start) for start in starts]
-
+    @override
     def _polished(self, acquisition: Acquisition, starts: Sequence[Found]) -> list[Found]:
-        if not self.encoding.free:
+        if not (self.encoding.free and starts):
             return list(starts)
         X = torch.stack([self._start(start.row) for start in starts])
         ends = _Climb(self, X).ends(acquisition)
@@ -115,6 +116,23 @@ class BatchedSearch(Search):
         linear = [X[:, indices] @ weights - level for indices, weights, level in self._constraints.inequalities]
         bent = [margin(X) for margin in self._constraints.margins]
         return torch.cat([X[:, which] - low[:, which], high[which] - X[:, which], *(one.unsqueeze(-1) for one in (*linear, *bent))], dim=-1)
+
+
+@dataclass(frozen=True)
+class _Remembered:
+    """Scores of rows, each computed once: who moves to the best of three thousand categories has seen all its neighbours."""
+
+    search: BatchedSearch
+    acquisition: Acquisition
+    known: dict[object, float] = field(default_factory=dict)
+
+    def __call__(self, rows: Sequence[dict[str, float | str]]) -> Float[Tensor, " n"]:
+        keys = [self.search.encoding.space.key(row) for row in rows]
+        new = [index for index, key in enumerate(keys) if key not in self.known]
+        if new:
+            values = self.search.scored(self.acquisition, [rows[index] for index in new]).tolist()
+            self.known.update(zip((keys[index] for index in new), values, strict=True))
+        return torch.tensor([self.known[key] for key in keys], dtype=torch.float64)
 
 
 def _pivots(equal: Float[Tensor, "e o"], room: Float[Tensor, " o"]) -> list[int]:
@@ -167,12 +185,15 @@ class _Climb:
             return self._placed(self._climbed(acquisition, y, multipliers, STIFFNESS * torch.ones(len(y), 1), _STEPS))
         stiffness, before = torch.full((len(y), 1), STIFFNESS, dtype=y.dtype), torch.full((len(y),), torch.inf, dtype=y.dtype)
         for _ in range(_LOOKS):
-            y = self._climbed(acquisition, y, multipliers, stiffness, _BOUND_STEPS)
-            margins = _finite(self.search.margins(self._placed(y), self._floors, follows))
+            found, known = self._climbed(acquisition, y, multipliers, stiffness, _BOUND_STEPS), multipliers
+            margins = _finite(self.search.margins(self._placed(found), self._floors, follows))
             multipliers = (multipliers - stiffness * margins).clamp_min(0.0)
             violation = (-margins).amax(dim=1).clamp_min(0.0)
             stiffness = torch.where((violation > before / _SMALLER).unsqueeze(-1), _STIFFER * stiffness, stiffness)
-            before = violation
+            settled = ((found - y).abs().amax(dim=1) < _STILL) & (multipliers - known).abs().amax(dim=1).lt(_STILL)
+            y, before = found, violation
+            if bool(settled.all()):
+                break
         return self._placed(self._restored(y))
 
     def _restored(self, y: Float[Tensor, "b f"]) -> Float[Tensor, "b f"]:

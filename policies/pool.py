@@ -15,7 +15,7 @@ from orchestrator.domain.region import Region
 from orchestrator.domain.values import Configuration
 from orchestrator.ports import Knowledge
 
-_BLOCK: Final = 512
+BLOCK: Final = 512
 """Rows scored at a time; keeps the joint covariances with the measured points in the cache."""
 Blocks = tuple[Float[Tensor, "c 1 d"], ...]
 """A table as t-batches of one point each, cut into blocks."""
@@ -23,7 +23,7 @@ Blocks = tuple[Float[Tensor, "c 1 d"], ...]
 
 def blocks(X: Float[Tensor, "n d"]) -> Blocks:
     """Cut a table into blocks."""
-    return X.unsqueeze(-2).split(_BLOCK)  # type: ignore[no-untyped-call,no-any-return]  # torch is partly untyped
+    return X.unsqueeze(-2).split(BLOCK)  # type: ignore[no-untyped-call,no-any-return]  # torch is partly untyped
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from orchestrator.domain.values import Frozen, explain
 from orchestrator.domain.written import Whole
 from orchestrator.errors import BadInput
 
+TOGETHER: Final = "together"
+"""All starts climb at once, and what was measured is drawn once."""
 AcquisitionKind = Literal["log-nei", "log-ei"]
 
 
@@ -37,35 +39,44 @@ class BayesianSettings(Frozen):
     """Local searches from different starts."""
     raw_samples: Annotated[Whole, Field(ge=16, le=16384)] = 256
     """Points from which the starts are chosen."""
-    search: Literal["together"] | None = None
-    """`together` lets all starts climb at once and draws what was measured once: a proposal takes a fraction of the time. It is on
-    trial: on recorded tables its regret is that of the default, on continuous spaces it was not compared. Objectives of another
-    kind than `utility` always search so."""
+    search: Literal["together", "apart"] | None = None
+    """`together` lets all starts climb at once and draws what was measured once, `apart` each by itself, as releases before did;
+    a campaign that begins now searches together by default, one that began before goes on as it did. Objectives of another kind
+    than `utility`, and limits on what comes out, are always searched together."""
     feasibility: Literal["learned"] | None = None
     """`learned` models from the infeasible runs, reason by reason, what can be made, and weighs improvement by that chance; else the
     surroundings of infeasible configurations are avoided. It is on trial."""
+    cost: Literal["money", "time"] | None = None
+    """What an experiment's worth is weighed against: `money` that its doses cost, which needs a price of every stock that the bench
+    delivers, or lab `time`, heating from the experiment before it included, which needs a `rate` wherever a step waits for a setpoint.
+    The logarithm of the cost, over a typical one, is subtracted from that of the expected improvement, times the share of the budget that
+    is left: of `money` or `lab_time` where that is limited, else of experiments. Every fifth proposal leaves the cost out."""
 
     def refuse_unfit(self, objective: Objective) -> None:
-        """Refuse the analytic acquisition function where the score is not Gaussian.
+        """Refuse the analytic acquisition function where the score is not Gaussian, or not all that counts.
 
         Raises:
-            BadInput: `log-ei` with several targets, one to match, or an objective of another kind.
+            BadInput: `log-ei` with several targets, one to match, limits on what comes out, or an objective of another kind.
         """
         if self.acquisition == "log-ei" and objective.kind != "utility":
             raise BadInput(f"acquisition 'log-ei' belongs to objective.kind = 'utility', not to {objective.kind!r}; expected 'log-nei'")
+        if self.acquisition == "log-ei" and objective.outcomes:
+            shown = ", ".join(one.name for one in objective.outcomes)
+            raise BadInput(f"acquisition 'log-ei' knows no limits on what comes out ({shown}); expected 'log-nei'")
         if self.acquisition == "log-ei" and (len(objective.targets) > 1 or objective.targets[0].goal == "match"):
             shown = ", ".join(f"{target.name} ({target.goal})" for target in objective.targets)
             raise BadInput(f"acquisition 'log-ei' needs one target to maximise or minimise; got {shown}; expected 'log-nei'")
 
     def is_together(self, objective: Objective) -> bool:
-        """Whether all starts climb together and what was measured is drawn once; with another kind of objective, always."""
-        return self.search == "together" or objective.kind != "utility"
+        """Whether all starts climb together and what was measured is drawn once."""
+        return self.search == TOGETHER or bool(objective.outcomes) or objective.kind != "utility"
 
     def aimed(self, objective: Objective) -> Self:
-        """Return the settings with the defaults of a kind of objective: a front takes fewer samples."""
-        if objective.kind != "pareto" or "mc_samples" in self.model_fields_set:
+        """Return the settings with the defaults of another kind of objective: it searches together, a front takes fewer samples."""
+        if objective.kind == "utility":
             return self
-        return type(self).model_validate({**self.model_dump(exclude_unset=True), "mc_samples": FRONT_SAMPLES})
+        fewer = {"mc_samples": FRONT_SAMPLES} if objective.kind == "pareto" and "mc_samples" not in self.model_fields_set else {}
+        return type(self).model_validate({**self.model_dump(exclude_none=True), **fewer, "search": TOGETHER})
 
     def shown(self, space: SearchSpace, *, needs_measurements: bool) -> dict[str, Any]:
         """Return all settings, with the size of the design."""
@@ -77,6 +88,11 @@ POLICY_NAMES: Final = {"bayesian": "bayesian/1", "random": "random/1", "sobol": 
 """Kind in campaign files -> name and version of the policy."""
 BATCHED: Final = "bayesian/2"
 """What `search = "together"` makes of it."""
+
+
+def of_now(kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a policy's settings with what holds where they say nothing and a campaign begins now."""
+    return {"search": TOGETHER, **settings} if kind == "bayesian" else dict(settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,5 +138,5 @@ def policy_choice(
         return PolicyChoice(kind, chosen, {})
     chosen.refuse_unfit(objective)
     chosen = chosen.aimed(objective)
-    shown = chosen.shown(space, needs_measurements=needs_measurements)
-    return PolicyChoice(kind, chosen, shown, together=chosen.is_together(objective))
+    settings = chosen.shown(space, needs_measurements=needs_measurements)
+    return PolicyChoice(kind, chosen, settings, together=chosen.is_together(objective))

@@ -3,7 +3,7 @@
 `flows/templates/report.html` says what stands where; here is what it is filled with.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -14,11 +14,13 @@ from flows.report.comparisons import Series, compared
 from flows.report.data import ReportData
 from flows.report.experiments import TargetResult
 from flows.report.prior import label
-from flows.report.quantities import MISSING, axis_label, duration, objective_label, short_number, sign, with_uncertainty, with_unit
+from flows.report.quantities import MISSING, axis_label, duration, objective_label, percent, short_number, sign, with_uncertainty, with_unit
 from flows.report.slices import quantities, slices
+from flows.report.spending import spending
 from flows.templating import render
 from orchestrator.domain.lifecycle import RunStatus
-from orchestrator.domain.objective import Target
+from orchestrator.domain.objective import Measured, Target
+from orchestrator.summary import NONE_KEPT
 
 SECTIONS: Final = {
     "best": "Best so far",
@@ -26,6 +28,7 @@ SECTIONS: Final = {
     "slices": "Parameters",
     "calibration": "Predicted and measured",
     "prior": "What the prior brought",
+    "stopping": "What is left to find",
     "spectra": "Spectra",
     "runs": "Experiments",
     "imported": "Imported experiments",
@@ -35,6 +38,12 @@ SECTIONS: Final = {
 }
 _ATTAINED: Final = {"pareto": "Front", "explore": "What is known", "level": "What is known"}
 """By kind of objective: what stands where others have a best experiment."""
+_SELDOM: Final[Mapping[str, Callable[[ReportData], Sequence[object]]]] = {
+    "stopping": lambda data: data.advices,
+    "imported": lambda data: data.imported,
+    "values": lambda data: data.stories,
+}
+"""Sections that most campaigns have nothing for, and what they show."""
 _SHARE_COLOURS: Final = (colours.ACCENT, colours.AMBER, "#c3ccd5")
 
 
@@ -57,11 +66,14 @@ def render_report(data: ReportData) -> str:
         campaign=_campaign(data),
         aims=list(_aims(data)),
         best=_best(data),
+        no_best=_no_best(data),
+        spending=spending(data),
         measured=any(one.results for one in data.experiments),
         slices=_slices(data),
         coverage=_coverage(data),
         calibration=_calibration(data),
         prior_label=None if story is None else label({"name": story.name, "origin": story.origin}, simulated_lab=context.simulated),
+        advices=tables.advice_rows(data),
         heads=tables.experiment_heads(data),
         rows=tables.experiment_rows(data),
         imported_heads=tables.imported_heads(data),
@@ -79,7 +91,7 @@ def _sections(data: ReportData) -> dict[str, str]:
 
 def _absent(data: ReportData) -> set[str]:
     """Return the sections that most campaigns have nothing for."""
-    return {name for name, content in (("imported", data.imported), ("values", data.stories)) if not content}
+    return {name for name, content in _SELDOM.items() if not content(data)}
 
 
 def _cards(data: ReportData) -> list[tuple[str, str]]:
@@ -118,7 +130,7 @@ def _campaign(data: ReportData) -> list[tuple[str, str]]:
 
 
 def _aims(data: ReportData) -> Iterator[tuple[str, str]]:
-    """Yield what is wanted: of the targets together where that is no score, and of each where one value is better than another."""
+    """Yield what is wanted: of the targets together where that is no score, of each where one value is better than another, and limits."""
     objective = data.objective
     given = [
         f"{one.name} {with_unit(objective.reference[one.name], one.unit)}" for one in objective.targets if one.name in objective.reference
@@ -132,6 +144,8 @@ def _aims(data: ReportData) -> Iterator[tuple[str, str]]:
     if objective.ranked:
         alone = len(objective.targets) == 1 or objective.kind == "pareto"
         yield from ((target.name, _aim(target, alone=alone)) for target in objective.targets)
+    for one in objective.outcomes:
+        yield one.name, f"keep {one.shown}, with a chance of {percent(one.probability)}"
 
 
 def _aim(target: Target, *, alone: bool) -> str:
@@ -154,17 +168,19 @@ def _best(data: ReportData) -> dict[str, Any] | None:
     return {
         "name": best.name,
         "configuration": [(column, with_unit(value, units.get(column, ""))) for column, value in best.configuration.items()],
-        "results": [
-            (target.name, _result(target, best.results[target.name])) for target in data.objective.targets if target.name in best.results
-        ],
+        "results": [(one.name, _result(one, best.results[one.name])) for one in data.objective.measured if one.name in best.results],
     }
 
 
-def _result(target: Target, result: TargetResult) -> str:
+def _no_best(data: ReportData) -> str:
+    limited = data.objective.outcomes and data.scored
+    return f"{NONE_KEPT.capitalize()}." if limited else "No experiment has a value of every target yet."
+
+
+def _result(target: Measured, result: TargetResult) -> str:
     text = with_uncertainty(result.value, result.half_width)
     unit = with_unit(result.value, target.unit).partition(" ")[2]
-    within = {True: ", within tolerance", False: ", outside tolerance", None: ""}[target.within(result.value)]
-    return f"{text} {unit}".strip() + within
+    return f"{text} {unit}".strip() + target.judged(result.value)
 
 
 def _slices(data: ReportData) -> Iterator[tuple[int, str, Any]]:
@@ -177,7 +193,7 @@ def _slices(data: ReportData) -> Iterator[tuple[int, str, Any]]:
 def _calibration(data: ReportData) -> Any:
     """Draw results over predictions; None where there are none."""
     panels = []
-    for target in data.objective.targets:
+    for target in data.objective.measured:
         if pairs := data.comparisons(target.name):
             inside, outside = ([pair for pair in pairs if pair.inside is side] for side in (True, False))
             panels.append((target, (Series("inside", colours.ACCENT, inside), Series("outside", colours.RED, outside, "diamond"))))
@@ -185,7 +201,7 @@ def _calibration(data: ReportData) -> Any:
 
 
 def _coverage(data: ReportData) -> list[tuple[str, str]]:
-    shown = [target for target in data.objective.targets if data.comparisons(target.name)]
+    shown = [target for target in data.objective.measured if data.comparisons(target.name)]
     return [(axis_label(target.name, target.unit), figures.coverage(data, target.name)) for target in shown]
 
 

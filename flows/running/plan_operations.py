@@ -18,7 +18,7 @@ from instruments.lab_processes.campaign_lock import CampaignLock
 from models.threads import use_threads
 from orchestrator.commandline import typed
 from orchestrator.domain.events import Actor, EventKind
-from orchestrator.domain.records import CampaignRecord, Proposal
+from orchestrator.domain.records import BEGINS, CampaignRecord, Proposal
 from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.errors import BadInput, Fault, LockHeld
@@ -79,7 +79,7 @@ def draft(
     lab = make_lab(folder, beside=plan.file.path, kind=kind)
     with open_store(lab, create=True) as store:
         named = {"stand_ins": told} if (told := names_of_stand_ins(plan, kind)) else {}
-        record = CampaignRecord(name=plan.file.name, snapshot={**plan.snapshot, "rate": 1.0, "converts": True, **named})
+        record = CampaignRecord(name=plan.file.name, snapshot={**plan.snapshot, "rate": 1.0, **BEGINS, **named})
         store.create_campaign(record, by=Actor.person(by), now=clock_of(lab, store).now())
     return lab, record
 
@@ -122,7 +122,7 @@ def checked_edits(history: History, store: ReadStore, request: ReviewRequest, te
     for one in (one for one in request.asked if one.number in edits):
         proposal = history.proposals[(one.proposal_id, one.revision)]
         try:
-            editor.check_edit(proposal, {**proposal.configuration, **edits[one.number]})
+            editor.check_edit(proposal, editor.space.edited(proposal.configuration, edits[one.number]))
         except BadInput as error:
             raise BadInput(f"proposal {one.number}: {error}") from error
     return edits

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Integer
 from torch import Tensor
 from typing_extensions import override
 
@@ -23,6 +23,8 @@ TINY: Final = 1e-20
 """Squared distances below it count as it: keeps the root's slope finite."""
 CELLS_AT_ONCE: Final = 2**17
 """Correlations that are computed together: more no longer fit into a processor's cache."""
+_WIDE: Final = 64
+"""Features from which on it is worth looking which of them are zero in all rows."""
 
 Correlation = Callable[[Tensor, Tensor], Tensor]
 """From squared distances "*b p n m" and amplitudes "*b p 1 1" to weighted sums "*b n m"."""
@@ -67,31 +69,61 @@ class Parts:
     rows: Float[Tensor, "k p n f"]
     """Times the factors."""
     squares: Float[Tensor, "k p 1 n"]
+    seen: Integer[Tensor, " s"] | None = None
+    """The features that are not zero in all rows, where they are few: of thousands of categories some were measured."""
 
     @staticmethod
     def of(
         correlation: Correlation, factors: Float[Tensor, "k p f"], amplitudes: Float[Tensor, "k p"], rows: Float[Tensor, "k n f"]
     ) -> "Parts":
         """Lay out the rows."""
-        scaled = rows.unsqueeze(1) * factors.unsqueeze(2)
-        squares = scaled.square().sum(dim=-1).unsqueeze(-2)
-        return Parts(correlation, factors.unsqueeze(2), amplitudes[..., None, None], scaled, squares)
+        return Parts(correlation, factors.unsqueeze(2), amplitudes[..., None, None], *_scaled(rows.unsqueeze(1), factors.unsqueeze(2)))
 
     def over(self, F: Float[Tensor, "r f"]) -> "Parts":
         """Return the same parts against other rows."""
-        scaled = F * self.factors
-        return replace(self, rows=scaled, squares=scaled.square().sum(dim=-1).unsqueeze(-2))
+        rows, squares, seen = _scaled(F, self.factors)
+        return replace(self, rows=rows, squares=squares, seen=seen)
 
     def beside(self, other: "Parts") -> "Parts":
         """Return the same parts against these rows, then another's."""
-        return replace(self, rows=torch.cat([self.rows, other.rows], dim=-2), squares=torch.cat([self.squares, other.squares], dim=-1))
+        rows = torch.cat([self.rows, other.rows], dim=-2)
+        return replace(self, rows=rows, squares=torch.cat([self.squares, other.squares], dim=-1), seen=_few(rows))
 
     def __call__(self, F: Float[Tensor, "*k b f"]) -> Float[Tensor, "k b n"]:
         """Return the covariances of points' features with the rows; the same points for all processes, or some for each."""
+        if self.seen is not None and F.dim() == 2:
+            return self._of_few(F, self.seen)
         scaled = F.unsqueeze(-3) * self.factors
         # expanded: what is lost (1e-16 of the squared norms) is less than the jitter
         squared = scaled.square().sum(dim=-1, keepdim=True) + self.squares - 2.0 * scaled @ self.rows.mT
         return self.correlation(squared, self.amplitudes)
+
+    def _of_few(self, F: Float[Tensor, "b f"], seen: Integer[Tensor, " s"]) -> Float[Tensor, "k b n"]:
+        """Compute the same, products over the features that are seen alone."""
+        squares = (F.square() @ self.factors.square().flatten(0, -2).mT).mT.reshape(*self.factors.shape[:2], len(F), 1)
+        scaled = F[:, seen].unsqueeze(-3) * self.factors[..., seen]
+        squared = squares + self.squares - 2.0 * scaled @ self.rows[..., seen].mT
+        return self.correlation(squared, self.amplitudes)
+
+    @property
+    def cells(self) -> int:
+        """How many numbers one point takes while it is computed."""
+        held = self.rows.shape[-1] if self.seen is None else len(self.seen)
+        return max(self.amplitudes.numel() * max(1, self.rows.shape[-2], held), self.rows.shape[-1])
+
+
+def _scaled(rows: Float[Tensor, "*k n f"], factors: Float[Tensor, "k p 1 f"]) -> tuple[Tensor, Tensor, Tensor | None]:
+    scaled = rows * factors
+    return scaled, scaled.square().sum(dim=-1).unsqueeze(-2), _few(scaled)
+
+
+def _few(rows: Float[Tensor, "k p n f"]) -> Integer[Tensor, " s"] | None:
+    """Return the features that are not zero in all rows; None where they are not few."""
+    width = rows.shape[-1]
+    if width < _WIDE:
+        return None
+    seen = rows.flatten(0, -2).any(dim=0).nonzero().flatten()
+    return seen if 2 * len(seen) < width else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,8 +241,7 @@ class PinnedStack(Pinned):
     def beside(self, X: Float[Tensor, "b d"]) -> tuple[Float[Tensor, "k b"], Float[Tensor, "k b r"], Float[Tensor, "k b"]]:
         X = self.stack.ground.lifting(X)
         g = self.stack.ground.g(X)  # of the whole table: sources are remembered by tables
-        widest = max(1, *self.parts.rows.shape[-2:])
-        rows = max(1, CELLS_AT_ONCE // (self.parts.amplitudes.numel() * widest))
+        rows = max(1, CELLS_AT_ONCE // self.parts.cells)
         if len(X) <= rows:
             return self._beside(X, g)
         blocks = [self._beside(some, known) for some, known in zip(torch.split(X, rows), torch.split(g, rows), strict=True)]

@@ -49,6 +49,24 @@ class Measured(Frozen):
         """What messages call it."""
         return f"target {self.name}"
 
+    @property
+    def band(self) -> tuple[float | None, float | None]:
+        """The least and the largest value that will do, in `unit`; None where there is no such bound."""
+        return None, None
+
+    def judged(self, value: float) -> str:
+        """Say behind a value whether it will do; empty where nothing says so."""
+        low, high = self.band
+        if low is None and high is None:
+            return ""
+        inside = (low is None or value >= low) and (high is None or value <= high)
+        return ", keeps its limit" if inside else ", does not keep its limit"
+
+    @property
+    def expected_spread(self) -> float | None:
+        """Guess how far values spread from what is said of them, in `unit`; None where that says nothing."""
+        return None
+
 
 class Target(Measured):
     """A quantity that is measured, with its direction."""
@@ -113,6 +131,25 @@ class Target(Measured):
             return sign * value
         return (value - self.low if sign > 0 else self.high - value) / (self.high - self.low)
 
+    @property
+    @override
+    def band(self) -> tuple[float | None, float | None]:
+        if self.value is None or self.tolerance is None:
+            return None, None
+        return self.value - self.tolerance, self.value + self.tolerance
+
+    @property
+    @override
+    def expected_spread(self) -> float | None:
+        """A quarter of its range, or a match's tolerance."""
+        if self.low is not None and self.high is not None:
+            return (self.high - self.low) / 4
+        return self.tolerance
+
+    @override
+    def judged(self, value: float) -> str:
+        return {True: ", within tolerance", False: ", outside tolerance", None: ""}[self.within(value)]
+
     def within(self, value: float) -> bool | None:
         """Say whether a match is within its tolerance; None for a target without one."""
         if self.value is None or self.tolerance is None:
@@ -155,6 +192,24 @@ class Outcome(Measured):
     @override
     def label(self) -> str:
         return f"outcome {self.name}"
+
+    @property
+    @override
+    def band(self) -> tuple[float | None, float | None]:
+        return self.min, self.max
+
+    @property
+    @override
+    def expected_spread(self) -> float | None:
+        """A quarter of what it leaves, where that has two ends."""
+        return None if self.min is None or self.max is None else (self.max - self.min) / 4
+
+    @property
+    def shown(self) -> str:
+        """The limit in words, with its unit."""
+        if self.min is None or self.max is None:
+            return f"at least {self.min:.6g} {self.unit}".rstrip() if self.max is None else f"at most {self.max:.6g} {self.unit}".rstrip()
+        return f"{self.min:.6g} to {self.max:.6g} {self.unit}".rstrip()
 
     def kept(self, value: float) -> bool:
         """Say whether a value keeps the limit."""
@@ -271,6 +326,21 @@ class Objective(Frozen):
         total = sum(target.weight for target in self.targets)
         return sum((target.weight / total) * target.utility(values[target.name]) for target in self.targets)
 
+    @property
+    def limited(self) -> tuple[tuple[int, Outcome], ...]:
+        """Each limit with the place of its quantity among all that is measured."""
+        return tuple((self.names.index(one.name), one) for one in self.outcomes)
+
+    def limit_on(self, name: str) -> Outcome | None:
+        """Return the limit on a quantity; None where there is none."""
+        return next((one for one in self.outcomes if one.name == name), None)
+
+    def keeps(self, values: Mapping[str, float]) -> bool | None:
+        """Say whether a measurement keeps all limits: a value that is not there keeps none; None where there are no limits."""
+        if not self.outcomes:
+            return None
+        return all(one.name in values and one.kept(values[one.name]) for one in self.outcomes)
+
     def constant(self, rows: Iterable[Mapping[str, float]]) -> tuple[str, ...]:
         """Return a line for each target that is constant in what was measured: nothing is learned of it, fits guess its scale."""
         known = list(rows)
@@ -282,6 +352,10 @@ class Objective(Frozen):
         if not self.ranked or any(target.name not in values for target in self.targets):
             return None
         return float(self.score(values))
+
+    def score_kept(self, values: Mapping[str, float]) -> float | None:
+        """Score a measurement that keeps all limits, and so may be the best; None for any other."""
+        return None if self.keeps(values) is False else self.score_measured(values)
 
 
 def varies(low: float, high: float) -> bool:

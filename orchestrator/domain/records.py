@@ -16,6 +16,7 @@ from orchestrator.domain.lifecycle import (
     StepStatus,
 )
 from orchestrator.domain.review import Signature
+from orchestrator.domain.stop import Advice
 from orchestrator.domain.values import Frozen, digest
 from orchestrator.domain.work import WorkOrder
 from orchestrator.errors import BadInput, Fault
@@ -295,6 +296,10 @@ class Measurement(Frozen):
         return self.value if self.status is MeasurementStatus.ACCEPTED else None
 
 
+BEGINS: Final = {"converts": True, "searches_together": True}
+"""What the snapshot of a campaign that begins now says beside its files; those that began before lack it, and go on as they did."""
+
+
 class CampaignRecord(Frozen):
     """A campaign's state."""
 
@@ -315,11 +320,18 @@ class CampaignRecord(Frozen):
     """In ledgers of before, the same as a number of runs: failed ones, and ones without an accepted value."""
     forgiven_infeasible: int = 0
     """In ledgers of before: infeasible runs."""
+    advice: Advice | None = Field(default=None, exclude_if=_is_none)
+    """What the model expected of further experiments when it last adapted; None, and not written, where nobody asks."""
 
     @property
     def converts(self) -> bool:
         """Whether readings become values in the units of their targets; what began in an earlier release takes numbers as they are read."""
         return bool(self.snapshot.get("converts", False))
+
+    @property
+    def searches_together(self) -> bool:
+        """Whether proposals are searched together where the file does not say so; what began before goes on apart."""
+        return bool(self.snapshot.get("searches_together", False))
 
     def refuse_ended(self) -> None:
         """Refuse what only a campaign that goes on can take; BadInput when it has ended."""

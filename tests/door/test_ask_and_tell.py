@@ -13,7 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import athanor
+from athanor.asked_and_told import history_of
+from athanor.optimizer_file import read_optimizer
 from flows.plans.plan import load_plan
+from orchestrator.history import knowledge
 from tests.strategies import open_spaces
 
 SPACE = athanor.SearchSpace(
@@ -88,7 +91,7 @@ def test_an_optimizer_that_maps_a_response_is_saved_and_asked_again(tmp_path: Pa
 def test_a_suggestion_says_number_values_and_expectations_with_units(learned: athanor.Optimizer) -> None:
     (suggestion,) = learned.pending
     assert suggestion.number == 5
-    assert suggestion.policy == "bayesian/1"
+    assert suggestion.policy == "bayesian/2"
     assert suggestion.acquisition is not None
     assert suggestion.predicted["level"].sd > 0
     assert str(suggestion).startswith(f"5: T {suggestion.configuration['T']:.6g} degC, solvent ")
@@ -213,6 +216,7 @@ REFUSED: dict[str, tuple[Callable[[athanor.Optimizer], object], str]] = {
     "a text of experiments": (lambda o: o.ask("2"), "ask for '2' experiments"),  # type: ignore[arg-type]
     "one pending": (lambda o: o.ask(pending=o.ask()[0]), "expected a list of suggestions or configurations"),  # type: ignore[arg-type]
     "both": (lambda o: o.tell(HERE, failed=True, infeasible=True), "infeasible or failed, not both"),
+    "no reason": (lambda o: o.tell(HERE, infeasible=""), "infeasible = '': expected True, or the reason in a few words"),
     "a stranger": (lambda o: o.tell(drawing(seed=9).ask(2)[1], BOTH), "suggestion 2 was not made by this optimizer"),
     "measured elsewhere": (lambda o: o.tell(HERE, BOTH, measured={"solvent": "THF"}), "measured: solvent = 'THF' is none"),
     "a frame's column": (
@@ -321,6 +325,15 @@ def test_a_suggestion_is_explained_by_what_was_known_when_it_was_made(learned: a
     assert optimizer.explain(suggestion) == found
     with pytest.raises(athanor.BadInput, match="suggestion 5 was not made by this optimizer"):
         drawing().explain(suggestion)
+
+
+def test_why_a_recipe_cannot_work_is_told_and_kept(tmp_path: Path) -> None:
+    optimizer = drawing()
+    optimizer.tell(HERE, infeasible="it clogged")
+    optimizer.tell({**HERE, "T": 260}, infeasible=True)
+    optimizer.save(tmp_path / "optimizer.json")
+    history = history_of(read_optimizer(tmp_path / "optimizer.json").events)
+    assert [met.reason for met in knowledge(history).infeasible] == ["it clogged", ""]
 
 
 def test_the_best_is_the_one_with_the_highest_objective() -> None:

@@ -50,6 +50,16 @@ def test_a_file_holds_texts_and_says_which_prior(lab_file: Path, tmp_path: Path)
     assert basis["prior"]["path"] == str(lab_file.parent / "priors" / "cdse.pt")
 
 
+def test_an_optimizer_that_was_saved_before_goes_on_searching_as_it_did(tmp_path: Path) -> None:
+    athanor.Optimizer(SPACE, ONE, seed=3, settings={"initial": 0, **QUICK}).save(path := tmp_path / "o.json")
+    document = json.loads(path.read_text())
+    assert document["optimizer"]["basis"]["policy"]["settings"].pop("search") == "together"
+    written(path, document, digest(document["optimizer"]))
+    optimizer = athanor.Optimizer.load(path)
+    optimizer.tell(HERE, {"level": level(HERE)})
+    assert optimizer.ask()[0].policy == "bayesian/1"
+
+
 def test_another_prior_is_refused_and_the_same_one_elsewhere_is_not(lab_file: Path, tmp_path: Path) -> None:
     athanor.Optimizer.from_file(lab_file).save(path := tmp_path / "o.json")
     moved = tmp_path / "moved.pt"

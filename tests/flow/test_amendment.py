@@ -13,7 +13,7 @@ from instruments.lab_processes.campaign_lock import CampaignLock
 from orchestrator.domain.events import EventKind
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import CampaignStatus, ProposalStatus, RunStatus
-from orchestrator.domain.records import CampaignRecord, ExperimentRun, Proposal, Provenance
+from orchestrator.domain.records import BEGINS, CampaignRecord, ExperimentRun, Proposal, Provenance
 from orchestrator.errors import BadInput
 from orchestrator.history import History
 from orchestrator.store.sql import SqlStore
@@ -78,6 +78,18 @@ def propose(file: Path) -> Proposal:
 
 def accept(file: Path, reason: str = "a new bottle") -> None:
     amend(file, lab=None, data=None, by="Ada", reason=reason, as_json=False)
+
+
+@pytest.mark.parametrize(("begins", "name"), [({}, "bayesian/1"), (BEGINS, "bayesian/2")], ids=["before", "now"])
+def test_a_campaign_goes_on_searching_as_it_began_also_under_amended_files(begins: dict[str, bool], name: str, file: Path) -> None:
+    with opened(file) as store:
+        began = store.changes("cdse-600").campaign
+        store.update_campaign(began.evolve(snapshot={**began.snapshot, **begins}), kind=EventKind.RUNNING, by="test", now=NOW)
+    changed(file, 'kind = "sobol"', 'kind = "bayesian"')
+    accept(file)
+    amended = history(file).campaign
+    assert amended.converts == bool(begins)
+    assert stored_plan(amended).policy.name == load_plan(file).as_begun(amended).policy.name == name
 
 
 def test_an_accepted_change_lets_the_campaign_go_on_and_the_ledger_keeps_both_files(file: Path) -> None:

@@ -7,7 +7,7 @@ from orchestrator.domain.parameters import ContinuousParameter
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
 from policies.registry import build_policy
-from policies.settings import policy_choice
+from policies.settings import of_now, policy_choice
 
 SPACE = SearchSpace(parameters=(ContinuousParameter(name="x", min=0, max=1),))
 ONE = Objective(targets=(Target(name="y", goal="maximise"),))
@@ -66,8 +66,16 @@ def test_the_analytic_acquisition_is_refused_where_the_score_is_not_gaussian(obj
         build_policy("bayesian", SPACE, objective, {"acquisition": "log-ei"})
 
 
-def test_a_search_on_trial_is_asked_for_and_is_another_version() -> None:
+def test_a_search_together_is_another_version_and_what_does_not_say_is_of_before() -> None:
     policy = build_policy("bayesian", SPACE, ONE, {"search": "together"})
     assert policy.name == policy_choice("bayesian", SPACE, ONE, {"search": "together"}).name == "bayesian/2"
     assert build_policy("bayesian", SPACE, ONE, policy.settings).name == "bayesian/2"
+    assert build_policy("bayesian", SPACE, ONE, {"search": "apart"}).name == "bayesian/1"
+    assert build_policy("bayesian", SPACE, ONE, {}).name == "bayesian/1"
     assert "search" not in build_policy("bayesian", SPACE, ONE, {}).settings
+
+
+def test_a_campaign_that_begins_now_searches_together_unless_its_file_says_apart() -> None:
+    assert policy_choice("bayesian", SPACE, ONE, of_now("bayesian", {"initial": 4})).name == "bayesian/2"
+    assert policy_choice("bayesian", SPACE, ONE, of_now("bayesian", {"search": "apart"})).name == "bayesian/1"
+    assert of_now("sobol", {}) == {}

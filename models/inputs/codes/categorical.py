@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
-from models.inputs.codes.code import Code, selection
+from models.inputs.codes.code import Code, picked, selection
 from orchestrator.domain.parameters import CategoricalParameter
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
@@ -36,6 +36,11 @@ class CategoricalCode(Code):
     def width(self) -> int:
         return len(self.parameter.categories)
 
+    @property
+    @override
+    def centre(self) -> list[float]:
+        return [1.0 / self.width] * self.width
+
     @override
     def encode(self, configuration: Configuration) -> list[float]:
         if complaint := self.parameter.complaint(configuration):
@@ -53,8 +58,17 @@ class CategoricalCode(Code):
 
     @override
     def decode(self, inputs: Sequence[float]) -> dict[str, float | str]:
+        if len(self.legal.categories) == self.width:
+            return {self.legal.name: self.parameter.categories[inputs.index(max(inputs))]}
         places = _places(self.parameter.categories)
         return {self.legal.name: max(self.legal.categories, key=lambda name: inputs[places[name]])}
+
+    @override
+    def drawn(self, U: Float[Tensor, "n w"]) -> Float[Tensor, "n v"]:
+        places = _places(self.parameter.categories)
+        legal = torch.tensor([places[name] for name in self.legal.categories])
+        chosen = legal[picked(U[:, :1], len(legal))]
+        return torch.zeros(len(U), self.width, dtype=U.dtype).scatter_(1, chosen, 1.0)
 
     @override
     def carried(self, goal: Code, what: str) -> tuple[Tensor, Tensor]:

@@ -1,12 +1,13 @@
 """One of a few names."""
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 from typing_extensions import override
 
-from orchestrator.domain.parameters.kind import FormField, ParameterKind
+from orchestrator.domain.parameters.kind import FormField, ParameterKind, check_otherwise
 from orchestrator.domain.restriction import Allowed
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
@@ -18,17 +19,25 @@ class CategoricalParameter(ParameterKind):
     kind: Literal["categorical"] = "categorical"
     categories: Annotated[tuple[str, ...], Field(min_length=1)]
     """The names that it may have."""
+    otherwise: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = None
+    """With `when`: what a configuration has, and a bench is sent, where the parameter is absent; any name."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if len(set(self.categories)) < len(self.categories):
             raise ValueError(f"parameter {self.name}: a category is listed twice in {list(self.categories)}")
+        check_otherwise(f"parameter {self.name}", self.when, self.otherwise)
         return self
 
     @property
     @override
     def names(self) -> tuple[str, ...]:
         return self.categories
+
+    @property
+    @override
+    def absence(self) -> dict[str, float | str]:
+        return {} if self.otherwise is None else {self.name: self.otherwise}
 
     @property
     @override
@@ -42,7 +51,13 @@ class CategoricalParameter(ParameterKind):
     @override
     def complaint(self, configuration: Configuration) -> str | None:
         value = configuration[self.name]
-        return None if value in self.categories else f"{self.name} = {value!r} is none of {self._listed}"
+        known = isinstance(value, str) and value in self._known
+        return None if known else f"{self.name} = {value!r} is none of {self._listed}"
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        """The names, looked up for each of thousands of rows."""
+        return frozenset(self.categories)
 
     @property
     @override
