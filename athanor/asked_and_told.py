@@ -50,6 +50,8 @@ class Told(Frozen):
     """In the targets' units."""
     uncertainties: dict[str, float] = Field(default_factory=dict)
     """Standard uncertainties, in the targets' units."""
+    reason: str = ""
+    """Why it is infeasible, where that is said."""
 
     def changes(self, history: History) -> Changes:
         """Return what becomes of it: a run that has ended, of a proposal's replicates the first that waits, else one more.
@@ -63,7 +65,7 @@ class Told(Frozen):
         own = [run for run in history.runs.values() if run.proposal_id == proposal.proposal_id]
         waiting = next((run for run in own if run.status.is_open), None)
         run = (waiting or _run(proposal, len(own) + 1)).evolve(
-            status=_STATUS[self.outcome], measured=self.measured, ingested=self.outcome == "measured"
+            status=_STATUS[self.outcome], measured=self.measured, ingested=self.outcome == "measured", reason=self.reason or None
         )
         made = () if self.proposal is None else (self.proposal,)
         return Changes(history.seq + 1, history.campaign, made, (run,), tuple(self._measurements(run)))

@@ -19,6 +19,7 @@ from flows.plans.proposing import Proposer
 from flows.plans.recipe import ToldRecipe
 from models.meta_learning.checkpoint import PriorFile, load_prior
 from models.threads import threads
+from orchestrator.attained import front_of
 from orchestrator.domain.campaign import PolicySpec
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.objective import Objective
@@ -43,7 +44,7 @@ _OWN = ("number", "policy", "status")
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The best complete measurement so far."""
+    """The best complete measurement so far, or one of a front."""
 
     number: int
     """Of its suggestion."""
@@ -52,7 +53,7 @@ class Best:
     values: Mapping[str, float] = field(default_factory=dict)
     """Target -> value, in the target's unit."""
     objective: float = 0.0
-    """The number that is maximised."""
+    """The number that is maximised; of one of a front the weighted mean of the targets' utilities."""
 
 
 class Optimizer:
@@ -250,7 +251,7 @@ class Optimizer:
         uncertainties: Mapping[str, float | str] | None = None,
         *,
         measured: Mapping[str, float | str] | None = None,
-        infeasible: bool = False,
+        infeasible: bool | str = False,
         failed: bool = False,
     ) -> None:
         """Say what came of an experiment, asked for or not; a second result of the same one is a replicate.
@@ -261,7 +262,8 @@ class Optimizer:
             values: A value for every target.
             uncertainties: Standard uncertainties, of those targets where one is known.
             measured: What was carried out where it is not what was suggested: those columns alone. The model learns from it.
-            infeasible: The recipe cannot work: there are no values, and what is like it is avoided.
+            infeasible: The recipe cannot work: there are no values, and what is like it is avoided. A text says why: with
+                `feasibility = "learned"` each reason is learned by itself.
             failed: It was spoilt by something else: there are no values and nothing is learned; it is no longer pending.
 
         Raises:
@@ -376,11 +378,29 @@ class Optimizer:
     # ----------------------------------------------------------------- what was told
 
     def best(self) -> Best | None:
-        """Return the measurement with the highest objective; None before the first."""
+        """Return the measurement with the highest objective; None before the first.
+
+        Raises:
+            BadInput: An objective of another kind than `utility`: nothing is best.
+        """
+        if self.objective.kind != "utility":
+            instead = "; ask front()" if self.objective.kind == "pareto" else ""
+            raise BadInput(f'objective.kind = "{self.objective.kind}" has no best measurement{instead}')
         found = best(self._history, self.objective)
-        if found is None:
-            return None
-        run, score = found
+        return None if found is None else self._told(*found)
+
+    def front(self) -> list[Best]:
+        """Return the measurements better than the reference point that no other betters, the best of the first target first.
+
+        Raises:
+            BadInput: An objective of another kind than `pareto`.
+        """
+        if self.objective.kind != "pareto":
+            raise BadInput(f'objective.kind = "{self.objective.kind}" has no front; expected "pareto"')
+        values = self._history.accepted
+        return [self._told(one, float(self.objective.score(values[one.run_key]))) for one in front_of(self._history, self.objective)]
+
+    def _told(self, run: ExperimentRun, score: float) -> Best:
         return Best(self._number(run), self._carried_out(run), self._history.accepted[run.run_key], score)
 
     def to_frame(self) -> pd.DataFrame:

@@ -10,9 +10,10 @@ from typing import Any, Final
 from pydantic import Field, ValidationError
 
 from athanor.asked_and_told import Event
-from orchestrator.domain.campaign import GeneralSpec, PolicySpec, SurrogateSpec
+from orchestrator.domain.campaign import GeneralSpec, PolicySpec
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.space import SearchSpace
+from orchestrator.domain.surrogate_spec import SurrogateSpec
 from orchestrator.domain.values import Frozen, canonical, digest, explain
 from orchestrator.errors import BadInput
 

@@ -46,7 +46,7 @@ class Reader:
         Raises:
             BadInput: A name, unit, missing value, bound or constraint.
         """
-        values = self._columns(given.configuration if isinstance(given, Suggestion) else given, what)
+        values = self.space.completed(self._columns(given.configuration if isinstance(given, Suggestion) else given, what))
         if complaint := self.space.complaint(values, membership=listed):
             raise BadInput(f"{what}: {complaint}")
         return {column: values[column] for column in self.space.columns}
@@ -64,7 +64,7 @@ class Reader:
         uncertainties: Mapping[str, float | str] | None,
         *,
         measured: Mapping[str, float | str] | None = None,
-        infeasible: bool = False,
+        infeasible: bool | str = False,
         failed: bool = False,
     ) -> Told:
         """Read what came of an experiment; the arguments are those of `Optimizer.tell`.
@@ -72,6 +72,8 @@ class Reader:
         Raises:
             BadInput: Names what does not fit.
         """
+        if infeasible == "":
+            raise BadInput("infeasible = '': expected True, or the reason in a few words")
         if infeasible and failed:
             raise BadInput("an experiment is infeasible or failed, not both")
         values, uncertainties = self._by_target(values, "values"), self._by_target(uncertainties, "uncertainties")
@@ -87,6 +89,7 @@ class Reader:
             measured=self._measured(proposal, carried_out),
             values=self._values(values) if outcome == "measured" else {},
             uncertainties=self._uncertainties(uncertainties),
+            reason=infeasible if isinstance(infeasible, str) else "",
         )
 
     def told_row(self, history: History, row: Mapping[str, Any]) -> Told:
@@ -101,7 +104,7 @@ class Reader:
             raise BadInput(f"column {unknown[0]!r} is no parameter, target or uncertainty; expected {', '.join(legal)}")
         return self.told(
             history,
-            {name: row[name] for name in self.space.columns if name in row},
+            {name: row[name] for name in self.space.columns if name in row and not self._is_left_out(name, row[name])},
             {name: row[name] for name in self.objective.names if name in row and not _is_empty(row[name])},
             {name: row[column] for column, name in uncertain.items() if column in row and not _is_empty(row[column])},
         )
@@ -147,10 +150,15 @@ class Reader:
         if not changed:
             return {}
         whole = {**proposal.configuration, **changed}
-        for column in (column for column in changed if column not in self.space.units):
-            if complaint := self.space.owners[column].complaint(whole):
+        gone = self.space.absent(whole)
+        for owner in (self.space.owners[column] for column in changed):
+            if (owner.name in gone or not owner.units) and (complaint := self.space.complaint_of(owner, whole)):
                 raise BadInput(f"measured: {complaint}")
         return whole
+
+    def _is_left_out(self, column: str, value: Any) -> bool:
+        """Say whether a cell is empty, as that of a parameter which is absent may be."""
+        return bool(self.space.owners[column].when) and _is_empty(value)
 
     def _by_target(self, given: Mapping[str, float | str] | None, what: str) -> Mapping[str, float | str]:
         expected = ", ".join(f"{name} in {unit or '1'}" for name, unit in self.objective.units.items())

@@ -39,15 +39,16 @@ class PlainBotorch(Policy):
     def propose(self, knowledge: Knowledge, *, count: int, seed: int) -> tuple[Suggestion, ...]:
         asked = {self.space.key(row) for row in knowledge.excluded}
         left = [row for row in self.space.candidates or () if self.space.key(row) not in asked]
-        X = self._inputs([dict(one.configuration) for one in knowledge.observations])
+        X = self.inputs([dict(one.configuration) for one in knowledge.observations])
         Y = torch.tensor([[self.objective.score(one.values)] for one in knowledge.observations], dtype=torch.float64)
         model = SingleTaskGP(X, Y, input_transform=Normalize(X.shape[-1]))
         fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
         with torch.no_grad():
-            values = LogExpectedImprovement(model, best_f=Y.max())(self._inputs(left).unsqueeze(-2))
+            values = LogExpectedImprovement(model, best_f=Y.max())(self.inputs(left).unsqueeze(-2))
         return tuple(Suggestion(left[index], self.name) for index in values.topk(count).indices.tolist())
 
-    def _inputs(self, rows: list[dict[str, float | str]]) -> torch.Tensor:
+    def inputs(self, rows: list[dict[str, float | str]]) -> torch.Tensor:
+        """Return rows as numbers, categories as ones and zeros."""
         return torch.tensor([self._numbers(row) for row in rows], dtype=torch.float64)
 
     def _numbers(self, row: Configuration) -> list[float]:

@@ -47,6 +47,7 @@ class Event(StrEnum):
     PAUSED = "paused"
     UNKNOWN = "run unknown"
     OVERDUE = "value overdue"
+    ENOUGH = "little is left to find"
     SAFE_STATE = "safe state entered"
 
 

@@ -71,7 +71,7 @@ class RecordedBench(Bench):
         Raises:
             BadInput: A column is missing or a unit does not fit.
         """
-        self._pool = recorded_pool(table, space.parameters, objective.targets, columns=columns, constraints=space.constraints)
+        self._pool = recorded_pool(table, space.parameters, objective.measured, columns=columns, constraints=space.constraints)
         self._seed = seed
         self._clock = clock or LiveClock()
         self._order: dict[str, list[str]] = {}

@@ -85,6 +85,10 @@ class Surrogate(Protocol):
         weights, models = zip(*self.components(), strict=True)
         return JointFunctions(models, [1.0] * len(models), weights, tuple((index,) for index in range(len(models))))
 
+    def doubtful(self, *, seed: int) -> Functions:  # noqa: ARG002 - what is averaged over components, or whose deviations were calibrated, is
+        """Return the functions with what is in doubt of their hyperparameters drawn, for chances that people are told."""
+        return self.functions()
+
     def without_prior(self) -> "Surrogate | None":
         """Return the model of the same data that knows no history and guards a prior; None where none does."""
         return None

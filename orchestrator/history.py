@@ -279,6 +279,8 @@ class Knowledge:
     as_of: int = 0
     partial: int = 0
     """How many experiments are among the pending ones and, with some of their values, among the observations."""
+    carried: tuple[Configuration, ...] = ()
+    """What the bench was given and what waits for it, one for each run and in their order; the last is the state that it will be in."""
 
 
 def observations(history: History) -> tuple[Observation, ...]:
@@ -317,13 +319,20 @@ def knowledge(history: History) -> Knowledge:
         restrictions=history.restricted(history.last_batch + 1),
         as_of=history.seq,
         partial=sum(run_key in history.results for run_key in history.awaited),
+        carried=(
+            *(history.proposals[run.approval].configuration for run in runs),
+            *(one.configuration for one in open_proposals for _ in range(one.replicates)),
+        ),
     )
 
 
 def best(history: History, objective: "Objective", among: Collection[str] | None = None) -> tuple[ExperimentRun, float] | None:
-    """Return the run, of all or among those of some run keys, with the highest objective value; None without a complete measurement."""
+    """Return the run, of all or among those of some run keys, with the highest objective value among those that keep all limits.
+
+    None without a complete measurement that keeps them.
+    """
     counted = {run_key: values for run_key, values in history.accepted.items() if among is None or run_key in among}
-    scores = {run_key: objective.score_measured(values) for run_key, values in counted.items()}
+    scores = {run_key: objective.score_kept(values) for run_key, values in counted.items()}
     found = max(((score, run_key) for run_key, score in scores.items() if score is not None), default=None)
     return None if found is None else (history.runs[found[1]], found[0])
 

@@ -9,14 +9,16 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from orchestrator.attained import attained
 from orchestrator.clock import Instant
 from orchestrator.domain.campaign import GeneralSpec
 from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus, ProposalStatus, RunStatus
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import ExperimentRun, Proposal
 from orchestrator.domain.review import Answer, ReviewRequest
+from orchestrator.domain.stop import RULE, StopSpec, percent
 from orchestrator.domain.work import WorkAnswer
-from orchestrator.history import History, best, failures, infeasible
+from orchestrator.history import History, failures, infeasible
 from orchestrator.review import undecided
 
 _POLL_LAB_SECONDS: Final = 600.0
@@ -122,6 +124,7 @@ def next_actions(
     spec: GeneralSpec,
     objective: Objective,
     *,
+    stop: StopSpec | None = None,
     exhausted: str | None = None,
     left_alone: Collection[str] = (),
 ) -> tuple[Action, ...]:
@@ -132,11 +135,12 @@ def next_actions(
         now: Wall and lab time.
         spec: Budget, batch, goal and the like.
         objective: Judges whether the goal is reached.
+        stop: When further experiments are worth nothing; None where nobody asks. The model's advice stands in the history.
         exhausted: Why nothing was proposed when the policy was last asked: what is in hand is finished, then the campaign.
         left_alone: Keys of the runs that wait on the bench for people, and may do so without a campaign.
     """
-    for stop in _stopped(history):
-        return (stop,)
+    for over in _stopped(history):
+        return (over,)
     if history.undelivered:
         return tuple(map(Deliver, history.undelivered))
     if history.campaign.status is CampaignStatus.PAUSED:
@@ -147,9 +151,9 @@ def next_actions(
         return overdue
     if _unlearned(history):
         return (Adapt(history.seq),)
-    if stop_now := _finished(history, spec, objective):
+    if stop_now := _finished(history, spec, objective, stop):
         return (stop_now,)
-    proposing = _propose(history, spec, objective) if exhausted is None else ()
+    proposing = _propose(history, spec, objective, stop) if exhausted is None else ()
     return _reviewed(history, now) or _carry_on(history, now, proposing, exhausted or NOTHING_LEFT)
 
 
@@ -219,18 +223,27 @@ def _overdue(history: History, now: Instant) -> Iterable[GiveUp]:
             yield GiveUp(history.runs[run_key], late)
 
 
-def _finished(history: History, spec: GeneralSpec, objective: Objective) -> Stop | None:
+def _finished(history: History, spec: GeneralSpec, objective: Objective, stop: StopSpec | None) -> Stop | None:
     runs = history.attempts()
-    if spec.goal is not None and (found := best(history, objective)) is not None and found[1] >= spec.goal:
-        if not any(run.status.is_open for run in runs) and not history.awaited:
-            return Stop(CampaignStatus.FINISHED, f"goal reached: objective {found[1]:.4g} >= {spec.goal:g}")
-        return None
+    if (enough := _enough(history, spec, objective, stop)) is not None:
+        settled = not any(run.status.is_open for run in runs) and not history.awaited
+        return Stop(CampaignStatus.FINISHED, enough) if settled else None
     if (complaint := _fruitless(history, spec)) is not None:
         return Stop(CampaignStatus.PAUSED, complaint)
     most = spec.budget.experiments
     if len(runs) >= most and all(run.status.is_terminal for run in runs) and not history.awaited:
         nothing = "" if history.accepted else ", nothing was measured"
         return Stop(CampaignStatus.FINISHED, f"budget spent: {most} experiment{'s' if most > 1 else ''}{nothing}")
+    return None
+
+
+def _enough(history: History, spec: GeneralSpec, objective: Objective, stop: StopSpec | None) -> str | None:
+    """Say why nothing more is proposed: the goal is reached, or the rule of stopping holds; None where neither is so."""
+    if spec.goal is not None and (found := attained(history, objective)) is not None and found >= spec.goal:
+        return f"goal reached: {'hypervolume' if objective.kind == 'pareto' else 'objective'} {found:.4g} >= {spec.goal:g}"
+    advice = history.campaign.advice
+    if stop is not None and advice is not None and stop.finishes(advice):
+        return f"{RULE} (below {percent(stop.probability)}): {advice.line}"
     return None
 
 
@@ -263,9 +276,9 @@ def _failures_in_words(runs: Sequence[ExperimentRun], history: History) -> str:
     return f"{len(runs)} runs in a row without an accepted value ({', '.join(parts[0 if failed else 1 :])}); the last: {why}"
 
 
-def _propose(history: History, spec: GeneralSpec, objective: Objective) -> tuple[Propose, ...]:
+def _propose(history: History, spec: GeneralSpec, objective: Objective, stop: StopSpec | None) -> tuple[Propose, ...]:
     runs = history.attempts()
-    if spec.goal is not None and (found := best(history, objective)) is not None and found[1] >= spec.goal:
+    if _enough(history, spec, objective, stop) is not None:
         return ()
     open_runs = sum(run.status.is_open or run.run_key in history.awaited for run in runs)  # of both nothing is known yet
     asked = sum(one.status is ProposalStatus.PROPOSED for one in history.newest())

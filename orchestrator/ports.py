@@ -20,6 +20,7 @@ from orchestrator.domain.records import (
 )
 from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.review import Answer, Page, Person, ReviewRequest
+from orchestrator.domain.stop import Advice
 from orchestrator.domain.values import Configuration, Frozen
 from orchestrator.domain.work import WorkAnswer
 from orchestrator.errors import BadInput
@@ -30,6 +31,7 @@ __all__ = [
     "CampaignStore",
     "Changes",
     "Clock",
+    "Cost",
     "Explanation",
     "Infeasible",
     "Instant",
@@ -48,8 +50,16 @@ __all__ = [
 
 WITHOUT_PRIOR: Final = "without_prior"
 """Among a suggestion's details: target -> what the guard of a prior, which knows no history, expects of the same measurement."""
+KEPT: Final = "kept"
+"""Among a suggestion's details: `probability` to keep all limits, and `limits`: outcome -> chance to keep its limit."""
 FEASIBLE: Final = "feasible"
 """Among a suggestion's details: `probability` to give something to measure, and `spared`: reason -> chance not to meet it."""
+CERTAINTY: Final = "certainty"
+"""Among a suggestion's details where nothing is best: `sd`, target -> mean standard deviation of the response over all that is allowed, in
+the target's unit, and for a level `uncertain`, target -> share of it whose side of the level is not known to 95 %."""
+COST: Final = "cost"
+"""Among a suggestion's details, where cost counts: its `amount` and a `typical` one in `unit`, and `subtracted`, what that took off the
+acquisition value: `share * log(amount / typical)`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +102,16 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """Chances that a new measurement keeps the limits, 0 to 1, its noise included."""
+
+    probability: float
+    """To keep all of them."""
+    limits: Mapping[str, float]
+    """Outcome -> chance to keep its limit."""
+
+
+@dataclass(frozen=True, slots=True)
 class Outlook:
     """What is expected of the objective of a new measurement, its noise included."""
 
@@ -100,7 +120,10 @@ class Outlook:
     """Lower end of the central 90 % interval."""
     high: float
     better: float | None
-    """Chance that it is above the best complete measurement that counts, 0 to 1; None while there is none."""
+    """Chance that it is above the best complete measurement that counts, 0 to 1, and keeps all limits, or that it joins the front; None
+    while there is none."""
+    kept: Kept | None = None
+    """Chances to keep the limits; None where there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +140,28 @@ class Explanation:
     """Part of the expected improvement that would be left if the prediction were certain, 0 to 1; the rest is exploration."""
     alternatives: tuple[Suggestion, ...] = ()
     """The best configurations beside the proposed ones, unlike these and each other."""
+
+
+class Cost(Protocol):
+    """What experiments cost, in money or in lab time; known before they are carried out."""
+
+    @property
+    def unit(self) -> str:
+        """Of the amounts."""
+        ...
+
+    def amounts(self, batch: Sequence[Configuration], after: Configuration | None) -> tuple[float, ...]:
+        """Return what each configuration would cost if it came after another one; infinite where the bench refuses it.
+
+        Args:
+            batch: Each by itself.
+            after: The state that the bench will be in; None for as it is before the first experiment.
+        """
+        ...
+
+    def left(self, carried: Sequence[Configuration]) -> float:
+        """Return which share of the budget is left after some experiments, in their order: 0 to 1."""
+        ...
 
 
 class Policy(Protocol):
@@ -169,6 +214,10 @@ class Policy(Protocol):
     def outlook(self, knowledge: Knowledge, batch: Sequence[Configuration]) -> tuple[Outlook, ...]:  # noqa: ARG002 - a draw expects nothing
         """Say what is expected of the objective at each given configuration, whoever chose it; empty where there is no model."""
         return ()
+
+    def advice(self, knowledge: Knowledge, *, improvement: float, seed: int) -> Advice | None:  # noqa: ARG002 - a draw expects nothing
+        """Say what further experiments may still bring, given an improvement that is worth one; None where there is no model yet."""
+        return None
 
 
 class Bench(Protocol):

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from orchestrator.catalogue import CATALOGUE, Column, Dataset
 from orchestrator.datasets import RecordedRow, Table
 from orchestrator.domain.constraints import Constraint
-from orchestrator.domain.objective import Target
+from orchestrator.domain.objective import Measured
 from orchestrator.domain.parameters import Parameter
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration, digest, explain
@@ -38,7 +38,7 @@ class RecordedPool:
     table: Table
     space: SearchSpace
     """Its candidate table holds the table's distinct rows."""
-    targets: tuple[Target, ...]
+    targets: tuple[Measured, ...]
     replicates: Mapping[Key, tuple[Recorded, ...]]
     """Configuration's key -> its recorded experiments, in the file's order."""
 
@@ -67,7 +67,7 @@ class RecordedPool:
 def recorded_pool(
     table: Table,
     parameters: Sequence[Parameter],
-    targets: Sequence[Target],
+    targets: Sequence[Measured],
     *,
     columns: Mapping[str, str] | None = None,
     constraints: Sequence[Constraint] = (),
@@ -93,7 +93,7 @@ def recorded_pool(
     distinct: dict[Key, dict[str, float | str]] = {}
     found: dict[Key, list[Recorded]] = {}
     for row in table.rows:
-        configuration = {name: reader(row) for name, reader in readers.items()}
+        configuration = space.settled({name: reader(row) for name, reader in readers.items()})
         key = space.key(configuration)
         distinct.setdefault(key, configuration)
         found.setdefault(key, []).append(Recorded(row.number, {name: float(reader(row)) for name, reader in judged.items()}))

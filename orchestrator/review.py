@@ -16,7 +16,7 @@ from orchestrator.domain.review import Answer, Asked, Person, Reason, ReviewRequ
 from orchestrator.errors import BadInput
 
 if TYPE_CHECKING:  # it loads pint, which takes longer than opening and reading a ledger
-    from orchestrator.domain.campaign import ReviewRule, ReviewSpec
+    from orchestrator.domain.review_rules import ReviewRule, ReviewSpec
 
 Reasons = Callable[[Proposal], tuple[Reason, ...]]
 """Says why people must look at a revision; empty where they need not."""
@@ -213,10 +213,9 @@ def _settle_one(
     who = Actor.person(answer.reviewer)
     if verdict.verdict == "reject":
         return proposal.evolve(status=ProposalStatus.REJECTED, decided_by=who, reason=verdict.reason, decided_lab=now.lab)
-    edits = {column: value for column, value in verdict.edits.items() if value != proposal.configuration.get(column)}
-    if not edits:
+    if all(value == proposal.configuration.get(column) for column, value in verdict.edits.items()):
         return _signed(request, answer, proposal, asked.people, now)
-    edited = edit(proposal, edits).evolve(author=answer.reviewer, reason=verdict.reason)
+    edited = edit(proposal, verdict.edits).evolve(author=answer.reviewer, reason=verdict.reason)
     signed = edited.evolve(signatures=(_signature(request, answer, edited),))
     if any(not reason.standing for reason in reasons(edited)):
         return signed

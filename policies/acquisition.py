@@ -5,8 +5,8 @@ weighted mean of targets is not Gaussian even where each target is.
 """
 
 import math
-from dataclasses import dataclass
-from typing import Final, Protocol
+from dataclasses import dataclass, replace
+from typing import Final, Literal, Protocol
 
 import torch
 from botorch.acquisition import AcquisitionFunction, LogExpectedImprovement
@@ -23,7 +23,11 @@ from models.feasibility import Feasibility, LearnedFeasibility
 from models.pinned import Functions, moments
 from orchestrator.domain.records import Prediction
 from orchestrator.ports import Spread
+from policies.cost import Charge
 from policies.drawn import DrawnImprovement, drawn_improvement
+from policies.exploring import LEARNT, IntegratedReduction, integrated_reduction
+from policies.limits import limits_at
+from policies.pareto import DrawnTradeOff, Utilities, drawn_trade_off
 from policies.score import Score
 from policies.settings import AcquisitionKind
 
@@ -31,6 +35,8 @@ AVOIDED_RADIUS: Final = 0.1
 """Distance, in encoded units, at which the penalty near an infeasible configuration has faded to a third of its start."""
 NEVER: Final = 1e-12
 """Least chance that a configuration known to be infeasible is granted: keeps the logarithm finite."""
+Computed = AcquisitionKind | Literal["log-nehvi", "log-nparego", "log-imse", "log-targeted-imse"]
+"""What an acquisition function computes."""
 _SAMPLER_SEEDS: Final = 2**31
 """Sobol samplers take seeds below it."""
 
@@ -65,6 +71,14 @@ class Question:
     """Whether each combination of components has an acquisition function of its own."""
     feasibility: LearnedFeasibility | None = None
     """What is learned of the infeasible; without it their surroundings are avoided."""
+    everywhere: Float[Tensor, "r d"] | None = None
+    """Points all over what is allowed, where the response is to be learned: for objectives that ask for that."""
+    charge: Charge | None = None
+    """What the cost of an experiment takes off its score; None where cost does not count."""
+
+    def smoothed(self) -> "Question":
+        """Return the same with costs read off a smooth curve: for points that no bench could be asked about."""
+        return self if self.charge is None else replace(self, charge=replace(self.charge, smooth=True))
 
     @property
     def goalposts(self) -> Float[Tensor, "n d"]:
@@ -111,13 +125,17 @@ class LogImprovement(Acquisition):
     scale: float
     """What one unit of improvement is, in the objective's own unit."""
     feasibility: Feasibility
-    kind: AcquisitionKind
+    kind: Computed
     """What is computed: with experiments pending there is no closed form, and `log-nei` stands in for `log-ei`."""
+    limited: DrawnImprovement | None = None
+    """What improves and keeps the limits; None where there are none."""
+    charge: Charge | None = None
 
     @override
     def __call__(self, X: Float[Tensor, "*b q d"], /) -> Float[Tensor, " *b"]:
         parts = torch.stack([weight + part(X) for weight, part in self.parts])
-        return torch.logsumexp(parts, dim=0) + math.log(self.scale) + self.feasibility.log_probability(X)
+        worth = torch.logsumexp(parts, dim=0) + math.log(self.scale) + self.feasibility.log_probability(X)
+        return worth if self.charge is None else worth - self.charge(X)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,14 +156,24 @@ class Surroundings(Feasibility):
 
 def build_acquisition(question: Question) -> LogImprovement:
     """Build the acquisition function; the caller holds `repeatable`, since BoTorch draws from the global generator."""
+    feasibility = Surroundings(question.infeasible) if question.feasibility is None else question.feasibility
+    aim = question.score.objective.kind
+    if aim == "pareto":
+        trade_off = _trade_off(question)
+        several: Computed = "log-nehvi" if len(question.score.objective.targets) == 2 else "log-nparego"
+        return LogImprovement(((0.0, trade_off),), trade_off.scale, feasibility, several, charge=question.charge)
+    if aim in LEARNT:
+        learnt: Computed = "log-imse" if aim == "explore" else "log-targeted-imse"
+        return LogImprovement(((0.0, _learning(question)),), 1.0, feasibility, learnt, charge=question.charge)
     scale = _spread(question)
     kind: AcquisitionKind = "log-nei" if len(question.pending) else question.kind
-    feasibility = Surroundings(question.infeasible) if question.feasibility is None else question.feasibility
     if kind == "log-nei" and not question.apart:
-        return LogImprovement(((0.0, _drawn(question, scale)),), scale, feasibility, kind)
+        drawn = _drawn(question, scale)
+        limited = None if drawn.limits is None else drawn
+        return LogImprovement(((0.0, drawn),), scale, feasibility, kind, limited=limited, charge=question.charge)
     builder = _hopeful if kind == "log-nei" and question.expected is not None else _BUILDERS[kind]
     parts = [(math.log(weight), builder(question, model, scale)) for weight, model in question.surrogate.components()]
-    return LogImprovement(tuple(parts), scale, feasibility, kind)
+    return LogImprovement(tuple(parts), scale, feasibility, kind, charge=question.charge)
 
 
 def _spread(question: Question) -> float:
@@ -157,9 +185,35 @@ def _spread(question: Question) -> float:
     return spread if spread > 0 else 1.0
 
 
+def _functions(question: Question) -> Functions:
+    return question.functions if question.functions is not None else question.surrogate.functions()
+
+
+def _trade_off(question: Question) -> DrawnTradeOff:
+    with torch.no_grad():
+        posterior = question.surrogate.posterior(question.goalposts.unsqueeze(-2))
+        mean, sd = posterior.mean.squeeze(-2), posterior.variance.clamp_min(0.0).sqrt().squeeze(-2)
+    utilities = Utilities.among(question.score, mean, sd)
+    return drawn_trade_off(
+        _functions(question),
+        utilities,
+        utilities.all(mean),
+        measured=question.measured,
+        pending=question.pending,
+        expected=question.expected,
+        samples=question.samples,
+        seed=question.seed,
+    )
+
+
+def _learning(question: Question) -> IntegratedReduction:
+    assert question.everywhere is not None
+    return integrated_reduction(question.surrogate, _functions(question), question.score, question.everywhere, question.pending)
+
+
 def _drawn(question: Question, scale: float) -> DrawnImprovement:
     return drawn_improvement(
-        question.functions if question.functions is not None else question.surrogate.functions(),
+        _functions(question),
         question.score,
         measured=question.measured,
         pending=question.pending,
@@ -167,6 +221,7 @@ def _drawn(question: Question, scale: float) -> DrawnImprovement:
         scale=scale,
         samples=question.samples,
         seed=question.seed,
+        limits=limits_at(question.surrogate, question.score, question.measured, question.goalposts),
     )
 
 

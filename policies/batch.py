@@ -13,7 +13,7 @@ def beside(space: SearchSpace, knowledge: Knowledge, batch: Sequence[Configurati
     """Hold what is the same in a batch at what its first proposal has, as a restriction does; as it is where there is nothing such."""
     if not (space.shared and batch):
         return knowledge
-    first = {column: batch[0][column] for column in space.shared}
+    first = {column: batch[0][column] for column in space.shared if column not in space.absent_columns(batch[0])}
     held = Restriction(restriction_id="", campaign="", author="the batch", columns={name: _only(value) for name, value in first.items()})
     return replace(knowledge, restrictions=(*knowledge.restrictions, held))
 

@@ -65,8 +65,9 @@ class BatchedSearch(Search):
                 found[index] = one
         return found
 
+    @override
     def _polished(self, acquisition: Acquisition, starts: Sequence[Found]) -> list[Found]:
-        if not self.encoding.free:
+        if not (self.encoding.free and starts):
             return list(starts)
         X = torch.stack([self._start(start.row) for start in starts])
         ends = _Climb(self, X).ends(acquisition)

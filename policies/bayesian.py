@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property, partial
 from typing import Any, Final
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
@@ -17,25 +18,46 @@ from models.inputs.encoding import Encoding
 from models.inputs.features import Features
 from models.inputs.training_data import training_data
 from models.reproducible import repeatable
+from orchestrator.domain.front import traded
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import Prediction
 from orchestrator.domain.region import Region
 from orchestrator.domain.space import SearchSpace
+from orchestrator.domain.stop import Advice
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
-from orchestrator.ports import FEASIBLE, WITHOUT_PRIOR, Explanation, Knowledge, Observation, Outlook, Policy, Spread, Suggestion
+from orchestrator.ports import (
+    CERTAINTY,
+    COST,
+    FEASIBLE,
+    KEPT,
+    WITHOUT_PRIOR,
+    Cost,
+    Explanation,
+    Knowledge,
+    Observation,
+    Outlook,
+    Policy,
+    Spread,
+    Suggestion,
+)
 from policies.acquisition import LogImprovement, Question, build_acquisition, predicted, spreads
 from policies.batch import beside
 from policies.batched import BatchedSearch
+from policies.cost import Charge, charge
 from policies.enumeration import enumerated
 from policies.explaining import explain_one
+from policies.exploring import LEARNT, REFERENCES, certainty
 from policies.initial import SobolPolicy
+from policies.limits import kept_at
 from policies.optimise import Found, Search
 from policies.options import Open, Options, Rows, best_expected, is_hopeless
 from policies.outlook import best_measured, outlook
+from policies.pareto import chance_to_join
 from policies.pool import Pool, candidate_table, done
 from policies.score import Score
-from policies.settings import BATCHED, POLICY_NAMES, TOGETHER, BayesianSettings
+from policies.settings import BATCHED, POLICY_NAMES, BayesianSettings
+from policies.stopping import EVERYWHERE, AllThereIs, advice
 
 _EXPECTED: Final = 8
 """Where nothing allowed is measured: so many allowed configurations that the surrogate expects most of are to be improved on."""
@@ -49,9 +71,13 @@ class BayesianPolicy(Policy):
     objective: Objective
     options: BayesianSettings = field(default_factory=BayesianSettings)
     learner: Learner = field(default_factory=GaussianProcessLearner)
+    cost: Cost | None = None
 
     def __post_init__(self) -> None:
         self.options.refuse_unfit(self.objective)
+        if self.options.cost is not None and self.cost is None:
+            raise BadInput(f'policy.cost = "{self.options.cost}" belongs to a campaign that a bench carries out; leave it out here')
+        object.__setattr__(self, "options", self.options.aimed(self.objective))
 
     @property
     @override
@@ -61,7 +87,7 @@ class BayesianPolicy(Policy):
     @property
     def _apart(self) -> bool:
         """Whether each combination has an acquisition function of its own, and starts climb one by one."""
-        return self.options.search != TOGETHER
+        return not self.options.is_together(self.objective)
 
     @property
     @override
@@ -107,13 +133,12 @@ class BayesianPolicy(Policy):
         """Say what drives predictions, uncertainty and acquisition of a batch; nothing before there is a model."""
         if self._missing(knowledge):
             return ()
-        asked, pool = self.question(knowledge, seed), self._pool.encoded if self.space.candidates is not None else None
-        everywhere = self._search(Knowledge()).everywhere(seed) if pool is None else pool
+        asked, everywhere = self.question(knowledge, seed), self._everywhere(seed)
         encoding = Encoding(self.space, knowledge.restrictions)
         explained = []
         for index in range(len(batch)) if only is None else sorted(only):
             options, one = self._options(beside(self.space, knowledge, batch[:index]), batch[:index]), seed + index
-            question = self._asked(asked, knowledge, batch[:index], one)
+            question = self._asked(asked, knowledge, batch[:index], one).smoothed()
             if isinstance(options, Rows):
                 question, _, _ = self._next(question, options)
             explained.append(explain_one(encoding, question, everywhere, options.encoded(one), batch, index))
@@ -139,13 +164,37 @@ class BayesianPolicy(Policy):
 
     @override
     def outlook(self, knowledge: Knowledge, batch: Sequence[Configuration]) -> tuple[Outlook, ...]:
-        """Say what the surrogate expects of the objective at given configurations; nothing before there is a model."""
-        if self._missing(knowledge):
+        """Say what the surrogate expects of the objective at given configurations; nothing without a model, or where nothing is best."""
+        if self._missing(knowledge) or self.objective.kind in LEARNT:
             return ()
         surrogate, score = self._fitted(knowledge, seed=0)  # as in `predict`
         best = best_measured(self.objective, self._counting(knowledge))
         X = self._encoding.encode(batch)
-        return tuple(outlook(surrogate, score, X[index : index + 1], best) for index in range(len(X)))
+        found = tuple(outlook(surrogate, score, X[index : index + 1], best) for index in range(len(X)))
+        if self.objective.kind != "pareto" or best is None:
+            return found
+        points = [traded(self.objective, one.values) for one in self._counting(knowledge)]
+        attained = torch.tensor([point for point in points if point is not None], dtype=X.dtype)
+        joining = [chance_to_join(surrogate, score, x.unsqueeze(0), attained) for x in X]
+        return tuple(replace(one, better=chance) for one, chance in zip(found, joining, strict=True))
+
+    @override
+    def advice(self, knowledge: Knowledge, *, improvement: float, seed: int) -> Advice | None:
+        """Say what further experiments may still bring; nothing before the design is done and all targets are measured."""
+        measured = self._encoding.encode(one.configuration for one in self._counting(knowledge))
+        if self._missing(knowledge) or not len(measured) or len(knowledge.observations) < self.initial:
+            return None
+        surrogate, score = self._fitted(knowledge, seed=seed)
+        return advice(surrogate, score, measured, self._all_there_is(knowledge, seed), improvement=improvement, seed=seed)
+
+    def _all_there_is(self, knowledge: Knowledge, seed: int) -> AllThereIs:
+        """Return what may be measured, whether or not it is being measured already, but for what is known to be infeasible."""
+        pool = self._pool if self.space.candidates is not None else self._everything
+        if pool is None:
+            search = replace(self._search(knowledge), raw_samples=EVERYWHERE, taken=_impossible(knowledge))
+            return AllThereIs(search.everywhere(seed), partial(search.nearby, seed=seed))
+        known = (*_impossible(knowledge), *(one.configuration for one in knowledge.observations))
+        return AllThereIs(pool.encoded[pool.legal(pool.without(known), knowledge)])
 
     def _missing(self, knowledge: Knowledge) -> list[str]:
         if not self.learner.needs_measurements:
@@ -183,7 +232,18 @@ class BayesianPolicy(Policy):
         """Ask for the next experiment of a batch."""
         region = Region(self.space, knowledge.restrictions)
         pending = [one for one in (*knowledge.pending, *taken) if region.admits(one)]
-        return replace(asked, pending=self._encoding.encode(pending), seed=seed)
+        return replace(asked, pending=self._encoding.encode(pending), seed=seed, charge=self._charge(knowledge, taken, seed))
+
+    def _charge(self, knowledge: Knowledge, taken: Sequence[Configuration], seed: int) -> Charge | None:
+        """Return what cost takes off the score of the next experiment of a batch."""
+        if self.cost is None:
+            return None
+        number, carried = len(knowledge.excluded) + len(taken) + 1, (*knowledge.carried, *taken)
+        return charge(self.cost, self._encoding, self._everywhere(seed), number=number, carried=carried)
+
+    def _everywhere(self, seed: int) -> Float[Tensor, "n d"]:
+        """Return feasible points all over the space."""
+        return self._search(Knowledge()).everywhere(seed) if self.space.candidates is None else self._pool.encoded
 
     def _next(self, question: Question, options: Options) -> tuple[Question, LogImprovement, Found | None]:
         """Answer a question; where no row that is left of a table may be better than what is measured, another one.
@@ -193,10 +253,13 @@ class BayesianPolicy(Policy):
         with repeatable(question.seed):
             acquisition = build_acquisition(question)
             found = options.best(question, acquisition)
-        if found is None or question.expected is not None or not (isinstance(options, Rows) and is_hopeless(found, acquisition)):
+        if found is None or question.expected is not None or not (isinstance(options, Rows) and self._hopeless(found, acquisition)):
             return question, acquisition, found
         best = best_expected(question.surrogate, question.score, options.encoded(question.seed), question.functions)[:_EXPECTED]
         return self._next(replace(question, expected=best), options)
+
+    def _hopeless(self, found: Found, acquisition: LogImprovement) -> bool:
+        return is_hopeless(found, acquisition, self._encoding.encode([found.row]))
 
     def _fitted(self, knowledge: Knowledge, *, seed: int) -> tuple[Surrogate, Score]:
         data = training_data(self._encoding, self.objective, knowledge.observations)
@@ -219,7 +282,21 @@ class BayesianPolicy(Policy):
             functions=None if self._apart else surrogate.functions(),
             apart=self._apart,
             feasibility=self._learned(knowledge),
+            everywhere=self._references(knowledge) if self.objective.kind in LEARNT else None,
         )
+
+    def _references(self, knowledge: Knowledge) -> Float[Tensor, "r d"]:
+        """Return points that stand for all of what is allowed, the same as long as that is the same.
+
+        Raises:
+            BadInput: The restrictions leave nothing.
+        """
+        pool = self._pool if self.space.candidates is not None else self._everything
+        if pool is None:
+            search = self._search(Knowledge(restrictions=knowledge.restrictions))
+            return replace(search, raw_samples=REFERENCES).everywhere(0)
+        legal = pool.encoded[_allowed(pool, knowledge)]
+        return legal[torch.randperm(len(legal), generator=torch.Generator().manual_seed(0))[:REFERENCES]]
 
     def _learned(self, knowledge: Knowledge) -> LearnedFeasibility | None:
         """Learn what can be made, where that is asked for and something could not; a failed run is the instrument's fault."""
@@ -246,10 +323,7 @@ class BayesianPolicy(Policy):
         pool = self._pool if self.space.candidates is not None else self._everything
         if pool is None:
             return best_expected(surrogate, score, self._search(knowledge).everywhere(seed))[:_EXPECTED]
-        legal = pool.legal(range(len(pool.rows)), knowledge)
-        if not legal:
-            raise BadInput(f"none of {len(pool.rows)} configurations keeps to the restrictions")
-        return best_expected(surrogate, score, pool.encoded[legal])[:_EXPECTED]
+        return best_expected(surrogate, score, pool.encoded[_allowed(pool, knowledge)])[:_EXPECTED]
 
     def _options(self, knowledge: Knowledge, taken: Sequence[Configuration]) -> Options:
         """Return what may be proposed next."""
@@ -284,9 +358,15 @@ class BayesianPolicy(Policy):
         x = self._encoding.encode([found.row])
         if (guard := question.surrogate.without_prior()) is not None:
             details[WITHOUT_PRIOR] = {name: one.model_dump() for name, one in predicted(guard, question.score, x).items()}
+        if (kept := kept_at(question.surrogate, question.score, x)) is not None:
+            details[KEPT] = asdict(kept)
         if question.feasibility is not None:
             spared = {reason: float(chance) for reason, chance in question.feasibility.spared(x).items()}
             details[FEASIBLE] = {"probability": math.prod(spared.values()), "spared": spared}
+        if question.everywhere is not None:
+            details[CERTAINTY] = certainty(question.surrogate, question.score, question.everywhere)
+        if question.charge is not None:
+            details[COST] = question.charge.told(found.row)
         return Suggestion(found.row, self.name, acquisition=found.value, predicted=question.predicted(x), details=details)
 
     @cached_property
@@ -302,6 +382,18 @@ class BayesianPolicy(Policy):
         """All configurations where they are few."""
         rows = enumerated(self._encoding)
         return Pool(self._encoding, rows) if rows else None
+
+
+def _allowed(pool: Pool, knowledge: Knowledge) -> list[int]:
+    """Return the rows of a table that keep to the restrictions.
+
+    Raises:
+        BadInput: None does.
+    """
+    legal = pool.legal(range(len(pool.rows)), knowledge)
+    if not legal:
+        raise BadInput(f"none of {len(pool.rows)} configurations keeps to the restrictions")
+    return legal
 
 
 def _impossible(knowledge: Knowledge) -> tuple[Configuration, ...]:

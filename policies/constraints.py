@@ -1,7 +1,7 @@
 """The constraints of a search space: as masks over encoded rows, and as BoTorch's optimisers want them."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from models.inputs.encoding import Encoding
-from models.inputs.proximity import parameter_distances
+from models.inputs.proximity import distances
 from orchestrator.domain.constraints import Constraint, LinearConstraint
 from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.values import Configuration
@@ -33,9 +33,18 @@ def limits(constraint: Constraint) -> tuple[float, float]:
 
 
 def linear_constraints(encoding: Encoding) -> list[LinearConstraint]:
-    """Return the constraints that are linear in encoded inputs too: those on no column with a log scale."""
+    """Return the constraints that are linear in encoded inputs too: those on columns that are always there, and on no log scale."""
+    return [one for one in _affine_constraints(encoding) if not _is_conditional(encoding, one)]
+
+
+def _affine_constraints(encoding: Encoding) -> list[LinearConstraint]:
     linear = (one for one in encoding.region.space.constraints if isinstance(one, LinearConstraint))
     return [one for one in linear if set(one.coefficients) <= set(encoding.affine)]
+
+
+def _is_conditional(encoding: Encoding, constraint: LinearConstraint) -> bool:
+    """Say whether a constraint is linear only while what is there stays there."""
+    return any(encoding.space.owners[column].when for column in constraint.coefficients)
 
 
 def linear_row(encoding: Encoding, constraint: LinearConstraint) -> tuple[Float[Tensor, " d"], float]:
@@ -74,7 +83,16 @@ class Continuous:
     @cached_property
     def inequalities(self) -> list[tuple[Tensor, Tensor, float]]:
         """Linear constraints as BoTorch wants them: sum of coefficient * input >= bound."""
-        return [side for one in linear_constraints(self.encoding) if not one.is_equality for side in self._sides(one)]
+        return [side for one in linear_constraints(self.encoding) if not one.is_equality for side in self._sides(one, frozenset())]
+
+    def inequalities_beside(self, x: Float[Tensor, " d"]) -> list[tuple[Tensor, Tensor, float]]:
+        """Return those that are linear only while what is there at a point stays there."""
+        gone = self.encoding.presence.absent(x)
+        return [side for one in self._conditional for side in self._sides(one, gone)]
+
+    @cached_property
+    def _conditional(self) -> list[LinearConstraint]:
+        return [one for one in _affine_constraints(self.encoding) if _is_conditional(self.encoding, one)]
 
     def _plane(self, constraint: LinearConstraint) -> tuple[Tensor, Tensor, float]:
         """Return an equality on the scale of its own inputs, so that the optimiser's tolerance means the same for all."""
@@ -83,8 +101,13 @@ class Continuous:
         indices = weights.nonzero().flatten()
         return indices, weights[indices] / scale, (sum(limits(constraint)) / 2 - offset) / scale
 
-    def _sides(self, constraint: LinearConstraint) -> Iterator[tuple[Tensor, Tensor, float]]:
+    def _sides(self, constraint: LinearConstraint, gone: Collection[int]) -> Iterator[tuple[Tensor, Tensor, float]]:
         weights, offset = linear_row(self.encoding, constraint)
+        for column, factor in constraint.coefficients.items():
+            index, low, span = self.encoding.affine[column]
+            if index in gone:
+                weights[index] -= factor * span
+                offset += factor * (float(self.encoding.space.owners[column].absence[column]) - low)
         indices = torch.tensor([self.encoding.affine[column][0] for column in constraint.coefficients])
         if constraint.min is not None:
             yield indices, weights[indices], constraint.min - offset
@@ -94,18 +117,22 @@ class Continuous:
     @cached_property
     def margins(self) -> list[Callable[[Tensor], Tensor]]:
         """All other constraints, and distances from what is avoided, as functions of encoded points "b d" to be at least zero."""
-        linear, apart = linear_constraints(self.encoding), [self._apart(one) for one in self.encoding.region.avoided]
+        return [*self._bent, *(side for constraint in self._conditional for side in self._margins(constraint))]
+
+    @cached_property
+    def _bent(self) -> list[Callable[[Tensor], Tensor]]:
+        linear, apart = _affine_constraints(self.encoding), [self._apart(one) for one in self.encoding.region.avoided]
         others = (one for one in self.encoding.region.space.constraints if one not in linear)
         return [*(side for constraint in others for side in self._margins(constraint)), *apart]
 
     @property
     def nonlinear(self) -> list[Callable[[Tensor], Tensor]]:
-        """The margins of one encoded point."""
-        return [lambda x, margin=margin: margin(x.unsqueeze(0))[0] for margin in self.margins]  # type: ignore[misc]  # one for each
+        """The margins of one encoded point, but for those of `inequalities_beside`."""
+        return [lambda x, margin=margin: margin(x.unsqueeze(0))[0] for margin in self._bent]  # type: ignore[misc]  # one for each
 
     def _apart(self, restriction: Restriction) -> Callable[[Tensor], Tensor]:
         (centre,) = self.encoding.encode([restriction.around])
-        return lambda X: parameter_distances(centre, X, self.encoding).mean(dim=1) - restriction.radius
+        return lambda X: distances(centre, X, self.encoding) - restriction.radius
 
     def _margins(self, constraint: Constraint) -> Iterator[Callable[[Tensor], Tensor]]:
         low, high = limits(constraint)

@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from models.pinned import Functions, Pinned
+from policies.limits import Limits
 from policies.score import Score
 
 SEED_LIMIT: Final = 2**31
@@ -40,7 +41,9 @@ class DrawnImprovement:
     beyond: Float[Tensor, "k s 1"]
     """The same at the new point."""
     best: Float[Tensor, "c s"]
-    """The best score of each combination in each draw."""
+    """The best score of each combination in each draw; where there are limits, of what keeps them in that draw."""
+    limits: Limits | None = None
+    """What improves counts only where it keeps them."""
 
     def __call__(self, X: Float[Tensor, "*b 1 d"]) -> Float[Tensor, " *b"]:
         """Score single points."""
@@ -51,10 +54,25 @@ class DrawnImprovement:
         return torch.cat([self._values(block) for block in some]).reshape(X.shape[:-2])
 
     def _values(self, X: Float[Tensor, "b d"]) -> Float[Tensor, " b"]:
-        mean, along, apart = self.pinned.beside(X)
-        samples = mean.unsqueeze(1) + self.at_pins @ along.mT + self.beyond * apart.unsqueeze(1)
+        samples = self._samples(X)
         gained = (combined(self.pinned, self.score, samples) - self.best.unsqueeze(-1)) / self.scale
-        return _averaged(self.pinned, fatplus(gained, tau=TAU_RELU).mean(dim=1)).log()
+        improved = fatplus(gained, tau=TAU_RELU)
+        if self.limits is not None:
+            improved = improved * self.limits.smoothed(self.pinned, samples)
+        return _averaged(self.pinned, improved.mean(dim=1)).log()
+
+    def _samples(self, X: Float[Tensor, "b d"]) -> Float[Tensor, "k s b"]:
+        mean, along, apart = self.pinned.beside(X)
+        return mean.unsqueeze(1) + self.at_pins @ along.mT + self.beyond * apart.unsqueeze(1)
+
+    def improves(self, X: Float[Tensor, "b d"]) -> Float[Tensor, " b"]:
+        """Return the weighed share of draws in which a point improves and keeps all limits, nothing smoothed."""
+        with torch.no_grad():
+            samples = self._samples(X)
+            better = combined(self.pinned, self.score, samples) > self.best.unsqueeze(-1)
+            if self.limits is not None:
+                better = better & self.limits.kept(self.pinned, samples)
+            return _averaged(self.pinned, better.to(X.dtype).mean(dim=1))
 
 
 def _averaged(pinned: Pinned, values: Float[Tensor, "c b"]) -> Float[Tensor, " b"]:
@@ -64,9 +82,10 @@ def _averaged(pinned: Pinned, values: Float[Tensor, "c b"]) -> Float[Tensor, " b
 
 def combined(pinned: Pinned, score: Score, samples: Float[Tensor, "k s b"]) -> Float[Tensor, "c s b"]:
     """Return the scores of all combinations, each function's share computed once."""
-    shares = {(target, which) for one in pinned.functions for target, which in enumerate(one)}
+    wanted = [one[: len(score.objective.targets)] for one in pinned.functions]
+    shares = {(target, which) for one in wanted for target, which in enumerate(one)}
     found = {which: score.share(target, samples[which]) for target, which in sorted(shares)}
-    return torch.stack([_summed([found[which] for which in one]) for one in pinned.functions])
+    return torch.stack([_summed([found[which] for which in one]) for one in wanted])
 
 
 def _summed(shares: Sequence[Tensor]) -> Tensor:
@@ -86,13 +105,17 @@ def drawn_improvement(
     scale: float,
     samples: int,
     seed: int,
+    limits: Limits | None = None,
 ) -> DrawnImprovement:
     """Draw what is to be improved on: `measured` and `pending`, or what is expected at points that nobody has measured.
 
-    Samples at points that nobody has measured are no level to improve on: every point far from them would seem better.
+    Samples at points that nobody has measured are no level to improve on: every point far from them would seem better. Where
+    there are limits, only what keeps them in a draw is one in that draw; where nothing measured counts as keeping them, the
+    level is so low that the chance to keep them decides, and among equal chances the score.
     """
     if expected is None:
-        pins = torch.cat([_contenders(functions, score, torch.unique(measured, dim=0), seed), pending])
+        known = measured if limits is None or limits.is_met else measured[:0]
+        pins = torch.cat([_contenders(functions, score, torch.unique(known, dim=0), seed, limits), pending])
     else:
         pins = torch.unique(pending, dim=0)
     pinned = functions.pinned(pins)
@@ -100,34 +123,47 @@ def drawn_improvement(
         d=(len(pins) + 1) * len(score.units), n=samples, seed=seed % SEED_LIMIT, device=pins.device, dtype=pins.dtype
     )
     by_target = draws.reshape(samples, len(pins) + 1, len(score.units)).permute(2, 0, 1)
-    Z = by_target[_targets(pinned)]
-    best = torch.full((len(pinned.weights), samples), -torch.inf, dtype=pins.dtype, device=pins.device)
+    Z = by_target[targets_of(pinned)]
+    lowest = -torch.inf if limits is None else limits.floor
+    best = torch.full((len(pinned.weights), samples), lowest, dtype=pins.dtype, device=pins.device)
     with torch.no_grad():
         if len(pins):
-            best = combined(pinned, score, _at_pins(pinned, Z[..., :-1])).amax(dim=-1)
+            best = _allowed(pinned, score, at_pins(pinned, Z[..., :-1]), limits).amax(dim=-1)
         if expected is not None:
-            level = combined(pinned, score, pinned.beside(expected)[0].unsqueeze(1)).amax(dim=-1)
+            level = _allowed(pinned, score, pinned.beside(expected)[0].unsqueeze(1), limits).amax(dim=-1)
             best = torch.maximum(best, level)
-    return DrawnImprovement(pinned, score, scale, Z[..., :-1], Z[..., -1:], best)
+    return DrawnImprovement(pinned, score, scale, Z[..., :-1], Z[..., -1:], best, limits)
 
 
-def _at_pins(pinned: Pinned, Z: Float[Tensor, "k s r"]) -> Float[Tensor, "k s r"]:
+def _allowed(
+    pinned: Pinned, score: Score, samples: Float[Tensor, "k s b"], limits: Limits | None, *, lowest: float | None = None
+) -> Float[Tensor, "c s b"]:
+    """Return the scores of all combinations; where limits are not kept, the lowest."""
+    scores = combined(pinned, score, samples)
+    if limits is None:
+        return scores
+    return torch.where(limits.kept(pinned, samples), scores, limits.floor if lowest is None else lowest)
+
+
+def at_pins(pinned: Pinned, Z: Float[Tensor, "k s r"]) -> Float[Tensor, "k s r"]:
+    """Return the values at the pins of standard normal draws."""
     return pinned.means.unsqueeze(1) + Z @ pinned.roots.mT
 
 
-def _targets(pinned: Pinned) -> Tensor:
+def targets_of(pinned: Pinned) -> Tensor:
     """Return which target each function belongs to."""
     found = {which: target for one in pinned.functions for target, which in enumerate(one)}
     return torch.tensor([found.get(which, 0) for which in range(len(pinned.means))])
 
 
-def _contenders(functions: Functions, score: Score, X: Float[Tensor, "n d"], seed: int) -> Float[Tensor, "c d"]:
-    """Return the points that are the best in some draw of some combination."""
+def _contenders(functions: Functions, score: Score, X: Float[Tensor, "n d"], seed: int, limits: Limits | None) -> Float[Tensor, "c d"]:
+    """Return the points that are the best in some draw of some combination, of what keeps the limits there."""
     if len(X) < 2:
         return X
     with torch.no_grad():
         pinned = functions.pinned(X)
         generator = torch.Generator().manual_seed(seed % SEED_LIMIT)
         Z = torch.randn(len(score.units), EXAMINATIONS, len(X), dtype=X.dtype, generator=generator).to(X.device)
-        scores = combined(pinned, score, _at_pins(pinned, Z[_targets(pinned)]))
-    return X[torch.unique(scores.argmax(dim=-1))]
+        scores = _allowed(pinned, score, at_pins(pinned, Z[targets_of(pinned)]), limits, lowest=-torch.inf)
+        best, where = scores.max(dim=-1)
+    return X[torch.unique(where[best > -torch.inf])]

@@ -14,10 +14,13 @@ MOST_ROWS: Final = 20_000
 def enumerated(encoding: Encoding) -> tuple[dict[str, float | str], ...] | None:
     """Return all feasible configurations; None where there are infinitely or too many."""
     parameters = encoding.region.space.parameters
-    if math.prod(parameter.size for parameter in parameters) > MOST_ROWS:
+    if math.prod(1 if parameter.never else parameter.size for parameter in parameters) > MOST_ROWS:
         return None
     rows = [
         {column: value for part in parts for column, value in part.items()}
-        for parts in product(*(list(parameter.choices()) for parameter in parameters))
+        for parts in product(*([one.absence] if one.never else list(one.choices()) for one in parameters))
     ]
+    if encoding.space.conditional:  # what differs only in what it does not have is one configuration
+        settled = map(encoding.space.settled, rows)
+        rows = list({encoding.space.key(row): row for row in settled}.values())
     return tuple(proposable(encoding, rows))

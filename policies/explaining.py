@@ -11,11 +11,12 @@ from torch import Tensor
 
 from models.explanations.attribution import BACKGROUND, ExplainedFunctions, players, predicted_moments, shapley
 from models.inputs.encoding import Encoding
-from models.inputs.proximity import parameter_distances
+from models.inputs.proximity import distances
 from models.reproducible import repeatable
 from orchestrator.domain.values import Configuration
 from orchestrator.ports import Explanation, Suggestion
 from policies.acquisition import Acquisition, Question, build_acquisition
+from policies.limits import Limits, all_kept, limits_at
 from policies.optimise import score_all
 
 _ALTERNATIVES: Final = 3
@@ -49,7 +50,8 @@ def explain_one(
     with repeatable(seed), torch.no_grad():
         acquisition = build_acquisition(question)
         background = _drawn(everywhere, BACKGROUND, seed)
-        found = shapley(_all_values(question, acquisition), x[0], background, players(encoding), seed=seed)
+        value = _all_values(question, acquisition, encoding)
+        found = shapley(value, x[0], background, players(encoding, batch[index]), seed=seed)
         alternatives = _alternatives(encoding, question, acquisition, _drawn(options, _LOOKED_AT, seed), encoding.encode(batch))
     names = question.score.objective.names
     labels = (*(f"mean {name}" for name in names), *(f"sd {name}" for name in names), "acquisition")
@@ -64,10 +66,11 @@ def explain_one(
     )
 
 
-def _all_values(question: Question, acquisition: Acquisition) -> ExplainedFunctions:
+def _all_values(question: Question, acquisition: Acquisition, encoding: Encoding) -> ExplainedFunctions:
     predicted = predicted_moments(question.surrogate)
 
     def value(X: Float[Tensor, "n d"]) -> Float[Tensor, "n m"]:
+        X = encoding.presence.settled(X)  # a mixture of two points may have values of what it does not have
         return torch.cat([predicted(X), score_all(acquisition, X).unsqueeze(-1)], dim=-1)
 
     return value
@@ -78,20 +81,33 @@ def _drawn(X: Float[Tensor, "n d"], count: int, seed: int) -> Float[Tensor, "k d
 
 
 def _exploit_share(question: Question, x: Float[Tensor, "1 d"], seed: int) -> float | None:
-    """Return which part of the expected improvement a certain prediction would have; None where nothing is expected.
+    """Return which part of the expected improvement a certain prediction would have; None where nothing is expected, or no score improved.
 
     A mixture is drawn from part by part: the Gaussian of its moments hopes for less, or more, than its parts do.
     """
+    if question.score.objective.kind != "utility":
+        return None
     with torch.no_grad():
-        goal = question.score(question.surrogate.posterior(question.goalposts.unsqueeze(-2)).mean.squeeze(-2)).max()
+        limits = limits_at(question.surrogate, question.score, question.measured, question.goalposts)
+        goal = _to_beat(question, limits)
         gains, excesses = [], []
         for weight, model in question.surrogate.components():
             sampler = SobolQMCNormalSampler(torch.Size([_SHARE_SAMPLES]), seed=seed)
-            excess = question.score(sampler(model.posterior(x)).squeeze(-2)) - goal
+            samples = sampler(model.posterior(x)).squeeze(-2)
+            excess = question.score(samples) - goal
+            if limits is not None:
+                excess = torch.where(all_kept(limits.each, samples), excess, 0.0)
             gains.append(weight * float(excess.clamp_min(0.0).mean()))
             excesses.append(weight * float(excess.mean()))
         gain, certain = math.fsum(gains), max(0.0, math.fsum(excesses))
     return min(1.0, certain / gain) if gain > 0 else None  # equal but for the order of summation where nothing is uncertain
+
+
+def _to_beat(question: Question, limits: Limits | None) -> Float[Tensor, ""]:
+    """Return the best score that is expected of what is to be improved on; the floor where nothing of it keeps the limits."""
+    means = question.surrogate.posterior(question.goalposts.unsqueeze(-2)).mean.squeeze(-2)
+    scores = question.score(means)
+    return scores.max() if limits is None else torch.where(all_kept(limits.each, means), scores, limits.floor).max()
 
 
 def _alternatives(
@@ -103,7 +119,7 @@ def _alternatives(
     for index in values.argsort(descending=True, stable=True).tolist():
         row = dict(encoding.decode(X[index]))
         is_legal = encoding.region.is_whole or encoding.region.complaint(row) is None
-        if is_legal and float(parameter_distances(X[index], torch.stack(taken), encoding).mean(dim=1).min()) >= _UNLIKE:
+        if is_legal and float(distances(X[index], torch.stack(taken), encoding).min()) >= _UNLIKE:
             taken.append(X[index])
             predicted = question.predicted(X[index : index + 1])
             chosen.append(Suggestion(row, "alternative", acquisition=float(values[index]), predicted=predicted))

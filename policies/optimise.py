@@ -29,6 +29,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from models.inputs.encoding import Encoding
+from models.inputs.presence import CHOSEN
 from orchestrator.domain.distance import unlike
 from orchestrator.domain.parameters.composition import PRESENT
 from orchestrator.domain.values import Configuration
@@ -140,7 +141,12 @@ class Search:
             return None
         values = self.scored(acquisition, raw)
         chosen = _starts(values, self.restarts, generator)
-        starts = [Found(raw[index], float(values[index])) for index in (*chosen, *self._on_other_faces(raw, values, chosen))]
+        starts, others = (
+            [Found(raw[index], float(values[index])) for index in some] for some in (chosen, self._on_other_faces(raw, values, chosen))
+        )
+        if self.encoding.space.conditional:  # a category that brings much in looks bad at any one point of it: it climbs before it is left
+            starts, others = self._polished(acquisition, starts), self._polished(acquisition, others)
+        starts += others
         return max(self._climb_all(acquisition, starts), key=lambda found: found.value)
 
     def everywhere(self, seed: int) -> Float[Tensor, "n d"]:
@@ -151,12 +157,20 @@ class Search:
         """
         return self.encoding.encode(self._raw(seed))
 
+    def nearby(self, around: Float[Tensor, "k d"], *, seed: int) -> Float[Tensor, "n d"]:
+        """Return feasible points around some."""
+        return self.encoding.encode(self._nearby(around, torch.Generator().manual_seed(seed)))
+
     def _on_other_faces(self, rows: Sequence[_Row], values: Float[Tensor, " n"], chosen: Sequence[int]) -> list[int]:
-        """Return the best points of the best faces of least shares on which no start is yet: a face is judged by where its climb ends."""
-        columns = [index for index, share in enumerate(self._least) if share]
-        if not columns:
+        """Return the best points of the best faces on which no start is yet: a face is judged by where its climb ends.
+
+        Faces differ in which components are there that have a least share, and in the categories that say which parameters are.
+        """
+        columns, deciding = [index for index, share in enumerate(self._least) if share], list(self.encoding.presence.deciding)
+        if not columns and not deciding:
             return []
-        faces = [tuple(face) for face in (self.encoding.encode(rows)[:, columns] > PRESENT).tolist()]
+        X = self.encoding.encode(rows)
+        faces = [tuple(face) for face in torch.cat([X[:, columns] > PRESENT, X[:, deciding] > CHOSEN], dim=1).tolist()]
         seen, best = {faces[index] for index in chosen}, list[int]()
         for index in values.argsort(descending=True, stable=True).tolist():
             if faces[index] not in seen:
@@ -253,6 +267,9 @@ class Search:
         ends = self._continuous(acquisition, X, {})
         return [self._take(acquisition, start, end) for start, end in zip(starts, ends.squeeze(-2), strict=True)]
 
+    def _polished(self, acquisition: Acquisition, starts: Sequence[Found]) -> list[Found]:
+        return [self._polish(acquisition, start) for start in starts]
+
     def _polish(self, acquisition: Acquisition, start: Found) -> Found:
         x = self._start(start.row)
         held = self._held(x)
@@ -265,11 +282,11 @@ class Search:
     def _start(self, row: _Row) -> Float[Tensor, " d"]:
         """Encode a row without the float noise that puts it beyond a bound."""
         x = self.encoding.encode([row])[0].clamp(*self.encoding.bounds)
-        return torch.maximum(x, self.encoding.floors(x))
+        return self.encoding.presence.settled(torch.maximum(x, self.encoding.floors(x)))
 
     def _held(self, x: Float[Tensor, " d"]) -> set[int]:
-        """Return the inputs that the continuous optimiser must leave: discrete ones, absent components where few may be, pinned ones."""
-        held = set(range(self.encoding.width)) - set(self.encoding.free)
+        """Return the inputs that the continuous optimiser must leave: discrete, absent and pinned ones, components that are not there."""
+        held = set(range(self.encoding.width)) - set(self.encoding.free) | self.encoding.presence.absent(x)
         if self._planes.exist:
             held |= self._planes.pinned(x)
         for code, where in zip(self.encoding.codes, self.encoding.slices, strict=True):
@@ -284,7 +301,9 @@ class Search:
                 acquisition,
                 lower_bounds=self.encoding.floors(X[0, 0]),
                 upper_bounds=self.encoding.bounds[1],
-                inequality_constraints=self._free_part(self._constraints.inequalities, held),
+                inequality_constraints=self._free_part(
+                    [*self._constraints.inequalities, *self._constraints.inequalities_beside(X[0, 0])], held
+                ),
                 equality_constraints=independent(self._constraints.equalities, held) or None,
                 nonlinear_inequality_constraints=[(inside, True) for inside in self._bent(X[0, 0], held)] or None,
                 options={"maxiter": _ITERATIONS},
@@ -297,11 +316,11 @@ class Search:
         return moved
 
     def _bent(self, x: Float[Tensor, " d"], held: Container[int]) -> list[Callable[[Tensor], Tensor]]:
-        """Return the constraints that are not linear, on a face of least shares without those that are the same all over it.
+        """Return the constraints that are not linear, without those that nothing changes while what is absent stays away.
 
         SLSQP goes astray by one without a slope, as `alloy.Ni * alloy.Fe` is where there is no Ni; `_take` holds the end against all.
         """
-        if not any(self._least):
+        if not any(self._least) and not self.encoding.space.conditional:
             return self._constraints.nonlinear
         free = [index for index in range(len(x)) if index not in held]
         return [inside for inside in self._constraints.nonlinear if bool(_slope(inside, x)[free].any())]

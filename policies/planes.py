@@ -292,7 +292,8 @@ class Planes:
 
     def _polytope(self, x: Float[Tensor, " d"], level: int | None, *, absent: bool = True) -> tuple[list[int], Polytope | None]:
         """Return the inputs that may move and where they may be, given the others; each is computed once."""
-        free = [index for index in self.encoding.free if not (absent and self._is_absent(index, x))]
+        gone = self.encoding.presence.absent(x) if absent else ()
+        free = [index for index in self.encoding.free if index not in gone and not (absent and self._is_absent(index, x))]
         held = [index for index in range(self.encoding.width) if index not in free]
         rest = np.zeros(self.encoding.width)
         rest[held] = x[held].numpy()

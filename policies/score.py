@@ -14,10 +14,10 @@ class Score:
 
     objective: Objective
     units: tuple[float, ...]
-    """How much of each target's unit one is in the surrogate's outputs."""
+    """How much of its unit one is in the surrogate's outputs, of all that is measured."""
 
     def __call__(self, samples: Float[Tensor, "*s m"]) -> Float[Tensor, "*s"]:
-        """Score samples of all targets, in the objective's order."""
+        """Score samples of all that is measured, in the objective's order."""
         columns = enumerate(zip(self.objective.names, self.units, strict=True))
         values: Tensor = self.objective.score({name: unit * samples[..., index] for index, (name, unit) in columns})
         return values

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, ValidationError
 
@@ -12,7 +12,13 @@ from orchestrator.domain.values import Frozen, explain
 from orchestrator.domain.written import Whole
 from orchestrator.errors import BadInput
 
+TOGETHER: Final = "together"
+"""All starts climb at once, and what was measured is drawn once."""
 AcquisitionKind = Literal["log-nei", "log-ei"]
+
+
+FRONT_SAMPLES: Final = 64
+"""Joint samples of a front where nobody says how many: each has a front of its own."""
 
 
 class NoSettings(Frozen):
@@ -28,27 +34,49 @@ class BayesianSettings(Frozen):
     acquisition: AcquisitionKind = "log-nei"
     """`log-nei` copes with noise and any objective; `log-ei` is exact for one target to maximise or minimise."""
     mc_samples: Annotated[Whole, Field(ge=16, le=4096)] = 256
-    """Joint samples of the targets (quasi Monte Carlo)."""
+    """Joint samples of the targets (quasi Monte Carlo); 64 for `objective.kind = "pareto"` where it is left out."""
     restarts: Annotated[Whole, Field(ge=1, le=64)] = 4
     """Local searches from different starts."""
     raw_samples: Annotated[Whole, Field(ge=16, le=16384)] = 256
     """Points from which the starts are chosen."""
     search: Literal["together", "apart"] | None = None
     """`together` lets all starts climb at once and draws what was measured once, `apart` each by itself, as releases before did;
-    a campaign that begins now searches together by default, one that began before goes on as it did."""
+    a campaign that begins now searches together by default, one that began before goes on as it did. Objectives of another kind
+    than `utility`, and limits on what comes out, are always searched together."""
     feasibility: Literal["learned"] | None = None
     """`learned` models from the infeasible runs, reason by reason, what can be made, and weighs improvement by that chance; else the
     surroundings of infeasible configurations are avoided. It is on trial."""
+    cost: Literal["money", "time"] | None = None
+    """What an experiment's worth is weighed against: `money` that its doses cost, which needs a price of every stock that the bench
+    delivers, or lab `time`, heating from the experiment before it included, which needs a `rate` wherever a step waits for a setpoint.
+    The logarithm of the cost, over a typical one, is subtracted from that of the expected improvement, times the share of the budget that
+    is left: of `money` or `lab_time` where that is limited, else of experiments. Every fifth proposal leaves the cost out."""
 
     def refuse_unfit(self, objective: Objective) -> None:
-        """Refuse the analytic acquisition function where the score is not Gaussian.
+        """Refuse the analytic acquisition function where the score is not Gaussian, or not all that counts.
 
         Raises:
-            BadInput: `log-ei` with several targets, or one to match.
+            BadInput: `log-ei` with several targets, one to match, limits on what comes out, or an objective of another kind.
         """
+        if self.acquisition == "log-ei" and objective.kind != "utility":
+            raise BadInput(f"acquisition 'log-ei' belongs to objective.kind = 'utility', not to {objective.kind!r}; expected 'log-nei'")
+        if self.acquisition == "log-ei" and objective.outcomes:
+            shown = ", ".join(one.name for one in objective.outcomes)
+            raise BadInput(f"acquisition 'log-ei' knows no limits on what comes out ({shown}); expected 'log-nei'")
         if self.acquisition == "log-ei" and (len(objective.targets) > 1 or objective.targets[0].goal == "match"):
             shown = ", ".join(f"{target.name} ({target.goal})" for target in objective.targets)
             raise BadInput(f"acquisition 'log-ei' needs one target to maximise or minimise; got {shown}; expected 'log-nei'")
+
+    def is_together(self, objective: Objective) -> bool:
+        """Whether all starts climb together and what was measured is drawn once."""
+        return self.search == TOGETHER or bool(objective.outcomes) or objective.kind != "utility"
+
+    def aimed(self, objective: Objective) -> Self:
+        """Return the settings with the defaults of another kind of objective: it searches together, a front takes fewer samples."""
+        if objective.kind == "utility":
+            return self
+        fewer = {"mc_samples": FRONT_SAMPLES} if objective.kind == "pareto" and "mc_samples" not in self.model_fields_set else {}
+        return type(self).model_validate({**self.model_dump(exclude_none=True), **fewer, "search": TOGETHER})
 
     def shown(self, space: SearchSpace, *, needs_measurements: bool) -> dict[str, Any]:
         """Return all settings, with the size of the design."""
@@ -60,7 +88,6 @@ POLICY_NAMES: Final = {"bayesian": "bayesian/1", "random": "random/1", "sobol": 
 """Kind in campaign files -> name and version of the policy."""
 BATCHED: Final = "bayesian/2"
 """What `search = "together"` makes of it."""
-TOGETHER: Final = "together"
 
 
 def of_now(kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,12 +103,13 @@ class PolicyChoice:
     chosen: NoSettings | BayesianSettings
     settings: Mapping[str, Any]
     """As the policy itself will have them."""
+    together: bool = False
+    """Whether all starts climb together."""
 
     @property
     def name(self) -> str:
         """Name and version of the policy."""
-        together = isinstance(self.chosen, BayesianSettings) and self.chosen.search == TOGETHER
-        return BATCHED if together else POLICY_NAMES[self.kind]
+        return BATCHED if self.together else POLICY_NAMES[self.kind]
 
 
 def policy_choice(
@@ -109,4 +137,6 @@ def policy_choice(
     if not isinstance(chosen, BayesianSettings):
         return PolicyChoice(kind, chosen, {})
     chosen.refuse_unfit(objective)
-    return PolicyChoice(kind, chosen, chosen.shown(space, needs_measurements=needs_measurements))
+    chosen = chosen.aimed(objective)
+    settings = chosen.shown(space, needs_measurements=needs_measurements)
+    return PolicyChoice(kind, chosen, settings, together=chosen.is_together(objective))

@@ -310,20 +310,29 @@ def check_faults(loaded: LoadedPlant) -> None:
         raise BadInput(str(error)) from error
 
 
-def load_plant_file(path: Path) -> LoadedPlant:
-    """Read and check a plant file, and load what it names; its faults may be those of stand-ins, and are checked with them.
+def read_plant_file(path: Path) -> PlantFile:
+    """Read and check a plant file; nothing that it names is loaded.
 
     Raises:
         BadInput: with one line that names the file, the key, what came and what is legal.
     """
     data = read_toml(path, what=f"plant file {path}")
     try:
-        plant = PlantFile.model_validate(data)
-        loaded = LoadedPlant(plant, bodies_of(plant, path.parent), chemistry_of(plant, path.parent))
+        return PlantFile.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the file as a whole"
         raise BadInput(f"plant file {path}: {place}: {first['msg']}, got {first['input']!r:.80}") from error
+
+
+def load_plant_file(path: Path) -> LoadedPlant:
+    """Read and check a plant file, and load what it names; its faults may be those of stand-ins, and are checked with them.
+
+    Raises:
+        BadInput: with one line that names the file, the key, what came and what is legal.
+    """
+    plant = read_plant_file(path)
+    try:
+        return LoadedPlant(plant, bodies_of(plant, path.parent), chemistry_of(plant, path.parent))
     except (BadInput, ValueError) as error:
         raise BadInput(f"plant file {path}: {error}") from error
-    return loaded

@@ -16,9 +16,9 @@ from flows.cli.signs import GoingOn, Places, SignsOfLife, occupation, waiting, w
 from flows.running.actions import Steps
 from flows.running.carry import Bare, Body, Carried, Frame
 from flows.running.run_loop import Cycle, Ended, plain_cycle
+from orchestrator.attained import attained_line
 from orchestrator.commandline import typed
 from orchestrator.errors import AthanorError
-from orchestrator.history import best
 
 logger = logging.getLogger(__name__)
 
@@ -127,10 +127,7 @@ def _show_lines(carried: Carried, places: Places, finished: threading.Event) -> 
         for run in history.attempts():
             if run.run_key not in shown and run.status.is_terminal and (run.ingested or run.status != "completed"):
                 shown.add(run.run_key)
-                found = best(history, plan.objective, among=shown)  # of those above, however many have ended since
-                score = "-" if found is None else f"{found[1]:.4f}"
-                console.print(
-                    f"{len(shown):4d}/{plan.file.spec.campaign.budget.experiments} {run.status:<10} best {score}  {run.reason or ''}"
-                )
+                said = attained_line(history, plan.objective, among=shown)  # of those above, however many have ended since
+                console.print(f"{len(shown):4d}/{plan.file.spec.campaign.budget.experiments} {run.status:<10} {said}  {run.reason or ''}")
         for line in () if over else journal.lines(history, busy_with(steps, places), steps.setup.clock):
             console.print(line)

@@ -137,6 +137,8 @@ def _parameter_table(plan: Plan) -> Table:
     for target in plan.objective.targets:
         aim = f"match {target.value:g} +- {target.tolerance:g}" if target.value is not None else target.goal
         table.add_row(target.name, target.unit, aim)
+    for limit in plan.objective.outcomes:
+        table.add_row(limit.name, limit.unit, f"{limit.shown}, with a chance of {100 * limit.probability:.6g} %")
     return table
 
 

@@ -69,8 +69,8 @@ class Matter:
     request: ReviewRequest
     proposals: Mapping[int, Proposal]
     """What is asked about, by number."""
-    columns: Sequence[str]
-    """Of the search space, in the order in which people know them."""
+    space: SearchSpace
+    """The campaign's search space, whose columns people know in its order."""
     units: Mapping[str, str]
     """Of the targets."""
     needs_code: bool
@@ -166,7 +166,8 @@ def _headline(asked: Asked, proposal: Proposal, matter: Matter) -> str:
     signed = [one.person for one in proposal.signatures if one.content_hash == asked.content_hash]
     needs = f"; {asked.people} persons must sign" if asked.people > 1 else ""
     signers = f"; signed by {' and '.join(signed)}" if signed else ""
-    values = ", ".join(f"{column} {short(proposal.configuration[column])}" for column in matter.columns)
+    there = matter.space.present(proposal.configuration)
+    values = ", ".join(f"{column} {short(there[column])}" for column in matter.space.columns if column in there)
     told = expected(proposal.provenance.predicted, matter.units) or "-"
     return f"\nproposal {asked.number}{revision}{needs}{signers}: {values}; expected, with 90 % intervals: {told}"
 
@@ -194,9 +195,9 @@ def edited(talk: Talk, edits: Edits, proposal: Proposal) -> dict[str, float | st
     values: dict[str, float | str] = dict(proposal.configuration)
     talk.say("Enter keeps what stands in brackets")
     while True:
-        for parameter in edits.space.parameters:
-            values |= _values(talk, edits.space, parameter, values)
-        changed = {column: value for column, value in values.items() if value != proposal.configuration[column]}
+        for parameter in edits.space.parents_first:
+            values |= _values(talk, edits.space, parameter, values, new=parameter.name in edits.space.absent(proposal.configuration))
+        changed = _changed(edits.space, proposal.configuration, values)
         if not changed:
             talk.say("nothing was changed")
             return {}
@@ -212,21 +213,31 @@ def edited(talk: Talk, edits: Edits, proposal: Proposal) -> dict[str, float | st
         return changed if yes(talk, "approve with these values?") else {}
 
 
-def _values(talk: Talk, space: SearchSpace, parameter: Parameter, values: Mapping[str, float | str]) -> dict[str, float | str]:
-    """Ask for a parameter's values until they are legal by themselves."""
+def _changed(space: SearchSpace, before: Configuration, after: Configuration) -> dict[str, float | str]:
+    """Return what a person changed: what differs and is there, and all that comes in."""
+    came, gone = space.absent_columns(before) - space.absent_columns(after), space.absent_columns(after)
+    return {column: value for column, value in after.items() if column in came or (value != before[column] and column not in gone)}
+
+
+def _values(
+    talk: Talk, space: SearchSpace, parameter: Parameter, values: Mapping[str, float | str], *, new: bool
+) -> dict[str, float | str]:
+    """Ask for a parameter's values until they are legal by themselves; one that is absent has none to ask for, a `new` one none yet."""
+    if parameter.name in space.absent(values):
+        return parameter.absence
     while True:
         legal = parameter.beside_others(parameter.legal)
-        found = {column: _value(talk, space, column, values[column], legal) for column in parameter.columns}
+        found = {column: _value(talk, space, column, None if new else values[column], legal) for column in parameter.columns}
         complaint = parameter.complaint(found)
         if complaint is None:
             return found
         talk.say(f"refused: {complaint}")
 
 
-def _value(talk: Talk, space: SearchSpace, column: str, current: float | str, legal: str) -> float | str:
+def _value(talk: Talk, space: SearchSpace, column: str, current: float | str | None, legal: str) -> float | str:
     while True:
-        typed = talk.ask(f"  {column} ({legal}) [{short(current)}]: ")
-        if typed in ("", short(current)):
+        typed = talk.ask(f"  {column} ({legal}){'' if current is None else f' [{short(current)}]'}: ")
+        if current is not None and typed in ("", short(current)):
             return current
         try:
             return value_of(space, column, typed, what=column)

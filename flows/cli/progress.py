@@ -4,29 +4,45 @@ from collections.abc import Mapping
 
 from rich.table import Table
 
+from orchestrator.attained import attained_line
 from orchestrator.domain.objective import Objective
 from orchestrator.history import History, best
+from orchestrator.summary import NONE_KEPT, kept_word
 
 
 def progress_table(history: History, objective: Objective, budget: int) -> Table:
-    """Show how far a campaign is, its best experiment and its last one."""
+    """Show how far a campaign is, what is attained, and its last experiment."""
     runs = history.attempts()
     ended = sum(run.status.is_terminal for run in runs)
     table = Table(title=f"{history.campaign.name}: {ended} of {budget} experiments", title_justify="left", expand=False)
-    for heading in ("", "objective", *(f"{target.name} {target.unit}".strip() for target in objective.targets), "status"):
+    scored, limits = objective.kind == "utility", ("limits",) if objective.outcomes else ()
+    for heading in (
+        "",
+        "objective" if scored else "attained",
+        *(f"{one.name} {one.unit}".strip() for one in objective.measured),
+        *limits,
+        "status",
+    ):
         table.add_column(heading)
-    values = history.accepted
-    if (found := best(history, objective)) is not None:
+    if history.campaign.advice is not None:
+        table.caption, table.caption_justify = history.campaign.advice.line, "left"
+    values, found = history.accepted, best(history, objective) if scored else None
+    if not scored:
+        table.add_row("so far", attained_line(history, objective), *("" for _ in objective.measured), "")
+    elif found is not None:
         table.add_row("best", f"{found[1]:.4f}", *_cells(values.get(found[0].run_key, {}), objective), str(found[0].status))
     if runs:
         last = values.get(runs[-1].run_key, {})
-        score = objective.score_measured(last)
+        score = objective.score_measured(last) if scored else None
+        if objective.outcomes and found is None:
+            table.caption = NONE_KEPT
         table.add_row("last", "-" if score is None else f"{score:.4f}", *_cells(last, objective), str(runs[-1].status))
     return table
 
 
 def _cells(values: Mapping[str, float], objective: Objective) -> list[str]:
-    return [f"{values[name]:.4g}" if name in values else "-" for name in objective.names]
+    cells = [f"{values[name]:.4g}" if name in values else "-" for name in objective.names]
+    return cells if (kept := objective.keeps(values)) is None else [*cells, kept_word(kept)]
 
 
 def split_table(phases: Mapping[str, float], inside: Mapping[str, float]) -> Table:

@@ -13,6 +13,7 @@ from flows.review.outcome import expected, notice, outcome
 from flows.running.review_operations import ReviewState, look
 from orchestrator.clock import Clock
 from orchestrator.commandline import typed
+from orchestrator.domain.parameters.kind import ABSENT
 from orchestrator.domain.review import ReviewRequest
 from orchestrator.history import History, outdated
 from orchestrator.review import why_asked_again
@@ -96,7 +97,8 @@ def table_of(history: History, request: ReviewRequest) -> Table:
     table = Table("proposal", *columns, "expected, with 90 % intervals", "asked because")
     for one, proposal in zip(request.asked, asked, strict=True):
         name = str(one.number) if one.revision == 1 else f"{one.number} rev. {one.revision}"
-        values = [value if isinstance(value := proposal.configuration[column], str) else f"{value:.5g}" for column in space.columns]
+        there = space.present(proposal.configuration)
+        values = [value if isinstance(value := there.get(column, ABSENT), str) else f"{value:.5g}" for column in space.columns]
         table.add_row(
             name, *values, expected(proposal.provenance.predicted, objective.units) or "-", "; ".join(reason.text for reason in one.reasons)
         )

@@ -113,7 +113,7 @@ def _matter(seen: ReviewState, request: ReviewRequest) -> Matter:
     return Matter(
         request=request,
         proposals={one.number: history.proposals[(one.proposal_id, one.revision)] for one in request.asked},
-        columns=space.columns,
+        space=space,
         units=objective.units,
         needs_code=seen.needs_code,
         page=page,

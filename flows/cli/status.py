@@ -48,6 +48,9 @@ def _document(found: "Standing") -> dict[str, Any]:
         "restrictions": found.restrictions,
         "requests": [one.number for one in history.open_requests],
         "constant": found.constant,
+        **({"limits": limits} if (limits := found.limits) else {}),
+        "attained": found.attained,
+        "advice": None if record.advice is None else record.advice.model_dump(),
         "prior": record.snapshot.get("prior"),
         "trust": found.adapted[-1].trust if found.adapted else None,
         "lab": str(found.lab.path),
@@ -72,9 +75,12 @@ def _lines(found: "Standing", document: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {name.replace('_', ' ')}: {number}"
     if (line := quarantined(history)) is not None:
         yield f"  {line}"
+    yield from (f"  {line}" for line in document["attained"])
     if document["prior"]:
         yield f"  {_trust_line(found, document['prior'])}"
-    for line in (*document["constant"], *document["restrictions"]):
+    if record.advice is not None:
+        yield f"  {record.advice.line}"
+    for line in (*document["constant"], *document.get("limits", ()), *document["restrictions"]):
         yield f"  {line}"
     for one in document["awaited"]:
         yield "  run {run} awaits {target}: {until}".format(**one)

@@ -68,11 +68,11 @@ class Allowance:
         if run.status is RunStatus.QUEUED:
             return self.needs(history, proposal.steps, proposal.binding) if waiting else {}
         expected = self.seconds(history, proposal.steps, ()) if run.status.is_open else 0.0
-        return {**_priced(dosed(run, proposal), proposal.binding), "lab_time": expected}
+        return {**priced(dosed(run, proposal), proposal.binding), "lab_time": expected}
 
     def needs(self, history: History, steps: Sequence[Step], binding: Mapping[str, str], before: Sequence[Step] = ()) -> Amounts:
         """Return what one run of these steps takes."""
-        return {**_priced(needed(steps, binding), binding), "lab_time": self.seconds(history, steps, before)}
+        return {**priced(needed(steps, binding), binding), "lab_time": self.seconds(history, steps, before)}
 
     # ----------------------------------------------------------------- limits
 
@@ -218,7 +218,8 @@ def uncounted_before(budget: Budget, history: History) -> str | None:
     return None
 
 
-def _priced(volumes: Mapping[Lot, float], binding: Mapping[str, str]) -> dict[str, float]:
+def priced(volumes: Mapping[Lot, float], binding: Mapping[str, str]) -> dict[str, float]:
+    """Return what volumes are in money, at the prices that an approval binds, and of each stock."""
     prices = prices_of(binding)
     money = sum(volume * prices[stock].per_ml for (stock, _), volume in volumes.items() if stock in prices)
     return {"money": money, **_sum({f"stock {stock}": volume} for (stock, _), volume in volumes.items())}

@@ -76,7 +76,7 @@ def amendment_of(history: History, plan: Plan, stand_ins: Mapping[str, str] | No
     kept = {name: record.snapshot[name] for name in ("rate", *BEGINS) if name in record.snapshot}
     named = {"stand_ins": dict(stand_ins)} if stand_ins else {}
     hashes = {name: (_sha256(name, before.get(name)), _sha256(name, after.get(name))) for name in changed}
-    now = record.evolve(snapshot={**plan.snapshot, **kept, **named})
+    now = record.evolve(snapshot={**plan.snapshot, **kept, **named}, advice=None)
     return Amendment(now, tuple(changed_lines(before, after)), hashes, record.snapshot.get("bench_sha256"))
 
 
@@ -119,9 +119,12 @@ def _unreadable(history: History, space: SearchSpace, objective: Objective, plan
         yield f"the parameters' columns were {', '.join(old)} and are {', '.join(new)}"
     if (before := _targets(objective)) != (after := _targets(plan.objective)):
         yield f"the targets were {', '.join(before)} and are {', '.join(after)}"
+    if any(space.absent(one.configuration) != plan.space.absent(one.configuration) for one in history.newest()):
+        yield "what says where a parameter is there (when) would make other parameters of what was proposed absent"
     for parameter in plan.space.parameters:
         for column in (one for one in parameter.columns if one not in parameter.units):
-            used = {str(one.configuration[column]) for one in history.newest()}
+            there = (plan.space.present(one.configuration) for one in history.newest())
+            used = {str(one[column]) for one in there if column in one}
             if gone := sorted(used - set(parameter.names)):
                 yield f"parameter {parameter.name} has no category {gone[0]!r} any more, which was proposed already"
 
@@ -131,4 +134,4 @@ def _columns(space: SearchSpace) -> tuple[str, ...]:
 
 
 def _targets(objective: Objective) -> tuple[str, ...]:
-    return tuple(f"{one.name} ({one.unit})" if one.unit else one.name for one in objective.targets)
+    return tuple(f"{one.name} ({one.unit})" if one.unit else one.name for one in objective.measured)

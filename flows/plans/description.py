@@ -18,6 +18,7 @@ from instruments.bench.reagents import Reagents
 from instruments.bench_client.identify import read_identities
 from orchestrator.errors import BadInput
 from orchestrator.units import parse
+from simulators.plantfile import read_plant_file
 
 
 def identities_of(plan: Plan, lab: Path | None) -> dict[str, str]:
@@ -45,6 +46,7 @@ def described(plan: Plan, lab: Path | None = None) -> dict[str, Any]:
         "parameters": [parameter.model_dump() for parameter in plan.space.parameters],
         "constraints": [constraint.shown for constraint in plan.space.constraints],
         "targets": [target.model_dump(exclude_none=True) for target in plan.objective.targets],
+        **({"outcomes": [one.model_dump(exclude_none=True) for one in plan.objective.outcomes]} if plan.objective.outcomes else {}),
         "policy": {"name": plan.policy.name, **plan.policy.settings},
         "prior": plan.prior_identity,
         "candidates": len(plan.space.candidates) if plan.space.candidates is not None else None,
@@ -59,7 +61,10 @@ def described(plan: Plan, lab: Path | None = None) -> dict[str, Any]:
 def _dry_run(bench: BenchFile, later: Collection[str]) -> dict[str, Any]:
     """Say what would answer in a dry run; a live bench needs none."""
     try:
-        return {"stand_ins": dict(simulated(bench, later).told), "no_dry_run": None}
+        made = simulated(bench, later)
+        if made.plant is not None:
+            read_plant_file(made.plant)
+        return {"stand_ins": dict(made.told), "no_dry_run": None}
     except BadInput as error:
         return {"stand_ins": {}, "no_dry_run": str(error)}
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from flows.plans.allowance import Allowance, Means, refuse_uncounted
 from flows.plans.binding import bench_binding, campaign_binding, drivers_binding, table_binding
+from flows.plans.cost import refuse_unknown_cost
 from flows.plans.recipe import Recipe, RecordedRecipe, ToldRecipe, WiredRecipe
 from instruments.bench.called import functions_of
 from instruments.bench.file import BenchFile, load_bench, parse_bench
@@ -22,7 +23,7 @@ from orchestrator.commandline import typed
 from orchestrator.datasets import Table, load_table
 from orchestrator.domain.campaign import CampaignFile, load_campaign, parse_campaign
 from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
-from orchestrator.domain.objective import Objective, Target
+from orchestrator.domain.objective import Measured, Objective
 from orchestrator.domain.records import CampaignRecord, RunRequest
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import AthanorError, BadInput
@@ -163,12 +164,20 @@ def _plan(file: CampaignFile, bench: BenchFile | None, data: Path | None, *, pri
     _check_reduction(plan)
     _check_deadline(plan)
     _check_budget(plan)
+    _check_cost(plan)
     return plan
 
 
 def _check_budget(plan: Plan) -> None:
     try:
         refuse_uncounted(plan.file.spec.campaign.budget, plan.bench)
+    except BadInput as error:
+        raise BadInput(f"{plan.file.path}: {error}") from error
+
+
+def _check_cost(plan: Plan) -> None:
+    try:
+        refuse_unknown_cost(plan)
     except BadInput as error:
         raise BadInput(f"{plan.file.path}: {error}") from error
 
@@ -210,7 +219,7 @@ def _policy(file: CampaignFile, space: SearchSpace, prior_of: PriorOf) -> tuple[
         chosen = choice(needs_measurements=False)
     if prior is not None:
         try:
-            prior.fit(space, file.spec.targets, file.spec.surrogate.task)
+            prior.fit(space, file.objective.measured, file.spec.surrogate.task)
         except BadInput as error:
             raise BadInput(f"{file.path}: {error}") from error
     return chosen, prior
@@ -235,14 +244,16 @@ def _free(file: CampaignFile, prior_of: PriorOf) -> Plan:
     space = file.space()
     sample = _probe(file, space)
     policy, prior = _policy(file, space, prior_of)
-    return Plan(file, space, file.objective, policy, ToldRecipe(), sample=sample, prior=prior)
+    plan = Plan(file, space, file.objective, policy, ToldRecipe(), sample=sample, prior=prior)
+    _check_cost(plan)
+    return plan
 
 
 def _recorded(file: CampaignFile, data: Path | None, prior_of: PriorOf) -> Plan:
     recorded = file.spec.recorded
     assert recorded is not None
     table = load_table(recorded.table, data, recorded.task)
-    pool = recorded_pool(table, file.spec.parameters, file.spec.targets, columns=recorded.columns, constraints=file.spec.constraints)
+    pool = recorded_pool(table, file.spec.parameters, file.objective.measured, columns=recorded.columns, constraints=file.spec.constraints)
     assert pool.space.candidates is not None
     policy, prior = _policy(file, pool.space, prior_of)
     recipe = RecordedRecipe(pool.space.units, {**table_binding(table.sha256), **_bound(file, prior)})
@@ -329,15 +340,15 @@ def _check_reduction(plan: Plan) -> None:
         brought = find_reduction(plan.recipe.reduction, plan.recipe.folder).targets
     except BadInput as error:
         raise BadInput(f"bench.reduction: {error}") from error
-    for target in plan.objective.targets:
-        if target.comes == "run" and brought is not None and target.name not in brought:
-            raise BadInput(f"target {target.name}: {plan.recipe.reduction} measures only {', '.join(sorted(brought))}")
+    for one in plan.objective.measured:
+        if one.comes == "run" and brought is not None and one.name not in brought:
+            raise BadInput(f"{one.label}: {plan.recipe.reduction} measures only {', '.join(sorted(brought))}")
     if brought is None and plan.bench is not None and all(one.calls for one in plan.bench.spec.instruments.values()):
         returned = {name.partition(".")[2] for name in plan.bench.channel_units}
-        for target in plan.objective.targets:
-            if target.comes == "run" and target.name not in returned:
+        for one in plan.objective.measured:
+            if one.comes == "run" and one.name not in returned:
                 listed = ", ".join(sorted(returned)) or "nothing"
-                raise BadInput(f"target {target.name}: the calls of {plan.bench.path.name} return only {listed}")
+                raise BadInput(f"{one.label}: the calls of {plan.bench.path.name} return only {listed}")
 
 
 def refuse_unconvertible(plan: Plan) -> None:
@@ -349,16 +360,16 @@ def refuse_unconvertible(plan: Plan) -> None:
     reduction = REDUCTIONS.get(plan.recipe.reduction)
     if reduction is None or reduction.targets is not None or plan.bench is None:
         return  # only the values themselves will say their units
-    for target in plan.objective.targets:
-        if target.comes == "run":
-            _check_unit(target, plan.bench)
+    for one in plan.objective.measured:
+        if one.comes == "run":
+            _check_unit(one, plan.bench)
 
 
-def _check_unit(target: Target, bench: BenchFile) -> None:
-    units = {name: unit for name, unit in bench.channel_units.items() if name.partition(".")[2] == target.name}
-    if units and not any(same_dimension(unit, target.unit) for unit in units.values()):
+def _check_unit(one: Measured, bench: BenchFile) -> None:
+    units = {name: unit for name, unit in bench.channel_units.items() if name.partition(".")[2] == one.name}
+    if units and not any(same_dimension(unit, one.unit) for unit in units.values()):
         listed = ", ".join(f"{name} in {unit or '1'}" for name, unit in units.items())
-        raise BadInput(f"target {target.name} is in {target.unit or '1'}, {bench.path.name} has {listed}; expected units that convert")
+        raise BadInput(f"{one.label} is in {one.unit or '1'}, {bench.path.name} has {listed}; expected units that convert")
 
 
 def plugins_of(bench: BenchFile) -> tuple[Plugin, ...]:

@@ -4,14 +4,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from flows.plans.cost import cost_of
 from flows.plans.plan import Plan
 from models.base import Learner
 from models.meta_learning.adapted import adapted_learner
 from models.meta_learning.checkpoint import PriorFile
 from models.meta_learning.registry import restore_prior
-from orchestrator.domain.campaign import SurrogateSpec
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.space import SearchSpace
+from orchestrator.domain.surrogate_spec import SurrogateSpec
 from orchestrator.errors import BadInput
 from orchestrator.ports import Policy
 from policies.registry import build_policy
@@ -33,7 +34,7 @@ def policy_of(plan: Plan, settings: Mapping[str, Any] | None = None) -> Policy:
         learner = learner_of(plan.space, plan.objective, spec.surrogate, plan.prior)
     except BadInput as error:
         raise BadInput(f"{plan.file.path}: {error}") from error
-    return build_policy(plan.policy.kind, plan.space, plan.objective, wanted, learner)
+    return build_policy(plan.policy.kind, plan.space, plan.objective, wanted, learner, cost_of(plan, wanted))
 
 
 def learner_of(space: SearchSpace, objective: Objective, surrogate: SurrogateSpec, prior: PriorFile | None) -> Learner | None:
@@ -42,4 +43,4 @@ def learner_of(space: SearchSpace, objective: Objective, surrogate: SurrogateSpe
     Raises:
         BadInput: The prior does not fit space, targets or task, or a learner cannot read what it holds.
     """
-    return None if prior is None else adapted_learner(replace(prior, restore=restore_prior), space, objective.targets, surrogate)
+    return None if prior is None else adapted_learner(replace(prior, restore=restore_prior), space, objective.measured, surrogate)

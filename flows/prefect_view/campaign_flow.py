@@ -174,7 +174,7 @@ class View:
         key, objective = self._campaign, self._shown.objective
         percent = 100.0 * sum(run.status.is_terminal for run in history.attempts()) / self._shown.budget
         contents: list[tuple[str, str, Any, str]] = [
-            ("proposals", "table", json.dumps(proposal_rows(history, objective)), f"Proposals of {key}"),
+            ("proposals", "table", json.dumps(proposal_rows(history, objective, present=self._shown.present)), f"Proposals of {key}"),
             ("progress", "progress", min(100.0, round(percent, 1)), f"Experiments of {key} carried out"),
             ("plot", "markdown", progress_markdown(history, objective), f"Best so far and targets of {key}"),
             ("overview", "markdown", self._overview(history), f"Campaign {key} at a glance"),

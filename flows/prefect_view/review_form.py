@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, ValidationError, create_model
 from flows.review.answering import value_of
 from orchestrator.domain.events import person_named
 from orchestrator.domain.parameters import Parameter
+from orchestrator.domain.parameters.kind import ABSENT
 from orchestrator.domain.records import Proposal
 from orchestrator.domain.review import Answer, Asked, ReviewRequest, Verdict
 from orchestrator.domain.space import SearchSpace
@@ -50,8 +51,13 @@ def row_name(asked: Asked) -> str:
 def row_of(asked: Asked, proposal: Proposal, space: SearchSpace, *, expected: str = "") -> dict[str, str]:
     """Return what is filled in of a proposal before anybody sees it: everything but the verdict."""
     names = field_names(space)
-    values = {names[column]: parameter.shown(proposal.configuration[column]) for column, parameter in _columns(space)}
+    there = space.present(proposal.configuration)
+    values = {names[column]: _shown(parameter, there.get(column)) for column, parameter in _columns(space)}
     return {"proposal": f"{row_name(asked)}{expected}", "reason": "", **values}
+
+
+def _shown(parameter: Parameter, value: float | str | None) -> str:
+    return ABSENT if value is None else parameter.shown(value)
 
 
 def form_for(
@@ -111,7 +117,8 @@ def _columns(space: SearchSpace) -> Iterator[tuple[str, Parameter]]:
 def _field(parameter: Parameter, column: str) -> tuple[Any, Any]:
     field = parameter.field
     said = Field(title=column, description=parameter.beside_others(field.description))
-    return str if field.choices is None else Literal[field.choices], said
+    choices = field.choices if field.choices is None or not parameter.when else (*field.choices, ABSENT)
+    return str if choices is None else Literal[choices], said
 
 
 def answer_from(
@@ -172,20 +179,31 @@ def _verdict(request: ReviewRequest, proposals: Sequence[Proposal], space: Searc
             revision=asked.revision,
             verdict=row.get("verdict"),
             reason=(row.get("reason") or "").strip() or None,
-            edits={} if row.get("verdict") == "reject" else dict(_edits(space, proposal, row, what)),
+            edits={} if row.get("verdict") == "reject" else _checked(space, proposal, row, what),
         )
     except ValidationError as error:
         raise explain(error, what=what) from error
 
 
+def _checked(space: SearchSpace, proposal: Proposal, row: Mapping[str, Any], what: str) -> dict[str, float | str]:
+    """Return what was edited; refuse `-` in place of what is there then."""
+    edits = dict(_edits(space, proposal, row, what))
+    gone, names = space.absent({**proposal.configuration, **edits}), field_names(space)
+    for one in (one for one in space.conditional if one.name not in gone):
+        if left_out := [column for column in one.columns if str(row.get(names[column], "")).strip() == ABSENT]:
+            raise BadInput(f"{what}: {left_out[0]} has no value, and is there where {one.condition}; expected {one.legal}")
+    return edits
+
+
 def _edits(space: SearchSpace, proposal: Proposal, row: Mapping[str, Any], what: str) -> Iterator[tuple[str, float | str]]:
-    """Yield what differs from what was proposed; a field that comes back with the very text that was shown is not edited."""
-    names = field_names(space)
+    """Yield what differs from what was proposed; a field that comes back with the very text that was shown, or with `-`, is not edited."""
+    names, there = field_names(space), space.present(proposal.configuration)
     for column, parameter in _columns(space):
         proposed = proposal.configuration[column]
-        came = row.get(names[column], proposed)
+        came, comes_in = row.get(names[column], proposed), False
         if isinstance(came, str):
-            kept = came.strip() == parameter.shown(proposed)
+            kept = came.strip() == _shown(parameter, there.get(column)) or (bool(parameter.when) and came.strip() == ABSENT)
             came = proposed if kept else value_of(space, column, came.strip(), what=f"{what}: {column}")
-        if came != proposed:
+            comes_in = not kept and column not in there
+        if came != proposed or comes_in:
             yield column, came

@@ -13,7 +13,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -39,6 +39,7 @@ from orchestrator.domain.events import BY_REVIEW, EventKind
 from orchestrator.domain.records import Proposal
 from orchestrator.domain.review import ReviewRequest, ReviewRun
 from orchestrator.domain.space import SearchSpace
+from orchestrator.domain.values import Configuration
 from orchestrator.errors import AthanorError, BadInput
 from orchestrator.history import History
 from orchestrator.ports import ReadStore, ReviewStore
@@ -126,7 +127,7 @@ def ask_in_page(question: ReviewQuestion) -> str:
         units = question.units
         expected = {one.proposal_id: expectation(one, units) for one in proposals}
         form = form_for(request, proposals, space, expected, page=link, notice=notice(request, told))
-        about = description(request, proposals, units)
+        about = description(request, proposals, units, space.present)
         get_run_logger().info("%s", about)
         return _pause(question, form.with_initial_data(description=about), run_id)
 
@@ -237,7 +238,12 @@ def expectation(proposal: Proposal, units: Mapping[str, str] | None = None) -> s
     return f": {told}" if told else ""
 
 
-def description(request: ReviewRequest, proposals: Sequence[Proposal], units: Mapping[str, str] | None = None) -> str:
+def description(
+    request: ReviewRequest,
+    proposals: Sequence[Proposal],
+    units: Mapping[str, str] | None = None,
+    present: Callable[[Configuration], Configuration] = dict,
+) -> str:
     """Say above the form what is asked and why."""
     first = notice(request, {(one.proposal_id, one.revision): one for one in proposals})
     lines = [f"**{first}**", ""] if first else []
@@ -245,7 +251,7 @@ def description(request: ReviewRequest, proposals: Sequence[Proposal], units: Ma
     for asked, proposal in zip(request.asked, proposals, strict=True):
         why = "; ".join(reason.text for reason in asked.reasons)
         values = ", ".join(
-            f"{name} {value if isinstance(value, str) else f'{value:.5g}'}" for name, value in proposal.configuration.items()
+            f"{name} {value if isinstance(value, str) else f'{value:.5g}'}" for name, value in present(proposal.configuration).items()
         )
         lines.append(f"- proposal {asked.number}: {values}{expectation(proposal, units)} — {why}")
     return "\n".join(lines)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.domain.events import EventKind
+from orchestrator.domain.stop import Advice
 from orchestrator.ports import StoredEvent
 
 
@@ -28,6 +29,12 @@ def adaptations(events: Iterable[StoredEvent]) -> tuple[Adaptation, ...]:
     """Read a campaign's adaptations in their order; where a campaign adapts no prior there is none."""
     details = (event.payload["details"] for event in events if event.kind == EventKind.ADAPTED)
     return tuple(_read(one) for one in details if "fit" in one)
+
+
+def advices(events: Iterable[StoredEvent]) -> tuple[Advice, ...]:
+    """Read what was said of further experiments, each time that something had been learned; nothing where nobody asked."""
+    details = (event.payload["details"] for event in events if event.kind == EventKind.ADAPTED)
+    return tuple(Advice.model_validate(one["advice"]) for one in details if "advice" in one)
 
 
 def _read(details: Mapping[str, Any]) -> Adaptation:

@@ -11,7 +11,7 @@ from plotly.subplots import make_subplots
 from flows.report.experiments import Comparison
 from flows.report.figures import WIDTH, finish, on_top
 from flows.report.quantities import axis_label, short_number, with_unit
-from orchestrator.domain.objective import Target
+from orchestrator.domain.objective import Measured
 
 _MOST_COLUMNS: Final = 3
 _ROW_HEIGHT: Final = 330
@@ -27,7 +27,7 @@ class Series:
     symbol: str = "circle"
 
 
-def compared(panels: Sequence[tuple[Target, Sequence[Series]]], *, legend: bool) -> Any:
+def compared(panels: Sequence[tuple[Measured, Sequence[Series]]], *, legend: bool) -> Any:
     """Draw results over predictions with their 90 % intervals, and the line on which they are equal."""
     columns = min(_MOST_COLUMNS, len(panels))
     rows = ceil(len(panels) / columns)
@@ -42,7 +42,7 @@ def compared(panels: Sequence[tuple[Target, Sequence[Series]]], *, legend: bool)
     return finish(figure, height=70 + _ROW_HEIGHT * rows, legend=legend, left_out=left_out)
 
 
-def _draw(figure: Any, target: Target, series: Series, *, width: float, legend: bool, where: dict[str, int]) -> int:
+def _draw(figure: Any, target: Measured, series: Series, *, width: float, legend: bool, where: dict[str, int]) -> int:
     """Draw one series; return how many points are left out."""
     if not series.pairs:
         return 0

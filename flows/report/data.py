@@ -13,6 +13,7 @@ from flows.report.values import ValueStory, value_stories
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, Measurement, Proposal, Reading, covered
 from orchestrator.domain.space import SearchSpace
+from orchestrator.domain.stop import Advice
 from orchestrator.domain.work import WorkAnswer
 from orchestrator.ports import Changes, StoredEvent
 
@@ -89,6 +90,8 @@ class ReportData(CampaignProgress):
     """What the prior brought; None for a campaign without one."""
     work: tuple[WorkAnswer, ...] = ()
     """What people answered to steps that waited for them."""
+    advices: tuple[Advice, ...] = ()
+    """What was said of further experiments, in the order in which it was said."""
 
     @property
     def model_seconds(self) -> float:
@@ -136,8 +139,8 @@ def assemble(
     """
     proposals = tuple(sorted(changes.proposals, key=lambda one: (one.number, one.revision)))
     measurements = newest_measurements(changes.measurements)
-    experiments = experiments_of(changes, objective, space.columns)
-    imported = imported_of(changes, objective, space.columns)
+    experiments = experiments_of(changes, objective, space)
+    imported = imported_of(changes, objective, space)
     stories = value_stories(changes.measurements, objective.units)
     spectra = tuple(spectrum for one in _leaders(experiments) for spectrum in spectra_of(one.index, readings(one.run.run_key)))
     known = (proposals, measurements, stories, spectra)

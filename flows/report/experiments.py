@@ -1,13 +1,15 @@
 """Experiments: attempts, proposals and results gathered from the ledger's tables, and how far they have come."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import accumulate, groupby
 from typing import Final
 
+from orchestrator.domain.front import covered_share, front
 from orchestrator.domain.lifecycle import ProposalStatus, RunStatus
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import NORMAL_90, ExperimentRun, Measurement, Prediction, Proposal, Provenance
+from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import Fault
 from orchestrator.history import mean_of
@@ -50,6 +52,15 @@ class Experiment:
     """By target; a target without an accepted measurement is absent."""
     score: float | None = None
     """Objective value, larger is better; None where a target is missing."""
+    kept: bool | None = None
+    """Whether its values keep all limits; None where there are none."""
+    absent: frozenset[str] = frozenset()
+    """Columns of parameters that are not there with what was carried out."""
+
+    @property
+    def may_be_best(self) -> bool:
+        """Whether it has an objective value and keeps all limits."""
+        return self.score is not None and self.kept is not False
 
     @property
     def run(self) -> ExperimentRun:
@@ -73,9 +84,9 @@ class Experiment:
 
     @property
     def configuration(self) -> Configuration:
-        """The measured configuration; where a column was not read back, the approved value."""
+        """The measured configuration; where a column was not read back, the approved value; without parameters that are absent."""
         known = {**self.approved.configuration, **self.run.measured}
-        return {column: known[column] for column in self.columns if column in known}
+        return {column: known[column] for column in self.columns if column in known and column not in self.absent}
 
     @property
     def predicted(self) -> Mapping[str, Prediction]:
@@ -84,6 +95,11 @@ class Experiment:
         if before.configuration == after.configuration or before.provenance.predicted != after.provenance.predicted:
             return after.provenance.predicted
         return {}
+
+    @property
+    def values(self) -> dict[str, float]:
+        """The accepted values by target."""
+        return {name: one.value for name, one in self.results.items()}
 
     @property
     def lab_seconds(self) -> float | None:
@@ -134,14 +150,40 @@ class CampaignProgress:
 
     @property
     def best(self) -> Experiment | None:
-        """The experiment with the highest objective value, imported ones included; the earliest of equals."""
-        return max((*self.scored, *(one for one in self.imported if one.score is not None)), key=_score, default=None)
+        """The experiment with the highest objective value that keeps all limits, imported ones included; the earliest of equals."""
+        return max((one for one in (*self.experiments, *self.imported) if one.may_be_best), key=_score, default=None)
 
     @property
     def best_so_far(self) -> tuple[tuple[int, float], ...]:
-        """Experiment number and best objective value up to it, one entry per experiment with a value."""
-        running = accumulate((_score(one) for one in self.scored), max)
-        return tuple((one.index, best) for one, best in zip(self.scored, running, strict=True))
+        """Experiment number and best objective value up to it, or the share of the hypervolume.
+
+        One entry per experiment with a value that keeps all limits.
+        """
+        if self.objective.kind == "pareto":
+            return tuple(self._covered())
+        counted = [one for one in self.experiments if one.may_be_best]
+        running = accumulate((_score(one) for one in counted), max)
+        return tuple((one.index, best) for one, best in zip(counted, running, strict=True))
+
+    def _covered(self) -> Iterator[tuple[int, float]]:
+        rows: dict[str, dict[str, float]] = {}
+        for one in self.scored:
+            rows[one.run.run_key] = one.values
+            rows = {key: rows[key] for key in front(self.objective, rows)}
+            yield one.index, covered_share(self.objective, rows.values()) or 0.0
+
+    @property
+    def front(self) -> tuple[Experiment, ...]:
+        """The experiments of a Pareto front, imported ones included, the best of the first target first; nothing for other objectives."""
+        if self.objective.kind != "pareto":
+            return ()
+        known = {one.run.run_key: one for one in (*self.experiments, *self.imported)}
+        return tuple(known[key] for key in front(self.objective, {key: one.values for key, one in known.items()}))
+
+    @property
+    def complete(self) -> int:
+        """How many experiments have a value of every target."""
+        return sum(all(name in one.results for name in self.objective.names) for one in self.experiments)
 
     @property
     def constant(self) -> tuple[str, ...]:
@@ -161,13 +203,13 @@ class CampaignProgress:
         )
 
 
-def experiments_of(changes: Changes, objective: Objective, columns: tuple[str, ...]) -> tuple[Experiment, ...]:
+def experiments_of(changes: Changes, objective: Objective, space: SearchSpace | None) -> tuple[Experiment, ...]:
     """Gather attempts, proposals and results into numbered experiments.
 
     Args:
         changes: Everything of the campaign, since sequence number 0.
         objective: The campaign's targets combined.
-        columns: Columns of the search space.
+        space: The search space; None where nobody asks for configurations.
 
     Raises:
         Fault: A run whose proposal is not among the changes.
@@ -177,15 +219,12 @@ def experiments_of(changes: Changes, objective: Objective, columns: tuple[str, .
     attempts: dict[str, list[ExperimentRun]] = {}
     for run in sorted((one for one in changes.runs if not one.is_imported), key=lambda one: (one.attempt, one.run_key)):
         attempts.setdefault(run.run_id, []).append(run)
-    found = [_experiment(tuple(runs), revisions, measured, columns, objective) for runs in attempts.values()]
+    found = [_experiment(tuple(runs), revisions, measured, space, objective) for runs in attempts.values()]
     found.sort(key=lambda one: (one.approved.number, one.run.replicate, one.run.run_id))
-    return tuple(
-        Experiment(index, one.attempts, one.proposed, one.approved, one.columns, one.results, one.score)
-        for index, one in enumerate(found, start=1)
-    )
+    return tuple(replace(one, index=index) for index, one in enumerate(found, start=1))
 
 
-def imported_of(changes: Changes, objective: Objective, columns: tuple[str, ...]) -> tuple[Experiment, ...]:
+def imported_of(changes: Changes, objective: Objective, space: SearchSpace) -> tuple[Experiment, ...]:
     """Gather experiments that were done elsewhere, in the order of their keys: without a number, and without a proposal of ours.
 
     What stands in the proposal's place says that: its number is 0, its policy `imported`, and its configuration the measured one.
@@ -203,8 +242,10 @@ def imported_of(changes: Changes, objective: Objective, columns: tuple[str, ...]
             provenance=Provenance(policy=run.source, as_of=0, seed=0, batch=0),
         )
         results = _results(measured.get(run.run_key, []))
-        score = objective.score_measured({target: result.value for target, result in results.items()})
-        found.append(Experiment(0, (run,), stand_in, stand_in, columns, results, score))
+        values = {target: result.value for target, result in results.items()}
+        score, kept = objective.score_measured(values), objective.keeps(values)
+        gone = space.absent_columns(run.measured)
+        found.append(Experiment(0, (run,), stand_in, stand_in, space.columns, results, score, kept, gone))
     return tuple(found)
 
 
@@ -228,7 +269,7 @@ def _experiment(
     attempts: tuple[ExperimentRun, ...],
     revisions: Mapping[tuple[str, int], Proposal],
     measured: Mapping[str, list[Measurement]],
-    columns: tuple[str, ...],
+    space: SearchSpace | None,
     objective: Objective,
 ) -> Experiment:
     run = attempts[-1]
@@ -238,8 +279,12 @@ def _experiment(
         raise Fault(f"run {run.run_key}: proposal {name} revision {revision} is not in the ledger's answer")
     first = next(revisions[(name, n)] for n in range(1, revision + 1) if (name, n) in revisions)
     results = _results([one for attempt in attempts for one in measured.get(attempt.run_key, ())])
-    score = objective.score_measured({target: result.value for target, result in results.items()})
-    return Experiment(0, attempts, first, approved, columns, results, score)
+    values = {target: result.value for target, result in results.items()}
+    score, kept = objective.score_measured(values), objective.keeps(values) if values else None
+    if space is None:
+        return Experiment(0, attempts, first, approved, (), results, score, kept)
+    gone = space.absent_columns({**approved.configuration, **run.measured})
+    return Experiment(0, attempts, first, approved, space.columns, results, score, kept, gone)
 
 
 def _results(accepted: list[Measurement]) -> dict[str, TargetResult]:

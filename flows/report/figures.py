@@ -14,9 +14,9 @@ from plotly.subplots import make_subplots
 from flows.report.colours import ACCENT, AMBER, GREEN, GRID, INK, RED
 from flows.report.data import ReportData
 from flows.report.experiments import Experiment
-from flows.report.quantities import axis_label, duration, objective_label, sign, with_unit
+from flows.report.quantities import attained_label, axis_label, duration, sign, with_unit
 from orchestrator.domain.lifecycle import RunStatus
-from orchestrator.domain.objective import Target
+from orchestrator.domain.objective import Measured
 from orchestrator.domain.records import NORMAL_90
 
 _What = TypeVar("_What")
@@ -94,7 +94,7 @@ def hover(data: ReportData, experiment: Experiment) -> str:
     lines += [f"{escape(column)} = {escape(with_unit(value, units.get(column, '')))}" for column, value in values]
     lines += [
         f"{escape(target.name)}: {with_unit(experiment.results[target.name].value, target.unit)}"
-        for target in data.objective.targets
+        for target in data.objective.measured
         if target.name in experiment.results
     ]
     return "<br>".join(lines)
@@ -124,8 +124,12 @@ def _spots(values: Sequence[Any], pixels: float) -> list[Any]:
 def progress(data: ReportData) -> Any:
     """Draw the objective over the experiments, the best so far, and where there was none."""
     figure, factor = go.Figure(), sign(data.objective)
-    points = [(one.index, factor * (one.score or 0.0), one.index) for one in data.scored]
+    points = [(one.index, factor * (one.score or 0.0), one) for one in data.scored]
+    if data.objective.kind == "pareto":
+        covered = dict(data.best_so_far)
+        points = [(one.index, covered[one.index], one) for one in data.scored]
     shown = on_top(points, width=WIDTH, height=PROGRESS_HEIGHT)
+    attained = "hypervolume" if data.objective.kind == "pareto" else "objective"
     best = data.best_so_far
     figure.add_scatter(
         x=[index for index, _ in best],
@@ -135,19 +139,25 @@ def progress(data: ReportData) -> Any:
         name="best so far",
         hoverinfo="skip",
     )
-    figure.add_scatter(
-        x=[x for x, _, _ in shown],
-        y=[y for _, y, _ in shown],
-        mode="markers",
-        marker={"color": ACCENT, "size": 9},
-        name="measured",
-        meta=[index for _, _, index in shown],
-        hovertemplate="%{customdata}<br>objective %{y:.4g}<extra></extra>",
-    )
+    _mark_measured(figure, [point for point in shown if point[2].may_be_best], attained, name="measured")
+    if violating := [point for point in shown if not point[2].may_be_best]:
+        _mark_measured(figure, violating, attained, name="measured, limits not kept", symbol="circle-open")
     _mark_unsuccessful(figure, data, floor=_floor([y for _, y, _ in points]))
-    figure.update_yaxes(title_text=escape(objective_label(data.objective)))
+    figure.update_yaxes(title_text=escape(attained_label(data.objective)))
     number_axis(figure, data)
     return finish(figure, height=PROGRESS_HEIGHT, left_out=len(points) - len(shown))
+
+
+def _mark_measured(figure: Any, points: Sequence[tuple[int, float, Experiment]], attained: str, *, name: str, **marker: str) -> None:
+    figure.add_scatter(
+        x=[x for x, _, _ in points],
+        y=[y for _, y, _ in points],
+        mode="markers",
+        marker={"color": ACCENT, "size": 9, **marker},
+        name=name,
+        meta=[one.index for _, _, one in points],
+        hovertemplate=f"%{{customdata}}<br>{attained} %{{y:.4g}}<extra></extra>",
+    )
 
 
 def _floor(values: Sequence[float]) -> float:
@@ -176,14 +186,14 @@ def _mark_unsuccessful(figure: Any, data: ReportData, *, floor: float) -> None:
 
 def targets(data: ReportData) -> Any:
     """Draw each target over the experiments, with 90 % intervals and the tolerance of a match."""
-    rows = len(data.objective.targets)
+    rows = len(data.objective.measured)
     figure = make_subplots(rows, 1, shared_xaxes=True, vertical_spacing=0.16 / rows)
-    left_out = sum(_draw_target(figure, data, target, row) for row, target in enumerate(data.objective.targets, start=1))
+    left_out = sum(_draw_target(figure, data, target, row) for row, target in enumerate(data.objective.measured, start=1))
     number_axis(figure, data, row=rows, col=1)
     return finish(figure, height=90 + TARGET_HEIGHT * rows, legend=False, left_out=left_out)
 
 
-def _draw_target(figure: Any, data: ReportData, target: Target, row: int) -> int:
+def _draw_target(figure: Any, data: ReportData, target: Measured, row: int) -> int:
     """Draw one target; return how many points are left out."""
     found = {one.index: one.results[target.name] for one in data.experiments if target.name in one.results}
     shown = on_top([(index, result.value, index) for index, result in found.items()], width=WIDTH, height=TARGET_HEIGHT)
@@ -198,10 +208,14 @@ def _draw_target(figure: Any, data: ReportData, target: Target, row: int) -> int
         row=row,
         col=1,
     )
-    if target.value is not None and target.tolerance is not None:
-        low, high = target.value - target.tolerance, target.value + target.tolerance
+    low, high = target.band
+    limit = data.objective.limit_on(target.name)
+    if limit is not target and low is not None and high is not None:
         figure.add_hrect(y0=low, y1=high, fillcolor=GREEN, opacity=0.16, line_width=0, layer="below", row=row, col=1)
-        figure.add_hline(y=target.value, line={"color": GREEN, "dash": "dot", "width": 1.5}, row=row, col=1)
+        figure.add_hline(y=(low + high) / 2, line={"color": GREEN, "dash": "dot", "width": 1.5}, row=row, col=1)
+    for end in limit.band if limit is not None else ():
+        if end is not None:
+            figure.add_hline(y=end, line={"color": RED, "dash": "dash", "width": 1.5}, row=row, col=1)
     figure.update_yaxes(title_text=escape(axis_label(target.name, target.unit)), row=row, col=1)
     return len(found) - len(shown)
 

@@ -9,11 +9,14 @@ from typing import Final
 
 from flows.report.quantities import axis_label
 from flows.report.svg import best_so_far_markdown
+from orchestrator.attained import attained_line, front_lines
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import ExperimentRun
 from orchestrator.domain.review import ReviewRequest
+from orchestrator.domain.values import Configuration
 from orchestrator.history import History, best
+from orchestrator.summary import NONE_KEPT
 
 _BAR: Final = 20
 """Characters of the progress bar."""
@@ -33,6 +36,8 @@ class Shown:
     """Where its report is written."""
     describe: Callable[[], str]
     """Says in a line how far the campaign is, for the run's log."""
+    present: Callable[[Configuration], Configuration] = dict
+    """Leaves out of a configuration what is absent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,7 @@ def _progress_rows(history: History, budget: int) -> list[tuple[str, str]]:
         ("experiments", f"{'█' * full}{'░' * (_BAR - full)} {ended} of {budget}, {max(0, budget - ended)} left"),
         ("how they ended", ", ".join(f"{tally[one]} {one}" for one in RunStatus if one in tally and one.is_terminal) or "none yet"),
         ("in hand", ", ".join(f"{tally[one]} {one}" for one in RunStatus if one in tally and not one.is_terminal) or "nothing"),
+        *([] if history.campaign.advice is None else [("left to find", history.campaign.advice.line)]),
         ("waiting for a decision", ", ".join(_question(one) for one in history.open_requests) or "nothing"),
     ]
 
@@ -80,13 +86,17 @@ def _question(request: ReviewRequest) -> str:
 
 
 def _best(history: History, objective: Objective) -> list[str]:
+    if objective.kind != "utility":
+        lines = front_lines(history, objective, {}) if objective.kind == "pareto" else ()
+        return ["## So far", _text(attained_line(history, objective)), *(f"- {_text(line)}" for line in lines)]
     found = best(history, objective)
     if found is None:
-        return ["## Best so far", "No experiment has a complete measurement yet."]
+        limited = objective.outcomes and history.accepted
+        return ["## Best so far", f"{NONE_KEPT.capitalize()}." if limited else "No experiment has a complete measurement yet."]
     run, score = found
     measured = history.accepted[run.run_key]
     rows = [("objective", _number(score))]
-    rows += [(axis_label(target.name, target.unit), _number(measured.get(target.name))) for target in objective.targets]
+    rows += [(axis_label(target.name, target.unit), _number(measured.get(target.name))) for target in objective.measured]
     rows += [(column, _value(value)) for column, value in history.configuration_of(run).items()]
     return [f"## Best so far: {_called(history, run)}", _table(rows)]
 

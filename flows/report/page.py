@@ -3,22 +3,24 @@
 `flows/templates/report.html` says what stands where; here is what it is filled with.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from plotly.offline import get_plotlyjs
 
-from flows.report import colours, figures, tables, trust
+from flows.report import colours, figures, tables, trade_offs, trust
 from flows.report.comparisons import Series, compared
 from flows.report.data import ReportData
 from flows.report.experiments import TargetResult
 from flows.report.prior import label
-from flows.report.quantities import MISSING, axis_label, duration, objective_label, short_number, sign, with_uncertainty, with_unit
+from flows.report.quantities import MISSING, axis_label, duration, objective_label, percent, short_number, sign, with_uncertainty, with_unit
 from flows.report.slices import quantities, slices
+from flows.report.spending import spending
 from flows.templating import render
 from orchestrator.domain.lifecycle import RunStatus
-from orchestrator.domain.objective import Target
+from orchestrator.domain.objective import Measured, Target
+from orchestrator.summary import NONE_KEPT
 
 SECTIONS: Final = {
     "best": "Best so far",
@@ -26,6 +28,7 @@ SECTIONS: Final = {
     "slices": "Parameters",
     "calibration": "Predicted and measured",
     "prior": "What the prior brought",
+    "stopping": "What is left to find",
     "spectra": "Spectra",
     "runs": "Experiments",
     "imported": "Imported experiments",
@@ -33,6 +36,14 @@ SECTIONS: Final = {
     "failures": "What went wrong",
     "time": "Time",
 }
+_ATTAINED: Final = {"pareto": "Front", "explore": "What is known", "level": "What is known"}
+"""By kind of objective: what stands where others have a best experiment."""
+_SELDOM: Final[Mapping[str, Callable[[ReportData], Sequence[object]]]] = {
+    "stopping": lambda data: data.advices,
+    "imported": lambda data: data.imported,
+    "values": lambda data: data.stories,
+}
+"""Sections that most campaigns have nothing for, and what they show."""
 _SHARE_COLOURS: Final = (colours.ACCENT, colours.AMBER, "#c3ccd5")
 
 
@@ -42,23 +53,27 @@ def render_report(data: ReportData) -> str:
     return render(
         "report.html",
         data=data,
-        sections={anchor: title for anchor, title in SECTIONS.items() if anchor not in _absent(data)},
+        sections={anchor: title for anchor, title in _sections(data).items() if anchor not in _absent(data)},
         plotly=get_plotlyjs(),
         hovers={one.index: figures.hover(data, one) for one in data.experiments},
         figures=figures,
         trust=trust,
+        trade_offs=trade_offs,
         simulated=context.simulated,
         head=context.head,
         made=_moment(context.made),
         cards=_cards(data),
         campaign=_campaign(data),
-        aims=[(target.name, _aim(target, alone=len(data.objective.targets) == 1)) for target in data.objective.targets],
+        aims=_aims(data),
         best=_best(data),
+        no_best=_no_best(data),
+        spending=spending(data),
         measured=any(one.results for one in data.experiments),
         slices=_slices(data),
         coverage=_coverage(data),
         calibration=_calibration(data),
         prior_label=None if story is None else label({"name": story.name, "origin": story.origin}, simulated_lab=context.simulated),
+        advices=tables.advice_rows(data),
         heads=tables.experiment_heads(data),
         rows=tables.experiment_rows(data),
         imported_heads=tables.imported_heads(data),
@@ -70,23 +85,38 @@ def render_report(data: ReportData) -> str:
     )
 
 
+def _sections(data: ReportData) -> dict[str, str]:
+    return {**SECTIONS, "best": _ATTAINED.get(data.objective.kind, SECTIONS["best"])}
+
+
 def _absent(data: ReportData) -> set[str]:
     """Return the sections that most campaigns have nothing for."""
-    return {name for name, content in (("imported", data.imported), ("values", data.stories)) if not content}
+    return {name for name, content in _SELDOM.items() if not content(data)}
 
 
 def _cards(data: ReportData) -> list[tuple[str, str]]:
-    best = data.best
-    found = MISSING if best is None else short_number(sign(data.objective) * (best.score or 0.0))
     used, budget = len(data.ended), data.circumstances.budget
     return [
-        (found, f"best {objective_label(data.objective)}" + (f", {best.name}" if best else "")),
+        _attained(data),
         (f"{used}" if budget is None else f"{used} of {budget}", "experiments ended"),
-        (f"{len(data.scored)}", "measured in full"),
+        (f"{data.complete}", "measured in full"),
         (f"{len(data.with_status(RunStatus.INFEASIBLE))}", "infeasible (the recipe's fault)"),
         (f"{len(data.with_status(RunStatus.FAILED, RunStatus.ABORTED, RunStatus.UNKNOWN))}", "failed, aborted or unknown"),
         (duration(data.circumstances.process.seconds), "wall time"),
     ]
+
+
+def _attained(data: ReportData) -> tuple[str, str]:
+    """Return the card of what is attained: a number, and what it is."""
+    if data.objective.kind == "pareto":
+        share = data.best_so_far[-1][1] if data.best_so_far else None
+        return short_number(share), f"hypervolume, front of {len(data.front)}"
+    if not data.objective.ranked:
+        found, (target, *_) = trade_offs.known(data), data.objective.targets
+        return with_unit(found[-1][1]["sd"][target.name], target.unit) if found else MISSING, f"mean sd {target.name}"
+    best = data.best
+    shown = MISSING if best is None else short_number(sign(data.objective) * (best.score or 0.0))
+    return shown, f"best {objective_label(data.objective)}" + (f", {best.name}" if best else "")
 
 
 def _campaign(data: ReportData) -> list[tuple[str, str]]:
@@ -97,6 +127,12 @@ def _campaign(data: ReportData) -> list[tuple[str, str]]:
         ("last event", _moment(process.ended)),
         ("lab clock", "real time" if process.rate == 1 else f"{short_number(process.rate)} lab seconds per second"),
     ]
+
+
+def _aims(data: ReportData) -> list[tuple[str, str]]:
+    targets, outcomes = data.objective.targets, data.objective.outcomes
+    limits = [(one.name, f"keep {one.shown}, with a chance of {percent(one.probability)}") for one in outcomes]
+    return [*((target.name, _aim(target, alone=len(targets) == 1)) for target in targets), *limits]
 
 
 def _aim(target: Target, *, alone: bool) -> str:
@@ -119,17 +155,19 @@ def _best(data: ReportData) -> dict[str, Any] | None:
     return {
         "name": best.name,
         "configuration": [(column, with_unit(value, units.get(column, ""))) for column, value in best.configuration.items()],
-        "results": [
-            (target.name, _result(target, best.results[target.name])) for target in data.objective.targets if target.name in best.results
-        ],
+        "results": [(one.name, _result(one, best.results[one.name])) for one in data.objective.measured if one.name in best.results],
     }
 
 
-def _result(target: Target, result: TargetResult) -> str:
+def _no_best(data: ReportData) -> str:
+    limited = data.objective.outcomes and data.scored
+    return f"{NONE_KEPT.capitalize()}." if limited else "No experiment has a value of every target yet."
+
+
+def _result(target: Measured, result: TargetResult) -> str:
     text = with_uncertainty(result.value, result.half_width)
     unit = with_unit(result.value, target.unit).partition(" ")[2]
-    within = {True: ", within tolerance", False: ", outside tolerance", None: ""}[target.within(result.value)]
-    return f"{text} {unit}".strip() + within
+    return f"{text} {unit}".strip() + target.judged(result.value)
 
 
 def _slices(data: ReportData) -> Iterator[tuple[int, str, Any]]:
@@ -142,7 +180,7 @@ def _slices(data: ReportData) -> Iterator[tuple[int, str, Any]]:
 def _calibration(data: ReportData) -> Any:
     """Draw results over predictions; None where there are none."""
     panels = []
-    for target in data.objective.targets:
+    for target in data.objective.measured:
         if pairs := data.comparisons(target.name):
             inside, outside = ([pair for pair in pairs if pair.inside is side] for side in (True, False))
             panels.append((target, (Series("inside", colours.ACCENT, inside), Series("outside", colours.RED, outside, "diamond"))))
@@ -150,7 +188,7 @@ def _calibration(data: ReportData) -> Any:
 
 
 def _coverage(data: ReportData) -> list[tuple[str, str]]:
-    shown = [target for target in data.objective.targets if data.comparisons(target.name)]
+    shown = [target for target in data.objective.measured if data.comparisons(target.name)]
     return [(axis_label(target.name, target.unit), figures.coverage(data, target.name)) for target in shown]
 
 

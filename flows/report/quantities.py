@@ -1,8 +1,8 @@
 """Numbers as people read them: sensible digits, units, durations."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from math import floor, isfinite, log10
-from typing import Final
+from typing import Any, Final
 
 from orchestrator.domain.objective import Objective, Target
 
@@ -10,6 +10,8 @@ MISSING: Final = "–"
 """Shown where there is no value."""
 MANY_DECADES: Final = 1e-2
 """Smallest over largest value of a column below which fixed decimals would lose digits that matter."""
+_RARE: Final = 0.005
+"""Chances below it, or so near to one, are told as such: they rest on draws."""
 _UNITS: Final = {"degC": "°C", "delta_degC": "°C", "degF": "°F", "percent": "%", "dimensionless": "", "1": ""}
 
 
@@ -86,6 +88,17 @@ def duration(seconds: float | None) -> str:
     return f"{hours // 24} d {hours % 24} h"
 
 
+def percent(share: float) -> str:
+    """Write a chance; never as certain what draws cannot make certain."""
+    return "< 1 %" if share < _RARE else "> 99 %" if share > 1 - _RARE else f"{100 * share:.0f} %"
+
+
+def chance_to_keep(kept: Mapping[str, Any]) -> str:
+    """Write the chance to keep all limits; where there are several, behind it that of each."""
+    limits = ", ".join(f"{name} {percent(chance)}" for name, chance in kept["limits"].items())
+    return f"{percent(kept['probability'])}{f' ({limits})' if len(kept['limits']) > 1 else ''}"
+
+
 def alone(objective: Objective) -> Target | None:
     """Return the target that is itself the objective: the only one, and on no common scale."""
     first, *more = objective.targets
@@ -96,6 +109,16 @@ def objective_label(objective: Objective) -> str:
     """Name the objective's axis: the target itself where it is the objective."""
     single = alone(objective)
     return "objective" if single is None else axis_label(single.name, single.unit)
+
+
+def attained_label(objective: Objective) -> str:
+    """Name the axis of what is attained."""
+    return "hypervolume" if objective.kind == "pareto" else objective_label(objective)
+
+
+def scored_apart(objective: Objective) -> bool:
+    """Say whether there is an objective value beside those of the targets."""
+    return objective.ranked and alone(objective) is None
 
 
 def sign(objective: Objective) -> float:

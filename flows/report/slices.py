@@ -13,6 +13,7 @@ from flows.report.data import ReportData
 from flows.report.experiments import Experiment
 from flows.report.figures import LIGHT_TO_DARK, ROW_HEIGHT, WIDTH, finish, on_top
 from flows.report.quantities import alone, axis_label, objective_label, sign
+from orchestrator.domain.objective import Measured
 
 _MOST_COLUMNS: Final = 4
 _JITTER: Final = 0.28
@@ -30,7 +31,7 @@ class Quantity:
     label: str
     value: Callable[[Experiment], float | None]
     band: tuple[float, float] | None = None
-    """Tolerance of a match, in the target's unit."""
+    """Tolerance of a match, or what a limit with two ends leaves, in the quantity's unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +46,18 @@ class Panel:
 
 
 def quantities(data: ReportData) -> tuple[Quantity, ...]:
-    """Return the objective and, where they differ from it, the targets."""
+    """Return the objective, where there is a best, and all that is measured where it differs from it."""
     factor = sign(data.objective)
+    if not data.objective.ranked:
+        return tuple(_measured_quantity(one) for one in data.objective.measured)
     combined = Quantity(objective_label(data.objective), lambda one: None if one.score is None else factor * one.score)
-    if alone(data.objective) is not None:
-        return (combined,)
-    return (combined, *(_target_quantity(data, position) for position in range(len(data.objective.targets))))
+    shown = data.objective.measured if alone(data.objective) is None else data.objective.measured[1:]
+    return (combined, *(_measured_quantity(one) for one in shown))
 
 
-def _target_quantity(data: ReportData, position: int) -> Quantity:
-    target = data.objective.targets[position]
-    band = None
-    if target.value is not None and target.tolerance is not None:
-        band = (target.value - target.tolerance, target.value + target.tolerance)
+def _measured_quantity(target: Measured) -> Quantity:
+    low, high = target.band
+    band = None if low is None or high is None else (low, high)
 
     def value(experiment: Experiment) -> float | None:
         return experiment.results[target.name].value if target.name in experiment.results else None

@@ -6,7 +6,7 @@ whole page, so numbers are cleaned and rounded here. A picture is drawn after ea
 """
 
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil, floor, isfinite, log10
@@ -14,13 +14,14 @@ from typing import Any, Final
 
 from flows.report import colours
 from flows.report.experiments import CampaignProgress, experiments_of
-from flows.report.quantities import axis_label, objective_label, short_number, sign
+from flows.report.quantities import attained_label, axis_label, chance_to_keep, short_number, sign
 from flows.templating import render
 from orchestrator.domain.lifecycle import RunStatus
-from orchestrator.domain.objective import Objective, Target
+from orchestrator.domain.objective import Measured, Objective, Outcome
 from orchestrator.domain.records import Proposal
+from orchestrator.domain.values import Configuration
 from orchestrator.history import History
-from orchestrator.ports import Changes
+from orchestrator.ports import KEPT, Changes
 
 _WIDTH: Final = 700
 """Pixels; what an artifact's page shows without scaling."""
@@ -57,24 +58,37 @@ def best_so_far_svg(data: CampaignProgress) -> str:
     """Draw the objective and the best so far over the experiments; failures are marked on the bottom edge."""
     factor = sign(data.objective)
     points = [(float(one.index), factor * (one.score or 0.0)) for one in data.scored]
+    if data.objective.kind == "pareto":
+        points = [(float(index), value) for index, value in data.best_so_far]
     line = [(float(index), factor * value) for index, value in data.best_so_far]
     infeasible = [(float(one.index), colours.AMBER) for one in data.with_status(RunStatus.INFEASIBLE)]
     failed = [(float(one.index), colours.RED) for one in data.with_status(RunStatus.FAILED, RunStatus.ABORTED, RunStatus.UNKNOWN)]
-    title = f"{objective_label(data.objective)}: best so far"
+    title = f"{attained_label(data.objective)}: best so far"
     return _picture([_Panel(title, points, line, crosses=[*infeasible, *failed])], last=len(data.experiments))
 
 
 def targets_svg(data: CampaignProgress) -> str:
-    """Draw each target over the experiments, with the tolerance of a match shaded."""
-    return _picture([_target_panel(data, target) for target in data.objective.targets], last=len(data.experiments))
+    """Draw each measured quantity over the experiments, with the tolerance of a match, or what a limit leaves, shaded."""
+    return _picture([_target_panel(data, one) for one in data.objective.measured], last=len(data.experiments))
 
 
-def _target_panel(data: CampaignProgress, target: Target) -> _Panel:
+def _target_panel(data: CampaignProgress, target: Measured) -> _Panel:
     points = [(float(one.index), one.results[target.name].value) for one in data.experiments if target.name in one.results]
-    band = None
-    if target.value is not None and target.tolerance is not None:
-        band = (target.value - target.tolerance, target.value + target.tolerance)
-    return _Panel(axis_label(target.name, target.unit), points, band=band)
+    band = target.band if target.band != (None, None) else _left_by(data.objective.limit_on(target.name))
+    return _Panel(axis_label(target.name, target.unit), points, band=_drawn_band(band, [y for _, y in points]))
+
+
+def _left_by(limit: Outcome | None) -> tuple[float | None, float | None]:
+    return (None, None) if limit is None else limit.band
+
+
+def _drawn_band(band: tuple[float | None, float | None], values: Sequence[float]) -> tuple[float, float] | None:
+    """Return what is shaded: an open side reaches as far as the values do."""
+    low, high = band
+    if low is None and high is None:
+        return None
+    ends = [*values, *(one for one in band if one is not None)]
+    return (min(ends) if low is None else low, max(ends) if high is None else high)
 
 
 def markdown_image(svg: str, *, alt: str) -> str:
@@ -86,11 +100,15 @@ def markdown_image(svg: str, *, alt: str) -> str:
 def progress_markdown(history: History, objective: Objective) -> str:
     """Return the best so far and the targets as a markdown page of two pictures."""
     data = _progress(history, objective)
+    if not objective.ranked:
+        return markdown_image(targets_svg(data), alt="targets")
     return "\n\n".join((markdown_image(best_so_far_svg(data), alt="best so far"), markdown_image(targets_svg(data), alt="targets")))
 
 
 def best_so_far_markdown(history: History, objective: Objective) -> str:
-    """Return the best so far as a markdown picture."""
+    """Return the best so far as a markdown picture; the targets where nothing is best."""
+    if not objective.ranked:
+        return progress_markdown(history, objective)
     return markdown_image(best_so_far_svg(_progress(history, objective)), alt="best so far")
 
 
@@ -98,29 +116,39 @@ def _progress(history: History, objective: Objective) -> CampaignProgress:
     changes = Changes(
         history.seq, history.campaign, tuple(history.proposals.values()), tuple(history.runs.values()), tuple(history.measurements.values())
     )
-    return CampaignProgress(objective, experiments_of(changes, objective, ()))
+    return CampaignProgress(objective, experiments_of(changes, objective, None))
 
 
-def proposal_rows(history: History, objective: Objective, *, units: Mapping[str, str] | None = None) -> list[dict[str, str | float | None]]:
+def proposal_rows(
+    history: History,
+    objective: Objective,
+    *,
+    units: Mapping[str, str] | None = None,
+    present: Callable[[Configuration], Configuration] = dict,
+) -> list[dict[str, str | float | None]]:
     """Return one table row per proposal's newest revision: rounded, None where a value is missing or not finite.
 
     Args:
         history: The campaign so far.
         objective: The targets whose predictions are shown.
         units: Unit by column of the search space, for the heads.
+        present: Leaves out of a configuration what is absent.
     """
     columns = dict.fromkeys(column for one in history.newest() for column in one.configuration)
     heads = {column: axis_label(column, (units or {}).get(column, "")) for column in columns}
-    return [_row(one, heads, objective) for one in history.newest()]
+    return [_row(one, present(one.configuration), heads, objective) for one in history.newest()]
 
 
-def _row(proposal: Proposal, heads: Mapping[str, str], objective: Objective) -> dict[str, str | float | None]:
+def _row(proposal: Proposal, there: Configuration, heads: Mapping[str, str], objective: Objective) -> dict[str, str | float | None]:
     row: dict[str, str | float | None] = {"proposal": f"{proposal.number} rev. {proposal.revision}", "state": str(proposal.status)}
-    row |= {head: _entry(proposal.configuration.get(column)) for column, head in heads.items()}
-    for target in objective.targets:
+    row |= {head: _entry(there.get(column)) for column, head in heads.items()}
+    for target in objective.measured:
         predicted = proposal.provenance.predicted.get(target.name)
         row[f"predicted {axis_label(target.name, target.unit)}"] = _entry(predicted.mean if predicted else None)
         row[f"90 % interval {target.name}"] = f"{predicted.low:.4g} to {predicted.high:.4g}" if predicted else None
+    if objective.outcomes:
+        kept = proposal.provenance.details.get(KEPT)
+        row["chance to keep the limits"] = chance_to_keep(kept) if kept else None
     row["policy"] = proposal.provenance.policy
     return row
 

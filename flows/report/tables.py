@@ -5,9 +5,22 @@ from dataclasses import dataclass
 
 from flows.report.data import ReportData
 from flows.report.experiments import Experiment
-from flows.report.quantities import MISSING, alone, axis_label, cell, column_format, duration, with_uncertainty, with_unit
+from flows.report.quantities import (
+    MISSING,
+    axis_label,
+    cell,
+    chance_to_keep,
+    column_format,
+    duration,
+    scored_apart,
+    with_uncertainty,
+    with_unit,
+)
 from orchestrator.domain.lifecycle import AnswerStatus, MeasurementStatus, ProposalStatus, RunStatus
 from orchestrator.domain.records import ExperimentRun, Proposal, Step
+from orchestrator.domain.stop import percent
+from orchestrator.ports import KEPT
+from orchestrator.summary import kept_word
 
 _Value = float | str | None
 """One entry of a layer; None where the layer does not have it."""
@@ -57,18 +70,19 @@ def experiment_heads(data: ReportData) -> list[tuple[str, str]]:
     """Return label and class of each column of the table of experiments."""
     units = data.space.units
     numeric = [axis_label(column, units.get(column, "")) for column in data.space.columns]
-    numeric += [axis_label(target.name, target.unit) for target in data.objective.targets]
-    numeric += [] if alone(data.objective) else ["objective"]
+    numeric += [axis_label(target.name, target.unit) for target in data.objective.measured]
+    numeric += ["objective"] if scored_apart(data.objective) else []
+    numeric += ["limits"] if data.objective.outcomes else []
     return [*((text, "") for text in ("#", "proposal", "state")), *((text, "n") for text in numeric)]
 
 
 def experiment_rows(data: ReportData) -> Iterator[RunRow]:
     """Yield one row per experiment."""
-    best = data.best
+    leading = data.front if data.objective.kind == "pareto" else (data.best,)
     formats = {column: column_format(one.configuration.get(column) for one in data.experiments) for column in data.space.columns}
     for one in data.experiments:
         cells = tuple(_cells(data, one, formats))
-        yield RunRow(one is best, cells, one.run, _facts(data, one), _layers(data, one), one.attempts)
+        yield RunRow(one in leading, cells, one.run, _facts(data, one), _layers(data, one), one.attempts)
 
 
 def imported_heads(data: ReportData) -> list[str]:
@@ -101,12 +115,15 @@ def _cells(data: ReportData, experiment: Experiment, formats: Mapping[str, Calla
     for column in data.space.columns:
         value = experiment.configuration.get(column)
         yield RunCell(formats[column](value), value)
-    for target in data.objective.targets:
+    for target in data.objective.measured:
         result = experiment.results.get(target.name)
         shown = MISSING if result is None else with_uncertainty(result.value, result.half_width)
         yield RunCell(shown, None if result is None else result.value)
-    if alone(data.objective) is None:
+    if scored_apart(data.objective):
         yield RunCell(MISSING if experiment.score is None else f"{experiment.score:.4f}", experiment.score)
+    if data.objective.outcomes:
+        kept = MISSING if experiment.kept is None else kept_word(experiment.kept)
+        yield RunCell(kept, kept)
 
 
 def _facts(data: ReportData, experiment: Experiment) -> list[tuple[str, str]]:
@@ -116,9 +133,16 @@ def _facts(data: ReportData, experiment: Experiment) -> list[tuple[str, str]]:
         ("decided by", (approved.decided_by or MISSING) + (f": {approved.reason}" if approved.reason else "")),
         ("approved content", approved.content_hash),
         ("position", run.position or MISSING),
+        *_chances(approved),
         ("duration", f"{duration(experiment.lab_seconds)} lab, {duration(_wall(data, experiment))} wall"),
         *_work(data, experiment),
     ]
+
+
+def _chances(approved: Proposal) -> Iterator[tuple[str, str]]:
+    """Yield how likely the limits seemed to be kept, where anybody computed it."""
+    if (kept := approved.provenance.details.get(KEPT)) is not None:
+        yield "chance to keep the limits", chance_to_keep(kept)
 
 
 def _work(data: ReportData, experiment: Experiment) -> Iterator[tuple[str, str]]:
@@ -145,10 +169,12 @@ def _layers(data: ReportData, experiment: Experiment) -> list[_Layer]:
     """Return proposed, approved, commanded and measured values side by side; what differs from the layer before is marked."""
     units = data.space.units
     run, before, after = experiment.run, experiment.proposed, experiment.approved
+    proposed, approved = (data.space.present(one.configuration) for one in (before, after))
+    measured = {column: value for column, value in run.measured.items() if column not in experiment.absent}
     rows = [
-        _layer(axis_label(column, units.get(column, "")), before.configuration.get(column), approved, None, run.measured.get(column))
+        _layer(axis_label(column, units.get(column, "")), proposed.get(column), approved.get(column), None, measured.get(column))
         for column in data.space.columns
-        if (approved := after.configuration.get(column)) is not None or column in run.measured
+        if after.configuration.get(column) is not None or column in run.measured
     ]
     first, second = _planned(before.steps), _planned(after.steps)
     step_units = {f"{step.do}.{name}": unit for step in after.steps for name, unit in step.units.items()}
@@ -173,6 +199,11 @@ def _planned(steps: Sequence[Step]) -> dict[str, float | str]:
     return {f"{step.do}.{name}": value for step in steps if step.instrument for name, value in step.arguments.items()}
 
 
+def advice_rows(data: ReportData) -> list[tuple[str, ...]]:
+    """Return a row for each time that something was said of further experiments: measured, chance, expected, interval."""
+    return [(str(one.measured), percent(one.chance), f"{one.expected:.2g}", f"{one.low:.2g} to {one.high:.2g}") for one in data.advices]
+
+
 def unsuccessful(data: ReportData) -> list[Unsuccessful]:
     """Return everything that did not end well."""
     return [*_failed_attempts(data), *_doubted(data), *_not_approved(data.proposals)]
@@ -187,7 +218,7 @@ def _failed_attempts(data: ReportData) -> Iterator[Unsuccessful]:
 
 def _doubted(data: ReportData) -> Iterator[Unsuccessful]:
     names = {run.run_key: one.name for one in (*data.experiments, *data.imported) for run in one.attempts}
-    units = {target.name: target.unit for target in data.objective.targets}
+    units = data.objective.units
     for one in data.measurements:
         if one.status is not MeasurementStatus.ACCEPTED:
             value = "without a value" if one.value is None else f"= {with_unit(one.value, units.get(one.target, ''))}"

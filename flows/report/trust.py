@@ -19,7 +19,7 @@ WITHOUT: str = "#8a96a3"
 def comparison(data: ReportData, story: PriorStory) -> list[tuple[str, ...]]:
     """Return errors, intervals and log densities with and without the prior."""
     rows: list[tuple[str, ...]] = []
-    for target in data.objective.targets:
+    for target in data.objective.measured:
         pairs = story.pairs.get(target.name, ())
         for name, some in (("with the prior", [one.with_prior for one in pairs]), ("without", [one.without for one in pairs])):
             if some:
@@ -32,7 +32,7 @@ def comparison(data: ReportData, story: PriorStory) -> list[tuple[str, ...]]:
 def trust(data: ReportData, story: PriorStory) -> Any:
     """Draw the trust in the prior over the experiments; diamonds mark where another component took the lead."""
     figure = go.Figure()
-    for target, colour in zip(data.objective.targets, figures.CURVES * len(data.objective.targets), strict=False):
+    for target, colour in zip(data.objective.measured, figures.CURVES * len(data.objective.measured), strict=False):
         some = [one for one in story.adapted if target.name in one.trust]
         if some:
             figure.add_scatter(
@@ -58,7 +58,7 @@ def predictions(data: ReportData, story: PriorStory) -> Any:
                 Series("with the prior", ACCENT, [one.with_prior for one in story.pairs[target.name]]),
             ),
         )
-        for target in data.objective.targets
+        for target in data.objective.measured
         if target.name in story.pairs
     ]
     return compared(panels, legend=True)

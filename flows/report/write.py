@@ -6,6 +6,7 @@ from pathlib import Path
 
 from flows.plans.lab import Lab
 from flows.plans.snapshots import files_of
+from flows.report.adaptations import advices
 from flows.report.data import Circumstances, assemble, process_of
 from flows.report.files import write_atomically
 from flows.report.page import render_report
@@ -49,5 +50,5 @@ def report_of(store: ReadStore, record: CampaignRecord, *, simulated: bool) -> s
         notes={**({} if prior is None else {"prior": label(prior, simulated_lab=simulated)}), **record.snapshot.get("stand_ins", {})},
     )
     data = assemble(store.changes(record.name), space, objective, store.readings, circumstances)
-    data = replace(data, prior=prior_story(prior, events, data.experiments, objective))
+    data = replace(data, prior=prior_story(prior, events, data.experiments, objective), advices=advices(events))
     return render_report(data)

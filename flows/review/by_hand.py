@@ -100,6 +100,7 @@ def proposal_by_hand(editor: Editor, values: Mapping[str, float | str], *, autho
     plan, history = editor.plan, editor.history
     if not author.strip():
         raise BadInput("a suggestion needs --by NAME")
+    values = plan.space.completed(values)
     if missing := [column for column in plan.space.columns if column not in values]:
         raise BadInput(f"a suggestion needs a value for each parameter; {', '.join(missing)} missing")
     times = plan.file.spec.campaign.replicates

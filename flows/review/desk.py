@@ -14,13 +14,13 @@ from flows.review.approvals import close_requests, proposed_again, queued_run, t
 from flows.review.by_hand import check_beside_batch, steps_by_hand
 from orchestrator.clock import Clock
 from orchestrator.domain.budget import Budget
-from orchestrator.domain.campaign import ReviewSpec
 from orchestrator.domain.distance import nearest
 from orchestrator.domain.events import BY_CAMPAIGN, BY_DEADLINE, Actor, EventKind
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import AnswerStatus, ProposalStatus, ReviewStatus
 from orchestrator.domain.records import ExperimentRun, Prediction, Proposal, Provenance
 from orchestrator.domain.review import Answer, Page, Reason, ReviewRequest
+from orchestrator.domain.review_rules import ReviewSpec
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration, canonical, digest
 from orchestrator.errors import BadInput, StoreError
@@ -186,7 +186,7 @@ class ReviewDesk:
         """
         if (changed := changes(proposal.binding, self.recipe.binding)) is not None:
             raise BadInput(f"what was shown has changed: {changed}")
-        values = {**proposal.configuration, **edits}
+        values = self.space.edited(proposal.configuration, edits)
         check_beside_batch(self.space, history, proposal, values)
         steps_by_hand(self.space, self.recipe, self.means, history, values, times=proposal.replicates)
         revised = self._revised(proposal, values)  # before it is predicted: what refuses is cheap

@@ -5,7 +5,7 @@ rendered from it and add nothing.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from typing import Any, Final
 
@@ -17,12 +17,13 @@ from flows.report.values import changed_values, outdated_lines
 from flows.review.pictures import effects_svg
 from models.inputs.encoding import Encoding
 from models.inputs.proximity import WEAK_EVIDENCE, nearest_measured
+from orchestrator.attained import attained_line, front_lines
 from orchestrator.domain.parameters import Parameter
 from orchestrator.domain.records import Prediction, Proposal, Step
 from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.values import Configuration, canonical
 from orchestrator.history import History, best, knowledge, observations
-from orchestrator.ports import FEASIBLE, Explanation, Outlook, Policy
+from orchestrator.ports import COST, FEASIBLE, Explanation, Outlook, Policy
 from orchestrator.review import Quantities, why_asked_again
 
 SCHEMA: Final = 1
@@ -58,9 +59,12 @@ class PageMaker:
             "batch": max(one.provenance.batch for one in proposals),
             "as_of": history.seq,
             "evidence": {"measured": measured, "weak": measured < WEAK_EVIDENCE},
-            "targets": [{"name": one.name, "unit": one.unit} for one in self.plan.objective.targets],
+            "targets": [{"name": one.name, "unit": one.unit} for one in self.plan.objective.measured],
+            **self._limits(),
             "alone": alone(self.plan.objective) is not None,
-            "best": self._best(history),
+            "best": self._best(history) if self.plan.objective.kind == "utility" else None,
+            **self._attained(history),
+            **({} if history.campaign.advice is None else {"advice": history.campaign.advice.line}),
             "since": self._since(history, proposals),
             "values": changed_values(history, self.plan.objective.units, last=_CHANGED),
             "model": self._model(proposals[0]),
@@ -81,12 +85,24 @@ class PageMaker:
     def _means(self, history: History) -> dict[str, str]:
         return {} if self.means is None else self.means.lines(history, self.plan.recipe.binding)
 
+    def _limits(self) -> dict[str, object]:
+        limits = [{"name": one.name, "shown": one.shown, "probability": one.probability} for one in self.plan.objective.outcomes]
+        return {"limits_on_outcomes": limits} if limits else {}
+
     def _best(self, history: History) -> dict[str, object] | None:
         found = best(history, self.plan.objective)
         if found is None:
             return None
         run, score = found
         return {"proposal": history.number_of(run), "objective": score, "values": dict(history.accepted[run.run_key])}
+
+    def _attained(self, history: History) -> dict[str, object]:
+        """Return what is attained where no single experiment is best; of a front what each experiment gave."""
+        objective = self.plan.objective
+        if objective.kind == "utility":
+            return {}
+        front = [*front_lines(history, objective, self.plan.space.units)] if objective.kind == "pareto" else []
+        return {"attained": attained_line(history, objective), "front": front}
 
     def _since(self, history: History, proposals: Sequence[Proposal]) -> list[str]:
         """Say what has happened since the batch before was proposed."""
@@ -120,7 +136,7 @@ class PageMaker:
     # ----------------------------------------------------------------- one proposal
 
     def _entry(self, history: History, proposal: Proposal, seen: "Seen") -> dict[str, object]:
-        found, explanation = seen.quantities, seen.explanation
+        found, explanation, there = seen.quantities, seen.explanation, self.plan.space.present(proposal.configuration)
         return {
             "proposal_id": proposal.proposal_id,
             "number": proposal.number,
@@ -129,7 +145,7 @@ class PageMaker:
             "author": proposal.author,
             "asked_again": why_asked_again(proposal, history.proposals),
             "columns": list(self.plan.space.columns),
-            "configuration": {column: proposal.configuration[column] for column in self.plan.space.columns},
+            "configuration": {column: there.get(column) for column in self.plan.space.columns},
             "parameters": [_described(one, self.plan.space.units) for one in self.plan.space.parameters],
             "expected": _expected(proposal.provenance.predicted, self.plan.objective.units),
             "objective": self._objective(seen.outlooks.get(_key(proposal.configuration))),
@@ -138,16 +154,18 @@ class PageMaker:
             "neighbours": self._neighbours(history, proposal.configuration),
             "explanation": None if explanation is None else self._explained(explanation, seen.outlooks),
             "effects_svg": None if explanation is None else effects_svg(explanation, self.plan.objective),
-            **{key: told for key, told in proposal.provenance.details.items() if key == FEASIBLE},
+            **{key: told for key, told in proposal.provenance.details.items() if key in (COST, FEASIBLE)},
         }
 
     def _objective(self, outlook: Outlook | None) -> dict[str, object] | None:
         """Return what is expected of the objective; where a target is the objective itself, its own line says that."""
         if outlook is None:
             return None
+        kept = {} if outlook.kept is None else {"kept": asdict(outlook.kept)}
         if alone(self.plan.objective) is not None:
-            return {"better": outlook.better}
-        return {"mean": outlook.mean, "low": outlook.low, "high": outlook.high, "better": outlook.better}
+            return {"better": outlook.better, **kept}
+        chance = {"joins" if self.plan.objective.kind == "pareto" else "better": outlook.better}
+        return {"mean": outlook.mean, "low": outlook.low, "high": outlook.high, **chance, **kept}
 
     def _explained(self, explanation: Explanation, outlooks: Mapping[str, Outlook]) -> dict[str, object]:
         return {
@@ -157,7 +175,7 @@ class PageMaker:
             "exploit": explanation.exploit,
             "alternatives": [
                 {
-                    "configuration": dict(one.configuration),
+                    "configuration": self.plan.space.present(one.configuration),
                     "acquisition": one.acquisition,
                     "expected": _expected(one.predicted, self.plan.objective.units),
                     "objective": self._objective(outlooks.get(_key(one.configuration))),
@@ -173,7 +191,11 @@ class PageMaker:
         encoding = Encoding(self.plan.space)
         near = nearest_measured(encoding.encode([configuration])[0], encoding.encode([one.configuration for one in known]), encoding)
         return [
-            {"distance": distance, "configuration": dict(known[index].configuration), "values": dict(known[index].values)}
+            {
+                "distance": distance,
+                "configuration": self.plan.space.present(known[index].configuration),
+                "values": dict(known[index].values),
+            }
             for index, distance in zip(near.indices, near.distances, strict=True)
         ]
 

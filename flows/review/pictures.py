@@ -19,7 +19,7 @@ _GAP: Final = 12
 
 def effects_svg(explanation: Explanation, objective: Objective) -> str:
     """Draw the effects on each target's mean and on the acquisition value, each panel on its own scale."""
-    units = {f"mean {target.name}": target.unit for target in objective.targets}
+    units = {f"mean {target.name}": target.unit for target in objective.measured}
     shown = [name for name in explanation.effects if not name.startswith("sd ")]
     each = _HEAD + _ROW * len(explanation.players) + _GAP
     return render(

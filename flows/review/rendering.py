@@ -8,9 +8,11 @@ from typing import Any, Final
 
 from markdown_it import MarkdownIt
 
+from flows.report.quantities import chance_to_keep, percent
 from flows.report.svg import markdown_image
 from flows.templating import render
 from orchestrator.domain.records import NORMAL_90
+from orchestrator.summary import NONE_KEPT
 
 _Document = Mapping[str, Any]
 _SHOWN: Final = 5
@@ -19,13 +21,19 @@ _EXPECTED: Final = 4
 """Significant digits of what a model expects."""
 _PICTURE: Final = "data:image/svg+xml;base64,"
 """Our own drawings; every other address goes by the parser's own rule."""
-_RARE: Final = 0.005
-"""Chances below it, or so near to one, are told as such: they rest on draws."""
 _CHANCE: Final = (
     "Intervals hold 90 % of what one new measurement may bring. The chance to beat the best is the share of joint draws of a new "
     "measurement of all targets, from the surrogate's posterior with its noise, whose objective is better than the best one measured so "
     "far that counts."
 )
+_JOINING: Final = (
+    "Intervals hold 90 % of what one new measurement may bring. The chance to join the front is the share of joint draws of a new "
+    "measurement of all targets, from the surrogate's posterior with its noise, that are better than the reference point and that no "
+    "measurement betters in all targets."
+)
+
+
+_CHANCE_KEPT: Final = " A measurement that does not keep the limits beats nothing."
 
 
 def markdown(page: _Document, *, pictures: bool = True) -> str:
@@ -62,6 +70,13 @@ def _head(page: _Document) -> Iterator[str]:
         objective = "" if page.get("alone") else f", objective {_number(best['objective'])}"
         called = "an imported experiment" if best["proposal"] is None else f"proposal {best['proposal']}"
         yield f"Best so far: {called}{objective} ({values})."
+    if page.get("limits_on_outcomes"):
+        limits = "; ".join(f"{one['name']} {one['shown']}" for one in page["limits_on_outcomes"])
+        yield f"Limits on what comes out: {limits}.{'' if page['best'] else f' {NONE_KEPT.capitalize()}.'}"
+    if page.get("attained"):
+        yield "\n".join([f"So far: {page['attained']}.", *(["", *(f"- {line}" for line in page["front"])] if page.get("front") else [])])
+    if page.get("advice"):
+        yield f"What is left to find: {page['advice']}."
     yield "\n".join(["Since the last batch:", "", *(f"- {line}" for line in page["since"])])
     if page.get("values"):
         yield "\n".join(["Values that people told or changed:", "", *(f"- {line}" for line in page["values"])])
@@ -72,7 +87,9 @@ def _head(page: _Document) -> Iterator[str]:
         yield "Bench: " + ", ".join(f"{name} {value}" for name, value in page["bench"].items()) + "."
     yield from _overview(page)
     if any(_chance(one) for one in page["proposals"]):
-        yield _CHANCE
+        yield _CHANCE + (_CHANCE_KEPT if page.get("limits_on_outcomes") else "")
+    if any(_joining(one) for one in page["proposals"]):
+        yield _JOINING
 
 
 def _model(model: _Document) -> str:
@@ -125,13 +142,21 @@ def _objective(one: _Document) -> str:
 
 
 def _chance(one: _Document) -> str:
-    found = one.get("objective")
-    return "" if found is None or found["better"] is None else percent(found["better"])
+    return _chance_of(one, "better")
 
 
-def percent(share: float) -> str:
-    """Write a chance; never as certain what draws cannot make certain."""
-    return "< 1 %" if share < _RARE else "> 99 %" if share > 1 - _RARE else f"{100 * share:.0f} %"
+def _joining(one: _Document) -> str:
+    return _chance_of(one, "joins")
+
+
+def _chance_of(one: _Document, what: str) -> str:
+    found = (one.get("objective") or {}).get(what)
+    return "" if found is None else percent(found)
+
+
+def _kept(one: _Document) -> str:
+    found = (one.get("objective") or {}).get("kept")
+    return "" if found is None else chance_to_keep(found)
 
 
 def _unit(proposal: _Document, column: str) -> str:
@@ -173,17 +198,18 @@ def _proposal(one: _Document, units: Mapping[str, str], *, pictures: bool) -> It
         yield f"**Hazard** {hazard}"
     yield _table(
         ["parameter", "value", "legal"],
-        [
-            [column, f"{_number(one['configuration'][column])} {_unit(one, column)}".rstrip(), _legal(one, column)]
-            for column in one["columns"]
-        ],
+        [[column, _there(one["configuration"][column], _unit(one, column)), _legal(one, column)] for column in one["columns"]],
     )
     if told := [f"{name} {_expected(one, name)}" for name in one["expected"]]:
         told += [f"objective {objective}"] if (objective := _objective(one)) else []
         chance = f" Chance to beat the best so far: {found}." if (found := _chance(one)) else ""
+        chance += f" Chance to join the front: {found}." if (found := _joining(one)) else ""
+        chance += f" Chance to keep the limits: {found}." if (found := _kept(one)) else ""
         yield f"Expected, with 90 % intervals of a new measurement: {'; '.join(told)}.{chance}"
     if one.get("feasible"):
         yield _feasible(one["feasible"])
+    if one.get("cost"):
+        yield _cost(one["cost"])
     yield from _practical(one)
     yield from _neighbours(one, units)
     if one["explanation"] is not None:
@@ -200,6 +226,15 @@ def _feasible(found: _Document) -> str:
     against = sorted(found["spared"].items(), key=lambda cause: (cause[1], cause[0]))
     told = ", ".join(f"{reason or 'without a reason'} {percent(1.0 - chance)}" for reason, chance in against)
     return f"Chance to give something to measure: {percent(found['probability'])}. Chances of what was met before: {told}."
+
+
+def _cost(found: _Document) -> str:
+    """Write what cost took off the acquisition value, or added to it."""
+    beside = f"{_number(found['amount'])} {found['unit']} where {_number(found['typical'])} {found['unit']} is typical"
+    if not found["share"]:
+        return f"Its cost, {beside}, was left out, as it is every fifth time and where the budget is spent."
+    left = f"{100 * found['share']:.0f} % of the budget was left"
+    return f"Its cost, {beside}, counts {-found['subtracted']:+.2g} in the acquisition (log): {left}."
 
 
 def _practical(one: _Document) -> Iterator[str]:
@@ -289,6 +324,11 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
+def _there(value: float | str | None, unit: str) -> str:
+    """Write a value with its unit; what a configuration does not have has none."""
+    return _number(value) if value is None else f"{_number(value)} {unit}".rstrip()
+
+
 def _number(value: float | str | None, digits: int = _SHOWN) -> str:
     if value is None:
         return "-"
@@ -302,6 +342,8 @@ def _acquisition(one: _Document) -> str:
 _OUTLOOK: Final[Mapping[str, Callable[[_Document], str]]] = {
     "expected objective": _objective,
     "chance to beat the best": _chance,
+    "chance to keep the limits": _kept,
+    "chance to join the front": _joining,
     "acquisition (log)": _acquisition,
 }
 """What is told of a configuration beside its targets, by head."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from flows.plans.proposing import Proposer
+from flows.plans.proposing import Proposer, batch_seed
 from flows.plans.recipe import Recipe
 from flows.review.desk import Asker, PageOf, ReviewDesk, TerminalOnly, plain_page
 from flows.running.delivering import deliver
@@ -14,12 +14,14 @@ from flows.running.recording import Recorder, Timings
 from flows.running.stand_in_people import StandInPeople
 from flows.running.waiting_steps import WaitingStep, waiting_in
 from orchestrator.clock import Clock
-from orchestrator.domain.campaign import GeneralSpec, ReviewSpec
+from orchestrator.domain.campaign import GeneralSpec
 from orchestrator.domain.events import BY_CAMPAIGN, EventKind
 from orchestrator.domain.lifecycle import CampaignStatus, ProposalStatus, RunStatus
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import ExperimentRun, Proposal, RunReport, RunRequest
+from orchestrator.domain.review_rules import ReviewSpec
 from orchestrator.domain.space import SearchSpace
+from orchestrator.domain.stop import Advice, StopSpec
 from orchestrator.domain.values import digest
 from orchestrator.errors import NeedsPerson, StoreError
 from orchestrator.history import History, knowledge, lessons
@@ -52,6 +54,8 @@ class Setup:
     timings: Timings = field(default_factory=Timings)
     stand_ins: StandInPeople | None = None
     """Answer in people's place; None where people do it themselves."""
+    stop: StopSpec | None = None
+    """When further experiments are worth nothing; None where nobody asks."""
 
 
 class Steps:
@@ -285,12 +289,21 @@ class Steps:
             payload["constant"] = [*constant]
         if learned := self.setup.policy.adapt(knowledge(self.history)):
             payload |= self._adaptation(learned, round(time.perf_counter() - started, 4))
+        if self.setup.stop is not None:
+            record = record.evolve(advice=self._advice(self.setup.stop.improvement))
+            if record.advice is not None:
+                payload["advice"] = record.advice.model_dump()
         self.setup.timings.add("model", started)
         self._ledger(
             lambda: self.setup.store.update_campaign(
                 record, kind=EventKind.ADAPTED, by=BY_CAMPAIGN, now=self.setup.clock.now(), payload=payload
             )
         )
+
+    def _advice(self, improvement: float) -> Advice | None:
+        """Ask the policy what further experiments may still bring; drawn as if for the next batch."""
+        seed = batch_seed(self.setup.spec.seed, self.history.last_batch + 1)
+        return self.setup.policy.advice(knowledge(self.history), improvement=improvement, seed=seed)
 
     def _adaptation(self, learned: Mapping[str, Any], seconds: float) -> dict[str, Any]:
         """Describe an adaptation: its version, what it brought, and where another component took the lead."""

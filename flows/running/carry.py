@@ -16,8 +16,10 @@ from flows.running.malloc_trim import give_back
 from flows.running.notices import Teller
 from flows.running.run_loop import Cycle, Ended, plain_cycle, run_loop
 from flows.running.steering import Steering
+from orchestrator.attained import attained, attained_line
 from orchestrator.domain.objective import Objective
-from orchestrator.history import History, best
+from orchestrator.history import History
+from orchestrator.summary import NONE_KEPT
 
 TASKS_UP_TO: Final = 400
 """Budget above which Prefect gets no task per cycle: its page cannot show more."""
@@ -68,7 +70,9 @@ class Carried:
         """Return what a view needs to know."""
         file, objective = self.plan.file, self.plan.objective
         budget = file.spec.campaign.budget.experiments
-        return Shown(file.name, objective, budget, self.report, lambda: progress_line(self.steps.history, objective, budget))
+        return Shown(
+            file.name, objective, budget, self.report, lambda: progress_line(self.steps.history, objective, budget), self.plan.space.present
+        )
 
     def conduct(self, frame: Frame, cycle: Cycle, leave: threading.Event) -> Ended:
         """Run the campaign's loop to its end and show how it ended; cycles are wrapped where the page can show so many."""
@@ -90,6 +94,8 @@ Carrier = Callable[[Carried], Ended]
 
 def progress_line(history: History, objective: Objective, budget: int) -> str:
     """Say in a line how far a campaign is."""
-    runs, found = history.attempts(), best(history, objective)
+    runs = history.attempts()
     ended = sum(run.status.is_terminal for run in runs)
-    return f"{ended} of {budget} experiments ended, best objective {'-' if found is None else format(found[1], '.4f')}"
+    said = attained_line(history, objective).replace("best ", "best objective ")
+    none = f", {NONE_KEPT}" if objective.outcomes and history.accepted and attained(history, objective) is None else ""
+    return f"{ended} of {budget} experiments ended, {said}{none}"

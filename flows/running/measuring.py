@@ -268,6 +268,7 @@ def _checked(entry: Entry, space: SearchSpace, objective: Objective, *, outside:
 
 
 def _configuration(given: Configuration, space: SearchSpace, *, place: str, outside: bool) -> dict[str, float | str]:
+    given = space.completed(given)
     if (missing := [name for name in space.columns if name not in given]) or len(given) > len(space.columns):
         wrong = f"no value of {missing[0]}" if missing else f"{next(name for name in given if name not in space.columns)} is no parameter"
         raise BadInput(f"{place}: {wrong}; expected a value for each of {', '.join(space.columns)}")
@@ -275,9 +276,10 @@ def _configuration(given: Configuration, space: SearchSpace, *, place: str, outs
     for name in space.units:
         if isinstance(values[name], str) or not isfinite(float(values[name])):
             raise BadInput(f"{place}: {name} = {values[name]!r}; expected a number in {space.units[name] or '1'}")
-    for parameter in {
-        space.owners[name].name: space.owners[name] for name in space.columns if not (outside and name in space.units)
-    }.values():
-        if complaint := parameter.complaint(values):
+    gone = space.absent(values)
+    for parameter in space.parameters:
+        if outside and parameter.name not in gone and parameter.units:
+            continue
+        if complaint := space.complaint_of(parameter, values):
             raise BadInput(f"{place}: {complaint}{'' if outside else '; --outside takes what lies beyond a bound'}")
     return values

@@ -8,6 +8,7 @@ from flows.running.waiting_steps import WaitingStep
 from instruments.notification import Event, Notifier
 from orchestrator.commandline import typed
 from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
+from orchestrator.domain.stop import StopSpec
 from orchestrator.history import History
 from orchestrator.results import run_name
 
@@ -25,6 +26,8 @@ class Teller:
     notifier: Notifier
     where: str = ""
     """Address of the page where they may look and answer; empty without one."""
+    stop: StopSpec | None = None
+    """When further experiments are worth nothing; None where nobody asks."""
 
     def tell(self, history: History, waiting: Iterable[WaitingStep] = ()) -> None:
         """Tell what is new; never waits.
@@ -37,6 +40,7 @@ class Teller:
         self._tell_work(waiting)
         self._tell_unknown(history)
         self._tell_overdue(history)
+        self._tell_advice(history)
         self._tell_end(history)
 
     def _tell_requests(self, history: History) -> None:
@@ -60,6 +64,12 @@ class Teller:
                 body = f"no value of {target} came in time, and nobody waits for it any longer; it is taken all the same: {late}"
                 key = f"overdue {run.run_key} {target}"
                 self.notifier.notify(Event.OVERDUE, f"campaign {run.campaign}, run {called}", body, key=key)
+
+    def _tell_advice(self, history: History) -> None:
+        """Tell once that the rule of stopping holds: by the campaign's name alone, so that a rule which comes and goes says no more."""
+        name, advice = history.campaign.name, history.campaign.advice
+        if self.stop is not None and advice is not None and self.stop.holds(advice):
+            self.notifier.notify(Event.ENOUGH, f"campaign {name}", advice.line, key=f"advice {name}")
 
     def _tell_unknown(self, history: History) -> None:
         for run in history.runs.values():

@@ -15,19 +15,23 @@ from flows.plans.ledger import open_campaign, open_store, record_status, the_cam
 from flows.plans.snapshots import file_of, files_of
 from flows.plans.stocks import StockBook, stock_entries_of
 from flows.report.adaptations import Adaptation, adaptations
+from flows.report.quantities import chance_to_keep
 from flows.report.values import outdated_lines
 from flows.review.approvals import lapse_waiting
 from flows.running.value_list import awaited_values
 from instruments.lab_processes.bench_process import unlatch
 from instruments.lab_processes.processes import process_table
+from orchestrator.attained import attained_line, front_lines
 from orchestrator.commandline import typed
 from orchestrator.domain.events import EventKind
 from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.domain.review import Person, draw_codes
 from orchestrator.errors import BadInput, StoreError
-from orchestrator.history import History, outdated
+from orchestrator.history import History, not_executed, outdated
+from orchestrator.ports import KEPT
 from orchestrator.store.place import LedgerPlace
+from orchestrator.summary import limits_kept
 
 SHEET: Final = 40
 """One-time codes on a person's sheet."""
@@ -146,10 +150,30 @@ class Standing:
     """Lab time."""
 
     @property
+    def attained(self) -> list[str]:
+        """What is attained where no single experiment is best: of a front what each experiment gave, or how well the response is known."""
+        space, objective = files_of(self.history.campaign)
+        if objective.kind == "utility":
+            return []
+        return [attained_line(self.history, objective), *(front_lines(self.history, objective, space.units) if objective.ranked else ())]
+
+    @property
     def constant(self) -> tuple[str, ...]:
         """Which targets have not varied yet."""
         measured = self.history.accepted.values()
         return files_of(self.history.campaign)[1].constant(measured) if len(measured) > 1 else ()
+
+    @property
+    def limits(self) -> list[str]:
+        """How many runs keep which limit on what comes out, and how likely open proposals will."""
+        if not self.history.accepted:
+            return []
+        chances = [
+            f"proposal {one.number} keeps the limits with a chance of {chance_to_keep(kept)}"
+            for one in not_executed(self.history)
+            if (kept := one.provenance.details.get(KEPT))
+        ]
+        return [*limits_kept(self.history, files_of(self.history.campaign)[1]), *chances]
 
     @property
     def awaited(self) -> list[Mapping[str, Any]]:

@@ -122,7 +122,7 @@ def checked_edits(history: History, store: ReadStore, request: ReviewRequest, te
     for one in (one for one in request.asked if one.number in edits):
         proposal = history.proposals[(one.proposal_id, one.revision)]
         try:
-            editor.check_edit(proposal, {**proposal.configuration, **edits[one.number]})
+            editor.check_edit(proposal, editor.space.edited(proposal.configuration, edits[one.number]))
         except BadInput as error:
             raise BadInput(f"proposal {one.number}: {error}") from error
     return edits

@@ -130,7 +130,8 @@ def _ask(steps: Steps) -> tuple[Action, ...]:
     steps.renew()
     setup = steps.setup
     now, left_alone = setup.clock.now(), [one.run.run_key for one in steps.waiting if one.may_be_left]
-    return next_actions(steps.history, now, setup.spec, setup.objective, exhausted=steps.exhausted, left_alone=left_alone)
+    given = (steps.history, now, setup.spec, setup.objective)
+    return next_actions(*given, stop=setup.stop, exhausted=steps.exhausted, left_alone=left_alone)
 
 
 def _work(steps: Steps) -> None:

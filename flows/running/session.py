@@ -46,6 +46,7 @@ from orchestrator.domain.events import BY_COMMAND, EventKind
 from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import BEGINS, CampaignRecord
+from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput, HostError, NeedsPerson
 from orchestrator.history import History
 from orchestrator.ports import Bench, Clock, Policy, ReviewStore, Store
@@ -92,8 +93,8 @@ class Account:
     """Wall seconds of what the campaign itself did."""
     head: tuple[int, str]
     """Of the ledger."""
-    units: Mapping[str, str]
-    """Of the numeric parameters."""
+    space: SearchSpace
+    """What was varied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,8 @@ class SessionEnd:
         if self.account is None:
             yield f"campaign {self.campaign} is finished ({self.reason}), nothing is left to run; report: {self.report}"
             return
-        found = (best_configuration(self.account.history, self.account.objective, self.account.units), quarantined(self.account.history))
+        history, space = self.account.history, self.account.space
+        found = (best_configuration(history, self.account.objective, space.units, space.present), quarantined(history))
         yield from filter(None, found)
         yield f"{self.status}: {self.reason}"
         yield "ledger: event {}, head {}".format(*self.account.head)
@@ -230,9 +232,10 @@ class _Session:
         places = (bench, self.store, clock, fence, bench_sha)
         kind = self.lab.kind if plan.needs_wires else "recorded"
         page = PageMaker(plan, policy, kind, self._bench_state, means_of(plan, self.store))
-        general, rules = plan.file.spec.campaign, plan.file.spec.review
+        general, rules, stop = plan.file.spec.campaign, plan.file.spec.review, plan.file.spec.stop
         people = self._stand_in_people(bench, clock)
-        return Setup(general, plan.space, plan.objective, policy, plan.recipe, *places, rules, self._asker(), page, stand_ins=people)
+        known = (general, plan.space, plan.objective, policy, plan.recipe)
+        return Setup(*known, *places, rules, self._asker(), page, stand_ins=people, stop=stop)
 
     def _stand_in_people(self, bench: Bench, clock: Clock) -> StandInPeople | None:
         """Return what answers in people's place in a dry lab; None where nobody is asked for anything."""
@@ -245,7 +248,7 @@ class _Session:
 
     def _carried(self, steps: Steps, notifier: Notifier) -> Carried:
         steering = Steering(self.lab, self.name, self.plan.needs_wires)
-        teller = Teller(notifier, f"{self.server.ui_url}/runs?state=Paused" if self.server.ui_url else "")
+        teller = Teller(notifier, f"{self.server.ui_url}/runs?state=Paused" if self.server.ui_url else "", self.plan.file.spec.stop)
         return Carried(steps, self.plan, self.server, steering, teller, self.lab.report(self.name))
 
     # ----------------------------------------------------------------- start
@@ -359,8 +362,8 @@ class _Session:
             report = write_report_of(self.store, history.campaign, self.lab)
         self.laps.lap("report")
         budget = self.plan.file.spec.campaign.budget.experiments
-        units, timings = self.plan.space.units, (self.laps.seconds, steps.setup.timings.seconds)
-        account = Account(history, self.plan.objective, budget, *timings, self.store.head(), units)
+        timings = (self.laps.seconds, steps.setup.timings.seconds)
+        account = Account(history, self.plan.objective, budget, *timings, self.store.head(), self.plan.space)
         next_acts = (_what_next(history, reason, self.lab.path), self._who_is_asked(steps), self._what_goes_on(reason))
         complaint = None if over else NeedsPerson("".join(next_acts))
         return SessionEnd(self.name, self.lab.path, ended.status, reason, report, account, complaint)

@@ -17,7 +17,7 @@ from orchestrator.clock import Clock
 from orchestrator.domain.entered import Entered
 from orchestrator.domain.events import STAND_IN, Actor
 from orchestrator.domain.identity import uuid7
-from orchestrator.domain.objective import Target
+from orchestrator.domain.objective import Measured, Target
 from orchestrator.domain.records import ExperimentRun, Step
 from orchestrator.domain.work import WantedValue, WorkAnswer
 from orchestrator.errors import BadInput
@@ -44,7 +44,7 @@ class StandInPeople:
     """Answers in people's place, in one campaign of a dry lab."""
 
     made: SimulatedBench
-    targets: Mapping[str, Target]
+    targets: Mapping[str, Measured]
     """Those whose values come after the run."""
     room: Room
     store: Store
@@ -66,7 +66,7 @@ class StandInPeople:
         Raises:
             BadInput: A response that cannot be had.
         """
-        targets = {one.name: one for one in plan.objective.targets if one.name in made.later}
+        targets = {one.name: one for one in plan.objective.measured if one.name in made.later}
         folder = made.plant.parent if made.plant is not None else plan.file.path.parent
         sampled = {name: SampledFunction.model_validate(one) for name, one in sampled_priors(made, seed).items()}
         room = Room(seed, _settings(plan), folder, _declared(made, targets), sampled)
@@ -175,12 +175,12 @@ def _wanted(plan: Plan, made: SimulatedBench) -> Iterator[tuple[str, WantedValue
             yield from ((f"{step.instrument}.{wanted.name}", wanted) for wanted in step.work.values if wanted.unit is not None)
 
 
-def _declared(made: SimulatedBench, targets: Mapping[str, Target]) -> dict[str, ResponseSection]:
+def _declared(made: SimulatedBench, targets: Mapping[str, Measured]) -> dict[str, ResponseSection]:
     """Return what is declared; a smooth target without a range of its own lies on the scale that the campaign judges it by."""
     found = dict(made.sections.responses)
     for name, target in targets.items():
         section = found.get(name, ResponseSection())
-        if section.between is None and target.low is not None and target.high is not None:
+        if section.between is None and isinstance(target, Target) and target.low is not None and target.high is not None:
             found[name] = section.model_copy(update={"between": (target.low, target.high)})
     return found
 

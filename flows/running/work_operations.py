@@ -97,15 +97,15 @@ def chosen(work: Work, code: str | None) -> WaitingStep:
 def printed(work: Work, steps: Sequence[WaitingStep]) -> list[PrintedOrder]:
     """Return steps as they are printed."""
     with open_store(work.lab, read_only=True) as store:
-        units = {one.name: files_of(one)[0].units for one in store.campaigns()}
+        spaces = {one.name: files_of(one)[0] for one in store.campaigns()}
     return [
         PrintedOrder(
             code=one.code,
             campaign=one.run.campaign,
             do=one.step.do,
             order=one.order,
-            configuration=one.proposal.configuration,
-            units=units[one.run.campaign],
+            configuration=spaces[one.run.campaign].present(one.proposal.configuration),
+            units=spaces[one.run.campaign].units,
             command=typed("work", one.code, *(f"{wanted.name}=..." for wanted in one.order.values), "--by", "NAME"),
         )
         for one in steps

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from models.base import Surrogate
 from models.inputs.encoding import Encoding
+from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
 
 ExplainedFunctions = Callable[[Float[Tensor, "n d"]], Float[Tensor, "n m"]]
@@ -92,10 +93,22 @@ class _Game:
         return values.reshape(*rows.shape[:2], values.shape[-1]).mean(dim=1)
 
 
-def players(encoding: Encoding) -> tuple[Player, ...]:
-    """Return one player per parameter: its number, its fractions or the inputs of its categories."""
+def players(encoding: Encoding, configuration: Configuration | None = None) -> tuple[Player, ...]:
+    """Return one player per parameter: its number, its fractions or the inputs of its categories.
+
+    Args:
+        encoding: Of the space.
+        configuration: The point explained, where it is one. What it does not have is no player: its inputs belong to the
+            parameter whose category took it away.
+    """
     pairs = zip(encoding.space.parameters, encoding.slices, strict=True)
-    return tuple(Player(parameter.name, tuple(range(where.start, where.stop))) for parameter, where in pairs)
+    owned = {parameter.name: tuple(range(where.start, where.stop)) for parameter, where in pairs}
+    gone = encoding.space.absent(configuration) if configuration is not None else frozenset()
+    for one in reversed(encoding.space.conditional):
+        if configuration is not None and one.name in gone:
+            why = next(name for name, names in one.when.items() if name in gone or configuration[name] not in names)
+            owned[why] += owned.pop(one.name)
+    return tuple(Player(name, columns) for name, columns in owned.items())
 
 
 def predicted_moments(surrogate: Surrogate) -> ExplainedFunctions:

@@ -24,7 +24,8 @@ from torch import Tensor
 from typing_extensions import override
 
 from models.base import Learner, Model, OneModel, TargetData, spread_of
-from models.gaussian_processes.stack import Ground, Member, Stack, gaussians
+from models.gaussian_processes.doubt import doubtful
+from models.gaussian_processes.stack import Ground, Member, Stack, gaussians, materns
 from models.reproducible import repeatable
 from orchestrator.errors import BadInput
 
@@ -35,6 +36,8 @@ _NOISE_SCALE: Final = 1.0
 """BoTorch's log-normal prior of the noise variance in standardised units."""
 GUESSED_SPREAD: Final = 0.1
 """Spread of a target of which one value is known, as a part of that value, where nobody states one."""
+DOUBTS: Final = 8
+"""Draws of the hyperparameters of each target."""
 _FIT_ITERATIONS: Final = 100
 """L-BFGS steps for a handful of hyperparameters; the likelihood is flat beyond."""
 
@@ -50,6 +53,13 @@ class GaussianProcesses(OneModel):
         ground = Ground(lambda X: X, lambda X: X[..., :0], gaussians)
         members = [_member(model) for model in self.targets.values()]
         return Stack.of(ground, members, [(1.0, tuple(range(len(members))))])
+
+    @override
+    def doubtful(self, *, seed: int) -> Stack:
+        generator = torch.Generator().manual_seed(seed)
+        drawn = [doubtful(model, _member(model), DOUBTS, generator) for model in self.targets.values()]
+        combinations = [(1.0 / DOUBTS, tuple(range(which, DOUBTS * len(drawn), DOUBTS))) for which in range(DOUBTS)]
+        return Stack.of(Ground(lambda X: X, lambda X: X[..., :0], materns), [one for some in drawn for one in some], combinations)
 
     @override
     def description(self) -> Mapping[str, Any]:

@@ -5,7 +5,7 @@ a whole space over; but for numbers on a log scale, here or there, which are car
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from models.inputs.codes import Bend
 from models.inputs.encoding import Encoding
+from models.inputs.presence import Presence
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
 
@@ -25,13 +26,15 @@ class Lift:
     offset: Float[Tensor, " e"]
     bends: tuple[tuple[int, int, Bend], ...] = ()
     """Inputs that are not carried by the matrix: which, where to, and how."""
+    presence: Presence = field(default_factory=Presence)
+    """Where the prior's parameters are there: what is absent stands at the centre of its own inputs."""
 
     def __call__(self, X: Float[Tensor, "*b d"]) -> Float[Tensor, "*b e"]:
         """Map rows of a campaign's `d` inputs to the prior's `e` inputs, differentiably."""
         lifted = X @ self.matrix + self.offset
         for own, goal, bend in self.bends:
             lifted[..., goal] = bend(X[..., own])
-        return lifted
+        return self.presence.settled(lifted)
 
 
 def lift(source: SearchSpace, goal: SearchSpace, *, what: str) -> Lift:
@@ -53,10 +56,13 @@ def lift(source: SearchSpace, goal: SearchSpace, *, what: str) -> Lift:
     bends: list[tuple[int, int, Bend]] = []
     for code, columns in zip(theirs.codes, theirs.slices, strict=True):
         own, rows = places[code.parameter.name]
+        if own.parameter.when != code.parameter.when:
+            there = [f"only where {one.parameter.condition}" if one.parameter.when else "always" for one in (code, own)]
+            raise BadInput(f"{what}: parameter {code.parameter.name} is there {there[0]}; in the campaign {there[1]}")
         matrix[rows, columns], offset[columns] = own.carried(code, what)
         if bend := own.bend(code):
             bends.append((rows.start, columns.start, bend))
-    return Lift(matrix, offset, tuple(bends))
+    return Lift(matrix, offset, tuple(bends), theirs.presence)
 
 
 def _check_names(wanted: Sequence[str], given: Sequence[str], what: str) -> None:

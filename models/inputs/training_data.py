@@ -8,22 +8,22 @@ import torch
 
 from models.base import TargetData
 from models.inputs.encoding import Encoding
-from orchestrator.domain.objective import Objective, Target, varies
+from orchestrator.domain.objective import Measured, Objective, varies
 from orchestrator.ports import Observation
 
 
 def training_data(encoding: Encoding, objective: Objective, observations: Sequence[Observation]) -> tuple[TargetData, ...]:
-    """Collect each target's rows, in the order of the observations; one without a value is left out of that target only."""
-    return tuple(_target_data(encoding, target, observations) for target in objective.targets)
+    """Collect the rows of each measured quantity, in the order of the observations; one without a value is left out of that only."""
+    return tuple(_target_data(encoding, one, observations) for one in objective.measured)
 
 
-def _target_data(encoding: Encoding, target: Target, observations: Sequence[Observation]) -> TargetData:
+def _target_data(encoding: Encoding, target: Measured, observations: Sequence[Observation]) -> TargetData:
     rows = [observation for observation in observations if target.name in observation.values]
     values = [row.values[target.name] for row in rows]
-    unit = order_of_magnitude(values, expected_spread(target))
+    expected = target.expected_spread
+    unit = order_of_magnitude(values, expected)
     known = [row.uncertainties.get(target.name) for row in rows]
     variances = [(value / unit) ** 2 for value in known if value is not None]
-    expected = expected_spread(target)
     return TargetData(
         name=target.name,
         X=encoding.encode(row.configuration for row in rows),
@@ -32,13 +32,6 @@ def _target_data(encoding: Encoding, target: Target, observations: Sequence[Obse
         spread=None if expected is None else expected / unit,
         unit=unit,
     )
-
-
-def expected_spread(target: Target) -> float | None:
-    """Guess how far values spread from what the objective says: a quarter of its range, or a match's tolerance."""
-    if target.low is not None and target.high is not None:
-        return (target.high - target.low) / 4
-    return target.tolerance
 
 
 def order_of_magnitude(values: Sequence[float], expected: float | None) -> float:

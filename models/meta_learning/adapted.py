@@ -25,9 +25,9 @@ from models.pinned import Functions, JointFunctions
 from models.source_basis.guarded import DefaultPrior
 from models.source_basis.stacked import stacked
 from models.tasks import Prior, TaskData
-from orchestrator.domain.campaign import SurrogateSpec
-from orchestrator.domain.objective import Target
+from orchestrator.domain.objective import Measured
 from orchestrator.domain.space import SearchSpace
+from orchestrator.domain.surrogate_spec import SurrogateSpec
 from orchestrator.errors import BadInput
 
 _LEAST_WEIGHT: Final = 1e-3
@@ -188,7 +188,7 @@ class AdaptedLearner(Learner):
         return self.priors[data.name].adapt(task, generator=generator)
 
 
-def adapted_learner(file: PriorFile, space: SearchSpace, targets: Sequence[Target], spec: SurrogateSpec) -> AdaptedLearner:
+def adapted_learner(file: PriorFile, space: SearchSpace, targets: Sequence[Measured], spec: SurrogateSpec) -> AdaptedLearner:
     """Build the learner of a campaign from a prior.
 
     Args:

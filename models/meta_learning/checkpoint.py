@@ -24,7 +24,7 @@ from models.inputs.lift import Lift, lift
 from models.meta_learning.audit import TaskMark
 from models.meta_learning.packing import Flat, flat_hash, pack, unpack
 from models.tasks import Family, Prior, TaskData
-from orchestrator.domain.objective import Target
+from orchestrator.domain.objective import Measured, Target
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
 from orchestrator.units import convert
@@ -192,7 +192,7 @@ class PriorFile:
         """
         return task_vector(self.task_columns, known, what=f"prior {self.name}")
 
-    def fit(self, space: SearchSpace, targets: Sequence[Target], known: Mapping[str, float | str]) -> Fit:
+    def fit(self, space: SearchSpace, targets: Sequence[Measured], known: Mapping[str, float | str]) -> Fit:
         """Fit the prior to a campaign; no learner is needed for that.
 
         Args:
@@ -208,7 +208,7 @@ class PriorFile:
         return Fit(lifted, task, {target.name: _factor(target, units[target.name], self.name) for target in targets})
 
 
-def _factor(target: Target, unit: str, prior: str) -> float:
+def _factor(target: Measured, unit: str, prior: str) -> float:
     """Return how much of the prior's unit the campaign's is."""
     try:
         zero, one = (convert(value, target.unit, unit) for value in (0.0, 1.0))

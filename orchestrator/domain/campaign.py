@@ -4,21 +4,24 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import ConfigDict, Field, ValidationError, model_validator
-from pydantic.config import JsonDict
 
 from orchestrator.domain.budget import Budget, number_or_table
+from orchestrator.domain.candidates import read_candidates
 from orchestrator.domain.constraints import Constraint
-from orchestrator.domain.durations import LabSeconds
-from orchestrator.domain.objective import Objective, Target
+from orchestrator.domain.objective import Objective, ObjectiveSpec, Outcome, Target
 from orchestrator.domain.parameters import Parameter
+from orchestrator.domain.presence import refuse_empty_conditions
+from orchestrator.domain.review_rules import ReviewRule, ReviewSpec
 from orchestrator.domain.space import SearchSpace
+from orchestrator.domain.stop import StopSpec
+from orchestrator.domain.surrogate_spec import SurrogateSpec
 from orchestrator.domain.values import Frozen, explain
-from orchestrator.domain.written import Flag, Number, Whole, either, never
+from orchestrator.domain.written import Number, Whole, never
 from orchestrator.errors import BadInput
-from orchestrator.tablefile import PLAIN, Dialect, parse_table
+from orchestrator.tablefile import Dialect
 from orchestrator.textfile import parse_toml, read_text
 
 _PLACE: Final = "a campaign has either a bench (campaign.bench) or a table ([recorded])"
@@ -42,7 +45,8 @@ class GeneralSpec(Frozen):
     replicates: Annotated[Whole, Field(ge=1, le=20)] = 1
     """Runs of each proposal."""
     goal: Number | None = None
-    """Objective value at which the campaign is finished: the score that reports show, 0 to 1 where targets are combined."""
+    """Objective value at which the campaign is finished: the score that reports show, 0 to 1 where targets are combined; of a
+    Pareto front the share of the hypervolume between the reference point and the ends of the scales."""
     max_failures: Annotated[Whole, Field(ge=1)] = 3
     """So many runs in a row that failed, or whose values were all quarantined, pause the campaign."""
     max_infeasible: Annotated[Whole, Field(ge=1)] = 10
@@ -89,112 +93,6 @@ class PolicySpec(Frozen):
         return {"kind": data.get("kind", "bayesian"), "settings": {key: value for key, value in data.items() if key != "kind"}}
 
 
-class SurrogateSpec(Frozen):
-    """What the policy's model is: a Gaussian process that begins from nothing, or a prior that is adapted."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "if": {"properties": {"kind": {"const": "gp"}}, "required": ["kind"]},
-            "then": never("prior"),
-            "else": {"required": ["prior"]},
-        }
-    )
-
-    kind: Literal["default", "gp"] = "default"
-    """`default` adapts a prior; `gp` needs none, and is what a campaign without this table has."""
-    prior: str | None = None
-    """The prior's file, relative to this one."""
-    guard: Flag = True
-    """Whether a model that knows no history takes part, so that a prior that does not fit fades."""
-    task: dict[str, Number | str] = Field(default_factory=dict)
-    """What is known about this task, by the prior's descriptors."""
-    device: Literal["cpu", "auto"] = "cpu"
-    """Where adaptation is computed: on the processor, which is also what `auto` chooses; there is no code for another."""
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.kind == "default" and self.prior is None:
-            raise ValueError('kind "default" adapts a prior; expected prior = FILE, or kind = "gp"')
-        if self.kind == "gp" and (self.prior is not None or self.task):
-            raise ValueError('prior and task belong to kind = "default", not to "gp"')
-        return self
-
-
-class ReviewRule(Frozen):
-    """When a proposal is put to people although the others are approved by rule."""
-
-    model_config = ConfigDict(json_schema_extra=either("above", "below"))
-
-    name: Annotated[str, Field(min_length=1)]
-    """What the question to people says fired."""
-    quantity: Annotated[str, Field(pattern=r"^(sd\.\S+|novelty|cost|margin|hazard)$")]
-    """`sd.TARGET` in the target's unit, `novelty` (distance to the nearest measurement, each parameter over its range),
-    `cost` in the currency of the stocks' prices, `margin` (smallest distance to a limit, over its range), or `hazard` (how
-    many of the bench's hazards it meets)."""
-    above: Number | None = None
-    """Fires where the quantity is above it, in the quantity's unit."""
-    below: Number | None = None
-    """Fires where the quantity is below it; a rule has either this or `above`."""
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if (self.above is None) == (self.below is None):
-            raise ValueError(f"rule {self.name!r} needs either above or below")
-        return self
-
-    def fires(self, value: float) -> bool:
-        """Whether a value asks for people."""
-        return value > self.above if self.above is not None else self.below is not None and value < self.below
-
-
-_DEADLINE_NEEDED: Final[JsonDict] = {
-    "if": {"properties": {"on_deadline": {"enum": ["skip", "approve"]}}, "required": ["on_deadline"]},
-    "then": {"required": ["deadline"]},
-}
-_RULES_NEEDED: Final[JsonDict] = {
-    "if": {
-        "anyOf": [
-            {"properties": {"when": {"type": "array", "minItems": 1}}, "required": ["when"]},
-            {"properties": {"first": {"type": "integer", "minimum": 1}}, "required": ["first"]},
-        ]
-    },
-    "then": {"properties": {"mode": {"const": "rules"}}, "required": ["mode"]},
-}
-"""For editors: what the checks below refuse."""
-
-
-class ReviewSpec(Frozen):
-    """Who must agree before an experiment is carried out."""
-
-    model_config = ConfigDict(json_schema_extra={"allOf": [_DEADLINE_NEEDED, _RULES_NEEDED]})
-
-    mode: Literal["always", "never", "rules"] = "never"
-    """`always`: each proposal is put to people; `never`: none, but where a hazard of the bench fires; `rules`: as `first` and
-    `[[review.when]]` say."""
-    first: Annotated[Whole, Field(ge=0)] = 0
-    """`rules`: so many first proposals of the campaign are always put to people."""
-    deadline: LabSeconds | None = None
-    """Lab time after which `on_deadline` holds; None to wait for ever."""
-    on_deadline: Literal["hold", "skip", "approve"] = "hold"
-    """`hold` waits on, `skip` lets the proposals expire, `approve` approves them (refused where a hazard may fire)."""
-    valid_for: LabSeconds | None = None
-    """Lab time after which an approval that was not carried out lapses."""
-    refusal_radius: Annotated[Number, Field(ge=0, le=1)] = 0.05
-    """How far later proposals stay from what a person refused: mean over the parameters' differences, each over its range."""
-    refusal_batches: Annotated[Whole, Field(ge=0)] = 5
-    """For so many batches; 0 for not at all."""
-    when: tuple[ReviewRule, ...] = ()
-    """Rules, as `[[review.when]]`: a proposal that meets one of them is put to people."""
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.when and self.mode != "rules":
-            raise ValueError(f'[[review.when]] belongs to mode = "rules"; mode is "{self.mode}"')
-        if self.on_deadline != "hold" and self.deadline is None:
-            raise ValueError(f'on_deadline = "{self.on_deadline}" needs a deadline')
-        return self
-
-
 class CampaignSpec(Frozen):
     """A whole campaign file."""
 
@@ -202,6 +100,7 @@ class CampaignSpec(Frozen):
         json_schema_extra={
             "if": {"required": ["recorded"]},
             "then": {**never("candidates"), "properties": {"campaign": never("bench")}},
+            "dependentSchemas": {"stop": {"properties": {"policy": {"properties": {"kind": {"const": "bayesian"}}}}}},
         }
     )
 
@@ -215,6 +114,10 @@ class CampaignSpec(Frozen):
     """A table of the only configurations that may be proposed."""
     targets: Annotated[tuple[Target, ...], Field(min_length=1)]
     """What is measured and wanted, one `[[targets]]` each; several are combined by their weights."""
+    objective: ObjectiveSpec = ObjectiveSpec()
+    """What is wanted of the targets together."""
+    outcomes: tuple[Outcome, ...] = ()
+    """Limits on what comes out, one `[[outcomes]]` each: on a target, or on another quantity that is measured."""
     recorded: RecordedSpec | None = None
     """A table of measured experiments that answers instead of a bench."""
     policy: PolicySpec = PolicySpec()
@@ -223,6 +126,22 @@ class CampaignSpec(Frozen):
     """What the `bayesian` policy's model is; a Gaussian process that begins from nothing where the table is left out."""
     review: ReviewSpec = ReviewSpec()
     """Who must agree before an experiment is carried out."""
+    stop: StopSpec | None = None
+    """When further experiments are worth nothing; nothing of it is computed where the table is left out."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _outcomes_on_targets(cls, data: Any) -> Any:
+        """Take from a target what it says of itself: an outcome on it is in its unit, and comes when it comes."""
+        if not isinstance(data, dict) or not isinstance(data.get("outcomes"), list) or not isinstance(data.get("targets"), list):
+            return data
+        said = {
+            one.get("name"): {key: one[key] for key in ("unit", "from", "due") if key in one}
+            for one in data["targets"]
+            if isinstance(one, dict)
+        }
+        rows = [{**said.get(row.get("name"), {}), **row} if isinstance(row, dict) else row for row in data["outcomes"]]
+        return {**data, "outcomes": rows}
 
     @model_validator(mode="before")
     @classmethod
@@ -240,11 +159,16 @@ class CampaignSpec(Frozen):
     def _check(self) -> Self:
         if self.campaign.bench is not None and self.recorded is not None:
             raise ValueError(_PLACE)
+        refuse_empty_conditions(self.parameters)
         if self.recorded is not None and self.candidates is not None:
             raise ValueError("a recorded table is itself the candidate table; leave [candidates] out")
         if self.surrogate.kind != "gp" and self.policy.kind != "bayesian":
             raise ValueError(f"[surrogate] belongs to policy 'bayesian'; policy {self.policy.kind!r} asks no model")
-        names = [target.name for target in self.targets]
+        if self.stop is not None and self.policy.kind != "bayesian":
+            raise ValueError(f"[stop] belongs to policy 'bayesian'; policy {self.policy.kind!r} asks no model")
+        if self.stop is not None and self.objective.kind != "utility":
+            raise ValueError(f'[stop] belongs to objective.kind = "utility"; got "{self.objective.kind}"')
+        names = [*dict.fromkeys(one.name for one in (*self.targets, *self.outcomes))]
         for rule in self.review.when:
             if rule.quantity.startswith("sd.") and rule.quantity[3:] not in names:
                 raise ValueError(f"review rule {rule.name!r}: {rule.quantity} names no target; legal: sd.{', sd.'.join(names)}")
@@ -260,7 +184,10 @@ _LEGAL: Final = {
     ("surrogate",): tuple(SurrogateSpec.model_fields),
     ("review",): tuple(ReviewSpec.model_fields),
     ("review", "when"): tuple(ReviewRule.model_fields),
+    ("stop",): tuple(StopSpec.model_fields),
     ("targets",): tuple(field.alias or name for name, field in Target.model_fields.items()),
+    ("objective",): tuple(ObjectiveSpec.model_fields),
+    ("outcomes",): tuple(field.alias or name for name, field in Outcome.model_fields.items()),
 }
 
 
@@ -310,7 +237,8 @@ class CampaignFile:
             BadInput: Targets that cannot be combined.
         """
         try:
-            return Objective(targets=self.spec.targets)
+            wanted = self.spec.objective
+            return Objective(targets=self.spec.targets, kind=wanted.kind, reference=wanted.reference, outcomes=self.spec.outcomes)
         except ValidationError as error:
             raise explain(error, what=str(self.path)) from error
 
@@ -322,8 +250,8 @@ class CampaignFile:
         Raises:
             BadInput: Names the parameter, constraint or row that is wrong.
         """
-        rows = candidates if candidates is not None else self._candidate_rows()
         try:
+            rows = candidates if candidates is not None else self._candidate_rows()
             return SearchSpace(parameters=self.spec.parameters, constraints=(*self.spec.constraints, *more_constraints), candidates=rows)
         except ValidationError as error:
             raise explain(error, what=str(self.path)) from error
@@ -333,39 +261,30 @@ class CampaignFile:
             return None
         assert self.spec.candidates is not None
         table = self.spec.candidates
-        return read_candidates(self.candidates_text, self.spec.parameters, what=str(self.path.parent / table.file), dialect=table.dialect)
+        space = SearchSpace(parameters=self.spec.parameters)
+        return read_candidates(self.candidates_text, space, what=str(self.path.parent / table.file), dialect=table.dialect)
 
 
 def _unhonoured(spec: CampaignSpec) -> Iterator[str]:
+    if spec.outcomes and spec.objective.kind != "utility":
+        yield f'[[outcomes]] belong to objective.kind = "utility"; got "{spec.objective.kind}", which knows no limits'
+    if spec.objective.kind in ("explore", "level") and spec.campaign.goal is not None:
+        yield f'campaign.goal belongs to objective.kind = "utility" or "pareto"; with "{spec.objective.kind}" nothing is best'
     if spec.surrogate.kind == "gp" and not spec.surrogate.guard:
         yield 'surrogate.guard = false belongs to kind = "default"; a "gp" has no prior to guard against'
     if spec.review.first and spec.review.mode != "rules":
         yield f'review.first = {spec.review.first} belongs to mode = "rules"; mode is "{spec.review.mode}"'
     if spec.campaign.batch > 1 and all(one.same_in_batch for one in spec.parameters):
         yield f"every parameter is same_in_batch, so that a batch of {spec.campaign.batch} would be one experiment; leave one free"
+    for one in (*spec.targets, *spec.outcomes):
+        if one.comes == "later" and spec.recorded is not None:
+            yield f'{one.label}: from = "later" belongs to a bench; a recorded table answers at once'
     for target in spec.targets:
-        if target.comes == "later" and spec.recorded is not None:
-            yield f'target {target.name}: from = "later" belongs to a bench; a recorded table answers at once'
         given = [key for key, value in (("low", target.low), ("high", target.high)) if value is not None]
         if target.goal == "match" and given:
             yield f'target {target.name}: {given[0]} belongs to "maximise" and "minimise"; a match is scored by its tolerance'
         if target.goal != "match" and len(given) == 1:
             yield f"target {target.name}: low and high go together; only {given[0]} is given"
-
-
-def read_candidates(text: str, parameters: tuple[Any, ...], *, what: str, dialect: Dialect = PLAIN) -> tuple[dict[str, float | str], ...]:
-    """Read a candidate table: a CSV with one column per column of the space.
-
-    Raises:
-        BadInput: Not a table, a missing column, a cell that is no number, or an illegal value; names the line.
-    """
-    rows = []
-    for row in parse_table(text, what=what, dialect=dialect).rows:
-        values = {column: row[column].number() if column in one.units else str(row[column]) for one in parameters for column in one.columns}
-        if complaint := next((found for one in parameters if (found := one.complaint(values))), None):
-            raise BadInput(f"{row.place}: {complaint}")
-        rows.append(values)
-    return tuple(rows)
 
 
 def parse_campaign(text: str, path: Path, candidates: str | None = None, *, free: bool = False) -> CampaignFile:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from orchestrator.domain.parameters import Parameter
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 
@@ -10,9 +11,16 @@ def distance(space: SearchSpace, one: Configuration, other: Configuration) -> fl
     """Return the mean of the parameters' differences, from 0 (equal) to 1 (opposite corners) [Gower1971].
 
     A number's difference is over its range, a category's 0 or 1, a composition's the part of the mixture that differs:
-    the same distance, on plain values, as `models.inputs.proximity` computes on encoded ones.
+    the same distance, on plain values, as `models.inputs.proximity` computes on encoded ones. A parameter that either
+    configuration lacks is not counted, as Gower leaves out what cannot be compared: its absence is the difference of another.
     """
-    return sum(parameter.difference(one, other) for parameter in space.parameters) / len(space.parameters)
+    both = _in_both(space, one, other)
+    return sum(parameter.difference(one, other) for parameter in both) / len(both)
+
+
+def _in_both(space: SearchSpace, one: Configuration, other: Configuration) -> tuple[Parameter, ...]:
+    gone = space.absent(one) | space.absent(other)
+    return tuple(parameter for parameter in space.parameters if parameter.name not in gone) if gone else space.parameters
 
 
 def nearest(space: SearchSpace, one: Configuration, others: Iterable[Configuration]) -> float | None:
@@ -22,7 +30,7 @@ def nearest(space: SearchSpace, one: Configuration, others: Iterable[Configurati
 
 def alike(space: SearchSpace, one: Configuration, other: Configuration) -> bool:
     """Say whether two configurations are one experiment: closer in every parameter than the bench tells apart."""
-    return all(parameter.difference(one, other) < parameter.least_difference for parameter in space.parameters)
+    return all(parameter.difference(one, other) < parameter.least_difference for parameter in _in_both(space, one, other))
 
 
 def unlike(space: SearchSpace, one: Configuration, others: Iterable[Configuration]) -> bool:

@@ -16,6 +16,7 @@ from orchestrator.domain.lifecycle import (
     StepStatus,
 )
 from orchestrator.domain.review import Signature
+from orchestrator.domain.stop import Advice
 from orchestrator.domain.values import Frozen, digest
 from orchestrator.domain.work import WorkOrder
 from orchestrator.errors import BadInput, Fault
@@ -319,6 +320,8 @@ class CampaignRecord(Frozen):
     """In ledgers of before, the same as a number of runs: failed ones, and ones without an accepted value."""
     forgiven_infeasible: int = 0
     """In ledgers of before: infeasible runs."""
+    advice: Advice | None = Field(default=None, exclude_if=_is_none)
+    """What the model expected of further experiments when it last adapted; None, and not written, where nobody asks."""
 
     @property
     def converts(self) -> bool:

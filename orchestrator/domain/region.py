@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from orchestrator.domain.distance import distance
+from orchestrator.domain.parameters import Parameter
 from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
@@ -63,7 +64,9 @@ class Region:
     def _keeps_to(self, restriction: Restriction, measured: Configuration) -> bool:
         if restriction.around:
             return distance(self.whole, measured, restriction.around) >= restriction.radius
-        return all(self.whole.owners[column].nears(allowed, measured[column]) for column, allowed in restriction.columns.items())
+        gone = self.whole.absent(measured)
+        owners = ((self.whole.owners[column], allowed, measured[column]) for column, allowed in restriction.columns.items())
+        return all(owner.name in gone or owner.nears(allowed, value) for owner, allowed, value in owners)
 
     def check_columns(self, configuration: Configuration) -> None:
         """Refuse what a person writes outside restricted columns; what is only avoided they may ask for.
@@ -71,8 +74,11 @@ class Region:
         Raises:
             BadInput: Names the restriction, the column, the value and what is left.
         """
+        gone = self.whole.absent(configuration)
         for one in self.restrictions:
             for column, allowed in one.columns.items():
+                if self.whole.owners[column].name in gone:
+                    continue
                 if not self.whole.owners[column].holds(allowed, configuration[column]):
                     shown = allowed.shown(self.whole.units.get(column, ""))
                     raise BadInput(
@@ -91,5 +97,19 @@ def _narrowed(space: SearchSpace, restriction: Restriction) -> SearchSpace:
         parameters = tuple(one.narrowed(mine) if mine else one for one, mine in zip(space.parameters, own, strict=True))
     except BadInput as error:
         raise BadInput(f"{what}: {error}") from error
+    parameters = _still_there(parameters, space.conditional)
     shares = (share for one, mine in zip(space.parameters, own, strict=True) for share in one.shares(mine))
     return SearchSpace(parameters=parameters, constraints=(*space.constraints, *shares))
+
+
+def _still_there(parameters: tuple[Parameter, ...], conditional: tuple[Parameter, ...]) -> tuple[Parameter, ...]:
+    """Take categories that are no longer legal out of the conditions; a condition that nothing meets any more has none left."""
+    left = {one.name: set(one.names) for one in parameters}
+    found = {one.name: one for one in parameters}
+    for one in conditional:
+        when = {name: tuple(category for category in names if category in left[name]) for name, names in one.when.items()}
+        if when != one.when:
+            found[one.name] = found[one.name].evolve(when=when)
+        if not all(when.values()):
+            left[one.name] = set()
+    return tuple(found.values())

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from orchestrator.domain.constraints import CONSTRAINT_TOLERANCE, Constraint, ExpressionConstraint, LinearConstraint, between
 from orchestrator.domain.parameters import RELATIVE_TOLERANCE, Parameter
+from orchestrator.domain.presence import absent, completed, conditional, entering
 from orchestrator.domain.values import Configuration, Frozen
 from orchestrator.errors import BadInput
 from orchestrator.intervals import Interval
@@ -27,6 +28,7 @@ class SearchSpace(Frozen):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"parameter {twice[0]} is declared twice")
+        conditional(self.parameters)
         for constraint in self.constraints:
             self._check_constraint(constraint)
         if self.candidates is not None:
@@ -40,6 +42,7 @@ class SearchSpace(Frozen):
                 raise ValueError(
                     f"constraint {constraint.label!r}: {unknown[0]!r} is no numeric column; known: {', '.join(self.numeric_columns)}"
                 )
+            self._check_held(constraint)
             logs = [column for column in constraint.coefficients if self.owners[column].on_log_scale]
             if logs and constraint.is_equality:
                 raise ValueError(
@@ -51,6 +54,12 @@ class SearchSpace(Frozen):
             raise ValueError(f"constraint {constraint.label!r}: the constant {shadowed[0]!r} has the name of a column")
         units = {**{name: pair[1] for name, pair in constraint.constants.items()}, **self.units}
         constraint.parsed.check(units, constraint.unit)
+
+    def _check_held(self, constraint: LinearConstraint) -> None:
+        if constraint.is_equality and (some := [column for column in constraint.coefficients if self.owners[column].when]):
+            raise ValueError(
+                f"constraint {constraint.shown!r}: {some[0]} is not always there, so that a sum cannot be held; expected a range"
+            )
 
     def _check_candidates(self, rows: Sequence[Mapping[str, float | str]]) -> None:
         if not rows:
@@ -71,8 +80,8 @@ class SearchSpace(Frozen):
 
     @cached_property
     def intervals(self) -> dict[str, Interval]:
-        """Range of each numeric column, constraints left aside."""
-        return {column: interval for parameter in self.parameters for column, interval in parameter.intervals.items()}
+        """Range of each numeric column, constraints left aside; from or to what stands for its absence, where that lies beyond."""
+        return {column: _with(interval, one.absence.get(column)) for one in self.parameters for column, interval in one.intervals.items()}
 
     @cached_property
     def owners(self) -> dict[str, Parameter]:
@@ -101,8 +110,75 @@ class SearchSpace(Frozen):
         return max(abs(self.intervals[column].low), abs(self.intervals[column].high))
 
     def neighbours(self, configuration: Configuration) -> Iterator[dict[str, float | str]]:
-        """Iterate over configurations that differ in one discrete choice; constraints are not looked at."""
-        return ({**configuration, **change} for parameter in self.parameters for change in parameter.neighbours(configuration))
+        """Iterate over configurations that differ in one discrete choice and what it brings in; constraints are not looked at."""
+        gone = self.absent(configuration)
+        for parameter in self.parameters:
+            if parameter.name not in gone:
+                for change in parameter.neighbours(configuration):
+                    yield from self._moved(configuration, {**configuration, **change})
+
+    def _moved(self, before: Configuration, after: dict[str, float | str]) -> Iterator[dict[str, float | str]]:
+        return entering(self.conditional, before, after) if self.conditional else iter((after,))
+
+    # ----------------------------------------------------------------- what is there
+
+    @cached_property
+    def conditional(self) -> tuple[Parameter, ...]:
+        """The parameters that are not always there, each after those that say where it is."""
+        return conditional(self.parameters)
+
+    def absent(self, configuration: Configuration) -> frozenset[str]:
+        """Return the names of the parameters that a configuration does not have."""
+        return absent(self.conditional, configuration) if self.conditional else frozenset()
+
+    @property
+    def parents_first(self) -> tuple[Parameter, ...]:
+        """All parameters, each after those that say where it is there: the order in which people are asked."""
+        return (*(one for one in self.parameters if not one.when), *self.conditional)
+
+    def present(self, configuration: Configuration) -> dict[str, float | str]:
+        """Return the columns of a configuration whose parameters are there: what people are shown."""
+        gone = self.absent_columns(configuration)
+        return {column: value for column, value in configuration.items() if column not in gone}
+
+    def absent_columns(self, configuration: Configuration) -> frozenset[str]:
+        """Return the columns of the parameters that a configuration does not have."""
+        gone = self.absent(configuration)
+        return frozenset(column for one in self.conditional if one.name in gone for column in one.columns)
+
+    def completed(self, given: Configuration) -> dict[str, float | str]:
+        """Return values with those of absent parameters that nobody gave."""
+        if not self.conditional:
+            return dict(given)
+        values = completed(self.conditional, given)
+        return {**{column: values[column] for column in self.columns if column in values}, **values}
+
+    def settled(self, configuration: Configuration) -> dict[str, float | str]:
+        """Return a configuration in which what is absent has the value that stands for that, whatever it had."""
+        gone = self.absent(configuration)
+        stands = {column: value for one in self.conditional if one.name in gone for column, value in one.absence.items()}
+        return {column: stands.get(column, value) for column, value in configuration.items()}
+
+    def edited(self, configuration: Configuration, edits: Configuration) -> dict[str, float | str]:
+        """Return a configuration as a person changed it: what goes by that goes, and what comes in is among the changes.
+
+        Raises:
+            BadInput: A parameter comes in and nobody says its value.
+        """
+        values = {**configuration, **edits}
+        was, gone = self.absent(configuration), self.absent(values)
+        for one in self.conditional:
+            if one.name in gone:
+                values |= {column: value for column, value in one.absence.items() if column not in edits}
+            elif one.name in was and (missing := [column for column in one.columns if column not in edits]):
+                raise BadInput(f"{missing[0]} has no value, and is there where {one.condition}; expected {one.legal}")
+        return values
+
+    def complaint_of(self, parameter: Parameter, configuration: Configuration) -> str | None:
+        """Say what is wrong with one parameter's part of a configuration, if anything is."""
+        if parameter.name in self.absent(configuration):
+            return parameter.unlike_absence(configuration)
+        return parameter.complaint(configuration)
 
     @cached_property
     def numeric_columns(self) -> tuple[str, ...]:
@@ -119,7 +195,7 @@ class SearchSpace(Frozen):
             missing, unknown = set(self.columns) - set(configuration), set(configuration) - set(self.columns)
             return f"missing {sorted(missing)}, unknown {sorted(unknown)}; expected {', '.join(self.columns)}"
         for parameter in self.parameters:
-            if complaint := parameter.complaint(configuration):
+            if complaint := self.complaint_of(parameter, configuration):
                 return complaint
         for violation in self._violations(configuration):
             return violation
@@ -171,3 +247,8 @@ class SearchSpace(Frozen):
     def key(self, configuration: Configuration) -> tuple[float | str, ...]:
         """Return a hashable identity of a configuration, numbers rounded to 12 significant digits."""
         return tuple(value if isinstance(value := configuration[column], str) else float(f"{value:.12g}") for column in self.columns)
+
+
+def _with(interval: Interval, value: float | str | None) -> Interval:
+    """Return the range from or to a further number, where there is one."""
+    return Interval(min(interval.low, value), max(interval.high, value)) if isinstance(value, float) else interval

@@ -1,6 +1,6 @@
 """A mapping held against a campaign and a table, before a row is read: every name and unit of one side has its place on the other."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from orchestrator.domain.campaign import CampaignFile
@@ -45,7 +45,7 @@ def fit(mapping: MappingFile, campaign: CampaignFile, opened: Opened) -> Fitted:
         BadInput: Names what only one side has, or a unit that the two do not share.
     """
     spec, space = mapping.spec, campaign.space()
-    targets = {target.name: target.unit for target in campaign.spec.targets}
+    targets = campaign.objective.units
     _check_names(mapping, space, tuple(targets))
     given = {" ".join(name.split()): one for name, one in spec.columns.items()}
     _check_columns(given, opened, mapping.what)
@@ -75,6 +75,16 @@ def unlearnable(parameter: Parameter, configuration: Configuration) -> str | Non
         if float(values[parameter.name]) < least:
             return f"{parameter.name} = {values[parameter.name]} lies too far below {parameter.legal}; expected {least:.3g} at least"
     return None
+
+
+def unlearnable_row(space: SearchSpace, configuration: Configuration) -> Iterator[str]:
+    """Say of a whole configuration why a model could not learn from it, parameter by parameter."""
+    gone = space.absent(configuration)
+    for one in space.parameters:
+        if missing := [column for column in one.columns if one.when and column not in configuration]:
+            yield f"{missing[0]} has no value, and is there where {one.condition}"
+        elif said := one.unlike_absence(configuration) if one.name in gone else unlearnable(one, configuration):
+            yield said
 
 
 def _no_mixture(parameter: CompositionParameter, fractions: Mapping[str, float]) -> str | None:
@@ -152,6 +162,6 @@ def _in_row(name: str, opened: Opened) -> str | None:
 
 def _constant(column: str, value: float | str, space: SearchSpace, what: str) -> float | str:
     found = parse(value, space.units[column], what=f"{what}: constants.{column}") if column in space.units else str(value)
-    if complaint := unlearnable(space.owners[column], {column: found}):
+    if found != space.owners[column].absence.get(column) and (complaint := unlearnable(space.owners[column], {column: found})):
         raise BadInput(f"{what}: constants.{column}: {complaint}")
     return found

@@ -94,7 +94,7 @@ def propose(source: Source, campaign: CampaignFile, sheet: str | None = None) ->
     elif sheet is not None:
         raise BadInput(f"{source.name} is no Excel file (.xlsx) and has no sheet {sheet!r}")
     opened = open_table(source, _looked_at(guess, sheet))
-    draft = _Draft(campaign.space(), {target.name: target.unit for target in campaign.spec.targets})
+    draft = _Draft(campaign.space(), campaign.objective.units)
     skipped, looked_at = _without_summaries(opened)
     for name in opened.table.columns:
         _propose_column(name, looked_at, draft)

@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import Final
 
 from orchestrator.domain.entered import Entered, Entry
+from orchestrator.domain.parameters.kind import ABSENT
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
 from orchestrator.importing.dates import read_date
-from orchestrator.importing.fitting import Fitted, unlearnable
+from orchestrator.importing.fitting import Fitted, unlearnable, unlearnable_row
 from orchestrator.importing.mapping import ColumnSpec
 from orchestrator.importing.opening import Opened
 from orchestrator.numerals import shown
@@ -72,6 +73,8 @@ class _RowReader:
         for name, one in self._fitted.columns.items():
             cell = self._row[name]
             try:
+                if one.parameter is not None and self._is_left_out(cell, one.parameter):
+                    continue
                 if one.parameter is not None:
                     configuration[one.parameter] = self._parameter(cell, one)
                 elif one.target is not None and not self._is_empty(cell):
@@ -83,11 +86,16 @@ class _RowReader:
             except BadInput as error:
                 self.problems.append(str(error))
         self._add_uncertainties(values)
+        configuration = self._fitted.space.completed(configuration)
         if not self._fitted.by_run and not self.problems:
             self.problems += [f"{self._row.place}: {said}" for said in self._unlearnable(configuration)]
         if self.problems:
             return None
         return Entry(self._row.place, values, run, None if self._fitted.by_run else configuration, measured_at)
+
+    def _is_left_out(self, cell: Cell, column: str) -> bool:
+        """Say whether a cell says that a parameter is absent, which one of another parameter must bear out."""
+        return bool(self._fitted.space.owners[column].when) and (self._is_empty(cell) or cell.strip() == ABSENT)
 
     def _is_empty(self, cell: Cell) -> bool:
         return not cell.strip() or cell.strip() in self._spec.table.missing
@@ -99,7 +107,8 @@ class _RowReader:
         if one.parameter in self._fitted.space.units:
             return self._number(cell)
         text = (one.names or {}).get(cell.strip(), cell.strip())
-        if complaint := unlearnable(self._fitted.space.owners[one.parameter], {one.parameter: text}):
+        owner = self._fitted.space.owners[one.parameter]
+        if text != owner.absence.get(one.parameter) and (complaint := unlearnable(owner, {one.parameter: text})):
             raise BadInput(f"{cell.place}: {complaint}")
         return text
 
@@ -162,7 +171,7 @@ class _RowReader:
             raise BadInput(f"{cell.place}: {shown(cell)}: {error}") from error
 
     def _unlearnable(self, configuration: dict[str, float | str]) -> Iterator[str]:
-        return (said for one in self._fitted.space.parameters if (said := unlearnable(one, configuration)))
+        return unlearnable_row(self._fitted.space, configuration)
 
 
 def _remarks(entries: Sequence[Entry], space: SearchSpace) -> Iterator[str]:

@@ -156,7 +156,8 @@ class LedgerStore(Store):
         with self._writing(record.name, by, now) as writer:
             stored = campaign_of(writer.ledger, record.name)
             if kind is EventKind.ADAPTED:  # learning takes long: who paused or amended the campaign meanwhile has said the rest
-                record = stored.evolve(adapted=record.adapted, adapted_counts=record.adapted_counts)
+                advice = record.advice if record.snapshot == stored.snapshot else None
+                record = stored.evolve(adapted=record.adapted, adapted_counts=record.adapted_counts, advice=advice)
             if record.status != stored.status:
                 advance(CAMPAIGN_STEPS, stored.status, record.status, what=f"campaign {record.name}")
             kept = record.evolve(fence=stored.fence)  # only `take_up` moves it: the record may have been read before

@@ -60,6 +60,12 @@ def test_its_examples_taken_together_are_a_campaign_that_holds_and_that_a_dry_ru
     assert told["stand_ins"].keys() == {"bath", "pump", "chemist"}
 
 
+def test_a_plant_file_that_is_wrong_leaves_no_dry_run_and_check_says_why(tmp_path: Path) -> None:
+    plan = load_plan(blank(tmp_path, shown=True))
+    (tmp_path / "plant.toml").write_text('[tube]\nvolume = "none"\n')
+    assert described(plan)["no_dry_run"].startswith(f"plant file {tmp_path / 'plant.toml'}: tube.")
+
+
 @pytest.mark.parametrize(("name", "spec"), [("campaign.toml", CampaignSpec), ("bench.toml", BenchSpec)])
 def test_every_section_of_a_file_is_in_it_with_a_line_that_says_what_it_is_for(
     name: str, spec: type[CampaignSpec | BenchSpec], tmp_path: Path

@@ -13,7 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import athanor
+from athanor.asked_and_told import history_of
+from athanor.optimizer_file import read_optimizer
 from flows.plans.plan import load_plan
+from orchestrator.history import knowledge
 from tests.strategies import open_spaces
 
 SPACE = athanor.SearchSpace(
@@ -50,6 +53,36 @@ def learned() -> athanor.Optimizer:
         optimizer.tell(suggestion, {"level": level(suggestion.configuration)}, {"level": "10 mV"})
     optimizer.ask()
     return optimizer
+
+
+# ---------------------------------------------------------------------- other kinds of objectives
+
+
+def test_an_optimizer_of_a_front_returns_it_and_no_best() -> None:
+    front = athanor.Objective(targets=OBJECTIVE.targets, kind="pareto", reference={"level": 0.2})
+    optimizer = athanor.Optimizer(SPACE, front, seed=1, settings={"initial": 3, **QUICK})
+    assert optimizer.front() == []
+    for warmth in (80.0, 60.0, 90.0, 20.0):
+        (suggestion,) = optimizer.ask()
+        optimizer.tell(suggestion, {"level": 0.1 if warmth == 20.0 else warmth / 100, "warmth": warmth})
+    assert [one.values["warmth"] for one in optimizer.front()] == [90.0, 80.0, 60.0]
+    assert optimizer.ask()[0].policy == "bayesian/2"
+    with pytest.raises(athanor.BadInput, match=r"no best measurement; ask front\(\)"):
+        optimizer.best()
+
+
+def test_an_optimizer_that_maps_a_response_is_saved_and_asked_again(tmp_path: Path) -> None:
+    optimizer = athanor.Optimizer(SPACE, athanor.Objective(targets=ONE.targets, kind="explore"), settings={"initial": 2, **QUICK})
+    for _ in range(2):
+        (suggestion,) = optimizer.ask()
+        optimizer.tell(suggestion, {"level": level(suggestion.configuration)})
+    optimizer.save(tmp_path / "optimizer.json")
+    again = athanor.Optimizer.load(tmp_path / "optimizer.json")
+    assert [one.configuration for one in again.ask(2)] == [one.configuration for one in optimizer.ask(2)]
+    with pytest.raises(athanor.BadInput, match="no best measurement"):
+        optimizer.best()
+    with pytest.raises(athanor.BadInput, match="no front"):
+        optimizer.front()
 
 
 # ---------------------------------------------------------------------- asking
@@ -183,6 +216,7 @@ REFUSED: dict[str, tuple[Callable[[athanor.Optimizer], object], str]] = {
     "a text of experiments": (lambda o: o.ask("2"), "ask for '2' experiments"),  # type: ignore[arg-type]
     "one pending": (lambda o: o.ask(pending=o.ask()[0]), "expected a list of suggestions or configurations"),  # type: ignore[arg-type]
     "both": (lambda o: o.tell(HERE, failed=True, infeasible=True), "infeasible or failed, not both"),
+    "no reason": (lambda o: o.tell(HERE, infeasible=""), "infeasible = '': expected True, or the reason in a few words"),
     "a stranger": (lambda o: o.tell(drawing(seed=9).ask(2)[1], BOTH), "suggestion 2 was not made by this optimizer"),
     "measured elsewhere": (lambda o: o.tell(HERE, BOTH, measured={"solvent": "THF"}), "measured: solvent = 'THF' is none"),
     "a frame's column": (
@@ -291,6 +325,15 @@ def test_a_suggestion_is_explained_by_what_was_known_when_it_was_made(learned: a
     assert optimizer.explain(suggestion) == found
     with pytest.raises(athanor.BadInput, match="suggestion 5 was not made by this optimizer"):
         drawing().explain(suggestion)
+
+
+def test_why_a_recipe_cannot_work_is_told_and_kept(tmp_path: Path) -> None:
+    optimizer = drawing()
+    optimizer.tell(HERE, infeasible="it clogged")
+    optimizer.tell({**HERE, "T": 260}, infeasible=True)
+    optimizer.save(tmp_path / "optimizer.json")
+    history = history_of(read_optimizer(tmp_path / "optimizer.json").events)
+    assert [met.reason for met in knowledge(history).infeasible] == ["it clogged", ""]
 
 
 def test_the_best_is_the_one_with_the_highest_objective() -> None:

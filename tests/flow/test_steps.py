@@ -20,10 +20,11 @@ from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.parameters import ContinuousParameter
 from orchestrator.domain.records import CampaignRecord, Reading, RunReport, RunRequest, Step, StepReport
 from orchestrator.domain.space import SearchSpace
+from orchestrator.domain.stop import StopSpec
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput, BenchLatched
 from orchestrator.history import lessons
-from orchestrator.ports import Bench
+from orchestrator.ports import Bench, Policy
 from policies.random_search import RandomPolicy
 from tests.store.memory import MemoryStore
 
@@ -101,14 +102,23 @@ class Box(Bench):
         self.latched = True
 
 
-def steps_over(bench: Bench, recipe: Recipe | None = None, *, converts: bool = True, **spec: object) -> Steps:
+def steps_over(
+    bench: Bench,
+    recipe: Recipe | None = None,
+    *,
+    converts: bool = True,
+    policy: Policy | None = None,
+    stop: StopSpec | None = None,
+    **spec: object,
+) -> Steps:
     store = MemoryStore()
     record = CampaignRecord(name="c", snapshot={"converts": True} if converts else {})
     store.create_campaign(record, by="test", now=NOW)
     fence = store.take_up("c", by="test", now=NOW)
     store.update_campaign(record.evolve(status=CampaignStatus.RUNNING), kind=EventKind.RUNNING, by="test", now=NOW)
     general = GeneralSpec.model_validate({"name": "c", "bench": "b", "budget": 4, **spec})
-    return Steps(Setup(general, SPACE, OBJECTIVE, RandomPolicy(SPACE), recipe or Table(), bench, store, LiveClock(), fence))
+    chosen = policy or RandomPolicy(SPACE)
+    return Steps(Setup(general, SPACE, OBJECTIVE, chosen, recipe or Table(), bench, store, LiveClock(), fence, stop=stop))
 
 
 def carry(steps: Steps) -> Ended:

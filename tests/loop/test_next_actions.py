@@ -301,6 +301,16 @@ def test_a_campaign_that_ends_without_a_value_says_so() -> None:
     assert stop == Stop(CampaignStatus.FINISHED, "budget spent: 1 experiment, nothing was measured")
 
 
+def test_the_goal_of_a_front_is_one_of_its_hypervolume() -> None:
+    targets = tuple(Target(name=name, goal="maximise", low=0, high=1) for name in ("y", "z"))
+    front = Objective(targets=targets, kind="pareto")
+    values = (measured(1, 0.9), measured(1, 0.5).evolve(target="z", measurement_id=uuid7()))
+    past = history(done(1), campaign=RUNNING.evolve(adapted=7), values=values)
+    assert next_actions(past, NOW, spec(goal=0.5), front) == (Propose(1),)
+    (stop,) = next_actions(past, NOW, spec(goal=0.4), front)
+    assert stop == Stop(CampaignStatus.FINISHED, "goal reached: hypervolume 0.45 >= 0.4")
+
+
 def test_a_summary_tells_how_many_values_were_quarantined_and_why() -> None:
     values = (measured(1, None, QUARANTINED), measured(2, 9.0, QUARANTINED), measured(3, 1.0))
     assert quarantined(history(done(1), done(2), done(3), values=values)) == "2 of 3 values were quarantined: 2 x no peak"

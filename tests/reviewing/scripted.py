@@ -11,12 +11,13 @@ from flows.review.desk import Asker
 from flows.running.actions import Setup, Steps
 from flows.running.run_loop import Ended, plain_cycle, run_loop
 from orchestrator.clock import Clock, Instant
-from orchestrator.domain.campaign import GeneralSpec, ReviewSpec
+from orchestrator.domain.campaign import GeneralSpec
 from orchestrator.domain.events import EventKind
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.domain.records import CampaignRecord, Step
 from orchestrator.domain.review import Answer, ReviewRequest, Verdict
+from orchestrator.domain.review_rules import ReviewSpec
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import LimitError
 from orchestrator.history import History

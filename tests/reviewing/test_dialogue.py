@@ -113,7 +113,7 @@ def matter_of(ledger: Ledger, edits: Edits | None = None) -> Matter:
     return Matter(
         request=request,
         proposals=proposals,
-        columns=SPACE.columns,
+        space=SPACE,
         units={"y": "%"},
         needs_code=ledger.people,
         page=lambda: "THE DECISION PAGE",

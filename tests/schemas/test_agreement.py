@@ -36,6 +36,7 @@ MEANING = (
     r"expected the name of a text encoding",
     r"cannot part (both|thousands)",
     r"no column is a target|there is no column of target",
+    r"when\.\w+: (there is no such parameter|it is|'.*' is none of)",
     # what several tables say together
     r"several targets are combined",
     r"low and high go together|low belongs to",
@@ -80,6 +81,30 @@ def test_each_key_misspelt_left_out_or_given_something_else_is_judged_alike(name
     found = [(what, disagreement(kind, write(broken), tmp_path)) for what, broken in mistakes(document_of(path))]
     assert len(found) > 50
     assert [(what, one) for what, one in found if one is not None] == []
+
+
+CONDITIONAL = """
+campaign = { name = "c", bench = "bench.toml", budget = 3 }
+targets = [{ name = "y", goal = "maximise" }]
+parameters = [
+  { kind = "categorical", name = "solvent", categories = ["water", "DMF"] },
+  { kind = "continuous", name = "ratio", unit = "mL", min = 1, max = 2, when = { solvent = ["DMF"] }, otherwise = "0 mL" },
+  { kind = "categorical", name = "base", categories = ["a", "b"], when = { solvent = ["DMF"] }, otherwise = "none" },
+  { kind = "composition", name = "salts", components = ["Na", "K"], when = { base = ["a"] } },
+]
+"""
+
+
+def test_each_mistake_of_a_condition_is_judged_alike(tmp_path: Path) -> None:
+    assert disagreement("campaign", CONDITIONAL, tmp_path) is None
+    document = tomllib.loads(CONDITIONAL)
+    marked = [(what, broken) for what, broken in mistakes(document) if "when" in what or "otherwise" in what]
+    document["parameters"][1]["when"]["solvent"] = []
+    document["parameters"][2]["when"] = {}
+    marked += [("nothing", {**document, "parameters": document["parameters"][:count]}) for count in (2, 3)]
+    assert len(marked) > 20
+    found = [(what, disagreement("campaign", write(broken), tmp_path), write(broken)) for what, broken in marked]
+    assert [one for one in found if one[1] is not None] == []
 
 
 def _broken(case: Case) -> str:

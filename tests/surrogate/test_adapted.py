@@ -16,8 +16,8 @@ from models.meta_learning.adapted import adapted_learner, fingerprint
 from models.meta_learning.checkpoint import PriorFile
 from models.source_basis.guarded import DefaultLearner
 from models.tasks import Family, TaskData
-from orchestrator.domain.campaign import SurrogateSpec
 from orchestrator.domain.objective import Target
+from orchestrator.domain.surrogate_spec import SurrogateSpec
 from orchestrator.errors import BadInput
 from tests.surrogate.family import NARROW, WIDE, BumpPrior, encoding, learner
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from flows.report.experiments import Experiment
 from flows.report.export.columns import Column, Table, difference, moment, prefixed
 from flows.report.export.decisions import answers_on, joined
-from flows.report.export.layers import commanded, forecast, forecasts, layer, results, sent, uncertainties
+from flows.report.export.layers import commanded, forecast, forecasts, keeping, layer, results, sent, uncertainties
 from flows.report.export.proposals import decision_moments
 from flows.report.export.runs import configurations, moments, numbers, result_cells
 from flows.report.export.source import Source
@@ -51,9 +51,9 @@ def experiments_table(source: Source) -> Table:
     layers = (*layer("proposed", space), *layer("approved", space), *arguments, *layer("measured", space))
     residuals = tuple(
         Column(f"residual.{one.name}", f"result.{one.name} less its prediction.", "number", difference(one.unit))
-        for one in source.objective.targets
+        for one in source.objective.measured
     )
-    targets = (*results(source.objective), *uncertainties(source.objective))
+    targets = (*results(source.objective), *keeping(source.objective), *uncertainties(source.objective))
     expected = (*forecasts(source.objective, source.changes.proposals), *residuals)
     columns = (*_HEADS, *layer("configuration", space, _USED), *targets, *expected, *_TAILS, *layers)
     rows = tuple(_row(source, one, arguments) for one in (*source.experiments, *source.imported))
@@ -71,6 +71,7 @@ def _row(source: Source, one: Experiment, arguments: Sequence[Column]) -> dict[s
         **forecast(one.predicted, approved, source.objective),
         **_residuals(one, source.objective),
         "objective": one.score,
+        "kept": one.kept,
         "decided_by": approved.decided_by,
         "author": approved.author,
         "reviewers": joined(signature.person for signature in approved.signatures),

@@ -79,7 +79,7 @@ def forecasts(objective: Objective, proposals: Iterable[Proposal]) -> tuple[Colu
             difference(target.unit) if part == "sd" else target.unit,
         )
         for name in names
-        for target in objective.targets
+        for target in objective.measured
         for part, said in _PARTS.items()
     )
 
@@ -99,12 +99,20 @@ def forecast(predicted: Mapping[str, Prediction], proposal: Proposal, objective:
 
 def results(objective: Objective) -> tuple[Column, ...]:
     """Return the columns of accepted results."""
-    return tuple(Column(f"result.{one.name}", f"Accepted {one.name}, mean of replicates.", "number", one.unit) for one in objective.targets)
+    return tuple(
+        Column(f"result.{one.name}", f"Accepted {one.name}, mean of replicates.", "number", one.unit) for one in objective.measured
+    )
+
+
+def keeping(objective: Objective) -> tuple[Column, ...]:
+    """Return the column that says whether limits were kept; none where there are no limits."""
+    said = Column("kept", "Whether the results keep all limits on what comes out; a missing value keeps none.", "boolean")
+    return (said,) if objective.outcomes else ()
 
 
 def uncertainties(objective: Objective) -> tuple[Column, ...]:
     """Return the columns of the results' standard uncertainties."""
     return tuple(
         Column(f"uncertainty.{one.name}", f"Standard uncertainty of result.{one.name}.", "number", difference(one.unit))
-        for one in objective.targets
+        for one in objective.measured
     )

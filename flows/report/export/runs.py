@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from flows.report.experiments import Experiment
 from flows.report.export.columns import Column, Table, moment, prefixed
-from flows.report.export.layers import commanded, layer, results, sent
+from flows.report.export.layers import commanded, keeping, layer, results, sent
 from flows.report.export.source import Source, when
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import ExperimentRun
@@ -48,7 +48,7 @@ def runs_table(source: Source) -> Table:
         for one in (*source.experiments, *source.imported)
         for run in one.attempts
     ]
-    columns = (*_HEADS, *layers, *results(source.objective), *_TAILS)
+    columns = (*_HEADS, *layers, *results(source.objective), *keeping(source.objective), *_TAILS)
     return Table("runs", "One row per attempt to carry out an experiment.", columns, tuple(rows), ("run_key",))
 
 
@@ -64,6 +64,7 @@ def _row(source: Source, experiment: Experiment, run: ExperimentRun, arguments: 
         **sent(run, arguments),
         **(result_cells(experiment, source.objective) if last else {}),
         "objective": experiment.score if last else None,
+        "kept": experiment.kept if last else None,
         **numbers(experiment),
         "replicate": run.replicate,
         "position": run.position,

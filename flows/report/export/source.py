@@ -43,12 +43,12 @@ class Source:
     @cached_property
     def experiments(self) -> tuple[Experiment, ...]:
         """Attempts, proposals and results gathered."""
-        return experiments_of(self.changes, self.objective, self.space.columns)
+        return experiments_of(self.changes, self.objective, self.space)
 
     @cached_property
     def imported(self) -> tuple[Experiment, ...]:
         """Experiments that were done elsewhere."""
-        return imported_of(self.changes, self.objective, self.space.columns)
+        return imported_of(self.changes, self.objective, self.space)
 
     @cached_property
     def runs(self) -> Mapping[str, ExperimentRun]:

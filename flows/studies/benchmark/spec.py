@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, Parameter
+from orchestrator.domain.presence import refuse_empty_conditions
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Frozen, explain
 from orchestrator.domain.written import Whole
@@ -120,6 +121,7 @@ class BenchmarkSpec(Frozen):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        refuse_empty_conditions(self.parameters)
         for parameter in self.parameters:
             self._check_descriptors(parameter)
         if isinstance(self.run.budget, dict) and (lacking := [task for task in self.split.judge if task not in self.run.budget]):

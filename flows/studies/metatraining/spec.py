@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, ValidationError, model_validator
 from models.tasks import Fidelity
 from orchestrator.domain.objective import Target
 from orchestrator.domain.parameters import Parameter
+from orchestrator.domain.presence import refuse_empty_conditions
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Frozen, explain
 from orchestrator.domain.written import Flag, Number, Whole
@@ -162,6 +163,7 @@ class MetaSpec(Frozen):
         names = [target.name for target in self.targets]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"target {twice[0]} is declared twice")
+        refuse_empty_conditions(self.parameters)
         known = [parameter.name for parameter in self.parameters]
         if unknown := [name for name in self.descriptors if name not in known]:
             raise ValueError(f"descriptors of {unknown[0]!r}, which is no parameter; known: {', '.join(known)}")

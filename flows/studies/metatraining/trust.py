@@ -16,7 +16,7 @@ from models.meta_learning.audit import overlaps, refuse_if_seen
 from models.meta_learning.checkpoint import PriorFile, Restore, load_prior
 from models.tasks import TaskData, family_scale
 from orchestrator.domain.campaign import CampaignFile
-from orchestrator.domain.objective import Target
+from orchestrator.domain.objective import Measured
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
 from orchestrator.ports import Observation
@@ -48,10 +48,10 @@ class PriorVerdict:
     reasons: tuple[str, ...]
     """Why, in the order in which they weigh."""
     trust: Mapping[str, float | None]
-    """Target -> 0 to 1, from what was measured; None where nothing was, or the learner says none."""
+    """Measured -> 0 to 1, from what was measured; None where nothing was, or the learner says none."""
     measurements: int
     record: Mapping[str, Any]
-    """Target -> leave-one-out record of the default learner."""
+    """Measured -> leave-one-out record of the default learner."""
 
     def document(self) -> dict[str, Any]:
         """Return a JSON document."""
@@ -80,7 +80,7 @@ def assess(path: Path, case: Case, restore: Restore) -> PriorVerdict:
         prior = load_prior(path, restore=restore)
     except BadInput as error:
         return PriorVerdict(path.stem, path, "unknown", False, (str(error),), {}, 0, {})
-    targets = case.file.objective.targets
+    targets = case.file.objective.measured
     try:
         lift = prior.lift(case.space)
         known = prior.task_vector(case.file.spec.surrogate.task)
@@ -93,7 +93,7 @@ def assess(path: Path, case: Case, restore: Restore) -> PriorVerdict:
     return PriorVerdict(prior.name, path, prior.origin, True, reasons, trust, max(len(task.Y) for task in judged.values()), kept)
 
 
-def _judged(target: Target, prior: PriorFile, case: Case, lift: Any, descriptors: Float[Tensor, " k"]) -> TaskData:
+def _judged(target: Measured, prior: PriorFile, case: Case, lift: Any, descriptors: Float[Tensor, " k"]) -> TaskData:
     """Return what the campaign has measured of a target, in the prior's encoding and unit."""
     unit = prior.family(target.name).unit
     rows = [row for row in case.observations if target.name in row.values]

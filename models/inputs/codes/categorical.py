@@ -36,6 +36,11 @@ class CategoricalCode(Code):
     def width(self) -> int:
         return len(self.parameter.categories)
 
+    @property
+    @override
+    def centre(self) -> list[float]:
+        return [1.0 / self.width] * self.width
+
     @override
     def encode(self, configuration: Configuration) -> list[float]:
         if complaint := self.parameter.complaint(configuration):

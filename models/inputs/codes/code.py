@@ -67,6 +67,11 @@ class Code(ABC):
         return 0.0
 
     @property
+    def centre(self) -> list[float]:
+        """The inputs of a parameter that is absent: as far from one end or name as from the other."""
+        return [0.5] * self.width
+
+    @property
     def bounds(self) -> tuple[list[float], list[float]]:
         """The least and the greatest legal inputs."""
         return [0.0] * self.width, [1.0] * self.width

@@ -40,6 +40,11 @@ class CompositionCode(Code):
 
     @property
     @override
+    def centre(self) -> list[float]:
+        return [1.0 / self.width] * self.width
+
+    @property
+    @override
     def latent(self) -> int:
         # one number chooses the components, one per component their amounts
         return 1 + self.width

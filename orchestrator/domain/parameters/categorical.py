@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 from typing_extensions import override
 
-from orchestrator.domain.parameters.kind import FormField, ParameterKind
+from orchestrator.domain.parameters.kind import FormField, ParameterKind, check_otherwise
 from orchestrator.domain.restriction import Allowed
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
@@ -19,17 +19,25 @@ class CategoricalParameter(ParameterKind):
     kind: Literal["categorical"] = "categorical"
     categories: Annotated[tuple[str, ...], Field(min_length=1)]
     """The names that it may have."""
+    otherwise: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = None
+    """With `when`: what a configuration has, and a bench is sent, where the parameter is absent; any name."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if len(set(self.categories)) < len(self.categories):
             raise ValueError(f"parameter {self.name}: a category is listed twice in {list(self.categories)}")
+        check_otherwise(f"parameter {self.name}", self.when, self.otherwise)
         return self
 
     @property
     @override
     def names(self) -> tuple[str, ...]:
         return self.categories
+
+    @property
+    @override
+    def absence(self) -> dict[str, float | str]:
+        return {} if self.otherwise is None else {self.name: self.otherwise}
 
     @property
     @override

@@ -136,6 +136,18 @@ class CompositionParameter(ParameterKind):
         """Return the columns of some fractions."""
         return dict(zip(self.columns, fractions, strict=True))
 
+    @property
+    @override
+    def absence(self) -> dict[str, float | str]:
+        return dict.fromkeys(self.columns, 0.0) if self.when else {}
+
+    @override
+    def filled(self, part: float) -> Configuration:
+        """Return equal parts of all components, or as much as may be of one of them."""
+        chosen = min(int(part * (1 + len(self.components))), len(self.components))
+        amounts = [1.0 if chosen in (0, place) else 0.0 for place in range(1, 1 + len(self.components))]
+        return self.point(self.nearest(amounts))
+
     # ----------------------------------------------------------------- what is legal
 
     @property
@@ -299,6 +311,8 @@ class CompositionParameter(ParameterKind):
     def narrowed(self, allowed: Mapping[str, Allowed]) -> "CompositionParameter":
         """Hold a whole mixture; ranges of fractions become constraints."""
         fixed = {column: float(one.min or 0.0) for column, one in allowed.items() if one.is_fixed and not one.names}
+        if self.when and len(fixed) < len(self.columns):
+            raise BadInput(f"{', '.join(allowed)}: {self.name} is not always there; expected a value for each of {', '.join(self.columns)}")
         if not fixed and not any(one.names for one in allowed.values()):
             return self
         if len(fixed) < len(self.columns):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Annotated, Any, Final
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from orchestrator.domain.constraints import LinearConstraint
 from orchestrator.domain.restriction import Allowed
@@ -23,6 +23,8 @@ EXACT: Final = 1e-9
 """Differences within this part of a resolution below it count as that resolution, and smaller ones as none: float noise."""
 WRITTEN: Final = ".12g"
 """How a legal value is written: in full but for float noise, since what is read here is typed there."""
+ABSENT: Final = "-"
+"""What people see, and may write, in place of the value of a parameter that is absent."""
 FIELD_DIGITS: Final = 6
 """Significant digits of a number that stands in a field or beside a question; one that is kept is kept in full."""
 
@@ -36,10 +38,17 @@ class FormField:
     """The only answers; None where it is typed."""
 
 
+def _described(schema: dict[str, Any]) -> None:
+    """Say for editors what the class refuses."""
+    schema["required"] = ["kind", *schema["required"]]
+    if "otherwise" in schema["properties"]:
+        schema["dependentRequired"] = {"when": ["otherwise"], "otherwise": ["when"]}
+
+
 class ParameterKind(Frozen):
     """A parameter, whatever its kind."""
 
-    model_config = ConfigDict(json_schema_extra=lambda schema: schema.update(required=["kind", *schema["required"]]))
+    model_config = ConfigDict(json_schema_extra=_described)
 
     kind: str
     """Which kind of parameter it is."""
@@ -47,6 +56,18 @@ class ParameterKind(Frozen):
     """The column's name, or what its columns' names begin with."""
     same_in_batch: Annotated[Flag, Field(exclude_if=lambda same: not same)] = False
     """Whether all proposals of a batch have one value, as experiments in one oven do: the first of them chooses it."""
+    when: Annotated[
+        dict[str, Annotated[tuple[str, ...], Field(json_schema_extra={"minItems": 1})]],
+        Field(exclude_if=lambda when: not when, json_schema_extra={"minProperties": 1}),
+    ] = Field(default_factory=dict)
+    """Where the parameter is there at all: categorical parameter -> those of its categories with which it is; several must all hold."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_no_condition(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("when") == {}:
+            raise ValueError(f"parameter {data.get('name', '?')}, when: it is empty; expected a categorical parameter, or nothing at all")
+        return data
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -67,6 +88,45 @@ class ParameterKind(Frozen):
     def freedom(self) -> int:
         """How much of it can be varied independently."""
         return len(self.columns)
+
+    # ----------------------------------------------------------------- where it is there
+
+    @property
+    def absence(self) -> dict[str, float | str]:
+        """What a configuration holds in each column where the parameter is absent."""
+        return {}
+
+    @property
+    def condition(self) -> str:
+        """Where the parameter is there, for people."""
+        return " and ".join(f"{name} is {' or '.join(names) or 'none of its categories'}" for name, names in self.when.items())
+
+    @property
+    def never(self) -> bool:
+        """Whether nothing is left with which it is there; so only in a restricted space."""
+        return any(not names for names in self.when.values())
+
+    def unlike_absence(self, configuration: Configuration) -> str | None:
+        """Say what is wrong with the columns of a parameter that is absent, if anything is."""
+        for column, value in self.absence.items():
+            found = configuration[column]
+            if isinstance(value, str) or isinstance(found, str):
+                same = found == value
+            else:
+                same = abs(found - value) <= RELATIVE_TOLERANCE * max(1.0, abs(value))
+            if not same:
+                shown = value if isinstance(value, str) else f"{value:{WRITTEN}} {self.units[column]}".rstrip()
+                return f"{column} = {found}: {self.name} is there only where {self.condition}; expected {shown}"
+        return None
+
+    def filled(self, part: float) -> Configuration:
+        """Return a legal value for a parameter that comes in.
+
+        Args:
+            part: From 0 to 1: how far along the range, the values or the names.
+        """
+        choices = tuple(self.choices())
+        return choices[min(int(part * len(choices)), len(choices) - 1)]
 
     # ----------------------------------------------------------------- what is legal
 
@@ -91,7 +151,7 @@ class ParameterKind(Frozen):
 
     @property
     def size(self) -> float:
-        """How many legal values there are; infinite where it varies continuously."""
+        """How many legal values there are where it is there; infinite where it varies continuously."""
         return inf
 
     def choices(self) -> Iterator[Configuration]:
@@ -181,8 +241,17 @@ class ParameterKind(Frozen):
         return FormField(self.legal)
 
     def beside_others(self, legal: str) -> str:
-        """Say of what is legal that it is one value for a whole batch, where it is."""
-        return f"the same in a batch, {legal}" if self.same_in_batch else legal
+        """Say of what is legal that it is one value for a whole batch, and where the parameter is there."""
+        legal = f"the same in a batch, {legal}" if self.same_in_batch else legal
+        return f"only where {self.condition}: {legal}" if self.when else legal
+
+
+def check_otherwise(what: str, when: Mapping[str, object], otherwise: float | str | None) -> None:
+    """Refuse a condition without the value that stands for absence, and the other way round, with ValueError."""
+    if when and otherwise is None:
+        raise ValueError(f"{what}: when needs otherwise, the value that a configuration has, and a bench is sent, where it is absent")
+    if otherwise is not None and not when:
+        raise ValueError(f"{what}: otherwise belongs to when; nothing says where it is absent")
 
 
 def with_resolution(data: dict[str, Any], unit: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from orchestrator.domain.parameters.kind import (
     WRITTEN,
     FormField,
     ParameterKind,
+    check_otherwise,
     with_resolution,
 )
 from orchestrator.domain.restriction import Allowed
@@ -43,9 +44,20 @@ class NumberParameter(ParameterKind):
     scale: Annotated[AxisScale, Field(exclude_if=lambda scale: scale == "linear")] = "linear"
     """What counts as even: the numbers or their logarithms; left out where it is not said, as files of before have no such key."""
 
+    otherwise: Annotated[InOwnUnit | None, Field(exclude_if=lambda value: value is None)] = None
+    """With `when`: what a configuration has, and a bench is sent, where the parameter is absent; it need not be a legal value."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _convert_otherwise(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or data.get("otherwise") is None:
+            return data
+        return {**data, "otherwise": parse(data["otherwise"], own_unit(data), what=f"parameter {data.get('name', '?')}, otherwise")}
+
     @model_validator(mode="after")
     def _check_scale(self) -> Self:
         unit(self.unit)
+        check_otherwise(f"parameter {self.name}", self.when, self.otherwise)
         if self.on_log_scale and self.ends[0] <= 0:
             raise ValueError(
                 f'parameter {self.name}: scale = "log" needs numbers above 0; the least is {self.ends[0]:g} {self.unit}'.rstrip()
@@ -92,6 +104,11 @@ class NumberParameter(ParameterKind):
     @override
     def intervals(self) -> dict[str, Interval]:
         return {self.name: Interval(*self.ends)}
+
+    @property
+    @override
+    def absence(self) -> dict[str, float | str]:
+        return {} if self.otherwise is None else {self.name: self.otherwise}
 
     @override
     def difference(self, one: Configuration, other: Configuration) -> float:
@@ -173,6 +190,12 @@ class ContinuousParameter(NumberParameter):
         return None
 
     @override
+    def filled(self, part: float) -> Configuration:
+        low, span = self.axis
+        value = math.exp(low + part * span) if self.on_log_scale else low + part * span
+        return {self.name: min(max(value, self.min), self.max)}
+
+    @override
     def narrowed(self, allowed: Mapping[str, Allowed]) -> "ContinuousParameter | DiscreteParameter":
         mine = allowed[self.name]
         low = self.min if mine.min is None else mine.min
@@ -180,7 +203,10 @@ class ContinuousParameter(NumberParameter):
         if mine.names or low > high or any(self.complaint({self.name: end}) for end in (low, high)):
             raise BadInput(f"{self.name} = {mine.shown(self.unit)}: expected {self._range}")
         if low == high:
-            return DiscreteParameter(name=self.name, unit=self.unit, scale=self.scale, values=(low,))
+            condition = {"when": self.when, "otherwise": self.otherwise} if self.when else {}
+            return DiscreteParameter.model_validate(
+                {"name": self.name, "unit": self.unit, "scale": self.scale, "values": (low,), **condition}
+            )
         return self.evolve(min=low, max=high, resolution=None)  # what the bench tells apart is the whole space's affair
 
     @override

@@ -1,0 +1,39 @@
+"""What the policy's model is, as `[surrogate]` of a campaign file says it."""
+
+from typing import Literal, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from orchestrator.domain.values import Frozen
+from orchestrator.domain.written import Flag, Number, never
+
+
+class SurrogateSpec(Frozen):
+    """What the policy's model is: a Gaussian process that begins from nothing, or a prior that is adapted."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "if": {"properties": {"kind": {"const": "gp"}}, "required": ["kind"]},
+            "then": never("prior"),
+            "else": {"required": ["prior"]},
+        }
+    )
+
+    kind: Literal["default", "gp"] = "default"
+    """`default` adapts a prior; `gp` needs none, and is what a campaign without this table has."""
+    prior: str | None = None
+    """The prior's file, relative to this one."""
+    guard: Flag = True
+    """Whether a model that knows no history takes part, so that a prior that does not fit fades."""
+    task: dict[str, Number | str] = Field(default_factory=dict)
+    """What is known about this task, by the prior's descriptors."""
+    device: Literal["cpu", "auto"] = "cpu"
+    """Where adaptation is computed: on the processor, which is also what `auto` chooses; there is no code for another."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.kind == "default" and self.prior is None:
+            raise ValueError('kind "default" adapts a prior; expected prior = FILE, or kind = "gp"')
+        if self.kind == "gp" and (self.prior is not None or self.task):
+            raise ValueError('prior and task belong to kind = "default", not to "gp"')
+        return self

@@ -1,0 +1,170 @@
+"""What counts as better where targets are traded off, in draws: a front's hypervolume, or a scalarisation drawn by chance.
+
+Two targets: the hypervolume [Daulton2021], exact for one new point: the front is a staircase, and above each of its steps the
+point adds a rectangle. Three or more: an augmented Chebyshev scalarisation [Knowles2006] with weights from the simplex, as
+BoTorch's qLogNParEGO has it [Daulton2020]. Positive parts are BoTorch's fat-tailed ones [Ament2023].
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
+
+import torch
+from botorch.acquisition.logei import TAU_RELU
+from botorch.utils.safe_math import fatplus
+from jaxtyping import Bool, Float
+from torch import Tensor
+from typing_extensions import override
+
+_FAR: Final = 1e6
+"""In spreads: where the step of a front that nothing bounds ends, and how bad is worse than all. Infinity has no slope."""
+AUGMENTED: Final = 0.05
+"""Weight of the sum beside the worst target [Knowles2006]: without it a point that betters another in one target is no better."""
+
+
+class Gain(Protocol):
+    """What a new point adds in each draw."""
+
+    @property
+    def cells(self) -> int:
+        """How many numbers one point takes."""
+        ...
+
+    def __call__(self, U: Float[Tensor, "m c s b"]) -> Float[Tensor, "c s b"]:
+        """Return gains, all greater than zero."""
+        ...
+
+
+class Aim(Protocol):
+    """What counts as better."""
+
+    @property
+    def scale(self) -> float:
+        """What one unit of gain is."""
+        ...
+
+    def leaders(self, U: Float[Tensor, "m c s r"]) -> Bool[Tensor, "c s r"]:
+        """Say which points attain, in each draw, what a new one has to improve on."""
+        ...
+
+    def gain(self, U: Float[Tensor, "m c s r"]) -> Gain:
+        """Return what a new point adds to these."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class HypervolumeAim(Aim):
+    """The area under the front above zero, of two targets."""
+
+    scale: float
+
+    @override
+    def leaders(self, U: Float[Tensor, "2 c s r"]) -> Bool[Tensor, "c s r"]:
+        order, along, height = _descending(U)
+        return torch.zeros_like(along, dtype=torch.bool).scatter(-1, order, (height > _before(height)) & (along > 0))
+
+    @override
+    def gain(self, U: Float[Tensor, "2 c s r"]) -> "HypervolumeGain":
+        _, along, height = _descending(U)
+        is_step = (height > _before(height)) & (along > 0)
+        most = int(is_step.sum(dim=-1).max()) if is_step.shape[-1] else 0
+        first = (~is_step).to(torch.int8).argsort(dim=-1, stable=True)[..., :most]  # steps in their order, then padding of no width
+        places, heights = (torch.where(is_step, one, 0.0).gather(-1, first) for one in (along, height))
+        edge = along.new_zeros(*along.shape[:-1], 1)
+        begins, ends = torch.cat([places, edge], dim=-1), torch.cat([edge + _FAR, places], dim=-1)
+        return HypervolumeGain(*(one.unsqueeze(-1) for one in (begins, ends, torch.cat([edge, heights], dim=-1))))
+
+
+@dataclass(frozen=True, slots=True)
+class HypervolumeGain(Gain):
+    """What a point adds to the area under staircases, step by step."""
+
+    begins: Float[Tensor, "c s f 1"]
+    """Along the first target."""
+    ends: Float[Tensor, "c s f 1"]
+    heights: Float[Tensor, "c s f 1"]
+    """Along the second one."""
+
+    @property
+    @override
+    def cells(self) -> int:
+        return self.begins.numel()
+
+    @override
+    def __call__(self, U: Float[Tensor, "2 c s b"]) -> Float[Tensor, "c s b"]:
+        along, height = U.unsqueeze(-2)
+        # smoothed like this, widths add up: a step that is cut in two is worth what it was
+        width = fatplus(along - self.begins, tau=TAU_RELU) - fatplus(along - self.ends, tau=TAU_RELU)
+        gained: Tensor = (width * fatplus(height - self.heights, tau=TAU_RELU)).sum(dim=-2)
+        return gained
+
+
+@dataclass(frozen=True, slots=True)
+class ChebyshevAim(Aim):
+    """A scalarisation whose best is to be improved on."""
+
+    weights: Float[Tensor, "m 1 1 1"]
+    """Each over the width between the worst and the best that is known."""
+    ideal: Float[Tensor, "m 1 1 1"]
+    scale: float = 1.0
+
+    @staticmethod
+    def drawn(known: Float[Tensor, "m n"], seed: int) -> "ChebyshevAim":
+        """Draw weights from the simplex.
+
+        Args:
+            known: What is expected of points that are known.
+            seed: Of the weights.
+        """
+        shares = torch.empty(len(known), dtype=torch.float64).exponential_(generator=torch.Generator().manual_seed(seed)).to(known)
+        ideal, worst = known.amax(dim=1), known.amin(dim=1)
+        # what is no better than the reference point is as good as it, where anything is better
+        worst = torch.where(ideal > 0, worst.clamp_min(0.0), worst)
+        width = torch.where(ideal > worst, ideal - worst, 1.0)
+        aim = ChebyshevAim((shares / shares.sum() / width).view(-1, 1, 1, 1), ideal.view(-1, 1, 1, 1))
+        spread = float(aim.worth(known[:, None, None]).std(correction=0))
+        return replace(aim, scale=spread if spread > 0 else 1.0)
+
+    def worth(self, U: Float[Tensor, "m c s b"]) -> Float[Tensor, "c s b"]:
+        """Return the scalarisation, larger is better."""
+        missing = self.weights * (self.ideal - U)
+        return -(missing.amax(dim=0) + AUGMENTED * missing.sum(dim=0)) / self.scale
+
+    @override
+    def leaders(self, U: Float[Tensor, "m c s r"]) -> Bool[Tensor, "c s r"]:
+        worth = self.worth(U)
+        return worth == worth.amax(dim=-1, keepdim=True)
+
+    @override
+    def gain(self, U: Float[Tensor, "m c s r"]) -> "ChebyshevGain":
+        best = self.worth(U).amax(dim=-1, keepdim=True) if U.shape[-1] else U.new_full((*U.shape[1:3], 1), -_FAR)
+        return ChebyshevGain(self, best)
+
+
+@dataclass(frozen=True, slots=True)
+class ChebyshevGain(Gain):
+    """What a point adds to the best of a scalarisation."""
+
+    aim: ChebyshevAim
+    best: Float[Tensor, "c s 1"]
+
+    @property
+    @override
+    def cells(self) -> int:
+        return self.best.numel() * len(self.aim.weights)
+
+    @override
+    def __call__(self, U: Float[Tensor, "m c s b"]) -> Float[Tensor, "c s b"]:
+        gained: Tensor = fatplus(self.aim.worth(U) - self.best, tau=TAU_RELU)
+        return gained
+
+
+def _descending(U: Float[Tensor, "2 c s r"]) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the order in which the first target falls, and both targets in it."""
+    order = U[0].argsort(dim=-1, descending=True, stable=True)
+    return order, U[0].gather(-1, order), U[1].gather(-1, order)
+
+
+def _before(height: Float[Tensor, "*s r"]) -> Float[Tensor, "*s r"]:
+    """Return the largest height before each place, at least zero."""
+    highest = torch.cat([torch.zeros_like(height[..., :1]), height[..., :-1]], dim=-1).clamp_min(0.0)
+    return highest.cummax(dim=-1).values if height.shape[-1] else height
