@@ -2,8 +2,9 @@
 
 One process, stated threads; median, 90 % quantile and worst of repeated calls, each with measurements of its own, at 10,
 50, 100 and 200 measurements: for a pool of 2,000 candidates and for a continuous space with a constraint, as a campaign's
-policy proposes (qLogNEI), with a fresh Gaussian process and with a prior (adaptation and guard included); and for the prior
-alone with LogEI on the pool.
+policy proposes (qLogNEI), with a fresh Gaussian process and with a prior, guard included, whose adaptation is timed apart; for
+a batch of eight; for 3,000 categories beside one number; and for the prior alone with LogEI on the pool. `--searches together
+apart` times both ways of searching side by side. Peak memory is that of the process so far, the widest case first.
 """
 
 import argparse
@@ -12,10 +13,12 @@ import math
 import os
 import platform
 import random
+import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
@@ -33,7 +36,7 @@ from models.tasks import Family, TaskData
 from models.threads import use_threads
 from orchestrator.domain.constraints import ExpressionConstraint
 from orchestrator.domain.objective import Objective, Target
-from orchestrator.domain.parameters import ContinuousParameter
+from orchestrator.domain.parameters import CategoricalParameter, ContinuousParameter
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.ports import Knowledge, Observation
@@ -48,6 +51,8 @@ SOURCE_ROWS: Final = 200
 """Sources of the pool's prior, and rows of each."""
 CDSE_SOURCES: Final = (8, 48, 1)
 """Tasks, rows and seed of the other prior: as the demo's."""
+CATEGORIES: Final = 3_000
+BATCH: Final = 8
 NOISE: Final = 0.02
 """Relative standard deviation of the synthetic measurements: no replicate is exact."""
 
@@ -96,6 +101,17 @@ def cdse_case() -> Case:
         Target(name="quantum_yield", goal="maximise", low=0, high=1),
     )
     return Case("continuous, three targets", space, Objective(targets=targets), _particles)
+
+
+def wide_case() -> Case:
+    """Return 3,000 names beside one number, for one target."""
+    names = tuple(f"c{number}" for number in range(CATEGORIES))
+    parameters = (CategoricalParameter(name="kind", categories=names), ContinuousParameter(name="x", min=0, max=1))
+    return Case("3,000 categories", SearchSpace(parameters=parameters), Objective(targets=(Target(name="y", goal="maximise"),)), _wave)
+
+
+def _wave(row: Configuration) -> dict[str, float]:
+    return {"y": math.sin(int(str(row["kind"])[1:]) / 100) - (float(row["x"]) - 0.3) ** 2}
 
 
 def _bump(row: Configuration) -> dict[str, float]:
@@ -151,14 +167,16 @@ def _task(name: str, rows: Sequence[Observation], encoding: Encoding, target: st
     return TaskData(name, X, torch.tensor(Y, dtype=torch.float64))
 
 
-def time_case(case: Case, count: int, *, repeats: int) -> dict[str, Any]:
-    """Time proposals after a warm-up call; seconds."""
-    policy = build_policy("bayesian", case.space, case.objective, {"initial": 0 if case.learner else 5}, case.learner)
+def time_case(case: Case, count: int, *, repeats: int, search: str = "together", batch: int = 1) -> dict[str, Any]:
+    """Time proposals after a warm-up call, and the adaptation before each; seconds."""
+    settings = {"initial": 0 if case.learner else 5, "search": search}
+    policy = build_policy("bayesian", case.space, case.objective, settings, case.learner)
 
     def propose(knowledge: Knowledge, seed: int) -> None:
-        policy.propose(knowledge, count=1, seed=seed)
+        policy.propose(knowledge, count=batch, seed=seed)
 
-    return _timed(case, count, repeats, policy.name, propose)
+    named = case if batch == 1 else replace(case, name=f"{case.name}, batch of {batch}")
+    return _timed(named, count, repeats, policy.name, propose, policy.adapt)
 
 
 def time_improvement(case: Case, count: int, *, repeats: int) -> dict[str, Any]:
@@ -175,11 +193,21 @@ def time_improvement(case: Case, count: int, *, repeats: int) -> dict[str, Any]:
     return _timed(case, count, repeats, "LogEI", propose)
 
 
-def _timed(case: Case, count: int, repeats: int, policy: str, propose: Callable[[Knowledge, int], None]) -> dict[str, Any]:
+def _timed(
+    case: Case,
+    count: int,
+    repeats: int,
+    policy: str,
+    propose: Callable[[Knowledge, int], None],
+    adapt: Callable[[Knowledge], object] = lambda _: None,
+) -> dict[str, Any]:
     propose(measured(case, count), 0)
-    wall, processor = [], []
+    wall, processor, adaptation = [], [], []
     for seed in range(1, repeats + 1):
         knowledge = measured(case, count, seed=seed)
+        began_cpu = time.process_time()
+        adapt(knowledge)
+        adaptation.append(time.process_time() - began_cpu)
         began, began_cpu = time.perf_counter(), time.process_time()
         propose(knowledge, seed)
         wall.append(time.perf_counter() - began)
@@ -193,12 +221,30 @@ def _timed(case: Case, count: int, repeats: int, policy: str, propose: Callable[
         "p90_s": quantile(wall, 0.9),
         "worst_s": max(wall),
         "median_cpu_s": median(processor),
+        "worst_cpu_s": max(processor),
+        "adaptation_cpu_s": median(adaptation),
+        "adaptation_worst_cpu_s": max(adaptation),
+        "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
     }
 
 
 def quantile(values: Sequence[float], part: float) -> float:
     """Return the smallest value that at least this part of the values does not exceed."""
     return sorted(values)[max(1, math.ceil(part * len(values))) - 1]
+
+
+SAID: Final = {"LogEI": ", LogEI", "bayesian/1": ", searched apart"}
+"""Policy -> what its line in the picture says beside the case."""
+SHOWN: Final = {
+    "median s": "median_s",
+    "worst s": "worst_s",
+    "median CPU s": "median_cpu_s",
+    "worst CPU s": "worst_cpu_s",
+    "adaptation, median CPU s": "adaptation_cpu_s",
+    "worst": "adaptation_worst_cpu_s",
+    "peak MB": "peak_mb",
+}
+"""Column -> what is shown in it; adaptation is no part of the others."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -208,21 +254,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--measurements", type=int, nargs="*", default=list(MEASUREMENTS))
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--searches", nargs="*", default=["together"], choices=["together", "apart"])
     parser.add_argument("--pictures", type=Path, help="folder for latency.svg")
     options = parser.parse_args(arguments)
     use_threads(options.threads)
     print(f"{options.threads} thread(s) of {os.cpu_count()} cores, {platform.machine()}, torch {torch.__version__}")
-    print("| case | policy | measurements | median s | p90 s | worst s | median CPU s |\n|---|---|---|---|---|---|---|")
+    print("| case | policy | measurements | " + " | ".join(SHOWN) + " |\n|---" + "|---" * (2 + len(SHOWN)) + "|")
     rows = []
     pool, cdse = pool_case(), cdse_case()
     known_pool, known_cdse = with_prior(pool), with_prior(cdse)
-    timers = [(time_improvement, known_pool)] + [(time_case, case) for case in (pool, known_pool, cdse, known_cdse)]
-    for timer, case in timers:
+    timers: list[Callable[..., dict[str, Any]]] = [partial(time_case, wide_case()), partial(time_improvement, known_pool)]
+    timers += [partial(time_case, case, search=search) for case in (pool, known_pool, cdse, known_cdse) for search in options.searches]
+    timers.append(partial(time_case, known_cdse, batch=BATCH))
+    for timer in timers:
         for count in options.measurements:
-            row = timer(case, count, repeats=options.repeats)
+            row = timer(count, repeats=options.repeats)
             rows.append(row)
-            shown = " | ".join(f"{row[name]:.3f}" for name in ("median_s", "p90_s", "worst_s", "median_cpu_s"))
-            print(f"| {case.name} | {row['policy']} | {count} | {shown} |", flush=True)
+            shown = " | ".join(f"{row[name]:.3f}" for name in SHOWN.values())
+            print(f"| {row['case']} | {row['policy']} | {count} | {shown} |", flush=True)
     setup = {"threads": options.threads, "cores": os.cpu_count(), "torch": torch.__version__, "python": platform.python_version()}
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps({"setup": setup, "rows": rows}, indent=1) + "\n", encoding="utf-8")
@@ -238,7 +287,7 @@ def chart(rows: Sequence[dict[str, Any]], threads: int) -> Chart:
     for name, policy in dict.fromkeys((row["case"], row["policy"]) for row in rows):
         mine = [row for row in rows if (row["case"], row["policy"]) == (name, policy)]
         counts, medians = tuple(float(row["measurements"]) for row in mine), tuple(row["median_s"] for row in mine)
-        lines.append(Line(f"{name}, LogEI" if policy == "LogEI" else name, counts, medians, medians, tuple(row["p90_s"] for row in mine)))
+        lines.append(Line(name + SAID.get(policy, ""), counts, medians, medians, tuple(row["p90_s"] for row in mine)))
     return Chart(f"Time of one proposal, {threads} thread(s)", "measurements", "median to 90 % quantile (s)", tuple(lines))
 
 

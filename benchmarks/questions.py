@@ -126,10 +126,10 @@ def shifted_prior(case: Case) -> Case:
     return replace(case, name=f"{case.name}, prior", learner=learner)
 
 
-def policy_of(question: Question, **settings: str) -> BayesianPolicy:
+def policy_of(question: Question, search: str = "apart") -> BayesianPolicy:
     """Return the policy of a question."""
     case = question.case
-    made = build_policy("bayesian", case.space, case.objective, {"initial": 0, **settings}, case.learner)
+    made = build_policy("bayesian", case.space, case.objective, {"initial": 0, "search": search}, case.learner)
     assert isinstance(made, BayesianPolicy)
     return made
 
@@ -149,7 +149,7 @@ def compared(question: Question, before: dict[str, Any]) -> dict[str, Any]:
     with repeatable(seed):
         acquisition = build_acquisition(asked)
         search = Open(BatchedSearch(encoding, DEFAULTS.restarts, DEFAULTS.raw_samples)).best(asked, acquisition)
-    (now,) = policy_of(question, search="together").propose(known, count=1, seed=seed)
+    (now,) = policy_of(question, "together").propose(known, count=1, seed=seed)
     with repeatable(seed), torch.no_grad():
         judge = build_acquisition(replace(asked, apart=False, samples=JUDGES_SAMPLES, seed=seed + JUDGES_SEED))
         ours, theirs = judge(encoding.encode([now.configuration, before["row"]]).unsqueeze(-2)).tolist()
@@ -160,11 +160,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.questions", description=__doc__)
     parser.add_argument("--record", action="store_true", help="write down what the first version answers, where that is missing")
+    parser.add_argument("--only", default="", help="part of the names of the questions to ask")
     options = parser.parse_args(arguments)
     use_threads(1)
     known = json.loads(ANSWERS.read_text(encoding="utf-8")) if ANSWERS.exists() else {}
     worst = []
-    for question in questions():
+    for question in (one for one in questions() if options.only in one.name):
         if options.record and question.name not in known:
             known[question.name] = recorded(question)
             ANSWERS.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")

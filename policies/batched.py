@@ -34,14 +34,14 @@ _STIFFER: Final = 10.0
 """Factor on it where a violation has not become four times smaller."""
 _SMALLER: Final = 4.0
 _STILL: Final = 1e-4
-"""Way, in encoded units, of a start between two looks that counts as none."""
+"""Change of the loss, and of a multiplier, between two looks that counts as none."""
 _SEARCHES: Final = 40
 """Tries of a line search."""
 _RESTORATIONS: Final = 3
 """Steps back onto constraints that the multipliers left overstepped by a little."""
 _INSIDE: Final = 1e-10
 """Margin, in parts of a bound, that they aim at: more than what decoding a point loses."""
-_FLAT: Final = 1e-7
+_FLAT: Final = 1e-5
 """Relative gain of a step for which the optimiser goes on."""
 _BEYOND: Final = 1e6
 """Loss where the acquisition or a constraint has no number: the line search turns back."""
@@ -182,17 +182,18 @@ class _Climb:
             margins = self.search.margins(self.X, self._floors, follows)
         y, multipliers = self._y0.clone(), torch.zeros_like(margins)
         if not margins.shape[1]:
-            return self._placed(self._climbed(acquisition, y, multipliers, STIFFNESS * torch.ones(len(y), 1), _STEPS))
+            return self._placed(self._climbed(acquisition, y, multipliers, STIFFNESS * torch.ones(len(y), 1), _STEPS)[0])
         stiffness, before = torch.full((len(y), 1), STIFFNESS, dtype=y.dtype), torch.full((len(y),), torch.inf, dtype=y.dtype)
+        loss = torch.full_like(before, torch.inf)
         for _ in range(_LOOKS):
-            found, known = self._climbed(acquisition, y, multipliers, stiffness, _BOUND_STEPS), multipliers
-            margins = _finite(self.search.margins(self._placed(found), self._floors, follows))
+            last, known = loss, multipliers
+            y, loss = self._climbed(acquisition, y, multipliers, stiffness, _BOUND_STEPS)
+            margins = _finite(self.search.margins(self._placed(y), self._floors, follows))
             multipliers = (multipliers - stiffness * margins).clamp_min(0.0)
             violation = (-margins).amax(dim=1).clamp_min(0.0)
             stiffness = torch.where((violation > before / _SMALLER).unsqueeze(-1), _STIFFER * stiffness, stiffness)
-            settled = ((found - y).abs().amax(dim=1) < _STILL) & (multipliers - known).abs().amax(dim=1).lt(_STILL)
-            y, before = found, violation
-            if bool(settled.all()):
+            before = violation
+            if bool(((last - loss).abs() < _STILL).all()) and bool(((multipliers - known).abs() < _STILL).all()):
                 break
         return self._placed(self._restored(y))
 
@@ -217,7 +218,8 @@ class _Climb:
 
     def _climbed(
         self, acquisition: Acquisition, y: Float[Tensor, "b f"], multipliers: Tensor, stiffness: Tensor, steps: int
-    ) -> Float[Tensor, "b f"]:
+    ) -> tuple[Float[Tensor, "b f"], Float[Tensor, " b"]]:
+        """Return where the starts end, and the loss there."""
         low, high = (side[list(self.search.encoding.free)].numpy() for side in self.search.encoding.bounds)
 
         def losses(values: _Array, batch_indices: Sequence[int]) -> tuple[_Array, _Array]:
@@ -228,7 +230,7 @@ class _Climb:
             good = loss.detach().isfinite() & slope.isfinite().all(dim=1)
             return torch.where(good, loss.detach(), _BEYOND).numpy(), torch.where(good.unsqueeze(-1), slope, 0.0).numpy()
 
-        found, _, _ = fmin_l_bfgs_b_batched(
+        found, values, _ = fmin_l_bfgs_b_batched(
             losses,
             y.numpy(),
             bounds=list(zip(low, high, strict=True)),
@@ -238,8 +240,7 @@ class _Climb:
             maxls=_SEARCHES,
             pass_batch_indices=True,
         )
-        ends: Tensor = torch.from_numpy(found)
-        return ends
+        return torch.from_numpy(found), torch.from_numpy(np.asarray(values))
 
     def _losses(
         self, acquisition: Acquisition, y: Float[Tensor, "b f"], which: Sequence[int], multipliers: Tensor, stiffness: Tensor

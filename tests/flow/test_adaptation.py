@@ -84,7 +84,7 @@ def test_the_first_proposal_comes_from_the_prior_and_each_names_it() -> None:
     store = begun()
     carry(steps_on(store))
     proposals = History.of(store.changes("c")).newest()
-    assert [one.provenance.policy for one in proposals] == ["bayesian/2"] * 3
+    assert [one.provenance.policy for one in proposals] == ["bayesian/1"] * 3
     assert all(one.provenance.details["prior"]["name"] == "bump" for one in proposals)
     assert [one.provenance.details["fit"]["y"]["trust"] for one in proposals[1:]] == [
         one["fit"]["y"]["trust"] for one in details(store)[:2]
