@@ -20,7 +20,8 @@ from torch import Tensor
 from models.base import Surrogate
 from models.pinned import Functions
 from orchestrator.domain.stop import Advice
-from policies.drawn import SEED_LIMIT, at_pins, combined, targets_of
+from policies.drawn import SEED_LIMIT, allowed, at_pins, targets_of
+from policies.limits import Limits, limits_at
 from policies.score import Score
 
 DRAWS: Final = 1024
@@ -83,8 +84,8 @@ class Remaining:
 
 def advice(
     surrogate: Surrogate, score: Score, measured: Float[Tensor, "n d"], all_there_is: AllThereIs, *, improvement: float, seed: int
-) -> Advice:
-    """Say what further experiments may still bring.
+) -> Advice | None:
+    """Say what further experiments may still bring; nothing while no measured configuration counts as one that keeps all limits.
 
     Args:
         surrogate: Of all targets.
@@ -94,32 +95,45 @@ def advice(
         improvement: What another experiment is asked for.
         seed: Of the draws.
     """
-    found = remaining(surrogate.doubtful(seed=seed), score, torch.unique(measured, dim=0), all_there_is, seed=seed)
+    limits, functions = limits_at(surrogate, score, measured, measured), surrogate.doubtful(seed=seed)
+    if limits is not None and not limits.is_met:
+        return None
+    found = remaining(functions, score, torch.unique(measured, dim=0), all_there_is, limits, seed=seed)
     low, high = found.shortest()
     chance = found.chance(improvement)
     return Advice(improvement=improvement, chance=chance, expected=found.expected, low=low, high=high, measured=len(measured))
 
 
-def remaining(functions: Functions, score: Score, measured: Float[Tensor, "n d"], all_there_is: AllThereIs, *, seed: int) -> Remaining:
-    """Draw what is left to find; see `advice`."""
+def remaining(
+    functions: Functions,
+    score: Score,
+    measured: Float[Tensor, "n d"],
+    all_there_is: AllThereIs,
+    limits: Limits | None = None,
+    *,
+    seed: int,
+) -> Remaining:
+    """Draw what is left to find; see `advice`. What does not keep the limits in a draw is worth nothing there."""
     with torch.no_grad():
-        points = _promising(functions, score, measured, all_there_is.points, seed)
+        points = _promising(functions, score, measured, all_there_is.points, limits, seed)
         if all_there_is.nearby is not None:
-            around = all_there_is.nearby(_bests(functions, score, torch.cat([measured, points]), seed))
-            points = _promising(functions, score, measured, torch.cat([around, points]), seed)
-        scores, weights = _drawn(functions, score, torch.cat([measured, points]), seed + 1)
+            around = all_there_is.nearby(_bests(functions, score, torch.cat([measured, points]), limits, seed))
+            points = _promising(functions, score, measured, torch.cat([around, points]), limits, seed)
+        scores, weights = _drawn(functions, score, torch.cat([measured, points]), limits, seed + 1)
     return Remaining(scores.amax(dim=-1) - scores[..., : len(measured)].amax(dim=-1), weights)
 
 
-def _bests(functions: Functions, score: Score, X: Float[Tensor, "r d"], seed: int) -> Float[Tensor, "a d"]:
+def _bests(functions: Functions, score: Score, X: Float[Tensor, "r d"], limits: Limits | None, seed: int) -> Float[Tensor, "a d"]:
     """Return the points that are the best of most draws."""
-    scores, _ = _drawn(functions, score, X, seed)
+    scores, _ = _drawn(functions, score, X, limits, seed)
     times = torch.bincount(scores.argmax(dim=-1).flatten(), minlength=len(X))
     most = times.argsort(descending=True, stable=True)[:AROUND]
     return X[most[times[most] > 0]]
 
 
-def _promising(functions: Functions, score: Score, measured: Tensor, X: Float[Tensor, "p d"], seed: int) -> Float[Tensor, "r d"]:
+def _promising(
+    functions: Functions, score: Score, measured: Tensor, X: Float[Tensor, "p d"], limits: Limits | None, seed: int
+) -> Float[Tensor, "r d"]:
     """Return the points whose expected excess over what the best measured one is expected to be is largest, each by itself."""
     X = torch.unique(X, dim=0)
     if len(X) <= POINTS:
@@ -128,20 +142,22 @@ def _promising(functions: Functions, score: Score, measured: Tensor, X: Float[Te
     draws = draw_sobol_normal_samples(d=len(score.units), n=_GLANCES, seed=seed % SEED_LIMIT, dtype=X.dtype, device=X.device)
     Z = draws.mT[targets_of(pinned)].unsqueeze(-1)
     weights = torch.tensor(pinned.weights, dtype=X.dtype, device=X.device)
-    level = combined(pinned, score, pinned.beside(measured)[0].unsqueeze(1)).amax(dim=-1, keepdim=True)
+    level = allowed(pinned, score, pinned.beside(measured)[0].unsqueeze(1), limits).amax(dim=-1, keepdim=True)
     promise = []
     for some in torch.split(X, POINTS):
         mean, _, deviation = pinned.beside(some)
-        scores = combined(pinned, score, mean.unsqueeze(1) + Z * deviation.unsqueeze(1))
+        scores = allowed(pinned, score, mean.unsqueeze(1) + Z * deviation.unsqueeze(1), limits)
         promise.append(weights @ (scores - level).clamp_min(0.0).mean(dim=1))
     return X[torch.cat(promise).argsort(descending=True, stable=True)[:POINTS]]
 
 
-def _drawn(functions: Functions, score: Score, X: Float[Tensor, "r d"], seed: int) -> tuple[Float[Tensor, "c s r"], Float[Tensor, " c"]]:
+def _drawn(
+    functions: Functions, score: Score, X: Float[Tensor, "r d"], limits: Limits | None, seed: int
+) -> tuple[Float[Tensor, "c s r"], Float[Tensor, " c"]]:
     """Return joint draws of the objective, of each combination of components, and their weights."""
     pinned = functions.pinned(X)
     generator = torch.Generator().manual_seed(seed % SEED_LIMIT)
     draws = max(_LEAST, DRAWS // len(pinned.weights))
     Z = torch.randn(len(score.units), draws, len(X), dtype=X.dtype, generator=generator).to(X.device)
-    scores = combined(pinned, score, at_pins(pinned, Z[targets_of(pinned)]))
+    scores = allowed(pinned, score, at_pins(pinned, Z[targets_of(pinned)]), limits)
     return scores, torch.tensor(pinned.weights, dtype=X.dtype, device=X.device)
