@@ -14,10 +14,10 @@ from models.gaussian_processes.beliefs import KINDS, Array, Lengths, fit, learne
 from models.gaussian_processes.believed import BelievedLearner, BelievedProcesses
 from models.inputs.encoding import Encoding
 from models.inputs.training_data import training_data
-from orchestrator.domain.campaign import SurrogateSpec
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter
 from orchestrator.domain.space import SearchSpace
+from orchestrator.domain.surrogate_spec import SurrogateSpec
 from orchestrator.errors import BadInput
 from orchestrator.ports import Knowledge, Observation, Suggestion
 from policies.registry import build_policy
