@@ -54,6 +54,11 @@ class Measured(Frozen):
         """The least and the largest value that will do, in `unit`; None where there is no such bound."""
         return None, None
 
+    @property
+    def scale(self) -> tuple[float, float] | None:
+        """The ends of the scale that it is judged by, in `unit`; None where it has none."""
+        return None
+
     def judged(self, value: float) -> str:
         """Say behind a value whether it will do; empty where nothing says so."""
         low, high = self.band
@@ -140,11 +145,14 @@ class Target(Measured):
 
     @property
     @override
+    def scale(self) -> tuple[float, float] | None:
+        return None if self.low is None or self.high is None else (self.low, self.high)
+
+    @property
+    @override
     def expected_spread(self) -> float | None:
-        """A quarter of its range, or a match's tolerance."""
-        if self.low is not None and self.high is not None:
-            return (self.high - self.low) / 4
-        return self.tolerance
+        """A quarter of its scale, or a match's tolerance."""
+        return self.tolerance if self.scale is None else (self.scale[1] - self.scale[0]) / 4
 
     @override
     def judged(self, value: float) -> str:
