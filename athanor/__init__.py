@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time `__getattr__` bi
     from orchestrator.domain.constraints import ExpressionConstraint as ExpressionConstraint
     from orchestrator.domain.constraints import LinearConstraint as LinearConstraint
     from orchestrator.domain.objective import Objective as Objective
+    from orchestrator.domain.objective import Outcome as Outcome
     from orchestrator.domain.objective import Target as Target
     from orchestrator.domain.parameters import CategoricalParameter as CategoricalParameter
     from orchestrator.domain.parameters import CompositionParameter as CompositionParameter
@@ -50,6 +51,7 @@ _HOMES: Final[dict[str, str]] = {
     "Objective": "orchestrator.domain.objective",
     "Optimizer": "athanor.optimizer",
     "Origin": "athanor.lab",
+    "Outcome": "orchestrator.domain.objective",
     "SearchSpace": "orchestrator.domain.space",
     "StartedCampaign": "athanor.started",
     "Suggestion": "orchestrator.ports",

@@ -407,8 +407,8 @@ class Optimizer:
         """Return all experiments, one row per result or pending replicate.
 
         Columns: `number` (of the suggestion), `policy`, `status` (`pending`, `measured`, `infeasible`, `failed`), then those
-        that `tell_frame` takes: the parameters as carried out, the targets, and `TARGET uncertainty` where any is known. Where
-        a parameter or target is itself called `number`, `policy` or `status`, the first three end in `_`.
+        that `tell_frame` takes: the parameters as carried out (none where one is absent), the targets, and `TARGET uncertainty`
+        where any is known. Where a parameter or target is itself called `number`, `policy` or `status`, the first three end in `_`.
         """
         return pd.DataFrame(self._rows())
 
@@ -419,11 +419,12 @@ class Optimizer:
         number, policy, status = _OWN if taken.isdisjoint(_OWN) else tuple(f"{name}_" for name in _OWN)
         for run in self._history.attempts():
             own = {name: known.get((run.run_key, name)) for name in self.objective.names}
+            there = self.space.present(self._carried_out(run))
             yield {
                 number: self._number(run),
                 policy: self._history.proposals[run.approval].provenance.policy,
                 status: _SHOWN.get(run.status, run.status.value),
-                **{column: self._carried_out(run)[column] for column in self.space.columns},
+                **{column: there.get(column) for column in self.space.columns},
                 **{name: None if one is None else one.value for name, one in own.items()},
                 **{f"{name} uncertainty": None if one is None else one.uncertainty for name, one in own.items() if name in uncertain},
             }

@@ -2,8 +2,11 @@
 
 The bench, its prices and its space are those of `athanor init`, the policy's effort that of its campaign file, without a prior. Each seed
 is a simulated chemistry that nobody has seen, with a wavelength of its own to match and a line to be narrow; it is searched over 512
-candidates, whose noise-free outcomes say what is good. Both campaigns of a pair begin with the same space-filling design. Counted is
-what was spent until an outcome is among the best hundredth; what never arrives counts with the whole budget.
+candidates, whose noise-free outcomes say what is good. Counted is what was spent until an outcome is among the best hundredth; what
+never arrives counts with the whole budget.
+
+`--drawn N` instead says what the rule saves where the model is right: the same candidates and costs, functions drawn from a known
+Gaussian process, closed forms.
 """
 
 import argparse
@@ -22,6 +25,9 @@ from statistics import fmean
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
+from scipy.stats import norm
 from typing_extensions import override
 
 from benchmarks.cdse import kept_rows, write_rows
@@ -33,10 +39,12 @@ from flows.plans.plan import Plan, load_plan
 from flows.plans.policy import policy_of
 from flows.studies.cdse import SimulatedTask, cdse_configurations, simulated_task
 from flows.studies.emission_noise import EmissionNoise
+from models.inputs.encoding import Encoding
 from models.threads import use_threads
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.values import Configuration
 from orchestrator.ports import Cost, Infeasible, Knowledge, Policy
+from policies.cost import DRAWN, EVERY
 from policies.registry import build_policy
 from simulators.chemistry.cdse import CdSeOutcome
 from simulators.chemistry.family import COMPLETED
@@ -53,10 +61,14 @@ MOST: Final = 60
 """Experiments of a campaign at most."""
 QUICK: Final = {"mc_samples": 64, "initial": 5}
 UNITS: Final = {"money": "EUR", "time": "s"}
+LENGTHS: Final = (0.4, 0.8)
+"""Of drawn functions, in parts of the ranges."""
+NUGGET: Final = 1e-6
 ARMS: Final = ("neither", "money", "time", "flat")
 """What is counted; `flat` counts a cost that is the same everywhere."""
 
 Row = dict[str, Any]
+_Array = NDArray[np.float64]
 _FILE: Final = """
 [campaign]
 name = "cost"
@@ -209,6 +221,56 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
+def drawn(count: int) -> str:
+    """Race on functions of a known process over the first chemistry's candidates; write one line per cost and length scale."""
+    folder = Path(tempfile.mkdtemp())
+    try:
+        plan = plan_of(0, folder)
+    finally:
+        shutil.rmtree(folder)
+    rows = _chemistry(0).configurations
+    X = Encoding(plan.space).encode(rows).numpy()
+    lines = ["| counted | length scale | functions | ratio [95 %] |", "|---" * 4 + "|"]
+    for kind, length in itertools.product(BUDGETS, LENGTHS):
+        cost = cost_of(plan, {"cost": kind})
+        assert cost is not None
+        amounts = np.array(cost.amounts(rows, rows[0]))
+        scaled = np.sqrt(5.0) * cdist(X, X) / length
+        covariance = (1 + scaled + scaled**2 / 3) * np.exp(-scaled)  # Matern, smoothness 5/2
+        root = np.linalg.cholesky(covariance + NUGGET * np.eye(len(X)))
+        pairs = []
+        for seed in range(count):
+            generator = np.random.default_rng([seed, CANDIDATES])
+            values = root @ generator.standard_normal(len(X))
+            looked_at = generator.choice(len(X), (QUICK["initial"], DRAWN), replace=False)
+            cheap = [int(some[0 if place % EVERY == 0 else amounts[some].argmin()]) for place, some in enumerate(looked_at, start=1)]
+            with_cost = _raced(values, covariance, amounts, cheap, BUDGETS[kind], counts=True)
+            pairs.append((with_cost, _raced(values, covariance, amounts, looked_at[:, 0].tolist(), BUDGETS[kind], counts=False)))
+        lines.append(f"| {kind} | {length} | {count} | {paired_bootstrap({kind: pairs}, ratio)} |")
+    return "\n".join(lines)
+
+
+def _raced(values: _Array, covariance: _Array, amounts: _Array, asked: list[int], budget: float, *, counts: bool) -> float:
+    """Return what was spent until a value is among the best hundredth."""
+    wanted, typical = threshold(values.tolist(), PART), np.median(amounts)
+    for place, index in enumerate(asked):
+        if values[index] >= wanted:
+            return float(amounts[asked[: place + 1]].sum())
+    while (spent_so_far := float(amounts[asked].sum())) < budget:
+        root = np.linalg.cholesky(covariance[np.ix_(asked, asked)] + NUGGET * np.eye(len(asked)))
+        half = np.linalg.solve(root, covariance[asked])
+        mean, sd = half.T @ np.linalg.solve(root, values[asked]), np.sqrt(np.maximum(1.0 - (half**2).sum(axis=0), NUGGET))
+        z = (mean - values[asked].max()) / sd
+        worth = np.log(np.maximum(sd * (norm.pdf(z) + z * norm.cdf(z)), sys.float_info.min))
+        share = 0.0 if not counts or (len(asked) + 1) % EVERY == 0 else 1.0 - spent_so_far / budget
+        score = worth - share * np.log(amounts / typical)
+        score[asked] = -np.inf
+        asked.append(int(score.argmax()))
+        if values[asked[-1]] >= wanted:
+            break
+    return min(float(amounts[asked].sum()), budget)
+
+
 def _arrived(rows: Sequence[Row], kind: str) -> int:
     return sum(spent(row, kind) < BUDGETS[kind] for row in rows)
 
@@ -220,8 +282,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--flat", type=int, default=3, help="seeds with a flat cost")
     parser.add_argument("--json", type=Path, default=Path("benchmarks/results/cost.json"))
     parser.add_argument("--resume", action="store_true", help="keep the rows that the JSON file has")
+    parser.add_argument("--drawn", type=int, metavar="N", help="race on N functions of a known process instead")
     options = parser.parse_args(arguments)
     use_threads(1)
+    if options.drawn:
+        print(drawn(options.drawn))
+        return 0
     made = {"budgets": BUDGETS, "candidates": CANDIDATES, "part": PART, "rate": RATE, "settings": QUICK}
     rows = kept_rows(options.json, made) if options.resume else []
     done = {(row["arm"], row["seed"]) for row in rows}

@@ -114,7 +114,7 @@ def _seed(generator: np.random.Generator) -> int:
 
 
 def _noise(generator: np.random.Generator) -> float:
-    return math.exp(generator.uniform(*map(math.log, NOISE)))
+    return math.exp(generator.uniform(math.log(NOISE[0]), math.log(NOISE[1])))
 
 
 def _waves(generator: np.random.Generator) -> Case:

@@ -1,10 +1,11 @@
 """What a campaign has attained, by its kind of objective: a best score, a front's hypervolume, or how well a response is known."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.domain.front import covered_share, front
 from orchestrator.domain.records import ExperimentRun
+from orchestrator.domain.values import Configuration
 from orchestrator.history import History, best
 from orchestrator.ports import CERTAINTY
 
@@ -61,18 +62,21 @@ def known_line(known: Sequence[Mapping[str, Mapping[str, float]]], objective: "O
     return ", ".join(parts)
 
 
-def front_lines(history: History, objective: "Objective", units: Mapping[str, str]) -> Iterator[str]:
+def front_lines(
+    history: History, objective: "Objective", units: Mapping[str, str], present: Callable[[Configuration], Configuration] = dict
+) -> Iterator[str]:
     """Say what each run of the front gave, and where it was measured.
 
     Args:
         history: The campaign so far.
         objective: What is traded off.
         units: Of the numeric columns.
+        present: Leaves out of a configuration what is absent.
     """
     for run in front_of(history, objective):
         values = history.accepted[run.run_key]
         given = ", ".join(_shown(one.name, values[one.name], one.unit) for one in objective.targets)
-        place = ", ".join(_shown(name, value, units.get(name, "")) for name, value in history.configuration_of(run).items())
+        place = ", ".join(_shown(name, value, units.get(name, "")) for name, value in present(history.configuration_of(run)).items())
         yield f"{given} at {place}"
 
 

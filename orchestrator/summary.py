@@ -55,7 +55,7 @@ def best_configuration(
         present: Leaves out of a configuration what is absent.
     """
     if objective.kind == "pareto":
-        lines = (attained_line(history, objective), *front_lines(history, objective, units))
+        lines = (attained_line(history, objective), *front_lines(history, objective, units, present))
         return "\n  ".join(lines) if history.accepted else None
     if not objective.ranked:
         return known_line(known, objective) if (known := certainties(history)) else None

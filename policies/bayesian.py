@@ -44,7 +44,7 @@ from orchestrator.ports import (
 from policies.acquisition import LogImprovement, Question, build_acquisition, predicted, spreads
 from policies.batch import beside
 from policies.batched import BatchedSearch
-from policies.cost import Charge, charge
+from policies.cost import DRAWN, Charge, charge, cheapest
 from policies.enumeration import enumerated
 from policies.explaining import explain_one
 from policies.exploring import LEARNT, REFERENCES, certainty
@@ -205,8 +205,18 @@ class BayesianPolicy(Policy):
     def _design(self, knowledge: Knowledge, count: int, seed: int, why: str) -> tuple[Suggestion, ...]:
         if not count:
             return ()
-        chosen = SobolPolicy(self.space).propose(knowledge, count=count, seed=seed)
+        chosen = self._filling(knowledge, count, seed)
         return tuple(Suggestion(one.configuration, one.policy, details={"why": why}) for one in chosen)
+
+    def _filling(self, knowledge: Knowledge, count: int, seed: int) -> tuple[Suggestion, ...]:
+        design = SobolPolicy(self.space)
+        if self.cost is None:
+            return design.propose(knowledge, count=count, seed=seed)
+        try:
+            drawn = design.propose(knowledge, count=DRAWN * count, seed=seed)
+        except BadInput:  # there are not so many
+            drawn = design.propose(knowledge, count=count, seed=seed)
+        return cheapest(self.cost, drawn, count, number=len(knowledge.excluded) + 1, carried=knowledge.carried)
 
     def _informed(self, knowledge: Knowledge, designed: Sequence[Suggestion], count: int, seed: int) -> tuple[Suggestion, ...]:
         if count <= 0:

@@ -19,10 +19,12 @@ from torch import Tensor
 
 from models.inputs.encoding import Encoding
 from orchestrator.domain.values import Configuration
-from orchestrator.ports import Cost
+from orchestrator.ports import Cost, Suggestion
 
 EVERY: Final = 5
 """Each so-many-th proposal of a campaign leaves cost out, so that what is dear is not left unknown for ever."""
+DRAWN: Final = 3
+"""Points of a space-filling design that are drawn for each that is taken, the cheapest, as [Lee2020]'s designs are cost-effective."""
 LEAST: Final = 0.01
 """Part of a typical cost below which costs count as equal: what costs nothing is not worth everything."""
 KNOTS: Final = 256
@@ -111,6 +113,27 @@ def charge(cost: Cost, encoding: Encoding, everywhere: Float[Tensor, "n d"], *, 
     known = relative.isfinite()
     spline = Spline.through(knots[known], relative[known])
     return Charge(cost, encoding, after, 0.0 if number % EVERY == 0 else cost.left(carried), typical, spline)
+
+
+def cheapest(
+    cost: Cost, drawn: Sequence[Suggestion], count: int, *, number: int, carried: Sequence[Configuration]
+) -> tuple[Suggestion, ...]:
+    """Take so many of a design's points, each the cheapest after the one before it; each so-many-th is simply the next.
+
+    Args:
+        cost: Of experiments.
+        drawn: Points in the order in which the design has them; of equally cheap ones the first is taken.
+        count: How many.
+        number: Of the first proposal, from 1 on.
+        carried: All that comes before it on the bench, in order.
+    """
+    left, chosen = list(drawn), list[Suggestion]()
+    while left and len(chosen) < count:
+        after = chosen[-1].configuration if chosen else carried[-1] if carried else None
+        amounts = cost.amounts([one.configuration for one in left], after)
+        free = (number + len(chosen)) % EVERY == 0
+        chosen.append(left.pop(0 if free else amounts.index(min(amounts))))
+    return tuple(chosen)
 
 
 def _relative(amounts: Sequence[float], typical: float) -> Float[Tensor, " n"]:

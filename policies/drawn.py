@@ -128,17 +128,17 @@ def drawn_improvement(
     best = torch.full((len(pinned.weights), samples), lowest, dtype=pins.dtype, device=pins.device)
     with torch.no_grad():
         if len(pins):
-            best = _allowed(pinned, score, at_pins(pinned, Z[..., :-1]), limits).amax(dim=-1)
+            best = allowed(pinned, score, at_pins(pinned, Z[..., :-1]), limits).amax(dim=-1)
         if expected is not None:
-            level = _allowed(pinned, score, pinned.beside(expected)[0].unsqueeze(1), limits).amax(dim=-1)
+            level = allowed(pinned, score, pinned.beside(expected)[0].unsqueeze(1), limits).amax(dim=-1)
             best = torch.maximum(best, level)
     return DrawnImprovement(pinned, score, scale, Z[..., :-1], Z[..., -1:], best, limits)
 
 
-def _allowed(
+def allowed(
     pinned: Pinned, score: Score, samples: Float[Tensor, "k s b"], limits: Limits | None, *, lowest: float | None = None
 ) -> Float[Tensor, "c s b"]:
-    """Return the scores of all combinations; where limits are not kept, the lowest."""
+    """Return the scores of all combinations; where limits are not kept, the lowest: the floor where it is left out."""
     scores = combined(pinned, score, samples)
     if limits is None:
         return scores
@@ -164,6 +164,6 @@ def _contenders(functions: Functions, score: Score, X: Float[Tensor, "n d"], see
         pinned = functions.pinned(X)
         generator = torch.Generator().manual_seed(seed % SEED_LIMIT)
         Z = torch.randn(len(score.units), EXAMINATIONS, len(X), dtype=X.dtype, generator=generator).to(X.device)
-        scores = _allowed(pinned, score, at_pins(pinned, Z[targets_of(pinned)]), limits, lowest=-torch.inf)
+        scores = allowed(pinned, score, at_pins(pinned, Z[targets_of(pinned)]), limits, lowest=-torch.inf)
         best, where = scores.max(dim=-1)
     return X[torch.unique(where[best > -torch.inf])]

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from models.base import Surrogate
 from models.pinned import Functions, Pinned, rooted
+from policies.drawn import targets_of
 from policies.score import Score
 
 LEARNT: Final = ("explore", "level")
@@ -80,7 +81,7 @@ def integrated_reduction(
     """
     with torch.no_grad():
         pinned, count = functions.pinned(torch.cat([everywhere, pending])), len(everywhere)
-        targets = _targets(pinned)
+        targets = targets_of(pinned)
         spread, noise = (one[targets] for one in _scales(surrogate, everywhere))
         fixed, running = pinned.roots[:, :count], pinned.roots[:, count:]
         diagonal = torch.diag_embed(noise.unsqueeze(-1).expand(-1, len(pending)))
@@ -110,11 +111,6 @@ def _scales(surrogate: Surrogate, X: Float[Tensor, "r d"]) -> tuple[Float[Tensor
     posterior, (_, aleatoric) = surrogate.posterior(X.unsqueeze(-2)), surrogate.variance_parts(X)
     mean, variance = posterior.mean.squeeze(-2), posterior.variance.squeeze(-2)
     return (mean.var(dim=0, correction=0) + variance.mean(dim=0)).clamp_min(_LEAST).sqrt(), aleatoric.mean(dim=0)
-
-
-def _targets(pinned: Pinned) -> Tensor:
-    found = {which: target for one in pinned.functions for target, which in enumerate(one)}
-    return torch.tensor([found.get(which, 0) for which in range(len(pinned.means))])
 
 
 def _shares(pinned: Pinned, *, like: Tensor) -> Float[Tensor, " k"]:

@@ -2,7 +2,8 @@
 
 Two targets: the hypervolume [Daulton2021], exact for one new point: the front is a staircase, and above each of its steps the
 point adds a rectangle. Three or more: an augmented Chebyshev scalarisation [Knowles2006] with weights from the simplex, as
-BoTorch's qLogNParEGO has it [Daulton2020]. Positive parts are BoTorch's fat-tailed ones [Ament2023].
+BoTorch's qLogNParEGO has it [Daulton2020]; here only what is better than the reference point in all targets counts. Positive
+parts are BoTorch's fat-tailed ones [Ament2023].
 """
 
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from typing import Final, Protocol
 
 import torch
 from botorch.acquisition.logei import TAU_RELU
-from botorch.utils.safe_math import fatplus
+from botorch.utils.safe_math import fatmoid, fatplus
 from jaxtyping import Bool, Float
 from torch import Tensor
 from typing_extensions import override
@@ -19,6 +20,9 @@ _FAR: Final = 1e6
 """In spreads: where the step of a front that nothing bounds ends, and how bad is worse than all. Infinity has no slope."""
 AUGMENTED: Final = 0.05
 """Weight of the sum beside the worst target [Knowles2006]: without it a point that betters another in one target is no better."""
+
+EDGE: Final = 1e-3
+"""Width, in spreads, of the smoothed step from worse than the reference point to better: BoTorch's own for constraints."""
 
 
 class Gain(Protocol):
@@ -131,18 +135,22 @@ class ChebyshevAim(Aim):
 
     @override
     def leaders(self, U: Float[Tensor, "m c s r"]) -> Bool[Tensor, "c s r"]:
-        worth = self.worth(U)
-        return worth == worth.amax(dim=-1, keepdim=True)
+        worth = self._counting(U)
+        return (worth == worth.amax(dim=-1, keepdim=True)) & (worth > -_FAR)
 
     @override
     def gain(self, U: Float[Tensor, "m c s r"]) -> "ChebyshevGain":
-        best = self.worth(U).amax(dim=-1, keepdim=True) if U.shape[-1] else U.new_full((*U.shape[1:3], 1), -_FAR)
+        best = self._counting(U).amax(dim=-1, keepdim=True) if U.shape[-1] else U.new_full((*U.shape[1:3], 1), -_FAR)
         return ChebyshevGain(self, best)
+
+    def _counting(self, U: Float[Tensor, "m c s r"]) -> Float[Tensor, "c s r"]:
+        """Return the same, very low for what is not better than the reference point in all targets."""
+        return torch.where((U > 0).all(dim=0), self.worth(U), -_FAR)
 
 
 @dataclass(frozen=True, slots=True)
 class ChebyshevGain(Gain):
-    """What a point adds to the best of a scalarisation."""
+    """What a point adds to the best of a scalarisation, where it is better than the reference point in all targets."""
 
     aim: ChebyshevAim
     best: Float[Tensor, "c s 1"]
@@ -154,7 +162,7 @@ class ChebyshevGain(Gain):
 
     @override
     def __call__(self, U: Float[Tensor, "m c s b"]) -> Float[Tensor, "c s b"]:
-        gained: Tensor = fatplus(self.aim.worth(U) - self.best, tau=TAU_RELU)
+        gained: Tensor = fatplus(self.aim.worth(U) - self.best, tau=TAU_RELU) * fatmoid(U, tau=EDGE).prod(dim=0)
         return gained
 
 

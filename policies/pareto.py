@@ -15,7 +15,7 @@ from torch import Tensor
 from models.base import Surrogate
 from models.pinned import Functions, Pinned
 from orchestrator.domain.front import corner
-from policies.drawn import EXAMINATIONS, SEED_LIMIT
+from policies.drawn import EXAMINATIONS, SEED_LIMIT, at_pins, targets_of
 from policies.fronts import Aim, ChebyshevAim, Gain, HypervolumeAim
 from policies.score import Score
 
@@ -118,9 +118,9 @@ def drawn_trade_off(
         pins = torch.cat([_leading(functions, utilities, aim, torch.unique(measured, dim=0), seed), pending])
     pinned, targets = functions.pinned(pins), len(utilities.scales)
     draws = draw_sobol_normal_samples(d=(len(pins) + 1) * targets, n=samples, seed=seed % SEED_LIMIT, device=pins.device, dtype=pins.dtype)
-    Z = draws.reshape(samples, len(pins) + 1, targets).permute(2, 0, 1)[_targets(pinned)]
+    Z = draws.reshape(samples, len(pins) + 1, targets).permute(2, 0, 1)[targets_of(pinned)]
     with torch.no_grad():
-        U = utilities.combined(pinned, _at_pins(pinned, Z[..., :-1]))
+        U = utilities.combined(pinned, at_pins(pinned, Z[..., :-1]))
         if expected is not None:
             level = utilities.combined(pinned, pinned.beside(expected)[0].unsqueeze(1))
             U = torch.cat([U, level.expand(-1, -1, samples, -1)], dim=-1)
@@ -142,7 +142,7 @@ def _leading(functions: Functions, utilities: Utilities, aim: Aim, X: Float[Tens
         pinned = functions.pinned(X)
         generator = torch.Generator().manual_seed(seed % SEED_LIMIT)
         Z = torch.randn(len(utilities.scales), EXAMINATIONS, len(X), dtype=X.dtype, generator=generator).to(X.device)
-        leaders = aim.leaders(utilities.combined(pinned, _at_pins(pinned, Z[_targets(pinned)])))
+        leaders = aim.leaders(utilities.combined(pinned, at_pins(pinned, Z[targets_of(pinned)])))
     return X[leaders.any(dim=0).any(dim=0)]
 
 
@@ -181,13 +181,3 @@ def chance_to_join(surrogate: Surrogate, score: Score, x: Float[Tensor, "1 d"], 
 
 def _plain(score: Score) -> Utilities:
     return Utilities(score, corner(score.objective), tuple(1.0 for _ in score.objective.targets))
-
-
-def _at_pins(pinned: Pinned, Z: Float[Tensor, "k s r"]) -> Float[Tensor, "k s r"]:
-    return pinned.means.unsqueeze(1) + Z @ pinned.roots.mT
-
-
-def _targets(pinned: Pinned) -> Tensor:
-    """Return which target each function belongs to; the first where it stands for none."""
-    found = {which: target for one in pinned.functions for target, which in enumerate(one)}
-    return torch.tensor([found.get(which, 0) for which in range(len(pinned.means))])

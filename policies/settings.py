@@ -49,8 +49,9 @@ class BayesianSettings(Frozen):
     cost: Literal["money", "time"] | None = None
     """What an experiment's worth is weighed against: `money` that its doses cost, which needs a price of every stock that the bench
     delivers, or lab `time`, heating from the experiment before it included, which needs a `rate` wherever a step waits for a setpoint.
-    The logarithm of the cost, over a typical one, is subtracted from that of the expected improvement, times the share of the budget that
-    is left: of `money` or `lab_time` where that is limited, else of experiments. Every fifth proposal leaves the cost out."""
+    The logarithm of the cost, over a typical one, is subtracted from that of the expected improvement, times the share of the budget
+    that is left: of `money` or `lab_time` where that is limited, else of experiments. Of three points of the space-filling design the
+    cheapest is taken. Every fifth proposal leaves the cost out. It is on trial."""
 
     def refuse_unfit(self, objective: Objective) -> None:
         """Refuse the analytic acquisition function where the score is not Gaussian, or not all that counts.

@@ -1,107 +1,134 @@
-"""Replay campaigns without a history: `python -m benchmarks.cold [--data DIR] [--first SEED] [--seeds N] [--json OUT]`.
+"""Replay campaigns without a history: `python -m benchmarks.cold [--data DIR] [--first SEED] [--seeds N] [--unseen DIR] [--json OUT]`.
 
 `plain`: BoTorch's default with normalised inputs. `fresh`: the same model on our inputs, which improves on its largest
-mean at a measured point. `beliefs`: the average over draws from beliefs that never saw the task's family. All get the
-same first rows, the same records and analytic expected improvement.
+mean at a measured point. `beliefs`: the model of `[surrogate] beliefs = "learned"`. All get the same first rows, the same
+records and analytic expected improvement. Coverage is that of 90 % intervals of a measurement, after random rows.
 """
 
 import argparse
 import json
 import random
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from statistics import NormalDist, fmean
 from typing import Any, Final
 
 import numpy as np
 import torch
 from botorch.acquisition.analytic import _log_ei_helper
 
-from benchmarks.cold.averaging import Beliefs, Draws, averaged, normal_draws, standard
-from benchmarks.cold.learning import learn_all
-from benchmarks.cold.plain import Array, expected, fit, normalised
+from benchmarks.cold.plain import LEAST_VARIANCE, Array, expected, fit, normalised
 from benchmarks.cold.tasks import FAMILIES, JUDGED, ColdTask, tasks_of
+from benchmarks.cold.unseen import unseen
 from benchmarks.metrics import Pairs, best_so_far, floored_ratio, paired_bootstrap, regret_area
+from models.gaussian_processes import beliefs as believed
+from models.gaussian_processes.beliefs import Beliefs, Lengths
 from models.threads import use_threads
 from orchestrator.errors import AthanorError
 
 INITIAL: Final = 5
 BUDGET: Final = 30
 """Experiments of a replay, or half of the pool where that is less."""
-DRAWS: Final = 64
-DRAWS_SEED: Final = 7
 YARDSTICK: Final = "plain"
 RESULTS: Final = Path("benchmarks/results/cold.json")
+SUPPORTS: Final = (5, 10, 20)
+"""Measured rows after which coverage is counted."""
+ASKED: Final = 150
+"""Other rows that coverage is counted on."""
 
-Scorer = Callable[[Sequence[int], torch.Tensor], torch.Tensor]
+Scorer = Callable[[Sequence[int], Array], Array]
 """(measured rows, values) -> log expected improvement of each row of the pool, up to a constant."""
 
 
-def log_improvement(mean: torch.Tensor, variance: torch.Tensor, best: torch.Tensor | float) -> torch.Tensor:
+def standard(y: Array) -> Array:
+    """Return values less their mean, over their spread where they have one."""
+    spread = float(y.std(ddof=1))
+    return np.asarray((y - y.mean()) / (spread if spread > 0 else 1.0))
+
+
+def log_improvement(mean: Array, variance: Array, best: float) -> Array:
     """Return log expected improvement [Ament2023]."""
-    deviation = variance.sqrt()
-    found: torch.Tensor = _log_ei_helper((mean - best) / deviation) + deviation.log()
-    return found
+    deviation = np.sqrt(variance)
+    return np.asarray(_log_ei_helper(torch.from_numpy((mean - best) / deviation)).numpy() + np.log(deviation))
 
 
 def _single(task: ColdTask, *, plain: bool) -> Scorer:
     X: Array = task.X.numpy()
     X = X[:, np.ptp(X, axis=0) > 0]
 
-    def score(chosen: Sequence[int], values: torch.Tensor) -> torch.Tensor:
-        y = standard(values).numpy()
+    def score(chosen: Sequence[int], values: Array) -> Array:
+        y = standard(values)
         measured, pool = normalised(X[list(chosen)], X) if plain else (X[list(chosen)], X)
         mean, variance = expected(fit(measured, y), measured, y, pool)
-        best = y.max() if plain else mean[list(chosen)].max()
-        return log_improvement(torch.from_numpy(mean), torch.from_numpy(variance), float(best))
+        return log_improvement(mean, variance, float(y.max() if plain else mean[list(chosen)].max()))
 
     return score
+
+
+def foreseen(task: ColdTask, beliefs: Beliefs, chosen: Sequence[int], y: Array, asked: Sequence[int] | slice) -> tuple[Array, Array, float]:
+    """Return means and variances of the function at some rows, and the variance of the noise, in standard units."""
+    lengths, X = Lengths(task.layout.blocks, task.kinds), task.X.numpy()
+    measured = X[list(chosen)]
+    squared = lengths.squared(measured, measured)
+    numbers = believed.fit(squared, y, task.kinds, beliefs)
+    half = np.linalg.inv(np.linalg.cholesky(numbers.covariance(squared) + numbers.noise * np.eye(len(y))))
+    across = half @ numbers.covariance(lengths.squared(measured, X[asked]))
+    variance = numbers.variance + believed.LEVEL_VARIANCE - (across**2).sum(axis=0)
+    return across.T @ (half @ y), np.maximum(variance, LEAST_VARIANCE), numbers.noise
 
 
 def _believing(task: ColdTask, beliefs: Beliefs) -> Scorer:
-    normal, apart = normal_draws(DRAWS, DRAWS_SEED)
-    draws = Draws.of(beliefs.means + beliefs.deviations * normal, apart, task.kinds)
-
-    def score(chosen: Sequence[int], values: torch.Tensor) -> torch.Tensor:
-        found = averaged(draws, task, chosen, standard(values))
-        best = (found.weights @ found.means[:, list(chosen)]).max()
-        parts = log_improvement(found.means, found.variances, best)
-        return torch.logsumexp(found.weights.log()[:, None] + parts, dim=0)
+    def score(chosen: Sequence[int], values: Array) -> Array:
+        mean, variance, _ = foreseen(task, beliefs, chosen, standard(values), slice(None))
+        return log_improvement(mean, variance, float(mean[list(chosen)].max()))
 
     return score
 
 
-def arms(task: ColdTask, beliefs: Mapping[str, Beliefs]) -> dict[str, Scorer]:
+def arms(task: ColdTask, beliefs: Beliefs) -> dict[str, Scorer]:
     """Return what is compared on a task."""
-    return {
-        YARDSTICK: _single(task, plain=True),
-        "fresh": _single(task, plain=False),
-        "beliefs": _believing(task, beliefs[task.family]),
-    }
+    return {YARDSTICK: _single(task, plain=True), "fresh": _single(task, plain=False), "beliefs": _believing(task, beliefs)}
+
+
+def covered(task: ColdTask, beliefs: Beliefs, seed: int, count: int) -> float:
+    """Return which part of other rows' measurements 90 % intervals hold after `count` random rows, or half of the pool."""
+    generator, values = random.Random(f"{task.name}/{seed}/coverage"), task.measured(seed).numpy()
+    order = generator.sample(range(len(values)), len(values))
+    count = min(count, len(values) // 2)
+    chosen, asked = order[:count], order[count : count + ASKED]
+    spread = float(values[chosen].std(ddof=1)) or 1.0
+    mean, variance, noise = foreseen(task, beliefs, chosen, standard(values[chosen]), asked)
+    off = np.abs((values[asked] - values[chosen].mean()) / spread - mean) / np.sqrt(variance + noise)
+    return float(np.mean(off <= NormalDist().inv_cdf(0.95)))
 
 
 def replay(task: ColdTask, score: Scorer, seed: int) -> list[int]:
     """Return the rows in the order of the experiments."""
-    values = task.measured(seed)
+    values = task.measured(seed).numpy()
     chosen = random.Random(f"{task.name}/{seed}").sample(range(len(task.X)), INITIAL)
     while len(chosen) < min(BUDGET, len(task.X) // 2):
         found = score(chosen, values[chosen])
-        found[chosen] = -torch.inf
+        found[chosen] = -np.inf
         chosen.append(int(found.argmax()))
     return chosen
 
 
-def run(data: Path | None, seeds: Sequence[int], beliefs: Mapping[str, Beliefs], keep: Callable[[list[dict[str, Any]]], None]) -> None:
-    """Replay all tasks, seed by seed."""
-    tasks = [task for family in FAMILIES for task in tasks_of(family, data) if task.name in JUDGED]
-    rows: list[dict[str, Any]] = []
-    for seed in seeds:
-        for task in tasks:
-            for name, score in arms(task, beliefs).items():
-                running = best_so_far([task.scores[index] for index in replay(task, score, seed)])
-                area = regret_area(running, task.scores, initial=INITIAL)
-                rows.append({"surrogate": name, "task": task.name, "seed": seed, "regret_area": round(area, 6)})
-        keep(rows)
+def judged(data: Path | None) -> Iterator[ColdTask]:
+    """Load the tasks that are replayed."""
+    return (task for family in FAMILIES for task in tasks_of(family, data) if task.name in JUDGED)
+
+
+def run(tasks: Sequence[ColdTask], seed: int, beliefs: Beliefs) -> Iterator[dict[str, Any]]:
+    """Replay all tasks with one seed."""
+    for task in tasks:
+        for name, score in arms(task, beliefs).items():
+            running = best_so_far([task.scores[index] for index in replay(task, score, seed)])
+            area = regret_area(running, task.scores, initial=INITIAL)
+            row: dict[str, Any] = {"surrogate": name, "task": task.name, "seed": seed, "regret_area": round(area, 6)}
+            if name == "beliefs":
+                row["coverage"] = [round(covered(task, beliefs, seed, count), 3) for count in SUPPORTS]
+            yield row
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -119,25 +146,30 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def coverage(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Write the mean coverage after each number of measured rows."""
+    known = [row["coverage"] for row in rows if "coverage" in row]
+    found = (f"{100 * fmean(one):.0f} % after {count}" for count, one in zip(SUPPORTS, zip(*known, strict=True), strict=True))
+    return f"90 % intervals held {', '.join(found)}"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cold", description=__doc__)
     parser.add_argument("--data", type=Path, help="folder of recorded tables; else ATHANOR_DATA names it")
     parser.add_argument("--first", type=int, default=0, help="first seed; those below 1000 are for development")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--unseen", type=Path, help="folder of recorded tables: replay its families on which no belief was chosen")
     parser.add_argument("--json", type=Path, default=RESULTS)
     options = parser.parse_args(arguments)
     use_threads(1)
     try:
-        beliefs = learn_all(options.data)
-        shown = {name: one.written() for name, one in beliefs.items()}
-
-        def keep(rows: list[dict[str, Any]]) -> None:
-            body = ",\n".join(json.dumps(row) for row in rows)
-            options.json.write_text(f'{{"beliefs": {json.dumps(shown, indent=1)},\n"rows": [\n{body}\n]}}\n', encoding="utf-8")
-            print(table(rows), flush=True)
-
-        run(options.data, range(options.first, options.first + options.seeds), beliefs, keep)
+        tasks = list(unseen(options.unseen) if options.unseen else judged(options.data))
+        rows: list[dict[str, Any]] = []
+        for seed in range(options.first, options.first + options.seeds):
+            rows += run(tasks, seed, believed.learned())
+            options.json.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n", encoding="utf-8")
+        print(table(rows), coverage(rows), sep="\n\n")
     except AthanorError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -7,6 +7,8 @@ from typing import Any
 from flows.plans.cost import cost_of
 from flows.plans.plan import Plan
 from models.base import Learner
+from models.gaussian_processes.believed import BelievedLearner
+from models.inputs.encoding import Encoding
 from models.meta_learning.adapted import adapted_learner
 from models.meta_learning.checkpoint import PriorFile
 from models.meta_learning.registry import restore_prior
@@ -38,9 +40,11 @@ def policy_of(plan: Plan, settings: Mapping[str, Any] | None = None) -> Policy:
 
 
 def learner_of(space: SearchSpace, objective: Objective, surrogate: SurrogateSpec, prior: PriorFile | None) -> Learner | None:
-    """Return what adapts a prior to what is measured; None where there is no prior.
+    """Return what adapts a prior to what is measured, or fits learned beliefs; None for the policy's own Gaussian process.
 
     Raises:
         BadInput: The prior does not fit space, targets or task, or a learner cannot read what it holds.
     """
+    if surrogate.beliefs == "learned":
+        return BelievedLearner.of(Encoding(space))
     return None if prior is None else adapted_learner(replace(prior, restore=restore_prior), space, objective.measured, surrogate)

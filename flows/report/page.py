@@ -64,7 +64,7 @@ def render_report(data: ReportData) -> str:
         made=_moment(context.made),
         cards=_cards(data),
         campaign=_campaign(data),
-        aims=_aims(data),
+        aims=list(_aims(data)),
         best=_best(data),
         no_best=_no_best(data),
         spending=spending(data),
@@ -129,10 +129,23 @@ def _campaign(data: ReportData) -> list[tuple[str, str]]:
     ]
 
 
-def _aims(data: ReportData) -> list[tuple[str, str]]:
-    targets, outcomes = data.objective.targets, data.objective.outcomes
-    limits = [(one.name, f"keep {one.shown}, with a chance of {percent(one.probability)}") for one in outcomes]
-    return [*((target.name, _aim(target, alone=len(targets) == 1)) for target in targets), *limits]
+def _aims(data: ReportData) -> Iterator[tuple[str, str]]:
+    """Yield what is wanted: of the targets together where that is no score, of each where one value is better than another, and limits."""
+    objective = data.objective
+    given = [
+        f"{one.name} {with_unit(objective.reference[one.name], one.unit)}" for one in objective.targets if one.name in objective.reference
+    ]
+    if objective.kind == "pareto":
+        yield "objective", "front" + (f", reference point {', '.join(given)}" if given else "")
+    elif objective.kind == "level":
+        yield "objective", f"border at {given[0]}"
+    elif objective.kind == "explore":
+        yield "objective", f"know {', '.join(objective.names)} everywhere"
+    if objective.ranked:
+        alone = len(objective.targets) == 1 or objective.kind == "pareto"
+        yield from ((target.name, _aim(target, alone=alone)) for target in objective.targets)
+    for one in objective.outcomes:
+        yield one.name, f"keep {one.shown}, with a chance of {percent(one.probability)}"
 
 
 def _aim(target: Target, *, alone: bool) -> str:

@@ -98,10 +98,10 @@ class PageMaker:
 
     def _attained(self, history: History) -> dict[str, object]:
         """Return what is attained where no single experiment is best; of a front what each experiment gave."""
-        objective = self.plan.objective
+        objective, space = self.plan.objective, self.plan.space
         if objective.kind == "utility":
             return {}
-        front = [*front_lines(history, objective, self.plan.space.units)] if objective.kind == "pareto" else []
+        front = [*front_lines(history, objective, space.units, space.present)] if objective.kind == "pareto" else []
         return {"attained": attained_line(history, objective), "front": front}
 
     def _since(self, history: History, proposals: Sequence[Proposal]) -> list[str]:

@@ -155,7 +155,8 @@ class Standing:
         space, objective = files_of(self.history.campaign)
         if objective.kind == "utility":
             return []
-        return [attained_line(self.history, objective), *(front_lines(self.history, objective, space.units) if objective.ranked else ())]
+        front = front_lines(self.history, objective, space.units, space.present) if objective.ranked else ()
+        return [attained_line(self.history, objective), *front]
 
     @property
     def constant(self) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from orchestrator.clock import Clock
 from orchestrator.domain.entered import Entered
 from orchestrator.domain.events import STAND_IN, Actor
 from orchestrator.domain.identity import uuid7
-from orchestrator.domain.objective import Measured, Target
+from orchestrator.domain.objective import Measured
 from orchestrator.domain.records import ExperimentRun, Step
 from orchestrator.domain.work import WantedValue, WorkAnswer
 from orchestrator.errors import BadInput
@@ -180,8 +180,8 @@ def _declared(made: SimulatedBench, targets: Mapping[str, Measured]) -> dict[str
     found = dict(made.sections.responses)
     for name, target in targets.items():
         section = found.get(name, ResponseSection())
-        if section.between is None and isinstance(target, Target) and target.low is not None and target.high is not None:
-            found[name] = section.model_copy(update={"between": (target.low, target.high)})
+        if section.between is None and target.scale is not None:
+            found[name] = section.model_copy(update={"between": target.scale})
     return found
 
 

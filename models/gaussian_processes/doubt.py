@@ -34,6 +34,8 @@ AMPLITUDE: Final = 1.0
 """Prior deviation of the log amplitude around the data's own spread, which the fit takes as known."""
 CLIMB: Final = 50
 """Steps to the mode."""
+_CELLS: Final = 2**17
+"""Covariances that are computed together: more no longer fit into a processor's cache."""
 _JITTER: Final = 1e-8
 _MISFIT: Final = -1e12
 """Log density where a covariance has no root."""
@@ -54,8 +56,8 @@ class _Posterior:
         fit = log_likelihood(self.X, self.Y, scales, noise, amplitude, level)
         prior = -0.5 * ((H[:, :-3] - SCALE) / SCALE_SPREAD).square().sum(dim=-1)
         prior = prior + self.model.likelihood.noise_covar.noise_prior.log_prob(noise) + noise.log()
-        prior = prior - 0.5 * (H[:, -2] / AMPLITUDE).square()
-        return fit + prior
+        found: Tensor = fit + prior - 0.5 * (H[:, -2] / AMPLITUDE).square()
+        return found
 
     def parts(self, H: Float[Tensor, "p h"]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         return H[:, :-3].exp(), H[:, -3].exp().clamp_min(self.floor), H[:, -2].exp(), H[:, -1]
@@ -70,7 +72,9 @@ def log_likelihood(
     level: Float[Tensor, " p"],
 ) -> Float[Tensor, " p"]:
     """Return the log marginal likelihoods of Matern-5/2 processes [Rasmussen2006, eq. 2.30]."""
-    squared = ((X.unsqueeze(1) - X.unsqueeze(0)) / scales[:, None, None]).square().sum(dim=-1)
+    scaled = X / scales.unsqueeze(-2)
+    squares = scaled.square().sum(dim=-1)
+    squared = squares.unsqueeze(-1) + squares.unsqueeze(-2) - 2.0 * scaled @ scaled.mT
     eye = torch.eye(len(X), dtype=X.dtype, device=X.device)
     found = torch.linalg.cholesky_ex(_matern(squared, amplitude[:, None, None]) + (noise + _JITTER)[:, None, None] * eye)
     half = torch.linalg.solve_triangular(found.L, (Y - level.unsqueeze(-1)).unsqueeze(-1), upper=False).squeeze(-1)
@@ -103,7 +107,9 @@ def doubtful(model: Model, member: Member, count: int, generator: torch.Generato
     Z = torch.randn(TRIED, len(mode), dtype=mode.dtype, generator=generator)
     H = mode + WIDER * Z @ root.mT
     with torch.no_grad():
-        weights = torch.softmax(density(H) + 0.5 * Z.square().sum(dim=-1), dim=0)
+        some = max(1, _CELLS // len(member.X) ** 2)
+        densities = torch.cat([density(part) for part in torch.split(H, some)])
+        weights = torch.softmax(densities + 0.5 * Z.square().sum(dim=-1), dim=0)
         kept = H[_resampled(weights, count, generator)]
         scales, noises, amplitudes, levels = density.parts(kept)
     drawn = zip(scales, noises, amplitudes, levels, strict=True)
@@ -134,9 +140,12 @@ def _mode(density: _Posterior, start: Float[Tensor, " h"]) -> Float[Tensor, " h"
 
 def _root(density: _Posterior, mode: Float[Tensor, " h"]) -> Float[Tensor, "h h"]:
     """Return a root of the covariance that the curvature at the mode says."""
-    curvature = -torch.autograd.functional.hessian(lambda h: density(h.unsqueeze(0)).squeeze(0), mode)
-    values, vectors = torch.linalg.eigh(0.5 * (curvature + curvature.mT))
-    return vectors * values.clamp_min(LEAST_CURVATURE).rsqrt()
+    found: Tensor = torch.autograd.functional.hessian(  # type: ignore[no-untyped-call]  # torch's own
+        lambda h: -density(h.unsqueeze(0)).squeeze(0), mode
+    )
+    values, vectors = torch.linalg.eigh(torch.nan_to_num(0.5 * (found + found.mT)))  # without a number: as flat as can be
+    root: Tensor = vectors * values.clamp_min(LEAST_CURVATURE).rsqrt()
+    return root
 
 
 def _resampled(weights: Float[Tensor, " p"], count: int, generator: torch.Generator) -> Tensor:

@@ -66,7 +66,7 @@ class GaussianProcesses(OneModel):
         return {name: _describe(model) for name, model in self.targets.items()}
 
 
-class _Level(Standardize):  # type: ignore[misc]  # botorch is untyped here
+class Level(Standardize):  # type: ignore[misc]  # botorch is untyped here
     """Standardises with the data's own scale, however small its unit, and a stated one while all values are equal."""
 
     def __init__(self, spread: float | None) -> None:
@@ -113,7 +113,7 @@ class GaussianProcessLearner(Learner):
 
 
 def _fit_one(data: TargetData) -> Model:
-    level = _Level(data.spread)
+    level = Level(data.spread)
     # the check warns of one-row and constant targets, and of readbacks just outside the unit cube: all are legal here
     with validate_input_scaling(False):
         model = SingleTaskGP(data.X, data.Y.unsqueeze(-1), likelihood=_likelihood(data, level), outcome_transform=level)
@@ -121,10 +121,15 @@ def _fit_one(data: TargetData) -> Model:
     return model
 
 
-def _likelihood(data: TargetData, level: _Level) -> GaussianLikelihood:
-    """Build a likelihood whose inferred noise stays above the mean stated variance, in standardised units."""
+def least_noise(data: TargetData, level: Level) -> float:
+    """Return the least variance that may be inferred: the mean stated one, in standardised units."""
     stated = 0.0 if data.Yvar is None else float(data.Yvar.mean()) / level.scale(data.Y) ** 2
-    floor = max(NOISE_FLOOR, stated)
+    return max(NOISE_FLOOR, stated)
+
+
+def _likelihood(data: TargetData, level: Level) -> GaussianLikelihood:
+    """Build a likelihood whose inferred noise stays above the mean stated variance, in standardised units."""
+    floor = least_noise(data, level)
     prior = LogNormalPrior(loc=_NOISE_LOCATION, scale=_NOISE_SCALE)
     start = max(float(prior.mode), 2.0 * floor)
     return GaussianLikelihood(noise_prior=prior, noise_constraint=GreaterThan(floor, transform=None, initial_value=start))
@@ -152,13 +157,14 @@ def _describe(model: Model) -> dict[str, Any]:
     level, scale = model.outcome_transform.means.item(), model.outcome_transform.stdvs.item()
     noise = float(model.likelihood.noise.detach().mean().sqrt()) * scale
     return {
-        "length_scales": [_rounded(value) for value in model.covar_module.lengthscale.detach().flatten().tolist()],
-        "mean": _rounded(level + scale * model.mean_module.constant.detach().item()),
-        "scale": _rounded(scale),
-        "noise_sd": _rounded(noise),
+        "length_scales": [rounded(value) for value in model.covar_module.lengthscale.detach().flatten().tolist()],
+        "mean": rounded(level + scale * model.mean_module.constant.detach().item()),
+        "scale": rounded(scale),
+        "noise_sd": rounded(noise),
         "points": len(model.train_targets),
     }
 
 
-def _rounded(value: float) -> float:
+def rounded(value: float) -> float:
+    """Return a number to four digits."""
     return float(f"{value:.4g}")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Self
 
 from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic.config import JsonDict
 
 from orchestrator.domain.budget import Budget, number_or_table
 from orchestrator.domain.candidates import read_candidates
@@ -19,7 +20,7 @@ from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.stop import StopSpec
 from orchestrator.domain.surrogate_spec import SurrogateSpec
 from orchestrator.domain.values import Frozen, explain
-from orchestrator.domain.written import Number, Whole, never
+from orchestrator.domain.written import Number, Whole, never, when
 from orchestrator.errors import BadInput
 from orchestrator.tablefile import Dialect
 from orchestrator.textfile import parse_toml, read_text
@@ -93,6 +94,11 @@ class PolicySpec(Frozen):
         return {"kind": data.get("kind", "bayesian"), "settings": {key: value for key, value in data.items() if key != "kind"}}
 
 
+def _of_kind(kind: str, **tables: JsonDict) -> JsonDict:
+    """Describe what tables hold with an objective of a kind."""
+    return {"if": {"properties": {"objective": when("kind", kind)["if"]}, "required": ["objective"]}, "then": {"properties": {**tables}}}
+
+
 class CampaignSpec(Frozen):
     """A whole campaign file."""
 
@@ -100,6 +106,11 @@ class CampaignSpec(Frozen):
         json_schema_extra={
             "if": {"required": ["recorded"]},
             "then": {**never("candidates"), "properties": {"campaign": never("bench")}},
+            "allOf": [
+                _of_kind("pareto", targets={"minItems": 2}),
+                _of_kind("explore", campaign=never("goal")),
+                _of_kind("level", campaign=never("goal"), targets={"maxItems": 1}),
+            ],
             "dependentSchemas": {"stop": {"properties": {"policy": {"properties": {"kind": {"const": "bayesian"}}}}}},
         }
     )

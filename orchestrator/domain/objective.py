@@ -54,6 +54,11 @@ class Measured(Frozen):
         """The least and the largest value that will do, in `unit`; None where there is no such bound."""
         return None, None
 
+    @property
+    def scale(self) -> tuple[float, float] | None:
+        """The ends of the scale that it is judged by, in `unit`; None where it has none."""
+        return None
+
     def judged(self, value: float) -> str:
         """Say behind a value whether it will do; empty where nothing says so."""
         low, high = self.band
@@ -140,11 +145,14 @@ class Target(Measured):
 
     @property
     @override
+    def scale(self) -> tuple[float, float] | None:
+        return None if self.low is None or self.high is None else (self.low, self.high)
+
+    @property
+    @override
     def expected_spread(self) -> float | None:
-        """A quarter of its range, or a match's tolerance."""
-        if self.low is not None and self.high is not None:
-            return (self.high - self.low) / 4
-        return self.tolerance
+        """A quarter of its scale, or a match's tolerance."""
+        return self.tolerance if self.scale is None else (self.scale[1] - self.scale[0]) / 4
 
     @override
     def judged(self, value: float) -> str:
@@ -222,6 +230,14 @@ ObjectiveKind = Literal["utility", "pareto", "explore", "level"]
 class ObjectiveSpec(Frozen):
     """What is wanted of the targets together."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "if": {"properties": {"kind": {"enum": ["pareto", "level"]}}, "required": ["kind"]},
+            "then": when("kind", "level", required=["reference"]),
+            "else": {"properties": {"reference": {"maxProperties": 0}}},
+        }
+    )
+
     kind: ObjectiveKind = "utility"
     """`utility`: the weighted mean of the targets' utilities is to be large; `pareto`: the front of what cannot be bettered in
     one target without losing in another; `explore`: the targets are to be known everywhere; `level`: the border where one
@@ -261,7 +277,7 @@ class Objective(Frozen):
             if target is not None and (outcome.unit, outcome.comes, outcome.due) != (target.unit, target.comes, target.due):
                 raise ValueError(f"outcome {outcome.name} is a target too; unit, from and due stand there")
         if unknown := [name for name in self.reference if name not in own]:
-            raise ValueError(f"objective.reference.{unknown[0]}: there is no such target; expected {', '.join(own)}")
+            raise ValueError(f"objective.reference.{unknown[0]} names no target; expected {', '.join(own)}")
         unscaled = [target.name for target in self.targets if not target.scaled]
         if len(self.targets) > 1 and unscaled and self.kind in ("utility", "pareto"):
             raise ValueError(f"target {unscaled[0]}: several targets are combined on one scale; give it low and high")

@@ -31,6 +31,7 @@ class SearchSpace(Frozen):
         conditional(self.parameters)
         for constraint in self.constraints:
             self._check_constraint(constraint)
+            self._check_absence(constraint)
         if self.candidates is not None:
             self._check_candidates(self.candidates)
         return self
@@ -60,6 +61,17 @@ class SearchSpace(Frozen):
             raise ValueError(
                 f"constraint {constraint.shown!r}: {some[0]} is not always there, so that a sum cannot be held; expected a range"
             )
+
+    def _check_absence(self, constraint: LinearConstraint | ExpressionConstraint) -> None:
+        """Refuse a constraint that nothing meets without the parameters that it is about: it would take away every other category."""
+        named = constraint.coefficients if isinstance(constraint, LinearConstraint) else constraint.parsed.names & set(self.columns)
+        stands = {column: value for column in named for value in (self.owners[column].absence.get(column),) if value is not None}
+        if not stands or len(stands) < len(named):
+            return
+        values = {**dict.fromkeys(self.numeric_columns, 0.0), **stands}
+        if violation := next(self._violations_of(constraint, values), None):
+            said = ", ".join(f"{column} = {value:g}" for column, value in stands.items())
+            raise ValueError(f"{violation}, where what it names is absent ({said}, otherwise)")
 
     def _check_candidates(self, rows: Sequence[Mapping[str, float | str]]) -> None:
         if not rows:
@@ -228,14 +240,17 @@ class SearchSpace(Frozen):
 
     def _violations(self, configuration: Configuration) -> Iterator[str]:
         for constraint in self.constraints:
-            try:
-                value = float(self.constraint_value(constraint, configuration))
-            except BadInput as error:
-                yield f"constraint {error}"
-                continue
-            slack, low, high = self.slack(constraint, configuration), constraint.min, constraint.max
-            if (low is not None and value < low - slack) or (high is not None and value > high + slack):
-                yield f"constraint {constraint.label!r} = {value:.6g}; expected {between(low, high)}"
+            yield from self._violations_of(constraint, configuration)
+
+    def _violations_of(self, constraint: LinearConstraint | ExpressionConstraint, configuration: Configuration) -> Iterator[str]:
+        try:
+            value = float(self.constraint_value(constraint, configuration))
+        except BadInput as error:
+            yield f"constraint {error}"
+            return
+        slack, low, high = self.slack(constraint, configuration), constraint.min, constraint.max
+        if (low is not None and value < low - slack) or (high is not None and value > high + slack):
+            yield f"constraint {constraint.label!r} = {value:.6g}; expected {between(low, high)}"
 
     @cached_property
     def _candidate_keys(self) -> frozenset[tuple[float | str, ...]]:

@@ -20,7 +20,7 @@ class Advice(Frozen):
     improvement: float
     """Improvement that is worth another experiment."""
     chance: float
-    """Chance, 0 to 1, that another experiment improves on the best so far by more than that: at the configuration where it is largest."""
+    """Chance, 0 to 1, that the best next experiment improves on the best so far by more than that: that anything does."""
     expected: float
     """Expected distance from the best so far to the best that there is."""
     low: float
@@ -34,7 +34,7 @@ class Advice(Frozen):
     def line(self) -> str:
         """Say it to people."""
         return (
-            f"another experiment improves by more than {self.improvement:g} with a chance of {percent(self.chance)}; "
+            f"the best next experiment improves by more than {self.improvement:g} with a chance of {percent(self.chance)}; "
             f"expected remaining improvement {self.expected:.2g} [{self.low:.2g}, {self.high:.2g}]"
         )
 
@@ -46,7 +46,7 @@ class StopSpec(Frozen):
     """Improvement of the objective that is worth another experiment: of the score that reports show, 0 to 1 where targets are
     combined, else in the target's unit."""
     probability: Annotated[Number, Field(gt=0, lt=1)] = 0.05
-    """The rule holds while the chance that another experiment improves by more than that is below it."""
+    """The rule holds while the chance that the best next experiment improves by more than that is below it."""
     action: Literal["advise", "finish"] = "advise"
     """`advise` tells people and goes on; `finish` proposes nothing more while the rule holds, lets open runs end and values come,
     and then finishes the campaign."""

@@ -1,6 +1,6 @@
 """What the policy's model is, as `[surrogate]` of a campaign file says it."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -15,7 +15,7 @@ class SurrogateSpec(Frozen):
         json_schema_extra={
             "if": {"properties": {"kind": {"const": "gp"}}, "required": ["kind"]},
             "then": never("prior"),
-            "else": {"required": ["prior"]},
+            "else": {"required": ["prior"], "properties": {"beliefs": {"const": "default"}}},
         }
     )
 
@@ -30,8 +30,14 @@ class SurrogateSpec(Frozen):
     device: Literal["cpu", "auto"] = "cpu"
     """Where adaptation is computed: on the processor, which is also what `auto` chooses; there is no code for another."""
 
+    beliefs: Annotated[Literal["default", "learned"], Field(exclude_if=lambda chosen: chosen == "default")] = "default"
+    """What a `gp` believes before anything is measured: `default` is BoTorch's, `learned` (on trial) has length scales by kind of
+    parameter, chosen on recorded tables, and all categories of a parameter equally far apart."""
+
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.kind == "default" and self.beliefs == "learned":
+            raise ValueError('beliefs = "learned" belongs to kind = "gp"; kind is "default", which adapts a prior')
         if self.kind == "default" and self.prior is None:
             raise ValueError('kind "default" adapts a prior; expected prior = FILE, or kind = "gp"')
         if self.kind == "gp" and (self.prior is not None or self.task):

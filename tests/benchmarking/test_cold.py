@@ -1,7 +1,8 @@
-"""The cold start: the yardstick is BoTorch's model, and what beliefs are learned from leaves a family out."""
+"""The cold start: the yardstick is BoTorch's model, and all arms have the same rows."""
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from statistics import NormalDist
 
 import numpy as np
@@ -11,11 +12,13 @@ from botorch import fit_gpytorch_mll
 from botorch.models import SingleTaskGP
 from gpytorch.mlls import ExactMarginalLogLikelihood
 
-from benchmarks.cold.__main__ import arms, log_improvement, replay, table
-from benchmarks.cold.averaging import LEAST_WEIGHT, LEVEL_VARIANCE, NAMES, Beliefs, Draws, averaged, distances, normal_draws, standard
-from benchmarks.cold.learning import VAGUE, Part, learn
+from benchmarks.cold.__main__ import arms, coverage, covered, foreseen, log_improvement, replay, standard, table
 from benchmarks.cold.plain import expected, fit
 from benchmarks.cold.tasks import ColdTask
+from benchmarks.cold.unseen import unseen
+from models.base import TargetData
+from models.gaussian_processes.beliefs import Lengths, learned
+from models.gaussian_processes.believed import BelievedLearner
 from models.gaussian_processes.kernels import Layout
 
 
@@ -26,15 +29,9 @@ def drawn_task(rows: int = 40, *, family: str = "f") -> ColdTask:
     return ColdTask("t", family, Layout((0, 1), (slice(0, 1), slice(1, 2))), ("number", "number"), X, tuple((v,) for v in values.tolist()))
 
 
-def part(family: str, length: float) -> Part:
-    """Return evenly spaced rows of a wave of a given length scale, in one number."""
-    x = torch.linspace(0.0, 1.0, 20, dtype=torch.float64)
-    return Part(family, ("number",), (x.unsqueeze(1) - x).square().unsqueeze(-1), standard(torch.sin(x / length)))
-
-
 def test_the_yardstick_is_fitted_as_botorch_fits_it() -> None:
     task = drawn_task(12)
-    y = standard(torch.tensor(task.scores, dtype=torch.float64))
+    y = torch.from_numpy(standard(np.array(task.scores)))
     model = SingleTaskGP(task.X, y.unsqueeze(-1), outcome_transform=None)
     fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
     found = fit(task.X.numpy(), y.numpy())
@@ -47,51 +44,49 @@ def test_the_yardstick_is_fitted_as_botorch_fits_it() -> None:
     assert variance == pytest.approx(posterior.variance.detach().flatten().numpy(), rel=0.05)
 
 
-def test_an_average_is_that_of_exact_processes() -> None:
-    task, chosen = drawn_task(), [0, 3, 9]
-    normal, apart = normal_draws(4, 1)
-    draws = Draws.of(VAGUE.means + VAGUE.deviations * normal, apart, task.kinds)
-    y = standard(torch.tensor([task.scores[index] for index in chosen], dtype=torch.float64))
-    found = averaged(draws, task, chosen, y)
-    weights = torch.softmax(draws.evidence(distances(task, task.X[chosen], task.X[chosen]), y), dim=0)
-    heard = draws.some(weights > LEAST_WEIGHT)
-    assert found.weights.numpy() == pytest.approx(weights[weights > LEAST_WEIGHT].numpy(), rel=0.01)
-    whole = heard.covariance(distances(task, task.X, task.X))
-    for number in range(len(heard.noise)):
-        K = whole[number].numpy()
-        noisy = K[np.ix_(chosen, chosen)] + (float(heard.noise[number]) + 1e-6) * np.eye(3)
-        gain = np.linalg.solve(noisy, K[chosen]).T
-        assert found.means[number].numpy() == pytest.approx(gain @ y.numpy(), abs=1e-6)
-        left = np.diag(K) - (gain * K[chosen].T).sum(axis=1)
-        assert found.variances[number].numpy() == pytest.approx(left, abs=1e-6)
-        assert K[0, 0] == pytest.approx(float(heard.variance[number]) + LEVEL_VARIANCE)
-
-
-def test_beliefs_follow_the_length_scales_of_their_parts_and_not_of_the_family_left_out() -> None:
-    found = learn([part("rough", 0.08), part("smooth", 0.5)], leave=("rough", "smooth"))
-    number = NAMES.index("number")
-    assert float(found["rough"].means[number]) > float(found["smooth"].means[number]) + 0.5
-
-
-def test_what_was_written_is_read_again() -> None:
-    assert Beliefs.read(VAGUE.written()).written() == VAGUE.written()
+def test_replays_expect_what_the_surrogate_of_a_campaign_expects() -> None:
+    task, chosen = drawn_task(), [0, 3, 9, 20]
+    values = torch.tensor(task.scores, dtype=torch.float64)
+    mean, variance, _ = foreseen(task, learned(), chosen, standard(values[chosen].numpy()), slice(None))
+    learner = BelievedLearner(Lengths(task.layout.blocks, task.kinds), learned())
+    posterior = learner.fit([TargetData("y", task.X[chosen], values[chosen])], seed=0).posterior(task.X.unsqueeze(-2))
+    level, spread = float(values[chosen].mean()), float(values[chosen].std())
+    assert posterior.mean.flatten().numpy() == pytest.approx(level + spread * mean, abs=1e-6)
+    assert posterior.variance.flatten().numpy() == pytest.approx(spread**2 * variance, abs=1e-6)
 
 
 def test_improvement_is_that_of_the_closed_form() -> None:
-    mean, variance = torch.tensor([0.3], dtype=torch.float64), torch.tensor([0.25], dtype=torch.float64)
+    mean, variance = np.array([0.3]), np.array([0.25])
     improvement = 0.5 * (NormalDist().pdf(-0.4) - 0.4 * NormalDist().cdf(-0.4))
-    assert float(log_improvement(mean, variance, 0.5)) == pytest.approx(math.log(improvement))
+    assert float(log_improvement(mean, variance, 0.5)[0]) == pytest.approx(math.log(improvement))
 
 
 def test_all_arms_begin_with_the_same_rows_and_ask_for_each_row_once() -> None:
     task = drawn_task()
-    replays = [replay(task, score, 3) for score in arms(task, {"f": VAGUE}).values()]
+    replays = [replay(task, score, 3) for score in arms(task, learned()).values()]
     assert len({tuple(rows[:5]) for rows in replays}) == 1
     assert all(len(set(rows)) == len(rows) == 20 for rows in replays)
-    assert replay(replace(task, name="u"), arms(task, {"f": VAGUE})["plain"], 3)[:5] != replays[0][:5]
+    assert replay(replace(task, name="u"), arms(task, learned())["plain"], 3)[:5] != replays[0][:5]
 
 
 def test_the_table_names_the_worst_task() -> None:
     areas = {("plain", "t"): 0.2, ("plain", "u"): 0.2, ("beliefs", "t"): 0.1, ("beliefs", "u"): 0.4}
     rows = [{"surrogate": who, "task": task, "seed": 0, "regret_area": area} for (who, task), area in areas.items()]
     assert "| beliefs | 1 [1, 1] | u | 2 [2, 2] | 1 |" in table(rows)
+
+
+def test_coverage_is_the_part_of_the_rows_that_intervals_hold() -> None:
+    assert covered(drawn_task(), learned(), 0, 10) > 0.5
+    assert coverage([{"coverage": [0.8, 0.9, 1.0]}, {}, {"coverage": [0.9, 0.9, 0.8]}]).endswith(
+        "85 % after 5, 90 % after 10, 90 % after 20"
+    )
+
+
+def test_rows_of_unseen_families_without_a_value_are_left_out(tmp_path: Path) -> None:
+    (tmp_path / "nano_assembly").mkdir()
+    header = "oleylamine,cadmium_acetate,oleic_acid,selenium,fl_peak_intensity"
+    table = f"{header}\n0,1,0,1,5.0\n0,1,0,1,7.0\n2,3,4,5,\n4,2,1,2,3.0\n"
+    (tmp_path / "nano_assembly/cdse.csv").write_text(table, encoding="utf-8")
+    task = next(unseen(tmp_path))
+    assert task.replicates == ((5.0, 7.0), (3.0,))
+    assert task.X.tolist() == [[0.0, 0.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0]]

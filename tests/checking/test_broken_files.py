@@ -57,6 +57,18 @@ CASES = [
     Case(C, NEVER, RULES + 'quantity = "colour"\nabove = 1', ("quantity", "colour")),
     Case(C, NEVER, RULES + 'quantity = "sd.size"\nabove = 1', ("far", "sd.size", "sd.wavelength")),
     Case(C, NEVER, 'mode = "always"\n[[review.when]]\nname = "far"\nquantity = "novelty"\nabove = 1', ("review.when", "rules", "always")),
+    # objective
+    Case(C, "[campaign]", '[objective]\nkind = "best"\n[campaign]', ("objective.kind", "best", "pareto", "explore")),
+    Case(C, "[campaign]", '[objective]\nreference = { fwhm = "40 nm" }\n[campaign]', ("objective.reference", "pareto", "utility")),
+    Case(C, "[campaign]", '[objective]\nkind = "level"\n[campaign]', ("level", "one target", "reference")),
+    Case(C, "[campaign]", '[objective]\nkind = "explore"\n[campaign]\ngoal = 0.5', ("campaign.goal", "explore", "nothing is best")),
+    Case(C, "[campaign]", '[objective]\nkind = "pareto"\nreference = { fwhm = "40 s" }\n[campaign]', ("reference.fwhm", "40 s", "nm")),
+    Case(C, "[campaign]", '[objective]\nkind = "pareto"\nreference = { size = 1 }\n[campaign]', ("reference.size", "names no target")),
+    # stop
+    Case(C, NEVER, NEVER + "\n[stop]\nprobability = 1", ("stop.probability", "less than 1")),
+    Case(C, NEVER, NEVER + "\n[stop]\nimprovement = 0", ("stop.improvement", "greater than 0")),
+    Case(C, NEVER, NEVER + '\n[stop]\naction = "pause"', ("stop.action", "'advise' or 'finish'")),
+    Case(C, NEVER, NEVER + "\n[stop]\npatience = 3", ("unknown key stop.patience", "improvement", "probability", "action")),
     # units
     Case(C, 'min = "4 mmol/L"', 'min = "4 mmol/kg"', ("c_se", "min", "4 mmol/kg", "mol/L")),
     Case(C, 'unit = "s"', 'unit = "sek"', ("sek",)),
@@ -95,6 +107,7 @@ CASES = [
     Case(B, 'max = "290 degC"', 'max = "10 degC"', ("oven", "temperature", "20", "10")),
     # legal by themselves, but nothing would read them
     Case(C, "[policy]", '[surrogate]\nkind = "gp"\ndevice = "cuda"\n\n[policy]', ("surrogate.device", "cuda", "'cpu' or 'auto'")),
+    Case(C, "[policy]", '[surrogate]\nprior = "x.pt"\nbeliefs = "learned"\n\n[policy]', ("beliefs", "learned", "gp")),
     Case(C, "[policy]", '[surrogate]\nkind = "gp"\nguard = false\n\n[policy]', ("surrogate.guard", "default", "gp")),
     Case(C, NEVER, 'mode = "always"\nfirst = 3', ("review.first = 3", "rules", "always")),
     Case(C, 'tolerance = "5 nm"', 'tolerance = "5 nm"\nlow = 500', ("target wavelength", "low", "maximise")),

@@ -52,7 +52,7 @@ def test_equal_measurements_are_both_on_the_front_and_incomplete_ones_are_not() 
 
 
 def test_the_share_is_that_of_the_box_between_reference_point_and_the_scales_ends() -> None:
-    assert corner(TRADED) == (pytest.approx(0.2), 0.0)
+    assert corner(TRADED) == pytest.approx((0.2, 0.0))
     assert covered_share(TRADED, [{"yield": 60.0, "cost": 5.0}]) == pytest.approx(0.4 * 0.5 / 0.8)
     assert covered_share(TRADED, [{"yield": 10.0, "cost": 5.0}]) == 0.0
     assert covered_share(TRADED, [{"yield": 60.0}]) is None
@@ -68,7 +68,7 @@ def test_a_match_is_traded_off_by_its_utility() -> None:
     [
         ("pareto", (YIELD,), {}, "at least two targets"),
         ("pareto", (YIELD, COST), {"cost": 0.0}, "leaves nothing to find"),
-        ("pareto", (YIELD, COST), {"speed": 1.0}, "there is no such target"),
+        ("pareto", (YIELD, COST), {"speed": 1.0}, "names no target"),
         ("explore", (YIELD,), {"yield": 1.0}, "belongs to kind"),
         ("level", (YIELD,), {}, "needs one target and its level"),
     ],

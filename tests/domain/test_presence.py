@@ -135,6 +135,15 @@ def test_a_constraint_counts_what_is_absent_as_what_the_bench_is_sent() -> None:
         SPACE.evolve(constraints=(LinearConstraint(coefficients={"T": 0.01, "ratio": 1.0}, min=1, max=1).model_dump(),))
 
 
+@pytest.mark.parametrize(
+    "constraint",
+    [{"kind": "linear", "coefficients": {"ratio": 1}, "min": 1}, {"kind": "expression", "expression": "2 * ratio", "unit": "mL", "min": 2}],
+)
+def test_a_constraint_that_would_take_away_all_that_has_no_such_parameter_is_refused(constraint: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match=r"= 0; expected at least ., where what it names is absent \(ratio = 0, otherwise\)"):
+        SPACE.evolve(constraints=(constraint,))
+
+
 def test_the_range_of_a_column_reaches_to_what_stands_for_its_absence() -> None:
     assert (SPACE.intervals["ratio"].low, SPACE.intervals["ratio"].high) == (0.0, 2.5)
 

@@ -102,9 +102,10 @@ def test_a_proposal_and_its_page_say_what_cost_took_off_and_come_out_again(tmp_p
     assert counted is not None
     assert one.details[COST]["share"] == counted.left(campaign.plan.sample[:6])
     page = campaign.page_of((campaign.proposal(one, 7),))
-    shown = page["proposals"][0]["cost"]
-    assert [shown[name] for name in one.details[COST]] == [pytest.approx(value, rel=1e-5) for value in one.details[COST].values()]
-    told = rf"Its cost, {one.details[COST]['amount']:.4g} EUR where [\d.]+ EUR is typical, counts [+-][\d.e-]+ in the acquisition \(log\)"
+    shown, unit = {**page["proposals"][0]["cost"]}, one.details[COST]["unit"]
+    assert shown.pop("unit") == unit == "EUR"
+    assert shown == pytest.approx({name: value for name, value in one.details[COST].items() if name != "unit"}, rel=1e-5)
+    told = rf"Its cost, {one.details[COST]['amount']:.5g} EUR where [\d.]+ EUR is typical, counts [+-][\d.e-]+ in the acquisition \(log\)"
     assert re.search(told, markdown(page))
 
 

@@ -30,8 +30,8 @@ class Surer(RandomPolicy):
         return Advice(improvement=improvement, chance=0.1 / seen, expected=0.1 / seen, low=0.0, high=0.2 / seen, measured=seen)
 
 
-def steps_with(stop: StopSpec | None, **spec: object) -> Steps:
-    return steps_over(Box(), policy=Surer(SPACE), stop=stop, **spec)
+def steps_with(stop: StopSpec | None, *, budget: int, batch: int = 1) -> Steps:
+    return steps_over(Box(), policy=Surer(SPACE), stop=stop, budget=budget, batch=batch)
 
 
 def test_a_rule_that_finishes_ends_the_campaign_once_it_holds() -> None:
@@ -70,7 +70,12 @@ def test_without_a_rule_nothing_is_computed_or_kept() -> None:
 def test_the_views_show_the_advice_and_people_are_told_once() -> None:
     steps = steps_with(StopSpec(), budget=4)
     told: list[tuple[str, str]] = []
-    notifier = Notifier(["json://127.0.0.1:1"], send=lambda _address, title, body: told.append((title, body)) is None)
+
+    def send(_address: str, title: str, body: str) -> bool:
+        told.append((title, body))
+        return True
+
+    notifier = Notifier(["json://127.0.0.1:1"], send=send)
     teller = Teller(notifier, stop=StopSpec())
     carry(steps)
     history = steps.history

@@ -144,3 +144,23 @@ def test_what_the_models_inputs_could_not_hold_is_refused(changed: dict[str, flo
 def test_a_mapping_has_a_role_for_people() -> None:
     spec = MappingSpec.model_validate({"columns": {"a": {"target": "y"}, "b": {"run": True}, "c": {"date": "iso"}, "d": {"ignored": True}}})
     assert [one.role for one in spec.columns.values()] == ["target y", "run", "date, iso", "ignored"]
+
+
+CONDITIONAL = CAMPAIGN.replace(
+    '[[targets]]\nname = "yield"',
+    '[[parameters]]\nname = "base"\nkind = "continuous"\nunit = "mg"\nmin = 1\nmax = 9\nwhen = { solvent = ["DMF"] }\notherwise = 0\n'
+    '[[targets]]\nname = "yield"',
+)
+
+
+def test_a_cell_of_what_is_absent_may_be_empty_and_one_of_what_is_there_may_not(tmp_path: Path) -> None:
+    mapping = columns(base='parameter = "base"')
+    rows = ["40,60,water,,50", "40,60,water,-,51", "40,60,DMF,2,52", "40,60,water,0,53"]
+    found = previewed(tmp_path, mapping, "T,t,solvent,base,yield\n" + "\n".join(rows) + "\n", CONDITIONAL)
+    assert found.problems == ()
+    assert [one.configuration["base"] for one in found.entries if one.configuration] == [0.0, 0.0, 2.0, 0.0]
+    broken = previewed(tmp_path, mapping, "T,t,solvent,base,yield\n40,60,DMF,,50\n40,60,water,2,51\n", CONDITIONAL)
+    assert broken.problems == (
+        "t.csv, line 2: base has no value, and is there where solvent is DMF",
+        "t.csv, line 3: base = 2.0: base is there only where solvent is DMF; expected 0 mg",
+    )

@@ -1,16 +1,38 @@
 """A stopping rule goes by the advice that stands in the history; what is in hand ends first."""
 
+import tomllib
+from pathlib import Path
+
 import pytest
+from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
+from orchestrator.domain.campaign import CampaignSpec, parse_campaign
 from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
 from orchestrator.domain.records import CampaignRecord
 from orchestrator.domain.stop import RULE, Advice, StopSpec
+from orchestrator.errors import BadInput
 from orchestrator.history import History
 from orchestrator.loop import Adapt, Propose, Reconcile, Stop, Wait, next_actions
 from tests.loop.test_next_actions import NOW, OBJECTIVE, done, history, measured, run, spec
 
 FINISH = StopSpec(action="finish")
+FILE = """
+[campaign]
+name = "c"
+budget = 5
+[[parameters]]
+name = "x"
+kind = "continuous"
+min = 0
+max = 1
+[[targets]]
+name = "y"
+goal = "maximise"
+[policy]
+kind = "{kind}"
+[stop]
+"""
 
 
 def advice(chance: float, improvement: float = 0.01) -> Advice:
@@ -34,7 +56,7 @@ def test_a_campaign_finishes_when_its_rule_holds_and_says_why() -> None:
     assert isinstance(stop, Stop)
     assert stop.status is CampaignStatus.FINISHED
     assert stop.reason == (
-        f"{RULE} (below 5 %): another experiment improves by more than 0.01 with a chance of 3 %; "
+        f"{RULE} (below 5 %): the best next experiment improves by more than 0.01 with a chance of 3 %; "
         "expected remaining improvement 0.004 [0, 0.02]"
     )
 
@@ -78,6 +100,17 @@ def test_what_was_measured_since_is_learned_before_the_rule_is_asked() -> None:
 def test_a_rule_that_can_mean_nothing_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         StopSpec.model_validate(wrong)
+
+
+@pytest.mark.parametrize("kind", ["sobol", "random"])
+def test_a_rule_needs_a_policy_that_asks_a_model_and_editors_say_so_too(kind: str) -> None:
+    text = FILE.format(kind=kind)
+    with pytest.raises(BadInput, match=rf"c\.toml: \[stop\] belongs to policy 'bayesian'; policy '{kind}' asks no model"):
+        parse_campaign(text, Path("c.toml"), free=True)
+    judge = Draft202012Validator(CampaignSpec.model_json_schema())
+    assert not judge.is_valid(tomllib.loads(text))
+    assert judge.is_valid(tomllib.loads(FILE.format(kind="bayesian")))
+    assert parse_campaign(FILE.format(kind="bayesian"), Path("c.toml"), free=True).spec.stop == StopSpec()
 
 
 def test_a_campaign_that_nobody_advises_is_kept_as_before() -> None:

@@ -19,6 +19,7 @@ from orchestrator.ports import COST, Cost, Knowledge, Observation
 from policies.acquisition import build_acquisition
 from policies.bayesian import BayesianPolicy
 from policies.cost import EVERY, LEAST, Spline, charge
+from policies.initial import SobolPolicy
 from policies.registry import build_policy
 from policies.settings import BayesianSettings
 from tests.policy.test_bayesian import PLANE, QUICK, YIELD, bump
@@ -193,3 +194,28 @@ def test_a_cost_that_nobody_knows_is_refused() -> None:
         build_policy("bayesian", PLANE, YIELD, {"cost": "time"})
     with pytest.raises(BadInput, match=r"cost.*'money'"):
         build_policy("bayesian", PLANE, YIELD, {"cost": "euros"})
+
+
+@pytest.mark.parametrize("space", [PLANE, TABLE])
+def test_a_design_takes_the_cheapest_of_three_points_and_each_fifth_time_the_next(space: SearchSpace) -> None:
+    settings = BayesianSettings.model_validate({**QUICK, "initial": 6, "cost": "money"})
+    cost, plain = Told(rise=1.0, way=0.02), SobolPolicy(space)
+    facts = Knowledge(excluded=known().excluded, carried=known().carried)
+    drawn = [one.configuration for one in plain.propose(facts, count=9, seed=2)]
+    batch = [one.configuration for one in BayesianPolicy(space, YIELD, settings, cost=cost).propose(facts, count=3, seed=2)]
+    after, left, wanted = facts.carried[-1], list(drawn), []
+    for number in (4, 5, 6):
+        amounts = cost.amounts(left, after)
+        after = left.pop(0 if number % EVERY == 0 else amounts.index(min(amounts)))
+        wanted.append(after)
+    assert batch == wanted
+    assert batch != drawn[:3], "the test would show nothing"
+    flat = BayesianPolicy(space, YIELD, settings, cost=Told()).propose(facts, count=3, seed=2)
+    assert [one.configuration for one in flat] == drawn[:3]
+
+
+def test_a_design_of_all_that_there_is_needs_no_choice() -> None:
+    few = SearchSpace(parameters=PLANE.parameters, candidates=(TABLE.candidates or ())[:4])
+    settings = BayesianSettings.model_validate({**QUICK, "initial": 4, "cost": "money"})
+    batch = BayesianPolicy(few, YIELD, settings, cost=Told(rise=1.0)).propose(Knowledge(), count=4, seed=2)
+    assert len({tuple(one.configuration.values()) for one in batch}) == 4

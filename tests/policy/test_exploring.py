@@ -58,7 +58,8 @@ def left(covariance: Float[Tensor, "n n"], places: list[int], noise: float) -> F
     """Return a covariance once noisy values at some places are known, by dense arithmetic."""
     known = covariance[places][:, places] + noise * torch.eye(len(places), dtype=covariance.dtype)
     across: Tensor = covariance[:, places]
-    return covariance - across @ torch.linalg.solve(known, across.T)
+    less: Tensor = across @ torch.linalg.solve(known, across.T)
+    return covariance - less
 
 
 @pytest.mark.parametrize("kind", ["explore", "level"])

@@ -31,6 +31,7 @@ from policies.drawn import drawn_improvement
 from policies.limits import ETA, chances, limits_at
 from policies.score import Score
 from policies.settings import BayesianSettings, policy_choice
+from tests.policy import test_drawn as priors
 
 SPACE = SearchSpace(parameters=(ContinuousParameter(name="x", min=0, max=4),))
 ENCODING = Encoding(SPACE)
@@ -60,7 +61,8 @@ class Floored(qLogNoisyExpectedImprovement):  # type: ignore[misc]  # botorch is
 
     @override
     def _compute_best_feasible_objective(self, samples: Tensor, obj: Tensor) -> Tensor:
-        return compute_best_feasible_objective(samples=samples, obj=obj, constraints=self._constraints, infeasible_obj=self.floor)
+        best: Tensor = compute_best_feasible_objective(samples=samples, obj=obj, constraints=self._constraints, infeasible_obj=self.floor)
+        return best
 
 
 def constraints(score: Score, spreads: Sequence[float]) -> tuple[list[Callable[[Tensor], Tensor]], Tensor]:
@@ -246,3 +248,17 @@ def test_limits_are_always_searched_together_and_never_by_the_closed_form() -> N
     with pytest.raises(BadInput, match=r"'log-ei' knows no limits on what comes out \(heat, up\); expected 'log-nei'"):
         policy_choice("bayesian", SPACE, LIMITED, {"acquisition": "log-ei"})
     assert policy_choice("sobol", SPACE, LIMITED, {}).name == "sobol/1"
+
+
+def test_with_a_prior_limits_are_kept_from_the_first_experiment_on() -> None:
+    up, near = priors.OBJECTIVE.targets
+    objective = Objective(targets=(up,), outcomes=(Outcome(name=near.name, max=0.8),))
+    policy = BayesianPolicy(priors.SPACE, objective, BayesianSettings(mc_samples=64, restarts=1, raw_samples=32), priors.guarded())
+    known = Knowledge()
+    for number in range(3):
+        (found,) = policy.propose(known, count=1, seed=number)
+        assert found.details[KEPT]["probability"] > 0.3
+        assert set(found.predicted) == {"up", "near"}
+        row = found.configuration
+        known = Knowledge(observations=(*known.observations, Observation(row, priors.respond(row))), excluded=(*known.excluded, row))
+    assert any(one.values["near"] <= 0.8 for one in known.observations)

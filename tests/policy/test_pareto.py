@@ -137,6 +137,16 @@ def test_the_scalarisation_is_botorchs() -> None:
     torch.testing.assert_close(aim.worth(Y[:, None, None])[0, 0] * aim.scale, theirs(Y.T))
 
 
+def test_what_is_not_better_than_the_reference_point_is_no_level_for_a_scalarisation_and_no_gain() -> None:
+    U = torch.tensor([[0.9, 0.4], [0.9, 0.4], [-0.1, 0.4]], dtype=torch.float64)[:, None, None]
+    aim = ChebyshevAim.drawn(torch.rand(3, 6, generator=torch.Generator().manual_seed(2), dtype=torch.float64), 4)
+    assert aim.leaders(U).tolist() == [[[False, True]]]
+    assert not aim.leaders(U[..., :1]).any()
+    new = torch.tensor([[0.9, 0.6], [0.9, 0.6], [-0.1, 0.6]], dtype=torch.float64)[:, None, None]
+    outside, inside = aim.gain(U)(new)[0, 0].tolist()
+    assert 0.0 < outside < 1e-3 * inside
+
+
 def test_weights_are_drawn_by_the_seed() -> None:
     Y = points(4).T.repeat(2, 1)[:3]
     assert torch.equal(ChebyshevAim.drawn(Y, 1).weights, ChebyshevAim.drawn(Y, 1).weights)

@@ -8,9 +8,10 @@ import torch
 from botorch.models import SingleTaskGP
 from gpytorch.kernels import MaternKernel, ScaleKernel
 from torch import Tensor
+from typing_extensions import override
 
 from models.gaussian_processes.doubt import log_likelihood
-from models.pinned import Functions
+from models.pinned import Functions, Pinned
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.parameters import ContinuousParameter
 from orchestrator.domain.space import SearchSpace
@@ -21,6 +22,8 @@ from policies.initial import SobolPolicy
 from policies.score import Score
 from policies.settings import BayesianSettings
 from policies.stopping import AllThereIs, Remaining, remaining
+from tests.policy.test_drawn import ENCODING, OBJECTIVE, ROWS, data, guarded
+from tests.policy.test_drawn import SPACE as PRIOR_SPACE
 
 SCORE = Score(Objective(targets=(Target(name="y", goal="maximise"),)), (1.0,))
 MEASURED = torch.tensor([[0.0]], dtype=torch.float64)
@@ -36,9 +39,11 @@ class Independent(Functions):
     weights: tuple[float, ...] = (1.0,)
 
     @property
+    @override
     def functions(self) -> tuple[tuple[int, ...], ...]:  # type: ignore[override]  # read only
         return tuple((which,) for which in range(len(self.bells)))
 
+    @override
     def pinned(self, pins: Tensor) -> "Drawn":
         there = pins[:, 0] > 0.5
         means, sds = (torch.tensor(column, dtype=pins.dtype).unsqueeze(-1) * there for column in zip(*self.bells, strict=True))
@@ -46,7 +51,7 @@ class Independent(Functions):
 
 
 @dataclass(frozen=True)
-class Drawn:
+class Drawn(Pinned):
     """The same at some points."""
 
     means: Tensor
@@ -54,27 +59,28 @@ class Drawn:
     weights: tuple[float, ...]
     functions: tuple[tuple[int, ...], ...]
 
+    @override
     def beside(self, X: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         raise NotImplementedError
 
 
-def left(*bells: tuple[float, float], weights: tuple[float, ...] = (1.0,), improvement: float = 0.01) -> Remaining:
-    return remaining(Independent(bells, weights), SCORE, MEASURED, OTHER, improvement=improvement, seed=3)
+def left(*bells: tuple[float, float], weights: tuple[float, ...] = (1.0,)) -> Remaining:
+    return remaining(Independent(bells, weights), SCORE, MEASURED, OTHER, seed=3)
 
 
 @pytest.mark.parametrize(("mean", "sd", "improvement"), [(0.0, 1.0, 0.5), (-0.1, 0.1, 0.01), (0.3, 0.2, 0.2)])
 def test_chance_and_expectation_of_one_other_experiment_are_those_of_its_normal_distribution(
     mean: float, sd: float, improvement: float
 ) -> None:
-    found = left((mean, sd), improvement=improvement)
+    found = left((mean, sd))
     z = mean / sd
-    assert found.chance == pytest.approx(1 - NORMAL.cdf((improvement - mean) / sd), abs=0.06)
+    assert found.chance(improvement) == pytest.approx(1 - NORMAL.cdf((improvement - mean) / sd), abs=0.06)
     assert found.expected == pytest.approx(mean * NORMAL.cdf(z) + sd * NORMAL.pdf(z), abs=0.05 * sd)  # [Jones1998]
 
 
 def test_components_take_part_by_their_weights() -> None:
-    found = left((1.0, 1e-6), (-1.0, 1e-6), weights=(0.25, 0.75), improvement=0.5)
-    assert found.chance == pytest.approx(0.25)
+    found = left((1.0, 1e-6), (-1.0, 1e-6), weights=(0.25, 0.75))
+    assert found.chance(0.5) == pytest.approx(0.25)
     assert found.expected == pytest.approx(0.25, abs=1e-3)
     assert found.shortest(0.7) == pytest.approx((0.0, 0.0), abs=1e-5)
     assert found.shortest(0.8) == pytest.approx((0.0, 1.0), abs=1e-3)
@@ -82,7 +88,7 @@ def test_components_take_part_by_their_weights() -> None:
 
 def test_the_interval_is_the_shortest_that_holds_its_part() -> None:
     values = torch.tensor([[0.0, 0.1, 0.2, 0.3, 0.4, 5.0, 6.0, 7.0, 8.0, 9.0]], dtype=torch.float64)
-    found = Remaining(values, torch.ones(1, dtype=torch.float64), 0.0)
+    found = Remaining(values, torch.ones(1, dtype=torch.float64))
     assert found.shortest(0.5) == pytest.approx((0.0, 0.4))
     assert found.shortest(1.0) == pytest.approx((0.0, 9.0))
     assert found.expected == pytest.approx(3.6)
@@ -103,6 +109,29 @@ def test_the_likelihood_of_hyperparameters_is_gpytorch_s() -> None:
     model.train()
     theirs = model.likelihood(model(X)).log_prob(Y)
     assert float(ours) == pytest.approx(theirs.item(), rel=1e-6)
+
+
+def test_under_a_prior_it_is_what_botorch_draws_from_the_components_of_two_targets() -> None:
+    more: list[dict[str, float | str]] = [{"x": 0.2 + 0.7 * index, "c": "bda"[index % 3]} for index in range(5)]
+    rows = (*ROWS, *more)
+    table = SearchSpace(parameters=PRIOR_SPACE.parameters, candidates=rows)
+    advised = BayesianPolicy(table, OBJECTIVE, BayesianSettings(), guarded())
+    known = Knowledge(observations=data(), excluded=ROWS)
+    said = advised.advice(known, improvement=0.05, seed=2)
+    assert said is not None
+    surrogate, score = advised._fitted(known, seed=2)
+    X, drawn = ENCODING.encode(rows), torch.Generator().manual_seed(1)
+    expected = chance = 0.0
+    for weight, model in surrogate.components():
+        posterior = model.posterior(X)
+        root = torch.linalg.cholesky(posterior.distribution.covariance_matrix + 1e-9 * torch.eye(2 * len(X), dtype=X.dtype))
+        flat = torch.randn(20_000, 2 * len(X), dtype=X.dtype, generator=drawn) @ root.mT
+        scores = score(posterior.mean + flat.reshape(-1, 2, len(X)).mT)
+        left = scores.amax(dim=-1) - scores[:, : len(ROWS)].amax(dim=-1)
+        expected += weight * left.mean().item()
+        chance += weight * (left > 0.05).double().mean().item()
+    assert said.expected == pytest.approx(expected, rel=0.1)
+    assert said.chance == pytest.approx(chance, abs=0.05)
 
 
 def policy(**settings: int) -> BayesianPolicy:

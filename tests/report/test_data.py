@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from flows.report.data import ReportData, WorkPeriod, assemble, process_of
 from flows.report.quantities import MISSING, column_format, duration, short_number, with_uncertainty, with_unit
-from flows.report.tables import time_shares
+from flows.report.tables import experiment_rows, time_shares
 from orchestrator.domain.lifecycle import MeasurementStatus, RunStatus
 from orchestrator.errors import Fault
 from orchestrator.ports import Changes, StoredEvent
@@ -43,6 +43,20 @@ def test_the_configuration_is_what_was_measured_and_else_what_was_approved() -> 
     first = cases.full_report().experiments[0]
     assert first.configuration["T"] == first.run.measured["T"]
     assert first.configuration["ligand"] == first.approved.configuration["ligand"]
+
+
+def test_what_an_experiment_does_not_have_is_shown_as_missing_and_drawn_nowhere() -> None:
+    *others, c_se, ligand = cases.SPACE.parameters
+    when = c_se.evolve(when={"ligand": ["TOPO"]}, otherwise=0)
+    space = cases.SPACE.evolve(parameters=[one.model_dump() for one in (*others, when, ligand)])
+    data = assemble(cases.campaign(), space, cases.OBJECTIVE, cases.no_readings, cases.circumstances())
+    assert {("c_se" in one.configuration) == (one.configuration["ligand"] == "TOPO") for one in data.experiments} == {True}
+    shown = {
+        (one.configuration["ligand"], row.cells[3 + space.columns.index("c_se")].text)
+        for one, row in zip(data.experiments, experiment_rows(data), strict=True)
+    }
+    assert {text == MISSING for ligand, text in shown if ligand != "TOPO"} == {True}
+    assert MISSING not in {text for ligand, text in shown if ligand == "TOPO"}
 
 
 def test_an_edited_proposal_keeps_what_was_proposed_and_loses_its_prediction() -> None:

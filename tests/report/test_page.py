@@ -12,6 +12,7 @@ from orchestrator.domain.lifecycle import CampaignStatus, ProposalStatus, RunSta
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.parameters import CategoricalParameter, ContinuousParameter
 from orchestrator.domain.space import SearchSpace
+from orchestrator.domain.stop import Advice
 from orchestrator.ports import Changes
 from tests.report import cases
 from tests.report.document import Document, parse
@@ -63,7 +64,15 @@ def test_every_section_has_its_plots(full: Document) -> None:
         "plot-spectra", "plot-durations",
     ]  # fmt: skip
     anchors = [attributes["id"] for tag, attributes in full.tags if tag == "section"]
-    assert anchors == [one for one in SECTIONS if one not in ("imported", "values")]  # which most campaigns have nothing for
+    assert anchors == [one for one in SECTIONS if one not in ("stopping", "imported", "values")]  # which most campaigns have nothing for
+
+
+def test_what_was_said_of_further_experiments_has_a_line_each() -> None:
+    said = tuple(Advice(improvement=0.02, chance=0.3 / n, expected=0.05 / n, low=0, high=0.1 / n, measured=n) for n in (4, 10))
+    shown = parse(render_report(replace(cases.full_report(), advices=said)))
+    assert SECTIONS["stopping"] in shown.text
+    for text in ("the best next experiment improves by more than 0.02", "7.5 %", "0.013", "0 to 0.025", "3 %", "0.005", "0 to 0.01"):
+        assert text in shown.text
 
 
 def test_the_coverage_of_each_target_is_told_in_words(full: Document) -> None:

@@ -85,6 +85,7 @@ def test_a_report_draws_every_pair_of_targets_and_lists_the_front() -> None:
     page = parse(render_report(data))
     assert "Front" in page.text
     assert "no other betters" in page.text
+    assert "objective front, reference point quantum_yield 0.1" in page.text
     assert sum(row.is_best for row in experiment_rows(data)) == len(data.front)
 
 
@@ -94,6 +95,7 @@ def test_a_report_of_a_response_says_how_well_it_is_known(objective: Objective) 
     data = report(objective, changes)
     page = parse(render_report(data))
     assert "What is known" in page.text
+    assert ("border at fwhm 40 nm" if objective is LEVEL else "know wavelength, fwhm, quantum_yield everywhere") in page.text
     assert "No experiment has a value" not in page.text
     assert len(certainty(data).data) == len(objective.targets) + (objective.kind == "level")
     assert certainty_table(data)[0][0] == objective.targets[0].name

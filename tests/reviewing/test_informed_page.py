@@ -181,3 +181,22 @@ def test_a_page_of_an_earlier_release_still_renders(page: dict[str, Any]) -> Non
     assert html(old).startswith("<!doctype html>")
     assert text.count("±") == 0, "the interval of an alternative follows from its standard deviation"
     assert canonical(page) == canonical({**page})
+
+
+def test_a_page_tells_the_chance_to_keep_each_limit_and_all_of_them(tmp_path: Path) -> None:
+    plain = informed(tmp_path / "lab")
+    file = plain.plan.file.path
+    limits = '[[outcomes]]\nname = "fwhm"\nmax = "0.033 um"\n\n[[outcomes]]\nname = "wavelength"\nmin = 585\n\n[policy]'
+    file.write_text(file.read_text().replace("[policy]", limits, 1))
+    limited = Informed(load_plan(file), 12)
+    page = limited.page(1)
+    (one,) = page["proposals"]
+    (outlook,) = policy_of(limited.plan).outlook(knowledge(limited.history), [one["configuration"]])
+    assert outlook.kept is not None
+    assert one["objective"]["kept"]["probability"] == pytest.approx(outlook.kept.probability, rel=1e-4)
+    assert set(one["objective"]["kept"]["limits"]) == {"fwhm", "wavelength"}
+    text = markdown(page)
+    assert "Limits on what comes out: fwhm at most 33 nm; wavelength at least 585 nm." in text
+    assert re.search(r"Chance to keep the limits: (<|>)? ?\d+ % \(fwhm (<|>)? ?\d+ %, wavelength (<|>)? ?\d+ %\)\.", text)
+    assert "A measurement that does not keep the limits beats nothing." in text
+    assert "limits_on_outcomes" not in plain.page(1)

@@ -8,7 +8,7 @@ from flows.report.export.columns import Column, Table, difference, moment, prefi
 from flows.report.export.decisions import answers_on, joined
 from flows.report.export.layers import commanded, forecast, forecasts, keeping, layer, results, sent, uncertainties
 from flows.report.export.proposals import decision_moments
-from flows.report.export.runs import configurations, moments, numbers, result_cells
+from flows.report.export.runs import configurations, kept_cell, moments, numbers, result_cells
 from flows.report.export.source import Source
 from orchestrator.domain.objective import Objective
 
@@ -71,7 +71,7 @@ def _row(source: Source, one: Experiment, arguments: Sequence[Column]) -> dict[s
         **forecast(one.predicted, approved, source.objective),
         **_residuals(one, source.objective),
         "objective": one.score,
-        "kept": one.kept,
+        **kept_cell(one),
         "decided_by": approved.decided_by,
         "author": approved.author,
         "reviewers": joined(signature.person for signature in approved.signatures),

@@ -64,7 +64,7 @@ def _row(source: Source, experiment: Experiment, run: ExperimentRun, arguments: 
         **sent(run, arguments),
         **(result_cells(experiment, source.objective) if last else {}),
         "objective": experiment.score if last else None,
-        "kept": experiment.kept if last else None,
+        **(kept_cell(experiment) if last else {}),
         **numbers(experiment),
         "replicate": run.replicate,
         "position": run.position,
@@ -98,6 +98,11 @@ def configurations(experiment: Experiment, run: ExperimentRun) -> dict[str, Any]
 def result_cells(experiment: Experiment, objective: Objective) -> dict[str, Any]:
     """Return the accepted results of an experiment; a quantity that is no target stands among the measurements alone."""
     return prefixed("result", {name: experiment.results[name].value for name in objective.names if name in experiment.results})
+
+
+def kept_cell(experiment: Experiment) -> dict[str, Any]:
+    """Return whether an experiment kept all limits; nothing where there are none, or nothing was measured."""
+    return {} if experiment.kept is None else {"kept": experiment.kept}
 
 
 def moments(source: Source, run: ExperimentRun) -> dict[str, Any]:
