@@ -39,6 +39,7 @@ UP = Target(name="up", goal="maximise")
 LIMITED = Objective(targets=(UP,), outcomes=(Outcome(name="heat", min=-0.6, max=0.4), Outcome(name="up", max=0.95)))
 MEASURED = (0.2, 0.9, 1.7, 2.4, 3.1, 3.8)
 SCALE, SAMPLES, SEED = 0.3, 256, 5
+QUICK = BayesianSettings(initial=0, restarts=1, raw_samples=64, mc_samples=64)
 
 
 def respond(x: float) -> dict[str, float]:
@@ -192,15 +193,15 @@ def test_what_counts_as_kept_is_the_outcomes_own_probability() -> None:
 
 
 def test_a_batch_keeps_to_limits_beside_what_is_pending() -> None:
-    policy = BayesianPolicy(SPACE, LIMITED, BayesianSettings(initial=0))
+    policy = BayesianPolicy(SPACE, LIMITED, QUICK)
     known = Knowledge(observations=observed(), pending=({"x": 1.05},))
-    batch = policy.propose(known, count=3, seed=SEED)
-    assert len({float(one.configuration["x"]) for one in batch}) == 3
+    batch = policy.propose(known, count=2, seed=SEED)
+    assert len({float(one.configuration["x"]) for one in batch}) == 2
     for one in batch:
         told = one.details[KEPT]
         assert list(told["limits"]) == ["heat", "up"]
         assert 0.0 <= told["probability"] <= min(told["limits"].values()) <= 1.0
-    again = policy.propose(known, count=3, seed=SEED)
+    again = policy.propose(known, count=2, seed=SEED)
     assert batch == again
 
 
@@ -215,7 +216,7 @@ def test_where_no_row_that_is_left_improves_one_that_keeps_the_limits_is_propose
 
 
 def test_the_outlook_beats_the_best_only_where_limits_are_kept() -> None:
-    policy = BayesianPolicy(SPACE, LIMITED, BayesianSettings(initial=0))
+    policy = BayesianPolicy(SPACE, LIMITED, QUICK)
     known = Knowledge(observations=observed())
     (limited,) = policy.outlook(known, [{"x": 1.2}])
     free = BayesianPolicy(SPACE, Objective(targets=(UP,)), BayesianSettings(initial=0))
@@ -227,13 +228,13 @@ def test_the_outlook_beats_the_best_only_where_limits_are_kept() -> None:
 
 
 def test_before_any_run_keeps_the_limits_there_is_no_best_to_beat() -> None:
-    policy = BayesianPolicy(SPACE, LIMITED, BayesianSettings(initial=0))
+    policy = BayesianPolicy(SPACE, LIMITED, QUICK)
     (found,) = policy.outlook(Knowledge(observations=observed((1.6, 3.1))), [{"x": 1.2}])
     assert found.better is None
 
 
 def test_explanations_stay_within_their_range() -> None:
-    policy = BayesianPolicy(SPACE, LIMITED, BayesianSettings(initial=0))
+    policy = BayesianPolicy(SPACE, LIMITED, QUICK)
     known = Knowledge(observations=observed())
     batch = [one.configuration for one in policy.propose(known, count=1, seed=SEED)]
     (found,) = policy.explain(known, batch, seed=SEED)
@@ -255,7 +256,7 @@ def test_with_a_prior_limits_are_kept_from_the_first_experiment_on() -> None:
     objective = Objective(targets=(up,), outcomes=(Outcome(name=near.name, max=0.8),))
     policy = BayesianPolicy(priors.SPACE, objective, BayesianSettings(mc_samples=64, restarts=1, raw_samples=32), priors.guarded())
     known = Knowledge()
-    for number in range(3):
+    for number in range(2):
         (found,) = policy.propose(known, count=1, seed=number)
         assert found.details[KEPT]["probability"] > 0.3
         assert set(found.predicted) == {"up", "near"}
