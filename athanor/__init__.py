@@ -30,8 +30,8 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time `__getattr__` bi
     from orchestrator.domain.space import SearchSpace as SearchSpace
     from orchestrator.errors import AthanorError as AthanorError
     from orchestrator.errors import BadInput as BadInput
-    from orchestrator.ports import Explanation as Explanation
-    from orchestrator.ports import Suggestion as Suggestion
+    from orchestrator.suggestions import Explanation as Explanation
+    from orchestrator.suggestions import Suggestion as Suggestion
 
 _HOMES: Final[dict[str, str]] = {
     "AthanorError": "orchestrator.errors",
@@ -43,7 +43,7 @@ _HOMES: Final[dict[str, str]] = {
     "ContinuousParameter": "orchestrator.domain.parameters",
     "Decision": "flows.running.review_operations",
     "DiscreteParameter": "orchestrator.domain.parameters",
-    "Explanation": "orchestrator.ports",
+    "Explanation": "orchestrator.suggestions",
     "ExportOptions": "flows.report.export.campaign",
     "ExpressionConstraint": "orchestrator.domain.constraints",
     "LabHandle": "athanor.lab",
@@ -54,7 +54,7 @@ _HOMES: Final[dict[str, str]] = {
     "Outcome": "orchestrator.domain.objective",
     "SearchSpace": "orchestrator.domain.space",
     "StartedCampaign": "athanor.started",
-    "Suggestion": "orchestrator.ports",
+    "Suggestion": "orchestrator.suggestions",
     "Target": "orchestrator.domain.objective",
     "load_prior": "models.meta_learning.checkpoint",
     "open_lab": "athanor.lab",

@@ -29,7 +29,7 @@ from orchestrator.domain.values import Configuration, explain
 from orchestrator.errors import BadInput
 from orchestrator.history import best, knowledge, lessons
 from orchestrator.numerals import brief
-from orchestrator.ports import Explanation, Suggestion
+from orchestrator.suggestions import Explanation, Suggestion
 from policies.registry import build_policy
 from policies.settings import of_now
 

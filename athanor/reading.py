@@ -19,7 +19,7 @@ from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
 from orchestrator.history import History
 from orchestrator.numerals import brief
-from orchestrator.ports import Suggestion
+from orchestrator.suggestions import Suggestion
 from orchestrator.units import parse, parse_difference
 
 Experiment = Suggestion | Mapping[str, float | str]

@@ -20,7 +20,8 @@ from benchmarks.plain_botorch import PlainBotorch
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
-from orchestrator.ports import Knowledge, Policy, Suggestion
+from orchestrator.ports import Knowledge, Policy
+from orchestrator.suggestions import Suggestion
 
 SAMPLES: Final = 128
 """BoTorch's tutorials take as many."""

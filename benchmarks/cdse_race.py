@@ -27,7 +27,8 @@ from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
-from orchestrator.ports import Infeasible, Knowledge, Observation, Policy, Suggestion
+from orchestrator.ports import Infeasible, Knowledge, Observation, Policy
+from orchestrator.suggestions import Suggestion
 from policies.acquisition import AVOIDED_RADIUS, NEVER
 from policies.initial import SobolPolicy
 from policies.score import Score

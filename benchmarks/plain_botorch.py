@@ -15,7 +15,8 @@ from orchestrator.domain.objective import Objective
 from orchestrator.domain.parameters import CategoricalParameter
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
-from orchestrator.ports import Knowledge, Policy, Suggestion
+from orchestrator.ports import Knowledge, Policy
+from orchestrator.suggestions import Suggestion
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from orchestrator.domain.front import covered_share, front
 from orchestrator.domain.records import ExperimentRun
 from orchestrator.domain.values import Configuration
 from orchestrator.history import History, best
-from orchestrator.ports import CERTAINTY
+from orchestrator.suggestions import CERTAINTY
 
 if TYPE_CHECKING:  # it loads pint
     from orchestrator.domain.objective import Objective

@@ -22,7 +22,7 @@ from models.base import Model, Surrogate
 from models.feasibility import Feasibility, LearnedFeasibility
 from models.pinned import Functions, moments
 from orchestrator.domain.records import Prediction
-from orchestrator.ports import Spread
+from orchestrator.suggestions import Spread
 from policies.cost import Charge
 from policies.drawn import DrawnImprovement, drawn_improvement
 from policies.exploring import LEARNT, IntegratedReduction, integrated_reduction

@@ -26,21 +26,8 @@ from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.stop import Advice
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
-from orchestrator.ports import (
-    CERTAINTY,
-    COST,
-    FEASIBLE,
-    KEPT,
-    WITHOUT_PRIOR,
-    Cost,
-    Explanation,
-    Knowledge,
-    Observation,
-    Outlook,
-    Policy,
-    Spread,
-    Suggestion,
-)
+from orchestrator.ports import Cost, Knowledge, Observation, Policy
+from orchestrator.suggestions import CERTAINTY, COST, FEASIBLE, KEPT, WITHOUT_PRIOR, Explanation, Outlook, Spread, Suggestion
 from policies.acquisition import LogImprovement, Question, build_acquisition, predicted, spreads
 from policies.batch import beside
 from policies.batched import BatchedSearch

@@ -19,7 +19,8 @@ from torch import Tensor
 
 from models.inputs.encoding import Encoding
 from orchestrator.domain.values import Configuration
-from orchestrator.ports import Cost, Suggestion
+from orchestrator.ports import Cost
+from orchestrator.suggestions import Suggestion
 
 EVERY: Final = 5
 """Each so-many-th proposal of a campaign leaves cost out, so that what is dear is not left unknown for ever."""

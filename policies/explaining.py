@@ -14,7 +14,7 @@ from models.inputs.encoding import Encoding
 from models.inputs.proximity import distances
 from models.reproducible import repeatable
 from orchestrator.domain.values import Configuration
-from orchestrator.ports import Explanation, Suggestion
+from orchestrator.suggestions import Explanation, Suggestion
 from policies.acquisition import Acquisition, Question, build_acquisition
 from policies.limits import Limits, all_kept, limits_at
 from policies.optimise import score_all

@@ -13,7 +13,8 @@ from typing_extensions import override
 from models.inputs.encoding import Encoding
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
-from orchestrator.ports import Knowledge, Policy, Suggestion
+from orchestrator.ports import Knowledge, Policy
+from orchestrator.suggestions import Suggestion
 from policies.batch import beside
 from policies.pool import Pool, candidate_table, done, spread_out, used
 from policies.sampling import Counted, SobolPoints, distinct, drawn_width, feasible, too_narrow

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from models.base import Surrogate, spread_of
 from models.pinned import Pinned
-from orchestrator.ports import Kept
+from orchestrator.suggestions import Kept
 from policies.score import Score
 
 ETA: Final = 1e-3

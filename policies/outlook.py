@@ -14,7 +14,8 @@ from torch import Tensor
 
 from models.base import Surrogate
 from orchestrator.domain.objective import Objective
-from orchestrator.ports import Observation, Outlook
+from orchestrator.ports import Observation
+from orchestrator.suggestions import Outlook
 from policies.limits import all_kept, kept_at, limits_of
 from policies.score import Score
 

@@ -17,7 +17,8 @@ from orchestrator.domain.records import Proposal, Provenance
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput, NeedsPerson
 from orchestrator.history import History, knowledge
-from orchestrator.ports import Knowledge, Policy, Suggestion
+from orchestrator.ports import Knowledge, Policy
+from orchestrator.suggestions import Suggestion
 
 _LIBRARIES: Final = ("athanor", "torch", "botorch", "gpytorch")
 

@@ -14,7 +14,8 @@ from flows.report.adaptations import Adaptation, adaptations
 from flows.report.experiments import Comparison, Experiment
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import Prediction
-from orchestrator.ports import WITHOUT_PRIOR, StoredEvent
+from orchestrator.ports import StoredEvent
+from orchestrator.suggestions import WITHOUT_PRIOR
 
 
 @dataclass(frozen=True, slots=True)

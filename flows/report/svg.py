@@ -21,7 +21,8 @@ from orchestrator.domain.objective import Measured, Objective, Outcome
 from orchestrator.domain.records import Proposal
 from orchestrator.domain.values import Configuration
 from orchestrator.history import History
-from orchestrator.ports import KEPT, Changes
+from orchestrator.ports import Changes
+from orchestrator.suggestions import KEPT
 
 _WIDTH: Final = 700
 """Pixels; what an artifact's page shows without scaling."""

@@ -19,7 +19,7 @@ from flows.report.quantities import (
 from orchestrator.domain.lifecycle import AnswerStatus, MeasurementStatus, ProposalStatus, RunStatus
 from orchestrator.domain.records import ExperimentRun, Proposal, Step
 from orchestrator.domain.stop import percent
-from orchestrator.ports import KEPT
+from orchestrator.suggestions import KEPT
 from orchestrator.summary import kept_word
 
 _Value = float | str | None

@@ -15,7 +15,7 @@ from flows.report.quantities import axis_label, with_uncertainty, with_unit
 from orchestrator.domain.front import corner
 from orchestrator.domain.objective import Target
 from orchestrator.domain.records import NORMAL_90
-from orchestrator.ports import CERTAINTY
+from orchestrator.suggestions import CERTAINTY
 
 _OTHERS: Final = "#b8c2cc"
 """Colour of the measurements that are not on the front."""

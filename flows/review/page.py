@@ -23,8 +23,9 @@ from orchestrator.domain.records import Prediction, Proposal, Step
 from orchestrator.domain.restriction import Restriction
 from orchestrator.domain.values import Configuration, canonical
 from orchestrator.history import History, best, knowledge, observations
-from orchestrator.ports import COST, FEASIBLE, Explanation, Outlook, Policy
+from orchestrator.ports import Policy
 from orchestrator.review import Quantities, why_asked_again
+from orchestrator.suggestions import COST, FEASIBLE, Explanation, Outlook
 
 SCHEMA: Final = 1
 _CHANGED: Final = 10

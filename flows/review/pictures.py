@@ -5,7 +5,7 @@ from typing import Final
 from flows.report import colours
 from flows.templating import render
 from orchestrator.domain.objective import Objective
-from orchestrator.ports import Explanation
+from orchestrator.suggestions import Explanation
 
 _WIDTH: Final = 640
 _MARGIN: Final = 130

@@ -29,8 +29,8 @@ from orchestrator.domain.records import CampaignRecord
 from orchestrator.domain.review import Person, draw_codes
 from orchestrator.errors import BadInput, StoreError
 from orchestrator.history import History, not_executed, outdated
-from orchestrator.ports import KEPT
 from orchestrator.store.place import LedgerPlace
+from orchestrator.suggestions import KEPT
 from orchestrator.summary import limits_kept
 
 SHEET: Final = 40

@@ -8,7 +8,8 @@ from typing_extensions import override
 
 from benchmarks.lnp import BEST, POOL, LipidPool, LipidRace, run, table
 from orchestrator.domain.values import Configuration
-from orchestrator.ports import Knowledge, Policy, Suggestion
+from orchestrator.ports import Knowledge, Policy
+from orchestrator.suggestions import Suggestion
 
 RACE = LipidRace(LipidPool(3))
 

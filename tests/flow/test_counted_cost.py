@@ -17,7 +17,7 @@ from orchestrator.domain.lifecycle import ProposalStatus
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
 from orchestrator.history import History, knowledge
-from orchestrator.ports import COST, Suggestion
+from orchestrator.suggestions import COST, Suggestion
 from tests.crash.campaigns import quick_campaign
 from tests.report import cases
 from tests.reviewing.informed import Informed

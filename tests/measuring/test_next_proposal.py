@@ -13,9 +13,10 @@ from orchestrator.domain.entered import Entered, Entry
 from orchestrator.domain.run_code import run_code
 from orchestrator.domain.values import Configuration
 from orchestrator.history import History, Knowledge, Observation, knowledge
-from orchestrator.ports import Store, Suggestion
+from orchestrator.ports import Store
 from orchestrator.results import Said
 from orchestrator.store.sql import SqlStore
+from orchestrator.suggestions import Suggestion
 from tests.measuring.place import Place
 
 ADA = Said("Ada", "as measured")

@@ -19,7 +19,8 @@ from orchestrator.domain.parameters import CategoricalParameter, CompositionPara
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.surrogate_spec import SurrogateSpec
 from orchestrator.errors import BadInput
-from orchestrator.ports import Knowledge, Observation, Suggestion
+from orchestrator.ports import Knowledge, Observation
+from orchestrator.suggestions import Suggestion
 from policies.registry import build_policy
 
 SPACE = SearchSpace(

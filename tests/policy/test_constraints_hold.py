@@ -8,7 +8,8 @@ from orchestrator.domain.distance import unlike
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
-from orchestrator.ports import Infeasible, Knowledge, Suggestion
+from orchestrator.ports import Infeasible, Knowledge
+from orchestrator.suggestions import Suggestion
 from policies.registry import build_policy
 from tests import strategies
 

@@ -15,7 +15,8 @@ from orchestrator.domain.parameters import CategoricalParameter, CompositionPara
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
-from orchestrator.ports import COST, Cost, Knowledge, Observation
+from orchestrator.ports import Cost, Knowledge, Observation
+from orchestrator.suggestions import COST
 from policies.acquisition import build_acquisition
 from policies.bayesian import BayesianPolicy
 from policies.cost import EVERY, LEAST, Spline, charge

@@ -16,7 +16,8 @@ from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.parameters import ContinuousParameter
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
-from orchestrator.ports import CERTAINTY, Knowledge, Observation
+from orchestrator.ports import Knowledge, Observation
+from orchestrator.suggestions import CERTAINTY
 from policies.exploring import BORDER, IntegratedReduction, integrated_reduction
 from policies.registry import build_policy
 from policies.score import Score

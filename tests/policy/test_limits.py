@@ -25,7 +25,8 @@ from orchestrator.domain.parameters import ContinuousParameter, DiscreteParamete
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
-from orchestrator.ports import KEPT, Knowledge, Observation
+from orchestrator.ports import Knowledge, Observation
+from orchestrator.suggestions import KEPT
 from policies.bayesian import BayesianPolicy
 from policies.drawn import drawn_improvement
 from policies.limits import ETA, chances, limits_at

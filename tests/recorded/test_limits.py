@@ -7,7 +7,7 @@ import pytest
 import athanor
 from flows.plans.plan import load_plan
 from orchestrator.errors import BadInput
-from orchestrator.ports import KEPT
+from orchestrator.suggestions import KEPT
 from tests.recorded.tables import data_dir
 
 CAMPAIGN = """

@@ -15,7 +15,7 @@ from flows.report.data import ReportData
 from flows.report.page import render_report
 from flows.review.rendering import html
 from orchestrator.domain.records import Prediction
-from orchestrator.ports import Suggestion
+from orchestrator.suggestions import Suggestion
 from tests.report import cases
 from tests.report.browser import browser, complaints, missing, requests
 from tests.report.document import parse

@@ -15,7 +15,8 @@ from flows.report.svg import proposal_rows, targets_svg
 from flows.running.carry import progress_line
 from orchestrator.domain.objective import Objective, Outcome, Target
 from orchestrator.history import History, best
-from orchestrator.ports import KEPT, Changes
+from orchestrator.ports import Changes
+from orchestrator.suggestions import KEPT
 from orchestrator.summary import NONE_KEPT, best_configuration, limits_kept
 from tests.report import cases
 from tests.report.document import parse

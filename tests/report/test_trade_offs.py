@@ -19,7 +19,8 @@ from orchestrator.attained import attained, attained_line, front_lines, front_of
 from orchestrator.domain.front import covered_share
 from orchestrator.domain.objective import Objective
 from orchestrator.history import History
-from orchestrator.ports import CERTAINTY, Changes
+from orchestrator.ports import Changes
+from orchestrator.suggestions import CERTAINTY
 from orchestrator.summary import best_configuration
 from tests.report import cases
 from tests.report.document import parse

@@ -13,8 +13,9 @@ from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, Measurement, Proposal, Provenance
 from orchestrator.domain.values import Configuration
 from orchestrator.history import History, knowledge
-from orchestrator.ports import Changes, Suggestion
+from orchestrator.ports import Changes
 from orchestrator.review import Quantities
+from orchestrator.suggestions import Suggestion
 
 LAB_SECONDS = 900.0
 """How much longer than its waits and holds each run took."""

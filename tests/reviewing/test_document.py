@@ -22,7 +22,8 @@ from orchestrator.domain.review import ReviewRequest
 from orchestrator.domain.values import Configuration, canonical, digest
 from orchestrator.history import History
 from orchestrator.loop import Propose, Review
-from orchestrator.ports import Explanation, Knowledge
+from orchestrator.ports import Knowledge
+from orchestrator.suggestions import Explanation
 from policies.random_search import RandomPolicy
 from tests.flow.test_steps import NOW, Box
 from tests.reviewing.eight import eight_parameters

@@ -14,7 +14,7 @@ from flows.review.page import SCHEMA
 from flows.review.rendering import html, markdown
 from orchestrator.domain.values import canonical
 from orchestrator.history import best, knowledge
-from orchestrator.ports import FEASIBLE, Suggestion
+from orchestrator.suggestions import FEASIBLE, Suggestion
 from tests.crash.campaigns import quick_campaign
 from tests.reviewing.informed import LAB_SECONDS, Informed
 

@@ -14,7 +14,8 @@ from models.source_basis.guarded import DefaultLearner
 from models.tasks import Prior
 from orchestrator.domain.objective import Objective, Target
 from orchestrator.domain.values import Configuration
-from orchestrator.ports import WITHOUT_PRIOR, Knowledge, Observation
+from orchestrator.ports import Knowledge, Observation
+from orchestrator.suggestions import WITHOUT_PRIOR
 from policies.bayesian import BayesianPolicy
 from policies.settings import BayesianSettings
 from tests.learner import cases

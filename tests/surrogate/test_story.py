@@ -7,7 +7,7 @@ from flows.report.adaptations import Adaptation
 from flows.report.experiments import Experiment
 from flows.report.page import render_report
 from flows.report.prior import PriorStory, figures_of, label, prior_story
-from orchestrator.ports import WITHOUT_PRIOR
+from orchestrator.suggestions import WITHOUT_PRIOR
 from tests.report import cases
 
 IDENTITY = {"name": "cdse-12", "sha256": "cd" * 32, "origin": "simulated"}

@@ -7,7 +7,7 @@ from flows.report.export.columns import Column, difference, kind_of, prefixed
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import ExperimentRun, Prediction, Proposal
 from orchestrator.domain.space import SearchSpace
-from orchestrator.ports import WITHOUT_PRIOR
+from orchestrator.suggestions import WITHOUT_PRIOR
 
 LAYERS: Final[Mapping[str, str]] = {
     "configuration": "as this revision has it",
