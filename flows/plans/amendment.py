@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from flows.plans.admission import changed_lines
 from flows.plans.allowance import uncounted_before
-from flows.plans.plan import Plan, changed_lines, is_added
+from flows.plans.plan import Plan, is_added
 from flows.plans.snapshots import files_of
 from orchestrator.domain.events import EventKind
 from orchestrator.domain.lifecycle import RunStatus

@@ -1,7 +1,6 @@
 """Where objects are built: files -> plan -> everything that a campaign runs on."""
 
-import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +21,7 @@ from models.meta_learning.checkpoint import PriorFile, load_prior
 from orchestrator.commandline import typed
 from orchestrator.datasets import Table, load_table
 from orchestrator.domain.campaign import CampaignFile, load_campaign, parse_campaign
-from orchestrator.domain.lifecycle import CampaignStatus, RunStatus
+from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.objective import Measured, Objective
 from orchestrator.domain.records import CampaignRecord, RunRequest
 from orchestrator.domain.space import SearchSpace
@@ -36,8 +35,6 @@ from policies.settings import PolicyChoice, of_now, policy_choice
 
 ROUND_TRIP_POINTS: Final = 64
 """Sobol points on which `check` proves that the formulation comes back as it went."""
-DIFF_LINES: Final = 20
-"""Changed lines shown of a file that was edited under an unfinished campaign."""
 
 PriorOf = Callable[[CampaignFile], PriorFile | None]
 """Loads the prior that a campaign file names."""
@@ -385,50 +382,3 @@ def plugins_of(bench: BenchFile) -> tuple[Plugin, ...]:
 def is_added(name: str) -> bool:
     """Say whether an entry of a snapshot's files is a plug-in, or a file beside the bench file: used as it stands on the disk."""
     return name.startswith(("./", *(f"{group.what} " for group in GROUPS)))
-
-
-def admit(record: CampaignRecord | None, plan: Plan) -> CampaignRecord | None:
-    """Say how a `run` goes on with what the ledger holds.
-
-    Args:
-        record: The campaign as the ledger has it; None when it is new.
-        plan: The files as they are now.
-
-    Returns:
-        The record to go on with; None for a new campaign.
-
-    Raises:
-        BadInput: The files are not those of the ledger; shows the difference and the ways on. Or a new campaign's targets are in
-            units that its readings do not convert to.
-    """
-    if record is None:
-        refuse_unconvertible(plan)
-    if record is None or record.status is CampaignStatus.ABORTED:
-        return record
-    changed = difference(record.snapshot.get("files", {}), plan.snapshot["files"])
-    if changed and record.status is CampaignStatus.FINISHED:
-        raise BadInput(
-            f"campaign {record.name} of this lab is finished ({record.reason}) and was carried out with other files; nothing is run. Give "
-            f"the campaign another name, begin it in a new lab (--lab DIR), or put the files back\n{changed}"
-        )
-    if changed:
-        raise BadInput(
-            f"campaign {record.name} is unfinished and its files have changed; accept that with "
-            f"`{typed('amend', plan.file.path)} --by NAME "
-            f"--reason TEXT`, or put them back\n{changed}"
-        )
-    return record
-
-
-def difference(old: Mapping[str, str], new: Mapping[str, str]) -> str:
-    """Show what differs between two sets of files, at most so many lines; empty when nothing does."""
-    return "\n".join(changed_lines(old, new)[:DIFF_LINES])
-
-
-def changed_lines(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
-    """Return all that differs between two sets of files, file by file, as unified differences."""
-    lines: list[str] = []
-    for name in sorted(set(old) | set(new)):
-        before, after = old.get(name, "").splitlines(), new.get(name, "").splitlines()
-        lines += list(difflib.unified_diff(before, after, f"{name} (ledger)", f"{name} (now)", lineterm="", n=0))
-    return lines

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from flows.plans.admission import admit
 from flows.plans.amendment import former_benches
 from flows.plans.disk_space import check_room
 from flows.plans.lab import Lab, LabKind, Tell, lab_folder, make_lab
 from flows.plans.ledger import hold_campaign, open_store, unknown_runs
-from flows.plans.plan import Plan, admit, load_plan, means_of, recorded_bench
+from flows.plans.plan import Plan, load_plan, means_of, recorded_bench
 from flows.plans.policy import policy_of
 from flows.plans.sampled_priors import sampled_priors
 from flows.plans.simulated import names_of_stand_ins, simulated

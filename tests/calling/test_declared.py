@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from flows.cli.init import Template, scaffold
+from flows.plans.admission import admit
 from flows.plans.binding import bench_binding
-from flows.plans.plan import admit, load_plan
+from flows.plans.plan import load_plan
 from instruments.bench.called import dry_calls, functions_of
 from instruments.bench.file import load_bench
 from instruments.bench.lanes import lane_of, lanes_of, wires_of

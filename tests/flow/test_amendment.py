@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from flows.cli.campaign_commands import amend
+from flows.plans.admission import admit
 from flows.plans.amendment import amendment_of, former_benches
 from flows.plans.lab import make_lab
-from flows.plans.plan import admit, load_plan, stored_plan
+from flows.plans.plan import load_plan, stored_plan
 from instruments.lab_processes.campaign_lock import CampaignLock
 from orchestrator.domain.events import EventKind
 from orchestrator.domain.identity import uuid7

@@ -13,8 +13,9 @@ from flows.cli.file_commands import check
 from flows.cli.init import scaffold
 from flows.cli.reading_commands import replay
 from flows.cli.status import status
+from flows.plans.admission import admit
 from flows.plans.lab import Lab, make_lab
-from flows.plans.plan import Plan, admit, load_plan, means_of, stored_plan
+from flows.plans.plan import Plan, load_plan, means_of, stored_plan
 from flows.plans.policy import policy_of
 from flows.review.by_hand import Editor, proposal_by_hand
 from flows.running.actions import Setup, Steps

@@ -12,8 +12,9 @@ from typer.testing import CliRunner
 from typing_extensions import override
 
 from flows.cli.main import app
+from flows.plans.admission import admit
 from flows.plans.lab import Lab, make_lab
-from flows.plans.plan import Plan, admit, load_plan, means_of
+from flows.plans.plan import Plan, load_plan, means_of
 from flows.plans.policy import policy_of
 from flows.review.desk import Asker
 from flows.review.page import PageMaker

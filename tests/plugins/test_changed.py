@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from flows.plans.admission import admit
 from flows.plans.amendment import amendment_of, former_benches
 from flows.plans.binding import changes
 from flows.plans.lab import make_lab
-from flows.plans.plan import Plan, admit, load_plan, stored_plan
+from flows.plans.plan import Plan, load_plan, stored_plan
 from orchestrator.domain.events import EventKind
 from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.domain.records import CampaignRecord
