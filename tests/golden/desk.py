@@ -23,7 +23,7 @@ from flows.running.run_loop import Ended, Interrupted, plain_cycle, run_loop
 from orchestrator.clock import LiveClock
 from orchestrator.domain.events import EventKind
 from orchestrator.domain.lifecycle import CampaignStatus
-from orchestrator.domain.records import CampaignRecord
+from orchestrator.domain.records import BEGINS, CampaignRecord
 from orchestrator.domain.review import Answer, ReviewRequest, Verdict
 from orchestrator.ports import Bench
 from orchestrator.store.sql import SqlStore
@@ -155,6 +155,7 @@ class Desk:
         plan = load_plan(self.folder / f"{name}.toml")
         with self.store() as store:
             fence = take_up(store, plan)
+            plan = plan.as_begun(next(one for one in store.campaigns() if one.name == name))
             people = People(script or {}, otherwise, threading.Event())
             steps = Steps(_setup(plan, store, fence, bench or OnePot(), people))
             try:
@@ -168,7 +169,7 @@ def take_up(store: SqlStore, plan: Plan) -> int:
     name, now = plan.file.name, LiveClock().now()
     record = admit(next((one for one in store.campaigns() if one.name == name), None), plan)
     if record is None:
-        record = CampaignRecord(name=name, snapshot={**plan.snapshot, "rate": 1.0})
+        record = CampaignRecord(name=name, snapshot={**plan.snapshot, "rate": 1.0, **BEGINS})
         store.create_campaign(record, by="command", now=now)
     fence = store.take_up(name, by="command", now=now)
     if record.status is CampaignStatus.DRAFT:
@@ -179,7 +180,6 @@ def take_up(store: SqlStore, plan: Plan) -> int:
 def _setup(plan: Plan, store: SqlStore, fence: int, bench: Bench, people: Asker) -> Setup:
     assert plan.bench is not None
     page = PageMaker(plan, policy_of(plan), "live", dict, means_of(plan, store))
-    places = (bench, store, LiveClock(), fence, plan.bench.sha256)
-    return Setup(
-        plan.file.spec.campaign, plan.space, plan.objective, policy_of(plan), plan.recipe, *places, plan.file.spec.review, people, page
-    )
+    spec, places = plan.file.spec, (bench, store, LiveClock(), fence, plan.bench.sha256)
+    known = (spec.campaign, plan.space, plan.objective, policy_of(plan), plan.recipe)
+    return Setup(*known, *places, spec.review, people, page, stop=spec.stop)

@@ -13,6 +13,8 @@ carries campaigns out in labs in a new folder, all or those that are named, and 
 - `prior`: a campaign that adapts a meta-trained prior, whose file lies beside it.
 - `by_hand`: a real bench of one person: answers to steps (taken, refused, not taken), values that come later, an overdue one,
   corrections, a retraction, and experiments of elsewhere (`by_hand.py`).
+- `wanted`: a campaign of each kind of objective, with limits on what comes out, costs, advice of stopping, beliefs and parameters
+  that are there only with others (`wanted.py`).
 
 **When:** with each change that makes Athanor write something else than before (a migration, a new event kind or field, other
 bytes for the same act), before it is released. **How:** run this command; it makes a folder of that day beside the others.
@@ -58,6 +60,7 @@ from tests.golden.by_hand import write_by_hand
 from tests.golden.campaigns import write_all
 from tests.golden.desk import take_up
 from tests.golden.frozen import HERE, freeze_databases, read, read_after_abort, typed
+from tests.golden.wanted import write_wanted
 
 _BAYESIAN = '[policy]\nkind = "bayesian"\ninitial = 3\nrestarts = 1\nraw_samples = 32\nmc_samples = 32\n\n'
 
@@ -66,10 +69,11 @@ def main(folder: Path, names: Sequence[str]) -> None:
     """Write and freeze all labs, or some."""
     use_threads(1)
     today = HERE / datetime.now(UTC).date().isoformat()
-    if today.exists():
-        raise SystemExit(f"{today} is there; a golden folder is never written over")
+    names = names or tuple(_WRITERS)
+    if there := [today / name for name in names if (today / name).exists()]:
+        raise SystemExit(f"{there[0]} is there; a golden folder is never written over")
     folder.mkdir(parents=True)
-    for name in names or _WRITERS:
+    for name in names:
         freeze(_WRITERS[name](folder / name), today / name)
 
 
@@ -169,7 +173,14 @@ def _replays(lab: Path, campaign: str) -> dict[str, str]:
     return {str(one.number): one.provenance.policy for one in proposals}
 
 
-_WRITERS: Final = {"desk": write_desk, "wired": write_wired, "killed": write_killed, "prior": write_prior, "by_hand": write_by_hand}
+_WRITERS: Final = {
+    "desk": write_desk,
+    "wired": write_wired,
+    "killed": write_killed,
+    "prior": write_prior,
+    "by_hand": write_by_hand,
+    "wanted": write_wanted,
+}
 """By name of the lab."""
 
 
