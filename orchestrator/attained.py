@@ -44,6 +44,8 @@ def attained_line(history: History, objective: "Objective", among: Collection[st
     if not objective.ranked:
         return known_line(certainties(history), objective)
     found = attained(history, objective, among)
+    if objective.kind == "pareto" and found is None:
+        return "no front yet"
     shown = "-" if found is None else format(found, ".4f")
     return f"front of {len(front_of(history, objective, among))}, hypervolume {shown}" if objective.kind == "pareto" else f"best {shown}"
 
@@ -58,7 +60,7 @@ def known_line(known: Sequence[Mapping[str, Mapping[str, float]]], objective: "O
         for name, unit in objective.units.items()
         if name in last["sd"]
     ]
-    parts += [f"{share:.0%} of the space uncertain" for share in last.get("uncertain", {}).values()]
+    parts += [f"{100 * share:.0f} % of the space uncertain" for share in last.get("uncertain", {}).values()]
     return ", ".join(parts)
 
 

@@ -171,10 +171,11 @@ class View:
         return newest
 
     def _artifacts(self, history: History) -> list[ArtifactCreate]:
-        key, objective = self._campaign, self._shown.objective
+        key, objective, shown = self._campaign, self._shown.objective, self._shown
+        rows = proposal_rows(history, objective, units=shown.units, present=shown.present)
         percent = 100.0 * sum(run.status.is_terminal for run in history.attempts()) / self._shown.budget
         contents: list[tuple[str, str, Any, str]] = [
-            ("proposals", "table", json.dumps(proposal_rows(history, objective, present=self._shown.present)), f"Proposals of {key}"),
+            ("proposals", "table", json.dumps(rows), f"Proposals of {key}"),
             ("progress", "progress", min(100.0, round(percent, 1)), f"Experiments of {key} carried out"),
             ("plot", "markdown", progress_markdown(history, objective), f"Best so far and targets of {key}"),
             ("overview", "markdown", self._overview(history), f"Campaign {key} at a glance"),
@@ -186,7 +187,9 @@ class View:
 
     def _overview(self, history: History) -> str:
         run = f"/runs/flow-run/{self._flow_run_id}" if self._flow_run_id else None
-        return overview_markdown(history, self._shown.objective, self._shown.budget, Links(self._shown.report, run))
+        shown = self._shown
+        links = Links(shown.report, run)
+        return overview_markdown(history, shown.objective, shown.budget, links, units=shown.units, present=shown.present)
 
     def _watch_presses(self, client: SyncPrefectClient) -> None:
         """Carry out what somebody presses in the page; no server: the laboratory goes on."""

@@ -166,7 +166,7 @@ class CampaignProgress:
         return tuple((one.index, best) for one, best in zip(counted, running, strict=True))
 
     def _covered(self) -> Iterator[tuple[int, float]]:
-        rows: dict[str, dict[str, float]] = {}
+        rows = {one.run.run_key: one.values for one in self.imported if one.score is not None}
         for one in self.scored:
             rows[one.run.run_key] = one.values
             rows = {key: rows[key] for key in front(self.objective, rows)}

@@ -210,12 +210,14 @@ def _draw_target(figure: Any, data: ReportData, target: Measured, row: int) -> i
     )
     low, high = target.band
     limit = data.objective.limit_on(target.name)
-    if limit is not target and low is not None and high is not None:
+    if data.objective.ranked and limit is not target and low is not None and high is not None:
         figure.add_hrect(y0=low, y1=high, fillcolor=GREEN, opacity=0.16, line_width=0, layer="below", row=row, col=1)
         figure.add_hline(y=(low + high) / 2, line={"color": GREEN, "dash": "dot", "width": 1.5}, row=row, col=1)
     for end in limit.band if limit is not None else ():
         if end is not None:
             figure.add_hline(y=end, line={"color": RED, "dash": "dash", "width": 1.5}, row=row, col=1)
+    if data.objective.kind == "level":
+        figure.add_hline(y=data.objective.reference[target.name], line={"color": INK, "dash": "dot", "width": 1.5}, row=row, col=1)
     figure.update_yaxes(title_text=escape(axis_label(target.name, target.unit)), row=row, col=1)
     return len(found) - len(shown)
 

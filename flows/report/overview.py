@@ -1,13 +1,13 @@
 """A campaign at a glance, as a markdown page for Prefect: state, progress, best experiment, where to look further."""
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 from typing import Final
 
-from flows.report.quantities import axis_label
+from flows.report.quantities import alone, axis_label
 from flows.report.svg import best_so_far_markdown
 from orchestrator.attained import attained_line, front_lines
 from orchestrator.domain.lifecycle import RunStatus
@@ -38,6 +38,8 @@ class Shown:
     """Says in a line how far the campaign is, for the run's log."""
     present: Callable[[Configuration], Configuration] = dict
     """Leaves out of a configuration what is absent."""
+    units: Mapping[str, str] = field(default_factory=dict)
+    """Unit by column of the search space."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,15 @@ class Links:
     """Path of the run's page on Prefect's server: relative, so that it also works behind a tunnel or a proxy."""
 
 
-def overview_markdown(history: History, objective: Objective, budget: int, links: Links) -> str:
+def overview_markdown(
+    history: History,
+    objective: Objective,
+    budget: int,
+    links: Links,
+    *,
+    units: Mapping[str, str] | None = None,
+    present: Callable[[Configuration], Configuration] = dict,
+) -> str:
     """Return the page.
 
     Args:
@@ -57,11 +67,13 @@ def overview_markdown(history: History, objective: Objective, budget: int, links
         objective: What the best is judged by.
         budget: Experiments that the campaign may carry out.
         links: Where the page leads.
+        units: Unit by column of the search space.
+        present: Leaves out of a configuration what is absent.
     """
     campaign = history.campaign
     state = f"{campaign.status} ({campaign.reason})" if campaign.reason else str(campaign.status)
     parts = [f"# {_text(campaign.name)}: {_text(state)}", _table(_progress_rows(history, budget))]
-    parts += [*map(_text, objective.constant(history.accepted.values())), *_best(history, objective)]
+    parts += [*map(_text, objective.constant(history.accepted.values())), *_best(history, objective, units or {}, present)]
     return "\n\n".join([*parts, _leads(campaign.name, links), best_so_far_markdown(history, objective)]) + "\n"
 
 
@@ -85,9 +97,9 @@ def _question(request: ReviewRequest) -> str:
     return f"[request {request.number}: {request.extent}]({where})"
 
 
-def _best(history: History, objective: Objective) -> list[str]:
+def _best(history: History, objective: Objective, units: Mapping[str, str], present: Callable[[Configuration], Configuration]) -> list[str]:
     if objective.kind != "utility":
-        lines = front_lines(history, objective, {}) if objective.kind == "pareto" else ()
+        lines = front_lines(history, objective, units, present) if objective.kind == "pareto" else ()
         return ["## So far", _text(attained_line(history, objective)), *(f"- {_text(line)}" for line in lines)]
     found = best(history, objective)
     if found is None:
@@ -95,9 +107,9 @@ def _best(history: History, objective: Objective) -> list[str]:
         return ["## Best so far", f"{NONE_KEPT.capitalize()}." if limited else "No experiment has a complete measurement yet."]
     run, score = found
     measured = history.accepted[run.run_key]
-    rows = [("objective", _number(score))]
+    rows = [("objective", _number(score))] if alone(objective) is None else []
     rows += [(axis_label(target.name, target.unit), _number(measured.get(target.name))) for target in objective.measured]
-    rows += [(column, _value(value)) for column, value in history.configuration_of(run).items()]
+    rows += [(axis_label(column, units.get(column, "")), _value(value)) for column, value in present(history.configuration_of(run)).items()]
     return [f"## Best so far: {_called(history, run)}", _table(rows)]
 
 

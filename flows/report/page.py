@@ -14,10 +14,23 @@ from flows.report.comparisons import Series, compared
 from flows.report.data import ReportData
 from flows.report.experiments import TargetResult
 from flows.report.prior import label
-from flows.report.quantities import MISSING, axis_label, duration, objective_label, percent, short_number, sign, with_uncertainty, with_unit
+from flows.report.quantities import (
+    MISSING,
+    alone,
+    axis_label,
+    duration,
+    objective_label,
+    percent,
+    short_number,
+    sign,
+    unit_label,
+    with_uncertainty,
+    with_unit,
+)
 from flows.report.slices import quantities, slices
 from flows.report.spending import spending
 from flows.templating import render
+from orchestrator.domain.front import covered_share
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.objective import Measured, Target
 from orchestrator.summary import NONE_KEPT
@@ -74,6 +87,7 @@ def render_report(data: ReportData) -> str:
         calibration=_calibration(data),
         prior_label=None if story is None else label({"name": story.name, "origin": story.origin}, simulated_lab=context.simulated),
         advices=tables.advice_rows(data),
+        objective_unit="" if (single := alone(data.objective)) is None else unit_label(single.unit),
         heads=tables.experiment_heads(data),
         rows=tables.experiment_rows(data),
         imported_heads=tables.imported_heads(data),
@@ -109,7 +123,7 @@ def _cards(data: ReportData) -> list[tuple[str, str]]:
 def _attained(data: ReportData) -> tuple[str, str]:
     """Return the card of what is attained: a number, and what it is."""
     if data.objective.kind == "pareto":
-        share = data.best_so_far[-1][1] if data.best_so_far else None
+        share = covered_share(data.objective, (one.values for one in (*data.experiments, *data.imported)))
         return short_number(share), f"hypervolume, front of {len(data.front)}"
     if not data.objective.ranked:
         found, (target, *_) = trade_offs.known(data), data.objective.targets

@@ -117,8 +117,8 @@ def attained_label(objective: Objective) -> str:
 
 
 def scored_apart(objective: Objective) -> bool:
-    """Say whether there is an objective value beside those of the targets."""
-    return objective.ranked and alone(objective) is None
+    """Say whether experiments are ranked by a value beside those of the targets: on a front they are not."""
+    return objective.kind == "utility" and alone(objective) is None
 
 
 def sign(objective: Objective) -> float:

@@ -1,7 +1,7 @@
 """Slices: every parameter against the objective and each target, coloured by the number of the experiment."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from math import ceil, log10
 from typing import Any, Final
@@ -48,7 +48,9 @@ class Panel:
 def quantities(data: ReportData) -> tuple[Quantity, ...]:
     """Return the objective, where there is a best, and all that is measured where it differs from it."""
     factor = sign(data.objective)
-    if not data.objective.ranked:
+    if not data.objective.ranked:  # no target's goal counts
+        return tuple(replace(_measured_quantity(one), band=None) for one in data.objective.measured)
+    if data.objective.kind == "pareto":
         return tuple(_measured_quantity(one) for one in data.objective.measured)
     combined = Quantity(objective_label(data.objective), lambda one: None if one.score is None else factor * one.score)
     shown = data.objective.measured if alone(data.objective) is None else data.objective.measured[1:]

@@ -200,8 +200,14 @@ def _planned(steps: Sequence[Step]) -> dict[str, float | str]:
 
 
 def advice_rows(data: ReportData) -> list[tuple[str, ...]]:
-    """Return a row for each time that something was said of further experiments: measured, chance, expected, interval."""
-    return [(str(one.measured), percent(one.chance), f"{one.expected:.2g}", f"{one.low:.2g} to {one.high:.2g}") for one in data.advices]
+    """Return a row for each time that something was said of further experiments.
+
+    Measured, chance, by more than what, expected, interval: a campaign that is amended may ask for another improvement.
+    """
+    return [
+        (str(one.measured), percent(one.chance), f"{one.improvement:g}", f"{one.expected:.2g}", f"{one.low:.2g} to {one.high:.2g}")
+        for one in data.advices
+    ]
 
 
 def unsuccessful(data: ReportData) -> list[Unsuccessful]:

@@ -11,7 +11,7 @@ from flows.report import figures
 from flows.report.colours import ACCENT, AMBER, INK
 from flows.report.data import ReportData
 from flows.report.experiments import Experiment
-from flows.report.quantities import axis_label, with_uncertainty, with_unit
+from flows.report.quantities import axis_label, percent, with_uncertainty, with_unit
 from orchestrator.domain.front import corner
 from orchestrator.domain.objective import Target
 from orchestrator.domain.records import NORMAL_90
@@ -41,7 +41,7 @@ def front_table(data: ReportData) -> tuple[list[str], list[list[str]]]:
 def fronts(data: ReportData) -> Any:
     """Draw all measurements, target against target: those of the front in colour, and what was expected of these."""
     pairs = list(combinations(data.objective.targets, 2))
-    figure = make_subplots(len(pairs), 1, vertical_spacing=0.16 / len(pairs))
+    figure = make_subplots(len(pairs), 1, vertical_spacing=0.22 / len(pairs))
     for row, (across, up) in enumerate(pairs, start=1):
         _draw_pair(figure, data, across, up, row)
     return figures.finish(figure, height=_PAIR_HEIGHT * len(pairs))
@@ -132,7 +132,7 @@ def certainty(data: ReportData) -> Any:
 def _panels(data: ReportData) -> Iterator[tuple[str, list[tuple[int, float]]]]:
     found = known(data)
     for target in data.objective.targets:
-        yield axis_label(f"sd {target.name}", target.unit), [(number, one["sd"][target.name]) for number, one in found]
+        yield axis_label(f"mean sd {target.name}", target.unit), [(number, one["sd"][target.name]) for number, one in found]
     if data.objective.kind == "level":
         (target,) = data.objective.targets
         yield "uncertain share", [(number, one["uncertain"][target.name]) for number, one in found]
@@ -142,10 +142,10 @@ def certainty_table(data: ReportData) -> list[tuple[str, str, str]]:
     """Return each target with its mean standard deviation at first and at last."""
     first, last = known(data)[0][1], known(data)[-1][1]
     rows = [
-        (one.name, with_unit(first["sd"][one.name], one.unit), with_unit(last["sd"][one.name], one.unit)) for one in data.objective.targets
+        (f"mean sd {one.name}", with_unit(first["sd"][one.name], one.unit), with_unit(last["sd"][one.name], one.unit))
+        for one in data.objective.targets
     ]
     shares = [
-        (f"uncertain side of {name}", f"{share:.0%}", f"{last['uncertain'][name]:.0%}")
-        for name, share in first.get("uncertain", {}).items()
+        (f"uncertain share, {name}", percent(share), percent(last["uncertain"][name])) for name, share in first.get("uncertain", {}).items()
     ]
     return [*rows, *shares]

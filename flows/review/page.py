@@ -159,14 +159,15 @@ class PageMaker:
         }
 
     def _objective(self, outlook: Outlook | None) -> dict[str, object] | None:
-        """Return what is expected of the objective; where a target is the objective itself, its own line says that."""
+        """Return what is expected of the objective; where a target is the objective itself, its own line says that; a front has none."""
         if outlook is None:
             return None
         kept = {} if outlook.kept is None else {"kept": asdict(outlook.kept)}
         if alone(self.plan.objective) is not None:
             return {"better": outlook.better, **kept}
-        chance = {"joins" if self.plan.objective.kind == "pareto" else "better": outlook.better}
-        return {"mean": outlook.mean, "low": outlook.low, "high": outlook.high, **chance, **kept}
+        if self.plan.objective.kind == "pareto":
+            return {"joins": outlook.better, **kept}
+        return {"mean": outlook.mean, "low": outlook.low, "high": outlook.high, "better": outlook.better, **kept}
 
     def _explained(self, explanation: Explanation, outlooks: Mapping[str, Outlook]) -> dict[str, object]:
         return {

@@ -68,10 +68,16 @@ class Carried:
 
     def shown(self) -> Shown:
         """Return what a view needs to know."""
-        file, objective = self.plan.file, self.plan.objective
+        file, objective, space = self.plan.file, self.plan.objective, self.plan.space
         budget = file.spec.campaign.budget.experiments
         return Shown(
-            file.name, objective, budget, self.report, lambda: progress_line(self.steps.history, objective, budget), self.plan.space.present
+            file.name,
+            objective,
+            budget,
+            self.report,
+            lambda: progress_line(self.steps.history, objective, budget),
+            space.present,
+            space.units,
         )
 
     def conduct(self, frame: Frame, cycle: Cycle, leave: threading.Event) -> Ended:

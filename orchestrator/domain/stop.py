@@ -35,7 +35,7 @@ class Advice(Frozen):
         """Say it to people."""
         return (
             f"the best next experiment improves by more than {self.improvement:g} with a chance of {percent(self.chance)}; "
-            f"expected remaining improvement {self.expected:.2g} [{self.low:.2g}, {self.high:.2g}]"
+            f"expected remaining improvement {self.expected:.2g} [80 %: {self.low:.2g} to {self.high:.2g}]"
         )
 
 

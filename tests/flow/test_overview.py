@@ -45,6 +45,13 @@ def test_a_campaign_in_full_swing_names_its_best_experiment_in_every_target() ->
     assert len(page.encode()) < 100_000
 
 
+def test_a_target_that_is_itself_the_objective_is_shown_once() -> None:
+    least = Objective(targets=(Target(name="fwhm", unit="nm", goal="minimise"),))
+    page = overview_markdown(History.of(cases.campaign()), least, 24, LINKS)
+    assert "| fwhm (nm) |" in page
+    assert "| objective |" not in page
+
+
 def test_a_target_that_has_not_varied_is_named() -> None:
     history = History.of(cases.campaign())
     assert "constant" not in overview_markdown(history, cases.OBJECTIVE, 24, LINKS)

@@ -57,7 +57,7 @@ def test_a_campaign_finishes_when_its_rule_holds_and_says_why() -> None:
     assert stop.status is CampaignStatus.FINISHED
     assert stop.reason == (
         f"{RULE} (below 5 %): the best next experiment improves by more than 0.01 with a chance of 3 %; "
-        "expected remaining improvement 0.004 [0, 0.02]"
+        "expected remaining improvement 0.004 [80 %: 0 to 0.02]"
     )
 
 

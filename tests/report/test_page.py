@@ -71,7 +71,14 @@ def test_what_was_said_of_further_experiments_has_a_line_each() -> None:
     said = tuple(Advice(improvement=0.02, chance=0.3 / n, expected=0.05 / n, low=0, high=0.1 / n, measured=n) for n in (4, 10))
     shown = parse(render_report(replace(cases.full_report(), advices=said)))
     assert SECTIONS["stopping"] in shown.text
-    for text in ("the best next experiment improves by more than 0.02", "7.5 %", "0.013", "0 to 0.025", "3 %", "0.005", "0 to 0.01"):
+    for text in (
+        "improves by more than expected remaining improvement 80 % interval 4 7.5 % 0.02",
+        "0.013",
+        "0 to 0.025",
+        "3 %",
+        "0.005",
+        "0 to 0.01",
+    ):
         assert text in shown.text
 
 

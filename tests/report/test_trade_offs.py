@@ -9,10 +9,13 @@ from rich.console import Console
 
 from flows.cli.progress import progress_table
 from flows.report.data import ReportData, assemble
+from flows.report.figures import targets
 from flows.report.overview import Links, overview_markdown
 from flows.report.page import render_report
+from flows.report.quantities import axis_label
+from flows.report.slices import quantities
 from flows.report.svg import best_so_far_svg
-from flows.report.tables import experiment_rows
+from flows.report.tables import experiment_heads, experiment_rows
 from flows.report.trade_offs import certainty, certainty_table, front_table, fronts
 from flows.running.carry import progress_line
 from orchestrator.attained import attained, attained_line, front_lines, front_of
@@ -90,6 +93,32 @@ def test_a_report_draws_every_pair_of_targets_and_lists_the_front() -> None:
     assert sum(row.is_best for row in experiment_rows(data)) == len(data.front)
 
 
+def test_a_front_shows_no_objective_beside_its_targets() -> None:
+    data = report(PARETO)
+    assert "objective" not in [head for head, _ in experiment_heads(data)]
+    assert [one.label for one in quantities(data)] == [axis_label(one.name, one.unit) for one in PARETO.targets]
+
+
+def test_what_was_imported_counts_for_the_hypervolume_as_it_does_for_the_front() -> None:
+    data = report(PARETO)
+    leading = data.front[0]
+    later = replace(data, experiments=tuple(one for one in data.experiments if one is not leading), imported=(leading,))
+    assert later.best_so_far[-1][1] == pytest.approx(data.best_so_far[-1][1])
+    share = parse(render_report(data)).text.partition(" hypervolume, front of")[0].split()[-1]
+    assert parse(render_report(later)).text.partition(" hypervolume, front of")[0].split()[-1] == share
+
+
+def test_the_overview_lists_a_front_with_units_and_without_what_is_absent() -> None:
+    past = History.of(cases.campaign())
+    links, units = Links(report=Path("report.html")), cases.SPACE.units
+    some = next(iter(units))
+    page = overview_markdown(past, PARETO, 24, links, units=units, present=lambda one: {key: one[key] for key in one if key != some})
+    assert all(f"{some} " not in line for line in page.splitlines() if line.startswith("- "))
+    other = next(name for name, unit in units.items() if unit and name != some)
+    assert f"{units[other]}" in page.partition("## So far")[2]
+    assert "no front yet" in overview_markdown(History(past.campaign), PARETO, 24, links)
+
+
 @pytest.mark.parametrize("objective", [EXPLORE, LEVEL])
 def test_a_report_of_a_response_says_how_well_it_is_known(objective: Objective) -> None:
     changes = learning(objective)
@@ -99,7 +128,10 @@ def test_a_report_of_a_response_says_how_well_it_is_known(objective: Objective) 
     assert ("border at fwhm 40 nm" if objective is LEVEL else "know wavelength, fwhm, quantum_yield everywhere") in page.text
     assert "No experiment has a value" not in page.text
     assert len(certainty(data).data) == len(objective.targets) + (objective.kind == "level")
-    assert certainty_table(data)[0][0] == objective.targets[0].name
+    assert certainty_table(data)[0][0] == f"mean sd {objective.targets[0].name}"
+    assert ("not known to 95 %" in page.text) is (objective is LEVEL)
+    levels = [one.y0 for one in targets(data).layout.shapes or ()]
+    assert levels == ([40.0] if objective is LEVEL else [])
     past = History.of(changes)
     assert attained(past, objective) is None
     assert "mean sd fwhm" in attained_line(past, objective)

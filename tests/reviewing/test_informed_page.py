@@ -69,6 +69,16 @@ def test_the_objective_and_the_chance_to_beat_the_best_are_those_of_the_policys_
     assert "share of joint draws" in text
 
 
+def test_of_a_front_the_page_tells_the_chance_to_join_it_and_no_objective(tmp_path: Path) -> None:
+    campaign = informed(tmp_path / "lab", runs=6)
+    file = campaign.plan.file.path
+    file.write_text(file.read_text().replace("[policy]", '[objective]\nkind = "pareto"\n\n[policy]', 1))
+    found = Informed(load_plan(file), 6).page(1)
+    assert list(found["proposals"][0]["objective"]) == ["joins"]
+    assert "| chance to join the front |" in markdown(found)
+    assert "objective" not in markdown(found)
+
+
 def test_a_target_that_is_the_objective_itself_is_told_once_with_the_chance(tmp_path: Path) -> None:
     found = informed(tmp_path / "lab", runs=6, single=True).page(1)
     assert list(found["proposals"][0]["objective"]) == ["better"]
