@@ -153,7 +153,7 @@ class Density:
 
     def noisy(self, theta: Array) -> Array:
         """Return the same with at least the least noise."""
-        return np.r_[theta[:-1], max(theta[-1], math.log(self.least_noise))]
+        return np.append(theta[:-1], max(theta[-1], math.log(self.least_noise)))
 
     def numbers(self, theta: Array) -> Numbers:
         """Return what logarithms stand for."""

@@ -27,7 +27,6 @@ from models.gaussian_processes.stack import Ground, Member, Stack, materns
 from models.inputs.encoding import Encoding
 from orchestrator.errors import BadInput
 
-
 _GROUND: Final = Ground(lambda X: X, lambda X: X[..., :0], materns)
 
 
