@@ -41,7 +41,7 @@ from policies.optimise import Found, Search
 from policies.options import Open, Options, Rows, best_expected, is_hopeless
 from policies.outlook import best_measured, outlook
 from policies.pareto import chance_to_join
-from policies.pool import Pool, candidate_table, done
+from policies.pool import Pool, candidate_table, done, is_new, used
 from policies.score import Score
 from policies.settings import BATCHED, POLICY_NAMES, BayesianSettings
 from policies.stopping import EVERYWHERE, AllThereIs, advice
@@ -203,6 +203,10 @@ class BayesianPolicy(Policy):
             drawn = design.propose(knowledge, count=DRAWN * count, seed=seed)
         except BadInput:  # there are not so many
             drawn = design.propose(knowledge, count=count, seed=seed)
+        if self.space.candidates is None:  # a repeat, however cheap, comes after all that is new
+            known = self._encoding.encode(used(knowledge))
+            new = tuple(one for one in drawn if is_new(self._encoding, one.configuration, known))
+            drawn = new if len(new) >= count else drawn[:count]
         return cheapest(self.cost, drawn, count, number=len(knowledge.excluded) + 1, carried=knowledge.carried)
 
     def _informed(self, knowledge: Knowledge, designed: Sequence[Suggestion], count: int, seed: int) -> tuple[Suggestion, ...]:

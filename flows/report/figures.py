@@ -124,12 +124,9 @@ def _spots(values: Sequence[Any], pixels: float) -> list[Any]:
 def progress(data: ReportData) -> Any:
     """Draw the objective over the experiments, the best so far, and where there was none."""
     figure, factor = go.Figure(), sign(data.objective)
-    points = [(one.index, factor * (one.score or 0.0), one) for one in data.scored]
-    if data.objective.kind == "pareto":
-        covered = dict(data.best_so_far)
-        points = [(one.index, covered[one.index], one) for one in data.scored]
+    points = attained_points(data)
     shown = on_top(points, width=WIDTH, height=PROGRESS_HEIGHT)
-    attained = "hypervolume" if data.objective.kind == "pareto" else "objective"
+    hover = f"%{{customdata}}<br>{'hypervolume' if data.objective.kind == 'pareto' else 'objective'} %{{y:.4g}}<extra></extra>"
     best = data.best_so_far
     figure.add_scatter(
         x=[index for index, _ in best],
@@ -139,16 +136,30 @@ def progress(data: ReportData) -> Any:
         name="best so far",
         hoverinfo="skip",
     )
-    _mark_measured(figure, [point for point in shown if point[2].may_be_best], attained, name="measured")
-    if violating := [point for point in shown if not point[2].may_be_best]:
-        _mark_measured(figure, violating, attained, name="measured, limits not kept", symbol="circle-open")
+    mark_measured(figure, shown, hover)
     _mark_unsuccessful(figure, data, floor=_floor([y for _, y, _ in points]))
     figure.update_yaxes(title_text=escape(attained_label(data.objective)))
     number_axis(figure, data)
     return finish(figure, height=PROGRESS_HEIGHT, left_out=len(points) - len(shown))
 
 
-def _mark_measured(figure: Any, points: Sequence[tuple[int, float, Experiment]], attained: str, *, name: str, **marker: str) -> None:
+def attained_points(data: ReportData) -> list[tuple[int, float, Experiment]]:
+    """Return number and height of each measurement: its objective value as it is shown, or what the front covers with it."""
+    if data.objective.kind == "pareto":
+        covered = dict(data.best_so_far)
+        return [(one.index, covered[one.index], one) for one in data.scored]
+    factor = sign(data.objective)
+    return [(one.index, factor * (one.score or 0.0), one) for one in data.scored]
+
+
+def mark_measured(figure: Any, points: Sequence[tuple[float, float, Experiment]], hover: str) -> None:
+    """Mark measurements, hollow where they do not keep the limits."""
+    _mark(figure, [point for point in points if point[2].may_be_best], hover, name="measured")
+    if violating := [point for point in points if not point[2].may_be_best]:
+        _mark(figure, violating, hover, name="measured, limits not kept", symbol="circle-open")
+
+
+def _mark(figure: Any, points: Sequence[tuple[float, float, Experiment]], hover: str, *, name: str, **marker: str) -> None:
     figure.add_scatter(
         x=[x for x, _, _ in points],
         y=[y for _, y, _ in points],
@@ -156,7 +167,7 @@ def _mark_measured(figure: Any, points: Sequence[tuple[int, float, Experiment]],
         marker={"color": ACCENT, "size": 9, **marker},
         name=name,
         meta=[one.index for _, _, one in points],
-        hovertemplate=f"%{{customdata}}<br>{attained} %{{y:.4g}}<extra></extra>",
+        hovertemplate=hover,
     )
 
 

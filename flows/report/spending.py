@@ -1,4 +1,4 @@
-"""The best so far against what the experiments had cost, for campaigns whose policy counts cost."""
+"""What was attained against what the experiments had cost, for campaigns whose policy counts cost."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ import plotly.graph_objects as go
 
 from flows.plans.allowance import priced
 from flows.plans.stocks import dosed, prices_of
-from flows.report.colours import ACCENT, INK
+from flows.report.colours import INK
 from flows.report.data import ReportData
 from flows.report.experiments import Experiment
-from flows.report.figures import PROGRESS_HEIGHT, WIDTH, finish, on_top
-from flows.report.quantities import objective_label, sign
+from flows.report.figures import PROGRESS_HEIGHT, WIDTH, attained_points, finish, mark_measured, on_top
+from flows.report.quantities import attained_label, sign
 from orchestrator.domain.records import covered
 
 _HOUR: Final = 3600.0
@@ -29,9 +29,9 @@ class Spending:
 
 
 def spending(data: ReportData) -> Spending | None:
-    """Draw the objective and the best so far over what was spent; None where no proposal had cost counted."""
+    """Draw what was attained over what was spent; None where no proposal had cost counted, or nothing is best."""
     kinds = [kind for one in data.proposals if (kind := one.provenance.settings.get("cost")) is not None]
-    if not kinds:
+    if not kinds or not data.objective.ranked:
         return None
     return _money(data) if kinds[-1] == "money" else _time(data)
 
@@ -62,7 +62,7 @@ def _drawn(data: ReportData, totals: list[float], label: str, unit: str) -> Any:
     figure, factor = go.Figure(), sign(data.objective)
     spent = dict(zip((one.index for one in data.experiments), totals, strict=True))
     best = [(spent[index], factor * value) for index, value in data.best_so_far]
-    points: list[tuple[Any, Any, Experiment]] = [(spent[one.index], factor * (one.score or 0.0), one) for one in data.scored]
+    points: list[tuple[Any, Any, Experiment]] = [(spent[index], height, one) for index, height, one in attained_points(data)]
     shown = on_top(points, width=WIDTH, height=PROGRESS_HEIGHT)
     figure.add_scatter(
         x=[x for x, _ in best],
@@ -72,15 +72,7 @@ def _drawn(data: ReportData, totals: list[float], label: str, unit: str) -> Any:
         name="best so far",
         hoverinfo="skip",
     )
-    figure.add_scatter(
-        x=[x for x, _, _ in shown],
-        y=[y for _, y, _ in shown],
-        mode="markers",
-        marker={"color": ACCENT, "size": 9},
-        name="measured",
-        meta=[one.index for _, _, one in shown],
-        hovertemplate=f"%{{customdata}}<br>%{{x:.4g}} {escape(unit)}<extra></extra>",
-    )
+    mark_measured(figure, shown, f"%{{customdata}}<br>%{{x:.4g}} {escape(unit)}<extra></extra>")
     figure.update_xaxes(title_text=escape(label), rangemode="tozero")
-    figure.update_yaxes(title_text=escape(objective_label(data.objective)))
+    figure.update_yaxes(title_text=escape(attained_label(data.objective)))
     return finish(figure, height=PROGRESS_HEIGHT, left_out=len(points) - len(shown))

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from flows.plans.proposing import Proposer, batch_seed
@@ -301,9 +301,10 @@ class Steps:
         )
 
     def _advice(self, improvement: float) -> Advice | None:
-        """Ask the policy what further experiments may still bring; drawn as if for the next batch."""
-        seed = batch_seed(self.setup.spec.seed, self.history.last_batch + 1)
-        return self.setup.policy.advice(knowledge(self.history), improvement=improvement, seed=seed)
+        """Ask the policy what further experiments may still bring, drawn as if for the next batch; what ends by itself binds nothing."""
+        seed, known = batch_seed(self.setup.spec.seed, self.history.last_batch + 1), knowledge(self.history)
+        lasting = tuple(one for one in known.restrictions if one.last_batch is None)
+        return self.setup.policy.advice(replace(known, restrictions=lasting), improvement=improvement, seed=seed)
 
     def _adaptation(self, learned: Mapping[str, Any], seconds: float) -> dict[str, Any]:
         """Describe an adaptation: its version, what it brought, and where another component took the lead."""

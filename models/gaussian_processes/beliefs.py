@@ -40,6 +40,8 @@ FAILED: Final = 1e9
 """Loss where a factor does not exist."""
 ITERATIONS: Final = 60
 """L-BFGS steps for a handful of numbers; the density is flat beyond."""
+_STEP: Final = 1e-4
+"""Of a logarithm, for differences of slopes."""
 _FILE: Final = Path(__file__).with_suffix(".toml")
 
 
@@ -125,6 +127,39 @@ class Numbers:
         return self.variance * correlation(squared @ self.reach**-2.0)[0] + LEVEL_VARIANCE
 
 
+@dataclass(frozen=True, slots=True)
+class Density:
+    """How likely the numbers of a process are, by what is believed and what was measured."""
+
+    squared: Array
+    """Squared distances of measured rows by length scale, "n n l"."""
+    y: Array
+    """Standard values, "n"."""
+    locations: Array
+    scales: Array
+    least_noise: float
+    """Least variance of the noise."""
+
+    def falling(self, theta: Array) -> tuple[float, Array]:
+        """Return the negative log density, less a constant, and its slope, at logarithms of lengths, variance and noise."""
+        value, slope = negative_log_likelihood(theta, self.squared, self.y)
+        offset = (theta - self.locations) / self.scales
+        return value + 0.5 * float(offset @ offset), slope + offset / self.scales
+
+    def curvature(self, theta: Array) -> Array:
+        """Return the slope's slopes, by differences to both sides."""
+        steps = _STEP * np.eye(len(theta))
+        return np.stack([(self.falling(theta + one)[1] - self.falling(theta - one)[1]) / (2 * _STEP) for one in steps])
+
+    def noisy(self, theta: Array) -> Array:
+        """Return the same with at least the least noise."""
+        return np.append(theta[:-1], max(theta[-1], math.log(self.least_noise)))
+
+    def numbers(self, theta: Array) -> Numbers:
+        """Return what logarithms stand for."""
+        return Numbers(np.exp(theta[:-2]), math.exp(theta[-2]), math.exp(theta[-1]))
+
+
 def fit(squared: Array, y: Array, kinds: Sequence[str], beliefs: Beliefs, *, least_noise: float = LEAST_NOISE) -> Numbers:
     """Return the most probable numbers.
 
@@ -135,20 +170,19 @@ def fit(squared: Array, y: Array, kinds: Sequence[str], beliefs: Beliefs, *, lea
         beliefs: What is believed of them.
         least_noise: Least variance of the noise.
     """
-    locations, scales = beliefs.over(kinds)
+    return most_probable(Density(squared, y, *beliefs.over(kinds), least_noise))
+
+
+def most_probable(density: Density) -> Numbers:
+    """Return the most probable numbers."""
+    locations, scales = density.locations, density.scales
     low, high = locations - FARTHEST * scales, locations + FARTHEST * scales
-    low[-1] = math.log(least_noise)
+    low[-1] = math.log(density.least_noise)
     high[-1] = max(high[-1], low[-1])
-
-    def loss(theta: Array) -> tuple[float, Array]:
-        value, slope = negative_log_likelihood(theta, squared, y)
-        offset = (theta - locations) / scales
-        return value + 0.5 * float(offset @ offset), slope + offset / scales
-
     start = np.clip(locations, low, high)
     bounds = list(zip(low, high, strict=True))
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": ITERATIONS, "ftol": 1e-7}).x
-    return Numbers(np.exp(found[:-2]), math.exp(found[-2]), math.exp(found[-1]))
+    found = minimize(density.falling, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": ITERATIONS, "ftol": 1e-7}).x
+    return density.numbers(found)
 
 
 def negative_log_likelihood(theta: Array, squared: Array, y: Array) -> tuple[float, Array]:

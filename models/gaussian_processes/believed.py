@@ -4,10 +4,11 @@ The kernel and the beliefs are those of `models.gaussian_processes.beliefs`; wha
 SingleTaskGP, one per target, on the rows where its target was measured.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
+import numpy as np
 import torch
 from botorch.models import ModelListGP, SingleTaskGP
 from botorch.settings import validate_input_scaling
@@ -15,14 +16,18 @@ from gpytorch.constraints import GreaterThan
 from gpytorch.kernels import ConstantKernel, MaternKernel, ScaleKernel
 from gpytorch.likelihoods import GaussianLikelihood
 from gpytorch.means import ZeroMean
+from torch import Tensor
 from typing_extensions import override
 
 from models.base import Learner, Model, OneModel, TargetData
-from models.gaussian_processes.beliefs import LEVEL_VARIANCE, Beliefs, Lengths, Numbers, fit, learned
-from models.gaussian_processes.single_task import Level, least_noise, rounded
+from models.gaussian_processes.beliefs import LEVEL_VARIANCE, Beliefs, Density, Lengths, Numbers, learned, most_probable
+from models.gaussian_processes.doubt import likely
+from models.gaussian_processes.single_task import DOUBTS, Level, least_noise, rounded
 from models.gaussian_processes.stack import Ground, Member, Stack, materns
 from models.inputs.encoding import Encoding
 from orchestrator.errors import BadInput
+
+_GROUND: Final = Ground(lambda X: X, lambda X: X[..., :0], materns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +35,40 @@ class BelievedProcesses(OneModel):
     """Independent Gaussian processes, one per target."""
 
     targets: Mapping[str, tuple[Numbers, Model]]
+    densities: Mapping[str, Density]
+    """How likely other numbers are, by target."""
+    blocks: tuple[int, ...]
+    """Input -> length scale."""
 
     @override
     def functions(self) -> Stack:
-        ground = Ground(lambda X: X, lambda X: X[..., :0], materns)
         members = [_member(numbers, model) for numbers, model in self.targets.values()]
-        return Stack.of(ground, members, [(1.0, tuple(range(len(members))))])
+        return Stack.of(_GROUND, members, [(1.0, tuple(range(len(members))))])
+
+    @override
+    def doubtful(self, *, seed: int) -> Stack:
+        generator = torch.Generator().manual_seed(seed)
+        drawn = [one for name in self.targets for one in self._doubtful(name, generator)]
+        combinations = [(1.0 / DOUBTS, tuple(range(which, len(drawn), DOUBTS))) for which in range(DOUBTS)]
+        return Stack.of(_GROUND, drawn, combinations)
+
+    def _doubtful(self, name: str, generator: torch.Generator) -> Iterator[Member]:
+        """Yield a target's process with other numbers that beliefs and data allow."""
+        (numbers, model), density = self.targets[name], self.densities[name]
+        mode = np.log([*numbers.lengths, numbers.variance, numbers.noise])
+
+        def densities(H: Tensor) -> Tensor:
+            return torch.tensor([-density.falling(density.noisy(theta))[0] for theta in H.numpy()], dtype=H.dtype)
+
+        member = _member(numbers, model)
+        for theta in likely(densities, torch.from_numpy(mode), torch.from_numpy(density.curvature(mode)), DOUBTS, generator).numpy():
+            one = density.numbers(density.noisy(theta))
+            yield replace(
+                member,
+                factors=1.0 / torch.from_numpy(one.reach[list(self.blocks)]).unsqueeze(0),
+                amplitudes=torch.full_like(member.amplitudes, one.variance),
+                noise=torch.full_like(member.noise, one.noise),
+            )
 
     @override
     def description(self) -> Mapping[str, Any]:
@@ -70,18 +103,21 @@ class BelievedLearner(Learner):
         for target in data:
             if not len(target.Y):
                 raise BadInput(f"target {target.name}: no measurement to learn from; expected at least one")
-        found = {target.name: self._fit(target) for target in data}
+        densities, found = dict[str, Density](), dict[str, tuple[Numbers, Model]]()
+        for target in data:
+            level = Level(target.spread)
+            densities[target.name] = self._density(target, level)
+            numbers = most_probable(densities[target.name])
+            found[target.name] = numbers, self._model(target, level, numbers)
         models = [model for _, model in found.values()]
-        return BelievedProcesses("gp-beliefs/1", models[0] if len(models) == 1 else ModelListGP(*models), found)
+        whole = models[0] if len(models) == 1 else ModelListGP(*models)
+        return BelievedProcesses("gp-beliefs/1", whole, found, densities, self.lengths.blocks)
 
-    def _fit(self, data: TargetData) -> tuple[Numbers, Model]:
-        level = Level(data.spread)
+    def _density(self, data: TargetData, level: Level) -> Density:
         y, _ = level(data.Y.unsqueeze(-1))
         X = data.X.numpy()
-        numbers = fit(
-            self.lengths.squared(X, X), y.squeeze(-1).numpy(), self.lengths.kinds, self.beliefs, least_noise=least_noise(data, level)
-        )
-        return numbers, self._model(data, level, numbers)
+        believed = self.beliefs.over(self.lengths.kinds)
+        return Density(self.lengths.squared(X, X), y.squeeze(-1).numpy(), *believed, least_noise(data, level))
 
     def _model(self, data: TargetData, level: Level, numbers: Numbers) -> Model:
         d = data.X.shape[-1]

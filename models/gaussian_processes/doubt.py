@@ -7,6 +7,7 @@ resampling [Rubin1988] from a normal distribution around that mode.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -103,15 +104,13 @@ def doubtful(model: Model, member: Member, count: int, generator: torch.Generato
     noise = member.noise[:1].clamp_min(floor)
     scales = noise.new_full((member.X.shape[-1],), SCALE)
     mode = _mode(density, torch.cat([scales, noise.log(), noise.new_zeros(1), member.coefficients]))
-    root = _root(density, mode)
-    Z = torch.randn(TRIED, len(mode), dtype=mode.dtype, generator=generator)
-    H = mode + WIDER * Z @ root.mT
+    some = max(1, _CELLS // len(member.X) ** 2)
+
+    def densities(H: Float[Tensor, "p h"]) -> Float[Tensor, " p"]:
+        return torch.cat([density(part) for part in torch.split(H, some)])
+
     with torch.no_grad():
-        some = max(1, _CELLS // len(member.X) ** 2)
-        densities = torch.cat([density(part) for part in torch.split(H, some)])
-        weights = torch.softmax(densities + 0.5 * Z.square().sum(dim=-1), dim=0)
-        kept = H[_resampled(weights, count, generator)]
-        scales, noises, amplitudes, levels = density.parts(kept)
+        scales, noises, amplitudes, levels = density.parts(likely(densities, mode, _curvature(density, mode), count, generator))
     drawn = zip(scales, noises, amplitudes, levels, strict=True)
     return [
         replace(
@@ -123,6 +122,28 @@ def doubtful(model: Model, member: Member, count: int, generator: torch.Generato
         )
         for scale, one, amplitude, level in drawn
     ]
+
+
+def likely(
+    densities: Callable[[Float[Tensor, "p h"]], Float[Tensor, " p"]],
+    mode: Float[Tensor, " h"],
+    curvature: Float[Tensor, "h h"],
+    count: int,
+    generator: torch.Generator,
+) -> Float[Tensor, "c h"]:
+    """Draw from a density by importance resampling from a normal distribution around its mode.
+
+    Args:
+        densities: Logarithms of the density.
+        mode: Where it is largest.
+        curvature: Second derivatives of the falling logarithm there.
+        count: How many.
+        generator: Draws them.
+    """
+    Z = torch.randn(TRIED, len(mode), dtype=mode.dtype, generator=generator)
+    H = mode + WIDER * Z @ _root(curvature).mT
+    weights = torch.softmax(densities(H) + 0.5 * Z.square().sum(dim=-1), dim=0)
+    return H[_resampled(weights, count, generator)]
 
 
 def _mode(density: _Posterior, start: Float[Tensor, " h"]) -> Float[Tensor, " h"]:
@@ -138,12 +159,16 @@ def _mode(density: _Posterior, start: Float[Tensor, " h"]) -> Float[Tensor, " h"
     return torch.tensor(found.x, dtype=start.dtype)
 
 
-def _root(density: _Posterior, mode: Float[Tensor, " h"]) -> Float[Tensor, "h h"]:
-    """Return a root of the covariance that the curvature at the mode says."""
+def _curvature(density: _Posterior, mode: Float[Tensor, " h"]) -> Float[Tensor, "h h"]:
     found: Tensor = torch.autograd.functional.hessian(  # type: ignore[no-untyped-call]  # torch's own
         lambda h: -density(h.unsqueeze(0)).squeeze(0), mode
     )
-    values, vectors = torch.linalg.eigh(torch.nan_to_num(0.5 * (found + found.mT)))  # without a number: as flat as can be
+    return found
+
+
+def _root(curvature: Float[Tensor, "h h"]) -> Float[Tensor, "h h"]:
+    """Return a root of the covariance that the curvature at a mode says."""
+    values, vectors = torch.linalg.eigh(torch.nan_to_num(0.5 * (curvature + curvature.mT)))  # without a number: as flat as can be
     root: Tensor = vectors * values.clamp_min(LEAST_CURVATURE).rsqrt()
     return root
 

@@ -287,6 +287,8 @@ class Objective(Frozen):
             raise ValueError('objective.kind = "level" needs one target and its level: reference = { NAME = VALUE }')
         if self.kind in ("utility", "explore") and self.reference:
             raise ValueError(f'objective.reference belongs to kind = "pareto" or "level", not to "{self.kind}"')
+        if self.outcomes and self.kind != "utility":
+            raise ValueError(f'outcomes belong to kind = "utility"; got "{self.kind}", which knows no limits')
         worthless = [one.name for one in self.targets if one.name in self.reference and float(one.utility(self.reference[one.name])) >= 1]
         if self.kind == "pareto" and worthless:
             raise ValueError(f"objective.reference.{worthless[0]}: a reference point as good as the scale's end leaves nothing to find")

@@ -14,7 +14,8 @@ RULE: Final = "stopping rule"
 class Advice(Frozen):
     """What the model expects of further experiments; all of it concerns the objective without noise, over all that may be proposed.
 
-    The best so far is the best of the measured configurations as the model sees them, not the largest value that noise has given.
+    What is taken out of the search for some batches only may be proposed later, and counts. The best so far is the best
+    of the measured configurations as the model sees them, not the largest value that noise has given.
     """
 
     improvement: float

@@ -112,3 +112,12 @@ def test_a_rule_may_ask_for_the_uncertainty_of_a_limited_quantity() -> None:
     read('name = "fwhm"\nunit = "nm"\nmax = 45', rules.format("fwhm"))
     with pytest.raises(BadInput, match=r"sd\.width names no target; legal: sd\.yield, sd\.fwhm"):
         read('name = "fwhm"\nunit = "nm"\nmax = 45', rules.format("width"))
+
+
+@pytest.mark.parametrize("kind", ["pareto", "explore", "level"])
+def test_limits_are_refused_where_nothing_would_keep_them(kind: str) -> None:
+    targets = [YIELD.evolve(low=0, high=100), Target(name="purity", unit="percent", goal="maximise", low=0, high=100)]
+    wanted = {"targets": targets[: 1 if kind == "level" else 2], "kind": kind, "reference": {"yield": 50} if kind == "level" else {}}
+    assert Objective.model_validate(wanted).outcomes == ()
+    with pytest.raises(ValidationError, match=f'outcomes belong to kind = "utility"; got "{kind}"'):
+        Objective.model_validate({**wanted, "outcomes": [WIDTH]})

@@ -11,9 +11,11 @@ from flows.plans.cost import cost_of
 from flows.plans.plan import Plan, load_plan, stored_plan
 from flows.plans.policy import policy_of
 from flows.report.data import Circumstances, ReportData, assemble
+from flows.report.page import render_report
 from flows.report.spending import spending
 from flows.review.rendering import markdown
 from orchestrator.domain.lifecycle import ProposalStatus
+from orchestrator.domain.objective import Objective, Outcome
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
 from orchestrator.history import History, knowledge
@@ -133,13 +135,13 @@ def test_a_cost_belongs_to_a_bench(tmp_path: Path) -> None:
         load_plan(file, free=True)
 
 
-def report(cost: str | None) -> ReportData:
+def report(cost: str | None, objective: Objective = cases.OBJECTIVE) -> ReportData:
     changes = cases.campaign()
     if cost is not None:
         counted = (one.evolve(provenance=one.provenance.evolve(settings={"cost": cost})) for one in changes.proposals)
         changes = replace(changes, proposals=tuple(counted))
     circumstances: Circumstances = cases.circumstances()
-    return assemble(changes, cases.SPACE, cases.OBJECTIVE, cases.no_readings, circumstances)
+    return assemble(changes, cases.SPACE, objective, cases.no_readings, circumstances)
 
 
 def test_a_report_draws_what_was_spent_where_cost_counted() -> None:
@@ -153,3 +155,27 @@ def test_a_report_draws_what_was_spent_where_cost_counted() -> None:
     assert list(best.x) == pytest.approx([spent[index] for index, _ in data.best_so_far])
     assert list(measured.x) == pytest.approx([spent[one.index] for one in data.scored])
     assert found.figure.layout.xaxis.title.text == "lab time used (h)"
+
+
+def test_a_front_is_drawn_over_what_was_spent_too() -> None:
+    data = report("time", Objective(targets=cases.OBJECTIVE.targets, kind="pareto"))
+    found = spending(data)
+    assert found is not None
+    best, measured = found.figure.data
+    assert list(measured.y) == list(best.y) == [height for _, height in data.best_so_far]
+    assert found.figure.layout.yaxis.title.text == "hypervolume"
+    assert "What lab time brought" in render_report(data)
+
+
+def test_nothing_is_drawn_over_what_was_spent_where_nothing_is_best() -> None:
+    assert spending(report("time", Objective(targets=cases.OBJECTIVE.targets, kind="explore"))) is None
+
+
+def test_what_keeps_no_limit_is_hollow_over_what_was_spent() -> None:
+    limited = cases.OBJECTIVE.evolve(outcomes=(Outcome(name="fwhm", unit="nm", max=33),))
+    data = report("time", limited)
+    found = spending(data)
+    assert found is not None
+    _, kept, violating = found.figure.data
+    assert len(kept.x) == sum(one.may_be_best for one in data.scored)
+    assert len(violating.x) == sum(not one.may_be_best for one in data.scored)

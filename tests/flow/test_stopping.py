@@ -1,5 +1,6 @@
 """Advice stands in the ledger before anything is done by it, is shown, and is told once."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from typing_extensions import override
@@ -11,12 +12,14 @@ from flows.running.actions import Steps
 from flows.running.notices import Teller
 from instruments.notification import Event, Notifier
 from orchestrator.domain.events import EventKind
+from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import CampaignStatus
+from orchestrator.domain.restriction import Allowed, Restriction
 from orchestrator.domain.stop import RULE, Advice, StopSpec
 from orchestrator.history import History
 from orchestrator.ports import Knowledge
 from policies.random_search import RandomPolicy
-from tests.flow.test_steps import OBJECTIVE, SPACE, Box, carry, steps_over
+from tests.flow.test_steps import NOW, OBJECTIVE, SPACE, Box, carry, steps_over
 
 
 class Surer(RandomPolicy):
@@ -28,6 +31,18 @@ class Surer(RandomPolicy):
         if seen < 2:
             return None
         return Advice(improvement=improvement, chance=0.1 / seen, expected=0.1 / seen, low=0.0, high=0.2 / seen, measured=seen)
+
+
+@dataclass(frozen=True)
+class Narrowed(RandomPolicy):
+    """Keeps what restricted it when it was asked for advice."""
+
+    seen: list[tuple[Restriction, ...]] = field(default_factory=list, compare=False)
+
+    @override
+    def advice(self, knowledge: Knowledge, *, improvement: float, seed: int) -> Advice | None:
+        self.seen.append(knowledge.restrictions)
+        return None
 
 
 def steps_with(stop: StopSpec | None, *, budget: int, batch: int = 1) -> Steps:
@@ -56,6 +71,17 @@ def test_advice_alone_stops_nothing_and_stands_in_the_ledger_each_time() -> None
     said = advices(steps.setup.store.events("c"))
     assert [one.measured for one in said] == [2, 3, 4]
     assert steps.history.campaign.advice == said[-1]
+
+
+def test_what_is_taken_out_of_the_search_for_some_batches_only_may_still_be_found() -> None:
+    steps = steps_over(Box(), policy=(policy := Narrowed(SPACE)), stop=StopSpec(), budget=2)
+    for last in (None, 9):
+        allowed = Allowed(min=0.1 if last else 0.0, max=0.2 if last else 0.5)
+        made = Restriction(restriction_id=uuid7(), campaign="c", author="Ann", columns={"x": allowed}, last_batch=last)
+        steps.setup.store.restrict(made, by="person Ann", now=NOW)
+    carry(steps)
+    assert all(0.1 <= float(one.configuration["x"]) <= 0.2 for one in steps.history.newest()), "both bind proposals"
+    assert [[one.last_batch for one in some] for some in policy.seen] == [[None], [None]]
 
 
 def test_without_a_rule_nothing_is_computed_or_kept() -> None:

@@ -1,17 +1,20 @@
 """Learned beliefs: numpy's fit is gpytorch's process, and the surrogate is what was fitted."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from gpytorch.mlls import ExactMarginalLogLikelihood
 from scipy.optimize import check_grad
+from torch import Tensor
 
 from flows.plans.policy import learner_of
 from models.base import TargetData
 from models.gaussian_processes.beliefs import KINDS, Array, Lengths, fit, learned, negative_log_likelihood
 from models.gaussian_processes.believed import BelievedLearner, BelievedProcesses
+from models.gaussian_processes.doubt import likely
 from models.inputs.encoding import Encoding
 from models.inputs.training_data import training_data
 from orchestrator.domain.objective import Objective, Target
@@ -171,3 +174,26 @@ def test_a_campaign_with_the_key_proposes_the_same_twice() -> None:
     one, other = proposed(), proposed()
     assert one == other
     assert one[0].details["surrogate"] == "gp-beliefs/1"
+
+
+def test_where_little_is_measured_length_scales_are_in_doubt_as_they_are_believed_to_be() -> None:
+    whole = rows()
+    surrogate = fitted(replace(whole, X=whole.X[:1], Y=whole.Y[:1], Yvar=None if whole.Yvar is None else whole.Yvar[:1]))
+    density, mode = surrogate.densities["y"], logs(surrogate)
+    curvature = density.curvature(mode)
+    assert np.diag(curvature)[:-2] == pytest.approx(density.scales[:-2] ** -2.0, rel=1e-4)
+
+    def densities(H: Tensor) -> Tensor:
+        return torch.tensor([-density.falling(density.noisy(theta))[0] for theta in H.numpy()], dtype=H.dtype)
+
+    generator = torch.Generator().manual_seed(0)
+    drawn = likely(densities, torch.from_numpy(mode), torch.from_numpy(curvature), 4096, generator).numpy()[:, :-2]
+    assert (drawn.mean(axis=0) - density.locations[:-2]) / density.scales[:-2] == pytest.approx(0.0, abs=0.25)
+    assert drawn.std(axis=0) == pytest.approx(density.scales[:-2], rel=0.2)
+
+
+def test_chances_that_people_are_told_are_of_processes_in_doubt() -> None:
+    surrogate = fitted(rows())
+    pinned = surrogate.doubtful(seed=3).pinned(ENCODING.encode([{"x": 4.5, "base": "d", "mix.Ni": 0.5, "mix.Fe": 0.5}]))
+    assert pinned.weights == pytest.approx([1 / 8] * 8)
+    assert len(set(pinned.means.flatten().tolist())) > 4

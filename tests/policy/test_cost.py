@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from models.inputs.encoding import Encoding
 from models.reproducible import repeatable
-from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter
+from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, DiscreteParameter
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
@@ -220,3 +220,12 @@ def test_a_design_of_all_that_there_is_needs_no_choice() -> None:
     settings = BayesianSettings.model_validate({**QUICK, "initial": 4, "cost": "money"})
     batch = BayesianPolicy(few, YIELD, settings, cost=Told(rise=1.0)).propose(Knowledge(), count=4, seed=2)
     assert len({tuple(one.configuration.values()) for one in batch}) == 4
+
+
+def test_a_design_repeats_nothing_however_cheap_while_anything_is_new() -> None:
+    five = SearchSpace(parameters=(DiscreteParameter(name="T", unit="degC", values=(100, 150, 200, 250, 300)),))
+    rows = tuple({"T": float(T)} for T in (100, 150, 200))
+    facts = Knowledge(observations=tuple(Observation(row, {"yield": 1.0}) for row in rows), excluded=rows, carried=rows)
+    settings = BayesianSettings.model_validate({**QUICK, "initial": 5, "cost": "money"})
+    (one,) = BayesianPolicy(five, YIELD, settings, cost=Told(rise=1.0)).propose(facts, count=1, seed=2)
+    assert one.configuration["T"] in (250.0, 300.0)
