@@ -14,7 +14,17 @@ from flows.report.comparisons import Series, compared
 from flows.report.data import ReportData
 from flows.report.experiments import TargetResult
 from flows.report.prior import label
-from flows.report.quantities import MISSING, axis_label, duration, objective_label, percent, short_number, sign, with_uncertainty, with_unit
+from flows.report.quantities import (
+    MISSING,
+    axis_label,
+    duration,
+    objective_label,
+    short_number,
+    sign,
+    together,
+    with_uncertainty,
+    with_unit,
+)
 from flows.report.slices import quantities, slices
 from flows.report.spending import spending
 from flows.templating import render
@@ -132,20 +142,13 @@ def _campaign(data: ReportData) -> list[tuple[str, str]]:
 def _aims(data: ReportData) -> Iterator[tuple[str, str]]:
     """Yield what is wanted: of the targets together where that is no score, of each where one value is better than another, and limits."""
     objective = data.objective
-    given = [
-        f"{one.name} {with_unit(objective.reference[one.name], one.unit)}" for one in objective.targets if one.name in objective.reference
-    ]
-    if objective.kind == "pareto":
-        yield "objective", "front" + (f", reference point {', '.join(given)}" if given else "")
-    elif objective.kind == "level":
-        yield "objective", f"border at {given[0]}"
-    elif objective.kind == "explore":
-        yield "objective", f"know {', '.join(objective.names)} everywhere"
+    if (wanted := together(objective)) is not None:
+        yield "objective", wanted
     if objective.ranked:
         alone = len(objective.targets) == 1 or objective.kind == "pareto"
         yield from ((target.name, _aim(target, alone=alone)) for target in objective.targets)
     for one in objective.outcomes:
-        yield one.name, f"keep {one.shown}, with a chance of {percent(one.probability)}"
+        yield one.name, f"keep {one.shown}, with a chance of {short_number(100 * one.probability)} %"
 
 
 def _aim(target: Target, *, alone: bool) -> str:
