@@ -93,7 +93,7 @@ def recorded_pool(
     distinct: dict[Key, dict[str, float | str]] = {}
     found: dict[Key, list[Recorded]] = {}
     for row in table.rows:
-        configuration = space.settled({name: reader(row) for name, reader in readers.items()})
+        configuration = {name: reader(row) for name, reader in readers.items()}
         key = space.key(configuration)
         distinct.setdefault(key, configuration)
         found.setdefault(key, []).append(Recorded(row.number, {name: float(reader(row)) for name, reader in judged.items()}))

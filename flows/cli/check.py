@@ -9,6 +9,7 @@ from flows.cli.console import console, emit
 from flows.plans.description import described, identities_of
 from flows.plans.plan import Plan, load_plan, refuse_unconvertible
 from flows.plans.unfilled import unfilled
+from flows.report.quantities import together
 from flows.studies.missing_prior import missing_prior_file
 from instruments.bench.parking import park_steps
 from orchestrator.domain.records import Step
@@ -59,6 +60,10 @@ def _print(plan: Plan, document: dict[str, Any]) -> None:
         name = Path(document["prior_from"]).name
         console.print(f"  there is no prior {plan.file.spec.surrogate.prior} yet: the first run makes it from {name}")
     console.print(_parameter_table(plan))
+    if (wanted := together(plan.objective)) is not None:
+        console.print(f"  objective: {wanted}")
+    if (stop := plan.file.spec.stop) is not None:
+        console.print(f"  stop: {stop.line}")
     for label in document["constraints"]:
         console.print(f"  constraint: {label}")
     if plan.procedure is None:
@@ -136,6 +141,7 @@ def _parameter_table(plan: Plan) -> Table:
         table.add_row(one.name, plan.space.units.get(one.name, ""), one.beside_others(one.legal_values), one.told_apart)
     for target in plan.objective.targets:
         aim = f"match {target.value:g} +- {target.tolerance:g}" if target.value is not None else target.goal
+        aim = aim if plan.objective.ranked else "to be known"
         table.add_row(target.name, target.unit, aim)
     for limit in plan.objective.outcomes:
         table.add_row(limit.name, limit.unit, f"{limit.shown}, with a chance of {100 * limit.probability:.6g} %")

@@ -20,9 +20,9 @@ from flows.report.quantities import (
     axis_label,
     duration,
     objective_label,
-    percent,
     short_number,
     sign,
+    together,
     unit_label,
     with_uncertainty,
     with_unit,
@@ -146,20 +146,13 @@ def _campaign(data: ReportData) -> list[tuple[str, str]]:
 def _aims(data: ReportData) -> Iterator[tuple[str, str]]:
     """Yield what is wanted: of the targets together where that is no score, of each where one value is better than another, and limits."""
     objective = data.objective
-    given = [
-        f"{one.name} {with_unit(objective.reference[one.name], one.unit)}" for one in objective.targets if one.name in objective.reference
-    ]
-    if objective.kind == "pareto":
-        yield "objective", "front" + (f", reference point {', '.join(given)}" if given else "")
-    elif objective.kind == "level":
-        yield "objective", f"border at {given[0]}"
-    elif objective.kind == "explore":
-        yield "objective", f"know {', '.join(objective.names)} everywhere"
+    if (wanted := together(objective)) is not None:
+        yield "objective", wanted
     if objective.ranked:
         alone = len(objective.targets) == 1 or objective.kind == "pareto"
         yield from ((target.name, _aim(target, alone=alone)) for target in objective.targets)
     for one in objective.outcomes:
-        yield one.name, f"keep {one.shown}, with a chance of {percent(one.probability)}"
+        yield one.name, f"keep {one.shown}, with a chance of {short_number(100 * one.probability)} %"
 
 
 def _aim(target: Target, *, alone: bool) -> str:

@@ -105,6 +105,18 @@ def alone(objective: Objective) -> Target | None:
     return None if more or first.scaled else first
 
 
+def together(objective: Objective) -> str | None:
+    """Put into words what is wanted of the targets together; None where that is a score."""
+    if objective.kind == "explore":
+        return f"know {', '.join(objective.names)} everywhere"
+    given = [
+        f"{one.name} {with_unit(objective.reference[one.name], one.unit)}" for one in objective.targets if one.name in objective.reference
+    ]
+    if objective.kind == "level":
+        return f"border at {given[0]}"
+    return None if objective.kind == "utility" else "front" + (f", reference point {', '.join(given)}" if given else "")
+
+
 def objective_label(objective: Objective) -> str:
     """Name the objective's axis: the target itself where it is the objective."""
     single = alone(objective)

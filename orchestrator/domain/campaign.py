@@ -99,6 +99,10 @@ def _of_kind(kind: str, **tables: JsonDict) -> JsonDict:
     return {"if": {"properties": {"objective": when("kind", kind)["if"]}, "required": ["objective"]}, "then": {"properties": {**tables}}}
 
 
+_BAYESIAN: Final[JsonDict] = {"properties": {"kind": {"const": "bayesian"}}}
+_SCORE: Final[JsonDict] = {"properties": {"kind": {"const": "utility"}}}
+
+
 class CampaignSpec(Frozen):
     """A whole campaign file."""
 
@@ -110,8 +114,15 @@ class CampaignSpec(Frozen):
                 _of_kind("pareto", targets={"minItems": 2}),
                 _of_kind("explore", campaign=never("goal")),
                 _of_kind("level", campaign=never("goal"), targets={"maxItems": 1}),
+                {
+                    "if": {"properties": {"surrogate": when("beliefs", "learned")["if"]}, "required": ["surrogate"]},
+                    "then": {"properties": {"policy": _BAYESIAN}},
+                },
             ],
-            "dependentSchemas": {"stop": {"properties": {"policy": {"properties": {"kind": {"const": "bayesian"}}}}}},
+            "dependentSchemas": {
+                "stop": {"properties": {"policy": _BAYESIAN, "objective": _SCORE}},
+                "outcomes": {"properties": {"objective": _SCORE}},
+            },
         }
     )
 
@@ -252,6 +263,8 @@ class CampaignFile:
             return Objective(targets=self.spec.targets, kind=wanted.kind, reference=wanted.reference, outcomes=self.spec.outcomes)
         except ValidationError as error:
             raise explain(error, what=str(self.path)) from error
+        except BadInput as error:
+            raise BadInput(f"{self.path}: {error}") from error
 
     def space(
         self, *, more_constraints: tuple[Constraint, ...] = (), candidates: tuple[dict[str, float | str], ...] | None = None
@@ -283,6 +296,8 @@ def _unhonoured(spec: CampaignSpec) -> Iterator[str]:
         yield f'campaign.goal belongs to objective.kind = "utility" or "pareto"; with "{spec.objective.kind}" nothing is best'
     if spec.surrogate.kind == "gp" and not spec.surrogate.guard:
         yield 'surrogate.guard = false belongs to kind = "default"; a "gp" has no prior to guard against'
+    if spec.surrogate.beliefs == "learned" and spec.policy.kind != "bayesian":
+        yield f"surrogate.beliefs = \"learned\" belongs to policy 'bayesian'; policy {spec.policy.kind!r} asks no model"
     if spec.review.first and spec.review.mode != "rules":
         yield f'review.first = {spec.review.first} belongs to mode = "rules"; mode is "{spec.review.mode}"'
     if spec.campaign.batch > 1 and all(one.same_in_batch for one in spec.parameters):

@@ -52,6 +52,12 @@ class StopSpec(Frozen):
     """`advise` tells people and goes on; `finish` proposes nothing more while the rule holds, lets open runs end and values come,
     and then finishes the campaign."""
 
+    @property
+    def line(self) -> str:
+        """Say it to people."""
+        verb = "finish" if self.action == "finish" else "say so"
+        return f"{verb} once an improvement by more than {self.improvement:g} has a chance below {percent(self.probability)}"
+
     def holds(self, advice: Advice | None) -> bool:
         """Say whether the rule holds; advice for another improvement is none."""
         return advice is not None and advice.improvement == self.improvement and advice.chance < self.probability

@@ -44,6 +44,7 @@ def parked(step: str) -> str:
     return f'{POSITIONS}\npark_after = "30 min"\n[[park.steps]]\n{step}\n'
 
 
+OTHER = '[objective]\nkind = "explore"\n'
 NEVER = 'mode = "never"'
 RULES = 'mode = "rules"\n[[review.when]]\nname = "far"\n'
 CASES = [
@@ -62,13 +63,20 @@ CASES = [
     Case(C, "[campaign]", '[objective]\nreference = { fwhm = "40 nm" }\n[campaign]', ("objective.reference", "pareto", "utility")),
     Case(C, "[campaign]", '[objective]\nkind = "level"\n[campaign]', ("level", "one target", "reference")),
     Case(C, "[campaign]", '[objective]\nkind = "explore"\n[campaign]\ngoal = 0.5', ("campaign.goal", "explore", "nothing is best")),
-    Case(C, "[campaign]", '[objective]\nkind = "pareto"\nreference = { fwhm = "40 s" }\n[campaign]', ("reference.fwhm", "40 s", "nm")),
+    Case(
+        C,
+        "[campaign]",
+        '[objective]\nkind = "pareto"\nreference = { fwhm = "40 s" }\n[campaign]',
+        ("campaign.toml: objective.reference.fwhm", "40 s", "nm"),
+    ),
     Case(C, "[campaign]", '[objective]\nkind = "pareto"\nreference = { size = 1 }\n[campaign]', ("reference.size", "names no target")),
+    Case(C, "[campaign]", OTHER + '[[outcomes]]\nname = "quantum_yield"\nmin = 0.3\n[campaign]', ("[[outcomes]]", "utility", "explore")),
     # stop
     Case(C, NEVER, NEVER + "\n[stop]\nprobability = 1", ("stop.probability", "less than 1")),
     Case(C, NEVER, NEVER + "\n[stop]\nimprovement = 0", ("stop.improvement", "greater than 0")),
     Case(C, NEVER, NEVER + '\n[stop]\naction = "pause"', ("stop.action", "'advise' or 'finish'")),
     Case(C, NEVER, NEVER + "\n[stop]\npatience = 3", ("unknown key stop.patience", "improvement", "probability", "action")),
+    Case(C, NEVER, NEVER + f"\n[stop]\n{OTHER}", ("[stop]", "utility", "explore")),
     # units
     Case(C, 'min = "4 mmol/L"', 'min = "4 mmol/kg"', ("c_se", "min", "4 mmol/kg", "mol/L")),
     Case(C, 'unit = "s"', 'unit = "sek"', ("sek",)),

@@ -64,6 +64,15 @@ def test_a_row_that_breaks_a_constraint_is_named() -> None:
         recorded_space(small_table(), [X_IN_CM], constraints=[LinearConstraint(coefficients={"x": 1.0}, max=0.2)])
 
 
+def test_rows_that_differ_in_what_is_declared_absent_are_refused_instead_of_taken_for_replicates() -> None:
+    ligands = CategoricalParameter(name="ligand", categories=tuple(f"L{number}" for number in range(7)))
+    loading = ContinuousParameter(name="catalyst_loading", unit="percent", min=0.4, max=2.6, when={"ligand": ("L0",)}, otherwise=0.0)
+    others = [ContinuousParameter(name=name, unit=unit, min=30, max=600) for name, unit in (("res_time", "s"), ("temperature", "degC"))]
+    target = Target(name="yield", unit="percent", goal="maximise")
+    with pytest.raises(BadInput, match=r"catalyst_loading is there only where ligand is L0; expected 0 percent"):
+        recorded_pool(load_table("suzuki-i", data_dir()), [ligands, loading, *others], [target])
+
+
 @pytest.mark.parametrize(
     ("parameters", "columns", "message"),
     [

@@ -107,6 +107,13 @@ def test_each_mistake_of_a_condition_is_judged_alike(tmp_path: Path) -> None:
     assert [one for one in found if one[1] is not None] == []
 
 
+@pytest.mark.parametrize("policy", ["bayesian", "sobol"])
+def test_beliefs_belong_to_a_policy_that_asks_a_model(policy: str, tmp_path: Path) -> None:
+    more = f'surrogate = {{ kind = "gp", beliefs = "learned" }}\npolicy = {{ kind = "{policy}" }}\n'
+    assert disagreement("campaign", CONDITIONAL + more, tmp_path) is None
+    assert JUDGES["campaign"].is_valid(tomllib.loads(CONDITIONAL + more)) == (policy == "bayesian")
+
+
 def _broken(case: Case) -> str:
     return (EXAMPLE / case.file).read_text().replace(case.old, case.new, 1)
 
