@@ -130,7 +130,7 @@ class Optimizer:
         """Build an optimizer from a campaign file: its space, targets, seed, policy, prior, batch and replicates.
 
         The space is the campaign's own: the rows of a recorded table or a candidate file, what a bench can reach, or, in a
-        file that names neither bench nor table, what it declares. Budget, goal and review rules are a campaign's affair.
+        file that names neither bench nor table, what it declares. Budget, goal, `[stop]` and review rules are a campaign's affair.
         This stands beside the constructor, and is not a second meaning of its first argument, so that each says what else
         it takes: a file has settings of its own, and may need a data folder.
 
