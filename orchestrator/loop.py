@@ -16,7 +16,7 @@ from orchestrator.domain.lifecycle import AnswerStatus, CampaignStatus, Proposal
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import ExperimentRun, Proposal
 from orchestrator.domain.review import Answer, ReviewRequest
-from orchestrator.domain.stop import RULE, StopSpec, percent
+from orchestrator.domain.stop import RULE, StopSpec, written_chance
 from orchestrator.domain.work import WorkAnswer
 from orchestrator.history import History, failures, infeasible
 from orchestrator.review import undecided
@@ -243,7 +243,7 @@ def _enough(history: History, spec: GeneralSpec, objective: Objective, stop: Sto
         return f"goal reached: {'hypervolume' if objective.kind == 'pareto' else 'objective'} {found:.4g} >= {spec.goal:g}"
     advice = history.campaign.advice
     if stop is not None and advice is not None and stop.finishes(advice):
-        return f"{RULE} (below {percent(stop.probability)}): {advice.line}"
+        return f"{RULE} (below {written_chance(stop.probability)}): {advice.line}"
     return None
 
 

@@ -18,7 +18,7 @@ from flows.report.quantities import (
 )
 from orchestrator.domain.lifecycle import AnswerStatus, MeasurementStatus, ProposalStatus, RunStatus
 from orchestrator.domain.records import ExperimentRun, Proposal, Step
-from orchestrator.domain.stop import percent
+from orchestrator.domain.stop import written_chance
 from orchestrator.suggestions import KEPT
 from orchestrator.summary import kept_word
 
@@ -205,7 +205,7 @@ def advice_rows(data: ReportData) -> list[tuple[str, ...]]:
     Measured, chance, by more than what, expected, interval: a campaign that is amended may ask for another improvement.
     """
     return [
-        (str(one.measured), percent(one.chance), f"{one.improvement:g}", f"{one.expected:.2g}", f"{one.low:.2g} to {one.high:.2g}")
+        (str(one.measured), written_chance(one.chance), f"{one.improvement:g}", f"{one.expected:.2g}", f"{one.low:.2g} to {one.high:.2g}")
         for one in data.advices
     ]
 

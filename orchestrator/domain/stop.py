@@ -35,7 +35,7 @@ class Advice(Frozen):
     def line(self) -> str:
         """Say it to people."""
         return (
-            f"the best next experiment improves by more than {self.improvement:g} with a chance of {percent(self.chance)}; "
+            f"the best next experiment improves by more than {self.improvement:g} with a chance of {written_chance(self.chance)}; "
             f"expected remaining improvement {self.expected:.2g} [80 %: {self.low:.2g} to {self.high:.2g}]"
         )
 
@@ -56,7 +56,7 @@ class StopSpec(Frozen):
     def line(self) -> str:
         """Say it to people."""
         verb = "finish" if self.action == "finish" else "say so"
-        return f"{verb} once an improvement by more than {self.improvement:g} has a chance below {percent(self.probability)}"
+        return f"{verb} once an improvement by more than {self.improvement:g} has a chance below {written_chance(self.probability)}"
 
     def holds(self, advice: Advice | None) -> bool:
         """Say whether the rule holds; advice for another improvement is none."""
@@ -67,6 +67,6 @@ class StopSpec(Frozen):
         return self.action == "finish" and self.holds(advice)
 
 
-def percent(chance: float) -> str:
+def written_chance(chance: float) -> str:
     """Write a chance for people."""
     return "less than 0.1 %" if chance < 0.001 else f"{100 * chance:.2g} %"
