@@ -20,7 +20,7 @@ from simulators.twins.declaration import Constant, Outcome, Situation
 
 STEP: Final = 0.5
 """Prior standard deviations to either side; our own choice. On 64 rows of the CdSe twin the median derivative of the wavelength is
-within 2 % of its root mean square from that over 0.1, while single line widths over 0.1 are wrong by more than they change."""
+within 7 % of its root mean square from that over 0.1, while single line widths over 0.1 are wrong by more than they change."""
 
 Array = NDArray[np.float64]
 logger = logging.getLogger(__name__)
