@@ -5,6 +5,7 @@ to either side: simulators that choose their steps by themselves are not smooth,
 """
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,7 +153,7 @@ def _slope(bound: BoundTwin, constant: Constant, mean: Array, below: Sequence[Ou
 
 def _keep(path: Path, table: TwinTable) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".draft.npz")
+    draft = path.with_name(f".{path.stem}.{os.getpid()}.npz")
     np.savez(draft, mean=table.mean, sensitivities=table.sensitivities, reasons=np.array(table.reasons, dtype=np.str_))
     draft.replace(path)
 
