@@ -138,7 +138,8 @@ def _whitening(fitted: Model) -> Float[Tensor, "n n"]:
     components = fitted.fitted.components
     level = fitted.lines[:, :1]
     V = level @ level.mT + torch.einsum("c,cij->ij", fitted.fitted.variances, components.shapes)
-    return torch.linalg.cholesky(V)
+    found: Tensor = torch.linalg.cholesky(V)
+    return found
 
 
 def _difference(problem: Problem, mean: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
