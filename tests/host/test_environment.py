@@ -80,6 +80,8 @@ def test_a_logger_that_comes_back_within_a_run_is_read_again(bench: Bench) -> No
     found = rh(bench.await_end(wanted["run_key"]))
     assert found["samples"] > 10
     assert 50.0 < found["lag"] < 180.0
+    assert bench.world.state()["logger"]["armed"] > 1  # its link was opened anew
+    assert bench.world.state()["oven"]["armed"] == 1
     assert "times it could not be read, at last: link room (" in found["message"]
 
 
