@@ -4,6 +4,7 @@ The weather is an AR(1) process over days with a correlation of 0.8 from one day
 """
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -35,6 +36,21 @@ class Diary:
     def weather(self, stream: int) -> float:
         """Return how the day is, in standard deviations from the mean: one process for each stream."""
         return day_by_day(self.number // self.runs_per_day, np.random.default_rng([self.seed, 1_000_003, stream]))
+
+    @property
+    def humidity(self) -> float:
+        """Relative humidity of the room (%): median 45, over days a standard deviation of 0.3 of its logarithm; our own choice."""
+        return min(45.0 * math.exp(0.3 * self.weather(0)), 95.0)
+
+    @property
+    def room(self) -> float:
+        """Temperature of the room (degC): 22, over days a standard deviation of 1.5; our own choice."""
+        return 22.0 + 1.5 * self.weather(1)
+
+    @property
+    def protein(self) -> float:
+        """Protein in the medium of cells (g/L): median 6, over days, as lots change, 0.35 of its logarithm; our own choice."""
+        return 6.0 * math.exp(0.35 * self.weather(2))
 
     def note(self, **values: float | str) -> None:
         """Write what really happened in the experiment in hand, which ends with it."""

@@ -15,10 +15,6 @@ DIARY = Diary(Path("truth.jsonl"), seed=11)
 REALITY = CdSeConstants(precursor_rate=0.075, solubility=8.5e-4, passivation=3.2, brightest=0.82)
 QUENCHING = 2.0
 """1/kPa, K of a bare surface."""
-HUMIDITY = (45.0, 0.3)
-"""Relative humidity (%), its median, and the standard deviation of its logarithm over days."""
-ROOM = (22.0, 1.5)
-"""degC, mean and standard deviation over days."""
 NOISE = {"wavelength": 0.4, "fwhm": 0.6, "quantum_yield": 0.012}
 """Standard deviation of one measurement: nm, nm, 1."""
 
@@ -36,8 +32,7 @@ def left_bright(humidity: float, degc: float, ligand: float) -> float:
 
 def synthesise(temperature: float, residence_time: float, selenium: float, ligand: float, cd_se_ratio: float) -> dict[str, float]:
     """Make a sample and measure it: degC, s, mol/L, mol/L, 1."""
-    humidity = min(HUMIDITY[0] * math.exp(HUMIDITY[1] * DIARY.weather(0)), 95.0)
-    room = ROOM[0] + ROOM[1] * DIARY.weather(1)
+    humidity, room = DIARY.humidity, DIARY.room
     made = simulate_one(CdSeConditions(temperature, residence_time, selenium, ligand, cd_se_ratio), REALITY)
     quantum_yield = made.quantum_yield * left_bright(humidity, room, ligand)
     truth = {"wavelength": made.emission_nm, "fwhm": made.fwhm_nm, "quantum_yield": quantum_yield}
@@ -45,5 +40,4 @@ def synthesise(temperature: float, residence_time: float, selenium: float, ligan
     DIARY.note(humidity=humidity, reason=made.reason, **truth)
     if made.reason != COMPLETED:
         raise type(made.reason, (Exception,), {})("nothing to measure")  # its name is the code that [infeasible] knows
-    measured = {name: value + NOISE[name] * float(generator.standard_normal()) for name, value in truth.items()}
-    return {**measured, "humidity": humidity, "room_temperature": room}
+    return {name: value + NOISE[name] * float(generator.standard_normal()) for name, value in truth.items()}

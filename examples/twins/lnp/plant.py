@@ -19,10 +19,6 @@ SHIELDED = 1.5
 """mol % of PEG-lipid that leaves 1/e of the sites free."""
 HINDRANCE = 2.5
 """Of uptake: exp(-HINDRANCE adsorbed)."""
-PROTEIN = (6.0, 0.35)
-"""g/L in the medium (a tenth of serum), its median, and the standard deviation of its logarithm over days, as lots change."""
-ROOM = (22.0, 1.5)
-"""degC, mean and standard deviation over days."""
 NOISE = {"size": (0.5, 0.01), "pdi": (0.005, 0.05), "encapsulation": (0.005, 0.0), "uptake": (0.005, 0.03)}
 """Standard deviation of one measurement: in its unit, and as a share of the value."""
 
@@ -35,7 +31,7 @@ def taken_up(protein: float, peg: float) -> float:
 
 def make(flow: float, frr: float, np: float, peg: float) -> dict[str, float]:
     """Mix a formulation and measure it: mL/min, aqueous to ethanol, N/P, mol % of PEG-lipid."""
-    protein, room = PROTEIN[0] * math.exp(PROTEIN[1] * DIARY.weather(0)), ROOM[0] + ROOM[1] * DIARY.weather(1)
+    protein, room = DIARY.protein, DIARY.room
     made = mix(Mixture.of(flow, frr, 12.5, np, peg, kelvin=room + 273.15), REALITY)
     columns = {"size": made.diameter, "pdi": made.pdi, "encapsulation": made.encapsulation, "uptake": made.potency}
     truth = {name: float(column[0]) for name, column in columns.items()}
@@ -44,7 +40,4 @@ def make(flow: float, frr: float, np: float, peg: float) -> dict[str, float]:
     DIARY.note(protein=protein, room_temperature=room, reason=made.reason[0], **truth)
     if made.reason[0] != COMPLETED:
         raise type(made.reason[0], (Exception,), {})("nothing to measure")  # its name is the code that [infeasible] knows
-    measured = {
-        name: value + (NOISE[name][0] + NOISE[name][1] * value) * float(generator.standard_normal()) for name, value in truth.items()
-    }
-    return {**measured, "protein": protein, "room_temperature": room}
+    return {name: value + (NOISE[name][0] + NOISE[name][1] * value) * float(generator.standard_normal()) for name, value in truth.items()}

@@ -19,8 +19,6 @@ THRESHOLD = (52.0, 8.0)
 """Relative humidity (%) of half of the rate, and Hill's exponent."""
 VACANCIES = 1.5
 """By which share wet air adds sulfur vacancies."""
-HUMIDITY = (45.0, 0.3)
-"""Relative humidity (%), its median, and the standard deviation of its logarithm over days."""
 NOISE = {"coverage": (0.01, 0.0), "grain": (0.01, 0.04), "quality": (0.01, 0.02)}
 """Standard deviation of one measurement: in its unit, and as a share of the value."""
 
@@ -39,7 +37,7 @@ def retreat(humidity: float, kelvin: float) -> float:
 
 def grow(temperature: float, flux: float, sulfur: float, time: float) -> dict[str, float]:
     """Grow a film and look at it: degC, monolayers/s, S:Mo, s."""
-    humidity, kelvin = min(HUMIDITY[0] * math.exp(HUMIDITY[1] * DIARY.weather(0)), 95.0), temperature + KELVIN
+    humidity, kelvin = DIARY.humidity, temperature + KELVIN
     made = deposit(Growth.of(kelvin, flux, sulfur, time), REALITY)
     grain, bilayer, vacancies = (float(one[0]) for one in (made.grain, made.bilayer, made.vacancies))
     left = max(1.0 - 2.0 * retreat(humidity, kelvin) * time / grain, 0.0) if grain > 0.0 else 0.0
@@ -51,7 +49,4 @@ def grow(temperature: float, flux: float, sulfur: float, time: float) -> dict[st
     DIARY.note(humidity=humidity, reason=reason, **truth)
     if reason != COMPLETED:
         raise type(reason, (Exception,), {})("nothing to measure")  # its name is the code that [infeasible] knows
-    measured = {
-        name: value + (NOISE[name][0] + NOISE[name][1] * value) * float(generator.standard_normal()) for name, value in truth.items()
-    }
-    return {**measured, "humidity": humidity}
+    return {name: value + (NOISE[name][0] + NOISE[name][1] * value) * float(generator.standard_normal()) for name, value in truth.items()}
