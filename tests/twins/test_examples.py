@@ -189,7 +189,7 @@ def test_a_campaign_runs_and_records_what_its_plant_was_in(case: str, tmp_path: 
     assert "knows of the surroundings" in typed("check", str(file))
     assert "3 of 3 experiments" in typed("run", str(file), "--no-view")
     typed("export", f"{case}-twin", "--out", "tables")
-    rows = list(csv.DictReader((tmp_path / "tables" / "experiments.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "tables" / "experiments.csv").read_text().splitlines()))
     real = truth(tmp_path)
     assert len(rows) == len(real) == 3
     name = "protein" if case == "lnp" else "humidity"
