@@ -101,7 +101,9 @@ def _print_twin(document: dict[str, Any]) -> None:
     if (twin := document.get("twin")) is not None:
         console.print(f"  twin {twin['name']}: predicts {', '.join(twin['predicts'])}")
         console.print(f"    may be calibrated: {', '.join(twin['calibratable']) or 'nothing'}")
-        console.print(f"    knows of the surroundings: {', '.join(twin['environment']) or 'nothing'}")
+        recorded = [f"{name} ({channel})" for name, channel in twin["environment"].items()]
+        assumed = [f"{name} (not recorded, taken as {value:.4g} {unit})" for name, (value, unit) in twin["reference"].items()]
+        console.print(f"    knows of the surroundings: {', '.join([*recorded, *assumed]) or 'nothing'}")
 
 
 def _lab_time(plan: Plan, hours: float, heating: float | None) -> str:
