@@ -92,7 +92,7 @@ def _judged(made: Made, fitted: Model, seed: int, *, own: bool) -> Row:
     Z = environment(generator, FRESH, autocorrelation=0.0)
     lots = tuple(f"L{number % LOTS}" for number in range(FRESH))
     conditions, truth = made.world.conditions(X, Z, lots, own=own), made.world.truth(X, Z)
-    found = corrected(fitted, conditions, seed=seed)
+    found = corrected(fitted, conditions)
     ratio = float((found.median - truth).square().mean().sqrt() / (conditions.mean - truth).square().mean().sqrt())
     held = float(((truth >= found.lower) & (truth <= found.upper)).double().mean())
     terms = [name for name in fitted.coefficients if name not in fitted.problem.constants]
