@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from models.twin.groups import Coded, Group
-from models.twin.model import UNEXPLAINED, Model
+from models.twin.model import UNEXPLAINED, Model, difference
 from models.twin.pairs import Conditions
 
 CHANCE: Final = 0.9
@@ -96,7 +96,7 @@ def innovations(model: Model, conditions: Conditions, observed: Float[Tensor, " 
     new row counts as a run of its own, read once, of conditions that nothing repeats.
     """
     variances, coded = model.fitted.variances, model.problem.coding(conditions)
-    residual = observed - conditions.mean if model.problem.scale == "additive" else observed.log() - conditions.mean.log()
+    residual = difference(model.problem.scale, observed, conditions.mean)
     lines = model.problem.lines(conditions, model.coefficients)
     own = lines @ lines.mT
     for size, group in zip(variances, model.groups, strict=False):
