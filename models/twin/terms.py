@@ -15,7 +15,7 @@ from scipy.optimize import least_squares
 from torch import Tensor
 
 from models.twin.groups import Group
-from models.twin.model import Model, Problem, model
+from models.twin.model import Model, Problem, difference, model
 from models.twin.posterior import coefficients
 from orchestrator.errors import BadInput
 
@@ -146,11 +146,7 @@ def _difference(problem: Problem, mean: Float[Tensor, " n"]) -> Float[Tensor, " 
     y = problem.pairs.observed
     if mean.shape != y.shape or not bool(mean.isfinite().all()):
         raise BadInput(f"a twin's refit predicted {tuple(mean.shape)} values, finite or not; expected {len(y)} finite ones")
-    if problem.scale == "additive":
-        return y - mean
-    if not bool((mean > 0).all()):
-        raise BadInput(f"a twin's refit predicted {float(mean.min()):g}; expected positive values, since logarithms are compared")
-    return y.log() - mean.log()
+    return difference(problem.scale, y, mean)
 
 
 def _evidence(problem: Problem, groups: Sequence[Group], names: Sequence[str]) -> float:

@@ -74,5 +74,5 @@ def test_a_refit_says_what_is_wrong_with_a_twin() -> None:
     one = model(Problem.of(pairs(), "multiplicative"))
     with pytest.raises(BadInput, match=r"predicted \(1,\) values, finite or not; expected 48 finite ones"):
         refitted(one, lambda _: torch.ones(1, dtype=torch.float64))
-    with pytest.raises(BadInput, match="predicted -1; expected positive values"):
+    with pytest.raises(BadInput, match="the twin's prediction in row 0 is -1; expected a positive one"):
         refitted(one, lambda _: -torch.ones(48, dtype=torch.float64))
