@@ -11,7 +11,7 @@ from models.gaussian_processes.beliefs import Belief, Beliefs, Density, learned
 from models.gaussian_processes.believed import BelievedLearner
 from models.gaussian_processes.noise import NoiseModel
 from models.inputs.encoding import Encoding
-from models.inputs.features import Features
+from models.inputs.features import Descriptors, Features
 from models.source_basis.believing import BelievingFresh, believing_fresh
 from models.source_basis.guarded import BelievingLearner, DefaultLearner, restore_default
 from models.source_basis.process import Evidence, integrated, most_probable
@@ -46,7 +46,7 @@ def fresh(task: TaskData, features: Features, beliefs: Beliefs | None = None) ->
 
 
 @pytest.mark.parametrize("descriptors", [{}, METALS])
-def test_its_predictions_are_those_of_a_campaign_without_a_history_where_the_units_are_the_same(descriptors: dict) -> None:
+def test_its_predictions_are_those_of_a_campaign_without_a_history_where_the_units_are_the_same(descriptors: Descriptors) -> None:
     data = task()
     model, _ = fresh(data, Features(Encoding(SPACE), descriptors)).conditioned(data)
     other = BelievedLearner.of(Encoding(SPACE)).fit([TargetData("y", data.X, data.Y, None)], seed=0)
@@ -103,7 +103,7 @@ def test_replicates_stand_for_what_is_believed_of_noise() -> None:
         believing_fresh(features, Scale(0, 1), one, learned(), variance_deviation=0.5, noise_deviation=1.5).beliefs.numbers["noise"]
         for one in (told, guessed)
     ]
-    assert numbers == [Belief(pytest.approx(math.log(0.05**2)), 1.5), learned().numbers["noise"]]
+    assert [(one.location, one.scale) for one in numbers] == [(pytest.approx(math.log(0.05**2)), 1.5), (-3.0, 1.0)]
 
 
 def test_stated_uncertainties_are_no_less_than_the_noise() -> None:
