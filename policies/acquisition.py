@@ -27,7 +27,7 @@ from policies.cost import Charge
 from policies.drawn import DrawnImprovement, drawn_improvement
 from policies.exploring import LEARNT, IntegratedReduction, integrated_reduction
 from policies.limits import limits_at
-from policies.pareto import DrawnTradeOff, Utilities, drawn_trade_off
+from policies.pareto import MEASURED_BY_VOLUME, DrawnTradeOff, Utilities, drawn_trade_off
 from policies.score import Score
 from policies.settings import AcquisitionKind
 
@@ -160,7 +160,7 @@ def build_acquisition(question: Question) -> LogImprovement:
     aim = question.score.objective.kind
     if aim == "pareto":
         trade_off = _trade_off(question)
-        several: Computed = "log-nehvi" if len(question.score.objective.targets) == 2 else "log-nparego"
+        several: Computed = "log-nehvi" if len(question.score.objective.targets) <= MEASURED_BY_VOLUME else "log-nparego"
         return LogImprovement(((0.0, trade_off),), trade_off.scale, feasibility, several, charge=question.charge)
     if aim in LEARNT:
         learnt: Computed = "log-imse" if aim == "explore" else "log-targeted-imse"

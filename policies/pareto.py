@@ -4,6 +4,7 @@ The values at measured and pending points are drawn once per proposal; a new poi
 (`policies.fronts`) are averaged over draws and over the surrogate's components; only the average is a logarithm.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,9 +17,11 @@ from models.base import Surrogate
 from models.pinned import Functions, Pinned
 from orchestrator.domain.front import corner
 from policies.drawn import EXAMINATIONS, SEED_LIMIT, at_pins, targets_of
-from policies.fronts import Aim, ChebyshevAim, Gain, HypervolumeAim
+from policies.fronts import Aim, ChebyshevAim, Gain, HypervolumeAim, VolumeAim
 from policies.score import Score
 
+MEASURED_BY_VOLUME: Final = 3
+"""Up to so many targets a front is improved on by its hypervolume, of more by a scalarisation of them."""
 _CELLS: Final = 2**18
 """Numbers that are computed together: more no longer fit into a processor's cache."""
 
@@ -129,9 +132,10 @@ def drawn_trade_off(
 
 
 def _aim(utilities: Utilities, known: Float[Tensor, "m n"], seed: int) -> Aim:
-    if len(known) > 2:
+    if len(known) > MEASURED_BY_VOLUME:
         return ChebyshevAim.drawn(known, seed % SEED_LIMIT)
-    return HypervolumeAim(scale=utilities.scales[0] * utilities.scales[1])
+    scale = math.prod(utilities.scales)
+    return HypervolumeAim(scale) if len(known) == 2 else VolumeAim(scale)
 
 
 def _leading(functions: Functions, utilities: Utilities, aim: Aim, X: Float[Tensor, "n d"], seed: int) -> Float[Tensor, "r d"]:

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, field_v
 from instruments.bench.call_spec import CallSpec
 from instruments.bench.link_spec import LinkSpec
 from instruments.bench.object_spec import Channel, Object
+from instruments.bench.twin_spec import TwinSpec
 from instruments.drivers.functions import FunctionKind
 from orchestrator.domain.values import Frozen
 from orchestrator.domain.written import (
@@ -334,6 +335,8 @@ class BenchSpec(Frozen):
     """Quantities beyond which persons must sign, one `[[hazards]]` each."""
     park: ParkSpec = ParkSpec()
     """The settings of an idle bench; goes with `bench.park_after`."""
+    twin: TwinSpec | None = None
+    """The simulator that predicts what this bench makes; None where there is none."""
     simulation: dict[Literal["plant"], str] = Field(default_factory=dict)
     """`plant`: the file that describes the simulated devices, beside this one."""
 

@@ -29,8 +29,8 @@ ALLOWANCE: Final = 0.5
 """Standard deviations; half of the shift of one that is looked for."""
 STATES: Final = 200
 """Of the chain; with 200 run lengths are those of 400 to 0.1 %."""
-HIGHEST: Final = 30.0
-"""Decision limits are looked for below it."""
+WIDER: Final = 1.3
+"""Factor by which a decision limit is raised until it is high enough; much higher ones have run lengths beyond float numbers."""
 _INTERVAL: Final = 1e-6
 """To which a decision limit is found."""
 
@@ -79,8 +79,13 @@ def watched(z: Float[Tensor, " n"], *, every: float = FALSE_ALARM_EVERY, allowan
 def threshold(every: float, allowance: float = ALLOWANCE) -> float:
     """Return the decision limit at which both sides together alarm falsely once in so many runs on average."""
     if not (math.isfinite(every) and every >= 10.0 and allowance > 0):
-        raise BadInput(f"one false alarm in {every:g} runs with an allowance of {allowance:g}; expected at least 10 runs and a positive one")
-    return float(brentq(lambda limit: run_length(limit, allowance) - every, 0.01, HIGHEST, xtol=_INTERVAL))
+        raise BadInput(
+            f"one false alarm in {every:g} runs with an allowance of {allowance:g}; expected at least 10 runs and a positive one"
+        )
+    high = 1.0
+    while run_length(high, allowance) < every:
+        high *= WIDER
+    return float(brentq(lambda limit: run_length(limit, allowance) - every, 0.01, high, xtol=_INTERVAL))
 
 
 def run_length(limit: float, allowance: float = ALLOWANCE, shift: float = 0.0) -> float:

@@ -117,7 +117,9 @@ def _alike(problem: Problem, current: Model, group: Group, other: Group) -> bool
 def _with_interaction(current: Model) -> Model:
     """Add the one interaction of what was named that adds the most evidence, if any adds enough."""
     problem, named = current.problem, current.groups
-    pairs = [product(a, b) for number, a in enumerate(named) for b in named[number + 1 :] if a.channel is not None and b.channel is not None]
+    pairs = [
+        product(a, b) for number, a in enumerate(named) for b in named[number + 1 :] if a.channel is not None and b.channel is not None
+    ]
     candidates = [*(one for group in named for one in interactions(problem.pairs, group)), *pairs]
     tried = [model(problem, [*named, one]) for one in candidates]
     best = max(tried, key=lambda one: one.log_evidence, default=current)

@@ -64,7 +64,6 @@ def _drawn(model: Model, generator: torch.Generator) -> dict[str, Float[Tensor, 
     roots = [_root(shape) for shape in components.shapes]
     normal = torch.randn(len(roots), DRAWS, rows, generator=generator, dtype=torch.float64)
     prior = [size.sqrt().unsqueeze(1) * (z @ root.mT) for size, z, root in zip(variances.mT, normal, roots, strict=True)]
-    level, *lines = model.lines.mT
     strengths = torch.randn(DRAWS, model.lines.shape[1], generator=generator, dtype=torch.float64)
     V = components.known + torch.einsum("sc,cij->sij", variances, components.shapes)
     off = model.problem.residual - sum(prior) - strengths @ model.lines.mT
@@ -105,10 +104,8 @@ def _removed(model: Model, parts: tuple[Share, ...], divergence: tuple[Share, ..
         said.append(f"a better readout would remove {_percent(by_name[READOUT])} of the variance")
     if model.problem.constants:
         said.append(f"constants known exactly would remove {_percent(by_name[CONSTANTS])}")
-    for group in model.groups:
-        if group.channel is not None:
-            said.append(f"{group.name} held still, or in the twin, would remove {_percent(by_name[group.name])}")
-    return said
+    channels = [group.name for group in model.groups if group.channel is not None]
+    return [*said, *(f"{name} held still, or in the twin, would remove {_percent(by_name[name])}" for name in channels)]
 
 
 def _untold(model: Model) -> list[str]:

@@ -127,7 +127,8 @@ def refitted(fitted: Model, twin: Callable[[Float[Tensor, " p"]], Float[Tensor, 
     spread = np.sqrt(np.diag(np.linalg.inv(found.jac.T @ found.jac)))
     best = torch.from_numpy(found.x) * sds
     made = [
-        Estimate(one.name, value, float(size) * one.prior_sd, one.prior_sd) for one, value, size in zip(start, best.tolist(), spread, strict=True)
+        Estimate(one.name, value, float(size) * one.prior_sd, one.prior_sd)
+        for one, value, size in zip(start, best.tolist(), spread, strict=True)
     ]
     return Refitted(tuple(made), twin(best), bool(found.success))
 

@@ -11,7 +11,6 @@ infinite amount.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -118,4 +117,3 @@ def _curvature(components: Components, residual: Tensor, at: Tensor) -> Float[Te
     H = (vectors * values.clamp_min(0.0)) @ vectors.mT
     found: Tensor = H + torch.eye(len(H), dtype=H.dtype) / WIDTH**2
     return found
-
