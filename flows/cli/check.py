@@ -82,6 +82,9 @@ def _print(plan: Plan, document: dict[str, Any]) -> None:
         console.print(line.format(name.replace("_", " "), "" if one["experiments"] >= document["budget"] else "  NOT ENOUGH", **one))
     for name in document["hazards"]:
         console.print(f"  hazard: {name} may come up; then persons must sign, whatever the review rules say")
+    for one in document.get("environment", ()):
+        told = "  recorded {name}: {channel} every {every:g} s of lab time, goals hold at {reference:g} {unit}".format(**one)
+        console.print(told.rstrip())
     _print_parking(plan)
     for name in document["without_watchdog"]:
         console.print(f"  {name}: no communication watchdog is armed; only the host and the supervisor can make it safe")

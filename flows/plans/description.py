@@ -11,6 +11,7 @@ from flows.plans.plan import Plan
 from flows.plans.simulated import aimed, simulated
 from instruments.bench.access import protection_of_links, remarks_on_links
 from instruments.bench.duration import Duration
+from instruments.bench.environment import environment_channels
 from instruments.bench.file import BenchFile
 from instruments.bench.hazards import possible_hazards
 from instruments.bench.parking import park_steps
@@ -107,6 +108,7 @@ def _estimates(plan: Plan) -> dict[str, Any]:
         "without_price": sorted(set(stocks) - set(plan.bench.prices)),
         "hazards": list(possible_hazards(plan.bench, plan.space)),
         "park": [step.model_dump(mode="json") for step in park_steps(plan.bench)],
+        **({"environment": [one.model_dump() for one in recorded]} if (recorded := environment_channels(plan.bench)) else {}),
         "limits": {name: [limit.low, limit.high, limit.unit] for name, limit in plan.bench.envelope.limits.items()},
         "without_watchdog": [
             name

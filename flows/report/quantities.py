@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from math import floor, isfinite, log10
 from typing import Any, Final
 
+from orchestrator.domain.environment import RunEnvironment
 from orchestrator.domain.objective import Objective, Target
 
 MISSING: Final = "–"
@@ -97,6 +98,23 @@ def chance_to_keep(kept: Mapping[str, Any]) -> str:
     """Write the chance to keep all limits; where there are several, behind it that of each."""
     limits = ", ".join(f"{name} {percent(chance)}" for name, chance in kept["limits"].items())
     return f"{percent(kept['probability'])}{f' ({limits})' if len(kept['limits']) > 1 else ''}"
+
+
+def environment_line(one: RunEnvironment) -> str:
+    """Write what was recorded of one quantity over a run: `41.2 ± 0.6 %, 38 readings, 97 % covered, at most 31 s old`."""
+    said = [] if one.mean is None else [with_unit_and_sd(one)]
+    if one.samples:
+        said.append(f"{one.samples} reading{'s' if one.samples > 1 else ''}")
+    said.append(f"{100.0 * one.coverage:.0f} % covered")
+    if one.lag is not None:
+        said.append(f"at most {duration(one.lag)} old")
+    return ", ".join(said) + (f" ({one.message})" if one.message else "")
+
+
+def with_unit_and_sd(one: RunEnvironment) -> str:
+    """Write mean and standard deviation of readings, with the unit."""
+    text = MISSING if one.mean is None else with_uncertainty(one.mean, one.sd)
+    return f"{text} {unit_label(one.unit)}".rstrip()
 
 
 def alone(objective: Objective) -> Target | None:

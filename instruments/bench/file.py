@@ -19,7 +19,7 @@ from instruments.bench.delivery import check_delivery
 from instruments.bench.lanes import check_lane, check_objects
 from instruments.bench.object_spec import ChannelKeys, ObjectSpec, check_object, declared_channels, declared_object
 from instruments.bench.prices import Price
-from instruments.bench.spec import BenchGeneralSpec, BenchSpec, FunctionSpec, HazardSpec, ParkSpec, StockSpec
+from instruments.bench.spec import BenchGeneralSpec, BenchSpec, EnvironmentSpec, FunctionSpec, HazardSpec, ParkSpec, StockSpec
 from instruments.bench.twin_spec import ConstantKeys, TwinSpec
 from instruments.drivers.completeness import require_complete
 from instruments.drivers.functions import Function, FunctionKind
@@ -47,6 +47,7 @@ _LEGAL: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {
     ("procedure", "steps"): ("do", "with", "channels", "until", "interrupted"),
     ("stocks", "*"): tuple(StockSpec.model_fields),
     ("hazards",): tuple(HazardSpec.model_fields),
+    ("environment", "*"): tuple(EnvironmentSpec.model_fields),
     ("park",): tuple(ParkSpec.model_fields),
     ("park", "steps"): ("do", "with"),
     ("twin",): tuple(TwinSpec.model_fields),

@@ -242,6 +242,17 @@ class InterlockSpec(Frozen):
     """Greatest value at which the command is sent."""
 
 
+class EnvironmentSpec(Frozen):
+    """One quantity of the laboratory that is recorded with each experiment."""
+
+    channel: str
+    """What is read, as `instrument.channel`; a number that can be read at any time, so nothing that a call returns."""
+    reference: Annotated[Quantity, WithJsonSchema(quantity_schema("the channel's unit", "40 %"))]
+    """Where the goals of a campaign hold."""
+    every: LabSeconds = 30.0
+    """Lab seconds from reading to reading, while an experiment is carried out."""
+
+
 class HazardSpec(Frozen):
     """A quantity beyond which persons must sign, whatever the review rules say."""
 
@@ -333,6 +344,8 @@ class BenchSpec(Frozen):
     """Conditions before a command, one `[[interlocks]]` each; the host checks them just before the wire."""
     hazards: tuple[HazardSpec, ...] = ()
     """Quantities beyond which persons must sign, one `[[hazards]]` each."""
+    environment: dict[Annotated[str, Field(pattern=_NAME)], EnvironmentSpec] = Field(default_factory=dict)
+    """What is recorded of the laboratory with each experiment, one `[environment.NAME]` each: nothing is set by it."""
     park: ParkSpec = ParkSpec()
     """The settings of an idle bench; goes with `bench.park_after`."""
     twin: TwinSpec | None = None

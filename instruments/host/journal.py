@@ -9,7 +9,7 @@ import json
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any, Final, cast
 
 from instruments.host.journal_records import JournalRun, JournalStep, Transition, content_hash
 from orchestrator.domain.codec import REQUEST, read_reading, write_reading
+from orchestrator.domain.environment import EnvironmentChannel, RunEnvironment, Sample, over_run
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import RUN_STEPS, STEP_STEPS, RunStatus, StepStatus, advance
 from orchestrator.domain.records import Reading, RunRequest, Step
@@ -41,6 +42,11 @@ CREATE TABLE IF NOT EXISTS readings (
     raw BLOB NOT NULL, sha256 TEXT NOT NULL, PRIMARY KEY (run_key, seq)) STRICT;
 CREATE TABLE IF NOT EXISTS notes (
     number INTEGER PRIMARY KEY AUTOINCREMENT, wall TEXT NOT NULL, kind TEXT NOT NULL, detail TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS environment (
+    run_key TEXT NOT NULL, name TEXT NOT NULL, declared TEXT NOT NULL, PRIMARY KEY (run_key, name)) STRICT;
+CREATE TABLE IF NOT EXISTS samples (
+    run_key TEXT NOT NULL, name TEXT NOT NULL, lab REAL NOT NULL, value REAL, reason TEXT, PRIMARY KEY (run_key, name, lab)) STRICT;
+CREATE INDEX IF NOT EXISTS runs_by_status ON runs (status);
 """
 
 
@@ -216,10 +222,11 @@ class Journal:
             return tuple(_reading(row) for row in cursor.fetchall())
 
     def stored(self, run_key: str) -> None:
-        """Forget the readings of a run: the ledger has them."""
+        """Forget what was read of a run and beside it: the ledger has it."""
         with self._transaction():
             self._connection.execute("UPDATE runs SET stored = 1 WHERE run_key = ?", (run_key,))
-            self._connection.execute("DELETE FROM readings WHERE run_key = ?", (run_key,))
+            for table in ("readings", "samples", "environment"):
+                self._connection.execute(f"DELETE FROM {table} WHERE run_key = ?", (run_key,))
 
     def request_abort(self, run_key: str, *, reason: str) -> None:
         """Remember that a run is to be ended, also through a restart; the first reason stays."""
@@ -231,6 +238,38 @@ class Journal:
         with self._lock:
             row = self._row("SELECT abort FROM runs WHERE run_key = ?", (run_key,))
             return None if row is None else row["abort"]
+
+    # ----------------------------------------------------------------- the environment
+
+    def running(self) -> frozenset[str]:
+        """Return the keys of all runs that have begun and not ended; cheap, for each turn."""
+        with self._lock:
+            rows = self._cursor("SELECT run_key FROM runs WHERE status = ?", (RunStatus.RUNNING.value,)).fetchall()
+            return frozenset(row["run_key"] for row in rows)
+
+    def watch(self, declared: Sequence[EnvironmentChannel]) -> None:
+        """Remember what is recorded beside each run that has begun and not ended; what was declared when it began stays."""
+        rows = [(one.name, one.model_dump_json(), RunStatus.RUNNING.value) for one in declared]
+        with self._transaction():
+            self._connection.executemany("INSERT OR IGNORE INTO environment SELECT run_key, ?, ? FROM runs WHERE status = ?", rows)
+
+    def add_sample(self, name: str, sample: Sample) -> None:
+        """Keep what was read of the environment, or why not, with each run that has begun and not ended."""
+        values = (name, sample.lab, sample.value, sample.reason, RunStatus.RUNNING.value)
+        with self._transaction():
+            self._connection.execute("INSERT OR IGNORE INTO samples SELECT run_key, ?, ?, ?, ? FROM runs WHERE status = ?", values)
+
+    def _environment(self, row: sqlite3.Row) -> tuple[RunEnvironment, ...]:
+        """Join what was recorded to a run that has ended."""
+        begin, end = row["started_lab"], row["ended_lab"]
+        if begin is None or end is None:
+            return ()
+        declared = self._cursor("SELECT declared FROM environment WHERE run_key = ? ORDER BY rowid", (row["run_key"],)).fetchall()
+        samples: dict[str, list[Sample]] = {}
+        for one in self._cursor("SELECT * FROM samples WHERE run_key = ?", (row["run_key"],)).fetchall() if declared else ():
+            samples.setdefault(one["name"], []).append(Sample(lab=one["lab"], value=one["value"], reason=one["reason"]))
+        channels = (EnvironmentChannel.model_validate_json(one["declared"]) for one in declared)
+        return tuple(over_run(channel, samples.get(channel.name, ()), begin, end) for channel in channels)
 
     # ----------------------------------------------------------------- fences, notes, other facts
 
@@ -304,6 +343,7 @@ class Journal:
             started_lab=row["started_lab"],
             ended_lab=row["ended_lab"],
             abort=row["abort"],
+            environment=self._environment(row),
             steps=tuple(_step(step, row) for step, row in zip(request.steps, steps, strict=True)),
         )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.domain.codec import REQUEST
+from orchestrator.domain.environment import RunEnvironment
 from orchestrator.domain.lifecycle import RunStatus, StepKind, StepStatus
 from orchestrator.domain.records import Reading, RunReport, RunRequest, Step, StepReport
 from orchestrator.domain.values import digest
@@ -69,6 +70,8 @@ class JournalRun:
     abort: str | None
     """Why somebody asked to end it; None while nobody has."""
     steps: tuple[JournalStep, ...]
+    environment: tuple[RunEnvironment, ...] = ()
+    """What was recorded beside it; empty until it has ended."""
 
     @property
     def run_key(self) -> str:
@@ -85,7 +88,8 @@ class JournalRun:
         steps = tuple(
             StepReport(one.step.index, one.step.do, one.status, one.reason, one.sent, one.started_lab, one.ended_lab) for one in self.steps
         )
-        return RunReport(self.run_key, self.revision, self.status, self.reason, steps, self.evidence, self.started_lab, self.ended_lab)
+        times = (self.started_lab, self.ended_lab)
+        return RunReport(self.run_key, self.revision, self.status, self.reason, steps, self.evidence, *times, self.environment)
 
 
 def instruments_of(step: Step) -> frozenset[str]:
