@@ -7,7 +7,7 @@
 Each has three controls and a twin that lacks a term and has two constants off. Runs are in time, some of them repeats of others.
 Six channels are recorded: what acts, a nuisance that correlates with it by 0.8, the reader's own temperature and a nuisance of
 that, and two that do nothing, all by AR(1) of 0.8 from run to run; and the lot, which does nothing either. What is planted moves
-the target by so many noise standard deviations per standard deviation of its channel.
+the target by so many noise standard deviations per standard deviation of its channel over the runs.
 """
 
 import math
@@ -107,12 +107,13 @@ def library(plant: Plant, m: Tensor, z: Tensor, *, own: bool) -> tuple[tuple[str
 
 
 def environment(generator: torch.Generator, rows: int = RUNS, *, autocorrelation: float = AUTOCORRELATION) -> Float[Tensor, "n 6"]:
-    """Draw standard channels: AR(1) in time, the two nuisances following what may act."""
+    """Draw channels of mean 0 and standard deviation 1 over the rows: AR(1) in time, the two nuisances following what may act."""
     first, *later = torch.randn(rows, len(CHANNELS), generator=generator, dtype=torch.float64)
     z = [first]
     for row in later:
         z.append(autocorrelation * z[-1] + math.sqrt(1 - autocorrelation**2) * row)
     Z = torch.stack(z)
+    Z = (Z - Z.mean(dim=0)) / Z.std(dim=0)
     for follower, leader in ((1, 0), (3, 2)):
         Z[:, follower] = NUISANCE * Z[:, leader] + math.sqrt(1 - NUISANCE**2) * Z[:, follower]
     return Z

@@ -23,14 +23,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from benchmarks.twin_plants import LOTS, Made, environment, make
+from benchmarks.twin_plants import LOTS, RUNS, Made, environment, make
 from models.threads import use_threads
 from models.twin.analysis import on_scale
 from models.twin.drift import watched
 from models.twin.factors import Factors, find
 from models.twin.groups import CONTROLS
 from models.twin.model import Model, Problem
-from models.twin.posterior import corrected
+from models.twin.posterior import corrected, innovations
 from models.twin.shares import split
 from models.twin.terms import taken_up
 
@@ -68,11 +68,24 @@ def planted_row(kind: str, seed: int) -> Row:
     row, made, problem, found = named_row(kind, seed, (1.0, 1.0 if kind == "two" else 0.0))
     for own in (True, False):
         same = problem if own else Problem.of(made.again(own=False), problem.scale)
-        row["with term" if own else "without"] = _judged(made, taken_up(same, found.model.groups), seed, own)
+        fitted = taken_up(same, found.model.groups)
+        row["with term" if own else "without"] = _judged(made, fitted, seed, own=own)
+        if own:
+            row["watched"] = _watched(made, fitted, seed)
     return row
 
 
-def _judged(made: Made, fitted: Model, seed: int, own: bool) -> Row:
+def _watched(made: Made, fitted: Model, seed: int) -> dict[str, int | None]:
+    """Return the first alarm over as many new runs in time, without a shift and with one of one noise standard deviation."""
+    generator = torch.Generator().manual_seed(1_000_000 * DESIGNED["drift"] + seed)
+    X, Z = torch.rand(WATCHED, 3, generator=generator, dtype=torch.float64), environment(generator, WATCHED)
+    conditions, truth = made.world.conditions(X, Z, (f"L{LOTS - 1}",) * WATCHED, own=True), made.world.truth(X, Z)
+    sd = made.world.noise(truth)
+    y = truth + sd * torch.randn(WATCHED, generator=generator, dtype=torch.float64)
+    return {name: _first(innovations(fitted, conditions, y + shift * sd)) for name, shift in (("none", 0.0), ("1 sd", 1.0))}
+
+
+def _judged(made: Made, fitted: Model, seed: int, *, own: bool) -> Row:
     """Return the error of fresh predictions over the twin's, how much their intervals hold, and the terms taken up."""
     generator = torch.Generator().manual_seed(1_000_000 * DESIGNED["fresh"] + seed)
     X = torch.rand(FRESH, 3, generator=generator, dtype=torch.float64)
@@ -183,11 +196,15 @@ def shares_table(rows: Sequence[Mapping[str, Any]]) -> str:
 def drift_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Tell alarms."""
     mine = [row for row in rows if row["kind"] == "drift"]
+    after = [row["watched"] for row in rows if "watched" in row]
     lines = ["| stream | within | alarm |", "|---|---|---|"]
     for name, within in (("none", WATCHED), ("1 sd", WITHIN), ("2 sd", WITHIN), ("ramp", WATCHED)) if mine else ():
         firsts = [first for row in mine for first in row[name]]
         count = sum(first is not None and first <= within for first in firsts)
         lines.append(f"| {name} | {within} runs | {count} of {len(firsts)} |")
+    for name, within in (("none", WATCHED), ("1 sd", WITHIN)) if after else ():
+        count = sum(row[name] is not None and row[name] <= within for row in after)
+        lines.append(f"| {name}, predicted after {RUNS} runs | {within} runs | {count} of {len(after)} |")
     return "\n".join(lines)
 
 
@@ -199,6 +216,12 @@ def run(kind: str, seed: int) -> list[Row]:
         return [named_row(kind, seed, (effect, 0.0))[0] for effect in POWERS]
     kinds: dict[str, Callable[[int], Row]] = {"shares": shares_row, "drift": drift_row}
     return [kinds[kind](seed) if kind in kinds else planted_row(kind, seed)]
+
+
+def write(path: Path, rows: Sequence[Row]) -> None:
+    """Write one row a line."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n", encoding="utf-8")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -215,9 +238,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for kind in options.only:
         for seed in range(options.first, options.first + options.seeds):
             rows += run(kind, seed)
+        write(options.json, rows)
         print(f"{kind} done", file=sys.stderr)
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n", encoding="utf-8")
     print("\n\n".join((naming_table(rows), prediction_table(rows), shares_table(rows), drift_table(rows))))
     return 0
 

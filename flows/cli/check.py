@@ -60,6 +60,7 @@ def _print(plan: Plan, document: dict[str, Any]) -> None:
         name = Path(document["prior_from"]).name
         console.print(f"  there is no prior {plan.file.spec.surrogate.prior} yet: the first run makes it from {name}")
     console.print(_parameter_table(plan))
+    _print_twin(document)
     if (wanted := together(plan.objective)) is not None:
         console.print(f"  objective: {wanted}")
     if (stop := plan.file.spec.stop) is not None:
@@ -94,6 +95,13 @@ def _print(plan: Plan, document: dict[str, Any]) -> None:
         console.print(f"  no dry run: {document['no_dry_run']}")
     for line in document["links"]:
         console.print(f"  {line}")
+
+
+def _print_twin(document: dict[str, Any]) -> None:
+    if (twin := document.get("twin")) is not None:
+        console.print(f"  twin {twin['name']}: predicts {', '.join(twin['predicts'])}")
+        console.print(f"    may be calibrated: {', '.join(twin['calibratable']) or 'nothing'}")
+        console.print(f"    knows of the surroundings: {', '.join(twin['environment']) or 'nothing'}")
 
 
 def _lab_time(plan: Plan, hours: float, heating: float | None) -> str:

@@ -9,6 +9,7 @@ from flows.plans.allowance import Allowance
 from flows.plans.lab import lab_to_ask
 from flows.plans.plan import Plan
 from flows.plans.simulated import aimed, simulated
+from flows.plans.twins.bound import BoundTwin
 from instruments.bench.access import protection_of_links, remarks_on_links
 from instruments.bench.duration import Duration
 from instruments.bench.environment import environment_channels
@@ -54,11 +55,24 @@ def described(plan: Plan, lab: Path | None = None) -> dict[str, Any]:
         "prior": plan.prior_identity,
         "candidates": len(plan.space.candidates) if plan.space.candidates is not None else None,
     }
+    if plan.twin is not None:
+        described["twin"] = _twin(plan.twin)
     if plan.bench is not None and plan.procedure is not None:
         described |= _estimates(plan)
         described |= _dry_run(plan.bench, plan.objective.later)
         described["links"] = [*protection_of_links(plan.bench), *remarks_on_links(plan.bench, _live_lab(plan, lab))]
     return described
+
+
+def _twin(bound: BoundTwin) -> dict[str, Any]:
+    """Say what predicts the bench, what of it, and what a campaign may correct."""
+    return {
+        "name": bound.twin.label,
+        "predicts": dict(bound.outputs),
+        "constants": {one.name: [one.value, one.unit] for one in bound.twin.constants},
+        "calibratable": [one.name for one in bound.twin.calibratable],
+        "environment": dict(bound.surroundings),
+    }
 
 
 def _dry_run(bench: BenchFile, later: Collection[str]) -> dict[str, Any]:

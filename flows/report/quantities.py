@@ -101,20 +101,17 @@ def chance_to_keep(kept: Mapping[str, Any]) -> str:
 
 
 def environment_line(one: RunEnvironment) -> str:
-    """Write what was recorded of one quantity over a run: `41.2 ± 0.6 %, 38 readings, 97 % covered, at most 31 s old`."""
-    said = [] if one.mean is None else [with_unit_and_sd(one)]
-    if one.samples:
-        said.append(f"{one.samples} reading{'s' if one.samples > 1 else ''}")
-    said.append(f"{100.0 * one.coverage:.0f} % covered")
+    """Write what was recorded over a run: `41.2 ± 0.6 %, goals hold at 40 %; 38 readings, 97 % covered, at most 31 s old`.
+
+    ± is the standard deviation of single readings.
+    """
+    value = "no reading" if one.mean is None else f"{with_uncertainty(one.mean, one.sd)} {unit_label(one.unit)}".rstrip()
+    said = [f"{one.samples} reading{'s' if one.samples > 1 else ''}"] if one.samples else []
+    said.append(f"{floor(100.0 * one.coverage)} % covered")
     if one.lag is not None:
         said.append(f"at most {duration(one.lag)} old")
-    return ", ".join(said) + (f" ({one.message})" if one.message else "")
-
-
-def with_unit_and_sd(one: RunEnvironment) -> str:
-    """Write mean and standard deviation of readings, with the unit."""
-    text = MISSING if one.mean is None else with_uncertainty(one.mean, one.sd)
-    return f"{text} {unit_label(one.unit)}".rstrip()
+    message = f" ({one.message})" if one.message else ""
+    return f"{value}, goals hold at {with_unit(one.reference, one.unit)}; {', '.join(said)}{message}"
 
 
 def alone(objective: Objective) -> Target | None:

@@ -4,8 +4,8 @@
 
 The allowance k is half the shift that is looked for. The decision limit h is computed from the rate of false alarms that is
 declared: run lengths of one side come from a Markov chain over its states [Brook1972], those of both from 1/L = 1/L+ + 1/L-,
-which is exact for this scheme. Residuals must be independent and standard normal while nothing drifts: those of new runs in
-their predictive deviations, not those of the runs that a model was fitted to.
+which is exact for this scheme. Residuals must be independent and standard normal while nothing drifts: `innovations` of
+new runs, not those of the runs that a model was fitted to.
 
 [Page1954]: E. S. Page, Biometrika 41, 100 (1954), 10.1093/biomet/41.1-2.100.
 [Brook1972]: D. Brook, D. A. Evans, Biometrika 59, 539 (1972), 10.1093/biomet/59.3.539.

@@ -152,7 +152,8 @@ def _gains(
     inner = moved.mT @ moved + torch.eye(columns.shape[1], dtype=columns.dtype)
     factor = torch.linalg.cholesky(inner)
     half = torch.linalg.solve_triangular(factor, moved.mT @ whitened, upper=False).squeeze(-1)
-    return 0.5 * half.square().sum(dim=1) - factor.diagonal(dim1=1, dim2=2).log().sum(dim=1)
+    found: Tensor = 0.5 * half.square().sum(dim=1) - factor.diagonal(dim1=1, dim2=2).log().sum(dim=1)
+    return found
 
 
 def _orders(samples: Tensor, seed: int) -> Tensor:

@@ -140,7 +140,8 @@ def basis(kernel: Float[Tensor, "n n"], *, share: float, most: int) -> Float[Ten
     values, vectors = values.flip(0).clamp_min(0.0), vectors.flip(1)
     told = values.cumsum(0) / values.sum()
     rank = min(int((told < 1.0 - share).sum()) + 1, most)
-    return vectors[:, :rank] * values[:rank].sqrt()
+    found: Tensor = vectors[:, :rank] * values[:rank].sqrt()
+    return found
 
 
 def blocks(rows: int) -> int:
@@ -148,4 +149,4 @@ def blocks(rows: int) -> int:
 
     [Kunsch1989]: H. R. Kunsch, Ann. Stat. 17, 1217 (1989), 10.1214/aos/1176347265.
     """
-    return max(1, math.ceil(rows ** (1 / 3)))
+    return max(1, math.ceil(math.cbrt(rows)))

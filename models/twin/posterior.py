@@ -95,23 +95,49 @@ def _on(model: Model, conditions: Conditions, delta: Tensor) -> Tensor:
     return conditions.mean + delta if model.problem.scale == "additive" else conditions.mean * delta.exp()
 
 
+def innovations(model: Model, conditions: Conditions, observed: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+    """Return what each new run in the order of time brought, predicted from the pairs and the new runs before it, in deviations.
+
+    Independent and standard normal as long as nothing changes, for the most probable variances: what drift is watched on. Each
+    new row counts as a run of its own, read once, of conditions that nothing repeats.
+    """
+    variances, coded = model.fitted.variances, model.problem.coding(conditions)
+    residual = observed - conditions.mean if model.problem.scale == "additive" else observed.log() - conditions.mean.log()
+    lines = model.problem.lines(conditions, model.coefficients)
+    own = lines @ lines.mT
+    for size, group in zip(variances, model.groups, strict=False):
+        K = group.kernel(coded, coded)
+        own = own + size * (K + torch.diag(group.variance(coded) - K.diagonal()))
+    own = own + variances[len(model.groups) :].sum() * torch.eye(len(own), dtype=own.dtype)
+    half, left = _conditioned(model, conditions, variances)
+    factor = torch.linalg.cholesky(own - half.mT @ half)
+    found: Tensor = torch.linalg.solve_triangular(factor, (residual - half.mT @ left).unsqueeze(1), upper=False).squeeze(1)
+    return found
+
+
 def _moments(model: Model, conditions: Conditions, variances: Float[Tensor, " c"]) -> tuple[Tensor, Tensor, Tensor]:
     """Return mean and variance of the discrepancy at new conditions, and the variance of a reading of a run, for given variances."""
+    coded = model.problem.coding(conditions)
+    own = model.problem.lines(conditions, model.coefficients).square().sum(dim=1)
+    for size, group in zip(variances, model.groups, strict=False):  # the noises come after the groups
+        own = own + size * group.variance(coded)
+    noise = torch.zeros((), dtype=own.dtype)
+    for name, size in list(zip(model.fitted.components.names, variances, strict=True))[len(model.groups) :]:
+        own, noise = (own + size, noise) if name == UNEXPLAINED else (own, noise + size)
+    half, left = _conditioned(model, conditions, variances)
+    return half.mT @ left, (own - half.square().sum(dim=0)).clamp_min(0.0), noise
+
+
+def _conditioned(model: Model, conditions: Conditions, variances: Float[Tensor, " c"]) -> tuple[Float[Tensor, "n m"], Float[Tensor, " n"]]:
+    """Return the covariances of pairs and new conditions, and the pairs' residuals, both whitened by the pairs' covariance."""
     components, problem = model.fitted.components, model.problem
     coded = problem.coding(conditions)
-    V = components.known + torch.einsum("c,cij->ij", variances, components.shapes)
-    factor = torch.linalg.cholesky(V)
-    lines = problem.lines(conditions, model.coefficients)
-    cross, own = lines @ model.lines.mT, lines.square().sum(dim=1)
-    for size, group in zip(variances, model.groups, strict=False):  # the noises come after the groups
-        cross = cross + size * group.kernel(coded, problem.coded)
-        own = own + size * group.variance(coded)
-    half = torch.linalg.solve_triangular(factor, cross.mT, upper=False)
-    residual = torch.linalg.solve_triangular(factor, problem.residual.unsqueeze(1), upper=False)
-    noise = torch.zeros((), dtype=V.dtype)
-    for name, size in list(zip(components.names, variances, strict=True))[len(model.groups) :]:
-        own, noise = (own + size, noise) if name == UNEXPLAINED else (own, noise + size)
-    return (half.mT @ residual).squeeze(1), (own - half.square().sum(dim=0)).clamp_min(0.0), noise
+    cross = model.lines @ problem.lines(conditions, model.coefficients).mT
+    for size, group in zip(variances, model.groups, strict=False):
+        cross = cross + size * group.kernel(problem.coded, coded)
+    factor = torch.linalg.cholesky(components.known + torch.einsum("c,cij->ij", variances, components.shapes))
+    left = torch.linalg.solve_triangular(factor, problem.residual.unsqueeze(1), upper=False).squeeze(1)
+    return torch.linalg.solve_triangular(factor, cross, upper=False), left
 
 
 def attributed(model: Model, conditions: Conditions) -> Attributed:

@@ -84,7 +84,8 @@ def _drawn(model: Model, generator: torch.Generator) -> dict[str, Float[Tensor, 
 
 def _root(shape: Float[Tensor, "n n"]) -> Float[Tensor, "n n"]:
     values, vectors = torch.linalg.eigh(shape)
-    return vectors * values.clamp_min(0.0).sqrt()
+    found: Tensor = vectors * values.clamp_min(0.0).sqrt()
+    return found
 
 
 def _share(name: str, values: Float[Tensor, " s"]) -> Share:

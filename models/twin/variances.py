@@ -87,8 +87,9 @@ def fit(components: Components, residual: Float[Tensor, " n"]) -> Fitted:
 
 
 def _factor(components: Components, variances: Float[Tensor, " c"]) -> Float[Tensor, "n n"]:
-    V = components.known + torch.einsum("c,cij->ij", variances, components.shapes)
-    found: Tensor = torch.linalg.cholesky(V + _JITTER * V.diagonal().max() * torch.eye(len(V), dtype=V.dtype))
+    V = components.known + (variances @ components.shapes.flatten(1)).view_as(components.known)
+    V.diagonal().add_(_JITTER * V.diagonal().max())
+    found: Tensor = torch.linalg.cholesky(V)
     return found
 
 
@@ -99,7 +100,7 @@ def _loss(components: Components, residual: Tensor, at: Tensor, centre: Tensor) 
     P = torch.cholesky_inverse(factor)
     weights = P @ residual
     value = 0.5 * residual @ weights + factor.diagonal().log().sum() + 0.5 * away.square().sum()
-    traces = (components.shapes * P).sum(dim=(1, 2))
+    traces = components.shapes.flatten(1) @ P.flatten()
     squares = (components.shapes @ weights) @ weights
     return float(value), 0.5 * variances * (traces - squares) + away / WIDTH
 

@@ -85,7 +85,7 @@ def over_run(channel: EnvironmentChannel, samples: Sequence[Sample], begin: floa
         mean=fmean(values) if values else None,
         sd=stdev(values) if len(values) > 1 else None,
         samples=len(values),
-        coverage=covered / (end - begin) if end > begin else float(bool(values)),
+        coverage=min(1.0, covered / (end - begin)) if end > begin else float(bool(values)),
         lag=max(moments[0] - begin, *gaps) if moments else None,
         message=_message([one for one in inside if one.value is None], len(inside)),
     )

@@ -219,7 +219,7 @@ def test_a_changed_twin_is_a_changed_campaign(tmp_path: Path) -> None:
     file = film(tmp_path, "[twin]\n" + BY_T)
     plan = load_plan(file)
     assert plan.snapshot["files"]["./twin.py"] == FILM
-    record = CampaignRecord.model_construct(snapshot={**plan.snapshot, **BEGINS})
+    record = CampaignRecord.model_construct(name="films", snapshot={**plan.snapshot, **BEGINS})
     assert stored_plan(record).twin is not None
     (tmp_path / "twin.py").write_text(FILM.replace("4.8e4", "4.9e4"))
     with pytest.raises(BadInput, match=r"\./twin.py is not what the campaign was carried out with"):

@@ -38,11 +38,13 @@ class Learned(Frozen):
     """From what a revision was learned."""
 
     campaign: str
+    """Name of the campaign that calibrated it."""
     head: str = ""
     """The ledger's head at that time."""
     runs: Annotated[Whole, Field(ge=0)] = 0
     """Experiments that it rests on."""
     note: str = ""
+    """What people should know of it."""
 
 
 class TermKeys(Frozen):
@@ -64,16 +66,22 @@ class RevisionFile(Frozen):
     """A twin with some constants corrected, and perhaps terms that it lacked."""
 
     twin: RevisionHead
+    """Number and base."""
     terms: dict[str, TermKeys] = Field(default_factory=dict)
+    """What the twin lacked: its name is the one of its strength among the constants."""
     constants: dict[str, ConstantKeys] = Field(default_factory=dict)
+    """Constant -> what is known of it now."""
     learned: Learned | None = None
+    """From what."""
 
 
 class RecordedHead(Frozen):
     """What a table of recorded predictions is called."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+    """Small letters, digits and hyphens."""
     version: Annotated[str, Field(min_length=1)]
+    """Another one for another table."""
 
 
 class RecordedKeys(Frozen):
@@ -93,7 +101,9 @@ class RecordedFile(Frozen):
     """A twin that is a table."""
 
     twin: RecordedHead
+    """Name and version."""
     table: RecordedKeys
+    """The table."""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ to either side: simulators that choose their steps by themselves are not smooth,
 """
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from simulators.twins.declaration import Constant, Outcome, Situation
 
 STEP: Final = 0.5
 """Prior standard deviations to either side; our own choice. On 64 rows of the CdSe twin the median derivative of the wavelength is
-within 2 % of its root mean square from that over 0.1, while single line widths over 0.1 are wrong by more than they change."""
+within 7 % of its root mean square from that over 0.1, while single line widths over 0.1 are wrong by more than they change."""
 
 Array = NDArray[np.float64]
 logger = logging.getLogger(__name__)
@@ -166,7 +167,7 @@ def _slope(bound: BoundTwin, constant: Constant, mean: Array, below: Sequence[Ou
 
 def _keep(path: Path, table: TwinTable) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".draft.npz")
+    draft = path.with_name(f".{path.stem}.{os.getpid()}.npz")
     np.savez(draft, mean=table.mean, sensitivities=table.sensitivities, reasons=np.array(table.reasons, dtype=np.str_))
     draft.replace(path)
 
