@@ -1,10 +1,12 @@
 """Constants and terms by the twin itself, nonlinearly, from all quantities at once: what one says of a constant counts for all.
 
-The most probable coefficients under each model's discrepancy and noise, which are held as they were found linearly.
+The most probable coefficients under each model's discrepancy and noise, which are held as they were found linearly. The level that a
+model leaves open is none of them: what a refitted twin is off by on average, its constants have to explain.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -18,7 +20,7 @@ from models.twin.posterior import coefficients
 from models.twin.terms import Estimate
 from orchestrator.errors import BadInput
 
-EVALUATIONS: Final = 30
+EVALUATIONS: Final = 15
 """Steps, each with a call of the twin and one for each derivative, at most."""
 STEP: Final = 0.05
 """Of the derivatives, in prior standard deviations, our own choice: simulators with steps of their own choosing are not smooth below."""
@@ -49,7 +51,14 @@ def refitted(models: Sequence[Model], twin: Callable[[dict[str, float]], Sequenc
     def at(point: np.ndarray) -> dict[str, float]:
         return {name: float(value) * sds[name] for name, value in zip(names, point, strict=True)}
 
+    @lru_cache(maxsize=1)
+    def remembered(point: tuple[float, ...]) -> np.ndarray:
+        return computed(np.array(point))
+
     def misfit(point: np.ndarray) -> np.ndarray:
+        return remembered(tuple(point.tolist()))
+
+    def computed(point: np.ndarray) -> np.ndarray:
         parts = [np.asarray(point, dtype=np.float64)]
         for model, whitening, mean in zip(models, whitenings, twin(at(point)), strict=True):
             left = _difference(model.problem, mean).unsqueeze(1)
@@ -58,7 +67,7 @@ def refitted(models: Sequence[Model], twin: Callable[[dict[str, float]], Sequenc
 
     def slopes(point: np.ndarray) -> np.ndarray:
         here = misfit(point)
-        return np.stack([(misfit(point + STEP * one) - here) / STEP for one in np.eye(len(point))], axis=1)
+        return np.stack([(computed(point + STEP * one) - here) / STEP for one in np.eye(len(point))], axis=1)
 
     found = least_squares(misfit, np.array([start[name] for name in names]), jac=slopes, max_nfev=EVALUATIONS)
     spread = np.sqrt(np.diag(np.linalg.inv(found.jac.T @ found.jac)))
@@ -84,10 +93,8 @@ def _together(estimates: Sequence[tuple[float, float]]) -> float:
 
 
 def _whitening(model: Model) -> Float[Tensor, "n n"]:
-    """Return the Cholesky factor of the covariance of all but the coefficients: level, groups and noise."""
-    components = model.fitted.components
-    level = model.lines[:, :1]
-    V = level @ level.mT + torch.einsum("c,cij->ij", model.fitted.variances, components.shapes)
+    """Return the Cholesky factor of the covariance of groups and noise."""
+    V = torch.einsum("c,cij->ij", model.fitted.variances, model.fitted.components.shapes)
     factor: Tensor = torch.linalg.cholesky(V)
     return factor
 

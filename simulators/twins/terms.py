@@ -3,7 +3,7 @@
 A term makes of a twin another one with one constant more, its strength. So whatever calibrates constants ranks terms too, and a
 revision of a twin may carry them. Each acts on one thing:
 
-- an output is multiplied by exp(-strength * g): a quench, a loss by an oxidation or an adsorption, ageing, bleaching;
+- an output is multiplied by exp(-strength * g): a gain that is off, a quench, a loss by oxidation or adsorption, ageing, bleaching;
 - a control differs from its setting: a temperature by strength * g degrees, anything else by the factor exp(strength * g): an oven's
   offset, a coil that fouls, a stock that evaporates, a pump that runs slow.
 
@@ -131,8 +131,9 @@ def candidates(twin: Twin, outputs: Sequence[str], channels: Sequence[Recorded],
         span: Lab days from the first run to the last.
     """
     had = {one.name for one in twin.constants}
-    driven = (_of_channel(output, one) for output in outputs for one in channels)
-    offered = chain(chain.from_iterable(driven), _of_time(outputs, span), _of_controls(twin, span))
+    gains = (Term(output, "constant") for output in outputs)
+    driven = (_of_channel(output, one) for output in outputs for one in channels if one.name != ELAPSED)
+    offered = chain(gains, chain.from_iterable(driven), _of_time(outputs, span), _of_controls(twin, span))
     return tuple(one for one in offered if one.name not in had)
 
 

@@ -49,15 +49,19 @@ def test_a_discrepancy_that_looks_like_a_constant_keeps_it_from_being_called_cal
     assert estimates(model(problem, (Group("controls"),)))[0].sd > alone
 
 
-def test_a_refit_of_a_linear_twin_is_the_closed_form() -> None:
+def test_a_refit_of_a_linear_twin_is_the_closed_form_without_a_level() -> None:
     problem = Problem.of(pairs(effect=1.0), "additive")
     one, conditions = taken_up(problem, ()), problem.pairs.conditions
     columns = torch.cat([conditions.sensitivities, conditions.terms[:, :1]], dim=1)
     found = refitted([one], lambda moved: [conditions.mean + columns @ vector(moved)])
     assert found.converged
-    for mine, linear in zip(found.estimates, estimates(one), strict=True):
-        assert mine.mean == pytest.approx(linear.mean, abs=1e-5)
-        assert mine.sd == pytest.approx(linear.sd, rel=1e-4)
+    sds = torch.tensor([each.prior_sd for each in found.estimates], dtype=torch.float64)
+    lines, V = columns * sds, torch.einsum("c,cij->ij", one.fitted.variances, one.fitted.components.shapes)
+    precision = torch.eye(len(sds), dtype=torch.float64) + lines.mT @ torch.linalg.solve(V, lines)
+    mean = torch.linalg.solve(precision, lines.mT @ torch.linalg.solve(V, problem.residual))
+    sd = torch.linalg.inv(precision).diagonal().sqrt()
+    assert [each.mean for each in found.estimates] == pytest.approx((mean * sds).tolist(), abs=1e-5)
+    assert [each.sd for each in found.estimates] == pytest.approx((sd * sds).tolist(), rel=1e-4)
 
 
 def test_a_refit_follows_a_twin_that_is_not_linear() -> None:
