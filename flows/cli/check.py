@@ -84,7 +84,8 @@ def _print(plan: Plan, document: dict[str, Any]) -> None:
     for name in document["hazards"]:
         console.print(f"  hazard: {name} may come up; then persons must sign, whatever the review rules say")
     for one in document.get("environment", ()):
-        told = "  recorded {name}: {channel} every {every:g} s of lab time, goals hold at {reference:g} {unit}".format(**one)
+        when = "as a step brings it" if one["brought"] else f"every {one['every']:g} s of lab time"
+        told = f"  recorded {one['name']}: {one['channel']} {when}, goals hold at {one['reference']:g} {one['unit']}"
         console.print(told.rstrip())
     _print_parking(plan)
     for name in document["without_watchdog"]:
