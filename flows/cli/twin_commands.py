@@ -82,7 +82,7 @@ def recalibrate(
         learned = "calibrated" if one.calibrated else "not calibrated: these runs say little of it"
         console.print(f"{one.name}: moved by {one.mean:+.3g} +- {one.sd:.2g}, prior +- {one.prior_sd:.2g} ({learned})")
     for term in found.made.terms:
-        console.print(f"{term.name}: a term that it lacked")
+        console.print(f"{term.name}: {term.sentence}")
     console.print(
         f"{found.file}: a new revision, learned from {found.runs} runs. `athanor twin verify` says whether it holds; to go by it, write"
     )
@@ -208,11 +208,11 @@ def _said(found: "Finding") -> str:
     others = ", ".join(name for name in found.together if name != found.factor)
     if found.share is None:
         return f"{found.factor}: cannot be told from {others}; to settle it, {found.settle}"
-    goes = f", {found.direction} with it" if found.direction else ""
+    goes = {"rises": ", values rise with it", "falls": ", values fall with it", "bends": ", values bend with it"}.get(found.direction, "")
     share = f"{_percent(found.share.median)} [{_percent(found.share.lower)}, {_percent(found.share.upper)}]"
     settle = f"; to settle it, {found.settle}" if found.settle else ""
-    apart = f", or {others}, which these runs cannot tell from it" if others else ""
-    return f"{found.factor}{apart}, made a difference{goes}: {share} of the variance, p {found.p_value:.2g}{settle}"
+    apart = f" (or {others}, which these runs cannot tell from it)" if others else ""
+    return f"{found.factor}{apart} made a difference{goes}: {share} of the variance, p {found.p_value:.2g}{settle}"
 
 
 def _percent(part: float) -> str:

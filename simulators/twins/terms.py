@@ -80,6 +80,19 @@ class Term:
         """Return what its strength is called among the constants."""
         return "-".join(part for part in (self.on, self.shape, self.channel) if part)
 
+    @property
+    def sentence(self) -> str:
+        """Say what it does, s being its strength."""
+        by = {
+            "constant": "1",
+            "linear": f"({self.channel} - {self.reference:g}) / {self.scale:.3g}",
+            "threshold": f"max({self.channel} - {self.onset:g}, 0) / {self.scale:.3g}",
+            "power": f"log({self.channel} / {self.reference:g})",
+            "saturating": f"{self.channel} / ({self.channel} + {self.reference:g}) - 1/2",
+            "arrhenius": f"the difference of 1/{self.channel} from 1/{self.reference:g}, over that of {self.scale:.3g} more",
+        }[self.shape]
+        return f"what acts on {self.on} is s * g, g = {by}{f' in {self.unit}' if self.unit else ''}"
+
     def driven(self, environment: Mapping[str, float]) -> float:
         """Return g, which is zero where the channel is at its reference, and a threshold's where it is below its onset."""
         if not self.channel:

@@ -70,16 +70,19 @@ class Written:
 def recalibrate(lab: Lab, campaign: str | None, *, by: str, reason: str) -> Written:
     """Let a campaign's twin learn from its runs, and write it as a new revision beside the bench file.
 
+    Where the campaign goes by a revision that has learned from its runs already, what learns is the twin before it: no run counts twice.
+
     Raises:
         BadInput: As `explain`; or there is nothing to calibrate.
     """
-    found, all_of = explain(lab, campaign, ())
-    made = recalibrated(found, all_of)
     with open_campaign(lab, campaign, read_only=True) as (store, history):
-        bench, head = _bench(stored_plan(history.campaign)), store.head()
+        plan, head = stored_plan(history.campaign), store.head()
+    bench, base = _bench(plan), _untaught(plan)
+    found, all_of = explain(lab, campaign, (), twin=base)
+    made = recalibrated(found, all_of)
     note = f"by {by}{f': {reason}' if reason else ''}"
     learned = Learned(campaign=found.campaign, head=head[1], runs=len(found.rows), note=note)
-    name = write(made, bench.folder, base=_spec(bench).chemistry, learned=learned)
+    name = write(made, bench.folder, base=base, learned=learned)
     return Written(made, name, bench.folder / name, len(found.rows))
 
 
@@ -211,6 +214,17 @@ def _revision(plan: Plan, name: str) -> RevisionFile:
     if not isinstance(content, RevisionFile):
         raise BadInput(f"twin {name} is a table; expected a revision, whose file names its base")
     return content
+
+
+def _untaught(plan: Plan) -> str:
+    """Return the campaign's twin, or the one that it revises where it has learned from the campaign itself."""
+    bench = _bench(plan)
+    name = _spec(bench).chemistry
+    while name.endswith(".toml") and isinstance(content := read_twin_file(name, bench.folder).content, RevisionFile):
+        if content.learned is None or content.learned.campaign != plan.file.name:
+            break
+        name = content.twin.base
+    return name
 
 
 def _deviations(left: NDArray[np.float64], names: Sequence[str], twin: str) -> list[float]:
