@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from flows.studies.twins.compared import Compared
     from flows.studies.twins.explained import Explained
     from models.twin.analysis import Finding
+    from simulators.twins.declaration import Constant
 
 twin_app = typer.Typer(
     help="How far a bench's twin is off and why, what it learns of a campaign, and whether that holds.",
@@ -78,14 +79,14 @@ def recalibrate(
     for name, before in found.made.before.items():
         table.add_row(name, _with(before, units[name]), _with(found.made.after[name], units[name]))
     console.print(table)
-    for one in found.made.estimates:
-        learned = "calibrated" if one.calibrated else "not calibrated: these runs say little of it"
-        console.print(f"{one.name}: moved by {one.mean:+.3g} +- {one.sd:.2g}, prior +- {one.prior_sd:.2g} ({learned})")
+    for old, new, calibrated in found.made.learned:
+        told = "" if calibrated else "; these runs say little of it"
+        console.print(
+            f"{new.name}: {old.value:.4g} -> {f'{new.value:.4g} {new.unit}'.rstrip()}, +- {_deviation(new)}, was +- {_deviation(old)}{told}"
+        )
     for term in found.made.terms:
         console.print(f"{term.name}: {term.sentence}")
-    console.print(
-        f"{found.file}: a new revision, learned from {found.runs} runs. `athanor twin verify` says whether it holds; to go by it, write"
-    )
+    console.print(f"{found.file}: a new revision, from {found.runs} runs. `athanor twin verify` says whether it holds; to go by it, write")
     console.print(
         f'  [twin]\n  chemistry = "{found.name}"\ninto the bench file, without [twin.constants], and `athanor amend` a campaign under way'
     )
@@ -150,6 +151,11 @@ def _table(*columns: str) -> Any:
 
 def _with(value: float, unit: str) -> str:
     return f"{value:.3g} {unit}".rstrip()
+
+
+def _deviation(constant: "Constant") -> str:
+    """Return the standard deviation of a constant's prior: a share where its logarithm is spread normally."""
+    return f"{100 * constant.sd:.2g} %" if constant.prior == "lognormal" else _with(constant.sd, constant.unit)
 
 
 def _head(found: "Compared") -> dict[str, Any]:

@@ -25,10 +25,10 @@ class Recalibrated:
 
     bound: BoundTwin
     """The twin as it is now."""
+    learned: tuple[tuple[Constant, Constant, bool], ...]
+    """Each constant and strength, before and after, and whether these runs calibrate it."""
     terms: tuple[Term, ...]
     """Those that it has taken up."""
-    estimates: tuple[Estimate, ...]
-    """Of each constant and strength, as a deviation from before, on the scale on which its prior is normal."""
     before: Mapping[str, float]
     after: Mapping[str, float]
     """Root mean square of measured less predicted values by quantity, in its unit, of the same runs."""
@@ -58,7 +58,8 @@ def recalibrated(found: Compared, all_of: Sequence[Explained]) -> Recalibrated:
         one.gap.measured: float((one.pairs.observed - mean).square().mean().sqrt())
         for one, mean in zip(all_of, asked(deviations), strict=True)
     }
-    return Recalibrated(replace(found.bound, twin=made), taken, refit.estimates, before, after, refit.converged)
+    learned = tuple((declared[one.name], changed[one.name], one.calibrated) for one in refit.estimates)
+    return Recalibrated(replace(found.bound, twin=made), learned, taken, before, after, refit.converged)
 
 
 def _moved(declared: Constant, estimate: Estimate) -> Constant:
