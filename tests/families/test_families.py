@@ -1,9 +1,13 @@
 """Simulated families: batched physics, seeds, noise, randomisation, the mechanistic mean."""
 
+from collections import Counter
+from statistics import fmean
+
 import numpy as np
 import pytest
 import torch
 
+from flows.studies.alloys import NOISE, STANDARDS, alloy_elements, alloy_tasks
 from flows.studies.cdse import cdse_conditions, cdse_configurations, cdse_space, cdse_tasks, task_descriptors, task_group
 from flows.studies.emission_noise import EmissionNoise
 from models.explanations.mechanistic import MechanisticLearner, tabulated
@@ -86,3 +90,44 @@ def test_a_mechanistic_mean_beats_a_constant_on_a_simulated_task() -> None:
     surrogate = prior.adapt(TaskData("judged", X[:6], Y[:6]), generator=torch.Generator())
     error = (surrogate.posterior(X[6:].unsqueeze(-2)).mean.flatten() - Y[6:]).square().mean().sqrt()
     assert float(error) < 0.5 * float((Y[6:] - Y[:6].mean()).square().mean().sqrt())
+
+
+def test_alloys_have_other_elements_in_each_task_and_their_fractions_sum_to_one() -> None:
+    tasks = alloy_tasks(12, 40, 5)
+    assert tasks == alloy_tasks(12, 40, 5)
+    assert len({alloy_elements(name) for name, _ in tasks}) == 12
+    for name, rows in tasks:
+        there = {column for row in rows for column, fraction in row.configuration.items() if fraction}
+        assert there == {f"alloy.{element}" for element in alloy_elements(name).split("-")}
+        assert all(sum(map(float, row.configuration.values())) == pytest.approx(1.0) for row in rows)
+
+
+def test_pure_metals_are_measured_three_times_and_mixtures_once() -> None:
+    for name, rows in alloy_tasks(6, 60, 5):
+        counts = Counter(tuple(row.configuration.values()) for row in rows)
+        repeated = [fractions for fractions, count in counts.items() if count == STANDARDS]
+        assert sorted(map(max, repeated)) == [1.0] * len(alloy_elements(name).split("-"))
+        assert set(counts.values()) == {1, STANDARDS}
+
+
+def test_repeated_measurements_of_alloys_scatter_as_said() -> None:
+    spreads = [
+        np.var([row.values["property"] for row in rows if row.configuration == pure], ddof=1)
+        for _, rows in alloy_tasks(60, 13, 5)
+        for pure in [rows[0].configuration]
+    ]
+    assert np.sqrt(np.mean(spreads)) == pytest.approx(NOISE, rel=0.2)
+
+
+def test_kin_alloys_are_about_one_property_and_others_are_not() -> None:
+    def tungsten(kin: bool) -> list[float]:
+        found = [rows for name, rows in alloy_tasks(12, 20, 5, kin=kin) if "W" in alloy_elements(name)]
+        return [fmean(row.values["property"] for row in rows if row.configuration["alloy.W"] == 1.0) for rows in found]
+
+    assert np.std(tungsten(True)) < 2 * NOISE < np.std(tungsten(False))
+
+
+@pytest.mark.parametrize(("count", "rows"), [(0, 50), (2, 12), (2, 201)])
+def test_alloys_that_cannot_be_drawn_are_refused(count: int, rows: int) -> None:
+    with pytest.raises(BadInput, match=rf"family alloys: {count} tasks with {rows} rows; expected at least one, with 13 to 200 rows"):
+        alloy_tasks(count, rows, 1)

@@ -56,7 +56,7 @@ def test_a_family_beside_the_file_that_names_it_gives_tasks(folder: Path) -> Non
 
 
 def test_an_unknown_family_and_one_that_is_none_are_refused(folder: Path) -> None:
-    with pytest.raises(BadInput, match="family 'dyes' is unknown; known: cdse, cdse-segmented"):
+    with pytest.raises(BadInput, match="family 'dyes' is unknown; known: alloys, alloys-kin, cdse, cdse-segmented"):
         find_family(FAMILIES, "dyes", folder)
     with pytest.raises(BadInput, match=r"expected an athanor.chemistries.SimulatedFamily"):
         find_family(FAMILIES, "./dyes.py:Dye", folder)
