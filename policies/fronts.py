@@ -2,9 +2,9 @@
 
 Two or three targets: the hypervolume [Daulton2021], exact for one new point. Of two the front is a staircase, and above each of its
 steps the point adds a rectangle; of three it is one staircase above the other, and a step that stays the same from one to the next
-is one box. Four or more: an augmented Chebyshev scalarisation [Knowles2006] with weights from the simplex, as BoTorch's qLogNParEGO
-has it [Daulton2020]; here only what is better than the reference point in all targets counts. Positive parts are BoTorch's
-fat-tailed ones [Ament2023].
+is one box. Any number: an augmented Chebyshev scalarisation [Knowles2006] with weights from the simplex, as BoTorch's qLogNParEGO has
+it [Daulton2020]; here only what is better than the reference point in all targets counts. Positive parts are BoTorch's fat-tailed
+ones [Ament2023].
 """
 
 from dataclasses import dataclass, replace

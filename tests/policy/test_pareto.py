@@ -80,6 +80,7 @@ def trade_off(surrogate: Surrogate, score: Score, pins: Float[Tensor, "n d"], *,
         measured=none if pending else pins,
         pending=pins if pending else none,
         expected=None,
+        listed=True,
         samples=SAMPLES,
         seed=SEED,
     )
@@ -192,10 +193,18 @@ def test_proposals_are_the_same_again_and_keep_from_what_is_pending(objective: O
     first, second = policy.propose(known, count=2, seed=1)
     assert [one.configuration for one in policy.propose(known, count=2, seed=1)] == [first.configuration, second.configuration]
     assert first.configuration != second.configuration
-    assert first.details["acquisition"] == ("log-nparego" if objective is FOUR else "log-nehvi")
+    assert first.details["acquisition"] == ("log-nehvi" if objective is TWO else "log-nparego")
     waiting = Knowledge(observations=measured(objective), pending=(first.configuration,))
     (other,) = policy.propose(waiting, count=1, seed=2)
     assert max(abs(float(other.configuration[name]) - float(first.configuration[name])) for name in "xy") > 0.01
+
+
+def test_in_a_table_a_front_of_three_targets_is_improved_on_by_its_hypervolume() -> None:
+    for objective, criterion in ((THREE, "log-nehvi"), (FOUR, "log-nparego")):
+        policy = build_policy("bayesian", SearchSpace(parameters=SPACE.parameters, candidates=(*ROWS, {"x": 0.5, "y": 0.5})), objective, {})
+        (found,) = policy.propose(Knowledge(observations=measured(objective), excluded=ROWS), count=1, seed=1)
+        assert found.details["acquisition"] == criterion
+        assert found.configuration == {"x": 0.5, "y": 0.5}
 
 
 def test_in_a_table_all_that_the_front_lacks_is_found() -> None:
@@ -217,7 +226,15 @@ def test_without_measurements_in_what_is_allowed_it_improves_on_what_is_expected
     utilities = Utilities.among(score, mean, torch.zeros_like(mean))
     none = points(0)
     found = drawn_trade_off(
-        surrogate.functions(), utilities, utilities.all(mean), measured=none, pending=none, expected=points(4), samples=SAMPLES, seed=SEED
+        surrogate.functions(),
+        utilities,
+        utilities.all(mean),
+        measured=none,
+        pending=none,
+        expected=points(4),
+        listed=True,
+        samples=SAMPLES,
+        seed=SEED,
     )
     assert bool(found(points(9).unsqueeze(-2)).isfinite().all())
 
