@@ -92,7 +92,7 @@ def _judged(made: Made, fitted: Model, seed: int, *, own: bool) -> Row:
     Z = environment(generator, FRESH, autocorrelation=0.0)
     lots = tuple(f"L{number % LOTS}" for number in range(FRESH))
     conditions, truth = made.world.conditions(X, Z, lots, own=own), made.world.truth(X, Z)
-    found = corrected(fitted, conditions, seed=seed)
+    found = corrected(fitted, conditions)
     ratio = float((found.median - truth).square().mean().sqrt() / (conditions.mean - truth).square().mean().sqrt())
     held = float(((truth >= found.lower) & (truth <= found.upper)).double().mean())
     terms = [name for name in fitted.coefficients if name not in fitted.problem.constants]
@@ -148,8 +148,8 @@ def named_wrongly(row: Mapping[str, Any]) -> list[list[str]]:
 def naming_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Count seeds by what was named."""
     lines = [
-        "| planted | each found, alone or with its nuisance | each alone | channel or lot named wrongly | controls named |",
-        "|---|---|---|---|---|",
+        "| planted | each found, alone or with its nuisance | each alone | channel or lot named wrongly | controls named | anything |",
+        "|---|---|---|---|---|---|",
     ]
     cases = dict.fromkeys((row["kind"], tuple(row["effects"])) for row in rows if "named" in row)
     for kind, effects in cases:
@@ -157,7 +157,8 @@ def naming_table(rows: Sequence[Mapping[str, Any]]) -> str:
         right = sum(all(found_right(row, one) for one in planted(row)) for row in mine) if kind != "none" else "-"
         alone = sum(all([one] in row["named"] for one in planted(row)) for row in mine) if kind != "none" else "-"
         wrong, controls = sum(bool(named_wrongly(row)) for row in mine), sum([CONTROLS] in row["named"] for row in mine)
-        lines.append(f"| {' and '.join(map(str, effects))} sd | {right} of {len(mine)} | {alone} | {wrong} | {controls} |")
+        anything = sum(bool(row["named"]) for row in mine)
+        lines.append(f"| {' and '.join(map(str, effects))} sd | {right} of {len(mine)} | {alone} | {wrong} | {controls} | {anything} |")
     return "\n".join(lines)
 
 

@@ -5,7 +5,7 @@ so far: its statistic is the log of the evidence that it adds with a variance eq
 fixed. The null comes from orders of the runs in blocks of time, the same for all factors, so that whatever the factors have in
 common stays. Each statistic is standardised over the orders, and a factor's p-value is the part of the orders in which the
 largest of all factors reaches its own (Westfall and Young 1993, step-down): the chance of naming anything when nothing acts is
-`ALPHA`. Of the factors beyond chance that with the most evidence enters.
+`ALPHA` at most. Of the factors beyond chance that with the most evidence enters, if it is worth `TOLD_APART`.
 
 What was named is named together with a factor when leaving out either of the two changes the log evidence by less than
 `TOLD_APART`, provided the other would be beyond chance by itself: the data do not say which of the two acts.
@@ -26,7 +26,7 @@ ALPHA: Final = 0.05
 PERMUTATIONS: Final = 199
 """With the data as they are 200."""
 TOLD_APART: Final = 2.0
-"""Differences of log evidence from which two factors are told apart, and an interaction is worth having: a factor of 7.4."""
+"""Differences of log evidence from which two factors are told apart, and one is worth having: a factor of 7.4."""
 MOST_COLUMNS: Final = 12
 """Columns that stand for a factor in the test."""
 LEFT_OUT: Final = 0.01
@@ -75,25 +75,33 @@ def find(problem: Problem, *, seed: int = 0) -> Factors:
         alone = alone or test.single
         p_values |= test.p_values
         beyond = [group for group in left if test.p_values[group.name] <= ALPHA]
-        if not beyond:
+        best = max(beyond, key=lambda group: test.gains[group.name], default=None)
+        more = model(problem, [*chosen, best]) if best is not None else current
+        if best is None or more.log_evidence - current.log_evidence < TOLD_APART:
             break
-        best = max(beyond, key=lambda group: test.gains[group.name])
         left.remove(best)
-        chosen.append(best)
-        current = model(problem, chosen)
+        chosen, current = [*chosen, best], more
     suspects = [group for group in groups(problem.pairs) if alone.get(group.name, 1.0) <= ALPHA]
     current = _pruned(problem, current)
     return Factors(_grouped(problem, current, suspects, p_values), p_values, _with_interaction(current))
 
 
 def _pruned(problem: Problem, current: Model) -> Model:
-    """Of two that cannot be told apart keep the one with more evidence."""
-    for number, group in enumerate(current.groups):
-        for other in current.groups[number + 1 :]:
-            if _alike(problem, current, group, other):
-                fewer = [model(problem, [one for one in current.groups if one is not gone]) for gone in (group, other)]
-                return _pruned(problem, max(fewer, key=lambda one: one.log_evidence))
+    """Leave out what stood in for a factor that entered after it: worth less than `TOLD_APART` beside that one, and more without it."""
+    costs = {group: current.log_evidence - _with(problem, current, without=[group]) for group in current.groups}
+    for group in sorted(current.groups, key=lambda one: costs[one]):
+        if costs[group] >= TOLD_APART:
+            break
+        for other in current.groups:
+            alone = _with(problem, current, without=[other]) - _with(problem, current, without=[group, other])
+            if other is not group and alone >= TOLD_APART:
+                return _pruned(problem, model(problem, [one for one in current.groups if one is not group]))
     return current
+
+
+def _with(problem: Problem, current: Model, *, without: Sequence[Group]) -> float:
+    """Return the log evidence of a model that lacks some groups."""
+    return model(problem, [one for one in current.groups if one not in without]).log_evidence
 
 
 def _grouped(problem: Problem, current: Model, suspects: Sequence[Group], p_values: dict[str, float]) -> tuple[Named, ...]:

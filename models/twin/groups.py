@@ -19,6 +19,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from models.base import spread_of
 from models.gaussian_processes.kernels import matern, squared_distances
 from models.twin.pairs import Conditions, Pairs
 
@@ -56,8 +57,8 @@ class Coding:
     def of(conditions: Conditions) -> "Coding":
         """Learn units from conditions."""
         E = conditions.environment
-        spread = E.std(dim=0, correction=0)
-        return Coding(E.mean(dim=0), torch.where(spread > 0, spread, 1.0), tuple(dict.fromkeys(conditions.lots)))
+        spread = torch.tensor([spread_of(column, correction=0) or 1.0 for column in E.mT], dtype=torch.float64)
+        return Coding(E.mean(dim=0), spread, tuple(dict.fromkeys(conditions.lots)))
 
     def __call__(self, conditions: Conditions) -> Coded:
         """Code conditions."""
@@ -113,9 +114,9 @@ class Group:
 def groups(pairs: Pairs) -> tuple[Group, ...]:
     """Return what may have made a difference: what varied over the pairs."""
     conditions = pairs.conditions
-    varied = conditions.environment.std(dim=0, correction=0) > 0
-    channels = [Group(name, channel=number) for number, name in enumerate(conditions.columns.names_of_channels) if varied[number]]
-    controls = [Group(CONTROLS)] if bool((conditions.controls.std(dim=0, correction=0) > 0).any()) else []
+    named = zip(conditions.columns.names_of_channels, conditions.environment.mT, strict=True)
+    channels = [Group(name, channel=number) for number, (name, values) in enumerate(named) if spread_of(values)]
+    controls = [Group(CONTROLS)] if any(spread_of(column) for column in conditions.controls.mT) else []
     lots = [Group(LOT)] if len(set(conditions.lots)) > 1 else []
     return (*controls, *channels, *lots)
 

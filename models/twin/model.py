@@ -20,6 +20,7 @@ from torch import Tensor
 from models.twin.groups import Coded, Coding, Group
 from models.twin.pairs import Coefficient, Conditions, Pairs
 from models.twin.variances import Components, Fitted, fit
+from orchestrator.errors import BadInput
 
 Scale = Literal["additive", "multiplicative"]
 UNEXPLAINED: Final = "unexplained"
@@ -48,8 +49,7 @@ class Problem:
     @staticmethod
     def of(pairs: Pairs, scale: Scale) -> "Problem":
         """Take differences, or differences of logarithms, in which case all values must be positive."""
-        y, m = pairs.observed, pairs.conditions.mean
-        residual = y - m if scale == "additive" else y.log() - m.log()
+        residual = difference(scale, pairs.observed, pairs.conditions.mean)
         coding = Coding.of(pairs.conditions)
         return Problem(pairs, scale, residual, float(residual.std(correction=0)), coding, coding(pairs.conditions))
 
@@ -76,6 +76,7 @@ class Problem:
         sds = torch.tensor([self.coefficients[number].sd for number in own], dtype=torch.float64)
         slopes = torch.cat([conditions.sensitivities, conditions.terms], dim=1)[:, own] * sds
         if self.scale == "multiplicative":
+            _positive("the twin's prediction", conditions.mean)
             slopes = slopes / conditions.mean.unsqueeze(1)
         level = LEVEL_SD * max(self.size, abs(float(self.residual.mean())))
         return torch.cat([torch.full((len(conditions), 1), level, dtype=torch.float64), slopes], dim=1)
@@ -106,6 +107,25 @@ class Model:
     def noise(self) -> float:
         """Return the variance of one reading of one run."""
         return sum(self.variance(name) for name in (RUN, READOUT, NOISE))
+
+
+def difference(scale: Scale, observed: Float[Tensor, " n"], mean: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+    """Return measured less predicted values, or those of logarithms.
+
+    Raises:
+        BadInput: A value that is not positive, where logarithms are compared.
+    """
+    if scale == "additive":
+        return observed - mean
+    _positive("the measured value", observed)
+    _positive("the twin's prediction", mean)
+    return observed.log() - mean.log()
+
+
+def _positive(what: str, values: Float[Tensor, " n"]) -> None:
+    if not bool((values > 0).all()):
+        row = int((values <= 0).nonzero()[0])
+        raise BadInput(f"{what} in row {row} is {float(values[row]):g}; expected a positive one, since logarithms are compared")
 
 
 def model(problem: Problem, groups: Sequence[Group] = (), coefficients: Sequence[str] | None = None) -> Model:

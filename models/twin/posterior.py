@@ -16,11 +16,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from models.twin.groups import Coded, Group
-from models.twin.model import UNEXPLAINED, Model
+from models.twin.model import UNEXPLAINED, Model, difference
 from models.twin.pairs import Conditions
 
-DRAWS: Final = 32
-"""Sets of variances over which predictions are averaged."""
 CHANCE: Final = 0.9
 """What intervals are meant to hold."""
 NEAR: Final = (0.15, 0.5)
@@ -73,18 +71,14 @@ def coefficients(model: Model) -> dict[str, tuple[float, float]]:
     return {name: (sds[name] * at, sds[name] * spread) for name, at, spread in pairs}
 
 
-def corrected(model: Model, conditions: Conditions, *, seed: int = 0) -> Corrected:
+def corrected(model: Model, conditions: Conditions) -> Corrected:
     """Predict new runs: the twin, its constants as far as they are known now, its terms and the discrepancy.
 
-    Intervals are those of a normal distribution of the same mean and variance as the mixture over drawn variances.
+    For the most probable variances. What runs differ by beyond all groups, where repeats tell it, is in the intervals.
     """
-    drawn = model.fitted.drawn(DRAWS, torch.Generator().manual_seed(seed))
-    means, variances, noises = zip(*(_moments(model, conditions, one) for one in drawn), strict=True)
-    mean = torch.stack(means).mean(dim=0)
-    spread = torch.stack(means).var(dim=0, correction=0) + torch.stack(variances).mean(dim=0)
-    noise = torch.stack(noises).mean()
+    mean, variance, noise = _moments(model, conditions, model.fitted.variances)
     reach = float(torch.special.ndtri(torch.tensor(0.5 + CHANCE / 2, dtype=torch.float64)))
-    wide, wider = reach * spread.sqrt(), reach * (spread + noise).sqrt()
+    wide, wider = reach * variance.sqrt(), reach * (variance + noise).sqrt()
     ends = (mean, mean - wide, mean + wide, mean - wider, mean + wider)
     median, lower, upper, *reading = (_on(model, conditions, end) for end in ends)
     return Corrected(median, lower, upper, (reading[0], reading[1]))
@@ -102,7 +96,7 @@ def innovations(model: Model, conditions: Conditions, observed: Float[Tensor, " 
     new row counts as a run of its own, read once, of conditions that nothing repeats.
     """
     variances, coded = model.fitted.variances, model.problem.coding(conditions)
-    residual = observed - conditions.mean if model.problem.scale == "additive" else observed.log() - conditions.mean.log()
+    residual = difference(model.problem.scale, observed, conditions.mean)
     lines = model.problem.lines(conditions, model.coefficients)
     own = lines @ lines.mT
     for size, group in zip(variances, model.groups, strict=False):

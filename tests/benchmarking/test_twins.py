@@ -63,7 +63,7 @@ def test_the_tables_count_seeds() -> None:
         {"kind": "one", "plant": "corona", "effects": [1.0, 0.0], "named": named, "with term": judged, "without": judged | {"terms": []}}
         for named in ([["acting"]], [["acting", "nuisance"]], [["light"]])
     ]
-    assert "| 1.0 and 0.0 sd | 2 of 3 | 1 | 1 | 0 |" in naming_table(rows)
+    assert "| 1.0 and 0.0 sd | 2 of 3 | 1 | 1 | 0 | 3 |" in naming_table(rows)
     assert "| one | with term | 0.50 [0.50, 0.50] | 90 % | 3 of 3 |" in prediction_table(rows)
     parts = {"kind": "shares", "parts": {"readout": [0.2, 0.25, 0.1, 0.3], "run to run": [0.4, 0.5, 0.45, 0.6]}}
     assert "| all | 30 % | 7.5 | 1 of 2 |" in shares_table([parts])

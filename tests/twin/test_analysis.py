@@ -1,7 +1,9 @@
 """The whole answer: what acted, how the scale was chosen, and what would settle what is open."""
 
 from dataclasses import replace
+from pathlib import Path
 
+import pytest
 import torch
 
 from models.twin.analysis import analyse, on_scale
@@ -43,3 +45,9 @@ def test_errors_in_proportion_are_compared_as_logarithms() -> None:
 def test_the_same_pairs_give_the_same_answer() -> None:
     one, two = (analyse(pairs(), seed=3) for _ in range(2))
     assert (one.findings, one.ranking, one.estimates, one.split) == (two.findings, two.ranking, two.estimates, two.split)
+
+
+def test_the_example_of_the_page_finds_what_it_plants(capsys: pytest.CaptureFixture[str]) -> None:
+    page = Path("docs/explanation/why-a-twin-was-wrong.md").read_text(encoding="utf-8")
+    exec(page.split("```python\n")[1].split("```")[0], {})
+    assert capsys.readouterr().out == "[('humidity', 'falls')]\nhumidity quenches\n"

@@ -41,6 +41,14 @@ def test_a_product_of_humidity_and_a_control_is_found_as_the_interaction() -> No
     assert find(Problem.of(one, "additive")).model.groups[-1].name == "humidity"
 
 
+def test_what_did_not_vary_is_no_factor() -> None:
+    one = pairs()
+    E = one.conditions.environment.clone()
+    E[:, 2] = 0.1 + 0.2 - torch.arange(len(E)) % 2 * 5e-17  # but for float noise
+    still = replace(one, conditions=replace(one.conditions, environment=E, lots=("L0",) * len(E)))
+    assert set(find(Problem.of(still, "additive")).p_values) == {"controls", "humidity", "room"}
+
+
 def test_orders_move_runs_in_blocks_and_readings_with_their_run() -> None:
     samples = pairs(readings=2).sample_codes
     orders = _orders(samples, seed=1)
