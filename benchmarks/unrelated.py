@@ -1,9 +1,9 @@
 """Priors that do not fit: `python -m benchmarks.unrelated RESULT.json [--json OUT]`; the results hold the fresh GP's rows.
 
-The default learner is meta-trained on sources that were spoiled, and then judged on tasks as they are: each source's
-targets permuted; replaced by one smooth function that all sources share, the worst of its kind, since they agree; or with
-the sign turned around. `kin` is the same without spoiling. Noted are regret areas, and the trust that was recorded when
-ten measurements were there.
+The default learner (`--learner`: one with another guard) is meta-trained on sources that were spoiled, and then judged on
+tasks as they are: each source's targets permuted; replaced by one smooth function that all sources share, the worst of its
+kind, since they agree; or with the sign turned around. `kin` is the same without spoiling. Noted are regret areas, and the
+trust that was recorded when ten measurements were there.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from flows.studies.benchmark.rows import Results
 from flows.studies.benchmark.running import Benchmark, BenchmarkChoice
 from flows.studies.benchmark.spec import load_benchmark
 from models.base import Surrogate
-from models.source_basis.guarded import DefaultLearner
+from models.meta_learning.registry import META_LEARNERS
 from models.tasks import Family, MetaLearner, Prior, TaskData
 from models.threads import use_threads
 from orchestrator.errors import AthanorError
@@ -108,6 +108,7 @@ class Misled:
 
     name: str
     spoil: Spoil
+    learner: MetaLearner
 
     def meta_train(
         self,
@@ -118,27 +119,27 @@ class Misled:
         report: Callable[[Any], None] | None = None,
     ) -> Watched:
         """Spoil the sources and learn from them."""
-        return Watched(DefaultLearner().meta_train(self.spoil(tasks, family, generator), family, generator=generator, report=report))
+        return Watched(self.learner.meta_train(self.spoil(tasks, family, generator), family, generator=generator, report=report))
 
 
-def learners() -> dict[str, Callable[[], MetaLearner]]:
-    """Return what makes each learner."""
+def learners(learner: str) -> dict[str, Callable[[], MetaLearner]]:
+    """Return what makes each learner from the one of this name."""
 
     def maker(name: str) -> Callable[[], MetaLearner]:
-        return lambda: Misled(name, SPOILED[name])
+        return lambda: Misled(name, SPOILED[name], META_LEARNERS[learner]())
 
     return {name: maker(name) for name in SPOILED}
 
 
-def run(out: Path, data: Path | None, seeds: int, leave: str) -> None:
+def run(out: Path, data: Path | None, seeds: int, leave: str, learner: str, spoiled: Sequence[str]) -> None:
     """Compute the rows that are missing."""
     results = Results.open(out)
     for name, tasks in SUITES.items():
         file = load_benchmark(EXAMPLES / name)
         if leave == "group" and file.spec.data.group is None:
             continue
-        choice = BenchmarkChoice(seeds=seeds, surrogates=tuple(SPOILED), tasks=tasks, leave="group" if leave == "group" else "task")
-        bench = Benchmark(file, load_suite(file, data), choice, learners())
+        choice = BenchmarkChoice(seeds=seeds, surrogates=tuple(spoiled), tasks=tasks, leave="group" if leave == "group" else "task")
+        bench = Benchmark(file, load_suite(file, data), choice, learners(learner))
         for key in bench.missing(results):
             prior = bench.prior(key[0], key[1])
             assert isinstance(prior, Watched)
@@ -176,11 +177,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, default=Path("benchmarks/results/unrelated.json"))
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--leave", choices=("task", "group"), default="task")
+    parser.add_argument("--learner", choices=("default", "default-beliefs"), default="default", help="the guard to judge")
+    parser.add_argument("--spoiled", nargs="+", choices=tuple(SPOILED), default=tuple(SPOILED))
     parser.add_argument("--data", type=Path, help="folder of recorded tables; else ATHANOR_DATA names it")
     options = parser.parse_args(arguments)
     use_threads(1)
     try:
-        run(options.json, options.data, options.seeds, options.leave)
+        run(options.json, options.data, options.seeds, options.leave, options.learner, options.spoiled)
         print(table(read_rows([options.json, *options.results]), options.leave))
     except AthanorError as error:
         print(error, file=sys.stderr)

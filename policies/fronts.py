@@ -152,7 +152,8 @@ def _boxes(U: Float[Tensor, "3 c s r"], leads: Bool[Tensor, "c s r"]) -> Float[T
     """Cut what lies above zero and not below the leaders into boxes, at most two for each leader and one; padding has no width.
 
     Between two neighbouring values of the third target the front is the staircase of the leaders above: level `k` is that of the
-    first `k` of them. A step is known by the leader where it begins; it lasts as long as its end and its floor do.
+    first `k` of them. A step is known by the leader where it begins; it lasts as long as its end and its floor do. So few boxes are
+    what [Lacour2017, doi 10.1016/j.cor.2016.06.021] has; here all draws are cut at once.
     """
     levels, lasts = _steps(U, leads)
     begin, end, floor, top = levels

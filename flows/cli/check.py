@@ -84,7 +84,8 @@ def _print(plan: Plan, document: dict[str, Any]) -> None:
     for name in document["hazards"]:
         console.print(f"  hazard: {name} may come up; then persons must sign, whatever the review rules say")
     for one in document.get("environment", ()):
-        told = "  recorded {name}: {channel} every {every:g} s of lab time, goals hold at {reference:g} {unit}".format(**one)
+        when = "as a step brings it" if one["brought"] else f"every {one['every']:g} s of lab time"
+        told = f"  recorded {one['name']}: {one['channel']} {when}, goals hold at {one['reference']:g} {one['unit']}"
         console.print(told.rstrip())
     _print_parking(plan)
     for name in document["without_watchdog"]:
@@ -101,7 +102,9 @@ def _print_twin(document: dict[str, Any]) -> None:
     if (twin := document.get("twin")) is not None:
         console.print(f"  twin {twin['name']}: predicts {', '.join(twin['predicts'])}")
         console.print(f"    may be calibrated: {', '.join(twin['calibratable']) or 'nothing'}")
-        console.print(f"    knows of the surroundings: {', '.join(twin['environment']) or 'nothing'}")
+        recorded = [f"{name} ({channel})" for name, channel in twin["environment"].items()]
+        assumed = [f"{name} (not recorded, taken as {value:.4g} {unit})" for name, (value, unit) in twin["reference"].items()]
+        console.print(f"    knows of the surroundings: {', '.join([*recorded, *assumed]) or 'nothing'}")
 
 
 def _lab_time(plan: Plan, hours: float, heating: float | None) -> str:

@@ -71,7 +71,8 @@ def _twin(bound: BoundTwin) -> dict[str, Any]:
         "predicts": dict(bound.outputs),
         "constants": {one.name: [one.value, one.unit] for one in bound.twin.constants},
         "calibratable": [one.name for one in bound.twin.calibratable],
-        "environment": dict(bound.surroundings),
+        "environment": {name: one.channel for name, one in bound.surroundings.items()},
+        "reference": {one.name: [one.reference, one.unit] for one in bound.twin.environment if one.name not in bound.surroundings},
     }
 
 

@@ -11,25 +11,24 @@ def environment_channels(bench: BenchFile) -> tuple[EnvironmentChannel, ...]:
     """Return what is to be recorded with each experiment, in the order of the file.
 
     Raises:
-        BadInput: A channel that the bench does not have, one that a call returns, or a reference of another unit.
+        BadInput: A channel that the bench does not have, or a reference of another unit.
     """
-    found, readable = [], _readable(bench)
+    found, returned = [], _returned(bench)
     for name, spec in bench.spec.environment.items():
         what = f"[environment] {name}"
         unit = bench.channel_units.get(spec.channel)
         if unit is None:
-            raise BadInput(f"{what}: the bench has no channel {spec.channel!r}; it has {', '.join(readable) or 'none'}")
-        if spec.channel not in readable:
-            raise BadInput(f"{what}: {spec.channel} is what a call returns, or a person; expected a channel that can be read at any time")
+            raise BadInput(f"{what}: the bench has no channel {spec.channel!r}; it has {', '.join(sorted(bench.channel_units)) or 'none'}")
         reference = parse(spec.reference, unit, what=f"{what}, reference")
-        found.append(EnvironmentChannel(name=name, channel=spec.channel, unit=unit, reference=reference, every=spec.every))
+        brought = spec.channel in returned
+        found.append(EnvironmentChannel(name=name, channel=spec.channel, unit=unit, reference=reference, every=spec.every, brought=brought))
     return tuple(found)
 
 
-def _readable(bench: BenchFile) -> list[str]:
-    """Return the channels that can be read without anything being called."""
-    returned = {f"{name}.{one}" for name, spec in bench.spec.instruments.items() for call in spec.calls.values() for one in call.returns}
-    return sorted(set(bench.channel_units) - returned)
+def _returned(bench: BenchFile) -> frozenset[str]:
+    """Return the channels that a call returns, or a person: a step of the run brings them."""
+    calls = ((name, call) for name, spec in bench.spec.instruments.items() for call in spec.calls.values())
+    return frozenset(f"{name}.{one}" for name, call in calls for one in call.returns)
 
 
 def passive_instruments(bench: BenchFile) -> frozenset[str]:

@@ -246,11 +246,11 @@ class EnvironmentSpec(Frozen):
     """One quantity of the laboratory that is recorded with each experiment."""
 
     channel: str
-    """What is read, as `instrument.channel`; a number that can be read at any time, so nothing that a call returns."""
+    """What is read, as `instrument.channel`: a number. What a call returns, or a person, is taken as it comes."""
     reference: Annotated[Quantity, WithJsonSchema(quantity_schema("the channel's unit", "40 %"))]
     """Where the goals of a campaign hold."""
     every: LabSeconds = 30.0
-    """Lab seconds from reading to reading, while an experiment is carried out."""
+    """Lab seconds from reading to reading, while an experiment is carried out; counts for nothing that a step brings."""
 
 
 class HazardSpec(Frozen):

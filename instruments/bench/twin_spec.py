@@ -38,6 +38,6 @@ class TwinSpec(Frozen):
     outputs: dict[str, str] = Field(default_factory=dict)
     """What the campaign measures -> the twin's output; without one, what has its name."""
     environment: dict[str, str] = Field(default_factory=dict)
-    """Surrounding that the twin knows -> NAME of `[environment.NAME]`; without one, what has its name."""
+    """Surrounding that the twin knows -> NAME of `[environment.NAME]`; without one, what has its name, else the twin's reference."""
     constants: dict[str, ConstantKeys] = Field(default_factory=dict)
     """Constant -> what is known of it here."""

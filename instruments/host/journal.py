@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, cast
 
-from instruments.host.journal_records import JournalRun, JournalStep, Transition, content_hash
+from instruments.host.journal_records import JournalRun, JournalStep, Transition, content_hash, sample_of
 from orchestrator.domain.codec import REQUEST, read_reading, write_reading
 from orchestrator.domain.environment import EnvironmentChannel, RunEnvironment, Sample, over_run
 from orchestrator.domain.identity import uuid7
@@ -61,6 +61,7 @@ class Journal:
         """
         self._lock = threading.RLock()
         self._listeners: list[Callable[[], None]] = []
+        self._declared: tuple[EnvironmentChannel, ...] = ()
         self._path = path
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         mode = self._connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
@@ -141,6 +142,8 @@ class Journal:
         evidence = json.loads(row["evidence"]) | dict(change.evidence)
         started = change.lab if status is RunStatus.RUNNING else row["started_lab"]
         ended = None if status is RunStatus.RUNNING else change.lab
+        if status is RunStatus.RUNNING:
+            self._watch(self._declared, change.run_key)
         self._connection.execute(
             "UPDATE runs SET status = ?, reason = ?, evidence = ?, started_lab = ?, ended_lab = ?, revision = revision + 1 "
             "WHERE run_key = ?",
@@ -247,11 +250,13 @@ class Journal:
             rows = self._cursor("SELECT run_key FROM runs WHERE status = ?", (RunStatus.RUNNING.value,)).fetchall()
             return frozenset(row["run_key"] for row in rows)
 
-    def watch(self, declared: Sequence[EnvironmentChannel]) -> None:
-        """Remember what is recorded beside each run that has begun and not ended; what was declared when it began stays."""
-        rows = [(one.name, one.model_dump_json(), RunStatus.RUNNING.value) for one in declared]
-        with self._transaction():
-            self._connection.executemany("INSERT OR IGNORE INTO environment SELECT run_key, ?, ? FROM runs WHERE status = ?", rows)
+    def declare(self, channels: Sequence[EnvironmentChannel]) -> None:
+        """Remember what is recorded beside each run that begins from now on; what was declared when a run began stays."""
+        self._declared = tuple(channels)
+
+    def _watch(self, declared: Sequence[EnvironmentChannel], run_key: str) -> None:
+        rows = [(run_key, one.name, one.model_dump_json()) for one in declared]
+        self._connection.executemany("INSERT OR IGNORE INTO environment VALUES (?, ?, ?)", rows)
 
     def add_sample(self, name: str, sample: Sample) -> None:
         """Keep what was read of the environment, or why not, with each run that has begun and not ended."""
@@ -268,7 +273,11 @@ class Journal:
         samples: dict[str, list[Sample]] = {}
         for one in self._cursor("SELECT * FROM samples WHERE run_key = ?", (row["run_key"],)).fetchall() if declared else ():
             samples.setdefault(one["name"], []).append(Sample(lab=one["lab"], value=one["value"], reason=one["reason"]))
-        channels = (EnvironmentChannel.model_validate_json(one["declared"]) for one in declared)
+        channels = [EnvironmentChannel.model_validate_json(one["declared"]) for one in declared]
+        brought = {one.channel: one.name for one in channels if one.brought}
+        for reading in self.readings(row["run_key"]) if brought else ():
+            if reading.name in brought:
+                samples.setdefault(brought[reading.name], []).append(sample_of(reading))
         return tuple(over_run(channel, samples.get(channel.name, ()), begin, end) for channel in channels)
 
     # ----------------------------------------------------------------- fences, notes, other facts

@@ -1,11 +1,12 @@
 """What the journal holds: runs, their steps, and the transitions between their states."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.domain.codec import REQUEST
-from orchestrator.domain.environment import RunEnvironment
+from orchestrator.domain.environment import RunEnvironment, Sample
 from orchestrator.domain.lifecycle import RunStatus, StepKind, StepStatus
 from orchestrator.domain.records import Reading, RunReport, RunRequest, Step, StepReport
 from orchestrator.domain.values import digest
@@ -104,3 +105,12 @@ def content_hash(request: RunRequest) -> str:
     """Return the hash of what a run key stands for; a process that takes a campaign up raises the fence alone."""
     document = REQUEST.dump_python(request, mode="json")
     return digest({key: value for key, value in document.items() if key != "fence"})
+
+
+def sample_of(reading: Reading) -> Sample:
+    """Return a reading as a sample: a number of good quality, or why it is none."""
+    if reading.value is None or not math.isfinite(reading.value):
+        return Sample(lab=reading.lab, value=None, reason="it gave no number")
+    if reading.quality != "good":
+        return Sample(lab=reading.lab, value=None, reason=f"of {reading.quality} quality")
+    return Sample(lab=reading.lab, value=reading.value)

@@ -14,6 +14,7 @@ from instruments.bench.environment import environment_channels, passive_instrume
 from instruments.bench.file import BenchFile
 from instruments.bench.wires import Wires
 from instruments.host.journal import Journal
+from instruments.host.journal_records import sample_of
 from orchestrator.clock import Clock
 from orchestrator.domain.environment import EnvironmentChannel, Sample
 from orchestrator.domain.records import Reading
@@ -41,10 +42,11 @@ class Sampler:
         self._channels = environment_channels(bench)
         self._passive = passive_instruments(bench)
         self._journal = journal
+        journal.declare(self._channels)
         self._wires = wires
         self._clock = clock
         self._watched: frozenset[str] = frozenset()
-        self._due = {one.name: -math.inf for one in self._channels}
+        self._due = {one.name: -math.inf for one in self._channels if not one.brought}
         """Lab seconds at which each is read next."""
         self._asked: dict[str, Future[tuple[Reading, ...]]] = {}
         self._opening: dict[str, Future[None]] = {}
@@ -56,7 +58,7 @@ class Sampler:
 
     def start(self) -> None:
         """Start the thread, where anything is declared."""
-        if self._channels:
+        if self._due:
             self._journal.on_change(self._changed.set)
             self._thread.start()
 
@@ -90,7 +92,6 @@ class Sampler:
         self._take()
         running = self._journal.running()
         if running - self._watched:
-            self._journal.watch(self._channels)
             self._due = dict.fromkeys(self._due, -math.inf)
         self._watched = running
         if running:
@@ -98,7 +99,7 @@ class Sampler:
 
     def _ask(self, lab: float) -> None:
         for one in self._channels:
-            if lab < self._due[one.name] or one.name in self._asked:
+            if one.brought or lab < self._due[one.name] or one.name in self._asked:
                 continue
             following = self._due[one.name] + one.every
             self._due[one.name] = following if following > lab else lab + one.every
@@ -115,7 +116,7 @@ class Sampler:
     def _keep(self, one: EnvironmentChannel, asked: Future[tuple[Reading, ...]]) -> None:
         try:
             (reading,) = asked.result()
-            sample = _sample(reading)
+            sample = sample_of(reading)
         except AthanorError as error:
             sample = Sample(lab=self._clock.lab(), value=None, reason=str(error))
             if isinstance(error, LinkError):
@@ -131,12 +132,3 @@ class Sampler:
         opening = self._opening.get(instrument)
         if instrument in self._passive and (opening is None or opening.done()):
             self._opening[instrument] = self._wires.of(instrument).begin_open()
-
-
-def _sample(reading: Reading) -> Sample:
-    """Return a reading as a sample: a number of good quality, or why it is none."""
-    if reading.value is None or not math.isfinite(reading.value):
-        return Sample(lab=reading.lab, value=None, reason="it gave no number")
-    if reading.quality != "good":
-        return Sample(lab=reading.lab, value=None, reason=f"of {reading.quality} quality")
-    return Sample(lab=reading.lab, value=reading.value)

@@ -5,13 +5,14 @@ from typing import Any, Final
 
 from models.networks.deep_kernel import DeepKernel, restore_deep_kernel
 from models.networks.maml import Anil, Maml, restore_gradient_prior
-from models.source_basis.guarded import DefaultLearner, restore_default
+from models.source_basis.guarded import BelievingLearner, DefaultLearner, restore_default
 from models.source_basis.learner import SourceBasisLearner, restore_source_basis
 from models.tasks import Family, MetaLearner, Prior
 from orchestrator.errors import BadInput
 
 _LEARNERS: Final[Mapping[str, tuple[Callable[[], MetaLearner], Callable[[Mapping[str, Any], Family], Prior]]]] = {
     "default": (DefaultLearner, restore_default),
+    "default-beliefs": (BelievingLearner, restore_default),
     "source-basis": (SourceBasisLearner, restore_source_basis),
     "deep-kernel": (DeepKernel, restore_deep_kernel),
     "anil": (Anil, restore_gradient_prior),

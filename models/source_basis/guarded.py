@@ -1,8 +1,9 @@
 """The default learner: the source-basis process under guard, calibrated.
 
-The guard is a fresh process on the same data that knows the family's level, spread and noise and nothing else. Both are
-weighed by how well they explain what was measured (log likelihoods, coefficients integrated out), starting from how often
-the prior helped its own sources; proposals come from the mixture.
+The guard is a fresh process on the same data that knows the family's level, spread and noise and nothing else; or, by
+another learner, what campaigns without a history believe (`models.source_basis.believing`). Both are weighed by how well
+they explain what was measured (log likelihoods, coefficients integrated out), starting from how often the prior helped its
+own sources; proposals come from the mixture.
 
 Trust is the weight of the prior's part times how sure it is that the task rises where the sources rise. The second factor
 tells a prior that holds from one that only turned out useful: a family with its sign turned around keeps its weight, since
@@ -13,22 +14,25 @@ the fresh process; neither keeps its trust.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import torch
 from typing_extensions import override
 
 from models.base import fields_of
+from models.gaussian_processes.beliefs import learned
 from models.gaussian_processes.conditioning import Adapted, Conditioned
 from models.gaussian_processes.kernels import Layout, neutral_kernel
 from models.gaussian_processes.noise import LEAST_NOISE_SD, NoiseModel
 from models.source_basis.basis import Basis
+from models.source_basis.believing import BelievingFresh, believing_fresh, restore_believing
 from models.source_basis.calibration import Inflation, learn_inflation
 from models.source_basis.learner import SourceBasisLearner, SourceBasisPrior, left_out, restore_source_basis, variance_notes
 from models.source_basis.process import REACHES, Beliefs, Skeleton, agreement
 from models.tasks import Family, MetaLearner, Prior, ReportProgress, Scale, TaskData
 
 _NAME: Final = "default/1"
+_BELIEVING: Final = "default-beliefs/1"
 FRESH_LEVEL_DEVIATION: Final = 1.0
 """Of the fresh process's level, in the family's standard units."""
 FRESH_VARIANCES: Final = (-2.5, -0.7, -2.0, -2.0)
@@ -49,17 +53,30 @@ EXAMINATIONS: Final = 4
 """Supports of that size drawn from each source."""
 
 
+class Fresh(Protocol):
+    """What a guard can be."""
+
+    def conditioned(self, task: TaskData) -> tuple[Conditioned, float]:
+        """Return the adapted process and the log likelihood of the support in standard units."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """Return what it is restored from."""
+        ...
+
+
 @dataclass(frozen=True)
 class DefaultPrior(Prior):
     """Two processes and what weighs them."""
 
     informed: SourceBasisPrior
-    fresh: SourceBasisPrior
+    fresh: Fresh
     trust: float
     """Weight of the informed process before the first experiment."""
     informed_inflation: Inflation
     fresh_inflation: Inflation
     guard: bool = True
+    name: str = _NAME
 
     @override
     def adapt(self, task: TaskData, *, generator: torch.Generator) -> Adapted:
@@ -67,17 +84,19 @@ class DefaultPrior(Prior):
         informed.inflation = self.informed_inflation.at(len(task.Y))
         notes = {**variance_notes(informed), "inflation": round(informed.inflation, 4)}
         if not self.guard:
-            return Adapted(_NAME, ((1.0, informed),), {**notes, "trust": round(agreement(informed), 4), "weights": {"prior": 1.0}})
+            return Adapted(self.name, ((1.0, informed),), {**notes, "trust": round(agreement(informed), 4), "weights": {"prior": 1.0}})
         fresh, against = self.fresh.conditioned(task)
         fresh.inflation = self.fresh_inflation.at(len(task.Y))
         weight = weighed(self.trust, evidence - against, len(task.Y))
         notes |= {"trust": round(weight * agreement(informed), 4), "weights": {"prior": round(weight, 4), "fresh": round(1 - weight, 4)}}
         notes["evidence"] = round(evidence - against, 3)
-        return Adapted(_NAME, _parts(weight, informed, fresh), notes, guard=fresh)
+        return Adapted(self.name, _parts(weight, informed, fresh), notes, guard=fresh)
 
     @override
     def state(self) -> dict[str, Any]:
+        which = {} if self.name == _NAME else {"name": self.name}
         return {
+            **which,
             "informed": self.informed.state(),
             "fresh": self.fresh.state(),
             "trust": self.trust,
@@ -117,6 +136,11 @@ def fresh_prior(informed: SourceBasisPrior, family: Family) -> SourceBasisPrior:
     return SourceBasisPrior(skeleton, beliefs, informed.scale, noise, None)
 
 
+def _believing(informed: SourceBasisPrior, family: Family) -> BelievingFresh:
+    deviations = {"variance_deviation": FRESH_DEVIATION, "noise_deviation": FRESH_NOISE_DEVIATION}
+    return believing_fresh(family.features, informed.scale, informed.noise, learned(), **deviations)
+
+
 @dataclass(frozen=True, slots=True)
 class DefaultLearner(MetaLearner):
     """Learns the default prior."""
@@ -126,23 +150,44 @@ class DefaultLearner(MetaLearner):
         self, tasks: Sequence[TaskData], family: Family, *, generator: torch.Generator, report: ReportProgress | None = None
     ) -> DefaultPrior:
         informed = SourceBasisLearner().meta_train(tasks, family, generator=generator, report=report)
-        fresh = fresh_prior(informed, family)
-        others = left_out(tasks)
-        playing = [index for index, rest in enumerate(others) if rest]
+        return guarded(informed, fresh_prior(informed, family), tasks, generator)
 
-        def strict(index: int, support: TaskData) -> tuple[Conditioned, float]:
-            return informed.restricted(others[index]).conditioned(support)
 
-        def plain(_index: int, support: TaskData) -> tuple[Conditioned, float]:
-            return fresh.conditioned(support)
+@dataclass(frozen=True, slots=True)
+class BelievingLearner(MetaLearner):
+    """Learns the default prior with a guard that has the beliefs of campaigns without a history."""
 
-        return DefaultPrior(
-            informed,
-            fresh,
-            _helped(tasks, playing, strict, plain, generator),
-            learn_inflation(tasks, playing, lambda index, support: strict(index, support)[0], generator),
-            learn_inflation(tasks, playing, lambda index, support: plain(index, support)[0], generator),
-        )
+    @override
+    def meta_train(
+        self, tasks: Sequence[TaskData], family: Family, *, generator: torch.Generator, report: ReportProgress | None = None
+    ) -> DefaultPrior:
+        informed = SourceBasisLearner().meta_train(tasks, family, generator=generator, report=report)
+        # the two have other numbers, and more of them, so that neither may count what it fitted as known
+        informed = replace(informed, integrated=True)
+        return guarded(informed, _believing(informed, family), tasks, generator, name=_BELIEVING)
+
+
+def guarded(
+    informed: SourceBasisPrior, fresh: Fresh, tasks: Sequence[TaskData], generator: torch.Generator, *, name: str = _NAME
+) -> DefaultPrior:
+    """Weigh the two on the sources, each left out in turn, and learn how wide their intervals must be."""
+    others = left_out(tasks)
+    playing = [index for index, rest in enumerate(others) if rest]
+
+    def strict(index: int, support: TaskData) -> tuple[Conditioned, float]:
+        return informed.restricted(others[index]).conditioned(support)
+
+    def plain(_index: int, support: TaskData) -> tuple[Conditioned, float]:
+        return fresh.conditioned(support)
+
+    return DefaultPrior(
+        informed,
+        fresh,
+        _helped(tasks, playing, strict, plain, generator),
+        learn_inflation(tasks, playing, lambda index, support: strict(index, support)[0], generator),
+        learn_inflation(tasks, playing, lambda index, support: plain(index, support)[0], generator),
+        name=name,
+    )
 
 
 _Play = Callable[[int, TaskData], tuple[Conditioned, float]]
@@ -159,8 +204,11 @@ def _helped(tasks: Sequence[TaskData], playing: Sequence[int], strict: _Play, pl
 
 
 def restore_default(state: Mapping[str, Any], family: Family) -> DefaultPrior:
-    """Return the prior of a state."""
-    informed = restore_source_basis(state["informed"], family)
-    fresh = replace(fresh_prior(informed, family), scale=Scale(informed.scale.level, informed.scale.spread))
-    of_informed, of_fresh = (Inflation(tuple(state[f"{name}_inflation"]["factors"])) for name in ("informed", "fresh"))
-    return DefaultPrior(informed, fresh, float(state["trust"]), of_informed, of_fresh)
+    """Return the prior of a state, with the guard that it was trained with."""
+    informed, name = restore_source_basis(state["informed"], family), str(state.get("name", _NAME))
+    scale = Scale(informed.scale.level, informed.scale.spread)
+    fresh: Fresh = replace(fresh_prior(informed, family), scale=scale)
+    if name == _BELIEVING:
+        informed, fresh = replace(informed, integrated=True), restore_believing(state["fresh"], family.features, scale)
+    of_informed, of_fresh = (Inflation(tuple(state[f"{one}_inflation"]["factors"])) for one in ("informed", "fresh"))
+    return DefaultPrior(informed, fresh, float(state["trust"]), of_informed, of_fresh, name=name)

@@ -21,7 +21,16 @@ from models.gaussian_processes.kernels import FamilyKernel, Layout
 from models.gaussian_processes.noise import NoiseModel, fit_noise, restore_noise
 from models.source_basis.basis import Basis
 from models.source_basis.kinship import Kinship, learn_kinship
-from models.source_basis.process import Beliefs, ComponentProcess, Evidence, Skeleton, first_beliefs, learn_beliefs, most_probable
+from models.source_basis.process import (
+    Beliefs,
+    ComponentProcess,
+    Evidence,
+    Skeleton,
+    first_beliefs,
+    integrated,
+    learn_beliefs,
+    most_probable,
+)
 from models.source_basis.source_posterior import fit_source, restore_source, shared_kernel
 from models.tasks import Family, MetaLearner, Prior, ReportProgress, Scale, TaskData, exemplary, family_scale
 
@@ -42,6 +51,8 @@ class SourceBasisPrior(Prior):
     scale: Scale
     noise: NoiseModel
     kinship: Kinship | None
+    integrated: bool = False
+    """Whether the log likelihood has the logarithms integrated out too; else it is that of the most probable ones."""
 
     @override
     def adapt(self, task: TaskData, *, generator: torch.Generator) -> Adapted:
@@ -55,7 +66,9 @@ class SourceBasisPrior(Prior):
         y, noise = self.scale.standard(task.Y), self._support_noise(skeleton, task)
         logs, likelihood = self.beliefs.means, 0.0
         if len(y) >= LEAST_SUPPORT:
-            logs, likelihood = most_probable(Evidence.of(skeleton, task.X, y, noise), self.beliefs)
+            evidence = Evidence.of(skeleton, task.X, y, noise)
+            logs, likelihood = most_probable(evidence, self.beliefs)
+            likelihood = integrated(evidence, self.beliefs, logs) if self.integrated else likelihood
         process = ComponentProcess(skeleton, self.beliefs, logs)
         factor = float(logs[-1].exp())
         model = Conditioned(process, task.X, y, factor * noise, scale=self.scale, aleatoric=lambda mean: factor * self.noise.variance(mean))

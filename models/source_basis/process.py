@@ -11,6 +11,7 @@ The fit is numpy and L-BFGS with exact gradients: with ten points a likelihood c
 into an autograd graph.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -22,6 +23,7 @@ from scipy.optimize import minimize
 from torch import Tensor
 from typing_extensions import override
 
+from models.gaussian_processes.beliefs import occam
 from models.gaussian_processes.conditioning import Conditioned, GaussianProcess
 from models.gaussian_processes.kernels import FamilyKernel
 from models.inputs.features import Features
@@ -34,6 +36,9 @@ _JITTER: Final = 1e-6
 """Added to the diagonal while fitting, in standard units."""
 FAILED: Final = 1e9
 """Loss where a factor does not exist: the line search turns back."""
+_STEP: Final = 1e-4
+"""Of a logarithm, for differences of slopes."""
+LOG_TWO_PI: Final = math.log(2.0 * math.pi)
 LARGEST_LOG: Final = 50.0
 """A first step along a steep slope may try larger variances, whose exponentials overflow."""
 
@@ -214,6 +219,23 @@ def most_probable(evidence: Evidence, beliefs: Beliefs) -> tuple[Float[Tensor, "
     found = minimize(loss, location, jac=True, method="L-BFGS-B", options={"maxiter": _FIT_ITERATIONS})
     likelihood = -evidence.loss(coefficients, found.x, fixed=fixed)[0] - 0.5 * len(evidence.y) * float(np.log(2 * np.pi))
     return torch.tensor(found.x, dtype=torch.float64), likelihood
+
+
+def integrated(evidence: Evidence, beliefs: Beliefs, logs: Float[Tensor, " j"]) -> float:
+    """Return the log likelihood with coefficients and logarithms integrated out, the latter by Laplace's approximation."""
+    coefficients, theta = beliefs.coefficient_means.numpy(), logs.numpy()
+    location, width = beliefs.means.numpy(), beliefs.deviations.numpy()
+    half = evidence.columns * beliefs.coefficient_deviations.numpy()
+    fixed = half @ half.T
+
+    def slope(at: _Array) -> _Array:
+        return evidence.loss(coefficients, at, fixed=fixed)[2]
+
+    steps = _STEP * np.eye(len(theta))
+    curvature = np.stack([(slope(theta + one) - slope(theta - one)) / (2 * _STEP) for one in steps])
+    offset = (theta - location) / width
+    value = evidence.loss(coefficients, theta, fixed=fixed)[0] + 0.5 * float(offset @ offset) + 0.5 * len(evidence.y) * LOG_TWO_PI
+    return -value - occam(np.eye(len(theta)) + curvature * np.outer(width, width))
 
 
 def agreement(model: Conditioned) -> float:

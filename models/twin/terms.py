@@ -4,27 +4,18 @@ All are columns with normal coefficients, so that each one's evidence is in clos
 wins is refitted with the twin itself, nonlinearly.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-import torch
-from jaxtyping import Float
-from scipy.optimize import least_squares
-from torch import Tensor
-
 from models.twin.groups import Group
-from models.twin.model import Model, Problem, difference, model
+from models.twin.model import Model, Problem, model
 from models.twin.posterior import coefficients
-from orchestrator.errors import BadInput
 
 STRONG: Final = 3.0
 """Log Bayes factor from which a term is taken up, a factor of 20: "strong" after Kass and Raftery (1995), 10.2307/2291091."""
 CALIBRATED: Final = 0.5
 """Posterior over prior standard deviation below which a constant counts as calibrated."""
-EVALUATIONS: Final = 50
-"""Calls of the twin beside those for its derivatives, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +40,6 @@ class Estimate:
     def calibrated(self) -> bool:
         """Whether the pairs halved what was not known."""
         return self.sd < CALIBRATED * self.prior_sd
-
-
-@dataclass(frozen=True, slots=True)
-class Refitted:
-    """Constants and terms by the twin itself, in the order of the start."""
-
-    estimates: tuple[Estimate, ...]
-    mean: Float[Tensor, " n"]
-    """The refitted twin's predictions of the pairs."""
-    converged: bool
 
 
 def ranking(problem: Problem, groups: Sequence[Group] = ()) -> tuple[Ranked, ...]:
@@ -102,51 +83,6 @@ def estimates(fitted: Model) -> tuple[Estimate, ...]:
     """Return what the pairs say of each coefficient of a model, the discrepancy present."""
     sds = {one.name: one.sd for one in fitted.problem.coefficients}
     return tuple(Estimate(name, mean, sd, sds[name]) for name, (mean, sd) in coefficients(fitted).items())
-
-
-def refitted(fitted: Model, twin: Callable[[Float[Tensor, " p"]], Float[Tensor, " n"]]) -> Refitted:
-    """Refit the coefficients of a model nonlinearly: the most probable ones under its discrepancy and noise, held fixed.
-
-    Args:
-        fitted: The model whose coefficients were found linearly; they are the start.
-        twin: Predicts the pairs from the coefficients, in the model's order; each call evaluates the twin at all pairs.
-
-    Raises:
-        BadInput: Predictions of another shape, or that are not finite, or not positive where logarithms are compared.
-    """
-    start = estimates(fitted)
-    whitening, sds = _whitening(fitted), torch.tensor([one.prior_sd for one in start], dtype=torch.float64)
-
-    def misfit(at: np.ndarray) -> np.ndarray:
-        theta = torch.from_numpy(at)
-        left = _difference(fitted.problem, twin(theta * sds))
-        found: np.ndarray = torch.cat([torch.linalg.solve_triangular(whitening, left.unsqueeze(1), upper=False).squeeze(1), theta]).numpy()
-        return found
-
-    found = least_squares(misfit, np.array([one.mean / one.prior_sd for one in start]), max_nfev=EVALUATIONS)
-    spread = np.sqrt(np.diag(np.linalg.inv(found.jac.T @ found.jac)))
-    best = torch.from_numpy(found.x) * sds
-    made = [
-        Estimate(one.name, value, float(size) * one.prior_sd, one.prior_sd)
-        for one, value, size in zip(start, best.tolist(), spread, strict=True)
-    ]
-    return Refitted(tuple(made), twin(best), bool(found.success))
-
-
-def _whitening(fitted: Model) -> Float[Tensor, "n n"]:
-    """Return the Cholesky factor of the covariance of all but the coefficients: level, groups and noise."""
-    components = fitted.fitted.components
-    level = fitted.lines[:, :1]
-    V = level @ level.mT + torch.einsum("c,cij->ij", fitted.fitted.variances, components.shapes)
-    found: Tensor = torch.linalg.cholesky(V)
-    return found
-
-
-def _difference(problem: Problem, mean: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
-    y = problem.pairs.observed
-    if mean.shape != y.shape or not bool(mean.isfinite().all()):
-        raise BadInput(f"a twin's refit predicted {tuple(mean.shape)} values, finite or not; expected {len(y)} finite ones")
-    return difference(problem.scale, y, mean)
 
 
 def _evidence(problem: Problem, groups: Sequence[Group], names: Sequence[str]) -> float:

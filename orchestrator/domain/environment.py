@@ -26,6 +26,8 @@ class EnvironmentChannel(Frozen):
     """Where the goals of a campaign hold."""
     every: float
     """Lab seconds from reading to reading."""
+    brought: bool = False
+    """Whether a step of the run brings it, as a call that returns it or a person does: then it is never asked for by itself."""
 
 
 class Sample(Frozen):
@@ -55,7 +57,8 @@ class RunEnvironment(Frozen):
     samples: int
     """How many readings there were."""
     coverage: float
-    """Share of the run, from 0 to 1, for which there was a reading no older than twice the declared interval."""
+    """Share of the run, from 0 to 1, for which there was a reading no older than twice the declared interval; what a step brings counts for
+    all of the run."""
     lag: float | None
     """The most by which the newest reading was behind, in lab seconds: the longest time without a new one; None without any."""
     message: str | None = None
@@ -87,11 +90,11 @@ def over_run(channel: EnvironmentChannel, samples: Sequence[Sample], begin: floa
         samples=len(values),
         coverage=min(1.0, covered / (end - begin)) if end > begin else float(bool(values)),
         lag=max(moments[0] - begin, *gaps) if moments else None,
-        message=_message([one for one in inside if one.value is None], len(inside)),
+        message=_message([one for one in inside if one.value is None], len(inside), brought=channel.brought),
     )
 
 
-def _message(failed: Sequence[Sample], asked: int) -> str | None:
+def _message(failed: Sequence[Sample], asked: int, *, brought: bool) -> str | None:
     if not asked:
-        return "it was never read"
+        return "no step brought it" if brought else "it was never read"
     return f"{len(failed)} of {asked} times it could not be read, at last: {failed[-1].reason}" if failed else None

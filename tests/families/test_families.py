@@ -1,6 +1,7 @@
 """Simulated families: batched physics, seeds, noise, randomisation, the mechanistic mean."""
 
 from collections import Counter
+from statistics import fmean
 
 import numpy as np
 import pytest
@@ -121,7 +122,7 @@ def test_repeated_measurements_of_alloys_scatter_as_said() -> None:
 def test_kin_alloys_are_about_one_property_and_others_are_not() -> None:
     def tungsten(kin: bool) -> list[float]:
         found = [rows for name, rows in alloy_tasks(12, 20, 5, kin=kin) if "W" in alloy_elements(name)]
-        return [np.mean([row.values["property"] for row in rows if row.configuration["alloy.W"] == 1.0]) for rows in found]
+        return [fmean(row.values["property"] for row in rows if row.configuration["alloy.W"] == 1.0) for rows in found]
 
     assert np.std(tungsten(True)) < 2 * NOISE < np.std(tungsten(False))
 

@@ -80,6 +80,8 @@ def test_a_logger_that_comes_back_within_a_run_is_read_again(bench: Bench) -> No
     found = rh(bench.await_end(wanted["run_key"]))
     assert found["samples"] > 10
     assert 50.0 < found["lag"] < 180.0
+    assert bench.world.state()["logger"]["armed"] > 1  # its link was opened anew
+    assert bench.world.state()["oven"]["armed"] == 1
     assert "times it could not be read, at last: link room (" in found["message"]
 
 
@@ -128,9 +130,9 @@ def test_a_host_does_not_start_with_an_environment_that_cannot_be_read(tmp_path:
 def begun(path: Path) -> Journal:
     """Return a journal with a run that began at lab second 100, beside which humidity is recorded."""
     journal = Journal(path)
+    journal.declare([RH])
     journal.commit(Transition("k", RunStatus.DISPATCHED, request=a_request()))
     journal.commit(Transition("k", RunStatus.RUNNING, lab=100.0))
-    journal.watch([RH])
     return journal
 
 
@@ -139,7 +141,7 @@ def test_samples_outlive_the_journals_owner_and_are_forgotten_once_they_are_stor
     journal.add_sample("rh", Sample(lab=100.0, value=40.0))
     journal.close()
     journal = Journal(tmp_path / "j")
-    journal.watch([RH.evolve(reference=50.0)])  # what was declared when the run began stays
+    journal.declare([RH.evolve(reference=50.0)])  # what was declared when the run began stays
     journal.add_sample("rh", Sample(lab=110.0, value=42.0))
     journal.commit(Transition("k", RunStatus.COMPLETED, lab=120.0))
     journal.add_sample("rh", Sample(lab=115.0, value=99.0))  # too late: a run that has ended changes no more

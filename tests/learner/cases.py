@@ -9,7 +9,7 @@ from models.inputs.encoding import Encoding
 from models.inputs.features import Features
 from models.networks import deep_kernel, maml
 from models.networks.training import TrainingPlan
-from models.source_basis.guarded import DefaultLearner, restore_default
+from models.source_basis.guarded import BelievingLearner, DefaultLearner, restore_default
 from models.source_basis.learner import SourceBasisLearner, restore_source_basis
 from models.tasks import Family, Prior, TaskData
 from orchestrator.domain.parameters import ContinuousParameter
@@ -18,6 +18,7 @@ from orchestrator.domain.space import SearchSpace
 PLAN: Final = TrainingPlan(steps=20, more=5, episodes=4, every=10)
 LEARNERS: Final[Mapping[str, tuple[Any, Callable[[Mapping[str, Any], Family], Prior]]]] = {
     "default": (DefaultLearner(), restore_default),
+    "default-beliefs": (BelievingLearner(), restore_default),
     "source-basis": (SourceBasisLearner(), restore_source_basis),
     "deep-kernel": (deep_kernel.DeepKernel(PLAN), deep_kernel.restore_deep_kernel),
     "anil": (maml.Anil(PLAN, members=2), maml.restore_gradient_prior),

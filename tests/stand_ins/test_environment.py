@@ -62,7 +62,8 @@ def declared(folder: Path, *tables: str) -> tuple[EnvironmentChannel, ...]:
 def test_a_channel_has_the_unit_of_its_instrument_and_is_read_every_thirty_seconds(tmp_path: Path) -> None:
     (rh, bath) = declared(tmp_path, RH, '[environment.bath]\nchannel = "bath.temperature"\nreference = "295.15 K"\nevery = "2 min"\n')
     assert rh == EnvironmentChannel(name="rh", channel="logger.rh", unit="%", reference=40.0, every=30.0)
-    assert (bath.unit, bath.reference, bath.every) == ("degC", pytest.approx(22.0), 120.0)
+    assert (bath.unit, bath.every) == ("degC", 120.0)
+    assert bath.reference == pytest.approx(22.0)
     assert declared(tmp_path) == ()
 
 
@@ -92,10 +93,10 @@ def test_what_is_no_table_of_the_environment_is_refused_with_its_place(table: st
         declared(tmp_path, table)
 
 
-def test_what_a_call_returns_cannot_be_read_at_any_time(tmp_path: Path) -> None:
+def test_what_a_call_returns_is_brought_and_never_asked_for(tmp_path: Path) -> None:
     call = '[instruments.f]\ndriver = "python"\n[instruments.f.calls.go]\nfunction = "math:sqrt"\nreturns = { y = "g" }\n'
-    with pytest.raises(BadInput, match=re.escape("[environment] rh: f.y is what a call returns, or a person")):
-        declared(tmp_path, call, '[environment.rh]\nchannel = "f.y"\nreference = "1 g"\n')
+    (found,) = declared(tmp_path, call, '[environment.rh]\nchannel = "f.y"\nreference = "1 g"\n')
+    assert found.brought
 
 
 def test_a_parameter_is_no_environment(tmp_path: Path) -> None:
@@ -166,7 +167,7 @@ def with_logger(folder: Path) -> Path:
 
 def test_check_tells_what_is_recorded(tmp_path: Path) -> None:
     (told,) = described(load_plan(with_logger(tmp_path)))["environment"]
-    assert told == {"name": "rh", "channel": "logger.rh", "unit": "%", "reference": 40.0, "every": 5.0}
+    assert told == {"name": "rh", "channel": "logger.rh", "unit": "%", "reference": 40.0, "every": 5.0, "brought": False}
 
 
 @pytest.fixture

@@ -8,11 +8,16 @@ from torch import Tensor
 
 from models.twin.groups import Group
 from models.twin.model import Problem, model
-from models.twin.terms import STRONG, estimates, ranking, refitted, taken_up
+from models.twin.refitting import refitted
+from models.twin.terms import STRONG, estimates, ranking, taken_up
 from orchestrator.errors import BadInput
 from tests.twin.making import NOISE, pairs
 
 HUMIDITY = Group("humidity", channel=0)
+
+
+def vector(moved: dict[str, float]) -> Tensor:
+    return torch.tensor(list(moved.values()), dtype=torch.float64)
 
 
 def test_the_missing_term_is_ranked_first_and_taken_up() -> None:
@@ -44,15 +49,19 @@ def test_a_discrepancy_that_looks_like_a_constant_keeps_it_from_being_called_cal
     assert estimates(model(problem, (Group("controls"),)))[0].sd > alone
 
 
-def test_a_refit_of_a_linear_twin_is_the_closed_form() -> None:
+def test_a_refit_of_a_linear_twin_is_the_closed_form_without_a_level() -> None:
     problem = Problem.of(pairs(effect=1.0), "additive")
     one, conditions = taken_up(problem, ()), problem.pairs.conditions
     columns = torch.cat([conditions.sensitivities, conditions.terms[:, :1]], dim=1)
-    found = refitted(one, lambda theta: conditions.mean + columns @ theta)
+    found = refitted([one], lambda moved: [conditions.mean + columns @ vector(moved)])
     assert found.converged
-    for mine, linear in zip(found.estimates, estimates(one), strict=True):
-        assert mine.mean == pytest.approx(linear.mean, abs=1e-5)
-        assert mine.sd == pytest.approx(linear.sd, rel=1e-4)
+    sds = torch.tensor([each.prior_sd for each in found.estimates], dtype=torch.float64)
+    lines, V = columns * sds, torch.einsum("c,cij->ij", one.fitted.variances, one.fitted.components.shapes)
+    precision = torch.eye(len(sds), dtype=torch.float64) + lines.mT @ torch.linalg.solve(V, lines)
+    mean = torch.linalg.solve(precision, lines.mT @ torch.linalg.solve(V, problem.residual))
+    sd = torch.linalg.inv(precision).diagonal().sqrt()
+    assert [each.mean for each in found.estimates] == pytest.approx((mean * sds).tolist(), abs=1e-5)
+    assert [each.sd for each in found.estimates] == pytest.approx((sd * sds).tolist(), rel=1e-4)
 
 
 def test_a_refit_follows_a_twin_that_is_not_linear() -> None:
@@ -65,14 +74,14 @@ def test_a_refit_follows_a_twin_that_is_not_linear() -> None:
     noise = base.observed - base.conditions.mean
     measured = replace(base, observed=twin(torch.tensor([1.2, 0.0], dtype=torch.float64)) + 0.2 * noise)
     one = model(Problem.of(measured, "additive"))
-    linear, found = estimates(one)[0], refitted(one, twin)
+    linear, found = estimates(one)[0], refitted([one], lambda moved: [twin(vector(moved))])
     assert abs(found.estimates[0].mean - 1.2) < 0.1 < abs(linear.mean - 1.2)
-    assert float((found.mean - measured.observed).std()) < 0.3 * NOISE
+    assert float((twin(vector({one.name: one.mean for one in found.estimates})) - measured.observed).std()) < 0.3 * NOISE
 
 
 def test_a_refit_says_what_is_wrong_with_a_twin() -> None:
     one = model(Problem.of(pairs(), "multiplicative"))
     with pytest.raises(BadInput, match=r"predicted \(1,\) values, finite or not; expected 48 finite ones"):
-        refitted(one, lambda _: torch.ones(1, dtype=torch.float64))
+        refitted([one], lambda _: [torch.ones(1, dtype=torch.float64)])
     with pytest.raises(BadInput, match="the twin's prediction in row 0 is -1; expected a positive one"):
-        refitted(one, lambda _: -torch.ones(48, dtype=torch.float64))
+        refitted([one], lambda _: [-torch.ones(48, dtype=torch.float64)])

@@ -1,7 +1,10 @@
 """A twin is a declared thing: what it says of itself is checked, and what it predicts is held against that."""
 
 import math
+import re
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -111,3 +114,16 @@ def test_every_twin_that_comes_with_athanor_predicts_something_at_its_centre() -
         (found,) = one.predict([Situation(middle[one.name.partition("-")[0]], one.values, one.reference)])
         assert isinstance(found, dict)
         assert one.predict([]) == ()
+
+
+def test_the_pages_own_twin_is_one() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "twins.md").read_text()
+    (code,) = re.findall(r"^```python\n(.*?)^```", page, flags=re.DOTALL | re.MULTILINE)
+    names: dict[str, Any] = {}
+    exec(compile(code, "twins.md", "exec", dont_inherit=True), names)
+    film = names["FILM"]
+    assert isinstance(film, Twin)
+    warm, hot = (Situation({"temperature": degc, "speed": 400.0}, film.values, film.reference) for degc in (60.0, 90.0))
+    found, failed = film.predict([warm, hot])
+    assert found == pytest.approx({"thickness": 210.0})
+    assert failed == "boiled"

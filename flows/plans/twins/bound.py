@@ -6,9 +6,11 @@ from functools import cached_property
 
 from flows.plans.twins.finding import FoundTwin, find_twin
 from flows.plans.twins.overriding import with_constants
+from instruments.bench.environment import environment_channels
 from instruments.bench.expression_names import units_of, values_at
 from instruments.bench.file import BenchFile
 from instruments.bench.twin_spec import Input, TwinSpec
+from orchestrator.domain.environment import EnvironmentChannel, RunEnvironment
 from orchestrator.domain.objective import Measured
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
@@ -31,8 +33,8 @@ class BoundTwin:
     """What the campaign measures -> the twin's output."""
     measured_units: Mapping[str, str]
     """Unit of each of `outputs`, in the campaign."""
-    surroundings: Mapping[str, str]
-    """Surrounding of the twin -> NAME of the bench's `[environment.NAME]`."""
+    surroundings: Mapping[str, EnvironmentChannel]
+    """Surrounding of the twin -> what the bench records of it; what it does not record stands at the twin's reference."""
     bench: BenchFile
     space: SearchSpace
 
@@ -55,6 +57,16 @@ class BoundTwin:
         known = {**self.twin.reference, **(environment or {})}
         return Situation(controls, self.twin.values, {name: known[name] for name in self.twin.reference})
 
+    def environment_of(self, recorded: Iterable[RunEnvironment]) -> dict[str, float]:
+        """Return what was recorded with a run, by the twin's names in its units; what was never read is left out."""
+        found = {one.name: one for one in recorded if one.mean is not None}
+        units = {one.name: one.unit for one in self.twin.environment}
+        return {
+            name: convert(one.mean, one.unit, units[name])
+            for name, channel in self.surroundings.items()
+            if (one := found.get(channel.name)) is not None and one.mean is not None
+        }
+
     def scale(self, measured: str) -> tuple[float, float]:
         """Return factor and offset from the twin's output to the campaign's unit: value = factor * output + offset."""
         source, target = self.twin.outputs[self.outputs[measured]], self.measured_units[measured]
@@ -76,7 +88,9 @@ def bound_twin(bench: BenchFile, space: SearchSpace, measured: Iterable[Measured
         twin = with_constants(found.twin, spec.constants, what=f"twin {found.twin.label}")
         units = {one.name: one.unit for one in measured}
         inputs, outputs = _inputs(spec, twin, bench, space), _outputs(spec, twin, units)
-        return BoundTwin(found, twin, inputs, outputs, {name: units[name] for name in outputs}, _surroundings(spec, twin), bench, space)
+        return BoundTwin(
+            found, twin, inputs, outputs, {name: units[name] for name in outputs}, _surroundings(spec, twin, bench), bench, space
+        )
     except BadInput as error:
         raise BadInput(f"{bench.path}: [twin]: {error}") from error
 
@@ -131,9 +145,18 @@ def _outputs(spec: TwinSpec, twin: Twin, units: Mapping[str, str]) -> dict[str, 
     return found
 
 
-def _surroundings(spec: TwinSpec, twin: Twin) -> dict[str, str]:
+def _surroundings(spec: TwinSpec, twin: Twin, bench: BenchFile) -> dict[str, EnvironmentChannel]:
     _refuse_strangers(spec.environment, twin.reference, f"environment: twin {twin.label} knows no surrounding")
-    return {name: spec.environment.get(name, name) for name in twin.reference}
+    recorded = {one.name: one for one in environment_channels(bench)}
+    _refuse_strangers(spec.environment.values(), recorded, "environment: the bench records no")
+    units = {one.name: one.unit for one in twin.environment}
+    found = {name: recorded[own] for name in units if (own := spec.environment.get(name, name)) in recorded}
+    for name, channel in found.items():
+        if not same_dimension(channel.unit, units[name]):
+            raise BadInput(
+                f"environment.{name}: {channel.channel} is in {channel.unit or '1'}; expected a unit that converts to {units[name] or '1'}"
+            )
+    return found
 
 
 def _refuse_strangers(given: Iterable[str], legal: Mapping[str, object], what: str) -> None:

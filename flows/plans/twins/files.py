@@ -6,7 +6,7 @@ Old ones are kept; none is ever written over.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Final
@@ -15,9 +15,10 @@ from pydantic import Field, ValidationError
 
 from instruments.bench.twin_spec import ConstantKeys
 from orchestrator.domain.values import Frozen, explain
-from orchestrator.domain.written import Whole
+from orchestrator.domain.written import Number, Whole
 from orchestrator.errors import BadInput
 from orchestrator.textfile import parse_toml, read_text
+from simulators.twins.terms import Shape, Term
 
 FOLDER: Final = "twins"
 """Where revisions lie, beside the bench file."""
@@ -46,11 +47,28 @@ class Learned(Frozen):
     """What people should know of it."""
 
 
+class TermKeys(Frozen):
+    """A term that a twin has taken up; its strength stands among the constants."""
+
+    on: Annotated[str, Field(min_length=1)]
+    """An output or a control of the twin."""
+    shape: Shape
+    channel: str = ""
+    """NAME of `[environment.NAME]`, or `elapsed`; without one the term is constant."""
+    unit: str = ""
+    """Of the following numbers."""
+    reference: Number = 0.0
+    scale: Annotated[Number, Field(gt=0)] = 1.0
+    onset: Number = 0.0
+
+
 class RevisionFile(Frozen):
-    """A twin with some constants corrected."""
+    """A twin with some constants corrected, and perhaps terms that it lacked."""
 
     twin: RevisionHead
     """Number and base."""
+    terms: dict[str, TermKeys] = Field(default_factory=dict)
+    """What the twin lacked: its name is the one of its strength among the constants."""
     constants: dict[str, ConstantKeys] = Field(default_factory=dict)
     """Constant -> what is known of it now."""
     learned: Learned | None = None
@@ -136,7 +154,30 @@ def inside(name: str) -> str:
     return path.as_posix()
 
 
-def write_revision(folder: Path, name: str, *, base: str, constants: Mapping[str, tuple[float, str, float]], learned: Learned) -> str:
+def terms_of(revision: RevisionFile) -> tuple[Term, ...]:
+    """Return the terms that a revision has taken up.
+
+    Raises:
+        BadInput: A shape without its channel, or a name that is not the term's.
+    """
+    found = tuple(Term(**dict(keys)) for keys in revision.terms.values())
+    for name, one in zip(revision.terms, found, strict=True):
+        if one.name != name:
+            raise BadInput(
+                f"terms.{name} acts on {one.on} by a {one.shape} shape of {one.channel or 'nothing'}; expected the name {one.name}"
+            )
+    return found
+
+
+def write_revision(
+    folder: Path,
+    name: str,
+    *,
+    base: str,
+    constants: Mapping[str, tuple[float, str, float]],
+    learned: Learned,
+    terms: Sequence[Term] = (),
+) -> str:
     """Write the next revision of a twin; older ones stay.
 
     Args:
@@ -145,15 +186,20 @@ def write_revision(folder: Path, name: str, *, base: str, constants: Mapping[str
         base: The twin that it corrects, named as in the bench file.
         constants: Name -> value, its unit, and the standard deviation that is left of its prior.
         learned: From what.
+        terms: That it takes up; their strengths are among the constants.
 
     Returns:
         The file, as a bench file would name it.
     """
     place = folder / FOLDER
     place.mkdir(exist_ok=True)
-    numbers = [int(found[1]) for path in place.glob(f"{name}-r*.toml") if (found := _NUMBER.search(path.name))]
-    number = max(numbers, default=0) + 1
+    number = max((one for one, _ in revisions(folder, name)), default=0) + 1
     lines = ["[twin]", f"revision = {number}", f"base = {_text(base)}", ""]
+    for one in terms:
+        said = {"on": one.on, "shape": one.shape, "channel": one.channel, "unit": one.unit}
+        numbers = {"reference": one.reference, "scale": one.scale, "onset": one.onset}
+        lines += [f"[terms.{one.name}]", *(f"{key} = {_text(value)}" for key, value in said.items() if value)]
+        lines += [*(f"{key} = {float(value)!r}" for key, value in numbers.items()), ""]
     for constant, (value, unit, sd) in constants.items():
         lines += [f"[constants.{constant}]", f"value = {_text(f'{value!r} {unit}'.rstrip())}", f"sd = {sd!r}", ""]
     told = {"campaign": learned.campaign, "head": learned.head, "note": learned.note}
@@ -161,6 +207,12 @@ def write_revision(folder: Path, name: str, *, base: str, constants: Mapping[str
     with (place / f"{name}-r{number}.toml").open("x", encoding="utf-8") as file:
         file.write("\n".join(lines))
     return f"./{FOLDER}/{name}-r{number}.toml"
+
+
+def revisions(folder: Path, name: str) -> list[tuple[int, Path]]:
+    """Return number and file of each revision of a twin, the oldest first."""
+    found = ((_NUMBER.search(path.name), path) for path in (folder / FOLDER).glob(f"{name}-r*.toml"))
+    return sorted((int(one[1]), path) for one, path in found if one is not None)
 
 
 def _text(value: str) -> str:

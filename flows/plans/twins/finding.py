@@ -5,13 +5,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from flows.plans.twins.files import RecordedFile, RevisionFile, read_twin_file
+from flows.plans.twins.files import RecordedFile, RevisionFile, read_twin_file, terms_of
 from flows.plans.twins.overriding import with_constants
 from flows.plans.twins.recorded import recorded_twin
 from orchestrator.errors import BadInput
 from orchestrator.plugins import TWINS, Plugin, file_of, find_in_module, find_plugin, installed, is_file
 from simulators.twins.built_in import BUILT_IN
 from simulators.twins.declaration import Twin
+from simulators.twins.terms import with_terms
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def _from_file(name: str, folder: Path, above: tuple[str, ...]) -> FoundTwin:
         case RevisionFile() as revision:
             base = _find(revision.twin.base, folder, (*above, name))
             version = f"{base.twin.version.partition('-r')[0]}-r{revision.twin.revision}"
-            twin = with_constants(base.twin, revision.constants, what=file.what)
+            twin = with_constants(with_terms(base.twin, terms_of(revision)), revision.constants, what=file.what)
             return FoundTwin(replace(twin, version=version), {**base.files, **file.texts})
         case RecordedFile() as table:
             return FoundTwin(recorded_twin(table, folder, what=file.what), file.texts)

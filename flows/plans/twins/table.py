@@ -83,6 +83,20 @@ def twin_table(
     return table
 
 
+def predicted(
+    bound: BoundTwin, configurations: Sequence[Configuration], environments: Sequence[Mapping[str, float]] | None = None
+) -> Array:
+    """Return what a twin says of the measured quantities, n x m in the campaign's units; NaN where nothing can be measured.
+
+    Args:
+        bound: The twin.
+        configurations: The rows.
+        environments: As for `twin_table`.
+    """
+    around = [{} for _ in configurations] if environments is None else environments
+    return _values(bound, bound.twin.predict([bound.situation(row, one) for row, one in zip(configurations, around, strict=True)]))
+
+
 def _sha256(bound: BoundTwin, situations: Sequence[Situation]) -> str:
     twin = bound.twin
     return digest(
