@@ -193,11 +193,12 @@ class Made:
         return Pairs(conditions, one.observed, one.samples, one.repeats)
 
 
-def make(seed: int, *, effects: tuple[float, float], own: bool = True, readings: int = 1, apart: int = 0) -> Made:
-    """Carry out a seed's runs; `apart` keeps the seeds of one purpose from those of another."""
+def make(seed: int, *, effects: tuple[float, float], own: bool = True, readings: int = 1, exact: bool = False, apart: int = 0) -> Made:
+    """Carry out a seed's runs; `apart` keeps the seeds of one purpose from those of another; `exact`: no constant is off."""
     generator = torch.Generator().manual_seed(1_000_000 * apart + seed)
     plant = PLANTS[seed % len(PLANTS)]
     off = torch.randn(2, generator=generator, dtype=torch.float64) * torch.tensor(plant.sds, dtype=torch.float64)
+    off = 0.0 * off if exact else off
     world = World(plant, off, strength(plant, effects[0], generator), effects[1])
     what = torch.cat([torch.arange(DISTINCT), torch.randperm(DISTINCT, generator=generator)[:REPEATED]])
     what = what[torch.randperm(RUNS, generator=generator)]

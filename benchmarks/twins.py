@@ -6,6 +6,7 @@ variance, where each sample is read twice. Kinds of rows:
     one, two   one or two factors planted at one noise standard deviation per standard deviation: what is named, and the error
                of fresh predictions, with the missing term among the candidates and without
     none       nothing planted: how often anything is named
+    exact      nor are constants off
     power      one factor at 0.5, 1 and 2
     shares     how the variance splits
     drift      charts on streams that shift, or do not
@@ -48,14 +49,14 @@ WATCHED: Final = 60
 WITHIN: Final = 15
 RAMP: Final = 2.0
 """Standard deviations reached by run `WATCHED`."""
-DESIGNED: Final = {"one": 1, "two": 2, "none": 3, "power": 4, "shares": 5, "fresh": 6, "drift": 7}
+DESIGNED: Final = {"one": 1, "two": 2, "none": 3, "power": 4, "shares": 5, "fresh": 6, "drift": 7, "exact": 8}
 """Keeps the seeds of the kinds apart."""
 Row = dict[str, Any]
 
 
 def named_row(kind: str, seed: int, effects: tuple[float, float]) -> tuple[Row, Made, Problem, Factors]:
     """Carry out, and name."""
-    made = make(seed, effects=effects, apart=DESIGNED[kind])
+    made = make(seed, effects=effects, exact=kind == "exact", apart=DESIGNED[kind])
     problem, _ = on_scale(made.pairs)
     found = find(problem, seed=seed)
     together = [list(one.together) for one in found.named]
@@ -154,11 +155,14 @@ def naming_table(rows: Sequence[Mapping[str, Any]]) -> str:
     cases = dict.fromkeys((row["kind"], tuple(row["effects"])) for row in rows if "named" in row)
     for kind, effects in cases:
         mine = [row for row in rows if row["kind"] == kind and tuple(row["effects"]) == effects]
-        right = sum(all(found_right(row, one) for one in planted(row)) for row in mine) if kind != "none" else "-"
-        alone = sum(all([one] in row["named"] for one in planted(row)) for row in mine) if kind != "none" else "-"
+        right = sum(all(found_right(row, one) for one in planted(row)) for row in mine) if any(effects) else "-"
+        alone = sum(all([one] in row["named"] for one in planted(row)) for row in mine) if any(effects) else "-"
         wrong, controls = sum(bool(named_wrongly(row)) for row in mine), sum([CONTROLS] in row["named"] for row in mine)
         anything = sum(bool(row["named"]) for row in mine)
-        lines.append(f"| {' and '.join(map(str, effects))} sd | {right} of {len(mine)} | {alone} | {wrong} | {controls} | {anything} |")
+        exact = ", constants exact" if kind == "exact" else ""
+        lines.append(
+            f"| {' and '.join(map(str, effects))} sd{exact} | {right} of {len(mine)} | {alone} | {wrong} | {controls} | {anything} |"
+        )
     return "\n".join(lines)
 
 
@@ -211,7 +215,7 @@ def drift_table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def run(kind: str, seed: int) -> list[Row]:
     """Compute a kind's rows of a seed."""
-    if kind == "none":
+    if kind in ("none", "exact"):
         return [named_row(kind, NULLS * seed + number, (0.0, 0.0))[0] for number in range(NULLS)]
     if kind == "power":
         return [named_row(kind, seed, (effect, 0.0))[0] for effect in POWERS]

@@ -26,8 +26,9 @@ class Finding:
 
     factor: str
     p_value: float
-    """Family-wise over all factors."""
+    """Family-wise over the factors that were left at the step at which it entered, or at the last."""
     named: bool
+    """Whether it, or what it cannot be told from, is beyond chance and adds evidence enough."""
     together: tuple[str, ...]
     """What it cannot be told from, itself among them; empty where it is not named."""
     share: Share | None
