@@ -79,7 +79,16 @@ class FunctionSpec(Frozen):
 class InstrumentSpec(Frozen):
     """One instrument: on a link, or a person or a program that needs none."""
 
-    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": [key]} for key in ("link", "calls", "object")]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"required": ["link"]},
+                {"required": ["calls"]},
+                {"required": ["object"]},
+                {"properties": {"driver": {"pattern": r"\.py:"}}},  # whether a plug-in needs a link, only itself can say
+            ]
+        }
+    )
 
     driver: str
     """The driver's name; `reference/drivers` lists them. Or a plug-in: a name of an installed package, or `./FILE.py:CLASS`."""
