@@ -64,6 +64,33 @@ def explain(
 
 
 @twin_app.command()
+def drift(
+    campaign: CampaignArgument = None,
+    lab: LabOption = None,
+    of: Annotated[list[str] | None, typer.Option("--of", help="A quantity; may be repeated. Else all that the twin predicts.")] = None,
+    learn: Annotated[
+        int | None, typer.Option("--learn", min=1, help="Learn from so many runs and watch the rest; else from half of them.")
+    ] = None,
+    every: Annotated[float, typer.Option("--false-alarm-every", help="Runs between two false alarms, on average.")] = 500.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Say since when the laboratory differs from the twin in another way than before: CUSUM charts of all runs but the first."""
+    from flows.studies.twins.operations import watch
+
+    found, all_of = watch(the_lab(lab), campaign, of or (), learn=learn, every=every)
+    if as_json:
+        shown = [{"measured": one.measured, "learned": one.learned, "runs": one.numbers, "residuals": one.residuals} for one in all_of]
+        alarms = [[{"run": at, "since": since} for at, since in one.alarms] for one in all_of]
+        emit({**_head(found), "quantities": [{**one, "alarms": own} for one, own in zip(shown, alarms, strict=True)]})
+        return
+    _print_head(found)
+    for one in all_of:
+        watched = f"{one.measured}: learned from {one.learned} runs, watched {len(one.numbers)}"
+        told = [f"alarm at the run of proposal {at}, probably since that of {since}" for at, since in one.alarms]
+        console.print(f"{watched}; {', '.join(told) or 'no alarm'} (one false alarm in {every:g} runs)")
+
+
+@twin_app.command()
 def recalibrate(
     by: ByOption,
     campaign: CampaignArgument = None,

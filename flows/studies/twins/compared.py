@@ -80,10 +80,10 @@ class Compared:
         """Return what `models.twin` is told of some rows; terms that change nothing of a quantity are left out."""
         place, (names, X) = self.table.measured.index(measured), self.controls
         slopes = np.nan_to_num(self.table.sensitivities[which, place])
-        own = [one.name for one in self.terms]
+        own, calibratable = [one.name for one in self.terms], [one.name for one in self.plain.twin.calibratable]
         sds = dict(zip(self.table.constants, self.table.prior_sds.tolist(), strict=True))
         moves = [name for number, name in enumerate(self.table.constants) if bool((slopes[:, number] != 0.0).any())]
-        constants, offered = [one for one in moves if one not in own], [one for one in moves if one in own]
+        constants, offered = ([one for one in moves if one in some] for some in (calibratable, own))
         columns = Columns(
             names,
             tuple(Channel(one.name, one.unit) for one in self.channels),
@@ -102,18 +102,23 @@ class Compared:
             found[:, len(constants) :],
         )
 
+    def without_time(self) -> "Compared":
+        """Return the same without time as a factor: what would explain a drift by itself."""
+        lasting = tuple(one for one in self.terms if one.channel != ELAPSED)
+        return replace(self, terms=lasting, channels=tuple(one for one in self.channels if one.name != ELAPSED))
+
     def told(self, measured: str) -> list[int]:
         """Return the rows in which a quantity was measured and is predicted."""
         place = self.table.measured.index(measured)
         return [number for number, row in enumerate(self.rows) if row.values.get(measured) and np.isfinite(self.table.mean[number, place])]
 
-    def pairs(self, measured: str) -> Pairs:
-        """Return readings beside predictions, one for each accepted replicate.
+    def pairs(self, measured: str, first: int | None = None) -> Pairs:
+        """Return readings beside predictions, one for each accepted replicate, of the first so many runs or of all.
 
         Raises:
             BadInput: Too few, or all differ by the same.
         """
-        readings = [(row, value) for row in self.told(measured) for value in self.rows[row].values[measured]]
+        readings = [(row, value) for row in self.told(measured)[:first] for value in self.rows[row].values[measured]]
         which = [row for row, _ in readings]
         try:
             return Pairs(

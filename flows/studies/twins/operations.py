@@ -16,6 +16,7 @@ from flows.plans.twins.files import FOLDER, Learned, RevisionFile, read_twin_fil
 from flows.plans.twins.table import predicted
 from flows.review.by_hand import editor_of, proposal_by_hand
 from flows.studies.twins.compared import KEPT, Compared, compared
+from flows.studies.twins.drifting import Watched, drift
 from flows.studies.twins.explained import Explained, explained, quantities
 from flows.studies.twins.recalibrated import Recalibrated, recalibrated, write
 from flows.studies.twins.verification import CANDIDATES, Verified, telling, verified
@@ -54,6 +55,19 @@ def explain(lab: Lab, campaign: str | None, wanted: Sequence[str], *, twin: str 
     use_threads(1)  # the same figures on every machine
     found = compare(lab, campaign, twin=twin)
     return found, tuple(explained(found, one) for one in quantities(found, wanted))
+
+
+def watch(
+    lab: Lab, campaign: str | None, wanted: Sequence[str], *, learn: int | None, every: float
+) -> tuple[Compared, tuple[Watched, ...]]:
+    """Say since when they differ in another way than before.
+
+    Raises:
+        BadInput: As `compare`; or too few runs to learn from, or none to watch.
+    """
+    use_threads(1)
+    found = compare(lab, campaign)
+    return found, tuple(drift(found, one, learn=learn, every=every) for one in quantities(found, wanted))
 
 
 @dataclass(frozen=True)
