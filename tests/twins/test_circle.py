@@ -4,12 +4,14 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from flows.plans.lab import Lab, find_lab
+from flows.studies.twins.drifting import drift
 from flows.studies.twins.operations import compare, explain, history_of, recalibrate, verify
 from orchestrator.errors import BadInput
 
@@ -86,6 +88,21 @@ def test_a_revision_is_written_and_never_over_another_one(folder: Path, lab: Lab
     again = document(folder, "twin", "compare", "--twin", first.name)
     errors = {one["measured"]: one["error"] for one in again["quantities"]}
     assert errors == pytest.approx(first.made.after, rel=1e-6)
+
+
+def test_a_shift_of_what_is_measured_raises_an_alarm_and_no_shift_none(lab: Lab) -> None:
+    found = compare(lab, None)
+    before, last = 16, len(found.rows) - 6
+    assert drift(found, "grain", learn=before, every=500.0).alarms == ()
+    rows = [
+        replace(row, values={**row.values, "grain": tuple(0.4 * one for one in row.values["grain"])}) if place >= last else row
+        for place, row in enumerate(found.rows)
+    ]
+    shifted = drift(replace(found, rows=tuple(rows)), "grain", learn=before, every=500.0)
+    assert shifted.alarms
+    assert all(at >= found.rows[last].number for at, _ in shifted.alarms)
+    with pytest.raises(BadInput, match="to learn from; expected some more to watch"):
+        drift(found, "grain", learn=99, every=500.0)
 
 
 def test_a_campaign_that_has_ended_takes_no_experiments_that_verify(lab: Lab) -> None:
