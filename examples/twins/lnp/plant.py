@@ -15,7 +15,7 @@ DIARY = Diary(Path("truth.jsonl"), seed=12)
 REALITY = Lipid(pka=6.5, peg_area=6.6e-18, efficiency=75.0, half_charge=1.2)
 AFFINITY = 0.15
 """L/g, of protein to the surface."""
-SHIELDED = 1.5
+SHIELDED = 2.5
 """mol % of PEG-lipid that leaves 1/e of the sites free."""
 HINDRANCE = 2.5
 """Of uptake: exp(-HINDRANCE adsorbed)."""
