@@ -13,7 +13,7 @@ WORKERS ?= 3
 export PREFECT_HOME ?= $(CURDIR)/$(VENV)/prefect-home
 export DO_NOT_TRACK = 1
 
-.PHONY: demo demo-lnp test test-long test-fast lint bench bench-meta bench-peers interop crate foreign soak docs pages lock clean
+.PHONY: demo demo-lnp test test-long test-fast lint bench bench-meta bench-peers bench-cold-peers interop crate foreign soak docs pages lock clean
 
 demo: $(VENV)/.installed
 	@rm -rf $(DEMO)
@@ -70,6 +70,10 @@ interop: $(VENV)/.installed $(INTEROP)/.installed
 bench-peers: $(VENV)/.installed $(PEERS)/.installed
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.peers.cases $(PEERS)/cases.json
 	@OMP_NUM_THREADS=1 $(PEERS)/bin/python -W ignore -m benchmarks.peers.reference $(PEERS)/cases.json benchmarks/results/peers.json
+
+bench-cold-peers: $(VENV)/.installed $(PEERS)/.installed
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.peers.cases $(PEERS)/cold.json --cold --first 1000 --seeds 10
+	@OMP_NUM_THREADS=1 $(PEERS)/bin/python -W ignore -m benchmarks.peers.reference $(PEERS)/cold.json benchmarks/results/cold_peers.json
 
 # learn2learn ships C sources of an older Python: Cython translates them anew where build_ext is named. torch asks for
 # a newer setuptools than learn2learn can be built with, so that the older one comes last.

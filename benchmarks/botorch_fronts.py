@@ -1,6 +1,11 @@
-"""What BoTorch's own classes do with several targets: qLogNEHVI for two, qLogNParEGO for more, over SingleTaskGP."""
+"""What BoTorch's own classes do with several targets: qLogNEHVI for two, qLogNParEGO for more, over SingleTaskGP.
 
-from collections.abc import Sequence
+Models are fitted by BoTorch's optimiser from its start to its end; only the loss is written out here, since gpytorch's layers around
+it take three quarters of the time. It is the same number (`tests/benchmarking/test_pareto.py`).
+"""
+
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,7 +18,7 @@ from botorch.models import ModelListGP, SingleTaskGP
 from botorch.models.transforms import Normalize, Standardize
 from botorch.optim import optimize_acqf
 from botorch.sampling.normal import SobolQMCNormalSampler
-from gpytorch.mlls import SumMarginalLogLikelihood
+from gpytorch.mlls import ExactMarginalLogLikelihood
 from typing_extensions import override
 
 from benchmarks.plain_botorch import PlainBotorch
@@ -31,6 +36,31 @@ RESTARTS, RAW = 10, 256
 def without_compiler() -> None:
     """Keep BoTorch from compiling its C++ kernel: its Python gives the same values."""
     logei._load_attempted = True  # noqa: SLF001 - botorch offers no switch
+
+
+def fit(model: SingleTaskGP) -> None:
+    """Fit a model by its marginal likelihood and BoTorch's priors."""
+    likelihood = ExactMarginalLogLikelihood(model.likelihood, model).train()
+    fit_gpytorch_mll(likelihood, closure=loss_of(likelihood))
+
+
+def loss_of(likelihood: ExactMarginalLogLikelihood) -> Callable[[], tuple[torch.Tensor, Sequence[torch.Tensor]]]:
+    """Return what computes the negative log posterior of hyperparameters over the number of points, and its slopes."""
+    model, varied = likelihood.model, [one for one in likelihood.parameters() if one.requires_grad]
+    scales, level, noise = model.covar_module.raw_lengthscale, model.mean_module.raw_constant, model.likelihood.noise_covar.raw_noise
+    priors = ((model.covar_module.lengthscale_prior, scales), (model.likelihood.noise_covar.noise_prior, noise))
+    X, Y = model.transform_inputs(model.train_inputs[0]).detach(), model.train_targets
+    squared, eye = (X.unsqueeze(1) - X).square(), torch.eye(len(X), dtype=X.dtype)
+
+    def loss() -> tuple[torch.Tensor, Sequence[torch.Tensor]]:
+        with torch.enable_grad():
+            root = torch.linalg.cholesky(torch.exp(-0.5 * (squared / scales.square()).sum(dim=-1)) + noise * eye)
+            left = torch.linalg.solve_triangular(root, (Y - level).unsqueeze(-1), upper=False)
+            fits = -0.5 * left.square().sum() - root.diagonal().log().sum() - 0.5 * len(Y) * math.log(2.0 * math.pi)
+            found = -(fits + sum(prior.log_prob(value).sum() for prior, value in priors)) / len(Y)
+            return found.detach(), torch.autograd.grad(found, varied)
+
+    return loss
 
 
 @dataclass(frozen=True)
@@ -72,8 +102,9 @@ class BotorchFront(Policy):
             SingleTaskGP(X, Y[:, [index]], input_transform=Normalize(X.shape[-1], bounds=self._bounds), outcome_transform=Standardize(1))
             for index in range(Y.shape[-1])
         ]
+        for one in models:
+            fit(one)
         model = ModelListGP(*models)
-        fit_gpytorch_mll(SumMarginalLogLikelihood(model.likelihood, model))
         sampler = SobolQMCNormalSampler(torch.Size([SAMPLES]), seed=seed)
         if len(targets) > 2:
             return qLogNParEGO(model, X, sampler=sampler, prune_baseline=True)

@@ -26,6 +26,8 @@ LOADING_SECONDS: Final = 10.0
 """Wall seconds that an import may take: a large vendor library needs some, a lost licence server would take for ever."""
 _FILE: Final = re.compile(r"\./(?P<path>[^:]+\.py):(?P<thing>[A-Za-z_]\w*)")
 """`./pump.py:Pump`: a class in a file beside the file that names it."""
+_MODULE: Final = re.compile(r"(?P<module>[A-Za-z_]\w*(\.[A-Za-z_]\w*)*):(?P<thing>[A-Za-z_]\w*)")
+"""`lipids.twin:TWIN`: a thing in a module beside the file that names it, or in one that Python can import."""
 _MACHINERY: Final = ("<frozen ", "/importlib/", "/concurrent/futures/")
 """Where Python itself imports."""
 _OURS: Final = tuple(str(Path(__file__).parents[1] / name) for name in ("orchestrator", "instruments", "simulators"))
@@ -44,9 +46,10 @@ DRIVERS: Final = Group("athanor.drivers", "driver")
 DEVICES: Final = Group("athanor.devices", "simulated device")
 REDUCTIONS: Final = Group("athanor.reductions", "reduction")
 CHEMISTRIES: Final = Group("athanor.chemistries", "family of chemistries")
+TWINS: Final = Group("athanor.twins", "twin")
 FUNCTIONS: Final = Group("", "function")
 """What calls of a bench file name; no entry points."""
-GROUPS: Final = (DRIVERS, DEVICES, REDUCTIONS, CHEMISTRIES, FUNCTIONS)
+GROUPS: Final = (DRIVERS, DEVICES, REDUCTIONS, CHEMISTRIES, TWINS, FUNCTIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,31 @@ def find_plugin(group: Group, name: str, folder: Path, *, seconds: float = LOADI
         raise BadInput(f"{what} is offered by {' and '.join(packages)}; expected one of them: uninstall the others")
     place = f"{_package(found[0])}, {found[0].value}"
     return _await(what, (group.name, name), partial(_load_entry, group, name, found[0]), place, seconds)
+
+
+def find_in_module(group: Group, name: str, folder: Path, *, seconds: float = LOADING_SECONDS) -> Plugin | None:
+    """Load a plug-in that is named as `module:NAME`: from a module beside the file that names it, else from one that can be imported.
+
+    Args:
+        group: What kind of thing it is.
+        name: `module:NAME`, with dots for packages.
+        folder: Where the file that names it lies.
+        seconds: Wall seconds to wait.
+
+    Returns:
+        The plug-in; None where the name is not of this form.
+
+    Raises:
+        BadInput: One line, as `find_plugin`.
+    """
+    match = _MODULE.fullmatch(name)
+    if match is None:
+        return None
+    beside = f"{match['module'].replace('.', '/')}.py"
+    if (folder / beside).is_file():
+        return find_plugin(group, f"./{beside}:{match['thing']}", folder, seconds=seconds)
+    entry = EntryPoint(name, name, group.name)
+    return _await(f"{group.what} {name!r}", (group.name, name), partial(_load_entry, group, name, entry), name, seconds)
 
 
 def _package(entry: EntryPoint) -> str:

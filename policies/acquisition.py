@@ -27,7 +27,7 @@ from policies.cost import Charge
 from policies.drawn import DrawnImprovement, drawn_improvement
 from policies.exploring import LEARNT, IntegratedReduction, integrated_reduction
 from policies.limits import limits_at
-from policies.pareto import DrawnTradeOff, Utilities, drawn_trade_off
+from policies.pareto import DrawnTradeOff, Utilities, drawn_trade_off, is_by_volume
 from policies.score import Score
 from policies.settings import AcquisitionKind
 
@@ -75,6 +75,8 @@ class Question:
     """Points all over what is allowed, where the response is to be learned: for objectives that ask for that."""
     charge: Charge | None = None
     """What the cost of an experiment takes off its score; None where cost does not count."""
+    listed: bool = False
+    """Whether all that may be proposed is listed: in a table, or since it is little."""
 
     def smoothed(self) -> "Question":
         """Return the same with costs read off a smooth curve: for points that no bench could be asked about."""
@@ -160,7 +162,7 @@ def build_acquisition(question: Question) -> LogImprovement:
     aim = question.score.objective.kind
     if aim == "pareto":
         trade_off = _trade_off(question)
-        several: Computed = "log-nehvi" if len(question.score.objective.targets) == 2 else "log-nparego"
+        several: Computed = "log-nehvi" if is_by_volume(len(question.score.units), listed=question.listed) else "log-nparego"
         return LogImprovement(((0.0, trade_off),), trade_off.scale, feasibility, several, charge=question.charge)
     if aim in LEARNT:
         learnt: Computed = "log-imse" if aim == "explore" else "log-targeted-imse"
@@ -201,6 +203,7 @@ def _trade_off(question: Question) -> DrawnTradeOff:
         measured=question.measured,
         pending=question.pending,
         expected=question.expected,
+        listed=question.listed,
         samples=question.samples,
         seed=question.seed,
     )

@@ -284,6 +284,7 @@ class BayesianPolicy(Policy):
             apart=self._apart,
             feasibility=self._learned(knowledge),
             everywhere=self._references(knowledge) if self.objective.kind in LEARNT else None,
+            listed=self.space.candidates is not None or self._everything is not None,
         )
 
     def _references(self, knowledge: Knowledge) -> Float[Tensor, "r d"]:
@@ -294,8 +295,7 @@ class BayesianPolicy(Policy):
         """
         pool = self._pool if self.space.candidates is not None else self._everything
         if pool is None:
-            search = self._search(Knowledge(restrictions=knowledge.restrictions))
-            return replace(search, raw_samples=REFERENCES).everywhere(0)
+            return replace(self._search(Knowledge(restrictions=knowledge.restrictions)), raw_samples=REFERENCES).everywhere(0)
         legal = pool.encoded[_allowed(pool, knowledge)]
         return legal[torch.randperm(len(legal), generator=torch.Generator().manual_seed(0))[:REFERENCES]]
 

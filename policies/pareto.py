@@ -4,6 +4,7 @@ The values at measured and pending points are drawn once per proposal; a new poi
 (`policies.fronts`) are averaged over draws and over the surrogate's components; only the average is a logarithm.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,7 +17,7 @@ from models.base import Surrogate
 from models.pinned import Functions, Pinned
 from orchestrator.domain.front import corner
 from policies.drawn import EXAMINATIONS, SEED_LIMIT, at_pins, targets_of
-from policies.fronts import Aim, ChebyshevAim, Gain, HypervolumeAim
+from policies.fronts import Aim, ChebyshevAim, Gain, HypervolumeAim, VolumeAim
 from policies.score import Score
 
 _CELLS: Final = 2**18
@@ -24,6 +25,11 @@ _CELLS: Final = 2**18
 
 _DRAWS: Final = 2048
 """Quasi-random draws of each component: a chance is then known to about a tenth of a per cent of what it is."""
+
+
+def is_by_volume(targets: int, *, listed: bool) -> bool:
+    """Say whether a front is improved on by its hypervolume: of two targets, and of three where what may be proposed is listed."""
+    return targets == 2 or (targets == 3 and listed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +103,7 @@ def drawn_trade_off(
     measured: Float[Tensor, "n d"],
     pending: Float[Tensor, "p d"],
     expected: Float[Tensor, "e d"] | None,
+    listed: bool,
     samples: int,
     seed: int,
 ) -> DrawnTradeOff:
@@ -109,10 +116,11 @@ def drawn_trade_off(
         measured: Where anything was measured that may still be proposed.
         pending: What is under way.
         expected: Where nothing is measured: where most is expected.
+        listed: Whether all that may be proposed is.
         samples: Joint draws.
         seed: Of draws and of a scalarisation's weights.
     """
-    aim = _aim(utilities, known, seed)
+    aim = _aim(utilities, known, seed, listed=listed)
     pins = torch.unique(pending, dim=0)
     if expected is None:
         pins = torch.cat([_leading(functions, utilities, aim, torch.unique(measured, dim=0), seed), pending])
@@ -128,10 +136,11 @@ def drawn_trade_off(
     return DrawnTradeOff(pinned, utilities, gain, aim.scale, Z[..., :-1], Z[..., -1:])
 
 
-def _aim(utilities: Utilities, known: Float[Tensor, "m n"], seed: int) -> Aim:
-    if len(known) > 2:
+def _aim(utilities: Utilities, known: Float[Tensor, "m n"], seed: int, *, listed: bool) -> Aim:
+    if not is_by_volume(len(known), listed=listed):
         return ChebyshevAim.drawn(known, seed % SEED_LIMIT)
-    return HypervolumeAim(scale=utilities.scales[0] * utilities.scales[1])
+    scale = math.prod(utilities.scales)
+    return HypervolumeAim(scale) if len(known) == 2 else VolumeAim(scale)
 
 
 def _leading(functions: Functions, utilities: Utilities, aim: Aim, X: Float[Tensor, "n d"], seed: int) -> Float[Tensor, "r d"]:

@@ -59,6 +59,8 @@ class DeclaredChannel(_Declared):
     """Texts that are legal; empty where any is."""
     measured: bool = False
     """Whether the procedure reads it, or a program brings it: it has a response where nothing else says its value."""
+    about: float | None = None
+    """Its reference, where it is recorded of the laboratory: about it a stand-in's value changes from day to day."""
 
 
 class Declaration(_Declared):

@@ -28,6 +28,12 @@ _FEATURES: Final = 128
 _NOISE: Final = 0.01
 """Standard deviation of a smooth function's reading, as a share of its range, where none is declared."""
 _DAY: Final = 86400.0
+_KEPT_OF_A_DAY: Final = 0.8
+"""Autocorrelation from day to day of what is of kind `daily` (our own choice)."""
+_NOISE_OF_DAYS: Final = 0.1
+"""Noise of its readings where none is declared, as a share of the standard deviation of days."""
+_SPREAD_OF_DAYS: Final = 0.05
+"""Standard deviation of days of what is recorded of a laboratory and not declared, as a share of its reference (our own choice)."""
 SOME_TEXT: Final = "stand-in"
 """What a text says that may be any."""
 
@@ -40,7 +46,7 @@ class ResponseSection(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    kind: Literal["smooth", "table", "function", "prior"] = "smooth"
+    kind: Literal["smooth", "table", "function", "prior", "daily"] = "smooth"
     between: tuple[float, float] | None = None
     """Of a smooth function: least and greatest value, in the channel's unit; without it what the bench file takes (`min`, `max`),
     else 0 to 1, 0 to 100 for a percentage."""
@@ -60,8 +66,12 @@ class ResponseSection(BaseModel):
     """`instrument.command.argument` -> its column of the table, or its parameter of the prior."""
     between_rows: Literal["nearest", "interpolated"] = "nearest"
     """What stands between rows: the nearest row, or rows weighted by the inverse square of their distance."""
+    mean: float | None = None
+    """Of kind `daily`: the value about which it changes, whatever is set, in the channel's unit."""
+    day_sd: Annotated[float, Field(ge=0.0)] | None = None
+    """Of kind `daily`: standard deviation of days, in the channel's unit; each day keeps 0.8 of the day before."""
     noise: Annotated[float, Field(ge=0.0)] | None = None
-    """Standard deviation, in the channel's unit; for a smooth function 1 % of its range without it, else none."""
+    """Standard deviation, in the channel's unit; without it 1 % of a smooth function's range, a tenth of `day_sd`, else none."""
     relative_noise: float = Field(default=0.0, ge=0.0)
     """Standard deviation as a share of the value, beside `noise`."""
     drift_per_day: float = 0.0
@@ -77,6 +87,8 @@ class ResponseSection(BaseModel):
             raise ValueError("a response of kind table needs table, column and inputs")
         if self.kind == "prior" and (self.prior is None or not self.inputs):
             raise ValueError("a response of kind prior needs prior and inputs")
+        if self.kind == "daily" and (self.mean is None or self.day_sd is None):
+            raise ValueError("a response of kind daily needs mean and day_sd")
         if self.between is not None and self.between[0] >= self.between[1]:
             raise ValueError(f"between = {list(self.between)}; expected the least value first")
         return self
@@ -98,10 +110,13 @@ class Room:
     """What the plant file says of channels, by `instrument.channel`."""
     sampled: Mapping[str, SampledFunction] = field(default_factory=dict)
     """What was drawn from priors, by `instrument.channel`."""
+    surroundings: Mapping[str, float] = field(default_factory=dict)
+    """`instrument.channel` -> reference: what is recorded of the laboratory, where the plant file says nothing of it."""
     made: dict[str, Value] = field(default_factory=dict)
     """What was last set."""
     _functions: dict[str, Function] = field(default_factory=dict)
     _asked: dict[tuple[str, str], int] = field(default_factory=dict)
+    _days: dict[str, list[float]] = field(default_factory=dict)
 
     def set(self, name: str, value: Value) -> None:
         """Note a setting, or the amount of a dose, by `instrument.command.argument`."""
@@ -130,6 +145,8 @@ class Room:
     def answer(self, channel: str, unit: str, lab_s: float, legal: Setting = _ANY) -> float:
         """Measure: the value at all that is set, with its noise.
 
+        What is of kind `daily` changes from day to day, linearly in between, whatever is set.
+
         The noise depends on the seed, the settings and how often the channel was read at just these: neither the order of
         experiments nor what else was asked meanwhile changes it. A smooth function, noise and drift with it, keeps to what is
         legal; what a table or a function of the laboratory's own says is said as it is.
@@ -140,7 +157,8 @@ class Room:
         noise = section.noise
         if noise is None:
             low, high = _range(section, unit, legal)
-            noise = _NOISE * (high - low) if section.kind == "smooth" else 0.0
+            noise = {"smooth": _NOISE * (high - low), "daily": _NOISE_OF_DAYS * (section.day_sd or 0.0)}.get(section.kind, 0.0)
+        value += (section.day_sd or 0.0) * self._day(channel, lab_s) if section.kind == "daily" else 0.0
         spread = math.hypot(noise, section.relative_noise * value)
         said = value + spread * float(self._random(channel).standard_normal()) + section.drift_per_day * lab_s / _DAY
         return legal.nearest(said) if section.kind == "smooth" else said
@@ -161,8 +179,21 @@ class Room:
         turn = self._asked[(name, state)] = self._asked.get((name, state), -1) + 1
         return _generator(self.seed, name, state, turn)
 
+    def _day(self, channel: str, lab_s: float) -> float:
+        """Return how far the day is from the mean, in standard deviations of days."""
+        day, share = divmod(max(0.0, lab_s) / _DAY, 1.0)
+        days = self._days.setdefault(channel, [])
+        while len(days) < int(day) + 2:
+            drawn = float(_generator(self.seed, channel, "day", len(days)).standard_normal())
+            days.append(_KEPT_OF_A_DAY * days[-1] + math.sqrt(1.0 - _KEPT_OF_A_DAY**2) * drawn if days else drawn)
+        return (1.0 - share) * days[int(day)] + share * days[int(day) + 1]
+
     def _section(self, channel: str) -> ResponseSection:
-        return self.declared.get(channel, ResponseSection())
+        return self.declared.get(channel) or self._undeclared(channel)
+
+    def _undeclared(self, channel: str) -> ResponseSection:
+        about = self.surroundings.get(channel)
+        return ResponseSection() if about is None else ResponseSection(kind="daily", mean=about, day_sd=_SPREAD_OF_DAYS * abs(about))
 
     def _function(self, channel: str, unit: str, legal: Setting) -> Function:
         section = self._section(channel)
@@ -176,6 +207,8 @@ class Room:
             if channel not in self.sampled:
                 raise BadInput("nothing was drawn from its prior; a plant that is started by `athanor` is given it")
             return Drawn(section.inputs, self.sampled[channel], unit).value
+        if section.kind == "daily":
+            return lambda _: section.mean or 0.0
         return self._smooth(channel, *_range(section, unit, legal)).value
 
     def _smooth(self, channel: str, low: float, high: float) -> "_Smooth":

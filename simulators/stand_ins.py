@@ -68,7 +68,13 @@ def room_of(plant: PlantFile, declared: Declarations, *, seed: int, folder: Path
         for argument, spec in described.arguments.items()
     }
     sampled = {name: SampledFunction.model_validate(one) for name, one in declared.sampled.items()}
-    return Room(seed, settings, folder, plant.responses, sampled)
+    surroundings = {
+        f"{name}.{channel}": described.about
+        for name, one in declared.instruments.items()
+        for channel, described in one.channels.items()
+        if described.about is not None
+    }
+    return Room(seed, settings, folder, plant.responses, sampled, surroundings)
 
 
 def _device(declaration: Declaration, section: StandInSection, room: Room) -> PluginSection:

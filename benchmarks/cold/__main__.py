@@ -1,8 +1,10 @@
-"""Replay campaigns without a history: `python -m benchmarks.cold [--data DIR] [--first SEED] [--seeds N] [--unseen DIR] [--json OUT]`.
+"""Replay campaigns without a history: `python -m benchmarks.cold [--data DIR] [--first SEED] [--seeds N] [--resume] [--json OUT]`.
 
 `plain`: BoTorch's default with normalised inputs. `fresh`: the same model on our inputs, which improves on its largest
 mean at a measured point. `beliefs`: the model of `[surrogate] beliefs = "learned"`. All get the same first rows, the same
-records and analytic expected improvement. Coverage is that of 90 % intervals of a measurement, after random rows.
+records and analytic expected improvement. BayBE and Ax, with acquisition functions of their own, get the same rows and
+records (`make bench-cold-peers`) and stand beside them. Coverage is that of 90 % intervals of a measurement, after random
+rows. `--unseen DIR`: families on which no belief was chosen.
 """
 
 import argparse
@@ -19,7 +21,7 @@ import torch
 from botorch.acquisition.analytic import _log_ei_helper
 
 from benchmarks.cold.plain import LEAST_VARIANCE, Array, expected, fit, normalised
-from benchmarks.cold.tasks import FAMILIES, JUDGED, ColdTask, tasks_of
+from benchmarks.cold.tasks import INITIAL, ColdTask, judged
 from benchmarks.cold.unseen import unseen
 from benchmarks.metrics import Pairs, best_so_far, floored_ratio, paired_bootstrap, regret_area
 from models.gaussian_processes import beliefs as believed
@@ -27,16 +29,16 @@ from models.gaussian_processes.beliefs import Beliefs, Lengths
 from models.threads import use_threads
 from orchestrator.errors import AthanorError
 
-INITIAL: Final = 5
-BUDGET: Final = 30
-"""Experiments of a replay, or half of the pool where that is less."""
 YARDSTICK: Final = "plain"
+BELIEVING: Final = "beliefs"
 RESULTS: Final = Path("benchmarks/results/cold.json")
+PEERS: Final = Path("benchmarks/results/cold_peers.json")
 SUPPORTS: Final = (5, 10, 20)
 """Measured rows after which coverage is counted."""
 ASKED: Final = 150
 """Other rows that coverage is counted on."""
 
+Row = Mapping[str, Any]
 Scorer = Callable[[Sequence[int], Array], Array]
 """(measured rows, values) -> log expected improvement of each row of the pool, up to a constant."""
 
@@ -88,7 +90,7 @@ def _believing(task: ColdTask, beliefs: Beliefs) -> Scorer:
 
 def arms(task: ColdTask, beliefs: Beliefs) -> dict[str, Scorer]:
     """Return what is compared on a task."""
-    return {YARDSTICK: _single(task, plain=True), "fresh": _single(task, plain=False), "beliefs": _believing(task, beliefs)}
+    return {YARDSTICK: _single(task, plain=True), "fresh": _single(task, plain=False), BELIEVING: _believing(task, beliefs)}
 
 
 def covered(task: ColdTask, beliefs: Beliefs, seed: int, count: int) -> float:
@@ -106,17 +108,12 @@ def covered(task: ColdTask, beliefs: Beliefs, seed: int, count: int) -> float:
 def replay(task: ColdTask, score: Scorer, seed: int) -> list[int]:
     """Return the rows in the order of the experiments."""
     values = task.measured(seed).numpy()
-    chosen = random.Random(f"{task.name}/{seed}").sample(range(len(task.X)), INITIAL)
-    while len(chosen) < min(BUDGET, len(task.X) // 2):
+    chosen = task.initial(seed)
+    while len(chosen) < task.budget:
         found = score(chosen, values[chosen])
         found[chosen] = -np.inf
         chosen.append(int(found.argmax()))
     return chosen
-
-
-def judged(data: Path | None) -> Iterator[ColdTask]:
-    """Load the tasks that are replayed."""
-    return (task for family in FAMILIES for task in tasks_of(family, data) if task.name in JUDGED)
 
 
 def run(tasks: Sequence[ColdTask], seed: int, beliefs: Beliefs) -> Iterator[dict[str, Any]]:
@@ -126,27 +123,45 @@ def run(tasks: Sequence[ColdTask], seed: int, beliefs: Beliefs) -> Iterator[dict
             running = best_so_far([task.scores[index] for index in replay(task, score, seed)])
             area = regret_area(running, task.scores, initial=INITIAL)
             row: dict[str, Any] = {"surrogate": name, "task": task.name, "seed": seed, "regret_area": round(area, 6)}
-            if name == "beliefs":
+            if name == BELIEVING:
                 row["coverage"] = [round(covered(task, beliefs, seed, count), 3) for count in SUPPORTS]
             yield row
 
 
-def table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Write each arm's ratio of regret areas to the yardstick's: over all tasks, and the worst task."""
-    lines = ["| arm | geometric mean of the ratio | worst task | its ratio | seeds |", "|---|---|---|---|---|"]
+def pairs_of(rows: Sequence[Row], arm: str, other: str) -> dict[str, Pairs]:
+    """Return, by task, the regret areas of two arms on the seeds that both have."""
     found = {(row["surrogate"], row["task"], row["seed"]): float(row["regret_area"]) for row in rows}
-    for name in sorted({row["surrogate"] for row in rows} - {YARDSTICK}):
-        pairs: dict[str, Pairs] = {}
-        for task in dict.fromkeys(row["task"] for row in rows):
-            seeds = [seed for who, where, seed in found if (who, where) == (name, task)]
-            pairs[task] = [(found[name, task, seed], found[YARDSTICK, task, seed]) for seed in seeds]
-        worst = max(pairs, key=lambda task: floored_ratio(pairs[task]))
-        whole, last = (paired_bootstrap(some, floored_ratio, geometric=True) for some in (pairs, {worst: pairs[worst]}))
-        lines.append(f"| {name} | {whole} | {worst} | {last} | {len(pairs[worst])} |")
+    pairs: dict[str, list[tuple[float, float]]] = {}
+    for name, task, seed in found:
+        if name == arm and (other, task, seed) in found:
+            pairs.setdefault(task, []).append((found[arm, task, seed], found[other, task, seed]))
+    return {**pairs}
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Write each arm's ratio of regret areas to the yardstick's: over all tasks, and the worst task."""
+    return _lines("arm", {name: pairs_of(rows, name, YARDSTICK) for name in sorted({row["surrogate"] for row in rows} - {YARDSTICK})})
+
+
+def peers_table(rows: Sequence[Row], peers: Sequence[Row]) -> str:
+    """Write the ratio of regret areas of the arm with beliefs to each peer's, and to what was in hindsight the better peer of each task."""
+    found = {name: pairs_of([*rows, *peers], BELIEVING, name) for name in dict.fromkeys(row["surrogate"] for row in peers)}
+    shared = [task for task in dict.fromkeys(row["task"] for row in rows) if all(task in pairs for pairs in found.values())]
+    better = {task: max((pairs[task] for pairs in found.values()), key=floored_ratio) for task in shared}
+    return _lines("beliefs over", {**found, "the better one of each task": better})
+
+
+def _lines(label: str, arms: Mapping[str, Mapping[str, Pairs]]) -> str:
+    lines = [f"| {label} | geometric mean of the ratio | worst task | its ratio | seeds |", "|---|---|---|---|---|"]
+    for name, pairs in arms.items():
+        if pairs:
+            worst = max(pairs, key=lambda task: floored_ratio(pairs[task]))
+            whole, last = (paired_bootstrap(some, floored_ratio, geometric=True) for some in (pairs, {worst: pairs[worst]}))
+            lines.append(f"| {name} | {whole} | {worst} | {last} | {min(map(len, pairs.values()))} |")
     return "\n".join(lines)
 
 
-def coverage(rows: Sequence[Mapping[str, Any]]) -> str:
+def coverage(rows: Sequence[Row]) -> str:
     """Write the mean coverage after each number of measured rows."""
     known = [row["coverage"] for row in rows if "coverage" in row]
     found = (f"{100 * fmean(one):.0f} % after {count}" for count, one in zip(SUPPORTS, zip(*known, strict=True), strict=True))
@@ -161,15 +176,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--unseen", type=Path, help="folder of recorded tables: replay its families on which no belief was chosen")
     parser.add_argument("--json", type=Path, default=RESULTS)
+    parser.add_argument("--resume", action="store_true", help="keep the seeds that the JSON file has")
+    parser.add_argument("--peers", type=Path, default=PEERS, help="rows of packaged peers, where there are any")
     options = parser.parse_args(arguments)
     use_threads(1)
     try:
         tasks = list(unseen(options.unseen) if options.unseen else judged(options.data))
-        rows: list[dict[str, Any]] = []
-        for seed in range(options.first, options.first + options.seeds):
+        rows: list[Row] = json.loads(options.json.read_text(encoding="utf-8")) if options.resume and options.json.exists() else []
+        for seed in sorted({*range(options.first, options.first + options.seeds)} - {row["seed"] for row in rows}):
             rows += run(tasks, seed, believed.learned())
             options.json.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n", encoding="utf-8")
-        print(table(rows), coverage(rows), sep="\n\n")
+        names = {task.name for task in tasks}
+        known = json.loads(options.peers.read_text(encoding="utf-8"))["rows"] if options.peers.exists() else []
+        peers = [row for row in known if row["task"] in names]
+        print(table([*rows, *peers]), *([peers_table(rows, peers)] if peers else []), coverage(rows), sep="\n\n")
     except AthanorError as error:
         print(error, file=sys.stderr)
         return error.exit_code

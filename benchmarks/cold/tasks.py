@@ -17,8 +17,12 @@ from models.inputs.features import Features
 from orchestrator.datasets import Table, load_table
 from orchestrator.domain.objective import Target
 from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter, ContinuousParameter, Parameter
+from orchestrator.domain.space import SearchSpace
 from orchestrator.recorded import RecordedPool, recorded_pool
 
+INITIAL: Final = 5
+BUDGET: Final = 30
+"""Experiments of a replay, or half of the pool where that is less."""
 KINDS: Final = ("number", "category", "composition")
 """What a length scale may be of."""
 MIXTURES: Final = {"oer": 0.001, "p3ht": 0.0015}
@@ -65,6 +69,17 @@ class ColdTask:
     """Of each length scale of the layout, one of `KINDS`."""
     X: Float[Tensor, "N d"]
     replicates: tuple[tuple[float, ...], ...]
+    space: SearchSpace | None = None
+    """Its candidates are the rows, in their order; none where the table is not of the catalogue."""
+
+    @property
+    def budget(self) -> int:
+        """Experiments of a replay."""
+        return min(BUDGET, len(self.X) // 2)
+
+    def initial(self, seed: int) -> list[int]:
+        """Draw the first rows: a function of task and seed alone, equal for all that are compared."""
+        return random.Random(f"{self.name}/{seed}").sample(range(len(self.X)), INITIAL)
 
     @cached_property
     def scores(self) -> tuple[float, ...]:
@@ -75,6 +90,11 @@ class ColdTask:
         """Return what an experiment at each candidate gives: one of its records, a function of task, seed and candidate alone."""
         generator = random.Random(f"{self.name}/{seed}/replicates")
         return torch.tensor([generator.choice(values) for values in self.replicates], dtype=torch.float64)
+
+
+def judged(data: Path | None = None) -> Iterator[ColdTask]:
+    """Load the tasks that are replayed."""
+    return (task for family in FAMILIES for task in tasks_of(family, data) if task.name in JUDGED)
 
 
 def tasks_of(family: str, data: Path | None = None) -> Iterator[ColdTask]:
@@ -98,7 +118,8 @@ def _task(name: str, family: str, source: Source, table: Table) -> ColdTask:
     sign = -1.0 if judged.goal == "minimise" else 1.0
     replicates = tuple(tuple(sign * one.values["score"] for one in pool.recorded(row)) for row in pool.candidates)
     encoding = Encoding(pool.space)
-    return ColdTask(name, family, Layout.of(Features(encoding)), tuple(_kinds(pool)), encoding.encode(pool.candidates), replicates)
+    layout, kinds = Layout.of(Features(encoding)), tuple(_kinds(pool))
+    return ColdTask(name, family, layout, kinds, encoding.encode(pool.candidates), replicates, pool.space)
 
 
 def _parameter(table: Table, name: str, unit: str) -> Parameter:

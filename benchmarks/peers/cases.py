@@ -1,5 +1,6 @@
-"""Judged tasks and what their split allows to be known, for packaged peers: `python -m benchmarks.peers.cases OUT.json [--seeds 4]`.
+"""Judged tasks for packaged peers: `python -m benchmarks.peers.cases OUT.json [--cold] [--first SEED] [--seeds 4] [--data DIR]`.
 
+Each with what its split allows to be known; with `--cold` the tasks of `benchmarks.cold`, of which nothing is known.
 The file holds everything that a replay needs, so that the other side imports nothing of ours. Scores are to be made large.
 """
 
@@ -11,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.cold.tasks import INITIAL, ColdTask, judged
 from flows.studies.benchmark.loading import Suite, load_suite
 from flows.studies.benchmark.pools import ReplayPool
 from flows.studies.benchmark.replay import initial_candidates
@@ -21,7 +23,7 @@ from models.tasks import TaskData
 from orchestrator.domain.parameters import CategoricalParameter, Parameter
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
-from orchestrator.errors import AthanorError
+from orchestrator.errors import AthanorError, BadInput
 
 EXAMPLES: Final = Path(__file__).parents[2] / "examples" / "benchmarks"
 ASKED: Final[Sequence[tuple[str, Leave, tuple[str, ...]]]] = (
@@ -36,6 +38,9 @@ SOURCE_ROWS: Final = 300
 """Of all sources together: an exact multi-task GP over some thousands of rows takes minutes a proposal."""
 DECIMALS: Final = 9
 """Of numbers: encoded and decoded again, one fraction must not become two values."""
+
+NOTHING_KNOWN: Final = "all"
+"""What is left out of a cold start, beside a benchmark's `task` and `group`."""
 
 Case = dict[str, Any]
 
@@ -56,9 +61,7 @@ def case_of(file: BenchmarkFile, pool: ReplayPool, sources: Sequence[TaskData], 
         "initial": run.initial,
         "budget": run.experiments(pool.name),
         "sign": _sign(file),
-        "parameters": [one for parameter in file.spec.parameters for one in _columns(parameter)],
-        "candidates": _table(file.space, pool.candidates),
-        "scores": list(pool.scores),
+        **_pool(file.space, pool.candidates, pool.scores),
         "seeds": [
             {
                 "seed": seed,
@@ -71,6 +74,25 @@ def case_of(file: BenchmarkFile, pool: ReplayPool, sources: Sequence[TaskData], 
             }
             for seed in range(seeds)
         ],
+    }
+
+
+def cold_case(task: ColdTask, seeds: Sequence[int]) -> Case:
+    """Make the case of a task of which nothing is known.
+
+    Raises:
+        BadInput: The task has no configurations.
+    """
+    if task.space is None or task.space.candidates is None:
+        raise BadInput(f"cold task {task.name!r} has no configurations; expected a task of the catalogue")
+    return {
+        "task": task.name,
+        "leave": NOTHING_KNOWN,
+        "initial": INITIAL,
+        "budget": task.budget,
+        "sign": 1.0,
+        **_pool(task.space, task.space.candidates, task.scores),
+        "seeds": [{"seed": seed, "initial": task.initial(seed), "measured": task.measured(seed).tolist(), "sources": []} for seed in seeds],
     }
 
 
@@ -89,6 +111,14 @@ def _sign(file: BenchmarkFile) -> float:
     return -1.0 if len(targets) == 1 and targets[0].goal == "minimise" and not targets[0].scaled else 1.0
 
 
+def _pool(space: SearchSpace, candidates: Sequence[Configuration], scores: Sequence[float]) -> Case:
+    return {
+        "parameters": [one for parameter in space.parameters for one in _columns(parameter)],
+        "candidates": _table(space, candidates),
+        "scores": list(scores),
+    }
+
+
 def _columns(parameter: Parameter) -> list[dict[str, Any]]:
     if isinstance(parameter, CategoricalParameter):
         return [{"name": parameter.name, "categories": list(parameter.categories)}]
@@ -104,18 +134,25 @@ def _plain(value: float | str) -> float | str:
     return value if isinstance(value, str) else round(float(value), DECIMALS)
 
 
+def asked(data: Path | None, seeds: int) -> Iterator[Case]:
+    """Make the cases that are asked for."""
+    for name, leave, tasks in ASKED:
+        file = load_benchmark(EXAMPLES / name)
+        yield from cases_of(file, load_suite(file, data), leave=leave, tasks=tasks, seeds=seeds)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers.cases", description=__doc__)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--cold", action="store_true", help="the tasks of benchmarks.cold, without sources")
+    parser.add_argument("--first", type=int, default=0, help="first seed of the cold tasks")
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--data", type=Path, help="folder of recorded tables; else ATHANOR_DATA names it")
     options = parser.parse_args(arguments)
     try:
-        found = []
-        for name, leave, tasks in ASKED:
-            file = load_benchmark(EXAMPLES / name)
-            found += list(cases_of(file, load_suite(file, options.data), leave=leave, tasks=tasks, seeds=options.seeds))
+        seeds = range(options.first, options.first + options.seeds)
+        found = [cold_case(task, seeds) for task in judged(options.data)] if options.cold else list(asked(options.data, options.seeds))
     except AthanorError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -20,6 +20,7 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "profile keys": partial(file_keys.written, "profile"),
     "mapping keys": partial(file_keys.written, "mapping"),
     "stand-in keys": file_keys.stand_ins,
+    "twin keys": file_keys.twins,
     "drivers": drivers.written,
     "profiles": drivers.profiles,
     "kinds of commands": drivers.kinds,

@@ -60,6 +60,7 @@ def _print(plan: Plan, document: dict[str, Any]) -> None:
         name = Path(document["prior_from"]).name
         console.print(f"  there is no prior {plan.file.spec.surrogate.prior} yet: the first run makes it from {name}")
     console.print(_parameter_table(plan))
+    _print_twin(document)
     if (wanted := together(plan.objective)) is not None:
         console.print(f"  objective: {wanted}")
     if (stop := plan.file.spec.stop) is not None:
@@ -82,6 +83,10 @@ def _print(plan: Plan, document: dict[str, Any]) -> None:
         console.print(line.format(name.replace("_", " "), "" if one["experiments"] >= document["budget"] else "  NOT ENOUGH", **one))
     for name in document["hazards"]:
         console.print(f"  hazard: {name} may come up; then persons must sign, whatever the review rules say")
+    for one in document.get("environment", ()):
+        when = "as a step brings it" if one["brought"] else f"every {one['every']:g} s of lab time"
+        told = f"  recorded {one['name']}: {one['channel']} {when}, goals hold at {one['reference']:g} {one['unit']}"
+        console.print(told.rstrip())
     _print_parking(plan)
     for name in document["without_watchdog"]:
         console.print(f"  {name}: no communication watchdog is armed; only the host and the supervisor can make it safe")
@@ -91,6 +96,15 @@ def _print(plan: Plan, document: dict[str, Any]) -> None:
         console.print(f"  no dry run: {document['no_dry_run']}")
     for line in document["links"]:
         console.print(f"  {line}")
+
+
+def _print_twin(document: dict[str, Any]) -> None:
+    if (twin := document.get("twin")) is not None:
+        console.print(f"  twin {twin['name']}: predicts {', '.join(twin['predicts'])}")
+        console.print(f"    may be calibrated: {', '.join(twin['calibratable']) or 'nothing'}")
+        recorded = [f"{name} ({channel})" for name, channel in twin["environment"].items()]
+        assumed = [f"{name} (not recorded, taken as {value:.4g} {unit})" for name, (value, unit) in twin["reference"].items()]
+        console.print(f"    knows of the surroundings: {', '.join([*recorded, *assumed]) or 'nothing'}")
 
 
 def _lab_time(plan: Plan, hours: float, heating: float | None) -> str:

@@ -27,6 +27,7 @@ from flows.cli import (
     steering_commands,
     study_commands,
     trust_commands,
+    twin_commands,
     work_commands,
 )
 from flows.cli.console import fail
@@ -58,6 +59,7 @@ app.add_typer(study_commands.priors_app, name="priors")
 app.add_typer(review_commands.review_app, name="review")
 app.add_typer(review_commands.people_app, name="people")
 app.add_typer(trust_commands.trust_app, name="trust")
+app.add_typer(twin_commands.twin_app, name="twin")
 app.add_typer(measure_commands.measure_app, name="measure")
 measure_commands.measure_app.command(name="import")(measure_import.import_results)
 

@@ -9,8 +9,10 @@ from flows.plans.allowance import Allowance
 from flows.plans.lab import lab_to_ask
 from flows.plans.plan import Plan
 from flows.plans.simulated import aimed, simulated
+from flows.plans.twins.bound import BoundTwin
 from instruments.bench.access import protection_of_links, remarks_on_links
 from instruments.bench.duration import Duration
+from instruments.bench.environment import environment_channels
 from instruments.bench.file import BenchFile
 from instruments.bench.hazards import possible_hazards
 from instruments.bench.parking import park_steps
@@ -53,11 +55,25 @@ def described(plan: Plan, lab: Path | None = None) -> dict[str, Any]:
         "prior": plan.prior_identity,
         "candidates": len(plan.space.candidates) if plan.space.candidates is not None else None,
     }
+    if plan.twin is not None:
+        described["twin"] = _twin(plan.twin)
     if plan.bench is not None and plan.procedure is not None:
         described |= _estimates(plan)
         described |= _dry_run(plan.bench, plan.objective.later)
         described["links"] = [*protection_of_links(plan.bench), *remarks_on_links(plan.bench, _live_lab(plan, lab))]
     return described
+
+
+def _twin(bound: BoundTwin) -> dict[str, Any]:
+    """Say what predicts the bench, what of it, and what a campaign may correct."""
+    return {
+        "name": bound.twin.label,
+        "predicts": dict(bound.outputs),
+        "constants": {one.name: [one.value, one.unit] for one in bound.twin.constants},
+        "calibratable": [one.name for one in bound.twin.calibratable],
+        "environment": {name: one.channel for name, one in bound.surroundings.items()},
+        "reference": {one.name: [one.reference, one.unit] for one in bound.twin.environment if one.name not in bound.surroundings},
+    }
 
 
 def _dry_run(bench: BenchFile, later: Collection[str]) -> dict[str, Any]:
@@ -107,6 +123,7 @@ def _estimates(plan: Plan) -> dict[str, Any]:
         "without_price": sorted(set(stocks) - set(plan.bench.prices)),
         "hazards": list(possible_hazards(plan.bench, plan.space)),
         "park": [step.model_dump(mode="json") for step in park_steps(plan.bench)],
+        **({"environment": [one.model_dump() for one in recorded]} if (recorded := environment_channels(plan.bench)) else {}),
         "limits": {name: [limit.low, limit.high, limit.unit] for name, limit in plan.bench.envelope.limits.items()},
         "without_watchdog": [
             name

@@ -10,6 +10,7 @@ from flows.plans.allowance import Allowance, Means, refuse_uncounted
 from flows.plans.binding import bench_binding, campaign_binding, drivers_binding, table_binding
 from flows.plans.cost import refuse_unknown_cost
 from flows.plans.recipe import Recipe, RecordedRecipe, ToldRecipe, WiredRecipe
+from flows.plans.twins.bound import BoundTwin, bound_twin
 from instruments.bench.called import functions_of
 from instruments.bench.file import BenchFile, load_bench, parse_bench
 from instruments.bench.hazards import possible_hazards
@@ -55,6 +56,8 @@ class Plan:
     sample: tuple[dict[str, float | str], ...] = ()
     """Feasible configurations on which everything was tried."""
     prior: PriorFile | None = None
+    twin: BoundTwin | None = None
+    """What predicts the bench; None where the bench file declares none."""
 
     @property
     def lacks_prior(self) -> bool:
@@ -69,6 +72,8 @@ class Plan:
             files["bench"] = self.bench.text
             files |= {f"./{path}": content.decode("utf-8", "backslashreplace") for path, content in self.bench.beside.items()}
         files |= {one.what: one.identity for one in self.plugins if not is_file(one.name)}
+        if self.twin is not None:
+            files |= self.twin.found.files
         if self.file.candidates_text is not None:
             files["candidates"] = self.file.candidates_text
         if self.table is not None:
@@ -199,7 +204,8 @@ def _wired(file: CampaignFile, bench: BenchFile, prior_of: PriorOf) -> Plan:
     _check_round_trip(procedure, sample)
     policy, prior = _policy(file, space, prior_of)
     recipe = WiredRecipe(bench, procedure, {**drivers_binding(), **bench_binding(bench, plugins_of(bench)), **_bound(file, prior)})
-    return Plan(file, space, file.objective, policy, recipe, bench, procedure, None, sample, prior)
+    twin = bound_twin(bench, space, file.objective.measured)
+    return Plan(file, space, file.objective, policy, recipe, bench, procedure, None, sample, prior, twin)
 
 
 def _bound(file: CampaignFile, prior: PriorFile | None) -> dict[str, str]:

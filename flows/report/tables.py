@@ -12,6 +12,7 @@ from flows.report.quantities import (
     chance_to_keep,
     column_format,
     duration,
+    environment_line,
     scored_apart,
     with_uncertainty,
     with_unit,
@@ -136,6 +137,7 @@ def _facts(data: ReportData, experiment: Experiment) -> list[tuple[str, str]]:
         *_chances(approved),
         ("duration", f"{duration(experiment.lab_seconds)} lab, {duration(_wall(data, experiment))} wall"),
         *_work(data, experiment),
+        *((f"environment: {one.name}", environment_line(one)) for one in run.environment),
     ]
 
 

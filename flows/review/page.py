@@ -12,7 +12,7 @@ from typing import Any, Final
 from flows.plans.allowance import Means
 from flows.plans.lab_time import lab_time
 from flows.plans.plan import Plan
-from flows.report.quantities import alone
+from flows.report.quantities import alone, environment_line
 from flows.report.values import changed_values, outdated_lines
 from flows.review.pictures import effects_svg
 from models.inputs.encoding import Encoding
@@ -119,7 +119,8 @@ class PageMaker:
                 number = history.number_of(run)
                 values = history.accepted.get(run.run_key, {})
                 told = ", ".join(f"{name} {value:.4g} {units[name]}".rstrip() for name, value in values.items()) or run.reason or ""
-                lines.append(f"proposal {number}: {run.status}{f', {told}' if told else ''}")
+                beside = "".join(f"; {one.name} {environment_line(one)}" for one in run.environment)
+                lines.append(f"proposal {number}: {run.status}{f', {told}' if told else ''}{beside}")
         return lines
 
     def _model(self, proposal: Proposal) -> dict[str, object]:

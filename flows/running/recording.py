@@ -206,6 +206,7 @@ def reported(history: History, run: ExperimentRun, report: RunReport) -> Experim
         evidence={**report.evidence, **never_sent(report), **carried_out(report)},
         started_lab=run.started_lab if report.started_lab is None else report.started_lab,
         ended_lab=report.ended_lab,
+        environment=report.environment or run.environment,
         with_people=() if report.ended_lab is None else tuple(with_people(history.proposals[run.approval].steps, report, report.ended_lab)),
     )
 

@@ -19,7 +19,8 @@ from instruments.bench.delivery import check_delivery
 from instruments.bench.lanes import check_lane, check_objects
 from instruments.bench.object_spec import ChannelKeys, ObjectSpec, check_object, declared_channels, declared_object
 from instruments.bench.prices import Price
-from instruments.bench.spec import BenchGeneralSpec, BenchSpec, FunctionSpec, HazardSpec, ParkSpec, StockSpec
+from instruments.bench.spec import BenchGeneralSpec, BenchSpec, EnvironmentSpec, FunctionSpec, HazardSpec, ParkSpec, StockSpec
+from instruments.bench.twin_spec import ConstantKeys, TwinSpec
 from instruments.drivers.completeness import require_complete
 from instruments.drivers.functions import Function, FunctionKind
 from instruments.drivers.protocol import Driver, Limit, Settings
@@ -46,8 +47,11 @@ _LEGAL: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {
     ("procedure", "steps"): ("do", "with", "channels", "until", "interrupted"),
     ("stocks", "*"): tuple(StockSpec.model_fields),
     ("hazards",): tuple(HazardSpec.model_fields),
+    ("environment", "*"): tuple(EnvironmentSpec.model_fields),
     ("park",): tuple(ParkSpec.model_fields),
     ("park", "steps"): ("do", "with"),
+    ("twin",): tuple(TwinSpec.model_fields),
+    ("twin", "constants", "*"): tuple(ConstantKeys.model_fields),
 }
 
 _UNIT_OF_KIND: Final = {FunctionKind.TIMER_CONTROL: "ms"}

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Final
 
 from instruments.bench.duration import Duration, duration_of
+from instruments.bench.environment import environment_channels
 from instruments.bench.expansion import Expansion, arguments_of
 from instruments.bench.expression_names import ranges_of, units_of, values_at
 from instruments.bench.file import BenchFile
@@ -50,6 +51,7 @@ class Procedure:
         self._check_interlocks()
         check_hazards(bench, space)
         park_steps(bench)
+        self._check_environment()
 
     # ----------------------------------------------------------------- expansion
 
@@ -87,6 +89,11 @@ class Procedure:
                 Expression(text).check(units, self.space.units[column])
             except BadInput as error:
                 raise BadInput(f"[measured] {column}: {error}") from error
+
+    def _check_environment(self) -> None:
+        for one in environment_channels(self.bench):
+            if one.name in self.space.columns:
+                raise BadInput(f"[environment] {one.name}: a parameter has this name; what is set is no environment")
 
     def _check_interlocks(self) -> None:
         units = {**self.bench.constant_units, **self.bench.channel_units}

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, field_v
 from instruments.bench.call_spec import CallSpec
 from instruments.bench.link_spec import LinkSpec
 from instruments.bench.object_spec import Channel, Object
+from instruments.bench.twin_spec import TwinSpec
 from instruments.drivers.functions import FunctionKind
 from orchestrator.domain.values import Frozen
 from orchestrator.domain.written import (
@@ -78,7 +79,16 @@ class FunctionSpec(Frozen):
 class InstrumentSpec(Frozen):
     """One instrument: on a link, or a person or a program that needs none."""
 
-    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": [key]} for key in ("link", "calls", "object")]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"required": ["link"]},
+                {"required": ["calls"]},
+                {"required": ["object"]},
+                {"properties": {"driver": {"pattern": r"\.py:"}}},  # whether a plug-in needs a link, only itself can say
+            ]
+        }
+    )
 
     driver: str
     """The driver's name; `reference/drivers` lists them. Or a plug-in: a name of an installed package, or `./FILE.py:CLASS`."""
@@ -241,6 +251,17 @@ class InterlockSpec(Frozen):
     """Greatest value at which the command is sent."""
 
 
+class EnvironmentSpec(Frozen):
+    """One quantity of the laboratory that is recorded with each experiment."""
+
+    channel: str
+    """What is read, as `instrument.channel`: a number. What a call returns, or a person, is taken as it comes."""
+    reference: Annotated[Quantity, WithJsonSchema(quantity_schema("the channel's unit", "40 %"))]
+    """Where the goals of a campaign hold."""
+    every: LabSeconds = 30.0
+    """Lab seconds from reading to reading, while an experiment is carried out; counts for nothing that a step brings."""
+
+
 class HazardSpec(Frozen):
     """A quantity beyond which persons must sign, whatever the review rules say."""
 
@@ -332,8 +353,12 @@ class BenchSpec(Frozen):
     """Conditions before a command, one `[[interlocks]]` each; the host checks them just before the wire."""
     hazards: tuple[HazardSpec, ...] = ()
     """Quantities beyond which persons must sign, one `[[hazards]]` each."""
+    environment: dict[Annotated[str, Field(pattern=_NAME)], EnvironmentSpec] = Field(default_factory=dict)
+    """What is recorded of the laboratory with each experiment, one `[environment.NAME]` each: nothing is set by it."""
     park: ParkSpec = ParkSpec()
     """The settings of an idle bench; goes with `bench.park_after`."""
+    twin: TwinSpec | None = None
+    """The simulator that predicts what this bench makes; None where there is none."""
     simulation: dict[Literal["plant"], str] = Field(default_factory=dict)
     """`plant`: the file that describes the simulated devices, beside this one."""
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from instruments.bench.called import calls_of_people, dry_calls, needs_stand_in
 from instruments.bench.endpoints import CALLS
+from instruments.bench.environment import environment_channels
 from instruments.bench.file import BenchFile
 from instruments.bench.lanes import lane_of
 from instruments.drivers.counted import Counted
@@ -149,14 +150,17 @@ def _channels(bench: BenchFile, name: str) -> Iterator[tuple[str, dict[str, Any]
     driver = bench.driver(name)
     profile = _profile(driver)
     read = {channel for step in bench.spec.procedure.steps for channel in step.channels}
+    recorded = {one.channel: one.reference for one in environment_channels(bench)}
     brings = any(one.kind not in (StepKind.STATE_SETTING, StepKind.DOSING) for one in driver.COMMANDS.values())
     for channel, spec in driver.CHANNELS.items():
         asked = profile.channels[channel] if profile else None
         is_bit = asked is not None and (asked.bit is not None or asked.type == "bool")
-        measured = not is_bit and (brings or f"{name}.{channel}" in read)
+        full = f"{name}.{channel}"
+        measured = not is_bit and (brings or full in read or full in recorded)
+        about = {"about": recorded[full]} if full in recorded else {}
         returned = [call.returns[channel] for call in bench.declared(name).calls.values() if channel in call.returns]
         text = asked.text if asked is not None else any(one.unit is None for one in returned)
-        yield channel, {"unit": spec.unit, "text": text, "measured": measured, **_range([one.limit for one in returned])}
+        yield channel, {"unit": spec.unit, "text": text, "measured": measured, **about, **_range([one.limit for one in returned])}
 
 
 def _range(limits: Iterable[Limit | None]) -> dict[str, float | None]:

@@ -19,6 +19,7 @@ from instruments.bench.lanes import lane_name, lanes_of
 from instruments.bench.link_names import LinkName
 from instruments.drivers.protocol import Driver, Identity
 from orchestrator.clock import Clock
+from orchestrator.domain.records import Reading
 from orchestrator.errors import AthanorError, DeviceError, InstrumentError, LinkError, Sent
 
 logger = logging.getLogger(__name__)
@@ -97,6 +98,10 @@ class Wire:
     def begin_open(self) -> Future[None]:
         """Have the link opened anew, as by `open`, and return at once."""
         return self._submit(self._open, urgent=True)
+
+    def begin_read(self, instrument: str, channel: str) -> Future[tuple[Reading, ...]]:
+        """Have a channel read when the wire is free, and return at once; a link that is closed is not opened for it."""
+        return self._submit(lambda: self._read(instrument, channel), urgent=False)
 
     def call(self, instrument: str, work: Callable[[Driver], _T], *, urgent: bool = False, tick: Callable[[], None] | None = None) -> _T:
         """Do something with a driver in the wire's thread and wait for it.
@@ -205,6 +210,12 @@ class Wire:
     def _asked(self, instrument: str, work: Callable[[Driver], _T]) -> _T:
         driver = self._driver(instrument)
         return self._prefixed(driver, lambda: work(driver))
+
+    def _read(self, instrument: str, channel: str) -> tuple[Reading, ...]:
+        driver = self._drivers.get(instrument)
+        if driver is None:
+            raise LinkError(f"{self.name} is closed", sent=Sent.NO)
+        return self._prefixed(driver, lambda: driver.read([channel]))
 
     def _attempted(self, instrument: str, work: Callable[[Driver], _T]) -> _T:
         """Ask a driver of devices that are who they should be, armed or not: one that another client has locked is made safe too."""

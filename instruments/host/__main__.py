@@ -25,6 +25,7 @@ from typing import Final
 
 from instruments.bench.connect import connect
 from instruments.bench.endpoints import at_plant, plant_clock, read_endpoints
+from instruments.bench.environment import environment_channels
 from instruments.bench.file import BenchFile, load_bench
 from instruments.bench.lanes import lanes_of, wires_of
 from instruments.bench.parking import park_steps
@@ -36,6 +37,7 @@ from instruments.host.journal import Journal
 from instruments.host.latch import Latch
 from instruments.host.parts import HostParts
 from instruments.host.requests import RequestHandler
+from instruments.host.sampling import Sampler
 from instruments.host.service import HttpService, JournalChanges, application
 from instruments.lab_processes.bench_copies import keep_copy, relative_to_lab
 from instruments.lab_processes.endpoint_locks import ENDPOINT_LOCKS, EndpointLocks
@@ -105,7 +107,7 @@ def _serve(lab: Path, bench_path: Path, endpoints: Path | None, replaceable: Rep
     bench, clock = _aimed(read, endpoints)
     bench.check_instruments()
     _log_plugins(bench)
-    park_steps(bench)  # what is wrong with them is said before a wire is touched
+    _ = park_steps(bench), environment_channels(bench)  # what is wrong with them is said before a wire is touched
     lock = FileLock(lab / "host.lock", what=BENCH_HOST, lab=lab)
     lock.acquire(patience=LOCK_PATIENCE)
     held.callback(lock.release)
@@ -167,6 +169,9 @@ def _live(lab: Path, host: HostParts, held: ExitStack) -> int:
     held.callback(path.unlink, missing_ok=True)
     held.callback(service.close)
     held.callback(changes.close)
+    sampler = Sampler(host.bench, host.journal, host.wires, host.clock)
+    sampler.start()
+    held.callback(sampler.close)
     executor.start()
     while not executor.ready.is_set() and not _ends(executor, leaving):
         executor.ready.wait(_TURN / 10)

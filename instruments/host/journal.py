@@ -9,14 +9,15 @@ import json
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, cast
 
-from instruments.host.journal_records import JournalRun, JournalStep, Transition, content_hash
+from instruments.host.journal_records import JournalRun, JournalStep, Transition, content_hash, sample_of
 from orchestrator.domain.codec import REQUEST, read_reading, write_reading
+from orchestrator.domain.environment import EnvironmentChannel, RunEnvironment, Sample, over_run
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import RUN_STEPS, STEP_STEPS, RunStatus, StepStatus, advance
 from orchestrator.domain.records import Reading, RunRequest, Step
@@ -41,6 +42,11 @@ CREATE TABLE IF NOT EXISTS readings (
     raw BLOB NOT NULL, sha256 TEXT NOT NULL, PRIMARY KEY (run_key, seq)) STRICT;
 CREATE TABLE IF NOT EXISTS notes (
     number INTEGER PRIMARY KEY AUTOINCREMENT, wall TEXT NOT NULL, kind TEXT NOT NULL, detail TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS environment (
+    run_key TEXT NOT NULL, name TEXT NOT NULL, declared TEXT NOT NULL, PRIMARY KEY (run_key, name)) STRICT;
+CREATE TABLE IF NOT EXISTS samples (
+    run_key TEXT NOT NULL, name TEXT NOT NULL, lab REAL NOT NULL, value REAL, reason TEXT, PRIMARY KEY (run_key, name, lab)) STRICT;
+CREATE INDEX IF NOT EXISTS runs_by_status ON runs (status);
 """
 
 
@@ -55,6 +61,7 @@ class Journal:
         """
         self._lock = threading.RLock()
         self._listeners: list[Callable[[], None]] = []
+        self._declared: tuple[EnvironmentChannel, ...] = ()
         self._path = path
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         mode = self._connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
@@ -135,6 +142,8 @@ class Journal:
         evidence = json.loads(row["evidence"]) | dict(change.evidence)
         started = change.lab if status is RunStatus.RUNNING else row["started_lab"]
         ended = None if status is RunStatus.RUNNING else change.lab
+        if status is RunStatus.RUNNING:
+            self._watch(self._declared, change.run_key)
         self._connection.execute(
             "UPDATE runs SET status = ?, reason = ?, evidence = ?, started_lab = ?, ended_lab = ?, revision = revision + 1 "
             "WHERE run_key = ?",
@@ -216,10 +225,11 @@ class Journal:
             return tuple(_reading(row) for row in cursor.fetchall())
 
     def stored(self, run_key: str) -> None:
-        """Forget the readings of a run: the ledger has them."""
+        """Forget what was read of a run and beside it: the ledger has it."""
         with self._transaction():
             self._connection.execute("UPDATE runs SET stored = 1 WHERE run_key = ?", (run_key,))
-            self._connection.execute("DELETE FROM readings WHERE run_key = ?", (run_key,))
+            for table in ("readings", "samples", "environment"):
+                self._connection.execute(f"DELETE FROM {table} WHERE run_key = ?", (run_key,))
 
     def request_abort(self, run_key: str, *, reason: str) -> None:
         """Remember that a run is to be ended, also through a restart; the first reason stays."""
@@ -231,6 +241,44 @@ class Journal:
         with self._lock:
             row = self._row("SELECT abort FROM runs WHERE run_key = ?", (run_key,))
             return None if row is None else row["abort"]
+
+    # ----------------------------------------------------------------- the environment
+
+    def running(self) -> frozenset[str]:
+        """Return the keys of all runs that have begun and not ended; cheap, for each turn."""
+        with self._lock:
+            rows = self._cursor("SELECT run_key FROM runs WHERE status = ?", (RunStatus.RUNNING.value,)).fetchall()
+            return frozenset(row["run_key"] for row in rows)
+
+    def declare(self, channels: Sequence[EnvironmentChannel]) -> None:
+        """Remember what is recorded beside each run that begins from now on; what was declared when a run began stays."""
+        self._declared = tuple(channels)
+
+    def _watch(self, declared: Sequence[EnvironmentChannel], run_key: str) -> None:
+        rows = [(run_key, one.name, one.model_dump_json()) for one in declared]
+        self._connection.executemany("INSERT OR IGNORE INTO environment VALUES (?, ?, ?)", rows)
+
+    def add_sample(self, name: str, sample: Sample) -> None:
+        """Keep what was read of the environment, or why not, with each run that has begun and not ended."""
+        values = (name, sample.lab, sample.value, sample.reason, RunStatus.RUNNING.value)
+        with self._transaction():
+            self._connection.execute("INSERT OR IGNORE INTO samples SELECT run_key, ?, ?, ?, ? FROM runs WHERE status = ?", values)
+
+    def _environment(self, row: sqlite3.Row) -> tuple[RunEnvironment, ...]:
+        """Join what was recorded to a run that has ended."""
+        begin, end = row["started_lab"], row["ended_lab"]
+        if begin is None or end is None:
+            return ()
+        declared = self._cursor("SELECT declared FROM environment WHERE run_key = ? ORDER BY rowid", (row["run_key"],)).fetchall()
+        samples: dict[str, list[Sample]] = {}
+        for one in self._cursor("SELECT * FROM samples WHERE run_key = ?", (row["run_key"],)).fetchall() if declared else ():
+            samples.setdefault(one["name"], []).append(Sample(lab=one["lab"], value=one["value"], reason=one["reason"]))
+        channels = [EnvironmentChannel.model_validate_json(one["declared"]) for one in declared]
+        brought = {one.channel: one.name for one in channels if one.brought}
+        for reading in self.readings(row["run_key"]) if brought else ():
+            if reading.name in brought:
+                samples.setdefault(brought[reading.name], []).append(sample_of(reading))
+        return tuple(over_run(channel, samples.get(channel.name, ()), begin, end) for channel in channels)
 
     # ----------------------------------------------------------------- fences, notes, other facts
 
@@ -304,6 +352,7 @@ class Journal:
             started_lab=row["started_lab"],
             ended_lab=row["ended_lab"],
             abort=row["abort"],
+            environment=self._environment(row),
             steps=tuple(_step(step, row) for step, row in zip(request.steps, steps, strict=True)),
         )
 

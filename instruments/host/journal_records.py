@@ -1,10 +1,12 @@
 """What the journal holds: runs, their steps, and the transitions between their states."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.domain.codec import REQUEST
+from orchestrator.domain.environment import RunEnvironment, Sample
 from orchestrator.domain.lifecycle import RunStatus, StepKind, StepStatus
 from orchestrator.domain.records import Reading, RunReport, RunRequest, Step, StepReport
 from orchestrator.domain.values import digest
@@ -69,6 +71,8 @@ class JournalRun:
     abort: str | None
     """Why somebody asked to end it; None while nobody has."""
     steps: tuple[JournalStep, ...]
+    environment: tuple[RunEnvironment, ...] = ()
+    """What was recorded beside it; empty until it has ended."""
 
     @property
     def run_key(self) -> str:
@@ -85,7 +89,8 @@ class JournalRun:
         steps = tuple(
             StepReport(one.step.index, one.step.do, one.status, one.reason, one.sent, one.started_lab, one.ended_lab) for one in self.steps
         )
-        return RunReport(self.run_key, self.revision, self.status, self.reason, steps, self.evidence, self.started_lab, self.ended_lab)
+        times = (self.started_lab, self.ended_lab)
+        return RunReport(self.run_key, self.revision, self.status, self.reason, steps, self.evidence, *times, self.environment)
 
 
 def instruments_of(step: Step) -> frozenset[str]:
@@ -100,3 +105,12 @@ def content_hash(request: RunRequest) -> str:
     """Return the hash of what a run key stands for; a process that takes a campaign up raises the fence alone."""
     document = REQUEST.dump_python(request, mode="json")
     return digest({key: value for key, value in document.items() if key != "fence"})
+
+
+def sample_of(reading: Reading) -> Sample:
+    """Return a reading as a sample: a number of good quality, or why it is none."""
+    if reading.value is None or not math.isfinite(reading.value):
+        return Sample(lab=reading.lab, value=None, reason="it gave no number")
+    if reading.quality != "good":
+        return Sample(lab=reading.lab, value=None, reason=f"of {reading.quality} quality")
+    return Sample(lab=reading.lab, value=reading.value)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
+from orchestrator.domain.environment import RunEnvironment
 from orchestrator.domain.lifecycle import (
     CampaignStatus,
     MeasurementStatus,
@@ -24,6 +25,10 @@ from orchestrator.errors import BadInput, Fault
 
 def _is_none(value: object) -> bool:
     return value is None
+
+
+def _is_empty(value: tuple[object, ...]) -> bool:
+    return not value
 
 
 class Until(Frozen):
@@ -205,6 +210,8 @@ class ExperimentRun(Frozen):
     """Targets whose values come after the run -> lab seconds at which they are overdue; None for never."""
     overdue: tuple[str, ...] = ()
     """Of these, the ones that did not come in time: nobody waits for them any longer."""
+    environment: tuple[RunEnvironment, ...] = Field(default=(), exclude_if=_is_empty)
+    """What was recorded beside it; not written where nothing is declared, or the run has not ended."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -392,6 +399,8 @@ class RunReport:
     evidence: dict[str, Any] = field(default_factory=dict)
     started_lab: float | None = None
     ended_lab: float | None = None
+    environment: tuple[RunEnvironment, ...] = ()
+    """What was recorded beside it, once it has ended."""
 
 
 @dataclass(frozen=True, slots=True)

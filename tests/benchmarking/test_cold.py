@@ -12,7 +12,7 @@ from botorch import fit_gpytorch_mll
 from botorch.models import SingleTaskGP
 from gpytorch.mlls import ExactMarginalLogLikelihood
 
-from benchmarks.cold.__main__ import arms, coverage, covered, foreseen, log_improvement, replay, standard, table
+from benchmarks.cold.__main__ import arms, coverage, covered, foreseen, log_improvement, peers_table, replay, standard, table
 from benchmarks.cold.plain import expected, fit
 from benchmarks.cold.tasks import ColdTask
 from benchmarks.cold.unseen import unseen
@@ -73,6 +73,16 @@ def test_the_table_names_the_worst_task() -> None:
     areas = {("plain", "t"): 0.2, ("plain", "u"): 0.2, ("beliefs", "t"): 0.1, ("beliefs", "u"): 0.4}
     rows = [{"surrogate": who, "task": task, "seed": 0, "regret_area": area} for (who, task), area in areas.items()]
     assert "| beliefs | 1 [1, 1] | u | 2 [2, 2] | 1 |" in table(rows)
+
+
+def test_peers_are_compared_on_the_seeds_that_both_have() -> None:
+    rows = [{"surrogate": "beliefs", "task": task, "seed": seed, "regret_area": 0.2} for task in "tu" for seed in (0, 1)]
+    areas = {("baybe", "t"): 0.1, ("baybe", "u"): 0.4, ("ax", "t"): 0.4, ("ax", "u"): 0.8}
+    peers = [{"surrogate": who, "task": task, "seed": 1, "regret_area": area} for (who, task), area in areas.items()]
+    found = peers_table(rows, [*peers, {"surrogate": "ax", "task": "t", "seed": 2, "regret_area": 0.01}])
+    assert "| baybe | 1 [1, 1] | t | 2 [2, 2] | 1 |" in found
+    assert "| ax | 0.354 [0.354, 0.354] | t | 0.5 [0.5, 0.5] | 1 |" in found
+    assert "| the better one of each task | 1 [1, 1] | t | 2 [2, 2] | 1 |" in found
 
 
 def test_coverage_is_the_part_of_the_rows_that_intervals_hold() -> None:

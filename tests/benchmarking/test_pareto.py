@@ -2,9 +2,12 @@
 
 import pytest
 import torch
+from botorch.models import SingleTaskGP
+from botorch.models.transforms import Normalize, Standardize
 from botorch.test_functions.multi_objective import ZDT1
+from gpytorch.mlls import ExactMarginalLogLikelihood
 
-from benchmarks.botorch_fronts import BotorchFront
+from benchmarks.botorch_fronts import BotorchFront, loss_of
 from benchmarks.pareto import POLICIES, PROPOSALS, race, table
 from benchmarks.trade_offs import INPUTS, ZDT1_REFERENCE, TradeOff, hypervolume, trade_offs
 from orchestrator.ports import Knowledge, Observation
@@ -48,3 +51,16 @@ def test_the_yardstick_proposes_a_row_that_is_left(problems: dict[str, TradeOff]
     known = Knowledge(observations=tuple(Observation(row, problem.answer(row)) for row in asked), excluded=asked)
     (found,) = BotorchFront(problem.space, problem.objective("pareto")).propose(known, count=1, seed=0)
     assert problem.space.key(found.configuration) not in {problem.space.key(row) for row in asked}
+
+
+def test_the_yardstick_fits_by_gpytorchs_own_loss() -> None:
+    generator = torch.Generator().manual_seed(1)
+    X = torch.rand(9, 3, generator=generator, dtype=torch.float64)
+    model = SingleTaskGP(X, X.sin().sum(dim=1, keepdim=True), input_transform=Normalize(3), outcome_transform=Standardize(1))
+    likelihood = ExactMarginalLogLikelihood(model.likelihood, model).train()
+    found, slopes = loss_of(likelihood)()
+    theirs = -likelihood(model(*model.train_inputs), model.train_targets)
+    torch.testing.assert_close(found, theirs.detach(), rtol=1e-9, atol=0.0)
+    wanted = torch.autograd.grad(theirs, [one for one in likelihood.parameters() if one.requires_grad])
+    for one, other in zip(slopes, wanted, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-7, atol=1e-10)

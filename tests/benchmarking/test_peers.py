@@ -3,16 +3,25 @@ import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from typing_extensions import override
 
-from benchmarks.peers.cases import case_of, cases_of, drawn
+from benchmarks.cold.__main__ import replay as cold_replay
+from benchmarks.cold.tasks import ColdTask
+from benchmarks.metrics import best_so_far, regret_area
+from benchmarks.peers.cases import case_of, cases_of, cold_case, drawn
 from benchmarks.peers.replaying import Case, Draw, Entrant, Kept, Measured, replay
 from flows.studies.benchmark.loading import load_suite
 from flows.studies.benchmark.replay import Replay, ReplayCourse, initial_candidates
 from flows.studies.benchmark.rows import Results, make_row
+from models.gaussian_processes.kernels import Layout
+from models.inputs.encoding import Encoding
 from models.tasks import TaskData
+from orchestrator.domain.parameters import CategoricalParameter, CompositionParameter
+from orchestrator.domain.space import SearchSpace
+from orchestrator.errors import BadInput
 from tests.benchmarking.family import benchmark_file, write_family
 
 
@@ -118,3 +127,42 @@ def test_source_rows_differ_from_seed_to_seed_and_stay_the_same_of_one(tmp_path:
     assert one == again
     assert one["seeds"][0]["sources"] != one["seeds"][1]["sources"]
     assert len(one["seeds"][0]["sources"][0]["scores"]) == 300
+
+
+def cold_task(*, space: bool = True) -> ColdTask:
+    shares = [{"mix.a": a / 10, "mix.b": 1 - a / 10, "kind": kind} for a in range(10) for kind in ("p", "q")]
+    mixture = CompositionParameter(name="mix", components=("a", "b"))
+    known = SearchSpace(parameters=(mixture, CategoricalParameter(name="kind", categories=("p", "q"))), candidates=tuple(shares))
+    replicates = tuple((place * 7.0 % 20, place * 7.0 % 20 + 0.5) for place in range(len(shares)))
+    X = Encoding(known).encode(known.candidates or ())
+    kinds = ("composition", "composition", "category")
+    return ColdTask("t", "f", Layout((0, 1, 2, 2), (slice(0, 4),)), kinds, X, replicates, known if space else None)
+
+
+def test_a_cold_case_has_no_sources_and_the_first_rows_and_records_of_the_cold_replays() -> None:
+    task = cold_task()
+    case: dict[str, Any] = json.loads(json.dumps(cold_case(task, (1000, 1001))))
+    assert [one["name"] for one in case["parameters"]] == ["mix.a", "mix.b", "kind"]
+    assert [one["categories"] for one in case["parameters"]] == [None, None, ["p", "q"]]
+    assert case["candidates"]["mix.b"][2:4] == [0.9, 0.9]
+    assert case["candidates"]["kind"][2:4] == ["p", "q"]
+    assert (case["budget"], case["leave"], case["scores"]) == (10, "all", list(task.scores))
+    for draw in case["seeds"]:
+        assert draw["sources"] == []
+        assert draw["measured"] == task.measured(draw["seed"]).tolist()
+        assert draw["initial"] == cold_replay(task, lambda *_: np.zeros(20), draw["seed"])[:5]
+    assert case["seeds"][0]["initial"] != case["seeds"][1]["initial"]
+
+
+def test_a_peers_cold_regret_is_counted_as_that_of_the_cold_replays() -> None:
+    task = cold_task()
+    case = cold_case(task, (1000,))
+    row = replay(NEXT, case, case["seeds"][0])
+    chosen = cold_replay(task, lambda *_: -np.arange(20.0), 1000)
+    running = best_so_far([task.scores[index] for index in chosen])
+    assert row["regret_area"] == pytest.approx(regret_area(running, task.scores, initial=5))
+
+
+def test_a_cold_task_without_configurations_is_refused() -> None:
+    with pytest.raises(BadInput, match=r"cold task 't' has no configurations; expected a task of the catalogue"):
+        cold_case(cold_task(space=False), (0,))

@@ -162,7 +162,7 @@ class Bench:
     def write_files(self) -> None:
         """Write bench file and endpoints."""
         self.bench_file.write_text(BENCH.format(**{key: getattr(self, key) for key in ("grace", "idle_exit", "park_after", "park_steps")}))
-        links = {name: {"port": str(self.folder / name)} for name in ("heat", "flow", "analysis")}
+        links = {name: {"port": str(self.folder / name)} for name in ("heat", "flow", "analysis", "room")}
         document = {"bench_sha256": self.sha256, "t0_monotonic": time.monotonic(), "rate": self.rate, "endpoints": links}
         write_state_file(self.folder / "endpoints.json", document)
 

@@ -328,7 +328,20 @@ def _error(name: str, kind: str | None) -> InstrumentError | None:
     return errors[kind]() if kind else None
 
 
-FAKES: Final[Mapping[str, type[FakeDriver]]] = {"fake-pump": FakePump, "fake-oven": FakeOven, "fake-platform": FakePlatform}
+class FakeLogger(FakeDriver):
+    """Reads the room: nothing is set on it."""
+
+    CHANNELS: ClassVar[Mapping[str, ChannelSpec]] = {"rh": ChannelSpec("%"), "light": ChannelSpec("lx")}
+    SAFE_ACTIONS: ClassVar[frozenset[str]] = frozenset()
+    HAS_WATCHDOG: ClassVar[bool] = False
+
+
+FAKES: Final[Mapping[str, type[FakeDriver]]] = {
+    "fake-pump": FakePump,
+    "fake-oven": FakeOven,
+    "fake-platform": FakePlatform,
+    "fake-logger": FakeLogger,
+}
 
 
 def connect_fakes(bench: BenchFile, link: str, clock: Clock) -> Mapping[str, Driver]:

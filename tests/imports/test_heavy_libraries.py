@@ -31,6 +31,7 @@ CASES = {
     "athanor.devices": (),
     "athanor.reductions": (),
     "athanor.chemistries": (),
+    "athanor.twins": (),
     "athanor.optimizer": ("torch", "botorch", "pymodbus"),
     "orchestrator.loop": (),
     "orchestrator.domain.campaign": (),

@@ -32,7 +32,7 @@ from tests.plugins.writing import install
 
 PACKAGE = Path(__file__).parents[2] / "examples" / "lnp"
 BENCH = PACKAGE / "bench"
-PUBLIC = {"athanor", "athanor.chemistries", "athanor.devices", "athanor.drivers", "athanor.reductions"}
+PUBLIC = {"athanor", "athanor.chemistries", "athanor.devices", "athanor.drivers", "athanor.reductions", "athanor.twins"}
 FOREIGN = {"numpy", "typing_extensions", "lipid_mixing"}
 
 
@@ -74,7 +74,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict
 
 def test_its_entry_points_are_found_by_their_names(installed: dict[str, dict[str, str]], tmp_path: Path) -> None:
     assert find_family(FAMILIES, "lnp", tmp_path) is LNP
-    assert set(installed) == {"athanor.chemistries", "athanor.devices", "athanor.reductions"}
+    assert set(installed) == {"athanor.chemistries", "athanor.devices", "athanor.reductions", "athanor.twins"}
 
 
 def test_the_familys_rows_are_what_the_example_bench_can_do(installed: dict[str, dict[str, str]]) -> None:

@@ -2,6 +2,7 @@
 
 import math
 from functools import lru_cache
+from itertools import product
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolu
 from botorch.acquisition.multi_objective.objective import GenericMCMultiOutputObjective
 from botorch.sampling.normal import SobolQMCNormalSampler
 from botorch.utils.multi_objective.hypervolume import Hypervolume
+from botorch.utils.multi_objective.pareto import is_non_dominated
 from botorch.utils.multi_objective.scalarization import get_chebyshev_scalarization
 from jaxtyping import Float
 from torch import Tensor
@@ -25,7 +27,7 @@ from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
 from orchestrator.ports import Knowledge, Observation
 from policies.bayesian import BayesianPolicy
-from policies.fronts import ChebyshevAim, HypervolumeAim
+from policies.fronts import ChebyshevAim, HypervolumeAim, VolumeAim
 from policies.pareto import DrawnTradeOff, Utilities, chance_to_join, drawn_trade_off
 from policies.registry import build_policy
 from policies.score import Score
@@ -35,25 +37,27 @@ from tests.policy.test_outlook import Bell, Flat
 
 SPACE = SearchSpace(parameters=(ContinuousParameter(name="x", min=0, max=1), ContinuousParameter(name="y", min=0, max=1)))
 ENCODING = Encoding(SPACE)
-TARGETS = tuple(Target(name=name, goal="maximise", low=0, high=1) for name in ("left", "right", "up"))
+TARGETS = tuple(Target(name=name, goal="maximise", low=0, high=1) for name in ("left", "right", "up", "near"))
 TWO = Objective(targets=TARGETS[:2], kind="pareto", reference={"left": 0.2})
-THREE = Objective(targets=TARGETS, kind="pareto")
+THREE = Objective(targets=TARGETS[:3], kind="pareto")
+FOUR = Objective(targets=TARGETS, kind="pareto")
+OBJECTIVES = {2: TWO, 3: THREE, 4: FOUR}
 ROWS = tuple({"x": 0.1 + 0.2 * index, "y": (0.37 * index) % 1} for index in range(5))
 SAMPLES, SEED = 64, 3
 
 
 def respond(row: dict[str, float]) -> dict[str, float]:
     x, y = row["x"], row["y"]
-    return {"left": 1 - 2 * (x - 0.2) ** 2 - (y - 0.5) ** 2, "right": 1 - 2 * (x - 0.8) ** 2 - (y - 0.5) ** 2, "up": y}
+    return {"left": 1 - 2 * (x - 0.2) ** 2 - (y - 0.5) ** 2, "right": 1 - 2 * (x - 0.8) ** 2 - (y - 0.5) ** 2, "up": y, "near": 1 - x * y}
 
 
 def measured(objective: Objective) -> tuple[Observation, ...]:
     return tuple(Observation(row, {name: respond(row)[name] for name in objective.names}) for row in ROWS)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=3)
 def fitted(count: int) -> tuple[Surrogate, Score]:
-    objective = TWO if count == 2 else THREE
+    objective = OBJECTIVES[count]
     known = training_data(ENCODING, objective, measured(objective))
     return GaussianProcessLearner().fit(known, seed=0), Score(objective, tuple(one.unit for one in known))
 
@@ -76,46 +80,61 @@ def trade_off(surrogate: Surrogate, score: Score, pins: Float[Tensor, "n d"], *,
         measured=none if pending else pins,
         pending=pins if pending else none,
         expected=None,
+        listed=True,
         samples=SAMPLES,
         seed=SEED,
     )
 
 
-def test_what_a_point_adds_to_a_front_is_the_difference_of_botorchs_hypervolumes() -> None:
-    generator, volume = torch.Generator().manual_seed(1), Hypervolume(torch.zeros(2, dtype=torch.float64))
-    fronts = torch.rand(2, 1, 6, 9, generator=generator, dtype=torch.float64) * 1.4 - 0.2
-    new = torch.rand(2, 1, 6, 20, generator=generator, dtype=torch.float64) * 1.6 - 0.2
-    found = HypervolumeAim(1.0).gain(fronts)(new)
-    for draw in range(6):
-        before = volume.compute(fronts[:, 0, draw].T)
-        for place in range(20):
-            after = volume.compute(torch.cat([fronts[:, 0, draw], new[:, 0, draw, [place]]], dim=1).T)
-            assert float(found[0, draw, place]) == pytest.approx(after - before, abs=1e-5)
+@pytest.mark.parametrize(("count", "size"), [(2, 9), (3, 0), (3, 1), (3, 12)])
+def test_what_a_point_adds_to_a_front_is_the_difference_of_botorchs_hypervolumes(count: int, size: int) -> None:
+    generator, volume = torch.Generator().manual_seed(1), Hypervolume(torch.zeros(count, dtype=torch.float64))
+    fronts = torch.rand(count, 2, 6, size, generator=generator, dtype=torch.float64) * 1.4 - 0.2
+    fronts[:, 1] = (8 * fronts[:, 1]).round() / 8  # and with ties
+    new = torch.rand(count, 2, 6, 20, generator=generator, dtype=torch.float64) * 1.6 - 0.2
+    found = (HypervolumeAim(1.0) if count == 2 else VolumeAim(1.0)).gain(fronts)(new)
+    for component, draw, place in product(range(2), range(6), range(20)):
+        known = fronts[:, component, draw].T
+        before, after = (
+            volume.compute(points[is_non_dominated(points)]) if len(points) else 0.0
+            for points in (known, torch.cat([known, new[:, component, draw, [place]].T]))
+        )
+        assert float(found[component, draw, place]) == pytest.approx(after - before, abs=1e-5)
+
+
+def test_three_targets_take_two_boxes_for_each_point_of_a_front_and_one() -> None:
+    front = torch.rand(3, 1, 8, 15, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    front = front / front.norm(dim=0)
+    assert VolumeAim(1.0).leaders(front).all()
+    assert VolumeAim(1.0).gain(front).boxes.shape == (5, 1, 8, 31, 1)
 
 
 def test_the_leaders_of_a_draw_are_its_front_above_the_reference_point() -> None:
     U = torch.tensor([[[[0.9, 0.5, 0.4, 0.2, -0.1]]], [[[0.1, 0.6, 0.5, -0.2, 2.0]]]], dtype=torch.float64)
     assert HypervolumeAim(1.0).leaders(U).tolist() == [[[True, True, False, False, False]]]
+    assert VolumeAim(1.0).leaders(torch.cat([U, torch.full_like(U[:1], 0.5)])).tolist() == [[[True, True, False, False, False]]]
+    assert VolumeAim(1.0).leaders(torch.cat([U, U[:1].flip(-1)])).tolist() == [[[False, True, True, False, False]]]
 
 
-@pytest.mark.parametrize("kind", ["fresh", "prior"])
+@pytest.mark.parametrize("kind", ["fresh", "three", "prior"])
 def test_gains_over_draws_are_botorchs_averaged_over_combinations(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logei, "_load_attempted", True)  # else it compiles its kernel in C++
-    if kind == "fresh":
-        (surrogate, score), pins, X = fitted(2), ENCODING.encode(ROWS), points(12)
+    if kind != "prior":
+        (surrogate, score), pins, X = fitted(3 if kind == "three" else 2), ENCODING.encode(ROWS), points(12)
     else:
         (surrogate, score), pins, X = with_prior.fitted("prior"), with_prior.ENCODING.encode(with_prior.ROWS[:2]), with_prior.points(24)
     ours = trade_off(surrogate, score, pins)
     utilities, parts = ours.utilities, []
+    targets = range(len(utilities.scales))
     for weight, model in surrogate.components():
         with repeatable(0), torch.no_grad():
             theirs = qLogNoisyExpectedHypervolumeImprovement(
                 model,
-                [0.0, 0.0],
+                [0.0] * len(targets),
                 pins,
                 sampler=SobolQMCNormalSampler(torch.Size([2048]), seed=SEED),
                 objective=GenericMCMultiOutputObjective(
-                    lambda samples, X=None: torch.stack([utilities.one(index, samples[..., index]) for index in (0, 1)], dim=-1)  # noqa: ARG005
+                    lambda samples, X=None: torch.stack([utilities.one(index, samples[..., index]) for index in targets], dim=-1)  # noqa: ARG005
                 ),
                 prune_baseline=False,
                 cache_root=False,
@@ -153,7 +172,7 @@ def test_weights_are_drawn_by_the_seed() -> None:
     assert not torch.equal(ChebyshevAim.drawn(Y, 1).weights, ChebyshevAim.drawn(Y, 2).weights)
 
 
-@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize("count", [2, 3, 4])
 def test_slopes_are_those_of_differences(count: int) -> None:
     surrogate, score = fitted(count)
     function = trade_off(surrogate, score, ENCODING.encode(ROWS), pending=False)
@@ -166,7 +185,7 @@ def test_slopes_are_those_of_differences(count: int) -> None:
     torch.testing.assert_close(slope[:, 0, 0], difference, rtol=1e-2, atol=1e-3)
 
 
-@pytest.mark.parametrize("objective", [TWO, THREE])
+@pytest.mark.parametrize("objective", [TWO, THREE, FOUR])
 def test_proposals_are_the_same_again_and_keep_from_what_is_pending(objective: Objective) -> None:
     policy = build_policy("bayesian", SPACE, objective, {"raw_samples": 32, "restarts": 2})
     assert policy.name == "bayesian/2"
@@ -178,6 +197,14 @@ def test_proposals_are_the_same_again_and_keep_from_what_is_pending(objective: O
     waiting = Knowledge(observations=measured(objective), pending=(first.configuration,))
     (other,) = policy.propose(waiting, count=1, seed=2)
     assert max(abs(float(other.configuration[name]) - float(first.configuration[name])) for name in "xy") > 0.01
+
+
+def test_in_a_table_a_front_of_three_targets_is_improved_on_by_its_hypervolume() -> None:
+    for objective, criterion in ((THREE, "log-nehvi"), (FOUR, "log-nparego")):
+        policy = build_policy("bayesian", SearchSpace(parameters=SPACE.parameters, candidates=(*ROWS, {"x": 0.5, "y": 0.5})), objective, {})
+        (found,) = policy.propose(Knowledge(observations=measured(objective), excluded=ROWS), count=1, seed=1)
+        assert found.details["acquisition"] == criterion
+        assert found.configuration == {"x": 0.5, "y": 0.5}
 
 
 def test_in_a_table_all_that_the_front_lacks_is_found() -> None:
@@ -199,7 +226,15 @@ def test_without_measurements_in_what_is_allowed_it_improves_on_what_is_expected
     utilities = Utilities.among(score, mean, torch.zeros_like(mean))
     none = points(0)
     found = drawn_trade_off(
-        surrogate.functions(), utilities, utilities.all(mean), measured=none, pending=none, expected=points(4), samples=SAMPLES, seed=SEED
+        surrogate.functions(),
+        utilities,
+        utilities.all(mean),
+        measured=none,
+        pending=none,
+        expected=points(4),
+        listed=True,
+        samples=SAMPLES,
+        seed=SEED,
     )
     assert bool(found(points(9).unsqueeze(-2)).isfinite().all())
 

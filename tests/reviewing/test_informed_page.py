@@ -10,8 +10,9 @@ import pytest
 from flows.plans.lab_time import lab_time
 from flows.plans.plan import load_plan
 from flows.plans.policy import policy_of
-from flows.review.page import SCHEMA
+from flows.review.page import SCHEMA, PageMaker
 from flows.review.rendering import html, markdown
+from orchestrator.domain.environment import EnvironmentChannel, Sample, over_run
 from orchestrator.domain.values import canonical
 from orchestrator.history import best, knowledge
 from orchestrator.suggestions import FEASIBLE, Suggestion
@@ -47,6 +48,22 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Informed:
 @pytest.fixture(scope="module")
 def page(campaign: Informed) -> dict[str, Any]:
     return campaign.page(2)
+
+
+def test_what_was_recorded_of_the_laboratory_stands_with_the_runs_since_the_last_batch(campaign: Informed) -> None:
+    following = campaign.proposal(Suggestion(dict(campaign.plan.sample[0]), "sobol/1"), 13)
+    rh = over_run(
+        EnvironmentChannel(name="rh", channel="logger.rh", unit="%", reference=40.0, every=30.0),
+        [Sample(lab=0.0, value=43.0), Sample(lab=30.0, value=45.0)],
+        0.0,
+        60.0,
+    )
+    history = campaign.history
+    runs = {key: run.evolve(environment=(rh,)) if key == "r-02" else run for key, run in history.runs.items()}
+    lines = PageMaker(campaign.plan, policy_of(campaign.plan), "dry")._since(replace(history, runs=runs), [following])
+    told = "; rh 44.0 ± 1.4 %, goals hold at 40 %; 2 readings, 100 % covered, at most 30 s old"
+    assert [line for line in lines if "rh" in line] == [lines[1]]
+    assert lines[1].endswith(told), lines[1]
 
 
 def test_the_objective_and_the_chance_to_beat_the_best_are_those_of_the_policys_posterior(campaign: Informed, page: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from policies.bayesian import BayesianPolicy
 from policies.initial import SobolPolicy
 from policies.random_search import RandomPolicy
 from policies.settings import POLICY_NAMES
+from simulators.twins.built_in import BUILT_IN
 
 _POLICIES: dict[str, Any] = {"bayesian": BayesianPolicy, "random": RandomPolicy, "sobol": SobolPolicy}
 _COMPARED = {
@@ -36,6 +37,7 @@ def written() -> str:
                 table(("name", "what it is"), ((code(name), _COMPARED[name]) for name in BASELINES)),
             ),
             section("Families of simulated chemistries", "`family` of a source or of benchmark data.", _families()),
+            section("Twins", "`twin.chemistry` of a bench file.", _twins()),
             section("Reductions", "`bench.reduction`: from readings to measurements; a changed one gets a new version.", _reductions()),
             section("Recorded tables", "`recorded.table` of a campaign file; the tables are not part of Athanor.", _tables()),
         )
@@ -54,6 +56,14 @@ def _made(learners: Any) -> str:
 def _families() -> str:
     rows = ((code(name), ", ".join(map(code, one.parameters)), _units(one.units)) for name, one in FAMILIES.items())
     return table(("family", "varied", "units"), rows)
+
+
+def _twins() -> str:
+    rows = (
+        (code(name), _units(one.controls), _units(one.outputs), ", ".join(code(each.name) for each in one.calibratable))
+        for name, one in BUILT_IN.items()
+    )
+    return table(("twin", "controls", "outputs", "may be calibrated"), rows)
 
 
 def _units(units: Mapping[str, str]) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from docs.extension.reference.markdown import code, section, table
+from flows.plans.twins.files import RecordedFile, RevisionFile
 from flows.schemas.files import SCHEMAS
 from flows.schemas.generator import schema_of
 from orchestrator.domain.written import UNIT
@@ -29,6 +30,12 @@ def stand_ins() -> str:
     found: Mapping[str, type[BaseModel]] = {"stand_ins.INSTRUMENT": StandInSection, 'responses."INSTRUMENT.CHANNEL"': ResponseSection}
     schemas = {place: schema_of(model) for place, model in found.items()}
     return "".join(section(code(f"[{place}]"), one["description"], _keys(one, one.get("$defs", {}))) for place, one in schemas.items())
+
+
+def twins() -> str:
+    """Write the tables of a twin's own file: a revision, or a table of recorded predictions."""
+    schemas = {what: schema_of(model) for what, model in (("A revision", RevisionFile), ("A table", RecordedFile))}
+    return "".join(section(what, one["description"], "") + "".join(_tables(one, one["$defs"])) for what, one in schemas.items())
 
 
 def _tables(schema: Schema, tables: Mapping[str, Schema]) -> Iterator[str]:

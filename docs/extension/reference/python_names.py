@@ -9,9 +9,10 @@ import athanor.chemistries
 import athanor.devices
 import athanor.drivers
 import athanor.reductions
+import athanor.twins
 from docs.extension.reference.markdown import plain, section
 
-AUTHORS = (athanor.drivers, athanor.devices, athanor.reductions, athanor.chemistries)
+AUTHORS = (athanor.drivers, athanor.devices, athanor.reductions, athanor.chemistries, athanor.twins)
 
 
 def written() -> str:

@@ -90,7 +90,7 @@ def run_entities(source: Source) -> Iterator[Entity]:
                 yield _proposal(one.approved)
             given = list(_configuration(source, one, run))
             results, brought = list(_results(source, run)), list(_brought(source, run))
-            given += brought
+            given += [*brought, *_recorded(run)]
             yield from (*given, *results, _action(source, one, run, (given, results, bench)))
     for one in source.imported:
         given, results = list(_configuration(source, one, one.run)), list(_results(source, one.run))
@@ -131,6 +131,15 @@ def _results(source: Source, run: ExperimentRun) -> Iterator[Entity]:
             if one.evidence is not None:
                 made["prov:wasDerivedFrom"] = {"@id": _id("source", one.evidence.sha256)}
             yield _value(f"{run.run_key}-{one.target}-{one.replicate}", {**told, **made}, unit)
+
+
+def _recorded(run: ExperimentRun) -> Iterator[Entity]:
+    """Describe what was recorded of the laboratory beside a run."""
+    for one in run.environment:
+        spread = "" if one.sd is None else f", standard deviation {one.sd!r}"
+        about = f"{one.channel} over the run: mean of {one.samples} readings{spread}, {100.0 * one.coverage:.1f} % of it covered"
+        told = {"name": f"environment {one.name}", **({} if one.mean is None else {"value": one.mean}), "description": about}
+        yield _value(f"{run.run_key}-environment-{one.name}", told, one.unit)
 
 
 def _brought(source: Source, run: ExperimentRun) -> Iterator[Entity]:

@@ -6,7 +6,7 @@ from typing import Any, Final
 from flows.report.experiments import Experiment
 from flows.report.export.columns import Column, Table, difference, moment, prefixed
 from flows.report.export.decisions import answers_on, joined
-from flows.report.export.layers import commanded, forecast, forecasts, keeping, layer, results, sent, uncertainties
+from flows.report.export.layers import commanded, environment, forecast, forecasts, keeping, layer, recorded, results, sent, uncertainties
 from flows.report.export.proposals import decision_moments
 from flows.report.export.runs import configurations, kept_cell, moments, numbers, result_cells
 from flows.report.export.source import Source
@@ -55,7 +55,7 @@ def experiments_table(source: Source) -> Table:
     )
     targets = (*results(source.objective), *keeping(source.objective), *uncertainties(source.objective))
     expected = (*forecasts(source.objective, source.changes.proposals), *residuals)
-    columns = (*_HEADS, *layer("configuration", space, _USED), *targets, *expected, *_TAILS, *layers)
+    columns = (*_HEADS, *layer("configuration", space, _USED), *targets, *expected, *_TAILS, *layers, *environment(source.changes.runs))
     rows = tuple(_row(source, one, arguments) for one in (*source.experiments, *source.imported))
     return Table("experiments", "One row per experiment: the wide table.", columns, rows, ("run_key",))
 
@@ -89,6 +89,7 @@ def _row(source: Source, one: Experiment, arguments: Sequence[Column]) -> dict[s
         **moments(source, run),
         **configurations(one, run),
         **sent(run, arguments),
+        **recorded(run),
     }
 
 

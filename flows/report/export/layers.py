@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from flows.report.export.columns import Column, difference, kind_of, prefixed
+from flows.report.export.columns import Column, Kind, difference, kind_of, prefixed
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import ExperimentRun, Prediction, Proposal
 from orchestrator.domain.space import SearchSpace
@@ -65,6 +65,40 @@ def sent(run: ExperimentRun, columns: Iterable[Column]) -> dict[str, Any]:
     texts = {column.name for column in columns if column.kind == "category"}
     cells = prefixed("commanded", run.commanded)
     return {name: str(value) if name in texts else value for name, value in cells.items()}
+
+
+_RECORDED: Final[Mapping[str, str]] = {
+    "mean": "mean of the readings over the run",
+    "sd": "standard deviation of single readings",
+    "samples": "number of readings",
+    "coverage": "share of the run with a reading no older than twice the declared interval",
+    "lag": "the most by which the newest reading was behind, lab time",
+    "reference": "where the goals hold",
+    "message": "what could not be read",
+}
+
+
+def environment(runs: Iterable[ExperimentRun]) -> tuple[Column, ...]:
+    """Return the columns of what was recorded beside runs; none where nothing was."""
+    units = {one.name: one.unit for run in runs for one in run.environment}
+    return tuple(
+        Column(f"environment.{name}.{part}", f"{name} of the laboratory: {said}.", _kind_of_part(part), _unit_of_part(part, unit))
+        for name, unit in units.items()
+        for part, said in _RECORDED.items()
+    )
+
+
+def _kind_of_part(part: str) -> Kind:
+    return "text" if part == "message" else "integer" if part == "samples" else "number"
+
+
+def _unit_of_part(part: str, unit: str) -> str:
+    return {"mean": unit, "reference": unit, "sd": difference(unit), "lag": "s"}.get(part, "")
+
+
+def recorded(run: ExperimentRun) -> dict[str, Any]:
+    """Return the cells of what was recorded beside a run."""
+    return {f"environment.{one.name}.{part}": getattr(one, part) for one in run.environment for part in _RECORDED}
 
 
 def forecasts(objective: Objective, proposals: Iterable[Proposal]) -> tuple[Column, ...]:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from flows.report.experiments import Experiment
 from flows.report.export.columns import Column, Table, moment, prefixed
-from flows.report.export.layers import commanded, keeping, layer, results, sent
+from flows.report.export.layers import commanded, environment, keeping, layer, recorded, results, sent
 from flows.report.export.source import Source, when
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.records import ExperimentRun
@@ -48,7 +48,8 @@ def runs_table(source: Source) -> Table:
         for one in (*source.experiments, *source.imported)
         for run in one.attempts
     ]
-    columns = (*_HEADS, *layers, *results(source.objective), *keeping(source.objective), *_TAILS)
+    targets = (*results(source.objective), *keeping(source.objective))
+    columns = (*_HEADS, *layers, *targets, *_TAILS, *environment(source.changes.runs))
     return Table("runs", "One row per attempt to carry out an experiment.", columns, tuple(rows), ("run_key",))
 
 
@@ -72,6 +73,7 @@ def _row(source: Source, experiment: Experiment, run: ExperimentRun, arguments: 
         "evidence": json.dumps(run.evidence, sort_keys=True) if run.evidence else None,
         "code": None if run.is_imported else run_code(experiment.approved.number, run.replicate),
         "overdue": " ".join(run.overdue) or None,
+        **recorded(run),
     }
 
 

@@ -1,0 +1,252 @@
+"""`athanor twin`: how far a bench's twin is off and why, what it learns of a campaign, and whether that holds."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flows.cli.console import console, emit
+from flows.cli.options import ByOption, CampaignArgument, JsonOption, LabOption, by_option, the_lab
+
+if TYPE_CHECKING:
+    from flows.studies.twins.compared import Compared
+    from flows.studies.twins.explained import Explained
+    from models.twin.analysis import Finding
+    from simulators.twins.declaration import Constant
+
+twin_app = typer.Typer(
+    help="How far a bench's twin is off and why, what it learns of a campaign, and whether that holds.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+TwinOption = Annotated[str | None, typer.Option("--twin", help="Another twin than the campaign's, as a bench file would name it.")]
+
+
+@twin_app.command()
+def compare(campaign: CampaignArgument = None, lab: LabOption = None, twin: TwinOption = None, as_json: JsonOption = False) -> None:
+    """Put what was measured beside what the twin says of each run, as it was carried out and in the surroundings that it had."""
+    from flows.studies.twins.explained import gap
+    from flows.studies.twins.operations import compare as compared
+
+    found = compared(the_lab(lab), campaign, twin=twin)
+    gaps = [gap(found, one) for one in found.table.measured]
+    if as_json:
+        emit({**_head(found), "quantities": [asdict(one) for one in gaps]})
+        return
+    _print_head(found)
+    table = _table("", "runs", "measured - twin, mean", "root mean square", "spread of what was measured")
+    for one in gaps:
+        table.add_row(one.measured, str(one.runs), *(_with(value, one.unit) for value in (one.bias, one.error, one.spread)))
+    console.print(table)
+
+
+@twin_app.command()
+def explain(
+    campaign: CampaignArgument = None,
+    lab: LabOption = None,
+    of: Annotated[list[str] | None, typer.Option("--of", help="A quantity; may be repeated. Else all that the twin predicts.")] = None,
+    twin: TwinOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say which features of the laboratory made the difference, what the twin lacks, and what cannot be told apart."""
+    from flows.studies.twins.operations import explain as explained
+
+    found, all_of = explained(the_lab(lab), campaign, of or (), twin=twin)
+    if as_json:
+        emit({**_head(found), "quantities": [_document(one) for one in all_of]})
+        return
+    _print_head(found)
+    for one in all_of:
+        console.print()
+        for line in _lines(one):
+            console.print(line)
+
+
+@twin_app.command()
+def drift(
+    campaign: CampaignArgument = None,
+    lab: LabOption = None,
+    of: Annotated[list[str] | None, typer.Option("--of", help="A quantity; may be repeated. Else all that the twin predicts.")] = None,
+    learn: Annotated[
+        int | None, typer.Option("--learn", min=1, help="Learn from so many runs and watch the rest; else from half of them.")
+    ] = None,
+    every: Annotated[float, typer.Option("--false-alarm-every", help="Runs between two false alarms, on average.")] = 500.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Say since when the laboratory differs from the twin in another way than before: CUSUM charts of all runs but the first."""
+    from flows.studies.twins.operations import watch
+
+    found, all_of = watch(the_lab(lab), campaign, of or (), learn=learn, every=every)
+    if as_json:
+        shown = [{"measured": one.measured, "learned": one.learned, "runs": one.numbers, "residuals": one.residuals} for one in all_of]
+        alarms = [[{"run": at, "since": since} for at, since in one.alarms] for one in all_of]
+        emit({**_head(found), "quantities": [{**one, "alarms": own} for one, own in zip(shown, alarms, strict=True)]})
+        return
+    _print_head(found)
+    for one in all_of:
+        watched = f"{one.measured}: learned from {one.learned} runs, watched {len(one.numbers)}"
+        told = [f"alarm at the run of proposal {at}, probably since that of {since}" for at, since in one.alarms]
+        console.print(f"{watched}; {', '.join(told) or 'no alarm'} (one false alarm in {every:g} runs)")
+
+
+@twin_app.command()
+def recalibrate(
+    by: ByOption,
+    campaign: CampaignArgument = None,
+    lab: LabOption = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why.")] = "",
+) -> None:
+    """Let the twin learn from a campaign's runs: write its next revision beside the bench file; older ones stay."""
+    from flows.studies.twins.operations import recalibrate as recalibrated
+
+    found = recalibrated(the_lab(lab), campaign, by=by, reason=reason)
+    units = found.made.bound.measured_units
+    table = _table("", "root mean square before", "after, on the same runs")
+    for name, before in found.made.before.items():
+        table.add_row(name, _with(before, units[name]), _with(found.made.after[name], units[name]))
+    console.print(table)
+    for old, new, calibrated in found.made.learned:
+        told = "" if calibrated else "; these runs say little of it"
+        console.print(
+            f"{new.name}: {old.value:.4g} -> {f'{new.value:.4g} {new.unit}'.rstrip()}, +- {_deviation(new)}, was +- {_deviation(old)}{told}"
+        )
+    for term in found.made.terms:
+        console.print(f"{term.name}: {term.sentence}")
+    console.print(f"{found.file}: a new revision, from {found.runs} runs. `athanor twin verify` says whether it holds; to go by it, write")
+    console.print(
+        f'  [twin]\n  chemistry = "{found.name}"\ninto the bench file, without [twin.constants], and `athanor amend` a campaign under way'
+    )
+
+
+@twin_app.command()
+def verify(
+    campaign: CampaignArgument = None,
+    lab: LabOption = None,
+    suggest: Annotated[int, typer.Option("--suggest", min=0, help="Suggest so many experiments in which old and new differ most.")] = 0,
+    by: Annotated[str | None, by_option("Who suggests them; they are reviewed like any others.")] = None,
+    twin: Annotated[str | None, typer.Option("--twin", help="The revision; else the newest.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say whether a revision holds on experiments that it has not seen, or suggest some that tell."""
+    from flows.studies.twins.operations import verify as verified
+
+    made = verified(the_lab(lab), campaign, count=suggest, by=by, twin=twin)
+    found = made.found
+    if as_json:
+        document = {**asdict(found), "verdict": found.verdict, "waiting": made.waiting}
+        emit({"old": made.old, "new": made.new, "suggested": [one.number for one in made.suggested], **document})
+        return
+    for one in made.suggested:
+        console.print(f"proposal {one.number}: {one.reason}")
+    if not found.values:
+        console.print(f"{made.new}: no run has verified it yet; {made.waiting} wait to be carried out")
+        return
+    off = f"off by {found.new_error:.2g} deviations of a run, {made.old} by {found.old_error:.2g}"
+    console.print(f"{made.new}: {found.verdict}. {found.values} values of {found.runs} runs that it had not seen: {off}")
+    chance = f"misses as large by noise alone: {100 * found.chance:.2g} %"
+    console.print(f"log Bayes factor {found.log_bayes_factor:+.1f}, {chance}; {made.waiting} more wait to be carried out")
+
+
+@twin_app.command()
+def history(campaign: CampaignArgument = None, lab: LabOption = None, as_json: JsonOption = False) -> None:
+    """List the revisions of a campaign's twin."""
+    from flows.studies.twins.operations import history_of
+
+    current, found = history_of(the_lab(lab), campaign)
+    if as_json:
+        emit({"current": current, "revisions": [{"name": one.name, **one.content.model_dump(mode="json")} for one in found]})
+        return
+    console.print(f"the campaign goes by {current}")
+    for one in found:
+        learned = one.content.learned
+        said = f", from {learned.runs} runs of {learned.campaign}, {learned.note}" if learned is not None else ""
+        terms = f"; terms {', '.join(one.content.terms)}" if one.content.terms else ""
+        console.print(f"{one.name}: revises {one.content.twin.base}{said}{terms}{'; the one it goes by' if one.current else ''}")
+    if not found:
+        console.print("no revision yet; `athanor twin recalibrate` writes one")
+
+
+# ---------------------------------------------------------------------- formatting
+
+
+def _table(*columns: str) -> Any:
+    from rich.table import Table
+
+    return Table(*columns)
+
+
+def _with(value: float, unit: str) -> str:
+    return f"{value:.3g} {unit}".rstrip()
+
+
+def _deviation(constant: "Constant") -> str:
+    """Return the standard deviation of a constant's prior: a share where its logarithm is spread normally."""
+    return f"{100 * constant.sd:.2g} %" if constant.prior == "lognormal" else _with(constant.sd, constant.unit)
+
+
+def _head(found: "Compared") -> dict[str, Any]:
+    recorded = [one.name for one in found.channels]
+    return {
+        "campaign": found.campaign,
+        "twin": found.plain.twin.label,
+        "runs": len(found.rows),
+        "recorded": recorded,
+        "left_out": found.left_out,
+    }
+
+
+def _print_head(found: "Compared") -> None:
+    recorded = ", ".join(one.name for one in found.channels) or "nothing of the surroundings"
+    console.print(
+        f"campaign {found.campaign}: {len(found.rows)} runs beside twin {found.plain.twin.label}; recorded and varied: {recorded}"
+    )
+    for line in found.left_out:
+        console.print(f"left out: {line}")
+
+
+def _document(one: "Explained") -> dict[str, Any]:
+    analysis = one.analysis
+    return {
+        **asdict(one.gap),
+        "scale": analysis.scale,
+        "findings": [asdict(each) for each in analysis.findings],
+        "ranking": [asdict(each) for each in analysis.ranking],
+        "taken_up": one.taken_up,
+        "constants": [{**asdict(each), "calibrated": each.calibrated} for each in analysis.estimates],
+        "shares": [asdict(each) for each in analysis.split.parts],
+        "divergence": [asdict(each) for each in analysis.split.divergence],
+        "sentences": analysis.split.sentences,
+    }
+
+
+def _lines(one: "Explained") -> list[str]:
+    gap, analysis = one.gap, one.analysis
+    compared_as = "logarithms" if analysis.scale == "multiplicative" else "differences"
+    lines = [f"{gap.measured}: off by {_with(gap.error, gap.unit)} (root mean square of {gap.runs} runs); compared as {compared_as}"]
+    lines += [f"  {_said(each)}" for each in one.named] or ["  nothing recorded is shown to make the difference"]
+    silent = ", ".join(f"{each.factor} (p {each.p_value:.2g})" for each in analysis.findings if not each.named)
+    lines += [f"  not shown: {silent}"] if silent else []
+    own = {each.name: each for each in analysis.ranking}
+    lines += [f"  the twin lacks {name}: log Bayes factor {own[name].log_bayes_factor:.1f}" for name in one.taken_up]
+    calibrated = ", ".join(each.name for each in analysis.estimates if each.calibrated)
+    lines += [f"  these runs calibrate {calibrated}"] if calibrated else []
+    parts = ", ".join(
+        f"{each.name} {_percent(each.median)} [{_percent(each.lower)}, {_percent(each.upper)}]" for each in analysis.split.parts
+    )
+    return [*lines, f"  of the variance of the difference: {parts}", *(f"  {sentence}" for sentence in analysis.split.sentences)]
+
+
+def _said(found: "Finding") -> str:
+    others = ", ".join(name for name in found.together if name != found.factor)
+    if found.share is None:
+        return f"{found.factor}: cannot be told from {others}; to settle it, {found.settle}"
+    goes = {"rises": ", values rise with it", "falls": ", values fall with it", "bends": ", values bend with it"}.get(found.direction, "")
+    share = f"{_percent(found.share.median)} [{_percent(found.share.lower)}, {_percent(found.share.upper)}]"
+    settle = f"; to settle it, {found.settle}" if found.settle else ""
+    apart = f" (or {others}, which these runs cannot tell from it)" if others else ""
+    return f"{found.factor}{apart} made a difference{goes}: {share} of the variance, p {found.p_value:.2g}{settle}"
+
+
+def _percent(part: float) -> str:
+    return f"{100 * part:.0f} %"

@@ -1,0 +1,262 @@
+"""A campaign's runs beside what its twin says of each: as they were measured to be, in the surroundings that were recorded."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from flows.plans.twins.bound import BoundTwin
+from flows.plans.twins.table import TwinTable, predicted, twin_table
+from models.inputs.encoding import Encoding
+from models.twin.pairs import Channel, Coefficient, Columns, Conditions, Pairs
+from orchestrator.domain.parameters import CategoricalParameter
+from orchestrator.domain.records import ExperimentRun
+from orchestrator.domain.values import Configuration
+from orchestrator.errors import BadInput
+from orchestrator.history import History
+from orchestrator.units import convert
+from simulators.twins.declaration import Situation
+from simulators.twins.terms import DAY, ELAPSED, Recorded, Term, candidates, with_terms
+
+MOST_WITHOUT: Final = 0.2
+"""Part of the runs that may lack a channel before the channel is left out instead of them: our own choice."""
+KEPT: Final = "twin-tables"
+"""Where tables are kept, in the lab's folder."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One run that gave something."""
+
+    run: ExperimentRun
+    number: int
+    """Of its proposal."""
+    configuration: Configuration
+    """As it was measured to be."""
+    what: str
+    """What was set: runs that were asked for the same have the same."""
+    environment: Mapping[str, float]
+    """Mean over the run of each recorded quantity, in its unit; `ELAPSED` in days since the first run."""
+    values: Mapping[str, tuple[float, ...]]
+    """Accepted values by quantity, replicates in their order."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """All rows in the order of time, and the twin's predictions of them."""
+
+    campaign: str
+    bound: BoundTwin
+    """With every term of the library."""
+    terms: tuple[Term, ...]
+    """The library's for this twin."""
+    rows: tuple[Row, ...]
+    channels: tuple[Recorded, ...]
+    """What was recorded and varied."""
+    table: TwinTable
+    situations: tuple[Situation, ...]
+    """What the twin was asked about, row by row."""
+    left_out: tuple[str, ...]
+    """What is not compared, and why; a line each."""
+    plain: BoundTwin
+    """The twin without the library."""
+    units: Mapping[str, tuple[str, float]]
+    """Unit and reference of each recorded quantity."""
+
+    @cached_property
+    def controls(self) -> tuple[tuple[str, ...], torch.Tensor]:
+        """Names and coded values of all inputs, n x d."""
+        encoding = Encoding(self.bound.space)
+        X = encoding.encode(row.configuration for row in self.rows)
+        return tuple(_names(encoding)), X
+
+    def conditions(self, measured: str, which: Sequence[int]) -> Conditions:
+        """Return what `models.twin` is told of some rows; terms that change nothing of a quantity are left out."""
+        place, (names, X) = self.table.measured.index(measured), self.controls
+        slopes = np.nan_to_num(self.table.sensitivities[which, place])
+        own, calibratable = [one.name for one in self.terms], [one.name for one in self.plain.twin.calibratable]
+        sds = dict(zip(self.table.constants, self.table.prior_sds.tolist(), strict=True))
+        moves = [name for number, name in enumerate(self.table.constants) if bool((slopes[:, number] != 0.0).any())]
+        constants, offered = ([one for one in moves if one in some] for some in (calibratable, own))
+        columns = Columns(
+            names,
+            tuple(Channel(one.name, one.unit) for one in self.channels),
+            tuple(Coefficient(one, sds[one]) for one in constants),
+            tuple(Coefficient(one, sds[one]) for one in offered),
+        )
+        at = [self.table.constants.index(one) for one in (*constants, *offered)]
+        found = torch.from_numpy(slopes[:, at])
+        around = [[self.rows[row].environment[one.name] for one in self.channels] for row in which]
+        return Conditions(
+            columns,
+            X[list(which)],
+            torch.tensor(around, dtype=torch.float64).reshape(len(which), len(self.channels)),
+            torch.from_numpy(self.table.mean[which, place]),
+            found[:, : len(constants)],
+            found[:, len(constants) :],
+        )
+
+    def without_time(self) -> "Compared":
+        """Return the same without time as a factor: what would explain a drift by itself."""
+        lasting = tuple(one for one in self.terms if one.channel != ELAPSED)
+        return replace(self, terms=lasting, channels=tuple(one for one in self.channels if one.name != ELAPSED))
+
+    def told(self, measured: str) -> list[int]:
+        """Return the rows in which a quantity was measured and is predicted."""
+        place = self.table.measured.index(measured)
+        return [number for number, row in enumerate(self.rows) if row.values.get(measured) and np.isfinite(self.table.mean[number, place])]
+
+    def pairs(self, measured: str, first: int | None = None) -> Pairs:
+        """Return readings beside predictions, one for each accepted replicate, of the first so many runs or of all.
+
+        Raises:
+            BadInput: Too few, or all differ by the same.
+        """
+        readings = [(row, value) for row in self.told(measured)[:first] for value in self.rows[row].values[measured]]
+        which = [row for row, _ in readings]
+        try:
+            return Pairs(
+                self.conditions(measured, which),
+                torch.tensor([value for _, value in readings], dtype=torch.float64),
+                tuple(self.rows[row].run.run_key for row in which),
+                tuple(self.rows[row].what for row in which),
+            )
+        except BadInput as error:
+            raise BadInput(f"{measured}: {error}") from error
+
+    def says(self, bound: BoundTwin) -> NDArray[np.float64]:
+        """Return what another twin says of all rows, n x m."""
+        around = [_surroundings(bound, row.environment, self.units) for row in self.rows]
+        return predicted(bound, [row.configuration for row in self.rows], around)
+
+    def values(self, measured: Sequence[str]) -> NDArray[np.float64]:
+        """Return the mean of the accepted values, n x m; NaN where there is none."""
+        return np.array([[np.mean(row.values[one]) if row.values.get(one) else np.nan for one in measured] for row in self.rows])
+
+    def means(self, measured: str, which: Sequence[int]) -> NDArray[np.float64]:
+        """Return the mean of the accepted values of a quantity in each of some rows."""
+        return np.array([np.mean(self.rows[row].values[measured]) for row in which])
+
+
+def compared(history: History, bound: BoundTwin, *, folder: Path | None = None) -> Compared:
+    """Put a campaign's runs beside its twin.
+
+    Args:
+        history: Of the campaign.
+        bound: Its twin.
+        folder: Where tables are kept.
+
+    Raises:
+        BadInput: Nothing was measured that the twin predicts.
+    """
+    values = _values(history, bound)
+    runs = sorted((one for one in history.attempts() if one.run_key in values), key=lambda one: (one.started_lab or 0.0, one.run_key))
+    left_out = (
+        [f"{len(history.imported)} imported runs: nobody knows in what surroundings they were carried out"] if history.imported else []
+    )
+    units, names, lacking = _recorded(runs)
+    left_out += [f"{name}: {count} of {len(runs)} runs have none" for name, count in lacking.items()]
+    whole = [one for one in runs if one.started_lab is not None and names <= _known(one)]
+    if len(whole) < len(runs):
+        left_out.append(f"{len(runs) - len(whole)} runs without {' or '.join(sorted(names)) or 'a time'}")
+    if not whole:
+        raise BadInput(
+            f"campaign {history.campaign.name}: no run measured what twin {bound.twin.label} predicts ({', '.join(bound.outputs)})"
+        )
+    begin = min(one.started_lab or 0.0 for one in whole)
+    rows = tuple(_row(history, one, names, values[one.run_key], begin) for one in whole)
+    channels = _varied(rows, units)
+    span = max(row.environment[ELAPSED] for row in rows)
+    library = candidates(bound.twin, tuple(bound.outputs.values()), [_for_twin(bound, one) for one in channels], span=span)
+    extended = replace(bound, twin=with_terms(bound.twin, library))
+    around = [_surroundings(extended, row.environment, units) for row in rows]
+    table = twin_table(extended, [row.configuration for row in rows], around, folder=folder)
+    situations = tuple(extended.situation(row.configuration, one) for row, one in zip(rows, around, strict=True))
+    left_out += [
+        f"{count} runs in which the twin predicts nothing: {reason}"
+        for reason, count in sorted(Counter(filter(None, table.reasons)).items())
+    ]
+    return Compared(history.campaign.name, extended, library, rows, channels, table, situations, tuple(left_out), bound, units)
+
+
+def _values(history: History, bound: BoundTwin) -> dict[str, dict[str, tuple[float, ...]]]:
+    found: dict[str, dict[str, tuple[float, ...]]] = {}
+    for (run_key, target, _), one in sorted(history.measurements.items()):
+        if one.accepted is not None and target in bound.outputs:
+            mine = found.setdefault(run_key, {})
+            mine[target] = (*mine.get(target, ()), one.accepted)
+    return found
+
+
+def _known(run: ExperimentRun) -> set[str]:
+    return {one.name for one in run.environment if one.mean is not None}
+
+
+def _recorded(runs: Sequence[ExperimentRun]) -> tuple[dict[str, tuple[str, float]], set[str], dict[str, int]]:
+    """Return unit and reference of each quantity, those that nearly all runs have, and how many runs lack each other one."""
+    units = {one.name: (one.unit, one.reference) for run in runs for one in run.environment}
+    lacking = {name: sum(name not in _known(run) for run in runs) for name in units}
+    kept = {name for name, count in lacking.items() if count <= MOST_WITHOUT * len(runs)}
+    return units, kept, {name: count for name, count in lacking.items() if name not in kept}
+
+
+def _row(history: History, run: ExperimentRun, names: set[str], values: Mapping[str, tuple[float, ...]], begin: float) -> Row:
+    asked, number = history.proposals[run.approval].configuration, history.number_of(run)
+    assert number is not None, "imported runs are left out"
+    assert run.started_lab is not None, "runs without a time are left out"
+    around = {one.name: one.mean for one in run.environment if one.name in names and one.mean is not None}
+    around[ELAPSED] = convert(run.started_lab - begin, "s", DAY)
+    return Row(run, number, history.configuration_of(run), repr(sorted(asked.items())), around, values)
+
+
+def _varied(rows: Sequence[Row], units: Mapping[str, tuple[str, float]]) -> tuple[Recorded, ...]:
+    found = []
+    for name in (*sorted(set(rows[0].environment) - {ELAPSED}), ELAPSED):
+        spread = float(np.std([row.environment[name] for row in rows]))
+        unit, reference = units.get(name, (DAY, 0.0))
+        if spread > 0.0:
+            found.append(Recorded(name, unit, reference, spread))
+    return tuple(found)
+
+
+def _for_twin(bound: BoundTwin, one: Recorded) -> Recorded:
+    """Return a channel by the twin's name and in its unit, where it knows it."""
+    for surrounding in bound.twin.environment:
+        if _recorded_as(bound, surrounding.name) == one.name:
+            zero = convert(0.0, one.unit, surrounding.unit)
+            scale = convert(one.scale, one.unit, surrounding.unit) - zero
+            return Recorded(surrounding.name, surrounding.unit, convert(one.reference, one.unit, surrounding.unit), scale)
+    return one
+
+
+def _surroundings(bound: BoundTwin, environment: Mapping[str, float], units: Mapping[str, tuple[str, float]]) -> dict[str, float]:
+    """Return what was recorded, by the twin's names and in its units."""
+    found = {}
+    for one in bound.twin.environment:
+        name = _recorded_as(bound, one.name)
+        if name in environment:  # what was not recorded stands at its reference
+            found[one.name] = convert(environment[name], units.get(name, (DAY, 0.0))[0], one.unit)
+    return found
+
+
+def _recorded_as(bound: BoundTwin, surrounding: str) -> str:
+    """Return under which name a surrounding of the twin is recorded."""
+    channel = bound.surroundings.get(surrounding)
+    return surrounding if channel is None else channel.name
+
+
+def _names(encoding: Encoding) -> list[str]:
+    """Return a name for each input."""
+    found = list[str]()
+    for parameter in encoding.space.parameters:
+        if isinstance(parameter, CategoricalParameter):
+            found += [f"{parameter.name}={one}" for one in parameter.categories]
+        else:
+            found += parameter.columns
+    return found

@@ -1,0 +1,58 @@
+"""Since when a campaign's twin is wrong: learned on the first runs, watched on all that come after."""
+
+from dataclasses import dataclass
+
+import torch
+
+from flows.studies.twins.compared import Compared
+from models.twin.drift import Drift, watched
+from models.twin.factors import find
+from models.twin.model import Problem
+from models.twin.pairs import LEAST_ROWS
+from models.twin.posterior import innovations
+from models.twin.terms import taken_up
+from orchestrator.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Watched:
+    """The charts of one quantity."""
+
+    measured: str
+    learned: int
+    """Runs on which the twin was corrected, by the constants, terms and factors that they show."""
+    numbers: tuple[int, ...]
+    """Proposals of the runs that were watched, in the order of time."""
+    residuals: tuple[float, ...]
+    """What each brought beyond all before it, in standard deviations."""
+    drift: Drift
+
+    @property
+    def alarms(self) -> tuple[tuple[int, int], ...]:
+        """Of each alarm the proposal whose run raised it, and the one from which the shift probably began."""
+        return tuple((self.numbers[at], self.numbers[since]) for at, since in zip(self.drift.alarms, self.drift.began, strict=True))
+
+
+def drift(found: Compared, measured: str, *, learn: int | None, every: float) -> Watched:
+    """Watch one quantity.
+
+    Args:
+        found: The runs beside the twin.
+        measured: The quantity.
+        learn: Runs that are learned from; None for half of them.
+        every: Runs between two false alarms, on average.
+
+    Raises:
+        BadInput: Too few runs to learn from, or none to watch.
+    """
+    timeless = found.without_time()
+    which = timeless.told(measured)
+    first = max(len(which) // 2, LEAST_ROWS) if learn is None else learn
+    if first >= len(which):
+        raise BadInput(f"{measured}: {len(which)} runs, {first} of them to learn from; expected some more to watch")
+    problem = Problem.of(timeless.pairs(measured, first), "additive")
+    corrected = taken_up(problem, find(problem).model.groups)
+    rest = which[first:]
+    values = torch.from_numpy(timeless.means(measured, rest))
+    z = innovations(corrected, timeless.conditions(measured, rest), values)
+    return Watched(measured, first, tuple(timeless.rows[row].number for row in rest), tuple(z.tolist()), watched(z, every=every))

@@ -1,0 +1,269 @@
+"""What people ask of a campaign's twin: how far it is off and why, what it learns, and whether that holds."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flows.plans.lab import Lab, clock_of
+from flows.plans.ledger import open_campaign
+from flows.plans.plan import Plan, stored_plan
+from flows.plans.twins.bound import BoundTwin, bound_twin
+from flows.plans.twins.files import FOLDER, Learned, RevisionFile, read_twin_file, revisions
+from flows.plans.twins.table import predicted
+from flows.review.by_hand import editor_of, proposal_by_hand
+from flows.studies.twins.compared import KEPT, Compared, compared
+from flows.studies.twins.drifting import Watched, drift
+from flows.studies.twins.explained import Explained, explained, quantities
+from flows.studies.twins.recalibrated import Recalibrated, recalibrated, write
+from flows.studies.twins.verification import CANDIDATES, Verified, telling, verified
+from instruments.bench.file import BenchFile
+from instruments.bench.twin_spec import TwinSpec
+from models.inputs.encoding import Encoding
+from models.threads import use_threads
+from orchestrator.domain.events import Actor
+from orchestrator.domain.records import Proposal
+from orchestrator.domain.space import SearchSpace
+from orchestrator.domain.values import Configuration
+from orchestrator.errors import BadInput
+from orchestrator.history import History, Knowledge, knowledge
+from policies.initial import SobolPolicy
+
+VERIFIES: Final = "verifies "
+"""Begins the reason of each proposal that verifies a twin; then come the twin's name and a colon."""
+
+
+def compare(lab: Lab, campaign: str | None, *, twin: str | None = None) -> Compared:
+    """Put a campaign's runs beside its twin, or another one.
+
+    Raises:
+        BadInput: The campaign has no twin, or nothing that it predicts was measured.
+    """
+    with open_campaign(lab, campaign, read_only=True) as (_, history):
+        return _compared(lab, history, stored_plan(history.campaign), twin)
+
+
+def explain(lab: Lab, campaign: str | None, wanted: Sequence[str], *, twin: str | None = None) -> tuple[Compared, tuple[Explained, ...]]:
+    """Say why they differ, of the quantities that are asked for or of all.
+
+    Raises:
+        BadInput: As `compare`; or the twin does not predict what is asked for, or too few runs have it.
+    """
+    use_threads(1)  # the same figures on every machine
+    found = compare(lab, campaign, twin=twin)
+    return found, tuple(explained(found, one) for one in quantities(found, wanted))
+
+
+def watch(
+    lab: Lab, campaign: str | None, wanted: Sequence[str], *, learn: int | None, every: float
+) -> tuple[Compared, tuple[Watched, ...]]:
+    """Say since when they differ in another way than before.
+
+    Raises:
+        BadInput: As `compare`; or too few runs to learn from, or none to watch.
+    """
+    use_threads(1)
+    found = compare(lab, campaign)
+    return found, tuple(drift(found, one, learn=learn, every=every) for one in quantities(found, wanted))
+
+
+@dataclass(frozen=True)
+class Written:
+    """A new revision."""
+
+    made: Recalibrated
+    name: str
+    """As a bench file would name it."""
+    file: Path
+    runs: int
+
+
+def recalibrate(lab: Lab, campaign: str | None, *, by: str, reason: str) -> Written:
+    """Let a campaign's twin learn from its runs, and write it as a new revision beside the bench file.
+
+    Where the campaign goes by a revision that has learned from its runs already, what learns is the twin before it: no run counts twice.
+
+    Raises:
+        BadInput: As `explain`; or there is nothing to calibrate.
+    """
+    with open_campaign(lab, campaign, read_only=True) as (store, history):
+        plan, head = stored_plan(history.campaign), store.head()
+    bench, base = _bench(plan), _untaught(plan)
+    found, all_of = explain(lab, campaign, (), twin=base)
+    made = recalibrated(found, all_of)
+    note = f"by {by}{f': {reason}' if reason else ''}"
+    learned = Learned(campaign=found.campaign, head=head[1], runs=len(found.rows), note=note)
+    name = write(made, bench.folder, base=base, learned=learned)
+    return Written(made, name, bench.folder / name, len(found.rows))
+
+
+@dataclass(frozen=True)
+class Verification:
+    """A revision, and what fresh runs say of it."""
+
+    old: str
+    new: str
+    suggested: tuple[Proposal, ...]
+    waiting: int
+    """Proposals that verify it and have not been measured yet."""
+    found: Verified
+
+
+def verify(lab: Lab, campaign: str | None, *, count: int = 0, by: str | None = None, twin: str | None = None) -> Verification:
+    """Suggest experiments that tell a revision from the twin before it, and judge it by those that were carried out.
+
+    Args:
+        lab: Where.
+        campaign: Which.
+        count: How many new experiments are suggested.
+        by: Who suggests them.
+        twin: The revision; None for the newest one.
+
+    Raises:
+        BadInput: There is no revision, or nobody is named who suggests.
+    """
+    if count and by is None:
+        raise BadInput("nobody is named who suggests the experiments; expected --by NAME")
+    with open_campaign(lab, campaign, read_only=not count) as (store, history):
+        plan = stored_plan(history.campaign)
+        name = twin or _newest(plan)
+        base = _revision(plan, name).twin.base
+        old, new = _named(plan, base), _named(plan, name)
+        asked = {one.proposal_id for one in history.newest() if (one.reason or "").startswith(f"{VERIFIES}{name}:")}
+        found = _compared(lab, history, plan, None)
+        fresh = np.array([history.proposals[row.run.approval].proposal_id in asked for row in found.rows])
+        measured, said = found.values(tuple(new.outputs)), (found.says(old), found.says(new))
+        noise = _deviations(measured[~fresh] - said[1][~fresh], tuple(new.outputs), name)
+        judged = verified(measured[fresh], said[0][fresh], said[1][fresh], noise)
+        suggested: tuple[Proposal, ...] = ()
+        if count and by is not None:
+            history.campaign.refuse_ended()
+            editor = editor_of(history, store)
+            for place, (row, why) in enumerate(_telling(editor.space, (old, new), noise, knowledge(history).excluded, count)):
+                made = proposal_by_hand(editor, dict(row), author=by, reason=f"{VERIFIES}{name}: {why}")
+                suggested = (*suggested, made.evolve(number=made.number + place))
+            store.add_proposals(suggested, by=Actor.person(by), now=clock_of(lab, store).now())
+        return Verification(base, name, suggested, len(asked) - int(fresh.sum()) + len(suggested), judged)
+
+
+@dataclass(frozen=True)
+class Revision:
+    """One revision of a campaign's twin, as its file says."""
+
+    name: str
+    """As a bench file would name it."""
+    content: RevisionFile
+    current: bool
+    """Whether the campaign goes by it."""
+
+
+def history_of(lab: Lab, campaign: str | None) -> tuple[str, tuple[Revision, ...]]:
+    """Return the twin that a campaign goes by, and all revisions beside its bench file, the oldest first.
+
+    Raises:
+        BadInput: The campaign has no twin, or a revision's file cannot be read.
+    """
+    with open_campaign(lab, campaign, read_only=True) as (_, history):
+        plan = stored_plan(history.campaign)
+    bench, bound = _bench(plan), _twin(plan)
+    chemistry = _spec(bench).chemistry
+    names = [f"./{path.relative_to(bench.folder).as_posix()}" for _, path in revisions(bench.folder, bound.twin.name)]
+    return chemistry, tuple(Revision(name, _revision(plan, name), _same(name, chemistry)) for name in names)
+
+
+# ---------------------------------------------------------------------- of one campaign
+
+
+def _compared(lab: Lab, history: History, plan: Plan, twin: str | None) -> Compared:
+    bound = _twin(plan) if twin is None else _named(plan, twin)
+    return compared(history, bound, folder=lab.path / KEPT)
+
+
+def _bench(plan: Plan) -> BenchFile:
+    if plan.bench is None or plan.bench.spec.twin is None:
+        raise BadInput(f"campaign {plan.file.name} has no twin; its bench file names one with [twin] chemistry")
+    return plan.bench
+
+
+def _spec(bench: BenchFile) -> TwinSpec:
+    assert bench.spec.twin is not None, "a bench without a twin was refused"
+    return bench.spec.twin
+
+
+def _twin(plan: Plan) -> BoundTwin:
+    _bench(plan)
+    assert plan.twin is not None, "its bench names one"
+    return plan.twin
+
+
+def _same(name: str, other: str) -> bool:
+    return name.removeprefix("./") == other.removeprefix("./")
+
+
+def _named(plan: Plan, name: str) -> BoundTwin:
+    """Return the campaign's twin, or another one in its place; what the bench file says of constants is of its own twin alone."""
+    bench = _bench(plan)
+    spec = _spec(bench)
+    if _same(name, spec.chemistry):
+        return _twin(plan)
+    other = spec.model_copy(update={"chemistry": name, "constants": {}})
+    found = bound_twin(replace(bench, spec=bench.spec.model_copy(update={"twin": other})), plan.space, plan.objective.measured)
+    assert found is not None, "it names one"
+    return found
+
+
+def _newest(plan: Plan) -> str:
+    bench = _bench(plan)
+    found = revisions(bench.folder, _twin(plan).twin.name)
+    if not found:
+        raise BadInput(f"twin {_twin(plan).twin.label} has no revision in {bench.folder / FOLDER}; `athanor twin recalibrate` writes one")
+    return f"./{found[-1][1].relative_to(bench.folder).as_posix()}"
+
+
+def _revision(plan: Plan, name: str) -> RevisionFile:
+    content = read_twin_file(name, _bench(plan).folder).content
+    if not isinstance(content, RevisionFile):
+        raise BadInput(f"twin {name} is a table; expected a revision, whose file names its base")
+    return content
+
+
+def _untaught(plan: Plan) -> str:
+    """Return the campaign's twin, or the one that it revises where it has learned from the campaign itself."""
+    bench = _bench(plan)
+    name = _spec(bench).chemistry
+    while name.endswith(".toml") and isinstance(content := read_twin_file(name, bench.folder).content, RevisionFile):
+        if content.learned is None or content.learned.campaign != plan.file.name:
+            break
+        name = content.twin.base
+    return name
+
+
+def _deviations(left: NDArray[np.float64], names: Sequence[str], twin: str) -> list[float]:
+    """Return the root mean square of what a twin missed, by quantity."""
+    for place, name in enumerate(names):
+        if not np.isfinite(left[:, place]).any():
+            raise BadInput(f"{name}: no run before those that verify twin {twin} tells how far a run may be off; expected some")
+    return [float(np.sqrt(np.nanmean(np.square(one)))) for one in left.T]
+
+
+def _telling(
+    space: SearchSpace, twins: tuple[BoundTwin, BoundTwin], noise: Sequence[float], excluded: Sequence[Configuration], count: int
+) -> Iterator[tuple[Configuration, str]]:
+    """Yield configurations that nobody has tried and in which two twins differ most, and what each says there."""
+    tried = {space.key(row) for row in excluded}
+    drawn = SobolPolicy(space).propose(Knowledge(), count=CANDIDATES, seed=0)
+    rows = [one.configuration for one in drawn if space.key(one.configuration) not in tried]
+    old, new = twins
+    chosen = telling(old, new, rows, Encoding(space).encode(rows).numpy(), noise, count=count)
+    if not chosen:
+        raise BadInput(f"twins {old.twin.label} and {new.twin.label} say the same everywhere; no experiment tells them apart")
+    for place, _ in chosen:
+        said = zip(new.outputs, predicted(old, [rows[place]])[0], predicted(new, [rows[place]])[0], strict=True)
+        units = new.measured_units
+        yield (
+            rows[place],
+            "; ".join(f"{name} {before:.4g} before, {now:.4g} {units[name]} now".replace("  ", " ") for name, before, now in said),
+        )

@@ -1,0 +1,96 @@
+"""Does a revision hold on experiments that it has not seen? Where old and new twin differ most is where an experiment says most.
+
+Judged is by what both said beforehand: the log Bayes factor of the new twin over the old one on the fresh runs, each value normal
+about the prediction with the deviation that a run of the campaign has, and whether the new one's misses are such as noise makes
+(chi-square). Passed: strong evidence for the new twin and misses like noise; failed: strong evidence against it, or misses that
+noise hardly makes; else not enough evidence.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import chi2
+
+from flows.plans.twins.bound import BoundTwin
+from flows.plans.twins.table import predicted
+from models.twin.terms import STRONG
+from orchestrator.domain.values import Configuration
+
+Verdict = Literal["passed", "failed", "not enough evidence"]
+LIKE_NOISE: Final = 0.05
+"""Chance of misses as large, from which they count as noise's."""
+UNLIKE_NOISE: Final = 0.01
+CANDIDATES: Final = 256
+"""Legal configurations among which an experiment is chosen: our own choice."""
+APART: Final = 0.1
+"""Least distance between two of them, in root mean square of coded inputs."""
+
+
+def telling(
+    old: BoundTwin, new: BoundTwin, rows: Sequence[Configuration], X: NDArray[np.float64], noise: Sequence[float], *, count: int
+) -> list[tuple[int, float]]:
+    """Choose the configurations in which two twins differ most, apart from each other.
+
+    Args:
+        old: One twin.
+        new: Another of the same quantities.
+        rows: Legal configurations.
+        X: The same, coded, n x d.
+        noise: Standard deviation of a run, by quantity.
+        count: How many.
+
+    Returns:
+        Place of each, and the difference in standard deviations of a run over all quantities; fewer where fewer differ.
+    """
+    differ = np.sqrt(np.nan_to_num(np.square((predicted(new, rows) - predicted(old, rows)) / np.array(noise)).sum(axis=1)))
+    chosen = list[tuple[int, float]]()
+    for place in np.argsort(-differ):
+        apart = all(np.sqrt(np.square(X[place] - X[one]).mean()) >= APART for one, _ in chosen)
+        if len(chosen) < count and apart and differ[place] > 0.0:
+            chosen.append((int(place), float(differ[place])))
+    return chosen
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What fresh runs say of a revision."""
+
+    runs: int
+    values: int
+    log_bayes_factor: float
+    """Of the new twin over the old one."""
+    chance: float
+    """Of misses as large as the new twin's, were they noise."""
+    old_error: float
+    """Root mean square of the misses in standard deviations of a run."""
+    new_error: float
+
+    @property
+    def verdict(self) -> Verdict:
+        """Say what it amounts to."""
+        if not self.values:
+            return "not enough evidence"
+        if self.log_bayes_factor <= -STRONG or self.chance < UNLIKE_NOISE:
+            return "failed"
+        return "passed" if self.log_bayes_factor >= STRONG and self.chance >= LIKE_NOISE else "not enough evidence"
+
+
+def verified(measured: NDArray[np.float64], old: NDArray[np.float64], new: NDArray[np.float64], noise: Sequence[float]) -> Verified:
+    """Judge a revision.
+
+    Args:
+        measured: Fresh runs, n x m; NaN where a quantity was not measured.
+        old: What the old twin says of them; NaN where it says nothing.
+        new: The same of the new one.
+        noise: Standard deviation of a run about a twin that is right, by quantity.
+    """
+    misses = [np.where(np.isfinite(measured + old + new), (measured - one) / np.array(noise), np.nan) for one in (old, new)]
+    told = np.isfinite(misses[0])
+    squares = [float(np.square(one[told]).sum()) for one in misses]
+    count = int(told.sum())
+    sizes = [float(np.sqrt(one / count)) if count else 0.0 for one in squares]
+    chance = float(chi2.sf(squares[1], count)) if count else 1.0
+    return Verified(int(told.any(axis=1).sum()), count, 0.5 * (squares[0] - squares[1]), chance, *sizes)

@@ -1,0 +1,126 @@
+"""Why a twin was wrong, from start to end: `analyse(pairs)`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+
+from models.twin.factors import Factors, Named, find
+from models.twin.groups import Group, groups
+from models.twin.model import Model, Problem, Scale, model
+from models.twin.pairs import Pairs
+from models.twin.posterior import attributed
+from models.twin.shares import Share, Split, split
+from models.twin.terms import Estimate, Ranked, estimates, ranking, taken_up
+
+CLEAR: Final = 0.7
+"""Rank correlation of an effect with its channel from which it is said to rise or fall: our own choice."""
+SEED_OF_SHARES: Final = 1_000_003
+"""Keeps draws of shares apart from those of orders."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What the pairs say of one factor."""
+
+    factor: str
+    p_value: float
+    """Family-wise over the factors that were left at the step at which it entered, or at the last."""
+    named: bool
+    """Whether it, or what it cannot be told from, is beyond chance and adds evidence enough."""
+    together: tuple[str, ...]
+    """What it cannot be told from, itself among them; empty where it is not named."""
+    share: Share | None
+    """Of the variance of measured less predicted values; None where it is not named."""
+    direction: str
+    """rises, falls, bends, or nothing where it is not named or has no direction."""
+    gain: float
+    """Log evidence that it adds; zero where it is not named."""
+    settle: str
+    """What data would settle it; nothing where it is settled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """All that is known of why a twin was wrong."""
+
+    scale: Scale
+    scale_gain: float
+    """Log evidence of the scale chosen over that of the other; zero where the other is impossible."""
+    findings: tuple[Finding, ...]
+    """Named factors first, then the others by p-value."""
+    ranking: tuple[Ranked, ...]
+    """Constants and candidate terms."""
+    estimates: tuple[Estimate, ...]
+    """Constants, and the terms taken up, with the discrepancy present."""
+    split: Split
+    factors: Model
+    """The discrepancy as functions of the named factors, without terms."""
+    model: Model
+    """With the terms taken up and what they leave of the factors: what corrected predictions are made of."""
+
+
+def analyse(pairs: Pairs, *, seed: int = 0) -> Analysis:
+    """Say which features of the environment made the difference, which term is missing, and how the variance splits.
+
+    Args:
+        pairs: Of one target, in the order of time.
+        seed: Of the orders that make the null, and of draws.
+    """
+    problem, gain = on_scale(pairs)
+    found = find(problem, seed=seed)
+    final = taken_up(problem, found.model.groups)
+    shares = split(found.model, seed=SEED_OF_SHARES + seed)
+    return Analysis(problem.scale, gain, _findings(problem, found, shares), ranking(problem), estimates(final), shares, found.model, final)
+
+
+def on_scale(pairs: Pairs) -> tuple[Problem, float]:
+    """Choose between differences and those of logarithms, by the evidence of the model of all groups."""
+    additive = Problem.of(pairs, "additive")
+    if not bool((pairs.observed > 0).all() and (pairs.conditions.mean > 0).all()):
+        return additive, 0.0
+    other = Problem.of(pairs, "multiplicative")
+    everything = groups(pairs)
+    gain = model(other, everything).log_evidence - model(additive, everything).log_evidence
+    return (other, gain) if gain > 0 else (additive, -gain)
+
+
+def _findings(problem: Problem, found: Factors, shares: Split) -> tuple[Finding, ...]:
+    named = {one.group.name: one for one in found.named}
+    rows = [_finding(problem, found, group, named.get(group.name), shares) for group in groups(problem.pairs)]
+    return tuple(sorted(rows, key=lambda one: (not one.named, one.p_value)))
+
+
+def _finding(problem: Problem, found: Factors, group: Group, named: Named | None, shares: Split) -> Finding:
+    p_value = found.p_values[group.name]
+    if named is None:
+        joined = [one for one in found.named if group.name in one.together]
+        settle = _settle(problem, joined[0].together) if joined else ""
+        together = joined[0].together if joined else ()
+        return Finding(group.name, p_value, bool(joined), together, None, "", 0.0, settle)
+    share = next(one for one in shares.divergence if one.name == group.name)
+    settle = _settle(problem, named.together) if len(named.together) > 1 else ""
+    return Finding(group.name, p_value, True, named.together, share, _direction(found.model, group), named.gain, settle)
+
+
+def _settle(problem: Problem, together: Sequence[str]) -> str:
+    """Say what would tell factors apart."""
+    first, *others = together
+    said = f"vary {first} while {', '.join(others)} stays as it is"
+    names = problem.pairs.conditions.columns.names_of_channels
+    if first in names and others[0] in names:
+        both = problem.coded.channels[:, [names.index(first), names.index(others[0])]]
+        said += f" (over these runs {first} and {others[0]} correlate by {float(torch.corrcoef(both.mT)[0, 1]):.2f})"
+    return said
+
+
+def _direction(fitted: Model, group: Group) -> str:
+    """Say how an effect goes with its channel."""
+    if group.channel is None:
+        return ""
+    effect = attributed(fitted, fitted.problem.pairs.conditions)
+    values = effect.values[:, effect.players.index(group.name)]
+    ranks = torch.stack([values, fitted.problem.coded.channels[:, group.channel]]).argsort(dim=1).argsort(dim=1).double()
+    trend = float(torch.corrcoef(ranks)[0, 1])
+    return "rises" if trend > CLEAR else "falls" if trend < -CLEAR else "bends"
