@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from flows.studies.twins.verification import Verified, verified
+from flows.studies.twins.verification import Verified, deviations, verified
+from orchestrator.errors import BadInput
 
 NOISE = (2.0, 0.1)
 
@@ -52,3 +53,18 @@ def test_the_bayes_factor_is_that_of_two_normal_densities() -> None:
 def test_the_chance_is_that_of_chi_square() -> None:
     found = verified(np.array([[0.0]]), np.array([[9.0]]), np.array([[1.959963984540054]]), (1.0,))
     assert found.chance == pytest.approx(0.05)
+
+
+def test_a_quantity_of_which_nobody_knows_how_far_a_run_may_be_off_says_nothing() -> None:
+    left = np.array([[3.0, np.nan], [-3.0, np.nan]])
+    noise = deviations(left, "film")
+    assert noise == [3.0, math.inf]
+    found = verified(np.array([[0.0, 0.0]]), np.array([[9.0, 9.0]]), np.array([[0.0, 5.0]]), noise)
+    assert (found.values, found.new_error) == (1, 0.0)
+
+
+def test_a_campaign_that_does_not_tell_how_far_a_run_may_be_off_judges_nothing() -> None:
+    with pytest.raises(BadInput, match="no run before those that verify twin film tells how far"):
+        deviations(np.full((2, 2), np.nan), "film")
+    with pytest.raises(BadInput, match="twin film misses nothing before the runs that verify it"):
+        deviations(np.zeros((4, 1)), "film")

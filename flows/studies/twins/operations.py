@@ -6,20 +6,19 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from flows.plans.lab import Lab, clock_of
 from flows.plans.ledger import open_campaign
 from flows.plans.plan import Plan, stored_plan
 from flows.plans.twins.bound import BoundTwin, bound_twin
-from flows.plans.twins.files import FOLDER, Learned, RevisionFile, read_twin_file, revisions
+from flows.plans.twins.files import FOLDER, Learned, RevisionFile, read_twin_file, revision_name, revisions
 from flows.plans.twins.table import predicted
 from flows.review.by_hand import editor_of, proposal_by_hand
 from flows.studies.twins.compared import KEPT, Compared, compared
 from flows.studies.twins.drifting import Watched, drift
 from flows.studies.twins.explained import Explained, explained, quantities
 from flows.studies.twins.recalibrated import Recalibrated, recalibrated, write
-from flows.studies.twins.verification import CANDIDATES, Verified, telling, verified
+from flows.studies.twins.verification import CANDIDATES, Verified, deviations, telling, verified, waiting
 from instruments.bench.file import BenchFile
 from instruments.bench.twin_spec import TwinSpec
 from models.inputs.encoding import Encoding
@@ -53,8 +52,8 @@ def explain(lab: Lab, campaign: str | None, wanted: Sequence[str], *, twin: str 
         BadInput: As `compare`; or the twin does not predict what is asked for, or too few runs have it.
     """
     use_threads(1)  # the same figures on every machine
-    found = compare(lab, campaign, twin=twin)
-    return found, tuple(explained(found, one) for one in quantities(found, wanted))
+    found, names = quantities(compare(lab, campaign, twin=twin), wanted)
+    return found, tuple(explained(found, one) for one in names)
 
 
 def watch(
@@ -66,8 +65,8 @@ def watch(
         BadInput: As `compare`; or too few runs to learn from, or none to watch.
     """
     use_threads(1)
-    found = compare(lab, campaign)
-    return found, tuple(drift(found, one, learn=learn, every=every) for one in quantities(found, wanted))
+    found, names = quantities(compare(lab, campaign), wanted)
+    return found, tuple(drift(found, one, learn=learn, every=every) for one in names)
 
 
 @dataclass(frozen=True)
@@ -79,6 +78,8 @@ class Written:
     """As a bench file would name it."""
     file: Path
     runs: int
+    left_out: tuple[str, ...]
+    """What it has not learned from, and why; a line each."""
 
 
 def recalibrate(lab: Lab, campaign: str | None, *, by: str, reason: str) -> Written:
@@ -97,7 +98,7 @@ def recalibrate(lab: Lab, campaign: str | None, *, by: str, reason: str) -> Writ
     note = f"by {by}{f': {reason}' if reason else ''}"
     learned = Learned(campaign=found.campaign, head=head[1], runs=len(found.rows), note=note)
     name = write(made, bench.folder, base=base, learned=learned)
-    return Written(made, name, bench.folder / name, len(found.rows))
+    return Written(made, name, bench.folder / name, len(found.rows), found.left_out)
 
 
 @dataclass(frozen=True)
@@ -129,14 +130,15 @@ def verify(lab: Lab, campaign: str | None, *, count: int = 0, by: str | None = N
         raise BadInput("nobody is named who suggests the experiments; expected --by NAME")
     with open_campaign(lab, campaign, read_only=not count) as (store, history):
         plan = stored_plan(history.campaign)
-        name = twin or _newest(plan)
+        name = _newest(plan) if twin is None else revision_name(twin)
         base = _revision(plan, name).twin.base
         old, new = _named(plan, base), _named(plan, name)
-        asked = {one.proposal_id for one in history.newest() if (one.reason or "").startswith(f"{VERIFIES}{name}:")}
+        verifying = [one for one in history.newest() if (one.reason or "").startswith(f"{VERIFIES}{name}:")]
+        asked = {one.proposal_id for one in verifying}
         found = _compared(lab, history, plan, None)
         fresh = np.array([history.proposals[row.run.approval].proposal_id in asked for row in found.rows])
         measured, said = found.values(tuple(new.outputs)), (found.says(old), found.says(new))
-        noise = _deviations(measured[~fresh] - said[1][~fresh], tuple(new.outputs), name)
+        noise = deviations(measured[~fresh] - said[1][~fresh], name)
         judged = verified(measured[fresh], said[0][fresh], said[1][fresh], noise)
         suggested: tuple[Proposal, ...] = ()
         if count and by is not None:
@@ -146,7 +148,7 @@ def verify(lab: Lab, campaign: str | None, *, count: int = 0, by: str | None = N
                 made = proposal_by_hand(editor, dict(row), author=by, reason=f"{VERIFIES}{name}: {why}")
                 suggested = (*suggested, made.evolve(number=made.number + place))
             store.add_proposals(suggested, by=Actor.person(by), now=clock_of(lab, store).now())
-        return Verification(base, name, suggested, len(asked) - int(fresh.sum()) + len(suggested), judged)
+        return Verification(base, name, suggested, waiting(history, verifying) + len(suggested), judged)
 
 
 @dataclass(frozen=True)
@@ -239,14 +241,6 @@ def _untaught(plan: Plan) -> str:
             break
         name = content.twin.base
     return name
-
-
-def _deviations(left: NDArray[np.float64], names: Sequence[str], twin: str) -> list[float]:
-    """Return the root mean square of what a twin missed, by quantity."""
-    for place, name in enumerate(names):
-        if not np.isfinite(left[:, place]).any():
-            raise BadInput(f"{name}: no run before those that verify twin {twin} tells how far a run may be off; expected some")
-    return [float(np.sqrt(np.nanmean(np.square(one)))) for one in left.T]
 
 
 def _telling(
