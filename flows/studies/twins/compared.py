@@ -138,6 +138,11 @@ class Compared:
         around = [_surroundings(bound, row.environment, self.units) for row in self.rows]
         return predicted(bound, [row.configuration for row in self.rows], around)
 
+    def surroundings(self, bound: BoundTwin, count: int) -> list[dict[str, float]]:
+        """Return the surroundings of so many runs, spread over the campaign, by another twin's names and in its units."""
+        places = np.unique(np.linspace(0, len(self.rows) - 1, count).round().astype(int))
+        return [_surroundings(bound, self.rows[place].environment, self.units) for place in places]
+
     def values(self, measured: Sequence[str]) -> NDArray[np.float64]:
         """Return the mean of the accepted values, n x m; NaN where there is none."""
         return np.array([[np.mean(row.values[one]) if row.values.get(one) else np.nan for one in measured] for row in self.rows])

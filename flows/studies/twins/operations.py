@@ -12,13 +12,12 @@ from flows.plans.ledger import open_campaign
 from flows.plans.plan import Plan, stored_plan
 from flows.plans.twins.bound import BoundTwin, bound_twin
 from flows.plans.twins.files import FOLDER, Learned, RevisionFile, read_twin_file, revision_name, revisions
-from flows.plans.twins.table import predicted
 from flows.review.by_hand import editor_of, proposal_by_hand
 from flows.studies.twins.compared import KEPT, Compared, compared
 from flows.studies.twins.drifting import Watched, drift
 from flows.studies.twins.explained import Explained, explained, quantities
 from flows.studies.twins.recalibrated import Recalibrated, recalibrated, write
-from flows.studies.twins.verification import CANDIDATES, Verified, deviations, telling, verified, waiting
+from flows.studies.twins.verification import CANDIDATES, SURROUNDINGS, Verified, deviations, said_around, telling, verified, waiting
 from instruments.bench.file import BenchFile
 from instruments.bench.twin_spec import TwinSpec
 from models.inputs.encoding import Encoding
@@ -144,7 +143,7 @@ def verify(lab: Lab, campaign: str | None, *, count: int = 0, by: str | None = N
         if count and by is not None:
             history.campaign.refuse_ended()
             editor = editor_of(history, store)
-            for place, (row, why) in enumerate(_telling(editor.space, (old, new), noise, knowledge(history).excluded, count)):
+            for place, (row, why) in enumerate(_telling(found, editor.space, (old, new), noise, knowledge(history).excluded, count)):
                 made = proposal_by_hand(editor, dict(row), author=by, reason=f"{VERIFIES}{name}: {why}")
                 suggested = (*suggested, made.evolve(number=made.number + place))
             store.add_proposals(suggested, by=Actor.person(by), now=clock_of(lab, store).now())
@@ -244,19 +243,24 @@ def _untaught(plan: Plan) -> str:
 
 
 def _telling(
-    space: SearchSpace, twins: tuple[BoundTwin, BoundTwin], noise: Sequence[float], excluded: Sequence[Configuration], count: int
+    found: Compared,
+    space: SearchSpace,
+    twins: tuple[BoundTwin, BoundTwin],
+    noise: Sequence[float],
+    excluded: Sequence[Configuration],
+    count: int,
 ) -> Iterator[tuple[Configuration, str]]:
-    """Yield configurations that nobody has tried and in which two twins differ most, and what each says there."""
+    """Yield configurations that nobody has tried and in which two twins differ most, and what each says there on average."""
     tried = {space.key(row) for row in excluded}
     drawn = SobolPolicy(space).propose(Knowledge(), count=CANDIDATES, seed=0)
     rows = [one.configuration for one in drawn if space.key(one.configuration) not in tried]
-    old, new = twins
-    chosen = telling(old, new, rows, Encoding(space).encode(rows).numpy(), noise, count=count)
+    old, new = (said_around(one, rows, found.surroundings(one, SURROUNDINGS)) for one in twins)
+    chosen = telling(old, new, Encoding(space).encode(rows).numpy(), noise, count=count)
     if not chosen:
-        raise BadInput(f"twins {old.twin.label} and {new.twin.label} say the same everywhere; no experiment tells them apart")
+        raise BadInput(f"twins {' and '.join(one.twin.label for one in twins)} say the same everywhere; no experiment tells them apart")
+    units = twins[1].measured_units
     for place, _ in chosen:
-        said = zip(new.outputs, predicted(old, [rows[place]])[0], predicted(new, [rows[place]])[0], strict=True)
-        units = new.measured_units
+        said = zip(units, old[:, place].mean(axis=0), new[:, place].mean(axis=0), strict=True)
         yield (
             rows[place],
             "; ".join(f"{name} {before:.4g} before, {now:.4g} {units[name]} now".replace("  ", " ") for name, before, now in said),

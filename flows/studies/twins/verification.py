@@ -6,7 +6,7 @@ about the prediction with the deviation that a run of the campaign has, and whet
 noise hardly makes; else not enough evidence.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -31,25 +31,35 @@ CANDIDATES: Final = 256
 """Legal configurations among which an experiment is chosen: our own choice."""
 APART: Final = 0.1
 """Least distance between two of them, in root mean square of coded inputs."""
+SURROUNDINGS: Final = 8
+"""Runs in whose surroundings candidates are predicted, our own choice: a term of the humidity says nothing at its reference."""
+
+
+def said_around(bound: BoundTwin, rows: Sequence[Configuration], around: Sequence[Mapping[str, float]]) -> NDArray[np.float64]:
+    """Return what a twin says of configurations in each of some surroundings, k x n x m; NaN where nothing can be measured."""
+    different = around if bound.twin.reference else around[:1]
+    asked = predicted(bound, [row for _ in different for row in rows], [one for one in different for _ in rows])
+    said = asked.reshape(len(different), len(rows), len(bound.outputs))
+    return np.broadcast_to(said, (len(around), *said.shape[1:]))
 
 
 def telling(
-    old: BoundTwin, new: BoundTwin, rows: Sequence[Configuration], X: NDArray[np.float64], noise: Sequence[float], *, count: int
+    old: NDArray[np.float64], new: NDArray[np.float64], X: NDArray[np.float64], noise: Sequence[float], *, count: int
 ) -> list[tuple[int, float]]:
     """Choose the configurations in which two twins differ most, apart from each other.
 
     Args:
-        old: One twin.
-        new: Another of the same quantities.
-        rows: Legal configurations.
-        X: The same, coded, n x d.
+        old: What one twin says of legal configurations in some surroundings, k x n x m.
+        new: The same of another one.
+        X: The configurations, coded, n x d.
         noise: Standard deviation of a run, by quantity; infinite where nobody knows.
         count: How many.
 
     Returns:
-        Place of each, and the difference in standard deviations of a run over all quantities; fewer where fewer differ.
+        Place of each, and the difference in standard deviations of a run over all quantities, its root mean square over the
+        surroundings; fewer where fewer differ.
     """
-    differ = np.sqrt(np.nan_to_num(np.square((predicted(new, rows) - predicted(old, rows)) / np.array(noise)).sum(axis=1)))
+    differ = np.sqrt(np.nan_to_num(np.square((new - old) / np.array(noise)).sum(axis=-1).mean(axis=0)))
     chosen = list[tuple[int, float]]()
     for place in np.argsort(-differ):
         apart = all(np.sqrt(np.square(X[place] - X[one]).mean()) >= APART for one, _ in chosen)
