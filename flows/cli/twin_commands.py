@@ -1,5 +1,6 @@
 """`athanor twin`: how far a bench's twin is off and why, what it learns of a campaign, and whether that holds."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -31,7 +32,7 @@ def compare(campaign: CampaignArgument = None, lab: LabOption = None, twin: Twin
     from flows.studies.twins.sentences import with_unit
 
     found = compared(the_lab(lab), campaign, twin=twin)
-    gaps = [gap(found, one) for one in found.table.measured]
+    gaps = [gap(found, one) for one in found.table.measured if found.told(one)]
     if as_json:
         emit({**_head(found), "quantities": [asdict(one) for one in gaps]})
         return
@@ -107,6 +108,7 @@ def recalibrate(
 
     found = recalibrated(the_lab(lab), campaign, by=by, reason=reason)
     units = found.made.bound.measured_units
+    _print_left_out(found.left_out)
     table = _table("", "root mean square before", "after, on the same runs")
     for name, before in found.made.before.items():
         table.add_row(name, with_unit(before, units[name]), with_unit(found.made.after[name], units[name]))
@@ -216,7 +218,11 @@ def _print_head(found: "Compared") -> None:
     console.print(
         f"campaign {found.campaign}: {len(found.rows)} runs beside twin {found.plain.twin.label}; recorded and varied: {recorded}"
     )
-    for line in found.left_out:
+    _print_left_out(found.left_out)
+
+
+def _print_left_out(lines: Sequence[str]) -> None:
+    for line in lines:
         console.print(f"left out: {line}")
 
 

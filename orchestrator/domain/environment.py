@@ -79,7 +79,7 @@ def over_run(channel: EnvironmentChannel, samples: Sequence[Sample], begin: floa
     values = [one.value for one in read if one.value is not None]
     moments = [one.lab for one in read]
     gaps = [after - before for before, after in pairwise([*moments, end])]
-    covered = sum(min(gap, VALID_FOR * channel.every) for gap in gaps)
+    covered = end - begin if channel.brought and values else sum(min(gap, VALID_FOR * channel.every) for gap in gaps)
     return RunEnvironment(
         name=channel.name,
         channel=channel.channel,

@@ -8,9 +8,10 @@ it is wrong.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Final, Literal, get_args
 
-from orchestrator.errors import BadInput
+from orchestrator.errors import AthanorError, BadInput
 from orchestrator.units import unit
 
 PriorKind = Literal["lognormal", "normal"]
@@ -110,6 +111,8 @@ class Twin:
         names = [*self.controls, *(one.name for one in self.constants), *(one.name for one in self.environment)]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise BadInput(f"twin {self.label}: {twice[0]!r} is declared twice among controls, constants and environment")
+        if both := sorted(set(self.controls) & set(self.outputs)):
+            raise BadInput(f"twin {self.label}: {both[0]!r} is a control and an output; expected another name for what is predicted")
         for name, text in {**self.controls, **self.outputs}.items():
             _refuse_unknown_unit(text, f"twin {self.label}: {name}")
 
@@ -147,28 +150,37 @@ class Twin:
         """Predict, and hold what comes against what was declared.
 
         Raises:
-            BadInput: Another number of outcomes, an output that is missing or strange, or a value that is not finite.
+            BadInput: It fails, gives another number of outcomes, an output that is missing or strange, or a value that is not finite.
         """
-        found = tuple(self.predict_many(situations))
+        try:
+            found = tuple(self.predict_many(situations))
+        except AthanorError:
+            raise
+        except Exception as error:  # other people's code
+            raise BadInput(f"twin {self.label} failed at {len(situations)} situations: {type(error).__name__}: {error}") from error
         if len(found) != len(situations):
             raise BadInput(f"twin {self.label}: {len(found)} outcomes of {len(situations)} situations; expected one of each")
-        for one in found:
-            self._check(one)
+        for situation, one in zip(situations, found, strict=True):
+            self._check(situation, one)
         return found
 
-    def _check(self, outcome: Outcome) -> None:
+    def _check(self, situation: Situation, outcome: Outcome) -> None:
         if isinstance(outcome, str):
             if not outcome:
                 raise BadInput(f"twin {self.label} gave an empty reason; expected a code like 'no-particles'")
             return
+        if not isinstance(outcome, Mapping):
+            raise BadInput(f"twin {self.label} gave {outcome!r:.80}; expected a value for each output, or a reason")
         if strange := sorted(set(outcome) ^ set(self.outputs)):
             came = "is missing" if strange[0] in self.outputs else "is not declared"
             raise BadInput(f"twin {self.label}: output {strange[0]!r} {came}; declared: {', '.join(self.outputs)}")
         for name, value in outcome.items():
-            if not math.isfinite(value):
-                raise BadInput(
-                    f"twin {self.label}: {name} = {value!r}; expected a finite number in {self.outputs[name] or '1'}, or a reason"
+            if not isinstance(value, Real) or not math.isfinite(value):
+                at = ", ".join(
+                    f"{control} {number:.6g} {self.controls[control]}".rstrip() for control, number in situation.controls.items()
                 )
+                expected = f"expected a finite number in {self.outputs[name] or '1'}, or a reason"
+                raise BadInput(f"twin {self.label}: {name} = {value!r}; {expected} (at {at})")
 
 
 def _refuse_unknown_unit(text: str, what: str) -> None:

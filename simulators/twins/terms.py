@@ -36,6 +36,8 @@ SD: Final = 0.3
 DEGREES: Final = 5.0
 """Of one that shifts a temperature, in kelvin: our own choice, what a thermocouple beside the vessel is easily off by."""
 KELVIN: Final = "kelvin"
+LEAST_SHARE: Final = 1e-3
+"""Of the reference, our own choice: a power law is taken no further down, where a sensor reads zero its logarithm would be none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ def _threshold(term: Term, value: float) -> float:
 
 
 def _power(term: Term, value: float) -> float:
-    return math.log(max(value, 1e-3 * term.reference) / term.reference)
+    return math.log(max(value, LEAST_SHARE * term.reference) / term.reference)
 
 
 def _saturating(term: Term, value: float) -> float:
@@ -177,16 +179,18 @@ def with_terms(twin: Twin, terms: Sequence[Term]) -> Twin:
     """Return the twin with terms, each with a strength of zero among its constants.
 
     Raises:
-        BadInput: A term acts on nothing that the twin has, or on a control of no positive values.
+        BadInput: A term acts on nothing that the twin has, or takes a channel in another unit than the twin or another term.
     """
     if not terms:
         return twin
-    known = {one.name for one in twin.environment}
+    known = {one.name: one.unit for one in twin.environment}
     for one in terms:
+        if one.channel and (had := known.setdefault(one.channel, one.unit)) != one.unit:
+            raise BadInput(f"twin {twin.label}: term {one.name} takes {one.channel} in {one.unit or '1'}; expected {had or '1'}")
         if one.on not in twin.controls and one.on not in twin.outputs:
             legal = ", ".join((*twin.controls, *twin.outputs))
             raise BadInput(f"twin {twin.label}: term {one.name} acts on {one.on!r}; expected one of {legal}")
-    new = (one for one in terms if one.channel and one.channel not in known)
+    new = (one for one in terms if one.channel and one.channel not in twin.reference)
     driving = {one.channel: Surrounding(one.channel, one.unit, one.reference) for one in new}
     strengths = tuple(_strength(twin, one) for one in terms)
     return replace(

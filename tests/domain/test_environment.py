@@ -32,6 +32,12 @@ def test_the_time_before_the_first_reading_is_not_covered() -> None:
     assert (found.coverage, found.lag) == (0.5, 50.0)
 
 
+def test_what_a_step_brings_counts_for_all_of_the_run() -> None:
+    brought = RH.evolve(brought=True)
+    assert over_run(brought, [Sample(lab=90.0, value=40.0)], 0.0, 100.0).coverage == 1.0
+    assert over_run(brought, [Sample(lab=90.0, value=None, reason="gone")], 0.0, 100.0).coverage == 0.0
+
+
 def test_what_was_never_read_has_no_value_and_says_so() -> None:
     found = joined()
     assert (found.mean, found.sd, found.samples, found.coverage, found.lag) == (None, None, 0, 0.0, None)

@@ -224,3 +224,47 @@ def test_a_changed_twin_is_a_changed_campaign(tmp_path: Path) -> None:
     (tmp_path / "twin.py").write_text(FILM.replace("4.8e4", "4.9e4"))
     with pytest.raises(BadInput, match=r"\./twin.py is not what the campaign was carried out with"):
         stored_plan(record)
+
+
+ROOM = """
+[instruments.room]
+driver = "./room.py:Room"
+
+[environment.{name}]
+channel = "room.room"
+reference = "22 degC"
+"""
+LOGGER = '''
+from athanor.drivers import Driver, Identity, channel
+
+
+class Room(Driver):
+    """Reads how warm the room is."""
+
+    LINKS = ()
+
+    def identify(self) -> Identity:
+        """Say what it is."""
+        return self.expected(Identity("Acme", "1", None, None))
+
+    @channel("degC")
+    def room(self) -> float:
+        """Temperature of the room."""
+        return 22.0
+'''
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("temperature", "[environment.temperature] has the name of a control of twin film/1; expected another one"),
+        ("best", "[environment.best] has the name of a constant of twin film/1"),
+        ("elapsed", "[environment.elapsed] has the name of the lab time since the first run"),
+    ],
+)
+def test_what_is_recorded_has_a_name_of_its_own(tmp_path: Path, name: str, told: str) -> None:
+    file = film(tmp_path, f"{ROOM.format(name=name)}\n[twin]\n{BY_T}")
+    (tmp_path / "room.py").write_text(LOGGER)
+    with pytest.raises(BadInput) as refused:
+        load_plan(file)
+    assert told in str(refused.value)

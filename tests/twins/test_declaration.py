@@ -61,7 +61,10 @@ def test_a_constant_moves_on_the_scale_of_its_prior_and_within_its_bounds() -> N
     [
         ({}, "output 'y' is missing"),
         ({"y": 1.0, "z": 1.0}, "output 'z' is not declared"),
-        ({"y": math.nan}, "y = nan; expected a finite number in nm, or a reason"),
+        ({"y": math.nan}, "y = nan; expected a finite number in nm, or a reason (at T 20 degC)"),
+        ({"y": None}, "y = None; expected a finite number in nm"),
+        ({"y": "thick"}, "y = 'thick'; expected a finite number in nm"),
+        (3.0, "gave 3.0; expected a value for each output, or a reason"),
         ("", "empty reason"),
         ([], "0 outcomes of 1 situations"),
     ],
@@ -127,3 +130,16 @@ def test_the_pages_own_twin_is_one() -> None:
     found, failed = film.predict([warm, hot])
     assert found == pytest.approx({"thickness": 210.0})
     assert failed == "boiled"
+
+
+def test_a_twin_that_fails_is_one_line() -> None:
+    def fails(situation: Situation) -> Outcome:
+        return {"y": 1.0 / (situation.controls["T"] - ASKED.controls["T"])}
+
+    with pytest.raises(BadInput, match="twin film/1 failed at 1 situations: ZeroDivisionError: "):
+        twin({"y": 1.0}, predict_many=each(fails)).predict([ASKED])
+
+
+def test_what_is_set_is_not_predicted() -> None:
+    with pytest.raises(BadInput, match="'T' is a control and an output"):
+        twin({"y": 1.0}, outputs={"T": "degC"})

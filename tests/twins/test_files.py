@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from flows.plans.twins.files import Learned, write_revision
+from flows.plans.twins.files import Learned, LearnedConstant, revision_name, revisions, write_revision
 from flows.plans.twins.finding import find_twin
 from flows.plans.twins.recorded import OUTSIDE
 from orchestrator.errors import BadInput
 from orchestrator.textfile import read_toml
 from simulators.twins.cdse import CDSE
 from simulators.twins.declaration import Outcome, Situation
+from simulators.twins.terms import Term
 
 HEAD = '[twin]\nname = "film"\nversion = "3"\n\n[table]\nfile = "film.csv"\n'
 KEYS = 'controls = { T = "degC", speed = "rpm" }\noutputs = { thickness = "nm" }\nreason = "why"\n'
@@ -19,8 +20,9 @@ ROWS = "T,speed,thickness,why\n20,1000,100,\n80,1000,160,\n20,3000,60,\n80,3000,
 
 def test_a_revision_corrects_constants_of_its_base_and_says_from_what(tmp_path: Path) -> None:
     learned = Learned(campaign="dots", head="3f9a", runs=60, note='said "no"')
-    first = write_revision(tmp_path, "cdse", base="cdse/1", constants={"precursor_rate": (0.071, "1/s", 0.08)}, learned=learned)
-    second = write_revision(tmp_path, "cdse", base=first, constants={"solubility": (2e-6, "mol/L", 0.1)}, learned=learned)
+    rate, solubility = LearnedConstant("precursor_rate", 0.071, "1/s", 0.08), LearnedConstant("solubility", 2e-6, "mol/L", 0.1)
+    first = write_revision(tmp_path, "cdse", base="cdse/1", constants=[rate], learned=learned)
+    second = write_revision(tmp_path, "cdse", base=first, constants=[solubility], learned=learned)
     assert (first, second) == ("./twins/cdse-r1.toml", "./twins/cdse-r2.toml")
     found = find_twin(second, tmp_path)
     assert found.twin.label == "cdse/1-r2"
@@ -33,8 +35,37 @@ def test_a_revision_corrects_constants_of_its_base_and_says_from_what(tmp_path: 
 
 def test_a_revision_is_never_written_over(tmp_path: Path) -> None:
     for number in range(1, 12):
-        assert write_revision(tmp_path, "a", base="cdse/1", constants={}, learned=Learned(campaign="c")) == f"./twins/a-r{number}.toml"
-    assert write_revision(tmp_path, "b", base="cdse/1", constants={}, learned=Learned(campaign="c")) == "./twins/b-r1.toml"
+        assert write_revision(tmp_path, "a", base="cdse/1", constants=(), learned=Learned(campaign="c")) == f"./twins/a-r{number}.toml"
+    assert write_revision(tmp_path, "b", base="cdse/1", constants=(), learned=Learned(campaign="c")) == "./twins/b-r1.toml"
+
+
+def test_revisions_are_those_of_the_twin_alone_whose_name_begins_another_ones(tmp_path: Path) -> None:
+    write_revision(tmp_path, "cdse-rough", base="cdse/1", constants=(), learned=Learned(campaign="c"))
+    assert revisions(tmp_path, "cdse") == []
+    assert [number for number, _ in revisions(tmp_path, "cdse-rough")] == [1]
+
+
+def test_a_revision_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "twins").write_text("a file where the folder has to be")
+    with pytest.raises(BadInput, match=r"revision .*cdse-r1.toml cannot be written: File exists; expected a folder"):
+        write_revision(tmp_path, "cdse", base="cdse/1", constants=(), learned=Learned(campaign="c"))
+
+
+def test_names_that_are_no_bare_keys_of_toml_are_quoted(tmp_path: Path) -> None:
+    odd = 'size at 5.0 "mm"'
+    constant = LearnedConstant(odd, 0.5, "", 0.1)
+    term = Term(odd, "constant")
+    strength = LearnedConstant(term.name, 0.2, "", 0.1)
+    name = write_revision(tmp_path, "a", base="b", constants=[constant, strength], terms=[term], learned=Learned(campaign="c"))
+    document = read_toml(tmp_path / name, what="revision")
+    assert list(document["constants"]) == [odd, term.name]
+    assert list(document["terms"]) == [term.name]
+
+
+def test_a_revision_has_one_name_however_it_is_typed() -> None:
+    assert revision_name("twins/a-r1.toml") == revision_name("./twins/a-r1.toml") == "./twins/a-r1.toml"
+    with pytest.raises(BadInput, match=r"twin 'cdse/1' is no revision; expected its file, like ./twins/NAME-r1.toml"):
+        revision_name("cdse/1")
 
 
 def test_a_revision_that_rests_on_itself_is_refused(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from simulators.twins.terms import DAY, ELAPSED, KELVIN, Recorded, Shape, Term, 
 
 RH = Recorded("rh", "percent", 40.0, 10.0)
 ROOM = Recorded("room", "degC", 22.0, 2.0)
+RH_TERM = Term("yield", "linear", "rh", "percent", 40.0, 10.0)
 asked: list[Situation] = []
 
 
@@ -110,6 +111,8 @@ def test_a_term_that_was_taken_up_is_offered_no_more() -> None:
         (lambda: Term("yield", "linear"), "a linear shape of channel ''; only a constant has no channel"),
         (lambda: Term("yield", "power", "t", KELVIN, 0.0, 1.0), "a power shape about the reference 0; expected one above 0"),
         (lambda: Term("yield", "linear", "rh", "percent", 40.0, 0.0), "scale 0; expected numbers, the scale above 0"),
+        (lambda: with_terms(TWIN, [RH_TERM, replace(RH_TERM, on="width", unit="")]), "width-linear-rh takes rh in 1; expected percent"),
+        (lambda: with_terms(replace(TWIN, environment=(Surrounding("rh", "", 0.4),)), [RH_TERM]), "takes rh in percent; expected 1"),
         (lambda: with_terms(TWIN, [Term("colour", "constant")]), "acts on 'colour'; expected one of T, c, yield, width"),
     ],
 )

@@ -18,6 +18,7 @@ from orchestrator.errors import BadInput
 from orchestrator.expressions import Expression
 from orchestrator.units import convert, parse, same_dimension
 from simulators.twins.declaration import Situation, Twin
+from simulators.twins.terms import ELAPSED
 
 
 @dataclass(frozen=True)
@@ -87,12 +88,25 @@ def bound_twin(bench: BenchFile, space: SearchSpace, measured: Iterable[Measured
         found = find_twin(spec.chemistry, bench.folder)
         twin = with_constants(found.twin, spec.constants, what=f"twin {found.twin.label}")
         units = {one.name: one.unit for one in measured}
+        _refuse_names_twice(twin, bench, space)
         inputs, outputs = _inputs(spec, twin, bench, space), _outputs(spec, twin, units)
         return BoundTwin(
             found, twin, inputs, outputs, {name: units[name] for name in outputs}, _surroundings(spec, twin, bench), bench, space
         )
     except BadInput as error:
         raise BadInput(f"{bench.path}: [twin]: {error}") from error
+
+
+def _refuse_names_twice(twin: Twin, bench: BenchFile, space: SearchSpace) -> None:
+    """Refuse names by which a difference could not be laid to one thing: what is set, what is recorded, constants, and time."""
+    controls = dict.fromkeys(twin.controls, f"a control of twin {twin.label}")
+    constants = dict.fromkeys(twin.values, f"a constant of twin {twin.label}")
+    time = {ELAPSED: "the lab time since the first run"}
+    taken = {f"[environment.{name}]": (name, {**controls, **constants, **time}) for name in bench.spec.environment}
+    taken |= {f"parameter {name}": (name, {**constants, **time}) for name in space.columns}
+    for what, (name, others) in taken.items():
+        if name in others:
+            raise BadInput(f"{what} has the name of {others[name]}; expected another one")
 
 
 def _inputs(spec: TwinSpec, twin: Twin, bench: BenchFile, space: SearchSpace) -> dict[str, Expression | float]:

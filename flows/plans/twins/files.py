@@ -18,11 +18,14 @@ from orchestrator.domain.values import Frozen, explain
 from orchestrator.domain.written import Number, Whole
 from orchestrator.errors import BadInput
 from orchestrator.textfile import parse_toml, read_text
+from simulators.twins.declaration import PriorKind
 from simulators.twins.terms import Shape, Term
 
 FOLDER: Final = "twins"
 """Where revisions lie, beside the bench file."""
-_NUMBER: Final = re.compile(r"-r(\d+)\.toml$")
+_NUMBER: Final = re.compile(r"-r(\d+)\.toml")
+_BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
+"""A key of TOML that needs no quotes."""
 
 
 class RevisionHead(Frozen):
@@ -106,6 +109,22 @@ class RecordedFile(Frozen):
     """The table."""
 
 
+@dataclass(frozen=True, slots=True)
+class LearnedConstant:
+    """What is known of a constant now, for a revision; what is None stays as the base declares it."""
+
+    name: str
+    value: float
+    unit: str
+    """Of value, low and high."""
+    sd: float
+    """Standard deviation that is left of its prior."""
+    prior: PriorKind | None = None
+    low: float | None = None
+    high: float | None = None
+    calibratable: bool | None = None
+
+
 @dataclass(frozen=True)
 class TwinFile:
     """A file that is a twin."""
@@ -154,6 +173,17 @@ def inside(name: str) -> str:
     return path.as_posix()
 
 
+def revision_name(name: str) -> str:
+    """Return a revision's name as `write_revision` does, however a person has typed it.
+
+    Raises:
+        BadInput: It is no file, or one that lies elsewhere.
+    """
+    if not name.endswith(".toml"):
+        raise BadInput(f"twin {name!r} is no revision; expected its file, like ./{FOLDER}/NAME-r1.toml")
+    return f"./{inside(name)}"
+
+
 def terms_of(revision: RevisionFile) -> tuple[Term, ...]:
     """Return the terms that a revision has taken up.
 
@@ -174,7 +204,7 @@ def write_revision(
     name: str,
     *,
     base: str,
-    constants: Mapping[str, tuple[float, str, float]],
+    constants: Sequence[LearnedConstant],
     learned: Learned,
     terms: Sequence[Term] = (),
 ) -> str:
@@ -184,35 +214,56 @@ def write_revision(
         folder: Of the bench file.
         name: The twin's.
         base: The twin that it corrects, named as in the bench file.
-        constants: Name -> value, its unit, and the standard deviation that is left of its prior.
+        constants: What is known of each now.
         learned: From what.
         terms: That it takes up; their strengths are among the constants.
 
     Returns:
         The file, as a bench file would name it.
+
+    Raises:
+        BadInput: It cannot be written.
     """
     place = folder / FOLDER
-    place.mkdir(exist_ok=True)
     number = max((one for one, _ in revisions(folder, name)), default=0) + 1
     lines = ["[twin]", f"revision = {number}", f"base = {_text(base)}", ""]
     for one in terms:
         said = {"on": one.on, "shape": one.shape, "channel": one.channel, "unit": one.unit}
         numbers = {"reference": one.reference, "scale": one.scale, "onset": one.onset}
-        lines += [f"[terms.{one.name}]", *(f"{key} = {_text(value)}" for key, value in said.items() if value)]
+        lines += [f"[terms.{_key(one.name)}]", *(f"{key} = {_text(value)}" for key, value in said.items() if value)]
         lines += [*(f"{key} = {float(value)!r}" for key, value in numbers.items()), ""]
-    for constant, (value, unit, sd) in constants.items():
-        lines += [f"[constants.{constant}]", f"value = {_text(f'{value!r} {unit}'.rstrip())}", f"sd = {sd!r}", ""]
+    for constant in constants:
+        lines += [*_constant(constant), ""]
     told = {"campaign": learned.campaign, "head": learned.head, "note": learned.note}
     lines += ["[learned]", *(f"{key} = {_text(value)}" for key, value in told.items() if value), f"runs = {learned.runs}", ""]
-    with (place / f"{name}-r{number}.toml").open("x", encoding="utf-8") as file:
-        file.write("\n".join(lines))
-    return f"./{FOLDER}/{name}-r{number}.toml"
+    path = place / f"{name}-r{number}.toml"
+    try:
+        place.mkdir(exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write("\n".join(lines))
+    except OSError as error:
+        raise BadInput(f"revision {path} cannot be written: {error.strerror}; expected a folder that may be written to") from error
+    return f"./{FOLDER}/{path.name}"
+
+
+def _constant(one: LearnedConstant) -> list[str]:
+    numbers = {"value": one.value, "min": one.low, "max": one.high}
+    lines = [f"{key} = {_text(f'{number!r} {one.unit}'.rstrip())}" for key, number in numbers.items() if number is not None]
+    lines.insert(1, f"sd = {one.sd!r}")
+    lines += [f"prior = {_text(one.prior)}"] if one.prior is not None else []
+    lines += [f"calibratable = {str(one.calibratable).lower()}"] if one.calibratable is not None else []
+    return [f"[constants.{_key(one.name)}]", *lines]
 
 
 def revisions(folder: Path, name: str) -> list[tuple[int, Path]]:
     """Return number and file of each revision of a twin, the oldest first."""
-    found = ((_NUMBER.search(path.name), path) for path in (folder / FOLDER).glob(f"{name}-r*.toml"))
+    beside = ((path.name.removeprefix(name), path) for path in (folder / FOLDER).glob("*.toml") if path.name.startswith(name))
+    found = ((_NUMBER.fullmatch(rest), path) for rest, path in beside)
     return sorted((int(one[1]), path) for one, path in found if one is not None)
+
+
+def _key(name: str) -> str:
+    return name if _BARE.fullmatch(name) else _text(name)
 
 
 def _text(value: str) -> str:

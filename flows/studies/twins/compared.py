@@ -20,14 +20,18 @@ from orchestrator.domain.records import ExperimentRun
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
 from orchestrator.history import History
-from orchestrator.units import convert
+from orchestrator.units import convert, same_dimension
 from simulators.twins.declaration import Situation
 from simulators.twins.terms import DAY, ELAPSED, Recorded, Term, candidates, with_terms
 
 MOST_WITHOUT: Final = 0.2
 """Part of the runs that may lack a channel before the channel is left out instead of them: our own choice."""
+FARTHEST: Final = 10.0
+"""Scales that a quantity lies from its reference at most, our own choice: terms of one that hardly varies, far away, were giants."""
 KEPT: Final = "twin-tables"
 """Where tables are kept, in the lab's folder."""
+Units = Mapping[str, tuple[str, float]]
+"""Unit and reference of each recorded quantity."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +70,7 @@ class Compared:
     """What is not compared, and why; a line each."""
     plain: BoundTwin
     """The twin without the library."""
-    units: Mapping[str, tuple[str, float]]
-    """Unit and reference of each recorded quantity."""
+    units: Units
 
     @cached_property
     def controls(self) -> tuple[tuple[str, ...], torch.Tensor]:
@@ -135,6 +138,11 @@ class Compared:
         around = [_surroundings(bound, row.environment, self.units) for row in self.rows]
         return predicted(bound, [row.configuration for row in self.rows], around)
 
+    def surroundings(self, bound: BoundTwin, count: int) -> list[dict[str, float]]:
+        """Return the surroundings of so many runs, spread over the campaign, by another twin's names and in its units."""
+        places = np.unique(np.linspace(0, len(self.rows) - 1, count).round().astype(int))
+        return [_surroundings(bound, self.rows[place].environment, self.units) for place in places]
+
     def values(self, measured: Sequence[str]) -> NDArray[np.float64]:
         """Return the mean of the accepted values, n x m; NaN where there is none."""
         return np.array([[np.mean(row.values[one]) if row.values.get(one) else np.nan for one in measured] for row in self.rows])
@@ -162,7 +170,7 @@ def compared(history: History, bound: BoundTwin, *, folder: Path | None = None) 
     )
     units, names, lacking = _recorded(runs)
     left_out += [f"{name}: {count} of {len(runs)} runs have none" for name, count in lacking.items()]
-    whole = [one for one in runs if one.started_lab is not None and names <= _known(one)]
+    whole = [one for one in runs if one.started_lab is not None and names <= _known(one, units).keys()]
     if len(whole) < len(runs):
         left_out.append(f"{len(runs) - len(whole)} runs without {' or '.join(sorted(names)) or 'a time'}")
     if not whole:
@@ -170,7 +178,8 @@ def compared(history: History, bound: BoundTwin, *, folder: Path | None = None) 
             f"campaign {history.campaign.name}: no run measured what twin {bound.twin.label} predicts ({', '.join(bound.outputs)})"
         )
     begin = min(one.started_lab or 0.0 for one in whole)
-    rows = tuple(_row(history, one, names, values[one.run_key], begin) for one in whole)
+    around_of = {one.run_key: {name: mean for name, mean in _known(one, units).items() if name in names} for one in whole}
+    rows = tuple(_row(history, one, around_of[one.run_key], values[one.run_key], begin) for one in whole)
     channels = _varied(rows, units)
     span = max(row.environment[ELAPSED] for row in rows)
     library = candidates(bound.twin, tuple(bound.outputs.values()), [_for_twin(bound, one) for one in channels], span=span)
@@ -182,7 +191,9 @@ def compared(history: History, bound: BoundTwin, *, folder: Path | None = None) 
         f"{count} runs in which the twin predicts nothing: {reason}"
         for reason, count in sorted(Counter(filter(None, table.reasons)).items())
     ]
-    return Compared(history.campaign.name, extended, library, rows, channels, table, situations, tuple(left_out), bound, units)
+    found = Compared(history.campaign.name, extended, library, rows, channels, table, situations, tuple(left_out), bound, units)
+    never = (f"{one}: no run measured it where the twin predicts it" for one in table.measured if not found.told(one))
+    return replace(found, left_out=(*left_out, *never))
 
 
 def _values(history: History, bound: BoundTwin) -> dict[str, dict[str, tuple[float, ...]]]:
@@ -194,34 +205,35 @@ def _values(history: History, bound: BoundTwin) -> dict[str, dict[str, tuple[flo
     return found
 
 
-def _known(run: ExperimentRun) -> set[str]:
-    return {one.name for one in run.environment if one.mean is not None}
+def _known(run: ExperimentRun, units: Units) -> dict[str, float]:
+    """Return the mean of each quantity that was read, in the newest unit: an amended bench file may have changed it."""
+    read = ((one, units[one.name][0]) for one in run.environment)
+    return {one.name: convert(one.mean, one.unit, unit) for one, unit in read if one.mean is not None and same_dimension(one.unit, unit)}
 
 
-def _recorded(runs: Sequence[ExperimentRun]) -> tuple[dict[str, tuple[str, float]], set[str], dict[str, int]]:
-    """Return unit and reference of each quantity, those that nearly all runs have, and how many runs lack each other one."""
+def _recorded(runs: Sequence[ExperimentRun]) -> tuple[Units, set[str], dict[str, int]]:
+    """Return the newest unit and reference of each quantity, those that nearly all runs have, and how many runs lack each other one."""
     units = {one.name: (one.unit, one.reference) for run in runs for one in run.environment}
-    lacking = {name: sum(name not in _known(run) for run in runs) for name in units}
+    lacking = {name: sum(name not in _known(run, units) for run in runs) for name in units}
     kept = {name for name, count in lacking.items() if count <= MOST_WITHOUT * len(runs)}
     return units, kept, {name: count for name, count in lacking.items() if name not in kept}
 
 
-def _row(history: History, run: ExperimentRun, names: set[str], values: Mapping[str, tuple[float, ...]], begin: float) -> Row:
+def _row(history: History, run: ExperimentRun, known: Mapping[str, float], values: Mapping[str, tuple[float, ...]], begin: float) -> Row:
     asked, number = history.proposals[run.approval].configuration, history.number_of(run)
     assert number is not None, "imported runs are left out"
     assert run.started_lab is not None, "runs without a time are left out"
-    around = {one.name: one.mean for one in run.environment if one.name in names and one.mean is not None}
-    around[ELAPSED] = convert(run.started_lab - begin, "s", DAY)
+    around = {**known, ELAPSED: convert(run.started_lab - begin, "s", DAY)}
     return Row(run, number, history.configuration_of(run), repr(sorted(asked.items())), around, values)
 
 
-def _varied(rows: Sequence[Row], units: Mapping[str, tuple[str, float]]) -> tuple[Recorded, ...]:
+def _varied(rows: Sequence[Row], units: Units) -> tuple[Recorded, ...]:
     found = []
     for name in (*sorted(set(rows[0].environment) - {ELAPSED}), ELAPSED):
-        spread = float(np.std([row.environment[name] for row in rows]))
+        values = np.array([row.environment[name] for row in rows])
         unit, reference = units.get(name, (DAY, 0.0))
-        if spread > 0.0:
-            found.append(Recorded(name, unit, reference, spread))
+        if np.ptp(values) > 0.0:
+            found.append(Recorded(name, unit, reference, max(float(values.std()), float(np.abs(values - reference).max()) / FARTHEST)))
     return tuple(found)
 
 
@@ -235,7 +247,7 @@ def _for_twin(bound: BoundTwin, one: Recorded) -> Recorded:
     return one
 
 
-def _surroundings(bound: BoundTwin, environment: Mapping[str, float], units: Mapping[str, tuple[str, float]]) -> dict[str, float]:
+def _surroundings(bound: BoundTwin, environment: Mapping[str, float], units: Units) -> dict[str, float]:
     """Return what was recorded, by the twin's names and in its units."""
     found = {}
     for one in bound.twin.environment:

@@ -1,7 +1,7 @@
 """Why a campaign's runs differ from what its twin says, quantity by quantity."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -28,11 +28,17 @@ class Gap:
 
 
 def gap(found: Compared, measured: str) -> Gap:
-    """Say how far the twin is from what was measured, run by run."""
+    """Say how far the twin is from what was measured, run by run.
+
+    Raises:
+        BadInput: No run measured it where the twin predicts it.
+    """
     which = found.told(measured)
+    if not which:
+        raise BadInput(f"{measured}: no run measured it where twin {found.plain.twin.label} predicts it")
     values, place = found.means(measured, which), found.table.measured.index(measured)
     left = values - found.table.mean[which, place]
-    sizes = (float(left.mean()), float(np.sqrt(np.square(left).mean())), float(values.std())) if which else (0.0, 0.0, 0.0)
+    sizes = (float(left.mean()), float(np.sqrt(np.square(left).mean())), float(values.std()))
     return Gap(measured, found.table.units[place], len(which), *sizes)
 
 
@@ -66,15 +72,29 @@ def explained(found: Compared, measured: str, *, seed: int = 0) -> Explained:
     return Explained(gap(found, measured), pairs, analyse(pairs, seed=seed))
 
 
-def quantities(found: Compared, wanted: Sequence[str] = ()) -> tuple[str, ...]:
-    """Return what is compared: all that the twin predicts, or what is asked for.
+def quantities(found: Compared, wanted: Sequence[str] = ()) -> tuple[Compared, tuple[str, ...]]:
+    """Return what is compared: what is asked for, or all that the twin predicts and enough runs have; why others are left out is said.
 
     Raises:
-        BadInput: The twin predicts no such thing.
+        BadInput: The twin predicts no such thing, or nothing is left.
     """
     for one in wanted:
         if one not in found.table.measured:
             raise BadInput(
                 f"twin {found.plain.twin.label} predicts no {one!r} of this campaign; it predicts {', '.join(found.table.measured)}"
             )
-    return tuple(wanted) or found.table.measured
+    return (found, tuple(wanted)) if wanted else _with_enough(found)
+
+
+def _with_enough(found: Compared) -> tuple[Compared, tuple[str, ...]]:
+    told, why = list[str](), list[str]()
+    for one in found.table.measured:
+        try:
+            found.pairs(one)
+        except BadInput as error:
+            why.append(str(error))
+        else:
+            told.append(one)
+    if not told:
+        raise BadInput(why[0])
+    return replace(found, left_out=(*found.left_out, *why)), tuple(told)

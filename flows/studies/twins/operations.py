@@ -6,14 +6,12 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from flows.plans.lab import Lab, clock_of
 from flows.plans.ledger import open_campaign
 from flows.plans.plan import Plan, stored_plan
 from flows.plans.twins.bound import BoundTwin, bound_twin
-from flows.plans.twins.files import FOLDER, Learned, RevisionFile, read_twin_file, revisions
-from flows.plans.twins.table import predicted
+from flows.plans.twins.files import FOLDER, Learned, RevisionFile, read_twin_file, revision_name, revisions
 from flows.report.files import write_atomically
 from flows.review.by_hand import editor_of, proposal_by_hand
 from flows.studies.twins.compared import KEPT, Compared, compared
@@ -21,7 +19,7 @@ from flows.studies.twins.drifting import Watched, drift
 from flows.studies.twins.explained import Explained, explained, quantities
 from flows.studies.twins.page import Told, page
 from flows.studies.twins.recalibrated import Recalibrated, recalibrated, write
-from flows.studies.twins.verification import CANDIDATES, Verified, telling, verified
+from flows.studies.twins.verification import CANDIDATES, SURROUNDINGS, Verified, deviations, said_around, telling, verified, waiting
 from instruments.bench.file import BenchFile
 from instruments.bench.twin_spec import TwinSpec
 from models.inputs.encoding import Encoding
@@ -57,8 +55,8 @@ def explain(lab: Lab, campaign: str | None, wanted: Sequence[str], *, twin: str 
         BadInput: As `compare`; or the twin does not predict what is asked for, or too few runs have it.
     """
     use_threads(1)  # the same figures on every machine
-    found = compare(lab, campaign, twin=twin)
-    return found, tuple(explained(found, one) for one in quantities(found, wanted))
+    found, names = quantities(compare(lab, campaign, twin=twin), wanted)
+    return found, tuple(explained(found, one) for one in names)
 
 
 def watch(
@@ -70,8 +68,8 @@ def watch(
         BadInput: As `compare`; or too few runs to learn from, or none to watch.
     """
     use_threads(1)
-    found = compare(lab, campaign)
-    return found, tuple(drift(found, one, learn=learn, every=every) for one in quantities(found, wanted))
+    found, names = quantities(compare(lab, campaign), wanted)
+    return found, tuple(drift(found, one, learn=learn, every=every) for one in names)
 
 
 @dataclass(frozen=True)
@@ -83,6 +81,8 @@ class Written:
     """As a bench file would name it."""
     file: Path
     runs: int
+    left_out: tuple[str, ...]
+    """What it has not learned from, and why; a line each."""
 
 
 def recalibrate(lab: Lab, campaign: str | None, *, by: str, reason: str) -> Written:
@@ -101,7 +101,7 @@ def recalibrate(lab: Lab, campaign: str | None, *, by: str, reason: str) -> Writ
     note = f"by {by}{f': {reason}' if reason else ''}"
     learned = Learned(campaign=found.campaign, head=head[1], runs=len(found.rows), note=note)
     name = write(made, bench.folder, base=base, learned=learned)
-    return Written(made, name, bench.folder / name, len(found.rows))
+    return Written(made, name, bench.folder / name, len(found.rows), found.left_out)
 
 
 @dataclass(frozen=True)
@@ -133,24 +133,25 @@ def verify(lab: Lab, campaign: str | None, *, count: int = 0, by: str | None = N
         raise BadInput("nobody is named who suggests the experiments; expected --by NAME")
     with open_campaign(lab, campaign, read_only=not count) as (store, history):
         plan = stored_plan(history.campaign)
-        name = twin or _newest(plan)
+        name = _newest(plan) if twin is None else revision_name(twin)
         base = _revision(plan, name).twin.base
         old, new = _named(plan, base), _named(plan, name)
-        asked = {one.proposal_id for one in history.newest() if (one.reason or "").startswith(f"{VERIFIES}{name}:")}
+        verifying = [one for one in history.newest() if (one.reason or "").startswith(f"{VERIFIES}{name}:")]
+        asked = {one.proposal_id for one in verifying}
         found = _compared(lab, history, plan, None)
         fresh = np.array([history.proposals[row.run.approval].proposal_id in asked for row in found.rows])
         measured, said = found.values(tuple(new.outputs)), (found.says(old), found.says(new))
-        noise = _deviations(measured[~fresh] - said[1][~fresh], tuple(new.outputs), name)
+        noise = deviations(measured[~fresh] - said[1][~fresh], name)
         judged = verified(measured[fresh], said[0][fresh], said[1][fresh], noise)
         suggested: tuple[Proposal, ...] = ()
         if count and by is not None:
             history.campaign.refuse_ended()
             editor = editor_of(history, store)
-            for place, (row, why) in enumerate(_telling(editor.space, (old, new), noise, knowledge(history).excluded, count)):
+            for place, (row, why) in enumerate(_telling(found, editor.space, (old, new), noise, knowledge(history).excluded, count)):
                 made = proposal_by_hand(editor, dict(row), author=by, reason=f"{VERIFIES}{name}: {why}")
                 suggested = (*suggested, made.evolve(number=made.number + place))
             store.add_proposals(suggested, by=Actor.person(by), now=clock_of(lab, store).now())
-        return Verification(base, name, suggested, len(asked) - int(fresh.sum()) + len(suggested), judged)
+        return Verification(base, name, suggested, waiting(history, verifying) + len(suggested), judged)
 
 
 @dataclass(frozen=True)
@@ -278,28 +279,25 @@ def _untaught(plan: Plan) -> str:
     return name
 
 
-def _deviations(left: NDArray[np.float64], names: Sequence[str], twin: str) -> list[float]:
-    """Return the root mean square of what a twin missed, by quantity."""
-    for place, name in enumerate(names):
-        if not np.isfinite(left[:, place]).any():
-            raise BadInput(f"{name}: no run before those that verify twin {twin} tells how far a run may be off; expected some")
-    return [float(np.sqrt(np.nanmean(np.square(one)))) for one in left.T]
-
-
 def _telling(
-    space: SearchSpace, twins: tuple[BoundTwin, BoundTwin], noise: Sequence[float], excluded: Sequence[Configuration], count: int
+    found: Compared,
+    space: SearchSpace,
+    twins: tuple[BoundTwin, BoundTwin],
+    noise: Sequence[float],
+    excluded: Sequence[Configuration],
+    count: int,
 ) -> Iterator[tuple[Configuration, str]]:
-    """Yield configurations that nobody has tried and in which two twins differ most, and what each says there."""
+    """Yield configurations that nobody has tried and in which two twins differ most, and what each says there on average."""
     tried = {space.key(row) for row in excluded}
     drawn = SobolPolicy(space).propose(Knowledge(), count=CANDIDATES, seed=0)
     rows = [one.configuration for one in drawn if space.key(one.configuration) not in tried]
-    old, new = twins
-    chosen = telling(old, new, rows, Encoding(space).encode(rows).numpy(), noise, count=count)
+    old, new = (said_around(one, rows, found.surroundings(one, SURROUNDINGS)) for one in twins)
+    chosen = telling(old, new, Encoding(space).encode(rows).numpy(), noise, count=count)
     if not chosen:
-        raise BadInput(f"twins {old.twin.label} and {new.twin.label} say the same everywhere; no experiment tells them apart")
+        raise BadInput(f"twins {' and '.join(one.twin.label for one in twins)} say the same everywhere; no experiment tells them apart")
+    units = twins[1].measured_units
     for place, _ in chosen:
-        said = zip(new.outputs, predicted(old, [rows[place]])[0], predicted(new, [rows[place]])[0], strict=True)
-        units = new.measured_units
+        said = zip(units, old[:, place].mean(axis=0), new[:, place].mean(axis=0), strict=True)
         yield (
             rows[place],
             "; ".join(f"{name} {before:.4g} before, {now:.4g} {units[name]} now".replace("  ", " ") for name, before, now in said),

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from flows.plans.twins.bound import BoundTwin
-from flows.plans.twins.files import Learned, write_revision
+from flows.plans.twins.files import Learned, LearnedConstant, write_revision
 from flows.studies.twins.compared import Compared
 from flows.studies.twins.explained import Explained
 from models.twin.refitting import refitted
@@ -105,6 +105,24 @@ class _Asked:
 
 
 def write(made: Recalibrated, folder: Path, *, base: str, learned: Learned) -> str:
-    """Write it as a new revision beside the bench file; return how a bench file names it."""
-    constants = {one.name: (one.value, one.unit, one.sd) for one in made.bound.twin.constants if one.calibratable}
-    return write_revision(folder, made.bound.twin.name, base=base, constants=constants, terms=made.terms, learned=learned)
+    """Write it as a new revision beside the bench file; return how a bench file names it.
+
+    What the bench file knows of other constants goes into it too: whoever goes by the revision leaves `[twin.constants]` out.
+    """
+    declared = {one.name: one for one in made.bound.found.twin.constants}
+    known = (_known(one, declared.get(one.name, one)) for one in made.bound.twin.constants if one.calibratable or one != declared[one.name])
+    return write_revision(folder, made.bound.twin.name, base=base, constants=tuple(known), terms=made.terms, learned=learned)
+
+
+def _known(one: Constant, declared: Constant) -> LearnedConstant:
+    """Return a constant for a file: value and deviation, and whatever else is not as its twin declares it."""
+    return LearnedConstant(
+        one.name,
+        one.value,
+        one.unit,
+        one.sd,
+        prior=None if one.prior == declared.prior else one.prior,
+        low=None if one.low == declared.low else one.low,
+        high=None if one.high == declared.high else one.high,
+        calibratable=None if one.calibratable == declared.calibratable else one.calibratable,
+    )
