@@ -4,13 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from flows.plans.allowance import Allowance, Means, refuse_uncounted
 from flows.plans.binding import bench_binding, campaign_binding, drivers_binding, table_binding
 from flows.plans.cost import refuse_unknown_cost
 from flows.plans.recipe import Recipe, RecordedRecipe, ToldRecipe, WiredRecipe
-from flows.plans.twins.bound import BoundTwin, bound_twin
 from instruments.bench.called import functions_of
 from instruments.bench.file import BenchFile, load_bench, parse_bench
 from instruments.bench.hazards import possible_hazards
@@ -34,6 +33,9 @@ from orchestrator.units import same_dimension
 from policies.initial import SobolPolicy
 from policies.settings import PolicyChoice, of_now, policy_choice
 
+if TYPE_CHECKING:  # it loads the simulators, which whoever asks and tells has no need of
+    from flows.plans.twins.bound import BoundTwin
+
 ROUND_TRIP_POINTS: Final = 64
 """Sobol points on which `check` proves that the formulation comes back as it went."""
 
@@ -56,7 +58,7 @@ class Plan:
     sample: tuple[dict[str, float | str], ...] = ()
     """Feasible configurations on which everything was tried."""
     prior: PriorFile | None = None
-    twin: BoundTwin | None = None
+    twin: "BoundTwin | None" = None
     """What predicts the bench; None where the bench file declares none."""
 
     @property
@@ -204,8 +206,14 @@ def _wired(file: CampaignFile, bench: BenchFile, prior_of: PriorOf) -> Plan:
     _check_round_trip(procedure, sample)
     policy, prior = _policy(file, space, prior_of)
     recipe = WiredRecipe(bench, procedure, {**drivers_binding(), **bench_binding(bench, plugins_of(bench)), **_bound(file, prior)})
-    twin = bound_twin(bench, space, file.objective.measured)
+    twin = None if bench.spec.twin is None else _twin(bench, space, file)
     return Plan(file, space, file.objective, policy, recipe, bench, procedure, None, sample, prior, twin)
+
+
+def _twin(bench: BenchFile, space: SearchSpace, file: CampaignFile) -> "BoundTwin | None":
+    from flows.plans.twins.bound import bound_twin
+
+    return bound_twin(bench, space, file.objective.measured)
 
 
 def _bound(file: CampaignFile, prior: PriorFile | None) -> dict[str, str]:
