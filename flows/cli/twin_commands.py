@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,7 +13,6 @@ from flows.cli.options import ByOption, CampaignArgument, JsonOption, LabOption,
 if TYPE_CHECKING:
     from flows.studies.twins.compared import Compared
     from flows.studies.twins.explained import Explained
-    from models.twin.analysis import Finding
     from simulators.twins.declaration import Constant
 
 twin_app = typer.Typer(
@@ -29,6 +29,7 @@ def compare(campaign: CampaignArgument = None, lab: LabOption = None, twin: Twin
     """Put what was measured beside what the twin says of each run, as it was carried out and in the surroundings that it had."""
     from flows.studies.twins.explained import gap
     from flows.studies.twins.operations import compare as compared
+    from flows.studies.twins.sentences import with_unit
 
     found = compared(the_lab(lab), campaign, twin=twin)
     gaps = [gap(found, one) for one in found.table.measured if found.told(one)]
@@ -38,7 +39,7 @@ def compare(campaign: CampaignArgument = None, lab: LabOption = None, twin: Twin
     _print_head(found)
     table = _table("", "runs", "measured - twin, mean", "root mean square", "spread of what was measured")
     for one in gaps:
-        table.add_row(one.measured, str(one.runs), *(_with(value, one.unit) for value in (one.bias, one.error, one.spread)))
+        table.add_row(one.measured, str(one.runs), *(with_unit(value, one.unit) for value in (one.bias, one.error, one.spread)))
     console.print(table)
 
 
@@ -52,6 +53,7 @@ def explain(
 ) -> None:
     """Say which features of the laboratory made the difference, what the twin lacks, and what cannot be told apart."""
     from flows.studies.twins.operations import explain as explained
+    from flows.studies.twins.sentences import sentences, with_unit
 
     found, all_of = explained(the_lab(lab), campaign, of or (), twin=twin)
     if as_json:
@@ -59,9 +61,11 @@ def explain(
         return
     _print_head(found)
     for one in all_of:
-        console.print()
-        for line in _lines(one):
-            console.print(line)
+        compared_as = "logarithms" if one.analysis.scale == "multiplicative" else "differences"
+        error = with_unit(one.gap.error, one.gap.unit)
+        console.print(f"\n{one.gap.measured}: off by {error} (root mean square of {one.gap.runs} runs); compared as {compared_as}")
+        for line in sentences(one):
+            console.print(f"  {line}")
 
 
 @twin_app.command()
@@ -100,13 +104,14 @@ def recalibrate(
 ) -> None:
     """Let the twin learn from a campaign's runs: write its next revision beside the bench file; older ones stay."""
     from flows.studies.twins.operations import recalibrate as recalibrated
+    from flows.studies.twins.sentences import with_unit
 
     found = recalibrated(the_lab(lab), campaign, by=by, reason=reason)
     units = found.made.bound.measured_units
     _print_left_out(found.left_out)
     table = _table("", "root mean square before", "after, on the same runs")
     for name, before in found.made.before.items():
-        table.add_row(name, _with(before, units[name]), _with(found.made.after[name], units[name]))
+        table.add_row(name, with_unit(before, units[name]), with_unit(found.made.after[name], units[name]))
     console.print(table)
     for old, new, calibrated in found.made.learned:
         told = "" if calibrated else "; these runs say little of it"
@@ -153,6 +158,18 @@ def verify(
 
 
 @twin_app.command()
+def report(
+    campaign: CampaignArgument = None,
+    lab: LabOption = None,
+    out: Annotated[Path | None, typer.Option("--out", help="The file; else one in the lab's own folder.")] = None,
+) -> None:
+    """Write all of it as one self-contained HTML page, with pictures, and print its path."""
+    from flows.studies.twins.operations import report as reported
+
+    console.print(str(reported(the_lab(lab), campaign, out)))
+
+
+@twin_app.command()
 def history(campaign: CampaignArgument = None, lab: LabOption = None, as_json: JsonOption = False) -> None:
     """List the revisions of a campaign's twin."""
     from flows.studies.twins.operations import history_of
@@ -180,13 +197,11 @@ def _table(*columns: str) -> Any:
     return Table(*columns)
 
 
-def _with(value: float, unit: str) -> str:
-    return f"{value:.3g} {unit}".rstrip()
-
-
 def _deviation(constant: "Constant") -> str:
     """Return the standard deviation of a constant's prior: a share where its logarithm is spread normally."""
-    return f"{100 * constant.sd:.2g} %" if constant.prior == "lognormal" else _with(constant.sd, constant.unit)
+    from flows.studies.twins.sentences import with_unit
+
+    return f"{100 * constant.sd:.2g} %" if constant.prior == "lognormal" else with_unit(constant.sd, constant.unit)
 
 
 def _head(found: "Compared") -> dict[str, Any]:
@@ -226,35 +241,3 @@ def _document(one: "Explained") -> dict[str, Any]:
         "divergence": [asdict(each) for each in analysis.split.divergence],
         "sentences": analysis.split.sentences,
     }
-
-
-def _lines(one: "Explained") -> list[str]:
-    gap, analysis = one.gap, one.analysis
-    compared_as = "logarithms" if analysis.scale == "multiplicative" else "differences"
-    lines = [f"{gap.measured}: off by {_with(gap.error, gap.unit)} (root mean square of {gap.runs} runs); compared as {compared_as}"]
-    lines += [f"  {_said(each)}" for each in one.named] or ["  nothing recorded is shown to make the difference"]
-    silent = ", ".join(f"{each.factor} (p {each.p_value:.2g})" for each in analysis.findings if not each.named)
-    lines += [f"  not shown: {silent}"] if silent else []
-    own = {each.name: each for each in analysis.ranking}
-    lines += [f"  the twin lacks {name}: log Bayes factor {own[name].log_bayes_factor:.1f}" for name in one.taken_up]
-    calibrated = ", ".join(each.name for each in analysis.estimates if each.calibrated)
-    lines += [f"  these runs calibrate {calibrated}"] if calibrated else []
-    parts = ", ".join(
-        f"{each.name} {_percent(each.median)} [{_percent(each.lower)}, {_percent(each.upper)}]" for each in analysis.split.parts
-    )
-    return [*lines, f"  of the variance of the difference: {parts}", *(f"  {sentence}" for sentence in analysis.split.sentences)]
-
-
-def _said(found: "Finding") -> str:
-    others = ", ".join(name for name in found.together if name != found.factor)
-    if found.share is None:
-        return f"{found.factor}: cannot be told from {others}; to settle it, {found.settle}"
-    goes = {"rises": ", values rise with it", "falls": ", values fall with it", "bends": ", values bend with it"}.get(found.direction, "")
-    share = f"{_percent(found.share.median)} [{_percent(found.share.lower)}, {_percent(found.share.upper)}]"
-    settle = f"; to settle it, {found.settle}" if found.settle else ""
-    apart = f" (or {others}, which these runs cannot tell from it)" if others else ""
-    return f"{found.factor}{apart} made a difference{goes}: {share} of the variance, p {found.p_value:.2g}{settle}"
-
-
-def _percent(part: float) -> str:
-    return f"{100 * part:.0f} %"

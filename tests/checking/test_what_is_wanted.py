@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from flows.cli.check import check_file
+from tests.recorded.tables import data_dir
 
 FILE = """
 [campaign]
@@ -48,7 +49,7 @@ goal = "maximise"
 def checked(folder: Path, more: str, capsys: pytest.CaptureFixture[str], *, as_json: bool = False) -> str:
     file = folder / "campaign.toml"
     file.write_text(FILE + more)
-    check_file(file, connect=False, lab=None, data=None, as_json=as_json)
+    check_file(file, connect=False, lab=None, data=data_dir(), as_json=as_json)
     return capsys.readouterr().out
 
 

@@ -1,6 +1,7 @@
 """A campaign whose twin lacks a term: compared, explained, taught and judged by fresh experiments, as a person types it."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -9,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from markupsafe import escape
 
 from flows.plans.lab import Lab, find_lab
 from flows.studies.twins.drifting import drift
 from flows.studies.twins.operations import compare, explain, history_of, recalibrate, verify
+from flows.studies.twins.sentences import sentences
 from orchestrator.errors import BadInput
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "twins" / "mos2"
@@ -103,6 +106,17 @@ def test_a_shift_of_what_is_measured_raises_an_alarm_and_no_shift_none(lab: Lab)
     assert all(at >= found.rows[last].number for at, _ in shifted.alarms)
     with pytest.raises(BadInput, match="to learn from; expected some more to watch"):
         drift(found, "grain", learn=99, every=500.0)
+
+
+def test_the_page_has_a_picture_for_each_sentence_and_needs_nothing_else(folder: Path, lab: Lab) -> None:
+    text = Path(typed(folder, "twin", "report").strip()).read_text()
+    assert {"parity", "waterfall-1", "against-3", "time-3"} <= set(re.findall(r'draw\("plot-([a-z0-9-]+)"', text))
+    for quantity in ("coverage", "quality", "grain"):
+        assert f"<h2>{quantity}</h2>" in text
+    _, (grain,) = explain(lab, None, ["grain"])
+    assert all(escape(line) in text for line in sentences(grain))
+    assert "./twins/mos2-r1.toml" in text
+    assert re.search(r"<(script|link|img)[^>]+(src|href)=\"?https?:", text) is None
 
 
 def test_a_campaign_that_has_ended_takes_no_experiments_that_verify(lab: Lab) -> None:

@@ -94,7 +94,7 @@ def predicted(
         environments: As for `twin_table`.
     """
     around = [{} for _ in configurations] if environments is None else environments
-    return _values(bound, bound.twin.predict([bound.situation(row, one) for row, one in zip(configurations, around, strict=True)]))
+    return outputs_of(bound, bound.twin.predict([bound.situation(row, one) for row, one in zip(configurations, around, strict=True)]))
 
 
 def _sha256(bound: BoundTwin, situations: Sequence[Situation]) -> str:
@@ -124,7 +124,7 @@ def _computed(bound: BoundTwin, situations: Sequence[Situation], sha256: str) ->
     outcomes = bound.twin.predict(asked)
     blocks = [outcomes[start : start + len(situations)] for start in range(0, len(outcomes), len(situations) or 1)]
     blocks = blocks or [()] * (1 + len(moves))
-    mean = _values(bound, blocks[0])
+    mean = outputs_of(bound, blocks[0])
     columns = [_slope(bound, one, mean, blocks[1 + 2 * place], blocks[2 + 2 * place]) for place, one in enumerate(constants)]
     sensitivities = np.stack(columns, axis=-1) if columns else np.zeros((*mean.shape, 0))
     reasons = tuple(one if isinstance(one, str) else "" for one in blocks[0])
@@ -145,7 +145,8 @@ def _with(situation: Situation, constant: Constant, value: float) -> Situation:
     return Situation(situation.controls, {**situation.constants, constant.name: value}, situation.environment)
 
 
-def _values(bound: BoundTwin, outcomes: Sequence[Outcome]) -> Array:
+def outputs_of(bound: BoundTwin, outcomes: Sequence[Outcome]) -> Array:
+    """Return what outcomes say of the measured quantities, n x m in the campaign's units; NaN where nothing can be measured."""
     scales = [(output, *bound.scale(name)) for name, output in bound.outputs.items()]
     rows = [[np.nan if isinstance(one, str) else factor * one[output] + offset for output, factor, offset in scales] for one in outcomes]
     return np.array(rows, dtype=np.float64).reshape(len(outcomes), len(scales))
@@ -154,7 +155,7 @@ def _values(bound: BoundTwin, outcomes: Sequence[Outcome]) -> Array:
 def _slope(bound: BoundTwin, constant: Constant, mean: Array, below: Sequence[Outcome], above: Sequence[Outcome]) -> Array:
     """Return central differences; to one side alone where the other one gives nothing, or where a bound is met."""
     here, low, high = (constant.coordinate(value) for value in (constant.value, constant.moved(-STEP), constant.moved(STEP)))
-    left, right = _values(bound, below), _values(bound, above)
+    left, right = outputs_of(bound, below), outputs_of(bound, above)
     left_at = np.where(np.isnan(left), here, low)
     right_at = np.where(np.isnan(right), here, high)
     rise = np.where(np.isnan(right), mean, right) - np.where(np.isnan(left), mean, left)

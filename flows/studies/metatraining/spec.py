@@ -18,7 +18,7 @@ from orchestrator.errors import BadInput
 from orchestrator.tablefile import Dialect
 from orchestrator.textfile import read_toml
 
-SourceKind = Literal["campaigns", "family", "files"]
+SourceKind = Literal["campaigns", "family", "twin", "files"]
 
 
 class PriorSpec(Frozen):
@@ -42,6 +42,7 @@ class SourceSpec(Dialect):
             "oneOf": [
                 {"required": ["campaigns", "lab"]},
                 {"required": ["family", "tasks", "rows"]},
+                {"required": ["twin", "tasks", "rows"]},
                 {"required": ["files"]},
             ]
         }
@@ -53,6 +54,8 @@ class SourceSpec(Dialect):
     """Lab folder, relative to this file."""
     family: str | None = None
     """A family of simulated chemistries."""
+    twin: str | None = None
+    """A bench file, relative to this one: tasks are what its twin predicts with constants that are drawn from their priors."""
     tasks: Annotated[Whole, Field(ge=1, le=10_000)] | None = None
     """How many tasks to draw."""
     rows: Annotated[Whole, Field(ge=2, le=100_000)] | None = None
@@ -90,18 +93,19 @@ class SourceSpec(Dialect):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        given = [name for name in ("campaigns", "family", "files") if getattr(self, name) is not None]
+        given = [name for name in ("campaigns", "family", "twin", "files") if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError(f"a source has one of campaigns, family, files; this one has {' and '.join(given) or 'none'}")
+            raise ValueError(f"a source has one of campaigns, family, twin, files; this one has {' and '.join(given) or 'none'}")
         if self.campaigns is not None and self.lab is None:
             raise ValueError("campaigns need a lab")
-        if self.family is not None and (self.tasks is None or self.rows is None):
-            raise ValueError(f"family {self.family!r} needs tasks and rows")
-        if self.family is not None and self.fidelity == "measured":
-            raise ValueError(f"family {self.family!r} is simulated; it cannot count as measured")
+        drawn = self.family is not None or self.twin is not None
+        if drawn and (self.tasks is None or self.rows is None):
+            raise ValueError(f"{self.label} needs tasks and rows")
+        if drawn and self.fidelity == "measured":
+            raise ValueError(f"{self.label} is simulated; it cannot count as measured")
         if self.describe and self.family is None:
             raise ValueError("describe belongs to a family; give descriptors a table task -> {name: value}")
-        if self.randomise and self.family is None and self.fidelity != "simulated":
+        if self.randomise and not drawn and self.fidelity != "simulated":
             raise ValueError('randomise belongs to simulated sources; give a family, or fidelity = "simulated"')
         if isinstance(self.group, str) and self.files is None:
             raise ValueError("group names a column only where files are read; expected a table task -> group")
@@ -114,13 +118,16 @@ class SourceSpec(Dialect):
     @property
     def kind(self) -> SourceKind:
         """What the tasks are drawn from."""
-        return "campaigns" if self.campaigns is not None else "family" if self.family is not None else "files"
+        given: tuple[SourceKind, ...] = ("campaigns", "family", "twin")
+        return next((name for name in given if getattr(self, name) is not None), "files")
 
     @property
     def label(self) -> str:
         """What a message calls it."""
         if self.family is not None:
             return f"family {self.family}"
+        if self.twin is not None:
+            return f"twin of {self.twin}"
         names = self.campaigns or self.files or ()
         return f"{self.kind} {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"
 

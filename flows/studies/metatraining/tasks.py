@@ -7,8 +7,11 @@ from typing import Final
 
 from flows.plans.lab import open_lab
 from flows.plans.ledger import open_store
+from flows.plans.twins.bound import bound_twin
 from flows.studies.family import SimulatedFamily, find_family
 from flows.studies.metatraining.spec import MetaFile, SourceSpec
+from flows.studies.twins.imagined import imagined
+from instruments.bench.file import load_bench
 from models.tasks import Fidelity
 from orchestrator.domain.campaign import CampaignFile, parse_campaign
 from orchestrator.domain.records import CampaignRecord
@@ -79,6 +82,8 @@ def _read(file: MetaFile, source: SourceSpec, families: Mapping[str, SimulatedFa
             found = tuple(_campaigns(file, source))
         case "family":
             found = tuple(_simulated(file, source, families))
+        case "twin":
+            found = tuple(_imagined(file, source))
         case "files":
             found = tuple(_tables(file, source))
     known = [task.name for task in found]
@@ -133,6 +138,21 @@ def _simulated(file: MetaFile, source: SourceSpec, families: Mapping[str, Simula
         group = source.group_of(task) or family.group(task)
         known = family.describe(task) if source.describe else {}
         yield RawTask(task, source, "simulated", rows, group, family.units, family.parameters, known)
+
+
+def _imagined(file: MetaFile, source: SourceSpec) -> Iterator[RawTask]:
+    """Draw what a bench's twin predicts, in the space aimed at."""
+    try:
+        bench = load_bench(file.path.parent / (source.twin or ""))
+        bound = bound_twin(bench, file.space, file.spec.targets)
+    except BadInput as error:
+        raise BadInput(f"{file.path}: source {source.label}: {error}") from error
+    if bound is None:
+        raise BadInput(f"{file.path}: source {source.label}: the bench file names no twin; expected [twin] chemistry")
+    units = {**file.space.units, **bound.measured_units}
+    names = tuple(parameter.name for parameter in file.space.parameters)
+    for task, rows in imagined(bound, tasks=source.tasks or 1, rows=source.rows or 2, seed=source.seed):
+        yield RawTask(task, source, "simulated", rows, source.group_of(task), units, names)
 
 
 def _tables(file: MetaFile, source: SourceSpec) -> Iterator[RawTask]:

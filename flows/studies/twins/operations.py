@@ -11,10 +11,12 @@ from flows.plans.ledger import open_campaign
 from flows.plans.plan import Plan, stored_plan
 from flows.plans.twins.bound import BoundTwin, bound_twin
 from flows.plans.twins.files import FOLDER, Learned, RevisionFile, read_twin_file, revision_name, revisions
+from flows.report.files import write_atomically
 from flows.review.by_hand import editor_of, proposal_by_hand
 from flows.studies.twins.compared import KEPT, Compared, compared
 from flows.studies.twins.drifting import Watched, drift
 from flows.studies.twins.explained import Explained, explained, quantities
+from flows.studies.twins.page import Told, page
 from flows.studies.twins.recalibrated import Recalibrated, recalibrated, write
 from flows.studies.twins.verification import (
     CANDIDATES,
@@ -32,6 +34,8 @@ from instruments.bench.file import BenchFile
 from instruments.bench.twin_spec import TwinSpec
 from models.inputs.encoding import Encoding
 from models.threads import use_threads
+from models.twin.drift import FALSE_ALARM_EVERY
+from models.twin.pairs import LEAST_ROWS
 from orchestrator.domain.events import Actor
 from orchestrator.domain.records import Proposal
 from orchestrator.domain.space import SearchSpace
@@ -182,6 +186,39 @@ def history_of(lab: Lab, campaign: str | None) -> tuple[str, tuple[Revision, ...
     chemistry = _spec(bench).chemistry
     names = [f"./{path.relative_to(bench.folder).as_posix()}" for _, path in revisions(bench.folder, bound.twin.name)]
     return chemistry, tuple(Revision(name, _revision(plan, name), _same(name, chemistry)) for name in names)
+
+
+def report(lab: Lab, campaign: str | None, out: Path | None) -> Path:
+    """Write a campaign beside its twin as one self-contained HTML page; return its path.
+
+    Raises:
+        BadInput: As `explain`; or the file cannot be written.
+    """
+    found, all_of = explain(lab, campaign, ())
+    _, known = history_of(lab, campaign)
+    with open_campaign(lab, campaign, read_only=True) as (_, history):
+        plan = stored_plan(history.campaign)
+    newest = known[-1].name if known else None
+    revised = None if newest is None else (newest, found.says(_named(plan, newest)))
+    told = [_told(lab, campaign, one) for one in known]
+    watched = [_watched(found, one.gap.measured) for one in all_of]
+    path = out or lab.report(f"{found.campaign}-twin")
+    write_atomically(path, page(found, all_of, watched, told, revised, simulated=lab.kind == "dry"))
+    return path
+
+
+def _told(lab: Lab, campaign: str | None, one: Revision) -> Told:
+    learned = one.content.learned
+    said = "" if learned is None else f"{learned.runs} runs of {learned.campaign}, {learned.note}"
+    found = verify(lab, campaign, twin=one.name).found
+    verdict = f"{found.verdict} ({found.runs} runs)" if found.values else "none"
+    return Told(one.name, one.content.twin.base, said, ", ".join(one.content.terms), verdict)
+
+
+def _watched(found: Compared, measured: str) -> Watched | None:
+    if len(found.told(measured)) <= 2 * LEAST_ROWS:
+        return None
+    return drift(found, measured, learn=None, every=FALSE_ALARM_EVERY)
 
 
 # ---------------------------------------------------------------------- of one campaign

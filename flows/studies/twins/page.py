@@ -1,0 +1,92 @@
+"""A campaign beside its twin as one self-contained HTML page."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from plotly.offline import get_plotlyjs
+
+from flows.studies.twins import figures
+from flows.studies.twins.compared import Compared
+from flows.studies.twins.drifting import Watched
+from flows.studies.twins.explained import Explained
+from flows.studies.twins.sentences import sentences, with_unit
+from flows.templating import render
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is told of one revision."""
+
+    name: str
+    base: str
+    learned: str
+    terms: str
+    verdict: str
+
+
+@dataclass(frozen=True)
+class _Pictures:
+    found: Compared
+    one: Explained
+    watched: Watched | None
+
+    @cached_property
+    def waterfall(self) -> Any:
+        return figures.waterfall(self.one)
+
+    @cached_property
+    def against(self) -> Any | None:
+        return figures.against(self.found, self.one)
+
+    @cached_property
+    def over_time(self) -> Any:
+        return figures.over_time(self.found, self.one, self.watched)
+
+
+def page(
+    found: Compared,
+    quantities: Sequence[Explained],
+    watched: Sequence[Watched | None],
+    revisions: Sequence[Told],
+    revised: tuple[str, Any] | None,
+    *,
+    simulated: bool,
+) -> str:
+    """Render it.
+
+    Args:
+        found: The runs beside the twin.
+        quantities: What is known of each quantity.
+        watched: The drift charts of each; None where there are too few runs.
+        revisions: Of the twin.
+        revised: Name of the newest revision, and what it says of all rows, n x m.
+        simulated: Whether this was a dry run.
+    """
+    gaps = [
+        (one.gap.measured, one.gap.runs, *(with_unit(value, one.gap.unit) for value in (one.gap.bias, one.gap.error, one.gap.spread)))
+        for one in quantities
+    ]
+    return render(
+        "twin.html",
+        found=found,
+        quantities=quantities,
+        recorded=", ".join(one.name for one in found.channels) or "nothing",
+        heads=("quantity", "runs", "measured - twin, mean", "root mean square", "spread of what was measured"),
+        gaps=gaps,
+        parity=figures.parity(found, [one.gap.measured for one in quantities], revised),
+        said=[sentences(one) for one in quantities],
+        pictures=[_Pictures(found, one, own) for one, own in zip(quantities, watched, strict=True)],
+        watching=[_watching(one) for one in watched],
+        revisions=[(one.name, one.base, one.learned, one.terms, one.verdict) for one in revisions],
+        simulated=simulated,
+        plotly=get_plotlyjs(),
+    )
+
+
+def _watching(one: Watched | None) -> str:
+    if one is None:
+        return "Too few runs to watch for a drift."
+    told = "; ".join(f"alarm at proposal {at}, probably since {since}" for at, since in one.alarms) or "no alarm"
+    return f"A drift is watched for in {len(one.numbers)} runs, after {one.learned} that say how far runs lie apart: {told}."
