@@ -141,11 +141,13 @@ def verify(
     made = verified(the_lab(lab), campaign, count=suggest, by=by, twin=twin)
     found = made.found
     if as_json:
-        document = {**asdict(found), "verdict": found.verdict, "waiting": made.waiting}
+        document = {**asdict(found), "verdict": found.verdict, "waiting": made.waiting, "outdated": made.outdated}
         emit({"old": made.old, "new": made.new, "suggested": [one.number for one in made.suggested], **document})
         return
     for one in made.suggested:
         console.print(f"proposal {one.number}: {one.reason}")
+    if made.outdated:
+        console.print(f"{made.outdated} experiments were chosen before its file was changed: they do not count")
     if not found.values:
         console.print(f"{made.new}: no run has verified it yet; {made.waiting} wait to be carried out")
         return

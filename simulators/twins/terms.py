@@ -74,6 +74,8 @@ class Term:
             raise BadInput(f"term on {self.on}: a {self.shape} shape of channel {self.channel!r}; only a constant has no channel")
         if not (math.isfinite(self.scale) and self.scale > 0.0 and math.isfinite(self.reference)):
             raise BadInput(f"term on {self.on}: reference {self.reference:g}, scale {self.scale:g}; expected numbers, the scale above 0")
+        if self.shape == "arrhenius" and not is_temperature(self.unit):
+            raise BadInput(f"term on {self.on}: an arrhenius shape of {self.channel} in {self.unit or '1'}; expected a temperature")
         if self.shape in ("power", "saturating") and self.reference <= 0.0:
             raise BadInput(f"term on {self.on}: a {self.shape} shape about the reference {self.reference:g}; expected one above 0")
 

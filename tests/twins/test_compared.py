@@ -11,7 +11,7 @@ from flows.plans.twins.finding import find_twin
 from flows.studies.twins.compared import FARTHEST, Compared, compared
 from flows.studies.twins.explained import gap, quantities
 from flows.studies.twins.recalibrated import Recalibrated, write
-from flows.studies.twins.verification import waiting
+from flows.studies.twins.verification import reason_for, verifying_of, waiting
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.errors import BadInput
 from tests.twins.films import HUMIDITY, history_of_films, plan_of, recorded
@@ -50,7 +50,7 @@ def test_a_quantity_in_a_unit_that_does_not_convert_is_one_that_was_not_recorded
     assert plan.twin is not None
     environments = [[recorded(30.0 + place, other if place < 6 else HUMIDITY)] for place in range(RUNS)]
     found = compared(history_of_films(plan, MEASURED, environments), plan.twin)
-    assert found.left_out == ("humidity: 6 of 12 runs have none",)
+    assert found.left_out[0] == "humidity: 6 of 12 runs have none"
     assert len(found.rows) == RUNS
 
 
@@ -91,3 +91,20 @@ def test_an_experiment_that_came_to_nothing_is_waited_for_no_longer(tmp_path: Pa
     statuses = [RunStatus.COMPLETED, RunStatus.INFEASIBLE, RunStatus.FAILED, RunStatus.RUNNING, None]
     history = history_of_films(plan_of(tmp_path), [{}] * 5, [[]] * 5, statuses=statuses)
     assert waiting(history, history.newest()) == 2
+
+
+def test_a_surrounding_that_the_twin_knows_and_nothing_tells_is_said(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path)
+    assert plan.twin is not None
+    found = compared(history_of_films(plan, MEASURED, [[]] * RUNS), plan.twin)
+    assert found.left_out == ("humidity: the twin knows it and nothing tells it; taken as 40 percent",)
+
+
+def test_experiments_that_verify_a_revision_do_so_as_its_file_was(tmp_path: Path) -> None:
+    files, name = {"./twins/film-r1.toml": "as it was"}, "./twins/film-r1.toml"
+    reasons = [reason_for(name, files, "why"), None, reason_for("./twins/film-r12.toml", files, "why")]
+    history = history_of_films(plan_of(tmp_path), [{}] * 3, [[]] * 3, reasons=reasons)
+    mine, outdated = verifying_of(history.newest(), name, files)
+    assert ([one.number for one in mine], outdated) == ([1], [])
+    mine, outdated = verifying_of(history.newest(), name, {name: "tuned to what they measured"})
+    assert (mine, [one.number for one in outdated]) == ([], [1])

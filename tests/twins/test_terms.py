@@ -108,6 +108,7 @@ def test_a_term_that_was_taken_up_is_offered_no_more() -> None:
     ("make", "line"),
     [
         (lambda: Term("yield", "bent", "rh"), "shape 'bent' is unknown; expected constant, linear"),  # type: ignore[arg-type]
+        (lambda: replace(RH_TERM, shape="arrhenius"), "an arrhenius shape of rh in percent; expected a temperature"),
         (lambda: Term("yield", "linear"), "a linear shape of channel ''; only a constant has no channel"),
         (lambda: Term("yield", "power", "t", KELVIN, 0.0, 1.0), "a power shape about the reference 0; expected one above 0"),
         (lambda: Term("yield", "linear", "rh", "percent", 40.0, 0.0), "scale 0; expected numbers, the scale above 0"),

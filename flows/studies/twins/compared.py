@@ -193,7 +193,9 @@ def compared(history: History, bound: BoundTwin, *, folder: Path | None = None) 
     ]
     found = Compared(history.campaign.name, extended, library, rows, channels, table, situations, tuple(left_out), bound, units)
     never = (f"{one}: no run measured it where the twin predicts it" for one in table.measured if not found.told(one))
-    return replace(found, left_out=(*left_out, *never))
+    lacking_to = [one for one in bound.twin.environment if _recorded_as(bound, one.name) not in rows[0].environment]
+    assumed = (f"{one.name}: the twin knows it and nothing tells it; taken as {one.reference:g} {one.unit}".rstrip() for one in lacking_to)
+    return replace(found, left_out=(*left_out, *never, *assumed))
 
 
 def _values(history: History, bound: BoundTwin) -> dict[str, dict[str, tuple[float, ...]]]:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
@@ -19,7 +18,18 @@ from flows.studies.twins.drifting import Watched, drift
 from flows.studies.twins.explained import Explained, explained, quantities
 from flows.studies.twins.page import Told, page
 from flows.studies.twins.recalibrated import Recalibrated, recalibrated, write
-from flows.studies.twins.verification import CANDIDATES, SURROUNDINGS, Verified, deviations, said_around, telling, verified, waiting
+from flows.studies.twins.verification import (
+    CANDIDATES,
+    SURROUNDINGS,
+    Verified,
+    deviations,
+    reason_for,
+    said_around,
+    telling,
+    verified,
+    verifying_of,
+    waiting,
+)
 from instruments.bench.file import BenchFile
 from instruments.bench.twin_spec import TwinSpec
 from models.inputs.encoding import Encoding
@@ -33,9 +43,6 @@ from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
 from orchestrator.history import History, Knowledge, knowledge
 from policies.initial import SobolPolicy
-
-VERIFIES: Final = "verifies "
-"""Begins the reason of each proposal that verifies a twin; then come the twin's name and a colon."""
 
 
 def compare(lab: Lab, campaign: str | None, *, twin: str | None = None) -> Compared:
@@ -113,6 +120,8 @@ class Verification:
     suggested: tuple[Proposal, ...]
     waiting: int
     """Proposals that verify it and have not been measured yet."""
+    outdated: int
+    """Proposals that were chosen for what its file said before somebody changed it: they do not count."""
     found: Verified
 
 
@@ -136,7 +145,7 @@ def verify(lab: Lab, campaign: str | None, *, count: int = 0, by: str | None = N
         name = _newest(plan) if twin is None else revision_name(twin)
         base = _revision(plan, name).twin.base
         old, new = _named(plan, base), _named(plan, name)
-        verifying = [one for one in history.newest() if (one.reason or "").startswith(f"{VERIFIES}{name}:")]
+        verifying, outdated = verifying_of(history.newest(), name, new.found.files)
         asked = {one.proposal_id for one in verifying}
         found = _compared(lab, history, plan, None)
         fresh = np.array([history.proposals[row.run.approval].proposal_id in asked for row in found.rows])
@@ -148,10 +157,10 @@ def verify(lab: Lab, campaign: str | None, *, count: int = 0, by: str | None = N
             history.campaign.refuse_ended()
             editor = editor_of(history, store)
             for place, (row, why) in enumerate(_telling(found, editor.space, (old, new), noise, knowledge(history).excluded, count)):
-                made = proposal_by_hand(editor, dict(row), author=by, reason=f"{VERIFIES}{name}: {why}")
+                made = proposal_by_hand(editor, dict(row), author=by, reason=reason_for(name, new.found.files, why))
                 suggested = (*suggested, made.evolve(number=made.number + place))
             store.add_proposals(suggested, by=Actor.person(by), now=clock_of(lab, store).now())
-        return Verification(base, name, suggested, waiting(history, verifying) + len(suggested), judged)
+        return Verification(base, name, suggested, waiting(history, verifying) + len(suggested), len(outdated), judged)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from flows.plans.twins.table import predicted
 from models.twin.terms import STRONG
 from orchestrator.domain.lifecycle import ProposalStatus
 from orchestrator.domain.records import Proposal
-from orchestrator.domain.values import Configuration
+from orchestrator.domain.values import Configuration, digest
 from orchestrator.errors import BadInput
 from orchestrator.history import History
 
@@ -27,6 +27,8 @@ Verdict = Literal["passed", "failed", "not enough evidence"]
 LIKE_NOISE: Final = 0.05
 """Chance of misses as large, from which they count as noise's."""
 UNLIKE_NOISE: Final = 0.01
+VERIFIES: Final = "verifies "
+"""Begins the reason of each proposal that verifies a twin; then come the twin's name and a colon."""
 CANDIDATES: Final = 256
 """Legal configurations among which an experiment is chosen: our own choice."""
 APART: Final = 0.1
@@ -129,6 +131,25 @@ def deviations(left: NDArray[np.float64], twin: str) -> list[float]:
     if 0.0 in found:
         raise BadInput(f"twin {twin} misses nothing before the runs that verify it; expected some that tell how far a run may be off")
     return found
+
+
+def reason_for(name: str, files: Mapping[str, str], why: str) -> str:
+    """Return the reason of a proposal that verifies a revision: by its name, and what its files said."""
+    return f"{VERIFIES}{name}: {why}; {_content(files)}"
+
+
+def verifying_of(proposals: Sequence[Proposal], name: str, files: Mapping[str, str]) -> tuple[list[Proposal], list[Proposal]]:
+    """Return the proposals that verify a revision, and those that verify what its files said before somebody changed them.
+
+    A revision that was changed after its experiments may have learned from them.
+    """
+    found = [one for one in proposals if (one.reason or "").startswith(f"{VERIFIES}{name}: ")]
+    same = [one for one in found if (one.reason or "").endswith(f"; {_content(files)}")]
+    return same, [one for one in found if one not in same]
+
+
+def _content(files: Mapping[str, str]) -> str:
+    return f"content {digest(dict(files))[:12]}"
 
 
 def waiting(history: History, proposals: Sequence[Proposal]) -> int:
