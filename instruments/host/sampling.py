@@ -115,8 +115,8 @@ class Sampler:
 
     def _keep(self, one: EnvironmentChannel, asked: Future[tuple[Reading, ...]]) -> None:
         try:
-            (reading,) = asked.result()
-            sample = sample_of(reading)
+            mine = [found for found in asked.result() if found.name == one.channel]
+            sample = sample_of(mine[-1]) if mine else Sample(lab=self._clock.lab(), value=None, reason="it gave no reading")
         except AthanorError as error:
             sample = Sample(lab=self._clock.lab(), value=None, reason=str(error))
             if isinstance(error, LinkError):

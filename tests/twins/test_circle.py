@@ -119,6 +119,18 @@ def test_the_page_has_a_picture_for_each_sentence_and_needs_nothing_else(folder:
     assert re.search(r"<(script|link|img)[^>]+(src|href)=\"?https?:", text) is None
 
 
+def test_the_page_outlives_a_revision_whose_base_is_gone(folder: Path) -> None:
+    broken = folder / "twins" / "mos2-r9.toml"
+    broken.write_text('[twin]\nrevision = 9\nbase = "./twins/gone.toml"\n')
+    try:
+        text = Path(typed(folder, "twin", "report").strip()).read_text()
+    finally:
+        broken.unlink()
+    assert "./twins/mos2-r9.toml" in text
+    assert "cannot be judged" in text
+    assert "./twins/mos2-r2.toml" in text
+
+
 def test_a_campaign_that_has_ended_takes_no_experiments_that_verify(lab: Lab) -> None:
     with pytest.raises(BadInput, match="nobody is named who suggests"):
         verify(lab, None, count=2)

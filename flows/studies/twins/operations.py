@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flows.plans.lab import Lab, clock_of
 from flows.plans.ledger import open_campaign
@@ -12,7 +13,7 @@ from flows.plans.plan import Plan, stored_plan
 from flows.plans.twins.bound import BoundTwin, bound_twin
 from flows.plans.twins.files import FOLDER, Learned, RevisionFile, read_twin_file, revision_name, revisions
 from flows.report.files import write_atomically
-from flows.review.by_hand import editor_of, proposal_by_hand
+from flows.review.by_hand import Editor, editor_of, proposal_by_hand
 from flows.studies.twins.compared import KEPT, Compared, compared
 from flows.studies.twins.drifting import Watched, drift
 from flows.studies.twins.explained import Explained, explained, quantities
@@ -38,7 +39,6 @@ from models.twin.drift import FALSE_ALARM_EVERY
 from models.twin.pairs import LEAST_ROWS
 from orchestrator.domain.events import Actor
 from orchestrator.domain.records import Proposal
-from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
 from orchestrator.history import History, Knowledge, knowledge
@@ -156,7 +156,8 @@ def verify(lab: Lab, campaign: str | None, *, count: int = 0, by: str | None = N
         if count and by is not None:
             history.campaign.refuse_ended()
             editor = editor_of(history, store)
-            for place, (row, why) in enumerate(_telling(found, editor.space, (old, new), noise, knowledge(history).excluded, count)):
+            telling_rows = _telling(found, editor, (old, new), noise, knowledge(history).excluded, count)
+            for place, (row, why) in enumerate(telling_rows):
                 made = proposal_by_hand(editor, dict(row), author=by, reason=reason_for(name, new.found.files, why))
                 suggested = (*suggested, made.evolve(number=made.number + place))
             store.add_proposals(suggested, by=Actor.person(by), now=clock_of(lab, store).now())
@@ -198,8 +199,7 @@ def report(lab: Lab, campaign: str | None, out: Path | None) -> Path:
     _, known = history_of(lab, campaign)
     with open_campaign(lab, campaign, read_only=True) as (_, history):
         plan = stored_plan(history.campaign)
-    newest = known[-1].name if known else None
-    revised = None if newest is None else (newest, found.says(_named(plan, newest)))
+    revised = _revised(found, plan, known)
     told = [_told(lab, campaign, one) for one in known]
     watched = [_watched(found, one.gap.measured) for one in all_of]
     path = out or lab.report(f"{found.campaign}-twin")
@@ -207,11 +207,24 @@ def report(lab: Lab, campaign: str | None, out: Path | None) -> Path:
     return path
 
 
+def _revised(found: Compared, plan: Plan, known: Sequence[Revision]) -> tuple[str, NDArray[np.float64]] | None:
+    """Return the newest revision that can still be asked, and what it says of all rows."""
+    for one in reversed(known):
+        try:
+            return one.name, found.says(_named(plan, one.name))
+        except BadInput:
+            continue
+    return None
+
+
 def _told(lab: Lab, campaign: str | None, one: Revision) -> Told:
     learned = one.content.learned
     said = "" if learned is None else f"{learned.runs} runs of {learned.campaign}, {learned.note}"
-    found = verify(lab, campaign, twin=one.name).found
-    verdict = f"{found.verdict} ({found.runs} runs)" if found.values else "none"
+    try:
+        found = verify(lab, campaign, twin=one.name).found
+        verdict = f"{found.verdict} ({found.runs} runs)" if found.values else "none"
+    except BadInput as error:  # a file that somebody took away must not hide all the others
+        verdict = f"cannot be judged: {error}"
     return Told(one.name, one.content.twin.base, said, ", ".join(one.content.terms), verdict)
 
 
@@ -288,18 +301,27 @@ def _untaught(plan: Plan) -> str:
     return name
 
 
+def _may_be_made(editor: Editor, row: Configuration) -> bool:
+    try:
+        editor.check(row, times=editor.plan.file.spec.campaign.replicates)
+    except BadInput:
+        return False
+    return True
+
+
 def _telling(
     found: Compared,
-    space: SearchSpace,
+    editor: Editor,
     twins: tuple[BoundTwin, BoundTwin],
     noise: Sequence[float],
     excluded: Sequence[Configuration],
     count: int,
 ) -> Iterator[tuple[Configuration, str]]:
     """Yield configurations that nobody has tried and in which two twins differ most, and what each says there on average."""
+    space = editor.space
     tried = {space.key(row) for row in excluded}
     drawn = SobolPolicy(space).propose(Knowledge(), count=CANDIDATES, seed=0)
-    rows = [one.configuration for one in drawn if space.key(one.configuration) not in tried]
+    rows = [one.configuration for one in drawn if space.key(one.configuration) not in tried and _may_be_made(editor, one.configuration)]
     old, new = (said_around(one, rows, found.surroundings(one, SURROUNDINGS)) for one in twins)
     chosen = telling(old, new, Encoding(space).encode(rows).numpy(), noise, count=count)
     if not chosen:

@@ -8,7 +8,7 @@ import torch
 from models.twin.factors import ALPHA, PERMUTATIONS, _orders, find
 from models.twin.groups import Group, basis, blocks
 from models.twin.model import Problem
-from tests.twin.making import normal, pairs
+from tests.discrepancy.making import normal, pairs
 
 
 def named(**planted: float) -> list[tuple[str, ...]]:

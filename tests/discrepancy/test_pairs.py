@@ -8,7 +8,7 @@ import torch
 
 from models.twin.pairs import Channel, Coefficient, Columns, Pairs
 from orchestrator.errors import BadInput
-from tests.twin.making import conditions, pairs
+from tests.discrepancy.making import conditions, pairs
 
 NOTHING = torch.nan
 

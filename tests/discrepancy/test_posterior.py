@@ -12,7 +12,7 @@ from models.twin.model import Model, Problem, model
 from models.twin.pairs import Conditions, Pairs
 from models.twin.posterior import _moments, attributed, corrected, innovations, local_line
 from models.twin.terms import taken_up
-from tests.twin.making import NOISE, conditions, pairs
+from tests.discrepancy.making import NOISE, conditions, pairs
 
 HUMIDITY, LIGHT, LOT = Group("humidity", channel=0), Group("light", channel=2), Group("lot")
 CONTROLS, TIME = Group("controls"), Group("time", control=1)

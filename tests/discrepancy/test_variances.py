@@ -15,7 +15,7 @@ from models.twin.model import LEVEL_SD, Problem, model
 from models.twin.pairs import Conditions
 from models.twin.posterior import _moments
 from models.twin.variances import WIDTH, Components, _curvature, _loss, fit
-from tests.twin.making import normal, pairs
+from tests.discrepancy.making import normal, pairs
 
 
 def components(rows: int = 30) -> Components:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from models.twin.analysis import analyse, on_scale
-from tests.twin.making import normal, pairs
+from tests.discrepancy.making import normal, pairs
 
 
 def test_the_answer_names_what_acted_with_its_direction_and_share() -> None:

@@ -11,7 +11,7 @@ from models.twin.model import Problem, model
 from models.twin.refitting import refitted
 from models.twin.terms import STRONG, estimates, ranking, taken_up
 from orchestrator.errors import BadInput
-from tests.twin.making import NOISE, pairs
+from tests.discrepancy.making import NOISE, pairs
 
 HUMIDITY = Group("humidity", channel=0)
 

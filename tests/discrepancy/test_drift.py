@@ -7,7 +7,7 @@ import torch
 
 from models.twin.drift import _one_sided, run_length, threshold, watched
 from orchestrator.errors import BadInput
-from tests.twin.making import normal
+from tests.discrepancy.making import normal
 
 SHIFTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0)
 MONTGOMERY = {

@@ -8,7 +8,7 @@ import torch
 from models.twin.groups import Group
 from models.twin.model import Problem, model
 from models.twin.shares import CONSTANTS, DIVERGENCE, _drawn, split
-from tests.twin.making import pairs
+from tests.discrepancy.making import pairs
 
 HUMIDITY = Group("humidity", channel=0)
 
