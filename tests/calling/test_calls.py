@@ -89,7 +89,7 @@ def test_a_time_limit_ends_it_with_all_that_it_has_started(tmp_path: Path) -> No
 
 def test_a_call_that_is_cancelled_ends_now_and_may_tidy_up(tmp_path: Path) -> None:
     film = (
-        "import time\ndef cast(temperature, solvent):\n    open('begun', 'w').write('b')\n    try:\n        time.sleep(60)\n"
+        "import time\ndef cast(temperature, solvent):\n    try:\n        open('begun', 'w').write('b')\n        time.sleep(60)\n"
         "    finally:\n        open('tidy', 'w').write('t')\n"
     )
     with in_hand(bench_of(tmp_path, film=film)) as driver:

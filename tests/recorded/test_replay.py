@@ -4,12 +4,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks import policies
-from benchmarks.latency import Case, cdse_case, chart, measured, pool_case, quantile
+from benchmarks.latency import DRAWN, Case, cdse_case, chart, measured, pool_case, quantile
 from benchmarks.plain_botorch import PlainBotorch
 from benchmarks.replay import initial_rows, replay, row_of
 from benchmarks.tasks import RecordedTask, load_tasks
 from orchestrator.errors import BadInput
 from policies.random_search import RandomPolicy
+from policies.settings import BATCHED
 from tests.recorded.tables import data_dir
 
 
@@ -102,10 +103,13 @@ def test_a_replay_that_never_reached_the_top_counts_one_more_than_it_had() -> No
     assert "- all tasks, geometric mean of the ratios: 0.5 [0.5, 0.5]" in shown
 
 
-def test_the_latency_picture_has_one_line_per_case() -> None:
+def test_the_latency_picture_has_one_line_per_case_of_todays_search() -> None:
     rows = [
-        {"case": case, "policy": "p", "measurements": count, "median_s": count / 100, "p90_s": count / 90}
-        for case in ("a", "b")
+        {"case": case, "policy": policy, "measurements": count, "median_s": count / size, "p90_s": count / 90}
+        for case in (*DRAWN, "another")
+        for policy, size in ((BATCHED, 100), ("bayesian/1", 10))
         for count in (10, 50)
     ]
-    assert [line.name for line in chart(rows, 1).lines] == ["a", "b"]
+    drawn = chart(rows, 1).lines
+    assert [line.name for line in drawn] == list(DRAWN.values())
+    assert all(line.y == (0.1, 0.5) for line in drawn)
