@@ -120,6 +120,8 @@ def recalibrate(
         )
     for term in found.made.terms:
         console.print(f"{term.name}: {term.sentence}")
+    if not found.made.converged:
+        console.print("the refit stopped before it had converged: take these figures with care")
     console.print(f"{found.file}: a new revision, from {found.runs} runs. `athanor twin verify` says whether it holds; to go by it, write")
     console.print(
         f'  [twin]\n  chemistry = "{found.name}"\ninto the bench file, without [twin.constants], and `athanor amend` a campaign under way'
