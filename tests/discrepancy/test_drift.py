@@ -19,7 +19,8 @@ ONE_SIDED = (
     (10.0, 0.0, -0.125, 400.28), (10.0, 0.0, 0.0, 124.66), (10.0, 0.0, 0.25, 36.71), (10.0, 0.0, 1.0, 10.75),
 )  # fmt: skip
 """h, k, shift, run length of one side: K.-H. Waldmann, Technometrics 28, 61 (1986), tables 1, 3, 5; SAS/QC manual (1999); L. C. Vance,
-J. Qual. Technol. 18, 189 (1986), table 1. These and Lucas and Crosier's as the manual of the R package spc quotes them (S. Knoth, xcusum.arl)."""
+J. Qual. Technol. 18, 189 (1986), table 1. These and Lucas and Crosier's as the manual of the R package spc quotes them (S. Knoth,
+xcusum.arl)."""
 SHIFTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0)
 MONTGOMERY = {
     4.0: (168, 74.2, 26.6, 13.3, 8.38, 4.75, 3.34, 2.62, 2.19, 1.71),
