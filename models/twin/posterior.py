@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from models.twin.groups import Coded, Group
-from models.twin.model import UNEXPLAINED, Model, difference
+from models.twin.model import BATCH, UNEXPLAINED, Model, difference
 from models.twin.pairs import Conditions
 
 CHANCE: Final = 0.9
@@ -74,7 +74,8 @@ def coefficients(model: Model) -> dict[str, tuple[float, float]]:
 def corrected(model: Model, conditions: Conditions) -> Corrected:
     """Predict new runs: the twin, its constants as far as they are known now, its terms and the discrepancy.
 
-    For the most probable variances. What runs differ by beyond all groups, where repeats tell it, is in the intervals.
+    For the most probable variances. What runs differ by beyond all groups, where repeats or batches tell it, is in the intervals:
+    new runs are of batches of their own.
     """
     mean, variance, noise = _moments(model, conditions, model.fitted.variances)
     reach = float(torch.special.ndtri(torch.tensor(0.5 + CHANCE / 2, dtype=torch.float64)))
@@ -93,7 +94,7 @@ def innovations(model: Model, conditions: Conditions, observed: Float[Tensor, " 
     """Return what each new run in the order of time brought, predicted from the pairs and the new runs before it, in deviations.
 
     Independent and standard normal as long as nothing changes, for the most probable variances: what drift is watched on. Each
-    new row counts as a run of its own, read once, of conditions that nothing repeats.
+    new row counts as a run of its own, read once, of conditions that nothing repeats, in a batch of its own.
     """
     variances, coded = model.fitted.variances, model.problem.coding(conditions)
     residual = difference(model.problem.scale, observed, conditions.mean)
@@ -117,7 +118,7 @@ def _moments(model: Model, conditions: Conditions, variances: Float[Tensor, " c"
         own = own + size * group.variance(coded)
     noise = torch.zeros((), dtype=own.dtype)
     for name, size in list(zip(model.fitted.components.names, variances, strict=True))[len(model.groups) :]:
-        own, noise = (own + size, noise) if name == UNEXPLAINED else (own, noise + size)
+        own, noise = (own + size, noise) if name in (UNEXPLAINED, BATCH) else (own, noise + size)
     half, left = _conditioned(model, conditions, variances)
     return half.mT @ left, (own - half.square().sum(dim=0)).clamp_min(0.0), noise
 
