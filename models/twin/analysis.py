@@ -76,6 +76,15 @@ def analyse(pairs: Pairs, *, seed: int = 0) -> Analysis:
     return Analysis(problem.scale, gain, _findings(problem, found, shares), ranking(problem), estimates(final), shares, found.model, final)
 
 
+def supposed(problem: Problem) -> Model:
+    """Return the model of all groups, shown to act or not, with the terms that strong evidence is for: what new runs are predicted by.
+
+    That nothing is named falsely costs power: what is not shown is not shown to be absent. The variances' priors keep small what the
+    pairs say little of.
+    """
+    return model(problem, groups(problem.pairs), taken_up(problem).coefficients)
+
+
 def on_scale(pairs: Pairs) -> tuple[Problem, float]:
     """Choose between differences and those of logarithms, by the evidence of the model of all groups."""
     additive = Problem.of(pairs, "additive")
