@@ -165,5 +165,7 @@ def told(analysis: Analysis) -> dict[str, Any]:
         for one in analysis.findings
         if one.named
     ]
-    terms = [one for one in analysis.model.coefficients]
-    return {"scale": analysis.scale, "named": named, "not": {one.factor: one.p_value for one in analysis.findings if not one.named}, "terms": terms}
+    silent = {one.factor: one.p_value for one in analysis.findings if not one.named}
+    settle = {one.factor: one.settle for one in analysis.findings if one.settle and not one.named}
+    terms = list(analysis.model.coefficients)
+    return {"scale": analysis.scale, "named": named, "not": silent, "not settled": settle, "terms": terms}
