@@ -12,7 +12,8 @@ from math import isfinite
 from typing import Final
 from uuid import NAMESPACE_URL
 
-from orchestrator.domain.entered import LARGEST, Entered
+from orchestrator.domain.entered import LARGEST, Entered, Recorded
+from orchestrator.domain.environment import RunEnvironment
 from orchestrator.domain.identity import uuid7, uuid8
 from orchestrator.domain.lifecycle import MeasurementStatus, RunStatus
 from orchestrator.domain.records import Evidence, ExperimentRun, Measurement
@@ -203,7 +204,13 @@ def _measurement(run: ExperimentRun, target: str, entered: Entered, said: Said, 
 
 
 def imported(
-    campaign: str, configuration: Configuration, values: Mapping[str, Entered], said: Said, *, ordinal: int
+    campaign: str,
+    configuration: Configuration,
+    values: Mapping[str, Entered],
+    said: Said,
+    *,
+    ordinal: int,
+    recorded: Mapping[str, Recorded] | None = None,
 ) -> tuple[ExperimentRun, tuple[Measurement, ...]]:
     """Return an experiment that was done elsewhere: the same row gives the same run key.
 
@@ -213,9 +220,13 @@ def imported(
         values: By target.
         said: Who brings it, and from what.
         ordinal: Its number among equal rows, from 1.
+        recorded: What was recorded of its surroundings, by name.
     """
     row = {target: [one.value, one.uncertainty] for target, one in values.items()}
-    key = uuid8(NAMESPACE_URL, f"athanor:imported:{canonical([campaign, dict(configuration), row, ordinal])}")
+    around = {name: [one.value, one.unit] for name, one in (recorded or {}).items()}
+    key = uuid8(
+        NAMESPACE_URL, f"athanor:imported:{canonical([campaign, dict(configuration), row, ordinal, *([around] if around else [])])}"
+    )
     run = ExperimentRun(
         run_key=key,
         run_id=key,
@@ -226,8 +237,16 @@ def imported(
         status=RunStatus.COMPLETED,
         measured=dict(configuration),
         ingested=True,
+        environment=tuple(_recorded(name, one) for name, one in (recorded or {}).items()),
     )
     return run, tuple(_measurement(run, target, one, said, reduction=IMPORTED) for target, one in values.items())
+
+
+def _recorded(name: str, one: Recorded) -> RunEnvironment:
+    """Return what somebody brings: it counts for all of the run."""
+    return RunEnvironment(
+        name=name, channel=IMPORTED, unit=one.unit, reference=one.reference, mean=one.value, sd=None, samples=1, coverage=1.0, lag=None
+    )
 
 
 class KnownValues:

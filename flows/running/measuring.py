@@ -218,7 +218,8 @@ def _results(history: History, entries: Iterable[tuple[Entry, int]], said: Said)
     for entry, ordinal in entries:
         own = replace(said, measured_at=entry.measured_at)
         if entry.configuration is not None:
-            run, measurements = imported(history.campaign.name, entry.configuration, entry.values, own, ordinal=ordinal)
+            name, around = history.campaign.name, entry.recorded
+            run, measurements = imported(name, entry.configuration, entry.values, own, ordinal=ordinal, recorded=around)
             new = [] if run.run_key in history.runs else [Result(measurements, run)]
         else:
             try:

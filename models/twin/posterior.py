@@ -74,9 +74,9 @@ def coefficients(model: Model) -> dict[str, tuple[float, float]]:
 def corrected(model: Model, conditions: Conditions, *, draws: int = 0, seed: int = 0) -> Corrected:
     """Predict new runs: the twin, its constants as far as they are known now, its terms and the discrepancy.
 
-    For the most probable variances, or with so many draws of them from their posterior: with many groups, or few pairs, intervals for
-    the most probable ones are too narrow. The mixture is told by its mean and variance, as a normal. What runs differ by beyond all groups, where repeats or batches tell it, is in the intervals:
-    new runs are of batches of their own.
+    For the most probable variances, or with so many draws of them from their posterior, told as a normal of the mixture's mean and
+    variance: with many groups, or few pairs, intervals for the most probable ones are too narrow. What runs differ by beyond all groups,
+    where repeats or batches tell it, is in the intervals: new runs are of batches of their own.
     """
     mean, variance, noise = _averaged(model, conditions, draws, seed) if draws else _moments(model, conditions, model.fitted.variances)
     reach = float(torch.special.ndtri(torch.tensor(0.5 + CHANCE / 2, dtype=torch.float64)))

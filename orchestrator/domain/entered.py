@@ -1,7 +1,7 @@
 """Results that people bring: what a form, a command or a table says of one experiment, read and converted."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -24,6 +24,16 @@ class Entered:
 
 
 @dataclass(frozen=True, slots=True)
+class Recorded:
+    """What was recorded of one quantity of an experiment's surroundings."""
+
+    value: float
+    unit: str
+    reference: float
+    """Where the goals of a campaign hold, in the unit."""
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One row of results: of a run that the ledger has, or of an experiment that was done elsewhere."""
 
@@ -37,3 +47,5 @@ class Entry:
     """The measured configuration of an experiment that was done elsewhere, in the parameters' units."""
     measured_at: datetime | None = None
     """When it was measured, with its time zone, where that was said."""
+    recorded: Mapping[str, Recorded] = field(default_factory=dict)
+    """What was recorded of the surroundings of an experiment that was done elsewhere, by name."""

@@ -135,6 +135,8 @@ def _check_columns(given: Mapping[str, ColumnSpec], opened: Opened, what: str) -
 def _own_unit(one: ColumnSpec, space: SearchSpace, targets: Mapping[str, str]) -> str | None:
     if one.parameter is not None:
         return space.units.get(one.parameter)
+    if one.recorded is not None:
+        return one.unit
     return targets[held] if (held := one.target or one.uncertainty) is not None else None
 
 

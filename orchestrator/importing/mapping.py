@@ -19,8 +19,8 @@ from orchestrator.units import unit
 
 UNDECIDED: Final = "?"
 """What a proposed mapping has where a person must decide; nothing is legal that is called so."""
-_ROLES: Final = ("parameter", "target", "uncertainty", "run", "date", "ignored")
-_MEASURED: Final = ("parameter", "target", "uncertainty")
+_ROLES: Final = ("parameter", "target", "uncertainty", "recorded", "run", "date", "ignored")
+_MEASURED: Final = ("parameter", "target", "uncertainty", "recorded")
 
 
 class LayoutSpec(Dialect):
@@ -65,7 +65,12 @@ class ColumnSpec(Frozen):
     model_config = ConfigDict(
         json_schema_extra={
             **either(*_ROLES),
-            "dependentSchemas": {"unit": never("run", "date", "ignored"), "names": {"required": ["parameter"]}},
+            "dependentSchemas": {
+                "unit": never("run", "date", "ignored"),
+                "names": {"required": ["parameter"]},
+                "recorded": {"required": ["unit", "reference"]},
+                "reference": {"required": ["recorded"]},
+            },
         }
     )
 
@@ -75,6 +80,11 @@ class ColumnSpec(Frozen):
     """It holds values of this target; an empty cell says nothing of it."""
     uncertainty: str | None = None
     """It holds the standard uncertainty of this target's values."""
+    recorded: str | None = None
+    """It holds what was recorded of the surroundings under this name, as `[environment.NAME]` of a bench file has it; an empty cell says
+    nothing of it."""
+    reference: Number | None = None
+    """Of what was recorded: the value at which the campaign's goals hold, in the unit."""
     run: Literal[True] | None = None
     """It holds the code or key of a run that the ledger has; then no column is a parameter."""
     date: Annotated[str, WithJsonSchema({"type": "string", "pattern": "^(iso|excel)$|%", "examples": ["%d.%m.%Y %H:%M"]})] | None = None
@@ -82,7 +92,8 @@ class ColumnSpec(Frozen):
     ignored: Literal[True] | None = None
     """Nothing becomes of it."""
     unit: str | None = None
-    """Unit of its numbers; where it is left out, that of the parameter or target. A unit in the header must be the same."""
+    """Unit of its numbers; where it is left out, that of the parameter or target. What was recorded needs one, `""` for a pure
+    number. A unit in the header must be the same."""
     names: dict[str, str] | None = None
     """What a cell says -> category, where it differs."""
 
@@ -98,6 +109,8 @@ class ColumnSpec(Frozen):
                 unit(self.unit)
             except BadInput as error:
                 raise ValueError(str(error)) from error  # so that the message names the column
+        if (self.recorded is None) != (self.reference is None) or (self.recorded is not None and self.unit is None):
+            raise ValueError("recorded needs a unit and a reference, and nothing else has a reference")
         if self.names is not None and self.parameter is None:
             raise ValueError(f"names belongs to parameter, not to {given[0]}")
         if self.date is not None:
@@ -139,13 +152,15 @@ class MappingSpec(Frozen):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        for role in ("parameter", "target", "uncertainty"):
+        for role in _MEASURED:
             names = [name for one in self.columns.values() if (name := getattr(one, role)) is not None]
             if twice := sorted({name for name in names if names.count(name) > 1}):
                 raise ValueError(f"two columns are {role} {twice[0]}")
         for role in ("run", "date"):
             if sum(getattr(one, role) is not None for one in self.columns.values()) > 1:
                 raise ValueError(f"two columns are {role}; expected one")
+        if self.by("run") and self.by("recorded"):
+            raise ValueError("a column is run: the ledger has what was recorded with it, so that no column is recorded")
         if self.by("run") and (self.by("parameter") or self.constants):
             raise ValueError(
                 "a column is run: the ledger has its configuration, so that no column is parameter, and there are no constants"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from orchestrator.domain.entered import Entered, Entry
+from orchestrator.domain.entered import Entered, Entry, Recorded
 from orchestrator.domain.parameters.kind import ABSENT
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
@@ -70,6 +70,7 @@ class _RowReader:
         configuration: dict[str, float | str] = dict(self._fitted.constants)
         run: str | None = None
         measured_at: datetime | None = None
+        recorded: dict[str, Recorded] = {}
         for name, one in self._fitted.columns.items():
             cell = self._row[name]
             try:
@@ -79,6 +80,8 @@ class _RowReader:
                     configuration[one.parameter] = self._parameter(cell, one)
                 elif one.target is not None and not self._is_empty(cell):
                     values[one.target] = self._value(cell, name)
+                elif one.recorded is not None and not self._is_empty(cell):
+                    recorded[one.recorded] = self._recorded(cell, one)
                 elif one.date is not None and not self._is_empty(cell):
                     measured_at = read_date(cell, one.date, self._spec.table.clock)
                 elif one.run:
@@ -91,7 +94,7 @@ class _RowReader:
             self.problems += [f"{self._row.place}: {said}" for said in self._unlearnable(configuration)]
         if self.problems:
             return None
-        return Entry(self._row.place, values, run, None if self._fitted.by_run else configuration, measured_at)
+        return Entry(self._row.place, values, run, None if self._fitted.by_run else configuration, measured_at, recorded)
 
     def _is_left_out(self, cell: Cell, column: str) -> bool:
         """Say whether a cell says that a parameter is absent, which one of another parameter must bear out."""
@@ -111,6 +114,10 @@ class _RowReader:
         if text != owner.absence.get(one.parameter) and (complaint := unlearnable(owner, {one.parameter: text})):
             raise BadInput(f"{cell.place}: {complaint}")
         return text
+
+    def _recorded(self, cell: Cell, one: ColumnSpec) -> Recorded:
+        assert one.reference is not None, "what was recorded without a reference was refused"
+        return Recorded(self._number(cell), self._fitted.own[cell.column], one.reference)
 
     def _value(self, cell: Cell, name: str) -> Entered:
         rules, text = self._spec.censored, cell.strip()

@@ -40,15 +40,20 @@ class Row:
 
     run: ExperimentRun
     number: int
-    """Of its proposal."""
+    """Of its proposal; 0 and less of runs that were imported, which count as before them."""
     configuration: Configuration
     """As it was measured to be."""
     what: str
     """What was set: runs that were asked for the same have the same."""
     environment: Mapping[str, float]
-    """Mean over the run of each recorded quantity, in its unit; `ELAPSED` in days since the first run."""
+    """Mean over the run of each recorded quantity, in its unit; `ELAPSED` in days since the first run, where the times of all are known."""
     values: Mapping[str, tuple[float, ...]]
     """Accepted values by quantity, replicates in their order."""
+
+    @property
+    def called(self) -> str:
+        """What people call it."""
+        return "imported" if self.run.is_imported else f"proposal {self.number}"
 
 
 @dataclass(frozen=True)
@@ -164,24 +169,31 @@ def compared(history: History, bound: BoundTwin, *, folder: Path | None = None) 
         BadInput: Nothing was measured that the twin predicts.
     """
     values = _values(history, bound)
-    runs = sorted((one for one in history.attempts() if one.run_key in values), key=lambda one: (one.started_lab or 0.0, one.run_key))
-    left_out = (
-        [f"{len(history.imported)} imported runs: nobody knows in what surroundings they were carried out"] if history.imported else []
-    )
+    own = sorted((one for one in history.attempts() if one.run_key in values), key=lambda one: (one.started_lab or 0.0, one.run_key))
+    brought = _in_order(history, [one for one in history.imported if one.run_key in values and one.environment])
+    runs = [*brought, *own]
+    bare = sum(not one.environment for one in history.imported)
+    left_out = [f"{bare} imported runs: nobody knows in what surroundings they were carried out"] if bare else []
     units, names, lacking = _recorded(runs)
     left_out += [f"{name}: {count} of {len(runs)} runs have none" for name, count in lacking.items()]
-    whole = [one for one in runs if one.started_lab is not None and names <= _known(one, units).keys()]
+    whole = [one for one in runs if (one.is_imported or one.started_lab is not None) and names <= _known(one, units).keys()]
     if len(whole) < len(runs):
         left_out.append(f"{len(runs) - len(whole)} runs without {' or '.join(sorted(names)) or 'a time'}")
     if not whole:
         raise BadInput(
             f"campaign {history.campaign.name}: no run measured what twin {bound.twin.label} predicts ({', '.join(bound.outputs)})"
         )
-    begin = min(one.started_lab or 0.0 for one in whole)
+    times = _times(history, whole)
+    left_out += [] if times else [f"{ELAPSED}: nobody knows when imported runs were carried out beside the others"]
     around_of = {one.run_key: {name: mean for name, mean in _known(one, units).items() if name in names} for one in whole}
-    rows = tuple(_row(history, one, around_of[one.run_key], values[one.run_key], begin) for one in whole)
+    elapsed = {key: {ELAPSED: convert(time - min(times.values()), "s", DAY)} for key, time in times.items()}
+    first = 1 - sum(one.is_imported for one in whole)
+    rows = tuple(
+        _row(history, one, first + place, {**around_of[one.run_key], **elapsed.get(one.run_key, {})}, values[one.run_key])
+        for place, one in enumerate(whole)
+    )
     channels = _varied(rows, units)
-    span = max(row.environment[ELAPSED] for row in rows)
+    span = max(row.environment.get(ELAPSED, 0.0) for row in rows)
     library = candidates(bound.twin, tuple(bound.outputs.values()), [_for_twin(bound, one) for one in channels], span=span)
     extended = replace(bound, twin=with_terms(bound.twin, library))
     around = [_surroundings(extended, row.environment, units) for row in rows]
@@ -217,21 +229,42 @@ def _recorded(runs: Sequence[ExperimentRun]) -> tuple[Units, set[str], dict[str,
     """Return the newest unit and reference of each quantity, those that nearly all runs have, and how many runs lack each other one."""
     units = {one.name: (one.unit, one.reference) for run in runs for one in run.environment}
     lacking = {name: sum(name not in _known(run, units) for run in runs) for name in units}
+    if ELAPSED in units:
+        raise BadInput(f"something was recorded as {ELAPSED}, the name of the lab time since the first run; expected another name")
     kept = {name for name, count in lacking.items() if count <= MOST_WITHOUT * len(runs)}
     return units, kept, {name: count for name, count in lacking.items() if name not in kept}
 
 
-def _row(history: History, run: ExperimentRun, known: Mapping[str, float], values: Mapping[str, tuple[float, ...]], begin: float) -> Row:
-    asked, number = history.proposals[run.approval].configuration, history.number_of(run)
-    assert number is not None, "imported runs are left out"
-    assert run.started_lab is not None, "runs without a time are left out"
-    around = {**known, ELAPSED: convert(run.started_lab - begin, "s", DAY)}
-    return Row(run, number, history.configuration_of(run), repr(sorted(asked.items())), around, values)
+def _in_order(history: History, brought: Sequence[ExperimentRun]) -> list[ExperimentRun]:
+    """Sort imported runs by when they were measured, those of which nobody said it first."""
+    dates = _dates(history)
+    return sorted(brought, key=lambda one: (dates.get(one.run_key, 0.0), one.run_key))
+
+
+def _dates(history: History) -> dict[str, float]:
+    """Return when each run's values were measured, in seconds, where people said it."""
+    return {one.run_key: one.measured_at.timestamp() for one in history.measurements.values() if one.measured_at is not None}
+
+
+def _times(history: History, runs: Sequence[ExperimentRun]) -> dict[str, float]:
+    """Return the time of each run in seconds: lab time, or of imported runs their dates; nothing where these are not of one clock."""
+    if not any(one.is_imported for one in runs):
+        return {one.run_key: one.started_lab or 0.0 for one in runs}
+    dates = _dates(history)
+    known = all(one.is_imported and one.run_key in dates for one in runs)
+    return {one.run_key: dates[one.run_key] for one in runs} if known else {}
+
+
+def _row(history: History, run: ExperimentRun, place: int, around: Mapping[str, float], values: Mapping[str, tuple[float, ...]]) -> Row:
+    asked = history.configuration_of(run) if run.is_imported else history.proposals[run.approval].configuration
+    number = history.number_of(run)
+    what = repr(sorted(asked.items()))
+    return Row(run, place if number is None else number, history.configuration_of(run), what, around, values)
 
 
 def _varied(rows: Sequence[Row], units: Units) -> tuple[Recorded, ...]:
     found = []
-    for name in (*sorted(set(rows[0].environment) - {ELAPSED}), ELAPSED):
+    for name in (*sorted(set(rows[0].environment) - {ELAPSED}), *({ELAPSED} & set(rows[0].environment))):
         values = np.array([row.environment[name] for row in rows])
         unit, reference = units.get(name, (DAY, 0.0))
         if np.ptp(values) > 0.0:

@@ -25,7 +25,7 @@ GREY: Final = "#9aa5b1"
 def parity(found: Compared, names: Sequence[str], revised: tuple[str, NDArray[np.float64]] | None) -> Any:
     """Draw measured over predicted values, of the twin and of a revision of it."""
     figure = make_subplots(1, len(names), horizontal_spacing=0.1)
-    numbers = [row.number for row in found.rows]
+    called = [row.called for row in found.rows]
     for place, name in enumerate(names):
         which = found.table.measured.index(name)
         measured, where = found.values([name])[:, 0], {"row": 1, "col": place + 1}
@@ -39,7 +39,7 @@ def parity(found: Compared, names: Sequence[str], revised: tuple[str, NDArray[np
                 marker={"color": colour, "size": 7},
                 name=escape(label),
                 showlegend=place == 0,
-                text=[f"proposal {number}" for number in numbers],
+                text=called,
                 hovertemplate="%{text}<br>predicted %{x:.4g}<br>measured %{y:.4g}<extra></extra>",
                 **where,
             )
@@ -90,7 +90,7 @@ def against(found: Compared, one: Explained) -> Any | None:
             y=left,
             mode="markers",
             marker={"color": ACCENT, "size": 7},
-            text=[f"proposal {found.rows[row].number}" for row in which],
+            text=[found.rows[row].called for row in which],
             hovertemplate="%{text}<br>%{x:.4g}<br>%{y:.4g}<extra></extra>",
             **where,
         )

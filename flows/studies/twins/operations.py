@@ -148,7 +148,7 @@ def verify(lab: Lab, campaign: str | None, *, count: int = 0, by: str | None = N
         verifying, outdated = verifying_of(history.newest(), name, new.found.files)
         asked = {one.proposal_id for one in verifying}
         found = _compared(lab, history, plan, None)
-        fresh = np.array([history.proposals[row.run.approval].proposal_id in asked for row in found.rows])
+        fresh = np.array([row.run.proposal_id in asked for row in found.rows])
         measured, said = found.values(tuple(new.outputs)), (found.says(old), found.says(new))
         noise = deviations(measured[~fresh] - said[1][~fresh], name)
         judged = verified(measured[fresh], said[0][fresh], said[1][fresh], noise)
