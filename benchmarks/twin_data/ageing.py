@@ -1,8 +1,8 @@
 """Perovskite films aged in five rounds, beside calculated mixing energies.
 
 Sun et al., Matter 4, 1305 (2021), 10.1016/j.matt.2021.01.008: the colour change of films of Cs, FA and MA lead iodide, beside the free
-energy of mixing by density functional theory, here summed over the binaries. The twin is linear in that energy and in the share of MA
-(fitted to what it may learn from), and predicts the logarithm (base 10) of the instability index. A round is a batch.
+energy of mixing by density functional theory, summed over the binaries. The twin is linear in that energy, fitted to what it may
+learn from, and predicts the logarithm (base 10) of the instability index. A round is a batch.
 """
 
 from collections.abc import Iterator

@@ -81,7 +81,8 @@ def linear(columns: dict[str, Tensor], observed: Float[Tensor, " n"]) -> Callabl
 
     def predicted(learned: Sequence[int]) -> Tensor:
         at = list(learned)
-        return X @ torch.linalg.lstsq(X[at], observed[at].unsqueeze(1), driver="gelsd").solution[:, 0]
+        fitted: Tensor = torch.linalg.lstsq(X[at], observed[at].unsqueeze(1), driver="gelsd").solution[:, 0]
+        return X @ fitted
 
     return predicted
 

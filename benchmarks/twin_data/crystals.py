@@ -19,7 +19,7 @@ from benchmarks.twin_data.reading import Rows, rows
 
 FILE: Final = "perovskite_crystallization/reactions.csv.gz"
 LEAST_PLATES: Final = 3
-WELLS: Final = 6
+WELLS: Final = 3
 HUMIDITY: Final = "humidity"
 CONTROLS: Final = ("acid_M", "inorganic_M", "organic_M", "temperature_C")
 

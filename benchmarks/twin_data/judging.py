@@ -68,7 +68,7 @@ def grouped(groups: Sequence[str], values: Sequence[Array], statistic: Callable[
         seed: Of the resampling.
     """
     codes = np.unique(np.array(groups), return_inverse=True)[1]
-    sums = np.stack([np.bincount(codes, one) for one in (*values, np.ones(len(codes)))])
+    sums: Array = np.stack([np.bincount(codes, one) for one in (*values, np.ones(len(codes)))]).astype(np.float64)
     generator = np.random.default_rng(seed)
     drawn = np.sort([_of(statistic, sums[:, generator.integers(0, sums.shape[1], sums.shape[1])]) for _ in range(RESAMPLES)])
     tail = (1 - LEVEL) / 2

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.twin.analysis import analyse, on_scale
+from models.twin.analysis import analyse, on_scale, supposed
+from models.twin.model import Problem
+from models.twin.terms import taken_up
 from tests.discrepancy.making import normal, pairs
 
 
@@ -51,3 +53,10 @@ def test_the_example_of_the_page_finds_what_it_plants(capsys: pytest.CaptureFixt
     page = Path("docs/explanation/why-a-twin-was-wrong.md").read_text(encoding="utf-8")
     exec(page.split("```python\n")[1].split("```")[0], {})
     assert capsys.readouterr().out == "[('humidity', 'falls')]\nhumidity quenches\n"
+
+
+def test_predictions_hold_all_groups_and_the_terms_with_strong_evidence() -> None:
+    problem = Problem.of(pairs(effect=2.0), "additive")
+    found = supposed(problem)
+    assert [one.name for one in found.groups] == ["controls", "humidity", "room", "light", "lot"]
+    assert found.coefficients == taken_up(problem).coefficients

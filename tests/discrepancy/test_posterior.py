@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from models.explanations.attribution import Player, shapley
+from models.twin.analysis import supposed
 from models.twin.groups import Coded, Group, product
 from models.twin.model import Model, Problem, model
 from models.twin.pairs import Conditions, Pairs
@@ -105,3 +106,14 @@ def test_a_local_line_follows_what_acts_and_nothing_else() -> None:
     assert line.slopes["humidity"] == pytest.approx(2 * NOISE / 5, rel=0.3)
     assert max(abs(line.slopes[name]) for name in ("room", "light", "T")) < 0.02
     assert line.explained > 0.9
+
+
+def test_draws_of_the_variances_widen_intervals_and_leave_the_middle_where_it_is() -> None:
+    made = supposed(Problem.of(pairs(effect=1.0, rows=16), "additive"))
+    fresh = made.problem.pairs.conditions
+    plain, drawn = corrected(made, fresh), corrected(made, fresh, draws=64)
+    widths = [float((one.reading[1] - one.reading[0]).mean()) for one in (plain, drawn)]
+    assert widths[1] > 1.02 * widths[0]
+    assert float((plain.median - drawn.median).abs().max()) < 0.5 * widths[0]
+    assert torch.equal(drawn.median, corrected(made, fresh, draws=64).median)
+    assert not torch.equal(drawn.median, corrected(made, fresh, draws=64, seed=1).median)
