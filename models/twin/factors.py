@@ -187,11 +187,15 @@ def _orders(pairs: Pairs, seed: int) -> Tensor:
 
 def _moved(members: Sequence[Tensor], order: Tensor, generator: torch.Generator) -> Tensor:
     """Return for each run the one that comes to its place, of the batch that comes to its batch's."""
-    moved = torch.empty(sum(map(len, members)), dtype=torch.long)
-    for own, number in zip(members, order.tolist(), strict=True):
-        other = members[number]
-        start = int(torch.randint(len(other), (1,), generator=generator))
-        moved[own] = other[(torch.arange(len(own)) + start) % len(other)]
+    others = [members[number] for number in order.tolist()]
+    starts = [int(torch.randint(len(other), (1,), generator=generator)) for other in others]
+    sizes = torch.tensor([len(own) for own in members])
+    places = torch.arange(int(sizes.sum())) - (sizes.cumsum(dim=0) - sizes).repeat_interleave(sizes)
+    spans = torch.tensor([len(other) for other in others])
+    firsts = spans.cumsum(dim=0) - spans
+    at = firsts.repeat_interleave(sizes) + (places + torch.tensor(starts).repeat_interleave(sizes)) % spans.repeat_interleave(sizes)
+    moved = torch.empty(len(at), dtype=torch.long)
+    moved[torch.cat(list(members))] = torch.cat(others)[at]
     return moved
 
 
