@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from typer.testing import CliRunner
 import athanor
 from flows.cli.main import app
 from flows.running import measuring
-from orchestrator.domain.entered import Entered, Entry
+from orchestrator.domain.entered import Entered, Entry, Recorded
 from orchestrator.domain.identity import uuid7
 from orchestrator.domain.lifecycle import ProposalStatus
 from orchestrator.domain.records import Evidence, Proposal, Provenance
@@ -194,6 +195,15 @@ def test_results_of_elsewhere_come_once_before_the_first_proposal_and_cost_no_bu
     found = best(history, place.file.objective)
     assert found is not None
     assert found[0].is_imported
+    assert place.sound()
+
+
+def test_what_was_recorded_elsewhere_stands_with_the_run_in_the_ledger(tmp_path: Path) -> None:
+    place = Place(tmp_path, later=False, budget=2, initial=2)
+    humid = [replace(ROWS[0], recorded={"humidity": Recorded(value, "percent", 40.0)}) for value in (35.0, 45.0)]
+    assert measuring.bring(place.lab, None, humid, by="Ada").line == "2 experiments imported"
+    assert measuring.bring(place.lab, None, humid, by="Ben").line == "0 experiments imported; 2 rows known already, nothing added of them"
+    assert sorted(one.mean or 0.0 for run in place.history().imported for one in run.environment) == [35.0, 45.0]
     assert place.sound()
 
 
