@@ -59,14 +59,15 @@ class BoundTwin:
         return Situation(controls, self.twin.values, {name: known[name] for name in self.twin.reference})
 
     def environment_of(self, recorded: Iterable[RunEnvironment]) -> dict[str, float]:
-        """Return what was recorded with a run, by the twin's names in its units; what was never read is left out."""
+        """Return what was recorded with a run, by the twin's names in its units; what was never read, or does not convert, is left out."""
         found = {one.name: one for one in recorded if one.mean is not None}
-        units = {one.name: one.unit for one in self.twin.environment}
-        return {
-            name: convert(one.mean, one.unit, units[name])
-            for name, channel in self.surroundings.items()
-            if (one := found.get(channel.name)) is not None and one.mean is not None
-        }
+        read = {}
+        for one in self.twin.environment:
+            channel = self.surroundings.get(one.name)
+            known = found.get(one.name if channel is None else channel.name)
+            if known is not None and known.mean is not None and same_dimension(known.unit, one.unit):
+                read[one.name] = convert(known.mean, known.unit, one.unit)
+        return read
 
     def scale(self, measured: str) -> tuple[float, float]:
         """Return factor and offset from the twin's output to the campaign's unit: value = factor * output + offset."""
