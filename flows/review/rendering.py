@@ -250,7 +250,7 @@ def _twin(twin: _Document, units: Mapping[str, str]) -> str:
         for one in twin["surroundings"]
     ]
     off = [
-        f"{name} {one['mean']:+.3g} on average, {_there(one['rms'], units.get(name, ''))} root mean square ({one['runs']} runs)"
+        f"{name} {one['mean']:+.3g} on average, {_there(one['rms'], units.get(name, ''), 3)} root mean square ({one['runs']} runs)"
         for name, one in twin["off"].items()
     ]
     said = f"Twin {twin['twin']}{' at ' * bool(around)}{', '.join(around)}."
@@ -370,9 +370,9 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
-def _there(value: float | str | None, unit: str) -> str:
+def _there(value: float | str | None, unit: str, digits: int = _SHOWN) -> str:
     """Write a value with its unit; what a configuration does not have has none."""
-    return _number(value) if value is None else f"{_number(value)} {unit}".rstrip()
+    return _number(value) if value is None else f"{_number(value, digits)} {unit}".rstrip()
 
 
 def _number(value: float | str | None, digits: int = _SHOWN) -> str:
