@@ -229,6 +229,8 @@ def write_revision(
         BadInput: It cannot be written.
     """
     place = folder / FOLDER
+    for left in place.glob(f".{name}-r*.toml.*"):  # the draft of a command that died
+        left.unlink(missing_ok=True)
     number, newest = max(revisions(folder, name), default=(0, None))
     lines = [f"base = {_text(base)}", ""]
     for one in terms:
@@ -256,9 +258,7 @@ def _revision(number: int, lines: Sequence[str]) -> str:
 
 
 def _write_new(path: Path, content: str) -> None:
-    """Write a file that is not there yet: whoever dies meanwhile leaves a draft at most, which the next one takes away."""
-    for left in path.parent.glob(f".{path.name}.*"):
-        left.unlink(missing_ok=True)
+    """Write a file that is not there yet: whoever dies meanwhile leaves a draft at most."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     with draft.open("w", encoding="utf-8") as file:
         file.write(content)
