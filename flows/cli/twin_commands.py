@@ -122,7 +122,8 @@ def recalibrate(
         console.print(f"{term.name}: {term.sentence}")
     if not found.made.converged:
         console.print("the refit stopped before it had converged: take these figures with care")
-    console.print(f"{found.file}: a new revision, from {found.runs} runs. `athanor twin verify` says whether it holds; to go by it, write")
+    what = "a new revision" if found.is_new else "the revision that these runs gave before"
+    console.print(f"{found.file}: {what}, from {found.runs} runs. `athanor twin verify` says whether it holds; to go by it, write")
     console.print(
         f'  [twin]\n  chemistry = "{found.name}"\ninto the bench file, without [twin.constants], and `athanor amend` a campaign under way'
     )

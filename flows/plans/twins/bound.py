@@ -92,7 +92,7 @@ def bound_twin(bench: BenchFile, space: SearchSpace, measured: Iterable[Measured
         _refuse_names_twice(twin, bench, space)
         inputs, outputs = _inputs(spec, twin, bench, space), _outputs(spec, twin, units)
         return BoundTwin(
-            found, twin, inputs, outputs, {name: units[name] for name in outputs}, _surroundings(spec, twin, bench), bench, space
+            found, twin, inputs, outputs, {name: units[name] for name in outputs}, surroundings_of(spec, twin, bench), bench, space
         )
     except BadInput as error:
         raise BadInput(f"{bench.path}: [twin]: {error}") from error
@@ -160,7 +160,12 @@ def _outputs(spec: TwinSpec, twin: Twin, units: Mapping[str, str]) -> dict[str, 
     return found
 
 
-def _surroundings(spec: TwinSpec, twin: Twin, bench: BenchFile) -> dict[str, EnvironmentChannel]:
+def surroundings_of(spec: TwinSpec, twin: Twin, bench: BenchFile) -> dict[str, EnvironmentChannel]:
+    """Return what a bench records of the surroundings that a twin knows, by the twin's names.
+
+    Raises:
+        BadInput: A name that the twin or the bench does not have, or a unit that does not convert.
+    """
     _refuse_strangers(spec.environment, twin.reference, f"environment: twin {twin.label} knows no surrounding")
     recorded = {one.name: one for one in environment_channels(bench)}
     _refuse_strangers(spec.environment.values(), recorded, "environment: the bench records no")

@@ -90,6 +90,8 @@ class Written:
     runs: int
     left_out: tuple[str, ...]
     """What it has not learned from, and why; a line each."""
+    is_new: bool = True
+    """Whether it was not there before, with the same content from the same runs."""
 
 
 def recalibrate(lab: Lab, campaign: str | None, *, by: str, reason: str) -> Written:
@@ -107,8 +109,9 @@ def recalibrate(lab: Lab, campaign: str | None, *, by: str, reason: str) -> Writ
     made = recalibrated(found, all_of)
     note = f"by {by}{f': {reason}' if reason else ''}"
     learned = Learned(campaign=found.campaign, head=head[1], runs=len(found.rows), note=note)
+    before = {path for _, path in revisions(bench.folder, made.bound.twin.name)}
     name = write(made, bench.folder, base=base, learned=learned)
-    return Written(made, name, bench.folder / name, len(found.rows), found.left_out)
+    return Written(made, name, bench.folder / name, len(found.rows), found.left_out, bench.folder / name not in before)
 
 
 @dataclass(frozen=True)
