@@ -228,18 +228,17 @@ def _deviation(constant: "Constant") -> str:
 
 
 def _head(found: "Compared") -> dict[str, Any]:
-    recorded = [one.name for one in found.channels]
     return {
         "campaign": found.campaign,
         "twin": found.plain.twin.label,
         "runs": len(found.rows),
-        "recorded": recorded,
+        "recorded": list(found.varied),
         "left_out": found.left_out,
     }
 
 
 def _print_head(found: "Compared") -> None:
-    recorded = ", ".join(one.name for one in found.channels) or "nothing of the surroundings"
+    recorded = ", ".join(found.varied) or "nothing of the surroundings"
     console.print(
         f"campaign {found.campaign}: {len(found.rows)} runs beside twin {found.plain.twin.label}; recorded and varied: {recorded}"
     )

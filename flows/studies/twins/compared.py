@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from flows.plans.twins.bound import BoundTwin
 from flows.plans.twins.table import TwinTable, predicted, twin_table
 from flows.studies.twins.ended import Ended, ended, said_of
-from flows.studies.twins.surroundings import Units, around, for_twin, lots_of, recorded, recorded_as, surroundings
+from flows.studies.twins.surroundings import Units, around, as_time, for_twin, lots_of, recorded, recorded_as, surroundings
 from models.inputs.encoding import Encoding
 from models.twin.pairs import Channel, Coefficient, Columns, Conditions, Pairs
 from orchestrator.domain.parameters import CategoricalParameter
@@ -79,6 +79,15 @@ class Compared:
         names = sorted(self.rows[0].lots)
         return tuple(name for name in names if len({row.lots[name] for row in self.rows}) > 1)
 
+    def lot_of(self, row: int) -> str:
+        """Return from which lots a run took, of those that varied."""
+        return " / ".join(self.rows[row].lots[one] for one in self.lots)
+
+    @cached_property
+    def varied(self) -> tuple[str, ...]:
+        """What was recorded and varied, for people."""
+        return (*(one.name for one in self.channels), *(f"lot of {one}" for one in self.lots))
+
     @cached_property
     def controls(self) -> tuple[tuple[str, ...], torch.Tensor]:
         """Names and coded values of all inputs, n x d."""
@@ -110,7 +119,7 @@ class Compared:
             torch.from_numpy(self.table.mean[which, place]),
             found[:, : len(constants)],
             found[:, len(constants) :],
-            tuple(" / ".join(self.rows[row].lots[one] for one in self.lots) for row in which) if self.lots else (),
+            tuple(self.lot_of(row) for row in which) if self.lots else (),
         )
 
     def without_time(self) -> "Compared":
@@ -185,6 +194,9 @@ def compared(history: History, bound: BoundTwin, *, folder: Path | None = None) 
         raise BadInput(
             f"campaign {history.campaign.name}: no run measured what twin {bound.twin.label} predicts ({', '.join(bound.outputs)})"
         )
+    timed = as_time([one for one in runs if around(one, units, names, 0.0) is not None], units, sorted(names))
+    left_out += [f"{name}: it went with the time from run to run, and is told by {ELAPSED}" for name in timed]
+    names -= set(timed)
     placed = ((one, around(one, units, names, min(began))) for one in runs)
     rows = tuple(_row(history, one, where, values[one.run_key], names) for one, where in placed if where is not None)
     channels = _varied(rows, units)

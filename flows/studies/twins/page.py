@@ -76,7 +76,7 @@ def page(
         "twin.html",
         found=found,
         quantities=quantities,
-        recorded=", ".join(one.name for one in found.channels) or "nothing",
+        recorded=", ".join(found.varied) or "nothing",
         heads=("quantity", "runs", "measured - twin, mean", "root mean square", "spread of what was measured"),
         gaps=gaps,
         parity=figures.parity(found, [one.gap.measured for one in quantities], revised),

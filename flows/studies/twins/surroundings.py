@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+import numpy as np
+
 from flows.plans.twins.bound import BoundTwin
 from orchestrator.domain.records import ExperimentRun
 from orchestrator.units import convert, same_dimension
@@ -10,6 +12,8 @@ from simulators.twins.terms import DAY, ELAPSED, Recorded
 
 MOST_WITHOUT: Final = 0.2
 """Part of the runs that may lack a channel before the channel is left out instead of them: our own choice."""
+SAME: Final = 1e-6
+"""Days by which what is as old as the campaign may differ from it from run to run: rounding."""
 Units = Mapping[str, tuple[str, float]]
 """Unit and reference of each recorded quantity."""
 
@@ -40,6 +44,15 @@ def around(run: ExperimentRun, units: Units, names: Iterable[str], begin: float)
     if run.started_lab is None or any(name not in numbers and name not in lots for name in names):
         return None
     return {**{name: numbers[name] for name in names if name in numbers}, ELAPSED: convert(run.started_lab - begin, "s", DAY)}
+
+
+def as_time(runs: Sequence[ExperimentRun], units: Units, names: Iterable[str]) -> list[str]:
+    """Return what went with the time from run to run, as days since the only service: it cannot be told from `ELAPSED`."""
+    first = runs[0]
+    whole = [around(one, units, names, first.started_lab or 0.0) or {} for one in runs]
+    return [
+        name for name in names if name in whole[0] and np.ptp([one[name] - one[ELAPSED] for one in whole]) < SAME and units[name][0] == DAY
+    ]
 
 
 def for_twin(bound: BoundTwin, one: Recorded) -> Recorded:
