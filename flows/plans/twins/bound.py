@@ -167,7 +167,7 @@ def surroundings_of(spec: TwinSpec, twin: Twin, bench: BenchFile) -> dict[str, E
         BadInput: A name that the twin or the bench does not have, or a unit that does not convert.
     """
     _refuse_strangers(spec.environment, twin.reference, f"environment: twin {twin.label} knows no surrounding")
-    recorded = {one.name: one for one in environment_channels(bench)}
+    recorded = {one.name: one for one in environment_channels(bench) if one.lot is None}
     _refuse_strangers(spec.environment.values(), recorded, "environment: the bench records no")
     units = {one.name: one.unit for one in twin.environment}
     found = {name: recorded[own] for name in units if (own := spec.environment.get(name, name)) in recorded}

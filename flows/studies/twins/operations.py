@@ -17,6 +17,8 @@ from flows.review.by_hand import Editor, editor_of, proposal_by_hand
 from flows.studies.twins.compared import KEPT, Compared, compared
 from flows.studies.twins.drifting import Watched, drift
 from flows.studies.twins.explained import Explained, explained, quantities
+from flows.studies.twins.failing import Failing, failing
+from flows.studies.twins.helping import Help, helping
 from flows.studies.twins.page import Told, page
 from flows.studies.twins.recalibrated import Recalibrated, recalibrated, write
 from flows.studies.twins.verification import (
@@ -64,6 +66,20 @@ def explain(lab: Lab, campaign: str | None, wanted: Sequence[str], *, twin: str 
     use_threads(1)  # the same figures on every machine
     found, names = quantities(compare(lab, campaign, twin=twin), wanted)
     return found, tuple(explained(found, one) for one in names)
+
+
+def failures(found: Compared, all_of: Sequence[Explained] = ()) -> tuple[tuple[Failing, Help], ...]:
+    """Say why runs came to nothing, and what would help, reason by reason.
+
+    Args:
+        found: The runs beside the twin.
+        all_of: What is known of quantities: terms that the twin has taken up.
+
+    Raises:
+        BadInput: What the twin gives is not what it declares.
+    """
+    use_threads(1)
+    return tuple((one, helping(found, one, all_of)) for one in failing(found))
 
 
 def watch(
@@ -206,7 +222,7 @@ def report(lab: Lab, campaign: str | None, out: Path | None) -> Path:
     told = [_told(lab, campaign, one) for one in known]
     watched = [_watched(found, one.gap.measured) for one in all_of]
     path = out or lab.report(f"{found.campaign}-twin")
-    write_atomically(path, page(found, all_of, watched, told, revised, simulated=lab.kind == "dry"))
+    write_atomically(path, page(found, all_of, watched, told, revised, failures(found, all_of), simulated=lab.kind == "dry"))
     return path
 
 
