@@ -174,7 +174,7 @@ def typed(laboratory: Laboratory, *words: str) -> Any:
 
 def measured(laboratory: Laboratory) -> int:
     """Return how many experiments have given something."""
-    begun = (laboratory.lab / HOST).exists()  # the ledger has its tables long before
+    begun = (laboratory.lab / HOST).exists() and laboratory.head()[0] > 0  # the ledger has its tables long before the host is there
     return len({one.run_key for one in laboratory.changes().measurements}) if begun else 0
 
 
@@ -202,10 +202,11 @@ def differences(one: Laboratory, other: Laboratory) -> dict[str, float]:
 
 
 def _by_configuration(laboratory: Laboratory) -> dict[str, dict[str, float]]:
-    history = History.of(laboratory.changes())
+    changes = laboratory.changes()
+    history, made = History.of(changes), changes.measurements
     found: dict[str, dict[str, float]] = {}
     for run in history.attempts():
-        values = {one.target: one.value for one in laboratory.changes().measurements if one.run_key == run.run_key}
+        values = {one.target: one.value for one in made if one.run_key == run.run_key and one.value is not None}
         if run.status is RunStatus.COMPLETED and values:
             found[repr(sorted(history.proposals[run.approval].configuration.items()))] = values
     return found
