@@ -200,7 +200,7 @@ def recompute(lab: Lab, campaign: str | None, wanted: str, *, data: Path | None)
         provenance = proposal.provenance
         then = History.of(store.changes_until(name, provenance.as_of))
         plan = stored_plan(then.campaign, data=data)  # the files of then: they may have been amended since
-        policy = policy_of(plan, provenance.settings)
+        policy = policy_of(plan, provenance.settings, lab=lab.path)
         use_threads(provenance.threads)
         suggestions = policy.propose(knowledge(then), count=provenance.count, seed=provenance.seed)
     if provenance.position >= len(suggestions):

@@ -28,8 +28,6 @@ MOST_WITHOUT: Final = 0.2
 """Part of the runs that may lack a channel before the channel is left out instead of them: our own choice."""
 FARTHEST: Final = 10.0
 """Scales that a quantity lies from its reference at most, our own choice: terms of one that hardly varies, far away, were giants."""
-KEPT: Final = "twin-tables"
-"""Where tables are kept, in the lab's folder."""
 Units = Mapping[str, tuple[str, float]]
 """Unit and reference of each recorded quantity."""
 
