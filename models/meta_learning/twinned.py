@@ -15,7 +15,8 @@ from models.base import Learner, TargetData
 from models.inputs.encoding import Encoding
 from models.inputs.features import Features
 from models.meta_learning.adapted import AdaptedLearner, AdaptedTargets
-from models.source_basis.twinned import Predictions, guard_alone, twin_prior
+from models.source_basis.guarded import DefaultPrior
+from models.source_basis.twinned import Predictions, guard_alone, shaken, twin_prior
 from models.tasks import Prior
 
 _DIGITS = 12
@@ -53,14 +54,31 @@ class TwinLearner(Learner):
         Raises:
             BadInput: The twin predicts too little.
         """
-        return self._adapted.fit(data, seed=seed)
+        priors = {one.name: self._trusted(one) for one in data}
+        key = tuple(one.trust for one in priors.values() if isinstance(one, DefaultPrior))
+        if key not in self._learners:
+            self._learners.clear()
+            self._learners[key] = AdaptedLearner(priors, lambda X: X, torch.zeros(0, dtype=torch.float64), self.origin)
+        return self._learners[key].fit(data, seed=seed)
+
+    def _trusted(self, data: TargetData) -> Prior:
+        prior = self._priors[data.name]
+        return shaken(prior, self._said[data.name], len(data.Y), data.silent) if isinstance(prior, DefaultPrior) else prior
 
     @cached_property
-    def _adapted(self) -> AdaptedLearner:
-        said, features = self.ask(), Features(self.encoding)
+    def _learners(self) -> dict[tuple[float, ...], AdaptedLearner]:
+        """The last one, by how far its priors are trusted: it remembers what it adapted."""
+        return {}
+
+    @cached_property
+    def _said(self) -> Mapping[str, Predictions]:
+        return self.ask()
+
+    @cached_property
+    def _priors(self) -> Mapping[str, Prior]:
+        said, features = self._said, Features(self.encoding)
         generator = torch.Generator().manual_seed(int(str(self.origin["sha256"])[:_DIGITS], 16))
-        priors: dict[str, Prior] = {
+        return {
             name: twin_prior(said[name], features, guard=self.guard, generator=generator) if name in said else guard_alone(features)
             for name in self.targets
         }
-        return AdaptedLearner(priors, lambda X: X, torch.zeros(0, dtype=torch.float64), self.origin)

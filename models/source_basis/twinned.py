@@ -21,18 +21,13 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
-from models.base import spread_of
-from models.gaussian_processes.beliefs import Belief, learned
-from models.gaussian_processes.beliefs import Beliefs as Lengths
 from models.gaussian_processes.conditioning import Adapted, Conditioned
 from models.gaussian_processes.kernels import Layout, neutral_kernel
-from models.gaussian_processes.noise import LEAST_NOISE_SD, NoiseModel
 from models.inputs.features import Features
 from models.source_basis.basis import Basis
-from models.source_basis.believing import LEAST_SUPPORT, BelievingFresh
 from models.source_basis.calibration import Inflation
-from models.source_basis.guarded import DefaultPrior
-from models.source_basis.learner import SourceBasisPrior, variance_notes
+from models.source_basis.guarded import FRESH_NOISE_DEVIATION, GUESSED_NOISE, DefaultPrior, fresh_process, weighed
+from models.source_basis.learner import LEAST_SUPPORT, SourceBasisPrior, variance_notes
 from models.source_basis.process import Beliefs, Skeleton
 from models.source_basis.source_posterior import SourcePosterior, fit_source
 from models.tasks import Prior, Scale, TaskData
@@ -51,6 +46,10 @@ LACKING_DEVIATION: Final = 1.0
 """Logarithms of the variances of what a twin lacks, in its spreads: short, middle and long reach, single parameters; our own choice."""
 MOVES_NOTHING: Final = 1e-3
 """A constant that moves a target by less than this part of its spread has no column."""
+BESIDE: Final = 2.0
+"""Values for which the twin's spread counts beside the measured ones in the guard's: our own choice."""
+MOSTLY: Final = 19
+"""Of twenty runs of which a twin that is right says that something comes of them, so many give something: our own choice."""
 TRUST: Final = 0.5
 """Weight of the twin before the first experiment: nobody has seen how often twins help."""
 
@@ -104,12 +103,15 @@ class Columns(Basis):
 
 @dataclass(frozen=True)
 class Unacquainted:
-    """The guard: it learns even the units from what was measured, and until two values differ takes the twin's."""
+    """The guard: it learns even its units from what was measured, the spread beginning at the twin's."""
 
-    features: Features
-    beliefs: Lengths
-    scale: Scale
-    """The twin's, in which the likelihood is told."""
+    fresh: SourceBasisPrior
+    """In the twin's units, in which the likelihood is told."""
+
+    @property
+    def scale(self) -> Scale:
+        """The twin's."""
+        return self.fresh.scale
 
     def conditioned(self, task: TaskData) -> tuple[Conditioned, float]:
         """Return the adapted process and the log likelihood of the support in the twin's standard units.
@@ -117,16 +119,22 @@ class Unacquainted:
         Level and spread are two numbers that were taken from the data, for each of which half a logarithm of their number is taken off
         (G. Schwarz, Ann. Stat. 6 (1978) 461, 10.1214/aos/1176344136).
         """
-        spread, n = spread_of(task.Y), len(task.Y)
-        own = self.scale if spread is None else Scale(float(task.Y.mean()), spread)
-        model, likelihood = BelievingFresh(self.features, self.beliefs, own).conditioned(task)
-        if spread is None or n < LEAST_SUPPORT:
+        own, n = self._own(task.Y), len(task.Y)
+        model, likelihood = replace(self.fresh, scale=own).conditioned(task)
+        if n < LEAST_SUPPORT:
             return model, likelihood
-        return model, likelihood + n * math.log(self.scale.spread / spread) - math.log(n)
+        return model, likelihood + n * math.log(self.scale.spread / own.spread) - math.log(n)
+
+    def _own(self, Y: Float[Tensor, " n"]) -> Scale:
+        """Return the values' mean, and their spread with the twin's counted beside them: a few flat values are no proof of flatness."""
+        if not len(Y):
+            return self.scale
+        squares = BESIDE * self.scale.spread**2 + float((Y - Y.mean()).square().sum())
+        return Scale(float(Y.mean()), math.sqrt(squares / (BESIDE + len(Y) - 1)))
 
     def state(self) -> dict[str, Any]:
-        """Return what it is made of, beside features."""
-        return {"level": self.scale.level, "spread": self.scale.spread}
+        """Return what it is restored from."""
+        return self.fresh.state()
 
 
 @dataclass(frozen=True)
@@ -165,22 +173,44 @@ def twin_prior(said: Predictions, features: Features, *, guard: bool, generator:
     layout = Layout.of(features)
     names = [said.target, *(f"{said.target} by {name}" for name in said.constants)]
     sources = tuple(_source(names[index], said.X, standard[:, index], features, layout, generator) for index in kept)
-    believed = learned()
-    noise = believed.numbers["noise"]
-    informed = SourceBasisPrior(
-        Skeleton(features, neutral_kernel(layout), Columns(features, sources, ("simulated",) * len(sources))),
-        _beliefs(sources, layout, noise),
-        scale,
-        NoiseModel("size", (math.exp(0.5 * noise.location), 0.0), (), 0.0, LEAST_NOISE_SD, "residuals"),
-        None,
-        integrated=True,
-    )
-    return DefaultPrior(informed, Unacquainted(features, believed, scale), TRUST, Inflation(), Inflation(), guard=guard, name=NAME)
+    columns = Columns(features, sources, ("simulated",) * len(sources))
+    skeleton = Skeleton(features, neutral_kernel(layout), columns)
+    informed = SourceBasisPrior(skeleton, _beliefs(sources, layout), scale, GUESSED_NOISE, None, integrated=True)
+    fresh = _unacquainted(features, scale)
+    return DefaultPrior(informed, fresh, TRUST, Inflation(), Inflation(), guard=guard, name=NAME)
+
+
+def _unacquainted(features: Features, scale: Scale) -> Unacquainted:
+    return Unacquainted(replace(fresh_process(features, scale, GUESSED_NOISE), integrated=True))
+
+
+def shaken(prior: DefaultPrior, said: Predictions, made: int, silent: Float[Tensor, "k d"] | None) -> DefaultPrior:
+    """Return a prior that is trusted less the oftener nothing came of what its twin says something of.
+
+    A failed run has no value that could speak against the twin. That the twin is right means that few fail (one of twenty, beta
+    distributed); that it is not, any share. What could be made speaks for nobody.
+
+    Args:
+        prior: Of the twin.
+        said: What the twin predicts; the row nearest to a configuration says whether anything comes of it.
+        made: How many experiments gave a value.
+        silent: What gave none.
+    """
+    if silent is None or not len(silent):
+        return prior
+    nearest = torch.cdist(silent, said.X).argmin(dim=-1)
+    failed = int(said.mean[nearest].isfinite().sum())
+    evidence = _log_beta(1 + failed, MOSTLY + made) - _log_beta(1, MOSTLY) - _log_beta(1 + failed, 1 + made)
+    return replace(prior, trust=weighed(prior.trust, min(0.0, evidence), failed + made))
+
+
+def _log_beta(a: float, b: float) -> float:
+    return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
 
 
 def guard_alone(features: Features) -> GuardAlone:
     """Return the prior of a target of which the twin says nothing."""
-    return GuardAlone(Unacquainted(features, learned(), Scale(0.0, 1.0)))
+    return GuardAlone(_unacquainted(features, Scale(0.0, 1.0)))
 
 
 def _scale(said: Predictions) -> Scale:
@@ -193,7 +223,7 @@ def _source(name: str, X: Tensor, values: Tensor, features: Features, layout: La
     return fit_source(TaskData(name, X, values), features(X), layout, generator, centred=False, fitted=FITTED)
 
 
-def _beliefs(sources: Sequence[SourcePosterior], layout: Layout, noise: Belief) -> Beliefs:
+def _beliefs(sources: Sequence[SourcePosterior], layout: Layout) -> Beliefs:
     """Return beliefs of the level, the prediction's coefficient and the constants', and of the logarithms of variances."""
     sizes = torch.tensor([one.spread for one in sources], dtype=torch.float64)
     about = torch.zeros_like(sizes)
@@ -205,5 +235,5 @@ def _beliefs(sources: Sequence[SourcePosterior], layout: Layout, noise: Belief) 
         torch.cat([torch.zeros_like(sizes[:1]), about * sizes]),
         torch.cat([torch.full_like(sizes[:1], LEVEL_DEVIATION), deviations * sizes]),
         torch.tensor([*lacking, 0.0], dtype=torch.float64),
-        torch.tensor([LACKING_DEVIATION] * len(lacking) + [noise.scale], dtype=torch.float64),
+        torch.tensor([LACKING_DEVIATION] * len(lacking) + [FRESH_NOISE_DEVIATION], dtype=torch.float64),
     )

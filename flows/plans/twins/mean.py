@@ -40,7 +40,7 @@ def twin_learner(bound: BoundTwin, space: SearchSpace, objective: Objective, *, 
     """
     targets = tuple(one.name for one in objective.measured)
     known = tuple(name for name in targets if name in bound.outputs)
-    return TwinLearner(Encoding(space), targets, known, dict(bound.identity), partial(_told, bound, space, known, folder), guard)
+    return TwinLearner(Encoding(space), targets, known, dict(bound.identity), partial(told, bound, space, known, folder), guard)
 
 
 def refuse_silent(bound: BoundTwin, sample: Sequence[Configuration]) -> None:
@@ -65,7 +65,8 @@ def design(space: SearchSpace) -> tuple[Configuration, ...]:
     return tuple(one.configuration for one in SobolPolicy(space.one_by_one).propose(Knowledge(), count=count, seed=0))
 
 
-def _told(bound: BoundTwin, space: SearchSpace, known: tuple[str, ...], folder: Path | None) -> dict[str, Predictions]:
+def told(bound: BoundTwin, space: SearchSpace, known: tuple[str, ...], folder: Path | None) -> dict[str, Predictions]:
+    """Return what a twin says of some targets at the rows of its table; `folder` is where tables are kept."""
     rows = design(space)
     table, X = twin_table(bound, rows, folder=folder), Encoding(space).encode(rows)
     return {name: _predictions(table, name, X) for name in known}
