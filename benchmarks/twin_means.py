@@ -134,7 +134,13 @@ def ratio(rows: Sequence[Row], arm: str) -> tuple[float, float, float]:
     """Return experiments of an arm over those without a twin, with an interval by resampling tasks, and seeds within each."""
     counts = {(row["task"], row["seed"], row["arm"]): row["experiments"] for row in rows}
     pairs = {
-        task: np.array([[counts[task, seed, arm], count] for (name, seed, which), count in counts.items() if _paired(counts, name, seed, arm) and (name, which) == (task, "level")])
+        task: np.array(
+            [
+                [counts[task, seed, arm], count]
+                for (name, seed, which), count in counts.items()
+                if _paired(counts, name, seed, arm) and (name, which) == (task, "level")
+            ]
+        )
         for task in sorted({row["task"] for row in rows})
     }
     tables = [one for one in pairs.values() if len(one)]
@@ -155,7 +161,10 @@ def _paired(counts: Mapping[tuple[str, int, str], int], task: str, seed: int, ar
 
 def tables(rows: Sequence[Row]) -> str:
     """Tell ratios and counts."""
-    lines = ["| arm | experiments over those without | campaigns | goal not reached | infeasible runs | trust at the end |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| arm | experiments over those without | campaigns | goal not reached | infeasible runs | trust at the end |",
+        "|---|---|---|---|---|---|",
+    ]
     for arm in ARMS:
         mine = [row for row in rows if row["arm"] == arm]
         if not mine:
@@ -181,7 +190,9 @@ def write(path: Path, rows: Sequence[Row]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.twin_means", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.twin_means", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--json", type=Path, default=Path("benchmarks/results/twin_means.json"))
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--first", type=int, default=0, help="the first seed; from 5000 on the tasks are others, for choosing a method")

@@ -79,6 +79,7 @@ class Task:
         return sorted(self.score(one) for one in self.truth(points, 0.0))[int(GOAL * JUDGED)]
 
 
+@cache
 def task(number: int, block: int, folder: Path) -> Task:
     """Return a task.
 
@@ -138,9 +139,7 @@ def _example(name: str, number: int, generator: np.random.Generator, folder: Pat
         one = stated[quantity]
         return float(one) if isinstance(one, float) else float(one[0] + one[1] * abs(value))
 
-    return Task(
-        f"{name} {number}", example(name, folder), _wanted(name, objective, wanted), partial(truths[name], twin, drawn), noise
-    )
+    return Task(f"{name} {number}", example(name, folder), _wanted(name, objective, wanted), partial(truths[name], twin, drawn), noise)
 
 
 def _wanted(name: str, objective: Objective, part: float) -> Objective:

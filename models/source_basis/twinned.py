@@ -173,7 +173,7 @@ def twin_prior(said: Predictions, features: Features, *, guard: bool, generator:
     layout = Layout.of(features)
     names = [said.target, *(f"{said.target} by {name}" for name in said.constants)]
     sources = tuple(_source(names[index], said.X, standard[:, index], features, layout, generator) for index in kept)
-    columns = Columns(features, sources, ("simulated",) * len(sources))
+    columns = Columns(features, sources, ())
     skeleton = Skeleton(features, neutral_kernel(layout), columns)
     informed = SourceBasisPrior(skeleton, _beliefs(sources, layout), scale, GUESSED_NOISE, None, integrated=True)
     fresh = _unacquainted(features, scale)

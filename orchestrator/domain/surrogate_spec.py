@@ -16,7 +16,10 @@ class SurrogateSpec(Frozen):
             "if": {"properties": {"kind": {"const": "gp"}}, "required": ["kind"]},
             "then": {**never("prior"), "properties": {"mean": {"const": "level"}}},
             "else": {
-                "oneOf": [{"required": ["prior"], "properties": {"mean": {"const": "level"}}}, {"required": ["mean"], **never("prior", "task")}],
+                "oneOf": [
+                    {"required": ["prior"], "properties": {"mean": {"const": "level"}}},
+                    {"required": ["mean"], "properties": {"mean": {"const": "twin"}}, **never("prior", "task")},
+                ],
                 "properties": {"beliefs": {"const": "default"}},
             },
         }

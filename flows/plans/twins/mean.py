@@ -56,7 +56,9 @@ def refuse_silent(bound: BoundTwin, sample: Sequence[Configuration]) -> None:
     there = int(np.isfinite(predicted(bound, sample)).all(axis=1).sum())
     least = min(LEAST_PREDICTED, len(sample))
     if there < least:
-        raise BadInput(f'surrogate.mean = "twin": twin {bound.twin.label} predicts {there} of {len(sample)} configurations; expected {least}')
+        raise BadInput(
+            f'surrogate.mean = "twin": twin {bound.twin.label} predicts {there} of {len(sample)} configurations; expected {least}'
+        )
 
 
 def design(space: SearchSpace) -> tuple[Configuration, ...]:
