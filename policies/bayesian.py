@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
-from models.base import Learner, Surrogate, TargetData
+from models.base import Learner, Surrogate
 from models.feasibility import LearnedFeasibility, learn_feasibility
 from models.gaussian_processes.single_task import GaussianProcessLearner
 from models.inputs.encoding import Encoding
@@ -104,7 +104,7 @@ class BayesianPolicy(Policy):
         """Adapt the prior to what is known; what comes of it is kept for the next proposal."""
         if self.learner.needs_measurements:
             return {}
-        data = self._data(knowledge)
+        data = training_data(self._encoding, self.objective, knowledge.observations, _impossible(knowledge))
         surrogate = self.learner.fit(data, seed=0)
         return {
             "surrogate": surrogate.name,
@@ -262,11 +262,8 @@ class BayesianPolicy(Policy):
     def _hopeless(self, found: Found, acquisition: LogImprovement) -> bool:
         return is_hopeless(found, acquisition, self._encoding.encode([found.row]))
 
-    def _data(self, knowledge: Knowledge) -> tuple[TargetData, ...]:
-        return training_data(self._encoding, self.objective, knowledge.observations, _impossible(knowledge))
-
     def _fitted(self, knowledge: Knowledge, *, seed: int) -> tuple[Surrogate, Score]:
-        data = self._data(knowledge)
+        data = training_data(self._encoding, self.objective, knowledge.observations, _impossible(knowledge))
         return self.learner.fit(data, seed=seed), Score(self.objective, tuple(target.unit for target in data))
 
     def question(self, knowledge: Knowledge, seed: int) -> Question:

@@ -1,12 +1,16 @@
 """What a campaign's surrogate begins from: nothing, a prior's file, or the bench's twin; what does not fit is one line."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
 
 from models.meta_learning.checkpoint import PriorFile, load_prior
 from orchestrator.commandline import typed
 from orchestrator.domain.campaign import CampaignFile
+from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
+
+LEAST: Final = 8
+"""Configurations of a sample of the space in which a twin must predict something: of fewer no function can be made."""
 
 if TYPE_CHECKING:  # it loads the simulators, which whoever asks and tells has no need of
     from flows.plans.twins.bound import BoundTwin
@@ -24,6 +28,28 @@ def mean_of(file: CampaignFile, twin: "BoundTwin | None") -> "BoundTwin | None":
         where = "no bench carries the campaign out" if file.bench_path is None else f"{file.bench_path.name} declares no [twin]"
         raise BadInput(f'{file.path}: surrogate.mean = "twin": {where}; expected a bench file with [twin]')
     return twin
+
+
+def refuse_silent(file: CampaignFile, mean: "BoundTwin | None", sample: Sequence[Configuration]) -> None:
+    """Refuse a twin that predicts too little of a campaign's space for the surrogate to begin from.
+
+    Args:
+        file: The campaign file.
+        mean: The twin that the surrogate begins from, if it begins from one.
+        sample: Configurations all over the space.
+
+    Raises:
+        BadInput: Names of how many configurations something is predicted.
+    """
+    if mean is None:
+        return
+    asked = [mean.situation(row) for row in sample]
+    there = sum(not isinstance(one, str) for one in mean.twin.predict(asked))
+    if there < LEAST:
+        raise BadInput(
+            f'{file.path}: surrogate.mean = "twin": of {len(sample)} configurations twin {mean.twin.label} predicts {there}; '
+            f"expected {LEAST} or more"
+        )
 
 
 def needs_measurements(file: CampaignFile, twin: "BoundTwin | None") -> bool:

@@ -21,8 +21,10 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
+from models.base import spread_of
 from models.gaussian_processes.conditioning import Adapted, Conditioned
 from models.gaussian_processes.kernels import Layout, neutral_kernel
+from models.gaussian_processes.single_task import GUESSED_SPREAD
 from models.inputs.features import Features
 from models.source_basis.basis import Basis
 from models.source_basis.calibration import Inflation
@@ -139,13 +141,16 @@ class Unacquainted:
 
 @dataclass(frozen=True)
 class GuardAlone(Prior):
-    """The prior of a target of which the twin says nothing."""
+    """The prior of a target of which the twin says nothing: the guard's process, in units of what was measured."""
 
-    fresh: Unacquainted
+    fresh: SourceBasisPrior
 
     @override
     def adapt(self, task: TaskData, *, generator: torch.Generator) -> Adapted:
-        model, likelihood = self.fresh.conditioned(task)
+        """Adapt to the task; at least one value has been measured."""
+        level = float(task.Y.mean())
+        scale = Scale(level, spread_of(task.Y) or GUESSED_SPREAD * abs(level) or 1.0)
+        model, likelihood = replace(self.fresh, scale=scale).conditioned(task)
         return Adapted(NAME, ((1.0, model),), {**variance_notes(model), "log_likelihood": round(likelihood, 3)}, guard=model)
 
     @override
@@ -176,12 +181,8 @@ def twin_prior(said: Predictions, features: Features, *, guard: bool, generator:
     columns = Columns(features, sources, ())
     skeleton = Skeleton(features, neutral_kernel(layout), columns)
     informed = SourceBasisPrior(skeleton, _beliefs(sources, layout), scale, GUESSED_NOISE, None, integrated=True)
-    fresh = _unacquainted(features, scale)
-    return DefaultPrior(informed, fresh, TRUST, Inflation(), Inflation(), guard=guard, name=NAME)
-
-
-def _unacquainted(features: Features, scale: Scale) -> Unacquainted:
-    return Unacquainted(replace(fresh_process(features, scale, GUESSED_NOISE), integrated=True))
+    fresh = replace(fresh_process(features, scale, GUESSED_NOISE), integrated=True)
+    return DefaultPrior(informed, Unacquainted(fresh), TRUST, Inflation(), Inflation(), guard=guard, name=NAME)
 
 
 def shaken(prior: DefaultPrior, said: Predictions, made: int, silent: Float[Tensor, "k d"] | None) -> DefaultPrior:
@@ -210,7 +211,7 @@ def _log_beta(a: float, b: float) -> float:
 
 def guard_alone(features: Features) -> GuardAlone:
     """Return the prior of a target of which the twin says nothing."""
-    return GuardAlone(_unacquainted(features, Scale(0.0, 1.0)))
+    return GuardAlone(fresh_process(features, Scale(0.0, 1.0), GUESSED_NOISE))
 
 
 def _scale(said: Predictions) -> Scale:

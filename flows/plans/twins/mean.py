@@ -4,23 +4,20 @@ The table has the rows of a candidate list, at most `ROWS` of them and far apart
 surroundings stand at their references. It depends on twin and space alone, so that a campaign that is taken up again finds the same.
 """
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 import torch
 
 from flows.plans.twins.bound import BoundTwin
-from flows.plans.twins.table import TwinTable, predicted, twin_table
+from flows.plans.twins.table import TwinTable, twin_table
 from models.inputs.encoding import Encoding
 from models.meta_learning.twinned import TwinLearner
-from models.source_basis.twinned import LEAST_PREDICTED, Predictions
+from models.source_basis.twinned import Predictions
 from orchestrator.domain.objective import Objective
 from orchestrator.domain.space import SearchSpace
 from orchestrator.domain.values import Configuration
-from orchestrator.errors import BadInput
 from orchestrator.ports import Knowledge
 from policies.initial import SobolPolicy
 
@@ -41,24 +38,6 @@ def twin_learner(bound: BoundTwin, space: SearchSpace, objective: Objective, *, 
     targets = tuple(one.name for one in objective.measured)
     known = tuple(name for name in targets if name in bound.outputs)
     return TwinLearner(Encoding(space), targets, known, dict(bound.identity), partial(told, bound, space, known, folder), guard)
-
-
-def refuse_silent(bound: BoundTwin, sample: Sequence[Configuration]) -> None:
-    """Refuse a twin that predicts too little of a campaign's space to begin from.
-
-    Args:
-        bound: The twin.
-        sample: Configurations all over the space.
-
-    Raises:
-        BadInput: Names what is predicted where.
-    """
-    there = int(np.isfinite(predicted(bound, sample)).all(axis=1).sum())
-    least = min(LEAST_PREDICTED, len(sample))
-    if there < least:
-        raise BadInput(
-            f'surrogate.mean = "twin": twin {bound.twin.label} predicts {there} of {len(sample)} configurations; expected {least}'
-        )
 
 
 def design(space: SearchSpace) -> tuple[Configuration, ...]:
