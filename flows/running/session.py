@@ -215,7 +215,7 @@ class _Session:
 
     def _carry_on(self, record: CampaignRecord | None, start: Start | None) -> SessionEnd:
         plan = self.plan if record is None else self.plan.as_begun(record)
-        policy = policy_of(plan)  # before anything is started: a prior that nobody can read is refused
+        policy = policy_of(plan, lab=self.lab.path)  # before anything is started: a prior that nobody can read is refused
         twin = twin_of_session(self.plan.bench, self.lab.kind, record, self.options.twin)
         clock, bench_sha = self._start(twin)
         fence = self._take_up(record, clock, twin)

@@ -27,8 +27,6 @@ from simulators.twins.terms import DAY, ELAPSED, Recorded, Term, candidates, wit
 
 FARTHEST: Final = 10.0
 """Scales that a quantity lies from its reference at most, our own choice: terms of one that hardly varies, far away, were giants."""
-KEPT: Final = "twin-tables"
-"""Where tables are kept, in the lab's folder."""
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ from flows.plans.ledger import open_campaign
 from flows.plans.plan import Plan, stored_plan
 from flows.plans.twins.bound import BoundTwin, bound_twin
 from flows.plans.twins.files import FOLDER, Learned, RevisionFile, read_twin_file, revision_name, revisions
+from flows.plans.twins.table import KEPT
 from flows.report.files import write_atomically
 from flows.review.by_hand import Editor, editor_of, proposal_by_hand
-from flows.studies.twins.compared import KEPT, Compared, compared
+from flows.studies.twins.compared import Compared, compared
 from flows.studies.twins.drifting import Watched, drift
 from flows.studies.twins.explained import Explained, explained, quantities
 from flows.studies.twins.failing import Failing, failing
