@@ -31,7 +31,8 @@ from models.twin.drift import watched
 from models.twin.factors import Factors, find
 from models.twin.groups import CONTROLS
 from models.twin.model import Model, Problem
-from models.twin.posterior import corrected, innovations
+from models.twin.posterior import corrected
+from models.twin.sequential import innovations
 from models.twin.shares import split
 from models.twin.terms import taken_up
 

@@ -9,7 +9,7 @@ from models.twin.drift import Drift, watched
 from models.twin.factors import find
 from models.twin.model import Problem
 from models.twin.pairs import LEAST_ROWS
-from models.twin.posterior import innovations
+from models.twin.sequential import innovations
 from models.twin.terms import taken_up
 from orchestrator.errors import BadInput
 
@@ -23,6 +23,8 @@ class Watched:
     """Runs on which the twin was corrected, by the constants, terms and factors that they show."""
     numbers: tuple[int, ...]
     """Proposals of the runs that were watched, in the order of time."""
+    run_keys: tuple[str, ...]
+    """Of the same."""
     residuals: tuple[float, ...]
     """What each brought beyond all before it, in standard deviations."""
     drift: Drift
@@ -55,4 +57,12 @@ def drift(found: Compared, measured: str, *, learn: int | None, every: float) ->
     rest = which[first:]
     values = torch.from_numpy(timeless.means(measured, rest))
     z = innovations(corrected, timeless.conditions(measured, rest), values)
-    return Watched(measured, first, tuple(timeless.rows[row].number for row in rest), tuple(z.tolist()), watched(z, every=every))
+    rows = [timeless.rows[row] for row in rest]
+    return Watched(
+        measured,
+        first,
+        tuple(row.number for row in rows),
+        tuple(row.run.run_key for row in rows),
+        tuple(z.tolist()),
+        watched(z, every=every),
+    )

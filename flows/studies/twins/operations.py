@@ -92,10 +92,17 @@ class Written:
     """What it has not learned from, and why; a line each."""
 
 
-def recalibrate(lab: Lab, campaign: str | None, *, by: str, reason: str) -> Written:
+def recalibrate(lab: Lab, campaign: str | None, *, by: str, reason: str, since: float | None = None) -> Written:
     """Let a campaign's twin learn from its runs, and write it as a new revision beside the bench file.
 
     Where the campaign goes by a revision that has learned from its runs already, what learns is the twin before it: no run counts twice.
+
+    Args:
+        lab: Where.
+        campaign: Which.
+        by: Who lets it learn.
+        reason: Why.
+        since: Lab seconds from which on runs are learned from; None for all of them.
 
     Raises:
         BadInput: As `explain`; or there is nothing to calibrate.
@@ -103,7 +110,10 @@ def recalibrate(lab: Lab, campaign: str | None, *, by: str, reason: str) -> Writ
     with open_campaign(lab, campaign, read_only=True) as (store, history):
         plan, head = stored_plan(history.campaign), store.head()
     bench, base = _bench(plan), _untaught(plan)
-    found, all_of = explain(lab, campaign, (), twin=base)
+    use_threads(1)
+    whole = compare(lab, campaign, twin=base)
+    found, names = quantities(whole if since is None else whole.since(since))
+    all_of = tuple(explained(found, one) for one in names)
     made = recalibrated(found, all_of)
     note = f"by {by}{f': {reason}' if reason else ''}"
     learned = Learned(campaign=found.campaign, head=head[1], runs=len(found.rows), note=note)
