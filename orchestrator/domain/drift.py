@@ -52,3 +52,8 @@ class DriftAlarm(Frozen):
             f"{self.target} drifts from what the twin says: noticed at proposal {self.number}, probably since proposal "
             f"{self.since_number} (sum of deviations {self.size:.3g}, limit {self.limit:.3g})"
         )
+
+    @property
+    def answered_line(self) -> str:
+        """Say it to people, with what has followed."""
+        return f"{self.line}; {self.done or f'not answered yet ({self.then})'}"

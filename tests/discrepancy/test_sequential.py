@@ -68,24 +68,11 @@ def test_the_score_of_the_first_run_is_about_that_of_its_prediction() -> None:
 
 def test_innovations_of_runs_like_the_pairs_are_standard_and_independent() -> None:
     whole = pairs(effect=2.0, rows=400, seed=4)
-    before = Pairs(part(whole.conditions, slice(0, 200)), whole.observed[:200], (), whole.repeats[:200])
-    z = innovations(model(Problem.of(before, "additive"), (HUMIDITY,)), part(whole.conditions, slice(200, 400)), whole.observed[200:])
+    before = Pairs(whole.conditions.rows(slice(0, 200)), whole.observed[:200], (), whole.repeats[:200])
+    z = innovations(model(Problem.of(before, "additive"), (HUMIDITY,)), whole.conditions.rows(slice(200, 400)), whole.observed[200:])
     assert float(z.mean()) == pytest.approx(0.0, abs=0.25)
     assert float(z.std()) == pytest.approx(1.0, abs=0.15)
     assert abs(float((z[1:] * z[:-1]).mean())) < 0.2
-
-
-def part(whole: Conditions, rows: slice) -> Conditions:
-    """Return some rows."""
-    return Conditions(
-        whole.columns,
-        whole.controls[rows],
-        whole.environment[rows],
-        whole.mean[rows],
-        whole.sensitivities[rows],
-        whole.terms[rows],
-        whole.lots[rows],
-    )
 
 
 def test_what_is_expected_from_the_pairs_alone_is_the_corrected_twin() -> None:

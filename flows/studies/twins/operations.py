@@ -37,6 +37,7 @@ from models.inputs.encoding import Encoding
 from models.threads import use_threads
 from models.twin.drift import FALSE_ALARM_EVERY
 from models.twin.pairs import LEAST_ROWS
+from orchestrator.domain.drift import DriftAlarm
 from orchestrator.domain.events import Actor
 from orchestrator.domain.records import Proposal
 from orchestrator.domain.values import Configuration
@@ -67,16 +68,25 @@ def explain(lab: Lab, campaign: str | None, wanted: Sequence[str], *, twin: str 
 
 
 def watch(
-    lab: Lab, campaign: str | None, wanted: Sequence[str], *, learn: int | None, every: float
-) -> tuple[Compared, tuple[Watched, ...]]:
-    """Say since when they differ in another way than before.
+    lab: Lab, campaign: str | None, wanted: Sequence[str], *, learn: int | None = None, every: float | None = None
+) -> tuple[Compared, tuple[Watched, ...], tuple[DriftAlarm, ...]]:
+    """Say since when they differ in another way than before, and which alarms were raised while the campaign ran.
+
+    Args:
+        lab: Where.
+        campaign: Which.
+        wanted: Quantities; empty for all that the twin predicts.
+        learn: Runs that are learned from; None as the bench file says it, else half of them.
+        every: Runs between two false alarms, on average; None as the bench file says it.
 
     Raises:
         BadInput: As `compare`; or too few runs to learn from, or none to watch.
     """
     use_threads(1)
-    found, names = quantities(compare(lab, campaign), wanted)
-    return found, tuple(drift(found, one, learn=learn, every=every) for one in names)
+    with open_campaign(lab, campaign, read_only=True) as (_, history):
+        plan = stored_plan(history.campaign)
+        found, names = quantities(_compared(lab, history, plan, None), wanted)
+    return found, tuple(_drift(plan, found, one, learn=learn, every=every) for one in names), history.campaign.drifts
 
 
 @dataclass(frozen=True)
@@ -211,9 +221,10 @@ def report(lab: Lab, campaign: str | None, out: Path | None) -> Path:
         plan = stored_plan(history.campaign)
     revised = _revised(found, plan, known)
     told = [_told(lab, campaign, one) for one in known]
-    watched = [_watched(found, one.gap.measured) for one in all_of]
+    watched = [_watched(plan, found, one.gap.measured) for one in all_of]
     path = out or lab.report(f"{found.campaign}-twin")
-    write_atomically(path, page(found, all_of, watched, told, revised, simulated=lab.kind == "dry"))
+    raised = history.campaign.drifts
+    write_atomically(path, page(found, all_of, watched, told, revised, raised, simulated=lab.kind == "dry"))
     return path
 
 
@@ -238,10 +249,19 @@ def _told(lab: Lab, campaign: str | None, one: Revision) -> Told:
     return Told(one.name, one.content.twin.base, said, ", ".join(one.content.terms), verdict)
 
 
-def _watched(found: Compared, measured: str) -> Watched | None:
-    if len(found.told(measured)) <= 2 * LEAST_ROWS:
+def _watched(plan: Plan, found: Compared, measured: str) -> Watched | None:
+    said = _spec(_bench(plan)).drift
+    if len(found.told(measured)) <= (2 * LEAST_ROWS if said is None else said.learn):
         return None
-    return drift(found, measured, learn=None, every=FALSE_ALARM_EVERY)
+    return _drift(plan, found, measured)
+
+
+def _drift(plan: Plan, found: Compared, measured: str, *, learn: int | None = None, every: float | None = None) -> Watched:
+    """Watch a quantity as the bench file says it, where nothing else is said."""
+    said = _spec(_bench(plan)).drift
+    learned = learn if learn is not None or said is None else said.learn
+    rate = every if every is not None else FALSE_ALARM_EVERY if said is None else said.false_alarm
+    return drift(found, measured, learn=learned, every=rate)
 
 
 # ---------------------------------------------------------------------- of one campaign

@@ -11,8 +11,9 @@ from flows.studies.twins import figures
 from flows.studies.twins.compared import Compared
 from flows.studies.twins.drifting import Watched
 from flows.studies.twins.explained import Explained
-from flows.studies.twins.sentences import sentences, with_unit
+from flows.studies.twins.sentences import error_line, sentences, with_unit
 from flows.templating import render
+from orchestrator.domain.drift import DriftAlarm
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,10 @@ class _Pictures:
         return figures.against(self.found, self.one)
 
     @cached_property
+    def rolling(self) -> Any | None:
+        return None if self.watched is None else figures.rolling(self.one, self.watched)
+
+    @cached_property
     def over_time(self) -> Any:
         return figures.over_time(self.found, self.one, self.watched)
 
@@ -51,6 +56,7 @@ def page(
     watched: Sequence[Watched | None],
     revisions: Sequence[Told],
     revised: tuple[str, Any] | None,
+    raised: Sequence[DriftAlarm] = (),
     *,
     simulated: bool,
 ) -> str:
@@ -62,6 +68,7 @@ def page(
         watched: The drift charts of each; None where there are too few runs.
         revisions: Of the twin.
         revised: Name of the newest revision, and what it says of all rows, n x m.
+        raised: Alarms that were raised while the campaign ran.
         simulated: Whether this was a dry run.
     """
     gaps = [
@@ -78,15 +85,17 @@ def page(
         parity=figures.parity(found, [one.gap.measured for one in quantities], revised),
         said=[sentences(one) for one in quantities],
         pictures=[_Pictures(found, one, own) for one, own in zip(quantities, watched, strict=True)],
-        watching=[_watching(one) for one in watched],
+        watching=[_watching(one, one_of.gap.unit) for one, one_of in zip(watched, quantities, strict=True)],
+        raised=[one.answered_line for one in raised],
         revisions=[(one.name, one.base, one.learned, one.terms, one.verdict) for one in revisions],
         simulated=simulated,
         plotly=get_plotlyjs(),
     )
 
 
-def _watching(one: Watched | None) -> str:
+def _watching(one: Watched | None, unit: str) -> str:
     if one is None:
         return "Too few runs to watch for a drift."
     told = "; ".join(f"alarm at proposal {at}, probably since {since}" for at, since in one.alarms) or "no alarm"
-    return f"A drift is watched for in {len(one.numbers)} runs, after {one.learned} that say how far runs lie apart: {told}."
+    runs = f"A drift is watched for in {len(one.numbers)} runs, after {one.learned} that say how far runs lie apart"
+    return f"{runs}: {told}. There the twin is {error_line(one, unit)}."

@@ -1,5 +1,6 @@
 """What an analysis says, for people: the same lines on a terminal and on the page."""
 
+from flows.studies.twins.drifting import Watched
 from flows.studies.twins.explained import Explained
 from models.twin.analysis import Finding
 from models.twin.shares import Share
@@ -8,6 +9,12 @@ from models.twin.shares import Share
 def with_unit(value: float, unit: str) -> str:
     """Write a number to three digits."""
     return f"{value:.3g} {unit}".rstrip()
+
+
+def error_line(one: Watched, unit: str) -> str:
+    """Say how far off the twin is in the runs that were watched, corrected once and recalibrated with each run."""
+    once, rolling = (with_unit(error, unit) for error in one.errors)
+    return f"off by {once} corrected once, by {rolling} recalibrated with each run"
 
 
 def sentences(one: Explained) -> list[str]:

@@ -31,9 +31,7 @@ BY_RULE: Final = "rule drift"
 
 def drift_watch(plan: Plan, lab: Lab) -> DriftWatch | None:
     """Return what looks for drifts in a campaign; None where its bench file does not ask."""
-    if plan.twin is None or plan.bench is None or plan.bench.spec.twin is None or plan.bench.spec.twin.drift is None:
-        return None
-    return TwinWatch(plan.twin, plan.bench.spec.twin.drift, lab)
+    return None if plan.twin is None or plan.twin.drift is None else TwinWatch(plan.twin, plan.twin.drift, lab)
 
 
 @dataclass(frozen=True)
