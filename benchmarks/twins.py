@@ -92,7 +92,8 @@ def _watched(made: Made, fitted: Model, seed: int) -> dict[str, int | None]:
     conditions, _, truth, noise = _new_runs(made, seed)
     y, sd = truth + noise, made.world.noise(truth)
     ramp = torch.arange(1, WATCHED + 1, dtype=torch.float64) / WATCHED
-    shifts = {"none": 0.0 * ramp, "0.5 sd": 0.5, "1 sd": 1.0, "2 sd": 2.0, "ramp": RAMP * ramp}
+    ones = torch.ones_like(ramp)
+    shifts = {"none": 0.0 * ones, "0.5 sd": 0.5 * ones, "1 sd": ones, "2 sd": 2.0 * ones, "ramp": RAMP * ramp}
     return {name: _first(innovations(fitted, conditions, y + shift * sd)) for name, shift in shifts.items()}
 
 

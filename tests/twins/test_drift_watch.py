@@ -75,7 +75,12 @@ def test_an_alarm_is_an_event_and_a_message_and_the_campaign_goes_on(told: Path)
     assert (alarm.then, alarm.done) == ("tell", "told")
     assert (history.campaign.status, len(history.attempts())) == (CampaignStatus.FINISHED, BUDGET)
     said: list[str] = []
-    notifier = Notifier(["json://nobody"], send=lambda _, title, body: said.append(f"{title} | {body}") is None)
+
+    def send(_address: str, title: str, body: str) -> bool:
+        said.append(f"{title} | {body}")
+        return True
+
+    notifier = Notifier(["json://nobody"], send=send)
     for _ in range(2):
         Teller(notifier).tell(history)
     notifier.close()
