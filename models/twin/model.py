@@ -122,6 +122,11 @@ def difference(scale: Scale, observed: Float[Tensor, " n"], mean: Float[Tensor, 
     return observed.log() - mean.log()
 
 
+def on(scale: Scale, mean: Float[Tensor, " n"], delta: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+    """Return the target where measured less predicted values, or those of logarithms, are `delta`."""
+    return mean + delta if scale == "additive" else mean * delta.exp()
+
+
 def _positive(what: str, values: Float[Tensor, " n"]) -> None:
     if not bool((values > 0).all()):
         row = int((values <= 0).nonzero()[0])

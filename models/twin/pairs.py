@@ -97,6 +97,12 @@ class Conditions:
     def __len__(self) -> int:
         return len(self.mean)
 
+    def rows(self, which: slice) -> "Conditions":
+        """Return some of the rows."""
+        values = (self.controls, self.environment, self.mean, self.sensitivities, self.terms)
+        controls, environment, mean, sensitivities, terms = (one[which] for one in values)
+        return Conditions(self.columns, controls, environment, mean, sensitivities, terms, self.lots[which])
+
 
 @dataclass(frozen=True, slots=True)
 class Pairs:

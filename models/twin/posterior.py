@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from models.twin.groups import Coded, Group
-from models.twin.model import UNEXPLAINED, Model, difference
+from models.twin.model import UNEXPLAINED, Model, on
 from models.twin.pairs import Conditions
 
 CHANCE: Final = 0.9
@@ -80,33 +80,8 @@ def corrected(model: Model, conditions: Conditions) -> Corrected:
     reach = float(torch.special.ndtri(torch.tensor(0.5 + CHANCE / 2, dtype=torch.float64)))
     wide, wider = reach * variance.sqrt(), reach * (variance + noise).sqrt()
     ends = (mean, mean - wide, mean + wide, mean - wider, mean + wider)
-    median, lower, upper, *reading = (_on(model, conditions, end) for end in ends)
+    median, lower, upper, *reading = (on(model.problem.scale, conditions.mean, end) for end in ends)
     return Corrected(median, lower, upper, (reading[0], reading[1]))
-
-
-def _on(model: Model, conditions: Conditions, delta: Tensor) -> Tensor:
-    """Return the target where the discrepancy is `delta`."""
-    return conditions.mean + delta if model.problem.scale == "additive" else conditions.mean * delta.exp()
-
-
-def innovations(model: Model, conditions: Conditions, observed: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
-    """Return what each new run in the order of time brought, predicted from the pairs and the new runs before it, in deviations.
-
-    Independent and standard normal as long as nothing changes, for the most probable variances: what drift is watched on. Each
-    new row counts as a run of its own, read once, of conditions that nothing repeats.
-    """
-    variances, coded = model.fitted.variances, model.problem.coding(conditions)
-    residual = difference(model.problem.scale, observed, conditions.mean)
-    lines = model.problem.lines(conditions, model.coefficients)
-    own = lines @ lines.mT
-    for size, group in zip(variances, model.groups, strict=False):
-        K = group.kernel(coded, coded)
-        own = own + size * (K + torch.diag(group.variance(coded) - K.diagonal()))
-    own = own + variances[len(model.groups) :].sum() * torch.eye(len(own), dtype=own.dtype)
-    half, left = _conditioned(model, conditions, variances)
-    factor = torch.linalg.cholesky(own - half.mT @ half)
-    found: Tensor = torch.linalg.solve_triangular(factor, (residual - half.mT @ left).unsqueeze(1), upper=False).squeeze(1)
-    return found
 
 
 def _moments(model: Model, conditions: Conditions, variances: Float[Tensor, " c"]) -> tuple[Tensor, Tensor, Tensor]:

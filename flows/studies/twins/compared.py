@@ -125,6 +125,20 @@ class Compared:
         lasting = tuple(one for one in self.terms if one.channel != ELAPSED)
         return replace(self, terms=lasting, channels=tuple(one for one in self.channels if one.name != ELAPSED))
 
+    def since(self, lab: float) -> "Compared":
+        """Return the same of the runs that began at a lab time or later."""
+        which = [number for number, row in enumerate(self.rows) if (row.run.started_lab or 0.0) >= lab]
+        if len(which) == len(self.rows):
+            return self
+        table = replace(
+            self.table,
+            mean=self.table.mean[which],
+            sensitivities=self.table.sensitivities[which],
+            reasons=tuple(self.table.reasons[row] for row in which),
+        )
+        rows, situations = tuple(self.rows[row] for row in which), tuple(self.situations[row] for row in which)
+        return replace(self, rows=rows, table=table, situations=situations)
+
     def told(self, measured: str) -> list[int]:
         """Return the rows in which a quantity was measured and is predicted."""
         place = self.table.measured.index(measured)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from flows.report.quantities import short_number
 from flows.report.quantities import with_unit as quantity
 from flows.studies.twins.compared import Compared
+from flows.studies.twins.drifting import Watched
 from flows.studies.twins.explained import Explained
 from flows.studies.twins.failing import BY_THE_TWIN, Failing, Unusual, unit_of
 from flows.studies.twins.helping import MOST_TOLD, Change, Effect, Help
@@ -18,6 +19,12 @@ from simulators.twins.terms import ELAPSED
 def with_unit(value: float, unit: str) -> str:
     """Write a number to three digits."""
     return f"{value:.3g} {unit}".rstrip()
+
+
+def error_line(one: Watched, unit: str) -> str:
+    """Say how far off the twin is in the runs that were watched, corrected once and recalibrated with each run."""
+    once, rolling = (with_unit(error, unit) for error in one.errors)
+    return f"off by {once} corrected once, by {rolling} recalibrated with each run"
 
 
 def sentences(one: Explained) -> list[str]:
