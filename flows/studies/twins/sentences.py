@@ -33,6 +33,7 @@ def sentences(one: Explained) -> list[str]:
     lines = [_said(each) for each in one.named] or ["nothing recorded is shown to make the difference"]
     silent = ", ".join(f"{each.factor} (p {each.p_value:.2g})" for each in analysis.findings if not each.named)
     lines += [f"not shown: {silent}"] if silent else []
+    lines += [f"{each.factor} is not settled: {each.settle}" for each in analysis.findings if not each.named and each.settle]
     lines += [f"the twin lacks {name}: log Bayes factor {own[name].log_bayes_factor:.1f}" for name in one.taken_up]
     calibrated = ", ".join(each.name for each in analysis.estimates if each.calibrated)
     lines += [f"these runs calibrate {calibrated}"] if calibrated else []
