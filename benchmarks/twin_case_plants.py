@@ -18,7 +18,7 @@ import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -47,11 +47,12 @@ POOL_SEED: Final = 2026
 DRAWN: Final = 1.5
 """Times as many configurations as are needed are drawn: some give nothing under a plant's constants."""
 RUNS_PER_DAY: Final = 6
-STRONGEST: Final = 1e3
-"""Times the plant's own strength, where the search for a strength ends."""
-HALVINGS: Final = 60
-TRIED: Final = 400
-"""Configurations over which a strength is measured."""
+MOST: Final = 4.0
+"""Times the plant's own strength, where the search for a strength ends: up to there more moves more."""
+HALVINGS: Final = 20
+TRIED: Final = 100
+DAYS_TRIED: Final = 20
+"""Configurations and days over which a strength is measured."""
 
 Array = NDArray[np.float64]
 
@@ -95,6 +96,8 @@ class Case:
     hidden: Hidden
     set_to: Callable[[ModuleType, float], None]
     """Gives the plant a strength."""
+    saturates: bool = False
+    """Whether more of it soon moves no more."""
 
     @cached_property
     def bound(self) -> BoundTwin:
@@ -168,7 +171,7 @@ CASES: Final[Mapping[str, Case]] = {
     one.name: one
     for one in (
         Case("cdse", "quantum_yield", HUMIDITY, (0.012, 0.0), 2.0, _quenched, _quenching),
-        Case("lnp", "uptake", PROTEIN, (0.005, 0.03), 2.5, _shielded, _hindrance),
+        Case("lnp", "uptake", PROTEIN, (0.005, 0.03), 2.5, _shielded, _hindrance, saturates=True),
         Case("mos2", "grain", HUMIDITY, (0.01, 0.04), 5e-4, _eaten, _retreat),
     )
 }
@@ -197,7 +200,9 @@ def asked(case: Case, situations: Sequence[Situation]) -> Table:
         moves.append((STEP * constant.sd, lambda one, by, constant=constant: _with_constant(one, constant.name, constant.prior, by)))  # type: ignore[misc]
     for name, unit in case.bound.twin.controls.items():
         shifts = is_temperature(unit)
-        moves.append((STEP * (DEGREES if shifts else SD), lambda one, by, name=name, shifts=shifts: _with_control(one, name, by, shifts=shifts)))  # type: ignore[misc]
+        moves.append(
+            (STEP * (DEGREES if shifts else SD), lambda one, by, name=name, shifts=shifts: _with_control(one, name, by, shifts=shifts))
+        )  # type: ignore[misc]
     everything = [*situations, *(move(one, sign * by) for by, move in moves for sign in (-1, 1) for one in situations)]
     values = case.values(everything).reshape(1 + 2 * len(moves), len(situations))
     mean, columns = values[0], []
@@ -228,7 +233,7 @@ class Pool:
     table: Table
 
 
-@lru_cache(maxsize=None)
+@cache
 def pool(name: str, folder: Path, size: int = POOL) -> Pool:
     """Return a case's pool, kept in a folder."""
     case, generator = CASES[name], torch.Generator().manual_seed(POOL_SEED)
@@ -263,8 +268,14 @@ class World:
     off: Mapping[str, float]
     """Value of each constant."""
     strength: float
+    loudness: float
+    """Noise over the plant's own."""
     warming: float
     """Of the reader, in noise standard deviations per standard deviation of its temperature."""
+
+    def sd(self, truth: Array) -> Array:
+        """Return the standard deviation of one measurement."""
+        return self.loudness * self.case.sd(truth)
 
     def real(self, rows: NDArray[np.int64]) -> tuple[Situation, ...]:
         """Return situations of the pool under the plant's constants."""
@@ -286,7 +297,7 @@ class World:
 
     def truth(self, rows: NDArray[np.int64], base: Array, Z: Array) -> Array:
         acted = self.case.acted(self.real(rows), base, Z[:, 0], self.strength)
-        return acted + self.warming * self.case.sd(base) * Z[:, 2]
+        return acted + self.warming * self.sd(base) * Z[:, 2]
 
     def conditions(self, rows: NDArray[np.int64], Z: Array, days: Array, terms: Sequence[Term], table: Table | None = None) -> Conditions:
         """Return what `models.twin` is told of rows of the pool."""
@@ -306,6 +317,20 @@ class World:
         own = np.stack(list(offered.values()), axis=1) if offered else np.zeros((len(rows), 0))
         E, mean, slopes, T = (torch.from_numpy(one) for one in (np.stack(around, axis=1), here.mean, here.constants, own))
         return Conditions(columns, self.pool.X[torch.from_numpy(rows)], E, mean, slopes, T)
+
+    def elsewhere(
+        self, rows: NDArray[np.int64], Z: Array, days: Array, terms: Sequence[Term], deviations: Mapping[str, float]
+    ) -> Conditions | None:
+        """Return the same with the twin's constants at deviations; None where it then says nothing of some row."""
+        declared = self.case.bound.twin.calibratable
+        values = {one.name: one.moved(deviations[one.name] / one.sd) for one in declared}
+        at = tuple(one.coordinate(values[one.name]) - one.coordinate(one.value) for one in declared)
+        distinct, back = np.unique(rows, return_inverse=True)
+        situations = [self.pool.table.situations[row] for row in distinct]
+        table = asked(self.case, [Situation(one.controls, {**one.constants, **values}, one.environment) for one in situations])
+        if not np.isfinite(table.mean).all():
+            return None
+        return replace(self.conditions(rows, Z, days, terms, rows_of(table, back)), at=at)
 
 
 def _column(term: Term, table: Table, around: Mapping[str, Array], case: Case) -> Array:
@@ -328,6 +353,10 @@ class Made:
     days: Array
     library: tuple[Term, ...]
 
+    def told(self, deviations: Mapping[str, float]) -> Conditions | None:
+        """Return the runs' conditions with the twin's constants at deviations."""
+        return self.world.elsewhere(self.rows, self.Z, self.days, self.library, deviations)
+
     def terms(self, *, own: bool) -> tuple[Term, ...]:
         """Return the library, or what it offers but for the channel that acts."""
         return tuple(one for one in self.library if own or one.channel != CHANNELS[0])
@@ -340,14 +369,14 @@ def make(name: str, seed: int, folder: Path, *, effects: tuple[float, float], ex
     declared = case.bound.twin.calibratable
     deviations = torch.randn(len(declared), generator=generator, dtype=torch.float64).tolist()
     off = {} if exact else {one.name: one.moved(by) for one, by in zip(declared, deviations, strict=True)}
-    world = World(case, found, off, strength(case, found, effects[0], generator), effects[1])
+    world = World(case, found, off, *planted(case, found, effects[0], generator), effects[1])
     what = torch.cat([torch.arange(DISTINCT), torch.randperm(DISTINCT, generator=generator)[:REPEATED]])
     what = what[torch.randperm(RUNS, generator=generator)]
     distinct, base = world.feasible(generator, DISTINCT)
     Z, days = environment(generator, autocorrelation=AUTOCORRELATION).numpy(), np.arange(RUNS) / RUNS_PER_DAY
     rows = distinct[what.numpy()]
     truth = world.truth(rows, base[what.numpy()], Z)
-    y = truth + case.sd(truth) * torch.randn(RUNS, generator=generator, dtype=torch.float64).numpy()
+    y = truth + world.sd(truth) * torch.randn(RUNS, generator=generator, dtype=torch.float64).numpy()
     around = [*zip(CHANNELS, case.quantities, (one.of(z) for one, z in zip(case.quantities, Z.T, strict=True)), strict=True)]
     recorded = [Recorded(channel, one.unit, one.reference, float(values.std())) for channel, one, values in around]
     recorded.append(Recorded(ELAPSED, DAY, 0.0, float(days.std())))
@@ -357,21 +386,27 @@ def make(name: str, seed: int, folder: Path, *, effects: tuple[float, float], ex
     return Made(world, pairs, rows, Z, days, library)
 
 
-def strength(case: Case, found: Pool, effect: float, generator: torch.Generator) -> float:
-    """Return the strength with which what acts moves the target by so many noise standard deviations per standard deviation."""
+def planted(case: Case, found: Pool, effect: float, generator: torch.Generator) -> tuple[float, float]:
+    """Return the strength of what acts, and the noise over the plant's own, so that it moves the target by so many of the noise.
+
+    That is the root mean square over configurations of the standard deviation over days, in deviations of the noise: what a hidden
+    term does every day alike is none of it. Sought is the strength at the plant's noise; where the term saturates, the noise at
+    the plant's strength.
+    """
     rows = torch.randperm(len(found.X), generator=generator)[:TRIED].numpy()
-    z = torch.randn(len(rows), generator=generator, dtype=torch.float64).numpy()
+    days = torch.randn(DAYS_TRIED, generator=generator, dtype=torch.float64).numpy()
     if effect == 0.0:
-        return 0.0
+        return 0.0, 1.0
     situations, base = [found.table.situations[row] for row in rows], found.table.mean[rows]
-    low, high = 0.0, STRONGEST * case.own
+
+    def moved(size: float) -> float:
+        acted = np.stack([case.acted(situations, base, np.full(len(rows), z), size) for z in days])
+        return float(np.sqrt(np.square(acted.std(axis=0) / case.sd(base)).mean()))
+
+    if case.saturates:
+        return case.own, moved(case.own) / effect
+    low, high = 0.0, MOST * case.own
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        moved = (case.acted(situations, base, z, middle) - base) / case.sd(base)
-        low, high = (middle, high) if float(moved.std()) < effect else (low, middle)
-    return (low + high) / 2
-
-
-def extras() -> dict[str, Any]:
-    """Return what else a summary tells."""
-    return {"pool": POOL, "runs": RUNS}
+        low, high = (middle, high) if moved(middle) < effect else (low, middle)
+    return (low + high) / 2, 1.0
