@@ -49,10 +49,9 @@ DRAWN: Final = 1.5
 RUNS_PER_DAY: Final = 6
 MOST: Final = 4.0
 """Times the plant's own strength, where the search for a strength ends: up to there more moves more."""
-HALVINGS: Final = 20
-TRIED: Final = 100
+HALVINGS: Final = 16
 DAYS_TRIED: Final = 20
-"""Configurations and days over which a strength is measured."""
+"""Days over which a strength is measured."""
 
 Array = NDArray[np.float64]
 
@@ -369,10 +368,12 @@ def make(name: str, seed: int, folder: Path, *, effects: tuple[float, float], ex
     declared = case.bound.twin.calibratable
     deviations = torch.randn(len(declared), generator=generator, dtype=torch.float64).tolist()
     off = {} if exact else {one.name: one.moved(by) for one, by in zip(declared, deviations, strict=True)}
-    world = World(case, found, off, *planted(case, found, effects[0], generator), effects[1])
+    world = World(case, found, off, 0.0, 1.0, effects[1])
     what = torch.cat([torch.arange(DISTINCT), torch.randperm(DISTINCT, generator=generator)[:REPEATED]])
     what = what[torch.randperm(RUNS, generator=generator)]
     distinct, base = world.feasible(generator, DISTINCT)
+    size, loudness = planted(case, world.real(distinct), base, effects[0], generator)
+    world = replace(world, strength=size, loudness=loudness)
     Z, days = environment(generator, autocorrelation=AUTOCORRELATION).numpy(), np.arange(RUNS) / RUNS_PER_DAY
     rows = distinct[what.numpy()]
     truth = world.truth(rows, base[what.numpy()], Z)
@@ -386,22 +387,20 @@ def make(name: str, seed: int, folder: Path, *, effects: tuple[float, float], ex
     return Made(world, pairs, rows, Z, days, library)
 
 
-def planted(case: Case, found: Pool, effect: float, generator: torch.Generator) -> tuple[float, float]:
+def planted(case: Case, situations: Sequence[Situation], base: Array, effect: float, generator: torch.Generator) -> tuple[float, float]:
     """Return the strength of what acts, and the noise over the plant's own, so that it moves the target by so many of the noise.
 
-    That is the root mean square over configurations of the standard deviation over days, in deviations of the noise: what a hidden
-    term does every day alike is none of it. Sought is the strength at the plant's noise; where the term saturates, the noise at
-    the plant's strength.
+    That is the root mean square over the runs' configurations of the standard deviation over days, in deviations of the noise: what
+    a hidden term does every day alike is none of it. Sought is the strength at the plant's noise; where the term saturates, the
+    noise at the plant's strength.
     """
-    rows = torch.randperm(len(found.X), generator=generator)[:TRIED].numpy()
-    days = torch.randn(DAYS_TRIED, generator=generator, dtype=torch.float64).numpy()
+    days = torch.randn(DAYS_TRIED, generator=generator, dtype=torch.float64)
     if effect == 0.0:
         return 0.0, 1.0
-    situations, base = [found.table.situations[row] for row in rows], found.table.mean[rows]
 
     def moved(size: float) -> float:
-        acted = np.stack([case.acted(situations, base, np.full(len(rows), z), size) for z in days])
-        return float(np.sqrt(np.square(acted.std(axis=0) / case.sd(base)).mean()))
+        acted = np.stack([case.acted(situations, base, np.full(len(base), z), size) for z in days.tolist()])
+        return float(np.sqrt(np.square(acted.std(axis=0) / case.sd(base)).mean()) / float(days.std()))
 
     if case.saturates:
         return case.own, moved(case.own) / effect

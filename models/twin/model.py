@@ -87,7 +87,7 @@ class Problem:
 
     def floor(self, conditions: Conditions) -> Float[Tensor, " n"]:
         """Return the variance of the readout's floor in each row, over that where the prediction is `reference`."""
-        return (self.reference / self.weights(conditions)).square()
+        return (self.reference / self.weights(conditions).clamp_min(LEAST_SHARE * self.reference)).square()
 
     @property
     def coefficients(self) -> tuple[Coefficient, ...]:
@@ -198,7 +198,7 @@ def _noises(problem: Problem) -> dict[str, Float[Tensor, "n n"]]:
     if pairs.read_twice:
         found[RUN] = _equal(pairs.sample_codes)
     found[READOUT if pairs.read_twice else NOISE] = torch.eye(len(pairs.observed), dtype=torch.float64)
-    if problem.scale == "proportional":
+    if problem.scale != "additive":
         found[FLOOR] = torch.diag(problem.floor(pairs.conditions))
     return found
 
