@@ -6,7 +6,7 @@ from typing import Final
 
 import torch
 
-from models.twin.factors import Factors, Named, find
+from models.twin.factors import TOLD_APART, Factors, Named, find
 from models.twin.groups import Group, groups
 from models.twin.model import Model, Problem, Scale, model
 from models.twin.pairs import Conditions, Pairs
@@ -51,7 +51,7 @@ class Analysis:
 
     scale: Scale
     scale_gain: float
-    """Log evidence of the scale chosen over that of the next best."""
+    """Log evidence of the scale chosen over that of differences; zero where these are compared."""
     findings: tuple[Finding, ...]
     """Named factors first, then the others by p-value."""
     ranking: tuple[Ranked, ...]
@@ -111,14 +111,17 @@ def _probable(pairs: Pairs) -> Model:
 
 
 def on_scale(pairs: Pairs) -> tuple[Problem, float]:
-    """Choose between differences, shares of the prediction, and differences of logarithms, by the evidence of the model of all groups."""
+    """Choose between differences, shares of the prediction, and differences of logarithms, by the evidence of the model of all groups.
+
+    Differences are kept where nothing else is worth `TOLD_APART` more.
+    """
     positive = bool((pairs.observed > 0).all() and (pairs.conditions.mean > 0).all())
-    scales: tuple[Scale, ...] = ("additive", "proportional", "multiplicative") if positive else ("additive", "proportional")
-    everything = groups(pairs)
-    problems = [Problem.of(pairs, scale) for scale in scales]
-    evidence = [model(one, everything).log_evidence for one in problems]
-    best, second = sorted(range(len(problems)), key=lambda number: -evidence[number])[:2]
-    return problems[best], evidence[best] - evidence[second]
+    scales: tuple[Scale, ...] = ("proportional", "multiplicative") if positive else ("proportional",)
+    everything, plain = groups(pairs), Problem.of(pairs, "additive")
+    others = [model(Problem.of(pairs, scale), everything) for scale in scales]
+    best = max(others, key=lambda one: one.log_evidence)
+    gain = best.log_evidence - model(plain, everything).log_evidence
+    return (best.problem, gain) if gain >= TOLD_APART else (plain, 0.0)
 
 
 def _findings(problem: Problem, found: Factors, shares: Split) -> tuple[Finding, ...]:

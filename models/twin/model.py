@@ -49,7 +49,7 @@ class Problem:
     scale: Scale
     residual: Float[Tensor, " n"]
     size: float
-    """Root mean square of the residual about its mean; of that in the target's unit over `reference`, where shares are compared."""
+    """Root mean square of measured less predicted values about their mean; over `reference`, where shares are compared."""
     coding: Coding
     coded: Coded
     reference: float
@@ -61,7 +61,8 @@ class Problem:
         reference, coding = float(pairs.conditions.mean.square().mean().sqrt()), Coding.of(pairs.conditions)
         weights = _weights(scale, pairs.conditions, reference)
         residual = _left(scale, pairs.observed, pairs.conditions, weights)
-        off = residual if scale != "proportional" else (residual * weights) / reference
+        off = difference(scale, pairs.observed, pairs.conditions.mean, weights)
+        off = off * weights / reference if scale == "proportional" else off
         return Problem(pairs, scale, residual, float(off.std(correction=0)), coding, coding(pairs.conditions), reference)
 
     @property
