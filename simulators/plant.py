@@ -183,9 +183,9 @@ class Plant:
         traits = replace(SpectrometerTraits(), outliers=environment.outliers) if environment.noise else IDEAL
         spectrometer = Spectrometer(self._run.seed, traits, Dye())
         make = self._run.loaded.chemistry or partial(_cdse, segmented=plant.tube.segmented)
-        chemistry = make(seed) if self._run.twin is None else self._run.twin.made()
-        room = self._run.loaded.room
-        return Analyser(tube, chemistry, spectrometer, self._record, *(() if room is None else (room.around,)))
+        around = self._run.loaded.room.around
+        chemistry = make(seed) if self._run.twin is None else self._run.twin.made(around(0.0))
+        return Analyser(tube, chemistry, spectrometer, self._record, around)
 
     def _build_line(self, name: str, link: SerialLinkSection) -> SerialServer:
         there = [one for one in self._devices.values() if one.link == name]
