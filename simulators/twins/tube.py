@@ -57,8 +57,8 @@ class RunningTwin(BaseModel):
 
     @property
     def digest(self) -> str:
-        """Get the sha256 of all that it says."""
-        return sha256(self.model_dump_json().encode()).hexdigest()
+        """Get the sha256 of all that it says, in whatever order it was kept."""
+        return sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
 
     def made(self, said: Collection[str]) -> "TwinInTube":
         """Make what flows through the tube.

@@ -166,6 +166,15 @@ def test_a_campaign_that_has_begun_goes_on_by_what_it_began_with(folder: Path) -
         twin_of_session(bench, "dry", began, second)
 
 
+def test_what_the_ledger_kept_is_the_same_twin_in_whatever_order(folder: Path) -> None:
+    taught(folder, 3, (HUMID,))
+    found = running(folder)
+    kept = RunningTwin.model_validate_json(json.dumps(found.model_dump(mode="json"), sort_keys=True))
+    assert list(kept.constants) != list(found.constants)
+    assert kept.digest == found.digest
+    assert kept.model_copy(update={"label": "cdse/2"}).digest != found.digest
+
+
 def test_a_campaign_that_began_with_the_plant_file_alone_goes_on_so(folder: Path) -> None:
     bench = load_bench(folder / "bench.toml")
     began = CampaignRecord(name="c", snapshot=twin_of_session(bench, "dry", None, None).snapshot)
