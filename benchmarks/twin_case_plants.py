@@ -18,10 +18,10 @@ import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -142,7 +142,7 @@ class Case:
 
 
 def _quenched(plant: ModuleType, constants: Mapping[str, float], controls: Mapping[str, float], humidity: float, value: float) -> float:
-    plant.REALITY = replace(plant.REALITY, passivation=constants["passivation"])
+    vars(plant)["REALITY"] = replace(plant.REALITY, passivation=constants["passivation"])
     return value * float(plant.left_bright(humidity, WARMTH.reference, controls["ligand"]))
 
 
@@ -155,15 +155,15 @@ def _eaten(plant: ModuleType, _: Mapping[str, float], controls: Mapping[str, flo
 
 
 def _quenching(plant: ModuleType, strength: float) -> None:
-    plant.QUENCHING = strength
+    vars(plant)["QUENCHING"] = strength
 
 
 def _hindrance(plant: ModuleType, strength: float) -> None:
-    plant.HINDRANCE = strength
+    vars(plant)["HINDRANCE"] = strength
 
 
 def _retreat(plant: ModuleType, strength: float) -> None:
-    plant.RETREAT = (strength, *plant.RETREAT[1:])
+    vars(plant)["RETREAT"] = (strength, *plant.RETREAT[1:])
 
 
 CASES: Final[Mapping[str, Case]] = {
@@ -192,16 +192,8 @@ class Table:
 
 
 def asked(case: Case, situations: Sequence[Situation]) -> Table:
-    """Ask the twin for predictions and central differences, as `flows.plans.twins.table` does; of one side where the other gives nothing."""
-    declared = case.bound.twin.calibratable
-    moves: list[tuple[float, Callable[[Situation, float], Situation]]] = []
-    for constant in declared:
-        moves.append((STEP * constant.sd, lambda one, by, constant=constant: _with_constant(one, constant.name, constant.prior, by)))  # type: ignore[misc]
-    for name, unit in case.bound.twin.controls.items():
-        shifts = is_temperature(unit)
-        moves.append(
-            (STEP * (DEGREES if shifts else SD), lambda one, by, name=name, shifts=shifts: _with_control(one, name, by, shifts=shifts))
-        )  # type: ignore[misc]
+    """Ask the twin for predictions and central differences, as the product does; of one side where the other gives nothing."""
+    moves = _moves(case)
     everything = [*situations, *(move(one, sign * by) for by, move in moves for sign in (-1, 1) for one in situations)]
     values = case.values(everything).reshape(1 + 2 * len(moves), len(situations))
     mean, columns = values[0], []
@@ -210,16 +202,25 @@ def asked(case: Case, situations: Sequence[Situation]) -> Table:
         width = by * (np.isfinite(left).astype(float) + np.isfinite(right))
         rise = np.where(np.isfinite(right), right, mean) - np.where(np.isfinite(left), left, mean)
         columns.append(np.where(width > 0.0, rise / np.where(width > 0.0, width, 1.0), 0.0))
-    slopes = np.stack(columns, axis=1)
-    return Table(tuple(situations), mean, slopes[:, : len(declared)], slopes[:, len(declared) :])
+    slopes, count = np.stack(columns, axis=1), len(case.bound.twin.calibratable)
+    return Table(tuple(situations), mean, slopes[:, :count], slopes[:, count:])
 
 
-def _with_constant(one: Situation, name: str, prior: str, by: float) -> Situation:
+def _moves(case: Case) -> list[tuple[float, Callable[[Situation, float], Situation]]]:
+    """Return by how much each constant and each control is moved, and how."""
+    twin = case.bound.twin
+    constants = [(STEP * one.sd, partial(_with_constant, name=one.name, prior=one.prior)) for one in twin.calibratable]
+    warm = [(name, is_temperature(unit)) for name, unit in twin.controls.items()]
+    controls = [(STEP * (DEGREES if shifts else SD), partial(_with_control, name=name, shifts=shifts)) for name, shifts in warm]
+    return [*constants, *controls]
+
+
+def _with_constant(one: Situation, by: float, *, name: str, prior: str) -> Situation:
     value = one.constants[name]
     return Situation(one.controls, {**one.constants, name: value * math.exp(by) if prior == "lognormal" else value + by}, one.environment)
 
 
-def _with_control(one: Situation, name: str, by: float, *, shifts: bool) -> Situation:
+def _with_control(one: Situation, by: float, *, name: str, shifts: bool) -> Situation:
     value = one.controls[name]
     return Situation({**one.controls, name: value + by if shifts else value * math.exp(by)}, one.constants, one.environment)
 
@@ -334,10 +335,10 @@ class World:
 
 def _column(term: Term, table: Table, around: Mapping[str, Array], case: Case) -> Array:
     """Return the derivative by a term's strength, at none."""
-    driven = [term.driven({term.channel: value}) for value in around[term.channel]] if term.channel else [1.0] * len(table.mean)
-    if term.on == case.output:
-        return -table.mean * np.array(driven)
-    return table.controls[:, list(case.bound.twin.controls).index(term.on)] * np.array(driven)
+    driven = np.array([term.driven({term.channel: value}) for value in around[term.channel]] if term.channel else [1.0] * len(table.mean))
+    acts: Array = -table.mean if term.on == case.output else table.controls[:, list(case.bound.twin.controls).index(term.on)]
+    found: Array = acts * driven
+    return found
 
 
 @dataclass(frozen=True)

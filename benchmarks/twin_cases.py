@@ -19,8 +19,8 @@ from typing import Any, Final
 
 import torch
 
-from benchmarks.twin_case_plants import CASES, RUNS, RUNS_PER_DAY, Made, make
-from benchmarks.twin_plants import environment
+from benchmarks.twin_case_plants import CASES, RUNS_PER_DAY, Made, make
+from benchmarks.twin_plants import RUNS, environment
 from benchmarks.twins import NULLS, SEEDS, found_right, named_wrongly, planted
 from models.threads import use_threads
 from models.twin.analysis import on_scale, settled
