@@ -6,6 +6,7 @@ from typing import Final
 
 import torch
 
+from models.base import spread_of
 from models.twin.factors import Factors, Named, find
 from models.twin.groups import Group, groups
 from models.twin.model import Model, Problem, Scale, model
@@ -38,7 +39,7 @@ class Finding:
     gain: float
     """Log evidence that it adds; zero where it is not named."""
     settle: str
-    """What data would settle it; nothing where it is settled."""
+    """What data would settle it; nothing where it is settled. What had one value in each batch never is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,15 @@ def analyse(pairs: Pairs, *, seed: int = 0) -> Analysis:
     return Analysis(problem.scale, gain, _findings(problem, found, shares), ranking(problem), estimates(final), shares, found.model, final)
 
 
+def supposed(problem: Problem) -> Model:
+    """Return the model of all groups, shown to act or not, with the terms that strong evidence is for: what new runs are predicted by.
+
+    That nothing is named falsely costs power: what is not shown is not shown to be absent. The variances' priors keep small what the
+    pairs say little of.
+    """
+    return model(problem, groups(problem.pairs), taken_up(problem).coefficients)
+
+
 def on_scale(pairs: Pairs) -> tuple[Problem, float]:
     """Choose between differences and those of logarithms, by the evidence of the model of all groups."""
     additive = Problem.of(pairs, "additive")
@@ -96,11 +106,11 @@ def _finding(problem: Problem, found: Factors, group: Group, named: Named | None
     p_value = found.p_values[group.name]
     if named is None:
         joined = [one for one in found.named if group.name in one.together]
-        settle = _settle(problem, joined[0].together) if joined else ""
+        settle = _settle(problem, joined[0].together) if joined else _within(problem, group)
         together = joined[0].together if joined else ()
         return Finding(group.name, p_value, bool(joined), together, None, "", 0.0, settle)
     share = next(one for one in shares.divergence if one.name == group.name)
-    settle = _settle(problem, named.together) if len(named.together) > 1 else ""
+    settle = _settle(problem, named.together) if len(named.together) > 1 else _within(problem, group)
     return Finding(group.name, p_value, True, named.together, share, _direction(found.model, group), named.gain, settle)
 
 
@@ -113,6 +123,16 @@ def _settle(problem: Problem, together: Sequence[str]) -> str:
         both = problem.coded.channels[:, [names.index(first), names.index(others[0])]]
         said += f" (over these runs {first} and {others[0]} correlate by {float(torch.corrcoef(both.mT)[0, 1]):.2f})"
     return said
+
+
+def _within(problem: Problem, group: Group) -> str:
+    """Say that a channel stayed as it was within each batch, and would have to be varied there."""
+    if group.channel is None or not problem.pairs.batched:
+        return ""
+    values, batches = problem.coded.channels[:, group.channel], problem.pairs.batch_codes
+    if any(spread_of(values[batches == number]) for number in range(int(batches.max()) + 1)):
+        return ""
+    return f"vary {group.name} within a batch: it had one value in each, so that whatever else a batch had is not told from it"
 
 
 def _direction(fitted: Model, group: Group) -> str:

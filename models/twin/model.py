@@ -1,10 +1,10 @@
 """The discrepancy between a twin and the laboratory as one Gaussian model [Kennedy2001].
 
-    y = m(x) + level + S b + T c + sum_g f_g + run + readout        (or the same of logarithms)
+    y = m(x) + level + S b + T c + sum_g f_g + batch + run + readout        (or the same of logarithms)
 
 with m the twin's prediction, S its sensitivities to calibratable constants (b ~ N(0, sd^2)), T candidate terms, f_g processes
 over groups of inputs (`models.twin.groups`). Level, b and c are integrated out in closed form. Of runs that were repeated what
-repeats share beyond all this is a component of its own, `unexplained`.
+repeats share beyond all this is a component of its own, `unexplained`, and so is what runs of one batch share, `batch`.
 
 [Kennedy2001]: M. C. Kennedy, A. O'Hagan, J. R. Stat. Soc. B 63, 425 (2001), 10.1111/1467-9868.00294.
 """
@@ -24,13 +24,14 @@ from orchestrator.errors import BadInput
 
 Scale = Literal["additive", "multiplicative"]
 UNEXPLAINED: Final = "unexplained"
+BATCH: Final = "batch"
 RUN: Final = "run to run"
 READOUT: Final = "readout"
 NOISE: Final = "noise"
 """Readout and run to run together, where no sample was read twice."""
 LEVEL_SD: Final = 10.0
 """Of the level, in root mean squares of the residual: as good as unknown, and proper."""
-MEDIANS: Final = {"group": 0.1, UNEXPLAINED: 0.03, RUN: 0.2, READOUT: 0.2, NOISE: 0.4}
+MEDIANS: Final = {"group": 0.1, UNEXPLAINED: 0.03, BATCH: 0.1, RUN: 0.2, READOUT: 0.2, NOISE: 0.4}
 """Prior medians of variances, in mean squares of the residual, our own choice."""
 
 
@@ -122,6 +123,11 @@ def difference(scale: Scale, observed: Float[Tensor, " n"], mean: Float[Tensor, 
     return observed.log() - mean.log()
 
 
+def on(scale: Scale, mean: Float[Tensor, " n"], delta: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+    """Return the target where measured less predicted values, or those of logarithms, are `delta`."""
+    return mean + delta if scale == "additive" else mean * delta.exp()
+
+
 def _positive(what: str, values: Float[Tensor, " n"]) -> None:
     if not bool((values > 0).all()):
         row = int((values <= 0).nonzero()[0])
@@ -143,6 +149,8 @@ def model(problem: Problem, groups: Sequence[Group] = (), coefficients: Sequence
 def _noises(pairs: Pairs) -> dict[str, Float[Tensor, "n n"]]:
     """Return the covariances of what no group explains, as far as repeats tell them apart."""
     found = {}
+    if pairs.batched:
+        found[BATCH] = _equal(pairs.batch_codes)
     if pairs.repeated:
         found[UNEXPLAINED] = _equal(pairs.repeat_codes)
     if pairs.read_twice:
