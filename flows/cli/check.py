@@ -1,5 +1,6 @@
 """`athanor check`: everything that can be said before a device moves."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,15 @@ def _print(plan: Plan, document: dict[str, Any]) -> None:
     for name in document["hazards"]:
         console.print(f"  hazard: {name} may come up; then persons must sign, whatever the review rules say")
     for one in document.get("environment", ()):
+        if one.get("lot") is not None:
+            console.print(f"  recorded {one['name']}: the lot of {one['channel']}, now {one['lot']}")
+            continue
+        if one.get("since") is not None:
+            day = datetime.fromtimestamp(one["since"], UTC).date()
+            console.print(
+                f"  recorded {one['name']}: days since {one['channel']} ({day}), goals hold at {one['reference']:g} {one['unit']}"
+            )
+            continue
         when = "as a step brings it" if one["brought"] else f"every {one['every']:g} s of lab time"
         told = f"  recorded {one['name']}: {one['channel']} {when}, goals hold at {one['reference']:g} {one['unit']}"
         console.print(told.rstrip())

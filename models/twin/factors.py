@@ -139,7 +139,7 @@ def _tested(current: Model, left: Sequence[Group], seed: int) -> _Test:
     problem, factor = current.problem, current.fitted.factor()
     whitened = torch.linalg.solve_triangular(factor, problem.residual.unsqueeze(1), upper=False)
     whitening = torch.linalg.solve_triangular(factor, torch.eye(len(factor), dtype=factor.dtype), upper=False)
-    orders = _orders(problem.pairs.sample_codes, seed)
+    orders = orders_of(problem.pairs.sample_codes, seed)
     columns = [basis(one.kernel(problem.coded, problem.coded), share=LEFT_OUT, most=MOST_COLUMNS) for one in left]
     gains = torch.stack([_gains(whitening, whitened, one, orders, current.noise) for one in columns], dim=1)
     spread = gains.std(dim=0, correction=0)
@@ -164,7 +164,7 @@ def _gains(
     return found
 
 
-def _orders(samples: Tensor, seed: int) -> Tensor:
+def orders_of(samples: Tensor, seed: int) -> Tensor:
     """Return orders of the rows, the first the one that they came in; runs move in blocks of time, a sample's readings together."""
     generator = torch.Generator().manual_seed(seed)
     runs, first = int(samples.max()) + 1, _first_rows(samples)

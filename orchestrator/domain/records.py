@@ -305,6 +305,9 @@ class Measurement(Frozen):
 
 BEGINS: Final = {"converts": True, "searches_together": True}
 """What the snapshot of a campaign that begins now says beside its files; those that began before lack it, and go on as they did."""
+DRY_TWIN: Final = "dry_twin"
+"""Under this the snapshot of a dry campaign has the twin that its simulated tube runs, where it runs one in the place of its plant file's
+constants."""
 
 
 class CampaignRecord(Frozen):

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from flows.plans.twins.bound import BoundTwin
 from flows.plans.twins.table import TwinTable, predicted, twin_table
+from flows.studies.twins.ended import Ended, ended, said_of
+from flows.studies.twins.surroundings import Units, around, as_time, for_twin, lots_of, recorded, recorded_as, surroundings
 from models.inputs.encoding import Encoding
 from models.twin.pairs import Channel, Coefficient, Columns, Conditions, Pairs
 from orchestrator.domain.parameters import CategoricalParameter
@@ -20,16 +22,11 @@ from orchestrator.domain.records import ExperimentRun
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
 from orchestrator.history import History
-from orchestrator.units import convert, same_dimension
 from simulators.twins.declaration import Situation
 from simulators.twins.terms import DAY, ELAPSED, Recorded, Term, candidates, with_terms
 
-MOST_WITHOUT: Final = 0.2
-"""Part of the runs that may lack a channel before the channel is left out instead of them: our own choice."""
 FARTHEST: Final = 10.0
 """Scales that a quantity lies from its reference at most, our own choice: terms of one that hardly varies, far away, were giants."""
-Units = Mapping[str, tuple[str, float]]
-"""Unit and reference of each recorded quantity."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +42,8 @@ class Row:
     """What was set: runs that were asked for the same have the same."""
     environment: Mapping[str, float]
     """Mean over the run of each recorded quantity, in its unit; `ELAPSED` in days since the first run."""
+    lots: Mapping[str, str]
+    """What it took from, by the name under which it is recorded."""
     values: Mapping[str, tuple[float, ...]]
     """Accepted values by quantity, replicates in their order."""
 
@@ -69,6 +68,23 @@ class Compared:
     plain: BoundTwin
     """The twin without the library."""
     units: Units
+    ended: tuple[Ended, ...]
+    """All runs that were carried out or failed, in the order of time, with what the twin says of each."""
+
+    @cached_property
+    def lots(self) -> tuple[str, ...]:
+        """Under which names the lots that varied are recorded; `lot` is all of them together."""
+        names = sorted(self.rows[0].lots)
+        return tuple(name for name in names if len({row.lots[name] for row in self.rows}) > 1)
+
+    def lot_of(self, row: int) -> str:
+        """Return from which lots a run took, of those that varied."""
+        return " / ".join(self.rows[row].lots[one] for one in self.lots)
+
+    @cached_property
+    def varied(self) -> tuple[str, ...]:
+        """What was recorded and varied, for people."""
+        return (*(one.name for one in self.channels), *(f"lot of {one}" for one in self.lots))
 
     @cached_property
     def controls(self) -> tuple[tuple[str, ...], torch.Tensor]:
@@ -93,14 +109,15 @@ class Compared:
         )
         at = [self.table.constants.index(one) for one in (*constants, *offered)]
         found = torch.from_numpy(slopes[:, at])
-        around = [[self.rows[row].environment[one.name] for one in self.channels] for row in which]
+        beside = [[self.rows[row].environment[one.name] for one in self.channels] for row in which]
         return Conditions(
             columns,
             X[list(which)],
-            torch.tensor(around, dtype=torch.float64).reshape(len(which), len(self.channels)),
+            torch.tensor(beside, dtype=torch.float64).reshape(len(which), len(self.channels)),
             torch.from_numpy(self.table.mean[which, place]),
             found[:, : len(constants)],
             found[:, len(constants) :],
+            tuple(self.lot_of(row) for row in which) if self.lots else (),
         )
 
     def without_time(self) -> "Compared":
@@ -133,13 +150,13 @@ class Compared:
 
     def says(self, bound: BoundTwin) -> NDArray[np.float64]:
         """Return what another twin says of all rows, n x m."""
-        around = [_surroundings(bound, row.environment, self.units) for row in self.rows]
-        return predicted(bound, [row.configuration for row in self.rows], around)
+        beside = [surroundings(bound, row.environment, self.units) for row in self.rows]
+        return predicted(bound, [row.configuration for row in self.rows], beside)
 
     def surroundings(self, bound: BoundTwin, count: int) -> list[dict[str, float]]:
         """Return the surroundings of so many runs, spread over the campaign, by another twin's names and in its units."""
         places = np.unique(np.linspace(0, len(self.rows) - 1, count).round().astype(int))
-        return [_surroundings(bound, self.rows[place].environment, self.units) for place in places]
+        return [surroundings(bound, self.rows[place].environment, self.units) for place in places]
 
     def values(self, measured: Sequence[str]) -> NDArray[np.float64]:
         """Return the mean of the accepted values, n x m; NaN where there is none."""
@@ -166,32 +183,36 @@ def compared(history: History, bound: BoundTwin, *, folder: Path | None = None) 
     left_out = (
         [f"{len(history.imported)} imported runs: nobody knows in what surroundings they were carried out"] if history.imported else []
     )
-    units, names, lacking = _recorded(runs)
+    units, names, lacking = recorded(runs)
     left_out += [f"{name}: {count} of {len(runs)} runs have none" for name, count in lacking.items()]
-    whole = [one for one in runs if one.started_lab is not None and names <= _known(one, units).keys()]
-    if len(whole) < len(runs):
-        left_out.append(f"{len(runs) - len(whole)} runs without {' or '.join(sorted(names)) or 'a time'}")
-    if not whole:
+    began = [one.started_lab for one in runs if around(one, units, names, 0.0) is not None and one.started_lab is not None]
+    if len(began) < len(runs):
+        left_out.append(f"{len(runs) - len(began)} runs without {' or '.join(sorted(names)) or 'a time'}")
+    if not began:
         raise BadInput(
             f"campaign {history.campaign.name}: no run measured what twin {bound.twin.label} predicts ({', '.join(bound.outputs)})"
         )
-    begin = min(one.started_lab or 0.0 for one in whole)
-    around_of = {one.run_key: {name: mean for name, mean in _known(one, units).items() if name in names} for one in whole}
-    rows = tuple(_row(history, one, around_of[one.run_key], values[one.run_key], begin) for one in whole)
+    timed = as_time([one for one in runs if around(one, units, names, 0.0) is not None], units, sorted(names))
+    left_out += [f"{name}: it went with the time from run to run, and is told by {ELAPSED}" for name in timed]
+    names -= set(timed)
+    placed = ((one, around(one, units, names, min(began))) for one in runs)
+    rows = tuple(_row(history, one, where, values[one.run_key], names) for one, where in placed if where is not None)
     channels = _varied(rows, units)
     span = max(row.environment[ELAPSED] for row in rows)
-    library = candidates(bound.twin, tuple(bound.outputs.values()), [_for_twin(bound, one) for one in channels], span=span)
+    library = candidates(bound.twin, tuple(bound.outputs.values()), [for_twin(bound, one) for one in channels], span=span)
     extended = replace(bound, twin=with_terms(bound.twin, library))
-    around = [_surroundings(extended, row.environment, units) for row in rows]
-    table = twin_table(extended, [row.configuration for row in rows], around, folder=folder)
-    situations = tuple(extended.situation(row.configuration, one) for row, one in zip(rows, around, strict=True))
+    beside = [surroundings(extended, row.environment, units) for row in rows]
+    table = twin_table(extended, [row.configuration for row in rows], beside, folder=folder)
+    situations = tuple(extended.situation(row.configuration, one) for row, one in zip(rows, beside, strict=True))
     left_out += [
         f"{count} runs in which the twin predicts nothing: {reason}"
         for reason, count in sorted(Counter(filter(None, table.reasons)).items())
     ]
-    found = Compared(history.campaign.name, extended, library, rows, channels, table, situations, tuple(left_out), bound, units)
+    said = {row.run.run_key: said_of(bound, *one) for row, one in zip(rows, zip(table.reasons, table.mean, strict=True), strict=True)}
+    ends = ended(history, bound, partial(around, units=units, names=names, begin=min(began)), units, said)
+    found = Compared(history.campaign.name, extended, library, rows, channels, table, situations, tuple(left_out), bound, units, ends)
     never = (f"{one}: no run measured it where the twin predicts it" for one in table.measured if not found.told(one))
-    lacking_to = [one for one in bound.twin.environment if _recorded_as(bound, one.name) not in rows[0].environment]
+    lacking_to = [one for one in bound.twin.environment if recorded_as(bound, one.name) not in rows[0].environment]
     assumed = (f"{one.name}: the twin knows it and nothing tells it; taken as {one.reference:g} {one.unit}".rstrip() for one in lacking_to)
     return replace(found, left_out=(*left_out, *never, *assumed))
 
@@ -205,26 +226,13 @@ def _values(history: History, bound: BoundTwin) -> dict[str, dict[str, tuple[flo
     return found
 
 
-def _known(run: ExperimentRun, units: Units) -> dict[str, float]:
-    """Return the mean of each quantity that was read, in the newest unit: an amended bench file may have changed it."""
-    read = ((one, units[one.name][0]) for one in run.environment)
-    return {one.name: convert(one.mean, one.unit, unit) for one, unit in read if one.mean is not None and same_dimension(one.unit, unit)}
-
-
-def _recorded(runs: Sequence[ExperimentRun]) -> tuple[Units, set[str], dict[str, int]]:
-    """Return the newest unit and reference of each quantity, those that nearly all runs have, and how many runs lack each other one."""
-    units = {one.name: (one.unit, one.reference) for run in runs for one in run.environment}
-    lacking = {name: sum(name not in _known(run, units) for run in runs) for name in units}
-    kept = {name for name, count in lacking.items() if count <= MOST_WITHOUT * len(runs)}
-    return units, kept, {name: count for name, count in lacking.items() if name not in kept}
-
-
-def _row(history: History, run: ExperimentRun, known: Mapping[str, float], values: Mapping[str, tuple[float, ...]], begin: float) -> Row:
+def _row(
+    history: History, run: ExperimentRun, environment: Mapping[str, float], values: Mapping[str, tuple[float, ...]], names: set[str]
+) -> Row:
     asked, number = history.proposals[run.approval].configuration, history.number_of(run)
     assert number is not None, "imported runs are left out"
-    assert run.started_lab is not None, "runs without a time are left out"
-    around = {**known, ELAPSED: convert(run.started_lab - begin, "s", DAY)}
-    return Row(run, number, history.configuration_of(run), repr(sorted(asked.items())), around, values)
+    lots = {name: lot for name, lot in lots_of(run).items() if name in names}
+    return Row(run, number, history.configuration_of(run), repr(sorted(asked.items())), environment, lots, values)
 
 
 def _varied(rows: Sequence[Row], units: Units) -> tuple[Recorded, ...]:
@@ -235,32 +243,6 @@ def _varied(rows: Sequence[Row], units: Units) -> tuple[Recorded, ...]:
         if np.ptp(values) > 0.0:
             found.append(Recorded(name, unit, reference, max(float(values.std()), float(np.abs(values - reference).max()) / FARTHEST)))
     return tuple(found)
-
-
-def _for_twin(bound: BoundTwin, one: Recorded) -> Recorded:
-    """Return a channel by the twin's name and in its unit, where it knows it."""
-    for surrounding in bound.twin.environment:
-        if _recorded_as(bound, surrounding.name) == one.name:
-            zero = convert(0.0, one.unit, surrounding.unit)
-            scale = convert(one.scale, one.unit, surrounding.unit) - zero
-            return Recorded(surrounding.name, surrounding.unit, convert(one.reference, one.unit, surrounding.unit), scale)
-    return one
-
-
-def _surroundings(bound: BoundTwin, environment: Mapping[str, float], units: Units) -> dict[str, float]:
-    """Return what was recorded, by the twin's names and in its units."""
-    found = {}
-    for one in bound.twin.environment:
-        name = _recorded_as(bound, one.name)
-        if name in environment:  # what was not recorded stands at its reference
-            found[one.name] = convert(environment[name], units.get(name, (DAY, 0.0))[0], one.unit)
-    return found
-
-
-def _recorded_as(bound: BoundTwin, surrounding: str) -> str:
-    """Return under which name a surrounding of the twin is recorded."""
-    channel = bound.surroundings.get(surrounding)
-    return surrounding if channel is None else channel.name
 
 
 def _names(encoding: Encoding) -> list[str]:

@@ -18,6 +18,8 @@ from flows.review.by_hand import Editor, editor_of, proposal_by_hand
 from flows.studies.twins.compared import Compared, compared
 from flows.studies.twins.drifting import Watched, drift
 from flows.studies.twins.explained import Explained, explained, quantities
+from flows.studies.twins.failing import Failing, failing
+from flows.studies.twins.helping import Help, helping
 from flows.studies.twins.page import Told, page
 from flows.studies.twins.recalibrated import Recalibrated, recalibrated, write
 from flows.studies.twins.verification import (
@@ -67,6 +69,20 @@ def explain(lab: Lab, campaign: str | None, wanted: Sequence[str], *, twin: str 
     return found, tuple(explained(found, one) for one in names)
 
 
+def failures(found: Compared, all_of: Sequence[Explained] = ()) -> tuple[tuple[Failing, Help], ...]:
+    """Say why runs came to nothing, and what would help, reason by reason.
+
+    Args:
+        found: The runs beside the twin.
+        all_of: What is known of quantities: terms that the twin has taken up.
+
+    Raises:
+        BadInput: What the twin gives is not what it declares.
+    """
+    use_threads(1)
+    return tuple((one, helping(found, one, all_of)) for one in failing(found))
+
+
 def watch(
     lab: Lab, campaign: str | None, wanted: Sequence[str], *, learn: int | None, every: float
 ) -> tuple[Compared, tuple[Watched, ...]]:
@@ -91,6 +107,8 @@ class Written:
     runs: int
     left_out: tuple[str, ...]
     """What it has not learned from, and why; a line each."""
+    is_new: bool = True
+    """Whether it was not there before, with the same content from the same runs."""
 
 
 def recalibrate(lab: Lab, campaign: str | None, *, by: str, reason: str) -> Written:
@@ -108,8 +126,9 @@ def recalibrate(lab: Lab, campaign: str | None, *, by: str, reason: str) -> Writ
     made = recalibrated(found, all_of)
     note = f"by {by}{f': {reason}' if reason else ''}"
     learned = Learned(campaign=found.campaign, head=head[1], runs=len(found.rows), note=note)
+    before = {path for _, path in revisions(bench.folder, made.bound.twin.name)}
     name = write(made, bench.folder, base=base, learned=learned)
-    return Written(made, name, bench.folder / name, len(found.rows), found.left_out)
+    return Written(made, name, bench.folder / name, len(found.rows), found.left_out, bench.folder / name not in before)
 
 
 @dataclass(frozen=True)
@@ -204,7 +223,7 @@ def report(lab: Lab, campaign: str | None, out: Path | None) -> Path:
     told = [_told(lab, campaign, one) for one in known]
     watched = [_watched(found, one.gap.measured) for one in all_of]
     path = out or lab.report(f"{found.campaign}-twin")
-    write_atomically(path, page(found, all_of, watched, told, revised, simulated=lab.kind == "dry"))
+    write_atomically(path, page(found, all_of, watched, told, revised, failures(found, all_of), simulated=lab.kind == "dry"))
     return path
 
 

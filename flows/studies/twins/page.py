@@ -11,7 +11,9 @@ from flows.studies.twins import figures
 from flows.studies.twins.compared import Compared
 from flows.studies.twins.drifting import Watched
 from flows.studies.twins.explained import Explained
-from flows.studies.twins.sentences import sentences, with_unit
+from flows.studies.twins.failing import Failing
+from flows.studies.twins.helping import Help
+from flows.studies.twins.sentences import failure_sentences, head, sentences, with_unit
 from flows.templating import render
 
 
@@ -51,6 +53,7 @@ def page(
     watched: Sequence[Watched | None],
     revisions: Sequence[Told],
     revised: tuple[str, Any] | None,
+    failures: Sequence[tuple[Failing, Help]],
     *,
     simulated: bool,
 ) -> str:
@@ -62,6 +65,7 @@ def page(
         watched: The drift charts of each; None where there are too few runs.
         revisions: Of the twin.
         revised: Name of the newest revision, and what it says of all rows, n x m.
+        failures: Reasons for which runs came to nothing, and what would help.
         simulated: Whether this was a dry run.
     """
     gaps = [
@@ -72,7 +76,7 @@ def page(
         "twin.html",
         found=found,
         quantities=quantities,
-        recorded=", ".join(one.name for one in found.channels) or "nothing",
+        recorded=", ".join(found.varied) or "nothing",
         heads=("quantity", "runs", "measured - twin, mean", "root mean square", "spread of what was measured"),
         gaps=gaps,
         parity=figures.parity(found, [one.gap.measured for one in quantities], revised),
@@ -80,6 +84,7 @@ def page(
         pictures=[_Pictures(found, one, own) for one, own in zip(quantities, watched, strict=True)],
         watching=[_watching(one) for one in watched],
         revisions=[(one.name, one.base, one.learned, one.terms, one.verdict) for one in revisions],
+        failures=[(head(found, one), failure_sentences(found, one, help_), figures.failed(found, one)) for one, help_ in failures],
         simulated=simulated,
         plotly=get_plotlyjs(),
     )
