@@ -1,7 +1,7 @@
 """From the tube to the analyser: the vial is filled with what leaves the tube, the chemistry says what that is."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from simulators.chemistry.family import COMPLETED, NO_PARTICLES, Chemistry, Passage, nothing
@@ -43,14 +43,20 @@ class Analyser:
     chemistry: Chemistry
     spectrometer: Spectrometer
     record: Record
+    around: Callable[[float], Mapping[str, float]]
+    """What the room is like at a lab time (s), by channel."""
 
     def fill(self, result: ProgramResult, lab: float) -> Measuring:
         """Catch the plug that leaves the tube at lab time (s); give the measurement, to be computed elsewhere."""
         if result.ran_template != "Characterise":
             return lambda: (COMPLETED, {})
-        recipe = self.tube.sample(lab)
+        recipe = self._sampled(lab)
         self.record(PhysicalEvent(lab, PLACE, "sample", _values(recipe), result.order.task_id))
         return lambda: self._measure(recipe, result, lab)
+
+    def _sampled(self, lab: float) -> Passage | None:
+        recipe = self.tube.sample(lab)
+        return None if recipe is None else replace(recipe, left=lab, surroundings=self.around(lab))
 
     def _measure(self, recipe: Passage | None, result: ProgramResult, lab: float) -> tuple[str, Variables]:
         product = nothing(NO_PARTICLES) if recipe is None else self.chemistry.synthesise(recipe)

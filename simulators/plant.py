@@ -59,6 +59,7 @@ from simulators.stand_ins import with_stand_ins
 from simulators.synthesis_platform import ResultShelf, SynthesisPlatform
 from simulators.syringe_pump import SyringePump
 from simulators.truth import GroundTruth
+from simulators.twins.tube import RunningTwin, read_running_twin
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +81,8 @@ class PlantRun:
     rate: float
     access: Mapping[str, PlatformAccess] = field(default_factory=dict)
     """What each secured link asks of its clients."""
+    twin: RunningTwin | None = None
+    """The twin that its tube runs in the place of the plant file's constants."""
 
     @property
     def plant(self) -> PlantFile:
@@ -176,11 +179,12 @@ class Plant:
         feeding = (*plant.pumps, *(name for name, section in plant.plugins.items() if section.stock))
         feeds = tuple(map(self._feed, feeding))
         tube = Tube(plant.tube.volume_ml, feeds, oven.trace, environment.oven_offset_degc, plant.tube.fouling_per_day)
-        seed = plant.chemistry.constants_seed
         traits = replace(SpectrometerTraits(), outliers=environment.outliers) if environment.noise else IDEAL
         spectrometer = Spectrometer(self._run.seed, traits, Dye())
         make = self._run.loaded.chemistry or partial(_cdse, segmented=plant.tube.segmented)
-        return Analyser(tube, make(seed), spectrometer, self._record)
+        around = self._run.loaded.room.around
+        chemistry = make(plant.chemistry.constants_seed) if self._run.twin is None else self._run.twin.made(around(0.0))
+        return Analyser(tube, chemistry, spectrometer, self._record, around)
 
     def _build_line(self, name: str, link: SerialLinkSection) -> SerialServer:
         there = [one for one in self._devices.values() if one.link == name]
@@ -260,6 +264,7 @@ class Plant:
             "t0_monotonic": self._clock.t0_monotonic,
             "control": str(self._door.path),
             "endpoints": self._endpoints(),
+            **({} if self._run.twin is None else {"twin": self._run.twin.digest}),
         }
         draft = self._run.folder / "endpoints.json.tmp"
         draft.write_text(json.dumps(announcement, indent=2) + "\n")
@@ -345,15 +350,17 @@ def _arguments(argv: Sequence[str] | None) -> PlantRun:
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     parser.add_argument("--rate", type=float, default=1.0, metavar="R", help="lab seconds per wall second")
     parser.add_argument("--security", type=Path, metavar="FILE", help="what secured links ask of their clients; JSON, without a secret")
+    parser.add_argument("--twin", type=Path, metavar="FILE", help="the twin that the tube runs; JSON")
     given = parser.parse_args(argv)
     if not 0.0 < given.rate <= _HIGHEST_RATE:
         raise BadInput(f"--rate {given.rate}: expected more than 0 and at most {_HIGHEST_RATE:g}")
     if given.seed < 0:
         raise BadInput(f"--seed {given.seed}: expected 0 or more")
     access = PlatformAccess.load(given.security, Path()) if given.security else {}
-    return PlantRun(
-        _loaded(given.plant, given.stand_ins, given.seed), given.folder.resolve(), given.bench_sha256, given.seed, given.rate, access
-    )
+    loaded, twin = _loaded(given.plant, given.stand_ins, given.seed), None if given.twin is None else read_running_twin(given.twin)
+    if twin is not None and loaded.file.twin != twin.base:
+        raise BadInput(f"twin {twin.label} revises {twin.base}; the plant's tube runs {loaded.file.twin or 'a chemistry that no twin has'}")
+    return PlantRun(loaded, given.folder.resolve(), given.bench_sha256, given.seed, given.rate, access, twin)
 
 
 def _loaded(plant: Path | None, stand_ins: Path | None, seed: int) -> LoadedPlant:

@@ -4,7 +4,7 @@ The bodies of other people stand beside those that come with Athanor: `model` is
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -16,7 +16,8 @@ from orchestrator.textfile import read_toml
 from simulators.body import Body, faults_of, speech_of
 from simulators.declarations import StandInSection
 from simulators.faults import BODILY_KINDS, PLATFORM_KINDS, PUMP_KINDS, SERIAL_KINDS, FaultSpec
-from simulators.responses import ResponseSection
+from simulators.responses import ResponseSection, Room
+from simulators.twins.cdse import CDSE, CDSE_SEGMENTED
 
 
 class _Section(BaseModel):
@@ -169,6 +170,15 @@ class PlantFile(_Section):
         """Get other people's devices by name."""
         return {name: device for name, device in self.devices.items() if isinstance(device, PluginSection)}
 
+    @property
+    def twin(self) -> str | None:
+        """Get the twin whose formulas and constants its tube has; None where another chemistry flows there, or hidden constants do."""
+        if self.platform is None or self.tube is None or self.chemistry is None:
+            return None
+        if self.chemistry.family != CDSE.name or self.chemistry.constants_seed is not None:
+            return None
+        return CDSE_SEGMENTED.label if self.tube.segmented else CDSE.label
+
     @model_validator(mode="after")
     def _has_at_most_one_tube(self) -> Self:
         for kind in (OvenSection, PlatformSection):
@@ -295,6 +305,8 @@ class LoadedPlant:
     """Classes of other people's devices, by the devices' names."""
     chemistry: Callable[[int | None], Any] | None = None
     """Seed of the hidden constants -> what reacts; None for the one that comes with Athanor. For a tube it is a `Chemistry`."""
+    room: Room = field(default_factory=lambda: Room(0, {}))
+    """What its stand-ins have in common."""
 
 
 def check_faults(loaded: LoadedPlant) -> None:

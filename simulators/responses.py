@@ -68,6 +68,8 @@ class ResponseSection(BaseModel):
     """What stands between rows: the nearest row, or rows weighted by the inverse square of their distance."""
     mean: float | None = None
     """Of kind `daily`: the value about which it changes, whatever is set, in the channel's unit."""
+    day_s: Annotated[float, Field(gt=0.0)] = _DAY
+    """Of kind `daily`: lab s of its days; shorter where a laboratory's weather is to change within a short dry run."""
     day_sd: Annotated[float, Field(ge=0.0)] | None = None
     """Of kind `daily`: standard deviation of days, in the channel's unit; each day keeps 0.8 of the day before."""
     noise: Annotated[float, Field(ge=0.0)] | None = None
@@ -158,10 +160,22 @@ class Room:
         if noise is None:
             low, high = _range(section, unit, legal)
             noise = {"smooth": _NOISE * (high - low), "daily": _NOISE_OF_DAYS * (section.day_sd or 0.0)}.get(section.kind, 0.0)
-        value += (section.day_sd or 0.0) * self._day(channel, lab_s) if section.kind == "daily" else 0.0
+        value += self._beyond_mean(channel, section, lab_s)
         spread = math.hypot(noise, section.relative_noise * value)
         said = value + spread * float(self._random(channel).standard_normal()) + section.drift_per_day * lab_s / _DAY
         return legal.nearest(said) if section.kind == "smooth" else said
+
+    def around(self, lab_s: float) -> dict[str, float]:
+        """Return what the room is like at a lab time, by `instrument.channel`: all that is of kind `daily`, without a reading's noise."""
+        sections = {name: self._section(name) for name in {**self.surroundings, **self.declared}}
+        return {
+            name: (one.mean or 0.0) + self._beyond_mean(name, one, lab_s) + one.drift_per_day * lab_s / _DAY
+            for name, one in sections.items()
+            if one.kind == "daily"
+        }
+
+    def _beyond_mean(self, channel: str, section: ResponseSection, lab_s: float) -> float:
+        return (section.day_sd or 0.0) * self._day(channel, lab_s / section.day_s) if section.kind == "daily" else 0.0
 
     def word(self, channel: str, legal: Setting = _ANY) -> str:
         """Say a text: one of those that are legal, by a smooth function of all that is set."""
@@ -179,9 +193,9 @@ class Room:
         turn = self._asked[(name, state)] = self._asked.get((name, state), -1) + 1
         return _generator(self.seed, name, state, turn)
 
-    def _day(self, channel: str, lab_s: float) -> float:
+    def _day(self, channel: str, days_gone: float) -> float:
         """Return how far the day is from the mean, in standard deviations of days."""
-        day, share = divmod(max(0.0, lab_s) / _DAY, 1.0)
+        day, share = divmod(max(0.0, days_gone), 1.0)
         days = self._days.setdefault(channel, [])
         while len(days) < int(day) + 2:
             drawn = float(_generator(self.seed, channel, "day", len(days)).standard_normal())

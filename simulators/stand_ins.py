@@ -56,7 +56,7 @@ def with_stand_ins(loaded: LoadedPlant, declared: Declarations, *, seed: int, fo
     }
     file = plant.model_copy(update={"links": {**plant.links, **links}, "devices": {**plant.devices, **devices}})
     bodies: dict[str, type[Body]] = {name: _KINDS[one.wire] for name, one in declared.instruments.items()}
-    return replace(loaded, file=file, bodies={**loaded.bodies, **bodies})
+    return replace(loaded, file=file, bodies={**loaded.bodies, **bodies}, room=room)
 
 
 def room_of(plant: PlantFile, declared: Declarations, *, seed: int, folder: Path) -> Room:

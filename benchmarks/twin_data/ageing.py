@@ -16,7 +16,7 @@ from benchmarks.twin_data.reading import rows
 from models.twin.analysis import supposed
 from models.twin.drift import watched
 from models.twin.model import Problem
-from models.twin.posterior import innovations
+from models.twin.sequential import innovations
 
 FILE: Final = "perovskite_aging/aging_samples.csv"
 LEARNED: Final = 2

@@ -36,6 +36,10 @@ def dry_run(
     lab: LabOption = None,
     rate: Annotated[float, typer.Option("--rate", help="Lab seconds per wall second.")] = 300.0,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the plant's noise and drift.")] = 0,
+    twin: Annotated[
+        str | None,
+        typer.Option("--twin", help="The twin that the simulated tube runs, or 'declared'; else its newest revision."),
+    ] = None,
     take_over: TakeOverOption = False,
     view: ViewOption = True,
     as_json: JsonOption = False,
@@ -44,7 +48,8 @@ def dry_run(
     from flows.cli.run import run_in_terminal
     from flows.running.session import RunOptions
 
-    run_in_terminal(file, RunOptions(kind="dry", lab=lab, take_over=take_over, view=view, rate=rate, plant_seed=seed), as_json=as_json)
+    options = RunOptions(kind="dry", lab=lab, take_over=take_over, view=view, rate=rate, plant_seed=seed, twin=twin)
+    run_in_terminal(file, options, as_json=as_json)
 
 
 @app.command()

@@ -11,7 +11,9 @@ from flows.cli.console import console, emit
 from flows.cli.options import ByOption, CampaignArgument, JsonOption, LabOption, by_option, the_lab
 
 if TYPE_CHECKING:
+    from flows.plans.lab import Lab
     from flows.studies.twins.compared import Compared
+    from flows.studies.twins.drifting import Watched
     from flows.studies.twins.explained import Explained
     from simulators.twins.declaration import Constant
 
@@ -28,19 +30,26 @@ TwinOption = Annotated[str | None, typer.Option("--twin", help="Another twin tha
 def compare(campaign: CampaignArgument = None, lab: LabOption = None, twin: TwinOption = None, as_json: JsonOption = False) -> None:
     """Put what was measured beside what the twin says of each run, as it was carried out and in the surroundings that it had."""
     from flows.studies.twins.explained import gap
+    from flows.studies.twins.failing import failing
     from flows.studies.twins.operations import compare as compared
-    from flows.studies.twins.sentences import with_unit
+    from flows.studies.twins.sentences import head, with_unit
 
     found = compared(the_lab(lab), campaign, twin=twin)
     gaps = [gap(found, one) for one in found.table.measured if found.told(one)]
+    failures = failing(found)
     if as_json:
-        emit({**_head(found), "quantities": [asdict(one) for one in gaps]})
+        counted = [
+            {"reason": one.reason, "runs": len(one.cases), "twin_says": one.said, "said_in_vain": one.said_in_vain} for one in failures
+        ]
+        emit({**_head(found), "quantities": [asdict(one) for one in gaps], "failures": counted})
         return
     _print_head(found)
     table = _table("", "runs", "measured - twin, mean", "root mean square", "spread of what was measured")
     for one in gaps:
         table.add_row(one.measured, str(one.runs), *(with_unit(value, one.unit) for value in (one.bias, one.error, one.spread)))
     console.print(table)
+    for failure in failures:
+        console.print(head(found, failure))
 
 
 @twin_app.command()
@@ -49,22 +58,35 @@ def explain(
     lab: LabOption = None,
     of: Annotated[list[str] | None, typer.Option("--of", help="A quantity; may be repeated. Else all that the twin predicts.")] = None,
     twin: TwinOption = None,
+    run: Annotated[int | None, typer.Option("--run", help="Say instead what was unusual about the run of this proposal.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say which features of the laboratory made the difference, what the twin lacks, and what cannot be told apart."""
+    """Say which features of the laboratory made the difference, what the twin lacks, why runs came to nothing, and what cannot be told."""
     from flows.studies.twins.operations import explain as explained
-    from flows.studies.twins.sentences import sentences, with_unit
+    from flows.studies.twins.operations import failures
+    from flows.studies.twins.sentences import SCALES, failure_sentences, head, sentences, with_unit
 
+    if run is not None:
+        _print_unusual(the_lab(lab), campaign, run, twin=twin, as_json=as_json)
+        return
     found, all_of = explained(the_lab(lab), campaign, of or (), twin=twin)
+    told = failures(found, all_of)
     if as_json:
-        emit({**_head(found), "quantities": [_document(one) for one in all_of]})
+        shown = [{"reason": one.reason, "head": head(found, one), "sentences": failure_sentences(found, one, help_)} for one, help_ in told]
+        named = [[asdict(each) for each in one.separated.named] if one.separated else None for one, _ in told]
+        failed = [{**one, "named": own} for one, own in zip(shown, named, strict=True)]
+        emit({**_head(found), "quantities": [_document(one) for one in all_of], "failures": failed})
         return
     _print_head(found)
     for one in all_of:
-        compared_as = "logarithms" if one.analysis.scale == "multiplicative" else "differences"
+        compared_as = SCALES[one.analysis.scale]
         error = with_unit(one.gap.error, one.gap.unit)
         console.print(f"\n{one.gap.measured}: off by {error} (root mean square of {one.gap.runs} runs); compared as {compared_as}")
         for line in sentences(one):
+            console.print(f"  {line}")
+    for failure, help_ in told:
+        console.print(f"\n{head(found, failure)}")
+        for line in failure_sentences(found, failure, help_):
             console.print(f"  {line}")
 
 
@@ -74,25 +96,32 @@ def drift(
     lab: LabOption = None,
     of: Annotated[list[str] | None, typer.Option("--of", help="A quantity; may be repeated. Else all that the twin predicts.")] = None,
     learn: Annotated[
-        int | None, typer.Option("--learn", min=1, help="Learn from so many runs and watch the rest; else from half of them.")
+        int | None,
+        typer.Option("--learn", min=1, help="Learn from so many runs, watch the rest; else as [twin.drift] says, or half."),
     ] = None,
-    every: Annotated[float, typer.Option("--false-alarm-every", help="Runs between two false alarms, on average.")] = 500.0,
+    every: Annotated[
+        float | None,
+        typer.Option("--false-alarm-every", help="Runs between two false alarms, on average; else as [twin.drift] says, or 500."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say since when the laboratory differs from the twin in another way than before: CUSUM charts of all runs but the first."""
     from flows.studies.twins.operations import watch
+    from flows.studies.twins.sentences import error_line
 
-    found, all_of = watch(the_lab(lab), campaign, of or (), learn=learn, every=every)
+    found, all_of, raised = watch(the_lab(lab), campaign, of or (), learn=learn, every=every)
     if as_json:
-        shown = [{"measured": one.measured, "learned": one.learned, "runs": one.numbers, "residuals": one.residuals} for one in all_of]
-        alarms = [[{"run": at, "since": since} for at, since in one.alarms] for one in all_of]
-        emit({**_head(found), "quantities": [{**one, "alarms": own} for one, own in zip(shown, alarms, strict=True)]})
+        emit({**_head(found), "quantities": [_watched_document(one) for one in all_of], "raised": [one.model_dump() for one in raised]})
         return
     _print_head(found)
+    units = found.bound.measured_units
     for one in all_of:
         watched = f"{one.measured}: learned from {one.learned} runs, watched {len(one.numbers)}"
         told = [f"alarm at the run of proposal {at}, probably since that of {since}" for at, since in one.alarms]
-        console.print(f"{watched}; {', '.join(told) or 'no alarm'} (one false alarm in {every:g} runs)")
+        console.print(f"{watched}; {', '.join(told) or 'no alarm'} (one false alarm in {one.every:g} runs)")
+        console.print(f"  {error_line(one, units[one.measured])}")
+    for alarm in raised:
+        console.print(f"raised while it ran: {alarm.answered_line}")
 
 
 @twin_app.command()
@@ -122,7 +151,8 @@ def recalibrate(
         console.print(f"{term.name}: {term.sentence}")
     if not found.made.converged:
         console.print("the refit stopped before it had converged: take these figures with care")
-    console.print(f"{found.file}: a new revision, from {found.runs} runs. `athanor twin verify` says whether it holds; to go by it, write")
+    what = "a new revision" if found.is_new else "the revision that these runs gave before"
+    console.print(f"{found.file}: {what}, from {found.runs} runs. `athanor twin verify` says whether it holds; to go by it, write")
     console.print(
         f'  [twin]\n  chemistry = "{found.name}"\ninto the bench file, without [twin.constants], and `athanor amend` a campaign under way'
     )
@@ -207,27 +237,55 @@ def _deviation(constant: "Constant") -> str:
 
 
 def _head(found: "Compared") -> dict[str, Any]:
-    recorded = [one.name for one in found.channels]
     return {
         "campaign": found.campaign,
         "twin": found.plain.twin.label,
         "runs": len(found.rows),
-        "recorded": recorded,
+        "recorded": list(found.varied),
         "left_out": found.left_out,
     }
 
 
 def _print_head(found: "Compared") -> None:
-    recorded = ", ".join(one.name for one in found.channels) or "nothing of the surroundings"
+    recorded = ", ".join(found.varied) or "nothing of the surroundings"
     console.print(
         f"campaign {found.campaign}: {len(found.rows)} runs beside twin {found.plain.twin.label}; recorded and varied: {recorded}"
     )
     _print_left_out(found.left_out)
 
 
+def _print_unusual(lab: "Lab", campaign: str | None, number: int, *, twin: str | None, as_json: bool) -> None:
+    from flows.studies.twins.failing import unusual
+    from flows.studies.twins.operations import compare as compared
+    from flows.studies.twins.sentences import unusual_sentences
+
+    found = compared(lab, campaign, twin=twin)
+    told = [unusual_sentences(found, one) for one in unusual(found, number)]
+    if as_json:
+        emit({"campaign": found.campaign, "twin": found.plain.twin.label, "proposal": number, "runs": told})
+        return
+    for first, *rest in told:
+        console.print(first)
+        for line in rest:
+            console.print(f"  {line}")
+
+
 def _print_left_out(lines: Sequence[str]) -> None:
     for line in lines:
         console.print(f"left out: {line}")
+
+
+def _watched_document(one: "Watched") -> dict[str, Any]:
+    once, rolling = one.errors
+    return {
+        "measured": one.measured,
+        "learned": one.learned,
+        "runs": one.numbers,
+        "residuals": one.residuals,
+        "error_once": once,
+        "error_rolling": rolling,
+        "alarms": [{"run": at, "since": since} for at, since in one.alarms],
+    }
 
 
 def _document(one: "Explained") -> dict[str, Any]:

@@ -16,7 +16,7 @@ from flows.plans.snapshots import files_of
 from orchestrator.domain.events import EventKind
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.objective import Objective
-from orchestrator.domain.records import BEGINS, CampaignRecord, ExperimentRun
+from orchestrator.domain.records import BEGINS, DRY_TWIN, CampaignRecord, ExperimentRun
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput
 from orchestrator.history import History
@@ -74,7 +74,7 @@ def amendment_of(history: History, plan: Plan, stand_ins: Mapping[str, str] | No
             "let the campaign end the run and pause, then change and amend it"
         )
     _check_readable(history, plan, changed)
-    kept = {name: record.snapshot[name] for name in ("rate", *BEGINS) if name in record.snapshot}
+    kept = {name: record.snapshot[name] for name in ("rate", DRY_TWIN, *BEGINS) if name in record.snapshot}
     named = {"stand_ins": dict(stand_ins)} if stand_ins else {}
     hashes = {name: (_sha256(name, before.get(name)), _sha256(name, after.get(name))) for name in changed}
     now = record.evolve(snapshot={**plan.snapshot, **kept, **named}, advice=None)

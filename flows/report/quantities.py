@@ -103,8 +103,12 @@ def chance_to_keep(kept: Mapping[str, Any]) -> str:
 def environment_line(one: RunEnvironment) -> str:
     """Write what was recorded over a run: `41.2 ± 0.6 %, goals hold at 40 %; 38 readings, 97 % covered, at most 31 s old`.
 
-    ± is the standard deviation of single readings.
+    ± is the standard deviation of single readings. A lot is named; of days since a service there are no readings.
     """
+    if one.lot is not None:
+        return f"lot {one.lot} of {one.channel}"
+    if one.mean is not None and not one.samples:  # the bench file says it
+        return f"{with_unit(one.mean, one.unit, 3)} since {one.channel}, goals hold at {with_unit(one.reference, one.unit)}"
     value = "no reading" if one.mean is None else f"{with_uncertainty(one.mean, one.sd)} {unit_label(one.unit)}".rstrip()
     said = [f"{one.samples} reading{'s' if one.samples > 1 else ''}"] if one.samples else []
     said.append(f"{floor(100.0 * one.coverage)} % covered")

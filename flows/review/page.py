@@ -6,12 +6,14 @@ rendered from it and add nothing.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from math import isfinite
 from typing import Any, Final
 
 from flows.plans.allowance import Means
 from flows.plans.lab_time import lab_time
 from flows.plans.plan import Plan
+from flows.plans.twins.expecting import Expecting
 from flows.report.quantities import alone, environment_line
 from flows.report.values import changed_values, outdated_lines
 from flows.review.pictures import effects_svg
@@ -48,11 +50,16 @@ class PageMaker:
     means: Means | None = None
     """Says what is left of stocks and budget; None where nothing is kept of them."""
 
+    @cached_property
+    def _twin(self) -> Expecting | None:
+        return None if self.plan.twin is None else Expecting(self.plan.twin)
+
     def __call__(self, history: History, proposals: Sequence[Proposal], quantities: Mapping[str, Quantities]) -> Mapping[str, object]:
         """Return the page of a request."""
         explanations = self._explanations(history, proposals)
         outlooks = self._outlooks(history, proposals, explanations)
         measured = len(observations(history))
+        twin, by_twin = self._of_twin(history, proposals)
         page: dict[str, Any] = {
             "schema": SCHEMA,
             "campaign": history.campaign.name,
@@ -69,15 +76,16 @@ class PageMaker:
             "since": self._since(history, proposals),
             "values": changed_values(history, self.plan.objective.units, last=_CHANGED),
             "model": self._model(proposals[0]),
+            **twin,
             "restrictions": [_restriction(one, self.plan.space.units) for one in history.restricted(history.last_batch)],
             "bench": {**self.bench_state(), **self._means(history)},
             "proposals": [],
         }
         before, outdated = self._last_steps(history), outdated_lines(history, self.plan.objective.units)
-        for one in proposals:
+        for one, told in zip(proposals, by_twin, strict=True):
             seen = Seen(quantities[one.proposal_id], explanations.get(one.proposal_id), outlooks)
             rests = {"rests_on": outdated.get(one.proposal_id, [])}
-            page["proposals"].append({**self._entry(history, one, seen), **rests, **self._procedure(history, one, before)})
+            page["proposals"].append({**self._entry(history, one, seen), **told, **rests, **self._procedure(history, one, before)})
             before = one.steps
         return {name: _clean(value) for name, value in page.items()}
 
@@ -134,6 +142,13 @@ class PageMaker:
             "trust": {target: one["weights"] for target, one in fit.items() if isinstance(one, Mapping) and "weights" in one},
             "versions": proposal.provenance.versions,
         }
+
+    def _of_twin(self, history: History, proposals: Sequence[Proposal]) -> tuple[dict[str, object], list[dict[str, object]]]:
+        """Return what is told of the twin, and of what it expects of each proposal."""
+        if self._twin is None:
+            return {}, [{} for _ in proposals]
+        twin, each = self._twin(history, proposals)
+        return {"twin": twin}, [{"twin": one} if one else {} for one in each]
 
     # ----------------------------------------------------------------- one proposal
 

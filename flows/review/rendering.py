@@ -81,6 +81,8 @@ def _head(page: _Document) -> Iterator[str]:
     if page.get("values"):
         yield "\n".join(["Values that people told or changed:", "", *(f"- {line}" for line in page["values"])])
     yield _model(page["model"])
+    if page.get("twin"):
+        yield _twin(page["twin"], target_units(page))
     if page.get("restrictions"):
         yield "\n".join(["The search keeps to:", "", *(f"- {line}" for line in page["restrictions"])])
     if page["bench"]:
@@ -206,6 +208,8 @@ def _proposal(one: _Document, units: Mapping[str, str], *, pictures: bool) -> It
         chance += f" Chance to join the front: {found}." if (found := _joining(one)) else ""
         chance += f" Chance to keep the limits: {found}." if (found := _kept(one)) else ""
         yield f"Expected, with 90 % intervals of a new measurement: {'; '.join(told)}.{chance}"
+    if one.get("twin"):
+        yield from _by_twin(one["twin"], one["expected"])
     if one.get("feasible"):
         yield _feasible(one["feasible"])
     if one.get("cost"):
@@ -235,6 +239,48 @@ def _cost(found: _Document) -> str:
         return f"Its cost, {beside}, was left out, as it is every fifth time and where the budget is spent."
     left = f"{100 * found['share']:.0f} % of the budget was left"
     return f"Its cost, {beside}, counts {-found['subtracted']:+.2g} in the acquisition (log): {left}."
+
+
+def _twin(twin: _Document, units: Mapping[str, str]) -> str:
+    """Write which twin is asked, in what surroundings, and how far it was off."""
+    if "failed" in twin:
+        return f"Twin {twin['twin']} could not be asked: {twin['failed']}."
+    around = [
+        f"{one['name']} {_there(one['value'], one['unit'])} ({'over the last day' if one['recorded'] else 'its reference'})"
+        for one in twin["surroundings"]
+    ]
+    off = [
+        f"{name} {one['mean']:+.3g} on average, {_there(one['rms'], units.get(name, ''), 3)} root mean square ({one['runs']} runs)"
+        for name, one in twin["off"].items()
+    ]
+    said = f"Twin {twin['twin']}{' at ' * bool(around)}{', '.join(around)}."
+    return f"{said} Measured less what it said so far: {'; '.join(off)}." if off else f"{said} Nothing that it predicts was measured yet."
+
+
+def _by_twin(twin: _Document, expected: _Document) -> Iterator[str]:
+    """Lay out what the twin expects of a proposal beside how far it was off nearby."""
+    if "reason" in twin:
+        yield f"**The twin expects nothing to measure**: {twin['reason']}."
+        return
+    rows = [
+        [
+            _with_unit(name, one["unit"]),
+            _number(one["mean"], _EXPECTED),
+            _number(one["sd"], 2),
+            ", ".join(f"{gap:+.3g}" for gap in one["near"]) or "-",
+        ]
+        for name, one in twin["expected"].items()
+    ]
+    yield "The twin expects, and at the nearest measured experiments the result was above it by so much, the nearest first:"
+    yield _table(["quantity", "twin", "sd from its constants", "measured less twin nearby"], rows)
+    apart = [name for name, one in twin["expected"].items() if not _holds(expected.get(name), one["mean"])]
+    if apart:
+        yield f"Of {', '.join(apart)} the twin says something outside of the model's 90 % interval."
+
+
+def _holds(expected: _Document | None, value: float) -> bool:
+    """Say whether a value lies in the interval that a model gives; where there is no model, nothing stands against it."""
+    return expected is None or expected["low"] <= value <= expected["high"]
 
 
 def _practical(one: _Document) -> Iterator[str]:
@@ -324,9 +370,9 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
-def _there(value: float | str | None, unit: str) -> str:
+def _there(value: float | str | None, unit: str, digits: int = _SHOWN) -> str:
     """Write a value with its unit; what a configuration does not have has none."""
-    return _number(value) if value is None else f"{_number(value)} {unit}".rstrip()
+    return _number(value) if value is None else f"{_number(value, digits)} {unit}".rstrip()
 
 
 def _number(value: float | str | None, digits: int = _SHOWN) -> str:

@@ -20,6 +20,7 @@ from flows.plans.plan import Plan, load_plan, means_of, recorded_bench
 from flows.plans.policy import policy_of
 from flows.plans.sampled_priors import sampled_priors
 from flows.plans.simulated import names_of_stand_ins, simulated
+from flows.plans.twins.dry import DryTwin, twin_of_session
 from flows.prefect_server.server import ServerUse, prepare_prefect
 from flows.report.write import write_report_of
 from flows.review.desk import Asker, TerminalOnly
@@ -50,7 +51,7 @@ from orchestrator.domain.records import BEGINS, CampaignRecord
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput, HostError, NeedsPerson
 from orchestrator.history import History
-from orchestrator.ports import Bench, Clock, Policy, ReviewStore, Store
+from orchestrator.ports import Bench, Clock, DriftWatch, Policy, ReviewStore, Store
 from orchestrator.summary import best_configuration, quarantined
 
 
@@ -65,6 +66,8 @@ class RunOptions:
     view: bool = True
     rate: float = 1.0
     plant_seed: int = 0
+    twin: str | None = None
+    """Of a dry run: the twin that the simulated tube runs, as a bench file would name it; None for the newest revision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,8 @@ class Surroundings:
     carrier: Carrier
     make_prior: Callable[[Plan, Path | None, Tell], object]
     """Makes the prior that a plan lacks, with a folder of recorded tables, where a file beside the campaign's says how."""
+    drift_watch: Callable[[Plan, Lab], DriftWatch | None]
+    """Makes what looks for drifts of a bench beside its twin; nothing where its file does not ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,9 +217,10 @@ class _Session:
 
     def _carry_on(self, record: CampaignRecord | None, start: Start | None) -> SessionEnd:
         plan = self.plan if record is None else self.plan.as_begun(record)
-        policy = policy_of(plan)  # before anything is started: a prior that nobody can read is refused
-        clock, bench_sha = self._start()
-        fence = self._take_up(record, clock)
+        policy = policy_of(plan, lab=self.lab.path)  # before anything is started: a prior that nobody can read is refused
+        twin = twin_of_session(self.plan.bench, self.lab.kind, record, self.options.twin)
+        clock, bench_sha = self._start(twin)
+        fence = self._take_up(record, clock, twin)
         with ExitStack() as closing_later:
             steps = Steps(self._setup(policy, clock, fence, bench_sha, self._bench(fence, closing_later)))
             self.laps.lap("starting")
@@ -235,8 +241,8 @@ class _Session:
         page = PageMaker(plan, policy, kind, self._bench_state, means_of(plan, self.store))
         general, rules, stop = plan.file.spec.campaign, plan.file.spec.review, plan.file.spec.stop
         people = self._stand_in_people(bench, clock)
-        known = (general, plan.space, plan.objective, policy, plan.recipe)
-        return Setup(*known, *places, rules, self._asker(), page, stand_ins=people, stop=stop)
+        known, drift = (general, plan.space, plan.objective, policy, plan.recipe), self.surroundings.drift_watch(plan, self.lab)
+        return Setup(*known, *places, rules, self._asker(), page, stand_ins=people, stop=stop, drift=drift)
 
     def _stand_in_people(self, bench: Bench, clock: Clock) -> StandInPeople | None:
         """Return what answers in people's place in a dry lab; None where nobody is asked for anything."""
@@ -254,17 +260,17 @@ class _Session:
 
     # ----------------------------------------------------------------- start
 
-    def _start(self) -> tuple[Clock, str]:
+    def _start(self, twin: DryTwin) -> tuple[Clock, str]:
         """Start the view and, beside it, plant and bench; return the lab's clock and the bench file's hash."""
         with ThreadPoolExecutor(1, thread_name_prefix="bench-start") as beside:
-            starting = beside.submit(self._processes)
+            starting = beside.submit(self._processes, twin)
             with self.surroundings.busy("starting Prefect's server and the bench"):
                 self.server.acquire()
-            self._announce()
+            self._announce(twin)
             with self.surroundings.busy("starting the bench"):
                 return starting.result()
 
-    def _processes(self) -> tuple[Clock, str]:
+    def _processes(self, twin: DryTwin) -> tuple[Clock, str]:
         plan, lab, options = self.plan, self.lab, self.options
         if plan.bench is None:
             return LiveClock(), ""
@@ -279,6 +285,7 @@ class _Session:
                 formerly=former_benches(self.store.events(plan.file.name)),
                 secured=secured_links(plan.bench),
                 stand_ins=made.declared(sampled_priors(made, options.plant_seed)),
+                twin=twin.document,
             )
         ensure_bench(lab.path, plan.bench.path, lab.endpoints, sha256=plan.bench.sha256)
         return lab_clock(lab.endpoints), plan.bench.sha256
@@ -288,25 +295,24 @@ class _Session:
         """What people are told of each stand-in; empty where there is none."""
         return names_of_stand_ins(self.plan, self.lab.kind)
 
-    def _announce(self) -> None:
+    def _announce(self, twin: DryTwin) -> None:
         tell = self.surroundings.tell
         kind = "SIMULATED instruments" if self.lab.kind == "dry" else "the real bench" if self.plan.needs_wires else "recorded data"
         tell(f"campaign {self.name} on {kind}; lab {self.lab.path}")
-        for name, what in self._stand_ins.items():
-            tell(f"{name}: {what}")
+        for line in (*(f"{name}: {what}" for name, what in self._stand_ins.items()), *twin.lines):
+            tell(line)
         if self.server.ui_url is not None:
-            tell(f"Prefect UI: {self.server.ui_url}")
-            if self.server.moved is not None:
-                tell(self.server.moved)
+            for line in filter(None, (f"Prefect UI: {self.server.ui_url}", self.server.moved)):
+                tell(line)
         elif self.server.reason is not None:
             tell(f"no Prefect view: {self.server.reason}")
 
-    def _take_up(self, record: CampaignRecord | None, clock: Clock) -> int:
+    def _take_up(self, record: CampaignRecord | None, clock: Clock, twin: DryTwin) -> int:
         """Begin the campaign where it is new, and return this process's fencing number."""
         rate = self.options.rate if self.lab.kind == "dry" else 1.0
         if record is None:
             named = {"stand_ins": told} if (told := self._stand_ins) else {}
-            record = CampaignRecord(name=self.name, snapshot={**self.plan.snapshot, "rate": rate, **BEGINS, **named})
+            record = CampaignRecord(name=self.name, snapshot={**self.plan.snapshot, "rate": rate, **BEGINS, **named, **twin.snapshot})
             self.store.create_campaign(record, by=BY_COMMAND, now=clock.now())
         fence = self.store.take_up(self.name, by=BY_COMMAND, now=clock.now())
         if record.status is CampaignStatus.DRAFT:

@@ -3,6 +3,7 @@
 What takes drivers, units of channels or several tables at once is checked by `instruments.bench.file`.
 """
 
+from datetime import date
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
@@ -38,7 +39,12 @@ WallSeconds = Annotated[Number, Field(gt=0), BeforeValidator(_seconds), WithJson
 LabSeconds = Annotated[Number, Field(gt=0), BeforeValidator(_seconds), WithJsonSchema(duration_schema("lab"))]
 Argument = Annotated[str | Number, WithJsonSchema({"type": ["number", "string"], "examples": ["V / tau"], UNIT: "the argument's"})]
 Arguments = Annotated[dict[str, Argument], Field(alias="with")]
+_DATE: Final = {"type": "string", "format": "date", "examples": ["2026-11-01"]}
 _NAME: Final = r"^[a-z][a-z0-9_]*$"
+
+
+def _is_none(value: object) -> bool:
+    return value is None
 
 
 class WatchdogSpec(Frozen):
@@ -104,6 +110,8 @@ class InstrumentSpec(Frozen):
     """Argument of the driver's commands (`flow`, `temperature`) -> range, in a unit that converts to the driver's."""
     watchdog: WatchdogSpec | None = None
     """The device's own communication watchdog, where it has one."""
+    serviced: Annotated[date | None, Field(exclude_if=_is_none), WithJsonSchema(_DATE)] = None
+    """The day of its last service or calibration, as `2026-11-01`; a quantity of `[environment]` may count the days since."""
     safe_state: tuple[str, ...] = ()
     """Safe actions of the driver, in the order in which they are done; instruments go in the order of the file."""
     options: dict[str, str | Whole | Number] = Field(default_factory=dict)
@@ -252,14 +260,35 @@ class InterlockSpec(Frozen):
 
 
 class EnvironmentSpec(Frozen):
-    """One quantity of the laboratory that is recorded with each experiment."""
+    """One quantity of the laboratory that is recorded with each experiment: what a channel reads, a lot, or the days since a service."""
 
-    channel: str
+    model_config = ConfigDict(json_schema_extra={**either("channel", "lot", "since"), "dependentRequired": {"channel": ["reference"]}})
+
+    channel: Annotated[str | None, Field(exclude_if=_is_none)] = None
     """What is read, as `instrument.channel`: a number. What a call returns, or a person, is taken as it comes."""
-    reference: Annotated[Quantity, WithJsonSchema(quantity_schema("the channel's unit", "40 %"))]
-    """Where the goals of a campaign hold."""
+    lot: Annotated[str | None, Field(exclude_if=_is_none)] = None
+    """A stock, as `stocks.STOCK`, whose lot the experiment takes from."""
+    since: Annotated[str | None, Field(exclude_if=_is_none)] = None
+    """A device's day of service, as `instrument.serviced`: the days from it to the experiment's beginning."""
+    reference: Annotated[
+        Quantity | None, Field(exclude_if=_is_none), WithJsonSchema(quantity_schema("the channel's unit, or a time", "40 %"))
+    ] = None
+    """Where the goals of a campaign hold; needed of a channel, the day of service itself where nothing is said, and none of a lot."""
     every: LabSeconds = 30.0
     """Lab seconds from reading to reading, while an experiment is carried out; counts for nothing that a step brings."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "EnvironmentSpec":
+        given = [key for key in ("channel", "lot", "since") if getattr(self, key) is not None]
+        if len(given) != 1:
+            raise ValueError(f"{' and '.join(given) or 'none'} of channel, lot and since is given; expected one of them")
+        if self.channel is not None and self.reference is None:
+            raise ValueError("reference is missing; expected where the goals hold")
+        if self.lot is not None and self.reference is not None:
+            raise ValueError("a lot has no reference")
+        if self.channel is None and "every" in self.model_fields_set:
+            raise ValueError(f"every is for a channel; a {given[0]} is not read")
+        return self
 
 
 class HazardSpec(Frozen):

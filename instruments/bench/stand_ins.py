@@ -150,7 +150,7 @@ def _channels(bench: BenchFile, name: str) -> Iterator[tuple[str, dict[str, Any]
     driver = bench.driver(name)
     profile = _profile(driver)
     read = {channel for step in bench.spec.procedure.steps for channel in step.channels}
-    recorded = {one.channel: one.reference for one in environment_channels(bench)}
+    recorded = {one.channel: one.reference for one in environment_channels(bench) if one.lot is None and one.since is None}
     brings = any(one.kind not in (StepKind.STATE_SETTING, StepKind.DOSING) for one in driver.COMMANDS.values())
     for channel, spec in driver.CHANNELS.items():
         asked = profile.channels[channel] if profile else None

@@ -10,7 +10,7 @@ import threading
 from concurrent.futures import Future
 from typing import Final
 
-from instruments.bench.environment import environment_channels, passive_instruments
+from instruments.bench.environment import at_lab, environment_channels, passive_instruments
 from instruments.bench.file import BenchFile
 from instruments.bench.wires import Wires
 from instruments.host.journal import Journal
@@ -39,14 +39,14 @@ class Sampler:
         Raises:
             BadInput: What the bench file declares cannot be read.
         """
-        self._channels = environment_channels(bench)
+        self._channels = at_lab(environment_channels(bench), clock)
         self._passive = passive_instruments(bench)
         self._journal = journal
         journal.declare(self._channels)
         self._wires = wires
         self._clock = clock
         self._watched: frozenset[str] = frozenset()
-        self._due = {one.name: -math.inf for one in self._channels if not one.brought}
+        self._due = {one.name: -math.inf for one in self._channels if one.read}
         """Lab seconds at which each is read next."""
         self._asked: dict[str, Future[tuple[Reading, ...]]] = {}
         self._opening: dict[str, Future[None]] = {}
@@ -99,7 +99,7 @@ class Sampler:
 
     def _ask(self, lab: float) -> None:
         for one in self._channels:
-            if one.brought or lab < self._due[one.name] or one.name in self._asked:
+            if one.name not in self._due or lab < self._due[one.name] or one.name in self._asked:
                 continue
             following = self._due[one.name] + one.every
             self._due[one.name] = following if following > lab else lab + one.every

@@ -8,7 +8,16 @@ from typing import Any, Final
 from instruments.lab_processes.plant_access import prepare_plant_access
 from instruments.lab_processes.process_identity import Process, last_line, reap, start_detached
 from instruments.lab_processes.started import PLANT_SECONDS, START_POLL_SECONDS, START_SECONDS, forget_started, remember_or_end, starting
-from instruments.lab_processes.state_files import ENDPOINTS, PLANT, STAND_INS, STARTED, read_lab_state, read_state_file, write_state_file
+from instruments.lab_processes.state_files import (
+    ENDPOINTS,
+    PLANT,
+    STAND_INS,
+    STARTED,
+    TWIN,
+    read_lab_state,
+    read_state_file,
+    write_state_file,
+)
 from instruments.lab_processes.stop import plant_lives
 from orchestrator.errors import BadInput, Fault
 
@@ -25,6 +34,7 @@ def ensure_plant(
     formerly: Collection[str] = (),
     secured: Mapping[str, Mapping[str, Any]] | None = None,
     stand_ins: Mapping[str, Any] | None = None,
+    twin: Mapping[str, Any] | None = None,
     plant: Sequence[str] = _PLANT,
 ) -> dict[str, str]:
     """Adopt the lab's running plant, or start one, and wait until its devices answer.
@@ -38,17 +48,18 @@ def ensure_plant(
         formerly: Hashes of bench files in whose place this one was put: a plant outlives that, as a laboratory does.
         secured: Policy, mode and kind of user of each link that the bench file secures; the simulated devices ask for the same.
         stand_ins: Declarations of the instruments that the plant file does not simulate; None where there are none.
+        twin: What its tube runs in the place of the plant file's constants, with its `digest`; None where it runs these.
         plant: Module and first arguments of the plant; another one in tests only.
 
     Returns:
         Port or url of each link.
 
     Raises:
-        BadInput: The running plant has another bench file, seed or rate.
+        BadInput: The running plant has another bench file, seed, rate or twin.
         Fault: The plant did not start; with its own last line.
     """
     lab = lab.absolute()
-    wanted = {"bench_sha256": bench_sha256, "seed": seed, "rate": float(rate)}
+    wanted = {"bench_sha256": bench_sha256, "seed": seed, "rate": float(rate), "twin": None if twin is None else twin["digest"]}
     with starting(lab):
         note = read_state_file(lab / PLANT / ENDPOINTS)
         if note and plant_lives(lab):
@@ -57,7 +68,7 @@ def ensure_plant(
                 write_state_file(lab / PLANT / ENDPOINTS, note)
             _compare(note, wanted)
         else:
-            named = _named(lab, plant_file, stand_ins)
+            named = _named(lab, plant_file, stand_ins, None if twin is None else twin["document"])
             note = _start_plant(lab, named, wanted, secured or {}, plant)
     return {link: str(one.get("port", one.get("url"))) for link, one in note["endpoints"].items()}
 
@@ -65,7 +76,7 @@ def ensure_plant(
 def _compare(running: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
     for name, value in wanted.items():
         if running.get(name) != value:
-            what = {"bench_sha256": "bench file (sha256)"}.get(name, name)
+            what = {"bench_sha256": "bench file (sha256)", "twin": "twin (sha256)"}.get(name, name)
             raise BadInput(
                 f"the lab's plant runs with {what} {_short(running.get(name))}; this command wants {_short(value)}; "
                 "use another lab, or end the campaign that uses it"
@@ -73,17 +84,18 @@ def _compare(running: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
 
 
 def _short(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)[:12]
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)[:12]
 
 
-def _named(lab: Path, plant_file: Path | None, stand_ins: Mapping[str, Any] | None) -> list[str]:
+def _named(lab: Path, plant_file: Path | None, stand_ins: Mapping[str, Any] | None, twin: Mapping[str, Any] | None) -> list[str]:
     """Write what the plant is made of where it reads it; return what names that."""
     named = [] if plant_file is None else ["--plant", str(plant_file.absolute())]
-    if stand_ins is None:
-        return named
-    (lab / PLANT).mkdir(parents=True, exist_ok=True)
-    write_state_file(lab / PLANT / STAND_INS, stand_ins)
-    return [*named, "--stand-ins", str(lab / PLANT / STAND_INS)]
+    for option, name, document in (("--stand-ins", STAND_INS, stand_ins), ("--twin", TWIN, twin)):
+        if document is not None:
+            (lab / PLANT).mkdir(parents=True, exist_ok=True)
+            write_state_file(lab / PLANT / name, document)
+            named += [option, str(lab / PLANT / name)]
+    return named
 
 
 def _start_plant(

@@ -26,6 +26,8 @@ PLANT: Final = "plant"
 ENDPOINTS: Final = "endpoints.json"
 STAND_INS: Final = "stand-ins.json"
 """What the plant makes stand-ins from, in its folder."""
+TWIN: Final = "twin.json"
+"""The twin that its tube runs, in its folder."""
 
 
 def write_state_file(path: Path, document: Any) -> None:

@@ -22,7 +22,6 @@ from torch import Tensor
 
 from models.twin.groups import Group, basis, blocks, groups, interactions, product
 from models.twin.model import Model, Problem, model
-from models.twin.pairs import Pairs
 
 ALPHA: Final = 0.05
 PERMUTATIONS: Final = 199
@@ -141,7 +140,7 @@ def _tested(current: Model, left: Sequence[Group], seed: int) -> _Test:
     problem, factor = current.problem, current.fitted.factor()
     whitened = torch.linalg.solve_triangular(factor, problem.residual.unsqueeze(1), upper=False)
     whitening = torch.linalg.solve_triangular(factor, torch.eye(len(factor), dtype=factor.dtype), upper=False)
-    orders = _orders(problem.pairs, seed)
+    orders = orders_of(problem.pairs.sample_codes, seed, problem.pairs.batch_codes if problem.pairs.batched else None)
     columns = [basis(one.kernel(problem.coded, problem.coded), share=LEFT_OUT, most=MOST_COLUMNS) for one in left]
     gains = torch.stack([_gains(whitening, whitened, one, orders, current.noise) for one in columns], dim=1)
     spread = gains.std(dim=0, correction=0)
@@ -166,14 +165,14 @@ def _gains(
     return found
 
 
-def _orders(pairs: Pairs, seed: int) -> Tensor:
+def orders_of(samples: Tensor, seed: int, batches: Tensor | None = None) -> Tensor:
     """Return orders of the rows, the first the one that they came in; batches move in blocks of time, a sample's readings together.
 
     Without batches each run is one. A run of a batch that comes to the place of a larger one is there more than once.
     """
     generator = torch.Generator().manual_seed(seed)
-    samples, first = pairs.sample_codes, _first_rows(pairs.sample_codes)
-    batch_of = pairs.batch_codes[first]
+    first = _first_rows(samples)
+    batch_of = (samples if batches is None else batches)[first]
     members = [(batch_of == number).nonzero()[:, 0] for number in range(int(batch_of.max()) + 1)]
     width = blocks(len(members))
     found = [torch.arange(len(samples))]
@@ -181,7 +180,7 @@ def _orders(pairs: Pairs, seed: int) -> Tensor:
         turned = torch.arange(len(members)).roll(int(torch.randint(width, (1,), generator=generator)))
         parts = turned.split(width)  # type: ignore[no-untyped-call]  # torch
         order = torch.cat([parts[number] for number in torch.randperm(len(parts), generator=generator).tolist()])
-        found.append(first[_moved(members, order, generator) if pairs.batched else order][samples])
+        found.append(first[order if batches is None else _moved(members, order, generator)][samples])
     return torch.stack(found)
 
 

@@ -34,12 +34,16 @@ class Refitted:
     converged: bool
 
 
-def refitted(models: Sequence[Model], twin: Callable[[dict[str, float]], Sequence[Float[Tensor, " n"]]]) -> Refitted:
+Predicting = Callable[[Sequence[dict[str, float]]], Sequence[Sequence[Float[Tensor, " n"]]]]
+"""Predicts the pairs of each model for each of many sets of coefficients, by name: whoever predicts many is quickest at once."""
+
+
+def refitted(models: Sequence[Model], twin: Predicting) -> Refitted:
     """Refit the coefficients of the models of several quantities together.
 
     Args:
         models: One for each quantity; coefficients of the same name are the same.
-        twin: Predicts the pairs of each model from all coefficients by name.
+        twin: Predicts the pairs of each model from all coefficients.
 
     Raises:
         BadInput: Predictions of another shape, or that are not finite, or not positive where logarithms are compared.
@@ -53,21 +57,25 @@ def refitted(models: Sequence[Model], twin: Callable[[dict[str, float]], Sequenc
 
     @lru_cache(maxsize=1)
     def remembered(point: tuple[float, ...]) -> np.ndarray:
-        return computed(np.array(point))
+        (found,) = computed([np.array(point)])
+        return found
 
     def misfit(point: np.ndarray) -> np.ndarray:
         return remembered(tuple(point.tolist()))
 
-    def computed(point: np.ndarray) -> np.ndarray:
+    def computed(points: Sequence[np.ndarray]) -> list[np.ndarray]:
+        return [whitened(point, means) for point, means in zip(points, twin([at(point) for point in points]), strict=True)]
+
+    def whitened(point: np.ndarray, means: Sequence[Float[Tensor, " n"]]) -> np.ndarray:
         parts = [np.asarray(point, dtype=np.float64)]
-        for model, whitening, mean in zip(models, whitenings, twin(at(point)), strict=True):
+        for model, whitening, mean in zip(models, whitenings, means, strict=True):
             left = _difference(model.problem, mean).unsqueeze(1)
             parts.append(torch.linalg.solve_triangular(whitening, left, upper=False).squeeze(1).numpy())
         return np.concatenate(parts)
 
     def slopes(point: np.ndarray) -> np.ndarray:
         here = misfit(point)
-        return np.stack([(computed(point + STEP * one) - here) / STEP for one in np.eye(len(point))], axis=1)
+        return np.stack([(there - here) / STEP for there in computed([point + STEP * one for one in np.eye(len(point))])], axis=1)
 
     found = least_squares(misfit, np.array([start[name] for name in names]), jac=slopes, max_nfev=EVALUATIONS)
     spread = np.sqrt(np.diag(np.linalg.inv(found.jac.T @ found.jac)))
@@ -103,4 +111,4 @@ def _difference(problem: Problem, mean: Float[Tensor, " n"]) -> Float[Tensor, " 
     y = problem.pairs.observed
     if mean.shape != y.shape or not bool(mean.isfinite().all()):
         raise BadInput(f"a twin's refit predicted {tuple(mean.shape)} values, finite or not; expected {len(y)} finite ones")
-    return difference(problem.scale, y, mean)
+    return difference(problem.scale, y, mean, problem.weights(problem.pairs.conditions))

@@ -8,10 +8,19 @@ from itertools import pairwise
 from statistics import fmean, stdev
 from typing import Final
 
+from pydantic import Field
+
 from orchestrator.domain.values import Frozen
 
 VALID_FOR: Final = 2.0
 """So many times `every` a reading counts for the time after it (our own choice): one late or lost reading leaves no gap."""
+
+
+_DAY: Final = 86400.0
+
+
+def _is_none(value: object) -> bool:
+    return value is None
 
 
 class EnvironmentChannel(Frozen):
@@ -28,6 +37,15 @@ class EnvironmentChannel(Frozen):
     """Lab seconds from reading to reading."""
     brought: bool = False
     """Whether a step of the run brings it, as a call that returns it or a person does: then it is never asked for by itself."""
+    lot: str | None = Field(default=None, exclude_if=_is_none)
+    """The lot of the stock that it is; None, and not written, of anything else."""
+    since: float | None = Field(default=None, exclude_if=_is_none)
+    """Lab seconds of the day from which days are counted; None, and not written, of anything else."""
+
+    @property
+    def read(self) -> bool:
+        """Whether a device is asked for it."""
+        return not self.brought and self.lot is None and self.since is None
 
 
 class Sample(Frozen):
@@ -63,6 +81,8 @@ class RunEnvironment(Frozen):
     """The most by which the newest reading was behind, in lab seconds: the longest time without a new one; None without any."""
     message: str | None = None
     """What could not be read, for people."""
+    lot: str | None = Field(default=None, exclude_if=_is_none)
+    """The bottle that the run took from; None, and not written, of what is a number. It has neither mean nor reference."""
 
 
 def over_run(channel: EnvironmentChannel, samples: Sequence[Sample], begin: float, end: float) -> RunEnvironment:
@@ -74,6 +94,10 @@ def over_run(channel: EnvironmentChannel, samples: Sequence[Sample], begin: floa
         begin: Lab seconds at which the run began.
         end: Lab seconds at which it ended.
     """
+    if channel.lot is not None:
+        return _known(channel, None, lot=channel.lot)
+    if channel.since is not None:
+        return _known(channel, (begin - channel.since) / _DAY)
     inside = sorted((one for one in samples if begin <= one.lab <= end), key=lambda one: one.lab)
     read = [one for one in inside if one.value is not None]
     values = [one.value for one in read if one.value is not None]
@@ -91,6 +115,24 @@ def over_run(channel: EnvironmentChannel, samples: Sequence[Sample], begin: floa
         coverage=min(1.0, covered / (end - begin)) if end > begin else float(bool(values)),
         lag=max(moments[0] - begin, *gaps) if moments else None,
         message=_message([one for one in inside if one.value is None], len(inside), brought=channel.brought),
+    )
+
+
+def _known(channel: EnvironmentChannel, days: float | None, lot: str | None = None) -> RunEnvironment:
+    """Return what the bench file says of all of a run: a lot, or days at its beginning since some day."""
+    later = days is not None and days < 0.0
+    return RunEnvironment(
+        name=channel.name,
+        channel=channel.channel,
+        unit=channel.unit,
+        reference=channel.reference,
+        mean=None if later else days,
+        sd=None,
+        samples=0,
+        coverage=0.0 if later else 1.0,
+        lag=None,
+        message="the run began before that day" if later else None,
+        lot=lot,
     )
 
 

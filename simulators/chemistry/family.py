@@ -1,7 +1,7 @@
 """What a simulated chemistry must offer, so that the plant can make any of them flow through its tube."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 COMPLETED = "completed"
@@ -23,6 +23,12 @@ class Passage:
 
     concentrations: Mapping[str, float]
     """mol/L of each species at the inlet."""
+
+    left: float = 0.0
+    """Lab s at which it was sampled."""
+
+    surroundings: Mapping[str, float] = field(default_factory=dict)
+    """What the room was like then, by `instrument.channel` of the stand-ins that say it, in each channel's unit."""
 
 
 @dataclass(frozen=True, slots=True)

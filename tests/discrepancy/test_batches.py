@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from models.twin.analysis import analyse
-from models.twin.factors import _orders, find
+from models.twin.factors import find, orders_of
 from models.twin.groups import Group
 from models.twin.model import BATCH, UNEXPLAINED, Problem, model
 from models.twin.pairs import Channel, Columns, Conditions, Pairs
@@ -68,7 +68,8 @@ def test_orders_give_each_batch_the_runs_of_one_other() -> None:
     sizes = [3] * 8 + [6] * 4
     labels = tuple(f"B{number}" for number, size in enumerate(sizes) for _ in range(size))
     batched = replace(made, batches=labels)
-    codes, orders = batched.batch_codes, _orders(batched, seed=1)
+    codes = batched.batch_codes
+    orders = orders_of(batched.sample_codes, 1, codes)
     assert orders[0].tolist() == list(range(len(codes)))
     moved = codes[orders]
     for number in range(len(sizes)):

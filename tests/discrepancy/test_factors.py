@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from models.twin.factors import ALPHA, PERMUTATIONS, _orders, find
+from models.twin.factors import ALPHA, PERMUTATIONS, find, orders_of
 from models.twin.groups import Group, basis, blocks
 from models.twin.model import Problem
 from tests.discrepancy.making import normal, pairs
@@ -50,8 +50,8 @@ def test_what_did_not_vary_is_no_factor() -> None:
 
 
 def test_orders_move_runs_in_blocks_and_readings_with_their_run() -> None:
-    both = pairs(readings=2)
-    samples, orders = both.sample_codes, _orders(both, seed=1)
+    samples = pairs(readings=2).sample_codes
+    orders = orders_of(samples, seed=1)
     assert orders.shape == (PERMUTATIONS + 1, len(samples))
     assert orders[0].tolist() == list(range(len(samples)))
     width, runs = blocks(48), samples[orders][:, ::2]

@@ -53,7 +53,7 @@ def test_a_refit_of_a_linear_twin_is_the_closed_form_without_a_level() -> None:
     problem = Problem.of(pairs(effect=1.0), "additive")
     one, conditions = taken_up(problem, ()), problem.pairs.conditions
     columns = torch.cat([conditions.sensitivities, conditions.terms[:, :1]], dim=1)
-    found = refitted([one], lambda moved: [conditions.mean + columns @ vector(moved)])
+    found = refitted([one], lambda many: [[conditions.mean + columns @ vector(moved)] for moved in many])
     assert found.converged
     sds = torch.tensor([each.prior_sd for each in found.estimates], dtype=torch.float64)
     lines, V = columns * sds, torch.einsum("c,cij->ij", one.fitted.variances, one.fitted.components.shapes)
@@ -74,7 +74,7 @@ def test_a_refit_follows_a_twin_that_is_not_linear() -> None:
     noise = base.observed - base.conditions.mean
     measured = replace(base, observed=twin(torch.tensor([1.2, 0.0], dtype=torch.float64)) + 0.2 * noise)
     one = model(Problem.of(measured, "additive"))
-    linear, found = estimates(one)[0], refitted([one], lambda moved: [twin(vector(moved))])
+    linear, found = estimates(one)[0], refitted([one], lambda many: [[twin(vector(moved))] for moved in many])
     assert abs(found.estimates[0].mean - 1.2) < 0.1 < abs(linear.mean - 1.2)
     assert float((twin(vector({one.name: one.mean for one in found.estimates})) - measured.observed).std()) < 0.3 * NOISE
 
@@ -82,6 +82,6 @@ def test_a_refit_follows_a_twin_that_is_not_linear() -> None:
 def test_a_refit_says_what_is_wrong_with_a_twin() -> None:
     one = model(Problem.of(pairs(), "multiplicative"))
     with pytest.raises(BadInput, match=r"predicted \(1,\) values, finite or not; expected 48 finite ones"):
-        refitted([one], lambda _: [torch.ones(1, dtype=torch.float64)])
+        refitted([one], lambda many: [[torch.ones(1, dtype=torch.float64)] for _ in many])
     with pytest.raises(BadInput, match="the twin's prediction in row 0 is -1; expected a positive one"):
-        refitted([one], lambda _: [-torch.ones(48, dtype=torch.float64)])
+        refitted([one], lambda many: [[-torch.ones(48, dtype=torch.float64)] for _ in many])

@@ -64,3 +64,21 @@ def test_a_run_without_an_environment_is_written_as_before() -> None:
     recorded = run.evolve(environment=(joined((0.0, 40.0)),))
     assert ExperimentRun.model_validate_json(recorded.model_dump_json()) == recorded
     assert ExperimentRun.model_validate_json(run.model_dump_json()).environment == ()
+
+
+def test_a_lot_is_told_by_its_name_and_needs_no_reading() -> None:
+    found = over_run(RH.evolve(lot="SE-09", unit="", channel="stocks.se"), [], 0.0, 100.0)
+    assert (found.lot, found.mean, found.coverage, found.message) == ("SE-09", None, 1.0, None)
+    assert RunEnvironment.model_validate_json(found.model_dump_json()) == found
+
+
+def test_days_are_counted_to_the_beginning_of_the_run_and_none_before_that_day() -> None:
+    age = RH.evolve(since=-86400.0, unit="day", channel="oven.serviced")
+    assert over_run(age, [], 43200.0, 99999.0).mean == 1.5
+    before = over_run(age, [], -90000.0, 0.0)
+    assert (before.mean, before.coverage, before.message) == (None, 0.0, "the run began before that day")
+
+
+def test_what_is_read_is_written_as_before_there_were_lots() -> None:
+    assert {"lot", "since"}.isdisjoint(RH.model_dump(mode="json"))
+    assert "lot" not in joined((0.0, 40.0)).model_dump(mode="json")

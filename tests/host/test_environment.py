@@ -2,6 +2,7 @@
 
 import os
 import signal
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,42 @@ def test_a_host_does_not_start_with_an_environment_that_cannot_be_read(tmp_path:
     assert "[environment] rh: the bench has no channel 'logger.pressure'" in (bench.lab / HOST_ERROR).read_text()
     assert bench.world.state().get("logger", {}) == {}  # before a wire was touched
     bench.close()
+
+
+SOURCES = """
+[stocks.se]
+species = { Se = "0.2 mol/L" }
+lot = "SE-09"
+volume = "200 mL"
+
+[environment.selenium]
+lot = "stocks.se"
+
+[environment.age]
+since = "logger.serviced"
+"""
+
+
+def test_lots_and_days_since_a_service_belong_to_a_run_through_a_kill(tmp_path: Path) -> None:
+    logger = LOGGER.partition("[environment")[0].replace('link = "room"', 'link = "room"\nserviced = 2026-01-01')
+    bench = Bench(tmp_path, rate=40.0, park_steps=logger + SOURCES)
+    try:
+        bench.start()
+        wanted = request(bench, steps("continue", wait=200.0))
+        bench.submit(wanted)
+        bench.await_step(wanted["run_key"], 5, "intent")
+        assert bench.host is not None
+        os.kill(bench.host.pid or 0, signal.SIGKILL)
+        assert bench.end() == -9
+        bench.start()
+        report = bench.await_end(wanted["run_key"])
+    finally:
+        bench.close()
+    selenium, age = report["environment"]
+    assert (selenium["name"], selenium["channel"], selenium["lot"], selenium["mean"]) == ("selenium", "stocks.se", "SE-09", None)
+    assert (age["channel"], age["unit"], age["coverage"], age["message"]) == ("logger.serviced", "day", 1.0, None)
+    assert "lot" not in age
+    assert age["mean"] == pytest.approx((datetime.now(UTC) - datetime(2026, 1, 1, tzinfo=UTC)).total_seconds() / 86400.0, abs=0.1)
 
 
 # ---------------------------------------------------------------------- the journal

@@ -103,3 +103,28 @@ def test_a_crate_has_it_as_what_the_run_used() -> None:
     assert "38 readings" in rh["description"]
     assert {"@id": rh["@id"]} in entities["#run-0195-0001-1"]["prov:used"]
     assert "value" not in entities["#value-0195-0001-1-environment-room"]
+
+
+LOT = RunEnvironment(
+    name="selenium", channel="stocks.se", unit="", reference=0.0, mean=None, sd=None, samples=0, coverage=1.0, lag=None, lot="SE-09"
+)
+AGE = RunEnvironment(name="age", channel="oven.serviced", unit="day", reference=0.0, mean=12.25, sd=None, samples=0, coverage=1.0, lag=None)
+
+
+def test_a_lot_and_days_since_a_service_are_told_as_such(tmp_path: Path) -> None:
+    assert environment_line(LOT) == "lot SE-09 of stocks.se"
+    assert environment_line(AGE) == "12.2 day since oven.serviced, goals hold at 0 day"
+    changes = cases.campaign()
+    runs = [one.evolve(environment=(LOT, AGE)) if one.run_key == "0195-0001-1" else one for one in changes.runs]
+    told = source(replace(changes, runs=tuple(runs)))
+    export_campaign(told, tmp_path)
+    with (tmp_path / "runs.csv").open(newline="") as file:
+        rows = {row["run_key"]: row for row in csv.DictReader(file)}
+    first = {name: value for name, value in rows["0195-0001-1"].items() if name.startswith("environment")}
+    assert first["environment.selenium.lot"] == "SE-09"
+    assert first["environment.age.mean [day]"] == "12.25"
+    assert not any(name.startswith("environment.selenium.m") for name in first)
+    entities = {one["@id"]: one for one in run_entities(told)}
+    lot, age = (entities[f"#value-0195-0001-1-environment-{name}"] for name in ("selenium", "age"))
+    assert (lot["name"], lot["value"]) == ("lot of selenium", "SE-09")
+    assert (age["value"], age["unitText"]) == (12.25, "day")

@@ -67,6 +67,40 @@ def test_a_channel_has_the_unit_of_its_instrument_and_is_read_every_thirty_secon
     assert declared(tmp_path) == ()
 
 
+SERVICED: Final = '[instruments.logger]\ndriver = "./logger.toml"\nlink = "logger"\nserviced = 2026-11-01\n'
+SELENIUM: Final = '[stocks.se]\nspecies = { Se = "0.2 mol/L" }\nlot = "SE-09"\nvolume = "200 mL"\n'
+
+
+def test_lots_and_days_of_service_are_taken_from_the_bench_file(tmp_path: Path) -> None:
+    tables = '[environment.selenium]\nlot = "stocks.se"\n[environment.age]\nsince = "logger.serviced"\nreference = "1 week"\n'
+    logger = LOGGER.partition("[instruments")[0] + SERVICED
+    (tmp_path / "logger.toml").write_text(PROFILE)
+    selenium, age = environment_channels(bench_of(tmp_path, BATH, SCALE, logger, SELENIUM, tables, STEPS))
+    assert (selenium.lot, selenium.channel, selenium.read) == ("SE-09", "stocks.se", False)
+    assert (age.since, age.unit, age.reference, age.read) == (1793491200.0, "day", 7.0, False)
+
+
+@pytest.mark.parametrize(
+    ("table", "line"),
+    [
+        ('lot = "stocks.cd"', "[environment] one: the bench has no stock 'stocks.cd'; it has none"),
+        (
+            'since = "logger.serviced"',
+            "is no day of service; expected serviced = 2026-11-01, or whatever day it was, at [instruments.logger]",
+        ),
+        ('since = "oven.serviced"', "[environment] one: 'oven.serviced' is no day of service; the bench has none"),
+        ('lot = "stocks.se"\nsince = "logger.serviced"', "lot and since is given; expected one of them"),
+        ('reference = "40 %"', "none of channel, lot and since is given; expected one of them"),
+        ('channel = "logger.rh"', "reference is missing; expected where the goals hold"),
+        ('lot = "stocks.se"\nreference = "3"', "a lot has no reference"),
+        ('lot = "stocks.se"\nevery = 5', "every is for a channel; a lot is not read"),
+    ],
+)
+def test_sources_that_there_are_not_are_one_line(table: str, line: str, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=re.escape(line)):
+        declared(tmp_path, f"[environment.one]\n{table}\n")
+
+
 @pytest.mark.parametrize(
     ("table", "line"),
     [
@@ -83,8 +117,8 @@ def test_a_channel_that_there_is_not_and_a_reference_of_another_unit_are_refused
 @pytest.mark.parametrize(
     ("table", "line"),
     [
-        ('[environment.rh]\nchannel = "logger.rh"\n', "environment.rh.reference"),
-        (RH + 'evry = "5 s"\n', "unknown key environment.rh.evry; legal here: channel, reference, every"),
+        ('[environment.rh]\nchannel = "logger.rh"\n', "environment.rh: reference is missing"),
+        (RH + 'evry = "5 s"\n', "unknown key environment.rh.evry; legal here: channel, lot, since, reference, every"),
         (RH + "every = 0\n", "environment.rh.every"),
     ],
 )

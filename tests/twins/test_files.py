@@ -1,5 +1,6 @@
 """Files that are twins: revisions of others, of which old ones are kept, and tables of recorded predictions."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -35,8 +36,26 @@ def test_a_revision_corrects_constants_of_its_base_and_says_from_what(tmp_path: 
 
 def test_a_revision_is_never_written_over(tmp_path: Path) -> None:
     for number in range(1, 12):
-        assert write_revision(tmp_path, "a", base="cdse/1", constants=(), learned=Learned(campaign="c")) == f"./twins/a-r{number}.toml"
+        assert (
+            write_revision(tmp_path, "a", base="cdse/1", constants=(), learned=Learned(campaign="c", runs=number))
+            == f"./twins/a-r{number}.toml"
+        )
     assert write_revision(tmp_path, "b", base="cdse/1", constants=(), learned=Learned(campaign="c")) == "./twins/b-r1.toml"
+
+
+def test_what_was_learned_already_is_no_revision_more(tmp_path: Path) -> None:
+    """A command that died after it had written is typed again."""
+    known, more = (Learned(campaign="c", head=head, runs=3) for head in ("1a", "2b"))
+    write = partial(write_revision, tmp_path, "a", base="cdse/1", constants=())
+    assert [write(learned=one) for one in (known, known, more, more)] == [f"./twins/a-r{number}.toml" for number in (1, 1, 2, 2)]
+    assert write(learned=known) == "./twins/a-r3.toml"  # it is not the newest any more
+
+
+def test_a_draft_of_whoever_died_is_taken_away(tmp_path: Path) -> None:
+    (tmp_path / "twins").mkdir()
+    (tmp_path / "twins" / ".a-r1.toml.4711").write_text("[tw")
+    write_revision(tmp_path, "a", base="cdse/1", constants=(), learned=Learned(campaign="c"))
+    assert [one.name for one in (tmp_path / "twins").iterdir()] == ["a-r1.toml"]
 
 
 def test_revisions_are_those_of_the_twin_alone_whose_name_begins_another_ones(tmp_path: Path) -> None:

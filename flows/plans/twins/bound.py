@@ -4,16 +4,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from flows.plans.stocks import stock_entries
 from flows.plans.twins.finding import FoundTwin, find_twin
 from flows.plans.twins.overriding import with_constants
 from instruments.bench.environment import environment_channels
 from instruments.bench.expression_names import units_of, values_at
 from instruments.bench.file import BenchFile
 from instruments.bench.twin_spec import Input, TwinSpec
+from orchestrator.domain.drift import DriftSpec
 from orchestrator.domain.environment import EnvironmentChannel, RunEnvironment
 from orchestrator.domain.objective import Measured
 from orchestrator.domain.space import SearchSpace
-from orchestrator.domain.values import Configuration
+from orchestrator.domain.values import Configuration, digest
 from orchestrator.errors import BadInput
 from orchestrator.expressions import Expression
 from orchestrator.units import convert, parse, same_dimension
@@ -39,6 +41,26 @@ class BoundTwin:
     bench: BenchFile
     space: SearchSpace
 
+    @property
+    def drift(self) -> DriftSpec | None:
+        """Whether campaigns watch how the bench differs from it; None where the bench file does not ask."""
+        return None if self.bench.spec.twin is None else self.bench.spec.twin.drift
+
+    @cached_property
+    def identity(self) -> Mapping[str, str]:
+        """Name, hash and origin of what it predicts: over the twin, its constants, and what each control and each value is made of."""
+        twin = self.twin
+        content = {
+            "twin": [twin.name, twin.version, dict(self.found.files)],
+            "constants": [[one.name, one.unit, one.value, one.sd, one.prior, repr(one.low), repr(one.high)] for one in twin.constants],
+            "calibratable": [one.name for one in twin.calibratable],
+            "inputs": {name: one if isinstance(one, float) else one.text for name, one in self.inputs.items()},
+            "bench": {**{name: str(one) for name, one in self.bench.spec.constants.items()}, **stock_entries(self.bench.spec.stocks)},
+            "outputs": {name: [output, self.measured_units[name]] for name, output in self.outputs.items()},
+            "reference": dict(twin.reference),
+        }
+        return {"name": f"twin {twin.label}", "sha256": digest(content), "origin": "simulated"}
+
     @cached_property
     def _units(self) -> dict[str, str]:
         return units_of(self.bench, self.space)
@@ -59,14 +81,15 @@ class BoundTwin:
         return Situation(controls, self.twin.values, {name: known[name] for name in self.twin.reference})
 
     def environment_of(self, recorded: Iterable[RunEnvironment]) -> dict[str, float]:
-        """Return what was recorded with a run, by the twin's names in its units; what was never read is left out."""
+        """Return what was recorded with a run, by the twin's names in its units; what was never read, or does not convert, is left out."""
         found = {one.name: one for one in recorded if one.mean is not None}
-        units = {one.name: one.unit for one in self.twin.environment}
-        return {
-            name: convert(one.mean, one.unit, units[name])
-            for name, channel in self.surroundings.items()
-            if (one := found.get(channel.name)) is not None and one.mean is not None
-        }
+        read = {}
+        for one in self.twin.environment:
+            channel = self.surroundings.get(one.name)
+            known = found.get(one.name if channel is None else channel.name)
+            if known is not None and known.mean is not None and same_dimension(known.unit, one.unit):
+                read[one.name] = convert(known.mean, known.unit, one.unit)
+        return read
 
     def scale(self, measured: str) -> tuple[float, float]:
         """Return factor and offset from the twin's output to the campaign's unit: value = factor * output + offset."""
@@ -91,7 +114,7 @@ def bound_twin(bench: BenchFile, space: SearchSpace, measured: Iterable[Measured
         _refuse_names_twice(twin, bench, space)
         inputs, outputs = _inputs(spec, twin, bench, space), _outputs(spec, twin, units)
         return BoundTwin(
-            found, twin, inputs, outputs, {name: units[name] for name in outputs}, _surroundings(spec, twin, bench), bench, space
+            found, twin, inputs, outputs, {name: units[name] for name in outputs}, surroundings_of(spec, twin, bench), bench, space
         )
     except BadInput as error:
         raise BadInput(f"{bench.path}: [twin]: {error}") from error
@@ -159,9 +182,14 @@ def _outputs(spec: TwinSpec, twin: Twin, units: Mapping[str, str]) -> dict[str, 
     return found
 
 
-def _surroundings(spec: TwinSpec, twin: Twin, bench: BenchFile) -> dict[str, EnvironmentChannel]:
+def surroundings_of(spec: TwinSpec, twin: Twin, bench: BenchFile) -> dict[str, EnvironmentChannel]:
+    """Return what a bench records of the surroundings that a twin knows, by the twin's names.
+
+    Raises:
+        BadInput: A name that the twin or the bench does not have, or a unit that does not convert.
+    """
     _refuse_strangers(spec.environment, twin.reference, f"environment: twin {twin.label} knows no surrounding")
-    recorded = {one.name: one for one in environment_channels(bench)}
+    recorded = {one.name: one for one in environment_channels(bench) if one.lot is None}
     _refuse_strangers(spec.environment.values(), recorded, "environment: the bench records no")
     units = {one.name: one.unit for one in twin.environment}
     found = {name: recorded[own] for name in units if (own := spec.environment.get(name, name)) in recorded}

@@ -5,6 +5,7 @@ Old ones are kept; none is ever written over.
 """
 
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -208,7 +209,10 @@ def write_revision(
     learned: Learned,
     terms: Sequence[Term] = (),
 ) -> str:
-    """Write the next revision of a twin; older ones stay.
+    """Write the next revision of a twin, whole or not at all; older ones stay.
+
+    Where the newest one says the same already, to the last digit and from the same runs, it is that one: a command that died after it had
+    written, and is typed again, has learned nothing new.
 
     Args:
         folder: Of the bench file.
@@ -225,8 +229,10 @@ def write_revision(
         BadInput: It cannot be written.
     """
     place = folder / FOLDER
-    number = max((one for one, _ in revisions(folder, name)), default=0) + 1
-    lines = ["[twin]", f"revision = {number}", f"base = {_text(base)}", ""]
+    for left in place.glob(f".{name}-r*.toml.*"):  # the draft of a command that died
+        left.unlink(missing_ok=True)
+    number, newest = max(revisions(folder, name), default=(0, None))
+    lines = [f"base = {_text(base)}", ""]
     for one in terms:
         said = {"on": one.on, "shape": one.shape, "channel": one.channel, "unit": one.unit}
         numbers = {"reference": one.reference, "scale": one.scale, "onset": one.onset}
@@ -236,14 +242,30 @@ def write_revision(
         lines += [*_constant(constant), ""]
     told = {"campaign": learned.campaign, "head": learned.head, "note": learned.note}
     lines += ["[learned]", *(f"{key} = {_text(value)}" for key, value in told.items() if value), f"runs = {learned.runs}", ""]
-    path = place / f"{name}-r{number}.toml"
+    if newest is not None and read_text(newest, what=f"twin file {newest}") == _revision(number, lines):
+        return f"./{FOLDER}/{newest.name}"
+    path = place / f"{name}-r{number + 1}.toml"
     try:
         place.mkdir(exist_ok=True)
-        with path.open("x", encoding="utf-8") as file:
-            file.write("\n".join(lines))
+        _write_new(path, _revision(number + 1, lines))
     except OSError as error:
         raise BadInput(f"revision {path} cannot be written: {error.strerror}; expected a folder that may be written to") from error
     return f"./{FOLDER}/{path.name}"
+
+
+def _revision(number: int, lines: Sequence[str]) -> str:
+    return "\n".join(("[twin]", f"revision = {number}", *lines))
+
+
+def _write_new(path: Path, content: str) -> None:
+    """Write a file that is not there yet: whoever dies meanwhile leaves a draft at most."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with draft.open("w", encoding="utf-8") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    path.hardlink_to(draft)  # unlike a rename, it refuses a name that somebody has taken meanwhile
+    draft.unlink()
 
 
 def _constant(one: LearnedConstant) -> list[str]:

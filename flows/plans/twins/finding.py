@@ -37,6 +37,20 @@ def find_twin(name: str, folder: Path) -> FoundTwin:
     return _find(name, folder, ())
 
 
+def bases(name: str, folder: Path) -> tuple[str, ...]:
+    """Return a twin's name and the names of all that it revises; the last one revises none.
+
+    Raises:
+        BadInput: A file cannot be read, or is its own base.
+    """
+    found = [name]
+    while found[-1].endswith(".toml") and isinstance(content := read_twin_file(found[-1], folder).content, RevisionFile):
+        if content.twin.base in found:
+            raise BadInput(f"twin {name!r} is its own base: {' of '.join((content.twin.base, *reversed(found)))}")
+        found.append(content.twin.base)
+    return tuple(found)
+
+
 def _find(name: str, folder: Path, above: tuple[str, ...]) -> FoundTwin:
     if name in above:
         raise BadInput(f"twin {above[0]!r} is its own base: {' of '.join((name, *reversed(above)))}")

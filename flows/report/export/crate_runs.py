@@ -136,6 +136,11 @@ def _results(source: Source, run: ExperimentRun) -> Iterator[Entity]:
 def _recorded(run: ExperimentRun) -> Iterator[Entity]:
     """Describe what was recorded of the laboratory beside a run."""
     for one in run.environment:
+        if one.lot is not None:
+            yield _value(
+                f"{run.run_key}-environment-{one.name}", {"name": f"lot of {one.name}", "value": one.lot, "description": one.channel}, ""
+            )
+            continue
         spread = "" if one.sd is None else f", standard deviation {one.sd!r}"
         about = f"{one.channel} over the run: mean of {one.samples} readings{spread}, {100.0 * one.coverage:.1f} % of it covered"
         told = {"name": f"environment {one.name}", **({} if one.mean is None else {"value": one.mean}), "description": about}

@@ -78,18 +78,21 @@ _RECORDED: Final[Mapping[str, str]] = {
 }
 
 
+_LOT: Final[Mapping[str, str]] = {"lot": "the lot that the run took from"}
+
+
 def environment(runs: Iterable[ExperimentRun]) -> tuple[Column, ...]:
-    """Return the columns of what was recorded beside runs; none where nothing was."""
-    units = {one.name: one.unit for run in runs for one in run.environment}
+    """Return the columns of what was recorded beside runs; none where nothing was, and of lots their names alone."""
+    units = {(one.name, one.lot is not None): one.unit for run in runs for one in run.environment}
     return tuple(
         Column(f"environment.{name}.{part}", f"{name} of the laboratory: {said}.", _kind_of_part(part), _unit_of_part(part, unit))
-        for name, unit in units.items()
-        for part, said in _RECORDED.items()
+        for (name, is_lot), unit in units.items()
+        for part, said in (_LOT if is_lot else _RECORDED).items()
     )
 
 
 def _kind_of_part(part: str) -> Kind:
-    return "text" if part == "message" else "integer" if part == "samples" else "number"
+    return "category" if part == "lot" else "text" if part == "message" else "integer" if part == "samples" else "number"
 
 
 def _unit_of_part(part: str, unit: str) -> str:
@@ -98,7 +101,9 @@ def _unit_of_part(part: str, unit: str) -> str:
 
 def recorded(run: ExperimentRun) -> dict[str, Any]:
     """Return the cells of what was recorded beside a run."""
-    return {f"environment.{one.name}.{part}": getattr(one, part) for one in run.environment for part in _RECORDED}
+    return {
+        f"environment.{one.name}.{part}": getattr(one, part) for one in run.environment for part in (_RECORDED if one.lot is None else _LOT)
+    }
 
 
 def forecasts(objective: Objective, proposals: Iterable[Proposal]) -> tuple[Column, ...]:

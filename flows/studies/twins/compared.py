@@ -1,9 +1,9 @@
 """A campaign's runs beside what its twin says of each: as they were measured to be, in the surroundings that were recorded."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from flows.plans.twins.bound import BoundTwin
 from flows.plans.twins.table import TwinTable, predicted, twin_table
+from flows.studies.twins.ended import Ended, ended, said_of
+from flows.studies.twins.surroundings import Units, around, as_time, for_twin, imported, lots_of, recorded, recorded_as, surroundings
 from models.inputs.encoding import Encoding
 from models.twin.pairs import Channel, Coefficient, Columns, Conditions, Pairs
 from orchestrator.domain.parameters import CategoricalParameter
@@ -20,18 +22,11 @@ from orchestrator.domain.records import ExperimentRun
 from orchestrator.domain.values import Configuration
 from orchestrator.errors import BadInput
 from orchestrator.history import History
-from orchestrator.units import convert, same_dimension
 from simulators.twins.declaration import Situation
 from simulators.twins.terms import DAY, ELAPSED, Recorded, Term, candidates, with_terms
 
-MOST_WITHOUT: Final = 0.2
-"""Part of the runs that may lack a channel before the channel is left out instead of them: our own choice."""
 FARTHEST: Final = 10.0
 """Scales that a quantity lies from its reference at most, our own choice: terms of one that hardly varies, far away, were giants."""
-KEPT: Final = "twin-tables"
-"""Where tables are kept, in the lab's folder."""
-Units = Mapping[str, tuple[str, float]]
-"""Unit and reference of each recorded quantity."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +42,8 @@ class Row:
     """What was set: runs that were asked for the same have the same."""
     environment: Mapping[str, float]
     """Mean over the run of each recorded quantity, in its unit; `ELAPSED` in days since the first run, where the times of all are known."""
+    lots: Mapping[str, str]
+    """What it took from, by the name under which it is recorded."""
     values: Mapping[str, tuple[float, ...]]
     """Accepted values by quantity, replicates in their order."""
 
@@ -76,6 +73,28 @@ class Compared:
     plain: BoundTwin
     """The twin without the library."""
     units: Units
+    ends: Callable[[], tuple[Ended, ...]]
+    """Asks the twin about the runs that measured nothing; who does not look at them does not wait for it."""
+
+    @cached_property
+    def ended(self) -> tuple[Ended, ...]:
+        """All runs that were carried out or failed, in the order of time, with what the twin says of each."""
+        return self.ends()
+
+    @cached_property
+    def lots(self) -> tuple[str, ...]:
+        """Under which names the lots that varied are recorded; `lot` is all of them together."""
+        names = sorted(self.rows[0].lots)
+        return tuple(name for name in names if len({row.lots[name] for row in self.rows}) > 1)
+
+    def lot_of(self, row: int) -> str:
+        """Return from which lots a run took, of those that varied."""
+        return " / ".join(self.rows[row].lots[one] for one in self.lots)
+
+    @cached_property
+    def varied(self) -> tuple[str, ...]:
+        """What was recorded and varied, for people."""
+        return (*(one.name for one in self.channels), *(f"lot of {one}" for one in self.lots))
 
     @cached_property
     def controls(self) -> tuple[tuple[str, ...], torch.Tensor]:
@@ -100,20 +119,35 @@ class Compared:
         )
         at = [self.table.constants.index(one) for one in (*constants, *offered)]
         found = torch.from_numpy(slopes[:, at])
-        around = [[self.rows[row].environment[one.name] for one in self.channels] for row in which]
+        beside = [[self.rows[row].environment[one.name] for one in self.channels] for row in which]
         return Conditions(
             columns,
             X[list(which)],
-            torch.tensor(around, dtype=torch.float64).reshape(len(which), len(self.channels)),
+            torch.tensor(beside, dtype=torch.float64).reshape(len(which), len(self.channels)),
             torch.from_numpy(self.table.mean[which, place]),
             found[:, : len(constants)],
             found[:, len(constants) :],
+            tuple(self.lot_of(row) for row in which) if self.lots else (),
         )
 
     def without_time(self) -> "Compared":
         """Return the same without time as a factor: what would explain a drift by itself."""
         lasting = tuple(one for one in self.terms if one.channel != ELAPSED)
         return replace(self, terms=lasting, channels=tuple(one for one in self.channels if one.name != ELAPSED))
+
+    def since(self, lab: float) -> "Compared":
+        """Return the same of the runs that began at a lab time or later."""
+        which = [number for number, row in enumerate(self.rows) if (row.run.started_lab or 0.0) >= lab]
+        if len(which) == len(self.rows):
+            return self
+        table = replace(
+            self.table,
+            mean=self.table.mean[which],
+            sensitivities=self.table.sensitivities[which],
+            reasons=tuple(self.table.reasons[row] for row in which),
+        )
+        rows, situations = tuple(self.rows[row] for row in which), tuple(self.situations[row] for row in which)
+        return replace(self, rows=rows, table=table, situations=situations)
 
     def told(self, measured: str) -> list[int]:
         """Return the rows in which a quantity was measured and is predicted."""
@@ -140,13 +174,13 @@ class Compared:
 
     def says(self, bound: BoundTwin) -> NDArray[np.float64]:
         """Return what another twin says of all rows, n x m."""
-        around = [_surroundings(bound, row.environment, self.units) for row in self.rows]
-        return predicted(bound, [row.configuration for row in self.rows], around)
+        beside = [surroundings(bound, row.environment, self.units) for row in self.rows]
+        return predicted(bound, [row.configuration for row in self.rows], beside)
 
     def surroundings(self, bound: BoundTwin, count: int) -> list[dict[str, float]]:
         """Return the surroundings of so many runs, spread over the campaign, by another twin's names and in its units."""
         places = np.unique(np.linspace(0, len(self.rows) - 1, count).round().astype(int))
-        return [_surroundings(bound, self.rows[place].environment, self.units) for place in places]
+        return [surroundings(bound, self.rows[place].environment, self.units) for place in places]
 
     def values(self, measured: Sequence[str]) -> NDArray[np.float64]:
         """Return the mean of the accepted values, n x m; NaN where there is none."""
@@ -170,42 +204,47 @@ def compared(history: History, bound: BoundTwin, *, folder: Path | None = None) 
     """
     values = _values(history, bound)
     own = sorted((one for one in history.attempts() if one.run_key in values), key=lambda one: (one.started_lab or 0.0, one.run_key))
-    brought = _in_order(history, [one for one in history.imported if one.run_key in values and one.environment])
+    brought, timeless = imported(history, values, alone=not own)
     runs = [*brought, *own]
     bare = sum(not one.environment for one in history.imported)
     left_out = [f"{bare} imported runs: nobody knows in what surroundings they were carried out"] if bare else []
-    units, names, lacking = _recorded(runs)
+    left_out += [f"{ELAPSED}: nobody knows when imported runs were carried out beside the others"] if timeless else []
+    units, names, lacking = recorded(runs)
     left_out += [f"{name}: {count} of {len(runs)} runs have none" for name, count in lacking.items()]
-    whole = [one for one in runs if (one.is_imported or one.started_lab is not None) and names <= _known(one, units).keys()]
-    if len(whole) < len(runs):
-        left_out.append(f"{len(runs) - len(whole)} runs without {' or '.join(sorted(names)) or 'a time'}")
-    if not whole:
+    began = [one.started_lab for one in runs if around(one, units, names, 0.0) is not None and one.started_lab is not None]
+    if len(began) < len(runs):
+        left_out.append(f"{len(runs) - len(began)} runs without {' or '.join(sorted(names)) or 'a time'}")
+    if not began:
         raise BadInput(
             f"campaign {history.campaign.name}: no run measured what twin {bound.twin.label} predicts ({', '.join(bound.outputs)})"
         )
-    times = _times(history, whole)
-    left_out += [] if times else [f"{ELAPSED}: nobody knows when imported runs were carried out beside the others"]
-    around_of = {one.run_key: {name: mean for name, mean in _known(one, units).items() if name in names} for one in whole}
-    elapsed = {key: {ELAPSED: convert(time - min(times.values()), "s", DAY)} for key, time in times.items()}
+    whole = [one for one in runs if around(one, units, names, 0.0) is not None]
+    timed = [] if timeless else as_time(whole, units, sorted(names))
+    left_out += [f"{name}: it went with the time from run to run, and is told by {ELAPSED}" for name in timed]
+    names -= set(timed)
     first = 1 - sum(one.is_imported for one in whole)
+    placed = ((place, one, around(one, units, names, min(began)) or {}) for place, one in enumerate(whole, start=first))
+    dropped = {ELAPSED} if timeless else set[str]()
     rows = tuple(
-        _row(history, one, first + place, {**around_of[one.run_key], **elapsed.get(one.run_key, {})}, values[one.run_key])
-        for place, one in enumerate(whole)
+        _row(history, one, place, {name: where[name] for name in where if name not in dropped}, values[one.run_key], names)
+        for place, one, where in placed
     )
     channels = _varied(rows, units)
     span = max(row.environment.get(ELAPSED, 0.0) for row in rows)
-    library = candidates(bound.twin, tuple(bound.outputs.values()), [_for_twin(bound, one) for one in channels], span=span)
+    library = candidates(bound.twin, tuple(bound.outputs.values()), [for_twin(bound, one) for one in channels], span=span)
     extended = replace(bound, twin=with_terms(bound.twin, library))
-    around = [_surroundings(extended, row.environment, units) for row in rows]
-    table = twin_table(extended, [row.configuration for row in rows], around, folder=folder)
-    situations = tuple(extended.situation(row.configuration, one) for row, one in zip(rows, around, strict=True))
+    beside = [surroundings(extended, row.environment, units) for row in rows]
+    table = twin_table(extended, [row.configuration for row in rows], beside, folder=folder)
+    situations = tuple(extended.situation(row.configuration, one) for row, one in zip(rows, beside, strict=True))
     left_out += [
         f"{count} runs in which the twin predicts nothing: {reason}"
         for reason, count in sorted(Counter(filter(None, table.reasons)).items())
     ]
-    found = Compared(history.campaign.name, extended, library, rows, channels, table, situations, tuple(left_out), bound, units)
+    said = {row.run.run_key: said_of(bound, *one) for row, one in zip(rows, zip(table.reasons, table.mean, strict=True), strict=True)}
+    ends = partial(ended, history, bound, partial(around, units=units, names=names, begin=min(began)), units, said)
+    found = Compared(history.campaign.name, extended, library, rows, channels, table, situations, tuple(left_out), bound, units, ends)
     never = (f"{one}: no run measured it where the twin predicts it" for one in table.measured if not found.told(one))
-    lacking_to = [one for one in bound.twin.environment if _recorded_as(bound, one.name) not in rows[0].environment]
+    lacking_to = [one for one in bound.twin.environment if recorded_as(bound, one.name) not in rows[0].environment]
     assumed = (f"{one.name}: the twin knows it and nothing tells it; taken as {one.reference:g} {one.unit}".rstrip() for one in lacking_to)
     return replace(found, left_out=(*left_out, *never, *assumed))
 
@@ -219,47 +258,19 @@ def _values(history: History, bound: BoundTwin) -> dict[str, dict[str, tuple[flo
     return found
 
 
-def _known(run: ExperimentRun, units: Units) -> dict[str, float]:
-    """Return the mean of each quantity that was read, in the newest unit: an amended bench file may have changed it."""
-    read = ((one, units[one.name][0]) for one in run.environment)
-    return {one.name: convert(one.mean, one.unit, unit) for one, unit in read if one.mean is not None and same_dimension(one.unit, unit)}
-
-
-def _recorded(runs: Sequence[ExperimentRun]) -> tuple[Units, set[str], dict[str, int]]:
-    """Return the newest unit and reference of each quantity, those that nearly all runs have, and how many runs lack each other one."""
-    units = {one.name: (one.unit, one.reference) for run in runs for one in run.environment}
-    lacking = {name: sum(name not in _known(run, units) for run in runs) for name in units}
-    if ELAPSED in units:
-        raise BadInput(f"something was recorded as {ELAPSED}, the name of the lab time since the first run; expected another name")
-    kept = {name for name, count in lacking.items() if count <= MOST_WITHOUT * len(runs)}
-    return units, kept, {name: count for name, count in lacking.items() if name not in kept}
-
-
-def _in_order(history: History, brought: Sequence[ExperimentRun]) -> list[ExperimentRun]:
-    """Sort imported runs by when they were measured, those of which nobody said it first."""
-    dates = _dates(history)
-    return sorted(brought, key=lambda one: (dates.get(one.run_key, 0.0), one.run_key))
-
-
-def _dates(history: History) -> dict[str, float]:
-    """Return when each run's values were measured, in seconds, where people said it."""
-    return {one.run_key: one.measured_at.timestamp() for one in history.measurements.values() if one.measured_at is not None}
-
-
-def _times(history: History, runs: Sequence[ExperimentRun]) -> dict[str, float]:
-    """Return the time of each run in seconds: lab time, or of imported runs their dates; nothing where these are not of one clock."""
-    if not any(one.is_imported for one in runs):
-        return {one.run_key: one.started_lab or 0.0 for one in runs}
-    dates = _dates(history)
-    known = all(one.is_imported and one.run_key in dates for one in runs)
-    return {one.run_key: dates[one.run_key] for one in runs} if known else {}
-
-
-def _row(history: History, run: ExperimentRun, place: int, around: Mapping[str, float], values: Mapping[str, tuple[float, ...]]) -> Row:
+def _row(
+    history: History,
+    run: ExperimentRun,
+    place: int,
+    environment: Mapping[str, float],
+    values: Mapping[str, tuple[float, ...]],
+    names: set[str],
+) -> Row:
     asked = history.configuration_of(run) if run.is_imported else history.proposals[run.approval].configuration
     number = history.number_of(run)
+    lots = {name: lot for name, lot in lots_of(run).items() if name in names}
     what = repr(sorted(asked.items()))
-    return Row(run, place if number is None else number, history.configuration_of(run), what, around, values)
+    return Row(run, place if number is None else number, history.configuration_of(run), what, environment, lots, values)
 
 
 def _varied(rows: Sequence[Row], units: Units) -> tuple[Recorded, ...]:
@@ -270,32 +281,6 @@ def _varied(rows: Sequence[Row], units: Units) -> tuple[Recorded, ...]:
         if np.ptp(values) > 0.0:
             found.append(Recorded(name, unit, reference, max(float(values.std()), float(np.abs(values - reference).max()) / FARTHEST)))
     return tuple(found)
-
-
-def _for_twin(bound: BoundTwin, one: Recorded) -> Recorded:
-    """Return a channel by the twin's name and in its unit, where it knows it."""
-    for surrounding in bound.twin.environment:
-        if _recorded_as(bound, surrounding.name) == one.name:
-            zero = convert(0.0, one.unit, surrounding.unit)
-            scale = convert(one.scale, one.unit, surrounding.unit) - zero
-            return Recorded(surrounding.name, surrounding.unit, convert(one.reference, one.unit, surrounding.unit), scale)
-    return one
-
-
-def _surroundings(bound: BoundTwin, environment: Mapping[str, float], units: Units) -> dict[str, float]:
-    """Return what was recorded, by the twin's names and in its units."""
-    found = {}
-    for one in bound.twin.environment:
-        name = _recorded_as(bound, one.name)
-        if name in environment:  # what was not recorded stands at its reference
-            found[one.name] = convert(environment[name], units.get(name, (DAY, 0.0))[0], one.unit)
-    return found
-
-
-def _recorded_as(bound: BoundTwin, surrounding: str) -> str:
-    """Return under which name a surrounding of the twin is recorded."""
-    channel = bound.surroundings.get(surrounding)
-    return surrounding if channel is None else channel.name
 
 
 def _names(encoding: Encoding) -> list[str]:

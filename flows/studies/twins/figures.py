@@ -15,6 +15,8 @@ from flows.report.quantities import axis_label
 from flows.studies.twins.compared import Compared
 from flows.studies.twins.drifting import Watched
 from flows.studies.twins.explained import Explained
+from flows.studies.twins.failing import Failing, factors, in_time, unit_of
+from models.twin.groups import LOT
 
 HEIGHT: Final = 330
 TOP: Final = 118
@@ -75,18 +77,18 @@ def waterfall(one: Explained) -> Any:
 
 
 def against(found: Compared, one: Explained) -> Any | None:
-    """Draw measured less predicted values over each channel that is named; nothing where none is."""
-    channels = {channel.name: channel for channel in found.channels}
-    named = [channels[finding.factor] for finding in one.named if finding.factor in channels]
+    """Draw measured less predicted values over each channel that is named, and over lots; nothing where none is."""
+    labels = {channel.name: axis_label(channel.name, channel.unit) for channel in found.channels} | {LOT: f"lot of {', '.join(found.lots)}"}
+    named = [finding.factor for finding in one.named if finding.factor in labels]
     if not named:
         return None
     which = found.told(one.gap.measured)
     left = _left(found, one.gap.measured, which)
     figure = make_subplots(1, len(named), horizontal_spacing=0.1)
-    for place, channel in enumerate(named):
+    for place, name in enumerate(named):
         where = {"row": 1, "col": place + 1}
         figure.add_scatter(
-            x=[found.rows[row].environment[channel.name] for row in which],
+            x=[found.lot_of(row) if name == LOT else found.rows[row].environment[name] for row in which],
             y=left,
             mode="markers",
             marker={"color": ACCENT, "size": 7},
@@ -95,9 +97,38 @@ def against(found: Compared, one: Explained) -> Any | None:
             **where,
         )
         figure.add_hline(y=0.0, line={"color": INK, "dash": "dot", "width": 1.5}, row=1, col=place + 1)
-        figure.update_xaxes(title_text=escape(axis_label(channel.name, channel.unit)), nticks=6, **where)
+        figure.update_xaxes(title_text=escape(labels[name]), nticks=6, **where)
         figure.update_yaxes(title_text=f"measured - twin{_unit(one)}" if place == 0 else "", nticks=6, **where)
     return finish(figure, height=HEIGHT, legend=False)
+
+
+def failed(found: Compared, one: Failing) -> Any | None:
+    """Draw the runs that a reason ended and those that were spared it over each factor that is named; nothing where none is."""
+    named = one.separated.named if one.separated is not None else ()
+    if not named:
+        return None
+    rows = in_time(found, one.tried, one.spared)
+    values = factors(found, rows)
+    figure = make_subplots(1, len(named), horizontal_spacing=0.1)
+    for place, each in enumerate(named):
+        where = {"row": 1, "col": place + 1}
+        for ended, label, colour, symbol in ((True, one.reason, RED, "x"), (False, "spared", ACCENT, "circle")):
+            which = [row for row, run in enumerate(rows) if (run.reason == one.reason) is ended]
+            figure.add_scatter(
+                x=[values[each.factor][row] for row in which],
+                y=[rows[row].number for row in which],
+                mode="markers",
+                marker={"color": colour, "size": 8, "symbol": symbol},
+                name=escape(label),
+                showlegend=place == 0,
+                hovertemplate="proposal %{y}<br>%{x}<extra></extra>",
+                **where,
+            )
+        if each.interval is not None:
+            figure.add_vrect(*each.interval, fillcolor=AMBER, opacity=0.3, line_width=0, row=1, col=place + 1)
+        figure.update_xaxes(title_text=escape(axis_label(each.factor, unit_of(found, each.factor))), nticks=6, **where)
+        figure.update_yaxes(title_text="proposal" if place == 0 else "", nticks=6, **where)
+    return finish(figure, height=HEIGHT)
 
 
 def over_time(found: Compared, one: Explained, watched: Watched | None) -> Any:
@@ -119,6 +150,25 @@ def over_time(found: Compared, one: Explained, watched: Watched | None) -> Any:
     figure.update_xaxes(title_text="proposal")
     figure.update_yaxes(title_text=f"measured - twin{_unit(one)}", nticks=6)
     return finish(figure, height=HEIGHT, legend=False)
+
+
+def rolling(one: Explained, watched: Watched) -> Any:
+    """Draw how far the twin is off in the runs that were watched: corrected once, and recalibrated with each run."""
+    figure = go.Figure()
+    for name, colour, values in (("corrected once", GREY, watched.once), ("recalibrated with each run", ACCENT, watched.rolling)):
+        figure.add_scatter(
+            x=watched.numbers,
+            y=values,
+            mode="lines+markers",
+            marker={"color": colour, "size": 6},
+            line={"color": colour, "width": 1.5},
+            name=name,
+            hovertemplate="proposal %{x}<br>%{y:.4g}<extra></extra>",
+        )
+    figure.add_hline(y=0.0, line={"color": INK, "dash": "dot", "width": 1.5})
+    figure.update_xaxes(title_text="proposal")
+    figure.update_yaxes(title_text=f"measured - said{_unit(one)}", nticks=6)
+    return finish(figure, height=HEIGHT)
 
 
 def _unit(one: Explained) -> str:

@@ -56,7 +56,7 @@ def recalibrated(found: Compared, all_of: Sequence[Explained]) -> Recalibrated:
     before = {one.gap.measured: one.gap.error for one in all_of}
     after = {
         one.gap.measured: float((one.pairs.observed - mean).square().mean().sqrt())
-        for one, mean in zip(all_of, asked(deviations), strict=True)
+        for one, mean in zip(all_of, asked([deviations])[0], strict=True)
     }
     learned = tuple((declared[one.name], changed[one.name], one.calibrated) for one in refit.estimates)
     return Recalibrated(replace(found.bound, twin=made), learned, taken, before, after, refit.converged)
@@ -73,22 +73,26 @@ def _value(declared: Constant, deviation: float) -> float:
 
 @dataclass(frozen=True)
 class _Asked:
-    """Predicts the readings of each quantity from deviations of constants."""
+    """Predicts the readings of each quantity from deviations of constants, many sets of them at once."""
 
     found: Compared
     twin: Twin
     declared: Mapping[str, Constant]
     all_of: tuple[Explained, ...]
 
-    def __call__(self, deviations: Mapping[str, float]) -> list[Float[Tensor, " n"]]:
+    def __call__(self, many: Sequence[Mapping[str, float]]) -> list[list[Float[Tensor, " n"]]]:
+        outcomes = self.twin.predict([one for deviations in many for one in self._situations(deviations)])
+        rows = len(self.found.situations)
+        blocks = [outcomes[start : start + rows] for start in range(0, len(outcomes), rows)]
+        return [[self._of(one, block) for one in self.all_of] for block in blocks]
+
+    def _situations(self, deviations: Mapping[str, float]) -> list[Situation]:
         moved = {name: _value(self.declared[name], one) for name, one in deviations.items()}
         constants = {**self.twin.values, **moved}
-        situations = [
+        return [
             Situation(one.controls, constants, {name: one.environment[name] for name in self.twin.reference})
             for one in self.found.situations
         ]
-        outcomes = self.twin.predict(situations)
-        return [self._of(one, outcomes) for one in self.all_of]
 
     def _of(self, one: Explained, outcomes: Sequence[Mapping[str, float] | str]) -> Float[Tensor, " n"]:
         measured = one.gap.measured
