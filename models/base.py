@@ -51,6 +51,8 @@ class TargetData:
     unit: float = 1.0
     """How much of the target's own unit one is: jitter and least variances of the libraries are absolute numbers, so that
     values must be of the order of one."""
+    silent: Float[Tensor, "k d"] | None = None
+    """What gave nothing to measure; None where all did."""
 
 
 class Surrogate(Protocol):

@@ -104,7 +104,7 @@ class BayesianPolicy(Policy):
         """Adapt the prior to what is known; what comes of it is kept for the next proposal."""
         if self.learner.needs_measurements:
             return {}
-        data = training_data(self._encoding, self.objective, knowledge.observations)
+        data = training_data(self._encoding, self.objective, knowledge.observations, _impossible(knowledge))
         surrogate = self.learner.fit(data, seed=0)
         return {
             "surrogate": surrogate.name,
@@ -263,7 +263,7 @@ class BayesianPolicy(Policy):
         return is_hopeless(found, acquisition, self._encoding.encode([found.row]))
 
     def _fitted(self, knowledge: Knowledge, *, seed: int) -> tuple[Surrogate, Score]:
-        data = training_data(self._encoding, self.objective, knowledge.observations)
+        data = training_data(self._encoding, self.objective, knowledge.observations, _impossible(knowledge))
         return self.learner.fit(data, seed=seed), Score(self.objective, tuple(target.unit for target in data))
 
     def question(self, knowledge: Knowledge, seed: int) -> Question:

@@ -9,6 +9,7 @@ from rich.table import Table
 from flows.cli.console import console, emit
 from flows.plans.description import described, identities_of
 from flows.plans.plan import Plan, load_plan, refuse_unconvertible
+from flows.plans.surrogate import refuse_silent
 from flows.plans.unfilled import unfilled
 from flows.report.quantities import together
 from flows.studies.missing_prior import missing_prior_file
@@ -29,6 +30,7 @@ def check_file(file: Path, *, connect: bool, lab: Path | None, data: Path | None
     if plan.lacks_prior and recipe is None:
         load_plan(file, data=data)  # refuses it, as `run` would
     refuse_unconvertible(plan)
+    refuse_silent(plan.file, plan.mean, plan.sample)
     identities = identities_of(plan, lab) if connect else {}
     document = {**described(plan, lab), "prior_from": None if recipe is None else str(recipe.path)}
     if as_json:
@@ -115,6 +117,8 @@ def _print_twin(document: dict[str, Any]) -> None:
         recorded = [f"{name} ({channel})" for name, channel in twin["environment"].items()]
         assumed = [f"{name} (not recorded, taken as {value:.4g} {unit})" for name, (value, unit) in twin["reference"].items()]
         console.print(f"    knows of the surroundings: {', '.join([*recorded, *assumed]) or 'nothing'}")
+        if (drift := twin.get("drift")) is not None:
+            console.print("    drift: watched after {learn} runs, one false alarm in {false_alarm:g}; then {then}".format(**drift))
 
 
 def _lab_time(plan: Plan, hours: float, heating: float | None) -> str:

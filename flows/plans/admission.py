@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from flows.plans.plan import Plan, refuse_unconvertible
+from flows.plans.surrogate import refuse_silent
 from orchestrator.commandline import typed
 from orchestrator.domain.lifecycle import CampaignStatus
 from orchestrator.domain.records import CampaignRecord
@@ -26,10 +27,11 @@ def admit(record: CampaignRecord | None, plan: Plan) -> CampaignRecord | None:
 
     Raises:
         BadInput: The files are not those of the ledger; shows the difference and the ways on. Or a new campaign's targets are in
-            units that its readings do not convert to.
+            units that its readings do not convert to, or its twin predicts too little.
     """
     if record is None:
         refuse_unconvertible(plan)
+        refuse_silent(plan.file, plan.mean, plan.sample)
     if record is None or record.status is CampaignStatus.ABORTED:
         return record
     changed = difference(record.snapshot.get("files", {}), plan.snapshot["files"])

@@ -99,14 +99,14 @@ def _leave_out(written: dict[str, Any], spec: BaseModel, kind: type[BaseModel]) 
             written.pop(key)
 
 
-def campaign_binding(file: CampaignFile, prior_sha256: str | None = None) -> dict[str, str]:
-    """Return what is bound of a campaign file and of the other files that it names."""
+def campaign_binding(file: CampaignFile, begun_from: Mapping[str, str | None] | None = None) -> dict[str, str]:
+    """Return what is bound of a campaign file, of the other files that it names, and of what its surrogate begins from (name -> hash)."""
     document = file.spec.model_dump(mode="json")
     for target in document["targets"]:
         if target["from"] == "run":  # as before there was anything else: what was approved then still holds
             del target["from"], target["due"]
     general = {f"campaign: {name}": str(value) for name, value in document["campaign"].items() if value is not None}
-    hashes = {"campaign": file.sha256, "candidates": file.candidates_text and digest(file.candidates_text), "prior": prior_sha256}
+    hashes = {"campaign": file.sha256, "candidates": file.candidates_text and digest(file.candidates_text), **(begun_from or {})}
     files = {f"{name}{FILE}": f"{DIGEST}{value}" for name, value in hashes.items() if value}
     return {**files, **general, **_sections(document, _CAMPAIGN_SECTIONS)}
 

@@ -10,6 +10,7 @@ from flows.plans.allowance import Allowance, Means, refuse_uncounted
 from flows.plans.binding import bench_binding, campaign_binding, drivers_binding, table_binding
 from flows.plans.cost import refuse_unknown_cost
 from flows.plans.recipe import Recipe, RecordedRecipe, ToldRecipe, WiredRecipe
+from flows.plans.surrogate import bound_hashes, campaign_prior, identity_of, mean_of, needs_measurements
 from instruments.bench.called import functions_of
 from instruments.bench.file import BenchFile, load_bench, parse_bench
 from instruments.bench.hazards import possible_hazards
@@ -17,8 +18,7 @@ from instruments.bench.links import refuse_unhonoured
 from instruments.bench.procedure import Procedure
 from instruments.recorded import RecordedBench
 from instruments.reductions.registry import REDUCTIONS, find_reduction, reduction_plugin
-from models.meta_learning.checkpoint import PriorFile, load_prior
-from orchestrator.commandline import typed
+from models.meta_learning.checkpoint import PriorFile
 from orchestrator.datasets import Table, load_table
 from orchestrator.domain.campaign import CampaignFile, load_campaign, parse_campaign
 from orchestrator.domain.lifecycle import RunStatus
@@ -90,14 +90,14 @@ class Plan:
             "place": self.place,
             "budget": self.file.spec.campaign.budget.experiments,
         }
-        return kept if self.prior is None else {**kept, "prior": self.prior_identity}
+        return kept if (identity := self.prior_identity) is None else {**kept, "prior": identity}
 
     def as_begun(self, record: CampaignRecord) -> "Plan":
         """Return the plan for a stored campaign: one that began before searches were joined goes on searching as it did."""
         if record.searches_together:
             return self
         wanted = self.file.spec.policy
-        needs = self.file.prior_path is None
+        needs = needs_measurements(self.file, self.twin)
         return replace(self, policy=policy_choice(wanted.kind, self.space, self.objective, wanted.settings, needs_measurements=needs))
 
     @property
@@ -106,10 +106,14 @@ class Plan:
         return () if self.bench is None else plugins_of(self.bench)
 
     @property
+    def mean(self) -> "BoundTwin | None":
+        """The twin that the surrogate begins from; None where it begins from something else."""
+        return mean_of(self.file, self.twin)
+
+    @property
     def prior_identity(self) -> dict[str, str] | None:
-        """Name, hash and origin of the prior; None where none is adapted."""
-        prior = self.prior
-        return None if prior is None else {"name": prior.name, "sha256": prior.sha256, "origin": prior.origin}
+        """Name, hash and origin of the prior, or of the twin that the surrogate begins from; None where there is neither."""
+        return identity_of(self.prior, self.mean)
 
     @property
     def place(self) -> str:
@@ -161,7 +165,7 @@ def stored_plan(record: CampaignRecord, *, data: Path | None = None) -> Plan:
 
 
 def _plan(file: CampaignFile, bench: BenchFile | None, data: Path | None, *, prior_later: bool = False) -> Plan:
-    prior_of = partial(_campaign_prior, prior_later=prior_later)
+    prior_of = partial(campaign_prior, prior_later=prior_later)
     if bench is None and file.spec.recorded is None:
         return _free(file, prior_of)
     plan = _wired(file, bench, prior_of) if bench is not None else _recorded(file, data, prior_of)
@@ -204,9 +208,10 @@ def _wired(file: CampaignFile, bench: BenchFile, prior_of: PriorOf) -> Plan:
     space = file.space(more_constraints=procedure.reachable())
     sample = _probe_reachable(procedure, space, sample_free)
     _check_round_trip(procedure, sample)
-    policy, prior = _policy(file, space, prior_of)
-    recipe = WiredRecipe(bench, procedure, {**drivers_binding(), **bench_binding(bench, plugins_of(bench)), **_bound(file, prior)})
     twin = None if bench.spec.twin is None else _twin(bench, space, file)
+    policy, prior = _policy(file, space, prior_of, twin)
+    binding = {**drivers_binding(), **bench_binding(bench, plugins_of(bench)), **_bound(file, prior, twin)}
+    recipe = WiredRecipe(bench, procedure, binding)
     return Plan(file, space, file.objective, policy, recipe, bench, procedure, None, sample, prior, twin)
 
 
@@ -216,17 +221,20 @@ def _twin(bench: BenchFile, space: SearchSpace, file: CampaignFile) -> "BoundTwi
     return bound_twin(bench, space, file.objective.measured)
 
 
-def _bound(file: CampaignFile, prior: PriorFile | None) -> dict[str, str]:
-    return campaign_binding(file, None if prior is None else prior.sha256)
+def _bound(file: CampaignFile, prior: PriorFile | None, twin: "BoundTwin | None" = None) -> dict[str, str]:
+    return campaign_binding(file, bound_hashes(prior, mean_of(file, twin)))
 
 
-def _policy(file: CampaignFile, space: SearchSpace, prior_of: PriorOf) -> tuple[PolicyChoice, PriorFile | None]:
+def _policy(
+    file: CampaignFile, space: SearchSpace, prior_of: PriorOf, twin: "BoundTwin | None" = None
+) -> tuple[PolicyChoice, PriorFile | None]:
     """Check the policy's settings, and the prior that it adapts where there is one; nothing that computes is loaded."""
     wanted, prior = file.spec.policy, None
     choice = partial(policy_choice, wanted.kind, space, file.objective, of_now(wanted.kind, wanted.settings))
     chosen = choice()
     if file.prior_path is not None:
         prior = prior_of(file)  # after the policy: what the file itself gets wrong is said first
+    if not needs_measurements(file, twin):
         chosen = choice(needs_measurements=False)
     if prior is not None:
         try:
@@ -234,21 +242,6 @@ def _policy(file: CampaignFile, space: SearchSpace, prior_of: PriorOf) -> tuple[
         except BadInput as error:
             raise BadInput(f"{file.path}: {error}") from error
     return chosen, prior
-
-
-def _campaign_prior(file: CampaignFile, *, prior_later: bool) -> PriorFile | None:
-    """Load the prior that a campaign file names; None where it is missing and may come later.
-
-    Raises:
-        BadInput: It is missing, damaged or no prior; names the command that makes it.
-    """
-    path = file.prior_path
-    assert path is not None
-    if not path.exists():
-        if prior_later:
-            return None
-        raise BadInput(f"{file.path}: there is no prior {path}; make it with `{typed('meta-train', file.path.parent / 'prior.toml')}`")
-    return load_prior(path)
 
 
 def _free(file: CampaignFile, prior_of: PriorOf) -> Plan:

@@ -10,6 +10,7 @@ from flows.plans.ledger import has_ledger, open_campaign, open_store, the_campai
 from flows.plans.plan import Plan, load_plan, refuse_unconvertible, stored_plan
 from flows.plans.policy import policy_of
 from flows.plans.simulated import names_of_stand_ins
+from flows.plans.surrogate import refuse_silent
 from flows.review.answering import edits_of, values_of
 from flows.review.by_hand import Editor, editor_of, proposal_by_hand
 from flows.review.restricting import allowed_of, new_restriction, outside
@@ -73,6 +74,7 @@ def draft(
     if (there := lab_there(folder, beside=plan.file.path, kind=kind)) is not None:
         _refuse_known(there, plan.file.name)
     refuse_unconvertible(plan)
+    refuse_silent(plan.file, plan.mean, plan.sample)
     if plan.lacks_prior:
         make_prior(plan, data)
         plan = load_plan(file, data=data)
@@ -200,7 +202,7 @@ def recompute(lab: Lab, campaign: str | None, wanted: str, *, data: Path | None)
         provenance = proposal.provenance
         then = History.of(store.changes_until(name, provenance.as_of))
         plan = stored_plan(then.campaign, data=data)  # the files of then: they may have been amended since
-        policy = policy_of(plan, provenance.settings)
+        policy = policy_of(plan, provenance.settings, lab=lab.path)
         use_threads(provenance.threads)
         suggestions = policy.propose(knowledge(then), count=provenance.count, seed=provenance.seed)
     if provenance.position >= len(suggestions):

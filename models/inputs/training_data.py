@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import pstdev
 
 import torch
@@ -9,12 +10,23 @@ import torch
 from models.base import TargetData
 from models.inputs.encoding import Encoding
 from orchestrator.domain.objective import Measured, Objective, varies
+from orchestrator.domain.values import Configuration
 from orchestrator.ports import Observation
 
 
-def training_data(encoding: Encoding, objective: Objective, observations: Sequence[Observation]) -> tuple[TargetData, ...]:
-    """Collect the rows of each measured quantity, in the order of the observations; one without a value is left out of that only."""
-    return tuple(_target_data(encoding, one, observations) for one in objective.measured)
+def training_data(
+    encoding: Encoding, objective: Objective, observations: Sequence[Observation], silent: Sequence[Configuration] = ()
+) -> tuple[TargetData, ...]:
+    """Collect the rows of each measured quantity, in the order of the observations; one without a value is left out of that only.
+
+    Args:
+        encoding: Of the campaign's space.
+        objective: Its targets.
+        observations: What was measured.
+        silent: Configurations that gave nothing to measure.
+    """
+    nothing = encoding.encode(silent) if silent else None
+    return tuple(replace(_target_data(encoding, one, observations), silent=nothing) for one in objective.measured)
 
 
 def _target_data(encoding: Encoding, target: Measured, observations: Sequence[Observation]) -> TargetData:

@@ -24,6 +24,7 @@ from models.gaussian_processes.beliefs import learned
 from models.gaussian_processes.conditioning import Adapted, Conditioned
 from models.gaussian_processes.kernels import Layout, neutral_kernel
 from models.gaussian_processes.noise import LEAST_NOISE_SD, NoiseModel
+from models.inputs.features import Features
 from models.source_basis.basis import Basis
 from models.source_basis.believing import BelievingFresh, believing_fresh, restore_believing
 from models.source_basis.calibration import Inflation, learn_inflation
@@ -121,8 +122,13 @@ def _parts(weight: float, informed: Conditioned, fresh: Conditioned) -> tuple[tu
 
 def fresh_prior(informed: SourceBasisPrior, family: Family) -> SourceBasisPrior:
     """Return the process of somebody who knows the family's level, spread and noise and nothing else."""
-    layout = Layout.of(family.features)
-    skeleton = Skeleton(family.features, neutral_kernel(layout), Basis(family.features, (), ()))
+    return fresh_process(family.features, informed.scale, informed.noise)
+
+
+def fresh_process(features: Features, scale: Scale, noise: NoiseModel) -> SourceBasisPrior:
+    """Return the process of somebody who knows level and spread, noise where replicates have told it, and nothing else."""
+    layout = Layout.of(features)
+    skeleton = Skeleton(features, neutral_kernel(layout), Basis(features, (), ()))
     variances = FRESH_VARIANCES[: len(skeleton.names) - 1]
     assert len(variances) in (len(REACHES), len(REACHES) + 1)
     beliefs = Beliefs(
@@ -132,8 +138,7 @@ def fresh_prior(informed: SourceBasisPrior, family: Family) -> SourceBasisPrior:
         torch.tensor([FRESH_DEVIATION] * len(variances) + [FRESH_NOISE_DEVIATION], dtype=torch.float64),
     )
     # replicates say how well a bench repeats itself; residuals of sources would let a useless prior blind its own guard
-    noise = informed.noise if informed.noise.origin == "replicates" else GUESSED_NOISE
-    return SourceBasisPrior(skeleton, beliefs, informed.scale, noise, None)
+    return SourceBasisPrior(skeleton, beliefs, scale, noise if noise.origin == "replicates" else GUESSED_NOISE, None)
 
 
 def _believing(informed: SourceBasisPrior, family: Family) -> BelievingFresh:

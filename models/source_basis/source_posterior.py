@@ -113,11 +113,30 @@ def restore_source(state: Mapping[str, Any], layout: Layout) -> SourcePosterior:
     return SourcePosterior(kernel=kernel, **numbers)
 
 
-def fit_source(task: TaskData, features: Float[Tensor, "n f"], layout: Layout, generator: torch.Generator) -> SourcePosterior:
-    """Fit a source's process by maximum a posteriori and condition it on its rows."""
+def fit_source(
+    task: TaskData,
+    features: Float[Tensor, "n f"],
+    layout: Layout,
+    generator: torch.Generator,
+    *,
+    centred: bool = True,
+    fitted: int = FIT_ROWS,
+) -> SourcePosterior:
+    """Fit a source's process by maximum a posteriori and condition it on its rows.
+
+    Args:
+        task: The source.
+        features: Of its rows.
+        layout: Of the family.
+        generator: Draws the rows that are looked at.
+        centred: Whether the mean is taken off; else values are divided by their root mean square, and far from all rows it is nought.
+        fitted: Rows from which hyperparameters are fitted, at most.
+    """
     level, spread = float(task.Y.mean()), spread_of(task.Y, correction=0) or 1.0
+    if not centred:
+        level, spread = 0.0, float(task.Y.square().mean().sqrt()) or 1.0
     y = (task.Y - level) / spread
-    theta = _fit(features[some := _subset(len(y), FIT_ROWS, generator)], y[some], layout)
+    theta = _fit(features[some := _subset(len(y), fitted, generator)], y[some], layout)
     kept = _subset(len(y), KEPT_ROWS, generator)
     lengths, amplitudes, noise = _read(theta, layout)
     kernel = FamilyKernel(layout, lengths, _shares(amplitudes))

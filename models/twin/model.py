@@ -1,10 +1,10 @@
 """The discrepancy between a twin and the laboratory as one Gaussian model [Kennedy2001].
 
-    y = m(x) + level + S b + T c + sum_g f_g + run + readout        (or the same of logarithms, or of shares of m)
+    y = m(x) + level + S b + T c + sum_g f_g + batch + run + readout        (or the same of logarithms, or of shares of m)
 
 with m the twin's prediction, S its sensitivities to calibratable constants (b ~ N(0, sd^2)), T candidate terms, f_g processes
 over groups of inputs (`models.twin.groups`). Level, b and c are integrated out in closed form. Of runs that were repeated what
-repeats share beyond all this is a component of its own, `unexplained`.
+repeats share beyond all this is a component of its own, `unexplained`, and so is what runs of one batch share, `batch`.
 
 Where shares of the prediction are compared, `(y - m)/w` with w = |m|, effects go with the prediction and readings have a floor besides:
 noise of the same size everywhere, as instruments have whose deviation is stated as a number and a per cent.
@@ -27,6 +27,7 @@ from orchestrator.errors import BadInput
 
 Scale = Literal["additive", "multiplicative", "proportional"]
 UNEXPLAINED: Final = "unexplained"
+BATCH: Final = "batch"
 RUN: Final = "run to run"
 READOUT: Final = "readout"
 NOISE: Final = "noise"
@@ -37,7 +38,7 @@ LEAST_SHARE: Final = 0.01
 """Of the root mean square of the predictions, our own choice: what is below is compared as if it were so much."""
 LEVEL_SD: Final = 10.0
 """Of the level, in root mean squares of the residual: as good as unknown, and proper."""
-MEDIANS: Final = {"group": 0.1, UNEXPLAINED: 0.03, RUN: 0.2, READOUT: 0.2, NOISE: 0.4, FLOOR: 0.4}
+MEDIANS: Final = {"group": 0.1, UNEXPLAINED: 0.03, BATCH: 0.1, RUN: 0.2, READOUT: 0.2, NOISE: 0.4, FLOOR: 0.4}
 """Prior medians of variances, in mean squares of the residual, our own choice."""
 
 
@@ -54,16 +55,33 @@ class Problem:
     coded: Coded
     reference: float
     """Root mean square of the predictions."""
+    floored: bool
+    """Whether readings have a floor of noise that does not go with the prediction, where effects do."""
 
     @staticmethod
-    def of(pairs: Pairs, scale: Scale) -> "Problem":
-        """Take differences, shares, or differences of logarithms, in which case all values must be positive."""
+    def of(pairs: Pairs, scale: Scale, *, floor: bool = False) -> "Problem":
+        """Take differences, shares, or differences of logarithms, in which case all values must be positive.
+
+        Args:
+            pairs: Readings beside predictions.
+            scale: As what they are compared.
+            floor: Whether readings have a floor of noise where logarithms are compared, as they have where shares are.
+        """
         reference, coding = float(pairs.conditions.mean.square().mean().sqrt()), Coding.of(pairs.conditions)
         weights = _weights(scale, pairs.conditions, reference)
         residual = _left(scale, pairs.observed, pairs.conditions, weights)
         off = difference(scale, pairs.observed, pairs.conditions.mean, weights)
         off = off * weights / reference if scale == "proportional" else off
-        return Problem(pairs, scale, residual, float(off.std(correction=0)), coding, coding(pairs.conditions), reference)
+        return Problem(
+            pairs,
+            scale,
+            residual,
+            float(off.std(correction=0)),
+            coding,
+            coding(pairs.conditions),
+            reference,
+            scale == "proportional" or (floor and scale == "multiplicative"),
+        )
 
     @property
     def jacobian(self) -> float:
@@ -194,12 +212,14 @@ def model(problem: Problem, groups: Sequence[Group] = (), coefficients: Sequence
 def _noises(problem: Problem) -> dict[str, Float[Tensor, "n n"]]:
     """Return the covariances of what no group explains, as far as repeats tell them apart."""
     found, pairs = dict[str, Tensor](), problem.pairs
+    if pairs.batched:
+        found[BATCH] = _equal(pairs.batch_codes)
     if pairs.repeated:
         found[UNEXPLAINED] = _equal(pairs.repeat_codes)
     if pairs.read_twice:
         found[RUN] = _equal(pairs.sample_codes)
     found[READOUT if pairs.read_twice else NOISE] = torch.eye(len(pairs.observed), dtype=torch.float64)
-    if problem.scale != "additive":
+    if problem.floored:
         found[FLOOR] = torch.diag(problem.floor(pairs.conditions))
     return found
 

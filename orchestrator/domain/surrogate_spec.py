@@ -14,8 +14,14 @@ class SurrogateSpec(Frozen):
     model_config = ConfigDict(
         json_schema_extra={
             "if": {"properties": {"kind": {"const": "gp"}}, "required": ["kind"]},
-            "then": never("prior"),
-            "else": {"required": ["prior"], "properties": {"beliefs": {"const": "default"}}},
+            "then": {**never("prior"), "properties": {"mean": {"const": "level"}}},
+            "else": {
+                "oneOf": [
+                    {"required": ["prior"], "properties": {"mean": {"const": "level"}}},
+                    {"required": ["mean"], "properties": {"mean": {"const": "twin"}}, **never("prior", "task")},
+                ],
+                "properties": {"beliefs": {"const": "default"}},
+            },
         }
     )
 
@@ -34,11 +40,18 @@ class SurrogateSpec(Frozen):
     """What a `gp` believes before anything is measured: `default` is BoTorch's, `learned` (on trial) has length scales by kind of
     parameter, chosen on recorded tables, and all categories of a parameter equally far apart."""
 
+    mean: Annotated[Literal["level", "twin"], Field(exclude_if=lambda chosen: chosen == "level")] = "level"
+    """What the model expects before anything is measured: with `twin` the prediction of the bench's `[twin]`, adapted as a prior is; with
+    `level` what kind and prior say."""
+
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.mean == "twin" and (self.kind == "gp" or self.prior is not None or self.task):
+            given = 'kind = "gp"' if self.kind == "gp" else "prior" if self.prior is not None else "task"
+            raise ValueError(f'mean = "twin" adapts the bench\'s twin in the place of a prior; got {given} beside it')
         if self.kind == "default" and self.beliefs == "learned":
             raise ValueError('beliefs = "learned" belongs to kind = "gp"; kind is "default", which adapts a prior')
-        if self.kind == "default" and self.prior is None:
+        if self.kind == "default" and self.prior is None and self.mean == "level":
             raise ValueError('kind "default" adapts a prior; expected prior = FILE, or kind = "gp"')
         if self.kind == "gp" and (self.prior is not None or self.task):
             raise ValueError('prior and task belong to kind = "default", not to "gp"')

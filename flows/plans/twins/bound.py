@@ -4,16 +4,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from flows.plans.stocks import stock_entries
 from flows.plans.twins.finding import FoundTwin, find_twin
 from flows.plans.twins.overriding import with_constants
 from instruments.bench.environment import environment_channels
 from instruments.bench.expression_names import units_of, values_at
 from instruments.bench.file import BenchFile
 from instruments.bench.twin_spec import Input, TwinSpec
+from orchestrator.domain.drift import DriftSpec
 from orchestrator.domain.environment import EnvironmentChannel, RunEnvironment
 from orchestrator.domain.objective import Measured
 from orchestrator.domain.space import SearchSpace
-from orchestrator.domain.values import Configuration
+from orchestrator.domain.values import Configuration, digest
 from orchestrator.errors import BadInput
 from orchestrator.expressions import Expression
 from orchestrator.units import convert, parse, same_dimension
@@ -38,6 +40,26 @@ class BoundTwin:
     """Surrounding of the twin -> what the bench records of it; what it does not record stands at the twin's reference."""
     bench: BenchFile
     space: SearchSpace
+
+    @property
+    def drift(self) -> DriftSpec | None:
+        """Whether campaigns watch how the bench differs from it; None where the bench file does not ask."""
+        return None if self.bench.spec.twin is None else self.bench.spec.twin.drift
+
+    @cached_property
+    def identity(self) -> Mapping[str, str]:
+        """Name, hash and origin of what it predicts: over the twin, its constants, and what each control and each value is made of."""
+        twin = self.twin
+        content = {
+            "twin": [twin.name, twin.version, dict(self.found.files)],
+            "constants": [[one.name, one.unit, one.value, one.sd, one.prior, repr(one.low), repr(one.high)] for one in twin.constants],
+            "calibratable": [one.name for one in twin.calibratable],
+            "inputs": {name: one if isinstance(one, float) else one.text for name, one in self.inputs.items()},
+            "bench": {**{name: str(one) for name, one in self.bench.spec.constants.items()}, **stock_entries(self.bench.spec.stocks)},
+            "outputs": {name: [output, self.measured_units[name]] for name, output in self.outputs.items()},
+            "reference": dict(twin.reference),
+        }
+        return {"name": f"twin {twin.label}", "sha256": digest(content), "origin": "simulated"}
 
     @cached_property
     def _units(self) -> dict[str, str]:

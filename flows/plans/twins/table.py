@@ -19,6 +19,8 @@ from flows.plans.twins.bound import BoundTwin
 from orchestrator.domain.values import Configuration, digest
 from simulators.twins.declaration import Constant, Outcome, Situation
 
+KEPT: Final = "twin-tables"
+"""Where tables are kept, in the lab's folder."""
 STEP: Final = 0.5
 """Prior standard deviations to either side; our own choice. On 64 rows of the CdSe twin the median derivative of the wavelength is
 within 7 % of its root mean square from that over 0.1, while single line widths over 0.1 are wrong by more than they change."""

@@ -27,8 +27,6 @@ from simulators.twins.terms import DAY, ELAPSED, Recorded, Term, candidates, wit
 
 FARTHEST: Final = 10.0
 """Scales that a quantity lies from its reference at most, our own choice: terms of one that hardly varies, far away, were giants."""
-KEPT: Final = "twin-tables"
-"""Where tables are kept, in the lab's folder."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +124,20 @@ class Compared:
         """Return the same without time as a factor: what would explain a drift by itself."""
         lasting = tuple(one for one in self.terms if one.channel != ELAPSED)
         return replace(self, terms=lasting, channels=tuple(one for one in self.channels if one.name != ELAPSED))
+
+    def since(self, lab: float) -> "Compared":
+        """Return the same of the runs that began at a lab time or later."""
+        which = [number for number, row in enumerate(self.rows) if (row.run.started_lab or 0.0) >= lab]
+        if len(which) == len(self.rows):
+            return self
+        table = replace(
+            self.table,
+            mean=self.table.mean[which],
+            sensitivities=self.table.sensitivities[which],
+            reasons=tuple(self.table.reasons[row] for row in which),
+        )
+        rows, situations = tuple(self.rows[row] for row in which), tuple(self.situations[row] for row in which)
+        return replace(self, rows=rows, table=table, situations=situations)
 
     def told(self, measured: str) -> list[int]:
         """Return the rows in which a quantity was measured and is predicted."""

@@ -6,6 +6,7 @@ from typing import Final
 from flows.report.quantities import short_number
 from flows.report.quantities import with_unit as quantity
 from flows.studies.twins.compared import Compared
+from flows.studies.twins.drifting import Watched
 from flows.studies.twins.explained import Explained
 from flows.studies.twins.failing import BY_THE_TWIN, Failing, Unusual, unit_of
 from flows.studies.twins.helping import MOST_TOLD, Change, Effect, Help
@@ -25,12 +26,19 @@ def with_unit(value: float, unit: str) -> str:
     return f"{value:.3g} {unit}".rstrip()
 
 
+def error_line(one: Watched, unit: str) -> str:
+    """Say how far off the twin is in the runs that were watched, corrected once and recalibrated with each run."""
+    once, rolling = (with_unit(error, unit) for error in one.errors)
+    return f"off by {once} corrected once, by {rolling} recalibrated with each run"
+
+
 def sentences(one: Explained) -> list[str]:
     """Say what is known of why one quantity differs."""
     analysis, own = one.analysis, {each.name: each for each in one.analysis.ranking}
     lines = [_said(each) for each in one.named] or ["nothing recorded is shown to make the difference"]
     silent = ", ".join(f"{each.factor} (p {each.p_value:.2g})" for each in analysis.findings if not each.named)
     lines += [f"not shown: {silent}"] if silent else []
+    lines += [f"{each.factor} is not settled: {each.settle}" for each in analysis.findings if not each.named and each.settle]
     lines += [f"the twin lacks {name}: log Bayes factor {own[name].log_bayes_factor:.1f}" for name in one.taken_up]
     calibrated = ", ".join(each.name for each in analysis.estimates if each.calibrated)
     lines += [f"these runs calibrate {calibrated}"] if calibrated else []
