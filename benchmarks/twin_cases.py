@@ -162,8 +162,9 @@ def wanted(case: str, kinds: Sequence[str], first: int, seeds: int) -> list[tupl
 
 
 def kept(path: Path) -> list[Row]:
-    """Read the rows that are there."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    """Read the rows that are there; of two processes that did the same work one counts."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return list({_key(row): row for row in map(json.loads, lines)}.values())
 
 
 def compute(case: str, kinds: Sequence[str], first: int, seeds: int, folder: Path) -> None:

@@ -99,14 +99,14 @@ def _moments(model: Model, conditions: Conditions, variances: Float[Tensor, " c"
     own = model.problem.lines(conditions, model.coefficients).square().sum(dim=1)
     for size, group in zip(variances, model.groups, strict=False):  # the noises come after the groups
         own = own + size * group.variance(coded)
-    noises = _noises(model, conditions, variances)
-    own = own + sum(noises.pop(name) for name in (UNEXPLAINED, BATCH) if name in noises)
+    noises = noises_of(model, conditions, variances)
+    own = own + sum((noises.pop(name) for name in (UNEXPLAINED, BATCH) if name in noises), torch.zeros_like(own))
     noise = sum(noises.values(), torch.zeros_like(own))
     half, known = _conditioned(model, conditions, variances)
     return half.mT @ known, (own - half.square().sum(dim=0)).clamp_min(0.0), noise
 
 
-def _noises(model: Model, conditions: Conditions, variances: Float[Tensor, " c"]) -> dict[str, Float[Tensor, " n"]]:
+def noises_of(model: Model, conditions: Conditions, variances: Float[Tensor, " c"]) -> dict[str, Float[Tensor, " n"]]:
     """Return the variance of each component that is no group, in new runs."""
     own = list(zip(model.fitted.components.names, variances, strict=True))[len(model.groups) :]
     everywhere = torch.ones(len(conditions), dtype=variances.dtype)

@@ -121,7 +121,7 @@ def _separates(found: Compared, one: Separation) -> str:
     unit = unit_of(found, one.factor)
     ends = f"[{short_number(one.interval[0], 3)}, {short_number(one.interval[1], 3)}]"
     told = f"up to {quantity(one.threshold, unit, 3)} {_of(low)} failed, above {_of(high)}"
-    return f"{one.factor}{apart}:{within} {told} (threshold 95 % in {ends}, p {one.p_value:.2g})"
+    return f"{one.factor}{apart}:{within} {told} (threshold in {ends} with 95 %, p {one.p_value:.2g})"
 
 
 def _of(side: Side) -> str:
