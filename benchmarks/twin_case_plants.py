@@ -50,8 +50,7 @@ RUNS_PER_DAY: Final = 6
 MOST: Final = 4.0
 """Times the plant's own strength, where the search for a strength ends: up to there more moves more."""
 HALVINGS: Final = 16
-DAYS_TRIED: Final = 20
-"""Days over which a strength is measured."""
+DAYS_TRIED: Final = 20  # over which a strength is measured
 
 Array = NDArray[np.float64]
 
@@ -93,8 +92,8 @@ class Case:
     own: float
     """The plant's own strength."""
     hidden: Hidden
-    set_to: Callable[[ModuleType, float], None]
-    """Gives the plant a strength."""
+    constant: str
+    """Of the plant: its strength, or numbers of which that is the first."""
     saturates: bool = False
     """Whether more of it soon moves no more."""
 
@@ -136,7 +135,8 @@ class Case:
         """Return what the hidden term leaves of the twin's physics."""
         if strength == 0.0:
             return base
-        self.set_to(self.plant, strength)
+        had = vars(self.plant)[self.constant]
+        vars(self.plant)[self.constant] = (strength, *had[1:]) if isinstance(had, tuple) else strength
         rows = zip(situations, self.acting.of(z).tolist(), base.tolist(), strict=True)
         return np.array([self.hidden(self.plant, one.constants, one.controls, channel, value) for one, channel, value in rows])
 
@@ -154,24 +154,12 @@ def _eaten(plant: ModuleType, _: Mapping[str, float], controls: Mapping[str, flo
     return max(value - 2.0 * float(plant.retreat(humidity, controls["temperature"] + 273.15)) * controls["time"], 0.0)
 
 
-def _quenching(plant: ModuleType, strength: float) -> None:
-    vars(plant)["QUENCHING"] = strength
-
-
-def _hindrance(plant: ModuleType, strength: float) -> None:
-    vars(plant)["HINDRANCE"] = strength
-
-
-def _retreat(plant: ModuleType, strength: float) -> None:
-    vars(plant)["RETREAT"] = (strength, *plant.RETREAT[1:])
-
-
 CASES: Final[Mapping[str, Case]] = {
     one.name: one
     for one in (
-        Case("cdse", "quantum_yield", HUMIDITY, (0.012, 0.0), 2.0, _quenched, _quenching),
-        Case("lnp", "uptake", PROTEIN, (0.005, 0.03), 2.5, _shielded, _hindrance, saturates=True),
-        Case("mos2", "grain", HUMIDITY, (0.01, 0.04), 5e-4, _eaten, _retreat),
+        Case("cdse", "quantum_yield", HUMIDITY, (0.012, 0.0), 2.0, _quenched, "QUENCHING"),
+        Case("lnp", "uptake", PROTEIN, (0.005, 0.03), 2.5, _shielded, "HINDRANCE", saturates=True),
+        Case("mos2", "grain", HUMIDITY, (0.01, 0.04), 5e-4, _eaten, "RETREAT"),
     )
 }
 

@@ -45,7 +45,7 @@ def named_row(case: str, kind: str, seed: int, effects: tuple[float, float], fol
     """Carry out, and name."""
     base = kind if kind != "settled" else "one" if effects[0] else "none"
     made = make(case, seed, folder, effects=effects, apart=KINDS[base])
-    problem, _ = on_scale(settled(made.pairs, made.told) if kind == "settled" else made.pairs)
+    problem, _ = on_scale(settled(made.pairs, made.told, floor=True) if kind == "settled" else made.pairs, floor=True)
     found = find(problem, seed=seed)
     together = [list(one.together) for one in found.named]
     row: Row = {"case": case, "kind": kind, "seed": seed, "effects": list(effects), "scale": problem.scale, "named": together}
@@ -69,7 +69,7 @@ def _judged(made: Made, problem: Problem, found: Factors, seed: int) -> Row:
     for own in (True, False):
         terms = made.terms(own=own)
         pairs = Pairs(made.world.conditions(made.rows, made.Z, made.days, terms), problem.pairs.observed, (), problem.pairs.repeats)
-        fitted = taken_up(Problem.of(pairs, problem.scale), found.model.groups)
+        fitted = taken_up(Problem.of(pairs, problem.scale, floor=True), found.model.groups)
         row["with terms" if own else "without"] = _error(fitted, made, truth, rows, Z, days, own=own)
     return row
 
@@ -162,8 +162,9 @@ def wanted(case: str, kinds: Sequence[str], first: int, seeds: int) -> list[tupl
 
 
 def kept(path: Path) -> list[Row]:
-    """Read the rows that are there."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    """Read the rows that are there; of two processes that did the same work one counts."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return list({_key(row): row for row in map(json.loads, lines)}.values())
 
 
 def compute(case: str, kinds: Sequence[str], first: int, seeds: int, folder: Path) -> None:

@@ -42,5 +42,7 @@ class TwinSpec(Frozen):
     """Surrounding that the twin knows -> NAME of `[environment.NAME]`; without one, what has its name, else the twin's reference."""
     constants: dict[str, ConstantKeys] = Field(default_factory=dict)
     """Constant -> what is known of it here."""
+    floor: Flag = False
+    """Whether readings may have a floor of noise where effects go with the prediction: values over decades, some of them near zero."""
     drift: DriftSpec | None = None
     """Whether campaigns watch how the bench differs from it; nothing of it is computed where the table is left out."""

@@ -52,7 +52,7 @@ class Analysis:
 
     scale: Scale
     scale_gain: float
-    """Log evidence of the scale chosen over that of differences; zero where these are compared."""
+    """Log evidence of the scale chosen over that of the other, zero where that is impossible; with a floor over that of differences."""
     findings: tuple[Finding, ...]
     """Named factors first, then the others by p-value."""
     ranking: tuple[Ranked, ...]
@@ -66,14 +66,15 @@ class Analysis:
     """With the terms taken up and what they leave of the factors: what corrected predictions are made of."""
 
 
-def analyse(pairs: Pairs, *, seed: int = 0) -> Analysis:
+def analyse(pairs: Pairs, *, seed: int = 0, floor: bool = False) -> Analysis:
     """Say which features of the environment made the difference, which term is missing, and how the variance splits.
 
     Args:
         pairs: Of one target, in the order of time.
         seed: Of the orders that make the null, and of draws.
+        floor: Whether readings may have a floor of noise that does not go with the prediction, as for `on_scale`.
     """
-    problem, gain = on_scale(pairs)
+    problem, gain = on_scale(pairs, floor=floor)
     found = find(problem, seed=seed)
     final = taken_up(problem, found.model.groups)
     shares = split(found.model, seed=SEED_OF_SHARES + seed)
@@ -89,7 +90,7 @@ def supposed(problem: Problem) -> Model:
     return model(problem, groups(problem.pairs), taken_up(problem).coefficients)
 
 
-def settled(pairs: Pairs, twin: Callable[[Mapping[str, float]], Conditions | None]) -> Pairs:
+def settled(pairs: Pairs, twin: Callable[[Mapping[str, float]], Conditions | None], *, floor: bool = False) -> Pairs:
     """Tell the pairs' conditions at the constants' most probable deviations, as long as that is more probable.
 
     A constant that is far off bends the prediction more than its derivative where it is not off says, and moves the columns of
@@ -99,13 +100,14 @@ def settled(pairs: Pairs, twin: Callable[[Mapping[str, float]], Conditions | Non
     Args:
         pairs: With conditions told at none.
         twin: What the twin says of the same rows, its constants at deviations by name; None where it says nothing of some row.
+        floor: As for `on_scale`.
     """
-    here, length = _probable(pairs), 1.0
+    here, length = _probable(pairs, floor=floor), 1.0
     for _ in range(TURNS):
         aim = coefficients(here)
         names, at = here.problem.constants, here.problem.pairs.conditions.at or (0.0,) * len(here.problem.constants)
         conditions = twin({name: start + length * (aim[name][0] - start) for name, start in zip(names, at, strict=True)})
-        there = None if conditions is None else _probable(replace(pairs, conditions=conditions))
+        there = None if conditions is None else _probable(replace(pairs, conditions=conditions), floor=floor)
         if there is None or there.log_evidence < here.log_evidence:
             length *= 0.5
         else:
@@ -115,23 +117,41 @@ def settled(pairs: Pairs, twin: Callable[[Mapping[str, float]], Conditions | Non
     return here.problem.pairs
 
 
-def _probable(pairs: Pairs) -> Model:
-    problem, _ = on_scale(pairs)
+def _probable(pairs: Pairs, *, floor: bool) -> Model:
+    problem, _ = on_scale(pairs, floor=floor)
     return model(problem, groups(pairs))
 
 
-def on_scale(pairs: Pairs) -> tuple[Problem, float]:
-    """Choose between differences, shares of the prediction, and differences of logarithms, by the evidence of the model of all groups.
+def on_scale(pairs: Pairs, *, floor: bool = False) -> tuple[Problem, float]:
+    """Choose between differences and those of logarithms, by the evidence of the model of all groups.
 
-    Differences are kept where nothing else is worth `TOLD_APART` more.
+    Args:
+        pairs: Readings beside predictions.
+        floor: Whether readings may have a floor of noise where effects go with the prediction: shares of it are then tried too, and
+            differences kept where nothing else is worth `TOLD_APART` more.
     """
-    positive = bool((pairs.observed > 0).all() and (pairs.conditions.mean > 0).all())
-    scales: tuple[Scale, ...] = ("proportional", "multiplicative") if positive else ("proportional",)
+    if floor:
+        return _with_floor(pairs)
+    additive = Problem.of(pairs, "additive")
+    if not _positive(pairs):
+        return additive, 0.0
+    other = Problem.of(pairs, "multiplicative")
+    everything = groups(pairs)
+    gain = model(other, everything).log_evidence - model(additive, everything).log_evidence
+    return (other, gain) if gain > 0 else (additive, -gain)
+
+
+def _with_floor(pairs: Pairs) -> tuple[Problem, float]:
+    scales: tuple[Scale, ...] = ("proportional", "multiplicative") if _positive(pairs) else ("proportional",)
     everything, plain = groups(pairs), Problem.of(pairs, "additive")
-    others = [model(Problem.of(pairs, scale), everything) for scale in scales]
+    others = [model(Problem.of(pairs, scale, floor=True), everything) for scale in scales]
     best = max(others, key=lambda one: one.log_evidence)
     gain = best.log_evidence - model(plain, everything).log_evidence
     return (best.problem, gain) if gain >= TOLD_APART else (plain, 0.0)
+
+
+def _positive(pairs: Pairs) -> bool:
+    return bool((pairs.observed > 0).all() and (pairs.conditions.mean > 0).all())
 
 
 def _findings(problem: Problem, found: Factors, shares: Split) -> tuple[Finding, ...]:

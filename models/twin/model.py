@@ -55,16 +55,33 @@ class Problem:
     coded: Coded
     reference: float
     """Root mean square of the predictions."""
+    floored: bool
+    """Whether readings have a floor of noise that does not go with the prediction, where effects do."""
 
     @staticmethod
-    def of(pairs: Pairs, scale: Scale) -> "Problem":
-        """Take differences, shares, or differences of logarithms, in which case all values must be positive."""
+    def of(pairs: Pairs, scale: Scale, *, floor: bool = False) -> "Problem":
+        """Take differences, shares, or differences of logarithms, in which case all values must be positive.
+
+        Args:
+            pairs: Readings beside predictions.
+            scale: As what they are compared.
+            floor: Whether readings have a floor of noise where logarithms are compared, as they have where shares are.
+        """
         reference, coding = float(pairs.conditions.mean.square().mean().sqrt()), Coding.of(pairs.conditions)
         weights = _weights(scale, pairs.conditions, reference)
         residual = _left(scale, pairs.observed, pairs.conditions, weights)
         off = difference(scale, pairs.observed, pairs.conditions.mean, weights)
         off = off * weights / reference if scale == "proportional" else off
-        return Problem(pairs, scale, residual, float(off.std(correction=0)), coding, coding(pairs.conditions), reference)
+        return Problem(
+            pairs,
+            scale,
+            residual,
+            float(off.std(correction=0)),
+            coding,
+            coding(pairs.conditions),
+            reference,
+            scale == "proportional" or (floor and scale == "multiplicative"),
+        )
 
     @property
     def jacobian(self) -> float:
@@ -202,7 +219,7 @@ def _noises(problem: Problem) -> dict[str, Float[Tensor, "n n"]]:
     if pairs.read_twice:
         found[RUN] = _equal(pairs.sample_codes)
     found[READOUT if pairs.read_twice else NOISE] = torch.eye(len(pairs.observed), dtype=torch.float64)
-    if problem.scale != "additive":
+    if problem.floored:
         found[FLOOR] = torch.diag(problem.floor(pairs.conditions))
     return found
 

@@ -105,7 +105,7 @@ class Conditions:
         """Return some of the rows."""
         values = (self.controls, self.environment, self.mean, self.sensitivities, self.terms)
         controls, environment, mean, sensitivities, terms = (one[which] for one in values)
-        return Conditions(self.columns, controls, environment, mean, sensitivities, terms, self.lots[which])
+        return Conditions(self.columns, controls, environment, mean, sensitivities, terms, self.lots[which], self.at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ def steep(effect: float, *, seed: int = 1) -> Pairs:
 def test_an_effect_in_proportion_is_found_under_a_floor_that_hides_small_values() -> None:
     one = steep(0.06)
     assert float(one.observed.min()) < 0.0, "no logarithms here"
-    problem, gain = on_scale(one)
+    problem, gain = on_scale(one, floor=True)
     assert problem.scale == "proportional"
     assert gain > 10
     assert [each.group.name for each in find(problem).named] == ["humidity"]

@@ -9,9 +9,11 @@ from flows.plans.plan import Plan, load_plan
 from flows.plans.twins.files import Learned
 from flows.plans.twins.finding import find_twin
 from flows.studies.twins.compared import FARTHEST, Compared, compared
-from flows.studies.twins.explained import gap, quantities
+from flows.studies.twins.explained import explained, gap, quantities
 from flows.studies.twins.recalibrated import Recalibrated, write
 from flows.studies.twins.verification import reason_for, verifying_of, waiting
+from models.twin.analysis import Analysis, analyse
+from models.twin.pairs import Pairs
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.errors import BadInput
 from tests.twins.films import HUMIDITY, history_of_films, plan_of, recorded
@@ -75,6 +77,19 @@ def test_too_few_runs_are_one_line(tmp_path: Path) -> None:
     found = compared(history_of_films(plan, MEASURED[:5], [[recorded(30.0 + place)] for place in range(5)]), plan.twin)
     with pytest.raises(BadInput, match="conductivity: 5 pairs of prediction and measurement; expected at least 8"):
         quantities(found)
+
+
+@pytest.mark.parametrize(("section", "told"), [("floor = true\n", True), ("", False)])
+def test_a_bench_file_says_that_readings_have_a_floor(section: str, told: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found, asked = beside(plan_of(tmp_path, section), *(30.0 + place for place in range(RUNS))), list[bool]()
+
+    def noted(pairs: Pairs, *, seed: int, floor: bool) -> Analysis:
+        asked.append(floor)
+        return analyse(pairs, seed=seed, floor=floor)
+
+    monkeypatch.setattr("flows.studies.twins.explained.analyse", noted)
+    assert explained(found, "conductivity").gap.runs == RUNS
+    assert asked == [told]
 
 
 def test_what_the_bench_file_knows_of_other_constants_goes_into_a_revision(tmp_path: Path) -> None:

@@ -68,8 +68,8 @@ def explained(found: Compared, measured: str, *, seed: int = 0) -> Explained:
     Raises:
         BadInput: Too few runs have it.
     """
-    pairs = found.pairs(measured)
-    return Explained(gap(found, measured), pairs, analyse(pairs, seed=seed))
+    pairs, spec = found.pairs(measured), found.plain.bench.spec.twin
+    return Explained(gap(found, measured), pairs, analyse(pairs, seed=seed, floor=spec is not None and spec.floor))
 
 
 def quantities(found: Compared, wanted: Sequence[str] = ()) -> tuple[Compared, tuple[str, ...]]:
