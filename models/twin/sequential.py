@@ -27,7 +27,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from models.twin.groups import Group
-from models.twin.model import UNEXPLAINED, Model, difference, on
+from models.twin.model import FLOOR, UNEXPLAINED, Model
 from models.twin.pairs import Conditions
 from models.twin.variances import WIDTH
 
@@ -87,7 +87,7 @@ def predictions(model: Model, conditions: Conditions) -> Float[Tensor, " m"]:
     V = joint.covariance(model.fitted.variances)
     factor = torch.linalg.cholesky(V[:pairs, :pairs])
     weights = torch.cholesky_solve(model.problem.residual.unsqueeze(1), factor).squeeze(1)
-    return on(model.problem.scale, conditions.mean, V[pairs:, :pairs] @ weights)
+    return model.problem.target(conditions, V[pairs:, :pairs] @ weights)
 
 
 def recalibrated(model: Model, conditions: Conditions, observed: Float[Tensor, " m"]) -> Float[Tensor, " m"]:
@@ -103,16 +103,17 @@ def recalibrated(model: Model, conditions: Conditions, observed: Float[Tensor, "
     V = joint.covariance(model.fitted.variances) + step * torch.minimum(runs.unsqueeze(1), runs) * (columns @ columns.mT)
     factor = torch.linalg.cholesky(V)
     brought = torch.linalg.solve_triangular(factor, joint.residual, upper=False)
-    return on(model.problem.scale, conditions.mean, (joint.residual - factor.diagonal().unsqueeze(1) * brought)[pairs:, 0])
+    return model.problem.target(conditions, (joint.residual - factor.diagonal().unsqueeze(1) * brought)[pairs:, 0])
 
 
 def _joint(model: Model, conditions: Conditions, observed: Float[Tensor, "k m"]) -> _Joint:
     problem, components = model.problem, model.fitted.components
-    residual = torch.stack([torch.cat([problem.residual, difference(problem.scale, one, conditions.mean)]) for one in observed], dim=1)
+    residual = torch.stack([torch.cat([problem.residual, problem.left(one, conditions)]) for one in observed], dim=1)
     lines = torch.cat([model.lines, problem.lines(conditions, model.coefficients)])
     groups = [_over_all(model, group, conditions) for group in model.groups]
-    alone = torch.eye(len(conditions), dtype=residual.dtype)
-    noises = [torch.block_diag(one, alone) for one in components.shapes[len(groups) :]]  # type: ignore[no-untyped-call]  # torch
+    alone, floor = torch.eye(len(conditions), dtype=residual.dtype), torch.diag(problem.floor(conditions))
+    own = zip(components.names[len(groups) :], components.shapes[len(groups) :], strict=True)
+    noises = [torch.block_diag(one, floor if name == FLOOR else alone) for name, one in own]  # type: ignore[no-untyped-call]  # torch
     return _Joint(residual, lines, torch.stack([*groups, *noises]))
 
 
