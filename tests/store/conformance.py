@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from orchestrator.domain.drift import DriftAlarm
 from orchestrator.domain.events import EventKind
 from orchestrator.domain.lifecycle import CampaignStatus, MeasurementStatus, ProposalStatus, RunStatus
 from orchestrator.errors import BadInput, Fault, StoreError
@@ -391,6 +392,15 @@ class StoreConformance:
         learnt = running.evolve(adapted=7, adapted_counts="events")
         store.update_campaign(learnt, kind=EventKind.ADAPTED, by=BY, now=at(4))
         assert store.changes(CAMPAIGN).campaign == paused.evolve(adapted=7, adapted_counts="events")
+
+    @pytest.mark.parametrize("kind", [EventKind.DRIFTED, EventKind.DRIFT_ANSWERED])
+    def test_an_alarm_takes_no_pause_back_that_was_asked_for_meanwhile(self, store: Store, kind: EventKind) -> None:
+        running, known = begin(store), {"run_key": "1", "number": 4, "since": "0", "since_number": 3, "size": 6.0, "limit": 5.0}
+        paused = running.evolve(status=CampaignStatus.PAUSED, reason="pause")
+        store.update_campaign(paused, kind=EventKind.PAUSED, by="person Ada", now=at(3))
+        drifts = (DriftAlarm.model_validate({"target": "y", "then": "tell", **known}),)
+        store.update_campaign(running.evolve(drifts=drifts), kind=kind, by=BY, now=at(4))
+        assert store.changes(CAMPAIGN).campaign == paused.evolve(drifts=drifts)
 
     def test_a_snapshot_stands_in_one_event_only(self, store: Store) -> None:
         running = begin(store)

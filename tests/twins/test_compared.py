@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from flows.plans.plan import Plan, load_plan
 from flows.plans.twins.files import Learned
@@ -123,3 +124,11 @@ def test_experiments_that_verify_a_revision_do_so_as_its_file_was(tmp_path: Path
     assert ([one.number for one in mine], outdated) == ([1], [])
     mine, outdated = verifying_of(history.newest(), name, {name: "tuned to what they measured"})
     assert (mine, [one.number for one in outdated]) == ([], [1])
+
+
+def test_columns_of_some_runs_are_those_of_all(tmp_path: Path) -> None:
+    found = beside(plan_of(tmp_path), *(70.0 + place for place in range(6)), *(30.0 - place for place in range(6)))
+    whole, dry = found.conditions("conductivity", range(RUNS)), found.conditions("conductivity", range(6, RUNS))
+    assert bool((dry.terms == 0.0).all(dim=0).any()), "a threshold of the humidity does nothing on dry days"
+    assert dry.columns == whole.columns
+    assert torch.equal(dry.terms, whole.terms[6:])

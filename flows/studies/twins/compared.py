@@ -104,12 +104,12 @@ class Compared:
         return tuple(_names(encoding)), X
 
     def conditions(self, measured: str, which: Sequence[int]) -> Conditions:
-        """Return what `models.twin` is told of some rows; terms that change nothing of a quantity are left out."""
+        """Return what `models.twin` is told of some rows; terms that change nothing of a quantity in any row are left out."""
         place, (names, X) = self.table.measured.index(measured), self.controls
-        slopes = np.nan_to_num(self.table.sensitivities[which, place])
+        slopes, every = (np.nan_to_num(self.table.sensitivities[list(some), place]) for some in (which, self.told(measured)))
         own, calibratable = [one.name for one in self.terms], [one.name for one in self.plain.twin.calibratable]
         sds = dict(zip(self.table.constants, self.table.prior_sds.tolist(), strict=True))
-        moves = [name for number, name in enumerate(self.table.constants) if bool((slopes[:, number] != 0.0).any())]
+        moves = [name for number, name in enumerate(self.table.constants) if bool((every[:, number] != 0.0).any())]
         constants, offered = ([one for one in moves if one in some] for some in (calibratable, own))
         columns = Columns(
             names,

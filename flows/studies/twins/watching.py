@@ -59,10 +59,11 @@ class TwinWatch(DriftWatch):
         except BadInput as error:  # all differ by the same, for example: no reason to end a campaign
             logger.warning("campaign %s: no drift is watched for: %s", history.campaign.name, error)
             return None
-        return self._first(watched) if watched.alarms else None
+        known = {one.run_key for one in history.campaign.drifts if one.target == measured}
+        found_at = zip(watched.drift.alarms, watched.drift.began, strict=True)
+        return next((self._of(watched, at, since) for at, since in found_at if watched.run_keys[at] not in known), None)
 
-    def _first(self, watched: Watched) -> DriftAlarm:
-        at, since = watched.drift.alarms[0], watched.drift.began[0]
+    def _of(self, watched: Watched, at: int, since: int) -> DriftAlarm:
         return DriftAlarm(
             target=watched.measured,
             run_key=watched.run_keys[at],
