@@ -10,12 +10,14 @@ variance, where each sample is read twice. Kinds of rows:
     power      one factor at 0.5, 1 and 2
     shares     how the variance splits
     drift      charts on streams that shift, or do not
+    early      charts after a fit to the first 30 runs instead of 60, one factor planted
 """
 
 import argparse
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
@@ -31,7 +33,9 @@ from models.twin.drift import watched
 from models.twin.factors import Factors, find
 from models.twin.groups import CONTROLS
 from models.twin.model import Model, Problem
-from models.twin.posterior import corrected, innovations
+from models.twin.pairs import Conditions, Pairs
+from models.twin.posterior import corrected
+from models.twin.sequential import innovations, predictions, recalibrated
 from models.twin.shares import split
 from models.twin.terms import taken_up
 
@@ -49,8 +53,15 @@ WATCHED: Final = 60
 WITHIN: Final = 15
 RAMP: Final = 2.0
 """Standard deviations reached by run `WATCHED`."""
-DESIGNED: Final = {"one": 1, "two": 2, "none": 3, "power": 4, "shares": 5, "fresh": 6, "drift": 7, "exact": 8}
+STEEP: Final = 4.0
+AGED: Final = 2.0
+"""Prior standard deviations by which a constant has moved by run `WATCHED`."""
+EARLY: Final = 30
+"""Runs that charts are begun from, where these are few."""
+DESIGNED: Final = {"one": 1, "two": 2, "none": 3, "power": 4, "shares": 5, "fresh": 6, "drift": 7, "exact": 8, "early": 9}
 """Keeps the seeds of the kinds apart."""
+LEARNED: Final = {RUNS: ("one", "two"), EARLY: ("early",)}
+"""Runs that charts were begun from -> kinds of rows."""
 Row = dict[str, Any]
 
 
@@ -72,18 +83,56 @@ def planted_row(kind: str, seed: int) -> Row:
         fitted = taken_up(same, found.model.groups)
         row["with term" if own else "without"] = _judged(made, fitted, seed, own=own)
         if own:
-            row["watched"] = _watched(made, fitted, seed)
+            row |= {"watched": _watched(made, fitted, seed), "followed": _followed(made, fitted, seed)}
     return row
 
 
 def _watched(made: Made, fitted: Model, seed: int) -> dict[str, int | None]:
-    """Return the first alarm over as many new runs in time, without a shift and with one of one noise standard deviation."""
+    """Return the first alarm over as many new runs in time, in which the readings shift, or do not."""
+    conditions, _, truth, noise = _new_runs(made, seed)
+    y, sd = truth + noise, made.world.noise(truth)
+    ramp = torch.arange(1, WATCHED + 1, dtype=torch.float64) / WATCHED
+    ones = torch.ones_like(ramp)
+    shifts = {"none": 0.0 * ones, "0.5 sd": 0.5 * ones, "1 sd": ones, "2 sd": 2.0 * ones, "ramp": RAMP * ramp}
+    streams = innovations(fitted, conditions, torch.stack([y + shift * sd for shift in shifts.values()]))
+    return {name: _first(z) for name, z in zip(shifts, streams, strict=True)}
+
+
+def _new_runs(made: Made, seed: int) -> tuple[Conditions, tuple[Tensor, Tensor], Tensor, Tensor]:
+    """Draw new runs in time: their conditions, controls and channels, the truth and the noise."""
     generator = torch.Generator().manual_seed(1_000_000 * DESIGNED["drift"] + seed)
     X, Z = torch.rand(WATCHED, 3, generator=generator, dtype=torch.float64), environment(generator, WATCHED)
     conditions, truth = made.world.conditions(X, Z, (f"L{LOTS - 1}",) * WATCHED, own=True), made.world.truth(X, Z)
-    sd = made.world.noise(truth)
-    y = truth + sd * torch.randn(WATCHED, generator=generator, dtype=torch.float64)
-    return {name: _first(innovations(fitted, conditions, y + shift * sd)) for name, shift in (("none", 0.0), ("1 sd", 1.0))}
+    noise = made.world.noise(truth) * torch.randn(WATCHED, generator=generator, dtype=torch.float64)
+    return conditions, (X, Z), truth, noise
+
+
+def _followed(made: Made, fitted: Model, seed: int) -> Row:
+    """Return errors against the truth without noise of the twin corrected once and of that recalibrated with each run, by drift."""
+    conditions, (X, Z), still, noise = _new_runs(made, seed)
+    ramp = torch.arange(1, WATCHED + 1, dtype=torch.float64) / WATCHED
+    sd, once, found = made.world.noise(still), predictions(fitted, conditions), {}
+    truths = {"none": still, "ramp": still + RAMP * ramp * sd, "steep ramp": still + STEEP * ramp * sd, "constant": _aged(made, X, Z, ramp)}
+    for name, truth in truths.items():
+        rolling = recalibrated(fitted, conditions, truth + noise)
+        found[name] = [round(float((said - truth).square().mean().sqrt()), 5) for said in (once, rolling)]
+    return found
+
+
+def _aged(made: Made, X: Tensor, Z: Tensor, ramp: Tensor) -> Tensor:
+    """Return the truth of runs in which the first constant moves away, by so many of its prior's deviations by the last run."""
+    world, ways = made.world, AGED * made.world.plant.sds[0] * ramp
+    moved = [replace(world, off=world.off + torch.tensor([way, 0.0], dtype=torch.float64)) for way in ways.tolist()]
+    return torch.cat([one.truth(X[[row]], Z[[row]]) for row, one in enumerate(moved)])
+
+
+def early_row(seed: int) -> Row:
+    """Watch new runs after a fit to the first half."""
+    _, made, problem, _ = named_row("early", seed, (1.0, 0.0))
+    pairs = made.pairs
+    first = Pairs(pairs.conditions.rows(slice(EARLY)), pairs.observed[:EARLY], (), pairs.repeats[:EARLY])
+    half = Problem.of(first, problem.scale)
+    return {"kind": "early", "seed": seed, "watched": _watched(made, taken_up(half, find(half, seed=seed).model.groups), seed)}
 
 
 def _judged(made: Made, fitted: Model, seed: int, *, own: bool) -> Row:
@@ -201,15 +250,28 @@ def shares_table(rows: Sequence[Mapping[str, Any]]) -> str:
 def drift_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Tell alarms."""
     mine = [row for row in rows if row["kind"] == "drift"]
-    after = [row["watched"] for row in rows if "watched" in row]
+    after = {learned: [row["watched"] for row in rows if "watched" in row and row["kind"] in kinds] for learned, kinds in LEARNED.items()}
     lines = ["| stream | within | alarm |", "|---|---|---|"]
     for name, within in (("none", WATCHED), ("1 sd", WITHIN), ("2 sd", WITHIN), ("ramp", WATCHED)) if mine else ():
         firsts = [first for row in mine for first in row[name]]
         count = sum(first is not None and first <= within for first in firsts)
         lines.append(f"| {name} | {within} runs | {count} of {len(firsts)} |")
-    for name, within in (("none", WATCHED), ("1 sd", WITHIN)) if after else ():
-        count = sum(row[name] is not None and row[name] <= within for row in after)
-        lines.append(f"| {name}, predicted after {RUNS} runs | {within} runs | {count} of {len(after)} |")
+    for learned, some in after.items():
+        for name in some[0] if some else ():
+            within = WATCHED if name in ("none", "ramp") else WITHIN
+            count = sum(row[name] is not None and row[name] <= within for row in some)
+            lines.append(f"| {name}, predicted after {learned} runs | {within} runs | {count} of {len(some)} |")
+    return "\n".join(lines)
+
+
+def following_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Tell errors of the twin recalibrated with each run over those of the twin corrected once, median over seeds."""
+    lines = ["| drift | error over that corrected once, median [quartiles] | worse in |", "|---|---|---|"]
+    mine = [row["followed"] for row in rows if "followed" in row]
+    for name in mine[0] if mine else ():
+        ratios = torch.tensor([rolling / once for once, rolling in (row[name] for row in mine)])
+        low, middle, high = ratios.quantile(torch.tensor([0.25, 0.5, 0.75])).tolist()
+        lines.append(f"| {name} | {middle:.2f} [{low:.2f}, {high:.2f}] | {int((ratios > 1).sum())} of {len(mine)} |")
     return "\n".join(lines)
 
 
@@ -219,7 +281,7 @@ def run(kind: str, seed: int) -> list[Row]:
         return [named_row(kind, NULLS * seed + number, (0.0, 0.0))[0] for number in range(NULLS)]
     if kind == "power":
         return [named_row(kind, seed, (effect, 0.0))[0] for effect in POWERS]
-    kinds: dict[str, Callable[[int], Row]] = {"shares": shares_row, "drift": drift_row}
+    kinds: dict[str, Callable[[int], Row]] = {"shares": shares_row, "drift": drift_row, "early": early_row}
     return [kinds[kind](seed) if kind in kinds else planted_row(kind, seed)]
 
 
@@ -245,7 +307,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             rows += run(kind, seed)
         write(options.json, rows)
         print(f"{kind} done", file=sys.stderr)
-    print("\n\n".join((naming_table(rows), prediction_table(rows), shares_table(rows), drift_table(rows))))
+    print("\n\n".join((naming_table(rows), prediction_table(rows), shares_table(rows), drift_table(rows), following_table(rows))))
     return 0
 
 

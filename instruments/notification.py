@@ -48,6 +48,7 @@ class Event(StrEnum):
     UNKNOWN = "run unknown"
     OVERDUE = "value overdue"
     ENOUGH = "little is left to find"
+    DRIFT = "the bench drifts"
     SAFE_STATE = "safe state entered"
 
 

@@ -1,6 +1,7 @@
 """The loop: what is to be done next, as a pure function of the history.
 
-    history ── next_actions ──> Propose | Review | Settle | Expire | Execute | Reconcile | Deliver | Ingest | GiveUp | Adapt | Wait | Stop
+    history ── next_actions ──> Propose | Review | Settle | Expire | Execute | Reconcile | Deliver | Ingest | GiveUp | Watch | Adapt
+                                | Wait | Stop
 
 Nothing here takes time, reads a clock or touches a wire; a flow carries the actions out and asks again.
 """
@@ -93,6 +94,13 @@ class GiveUp:
 
 
 @dataclass(frozen=True, slots=True)
+class Watch:
+    """Look whether the bench differs from its twin in another way than before, with all that has been measured since the last look."""
+
+    as_of: int
+
+
+@dataclass(frozen=True, slots=True)
 class Adapt:
     """Let the surrogate learn what has been measured since it last did."""
 
@@ -115,7 +123,7 @@ class Stop:
     reason: str
 
 
-Action = Propose | Review | Settle | Expire | Execute | Reconcile | Deliver | Ingest | GiveUp | Adapt | Wait | Stop
+Action = Propose | Review | Settle | Expire | Execute | Reconcile | Deliver | Ingest | GiveUp | Watch | Adapt | Wait | Stop
 
 
 def next_actions(
@@ -125,6 +133,7 @@ def next_actions(
     objective: Objective,
     *,
     stop: StopSpec | None = None,
+    watched: int | None = None,
     exhausted: str | None = None,
     left_alone: Collection[str] = (),
 ) -> tuple[Action, ...]:
@@ -136,6 +145,7 @@ def next_actions(
         spec: Budget, batch, goal and the like.
         objective: Judges whether the goal is reached.
         stop: When further experiments are worth nothing; None where nobody asks. The model's advice stands in the history.
+        watched: Ledger number up to which it was looked for a drift of the bench; None where nobody asks.
         exhausted: Why nothing was proposed when the policy was last asked: what is in hand is finished, then the campaign.
         left_alone: Keys of the runs that wait on the bench for people, and may do so without a campaign.
     """
@@ -149,6 +159,8 @@ def next_actions(
         return ingests
     if overdue := tuple(_overdue(history, now)):
         return overdue
+    if watched is not None and history.lessons_seq > watched:
+        return (Watch(history.seq),)
     if _unlearned(history):
         return (Adapt(history.seq),)
     if stop_now := _finished(history, spec, objective, stop):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from orchestrator.clock import Clock, Instant
+from orchestrator.domain.drift import DriftAlarm
 from orchestrator.domain.events import EventKind
 from orchestrator.domain.records import (
     CampaignRecord,
@@ -22,7 +23,7 @@ from orchestrator.domain.stop import Advice
 from orchestrator.domain.values import Configuration, Frozen
 from orchestrator.domain.work import WorkAnswer
 from orchestrator.errors import BadInput
-from orchestrator.history import Changes, Infeasible, Knowledge, Observation
+from orchestrator.history import Changes, History, Infeasible, Knowledge, Observation
 from orchestrator.suggestions import Explanation, Outlook, Spread, Suggestion
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Changes",
     "Clock",
     "Cost",
+    "DriftWatch",
     "Infeasible",
     "Instant",
     "Knowledge",
@@ -121,6 +123,24 @@ class Policy(Protocol):
     def advice(self, knowledge: Knowledge, *, improvement: float, seed: int) -> Advice | None:  # noqa: ARG002 - a draw expects nothing
         """Say what further experiments may still bring, given an improvement that is worth one; None where there is no model yet."""
         return None
+
+
+class DriftWatch(Protocol):
+    """Looks whether a bench differs from its twin in another way than before."""
+
+    def alarm(self, history: History) -> DriftAlarm | None:
+        """Return the first alarm that the history has not; None where there is none. The same history gives the same."""
+        ...
+
+    def recalibrated(self, history: History, alarm: DriftAlarm) -> str | None:
+        """Write a revision of the twin that has learned since an alarm's drift began, once, and return how a bench file names it.
+
+        None while there are too few runs to learn from.
+
+        Raises:
+            BadInput: There is nothing to learn.
+        """
+        ...
 
 
 class Bench(Protocol):

@@ -117,6 +117,8 @@ def _print_twin(document: dict[str, Any]) -> None:
         recorded = [f"{name} ({channel})" for name, channel in twin["environment"].items()]
         assumed = [f"{name} (not recorded, taken as {value:.4g} {unit})" for name, (value, unit) in twin["reference"].items()]
         console.print(f"    knows of the surroundings: {', '.join([*recorded, *assumed]) or 'nothing'}")
+        if (drift := twin.get("drift")) is not None:
+            console.print("    drift: watched after {learn} runs, one false alarm in {false_alarm:g}; then {then}".format(**drift))
 
 
 def _lab_time(plan: Plan, hours: float, heating: float | None) -> str:

@@ -12,6 +12,7 @@ from flows.plans.lab import Lab
 from flows.review.desk import Asker
 from flows.running.session import RunOptions, SessionEnd, Surroundings, run_campaign
 from flows.studies.missing_prior import make_missing_prior
+from flows.studies.twins.watching import drift_watch
 from orchestrator.commandline import typed
 from orchestrator.errors import AthanorError
 from orchestrator.ports import ReviewStore
@@ -27,7 +28,8 @@ def run_in_terminal(file: Path, options: RunOptions, *, as_json: bool) -> None:
     carrier = TerminalCarrier(quiet=as_json)
     complaint: AthanorError | None
     try:
-        ended = run_campaign(file, options, Surroundings(console.print, _busy, prefect_asker, carrier, make_missing_prior))
+        surroundings = Surroundings(console.print, _busy, prefect_asker, carrier, make_missing_prior, drift_watch)
+        ended = run_campaign(file, options, surroundings)
     except AthanorError as error:
         complaint = error
     else:

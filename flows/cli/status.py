@@ -51,6 +51,7 @@ def _document(found: "Standing") -> dict[str, Any]:
         **({"limits": limits} if (limits := found.limits) else {}),
         "attained": found.attained,
         "advice": None if record.advice is None else record.advice.model_dump(),
+        **({"drifts": [one.model_dump() for one in record.drifts]} if record.drifts else {}),
         "prior": record.snapshot.get("prior"),
         "trust": found.adapted[-1].trust if found.adapted else None,
         "lab": str(found.lab.path),
@@ -80,6 +81,7 @@ def _lines(found: "Standing", document: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {_trust_line(found, document['prior'])}"
     if record.advice is not None:
         yield f"  {record.advice.line}"
+    yield from (f"  {one.answered_line}" for one in record.drifts)
     for line in (*document["constant"], *document.get("limits", ()), *document["restrictions"]):
         yield f"  {line}"
     for one in document["awaited"]:

@@ -13,6 +13,7 @@ from flows.cli.options import ByOption, CampaignArgument, JsonOption, LabOption,
 if TYPE_CHECKING:
     from flows.plans.lab import Lab
     from flows.studies.twins.compared import Compared
+    from flows.studies.twins.drifting import Watched
     from flows.studies.twins.explained import Explained
     from simulators.twins.declaration import Constant
 
@@ -63,7 +64,7 @@ def explain(
     """Say which features of the laboratory made the difference, what the twin lacks, why runs came to nothing, and what cannot be told."""
     from flows.studies.twins.operations import explain as explained
     from flows.studies.twins.operations import failures
-    from flows.studies.twins.sentences import failure_sentences, head, sentences, with_unit
+    from flows.studies.twins.sentences import SCALES, failure_sentences, head, sentences, with_unit
 
     if run is not None:
         _print_unusual(the_lab(lab), campaign, run, twin=twin, as_json=as_json)
@@ -78,7 +79,7 @@ def explain(
         return
     _print_head(found)
     for one in all_of:
-        compared_as = "logarithms" if one.analysis.scale == "multiplicative" else "differences"
+        compared_as = SCALES[one.analysis.scale]
         error = with_unit(one.gap.error, one.gap.unit)
         console.print(f"\n{one.gap.measured}: off by {error} (root mean square of {one.gap.runs} runs); compared as {compared_as}")
         for line in sentences(one):
@@ -95,25 +96,32 @@ def drift(
     lab: LabOption = None,
     of: Annotated[list[str] | None, typer.Option("--of", help="A quantity; may be repeated. Else all that the twin predicts.")] = None,
     learn: Annotated[
-        int | None, typer.Option("--learn", min=1, help="Learn from so many runs and watch the rest; else from half of them.")
+        int | None,
+        typer.Option("--learn", min=1, help="Learn from so many runs, watch the rest; else as [twin.drift] says, or half."),
     ] = None,
-    every: Annotated[float, typer.Option("--false-alarm-every", help="Runs between two false alarms, on average.")] = 500.0,
+    every: Annotated[
+        float | None,
+        typer.Option("--false-alarm-every", help="Runs between two false alarms, on average; else as [twin.drift] says, or 500."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say since when the laboratory differs from the twin in another way than before: CUSUM charts of all runs but the first."""
     from flows.studies.twins.operations import watch
+    from flows.studies.twins.sentences import error_line
 
-    found, all_of = watch(the_lab(lab), campaign, of or (), learn=learn, every=every)
+    found, all_of, raised = watch(the_lab(lab), campaign, of or (), learn=learn, every=every)
     if as_json:
-        shown = [{"measured": one.measured, "learned": one.learned, "runs": one.numbers, "residuals": one.residuals} for one in all_of]
-        alarms = [[{"run": at, "since": since} for at, since in one.alarms] for one in all_of]
-        emit({**_head(found), "quantities": [{**one, "alarms": own} for one, own in zip(shown, alarms, strict=True)]})
+        emit({**_head(found), "quantities": [_watched_document(one) for one in all_of], "raised": [one.model_dump() for one in raised]})
         return
     _print_head(found)
+    units = found.bound.measured_units
     for one in all_of:
         watched = f"{one.measured}: learned from {one.learned} runs, watched {len(one.numbers)}"
         told = [f"alarm at the run of proposal {at}, probably since that of {since}" for at, since in one.alarms]
-        console.print(f"{watched}; {', '.join(told) or 'no alarm'} (one false alarm in {every:g} runs)")
+        console.print(f"{watched}; {', '.join(told) or 'no alarm'} (one false alarm in {one.every:g} runs)")
+        console.print(f"  {error_line(one, units[one.measured])}")
+    for alarm in raised:
+        console.print(f"raised while it ran: {alarm.answered_line}")
 
 
 @twin_app.command()
@@ -265,6 +273,19 @@ def _print_unusual(lab: "Lab", campaign: str | None, number: int, *, twin: str |
 def _print_left_out(lines: Sequence[str]) -> None:
     for line in lines:
         console.print(f"left out: {line}")
+
+
+def _watched_document(one: "Watched") -> dict[str, Any]:
+    once, rolling = one.errors
+    return {
+        "measured": one.measured,
+        "learned": one.learned,
+        "runs": one.numbers,
+        "residuals": one.residuals,
+        "error_once": once,
+        "error_rolling": rolling,
+        "alarms": [{"run": at, "since": since} for at, since in one.alarms],
+    }
 
 
 def _document(one: "Explained") -> dict[str, Any]:

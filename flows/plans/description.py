@@ -73,6 +73,7 @@ def _twin(bound: BoundTwin) -> dict[str, Any]:
         "calibratable": [one.name for one in bound.twin.calibratable],
         "environment": {name: one.channel for name, one in bound.surroundings.items()},
         "reference": {one.name: [one.reference, one.unit] for one in bound.twin.environment if one.name not in bound.surroundings},
+        **({} if bound.drift is None else {"drift": bound.drift.model_dump()}),
     }
 
 

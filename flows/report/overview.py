@@ -87,6 +87,7 @@ def _progress_rows(history: History, budget: int) -> list[tuple[str, str]]:
         ("how they ended", ", ".join(f"{tally[one]} {one}" for one in RunStatus if one in tally and one.is_terminal) or "none yet"),
         ("in hand", ", ".join(f"{tally[one]} {one}" for one in RunStatus if one in tally and not one.is_terminal) or "nothing"),
         *([] if history.campaign.advice is None else [("left to find", history.campaign.advice.line)]),
+        *(("drift of the bench", one.answered_line) for one in history.campaign.drifts),
         ("waiting for a decision", ", ".join(_question(one) for one in history.open_requests) or "nothing"),
     ]
 

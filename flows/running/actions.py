@@ -10,6 +10,7 @@ from flows.plans.proposing import Proposer, batch_seed
 from flows.plans.recipe import Recipe
 from flows.review.desk import Asker, PageOf, ReviewDesk, TerminalOnly, plain_page
 from flows.running.delivering import deliver
+from flows.running.drifting import DriftDesk, References
 from flows.running.recording import Recorder, Timings
 from flows.running.stand_in_people import StandInPeople
 from flows.running.waiting_steps import WaitingStep, waiting_in
@@ -25,8 +26,8 @@ from orchestrator.domain.stop import Advice, StopSpec
 from orchestrator.domain.values import digest
 from orchestrator.errors import NeedsPerson, StoreError
 from orchestrator.history import History, knowledge, lessons
-from orchestrator.loop import NOTHING_LEFT, Adapt, Deliver, Execute, Expire, GiveUp, Ingest, Propose, Reconcile, Review, Settle
-from orchestrator.ports import Bench, Policy, Store
+from orchestrator.loop import NOTHING_LEFT, Adapt, Deliver, Execute, Expire, GiveUp, Ingest, Propose, Reconcile, Review, Settle, Watch
+from orchestrator.ports import Bench, DriftWatch, Policy, Store
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +57,8 @@ class Setup:
     """Answer in people's place; None where people do it themselves."""
     stop: StopSpec | None = None
     """When further experiments are worth nothing; None where nobody asks."""
+    drift: DriftWatch | None = None
+    """Looks whether the bench differs from its twin in another way than before; None where nobody asks."""
 
 
 class Steps:
@@ -76,6 +79,8 @@ class Steps:
         self._waiting: dict[str, WaitingStep] = {}
         """By run key."""
         self._leaders: dict[str, str] | None = None
+        self.watched = None if setup.drift is None else 0
+        """Ledger number up to which it was looked for a drift; None where nobody asks."""
 
     @property
     def recorder(self) -> Recorder:
@@ -279,6 +284,15 @@ class Steps:
             lambda: self.setup.store.update_run(run, kind=EventKind.OVERDUE, by=BY_CAMPAIGN, now=self.setup.clock.now(), payload=details)
         )
         self.refresh()
+
+    def watch(self, action: Watch) -> None:
+        """Look for drifts of the bench, record each alarm, and do what the bench file wants of it."""
+        setup, started = self.setup, time.perf_counter()
+        assert setup.drift is not None, "nobody asked for it"
+        references = References(setup.space, setup.recipe, self.desk.means, setup.policy)
+        DriftDesk(setup.drift, references, setup.store, setup.clock, self._ledger, self.refresh).look()
+        self.watched = action.as_of
+        setup.timings.add("model", started)
 
     def adapt(self, action: Adapt) -> None:
         """Let the surrogate learn from all that is accepted and record it: now where it adapts a prior, else when it is asked."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from flows.running.drifting import FOLLOWS
 from flows.running.waiting_steps import WaitingStep
 from instruments.notification import Event, Notifier
 from orchestrator.commandline import typed
@@ -41,6 +42,7 @@ class Teller:
         self._tell_unknown(history)
         self._tell_overdue(history)
         self._tell_advice(history)
+        self._tell_drifts(history)
         self._tell_end(history)
 
     def _tell_requests(self, history: History) -> None:
@@ -70,6 +72,13 @@ class Teller:
         name, advice = history.campaign.name, history.campaign.advice
         if self.stop is not None and advice is not None and self.stop.holds(advice):
             self.notifier.notify(Event.ENOUGH, f"campaign {name}", advice.line, key=f"advice {name}")
+
+    def _tell_drifts(self, history: History) -> None:
+        """Tell each alarm once, and what follows from it."""
+        for one in history.campaign.drifts:
+            body = f"{one.line}; {FOLLOWS[one.then]}; look: {typed('twin', 'drift', history.campaign.name)}"
+            key = f"drift {history.campaign.name} {one.run_key} {one.target}"
+            self.notifier.notify(Event.DRIFT, f"campaign {history.campaign.name}", body, key=key)
 
     def _tell_unknown(self, history: History) -> None:
         for run in history.runs.values():

@@ -29,6 +29,7 @@ from orchestrator.loop import (
     Settle,
     Stop,
     Wait,
+    Watch,
     next_actions,
 )
 
@@ -44,6 +45,7 @@ _DOING: Final[Mapping[type[object], str]] = {
     Execute: "handing an experiment to the bench",
     Deliver: "telling the bench what a person answered",
     Ingest: "recording results",
+    Watch: "looking whether the bench drifts",
     Adapt: "learning from results",
 }
 """What people are told while it lasts."""
@@ -131,7 +133,7 @@ def _ask(steps: Steps) -> tuple[Action, ...]:
     setup = steps.setup
     now, left_alone = setup.clock.now(), [one.run.run_key for one in steps.waiting if one.may_be_left]
     given = (steps.history, now, setup.spec, setup.objective)
-    return next_actions(*given, stop=setup.stop, exhausted=steps.exhausted, left_alone=left_alone)
+    return next_actions(*given, stop=setup.stop, watched=steps.watched, exhausted=steps.exhausted, left_alone=left_alone)
 
 
 def _work(steps: Steps) -> None:
@@ -166,6 +168,8 @@ def _carry_out(steps: Steps, action: Action) -> None:
             steps.ingest(action)
         case GiveUp():
             steps.give_up(action)
+        case Watch():
+            steps.watch(action)
         case Adapt():
             steps.adapt(action)
         case Reconcile():

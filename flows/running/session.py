@@ -51,7 +51,7 @@ from orchestrator.domain.records import BEGINS, CampaignRecord
 from orchestrator.domain.space import SearchSpace
 from orchestrator.errors import BadInput, HostError, NeedsPerson
 from orchestrator.history import History
-from orchestrator.ports import Bench, Clock, Policy, ReviewStore, Store
+from orchestrator.ports import Bench, Clock, DriftWatch, Policy, ReviewStore, Store
 from orchestrator.summary import best_configuration, quarantined
 
 
@@ -82,6 +82,8 @@ class Surroundings:
     carrier: Carrier
     make_prior: Callable[[Plan, Path | None, Tell], object]
     """Makes the prior that a plan lacks, with a folder of recorded tables, where a file beside the campaign's says how."""
+    drift_watch: Callable[[Plan, Lab], DriftWatch | None]
+    """Makes what looks for drifts of a bench beside its twin; nothing where its file does not ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,8 +241,8 @@ class _Session:
         page = PageMaker(plan, policy, kind, self._bench_state, means_of(plan, self.store))
         general, rules, stop = plan.file.spec.campaign, plan.file.spec.review, plan.file.spec.stop
         people = self._stand_in_people(bench, clock)
-        known = (general, plan.space, plan.objective, policy, plan.recipe)
-        return Setup(*known, *places, rules, self._asker(), page, stand_ins=people, stop=stop)
+        known, drift = (general, plan.space, plan.objective, policy, plan.recipe), self.surroundings.drift_watch(plan, self.lab)
+        return Setup(*known, *places, rules, self._asker(), page, stand_ins=people, stop=stop, drift=drift)
 
     def _stand_in_people(self, bench: Bench, clock: Clock) -> StandInPeople | None:
         """Return what answers in people's place in a dry lab; None where nobody is asked for anything."""

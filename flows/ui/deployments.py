@@ -193,13 +193,15 @@ def _carry_campaign(file: str, options: Callable[[], "RunOptions"]) -> State[Any
     from flows.running.carry import progress_line
     from flows.running.session import Surroundings, run_campaign
     from flows.studies.missing_prior import make_missing_prior
+    from flows.studies.twins.watching import drift_watch
 
     inside = _Inside()
 
     def work(tell: Tell) -> None:
         path, wanted = _absolute("file", file), options()
         _lift_own_pause(path, wanted, tell)
-        ended = run_campaign(path, wanted, Surroundings(tell, lambda _: nullcontext(), PrefectAsker, inside, make_missing_prior))
+        surroundings = Surroundings(tell, lambda _: nullcontext(), PrefectAsker, inside, make_missing_prior, drift_watch)
+        ended = run_campaign(path, wanted, surroundings)
         if (account := ended.account) is not None:
             tell(progress_line(account.history, account.objective, account.budget))
             tell(f"wall seconds: {', '.join(f'{name} {seconds:.1f}' for name, seconds in account.phases.items())}")

@@ -27,6 +27,7 @@ from instruments.drivers.protocol import Driver, Limit, Settings
 from instruments.drivers.registry import driver_plugin, find_driver
 from instruments.drivers.stand_in import stand_in_driver
 from instruments.lab_processes.bench_copies import origin_of_copy
+from orchestrator.domain.drift import DriftSpec
 from orchestrator.domain.values import explain
 from orchestrator.errors import BadInput, LimitError
 from orchestrator.numerals import split
@@ -51,6 +52,7 @@ _LEGAL: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {
     ("park",): tuple(ParkSpec.model_fields),
     ("park", "steps"): ("do", "with"),
     ("twin",): tuple(TwinSpec.model_fields),
+    ("twin", "drift"): tuple(DriftSpec.model_fields),
     ("twin", "constants", "*"): tuple(ConstantKeys.model_fields),
 }
 

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, WithJsonSchema
 
+from orchestrator.domain.drift import DriftSpec
 from orchestrator.domain.values import Frozen
 from orchestrator.domain.written import UNIT, Flag, Number, Quantity, quantity_schema
 
@@ -41,3 +42,5 @@ class TwinSpec(Frozen):
     """Surrounding that the twin knows -> NAME of `[environment.NAME]`; without one, what has its name, else the twin's reference."""
     constants: dict[str, ConstantKeys] = Field(default_factory=dict)
     """Constant -> what is known of it here."""
+    drift: DriftSpec | None = None
+    """Whether campaigns watch how the bench differs from it; nothing of it is computed where the table is left out."""

@@ -3,7 +3,8 @@
 Factors enter one after the other. At each step every factor that is left is tested against the residuals whitened by the model
 so far: its statistic is the log of the evidence that it adds with a variance equal to that of the noise, its hyperparameters
 fixed. The null comes from orders of the runs in blocks of time, the same for all factors, so that whatever the factors have in
-common stays. Each statistic is standardised over the orders, and a factor's p-value is the part of the orders in which the
+common stays. Where runs were made in batches, batches change places, and the runs of each are turned within it: what had one value
+in a batch keeps one. Each statistic is standardised over the orders, and a factor's p-value is the part of the orders in which the
 largest of all factors reaches its own (Westfall and Young 1993, step-down): the chance of naming anything when nothing acts is
 `ALPHA` at most. Of the factors beyond chance that with the most evidence enters, if it is worth `TOLD_APART`.
 
@@ -139,7 +140,7 @@ def _tested(current: Model, left: Sequence[Group], seed: int) -> _Test:
     problem, factor = current.problem, current.fitted.factor()
     whitened = torch.linalg.solve_triangular(factor, problem.residual.unsqueeze(1), upper=False)
     whitening = torch.linalg.solve_triangular(factor, torch.eye(len(factor), dtype=factor.dtype), upper=False)
-    orders = orders_of(problem.pairs.sample_codes, seed)
+    orders = orders_of(problem.pairs.sample_codes, seed, problem.pairs.batch_codes if problem.pairs.batched else None)
     columns = [basis(one.kernel(problem.coded, problem.coded), share=LEFT_OUT, most=MOST_COLUMNS) for one in left]
     gains = torch.stack([_gains(whitening, whitened, one, orders, current.noise) for one in columns], dim=1)
     spread = gains.std(dim=0, correction=0)
@@ -164,18 +165,33 @@ def _gains(
     return found
 
 
-def orders_of(samples: Tensor, seed: int) -> Tensor:
-    """Return orders of the rows, the first the one that they came in; runs move in blocks of time, a sample's readings together."""
+def orders_of(samples: Tensor, seed: int, batches: Tensor | None = None) -> Tensor:
+    """Return orders of the rows, the first the one that they came in; batches move in blocks of time, a sample's readings together.
+
+    Without batches each run is one. A run of a batch that comes to the place of a larger one is there more than once.
+    """
     generator = torch.Generator().manual_seed(seed)
-    runs, first = int(samples.max()) + 1, _first_rows(samples)
-    width = blocks(runs)
+    first = _first_rows(samples)
+    batch_of = (samples if batches is None else batches)[first]
+    members = [(batch_of == number).nonzero()[:, 0] for number in range(int(batch_of.max()) + 1)]
+    width = blocks(len(members))
     found = [torch.arange(len(samples))]
     for _ in range(PERMUTATIONS):
-        turned = torch.arange(runs).roll(int(torch.randint(width, (1,), generator=generator)))
+        turned = torch.arange(len(members)).roll(int(torch.randint(width, (1,), generator=generator)))
         parts = turned.split(width)  # type: ignore[no-untyped-call]  # torch
         order = torch.cat([parts[number] for number in torch.randperm(len(parts), generator=generator).tolist()])
-        found.append(first[order][samples])
+        found.append(first[order if batches is None else _moved(members, order, generator)][samples])
     return torch.stack(found)
+
+
+def _moved(members: Sequence[Tensor], order: Tensor, generator: torch.Generator) -> Tensor:
+    """Return for each run the one that comes to its place, of the batch that comes to its batch's."""
+    moved = torch.empty(sum(map(len, members)), dtype=torch.long)
+    for own, number in zip(members, order.tolist(), strict=True):
+        other = members[number]
+        start = int(torch.randint(len(other), (1,), generator=generator))
+        moved[own] = other[(torch.arange(len(own)) + start) % len(other)]
+    return moved
 
 
 def _first_rows(samples: Tensor) -> Tensor:

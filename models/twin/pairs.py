@@ -77,6 +77,8 @@ class Conditions:
     """Derivatives of the prediction by the terms' strengths, at none."""
     lots: tuple[str, ...] = ()
     """Label per row; empty where no lots are told."""
+    at: tuple[float, ...] = ()
+    """The constants' deviations at which all this is what the twin says; empty: at none."""
 
     def __post_init__(self) -> None:
         rows, columns = len(self.mean), self.columns
@@ -91,11 +93,19 @@ class Conditions:
                 raise BadInput(f"{name} of a twin's pairs have the shape {tuple(values.shape)}; expected ({rows}, {width})")
             _finite(name, values)
         _finite("predictions", self.mean)
+        if len(self.at) not in (0, len(columns.constants)):
+            raise BadInput(f"{len(self.at)} deviations of a twin's constants; expected one for each of {len(columns.constants)}, or none")
         if len(self.lots) not in (0, rows):
             raise BadInput(f"{len(self.lots)} lots of a twin's pairs; expected one for each of {rows} rows, or none")
 
     def __len__(self) -> int:
         return len(self.mean)
+
+    def rows(self, which: slice) -> "Conditions":
+        """Return some of the rows."""
+        values = (self.controls, self.environment, self.mean, self.sensitivities, self.terms)
+        controls, environment, mean, sensitivities, terms = (one[which] for one in values)
+        return Conditions(self.columns, controls, environment, mean, sensitivities, terms, self.lots[which])
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +119,9 @@ class Pairs:
     """Which sample a reading is of: readings of one sample share its run. Empty: a sample each."""
     repeats: tuple[str, ...] = ()
     """What was set: runs of one label had equal controls. Empty: nothing was repeated."""
+    batches: tuple[str, ...] = ()
+    """What was made or begun together: a plate, an oven load, all that is of one substance. Runs of one label share what nobody recorded,
+    and whatever had one value in all of them cannot be told from that. Empty: a batch each."""
 
     def __post_init__(self) -> None:
         rows = len(self.conditions)
@@ -117,9 +130,11 @@ class Pairs:
         if rows < LEAST_ROWS:
             raise BadInput(f"{rows} pairs of prediction and measurement; expected at least {LEAST_ROWS}")
         _finite("measured values", self.observed)
-        for name, labels in (("samples", self.samples), ("repeats", self.repeats)):
+        for name, labels in (("samples", self.samples), ("repeats", self.repeats), ("batches", self.batches)):
             if len(labels) not in (0, rows):
                 raise BadInput(f"{len(labels)} {name} of a twin's pairs; expected one for each of {rows} rows, or none")
+        if self.batches and len(set(zip(self.sample_codes.tolist(), self.batches, strict=True))) > int(self.sample_codes.max()) + 1:
+            raise BadInput("a sample of a twin's pairs is of two batches; expected one")
         if spread_of(self.observed - self.conditions.mean) is None:
             raise BadInput("all measured values differ from the twin's predictions by the same amount; expected some that do not")
 
@@ -132,6 +147,16 @@ class Pairs:
     def repeat_codes(self) -> Tensor:
         """Return the number of what was set in each row."""
         return codes(self.repeats) if self.repeats else self.sample_codes
+
+    @property
+    def batch_codes(self) -> Tensor:
+        """Return the number of each row's batch."""
+        return codes(self.batches) if self.batches else self.sample_codes
+
+    @property
+    def batched(self) -> bool:
+        """Whether any batch holds more than one run, and there is more than one batch."""
+        return 0 < int(self.batch_codes.max()) < int(self.sample_codes.max())
 
     @property
     def read_twice(self) -> bool:

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from models.twin.groups import Coded, Group
-from models.twin.model import UNEXPLAINED, Model, difference
+from models.twin.model import BATCH, FLOOR, UNEXPLAINED, Model
 from models.twin.pairs import Conditions
 
 CHANCE: Final = 0.9
@@ -71,42 +71,26 @@ def coefficients(model: Model) -> dict[str, tuple[float, float]]:
     return {name: (sds[name] * at, sds[name] * spread) for name, at, spread in pairs}
 
 
-def corrected(model: Model, conditions: Conditions) -> Corrected:
+def corrected(model: Model, conditions: Conditions, *, draws: int = 0, seed: int = 0) -> Corrected:
     """Predict new runs: the twin, its constants as far as they are known now, its terms and the discrepancy.
 
-    For the most probable variances. What runs differ by beyond all groups, where repeats tell it, is in the intervals.
+    For the most probable variances, or with so many draws of them from their posterior: with many groups, or few pairs, intervals for
+    the most probable ones are too narrow. The mixture is told by its mean and variance, as a normal. What runs differ by beyond all
+    groups, where repeats or batches tell it, is in the intervals: new runs are of batches of their own.
     """
-    mean, variance, noise = _moments(model, conditions, model.fitted.variances)
+    mean, variance, noise = _averaged(model, conditions, draws, seed) if draws else _moments(model, conditions, model.fitted.variances)
     reach = float(torch.special.ndtri(torch.tensor(0.5 + CHANCE / 2, dtype=torch.float64)))
     wide, wider = reach * variance.sqrt(), reach * (variance + noise).sqrt()
     ends = (mean, mean - wide, mean + wide, mean - wider, mean + wider)
-    median, lower, upper, *reading = (_on(model, conditions, end) for end in ends)
+    median, lower, upper, *reading = (model.problem.target(conditions, end) for end in ends)
     return Corrected(median, lower, upper, (reading[0], reading[1]))
 
 
-def _on(model: Model, conditions: Conditions, delta: Tensor) -> Tensor:
-    """Return the target where the discrepancy is `delta`."""
-    return conditions.mean + delta if model.problem.scale == "additive" else conditions.mean * delta.exp()
-
-
-def innovations(model: Model, conditions: Conditions, observed: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
-    """Return what each new run in the order of time brought, predicted from the pairs and the new runs before it, in deviations.
-
-    Independent and standard normal as long as nothing changes, for the most probable variances: what drift is watched on. Each
-    new row counts as a run of its own, read once, of conditions that nothing repeats.
-    """
-    variances, coded = model.fitted.variances, model.problem.coding(conditions)
-    residual = difference(model.problem.scale, observed, conditions.mean)
-    lines = model.problem.lines(conditions, model.coefficients)
-    own = lines @ lines.mT
-    for size, group in zip(variances, model.groups, strict=False):
-        K = group.kernel(coded, coded)
-        own = own + size * (K + torch.diag(group.variance(coded) - K.diagonal()))
-    own = own + variances[len(model.groups) :].sum() * torch.eye(len(own), dtype=own.dtype)
-    half, left = _conditioned(model, conditions, variances)
-    factor = torch.linalg.cholesky(own - half.mT @ half)
-    found: Tensor = torch.linalg.solve_triangular(factor, (residual - half.mT @ left).unsqueeze(1), upper=False).squeeze(1)
-    return found
+def _averaged(model: Model, conditions: Conditions, draws: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the moments over draws of the variances."""
+    drawn = model.fitted.drawn(draws, torch.Generator().manual_seed(seed))
+    means, variances, noises = (torch.stack(each) for each in zip(*(_moments(model, conditions, one) for one in drawn), strict=True))
+    return means.mean(dim=0), variances.mean(dim=0) + means.var(dim=0, correction=0), noises.mean(dim=0)
 
 
 def _moments(model: Model, conditions: Conditions, variances: Float[Tensor, " c"]) -> tuple[Tensor, Tensor, Tensor]:
@@ -115,11 +99,18 @@ def _moments(model: Model, conditions: Conditions, variances: Float[Tensor, " c"
     own = model.problem.lines(conditions, model.coefficients).square().sum(dim=1)
     for size, group in zip(variances, model.groups, strict=False):  # the noises come after the groups
         own = own + size * group.variance(coded)
-    noise = torch.zeros((), dtype=own.dtype)
-    for name, size in list(zip(model.fitted.components.names, variances, strict=True))[len(model.groups) :]:
-        own, noise = (own + size, noise) if name == UNEXPLAINED else (own, noise + size)
-    half, left = _conditioned(model, conditions, variances)
-    return half.mT @ left, (own - half.square().sum(dim=0)).clamp_min(0.0), noise
+    noises = noises_of(model, conditions, variances)
+    own = own + sum((noises.pop(name) for name in (UNEXPLAINED, BATCH) if name in noises), torch.zeros_like(own))
+    noise = sum(noises.values(), torch.zeros_like(own))
+    half, known = _conditioned(model, conditions, variances)
+    return half.mT @ known, (own - half.square().sum(dim=0)).clamp_min(0.0), noise
+
+
+def noises_of(model: Model, conditions: Conditions, variances: Float[Tensor, " c"]) -> dict[str, Float[Tensor, " n"]]:
+    """Return the variance of each component that is no group, in new runs."""
+    own = list(zip(model.fitted.components.names, variances, strict=True))[len(model.groups) :]
+    everywhere = torch.ones(len(conditions), dtype=variances.dtype)
+    return {name: size * (model.problem.floor(conditions) if name == FLOOR else everywhere) for name, size in own}
 
 
 def _conditioned(model: Model, conditions: Conditions, variances: Float[Tensor, " c"]) -> tuple[Float[Tensor, "n m"], Float[Tensor, " n"]]:
@@ -130,8 +121,8 @@ def _conditioned(model: Model, conditions: Conditions, variances: Float[Tensor, 
     for size, group in zip(variances, model.groups, strict=False):
         cross = cross + size * group.kernel(problem.coded, coded)
     factor = torch.linalg.cholesky(components.known + torch.einsum("c,cij->ij", variances, components.shapes))
-    left = torch.linalg.solve_triangular(factor, problem.residual.unsqueeze(1), upper=False).squeeze(1)
-    return torch.linalg.solve_triangular(factor, cross, upper=False), left
+    known = torch.linalg.solve_triangular(factor, problem.residual.unsqueeze(1), upper=False).squeeze(1)
+    return torch.linalg.solve_triangular(factor, cross, upper=False), known
 
 
 def attributed(model: Model, conditions: Conditions) -> Attributed:

@@ -34,6 +34,10 @@ class EventKind(StrEnum):
     """The surrogate learned; the details say what."""
     AMENDED = auto()
     """The campaign's or the bench's file was replaced."""
+    DRIFTED = auto()
+    """The bench began to differ from its twin in another way than before; the details say in what, and since which run."""
+    DRIFT_ANSWERED = auto()
+    """What the bench file wants of a drift was done; the details say what."""
 
     PROPOSED = auto()
     """A policy or a person asks for a configuration."""

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
+from orchestrator.domain.drift import DriftAlarm
 from orchestrator.domain.environment import RunEnvironment
 from orchestrator.domain.lifecycle import (
     CampaignStatus,
@@ -332,6 +333,8 @@ class CampaignRecord(Frozen):
     """In ledgers of before: infeasible runs."""
     advice: Advice | None = Field(default=None, exclude_if=_is_none)
     """What the model expected of further experiments when it last adapted; None, and not written, where nobody asks."""
+    drifts: tuple[DriftAlarm, ...] = Field(default=(), exclude_if=_is_empty)
+    """When the bench began to differ from its twin in another way than before; not written where it has not."""
 
     @property
     def converts(self) -> bool:

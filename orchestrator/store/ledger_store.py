@@ -158,6 +158,8 @@ class LedgerStore(Store):
             if kind is EventKind.ADAPTED:  # learning takes long: who paused or amended the campaign meanwhile has said the rest
                 advice = record.advice if record.snapshot == stored.snapshot else None
                 record = stored.evolve(adapted=record.adapted, adapted_counts=record.adapted_counts, advice=advice)
+            if kind in (EventKind.DRIFTED, EventKind.DRIFT_ANSWERED):  # so does looking for a drift
+                record = stored.evolve(drifts=record.drifts)
             if record.status != stored.status:
                 advance(CAMPAIGN_STEPS, stored.status, record.status, what=f"campaign {record.name}")
             kept = record.evolve(fence=stored.fence)  # only `take_up` moves it: the record may have been read before

@@ -9,8 +9,7 @@ from torch import Tensor
 from models.explanations.attribution import Player, shapley
 from models.twin.groups import Coded, Group, product
 from models.twin.model import Model, Problem, model
-from models.twin.pairs import Conditions, Pairs
-from models.twin.posterior import _moments, attributed, corrected, innovations, local_line
+from models.twin.posterior import attributed, corrected, local_line
 from models.twin.terms import taken_up
 from tests.discrepancy.making import NOISE, conditions, pairs
 
@@ -73,30 +72,6 @@ def test_a_run_of_an_unknown_lot_is_less_certain() -> None:
         found = corrected(one, there)
         widths.append(float((found.upper - found.lower).mean()))
     assert all(a < b for a, b in pairwise(widths))
-
-
-def test_innovations_are_predictions_from_the_pairs_and_the_runs_before() -> None:
-    one = model(Problem.of(pairs(effect=2.0), "additive"), (HUMIDITY, LOT))
-    fresh = conditions(12, seed=9)
-    y = fresh.mean + 0.5
-    found = innovations(one, fresh, y)
-    mean, variance, noise = _moments(one, fresh, one.fitted.variances)
-    assert float(found[0]) == pytest.approx(float((y - fresh.mean - mean)[0] / (variance + noise)[0].sqrt()))
-    assert abs(float(found[-1])) < abs(float(((y - fresh.mean - mean) / (variance + noise).sqrt())[-1]))  # a shift is learned in part
-
-
-def test_innovations_of_runs_like_the_pairs_are_standard_and_independent() -> None:
-    whole = pairs(effect=2.0, rows=400, seed=4)
-    c = whole.conditions
-    first, then = (
-        Conditions(c.columns, c.controls[rows], c.environment[rows], c.mean[rows], c.sensitivities[rows], c.terms[rows], c.lots[rows])
-        for rows in (slice(0, 200), slice(200, 400))
-    )
-    before = Pairs(first, whole.observed[:200], (), whole.repeats[:200])
-    z = innovations(model(Problem.of(before, "additive"), (HUMIDITY,)), then, whole.observed[200:])
-    assert float(z.mean()) == pytest.approx(0.0, abs=0.25)
-    assert float(z.std()) == pytest.approx(1.0, abs=0.15)
-    assert abs(float((z[1:] * z[:-1]).mean())) < 0.2
 
 
 def test_a_local_line_follows_what_acts_and_nothing_else() -> None:

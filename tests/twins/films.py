@@ -5,8 +5,9 @@ from pathlib import Path
 
 from flows.plans.plan import Plan, load_plan
 from orchestrator.domain.environment import EnvironmentChannel, RunEnvironment, Sample, over_run
-from orchestrator.domain.lifecycle import ProposalStatus, RunStatus
+from orchestrator.domain.lifecycle import MeasurementStatus, ProposalStatus, RunStatus
 from orchestrator.domain.records import CampaignRecord, ExperimentRun, Measurement, Proposal, Provenance
+from orchestrator.domain.values import Configuration
 from orchestrator.history import History
 from tests.twins.test_bench import BY_T, film
 
@@ -31,12 +32,19 @@ def history_of_films(
     *,
     reasons: Sequence[str | None] = (),
     statuses: Sequence[RunStatus | None] = (),
+    configurations: Sequence[Configuration] = (),
+    told: Sequence[str | None] = (),
+    doubts: Sequence[str | None] = (),
 ) -> History:
-    """Return a history of one run for each of some mappings of what was measured; None for a proposal that has no run yet."""
+    """Return a history of one run for each of some mappings of what was measured; None for a proposal that has no run yet.
+
+    `told` is why runs ended as they did, `doubts` why what they measured is quarantined.
+    """
     proposals, runs, measurements = {}, {}, {}
     for place, (value, around) in enumerate(zip(values, environments, strict=True)):
         key = f"{place:03d}"
-        asked: dict[str, float | str] = {"T": 40.0 + place, "speed": 1200.0 + 97.0 * (7 * place % 19)}
+        asked: Configuration = {"T": 40.0 + place, "speed": 1200.0 + 97.0 * (7 * place % 19)}
+        asked = configurations[place] if configurations else asked
         status = statuses[place] if statuses else RunStatus.COMPLETED
         proposals[key, 1] = Proposal.model_construct(
             proposal_id=key,
@@ -44,7 +52,7 @@ def history_of_films(
             number=place + 1,
             revision=1,
             status=ProposalStatus.APPROVED,
-            configuration=asked,
+            configuration=dict(asked),
             steps=(),
             provenance=Provenance(policy="sobol/1", batch=1, as_of=0, seed=0),
             reason=reasons[place] if reasons else None,
@@ -58,12 +66,23 @@ def history_of_films(
             proposal_id=key,
             revision=1,
             status=status,
+            reason=told[place] if told else None,
             started_lab=100.0 * place,
             ended_lab=100.0 * place + 10.0,
             environment=tuple(around),
         )
         for target, number in value.items():
-            one = Measurement(measurement_id=f"{key}{target}", campaign="films", run_key=key, target=target, value=number, reduction="r/1")
+            doubt = doubts[place] if doubts else None
+            one = Measurement(
+                measurement_id=f"{key}{target}",
+                campaign="films",
+                run_key=key,
+                target=target,
+                value=number,
+                reduction="r/1",
+                status=MeasurementStatus.ACCEPTED if doubt is None else MeasurementStatus.QUARANTINED,
+                reason=doubt,
+            )
             measurements[one.key] = one
     campaign = CampaignRecord.model_construct(name="films")
     return History(campaign, proposals=proposals, runs=runs, measurements=measurements)

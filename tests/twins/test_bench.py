@@ -268,3 +268,21 @@ def test_what_is_recorded_has_a_name_of_its_own(tmp_path: Path, name: str, told:
     with pytest.raises(BadInput) as refused:
         load_plan(file)
     assert told in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("keys", "complaint"),
+    [("false_alarm = 3", "false_alarm"), ("learn = 7", "learn"), ('then = "stop"', "then"), ("allowance = 1", "allowance")],
+)
+def test_a_drift_that_cannot_be_watched_is_one_line(tmp_path: Path, keys: str, complaint: str) -> None:
+    file = film(tmp_path, f"[twin]\n{BY_T}\n[twin.drift]\n{keys}\n")
+    with pytest.raises(BadInput, match=rf"bench\.toml: (unknown key )?twin\.drift\.{complaint}") as raised:
+        load_plan(file, prior_later=True)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_drift_is_watched_for_as_the_bench_file_says(tmp_path: Path) -> None:
+    twin = bound(film(tmp_path, f'[twin]\n{BY_T}\n[twin.drift]\nlearn = 12\nthen = "pause"\n'))
+    assert twin.drift is not None
+    assert (twin.drift.false_alarm, twin.drift.learn, twin.drift.then) == (500.0, 12, "pause")
+    assert bound(film(tmp_path / "without", f"[twin]\n{BY_T}")).drift is None

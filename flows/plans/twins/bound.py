@@ -11,6 +11,7 @@ from instruments.bench.environment import environment_channels
 from instruments.bench.expression_names import units_of, values_at
 from instruments.bench.file import BenchFile
 from instruments.bench.twin_spec import Input, TwinSpec
+from orchestrator.domain.drift import DriftSpec
 from orchestrator.domain.environment import EnvironmentChannel, RunEnvironment
 from orchestrator.domain.objective import Measured
 from orchestrator.domain.space import SearchSpace
@@ -39,6 +40,11 @@ class BoundTwin:
     """Surrounding of the twin -> what the bench records of it; what it does not record stands at the twin's reference."""
     bench: BenchFile
     space: SearchSpace
+
+    @property
+    def drift(self) -> DriftSpec | None:
+        """Whether campaigns watch how the bench differs from it; None where the bench file does not ask."""
+        return None if self.bench.spec.twin is None else self.bench.spec.twin.drift
 
     @cached_property
     def identity(self) -> Mapping[str, str]:

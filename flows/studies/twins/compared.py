@@ -1,7 +1,7 @@
 """A campaign's runs beside what its twin says of each: as they were measured to be, in the surroundings that were recorded."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -68,8 +68,13 @@ class Compared:
     plain: BoundTwin
     """The twin without the library."""
     units: Units
-    ended: tuple[Ended, ...]
-    """All runs that were carried out or failed, in the order of time, with what the twin says of each."""
+    ends: Callable[[], tuple[Ended, ...]]
+    """Asks the twin about the runs that measured nothing; who does not look at them does not wait for it."""
+
+    @cached_property
+    def ended(self) -> tuple[Ended, ...]:
+        """All runs that were carried out or failed, in the order of time, with what the twin says of each."""
+        return self.ends()
 
     @cached_property
     def lots(self) -> tuple[str, ...]:
@@ -124,6 +129,20 @@ class Compared:
         """Return the same without time as a factor: what would explain a drift by itself."""
         lasting = tuple(one for one in self.terms if one.channel != ELAPSED)
         return replace(self, terms=lasting, channels=tuple(one for one in self.channels if one.name != ELAPSED))
+
+    def since(self, lab: float) -> "Compared":
+        """Return the same of the runs that began at a lab time or later."""
+        which = [number for number, row in enumerate(self.rows) if (row.run.started_lab or 0.0) >= lab]
+        if len(which) == len(self.rows):
+            return self
+        table = replace(
+            self.table,
+            mean=self.table.mean[which],
+            sensitivities=self.table.sensitivities[which],
+            reasons=tuple(self.table.reasons[row] for row in which),
+        )
+        rows, situations = tuple(self.rows[row] for row in which), tuple(self.situations[row] for row in which)
+        return replace(self, rows=rows, table=table, situations=situations)
 
     def told(self, measured: str) -> list[int]:
         """Return the rows in which a quantity was measured and is predicted."""
@@ -209,7 +228,7 @@ def compared(history: History, bound: BoundTwin, *, folder: Path | None = None) 
         for reason, count in sorted(Counter(filter(None, table.reasons)).items())
     ]
     said = {row.run.run_key: said_of(bound, *one) for row, one in zip(rows, zip(table.reasons, table.mean, strict=True), strict=True)}
-    ends = ended(history, bound, partial(around, units=units, names=names, begin=min(began)), units, said)
+    ends = partial(ended, history, bound, partial(around, units=units, names=names, begin=min(began)), units, said)
     found = Compared(history.campaign.name, extended, library, rows, channels, table, situations, tuple(left_out), bound, units, ends)
     never = (f"{one}: no run measured it where the twin predicts it" for one in table.measured if not found.told(one))
     lacking_to = [one for one in bound.twin.environment if recorded_as(bound, one.name) not in rows[0].environment]

@@ -152,6 +152,25 @@ def over_time(found: Compared, one: Explained, watched: Watched | None) -> Any:
     return finish(figure, height=HEIGHT, legend=False)
 
 
+def rolling(one: Explained, watched: Watched) -> Any:
+    """Draw how far the twin is off in the runs that were watched: corrected once, and recalibrated with each run."""
+    figure = go.Figure()
+    for name, colour, values in (("corrected once", GREY, watched.once), ("recalibrated with each run", ACCENT, watched.rolling)):
+        figure.add_scatter(
+            x=watched.numbers,
+            y=values,
+            mode="lines+markers",
+            marker={"color": colour, "size": 6},
+            line={"color": colour, "width": 1.5},
+            name=name,
+            hovertemplate="proposal %{x}<br>%{y:.4g}<extra></extra>",
+        )
+    figure.add_hline(y=0.0, line={"color": INK, "dash": "dot", "width": 1.5})
+    figure.update_xaxes(title_text="proposal")
+    figure.update_yaxes(title_text=f"measured - said{_unit(one)}", nticks=6)
+    return finish(figure, height=HEIGHT)
+
+
 def _unit(one: Explained) -> str:
     return f" ({escape(one.gap.unit)})" if one.gap.unit else ""
 

@@ -40,6 +40,7 @@ from models.inputs.encoding import Encoding
 from models.threads import use_threads
 from models.twin.drift import FALSE_ALARM_EVERY
 from models.twin.pairs import LEAST_ROWS
+from orchestrator.domain.drift import DriftAlarm
 from orchestrator.domain.events import Actor
 from orchestrator.domain.records import Proposal
 from orchestrator.domain.values import Configuration
@@ -84,16 +85,25 @@ def failures(found: Compared, all_of: Sequence[Explained] = ()) -> tuple[tuple[F
 
 
 def watch(
-    lab: Lab, campaign: str | None, wanted: Sequence[str], *, learn: int | None, every: float
-) -> tuple[Compared, tuple[Watched, ...]]:
-    """Say since when they differ in another way than before.
+    lab: Lab, campaign: str | None, wanted: Sequence[str], *, learn: int | None = None, every: float | None = None
+) -> tuple[Compared, tuple[Watched, ...], tuple[DriftAlarm, ...]]:
+    """Say since when they differ in another way than before, and which alarms were raised while the campaign ran.
+
+    Args:
+        lab: Where.
+        campaign: Which.
+        wanted: Quantities; empty for all that the twin predicts.
+        learn: Runs that are learned from; None as the bench file says it, else half of them.
+        every: Runs between two false alarms, on average; None as the bench file says it.
 
     Raises:
         BadInput: As `compare`; or too few runs to learn from, or none to watch.
     """
     use_threads(1)
-    found, names = quantities(compare(lab, campaign), wanted)
-    return found, tuple(drift(found, one, learn=learn, every=every) for one in names)
+    with open_campaign(lab, campaign, read_only=True) as (_, history):
+        plan = stored_plan(history.campaign)
+        found, names = quantities(_compared(lab, history, plan, None), wanted)
+    return found, tuple(_drift(plan, found, one, learn=learn, every=every) for one in names), history.campaign.drifts
 
 
 @dataclass(frozen=True)
@@ -111,10 +121,17 @@ class Written:
     """Whether it was not there before, with the same content from the same runs."""
 
 
-def recalibrate(lab: Lab, campaign: str | None, *, by: str, reason: str) -> Written:
+def recalibrate(lab: Lab, campaign: str | None, *, by: str, reason: str, since: float | None = None) -> Written:
     """Let a campaign's twin learn from its runs, and write it as a new revision beside the bench file.
 
     Where the campaign goes by a revision that has learned from its runs already, what learns is the twin before it: no run counts twice.
+
+    Args:
+        lab: Where.
+        campaign: Which.
+        by: Who lets it learn.
+        reason: Why.
+        since: Lab seconds from which on runs are learned from; None for all of them.
 
     Raises:
         BadInput: As `explain`; or there is nothing to calibrate.
@@ -122,7 +139,10 @@ def recalibrate(lab: Lab, campaign: str | None, *, by: str, reason: str) -> Writ
     with open_campaign(lab, campaign, read_only=True) as (store, history):
         plan, head = stored_plan(history.campaign), store.head()
     bench, base = _bench(plan), _untaught(plan)
-    found, all_of = explain(lab, campaign, (), twin=base)
+    use_threads(1)
+    whole = compare(lab, campaign, twin=base)
+    found, names = quantities(whole if since is None else whole.since(since))
+    all_of = tuple(explained(found, one) for one in names)
     made = recalibrated(found, all_of)
     note = f"by {by}{f': {reason}' if reason else ''}"
     learned = Learned(campaign=found.campaign, head=head[1], runs=len(found.rows), note=note)
@@ -221,9 +241,10 @@ def report(lab: Lab, campaign: str | None, out: Path | None) -> Path:
         plan = stored_plan(history.campaign)
     revised = _revised(found, plan, known)
     told = [_told(lab, campaign, one) for one in known]
-    watched = [_watched(found, one.gap.measured) for one in all_of]
+    watched = [_watched(plan, found, one.gap.measured) for one in all_of]
     path = out or lab.report(f"{found.campaign}-twin")
-    write_atomically(path, page(found, all_of, watched, told, revised, failures(found, all_of), simulated=lab.kind == "dry"))
+    shown = (failures(found, all_of), history.campaign.drifts)
+    write_atomically(path, page(found, all_of, watched, told, revised, *shown, simulated=lab.kind == "dry"))
     return path
 
 
@@ -248,10 +269,19 @@ def _told(lab: Lab, campaign: str | None, one: Revision) -> Told:
     return Told(one.name, one.content.twin.base, said, ", ".join(one.content.terms), verdict)
 
 
-def _watched(found: Compared, measured: str) -> Watched | None:
-    if len(found.told(measured)) <= 2 * LEAST_ROWS:
+def _watched(plan: Plan, found: Compared, measured: str) -> Watched | None:
+    said = _spec(_bench(plan)).drift
+    if len(found.told(measured)) <= (2 * LEAST_ROWS if said is None else said.learn):
         return None
-    return drift(found, measured, learn=None, every=FALSE_ALARM_EVERY)
+    return _drift(plan, found, measured)
+
+
+def _drift(plan: Plan, found: Compared, measured: str, *, learn: int | None = None, every: float | None = None) -> Watched:
+    """Watch a quantity as the bench file says it, where nothing else is said."""
+    said = _spec(_bench(plan)).drift
+    learned = learn if learn is not None or said is None else said.learn
+    rate = every if every is not None else FALSE_ALARM_EVERY if said is None else said.false_alarm
+    return drift(found, measured, learn=learned, every=rate)
 
 
 # ---------------------------------------------------------------------- of one campaign

@@ -13,8 +13,9 @@ from flows.studies.twins.drifting import Watched
 from flows.studies.twins.explained import Explained
 from flows.studies.twins.failing import Failing
 from flows.studies.twins.helping import Help
-from flows.studies.twins.sentences import failure_sentences, head, sentences, with_unit
+from flows.studies.twins.sentences import SCALES, error_line, failure_sentences, head, sentences, with_unit
 from flows.templating import render
+from orchestrator.domain.drift import DriftAlarm
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,10 @@ class _Pictures:
         return figures.against(self.found, self.one)
 
     @cached_property
+    def rolling(self) -> Any | None:
+        return None if self.watched is None else figures.rolling(self.one, self.watched)
+
+    @cached_property
     def over_time(self) -> Any:
         return figures.over_time(self.found, self.one, self.watched)
 
@@ -54,6 +59,7 @@ def page(
     revisions: Sequence[Told],
     revised: tuple[str, Any] | None,
     failures: Sequence[tuple[Failing, Help]],
+    raised: Sequence[DriftAlarm] = (),
     *,
     simulated: bool,
 ) -> str:
@@ -66,6 +72,7 @@ def page(
         revisions: Of the twin.
         revised: Name of the newest revision, and what it says of all rows, n x m.
         failures: Reasons for which runs came to nothing, and what would help.
+        raised: Alarms that were raised while the campaign ran.
         simulated: Whether this was a dry run.
     """
     gaps = [
@@ -76,13 +83,15 @@ def page(
         "twin.html",
         found=found,
         quantities=quantities,
+        scales=SCALES,
         recorded=", ".join(found.varied) or "nothing",
         heads=("quantity", "runs", "measured - twin, mean", "root mean square", "spread of what was measured"),
         gaps=gaps,
         parity=figures.parity(found, [one.gap.measured for one in quantities], revised),
         said=[sentences(one) for one in quantities],
         pictures=[_Pictures(found, one, own) for one, own in zip(quantities, watched, strict=True)],
-        watching=[_watching(one) for one in watched],
+        watching=[_watching(one, one_of.gap.unit) for one, one_of in zip(watched, quantities, strict=True)],
+        raised=[one.answered_line for one in raised],
         revisions=[(one.name, one.base, one.learned, one.terms, one.verdict) for one in revisions],
         failures=[(head(found, one), failure_sentences(found, one, help_), figures.failed(found, one)) for one, help_ in failures],
         simulated=simulated,
@@ -90,8 +99,9 @@ def page(
     )
 
 
-def _watching(one: Watched | None) -> str:
+def _watching(one: Watched | None, unit: str) -> str:
     if one is None:
         return "Too few runs to watch for a drift."
     told = "; ".join(f"alarm at proposal {at}, probably since {since}" for at, since in one.alarms) or "no alarm"
-    return f"A drift is watched for in {len(one.numbers)} runs, after {one.learned} that say how far runs lie apart: {told}."
+    runs = f"A drift is watched for in {len(one.numbers)} runs, after {one.learned} that say how far runs lie apart"
+    return f"{runs}: {told}. There the twin is {error_line(one, unit)}."

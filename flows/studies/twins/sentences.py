@@ -1,23 +1,35 @@
 """What an analysis says, for people: the same lines on a terminal and on the page."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from flows.report.quantities import short_number
 from flows.report.quantities import with_unit as quantity
 from flows.studies.twins.compared import Compared
+from flows.studies.twins.drifting import Watched
 from flows.studies.twins.explained import Explained
 from flows.studies.twins.failing import BY_THE_TWIN, Failing, Unusual, unit_of
 from flows.studies.twins.helping import MOST_TOLD, Change, Effect, Help
 from models.twin.analysis import Finding
 from models.twin.factors import ALPHA
 from models.twin.failures import LEAST_CASES, Separated, Separation, Side
+from models.twin.model import Scale
 from models.twin.shares import Share
 from simulators.twins.terms import ELAPSED
+
+SCALES: Final[Mapping[Scale, str]] = {"additive": "differences", "proportional": "shares of the prediction", "multiplicative": "logarithms"}
+"""As what measured and predicted values are compared."""
 
 
 def with_unit(value: float, unit: str) -> str:
     """Write a number to three digits."""
     return f"{value:.3g} {unit}".rstrip()
+
+
+def error_line(one: Watched, unit: str) -> str:
+    """Say how far off the twin is in the runs that were watched, corrected once and recalibrated with each run."""
+    once, rolling = (with_unit(error, unit) for error in one.errors)
+    return f"off by {once} corrected once, by {rolling} recalibrated with each run"
 
 
 def sentences(one: Explained) -> list[str]:
@@ -26,6 +38,7 @@ def sentences(one: Explained) -> list[str]:
     lines = [_said(each) for each in one.named] or ["nothing recorded is shown to make the difference"]
     silent = ", ".join(f"{each.factor} (p {each.p_value:.2g})" for each in analysis.findings if not each.named)
     lines += [f"not shown: {silent}"] if silent else []
+    lines += [f"{each.factor} is not settled: {each.settle}" for each in analysis.findings if not each.named and each.settle]
     lines += [f"the twin lacks {name}: log Bayes factor {own[name].log_bayes_factor:.1f}" for name in one.taken_up]
     calibrated = ", ".join(each.name for each in analysis.estimates if each.calibrated)
     lines += [f"these runs calibrate {calibrated}"] if calibrated else []
@@ -108,7 +121,7 @@ def _separates(found: Compared, one: Separation) -> str:
     unit = unit_of(found, one.factor)
     ends = f"[{short_number(one.interval[0], 3)}, {short_number(one.interval[1], 3)}]"
     told = f"up to {quantity(one.threshold, unit, 3)} {_of(low)} failed, above {_of(high)}"
-    return f"{one.factor}{apart}:{within} {told} (threshold 95 % in {ends}, p {one.p_value:.2g})"
+    return f"{one.factor}{apart}:{within} {told} (threshold in {ends} with 95 %, p {one.p_value:.2g})"
 
 
 def _of(side: Side) -> str:
