@@ -94,7 +94,8 @@ def _watched(made: Made, fitted: Model, seed: int) -> dict[str, int | None]:
     ramp = torch.arange(1, WATCHED + 1, dtype=torch.float64) / WATCHED
     ones = torch.ones_like(ramp)
     shifts = {"none": 0.0 * ones, "0.5 sd": 0.5 * ones, "1 sd": ones, "2 sd": 2.0 * ones, "ramp": RAMP * ramp}
-    return {name: _first(innovations(fitted, conditions, y + shift * sd)) for name, shift in shifts.items()}
+    streams = innovations(fitted, conditions, torch.stack([y + shift * sd for shift in shifts.values()]))
+    return {name: _first(z) for name, z in zip(shifts, streams, strict=True)}
 
 
 def _new_runs(made: Made, seed: int) -> tuple[Conditions, tuple[Tensor, Tensor], Tensor, Tensor]:

@@ -43,7 +43,7 @@ class Analyser:
     chemistry: Chemistry
     spectrometer: Spectrometer
     record: Record
-    around: Callable[[float], Mapping[str, float]] = lambda _: {}
+    around: Callable[[float], Mapping[str, float]]
     """What the room is like at a lab time (s), by channel."""
 
     def fill(self, result: ProgramResult, lab: float) -> Measuring:

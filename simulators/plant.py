@@ -179,13 +179,12 @@ class Plant:
         feeding = (*plant.pumps, *(name for name, section in plant.plugins.items() if section.stock))
         feeds = tuple(map(self._feed, feeding))
         tube = Tube(plant.tube.volume_ml, feeds, oven.trace, environment.oven_offset_degc, plant.tube.fouling_per_day)
-        seed = plant.chemistry.constants_seed
         traits = replace(SpectrometerTraits(), outliers=environment.outliers) if environment.noise else IDEAL
         spectrometer = Spectrometer(self._run.seed, traits, Dye())
         make = self._run.loaded.chemistry or partial(_cdse, segmented=plant.tube.segmented)
-        chemistry = make(seed) if self._run.twin is None else self._run.twin.made()
-        room = self._run.loaded.room
-        return Analyser(tube, chemistry, spectrometer, self._record, *(() if room is None else (room.around,)))
+        around = self._run.loaded.room.around
+        chemistry = make(plant.chemistry.constants_seed) if self._run.twin is None else self._run.twin.made(around(0.0))
+        return Analyser(tube, chemistry, spectrometer, self._record, around)
 
     def _build_line(self, name: str, link: SerialLinkSection) -> SerialServer:
         there = [one for one in self._devices.values() if one.link == name]

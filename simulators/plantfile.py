@@ -4,7 +4,7 @@ The bodies of other people stand beside those that come with Athanor: `model` is
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -305,8 +305,8 @@ class LoadedPlant:
     """Classes of other people's devices, by the devices' names."""
     chemistry: Callable[[int | None], Any] | None = None
     """Seed of the hidden constants -> what reacts; None for the one that comes with Athanor. For a tube it is a `Chemistry`."""
-    room: Room | None = None
-    """What its stand-ins have in common; None where it has none."""
+    room: Room = field(default_factory=lambda: Room(0, {}))
+    """What its stand-ins have in common."""
 
 
 def check_faults(loaded: LoadedPlant) -> None:

@@ -64,7 +64,7 @@ def explain(
     """Say which features of the laboratory made the difference, what the twin lacks, why runs came to nothing, and what cannot be told."""
     from flows.studies.twins.operations import explain as explained
     from flows.studies.twins.operations import failures
-    from flows.studies.twins.sentences import failure_sentences, head, sentences, with_unit
+    from flows.studies.twins.sentences import SCALES, failure_sentences, head, sentences, with_unit
 
     if run is not None:
         _print_unusual(the_lab(lab), campaign, run, twin=twin, as_json=as_json)
@@ -79,7 +79,7 @@ def explain(
         return
     _print_head(found)
     for one in all_of:
-        compared_as = "logarithms" if one.analysis.scale == "multiplicative" else "differences"
+        compared_as = SCALES[one.analysis.scale]
         error = with_unit(one.gap.error, one.gap.unit)
         console.print(f"\n{one.gap.measured}: off by {error} (root mean square of {one.gap.runs} runs); compared as {compared_as}")
         for line in sentences(one):

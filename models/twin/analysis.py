@@ -1,22 +1,26 @@
 """Why a twin was wrong, from start to end: `analyse(pairs)`."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import torch
 
 from models.base import spread_of
-from models.twin.factors import Factors, Named, find
+from models.twin.factors import TOLD_APART, Factors, Named, find
 from models.twin.groups import Group, groups
 from models.twin.model import Model, Problem, Scale, model
-from models.twin.pairs import Pairs
-from models.twin.posterior import attributed
+from models.twin.pairs import Conditions, Pairs
+from models.twin.posterior import attributed, coefficients
 from models.twin.shares import Share, Split, split
 from models.twin.terms import Estimate, Ranked, estimates, ranking, taken_up
 
 CLEAR: Final = 0.7
 """Rank correlation of an effect with its channel from which it is said to rise or fall: our own choice."""
+TURNS: Final = 6
+"""Times that the twin is asked about other constants at most, our own choice: most need two."""
+SETTLED: Final = 0.5
+"""Log evidence that a step adds below which it is the last: a quarter of what a factor must be worth."""
 SEED_OF_SHARES: Final = 1_000_003
 """Keeps draws of shares apart from those of orders."""
 
@@ -48,7 +52,7 @@ class Analysis:
 
     scale: Scale
     scale_gain: float
-    """Log evidence of the scale chosen over that of the other; zero where the other is impossible."""
+    """Log evidence of the scale chosen over that of differences; zero where these are compared."""
     findings: tuple[Finding, ...]
     """Named factors first, then the others by p-value."""
     ranking: tuple[Ranked, ...]
@@ -85,15 +89,49 @@ def supposed(problem: Problem) -> Model:
     return model(problem, groups(problem.pairs), taken_up(problem).coefficients)
 
 
+def settled(pairs: Pairs, twin: Callable[[Mapping[str, float]], Conditions | None]) -> Pairs:
+    """Tell the pairs' conditions at the constants' most probable deviations, as long as that is more probable.
+
+    A constant that is far off bends the prediction more than its derivative where it is not off says, and moves the columns of
+    terms: what is left of that looks like an effect of the controls. Deviations keep their priors. Steps are those of Gauss and
+    Newton under the discrepancy of all groups, halved where the evidence falls.
+
+    Args:
+        pairs: With conditions told at none.
+        twin: What the twin says of the same rows, its constants at deviations by name; None where it says nothing of some row.
+    """
+    here, length = _probable(pairs), 1.0
+    for _ in range(TURNS):
+        aim = coefficients(here)
+        names, at = here.problem.constants, here.problem.pairs.conditions.at or (0.0,) * len(here.problem.constants)
+        conditions = twin({name: start + length * (aim[name][0] - start) for name, start in zip(names, at, strict=True)})
+        there = None if conditions is None else _probable(replace(pairs, conditions=conditions))
+        if there is None or there.log_evidence < here.log_evidence:
+            length *= 0.5
+        else:
+            gained, here, length = there.log_evidence - here.log_evidence, there, 1.0
+            if gained < SETTLED:
+                break
+    return here.problem.pairs
+
+
+def _probable(pairs: Pairs) -> Model:
+    problem, _ = on_scale(pairs)
+    return model(problem, groups(pairs))
+
+
 def on_scale(pairs: Pairs) -> tuple[Problem, float]:
-    """Choose between differences and those of logarithms, by the evidence of the model of all groups."""
-    additive = Problem.of(pairs, "additive")
-    if not bool((pairs.observed > 0).all() and (pairs.conditions.mean > 0).all()):
-        return additive, 0.0
-    other = Problem.of(pairs, "multiplicative")
-    everything = groups(pairs)
-    gain = model(other, everything).log_evidence - model(additive, everything).log_evidence
-    return (other, gain) if gain > 0 else (additive, -gain)
+    """Choose between differences, shares of the prediction, and differences of logarithms, by the evidence of the model of all groups.
+
+    Differences are kept where nothing else is worth `TOLD_APART` more.
+    """
+    positive = bool((pairs.observed > 0).all() and (pairs.conditions.mean > 0).all())
+    scales: tuple[Scale, ...] = ("proportional", "multiplicative") if positive else ("proportional",)
+    everything, plain = groups(pairs), Problem.of(pairs, "additive")
+    others = [model(Problem.of(pairs, scale), everything) for scale in scales]
+    best = max(others, key=lambda one: one.log_evidence)
+    gain = best.log_evidence - model(plain, everything).log_evidence
+    return (best.problem, gain) if gain >= TOLD_APART else (plain, 0.0)
 
 
 def _findings(problem: Problem, found: Factors, shares: Split) -> tuple[Finding, ...]:

@@ -77,6 +77,8 @@ class Conditions:
     """Derivatives of the prediction by the terms' strengths, at none."""
     lots: tuple[str, ...] = ()
     """Label per row; empty where no lots are told."""
+    at: tuple[float, ...] = ()
+    """The constants' deviations at which all this is what the twin says; empty: at none."""
 
     def __post_init__(self) -> None:
         rows, columns = len(self.mean), self.columns
@@ -91,6 +93,8 @@ class Conditions:
                 raise BadInput(f"{name} of a twin's pairs have the shape {tuple(values.shape)}; expected ({rows}, {width})")
             _finite(name, values)
         _finite("predictions", self.mean)
+        if len(self.at) not in (0, len(columns.constants)):
+            raise BadInput(f"{len(self.at)} deviations of a twin's constants; expected one for each of {len(columns.constants)}, or none")
         if len(self.lots) not in (0, rows):
             raise BadInput(f"{len(self.lots)} lots of a twin's pairs; expected one for each of {rows} rows, or none")
 

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from models.twin.groups import Coded, Group
-from models.twin.model import BATCH, UNEXPLAINED, Model, on
+from models.twin.model import BATCH, FLOOR, UNEXPLAINED, Model
 from models.twin.pairs import Conditions
 
 CHANCE: Final = 0.9
@@ -82,7 +82,7 @@ def corrected(model: Model, conditions: Conditions, *, draws: int = 0, seed: int
     reach = float(torch.special.ndtri(torch.tensor(0.5 + CHANCE / 2, dtype=torch.float64)))
     wide, wider = reach * variance.sqrt(), reach * (variance + noise).sqrt()
     ends = (mean, mean - wide, mean + wide, mean - wider, mean + wider)
-    median, lower, upper, *reading = (on(model.problem.scale, conditions.mean, end) for end in ends)
+    median, lower, upper, *reading = (model.problem.target(conditions, end) for end in ends)
     return Corrected(median, lower, upper, (reading[0], reading[1]))
 
 
@@ -90,7 +90,7 @@ def _averaged(model: Model, conditions: Conditions, draws: int, seed: int) -> tu
     """Return the moments over draws of the variances."""
     drawn = model.fitted.drawn(draws, torch.Generator().manual_seed(seed))
     means, variances, noises = (torch.stack(each) for each in zip(*(_moments(model, conditions, one) for one in drawn), strict=True))
-    return means.mean(dim=0), variances.mean(dim=0) + means.var(dim=0, correction=0), noises.mean()
+    return means.mean(dim=0), variances.mean(dim=0) + means.var(dim=0, correction=0), noises.mean(dim=0)
 
 
 def _moments(model: Model, conditions: Conditions, variances: Float[Tensor, " c"]) -> tuple[Tensor, Tensor, Tensor]:
@@ -99,11 +99,18 @@ def _moments(model: Model, conditions: Conditions, variances: Float[Tensor, " c"
     own = model.problem.lines(conditions, model.coefficients).square().sum(dim=1)
     for size, group in zip(variances, model.groups, strict=False):  # the noises come after the groups
         own = own + size * group.variance(coded)
-    noise = torch.zeros((), dtype=own.dtype)
-    for name, size in list(zip(model.fitted.components.names, variances, strict=True))[len(model.groups) :]:
-        own, noise = (own + size, noise) if name in (UNEXPLAINED, BATCH) else (own, noise + size)
-    half, left = _conditioned(model, conditions, variances)
-    return half.mT @ left, (own - half.square().sum(dim=0)).clamp_min(0.0), noise
+    noises = noises_of(model, conditions, variances)
+    own = own + sum((noises.pop(name) for name in (UNEXPLAINED, BATCH) if name in noises), torch.zeros_like(own))
+    noise = sum(noises.values(), torch.zeros_like(own))
+    half, known = _conditioned(model, conditions, variances)
+    return half.mT @ known, (own - half.square().sum(dim=0)).clamp_min(0.0), noise
+
+
+def noises_of(model: Model, conditions: Conditions, variances: Float[Tensor, " c"]) -> dict[str, Float[Tensor, " n"]]:
+    """Return the variance of each component that is no group, in new runs."""
+    own = list(zip(model.fitted.components.names, variances, strict=True))[len(model.groups) :]
+    everywhere = torch.ones(len(conditions), dtype=variances.dtype)
+    return {name: size * (model.problem.floor(conditions) if name == FLOOR else everywhere) for name, size in own}
 
 
 def _conditioned(model: Model, conditions: Conditions, variances: Float[Tensor, " c"]) -> tuple[Float[Tensor, "n m"], Float[Tensor, " n"]]:
@@ -114,8 +121,8 @@ def _conditioned(model: Model, conditions: Conditions, variances: Float[Tensor, 
     for size, group in zip(variances, model.groups, strict=False):
         cross = cross + size * group.kernel(problem.coded, coded)
     factor = torch.linalg.cholesky(components.known + torch.einsum("c,cij->ij", variances, components.shapes))
-    left = torch.linalg.solve_triangular(factor, problem.residual.unsqueeze(1), upper=False).squeeze(1)
-    return torch.linalg.solve_triangular(factor, cross, upper=False), left
+    known = torch.linalg.solve_triangular(factor, problem.residual.unsqueeze(1), upper=False).squeeze(1)
+    return torch.linalg.solve_triangular(factor, cross, upper=False), known
 
 
 def attributed(model: Model, conditions: Conditions) -> Attributed:

@@ -111,4 +111,4 @@ def _difference(problem: Problem, mean: Float[Tensor, " n"]) -> Float[Tensor, " 
     y = problem.pairs.observed
     if mean.shape != y.shape or not bool(mean.isfinite().all()):
         raise BadInput(f"a twin's refit predicted {tuple(mean.shape)} values, finite or not; expected {len(y)} finite ones")
-    return difference(problem.scale, y, mean)
+    return difference(problem.scale, y, mean, problem.weights(problem.pairs.conditions))

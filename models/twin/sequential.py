@@ -27,7 +27,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from models.twin.groups import Group
-from models.twin.model import UNEXPLAINED, Model, difference, on
+from models.twin.model import FLOOR, UNEXPLAINED, Model
 from models.twin.pairs import Conditions
 from models.twin.variances import WIDTH
 
@@ -46,7 +46,7 @@ that move by 2 of their prior's, seeds 5000 to 5099 of `benchmarks.twins`."""
 class _Joint:
     """Pairs and new runs together; `n` pairs, `m` new runs."""
 
-    residual: Float[Tensor, " n+m"]
+    residual: Float[Tensor, "n+m k"]
     lines: Float[Tensor, "n+m 1+p"]
     shapes: Float[Tensor, "c n+m n+m"]
     """Covariances of unit variance."""
@@ -56,7 +56,7 @@ class _Joint:
         return self.lines @ self.lines.mT + torch.einsum("...c,cij->...ij", variances, self.shapes)
 
 
-def innovations(model: Model, conditions: Conditions, observed: Float[Tensor, " m"], *, seed: int = 0) -> Float[Tensor, " m"]:
+def innovations(model: Model, conditions: Conditions, observed: Float[Tensor, "*k m"], *, seed: int = 0) -> Float[Tensor, "*k m"]:
     """Return what each new run brought, as a normal score: independent and standard normal as long as nothing changes.
 
     Each new row counts as a run of its own, read once, of conditions that nothing repeats.
@@ -64,28 +64,30 @@ def innovations(model: Model, conditions: Conditions, observed: Float[Tensor, " 
     Args:
         model: Fitted to the pairs; its groups and terms are taken as they are.
         conditions: Of the new runs, in the order of time.
-        observed: What they measured, in the target's unit.
+        observed: What they measured, in the target's unit; several such at once cost as much as one.
         seed: Of the draws.
     """
-    joint, fitted, pairs = _joint(model, conditions, observed), model.fitted, len(model.problem.residual)
+    fitted, pairs = model.fitted, len(model.problem.residual)
+    joint = _joint(model, conditions, observed.reshape(-1, len(conditions)))
     generator = torch.Generator().manual_seed(seed)
     half = torch.linalg.cholesky(fitted.covariance)
     normal = torch.randn(DRAWS, len(half), generator=generator, dtype=half.dtype)
     at = fitted.log_variances + WIDER * normal @ half.mT
     whitened, densities = _whitened(joint, at.exp())
     away = (at - fitted.components.medians.log()) / WIDTH
-    weights = densities[:, :pairs].sum(dim=1) - 0.5 * away.square().sum(dim=1) + 0.5 * normal.square().sum(dim=1)
-    before = torch.cat([weights.unsqueeze(1), weights.unsqueeze(1) + densities[:, pairs:].cumsum(dim=1)], dim=1)[:, :-1]
-    return _scores(before.log_softmax(dim=0), whitened[:, pairs:])
+    drawn = 0.5 * (normal.square() - away.square()).sum(dim=1).reshape(-1, 1, 1)
+    weights = densities[:, :pairs].sum(dim=1, keepdim=True) + drawn
+    before = torch.cat([weights, weights + densities[:, pairs:].cumsum(dim=1)], dim=1)[:, :-1]
+    return _scores(before.log_softmax(dim=0), whitened[:, pairs:]).mT.reshape(observed.shape)
 
 
 def predictions(model: Model, conditions: Conditions) -> Float[Tensor, " m"]:
     """Return what is expected of new runs from the pairs alone, in the target's unit: the twin corrected once, for ever."""
-    joint, pairs = _joint(model, conditions, conditions.mean), len(model.problem.residual)
+    joint, pairs = _joint(model, conditions, conditions.mean.unsqueeze(0)), len(model.problem.residual)
     V = joint.covariance(model.fitted.variances)
     factor = torch.linalg.cholesky(V[:pairs, :pairs])
     weights = torch.cholesky_solve(model.problem.residual.unsqueeze(1), factor).squeeze(1)
-    return on(model.problem.scale, conditions.mean, V[pairs:, :pairs] @ weights)
+    return model.problem.target(conditions, V[pairs:, :pairs] @ weights)
 
 
 def recalibrated(model: Model, conditions: Conditions, observed: Float[Tensor, " m"]) -> Float[Tensor, " m"]:
@@ -94,23 +96,24 @@ def recalibrated(model: Model, conditions: Conditions, observed: Float[Tensor, "
     For the most probable variances. Each step moves predictions by `WALK` of the noise's variance, in equal parts by the level and
     each constant and term.
     """
-    joint, pairs = _joint(model, conditions, observed), len(model.problem.residual)
+    joint, pairs = _joint(model, conditions, observed.unsqueeze(0)), len(model.problem.residual)
     columns = joint.lines / joint.lines.square().mean(dim=0).sqrt()
     runs = torch.arange(1, len(columns) + 1, dtype=columns.dtype)
     step = WALK * (model.noise + model.variance(UNEXPLAINED)) / columns.shape[1]
     V = joint.covariance(model.fitted.variances) + step * torch.minimum(runs.unsqueeze(1), runs) * (columns @ columns.mT)
     factor = torch.linalg.cholesky(V)
-    brought = torch.linalg.solve_triangular(factor, joint.residual.unsqueeze(1), upper=False).squeeze(1)
-    return on(model.problem.scale, conditions.mean, (joint.residual - factor.diagonal() * brought)[pairs:])
+    brought = torch.linalg.solve_triangular(factor, joint.residual, upper=False)
+    return model.problem.target(conditions, (joint.residual - factor.diagonal().unsqueeze(1) * brought)[pairs:, 0])
 
 
-def _joint(model: Model, conditions: Conditions, observed: Float[Tensor, " m"]) -> _Joint:
+def _joint(model: Model, conditions: Conditions, observed: Float[Tensor, "k m"]) -> _Joint:
     problem, components = model.problem, model.fitted.components
-    residual = torch.cat([problem.residual, difference(problem.scale, observed, conditions.mean)])
+    residual = torch.stack([torch.cat([problem.residual, problem.left(one, conditions)]) for one in observed], dim=1)
     lines = torch.cat([model.lines, problem.lines(conditions, model.coefficients)])
     groups = [_over_all(model, group, conditions) for group in model.groups]
-    alone = torch.eye(len(conditions), dtype=residual.dtype)
-    noises = [torch.block_diag(one, alone) for one in components.shapes[len(groups) :]]  # type: ignore[no-untyped-call]  # torch
+    alone, floor = torch.eye(len(conditions), dtype=residual.dtype), torch.diag(problem.floor(conditions))
+    own = zip(components.names[len(groups) :], components.shapes[len(groups) :], strict=True)
+    noises = [torch.block_diag(one, floor if name == FLOOR else alone) for name, one in own]  # type: ignore[no-untyped-call]  # torch
     return _Joint(residual, lines, torch.stack([*groups, *noises]))
 
 
@@ -122,18 +125,17 @@ def _over_all(model: Model, group: Group, conditions: Conditions) -> Float[Tenso
     return torch.cat([torch.cat([group.kernel(old, old), cross], dim=1), torch.cat([cross.mT, own], dim=1)])
 
 
-def _whitened(joint: _Joint, variances: Float[Tensor, "s c"]) -> tuple[Float[Tensor, "s n+m"], Float[Tensor, "s n+m"]]:
+def _whitened(joint: _Joint, variances: Float[Tensor, "s c"]) -> tuple[Float[Tensor, "s n+m k"], Float[Tensor, "s n+m k"]]:
     """Return for each draw what each row brought beyond all before it, in deviations, and its log density but for a constant."""
     whitened, densities = list[Tensor](), list[Tensor]()
     for some in variances.split(AT_ONCE):  # type: ignore[no-untyped-call]  # torch
         factor = torch.linalg.cholesky(joint.covariance(some))
-        right = joint.residual.expand(len(some), -1).unsqueeze(2)
-        whitened.append(torch.linalg.solve_triangular(factor, right, upper=False).squeeze(2))
-        densities.append(-0.5 * whitened[-1].square() - factor.diagonal(dim1=1, dim2=2).log())
+        whitened.append(torch.linalg.solve_triangular(factor, joint.residual.expand(len(some), -1, -1), upper=False))
+        densities.append(-0.5 * whitened[-1].square() - factor.diagonal(dim1=1, dim2=2).log().unsqueeze(2))
     return torch.cat(whitened), torch.cat(densities)
 
 
-def _scores(log_weights: Float[Tensor, "s m"], z: Float[Tensor, "s m"]) -> Float[Tensor, " m"]:
+def _scores(log_weights: Float[Tensor, "s m k"], z: Float[Tensor, "s m k"]) -> Float[Tensor, "m k"]:
     """Return normal scores of mixtures of standardised values, from the tail that is nearer: the other one rounds to one."""
     below, above = ((log_weights + torch.special.log_ndtr(sign * z)).logsumexp(dim=0).exp() for sign in (1.0, -1.0))
     least = torch.finfo(z.dtype).tiny  # beyond 37 deviations probabilities are zero in float64

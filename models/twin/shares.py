@@ -1,7 +1,8 @@
 """How the variance of measured less predicted values splits: readout, run to run, the twin's constants, divergence.
 
 Draws of all parts given the pairs, by conditioning joint draws of the prior (Matheron's rule [Wilson2021]): in each draw the
-parts sum to the residuals. Variances are drawn from their posterior first, so that intervals hold what is not known of them.
+parts sum to the residuals, in the target's unit where shares of the prediction are compared. Variances are drawn from their
+posterior first, so that intervals hold what is not known of them.
 
 [Wilson2021]: J. T. Wilson et al., J. Mach. Learn. Res. 22 (105), 1 (2021).
 """
@@ -13,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from models.twin.model import NOISE, READOUT, RUN, UNEXPLAINED, Model
+from models.twin.model import FLOOR, NOISE, READOUT, RUN, UNEXPLAINED, Model
 
 DRAWS: Final = 400
 ENDS: Final = (0.05, 0.5, 0.95)
@@ -72,10 +73,14 @@ def _drawn(model: Model, generator: torch.Generator) -> dict[str, Float[Tensor, 
         name: made + size.unsqueeze(1) * (weights @ shape)
         for name, made, size, shape in zip(components.names, prior, variances.mT, components.shapes, strict=True)
     }
-    found = {name: values.var(dim=1, correction=0) for name, values in parts.items()}
+    if FLOOR in parts:
+        reading = READOUT if READOUT in parts else NOISE
+        parts[reading] = parts[reading] + parts.pop(FLOOR)
+    unit = model.problem.weights(model.problem.pairs.conditions) if model.problem.scale == "proportional" else torch.ones(rows)
+    found = {name: (unit * values).var(dim=1, correction=0) for name, values in parts.items()}
     strengths = strengths + weights @ model.lines
     constants = len(model.problem.constants)
-    moved = strengths[:, 1:].unsqueeze(1) * model.lines[:, 1:]
+    moved = strengths[:, 1:].unsqueeze(1) * model.lines[:, 1:] * unit.unsqueeze(1)
     found[CONSTANTS] = moved[:, :, :constants].sum(dim=2).var(dim=1, correction=0)
     for number, name in enumerate(model.coefficients[constants:], start=constants):
         found[name] = moved[:, :, number].var(dim=1, correction=0)

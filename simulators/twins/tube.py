@@ -4,7 +4,7 @@ So a dry run is carried out by a twin's revision, with its constants and its ter
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -57,15 +57,20 @@ class RunningTwin(BaseModel):
 
     @property
     def digest(self) -> str:
-        """Get the sha256 of all that it says."""
-        return sha256(self.model_dump_json().encode()).hexdigest()
+        """Get the sha256 of all that it says, in whatever order it was kept."""
+        return sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
 
-    def made(self) -> "TwinInTube":
+    def made(self, said: Collection[str]) -> "TwinInTube":
         """Make what flows through the tube.
 
+        Args:
+            said: Channels that the plant's room says.
+
         Raises:
-            BadInput: There is no such base, or its terms or constants are others.
+            BadInput: There is no such base, its terms or constants are others, or the room does not say one of its surroundings.
         """
+        if unsaid := sorted({one.channel for one in self.surroundings.values()} - set(said)):
+            raise BadInput(f"twin {self.label} reads {unsaid[0]}, of which no stand-in with a response of kind daily says anything")
         if self.base not in IN_A_TUBE:
             raise BadInput(f"twin {self.label}: its base {self.base!r} is none of a tube; those are {', '.join(sorted(IN_A_TUBE))}")
         twin = with_terms(BUILT_IN[self.base], self.terms)

@@ -166,6 +166,15 @@ def test_a_campaign_that_has_begun_goes_on_by_what_it_began_with(folder: Path) -
         twin_of_session(bench, "dry", began, second)
 
 
+def test_what_the_ledger_kept_is_the_same_twin_in_whatever_order(folder: Path) -> None:
+    taught(folder, 3, (HUMID,))
+    found = running(folder)
+    kept = RunningTwin.model_validate_json(json.dumps(found.model_dump(mode="json"), sort_keys=True))
+    assert list(kept.constants) != list(found.constants)
+    assert kept.digest == found.digest
+    assert kept.model_copy(update={"label": "cdse/2"}).digest != found.digest
+
+
 def test_a_campaign_that_began_with_the_plant_file_alone_goes_on_so(folder: Path) -> None:
     bench = load_bench(folder / "bench.toml")
     began = CampaignRecord(name="c", snapshot=twin_of_session(bench, "dry", None, None).snapshot)
@@ -190,7 +199,7 @@ def test_a_plant_that_runs_another_twin_is_not_taken(folder: Path) -> None:
 
 
 def made(folder: Path, passage: Passage = PASSAGE) -> Product:
-    return running(folder).made().synthesise(passage)
+    return running(folder).made(["logger.humidity"]).synthesise(passage)
 
 
 def test_a_revision_that_changes_nothing_flows_as_the_plant_files_chemistry_does(folder: Path) -> None:
@@ -236,7 +245,10 @@ def test_a_plant_refuses_a_twin_that_is_none_of_its_tube(folder: Path, tmp_path:
         assert plants.main(words) == BadInput.exit_code
         assert why in capsys.readouterr().err
     with pytest.raises(BadInput, match="its base 'mos2/1' is none of a tube"):
-        RunningTwin.model_validate({**document, "base": "mos2/1"}).made()
+        RunningTwin.model_validate({**document, "base": "mos2/1"}).made(())
     lacking = {**document, "constants": {name: value for name, value in document["constants"].items() if name != "solubility"}}
     with pytest.raises(BadInput, match="constant 'solubility' is missing or unknown"):
-        RunningTwin.model_validate(lacking).made()
+        RunningTwin.model_validate(lacking).made(())
+    reading = {**document, "surroundings": {"humidity": {"channel": "logger.humidity", "unit": "percent"}}}
+    with pytest.raises(BadInput, match=r"reads logger\.humidity, of which no stand-in"):
+        RunningTwin.model_validate(reading).made(["logger.light"])

@@ -13,7 +13,7 @@ from flows.studies.twins.drifting import Watched
 from flows.studies.twins.explained import Explained
 from flows.studies.twins.failing import Failing
 from flows.studies.twins.helping import Help
-from flows.studies.twins.sentences import error_line, failure_sentences, head, sentences, with_unit
+from flows.studies.twins.sentences import SCALES, error_line, failure_sentences, head, sentences, with_unit
 from flows.templating import render
 from orchestrator.domain.drift import DriftAlarm
 
@@ -83,6 +83,7 @@ def page(
         "twin.html",
         found=found,
         quantities=quantities,
+        scales=SCALES,
         recorded=", ".join(found.varied) or "nothing",
         heads=("quantity", "runs", "measured - twin, mean", "root mean square", "spread of what was measured"),
         gaps=gaps,

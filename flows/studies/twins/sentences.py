@@ -1,6 +1,7 @@
 """What an analysis says, for people: the same lines on a terminal and on the page."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from flows.report.quantities import short_number
 from flows.report.quantities import with_unit as quantity
@@ -12,8 +13,12 @@ from flows.studies.twins.helping import MOST_TOLD, Change, Effect, Help
 from models.twin.analysis import Finding
 from models.twin.factors import ALPHA
 from models.twin.failures import LEAST_CASES, Separated, Separation, Side
+from models.twin.model import Scale
 from models.twin.shares import Share
 from simulators.twins.terms import ELAPSED
+
+SCALES: Final[Mapping[Scale, str]] = {"additive": "differences", "proportional": "shares of the prediction", "multiplicative": "logarithms"}
+"""As what measured and predicted values are compared."""
 
 
 def with_unit(value: float, unit: str) -> str:
