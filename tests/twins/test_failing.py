@@ -139,6 +139,7 @@ def test_an_effect_is_that_over_the_near_end_of_the_threshold(tmp_path: Path) ->
     assert effect.ratio == pytest.approx(near)
     assert near < far, "the far end is nearer to what the runs had"
     assert all(change.helps > 0 and change.of == len(runs) for change in effect.changes)
+    assert {change.what for change in effect.changes} <= {"T", "speed", "best"}, "a term's strength is no property of a material"
 
 
 def test_of_what_the_twin_knows_nothing_it_says_so(tmp_path: Path) -> None:
