@@ -43,10 +43,6 @@ _DATE: Final = {"type": "string", "format": "date", "examples": ["2026-11-01"]}
 _NAME: Final = r"^[a-z][a-z0-9_]*$"
 
 
-def _is_none(value: object) -> bool:
-    return value is None
-
-
 class WatchdogSpec(Frozen):
     """The device's own communication watchdog."""
 
@@ -110,7 +106,7 @@ class InstrumentSpec(Frozen):
     """Argument of the driver's commands (`flow`, `temperature`) -> range, in a unit that converts to the driver's."""
     watchdog: WatchdogSpec | None = None
     """The device's own communication watchdog, where it has one."""
-    serviced: Annotated[date | None, Field(exclude_if=_is_none), WithJsonSchema(_DATE)] = None
+    serviced: Annotated[date | None, Field(exclude_if=lambda value: value is None), WithJsonSchema(_DATE)] = None
     """The day of its last service or calibration, as `2026-11-01`; a quantity of `[environment]` may count the days since."""
     safe_state: tuple[str, ...] = ()
     """Safe actions of the driver, in the order in which they are done; instruments go in the order of the file."""
@@ -264,14 +260,16 @@ class EnvironmentSpec(Frozen):
 
     model_config = ConfigDict(json_schema_extra={**either("channel", "lot", "since"), "dependentRequired": {"channel": ["reference"]}})
 
-    channel: Annotated[str | None, Field(exclude_if=_is_none)] = None
+    channel: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = None
     """What is read, as `instrument.channel`: a number. What a call returns, or a person, is taken as it comes."""
-    lot: Annotated[str | None, Field(exclude_if=_is_none)] = None
+    lot: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = None
     """A stock, as `stocks.STOCK`, whose lot the experiment takes from."""
-    since: Annotated[str | None, Field(exclude_if=_is_none)] = None
+    since: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = None
     """A device's day of service, as `instrument.serviced`: the days from it to the experiment's beginning."""
     reference: Annotated[
-        Quantity | None, Field(exclude_if=_is_none), WithJsonSchema(quantity_schema("the channel's unit, or a time", "40 %"))
+        Quantity | None,
+        Field(exclude_if=lambda value: value is None),
+        WithJsonSchema(quantity_schema("the channel's unit, or a time", "40 %")),
     ] = None
     """Where the goals of a campaign hold; needed of a channel, the day of service itself where nothing is said, and none of a lot."""
     every: LabSeconds = 30.0

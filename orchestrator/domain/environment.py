@@ -19,10 +19,6 @@ VALID_FOR: Final = 2.0
 _DAY: Final = 86400.0
 
 
-def _is_none(value: object) -> bool:
-    return value is None
-
-
 class EnvironmentChannel(Frozen):
     """One quantity that is recorded, as the bench file declares it."""
 
@@ -37,9 +33,9 @@ class EnvironmentChannel(Frozen):
     """Lab seconds from reading to reading."""
     brought: bool = False
     """Whether a step of the run brings it, as a call that returns it or a person does: then it is never asked for by itself."""
-    lot: str | None = Field(default=None, exclude_if=_is_none)
+    lot: str | None = Field(default=None, exclude_if=lambda value: value is None)
     """The lot of the stock that it is; None, and not written, of anything else."""
-    since: float | None = Field(default=None, exclude_if=_is_none)
+    since: float | None = Field(default=None, exclude_if=lambda value: value is None)
     """Lab seconds of the day from which days are counted; None, and not written, of anything else."""
 
     @property
@@ -81,7 +77,7 @@ class RunEnvironment(Frozen):
     """The most by which the newest reading was behind, in lab seconds: the longest time without a new one; None without any."""
     message: str | None = None
     """What could not be read, for people."""
-    lot: str | None = Field(default=None, exclude_if=_is_none)
+    lot: str | None = Field(default=None, exclude_if=lambda value: value is None)
     """The bottle that the run took from; None, and not written, of what is a number. It has neither mean nor reference."""
 
 

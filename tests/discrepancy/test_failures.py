@@ -64,7 +64,8 @@ def test_where_nothing_acts_nothing_is_named_but_by_the_chance_that_is_declared(
     for seed in SEEDS:
         generator = torch.Generator().manual_seed(5_000 + seed)
         failed = (torch.rand(RUNS, generator=generator) < 0.25).tolist()
-        named += bool(separated(failed, world(seed), seed=seed).named)
+        many = {f"channel {place}": torch.randn(RUNS, generator=generator, dtype=torch.float64).tolist() for place in range(20)}
+        named += bool(separated(failed, {**world(seed), **many}, seed=seed).named)
     assert named <= 5  # of 40 at 0.05, six or more come in one of a hundred
 
 

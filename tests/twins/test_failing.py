@@ -6,12 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from markupsafe import escape
 
 from flows.plans.plan import Plan
+from flows.plans.twins.table import predicted
 from flows.studies.twins.compared import Compared, compared
 from flows.studies.twins.explained import Explained, explained
 from flows.studies.twins.failing import failing, unusual
-from flows.studies.twins.helping import Help, helping
+from flows.studies.twins.helping import Help, _informed, _spread, helping
+from flows.studies.twins.operations import failures
+from flows.studies.twins.page import page
 from flows.studies.twins.sentences import failure_sentences, head, unusual_sentences
 from models.twin.groups import LOT
 from orchestrator.domain.environment import EnvironmentChannel, RunEnvironment, over_run
@@ -103,6 +107,39 @@ def test_a_planted_threshold_is_named_with_its_figures_and_advice(tmp_path: Path
     assert "by film/1 with conductivity-" in lines[2]
     assert "T from " in lines[2], "a temperature nearer to the best one brings back what humid air takes"
     assert lines[2].endswith("whether that spares them cracked the twin cannot say, for it works by it there")
+
+
+def test_the_page_tells_it_with_a_picture_of_what_was_named(tmp_path: Path) -> None:
+    made = campaign(tmp_path)
+    all_of = made.all_of
+    told = failures(made.found, all_of)
+    text = page(made.found, all_of, [None], [], None, told, simulated=False)
+    assert "<h2>What came to nothing</h2>" in text
+    assert all(str(escape(line)) in text for line in failure_sentences(made.found, *told[0]))
+    assert 'draw("plot-failed-1"' in text
+    assert 'id="failures"' not in page(made.found, all_of, [None], [], None, (), simulated=False)
+
+
+def test_an_effect_is_that_over_the_near_end_of_the_threshold(tmp_path: Path) -> None:
+    made = campaign(tmp_path)
+    (one,) = failing(made.found)
+    assert one.separated is not None
+    (named,) = one.separated.named
+    ((_, (effect,)),) = helping(made.found, one, made.all_of).effects
+    assert named.interval is not None
+    bound, _ = _informed(made.found, "conductivity", "humidity", made.all_of)
+    runs = _spread(one.tried)
+    near, far = (
+        np.median(
+            predicted(bound, [each.configuration for each in runs], [each.environment or {} for each in runs])
+            / predicted(bound, [each.configuration for each in runs], [{**(each.environment or {}), "humidity": end} for each in runs])
+        )
+        for end in named.interval
+    )
+    assert effect.ratio == pytest.approx(near)
+    assert near < far, "the far end is nearer to what the runs had"
+    assert all(change.helps > 0 and change.of == len(runs) for change in effect.changes)
+    assert {change.what for change in effect.changes} <= {"T", "speed", "best"}, "a term's strength is no property of a material"
 
 
 def test_of_what_the_twin_knows_nothing_it_says_so(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from flows.studies.twins.surroundings import surroundings
 from models.twin.failures import Separation
 from orchestrator.domain.parameters import ContinuousParameter, DiscreteParameter
 from orchestrator.domain.values import Configuration
-from simulators.twins.declaration import Outcome, Situation
+from simulators.twins.declaration import Constant, Outcome, Situation
 
 STEPS: Final = 10
 """Parts of a parameter's range, and of `FARTHEST_SDS`, by which changes are tried: our own choice, a tenth is what people adjust."""
@@ -199,12 +199,18 @@ def _moves(bound: BoundTwin, configuration: Configuration, beside: Mapping[str, 
             if bound.space.complaint(moved) is None:
                 share = parameter.difference(configuration, moved)
                 yield parameter.name, False, share, own, value, bound.situation(moved, beside)
-    for constant in bound.twin.calibratable:
+    for constant in _own(bound):
         for step in range(1, STEPS + 1):
             for sds in (-FARTHEST_SDS * step / STEPS, FARTHEST_SDS * step / STEPS):
                 value = constant.moved(sds)
                 asked = Situation(here.controls, {**here.constants, constant.name: value}, here.environment)
                 yield constant.name, True, step / STEPS, constant.value, value, asked
+
+
+def _own(bound: BoundTwin) -> Iterator[Constant]:
+    """Yield the constants that the twin itself declares: strengths of the library's terms are no property of a material."""
+    names = {one.name for one in bound.found.twin.constants}
+    yield from (one for one in bound.twin.calibratable if one.name in names)
 
 
 def _places(parameter: ContinuousParameter | DiscreteParameter, own: float) -> Iterator[float]:
