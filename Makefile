@@ -53,9 +53,9 @@ docs: $(VENV)/.installed
 	@$(BIN)/python -m sphinx -q -W --keep-going -n -b html docs $(DOCS)/html
 	@echo "$(DOCS)/html/index.html"
 
-# Every command and block of tutorials and how-to guides, as a reader would type them.
+# Every command and block of tutorials and how-to guides, as a reader would type them; `make pages ONLY=tutorials` carries out some.
 pages: $(VENV)/.installed
-	@$(BIN)/python -m pytest -q -m page -n 2 --dist load tests/documents tests/door/test_notebook.py
+	@$(BIN)/python -m pytest -q -m page -n 2 --dist load $(if $(ONLY),-k "$(ONLY)") tests/documents tests/door/test_notebook.py
 
 bench: $(VENV)/.installed
 	@$(BIN)/python -m benchmarks

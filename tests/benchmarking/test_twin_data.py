@@ -1,6 +1,8 @@
 """The benchmark on recorded data: what is left out is seen by nobody, yardsticks are what they say, and loaders read what they mean."""
 
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -121,8 +123,17 @@ def test_a_plate_has_one_humidity_whoever_had_it() -> None:
     assert float(moved.std(correction=0)) == pytest.approx(1.0)
 
 
-def test_dyes_are_drawn_by_scaffold_in_known_solvents() -> None:
-    pytest.importorskip("rdkit", reason="scaffolds need RDKit, which is no part of Athanor")
+def test_dyes_are_drawn_by_scaffold_in_known_solvents(monkeypatch: pytest.MonkeyPatch) -> None:
+    by_first_letters = SimpleNamespace(MurckoScaffoldSmiles=lambda smiles: smiles[:6])  # in the place of RDKit, which is no part of Athanor
+    monkeypatch.setattr("benchmarks.twin_data.dyes._chemistry", lambda: (None, by_first_letters))
+    monkeypatch.setattr("benchmarks.twin_data.dyes._described", lambda smiles: {"size": float(len(smiles))})
     made = dyes(data_dir(), count=60, seed=5000, least=4)
     assert set(made.classes) <= {one[0] for one in SOLVENTS.values()}
     assert made.batches == made.groups
+
+
+def test_without_rdkit_one_line_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rdkit", None)
+    monkeypatch.setitem(sys.modules, "rdkit.Chem", None)
+    with pytest.raises(BadInput, match="scaffolds need RDKit, which is not installed: pip install rdkit"):
+        dyes(data_dir(), count=60, seed=5000, least=4)
