@@ -44,9 +44,12 @@ class TwinWatch(DriftWatch):
 
     @override
     def alarm(self, history: History) -> DriftAlarm | None:
+        if not any(one.accepted is not None and one.target in self.bound.outputs for one in history.measurements.values()):
+            return None
         try:
             found = compared(history, self.bound)
-        except BadInput:  # nothing was measured yet that the twin predicts
+        except BadInput as error:  # a twin that fails is no reason to end a campaign
+            logger.warning("campaign %s: no drift is watched for: %s", history.campaign.name, error)
             return None
         return next((alarm for measured in self.bound.outputs if (alarm := self._alarm_of(history, found, measured)) is not None), None)
 
