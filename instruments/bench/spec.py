@@ -3,7 +3,7 @@
 What takes drivers, units of channels or several tables at once is checked by `instruments.bench.file`.
 """
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
@@ -41,6 +41,17 @@ Argument = Annotated[str | Number, WithJsonSchema({"type": ["number", "string"],
 Arguments = Annotated[dict[str, Argument], Field(alias="with")]
 _DATE: Final = {"type": "string", "format": "date", "examples": ["2026-11-01"]}
 _NAME: Final = r"^[a-z][a-z0-9_]*$"
+
+
+def _a_day(written: object) -> object:
+    """Refuse what is no day of a calendar: pydantic would count seconds from a number, and cut the hour off a midnight."""
+    if type(written) is date or written is None:
+        return written
+    try:
+        return date.fromisoformat(written if isinstance(written, str) and "-" in written else "")
+    except ValueError as error:
+        given = written.isoformat() if isinstance(written, datetime) else written
+        raise ValueError(f"{given!r} is no day; expected a day, as 2026-11-01") from error
 
 
 class WatchdogSpec(Frozen):
@@ -106,7 +117,7 @@ class InstrumentSpec(Frozen):
     """Argument of the driver's commands (`flow`, `temperature`) -> range, in a unit that converts to the driver's."""
     watchdog: WatchdogSpec | None = None
     """The device's own communication watchdog, where it has one."""
-    serviced: Annotated[date | None, Field(exclude_if=lambda value: value is None), WithJsonSchema(_DATE)] = None
+    serviced: Annotated[date | None, BeforeValidator(_a_day), Field(exclude_if=lambda value: value is None), WithJsonSchema(_DATE)] = None
     """The day of its last service or calibration, as `2026-11-01`; a quantity of `[environment]` may count the days since."""
     safe_state: tuple[str, ...] = ()
     """Safe actions of the driver, in the order in which they are done; instruments go in the order of the file."""
@@ -139,7 +150,7 @@ class StockSpec(Frozen):
 
     species: Annotated[dict[str, Concentration], Field(min_length=1)]
     """Concentration of each species, for example "0.2 mol/L"; expressions know it as `stocks.STOCK.SPECIES`."""
-    lot: str
+    lot: Annotated[str, Field(min_length=1)]
     """The bottle: what is left of it is counted by this name."""
     volume: TextWithUnit
     """All that was ever filled of this lot, for example "200 mL"; what is left is that, less what runs have dosed."""

@@ -16,6 +16,10 @@ VALID_FOR: Final = 2.0
 """So many times `every` a reading counts for the time after it (our own choice): one late or lost reading leaves no gap."""
 
 
+NAME: Final = r"^[a-z][a-z0-9_]*$"
+"""What a recorded quantity may be called, in a bench file and in a mapping."""
+LAB_TIME: Final = "elapsed"
+"""The lab time since the first run, as twins call it (`simulators.twins.terms.ELAPSED`): nothing that is recorded may be called so."""
 _DAY: Final = 86400.0
 
 

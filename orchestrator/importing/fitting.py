@@ -103,6 +103,9 @@ def _check_names(mapping: MappingFile, space: SearchSpace, targets: tuple[str, .
         for held, column in spec.by(role).items():
             if held not in legal:
                 raise BadInput(f"{what}: columns.{column}: the campaign has no {role} {held!r}; it has {', '.join(legal)}")
+    for held, column in spec.by("recorded").items():
+        if held in space.columns:
+            raise BadInput(f"{what}: columns.{column}: recorded {held!r} is a parameter of the campaign; what is set is no environment")
     for column, one in spec.columns.items():
         if one.parameter is None:
             continue

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import ConfigDict, Field, ValidationError, WithJsonSchema, field_validator, model_validator
 
+from orchestrator.domain.environment import LAB_TIME, NAME
 from orchestrator.domain.values import Frozen, explain
 from orchestrator.domain.written import Flag, Number, Whole, either, never
 from orchestrator.errors import BadInput
@@ -80,7 +81,7 @@ class ColumnSpec(Frozen):
     """It holds values of this target; an empty cell says nothing of it."""
     uncertainty: str | None = None
     """It holds the standard uncertainty of this target's values."""
-    recorded: str | None = None
+    recorded: Annotated[str, Field(pattern=NAME)] | None = None
     """It holds what was recorded of the surroundings under this name, as `[environment.NAME]` of a bench file has it; an empty cell says
     nothing of it."""
     reference: Number | None = None
@@ -111,6 +112,8 @@ class ColumnSpec(Frozen):
                 raise ValueError(str(error)) from error  # so that the message names the column
         if (self.recorded is None) != (self.reference is None) or (self.recorded is not None and self.unit is None):
             raise ValueError("recorded needs a unit and a reference, and nothing else has a reference")
+        if self.recorded == LAB_TIME:
+            raise ValueError(f"recorded = {LAB_TIME!r} is the name of the lab time since the first run; expected another one")
         if self.names is not None and self.parameter is None:
             raise ValueError(f"names belongs to parameter, not to {given[0]}")
         if self.date is not None:

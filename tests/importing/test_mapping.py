@@ -10,6 +10,7 @@ from orchestrator.errors import BadInput
 from orchestrator.importing.fitting import unlearnable
 from orchestrator.importing.mapping import MappingSpec, load_mapping, parse_mapping
 from orchestrator.importing.preview import Preview, preview
+from simulators.twins.terms import ELAPSED
 from tests.importing.table import CAMPAIGN, PLAIN, columns
 
 WIDE = (
@@ -50,6 +51,8 @@ def previewed(folder: Path, mapping: str, content: str = PLAIN, campaign: str = 
         (columns(T='recorded = "humidity", unit = "percent"'), "recorded needs a unit and a reference"),
         (columns(T='recorded = "humidity", reference = 40'), "recorded needs a unit and a reference"),
         (columns(T='parameter = "T", reference = 40'), "nothing else has a reference"),
+        (columns(T='recorded = "", unit = "", reference = 1'), "columns.T.recorded = ''"),
+        (columns(T='recorded = "elapsed", unit = "day", reference = 0'), f"recorded = {ELAPSED!r} is the name of the lab time"),
         (columns(T='recorded = "a", unit = "", reference = 1', t='recorded = "a", unit = "", reference = 1'), "two columns are recorded a"),
         (columns(T="date = '%d.%m'"), "does not say year, month and day"),
         (columns(T="date = '%A %Y'"), "%A is no part of a date"),
@@ -79,6 +82,7 @@ def test_a_mapping_that_cannot_be_meant_is_refused_by_its_key(mapping: str, said
         (columns(T='parameter = "T", unit = "mL"'), "columns.T: unit 'mL' does not convert to 'degC'"),
         (columns(T='parameter = "T", names = { a = "b" }'), "columns.T: T is a number and has no names"),
         (columns(solvent='parameter = "solvent", unit = "K"'), "columns.solvent: solvent is a name and has no unit"),
+        (columns(T='recorded = "t", unit = "s", reference = 1'), "recorded 't' is a parameter of the campaign; what is set"),
         (columns() + '[constants]\npH = 7\n', "constants.pH: the campaign has no parameter 'pH'"),
         (columns() + '[constants]\nT = 7\n', "constants.T: column 'T' holds it already"),
         (columns(solvent="ignored = true") + '[constants]\nsolvent = "oil"\n', "constants.solvent: solvent = 'oil' is none of DMF, water"),

@@ -101,6 +101,19 @@ def test_sources_that_there_are_not_are_one_line(table: str, line: str, tmp_path
         declared(tmp_path, f"[environment.one]\n{table}\n")
 
 
+@pytest.mark.parametrize("day", ["0", "86400", '"20261101"', '"1 November"', "2026-11-01T00:00:00Z", "true"])
+def test_a_day_of_service_is_a_date_and_no_number_or_hour(day: str, tmp_path: Path) -> None:
+    (tmp_path / "logger.toml").write_text(PROFILE)
+    logger = LOGGER.partition("[instruments")[0] + SERVICED.replace("2026-11-01", day)
+    with pytest.raises(BadInput, match=re.escape("instruments.logger.serviced") + ".*expected a day, as 2026-11-01"):
+        bench_of(tmp_path, BATH, SCALE, logger, STEPS)
+
+
+def test_a_lot_without_a_name_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=re.escape("stocks.se.lot = ''")):
+        bench_of(tmp_path, BATH, SCALE, SELENIUM.replace("SE-09", ""), STEPS)
+
+
 @pytest.mark.parametrize(
     ("table", "line"),
     [
