@@ -74,7 +74,7 @@ def test_the_tables_count_seeds() -> None:
 def test_one_seed_from_the_command_line_writes_rows_and_prints_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--json", str(tmp_path / "out.json"), "--seeds", "1"]) == 0
     rows = json.loads((tmp_path / "out.json").read_text())
-    assert [row["kind"] for row in rows] == ["one", "two", *["none"] * 4, *["power"] * 3, "shares", "drift", *["exact"] * 4]
+    assert [row["kind"] for row in rows] == ["one", "two", *["none"] * 4, *["power"] * 3, "shares", "drift", *["exact"] * 4, "early"]
     shown = capsys.readouterr().out
     assert "| 2.0 and 0.0 sd |" in shown
     assert "| ramp | 60 runs |" in shown
